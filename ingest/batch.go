@@ -1,0 +1,78 @@
+package ingest
+
+import "github.com/apache/arrow/go/v17/arrow"
+
+// Names of the columns that every batch has in front of the schema's own columns.
+const (
+	RowColumn    = "_row"    // int64: number of the row in the file, the first data row is 1
+	StartColumn  = "_start"  // int32: where the row's bytes begin in the chunk
+	LengthColumn = "_length" // int32: how many bytes it has, without its line end
+)
+
+// Position is a place in a file where a row starts.
+type Position struct {
+	Offset int64 // bytes from the start of the (unpacked) file
+	Row    int64 // number of the row that starts here; the first data row is 1
+	Line   int64 // physical line that starts here; the header is on line 1
+}
+
+// Chunk is a run of whole rows. Its bytes belong to whoever called [Chunker.Next] and stay valid until that buffer is used again.
+type Chunk struct {
+	Position
+	Bytes []byte
+	Rows  int64 // rows in it; blank lines are lines, not rows
+	Lines int64 // physical lines in it
+}
+
+// Batch is a chunk's rows as columns.
+type Batch struct {
+	// Record has the three columns above, then one column per column of the schema, in its order: float64 for Number,
+	// dictionary<uint16, utf8> for Category, utf8 for Text. Rejected rows are not in it.
+	//
+	// In a Category column the code slot of a missing cell holds len(Categories) and that of an unknown category
+	// len(Categories)+1; both are null. A schema column that the file does not have is all missing.
+	//
+	// The record's memory belongs to the converter and is valid until its next Convert.
+	Record arrow.Record
+	// Rejects lists the refused rows in input order; valid as long as Record. Their bytes are in the chunk.
+	Rejects []Reject
+	// Warnings counts rows that were scored with a remark.
+	Warnings []WarningCount
+}
+
+// Reject is a row refused with a reason. It holds no value of the customer's.
+type Reject struct {
+	Row, Line     int64
+	Start, Length int32 // the row's bytes in the chunk, without its line end
+	Reason        Reason
+	Column        string // the file's name of the column; empty if the reason concerns the whole row
+	Expected      string // what was expected there, in words for the customer: "a number"
+}
+
+// WarningCount says how often a remark applied to a column.
+type WarningCount struct {
+	Reason Reason
+	Column string // the schema's name of the column
+	Count  int64
+}
+
+// Reason says why a row was rejected or remarked upon. Its published code is 1600 + its value: ERR-1601 is a wrong field count.
+type Reason uint8
+
+const (
+	WrongFieldCount   Reason = 1
+	NotANumber        Reason = 2
+	NotFinite         Reason = 3
+	RequiredEmpty     Reason = 4
+	FieldTooLong      Reason = 5
+	InvalidUTF8       Reason = 6
+	DuplicateID       Reason = 8
+	NULByte           Reason = 9
+	OutsideAllowed    Reason = 10
+	CategoryRefused   Reason = 11
+	OutsideTraining   Reason = 51
+	MissingValue      Reason = 52
+	UnknownCategory   Reason = 53
+	Normalised        Reason = 54
+	DuplicateIDScored Reason = 55
+)
