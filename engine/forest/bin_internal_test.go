@@ -1,0 +1,114 @@
+package forest
+
+import (
+	"math"
+	"testing"
+)
+
+func TestOrderedKey(t *testing.T) {
+	negative := math.Copysign(0, -1)
+	if orderedKey(0) != orderedKey(negative) {
+		t.Error("zeros have different keys")
+	}
+	ascending := []float64{math.Inf(-1), -math.MaxFloat64, -1, -5e-324, 0, 5e-324, 1, math.MaxFloat64, math.Inf(1)}
+	for i := range ascending[1:] {
+		if orderedKey(ascending[i]) >= orderedKey(ascending[i+1]) {
+			t.Errorf("key of %g is not below key of %g", ascending[i], ascending[i+1])
+		}
+	}
+}
+
+func TestMissingMasks(t *testing.T) {
+	if zeroBound != float64(float32(1e-35)) {
+		t.Fatal("zero bound is not float32(1e-35)")
+	}
+	for _, x := range []float64{
+		0, math.Copysign(0, -1), zeroBound, -zeroBound, math.Nextafter(zeroBound, 1), math.Nextafter(-zeroBound, -1),
+		1, -1, math.Inf(1), math.Inf(-1), math.NaN(), -math.NaN(), math.Float64frombits(0x7FF0000000000001),
+	} {
+		if got, want := isNaNMask(x) != 0, x != x; got != want {
+			t.Errorf("isNaNMask(%g) = %v", x, got)
+		}
+		if got, want := isZeroMask(x) != 0, math.Abs(x) <= zeroBound; got != want {
+			t.Errorf("isZeroMask(%g) = %v", x, got)
+		}
+	}
+}
+
+// makers are the forests that every implementation is tried on.
+func makers() map[string]maker {
+	return map[string]maker{
+		"lightgbm":             {library: LightGBM, trees: 20, leaves: 31, features: 12, thresholds: 100},
+		"lightgbm mixed":       {library: LightGBM, trees: 20, leaves: 31, features: 5, thresholds: 100, mixed: true},
+		"lightgbm sets":        {library: LightGBM, trees: 20, leaves: 31, features: 9, sets: 6, categories: 40, mixed: true},
+		"lightgbm many cats":   {library: LightGBM, trees: 5, leaves: 31, features: 4, sets: 3, categories: 3000},
+		"lightgbm 253..257":    {library: LightGBM, trees: 90, leaves: 40, features: 3, thresholds: 270},
+		"lightgbm thresholds":  {library: LightGBM, trees: 90, leaves: 63, features: 3, mixed: true},
+		"lightgbm classes":     {library: LightGBM, trees: 21, leaves: 20, vary: true, features: 6, classes: 3, thresholds: 20},
+		"lightgbm rf":          {library: LightGBM, trees: 21, leaves: 20, features: 6, average: true},
+		"lightgbm linear":      {library: LightGBM, trees: 9, leaves: 20, features: 6, linear: true},
+		"lightgbm one feature": {library: LightGBM, trees: 9, leaves: 20, features: 1},
+		"lightgbm stumps":      {library: LightGBM, trees: 30, leaves: 3, vary: true, features: 4, mixed: true},
+		"lightgbm constant":    {library: LightGBM, trees: 3, leaves: 1, features: 2},
+		"lightgbm no trees":    {library: LightGBM, features: 2},
+		"lightgbm skew":        {library: LightGBM, trees: 9, leaves: 60, skew: true, features: 7, thresholds: 50},
+		"lightgbm 128":         {library: LightGBM, trees: 5, leaves: 128, features: 7, thresholds: 50},
+		"lightgbm 256":         {library: LightGBM, trees: 5, leaves: 256, features: 7, thresholds: 250},
+		"lightgbm 257":         {library: LightGBM, trees: 5, leaves: 257, features: 7, thresholds: 250},
+		"lightgbm 5000":        {library: LightGBM, trees: 2, leaves: 5000, features: 7, thresholds: 2000},
+		"lightgbm vary":        {library: LightGBM, trees: 30, leaves: 400, vary: true, features: 7, thresholds: 300},
+		"xgboost":              {library: XGBoost, trees: 20, leaves: 31, features: 12, thresholds: 100},
+		"xgboost 256":          {library: XGBoost, trees: 5, leaves: 256, features: 7, thresholds: 256},
+		"xgboost sets":         {library: XGBoost, trees: 20, leaves: 31, features: 9, sets: 6, categories: 40},
+		"xgboost many cats":    {library: XGBoost, trees: 5, leaves: 31, features: 4, sets: 3, categories: 3000},
+		"xgboost thresholds":   {library: XGBoost, trees: 90, leaves: 63, features: 3},
+		"xgboost classes":      {library: XGBoost, trees: 21, leaves: 20, vary: true, features: 6, classes: 3},
+		"xgboost 2 leaves":     {library: XGBoost, trees: 50, leaves: 2, features: 6},
+		"xgboost vary":         {library: XGBoost, trees: 30, leaves: 400, vary: true, features: 7, thresholds: 300},
+		"xgboost skew":         {library: XGBoost, trees: 9, leaves: 300, skew: true, features: 7, thresholds: 50},
+	}
+}
+
+// TestBinningIsExact compares every node's test on bytes with its test on values.
+func TestBinningIsExact(t *testing.T) {
+	for name, m := range makers() {
+		t.Run(name, func(t *testing.T) {
+			f := m.forest(7)
+			b := newBinner(f)
+			codes := make([]uint8, b.columns*blockRows)
+			for i, n := range []int{0, 1, 3, 64, 255, 256} {
+				rows := m.rows(f, n, uint64(i))
+				scratch := b.newBins()
+				scratch.start(rows)
+				scratch.fill(codes, 0, n)
+				scratch.finish()
+				checkSplits(t, f, b, codes, rows)
+			}
+		})
+	}
+}
+
+func checkSplits(t *testing.T, f *Forest, b *binner, codes []uint8, rows Rows) {
+	t.Helper()
+	for i := range f.Trees {
+		tree := &f.Trees[i]
+		for j := range tree.Nodes {
+			n := &tree.Nodes[j]
+			s := b.split(tree, n)
+			for row := range rows.Len {
+				x := rows.Columns[n.Feature].At(row)
+				want := goesLeft(tree, n, x)
+				code, base := codes[s.column*blockRows+row], codes[s.base*blockRows+row]
+				if got := code <= s.threshold; got != want {
+					t.Fatalf("tree %d node %d %+v: x = %g has code %d, split %+v, left = %v", i, j, *n, x, code, s, got)
+				}
+				if got := base <= s.rank || s.missingLeft && base == missingCode; got != want {
+					t.Fatalf("tree %d node %d: x = %g has base code %d, split %+v, left = %v", i, j, x, base, s, got)
+				}
+				if base == missingCode && !s.hasMissing && !s.set {
+					t.Fatalf("tree %d node %d: a missing code where there should be none", i, j)
+				}
+			}
+		}
+	}
+}
