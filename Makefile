@@ -1,0 +1,165 @@
+# Everything done with this repository. `make` alone prints the list.
+# Needs Go, GNU make and bash; `make race` also needs a C compiler.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS     := bin/tools
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
+MODULES   := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './bin/*'))
+
+ARGS      ?=
+TESTFLAGS ?=
+FUZZTIME  ?= 30s
+FLOOR     ?= 95
+PKG       ?= ./...
+BENCH     ?= .
+COUNT     ?= 6
+OUT       ?= bench/results/$(shell git rev-parse --short HEAD).txt
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- run ---------------------------------------------------------------------
+
+.PHONY: build
+build: ## Build bin/millrace (no C compiler needed)
+	CGO_ENABLED=0 go build -trimpath -o bin/millrace .
+
+# 69 (EX_UNAVAILABLE) is how millrace says that it found no PostgreSQL and could not fetch one.
+.PHONY: run
+run: build ## Start everything, score the bundled sample through the API, keep serving (ARGS=… to add flags)
+	@./bin/millrace serve --sample $(ARGS) || { status=$$?; [ $$status = 69 ] || exit $$status; \
+		.ci/postgres && exec ./bin/millrace serve --sample $(ARGS); }
+
+# --- test --------------------------------------------------------------------
+
+.PHONY: test-parts
+test-parts: $(TOOLS)/versitygw $(TOOLS)/goaws
+	@.ci/postgres
+
+.PHONY: test
+test: test-parts $(TOOLS)/gotestsum ## Whole suite against a real PostgreSQL, S3 server and SQS server
+	@echo "==> the whole suite; modules not yet on this machine are downloaded and named first"
+	@$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -timeout=15m $(TESTFLAGS) ./...
+
+.PHONY: race
+race: test-parts ## Whole suite under the race detector, in random order
+	@command -v "$$(go env CC)" >/dev/null || { echo "make race needs a C compiler: $$(go env CC) not found"; exit 1; }
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout=30m $(TESTFLAGS) ./...
+
+.PHONY: purego
+purego: ## The kernels' packages without assembly
+	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/...
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (30s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file" | while read -r target; do \
+			echo "==> $$target in $$(dirname "$$file")"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+.PHONY: cover
+cover: test-parts ## Coverage of every package and in all; under FLOOR (95) is marked, not refused
+	go test -timeout=15m -coverpkg=./... -coverprofile=cover.out ./... >/dev/null
+	@.ci/cover $(FLOOR) cover.out
+
+.PHONY: bench
+bench: ## Benchmarks of PKG (./...) matching BENCH, COUNT times; kept in bench/results
+	@mkdir -p $(dir $(OUT))
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) | tee $(OUT)
+
+.PHONY: compare
+compare: $(TOOLS)/benchstat ## Two kept benchmark runs side by side: OLD=… NEW=…
+	@$(TOOLS)/benchstat $(OLD) $(NEW)
+
+# --- check -------------------------------------------------------------------
+
+.PHONY: verify
+verify: format-check tidy-check vet lint imports generate-check ## Everything but the tests: format, modules, vet, lint, borders, generated files
+
+.PHONY: format
+format: $(TOOLS)/gofumpt ## Format every Go file
+	$(TOOLS)/gofumpt -w .
+
+.PHONY: format-check
+format-check: $(TOOLS)/gofumpt
+	@echo "==> gofumpt"
+	@diff="$$($(TOOLS)/gofumpt -d .)"; [ -z "$$diff" ] || { echo "$$diff"; echo "run: make format"; exit 1; }
+
+.PHONY: tidy-check
+tidy-check:
+	@echo "==> go mod tidy"
+	@go mod tidy -diff
+
+# Every platform, because vet is what checks the assembly's frames against the Go declarations.
+.PHONY: vet
+vet:
+	@for platform in $(PLATFORMS); do \
+		echo "==> go vet $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./...; \
+	done
+	@echo "==> go vet -tags purego"
+	@CGO_ENABLED=0 go vet -tags purego ./...
+	@for module in $(MODULES); do echo "==> go vet $$module"; (cd "$$module" && go vet ./...); done
+
+.PHONY: lint
+lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell) ## staticcheck, errcheck, ineffassign, unconvert, misspell
+	@echo "==> staticcheck"
+	@$(TOOLS)/staticcheck ./...
+	@echo "==> errcheck"
+	@$(TOOLS)/errcheck -exclude .ci/errcheck ./...
+	@echo "==> ineffassign"
+	@$(TOOLS)/ineffassign ./...
+	@echo "==> unconvert"
+	@$(TOOLS)/unconvert ./...
+	@echo "==> misspell"
+	@git ls-files '*.go' '*.md' '*.yaml' '*.sql' Makefile .ci | xargs $(TOOLS)/misspell -error
+
+.PHONY: imports
+imports:
+	@echo "==> borders and fences"
+	@go test -count=1 -run '^Test(Borders|Checker)' .
+
+.PHONY: generate
+generate: ## Write every generated file anew
+	go generate ./...
+
+# Compared with the tree before, not with the last commit, so that it also works while something is being edited.
+.PHONY: generate-check
+generate-check:
+	@echo "==> go generate"
+	@tree() { git diff; git ls-files --others --exclude-standard | xargs -r cksum; }; \
+		before="$$(tree)"; go generate ./...; [ "$$before" = "$$(tree)" ] || \
+		{ git status --short; echo "generated files were stale: commit what make generate wrote"; exit 1; }
+
+.PHONY: budget
+budget: ## Report, never refuse: long files, functions and lines, tests per code, words out of place
+	@.ci/budget
+
+# --- tools -------------------------------------------------------------------
+
+tool_benchstat   := golang.org/x/perf/cmd/benchstat
+tool_errcheck    := github.com/kisielk/errcheck
+tool_goaws       := github.com/Admiral-Piett/goaws/app/cmd
+tool_gofumpt     := mvdan.cc/gofumpt
+tool_gotestsum   := gotest.tools/gotestsum
+tool_ineffassign := github.com/gordonklaus/ineffassign
+tool_misspell    := github.com/golangci/misspell/cmd/misspell
+tool_staticcheck := honnef.co/go/tools/cmd/staticcheck
+tool_unconvert   := github.com/mdempsky/unconvert
+tool_versitygw   := github.com/versity/versitygw/cmd/versitygw
+
+# Built on first use, each alone: nobody waits for a tool that the target does not need.
+$(TOOLS)/%: go.tools.mod
+	@echo "==> building $@ from go.tools.mod"
+	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=go.tools.mod -trimpath -o $@ $(tool_$*) 2>&1 | \
+		awk '/^go: downloading/ {n++; next} {print} END {if (n) print "    " n " modules downloaded"}'; \
+		touch $@; echo "    after $$((SECONDS - start)) s"
+
+.PHONY: clean
+clean: ## Remove what make built
+	rm -rf bin cover.out
