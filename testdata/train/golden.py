@@ -12,7 +12,7 @@ import description as desc
 
 TYPICAL = 30
 UNSEEN = "Something else"
-THRESHOLDS_PER_FEATURE = 3
+WHOLE_THRESHOLDS, OTHER_THRESHOLDS = 2, 1  # most per feature
 
 
 def rows(description: desc.Description, sample: pd.DataFrame, thresholds: dict[str, list[float]]) -> pd.DataFrame:
@@ -43,12 +43,12 @@ def unseen_categories(description: desc.Description) -> list[dict]:
 
 
 def at_thresholds(thresholds: dict[str, list[float]]) -> list[dict]:
-    """Some of each feature's split values, exactly; whole numbers first because real cells hit those."""
+    """Some of each feature's split values, exactly; whole numbers above all, because real cells hit those."""
     changes = []
     for name, values in thresholds.items():
         whole = [v for v in values if v == int(v)]
         other = [v for v in values if v != int(v)]
-        chosen = (spread(whole, THRESHOLDS_PER_FEATURE) + spread(other, THRESHOLDS_PER_FEATURE))[:THRESHOLDS_PER_FEATURE]
+        chosen = spread(whole, WHOLE_THRESHOLDS) + spread(other, OTHER_THRESHOLDS)
         changes += [{name: f"{v:.17g}"} for v in chosen if v >= 0]
     return changes
 

@@ -73,7 +73,7 @@ def churn_logit(v: dict[str, np.ndarray]) -> np.ndarray:
     used_share = v["seats_used"] / v["seats_total"]
     idle = np.log1p(v["last_activity_days_ago"] / 7)
     monthly = v["billing_period"] == 0
-    logit = -2.05 + np.array([0.35, 0.05, -0.25, -0.6])[v["plan"]] + INDUSTRY_LOGIT[v["industry"]]
+    logit = -2.7 + np.array([0.35, 0.05, -0.25, -0.6])[v["plan"]] + INDUSTRY_LOGIT[v["industry"]]
     logit += np.where(monthly, 0.8, np.where(v["billing_period"] == 1, 0.3, 0.0))
     logit -= 0.05 * np.minimum(v["contract_months_left"], 9)
     logit -= 0.5 * (np.log1p(v["tenure_months"] / 12) - 0.9)

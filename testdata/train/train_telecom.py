@@ -114,7 +114,7 @@ def model_card(booster: lgb.Booster) -> card.Card:
         shape=f"LightGBM {lgb.__version__}, {booster.num_trees()} trees, {leaves:,} leaves, at most "
         f"{PARAMETERS['max_depth']} tests on a path: small trees with a low learning rate score as well as large ones here "
         "and are cheap to explain. Categories are native splits on the position in `categories`.",
-        missing=card_missing_text(),
+        missing=card.MISSING,
         reading="Published models of this data reach an AUC of 0.84 to 0.85 with any method; the rest is not in the "
         "columns.",
         limits=[
@@ -131,13 +131,6 @@ def model_card(booster: lgb.Booster) -> card.Card:
         retrain="```\npython -m pip install -r testdata/train/requirements.txt\n"
         "python testdata/train/train_telecom.py --data PATH/telco-customer-churn.csv\n```\n"
         "Pass `--date` with the date in bundle.yaml to get the same bytes.",
-    )
-
-
-def card_missing_text() -> str:
-    return (
-        "Optional columns may be absent: each training row was used three times, as it is (weight 0.6), with optional "
-        "values blanked at a random rate per row and required ones at 5 % (0.4), and with required columns only (0.4)."
     )
 
 
