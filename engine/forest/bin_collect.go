@@ -63,6 +63,7 @@ func (c *binCollector) layOut() *binner {
 		fb.count = b.columns - fb.first
 		b.features = append(b.features, fb)
 	}
+	b.columns = max(b.columns, 1) // leaves read a byte too, and ignore it
 	return b
 }
 

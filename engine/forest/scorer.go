@@ -1,0 +1,116 @@
+package forest
+
+import "unsafe"
+
+// scratchBytes is the share of a core's second-level cache that the codes and sums of the rows in work may take.
+const scratchBytes = 512 << 10
+
+// scorerBlocksMax bounds the blocks of rows that are in work at once.
+const scorerBlocksMax = 16
+
+// Scorer is one worker's scratch for a [Compiled] forest. It must not be used by two goroutines at once; it may be
+// used again and again and then allocates nothing.
+type Scorer struct {
+	c      *Compiled
+	bins   *bins
+	blocks int       // blocks in work at once
+	codes  []uint8   // [block][column][blockRows]
+	sum64  []float64 // [class][block][blockRows], LightGBM
+	sum32  []float32 // the same, XGBoost
+	first  int       // row of the first block
+}
+
+// NewScorer returns the scratch of one worker.
+func (c *Compiled) NewScorer() *Scorer {
+	blockBytes := blockRows * (c.columns + 8*len(c.runs))
+	s := &Scorer{c: c, bins: c.newBins(), blocks: min(max(scratchBytes/blockBytes, 1), scorerBlocksMax)}
+	s.codes = alignedBytes(s.blocks * c.columns * blockRows)
+	if c.library == XGBoost {
+		s.sum32 = make([]float32, len(c.runs)*s.blocks*blockRows)
+	} else {
+		s.sum64 = make([]float64, len(c.runs)*s.blocks*blockRows)
+	}
+	return s
+}
+
+// alignedBytes returns bytes that start at a cache line, so that no vector load straddles two.
+func alignedBytes(n int) []uint8 {
+	b := make([]uint8, n+63)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & 63)
+	return b[skip : skip+n]
+}
+
+// Raw writes the raw scores of the rows to dst, row by row, one number a class: rows.Len*Classes in all. A random
+// forest's raw score is the average over its iterations.
+func (s *Scorer) Raw(dst []float64, rows Rows) {
+	s.bins.start(rows)
+	step := s.blocks * blockRows
+	for first := 0; first < rows.Len; first += step {
+		n := min(step, rows.Len-first)
+		s.first = first
+		s.fill(n)
+		s.reset(n)
+		s.score(n)
+		s.write(dst[first*len(s.c.runs):], n)
+	}
+	s.bins.finish()
+}
+
+// fill bins the n rows in work.
+func (s *Scorer) fill(n int) {
+	for block := 0; block*blockRows < n; block++ {
+		at := block * blockRows
+		s.bins.fill(s.blockCodes(block), s.first+at, min(blockRows, n-at))
+	}
+}
+
+func (s *Scorer) blockCodes(block int) []uint8 {
+	size := s.c.columns * blockRows
+	return s.codes[block*size:][:size]
+}
+
+// reset starts every sum at the base margin.
+func (s *Scorer) reset(n int) {
+	stride := s.blocks * blockRows
+	padded := (n + packRows - 1) / packRows * packRows
+	for class, base := range s.c.base {
+		if s.c.library == XGBoost {
+			setAll(s.sum32[class*stride:][:padded], float32(base))
+		} else {
+			setAll(s.sum64[class*stride:][:padded], base)
+		}
+	}
+}
+
+func setAll[T float32 | float64](s []T, v T) {
+	for i := range s {
+		s[i] = v
+	}
+}
+
+// score adds every tree to the sums of the first n rows.
+func (s *Scorer) score(n int) {
+	s.scorePortable(n)
+}
+
+// write turns the sums around: classes of a row become neighbours.
+func (s *Scorer) write(dst []float64, n int) {
+	stride, classes := s.blocks*blockRows, len(s.c.runs)
+	for class := range classes {
+		out := dst[class : (n-1)*classes+class+1]
+		if s.c.library == XGBoost {
+			for i, v := range s.sum32[class*stride:][:n] {
+				out[i*classes] = float64(v)
+			}
+			continue
+		}
+		for i, v := range s.sum64[class*stride:][:n] {
+			out[i*classes] = v
+		}
+	}
+	if s.c.iterations != 1 {
+		for i := range dst[:n*classes] {
+			dst[i] /= s.c.iterations
+		}
+	}
+}

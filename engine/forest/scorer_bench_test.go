@@ -1,0 +1,45 @@
+package forest
+
+import (
+	"fmt"
+	"testing"
+)
+
+func BenchmarkScore(b *testing.B) {
+	for _, size := range []struct{ trees, leaves int }{{500, 15}, {500, 31}, {500, 63}, {500, 127}, {500, 255}} {
+		m := maker{library: LightGBM, trees: size.trees, leaves: size.leaves, features: 50, thresholds: 200}
+		f := m.forest(1)
+		c, err := Compile(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows := m.rows(f, 4096, 1)
+		b.Run(fmt.Sprintf("compiled-portable/%dx%d/random", size.trees, size.leaves), func(b *testing.B) {
+			s := c.NewScorer()
+			dst := make([]float64, rows.Len)
+			for b.Loop() {
+				s.Raw(dst, rows)
+			}
+			perRow := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(rows.Len)
+			b.ReportMetric(1e9/perRow, "rows/s")
+			b.ReportMetric(perRow/float64(size.trees), "ns/row/tree")
+		})
+	}
+}
+
+func BenchmarkBin(b *testing.B) {
+	m := maker{library: LightGBM, trees: 500, leaves: 31, features: 50, thresholds: 200}
+	f := m.forest(1)
+	bins := newBinner(f).newBins()
+	for _, n := range []int{1, 256} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			rows := m.rows(f, n, 1)
+			codes := make([]uint8, bins.columns*blockRows)
+			for b.Loop() {
+				bins.start(rows)
+				bins.fill(codes, 0, n)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
+		})
+	}
+}
