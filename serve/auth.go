@@ -1,0 +1,119 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	tokenBytesMax = 8 << 10
+	kidRunesMax   = 128
+	tokenLeeway   = 5 * time.Second
+)
+
+// AuthConfig says whose tokens are accepted.
+type AuthConfig struct {
+	JWKSURL  string // https, or http on loopback
+	Issuer   string // compared exactly
+	Audience string // empty: not checked
+	// Parties are the origins accepted in azp, the application that a token was made for. A token without azp passes.
+	Parties []string
+	Client  *http.Client     // nil: a client of its own
+	Now     func() time.Time // nil: the clock
+}
+
+// Verifier checks access tokens. It is safe for concurrent use.
+type Verifier struct {
+	keys    *keySet
+	parser  *jwt.Parser
+	parties []string
+}
+
+// NewVerifier makes a verifier. ctx bounds the fetches of signing keys, which outlive the requests that start them. It
+// makes no fetch itself: the first token does.
+func NewVerifier(ctx context.Context, cfg AuthConfig) (*Verifier, error) {
+	if cfg.Issuer == "" {
+		return nil, errors.New("auth: no issuer")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	keys, err := newKeySet(ctx, cfg.JWKSURL, cfg.Client, cfg.Now)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}), jwt.WithIssuer(cfg.Issuer),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(tokenLeeway), jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(cfg.Now),
+	}
+	if cfg.Audience != "" {
+		options = append(options, jwt.WithAudience(cfg.Audience))
+	}
+	return &Verifier{keys: keys, parser: jwt.NewParser(options...), parties: cfg.Parties}, nil
+}
+
+// Subject checks an Authorization header and gives the user it names.
+func (v *Verifier) Subject(ctx context.Context, authorization string) (string, error) {
+	if authorization == "" {
+		return "", fail(CodeMissingToken, "")
+	}
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", fail(CodeMissingToken, "The Authorization header must read 'Bearer <token>'.")
+	}
+	if err := wellFormed(token); err != nil {
+		return "", fail(CodeInvalidToken, "").because(err)
+	}
+	var c claims
+	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.signingKey(ctx, t) })
+	if err != nil {
+		return "", tokenFailure(err)
+	}
+	if err := v.check(&c); err != nil {
+		return "", fail(CodeInvalidToken, "").because(err)
+	}
+	return c.Subject, nil
+}
+
+// tokenFailure tells expired from wrong, and both from keys that cannot be had.
+func tokenFailure(err error) *failure {
+	switch {
+	case errors.Is(err, errKeysUnavailable):
+		return fail(CodeSigningKeysMissing, "").because(err)
+	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidIssuer) &&
+		!errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return fail(CodeExpiredToken, "").because(err)
+	}
+	return fail(CodeInvalidToken, "").because(err)
+}
+
+func (v *Verifier) check(c *claims) error {
+	switch {
+	case c.Subject == "":
+		return errors.New("token has no subject")
+	case c.SessionID == "":
+		return errors.New("token has no session")
+	case c.Party != "" && !slices.Contains(v.parties, c.Party):
+		return errors.New("token was made for another application")
+	}
+	return nil
+}
+
+func (v *Verifier) signingKey(ctx context.Context, t *jwt.Token) (any, error) {
+	if _, ok := t.Header["crit"]; ok {
+		return nil, errors.New("token asks for an extension")
+	}
+	kid, ok := t.Header["kid"].(string)
+	if !ok || kid == "" || len(kid) > kidRunesMax {
+		return nil, errors.New("token names no key")
+	}
+	return v.keys.key(ctx, kid)
+}

@@ -1,0 +1,150 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Code is a published error number. Its text is "ERR-1001". A number never changes its meaning.
+type Code int
+
+// Files and their content.
+const (
+	CodeInvalidFile      Code = 1001
+	CodeTooLarge         Code = 1002
+	CodeInvalidFormat    Code = 1003
+	CodeMissingColumns   Code = 1004
+	CodeEmptyFile        Code = 1005
+	CodeUnreadableHeader Code = 1006
+	CodeNotText          Code = 1007
+	CodeTooManyColumns   Code = 1008
+	CodeBadQuoting       Code = 1009
+	CodeRowTooLong       Code = 1010
+	CodeUnpackedTooLarge Code = 1011
+	CodeDamagedArchive   Code = 1012
+	CodeShortBody        Code = 1013
+	CodeObjectUnreadable Code = 1014
+	CodeObjectChanged    Code = 1015
+)
+
+// Predictions.
+const (
+	CodePredictionNotFound Code = 1101
+	CodePredictionFailed   Code = 1102
+	CodePredictionTimeout  Code = 1103
+	CodeCancelled          Code = 1104
+	CodeNotFinished        Code = 1105
+	CodeWrongState         Code = 1106
+	CodeErrorBudgetSpent   Code = 1107
+	CodeResultExpired      Code = 1108
+	CodeScoredAgain        Code = 1109
+)
+
+// Identity.
+const (
+	CodeInvalidToken       Code = 1201
+	CodeExpiredToken       Code = 1202
+	CodeMissingToken       Code = 1203
+	CodeNotAllowed         Code = 1204
+	CodeSigningKeysMissing Code = 1205
+)
+
+// Requests.
+const (
+	CodeMissingField         Code = 1301
+	CodeInvalidValue         Code = 1302
+	CodeOutOfRange           Code = 1303
+	CodeUnparseableBody      Code = 1304
+	CodeUnknownParameter     Code = 1305
+	CodeInvalidCursor        Code = 1306
+	CodeNoSuchRoute          Code = 1307
+	CodeWrongMethod          Code = 1308
+	CodeNotAcceptable        Code = 1309
+	CodeUnsupportedMediaType Code = 1310
+	CodeRangeNotSatisfiable  Code = 1311
+	CodeKeyOtherRequest      Code = 1312
+	CodeKeyStillRunning      Code = 1313
+	CodeMalformedRequest     Code = 1314
+)
+
+// Rates and load.
+const (
+	CodeRateLimited    Code = 1401
+	CodeRowQuotaSpent  Code = 1402
+	CodeTooManyWaiting Code = 1403
+	CodeBusy           Code = 1404
+	CodeShuttingDown   Code = 1405
+	CodeSlowBody       Code = 1406
+	CodeTooManyToScore Code = 1407
+)
+
+// Our own faults.
+const (
+	CodeInternal         Code = 1500
+	CodeDatabase         Code = 1501
+	CodeObjectStore      Code = 1502
+	CodeQueue            Code = 1503
+	CodeAccountingBroken Code = 1504
+	CodeStorageFull      Code = 1505
+)
+
+// Models.
+const (
+	CodeUnknownModel      Code = 1701
+	CodeModelWithdrawn    Code = 1702
+	CodeModelUnsupported  Code = 1703
+	CodeModelColumns      Code = 1704
+	CodeModelSelfCheck    Code = 1705
+	CodeModelChecksum     Code = 1706
+	CodeModelNotChosen    Code = 1707
+	CodeModelBeyondLimits Code = 1708
+)
+
+// rowCodes is where the codes of rejected rows begin: the code of an [ingest.Reason] is rowCodes plus its value.
+const rowCodes Code = 1600
+
+// String gives the code as it is published.
+func (c Code) String() string { return fmt.Sprintf("ERR-%04d", int(c)) }
+
+// Status is the HTTP status of an answer with this code. It is 0 for codes that are never an answer by themselves: of
+// rows, of warnings, and of models at load.
+func (c Code) Status() int { return c.meaning().status }
+
+// Retryable says whether the same request may succeed later.
+func (c Code) Retryable() bool { return c.meaning().retryable }
+
+// Message is the code's sentence for a customer when nothing more is known.
+func (c Code) Message() string { return c.meaning().message }
+
+func (c Code) meaning() meaning {
+	for i := range meanings {
+		if meanings[i].code == c {
+			return meanings[i]
+		}
+	}
+	return meaning{code: CodeInternal, status: http.StatusInternalServerError}
+}
+
+// parseCode reads "ERR-1001", and "1001" for people who type.
+func parseCode(text string) (Code, bool) {
+	digits := strings.TrimPrefix(strings.ToUpper(text), "ERR-")
+	n, err := strconv.Atoi(digits)
+	if err != nil || len(digits) != 4 {
+		return 0, false
+	}
+	c := Code(n)
+	return c, c.meaning().code == c
+}
+
+// meaning is one line of the table that says what a code is: its HTTP status, whether to try again, its name, its
+// sentence, and what a customer can do about it.
+type meaning struct {
+	code      Code
+	status    int
+	retryable bool
+	title     string
+	message   string
+	advice    string
+}

@@ -1,0 +1,227 @@
+package serve
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	keysFreshFor     = time.Hour        // then they are fetched again
+	keysStaleFor     = 24 * time.Hour   // how long old keys serve while fetching fails
+	keysRefreshEvery = 30 * time.Second // at most, when a token names a key that is not in the set
+	keysRetryEvery   = time.Second      // at most, while there is no key at all
+	keysTimeout      = 2 * time.Second
+	keysBytesMax     = 1 << 20
+)
+
+// errKeysUnavailable means that a token can be neither accepted nor refused.
+var errKeysUnavailable = errors.New("signing keys are not available")
+
+var base64url = base64.RawURLEncoding.Strict()
+
+// keySet holds the public keys of an issuer. At most one fetch runs at a time and every waiting request shares it.
+type keySet struct {
+	ctx    context.Context
+	url    string
+	client *http.Client
+	now    func() time.Time
+
+	mu      sync.Mutex
+	keys    map[string]*rsa.PublicKey
+	fetched time.Time     // when keys was fetched
+	tried   time.Time     // when the last fetch began
+	failed  error         // outcome of the last fetch
+	running chan struct{} // closed when the fetch in flight ends; nil: none is
+}
+
+func newKeySet(ctx context.Context, address string, client *http.Client, now func() time.Time) (*keySet, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("address of the signing keys is no URL")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return nil, errors.New("address of the signing keys must be https")
+	}
+	if client == nil {
+		client = &http.Client{}
+	}
+	own := *client
+	own.Timeout = keysTimeout
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &keySet{ctx: ctx, url: address, client: &own, now: now}, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// key gives the public key with an id. It fetches the set when there is none, when it is old, and, rarely, when it does
+// not have the key.
+func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
+	for waited := false; ; waited = true {
+		k.mu.Lock()
+		key, wait := k.look(kid, waited)
+		failed, usable := k.failed, k.usable()
+		k.mu.Unlock()
+		switch {
+		case key != nil:
+			return key, nil
+		case wait == nil && (!usable || failed != nil):
+			return nil, errors.Join(errKeysUnavailable, failed)
+		case wait == nil:
+			return nil, errors.New("token names an unknown key")
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, errors.Join(errKeysUnavailable, ctx.Err())
+		}
+	}
+}
+
+// look finds a key and starts a fetch if one is due. A nil key with a channel means: wait, then look again.
+func (k *keySet) look(kid string, waited bool) (*rsa.PublicKey, <-chan struct{}) {
+	age := k.now().Sub(k.fetched)
+	since := k.now().Sub(k.tried)
+	if key := k.keys[kid]; key != nil && k.usable() {
+		if age > keysFreshFor && since > keysRefreshEvery {
+			k.start()
+		}
+		return key, nil
+	}
+	if k.running == nil && !waited {
+		pause := keysRefreshEvery
+		if !k.usable() {
+			pause = keysRetryEvery
+		}
+		if k.tried.IsZero() || since > pause {
+			k.start()
+		}
+	}
+	if k.running == nil {
+		return nil, nil
+	}
+	return nil, k.running
+}
+
+func (k *keySet) usable() bool { return k.keys != nil && k.now().Sub(k.fetched) <= keysStaleFor }
+
+// start begins a fetch unless one runs. Requests wait for it; none owns it.
+func (k *keySet) start() {
+	if k.running != nil {
+		return
+	}
+	done := make(chan struct{})
+	k.running, k.tried = done, k.now()
+	go func() {
+		keys, err := k.fetch()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.running, k.failed = nil, err
+		if err == nil {
+			k.keys, k.fetched = keys, k.now()
+		}
+		close(done)
+	}()
+}
+
+func (k *keySet) fetch() (map[string]*rsa.PublicKey, error) {
+	ctx, cancel := context.WithTimeout(k.ctx, keysTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask for signing keys: %w", err)
+	}
+	resp, err := k.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("fetch signing keys: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("fetch signing keys: status %d", resp.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, keysBytesMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	if len(text) > keysBytesMax {
+		return nil, errors.New("read signing keys: answer is too long")
+	}
+	return parseKeys(text)
+}
+
+// jwk is one key of a set. Of its addresses and certificates nothing is read.
+type jwk struct {
+	Type       string   `json:"kty"`
+	Use        string   `json:"use,omitempty"`
+	Operations []string `json:"key_ops,omitempty"`
+	Algorithm  string   `json:"alg,omitempty"`
+	ID         string   `json:"kid"`
+	Modulus    string   `json:"n"`
+	Exponent   string   `json:"e"`
+}
+
+type jwkSet struct {
+	Keys []jwk `json:"keys"`
+}
+
+// parseKeys reads the RS256 keys of a set. Keys for other uses are passed over; an id that stands for two keys stands
+// for none.
+func parseKeys(text []byte) (map[string]*rsa.PublicKey, error) {
+	var set jwkSet
+	if err := json.Unmarshal(text, &set); err != nil {
+		return nil, fmt.Errorf("decode signing keys: %w", err)
+	}
+	keys := make(map[string]*rsa.PublicKey, len(set.Keys))
+	for _, j := range set.Keys {
+		key := j.publicKey()
+		if key == nil {
+			continue
+		}
+		if other, twice := keys[j.ID]; twice && (other == nil || !key.Equal(other)) {
+			key = nil
+		}
+		keys[j.ID] = key
+	}
+	for id, key := range keys {
+		if key == nil {
+			delete(keys, id)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("decode signing keys: no key for RS256")
+	}
+	return keys, nil
+}
+
+// publicKey gives the key, or nil if it is not one for checking RS256 signatures.
+func (j jwk) publicKey() *rsa.PublicKey {
+	signs := (j.Use == "" || j.Use == "sig") && (j.Algorithm == "" || j.Algorithm == "RS256") &&
+		(len(j.Operations) == 0 || slices.Contains(j.Operations, "verify"))
+	if j.Type != "RSA" || !signs || j.ID == "" {
+		return nil
+	}
+	n, errN := base64url.DecodeString(j.Modulus)
+	e, errE := base64url.DecodeString(j.Exponent)
+	if errN != nil || errE != nil || len(e) > 4 {
+		return nil
+	}
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+	if bits := key.N.BitLen(); bits < 2048 || bits > 8192 || key.E < 3 || key.E%2 == 0 {
+		return nil
+	}
+	return key
+}
