@@ -1,0 +1,221 @@
+package main_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// The borders between the packages and the fences around other people's modules. Every Go file is parsed, whatever its
+// build tags or architecture: asking `go list` would see one platform only, and none of what the test cache hides.
+
+const module = "github.com/retainwise/millrace"
+
+// anything stands for every package: on the right of allowed for what may be imported, in a fence for its owners.
+const anything = "*"
+
+// allowed says which project packages the files of a folder may import. A folder that is not here is an error.
+var allowed = map[string][]string{
+	".":               {anything},
+	"bench":           {anything},
+	"engine":          {"engine/forest", "ingest"},
+	"engine/forest":   {},
+	"ingest":          {},
+	"migrations":      {},
+	"serve":           {"engine", "ingest", "store", "store/cluster"},
+	"store":           {},
+	"store/cluster":   {},
+	"store/storetest": {"migrations", "store", "store/cluster"},
+}
+
+// allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
+var allowedInTests = []string{"migrations", "store/cluster", "store/storetest"}
+
+// fence names the folders that may import a module (or a part of the standard library), and those whose tests also may.
+type fence struct{ owners, inTests []string }
+
+// fenced is by import path and everything below it; of several that fit, the longest counts.
+var fenced = map[string]fence{
+	"database/sql": {owners: []string{"store"}},
+	"net":          {owners: []string{".", "bench", "serve", "store", "store/cluster", "store/storetest"}},
+	"net/url":      {owners: []string{anything}},
+	"os": {
+		owners:  []string{".", "bench", "serve", "store", "store/cluster", "store/storetest"},
+		inTests: []string{anything},
+	},
+	"unsafe": {owners: []string{"engine", "engine/forest", "ingest", "store"}},
+
+	"github.com/MicahParks":                       {owners: []string{"serve"}},
+	"github.com/alecthomas/kong":                  {owners: []string{"."}},
+	"github.com/apache/arrow/go/v17":              {owners: []string{"bench", "engine", "ingest", "serve", "store"}},
+	"github.com/apache/arrow/go/v17/arrow/flight": {},
+	"github.com/apache/arrow/go/v17/parquet":      {},
+	"github.com/aws":                              {owners: []string{"store", "store/storetest"}},
+	"github.com/dmitryikh/leaves":                 {owners: []string{"engine/forest"}},
+	"github.com/failsafe-go":                      {owners: []string{"serve", "store"}},
+	"github.com/fasthttp":                         {owners: []string{"serve"}},
+	"github.com/fergusstrange/embedded-postgres":  {owners: []string{"store/cluster"}},
+	"github.com/getkin/kin-openapi":               {inTests: []string{"serve"}},
+	"github.com/golang-jwt":                       {owners: []string{"serve"}},
+	"github.com/jackc":                            {owners: []string{"store", "store/cluster", "store/storetest"}},
+	"github.com/klauspost/compress":               {owners: []string{"ingest", "serve", "store"}},
+	"github.com/pressly/goose":                    {owners: []string{"store"}},
+	"github.com/prometheus":                       {owners: []string{"bench", "serve"}},
+	"github.com/valyala/fasthttp":                 {owners: []string{"bench", "serve"}},
+	"go.uber.org/goleak":                          {inTests: []string{anything}},
+	"go.yaml.in/yaml":                             {owners: []string{"engine"}, inTests: []string{"serve"}},
+	"pgregory.net/rapid":                          {inTests: []string{anything}},
+}
+
+func TestBordersHold(t *testing.T) {
+	broken, err := checkImports(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range broken {
+		t.Error(line)
+	}
+}
+
+// checkImports returns a line for every import that the tables do not allow.
+func checkImports(tree fs.FS) (broken []string, err error) {
+	err = fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && outside(tree, name):
+			return fs.SkipDir
+		case entry.IsDir() || path.Ext(name) != ".go":
+			return nil
+		}
+		lines, err := checkFile(tree, name)
+		broken = append(broken, lines...)
+		return err
+	})
+	return broken, err
+}
+
+// outside says that a folder is not part of this module: hidden, made by make or a run, or a module of its own.
+func outside(tree fs.FS, folder string) bool {
+	if folder == "." {
+		return false
+	}
+	_, err := fs.Stat(tree, path.Join(folder, "go.mod"))
+	return err == nil || strings.HasPrefix(path.Base(folder), ".") || folder == "bin" || folder == "data"
+}
+
+func checkFile(tree fs.FS, name string) (broken []string, err error) {
+	source, err := fs.ReadFile(tree, name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+	if err != nil {
+		return nil, err
+	}
+	folder, test := path.Dir(name), strings.HasSuffix(name, "_test.go")
+	if _, known := allowed[folder]; !known {
+		return []string{fmt.Sprintf("%s: folder %s is not in the table allowed", name, folder)}, nil
+	}
+	for _, spec := range file.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+		if !mayImport(folder, imported, test) {
+			broken = append(broken, fmt.Sprintf("%s: %s may not import %s", name, folder, imported))
+		}
+	}
+	return broken, nil
+}
+
+func mayImport(folder, imported string, test bool) bool {
+	if within(imported, module) {
+		target := strings.TrimPrefix(strings.TrimPrefix(imported, module), "/")
+		return listed(allowed[folder], target) || test && (target == folder || listed(allowedInTests, target))
+	}
+	rule, found := longestFence(imported)
+	return !found || listed(rule.owners, folder) || test && listed(rule.inTests, folder)
+}
+
+func longestFence(imported string) (rule fence, found bool) {
+	longest := ""
+	for prefix := range fenced {
+		if within(imported, prefix) && len(prefix) > len(longest) {
+			longest = prefix
+		}
+	}
+	rule, found = fenced[longest]
+	return rule, found
+}
+
+func within(imported, prefix string) bool {
+	return imported == prefix || strings.HasPrefix(imported, prefix+"/")
+}
+
+func listed(names []string, name string) bool {
+	return slices.Contains(names, anything) || slices.Contains(names, name)
+}
+
+func TestCheckerReports(t *testing.T) {
+	const project = module + "/"
+	for name, c := range map[string]struct {
+		file, imports string
+		broken        bool
+	}{
+		"down the path":                  {"engine/score.go", project + "ingest", false},
+		"up the path":                    {"ingest/header.go", project + "engine", true},
+		"sideways":                       {"store/block.go", project + "ingest", true},
+		"up from a test":                 {"ingest/header_test.go", project + "serve", true},
+		"own package from a test":        {"ingest/header_test.go", project + "ingest", false},
+		"real servers from a test":       {"serve/upload_test.go", project + "store/storetest", false},
+		"real servers from code":         {"serve/upload.go", project + "store/storetest", true},
+		"main imports all":               {"main.go", project + "serve", false},
+		"module within its fence":        {"serve/routes.go", "github.com/valyala/fasthttp", false},
+		"below a fenced module":          {"engine/score.go", "github.com/valyala/fasthttp/fasthttputil", true},
+		"a name that only looks fenced":  {"engine/score.go", "github.com/valyala/fasthttpx", false},
+		"part of an allowed module":      {"engine/score.go", "github.com/apache/arrow/go/v17/parquet/file", true},
+		"fenced standard library":        {"ingest/chunker.go", "os", true},
+		"the same in a test":             {"ingest/chunker_test.go", "os", false},
+		"test library in code":           {"store/block.go", "pgregory.net/rapid", true},
+		"test library in a test":         {"store/block_test.go", "pgregory.net/rapid", false},
+		"folder nobody listed":           {"util/strings.go", "strings", true},
+		"testdata is part of the module": {"testdata/generate/main.go", "strings", true},
+		"hidden folder":                  {".cache/x.go", project + "serve", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := fmt.Sprintf("//go:build arm64 && never\n\npackage x\n\nimport _ %q\n", c.imports)
+			broken, err := checkImports(fstest.MapFS{c.file: {Data: []byte(source)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(broken) > 0; got != c.broken {
+				t.Errorf("%s importing %s: reported %q, want a report: %v", c.file, c.imports, broken, c.broken)
+			}
+		})
+	}
+}
+
+func TestCheckerSkipsNestedModules(t *testing.T) {
+	broken, err := checkImports(fstest.MapFS{
+		"engine/forest/asm/go.mod":  {Data: []byte("module asm\n")},
+		"engine/forest/asm/main.go": {Data: []byte("package main\n\nimport _ \"os\"\n")},
+	})
+	if err != nil || len(broken) > 0 {
+		t.Errorf("got %q, %v; want no report", broken, err)
+	}
+}
+
+func TestCheckerRefusesWhatItCannotRead(t *testing.T) {
+	if _, err := checkImports(fstest.MapFS{"main.go": {Data: []byte("pakage main")}}); err == nil {
+		t.Error("a file that does not parse passed")
+	}
+}
