@@ -1,0 +1,9 @@
+// Package migrations holds the database schema as goose SQL files.
+package migrations
+
+import "embed"
+
+// FS is the directory of migrations that [store.Migrate] applies, in the order of their numbers.
+//
+//go:embed *.sql
+var FS embed.FS

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+)
+
+// A block is one tuple of prediction_blocks. In the binary format of COPY it is the number of fields, then each field
+// as length and big-endian bytes. An array is: dimensions (1, or 0 if it is empty), whether it has nulls, type of the
+// elements, their number, first index (1), then each element as length and bytes.
+const (
+	blockRowsMax = 1000
+	blockFields  = 8
+
+	oidInt2, oidInt4, oidText, oidFloat4 = 21, 23, 25, 700
+)
+
+// bandsMax bounds the risk bands, which index a small array of counts.
+const bandsMax = 64
+
+// BlockEncoder turns scored batches into blocks of 1,000 rows in PostgreSQL's binary COPY format. It is made for one
+// prediction and may be used by one goroutine at a time.
+type BlockEncoder struct {
+	prediction uint64
+	bands      [bandsMax]uint16
+}
+
+// NewBlockEncoder makes an encoder for the blocks of a prediction, named by its internal id.
+func NewBlockEncoder(predictionID int64) *BlockEncoder {
+	return &BlockEncoder{prediction: uint64(predictionID)}
+}
+
+// scored is a batch as plain slices.
+type scored struct {
+	row         []int64
+	probability []float32
+	band        []int16
+	id          *array.String
+}
+
+// AppendBlocks appends the tuples of a batch to dst. The batch has the columns _row (int64, ascending, gaps where rows
+// were rejected), id (utf8, may be null), probability (float32) and risk_band (int16, 0 to 63). Blocks never span two
+// batches, so the last one of a batch may be short. What was appended does not refer to the batch.
+func (e *BlockEncoder) AppendBlocks(dst []byte, batch arrow.Record) ([]byte, error) {
+	s, err := columnsOf(batch)
+	if err != nil {
+		return dst, fmt.Errorf("encode blocks: %w", err)
+	}
+	for from := 0; from < len(s.row); from += blockRowsMax {
+		to := min(from+blockRowsMax, len(s.row))
+		if dst, err = e.appendBlock(dst, s, from, to); err != nil {
+			return dst, fmt.Errorf("encode blocks: %w", err)
+		}
+	}
+	return dst, nil
+}
+
+func columnsOf(batch arrow.Record) (scored, error) {
+	row, err1 := column[*array.Int64](batch, "_row")
+	id, err2 := column[*array.String](batch, "id")
+	probability, err3 := column[*array.Float32](batch, "probability")
+	band, err4 := column[*array.Int16](batch, "risk_band")
+	for _, err := range []error{err1, err2, err3, err4} {
+		if err != nil {
+			return scored{}, err
+		}
+	}
+	return scored{row.Int64Values(), probability.Float32Values(), band.Int16Values(), id}, nil
+}
+
+func column[T arrow.Array](batch arrow.Record, name string) (T, error) {
+	var none T
+	at := batch.Schema().FieldIndices(name)
+	if len(at) != 1 {
+		return none, fmt.Errorf("column %s: %d times in the batch", name, len(at))
+	}
+	c, ok := batch.Column(at[0]).(T)
+	if !ok {
+		return none, fmt.Errorf("column %s: type %s", name, batch.Column(at[0]).DataType())
+	}
+	return c, nil
+}
+
+func (e *BlockEncoder) appendBlock(dst []byte, s scored, from, to int) ([]byte, error) {
+	n := to - from
+	row := s.row[from:to]
+	first, last := row[0], row[n-1]
+	if first < 0 || last > math.MaxInt32 {
+		return dst, fmt.Errorf("rows %d to %d: outside the range of a row number", first, last)
+	}
+	bands, err := e.countBands(s.band[from:to])
+	if err != nil {
+		return dst, fmt.Errorf("rows %d to %d: %w", first, last, err)
+	}
+	be := binary.BigEndian
+	dst = be.AppendUint16(dst, blockFields)
+	dst = be.AppendUint32(dst, 8)
+	dst = be.AppendUint64(dst, e.prediction)
+	dst = be.AppendUint32(dst, 4)
+	dst = be.AppendUint32(dst, uint32(first))
+	dst = be.AppendUint32(dst, 2)
+	dst = be.AppendUint16(dst, uint16(n))
+	if last-first == int64(n-1) {
+		dst = be.AppendUint32(dst, math.MaxUint32) // NULL: no gaps
+	} else if dst, err = appendRowOffsets(dst, row); err != nil {
+		return dst, err
+	}
+	dst = appendTexts(dst, s.id, from, to)
+	dst = appendFloats(dst, s.probability[from:to])
+	dst = appendShorts(dst, s.band[from:to])
+	return appendShorts(dst, bands), nil
+}
+
+// countBands counts rows per band, up to the highest band that occurs.
+func (e *BlockEncoder) countBands(band []int16) ([]uint16, error) {
+	clear(e.bands[:])
+	top := int16(0)
+	for _, b := range band {
+		if b < 0 || b >= bandsMax {
+			return nil, fmt.Errorf("risk band %d: outside 0 to %d", b, bandsMax-1)
+		}
+		e.bands[b]++
+		top = max(top, b)
+	}
+	return e.bands[:top+1], nil
+}
+
+// appendArrayHead writes the head of a field that is an array without nulls whose elements have width bytes each.
+func appendArrayHead(dst []byte, oid uint32, n, width int) []byte {
+	be := binary.BigEndian
+	dst = be.AppendUint32(dst, uint32(20+n*(4+width)))
+	return appendDimension(dst, 0, oid, n)
+}
+
+func appendDimension(dst []byte, nulls, oid uint32, n int) []byte {
+	be := binary.BigEndian
+	dst = be.AppendUint32(dst, 1)
+	dst = be.AppendUint32(dst, nulls)
+	dst = be.AppendUint32(dst, oid)
+	dst = be.AppendUint32(dst, uint32(n))
+	return be.AppendUint32(dst, 1)
+}
+
+func appendRowOffsets(dst []byte, row []int64) ([]byte, error) {
+	dst = appendArrayHead(dst, oidInt4, len(row), 4)
+	before := row[0] - 1
+	for _, r := range row {
+		if r <= before {
+			return dst, fmt.Errorf("row %d behind row %d: not ascending", r, before)
+		}
+		before = r
+		dst = binary.BigEndian.AppendUint64(dst, 4<<32|uint64(r-row[0]))
+	}
+	return dst, nil
+}
+
+func appendFloats(dst []byte, values []float32) []byte {
+	dst = appendArrayHead(dst, oidFloat4, len(values), 4)
+	for _, v := range values {
+		dst = binary.BigEndian.AppendUint64(dst, 4<<32|uint64(math.Float32bits(v)))
+	}
+	return dst
+}
+
+func appendShorts[T int16 | uint16](dst []byte, values []T) []byte {
+	dst = appendArrayHead(dst, oidInt2, len(values), 2)
+	for _, v := range values {
+		dst = append(dst, 0, 0, 0, 2, byte(v>>8), byte(v))
+	}
+	return dst
+}
+
+func appendTexts(dst []byte, ids *array.String, from, to int) []byte {
+	be := binary.BigEndian
+	start := len(dst)
+	dst = be.AppendUint32(dst, 0) // the length, known at the end
+	nulls := uint32(0)
+	if ids.NullN() > 0 {
+		nulls = 1
+	}
+	dst = appendDimension(dst, nulls, oidText, to-from)
+	for i := from; i < to; i++ {
+		if ids.IsNull(i) {
+			dst = be.AppendUint32(dst, math.MaxUint32)
+			continue
+		}
+		id := ids.Value(i)
+		dst = be.AppendUint32(dst, uint32(len(id)))
+		dst = append(dst, id...)
+	}
+	be.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	return dst
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Claim is one attempt at a part, or at the last step of a prediction. It belongs to one worker and is good until its
+// lease runs out. It is never changed after it was made, so it may be read from several goroutines.
+type Claim struct {
+	PredictionID int64 // internal, for NewBlockEncoder
+	PublicID     uuid.UUID
+	UploadID     uuid.UUID
+	UserID       int64
+	Generation   int
+
+	Finish bool // the last step: join the parts' results and call Finish
+	Part   Part // meaningless if Finish
+	Epoch  int
+	// Attempt is 1 for the first. It was counted when the claim was made, so that a worker that dies is counted too.
+	Attempt int
+	Worker  string
+	Lease   time.Duration // from the claim or the last renewal on
+
+	ObjectKey  string // the input
+	ObjectETag string // pins every read of it; may be empty
+	Bytes      int64
+	Header     Header // zero until planned
+	Model      Model  // zero until chosen
+	Explain    string
+	Options    json.RawMessage
+}
+
+const selectClaim = `
+	SELECT d.id, d.public_id, u.public_id, d.user_id, d.generation,
+	       part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
+	       coalesce(n_rows, 0), c.epoch, c.attempts, c.worker, spent,
+	       u.object_key, u.object_etag, coalesce(u.bytes, 0),
+	       u.columns, coalesce(u.delimiter, ''), coalesce(u.header_bytes, 0), coalesce(u.header_lines, 0),
+	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
+	       coalesce(d.engine_version, ''), d.explain, d.options
+	FROM c JOIN predictions d ON d.id = c.prediction_id JOIN uploads u ON u.id = d.upload_id`
+
+// claimPart takes the oldest part that nobody has. An expired lease whose attempts are spent is buried instead, with
+// its prediction, which is how a file that kills its workers ends.
+const claimPart = `
+	WITH next AS (
+	    SELECT p.prediction_id, p.generation, p.part_no, p.attempts >= $2 AS spent
+	    FROM predictions d
+	    JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
+	    WHERE d.status IN ('queued', 'running') AND p.status = 'open' AND p.lease_until <= clock_timestamp()
+	    ORDER BY d.id, p.part_no LIMIT 1
+	    FOR UPDATE OF p SKIP LOCKED
+	), c AS (
+	    UPDATE prediction_parts p
+	    SET epoch = p.epoch + 1,
+	        attempts = CASE WHEN n.spent THEN p.attempts ELSE p.attempts + 1 END,
+	        status = CASE WHEN n.spent THEN 'dead' ELSE 'open' END,
+	        lease_until = clock_timestamp() + $3::bigint * interval '1 microsecond',
+	        worker = $1
+	    FROM next n
+	    WHERE p.prediction_id = n.prediction_id AND p.generation = n.generation AND p.part_no = n.part_no
+	    RETURNING p.*, n.spent
+	), d AS (
+	    UPDATE predictions d
+	    SET status = CASE WHEN c.spent THEN 'dead' ELSE 'running' END,
+	        status_reason = NULL,
+	        started_at = coalesce(d.started_at, clock_timestamp()),
+	        finished_at = CASE WHEN c.spent THEN clock_timestamp() END,
+	        error = CASE WHEN c.spent THEN coalesce(c.error, $4::jsonb) END
+	    FROM c
+	    WHERE d.id = c.prediction_id AND d.generation = c.generation
+	      AND (d.status = 'queued' OR d.status = 'running' AND c.spent)
+	    RETURNING d.upload_id, c.spent
+	), u AS (
+	    UPDATE uploads u
+	    SET status = CASE WHEN d.spent THEN 'failed' ELSE 'processing' END, updated_at = clock_timestamp()
+	    FROM d WHERE u.id = d.upload_id
+	), f AS (
+	    INSERT INTO prediction_failures (prediction_id, generation, part_no, attempt, worker, error)
+	    SELECT prediction_id, generation, part_no, attempts, worker, $4::jsonb FROM c WHERE spent
+	)` + selectClaim
+
+// claimFinish takes the oldest last step that is due and that nobody has.
+const claimFinish = `
+	WITH next AS (
+	    SELECT id, finish_attempts >= $2 AS spent FROM predictions
+	    WHERE finish_due AND finish_lease_until <= clock_timestamp()
+	    ORDER BY id LIMIT 1
+	    FOR UPDATE SKIP LOCKED
+	), c AS (
+	    UPDATE predictions d
+	    SET finish_epoch = d.finish_epoch + 1,
+	        finish_attempts = CASE WHEN n.spent THEN d.finish_attempts ELSE d.finish_attempts + 1 END,
+	        finish_due = NOT n.spent,
+	        finish_lease_until = clock_timestamp() + $3::bigint * interval '1 microsecond',
+	        finish_worker = $1,
+	        status = CASE WHEN n.spent AND d.status = 'running' THEN 'dead' ELSE d.status END,
+	        finished_at = CASE WHEN n.spent THEN clock_timestamp() ELSE d.finished_at END,
+	        error = CASE WHEN n.spent THEN coalesce(d.error, $4::jsonb) ELSE d.error END
+	    FROM next n WHERE d.id = n.id
+	    RETURNING d.id AS prediction_id, d.generation, d.upload_id, d.finish_epoch AS epoch,
+	        d.finish_attempts AS attempts, d.finish_worker AS worker, n.spent,
+	        0 AS part_no, NULL::bigint AS byte_length, 0::bigint AS byte_offset, 0::bigint AS first_row,
+	        0::bigint AS first_line, NULL::bigint AS n_rows
+	), u AS (
+	    UPDATE uploads u SET status = 'failed', updated_at = clock_timestamp()
+	    FROM c WHERE u.id = c.upload_id AND c.spent
+	), f AS (
+	    INSERT INTO prediction_failures (prediction_id, generation, attempt, worker, error)
+	    SELECT prediction_id, generation, attempts, worker, $4::jsonb FROM c WHERE spent
+	)` + selectClaim
+
+// ClaimPart takes the oldest part that waits, for a prediction that is queued or running, and counts the attempt.
+// It answers nil, nil if there is nothing to do.
+func (s *Store) ClaimPart(ctx context.Context, worker string) (*Claim, error) {
+	c, err := s.claim(ctx, claimPart, worker)
+	if err != nil {
+		return nil, fmt.Errorf("claim part: %w", err)
+	}
+	return c, nil
+}
+
+// ClaimFinish takes a prediction whose parts are done or whose run was cancelled, but whose results nobody has joined:
+// the worker that should have done it died, or the user cancelled. It answers nil, nil if there is nothing to do.
+func (s *Store) ClaimFinish(ctx context.Context, worker string) (*Claim, error) {
+	c, err := s.claim(ctx, claimFinish, worker)
+	if err != nil {
+		return nil, fmt.Errorf("claim finish: %w", err)
+	}
+	if c != nil {
+		c.Finish = true
+	}
+	return c, nil
+}
+
+// claim runs one of the two statements until it gives a claim or nothing is left to bury.
+func (s *Store) claim(ctx context.Context, sql, worker string) (*Claim, error) {
+	vanished := Failure{Stage: "lease", Message: "the worker stopped in the middle, on every attempt"}
+	for {
+		rows, err := s.pool.Query(ctx, sql, worker, s.config.AttemptsMax, s.config.Lease.Microseconds(), vanished)
+		if err != nil {
+			return nil, err
+		}
+		var spent bool
+		c, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (*Claim, error) {
+			return s.scanClaim(row, &spent)
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, nil
+		}
+		if err != nil || !spent {
+			return c, err
+		}
+	}
+}
+
+func (s *Store) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
+	c := &Claim{Lease: s.config.Lease}
+	var delimiter string
+	err := row.Scan(&c.PredictionID, &c.PublicID, &c.UploadID, &c.UserID, &c.Generation,
+		&c.Part.No, &c.Part.Planned, &c.Part.Offset, &c.Part.Bytes, &c.Part.FirstRow, &c.Part.FirstLine,
+		&c.Part.Rows, &c.Epoch, &c.Attempt, &c.Worker, spent,
+		&c.ObjectKey, &c.ObjectETag, &c.Bytes,
+		&c.Header.Columns, &delimiter, &c.Header.Bytes, &c.Header.Lines,
+		&c.Model.Name, &c.Model.Version, &c.Model.SHA256,
+		&c.Model.Engine, &c.Explain, &c.Options)
+	if delimiter != "" {
+		c.Header.Delimiter = delimiter[0]
+	}
+	return c, err
+}
+
+// RenewLease extends a claim by another lease. [ErrLeaseLost] means: stop, and change nothing any more.
+func (s *Store) RenewLease(ctx context.Context, c *Claim) error {
+	sql := `
+		UPDATE prediction_parts p SET lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
+		FROM predictions d
+		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'open'
+		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status = 'running'`
+	if c.Finish {
+		sql = `
+		UPDATE predictions SET finish_lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
+		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
+	}
+	tag, err := s.pool.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.Lease.Microseconds())
+	if err := one(tag, err); err != nil {
+		return fmt.Errorf("renew lease: %w", err)
+	}
+	return nil
+}

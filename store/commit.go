@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PartResult is what the ledger keeps of a scored part. The objects it speaks of have been put before.
+type PartResult struct {
+	Scored, Rejected  int64
+	Warnings, Summary json.RawMessage // merged by whoever finishes; nil is none
+	ResultBytes       int64           // 0: no object
+	ResultETag        string
+	RejectsBytes      int64
+	RejectsETag       string
+}
+
+// CommitPart stores a part's blocks and its ledger row in one transaction: afterwards either both are there or neither.
+// blocks are tuples made by [BlockEncoder] for this prediction and are read only if the lease is good; nil is none.
+//
+// last says that this commit left no part open, and that the caller now holds the last step: it must join the results
+// and call [Store.Finish] with the claim that comes with it. Exactly one worker is told so.
+//
+// After an error that hides the outcome (the connection broke in the middle of COMMIT) it may be called again with the
+// same claim: what is done already is reported as done.
+func (s *Store) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks io.Reader) (last *Claim, err error) {
+	if r.Scored+r.Rejected != c.Part.Rows {
+		return nil, fmt.Errorf("commit part %d: %w: %d scored, %d rejected, %d rows",
+			c.Part.No, ErrAccounting, r.Scored, r.Rejected, c.Part.Rows)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		last, err = commitPart(ctx, tx, c, r, blocks)
+		return err
+	})
+	if errors.Is(err, ErrLeaseLost) {
+		last, err = s.committedBefore(ctx, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("commit part %d: %w", c.Part.No, err)
+	}
+	return last, nil
+}
+
+func commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks io.Reader) (*Claim, error) {
+	if err := fence(ctx, tx, c); err != nil {
+		return nil, err
+	}
+	if blocks != nil {
+		if err := copyBlocks(ctx, tx.Conn().PgConn(), blocks); err != nil {
+			return nil, err
+		}
+	}
+	return closePart(ctx, tx, c, r)
+}
+
+// fence locks the part's row for a claim that still holds. FOR UPDATE makes a claim by another worker wait for this
+// transaction; a weaker lock would let it through. Locks are taken in the order part, prediction, upload everywhere.
+func fence(ctx context.Context, tx pgx.Tx, c *Claim) error {
+	tag, err := tx.Exec(ctx, `
+		SELECT FROM prediction_parts p
+		JOIN predictions d ON d.id = p.prediction_id AND d.generation = p.generation AND d.status = 'running'
+		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'open'
+		FOR UPDATE OF p`, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
+	return one(tag, err)
+}
+
+// closePart writes the ledger row. Locking the prediction puts the commits of its parts in a row, so that exactly one
+// sees no part open; the count is a statement of its own to see what was committed while it waited for that lock.
+func closePart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult) (*Claim, error) {
+	var batch pgx.Batch
+	batch.Queue(`
+		UPDATE prediction_parts
+		SET status = 'done', n_scored = $4, n_rejected = $5, warnings = $6, summary = $7, result_bytes = $8,
+		    result_etag = $9, rejects_bytes = $10, rejects_etag = $11, error = NULL, done_at = clock_timestamp()
+		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3`,
+		c.PredictionID, c.Generation, c.Part.No, r.Scored, r.Rejected, r.Warnings, r.Summary, r.ResultBytes,
+		r.ResultETag, r.RejectsBytes, r.RejectsETag)
+	batch.Queue(`SELECT FROM predictions WHERE id = $1 AND generation = $2 AND status = 'running' FOR NO KEY UPDATE`,
+		c.PredictionID, c.Generation)
+	batch.Queue(`
+		UPDATE predictions d
+		SET first_result_at = coalesce(first_result_at, clock_timestamp()),
+		    finish_due = l.last, finish_epoch = finish_epoch + l.last::int, finish_attempts = l.last::int,
+		    finish_worker = CASE WHEN l.last THEN $3 END,
+		    finish_lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond'
+		FROM (SELECT NOT EXISTS (SELECT FROM prediction_parts
+		          WHERE prediction_id = $1 AND generation = $2 AND status <> 'done') AS last) l
+		WHERE d.id = $1 RETURNING finish_due, finish_epoch`,
+		c.PredictionID, c.Generation, finisher(c), c.Lease.Microseconds())
+	results := tx.SendBatch(ctx, &batch)
+	defer func() { _ = results.Close() }()
+	if _, err := results.Exec(); err != nil {
+		return nil, err
+	}
+	if err := one(results.Exec()); err != nil {
+		return nil, err
+	}
+	var last bool
+	var epoch int
+	if err := results.QueryRow().Scan(&last, &epoch); err != nil {
+		return nil, err
+	}
+	return finishClaim(c, last, epoch), results.Close()
+}
+
+// finisher names the attempt whose commit was the last, so that it is known again when it asks twice.
+func finisher(c *Claim) string { return fmt.Sprintf("%s part %d epoch %d", c.Worker, c.Part.No, c.Epoch) }
+
+func finishClaim(c *Claim, last bool, epoch int) *Claim {
+	if !last {
+		return nil
+	}
+	f := *c
+	f.Finish, f.Part, f.Epoch, f.Attempt = true, Part{}, epoch, 1
+	return &f
+}
+
+// committedBefore answers for a claim that the fence refused: if this very attempt is in the ledger, its commit was
+// done and only the acknowledgement got lost.
+func (s *Store) committedBefore(ctx context.Context, c *Claim) (*Claim, error) {
+	var last bool
+	var epoch int
+	err := s.pool.QueryRow(ctx, `
+		SELECT coalesce(d.finish_due AND d.finish_worker = $5, false), d.finish_epoch
+		FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
+		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'done'`,
+		c.PredictionID, c.Generation, c.Part.No, c.Epoch, finisher(c)).Scan(&last, &epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrLeaseLost
+	}
+	if err != nil {
+		return nil, err
+	}
+	return finishClaim(c, last, epoch), nil
+}

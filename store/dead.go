@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// DeadLetter is a prediction that ended without a result, for the operator.
+type DeadLetter struct {
+	ID         uuid.UUID
+	InternalID int64
+	UserID     int64
+	Status     Status // failed or dead
+	Generation int
+	Model      Model
+	Error      *Failure
+	FinishedAt time.Time
+}
+
+// Cursor points behind the dead letter.
+func (d DeadLetter) Cursor() *Cursor { return &Cursor{CreatedAt: d.FinishedAt, ID: d.InternalID} }
+
+// Attempt is a failed attempt at a part, or at the last step.
+type Attempt struct {
+	Generation int
+	Part       *int // nil: the last step
+	Attempt    int
+	Worker     string
+	Failure    Failure
+	FailedAt   time.Time
+}
+
+// DeadLetters lists at most limit predictions of all users that have failed or are dead, latest first.
+func (s *Store) DeadLetters(ctx context.Context, after *Cursor, limit int) ([]DeadLetter, error) {
+	where, args := "", []any{limit}
+	if after != nil {
+		where, args = `AND (finished_at, id) < ($2, $3)`, append(args, after.CreatedAt, after.ID)
+	}
+	rows, err := s.pool.Query(ctx, `
+		SELECT public_id, id, user_id, status, generation, coalesce(model_name, ''), coalesce(model_version, ''),
+		       coalesce(model_sha256, ''), coalesce(engine_version, ''), error, finished_at
+		FROM predictions WHERE status IN ('failed', 'dead') `+where+`
+		ORDER BY finished_at DESC, id DESC LIMIT $1`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (DeadLetter, error) {
+		var d DeadLetter
+		err := row.Scan(&d.ID, &d.InternalID, &d.UserID, &d.Status, &d.Generation, &d.Model.Name, &d.Model.Version,
+			&d.Model.SHA256, &d.Model.Engine, &d.Error, &d.FinishedAt)
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return list, nil
+}
+
+// Attempts lists the failed attempts at a prediction, latest first, at most 100.
+func (s *Store) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT f.generation, f.part_no, f.attempt, coalesce(f.worker, ''), f.error, f.failed_at
+		FROM prediction_failures f JOIN predictions d ON d.id = f.prediction_id
+		WHERE d.public_id = $1 ORDER BY f.id DESC LIMIT 100`, id)
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Attempt])
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	return list, nil
+}
+
+// Retry scores a failed, dead or cancelled prediction again from scratch: a new generation with new keys. Stored rows
+// of the old one are deleted; its objects are left to the sweep of their prefix. A model that is not zero replaces the
+// pinned one. A prediction that is queued, running or completed is [ErrConflict].
+func (s *Store) Retry(ctx context.Context, id uuid.UUID, model Model) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var internal int64
+		var status Status
+		var old int
+		err := tx.QueryRow(ctx, `SELECT id, status, generation FROM predictions WHERE public_id = $1 FOR NO KEY UPDATE`,
+			id).Scan(&internal, &status, &old)
+		if err != nil {
+			return notFound(err)
+		}
+		if !status.Done() || status == Completed {
+			return ErrConflict
+		}
+		if err := nextGeneration(ctx, tx, internal, old); err != nil {
+			return err
+		}
+		if err := requeueFromScratch(ctx, tx, internal, model); err != nil {
+			return err
+		}
+		return ring(ctx, tx, internal, id)
+	})
+	if err != nil {
+		return fmt.Errorf("retry: %w", err)
+	}
+	return nil
+}
+
+// nextGeneration copies the borders of the old parts: they depend on the input only.
+func nextGeneration(ctx context.Context, tx pgx.Tx, id int64, old int) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM prediction_blocks WHERE prediction_id = $1`, id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length,
+		                              first_row, first_line, n_rows)
+		SELECT prediction_id, generation + 1, part_no, byte_offset, byte_length, first_row, first_line, n_rows
+		FROM prediction_parts WHERE prediction_id = $1 AND generation = $2`, id, old)
+	return err
+}
+
+func requeueFromScratch(ctx context.Context, tx pgx.Tx, id int64, m Model) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE predictions
+		SET generation = generation + 1, status = 'queued', status_reason = NULL, error = NULL,
+		    model_name = coalesce(nullif($2, ''), model_name),
+		    model_version = CASE WHEN $2 = '' THEN model_version ELSE nullif($3, '') END,
+		    model_sha256 = CASE WHEN $2 = '' THEN model_sha256 ELSE nullif($4, '') END,
+		    engine_version = coalesce(nullif($5, ''), engine_version),
+		    rows_scored = 0, rows_rejected = 0, warnings = NULL, summary = NULL, result_key = NULL, result_etag = NULL,
+		    result_bytes = NULL, rejects_key = NULL, rejects_bytes = NULL, index_key = NULL,
+		    finish_due = false, finish_worker = NULL, finish_attempts = 0, finish_lease_until = '-infinity',
+		    queued_at = clock_timestamp(), started_at = NULL, first_result_at = NULL, finished_at = NULL
+		WHERE id = $1`, id, m.Name, m.Version, m.SHA256, m.Engine)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE uploads u SET status = 'pending', updated_at = clock_timestamp()
+		FROM predictions d WHERE d.id = $1 AND u.id = d.upload_id`, id)
+	return err
+}

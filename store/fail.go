@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// FailPart ends a claim that failed. After a permanent failure the prediction has failed; after the last attempt it is
+// dead; else the part waits a while for another attempt, longer each time. It works for parts and for the last step.
+func (s *Store) FailPart(ctx context.Context, c *Claim, f Failure) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		end := Status("")
+		if c.Attempt >= s.config.AttemptsMax {
+			end = Dead
+		}
+		if f.Permanent {
+			end = Failed
+		}
+		if err := endClaim(ctx, tx, c, f, end, retryDelay(c.Attempt)); err != nil {
+			return err
+		}
+		if err := recordFailure(ctx, tx, c, f); err != nil || end == "" {
+			return err
+		}
+		return endPrediction(ctx, tx, c, f, end)
+	})
+	if err != nil {
+		return fmt.Errorf("fail part: %w", err)
+	}
+	return nil
+}
+
+// retryDelay is how long a part rests after its nth failure.
+func retryDelay(attempt int) time.Duration { return time.Second << min(attempt-1, 4) }
+
+// endClaim voids the claim by raising the epoch.
+func endClaim(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, end Status, delay time.Duration) error {
+	sql := `
+		UPDATE prediction_parts p
+		SET epoch = p.epoch + 1, worker = NULL, error = $5, status = CASE WHEN $6 THEN 'dead' ELSE 'open' END,
+		    lease_until = clock_timestamp() + $7::bigint * interval '1 microsecond'
+		FROM predictions d
+		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'open'
+		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status = 'running'`
+	if c.Finish {
+		sql = `
+		UPDATE predictions
+		SET finish_epoch = finish_epoch + 1, finish_worker = NULL, error = $5, finish_due = NOT $6,
+		    finish_lease_until = clock_timestamp() + $7::bigint * interval '1 microsecond'
+		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
+	}
+	return one(tx.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, f, end != "", delay.Microseconds()))
+}
+
+func recordFailure(ctx context.Context, tx pgx.Tx, c *Claim, f Failure) error {
+	var part *int
+	if !c.Finish {
+		part = &c.Part.No
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO prediction_failures (prediction_id, generation, part_no, attempt, worker, error)
+		VALUES ($1, $2, $3, $4, $5, $6)`, c.PredictionID, c.Generation, part, c.Attempt, c.Worker, f)
+	return err
+}
+
+// endPrediction ends a running prediction without a result. A cancelled one keeps its status.
+func endPrediction(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, status Status) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE predictions
+		SET status = $3, status_reason = NULL, error = $4, finish_due = false, finished_at = clock_timestamp()
+		WHERE id = $1 AND generation = $2 AND status = 'running'`, c.PredictionID, c.Generation, status, f)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE uploads u SET status = 'failed', updated_at = clock_timestamp()
+		FROM predictions d WHERE d.id = $1 AND u.id = d.upload_id`, c.PredictionID)
+	return err
+}
+
+// ReleasePart gives a claim back as if it had never been made: the worker shuts down. Another may take it at once.
+func (s *Store) ReleasePart(ctx context.Context, c *Claim) error {
+	return s.giveBack(ctx, c, 0, "")
+}
+
+// PostponePart gives a claim back for a while: what the worker needs is away. The attempt is not counted. The reason
+// is shown to the customer: "retry in 20 s after a database outage".
+func (s *Store) PostponePart(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
+	return s.giveBack(ctx, c, wait, reason)
+}
+
+func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if c.Finish {
+			return one(tx.Exec(ctx, `
+				UPDATE predictions
+				SET finish_epoch = finish_epoch + 1, finish_attempts = finish_attempts - 1, finish_worker = NULL,
+				    finish_lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond',
+				    status_reason = nullif($5, '')
+				WHERE id = $1 AND generation = $2 AND finish_epoch = $3 AND finish_due`,
+				c.PredictionID, c.Generation, c.Epoch, wait.Microseconds(), reason))
+		}
+		err := one(tx.Exec(ctx, `
+			UPDATE prediction_parts
+			SET epoch = epoch + 1, attempts = attempts - 1, worker = NULL,
+			    lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
+			WHERE prediction_id = $1 AND generation = $2 AND part_no = $3 AND epoch = $4 AND status = 'open'`,
+			c.PredictionID, c.Generation, c.Part.No, c.Epoch, wait.Microseconds()))
+		if err != nil {
+			return err
+		}
+		return requeue(ctx, tx, c, reason)
+	})
+	if err != nil {
+		return fmt.Errorf("release part: %w", err)
+	}
+	return nil
+}
+
+// requeue takes a prediction back to queued if nobody works on it and nothing of it is done, and rings.
+func requeue(ctx context.Context, tx pgx.Tx, c *Claim, reason string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE predictions d
+		SET status_reason = nullif($3, ''),
+		    status = CASE WHEN EXISTS (SELECT FROM prediction_parts p
+		        WHERE p.prediction_id = d.id AND p.generation = d.generation
+		          AND (p.status = 'done' OR p.worker IS NOT NULL)) THEN 'running' ELSE 'queued' END
+		WHERE id = $1 AND generation = $2 AND status = 'running'`, c.PredictionID, c.Generation, reason)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell)
+	return err
+}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PartRecord is a line of the ledger.
+type PartRecord struct {
+	Part
+	Done bool
+	PartResult
+}
+
+// Parts lists the ledger of the claim's prediction in order: what there is to join.
+func (s *Store) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
+		       coalesce(n_rows, 0), status = 'done', coalesce(n_scored, 0), coalesce(n_rejected, 0), warnings, summary,
+		       coalesce(result_bytes, 0), coalesce(result_etag, ''),
+		       coalesce(rejects_bytes, 0), coalesce(rejects_etag, '')
+		FROM prediction_parts WHERE prediction_id = $1 AND generation = $2 ORDER BY part_no`,
+		c.PredictionID, c.Generation)
+	if err != nil {
+		return nil, fmt.Errorf("list parts: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (PartRecord, error) {
+		var r PartRecord
+		err := row.Scan(&r.No, &r.Planned, &r.Offset, &r.Part.Bytes, &r.FirstRow, &r.FirstLine,
+			&r.Rows, &r.Done, &r.Scored, &r.Rejected, &r.Warnings, &r.Summary,
+			&r.ResultBytes, &r.ResultETag, &r.RejectsBytes, &r.RejectsETag)
+		return r, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list parts: %w", err)
+	}
+	return list, nil
+}
+
+// Result is what a finished prediction publishes. Empty keys mean that there is no such object.
+type Result struct {
+	ResultKey, ResultETag string
+	ResultBytes           int64
+	RejectsKey            string
+	RejectsBytes          int64
+	IndexKey              string
+	Warnings, Summary     json.RawMessage
+}
+
+// Finish publishes the joined results. A running prediction becomes completed; a cancelled one stays cancelled and
+// shows what was done. The counts are those of the ledger. If another worker finished it before, it is [ErrLeaseLost].
+func (s *Store) Finish(ctx context.Context, c *Claim, r Result) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var upload int64
+		var status Status
+		err := tx.QueryRow(ctx, `
+			UPDATE predictions d
+			SET status = CASE WHEN d.status = 'running' THEN 'completed' ELSE d.status END,
+			    finished_at = CASE WHEN d.status = 'running' THEN clock_timestamp() ELSE d.finished_at END,
+			    finish_due = false, finish_worker = NULL, status_reason = NULL, error = NULL,
+			    rows_scored = l.scored, rows_rejected = l.rejected, warnings = $4, summary = $5,
+			    result_key = nullif($6, ''), result_etag = nullif($7, ''), result_bytes = $8,
+			    rejects_key = nullif($9, ''), rejects_bytes = $10, index_key = nullif($11, '')
+			FROM (SELECT coalesce(sum(n_scored), 0) AS scored, coalesce(sum(n_rejected), 0) AS rejected
+			      FROM prediction_parts WHERE prediction_id = $1 AND generation = $2 AND status = 'done') l
+			WHERE d.id = $1 AND d.generation = $2 AND d.finish_epoch = $3 AND d.finish_due
+			  AND d.status IN ('running', 'cancelled')
+			RETURNING d.upload_id, d.status`,
+			c.PredictionID, c.Generation, c.Epoch, r.Warnings, r.Summary, r.ResultKey, r.ResultETag, r.ResultBytes,
+			r.RejectsKey, r.RejectsBytes, r.IndexKey).Scan(&upload, &status)
+		if notFound(err) == ErrNotFound {
+			return ErrLeaseLost
+		}
+		if err != nil || status != Completed {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE uploads SET status = 'completed', updated_at = clock_timestamp() WHERE id = $1`, upload)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("finish: %w", err)
+	}
+	return nil
+}

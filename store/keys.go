@@ -1,0 +1,37 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// Keys of objects. They are made of our own ids only: a customer's filename is never part of one.
+
+// InboxPrefix is where others drop files to be scored.
+const InboxPrefix = "inbox/"
+
+// Names of the objects of a prediction.
+const (
+	ResultName  = "result.csv"  // every scored row, in input order
+	RejectsName = "rejects.csv" // every rejected row with its reason
+	IndexName   = "result.idx"  // where each block of the result begins
+)
+
+// InputKey is the key of an upload's file.
+func InputKey(upload uuid.UUID) string { return "uploads/" + upload.String() + "/input.csv" }
+
+// ResultPrefix is what the keys of all objects of one generation of a prediction begin with.
+func ResultPrefix(prediction uuid.UUID, generation int) string {
+	return fmt.Sprintf("results/%s/%d/", prediction, generation)
+}
+
+// ResultKey is the key of a finished object of a prediction: ResultName, RejectsName or IndexName.
+func ResultKey(prediction uuid.UUID, generation int, name string) string {
+	return ResultPrefix(prediction, generation) + name
+}
+
+// PartKey is the key under which a worker puts what a part adds to the finished object of that name.
+func PartKey(prediction uuid.UUID, generation, part int, name string) string {
+	return fmt.Sprintf("%sparts/%05d/%s", ResultPrefix(prediction, generation), part, name)
+}

@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Migration is the state of one migration.
+type Migration struct {
+	Version int64
+	Name    string
+	Applied bool
+}
+
+// Migrate brings the schema of a database to the newest version in files. Of several programs that migrate at once
+// one does the work and the others wait for it.
+func Migrate(ctx context.Context, url string, files fs.FS) error {
+	return withGoose(url, files, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// MigrateDown takes the schema back to a version; 0 removes every table with its data.
+func MigrateDown(ctx context.Context, url string, files fs.FS, version int64) error {
+	return withGoose(url, files, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, version)
+		return err
+	})
+}
+
+// MigrationStatus lists the migrations in files, oldest first.
+func MigrationStatus(ctx context.Context, url string, files fs.FS) ([]Migration, error) {
+	var list []Migration
+	err := withGoose(url, files, func(p *goose.Provider) error {
+		states, err := p.Status(ctx)
+		for _, st := range states {
+			list = append(list, Migration{
+				Version: st.Source.Version, Name: st.Source.Path, Applied: st.State == goose.StateApplied,
+			})
+		}
+		return err
+	})
+	return list, err
+}
+
+func withGoose(url string, files fs.FS, do func(*goose.Provider) error) error {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", hideURL(err))
+	}
+	db := stdlib.OpenDB(*config)
+	defer func() { _ = db.Close() }()
+	p, err := newGoose(db, files)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := do(p); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func newGoose(db *sql.DB, files fs.FS) (*goose.Provider, error) {
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+}

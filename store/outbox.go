@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// doorbell is the channel of NOTIFY. Its notes say nothing but "look".
+const doorbell = "millrace_parts"
+
+// ring leaves an outbox row and a note that is sent when the transaction commits.
+func ring(ctx context.Context, tx pgx.Tx, prediction int64, id uuid.UUID) error {
+	_, err := tx.Exec(ctx, `INSERT INTO outbox (prediction_id, public_id) VALUES ($1, $2)`, prediction, id)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell)
+	return err
+}
+
+// Letter is an outbox row: somebody still has to be told that a prediction waits.
+type Letter struct {
+	ID           int64
+	PredictionID uuid.UUID
+}
+
+// ClaimLetters takes at most limit letters for 30 s. Letters that are not discarded by then are given out again:
+// telling twice is harmless.
+func (s *Store) ClaimLetters(ctx context.Context, limit int) ([]Letter, error) {
+	rows, err := s.pool.Query(ctx, `
+		UPDATE outbox SET claimed_until = clock_timestamp() + interval '30 seconds'
+		WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= clock_timestamp()
+		             ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+		RETURNING id, public_id`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("claim letters: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Letter])
+	if err != nil {
+		return nil, fmt.Errorf("claim letters: %w", err)
+	}
+	return list, nil
+}
+
+// DiscardLetters removes letters that have been delivered.
+func (s *Store) DiscardLetters(ctx context.Context, ids []int64) error {
+	if _, err := s.pool.Exec(ctx, `DELETE FROM outbox WHERE id = ANY ($1)`, ids); err != nil {
+		return fmt.Errorf("discard letters: %w", err)
+	}
+	return nil
+}
+
+// ReturnLetters makes letters that could not be delivered available at once.
+func (s *Store) ReturnLetters(ctx context.Context, ids []int64) error {
+	_, err := s.pool.Exec(ctx, `UPDATE outbox SET claimed_until = '-infinity' WHERE id = ANY ($1)`, ids)
+	if err != nil {
+		return fmt.Errorf("return letters: %w", err)
+	}
+	return nil
+}
+
+// Sweep is what one of the programs does every half minute: it drops outbox rows of predictions that have been
+// started, rings again for those that have waited longer than age, and opens the next month's partition in time.
+// rung is how many it rang for.
+func (s *Store) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			DELETE FROM outbox o USING predictions d WHERE d.id = o.prediction_id AND d.status <> 'queued'`)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			SELECT count(*) FROM outbox
+			WHERE created_at < clock_timestamp() - $1::bigint * interval '1 microsecond'`, age.Microseconds()).Scan(&rung)
+		if err != nil {
+			return err
+		}
+		if rung > 0 {
+			if _, err := tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `SELECT turn_prediction_month((clock_timestamp() AT TIME ZONE 'UTC')::date)`)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweep: %w", err)
+	}
+	return rung, nil
+}

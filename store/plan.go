@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Plan is what a pass over a dropped file found out.
+type Plan struct {
+	Header Header
+	Rows   int64
+	Bytes  int64
+	SHA256 [32]byte
+	Parts  []Part // in order; at least one, all planned
+	Model  Model  // what to score with; zero keeps what is there
+	// ObjectKey and ObjectETag name an unpacked copy to read from now on; empty keeps the dropped file.
+	ObjectKey, ObjectETag string
+}
+
+// PlanPart replaces a claimed part that is not planned by the parts that were found. It ends the claim: the new parts
+// wait for whoever claims them, and the doorbell rings.
+func (s *Store) PlanPart(ctx context.Context, c *Claim, p Plan) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := fence(ctx, tx, c); err != nil {
+			return err
+		}
+		if len(p.Parts) == 0 || c.Part.Planned {
+			return fmt.Errorf("%w: %d parts for part %d", ErrConflict, len(p.Parts), c.Part.No)
+		}
+		if err := replacePart(ctx, tx, c, p.Parts); err != nil {
+			return err
+		}
+		return recordPlan(ctx, tx, c, p)
+	})
+	if err != nil {
+		return fmt.Errorf("plan part: %w", err)
+	}
+	return nil
+}
+
+// replacePart keeps the row of the first part and raises its epoch: a fresh row would begin at the epoch that a late
+// holder of this claim still names.
+func replacePart(ctx context.Context, tx pgx.Tx, c *Claim, parts []Part) error {
+	first := parts[0]
+	_, err := tx.Exec(ctx, `
+		UPDATE prediction_parts
+		SET byte_offset = $4, byte_length = $5, first_row = $6, first_line = $7, n_rows = $8,
+		    epoch = epoch + 1, attempts = 0, lease_until = '-infinity', worker = NULL, error = NULL
+		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3`,
+		c.PredictionID, c.Generation, c.Part.No,
+		first.Offset, first.Bytes, first.FirstRow, first.FirstLine, first.Rows)
+	if err != nil || len(parts) == 1 {
+		return err
+	}
+	return insertParts(ctx, tx, c.PredictionID, c.Generation, parts[1:])
+}
+
+func recordPlan(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE predictions
+		SET model_name = coalesce(nullif($3, ''), model_name), model_version = coalesce(nullif($4, ''), model_version),
+		    model_sha256 = coalesce(nullif($5, ''), model_sha256),
+		    engine_version = coalesce(nullif($6, ''), engine_version)
+		WHERE id = $1 AND generation = $2 AND status = 'running'`,
+		c.PredictionID, c.Generation, p.Model.Name, p.Model.Version, p.Model.SHA256, p.Model.Engine)
+	if err := one(tag, err); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE uploads u
+		SET row_count = $2, delimiter = $3, columns = $4, header_bytes = $5, header_lines = $6, bytes = $7, sha256 = $8,
+		    object_key = coalesce(nullif($9, ''), object_key),
+		    object_etag = CASE WHEN $9 = '' THEN object_etag ELSE $10 END,
+		    updated_at = clock_timestamp()
+		FROM predictions d WHERE d.id = $1 AND u.id = d.upload_id`,
+		c.PredictionID, p.Rows, string(p.Header.Delimiter), p.Header.Columns, p.Header.Bytes, p.Header.Lines,
+		p.Bytes, p.SHA256[:], p.ObjectKey, p.ObjectETag)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell)
+	return err
+}

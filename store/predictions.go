@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Status is where a prediction stands.
+type Status string
+
+// The statuses of a prediction.
+const (
+	Queued    Status = "queued"
+	Running   Status = "running"
+	Completed Status = "completed"
+	Failed    Status = "failed"    // for a reason that another attempt cannot cure
+	Cancelled Status = "cancelled" // rows scored before stay readable
+	Dead      Status = "dead"      // every attempt failed; an operator can retry it
+)
+
+// Done says that nothing will change any more unless someone retries.
+func (s Status) Done() bool { return s != Queued && s != Running }
+
+// Failure says why an attempt, and in the end a prediction, failed. It holds no cell of a customer's file.
+type Failure struct {
+	// Code is a published error code. Empty: the worker vanished, so that nobody could say more.
+	Code      string          `json:"code"`
+	Stage     string          `json:"stage"`
+	Chunk     int64           `json:"chunk,omitempty"`
+	Message   string          `json:"message"`
+	Details   json.RawMessage `json:"details,omitempty"`
+	Permanent bool            `json:"permanent,omitempty"` // another attempt would fail the same way
+}
+
+// Prediction is the scoring of one upload as its owner sees it.
+type Prediction struct {
+	ID, UploadID uuid.UUID
+	InternalID   int64
+	UserID       int64
+	Filename     string
+	Bytes        int64
+	SHA256       []byte // nil until known
+	RowCount     *int64 // nil until the file has been planned
+	Columns      []string
+
+	Status       Status
+	StatusReason string
+	Generation   int
+	Model        Model // zero until chosen
+	Explain      string
+	Options      json.RawMessage
+
+	// Scored and Rejected count committed rows, also while it runs.
+	Scored, Rejected      int64
+	PartsDone, PartsTotal int
+	Warnings, Summary     json.RawMessage // as given to Finish; nil before
+	Error                 *Failure        // set if failed or dead
+
+	ResultKey, ResultETag, RejectsKey, IndexKey string // empty until finished
+	ResultBytes, RejectsBytes                   int64
+
+	CreatedAt, QueuedAt                   time.Time
+	StartedAt, FirstResultAt, FinishedAt *time.Time
+}
+
+// Cursor is a place in a list that is sorted newest first.
+type Cursor struct {
+	CreatedAt time.Time
+	ID        int64
+}
+
+// Cursor points behind the prediction.
+func (p Prediction) Cursor() *Cursor { return &Cursor{CreatedAt: p.CreatedAt, ID: p.InternalID} }
+
+// A finished prediction carries its counts; those of an unfinished one are the sum of its ledger.
+const selectPrediction = `
+	SELECT d.public_id, u.public_id, d.id, d.user_id, u.filename, coalesce(u.bytes, 0), u.sha256, u.row_count,
+	       u.columns, d.status, coalesce(d.status_reason, ''), d.generation,
+	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
+	       coalesce(d.engine_version, ''), d.explain, d.options,
+	       p.scored, p.rejected, p.done, p.total, d.warnings, d.summary, d.error,
+	       coalesce(d.result_key, ''), coalesce(d.result_etag, ''), coalesce(d.rejects_key, ''),
+	       coalesce(d.index_key, ''), coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
+	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at
+	FROM predictions d
+	JOIN uploads u ON u.id = d.upload_id
+	CROSS JOIN LATERAL (
+	    SELECT coalesce(sum(n_scored), 0)::bigint AS scored, coalesce(sum(n_rejected), 0)::bigint AS rejected,
+	           count(*) FILTER (WHERE status = 'done')::int AS done, count(*)::int AS total
+	    FROM prediction_parts WHERE prediction_id = d.id AND generation = d.generation
+	) p `
+
+func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
+	var p Prediction
+	err := row.Scan(&p.ID, &p.UploadID, &p.InternalID, &p.UserID, &p.Filename, &p.Bytes, &p.SHA256, &p.RowCount,
+		&p.Columns, &p.Status, &p.StatusReason, &p.Generation,
+		&p.Model.Name, &p.Model.Version, &p.Model.SHA256,
+		&p.Model.Engine, &p.Explain, &p.Options,
+		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.Warnings, &p.Summary, &p.Error,
+		&p.ResultKey, &p.ResultETag, &p.RejectsKey,
+		&p.IndexKey, &p.ResultBytes, &p.RejectsBytes,
+		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt)
+	return p, err
+}
+
+// Prediction answers with a user's prediction, or [ErrNotFound].
+func (s *Store) Prediction(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
+	rows, err := s.pool.Query(ctx, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, id, userID)
+	if err != nil {
+		return Prediction{}, fmt.Errorf("read prediction: %w", err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, scanPrediction)
+	if err != nil {
+		return Prediction{}, fmt.Errorf("read prediction: %w", notFound(err))
+	}
+	return p, nil
+}
+
+// Predictions answers with at most limit of a user's predictions behind a cursor, newest first; nil is the start.
+func (s *Store) Predictions(ctx context.Context, userID int64, after *Cursor, limit int) ([]Prediction, error) {
+	where, args := `WHERE d.user_id = $1 `, []any{userID, limit}
+	if after != nil {
+		where += `AND (d.created_at, d.id) < ($3, $4) `
+		args = append(args, after.CreatedAt, after.ID)
+	}
+	rows, err := s.pool.Query(ctx, selectPrediction+where+`ORDER BY d.created_at DESC, d.id DESC LIMIT $2`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list predictions: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanPrediction)
+	if err != nil {
+		return nil, fmt.Errorf("list predictions: %w", err)
+	}
+	return list, nil
+}
+
+// Ahead is the work in front of a waiting prediction.
+type Ahead struct {
+	Predictions int
+	Rows        int64 // of files that have been counted
+}
+
+// Ahead counts what will be scored before a prediction.
+func (s *Store) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
+	var a Ahead
+	err := s.pool.QueryRow(ctx, `
+		SELECT count(*), coalesce(sum(u.row_count), 0)::bigint
+		FROM predictions d JOIN uploads u ON u.id = d.upload_id
+		WHERE d.status IN ('queued', 'running') AND d.id < $1`, p.InternalID).Scan(&a.Predictions, &a.Rows)
+	if err != nil {
+		return Ahead{}, fmt.Errorf("count what is ahead: %w", err)
+	}
+	return a, nil
+}
+
+// Cancel stops a user's prediction. Rows committed before stay; the object with them is due, see [Store.ClaimFinish].
+// A prediction that is done already is [ErrConflict], unless it was cancelled before, which changes nothing.
+func (s *Store) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var internal int64
+		var upload int64
+		var status Status
+		err := tx.QueryRow(ctx, `
+			SELECT id, upload_id, status FROM predictions WHERE public_id = $1 AND user_id = $2 FOR NO KEY UPDATE`,
+			id, userID).Scan(&internal, &upload, &status)
+		if err != nil {
+			return notFound(err)
+		}
+		if status.Done() {
+			if status == Cancelled {
+				return nil
+			}
+			return ErrConflict
+		}
+		return cancel(ctx, tx, internal, upload)
+	})
+	if err != nil {
+		return Prediction{}, fmt.Errorf("cancel: %w", err)
+	}
+	return s.Prediction(ctx, userID, id)
+}
+
+func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE predictions d SET status = 'cancelled', status_reason = NULL, finished_at = clock_timestamp(),
+		    finish_lease_until = '-infinity', finish_attempts = 0,
+		    finish_due = EXISTS (SELECT FROM prediction_parts p
+		        WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.status = 'done')
+		WHERE id = $1`, id)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE uploads SET status = 'failed', updated_at = clock_timestamp() WHERE id = $1`, upload); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell)
+	return err
+}

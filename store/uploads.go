@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Header is what the first line of a file says; a worker needs it to read any part.
+type Header struct {
+	Columns   []string
+	Delimiter byte
+	Bytes     int64 // where the first data row starts
+	Lines     int64 // physical lines in front of it
+}
+
+// Part is a run of whole rows of an upload, the unit of work.
+type Part struct {
+	No        int   // 0 is the first
+	Planned   bool  // false: the borders inside the file are not known yet
+	Offset    int64 // bytes from the start of the file
+	Bytes     int64
+	FirstRow  int64 // the first data row of the file is 1
+	FirstLine int64
+	Rows      int64
+}
+
+// Model names what scores a prediction. All of it is pinned when the prediction is made or planned.
+type Model struct {
+	Name, Version, SHA256 string
+	Engine                string // version of the scoring code
+}
+
+// NewUpload is a file that lies in the object store and has been counted.
+type NewUpload struct {
+	ID         uuid.UUID // from NewID; the object key is made of it
+	UserID     int64
+	ObjectKey  string
+	ObjectETag string
+	Filename   string // metadata only
+	Bytes      int64
+	SHA256     [32]byte
+	Rows       int64
+	Header     Header
+	Parts      []Part // in order; at least one
+	Model      Model
+	Explain    string          // "all" or "none"
+	Options    json.RawMessage // whatever the worker must know beside it; nil is none
+}
+
+// NewID makes a public id. Later ids sort behind earlier ones.
+func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
+// doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict].
+func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
+	id := NewID()
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var uploadID int64
+		err := tx.QueryRow(ctx, `
+			INSERT INTO uploads (public_id, user_id, object_key, object_etag, filename, bytes, sha256,
+			                     row_count, delimiter, columns, header_bytes, header_lines)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
+			u.ID, u.UserID, u.ObjectKey, u.ObjectETag, u.Filename, u.Bytes, u.SHA256[:],
+			u.Rows, string(u.Header.Delimiter), u.Header.Columns, u.Header.Bytes, u.Header.Lines).Scan(&uploadID)
+		if err != nil {
+			return err
+		}
+		return insertPrediction(ctx, tx, newPrediction{
+			publicID: id, uploadID: uploadID, userID: u.UserID,
+			model: u.Model, explain: u.Explain, options: u.Options, parts: u.Parts,
+		})
+	})
+	if err != nil {
+		return Prediction{}, fmt.Errorf("create upload: %w", conflict(err))
+	}
+	return s.Prediction(ctx, u.UserID, id)
+}
+
+type newPrediction struct {
+	publicID uuid.UUID
+	uploadID int64
+	userID   int64
+	model    Model
+	explain  string
+	options  json.RawMessage
+	parts    []Part
+}
+
+// insertPrediction adds a prediction with its parts and its outbox row, and rings when the transaction commits.
+func insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
+	var id int64
+	err := tx.QueryRow(ctx, `
+		INSERT INTO predictions (public_id, upload_id, user_id, model_name, model_version, model_sha256,
+		                         engine_version, explain, options)
+		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), nullif($7, ''),
+		        coalesce(nullif($8, ''), 'all'), coalesce($9, '{}'::jsonb)) RETURNING id`,
+		p.publicID, p.uploadID, p.userID, p.model.Name, p.model.Version, p.model.SHA256,
+		p.model.Engine, p.explain, p.options).Scan(&id)
+	if err != nil {
+		return err
+	}
+	if err := insertParts(ctx, tx, id, 1, p.parts); err != nil {
+		return err
+	}
+	return ring(ctx, tx, id, p.publicID)
+}
+
+// insertParts adds parts to the ledger in one statement.
+func insertParts(ctx context.Context, tx pgx.Tx, prediction int64, generation int, parts []Part) error {
+	if len(parts) == 0 {
+		return fmt.Errorf("a prediction needs at least one part")
+	}
+	n := len(parts)
+	no, offset, length := make([]int32, n), make([]int64, n), make([]*int64, n)
+	row, line, rows := make([]int64, n), make([]int64, n), make([]*int64, n)
+	for i, p := range parts {
+		no[i], offset[i], row[i], line[i] = int32(p.No), p.Offset, p.FirstRow, p.FirstLine
+		if p.Planned {
+			length[i], rows[i] = &p.Bytes, &p.Rows
+		}
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length,
+		                              first_row, first_line, n_rows)
+		SELECT $1, $2, * FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])`,
+		prediction, generation, no, offset, length, row, line, rows)
+	return err
+}
+
+// unplanned is the only part of a file that nobody has looked into.
+func unplanned() []Part { return []Part{{FirstRow: 1, FirstLine: 1}} }
