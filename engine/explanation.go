@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// otherSideMax bounds what a sentence says against its own direction.
+const otherSideMax = 2
+
+// span is a phrase's place in Teller.text.
+type span struct{ first, end int }
+
+// AppendExplanation appends one sentence: the risk, what drives it, and what speaks against.
+//
+//	High risk (82 %): month-to-month contract and short tenure (2 months, typical 29) raise the risk; it is lowered
+//	by tech support.
+//
+// A row above expectation begins with what raises the risk, any other with what lowers it. Phrases that say the same
+// are told once. The wording never depends on whether a phrase is singular or plural.
+func (t *Teller) AppendExplanation(dst []byte) []byte {
+	dst = t.appendRisk(dst)
+	t.text, t.phrases = t.text[:0], t.phrases[:0]
+	main, other := &t.risk, &t.protective
+	does, done := " raise", "raised"
+	undoes, undone := " lower", "lowered"
+	if !t.above {
+		main, other = other, main
+		does, undoes, done, undone = undoes, does, undone, done
+	}
+	t.collect(main, factorsMax)
+	first := len(t.phrases)
+	t.collect(other, otherSideMax)
+	one, two := t.phrases[:first], t.phrases[first:]
+	if len(one) == 0 {
+		one, two, does, done = two, nil, undoes, undone
+	}
+	if len(one) == 0 {
+		return append(dst, ". No single strong driver."...)
+	}
+	dst = append(dst, ": "...)
+	dst = t.appendSide(dst, one, "the risk", does, done)
+	if len(two) > 0 {
+		dst = append(dst, "; "...)
+		dst = t.appendSide(dst, two, "it", undoes, undone)
+	}
+	return append(dst, '.')
+}
+
+// appendRisk appends "High risk (82 %)".
+func (t *Teller) appendRisk(dst []byte) []byte {
+	band := t.row.Band
+	first, size := utf8.DecodeRuneInString(band)
+	if size > 0 {
+		dst = utf8.AppendRune(dst, unicode.ToUpper(first))
+		dst = append(dst, band[size:]...)
+		if !strings.HasSuffix(band, "risk") {
+			dst = append(dst, " risk"...)
+		}
+	} else {
+		dst = append(dst, "Risk"...)
+	}
+	dst = append(dst, " ("...)
+	percent := 100 * t.row.Probability
+	switch {
+	case percent < 1:
+		dst = append(dst, "under 1"...)
+	case percent > 99:
+		dst = append(dst, "over 99"...)
+	default:
+		dst = strconv.AppendInt(dst, int64(math.Round(percent)), 10)
+	}
+	return append(dst, " %)"...)
+}
+
+// collect adds the phrases of the strongest factors to those of the sentence, unless it says the same already.
+func (t *Teller) collect(l *factorList, most int) {
+	for i := 0; i < l.n && most > 0; i++ {
+		f := &l.all[i]
+		first := len(t.text)
+		t.text = t.book.features[f.feature].appendPhrase(t.text, &t.row.Rows.Columns[f.feature], t.row.Row)
+		if t.said(t.text[first:]) {
+			t.text = t.text[:first]
+			continue
+		}
+		t.phrases = append(t.phrases, span{first, len(t.text)})
+		most--
+	}
+}
+
+func (t *Teller) said(text []byte) bool {
+	for _, p := range t.phrases {
+		if bytes.Equal(t.text[p.first:p.end], text) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendSide appends "a, b and c raise the risk", or "the risk is raised by a".
+func (t *Teller) appendSide(dst []byte, phrases []span, what, does, done string) []byte {
+	if len(phrases) == 1 {
+		dst = append(append(append(dst, what...), " is "...), done...)
+		dst = append(dst, " by "...)
+		return append(dst, t.text[phrases[0].first:phrases[0].end]...)
+	}
+	for i, p := range phrases {
+		switch {
+		case i == len(phrases)-1:
+			dst = append(dst, " and "...)
+		case i > 0:
+			dst = append(dst, ", "...)
+		}
+		dst = append(dst, t.text[p.first:p.end]...)
+	}
+	return append(append(append(dst, does...), ' '), what...)
+}

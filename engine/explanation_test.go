@@ -1,0 +1,55 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/retainwise/millrace/engine"
+)
+
+func TestExplanation(t *testing.T) {
+	teller := engine.NewPhrasebook(churnTexts(), sigmoid).NewTeller()
+	f := func(band string, bias float64, cells map[string]any, contributions map[string]float64, want string) {
+		t.Helper()
+		row := churnRow(cells, contributions, bias, band)
+		teller.Read(row)
+		if got := string(teller.AppendExplanation([]byte("…"))); got != "…"+want {
+			t.Errorf("\n got %s\nwant %s", got, want)
+		}
+	}
+	type values = map[string]any
+	type shares = map[string]float64
+
+	f("high", -0.3,
+		values{"tenure": 2.0, "Contract": "Month-to-month", "PaymentMethod": "Electronic check", "TechSupport": "Yes"},
+		shares{"tenure": 0.8, "Contract": 1, "PaymentMethod": 0.4, "TechSupport": -0.35},
+		"High risk (82 %): month-to-month contract, short tenure (2 months, typical 29) and electronic check payments "+
+			"raise the risk; it is lowered by tech support.")
+	f("low", -1,
+		values{"tenure": 70.0, "Contract": "Two year", "MonthlyCharges": 99.5},
+		shares{"tenure": -0.8, "Contract": -1, "MonthlyCharges": 0.3},
+		"Low risk (8 %): Two year contract and long tenure (70 months, typical 29) lower the risk; "+
+			"it is raised by high monthly charges (99.5 per month, typical 70.35).")
+	f("Medium risk", 0, values{"tenure": 1.0}, shares{"tenure": 0.1},
+		"Medium risk (52 %): the risk is raised by short tenure (1 month, typical 29).")
+	f("low", -9, values{"tenure": 29.0}, shares{"tenure": -0.1},
+		"Low risk (under 1 %): the risk is lowered by tenure at the typical level (29 months).")
+
+	// The strongest three on the sentence's own side, two on the other.
+	f("high", 9,
+		values{"tenure": 30.0, "MonthlyCharges": 70.35, "nps": 7.0},
+		shares{"tenure": 0.3, "MonthlyCharges": 0.2, "nps": 0.25, "Streaming": 0.2, "Contract": -0.1, "PaymentMethod": -0.2, "OnlineSecurity": -0.15},
+		"High risk (over 99 %): tenure near the typical level (30 months, typical 29), NPS score 7 and monthly charges "+
+			"at the typical level (70.35 per month) raise the risk; payment method not known and online security not known lower it.")
+
+	// What is said once is not said again, on either side.
+	f("medium", 0,
+		values{"OnlineSecurity": "No internet service", "Streaming": "No internet service", "nps": 3.5, "Contract": "Half year"},
+		shares{"OnlineSecurity": 0.5, "Streaming": -0.3, "Contract": 0.4, "nps": -0.2},
+		"Medium risk (60 %): no internet service and unrecognised contract raise the risk; it is lowered by NPS score 3.5.")
+
+	// Above expectation as a whole, though no single factor that may be told raises the risk.
+	f("high", 0, values{"Contract": "One year", "gender": "Male"}, shares{"gender": 2, "Contract": -0.5},
+		"High risk (82 %): the risk is lowered by One year contract.")
+	f("medium", -0.4, nil, shares{"gender": 2, "nps": -0.05}, "Medium risk (82 %). No single strong driver.")
+	f("", 0, nil, nil, "Risk (50 %). No single strong driver.")
+}

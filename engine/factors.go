@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"math"
+
+	"github.com/retainwise/millrace/engine/forest"
+)
+
+// What is worth telling. Shares are of the sum of all |contributions| of a row, after groups are added up.
+const (
+	factorsMax      = 3    // of each kind
+	factorShareMin  = 0.05 // below, a factor is noise to a reader
+	strongShare     = 0.2  // +++
+	noticeableShare = 0.1  // ++
+)
+
+// Phrasebook knows how to speak about every feature of a model. It is immutable and may be shared.
+type Phrasebook struct {
+	features    []featurePhrases
+	groups      []factorGroup
+	probability func(raw float64) float64
+}
+
+// factorGroup is features that are told as one factor. Sensitive features are never in a group with others: a factor
+// that is shown holds nothing of theirs.
+type factorGroup struct {
+	members   []int
+	sensitive bool
+}
+
+// NewPhrasebook prepares the texts of a model's features, in the model's order. Probability turns a raw score into what
+// the model promises; it must be safe for concurrent use.
+func NewPhrasebook(features []FeatureText, probability func(raw float64) float64) *Phrasebook {
+	type key struct {
+		group     string
+		sensitive bool
+	}
+	b := &Phrasebook{probability: probability}
+	known := map[key]int{}
+	for i, f := range features {
+		b.features = append(b.features, newFeaturePhrases(f))
+		k := key{f.Group, f.Sensitive}
+		g, ok := known[k]
+		if !ok || f.Group == "" {
+			g = len(b.groups)
+			known[k] = g
+			b.groups = append(b.groups, factorGroup{sensitive: f.Sensitive})
+		}
+		b.groups[g].members = append(b.groups[g].members, i)
+	}
+	return b
+}
+
+// RowFacts is one scored row.
+type RowFacts struct {
+	Rows          forest.Rows // the batch that the row is in, as the model read it
+	Row           int         // its place there
+	Contributions []float64   // one per feature, in margin units
+	Raw           float64     // raw score
+	Probability   float64
+	Band          string // name of the risk band
+}
+
+// Teller puts rows into words. It is the scratch of one worker: Read a row, then append what is wanted. It allocates
+// nothing once its buffers have grown.
+type Teller struct {
+	book       *Phrasebook
+	row        RowFacts
+	risk       factorList
+	protective factorList
+	above      bool // the contributions raise the score above what is expected of a row
+
+	text    []byte // phrases of the sentence at hand
+	phrases []span
+}
+
+// factor is a group's contribution and the feature that speaks for it.
+type factor struct {
+	feature      int
+	contribution float64
+	share        float64
+}
+
+// factorList holds the strongest factors of a kind, the strongest first.
+type factorList struct {
+	all [factorsMax]factor
+	n   int
+}
+
+// NewTeller returns the scratch of one worker.
+func (b *Phrasebook) NewTeller() *Teller {
+	return &Teller{book: b}
+}
+
+// Read takes the row that the next calls speak about. It keeps no slice of the row's longer than they last.
+//
+// Contributions of a group are added up. The member that pushes hardest in the sum's direction speaks for it: its value
+// is the one that explains the sum.
+func (t *Teller) Read(row RowFacts) {
+	t.row = row
+	t.risk.n, t.protective.n = 0, 0
+	total, sum := 0.0, 0.0
+	for i := range t.book.groups {
+		phi := t.book.groups[i].sum(row.Contributions)
+		sum += phi
+		total += math.Abs(phi)
+	}
+	t.above = sum >= 0
+	for i := range t.book.groups {
+		g := &t.book.groups[i]
+		phi := g.sum(row.Contributions)
+		share := math.Abs(phi) / total
+		if g.sensitive || !(share >= factorShareMin) {
+			continue
+		}
+		f := factor{g.speaker(row.Contributions, phi), phi, share}
+		if phi > 0 {
+			t.risk.insert(f)
+		} else {
+			t.protective.insert(f)
+		}
+	}
+}
+
+func (g *factorGroup) sum(contributions []float64) float64 {
+	phi := 0.0
+	for _, m := range g.members {
+		phi += contributions[m]
+	}
+	return phi
+}
+
+func (g *factorGroup) speaker(contributions []float64, direction float64) int {
+	best := g.members[0]
+	for _, m := range g.members[1:] {
+		if math.Copysign(1, direction)*(contributions[m]-contributions[best]) > 0 {
+			best = m
+		}
+	}
+	return best
+}
+
+// insert keeps the list sorted; among equals the earlier one stays in front.
+func (l *factorList) insert(f factor) {
+	at := l.n
+	for at > 0 && l.all[at-1].share < f.share {
+		at--
+	}
+	if at == factorsMax {
+		return
+	}
+	l.n = min(l.n+1, factorsMax)
+	copy(l.all[at+1:l.n], l.all[at:])
+	l.all[at] = f
+}
+
+// AppendRiskFactors appends the factors that raise the row's risk, the strongest first: a JSON array of objects with
+// feature, label, value, typical, contribution (margin units), impact_points (percentage points of probability that
+// would go without it; they do not add up) and strength.
+func (t *Teller) AppendRiskFactors(dst []byte) []byte {
+	return t.appendFactors(dst, &t.risk, '+')
+}
+
+// AppendProtectiveFactors appends the factors that lower the row's risk, like [Teller.AppendRiskFactors].
+func (t *Teller) AppendProtectiveFactors(dst []byte) []byte {
+	return t.appendFactors(dst, &t.protective, '-')
+}
+
+func (t *Teller) appendFactors(dst []byte, l *factorList, sign byte) []byte {
+	dst = append(dst, '[')
+	for i := range l.n {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = t.appendFactor(dst, &l.all[i], sign)
+	}
+	return append(dst, ']')
+}
+
+func (t *Teller) appendFactor(dst []byte, f *factor, sign byte) []byte {
+	p := &t.book.features[f.feature]
+	dst = append(dst, p.jsonHead...)
+	dst = p.appendJSONValue(dst, &t.row.Rows.Columns[f.feature], t.row.Row)
+	dst = append(dst, p.jsonTail...)
+	dst = appendRounded(dst, f.contribution, 4)
+	dst = append(dst, `,"impact_points":`...)
+	without := t.book.probability(t.row.Raw - f.contribution)
+	dst = appendRounded(dst, 100*(t.row.Probability-without), 1)
+	dst = append(dst, `,"strength":"`...)
+	for range f.strength() {
+		dst = append(dst, sign)
+	}
+	return append(dst, `"}`...)
+}
+
+func (f *factor) strength() int {
+	switch {
+	case f.share >= strongShare:
+		return 3
+	case f.share >= noticeableShare:
+		return 2
+	}
+	return 1
+}

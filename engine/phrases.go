@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/retainwise/millrace/engine/forest"
+)
+
+// FeatureText says how to speak about one feature of a model.
+type FeatureText struct {
+	Name       string   // the column's name
+	Label      string   // for people; the name if empty
+	Unit       string   // of numbers, in the plural: "months"
+	Group      string   // features of one group are told as one factor; empty: alone
+	Typical    string   // the usual value: a number, or one of Categories
+	Sensitive  bool     // counted, but never shown
+	Categories []string // text of each category code; nil for numbers
+	Phrases    Phrases
+}
+
+// Phrases are the words for the values of a feature. {value}, {typical} and {unit} stand for the row's value, the
+// feature's typical value and its unit. An empty phrase is made up from the label.
+type Phrases struct {
+	High    string            // number above the typical value
+	Low     string            // number below the typical value
+	Missing string            // no value
+	Value   string            // any category that Values does not name; number with no typical value to compare it with
+	Values  map[string]string // by category, or by number
+}
+
+// typicalBand is how far from the typical value a number may be, as a share of it, and still be called typical.
+const typicalBand = 0.05
+
+// featurePhrases is a feature's text made ready: whatever can be written before the row is known is written.
+type featurePhrases struct {
+	categories []string // phrase by code; nil for numbers
+	values     map[float64]string
+	missing    string
+	unknown    string // category that the model does not know
+
+	typical    float64 // NaN if there is none
+	band       float64 // half the width of what counts as typical
+	high, low  phrase
+	near, same phrase // close to the typical value, and just that
+	value      phrase
+
+	jsonHead     string   // {"feature":"tenure","label":"Tenure","value":
+	jsonCategory []string // values by code
+	jsonTail     string   // ,"typical":29,"contribution":
+}
+
+// phrase is text around the places where the row's value goes.
+type phrase []phrasePart
+
+// phrasePart is text and, unless it is the last, the value behind it.
+type phrasePart struct {
+	text string
+	one  string // instead of text if the value before it is 1: " month" for " months"
+}
+
+func newFeaturePhrases(f FeatureText) featurePhrases {
+	label := f.Label
+	if label == "" {
+		label = f.Name
+	}
+	spoken := lowerFirst(label)
+	p := featurePhrases{
+		missing:  f.fill(or(f.Phrases.Missing, spoken+" not known")),
+		unknown:  "unrecognised " + spoken,
+		typical:  math.NaN(),
+		jsonHead: `{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`,
+	}
+	p.readTypical(f)
+	if f.Categories != nil {
+		p.readCategories(f, spoken)
+		return p
+	}
+	p.readNumbers(f, spoken)
+	return p
+}
+
+func (p *featurePhrases) readTypical(f FeatureText) {
+	typical := "null"
+	if f.Typical != "" {
+		typical = quoteJSON(f.Typical)
+	}
+	if x, err := strconv.ParseFloat(f.Typical, 64); err == nil && f.Categories == nil && !math.IsInf(x, 0) {
+		p.typical, p.band = x, math.Abs(x)*typicalBand
+		typical = string(appendNumber(nil, x))
+	}
+	p.jsonTail = `,"typical":` + typical + `,"contribution":`
+}
+
+func (p *featurePhrases) readCategories(f FeatureText, spoken string) {
+	p.categories = []string{}
+	for _, category := range f.Categories {
+		text := or(f.Phrases.Values[category], or(f.Phrases.Value, spoken+": {value}"))
+		p.categories = append(p.categories, strings.ReplaceAll(f.fill(text), "{value}", category))
+		p.jsonCategory = append(p.jsonCategory, quoteJSON(category))
+	}
+}
+
+func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
+	for text, words := range f.Phrases.Values {
+		if x, err := strconv.ParseFloat(text, 64); err == nil {
+			if p.values == nil {
+				p.values = map[float64]string{}
+			}
+			p.values[x] = f.fill(words)
+		}
+	}
+	measured, compared := "{value}", "{value}, typical {typical}"
+	if f.Unit != "" {
+		measured, compared = "{value} {unit}", "{value} {unit}, typical {typical}"
+	}
+	p.high = f.compile(or(f.Phrases.High, "high "+spoken+" ("+compared+")"))
+	p.low = f.compile(or(f.Phrases.Low, "low "+spoken+" ("+compared+")"))
+	p.near = f.compile(or(f.Phrases.Value, spoken+" near the typical level ("+compared+")"))
+	p.same = f.compile(or(f.Phrases.Value, spoken+" at the typical level ("+measured+")"))
+	p.value = f.compile(or(f.Phrases.Value, spoken+" "+measured))
+}
+
+// fill puts in what is known before the row.
+func (f *FeatureText) fill(text string) string {
+	return strings.NewReplacer("{typical}", f.Typical, "{unit}", f.Unit).Replace(text)
+}
+
+// compile cuts a phrase at its values. Where the unit follows a value it gets a singular: 1 month.
+func (f *FeatureText) compile(text string) phrase {
+	plural, _, _ := strings.Cut(f.Unit, " ")
+	singular, isPlural := strings.CutSuffix(plural, "s")
+	var p phrase
+	for _, part := range strings.Split(f.fill(text), "{value}") {
+		one := part
+		rest, ok := strings.CutPrefix(part, " "+plural)
+		if ok && isPlural && (rest == "" || !unicode.IsLetter(firstRune(rest))) {
+			one = " " + singular + rest
+		}
+		p = append(p, phrasePart{part, one})
+	}
+	return p
+}
+
+func (p phrase) append(dst []byte, value float64) []byte {
+	for i := range p {
+		if i > 0 {
+			dst = appendNumber(dst, value)
+		}
+		if i > 0 && value == 1 {
+			dst = append(dst, p[i].one...)
+		} else {
+			dst = append(dst, p[i].text...)
+		}
+	}
+	return dst
+}
+
+// appendPhrase appends the words for a row's value.
+func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int) []byte {
+	if column.Codes != nil {
+		return append(dst, p.categoryPhrase(int(column.Codes[row]))...)
+	}
+	x := column.Numbers[row]
+	if math.IsNaN(x) {
+		return append(dst, p.missing...)
+	}
+	if words, ok := p.values[x]; ok {
+		return append(dst, words...)
+	}
+	return p.numberPhrase(x).append(dst, x)
+}
+
+// categoryPhrase knows the two codes behind the categories: missing and unknown.
+func (p *featurePhrases) categoryPhrase(code int) string {
+	switch {
+	case code < len(p.categories):
+		return p.categories[code]
+	case code == len(p.categories):
+		return p.missing
+	}
+	return p.unknown
+}
+
+func (p *featurePhrases) numberPhrase(x float64) phrase {
+	distance := x - p.typical
+	switch {
+	case math.IsNaN(distance):
+		return p.value
+	case distance == 0:
+		return p.same
+	case math.Abs(distance) <= p.band:
+		return p.near
+	case distance > 0:
+		return p.high
+	}
+	return p.low
+}
+
+// appendJSONValue appends a row's value: a number, a string or null.
+func (p *featurePhrases) appendJSONValue(dst []byte, column *forest.Column, row int) []byte {
+	if column.Codes == nil {
+		return appendNumber(dst, column.Numbers[row])
+	}
+	if code := int(column.Codes[row]); code < len(p.jsonCategory) {
+		return append(dst, p.jsonCategory[code]...)
+	}
+	return append(dst, "null"...)
+}
+
+func or(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
+}
+
+// lowerFirst makes a label fit into a sentence; it leaves names like "NPS score" alone.
+func lowerFirst(label string) string {
+	first, size := utf8.DecodeRuneInString(label)
+	if !unicode.IsUpper(first) || unicode.IsUpper(firstRune(label[size:])) {
+		return label
+	}
+	return string(unicode.ToLower(first)) + label[size:]
+}
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
+}
+
+func quoteJSON(s string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s) // a string always encodes
+	return strings.TrimSuffix(b.String(), "\n")
+}
