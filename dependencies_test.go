@@ -1,0 +1,86 @@
+package main_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod and go.tools.mod: each direct dependency and the
+// module of each tool has one row with the version in use, and no row names anything else.
+func TestDependenciesPageIsCurrent(t *testing.T) {
+	want := directModules(t, "go.mod")
+	want = append(want, toolModules(t, "go.tools.mod")...)
+	slices.Sort(want)
+	got := pageModules(readText(t, "docs/dependencies.md"))
+	slices.Sort(got)
+	for _, module := range want {
+		if !slices.Contains(got, module) {
+			t.Errorf("docs/dependencies.md has no row for %s", module)
+		}
+	}
+	for _, module := range got {
+		if !slices.Contains(want, module) {
+			t.Errorf("docs/dependencies.md has a row for %s, which no mod file names", module)
+		}
+	}
+}
+
+func directModules(t *testing.T, file string) (modules []string) {
+	for module, indirect := range required(t, file) {
+		if !indirect {
+			modules = append(modules, module)
+		}
+	}
+	return modules
+}
+
+// toolModules finds the module of each tool: the longest required path that the tool's package lies in.
+func toolModules(t *testing.T, file string) (modules []string) {
+	_, block, _ := strings.Cut(readText(t, file), "tool (\n")
+	block, _, _ = strings.Cut(block, ")")
+	for _, tool := range strings.Fields(block) {
+		longest := ""
+		for module := range required(t, file) {
+			if path, _, _ := strings.Cut(module, " "); within(tool, path) && len(module) > len(longest) {
+				longest = module
+			}
+		}
+		modules = append(modules, longest)
+	}
+	return modules
+}
+
+// required returns "path version" of every require line, and whether the line is marked indirect.
+func required(t *testing.T, file string) map[string]bool {
+	modules := map[string]bool{}
+	for line := range strings.Lines(readText(t, file)) {
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(fields) >= 2 && strings.Contains(fields[0], ".") && strings.HasPrefix(fields[1], "v") {
+			modules[fields[0]+" "+fields[1]] = strings.Contains(line, "// indirect")
+		}
+	}
+	return modules
+}
+
+// pageModules reads "path version" from each table row: the first cell with a slash and the cell after it.
+func pageModules(page string) (modules []string) {
+	for line := range strings.Lines(page) {
+		cells := strings.Split(line, " | ")
+		at := slices.IndexFunc(cells, func(cell string) bool { return strings.Contains(cell, "/") })
+		if strings.HasPrefix(line, "| ") && at >= 0 && at < 2 {
+			modules = append(modules, strings.TrimPrefix(cells[at], "| ")+" "+cells[at+1])
+		}
+	}
+	return modules
+}
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
