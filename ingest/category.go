@@ -1,0 +1,89 @@
+package ingest
+
+// categories is a Category column: a known text becomes its position in the list.
+type categories struct {
+	column
+	codes            []uint16
+	exact            map[string]uint16 // texts that need no remark
+	spelled          map[string]uint16 // other spellings of them
+	missing, unknown uint16
+}
+
+func newCategories(c column) *categories {
+	n := len(c.schema.Categories)
+	out := &categories{
+		column: c, missing: uint16(n), unknown: uint16(n + 1),
+		exact: make(map[string]uint16, n), spelled: make(map[string]uint16, len(c.schema.Spellings)),
+	}
+	for code, text := range c.schema.Categories {
+		if _, twice := out.exact[text]; !twice && !c.words.mean([]byte(text)) {
+			out.exact[text] = uint16(code)
+		}
+	}
+	for other, text := range c.schema.Spellings {
+		if code, known := out.exact[text]; known {
+			out.spelled[other] = code
+		}
+	}
+	return out
+}
+
+func (c *categories) reset(missing int) {
+	c.resetCounts(missing)
+	c.codes = extend(c.codes[:0], missing)
+	for i := range c.codes {
+		c.codes[i] = c.missing
+	}
+}
+
+func (c *categories) convert(w *window, r run) {
+	c.codes = extend(c.codes, r.rows)
+	codes := c.codes[r.slot:]
+	k := r.first + c.field
+	for i := range codes {
+		start, end := w.at[k]+1, w.at[k+1]
+		k += w.width
+		if c.last {
+			end = w.rowEnd(start, end)
+		}
+		code, ok := c.exact[string(w.padded[start:end])]
+		if !ok {
+			var set remark
+			var reason Reason
+			code, set, reason = c.evaluate(w.padded[start:end])
+			c.note(w, r.slot+i, set, reason)
+		}
+		codes[i] = code
+	}
+}
+
+// evaluate reads any cell, without hurry.
+func (c *categories) evaluate(cell []byte) (uint16, remark, Reason) {
+	c.scratch = append(c.scratch[:0], unquote(cell, c.scratch)...)
+	if code, known := c.exact[string(c.scratch)]; known {
+		return code, 0, 0
+	}
+	text, _ := trim(c.scratch)
+	if c.words.mean(text) {
+		set, reason := c.empty()
+		return c.missing, set, reason
+	}
+	if code, known := c.exact[string(text)]; known {
+		return code, isNormalised, 0
+	}
+	if code, known := c.spelled[string(text)]; known {
+		return code, isNormalised, 0
+	}
+	if c.schema.RefuseUnknown {
+		return c.unknown, isUnknown, CategoryRefused
+	}
+	return c.unknown, isUnknown, 0
+}
+
+func (c *categories) remove(w *window, slots []int) {
+	for _, slot := range slots {
+		_, set, _ := c.evaluate(w.cell(slot, &c.column))
+		c.count(set, -1)
+	}
+	c.codes = closeGaps(c.codes, slots)
+}

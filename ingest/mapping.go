@@ -1,0 +1,185 @@
+package ingest
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Mapping says which field of a file each column of a schema is.
+type Mapping struct {
+	Schema Schema
+	Header Header
+	// Fields has one entry a schema column: the place of its field in the header, from 0, or -1 if the file has none.
+	Fields []int
+	// Former are the fields, ascending, that an earlier result or rejects file of ours added. They are no input: drop
+	// them from what is written, with [Mapping.AppendRow].
+	Former []int
+}
+
+// Names of the columns that a scored file has behind the customer's own.
+const (
+	ProbabilityColumn = "churn_probability"
+	BandColumn        = "risk_band"
+	RiskColumn        = "risk_factors"
+	ProtectiveColumn  = "protective_factors"
+	ExplanationColumn = "explanation"
+)
+
+// Map finds the columns of a schema in a header. Names are compared without case, spaces, underscores and hyphens. A
+// column's own name wins over its aliases, an earlier alias over a later one. What the schema does not know passes
+// through unread.
+//
+// The error is [*MissingColumnsError] or [*DuplicateColumnError]; duplicates among unread columns are no error.
+func Map(s Schema, h Header) (Mapping, error) {
+	m := Mapping{Schema: s, Header: h, Fields: make([]int, len(s.Columns))}
+	fields := make(map[string][]int, len(h.Names))
+	for field, name := range h.Names {
+		fields[fold(name)] = append(fields[fold(name)], field)
+	}
+	taken := make(map[int]bool)
+	for i, column := range s.Columns {
+		m.Fields[i] = -1
+		if err := m.take(i, fields[fold(column.Name)], taken); err != nil {
+			return Mapping{}, err
+		}
+	}
+	for i, column := range s.Columns {
+		for _, alias := range column.Aliases {
+			if m.Fields[i] >= 0 {
+				break
+			}
+			if err := m.take(i, without(fields[fold(alias)], taken), taken); err != nil {
+				return Mapping{}, err
+			}
+		}
+	}
+	m.Former = formerFields(h.Names, taken)
+	return m, m.missing(taken)
+}
+
+// take gives a schema column the one field that has its name.
+func (m *Mapping) take(column int, fields []int, taken map[int]bool) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	if len(fields) > 1 {
+		return &DuplicateColumnError{Name: m.Schema.Columns[column].Name, Fields: [2]int(fields[:2])}
+	}
+	m.Fields[column] = fields[0]
+	taken[fields[0]] = true
+	return nil
+}
+
+func without(fields []int, taken map[int]bool) []int {
+	return slices.DeleteFunc(slices.Clone(fields), func(field int) bool { return taken[field] })
+}
+
+// formerFields finds the columns that only an earlier result or rejects file of ours has. "explanation" and its like
+// may be a customer's own word: they count only beside "churn_probability".
+func formerFields(names []string, taken map[int]bool) []int {
+	own := []string{rejectRow, rejectLine, rejectCode, rejectColumn, rejectReason}
+	if slices.Contains(names, ProbabilityColumn) {
+		own = append(own, ProbabilityColumn, BandColumn, RiskColumn, ProtectiveColumn, ExplanationColumn)
+	}
+	var former []int
+	for field, name := range names {
+		if !taken[field] && slices.Contains(own, name) {
+			former = append(former, field)
+		}
+	}
+	return former
+}
+
+func (m *Mapping) missing(taken map[int]bool) error {
+	var missing []MissingColumn
+	for i, column := range m.Schema.Columns {
+		if column.Required && m.Fields[i] < 0 {
+			missing = append(missing, MissingColumn{Name: column.Name, Closest: m.closest(column, taken)})
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return &MissingColumnsError{Columns: missing}
+}
+
+// closest finds the unread header name that looks most like one of a column's names.
+func (m *Mapping) closest(column Column, taken map[int]bool) string {
+	best, least := "", 0
+	for _, wanted := range append([]string{column.Name}, column.Aliases...) {
+		wanted = fold(wanted)
+		for field, name := range m.Header.Names {
+			folded := fold(name)
+			// More than half of the letters different is no likeness.
+			allowed := max(len(wanted), len(folded)) / 2
+			if taken[field] || folded == "" || len(folded) > 4*len(wanted) {
+				continue
+			}
+			if d := distance(wanted, folded); d <= allowed && (best == "" || d < least) {
+				best, least = strings.TrimSpace(name), d
+			}
+		}
+	}
+	return best
+}
+
+// fold makes names comparable.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || unicode.IsSpace(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}
+
+// distance counts the insertions, removals and changes of a byte that turn a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// AppendHeader writes the header row without former fields and without a line end.
+func (m Mapping) AppendHeader(dst []byte) []byte {
+	return m.AppendRow(dst, m.Header.Row)
+}
+
+// AppendRow writes a row's bytes as they stand, without former fields and without a line end. If there are none it
+// copies the row.
+func (m Mapping) AppendRow(dst, row []byte) []byte {
+	if len(m.Former) == 0 {
+		return append(dst, row...)
+	}
+	former := m.Former
+	written := false
+	for field := 0; field == 0 || row != nil; field++ {
+		var cell []byte
+		cell, row = cutField(row, m.Header.Delimiter)
+		if len(former) > 0 && former[0] == field {
+			former = former[1:]
+			continue
+		}
+		if written {
+			dst = append(dst, m.Header.Delimiter)
+		}
+		dst = append(dst, cell...)
+		written = true
+	}
+	return dst
+}

@@ -1,0 +1,209 @@
+package ingest
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// numbers is a Number column: missing is NaN.
+type numbers struct {
+	column
+	values []float64
+	// Bounds within which a number needs no second look.
+	low, high float64
+	sentinels []float64 // missing words that read as numbers, such as -999
+}
+
+func newNumbers(c column) *numbers {
+	n := &numbers{column: c, low: -math.MaxFloat64, high: math.MaxFloat64}
+	s := c.schema
+	for _, bound := range []*float64{s.Min, s.AllowedMin} {
+		if bound != nil {
+			n.low = max(n.low, *bound)
+		}
+	}
+	for _, bound := range []*float64{s.Max, s.AllowedMax} {
+		if bound != nil {
+			n.high = min(n.high, *bound)
+		}
+	}
+	for word := range c.words.set {
+		if value, ok := decimal([]byte(word)); ok {
+			n.sentinels = append(n.sentinels, value)
+		}
+	}
+	return n
+}
+
+func (n *numbers) reset(missing int) {
+	n.resetCounts(missing)
+	n.values = extend(n.values[:0], missing)
+	for i := range n.values {
+		n.values[i] = math.NaN()
+	}
+}
+
+func (n *numbers) convert(w *window, r run) {
+	n.values = extend(n.values, r.rows)
+	values := n.values[r.slot:]
+	k := r.first + n.field
+	for i := range values {
+		start, end := w.at[k]+1, w.at[k+1]
+		k += w.width
+		if n.last {
+			end = w.rowEnd(start, end)
+		}
+		cell := w.padded[start:end]
+		value, ok := decimal(cell)
+		if !ok || !n.plain(value) {
+			var set remark
+			var reason Reason
+			value, set, reason = n.evaluate(cell)
+			n.note(w, r.slot+i, set, reason)
+		}
+		values[i] = value
+	}
+}
+
+// plain says whether a number means itself and nothing needs to be said about it.
+func (n *numbers) plain(value float64) bool {
+	if value < n.low || value > n.high {
+		return false
+	}
+	for _, sentinel := range n.sentinels {
+		if value == sentinel {
+			return false
+		}
+	}
+	return true
+}
+
+// evaluate reads any cell, without hurry.
+func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
+	n.scratch = append(n.scratch[:0], unquote(cell, n.scratch)...)
+	text, set := trim(n.scratch)
+	if n.words.mean(text) {
+		set, reason := n.empty()
+		return math.NaN(), set, reason
+	}
+	if !isDecimal(text) {
+		return math.NaN(), 0, notDecimal(text)
+	}
+	value, err := strconv.ParseFloat(string(text), 64)
+	if err != nil { // the grammar is right, so the range is not
+		return math.NaN(), 0, NotFinite
+	}
+	if inexactInteger(text) {
+		set |= isNormalised
+	}
+	s := n.schema
+	if s.AllowedMin != nil && value < *s.AllowedMin || s.AllowedMax != nil && value > *s.AllowedMax {
+		return value, set, OutsideAllowed
+	}
+	if s.Min != nil && value < *s.Min || s.Max != nil && value > *s.Max {
+		set |= isOutside
+	}
+	return value, set, 0
+}
+
+func (n *numbers) remove(w *window, slots []int) {
+	for _, slot := range slots {
+		_, set, _ := n.evaluate(w.cell(slot, &n.column))
+		n.count(set, -1)
+	}
+	n.values = closeGaps(n.values, slots)
+}
+
+// isDecimal checks the grammar that is allowed: strconv.ParseFloat alone would take "inf", "0x1p-2" and "1_000".
+//
+//	[+-] ( digits [ . [digits] ] | . digits ) [ (e|E) [+-] digits ]
+func isDecimal(text []byte) bool {
+	text = unsigned(text)
+	whole := digits(text)
+	text = text[whole:]
+	fraction := 0
+	if len(text) > 0 && text[0] == '.' {
+		fraction = digits(text[1:])
+		text = text[1+fraction:]
+	}
+	if whole+fraction == 0 {
+		return false
+	}
+	if len(text) > 0 && text[0]|0x20 == 'e' {
+		text = unsigned(text[1:])
+		return len(text) > 0 && digits(text) == len(text)
+	}
+	return len(text) == 0
+}
+
+func unsigned(text []byte) []byte {
+	if len(text) > 0 && (text[0] == '+' || text[0] == '-') {
+		return text[1:]
+	}
+	return text
+}
+
+// digits counts the digits in front.
+func digits(text []byte) int {
+	for i, b := range text {
+		if b-'0' > 9 {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// notDecimal tells infinity from what is no number at all.
+func notDecimal(text []byte) Reason {
+	text = unsigned(text)
+	if bytes.EqualFold(text, []byte("inf")) || bytes.EqualFold(text, []byte("infinity")) {
+		return NotFinite
+	}
+	return NotANumber
+}
+
+// inexactInteger says whether a whole number has more digits than a float64 keeps.
+func inexactInteger(text []byte) bool {
+	text = bytes.TrimLeft(unsigned(text), "0")
+	return len(text) > 15 && digits(text) == len(text)
+}
+
+// tenTo are the powers of ten that float64 has exactly.
+var tenTo = [...]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+}
+
+// decimal reads a plain decimal number of at most 15 digits. It is exact: digits and power of ten are, and one division
+// rounds once. What it does not know it leaves to evaluate.
+func decimal(text []byte) (float64, bool) {
+	body := text
+	if len(body) > 0 && body[0] == '-' {
+		body = body[1:]
+	}
+	if len(body) == 0 || len(body) > 16 {
+		return 0, false
+	}
+	whole, point := uint64(0), -1
+	for i, b := range body {
+		switch {
+		case b-'0' <= 9:
+			whole = whole*10 + uint64(b-'0')
+		case b == '.' && point < 0 && len(body) > 1:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	if whole >= 1e15 {
+		return 0, false
+	}
+	value := float64(whole)
+	if point >= 0 {
+		value /= tenTo[len(body)-1-point]
+	}
+	if len(body) < len(text) {
+		value = -value
+	}
+	return value, true
+}

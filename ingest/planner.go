@@ -1,0 +1,96 @@
+package ingest
+
+import (
+	"errors"
+	"io"
+)
+
+// Planner passes a file's text through and makes the plan by which it is scored: every byte that is stored has been
+// counted, and a file that cannot be cut into rows is refused while it arrives.
+type Planner struct {
+	chunker *Chunker
+	full    int64 // a part with more bytes than this takes no further chunk
+	buf     []byte
+	ready   []byte // bytes to pass on
+	plan    Plan
+	err     error
+}
+
+// Plan is what a Planner found.
+type Plan struct {
+	Header Header
+	Rows   int64 // data rows
+	Lines  int64 // physical lines, header included
+	Bytes  int64 // of the whole file, header included
+	Parts  []Part
+}
+
+// Part is a run of whole chunks. A [Chunker] that starts at its position and reads its bytes finds the same chunks as
+// one that reads the whole file.
+type Part struct {
+	Position
+	Bytes int64
+	Rows  int64
+}
+
+// NewPlanner reads the header of unpacked text. The Planner's Read then gives the whole text, header included; call
+// [Planner.Plan] when it has returned io.EOF. Its errors are those of [ReadHeader] and [Chunker.Next], and [ErrEmpty] if
+// the file ends without a data row.
+func NewPlanner(r io.Reader, limits Limits) (*Planner, error) {
+	limits = limits.withDefaults()
+	header, front, rest, err := readHeader(r, limits)
+	if err != nil {
+		return nil, err
+	}
+	chunker := NewChunker(rest, header.Start(), limits)
+	chunker.delimiter = header.Delimiter
+	return &Planner{
+		chunker: chunker,
+		full:    limits.PartBytes - int64(limits.ChunkBytes),
+		ready:   front,
+		plan:    Plan{Header: header, Lines: header.Lines, Bytes: header.Bytes},
+	}, nil
+}
+
+// Header is the file's header, known from the start.
+func (p *Planner) Header() Header { return p.plan.Header }
+
+// Plan is complete once Read has returned io.EOF.
+func (p *Planner) Plan() Plan { return p.plan }
+
+// Read implements io.Reader.
+func (p *Planner) Read(b []byte) (int, error) {
+	for len(p.ready) == 0 && p.err == nil {
+		p.err = p.advance()
+	}
+	if len(p.ready) == 0 {
+		return 0, p.err
+	}
+	n := copy(b, p.ready)
+	p.ready = p.ready[n:]
+	return n, nil
+}
+
+// advance cuts the next chunk and counts it.
+func (p *Planner) advance() error {
+	chunk, err := p.chunker.Next(p.buf)
+	if errors.Is(err, io.EOF) && p.plan.Rows == 0 {
+		return ErrEmpty
+	}
+	if err != nil {
+		return err
+	}
+	p.buf, p.ready = chunk.Bytes[:0], chunk.Bytes
+	size := int64(len(chunk.Bytes))
+	last := len(p.plan.Parts) - 1
+	if last < 0 || p.plan.Parts[last].Bytes > p.full {
+		p.plan.Parts = append(p.plan.Parts, Part{Position: chunk.Position})
+		last++
+	}
+	p.plan.Parts[last].Bytes += size
+	p.plan.Parts[last].Rows += chunk.Rows
+	p.plan.Rows += chunk.Rows
+	p.plan.Lines += chunk.Lines
+	p.plan.Bytes += size
+	return nil
+}

@@ -1,0 +1,77 @@
+package ingest
+
+// texts is a Text column: the bytes as they stand, unquoted. Missing is the empty text, which no other cell has.
+type texts struct {
+	column
+	bytes   []byte
+	offsets []int32 // where each text starts in bytes, and where the last one ends
+}
+
+func (t *texts) reset(missing int) {
+	t.resetCounts(missing)
+	t.bytes = t.bytes[:0]
+	t.offsets = extend(t.offsets[:0], missing+1)
+	clear(t.offsets)
+}
+
+func (t *texts) convert(w *window, r run) {
+	k := r.first + t.field
+	for i := range r.rows {
+		start, end := w.at[k]+1, w.at[k+1]
+		k += w.width
+		if t.last {
+			end = w.rowEnd(start, end)
+		}
+		cell := w.padded[start:end]
+		if !t.plain(cell) {
+			var set remark
+			var reason Reason
+			cell, set, reason = t.evaluate(cell)
+			t.note(w, r.slot+i, set, reason)
+		}
+		t.bytes = append(t.bytes, cell...)
+		t.offsets = append(t.offsets, int32(len(t.bytes)))
+	}
+}
+
+// plain says whether a cell is sure to be its own text: nothing to trim or unquote, and too long for a missing word.
+func (t *texts) plain(cell []byte) bool {
+	if len(cell) == 0 || len(cell) <= t.words.longest {
+		return false
+	}
+	first, last := cell[0], cell[len(cell)-1]
+	return first > ' ' && first < 0x80 && first != '"' && last > ' ' && last < 0x80
+}
+
+// evaluate reads any cell. Its text is valid until the next call.
+func (t *texts) evaluate(cell []byte) ([]byte, remark, Reason) {
+	t.scratch = append(t.scratch[:0], unquote(cell, t.scratch)...)
+	if trimmed, _ := trim(t.scratch); t.words.mean(trimmed) {
+		set, reason := t.empty()
+		return nil, set, reason
+	}
+	return t.scratch, 0, 0
+}
+
+func (t *texts) remove(w *window, slots []int) {
+	for _, slot := range slots {
+		_, set, _ := t.evaluate(w.cell(slot, &t.column))
+		t.count(set, -1)
+	}
+	kept, keptBytes := slots[0], t.offsets[slots[0]]
+	for i, slot := range slots {
+		next := len(t.offsets) - 1
+		if i+1 < len(slots) {
+			next = slots[i+1]
+		}
+		from, to := t.offsets[slot+1], t.offsets[next]
+		shift := from - keptBytes
+		copy(t.bytes[keptBytes:], t.bytes[from:to])
+		keptBytes += to - from
+		for _, end := range t.offsets[slot+2 : next+1] {
+			kept++
+			t.offsets[kept] = end - shift
+		}
+	}
+	t.offsets, t.bytes = t.offsets[:kept+1], t.bytes[:keptBytes]
+}

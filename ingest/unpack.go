@@ -1,0 +1,129 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// magicBytes is how much of a file's front tells its kind.
+const magicBytes = 8
+
+// foreign are the first bytes of what customers send instead of text: spreadsheets, archives, UTF-16.
+var foreign = [...]string{
+	"PK\x03\x04", "PK\x05\x06", "\xd0\xcf\x11\xe0", "\xff\xfe", "\xfe\xff", "\x00\x00\xfe\xff", "\x1f\x8b",
+	"\x28\xb5\x2f\xfd", "BZh", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07", "%PDF-", "PAR1", "ARROW1",
+}
+
+// textual says whether the front of a file may be text.
+func textual(front []byte) bool {
+	for _, magic := range foreign {
+		if bytes.HasPrefix(front, []byte(magic)) {
+			return false
+		}
+	}
+	return true
+}
+
+// unpackWindowMax bounds what a zstd frame may make us hold; encoders stay at or below 8 MiB unless told otherwise.
+const unpackWindowMax = 8 << 20
+
+// Unpack returns the text of a file that may be packed with gzip (any number of members) or zstd; the first bytes tell.
+// Plain text passes through. The reader starts no goroutine and needs no closing; a read error of r is passed on as it
+// is, while damage gives [ErrDamagedArchive] and growth beyond the limits [ErrUnpackedTooLarge].
+func Unpack(r io.Reader, limits Limits) (io.Reader, error) {
+	var front [magicBytes]byte
+	n, err := io.ReadFull(r, front[:])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("read front of file: %w", err)
+	}
+	whole := io.MultiReader(bytes.NewReader(front[:n]), r)
+	isGzip := bytes.HasPrefix(front[:n], []byte("\x1f\x8b"))
+	if isGzip || isZstd(front) {
+		return newUnpacker(whole, isGzip, limits.withDefaults())
+	}
+	if !textual(front[:n]) {
+		return nil, fmt.Errorf("read front of file: %w", ErrNotText)
+	}
+	return whole, nil
+}
+
+// isZstd knows a zstd frame and the skippable frame that parallel packers begin with.
+func isZstd(front [magicBytes]byte) bool {
+	return string(front[:4]) == "\x28\xb5\x2f\xfd" || front[0]&0xf0 == 0x50 && string(front[1:4]) == "\x2a\x4d\x18"
+}
+
+// unpacker watches both ends of a decoder.
+type unpacker struct {
+	decoder io.Reader
+	packed  *packedReader
+	limits  Limits
+	out     int64
+}
+
+func newUnpacker(r io.Reader, isGzip bool, limits Limits) (io.Reader, error) {
+	u := &unpacker{packed: &packedReader{r: r}, limits: limits}
+	var err error
+	if isGzip {
+		u.decoder, err = gzip.NewReader(u.packed)
+	} else {
+		u.decoder, err = zstd.NewReader(u.packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(unpackWindowMax))
+	}
+	if err != nil {
+		return nil, u.blame(err)
+	}
+	return u, nil
+}
+
+// Read implements io.Reader.
+func (u *unpacker) Read(p []byte) (int, error) {
+	n, err := u.decoder.Read(p)
+	u.out += int64(n)
+	if u.tooLarge() {
+		return 0, fmt.Errorf("unpack: %w", ErrUnpackedTooLarge)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, u.blame(err)
+	}
+	return n, err
+}
+
+func (u *unpacker) tooLarge() bool {
+	if u.limits.UnpackedMax > 0 && u.out > u.limits.UnpackedMax {
+		return true
+	}
+	return u.out > 1<<20 && u.out/u.limits.UnpackRatio > u.packed.in
+}
+
+// blame tells a broken connection from a broken archive.
+func (u *unpacker) blame(err error) error {
+	if u.packed.err != nil {
+		return fmt.Errorf("unpack: %w", u.packed.err)
+	}
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return fmt.Errorf("unpack: %w", ErrUnpackedTooLarge)
+	}
+	return fmt.Errorf("unpack: %w", ErrDamagedArchive)
+}
+
+// packedReader counts the bytes that go in and keeps the first error that is not the end.
+type packedReader struct {
+	r   io.Reader
+	in  int64
+	err error
+}
+
+// Read implements io.Reader.
+func (p *packedReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.in += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		p.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,154 @@
+package ingest
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+// windowBytes is how much of a chunk is indexed and converted in one go: text, index and the column being written stay
+// in the near caches.
+const windowBytes = 32 << 10
+
+// window is a run of whole rows of a chunk with the positions of their separators.
+type window struct {
+	delimiter byte
+	width     int // fields of a row
+
+	chunk  Chunk
+	padded []byte // the chunk's bytes and at least slack more
+
+	lineAt int // a place in the chunk and its physical line
+	line   int64
+
+	start, end int      // bytes of the chunk
+	at         []uint32 // at[0] is the byte before the window, then every separator; one behind the chunk may be virtual
+	n          int      // separators in at, without at[0]
+	facts      indexed
+
+	runs    []run
+	rejects []refused
+}
+
+// run is consecutive rows of the right width.
+type run struct {
+	first int // at[first] is the separator before the first row
+	rows  int
+	slot  int // where the first row goes in the batch
+}
+
+// refused is a row that will not be in the batch.
+type refused struct {
+	Reject
+	slot int // where it stands in the batch for now, or -1
+}
+
+// open sets the chunk whose windows are cut next.
+func (w *window) open(chunk Chunk) {
+	w.chunk, w.lineAt, w.line = chunk, 0, chunk.Line
+	size := len(chunk.Bytes)
+	if cap(chunk.Bytes)-size >= slack {
+		w.padded = chunk.Bytes[:size+slack]
+		return
+	}
+	if cap(w.padded) < size+slack {
+		w.padded = make([]byte, size+slack)
+	}
+	w.padded = w.padded[:size+slack]
+	copy(w.padded, chunk.Bytes)
+}
+
+// cut makes the window that starts at a row start.
+func (w *window) cut(start int) error {
+	w.start, w.runs, w.rejects = start, w.runs[:0], w.rejects[:0]
+	size := windowBytes
+	for ; ; size *= 4 {
+		end := min(start+size, len(w.chunk.Bytes))
+		w.index(end)
+		if w.facts.violation || w.facts.open && end == len(w.chunk.Bytes) {
+			return w.badQuote()
+		}
+		if end == len(w.chunk.Bytes) {
+			w.toEnd(end)
+			return nil
+		}
+		if w.facts.rows > 0 {
+			w.toLastRow()
+			return nil
+		}
+	}
+}
+
+func (w *window) index(end int) {
+	text := w.chunk.Bytes[w.start:end]
+	if room := len(text) + slack + 2; len(w.at) < room {
+		w.at = make([]uint32, room)
+	}
+	w.at[0] = uint32(w.start) - 1
+	w.facts = indexMasks(text, w.delimiter, uint32(w.start), w.at[1:])
+	w.n = w.facts.n
+}
+
+// toLastRow leaves the row that the window cuts through to the next one.
+func (w *window) toLastRow() {
+	for w.padded[w.at[w.n]] != '\n' {
+		w.n--
+	}
+	w.end = int(w.at[w.n]) + 1
+}
+
+// toEnd ends the last row of the chunk, if no line end does, with a separator behind it.
+func (w *window) toEnd(end int) {
+	w.end = end
+	if last := w.at[w.n]; w.n == 0 || w.padded[last] != '\n' || int(last) != end-1 {
+		w.n++
+		w.at[w.n] = uint32(end)
+	}
+}
+
+// badQuote finds the first broken quote of the window.
+func (w *window) badQuote() error {
+	text := w.chunk.Bytes[w.start:]
+	bad, _ := firstBadQuote(text, oneSeparator(w.delimiter))
+	return fmt.Errorf("split fields: %w", bad.locate(text, w.lineOf(w.start)))
+}
+
+// lineOf is the physical line of a place in the chunk. Places are asked for in ascending order.
+func (w *window) lineOf(at int) int64 {
+	w.line += int64(bytes.Count(w.padded[w.lineAt:at], []byte{'\n'}))
+	w.lineAt = at
+	return w.line
+}
+
+// sound says whether no row of the window needs a look at its bytes.
+func (w *window) sound() bool {
+	return !w.facts.nul && (!w.facts.high || utf8.Valid(w.chunk.Bytes[w.start:w.end]))
+}
+
+// endsRow says whether a separator is a line end, or the virtual one behind the chunk.
+func (w *window) endsRow(separator uint32) bool {
+	return w.padded[separator] == '\n' || int(separator) == len(w.chunk.Bytes)
+}
+
+// rowEnd takes the CR of a line end off a row.
+func (w *window) rowEnd(start, separator uint32) uint32 {
+	if separator > start && w.padded[separator-1] == '\r' {
+		return separator - 1
+	}
+	return separator
+}
+
+// cell returns a field as it stands, quotes included.
+func (w *window) cell(slot int, c *column) []byte {
+	for _, r := range w.runs {
+		if slot < r.slot+r.rows {
+			k := r.first + (slot-r.slot)*w.width + c.field
+			start, end := w.at[k]+1, w.at[k+1]
+			if c.last {
+				end = w.rowEnd(start, end)
+			}
+			return w.padded[start:end]
+		}
+	}
+	return nil
+}
