@@ -109,7 +109,9 @@ func closePart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult) (*Claim, 
 }
 
 // finisher names the attempt whose commit was the last, so that it is known again when it asks twice.
-func finisher(c *Claim) string { return fmt.Sprintf("%s part %d epoch %d", c.Worker, c.Part.No, c.Epoch) }
+func finisher(c *Claim) string {
+	return fmt.Sprintf("%s part %d epoch %d", c.Worker, c.Part.No, c.Epoch)
+}
 
 func finishClaim(c *Claim, last bool, epoch int) *Claim {
 	if !last {

@@ -33,5 +33,5 @@ func ResultKey(prediction uuid.UUID, generation int, name string) string {
 
 // PartKey is the key under which a worker puts what a part adds to the finished object of that name.
 func PartKey(prediction uuid.UUID, generation, part int, name string) string {
-	return fmt.Sprintf("%sparts/%05d/%s", ResultPrefix(prediction, generation), part, name)
+	return fmt.Sprintf("%sparts/%05d-%s", ResultPrefix(prediction, generation), part, name)
 }

@@ -64,7 +64,7 @@ type Prediction struct {
 	ResultKey, ResultETag, RejectsKey, IndexKey string // empty until finished
 	ResultBytes, RejectsBytes                   int64
 
-	CreatedAt, QueuedAt                   time.Time
+	CreatedAt, QueuedAt                  time.Time
 	StartedAt, FirstResultAt, FinishedAt *time.Time
 }
 

@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Errors of object stores, beside [ErrNotFound].
+var (
+	// ErrObjectChanged says that the object is no longer the one whose ETag was asked for.
+	ErrObjectChanged = errors.New("object has changed")
+	// ErrRange says that a range begins behind the end of the object.
+	ErrRange = errors.New("range not satisfiable")
+	// ErrKey says that a key is not one we could have made.
+	ErrKey = errors.New("invalid key")
+)
+
+// Objects is an object store: a directory ([OpenDirectory]) or a bucket ([OpenS3]). Both pass the same tests. Objects
+// appear whole or not at all and do not change; putting a key again replaces the object. Safe for concurrent use.
+type Objects interface {
+	// Put stores what r gives until io.EOF. After any other error of r nothing is stored.
+	Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error)
+	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
+	// broken connections; the caller closes it.
+	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, ObjectInfo, error)
+	// Head answers with what is known of an object.
+	Head(ctx context.Context, key string) (ObjectInfo, error)
+	// List gives the objects whose keys begin with prefix, in the order of their bytes. Their ETag may be empty.
+	List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, error]
+	// Delete removes objects. One that is not there is no error.
+	Delete(ctx context.Context, keys ...string) error
+	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
+	Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error)
+	// Sweep removes what interrupted puts left behind if it is older than age, and says how many there were.
+	Sweep(ctx context.Context, age time.Duration) (int, error)
+}
+
+// ObjectInfo is what is known of an object.
+type ObjectInfo struct {
+	Key      string
+	Bytes    int64 // of the whole object, also for a range
+	ETag     string
+	Modified time.Time
+	SHA256   [32]byte // of the content; set by Put only
+}
+
+// Range is a part of an object. The zero value is all of it.
+type Range struct {
+	Offset int64
+	Length int64 // 0: to the end
+}
+
+// DeletePrefix removes all objects whose keys begin with prefix.
+func DeletePrefix(ctx context.Context, o Objects, prefix string) error {
+	var keys []string
+	for info, err := range o.List(ctx, prefix) {
+		if err != nil {
+			return fmt.Errorf("delete prefix: %w", err)
+		}
+		keys = append(keys, info.Key)
+	}
+	if err := o.Delete(ctx, keys...); err != nil {
+		return fmt.Errorf("delete prefix: %w", err)
+	}
+	return nil
+}
+
+// checkKey refuses keys that a file system or an S3 server would understand in another way than we do.
+func checkKey(key string) error {
+	if key == "" || len(key) > 1024 || !utf8.ValidString(key) {
+		return ErrKey
+	}
+	for _, c := range []byte(key) {
+		if c < 0x20 || c == 0x7f || c == '\\' {
+			return ErrKey
+		}
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		if segment == "" || segment[0] == '.' || len(segment) > 200 {
+			return ErrKey
+		}
+	}
+	return nil
+}
+
+func checkKeys(keys ...string) error {
+	for _, key := range keys {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRange gives the length of a range of an object of size bytes.
+func checkRange(r Range, size int64) (int64, error) {
+	if r.Offset < 0 || r.Length < 0 || r.Offset > size || (r.Offset == size && size > 0) {
+		return 0, ErrRange
+	}
+	if rest := size - r.Offset; r.Length == 0 || r.Length > rest {
+		return rest, nil
+	}
+	return r.Length, nil
+}
+
+// joined reads objects one behind the other, each opened when it is its turn.
+type joined struct {
+	ctx   context.Context
+	from  Objects
+	parts []ObjectInfo // with the ETags that they must have
+	open  io.ReadCloser
+}
+
+func (j *joined) Read(p []byte) (int, error) {
+	for {
+		if j.open == nil {
+			if len(j.parts) == 0 {
+				return 0, io.EOF
+			}
+			r, _, err := j.from.Get(j.ctx, j.parts[0].Key, Range{}, j.parts[0].ETag)
+			if err != nil {
+				return 0, fmt.Errorf("part %s: %w", j.parts[0].Key, err)
+			}
+			j.open, j.parts = r, j.parts[1:]
+		}
+		n, err := j.open.Read(p)
+		if errors.Is(err, io.EOF) {
+			err = j.Close()
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// Close closes the part that is being read.
+func (j *joined) Close() error {
+	if j.open == nil {
+		return nil
+	}
+	err := j.open.Close()
+	j.open = nil
+	return err
+}

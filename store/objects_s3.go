@@ -1,0 +1,238 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
+type S3Config struct {
+	Bucket               string
+	Endpoint             string // empty: AWS. Another server is addressed by path.
+	Region               string
+	AccessKey, SecretKey string // empty: AWS's usual places
+	// ChecksumsWhenRequired turns the checksums off that some servers do not understand.
+	ChecksumsWhenRequired bool
+	UploadsMax            int           // puts at the same time, each holds up to 24 MiB; default 8
+	ReadTimeout           time.Duration // longest silence of a body; default 30 s
+}
+
+type bucket struct {
+	client  *s3.Client
+	name    string
+	timeout time.Duration
+	slots   chan struct{} // one per put at the same time
+	upload  uploadFunc
+}
+
+// OpenS3 opens a bucket as object store. It does not ask the server for anything yet.
+func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
+	config, err := loadAWS(ctx, awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	if err != nil {
+		return nil, fmt.Errorf("open bucket: %w", err)
+	}
+	setDefault(&c.UploadsMax, 8)
+	setDefault(&c.ReadTimeout, 30*time.Second)
+	client := s3.NewFromConfig(config, func(o *s3.Options) {
+		o.UsePathStyle = c.Endpoint != ""
+		if c.ChecksumsWhenRequired {
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		}
+	})
+	b := &bucket{client: client, name: c.Bucket, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax)}
+	b.upload = newUploader(client, c.Bucket)
+	return b, nil
+}
+
+type awsAccess struct {
+	endpoint, region, accessKey, secretKey string
+}
+
+// loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
+func loadAWS(ctx context.Context, a awsAccess) (aws.Config, error) {
+	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.ResponseHeaderTimeout = time.Minute
+	})
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithHTTPClient(transport)}
+	if a.region != "" {
+		options = append(options, awsconfig.WithRegion(a.region))
+	}
+	if a.endpoint != "" {
+		options = append(options, awsconfig.WithBaseEndpoint(a.endpoint), awsconfig.WithDefaultRegion("us-east-1"))
+	}
+	if a.accessKey != "" {
+		options = append(options, awsconfig.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
+	}
+	return awsconfig.LoadDefaultConfig(ctx, options...)
+}
+
+// Put implements [Objects].
+func (b *bucket) Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error) {
+	info, err := b.put(ctx, key, r)
+	if err != nil {
+		return ObjectInfo{}, fmt.Errorf("put object: %w", s3Error(err))
+	}
+	return info, nil
+}
+
+func (b *bucket) put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error) {
+	if err := checkKey(key); err != nil {
+		return ObjectInfo{}, err
+	}
+	select {
+	case b.slots <- struct{}{}:
+		defer func() { <-b.slots }()
+	case <-ctx.Done():
+		return ObjectInfo{}, ctx.Err()
+	}
+	counted := newCountingReader(r)
+	etag, err := b.upload(ctx, key, counted)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	info := ObjectInfo{Key: key, Bytes: counted.bytes, ETag: etag, Modified: time.Now()}
+	counted.digest.Sum(info.SHA256[:0])
+	return info, nil
+}
+
+// Head implements [Objects].
+func (b *bucket) Head(ctx context.Context, key string) (ObjectInfo, error) {
+	if err := checkKey(key); err != nil {
+		return ObjectInfo{}, fmt.Errorf("head object: %w", err)
+	}
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	if err != nil {
+		return ObjectInfo{}, fmt.Errorf("head object: %w", s3Error(err))
+	}
+	return ObjectInfo{
+		Key: key, Bytes: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
+		Modified: aws.ToTime(out.LastModified),
+	}, nil
+}
+
+// List implements [Objects].
+func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, error] {
+	return func(yield func(ObjectInfo, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &prefix})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(ObjectInfo{}, fmt.Errorf("list objects: %w", s3Error(err)))
+				return
+			}
+			for _, o := range page.Contents {
+				info := ObjectInfo{
+					Key: aws.ToString(o.Key), Bytes: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag),
+					Modified: aws.ToTime(o.LastModified),
+				}
+				if checkKey(info.Key) == nil && !yield(info, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Delete implements [Objects].
+func (b *bucket) Delete(ctx context.Context, keys ...string) error {
+	if err := checkKeys(keys...); err != nil {
+		return fmt.Errorf("delete object: %w", err)
+	}
+	for len(keys) > 0 {
+		n := min(len(keys), 1000)
+		ids := make([]types.ObjectIdentifier, n)
+		for i, key := range keys[:n] {
+			ids[i].Key = aws.String(key)
+		}
+		keys = keys[n:]
+		out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+			Bucket: &b.name, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
+		})
+		if err != nil {
+			return fmt.Errorf("delete object: %w", s3Error(err))
+		}
+		for _, e := range out.Errors {
+			if code := aws.ToString(e.Code); code != "NoSuchKey" {
+				return fmt.Errorf("delete object: the server says %s", code)
+			}
+		}
+	}
+	return nil
+}
+
+// Sweep implements [Objects].
+func (b *bucket) Sweep(ctx context.Context, age time.Duration) (int, error) {
+	swept := 0
+	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return swept, fmt.Errorf("sweep objects: %w", s3Error(err))
+		}
+		for _, u := range page.Uploads {
+			if time.Since(aws.ToTime(u.Initiated)) < age {
+				continue
+			}
+			if err := b.abort(ctx, aws.ToString(u.Key), aws.ToString(u.UploadId)); err != nil {
+				return swept, fmt.Errorf("sweep objects: %w", err)
+			}
+			swept++
+		}
+	}
+	return swept, nil
+}
+
+// abort ends a multipart upload. One that has ended already is fine.
+func (b *bucket) abort(ctx context.Context, key, id string) error {
+	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: &b.name, Key: &key, UploadId: &id,
+	})
+	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// s3Error translates what callers branch on.
+func s3Error(err error) error {
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) {
+		return err
+	}
+	switch response.HTTPStatusCode() {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %w", ErrObjectChanged, err)
+	case http.StatusRequestedRangeNotSatisfiable:
+		return fmt.Errorf("%w: %w", ErrRange, err)
+	case http.StatusInsufficientStorage:
+		return fmt.Errorf("%w: %w", ErrStorageFull, err)
+	}
+	return err
+}
+
+// copySource names an object in the form that a copy wants it: escaped, but for the slashes.
+func copySource(bucket, key string) string {
+	segments := strings.Split(key, "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return bucket + "/" + strings.Join(segments, "/")
+}

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Bounds that S3 sets for the parts of a multipart upload.
+const (
+	s3PartBytesMin = 5 << 20
+	s3PartBytesMax = 5 << 30
+	s3PartsMax     = 10_000
+)
+
+// requestsMax is how many requests of one compose run at the same time.
+const requestsMax = 8
+
+// Compose implements [Objects]. The server copies where it can; a part in the middle that is too small for that (most
+// of its rows were rejected) makes the bytes go through here.
+func (b *bucket) Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error) {
+	info, err := b.compose(ctx, dst, parts)
+	if err != nil {
+		return ObjectInfo{}, fmt.Errorf("compose object: %w", s3Error(err))
+	}
+	return info, nil
+}
+
+func (b *bucket) compose(ctx context.Context, dst string, keys []string) (ObjectInfo, error) {
+	if err := checkKey(dst); err != nil {
+		return ObjectInfo{}, err
+	}
+	parts, err := b.heads(ctx, keys)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	if copyable(parts) {
+		return b.copyParts(ctx, dst, parts)
+	}
+	source := &joined{ctx: ctx, from: b, parts: parts}
+	info, err := b.put(ctx, dst, source)
+	info.SHA256 = [32]byte{}
+	return info, errors.Join(err, source.Close())
+}
+
+// heads gives the objects that have any bytes.
+func (b *bucket) heads(ctx context.Context, keys []string) ([]ObjectInfo, error) {
+	all := make([]ObjectInfo, len(keys))
+	err := eachOf(ctx, len(keys), func(ctx context.Context, i int) (err error) {
+		all[i], err = b.Head(ctx, keys[i])
+		return err
+	})
+	var parts []ObjectInfo
+	for _, p := range all {
+		if p.Bytes > 0 {
+			parts = append(parts, p)
+		}
+	}
+	return parts, err
+}
+
+func copyable(parts []ObjectInfo) bool {
+	if len(parts) == 0 || len(parts) > s3PartsMax {
+		return false
+	}
+	for i, p := range parts {
+		if p.Bytes > s3PartBytesMax || (p.Bytes < s3PartBytesMin && i < len(parts)-1) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *bucket) copyParts(ctx context.Context, dst string, parts []ObjectInfo) (ObjectInfo, error) {
+	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: &dst})
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	info, err := b.copyInto(ctx, dst, upload.UploadId, parts)
+	if err != nil {
+		fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return ObjectInfo{}, errors.Join(err, b.abort(fresh, dst, *upload.UploadId))
+	}
+	return info, nil
+}
+
+func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []ObjectInfo) (ObjectInfo, error) {
+	done := make([]types.CompletedPart, len(parts))
+	info := ObjectInfo{Key: dst, Modified: time.Now()}
+	for _, p := range parts {
+		info.Bytes += p.Bytes
+	}
+	err := eachOf(ctx, len(parts), func(ctx context.Context, i int) error {
+		number := aws.Int32(int32(i + 1))
+		out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+			Bucket: &b.name, Key: &dst, UploadId: id, PartNumber: number,
+			CopySource: aws.String(copySource(b.name, parts[i].Key)), CopySourceIfMatch: &parts[i].ETag,
+		})
+		if err == nil {
+			r := out.CopyPartResult
+			done[i] = types.CompletedPart{PartNumber: number, ETag: r.ETag, ChecksumCRC32: r.ChecksumCRC32}
+		}
+		return err
+	})
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	out, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: &b.name, Key: &dst, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+	})
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	info.ETag = aws.ToString(out.ETag)
+	return info, nil
+}
+
+// eachOf runs do for 0 to n-1, some at a time, and gives the error of the lowest. After one no more are started.
+func eachOf(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, n)
+	slots := make(chan struct{}, requestsMax)
+	var group sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			errs[i] = ctx.Err()
+			break
+		}
+		group.Go(func() {
+			if errs[i] = do(ctx, i); errs[i] != nil {
+				cancel()
+			}
+			<-slots
+		})
+	}
+	group.Wait()
+	return firstCause(errs)
+}
+
+// firstCause prefers the error that made the others stop.
+func firstCause(errs []error) error {
+	var stopped error
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		if stopped == nil {
+			stopped = err
+		}
+	}
+	return stopped
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// QueueConfig says how to reach an SQS queue. Credentials and region come from AWS's usual places unless given.
+type QueueConfig struct {
+	URL                  string
+	Endpoint             string // empty: AWS. The host in URL is never dialled.
+	Region               string
+	AccessKey, SecretKey string
+	Wait                 time.Duration // length of a long poll; default and most 20 s
+	Log                  *slog.Logger  // default: nothing is logged
+}
+
+// batchMax is how many messages SQS takes or gives at once.
+const batchMax = 10
+
+// Queue is a doorbell by SQS. Messages may come twice, late and in any order: they only say where to look.
+type Queue struct {
+	client *sqs.Client
+	config QueueConfig
+}
+
+// OpenQueue prepares a queue. It does not ask the server for anything yet.
+func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
+	config, err := loadAWS(ctx, awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	if err != nil {
+		return nil, fmt.Errorf("open queue: %w", err)
+	}
+	setDefault(&c.Wait, 20*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Queue{client: sqs.NewFromConfig(config), config: c}, nil
+}
+
+// Ping asks the queue for a sign of life.
+func (q *Queue) Ping(ctx context.Context) error {
+	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.config.URL})
+	if err != nil {
+		return fmt.Errorf("ping queue: %w", err)
+	}
+	return nil
+}
+
+// Consume polls until ctx ends and hands each notice to handle, one at a time. A message is deleted after handle has
+// returned nil, so what handle commits is never lost. A message that cannot be parsed, or whose handling fails, stays
+// and comes again until the queue's redrive policy moves it away.
+func (q *Queue) Consume(ctx context.Context, handle func(context.Context, Notice) error) {
+	for failures := 0; ctx.Err() == nil; {
+		messages, err := q.receive(ctx)
+		if err == nil {
+			failures = 0
+			err = q.work(ctx, messages, handle)
+		}
+		if err != nil && ctx.Err() == nil {
+			q.config.Log.Warn("queue", "error", err.Error())
+			failures++
+			pause(ctx, backoff(failures, 20*time.Second))
+		}
+	}
+}
+
+func (q *Queue) receive(ctx context.Context) ([]types.Message, error) {
+	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &q.config.URL, MaxNumberOfMessages: batchMax, WaitTimeSeconds: int32(q.config.Wait / time.Second),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("receive messages: %w", err)
+	}
+	return out.Messages, nil
+}
+
+// work handles messages and deletes those that were handled.
+func (q *Queue) work(ctx context.Context, messages []types.Message, handle func(context.Context, Notice) error) error {
+	var done []types.DeleteMessageBatchRequestEntry
+	var failed error
+	for i, m := range messages {
+		notice, err := ParseNotice(aws.ToString(m.Body))
+		if err == nil {
+			err = handle(ctx, notice)
+		}
+		if err != nil {
+			failed = fmt.Errorf("message %s: %w", aws.ToString(m.MessageId), err)
+			continue
+		}
+		done = append(done, types.DeleteMessageBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle,
+		})
+	}
+	return errors.Join(failed, q.delete(ctx, done))
+}
+
+// delete finishes even if the consumer is told to stop: what is handled need not come again.
+func (q *Queue) delete(ctx context.Context, entries []types.DeleteMessageBatchRequestEntry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{
+		QueueUrl: &q.config.URL, Entries: entries,
+	})
+	if err == nil && len(out.Failed) > 0 {
+		err = fmt.Errorf("%d of %d stay, the first for %s", len(out.Failed), len(entries), aws.ToString(out.Failed[0].Code))
+	}
+	if err != nil {
+		return fmt.Errorf("delete messages: %w", err)
+	}
+	return nil
+}
