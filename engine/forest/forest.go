@@ -66,6 +66,13 @@ type Forest struct {
 	Iterations int
 	Features   []Feature
 	Trees      []Tree // in summation order
+	// Rounds holds the index of each iteration's first tree, and the number of trees at the end.
+	Rounds []int32
+	// BestIteration is the number of iterations that early stopping found best, 0 if the file names none. It is
+	// information only: all trees are summed unless the caller takes Prefix.
+	BestIteration int
+	// Warnings says what is unusual but harmless, for the operator.
+	Warnings []string
 }
 
 // Source says where a forest came from.
@@ -81,9 +88,20 @@ type Source struct {
 type Feature struct {
 	Name string // empty if the file names none
 	// Categories maps a category's text to its code by position, if the file carries the map (pandas_categorical, cats).
-	Categories  []string
-	Categorical bool
+	Categories   []string
+	CategoryKind CategoryKind
+	Categorical  bool
 }
+
+// CategoryKind is the type that Categories had in training.
+type CategoryKind uint8
+
+const (
+	CategoryText    CategoryKind = iota // as it stands
+	CategoryInteger                     // decimal
+	CategoryFloat                       // shortest decimal, as in "1.5" and "2.0"
+	CategoryBool                        // "true" or "false"
+)
 
 // Tree is one tree. Children at or above zero index Nodes; a negative child c is leaf ^c. A tree of one leaf has no nodes.
 type Tree struct {
@@ -92,6 +110,8 @@ type Tree struct {
 	Leaves []Leaf
 	Sets   [][]uint32 // bitsets of categories, indexed by Node.Set
 	Linear []Linear   // per leaf; nil unless the leaves are linear models
+	// LeafNumbers holds the number that the library gives each leaf; nil if that is its index (LightGBM).
+	LeafNumbers []int32
 }
 
 // Node is an inner node.
