@@ -11,6 +11,8 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.ChunkBytes, 1<<20)
 	orElse(&l.PartBytes, 8<<20)
 	orElse(&l.UnpackRatio, 200)
+	// Places in a chunk are kept as int32.
+	l.RowBytesMax = min(l.RowBytesMax, 1<<30)
 	// A chunk of at most RowBytesMax makes every row inside it short enough without looking at it.
 	l.ChunkBytes = min(l.ChunkBytes, l.RowBytesMax)
 	return l

@@ -16,6 +16,11 @@ const (
 // blockBytes is the width of a mask.
 const blockBytes = 64
 
+// everyByte is the mask of a whole block, firstBytes that of a part at the end of a text.
+const everyByte = ^uint64(0)
+
+func firstBytes(n int) uint64 { return 1<<n - 1 }
+
 // block holds the masks of 64 bytes.
 type block struct {
 	quotes, delimiters, feeds, returns uint64
@@ -53,16 +58,17 @@ func inside(quotes, open uint64) uint64 {
 
 // quoting carries the strict quote check from one block to the next.
 type quoting struct {
-	open        uint64 // all ones inside quotes
-	separator   uint64 // 1 if the byte before the block ended a field
-	closed      uint64 // 1 if it closed a field's quotes
-	closedCR    uint64 // 1 if it was a CR behind such a quote
-	violation   uint64 // any bit: a rule was broken
-	everyQuoted uint64 // any bit: there was a quote
+	open      uint64 // all ones inside quotes
+	separator uint64 // 1 if the byte before the block ended a field
+	closed    uint64 // 1 if it closed a field's quotes
+	closedCR  uint64 // 1 if it was a CR behind such a quote
+	violation uint64 // any bit: a rule was broken
 }
 
 // step takes what is inside quotes out of the masks and checks the rules of [firstBadQuote].
-func (q *quoting) step(b *block) {
+//
+// Only the bytes in valid are text: at the end of the input a CR may stand behind a closing quote.
+func (q *quoting) step(b *block, valid uint64) {
 	separators := b.delimiters | b.feeds
 	if b.quotes|q.open|q.closed|q.closedCR == 0 {
 		q.separator = separators >> 63
@@ -77,11 +83,11 @@ func (q *quoting) step(b *block) {
 	opens, closes := b.quotes&in, b.quotes&^in
 	afterClose := closes<<1 | q.closed
 	closeCR := afterClose & b.returns
-	q.violation |= opens &^ (separators<<1 | q.separator | afterClose)
-	q.violation |= afterClose &^ (separators | opens | closeCR)
-	q.violation |= (closeCR<<1 | q.closedCR) &^ b.feeds
+	bad := opens &^ (separators<<1 | q.separator | afterClose)
+	bad |= afterClose &^ (separators | opens | closeCR)
+	bad |= (closeCR<<1 | q.closedCR) &^ b.feeds
+	q.violation |= bad & valid
 	q.separator, q.closed, q.closedCR = separators>>63, closes>>63, closeCR>>63
-	q.everyQuoted |= b.quotes
 }
 
 // popcount shortens the counting of rows.

@@ -37,12 +37,12 @@ func scanMasks(text []byte, delimiter byte) scanned {
 	pattern := uint64(delimiter) * ones
 	at := 0
 	for ; at+blockBytes <= len(text); at += blockBytes {
-		state.step(masksOf((*[blockBytes]byte)(text[at:]), pattern), at)
+		state.step(masksOf((*[blockBytes]byte)(text[at:]), pattern), at, everyByte)
 	}
 	if at < len(text) {
 		var tail [blockBytes]byte
 		copy(tail[:], text[at:])
-		state.step(masksOf(&tail, pattern), at)
+		state.step(masksOf(&tail, pattern), at, firstBytes(len(text)-at))
 	}
 	result.end, result.rows, result.violation = state.end, state.rows, state.violation != 0
 	result.open = state.open != 0
@@ -58,9 +58,9 @@ type lineState struct {
 	end            int
 }
 
-func (s *lineState) step(b block, at int) {
+func (s *lineState) step(b block, at int, valid uint64) {
 	s.feeds += popcount(b.feeds)
-	s.quoting.step(&b)
+	s.quoting.step(&b, valid)
 	starts := b.feeds<<1 | s.start
 	returnsAtStart := b.returns & starts
 	blank := b.feeds & (starts | returnsAtStart<<1 | s.startCR)
