@@ -24,9 +24,16 @@ var plain = [...]struct {
 	{ingest.ErrUnpackedTooLarge, CodeUnpackedTooLarge},
 	{ingest.ErrDamagedArchive, CodeDamagedArchive},
 	{engine.ErrAmbiguousHeader, CodeModelNotChosen},
+	{engine.ErrModelUnsupported, CodeModelUnsupported},
+	{engine.ErrModelColumns, CodeModelColumns},
+	{engine.ErrModelLimits, CodeModelBeyondLimits},
+	{engine.ErrGolden, CodeModelSelfCheck},
+	{engine.ErrManifest, CodeModelChecksum},
 	{store.ErrNotFound, CodePredictionNotFound},
 	{store.ErrConflict, CodeWrongState},
 	{store.ErrAccounting, CodeAccountingBroken},
+	{store.ErrStorageFull, CodeStorageFull},
+	{store.ErrObjectChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
 	{context.Canceled, CodeShuttingDown},
 }
@@ -55,6 +62,15 @@ func explainAs(code Code, err error) *failure {
 		f.code = code
 	}
 	return f
+}
+
+// objectFailure explains an error of the object store. An object that we recorded and cannot find is our fault, not the
+// customer's.
+func objectFailure(err error) *failure {
+	if errors.Is(err, store.ErrNotFound) {
+		return fail(CodeObjectStore, "").because(err)
+	}
+	return explainAs(CodeObjectStore, err)
 }
 
 // explainFile knows what can be said about a file's content.

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"encoding/json"
+	"net/http"
 	"time"
 )
 
@@ -11,6 +12,7 @@ type failure struct {
 	message    string // empty: the code's own sentence
 	details    details
 	cause      error
+	status     int           // 0: the code's own
 	retryAfter time.Duration // 0: the code's default
 	allow      string        // value of the Allow header of a 405
 }
@@ -35,6 +37,18 @@ func (f *failure) text() string {
 		return f.message
 	}
 	return f.code.Message()
+}
+
+// httpStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
+// the outcome of what was asked for.
+func (f *failure) httpStatus() int {
+	switch {
+	case f.status != 0:
+		return f.status
+	case f.code.Status() != 0:
+		return f.code.Status()
+	}
+	return http.StatusConflict
 }
 
 // wait is the time after which a retryable request is worth sending again.
@@ -122,7 +136,7 @@ func (p errorPages) body(f *failure, requestID, path string, problem bool) (body
 	if problem {
 		mediaType = typeProblem
 		v = problemBody{
-			Type: object.SupportURL, Title: f.code.meaning().title, Status: f.code.Status(), Detail: object.Message,
+			Type: object.SupportURL, Title: f.code.meaning().title, Status: f.httpStatus(), Detail: object.Message,
 			Instance: path, Code: object.Code, RequestID: requestID, Retryable: f.code.Retryable(),
 			Details: object.Details, Errors: object.Details["errors"],
 		}

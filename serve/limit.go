@@ -26,6 +26,7 @@ const (
 	limitUpload   limitClass = "upload"
 	limitScore    limitClass = "score"
 	limitDownload limitClass = "download"
+	limitLogin    limitClass = "login" // wrong tokens, by address
 )
 
 const (
@@ -55,6 +56,7 @@ type limitShard struct {
 func newLimiter(l RateLimits, now func() time.Time) *limiter {
 	lim := &limiter{now: now, limits: map[limitClass]int{
 		limitDefault: l.Default, limitUpload: l.Upload, limitScore: l.Score, limitDownload: l.Download,
+		limitLogin: loginsMax,
 	}}
 	for i := range lim.shards {
 		lim.shards[i].whole = map[limitKey]time.Time{}

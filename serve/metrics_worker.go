@@ -1,9 +1,6 @@
 package serve
 
-import (
-	"strconv"
-	"time"
-)
+import "time"
 
 // Results of an attempt at a part.
 const (
@@ -31,9 +28,9 @@ func (m *Metrics) StageBusy(stage string, d time.Duration) {
 	m.stageSuccess.WithLabelValues(stage).SetToCurrentTime()
 }
 
-// Rejected counts rejected rows of one reason; code is 1601 and so on.
-func (m *Metrics) Rejected(code int, rows int64) {
-	m.rejects.WithLabelValues(Code(code).String()).Add(float64(rows))
+// Rejected counts rejected rows of one reason; code is ERR-1601 and so on.
+func (m *Metrics) Rejected(code string, rows int64) {
+	m.rejects.WithLabelValues(code).Add(float64(rows))
 }
 
 // PartDone counts an attempt at a part. Rows count as committed with AttemptCommitted only.
@@ -93,12 +90,12 @@ func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) 
 	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
 }
 
-// BodyRead counts bytes of request bodies.
+// bodyRead counts bytes of request bodies.
 func (m *Metrics) bodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
 
 // refused counts an error answer.
 func (m *Metrics) refused(code Code) {
-	m.errorCodes.WithLabelValues("ERR-" + strconv.Itoa(int(code))).Inc()
+	m.errorCodes.WithLabelValues(code.String()).Inc()
 	if code == CodeSigningKeysMissing {
 		m.keysFailed.Inc()
 	}

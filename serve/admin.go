@@ -1,0 +1,187 @@
+package serve
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// AdminServer is the operators' HTTP server: metrics, profiles, the dead-letter list, and in development the signing keys. It
+// knows no tokens, so it belongs on loopback or a network of its own.
+type AdminServer struct {
+	http *http.Server
+}
+
+// AdminParts are what the operators' server stands on.
+type AdminParts struct {
+	Store   *store.Store
+	Metrics *Metrics
+	Log     *slog.Logger
+	Issuer  *DevelopmentIssuer // nil: no keys of our own
+	// SupportURL is what support_url begins with; empty: a path of the API.
+	SupportURL string
+}
+
+// jwksPath is where the development keys are.
+const jwksPath = "/.well-known/jwks.json"
+
+type admin struct {
+	AdminParts
+	pages errorPages
+}
+
+// NewAdminServer makes the operators' server.
+func NewAdminServer(parts AdminParts) *AdminServer {
+	if parts.Log == nil {
+		parts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &admin{AdminParts: parts, pages: errorPages{base: cmp.Or(parts.SupportURL, "/errors")}}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", parts.Metrics.Handler())
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.Handle("GET /dead-letters", a.handle(a.listDead))
+	mux.Handle("GET /dead-letters/{id}", a.handle(a.attempts))
+	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.retry))
+	if parts.Issuer != nil {
+		keys := parts.Issuer.JWKS()
+		mux.HandleFunc("GET "+jwksPath, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/jwk-set+json")
+			_, _ = w.Write(keys)
+		})
+	}
+	return &AdminServer{http: &http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerMax,
+		ErrorLog: slog.NewLogLogger(parts.Log.Handler(), slog.LevelWarn),
+	}}
+}
+
+// Serve answers requests on a listener until Shutdown.
+func (a *AdminServer) Serve(l net.Listener) error {
+	if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve admin: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops listening and lets running requests end until ctx does.
+func (a *AdminServer) Shutdown(ctx context.Context) error {
+	if err := a.http.Shutdown(ctx); err != nil {
+		return fmt.Errorf("shut down admin: %w", err)
+	}
+	return nil
+}
+
+// handle turns what f gives into an answer.
+func (a *admin) handle(f func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		ctx, cancel := context.WithTimeout(req.Context(), controlTimeout)
+		defer cancel()
+		v, err := f(req.WithContext(ctx))
+		status, mediaType := http.StatusOK, typeJSON
+		var text []byte
+		if err == nil {
+			text, err = json.Marshal(v)
+		}
+		if err != nil {
+			f := explainAs(CodeDatabase, err)
+			status = f.httpStatus()
+			text, mediaType = a.pages.body(f, requestID(nil), req.URL.Path, false)
+			a.Log.Warn("admin request", "code", f.code.String(), "error", err.Error())
+		}
+		w.Header().Set("Content-Type", mediaType)
+		w.WriteHeader(status)
+		_, _ = w.Write(text)
+	})
+}
+
+// deadLetter is a prediction that ended without a result, as operators see it.
+type deadLetter struct {
+	PredictionID string         `json:"prediction_id"`
+	Status       store.Status   `json:"status"`
+	Generation   int            `json:"generation"`
+	Model        string         `json:"model"`
+	ModelVersion string         `json:"model_version"`
+	Error        *store.Failure `json:"error"`
+	FinishedAt   string         `json:"finished_at"`
+}
+
+type deadPage struct {
+	DeadLetters []deadLetter `json:"dead_letters"`
+	NextCursor  *string      `json:"next_cursor"`
+}
+
+func (a *admin) listDead(req *http.Request) (any, error) {
+	after, err := parseCursor(req.FormValue("cursor"))
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Store.DeadLetters(req.Context(), after, pageRowsMax+1)
+	if err != nil {
+		return nil, err
+	}
+	page := deadPage{DeadLetters: []deadLetter{}}
+	if len(list) > pageRowsMax {
+		list = list[:pageRowsMax]
+		page.NextCursor = optional(cursorText(list[pageRowsMax-1].Cursor()))
+	}
+	for _, d := range list {
+		page.DeadLetters = append(page.DeadLetters, deadLetter{
+			PredictionID: d.ID.String(), Status: d.Status, Generation: d.Generation, Model: d.Model.Name,
+			ModelVersion: d.Model.Version, Error: d.Error, FinishedAt: timeText(d.FinishedAt),
+		})
+	}
+	return page, nil
+}
+
+// attemptView is a failed attempt at a part.
+type attemptView struct {
+	Generation int           `json:"generation"`
+	Part       *int          `json:"part"`
+	Attempt    int           `json:"attempt"`
+	Worker     string        `json:"worker"`
+	Error      store.Failure `json:"error"`
+	FailedAt   time.Time     `json:"failed_at"`
+}
+
+func (a *admin) attempts(req *http.Request) (any, error) {
+	id, err := uuid.Parse(req.PathValue("id"))
+	if err != nil {
+		return nil, fail(CodePredictionNotFound, "")
+	}
+	list, err := a.Store.Attempts(req.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	views := []attemptView{}
+	for _, t := range list {
+		views = append(views, attemptView{t.Generation, t.Part, t.Attempt, t.Worker, t.Failure, t.FailedAt})
+	}
+	return map[string]any{"attempts": views}, nil
+}
+
+// retry scores a dead prediction again from scratch, with the model that it was pinned to.
+func (a *admin) retry(req *http.Request) (any, error) {
+	id, err := uuid.Parse(req.PathValue("id"))
+	if err != nil {
+		return nil, fail(CodePredictionNotFound, "")
+	}
+	if err := a.Store.Retry(req.Context(), id, store.Model{}); err != nil {
+		return nil, err
+	}
+	return map[string]any{"prediction_id": id.String(), "status": store.Queued}, nil
+}

@@ -1,0 +1,99 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	bodyGrace      = 5 * time.Second // before the least rate counts
+	bodyRateMin    = 16 << 10        // bytes a second
+	multipartExtra = 64 << 10        // beside the file: boundaries, part headers and small fields
+)
+
+// body reads a request's body as a stream: bounded, not slower than the least rate, and complete. Its errors are
+// failures in a customer's words; the first one stays.
+type body struct {
+	stream      io.Reader
+	setDeadline func(time.Time) error
+	length      int64 // as announced; -1: chunked
+	limit       int64
+	read        int64
+	waited      time.Duration // spent in Read: time that others take is not the client's fault
+	err         error
+}
+
+// openBody gives the request's body, or refuses at once one that is announced to be too large.
+func (r *request) openBody(limit, extra int64) (*body, error) {
+	length := int64(r.rc.Request.Header.ContentLength())
+	if length == -2 {
+		length = 0
+	}
+	if length > limit+extra {
+		return nil, tooLarge(limit, "bytes")
+	}
+	stream := r.rc.RequestBodyStream()
+	if stream == nil {
+		stream = eofReader{}
+	}
+	r.body = &body{stream: stream, setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra}
+	return r.body, nil
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	started := time.Now()
+	patience := bodyGrace + time.Duration(b.read)*time.Second/bodyRateMin - b.waited
+	if err := b.setDeadline(started.Add(patience)); err != nil {
+		b.err = fail(CodeShortBody, "").because(err)
+		return 0, b.err
+	}
+	n, err := b.stream.Read(p)
+	b.waited += time.Since(started)
+	b.read += int64(n)
+	switch {
+	case b.read > b.limit:
+		b.err = tooLarge(b.limit, "bytes")
+	case errors.Is(err, io.EOF) && b.read < b.length:
+		b.err = fail(CodeShortBody, "").with(details{"expected": b.length, "actual": b.read, "unit": "bytes"})
+	case errors.Is(err, io.EOF):
+		b.err = io.EOF
+	case err != nil:
+		b.err = bodyFailure(err)
+	}
+	return n, b.err
+}
+
+// failed is what went wrong with the body, if anything did. Readers above may have replaced it by a consequence.
+func (b *body) failed() error {
+	if b.err != nil && !errors.Is(b.err, io.EOF) {
+		return b.err
+	}
+	return nil
+}
+
+// bodyFailure tells a slow client from one that left and from broken framing.
+func bodyFailure(err error) *failure {
+	var network net.Error
+	var chunk fasthttp.ErrBrokenChunk
+	switch {
+	case errors.As(err, &network) && network.Timeout():
+		return fail(CodeSlowBody, "").because(err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
+		return fail(CodeShortBody, "").because(err)
+	case errors.As(err, &chunk):
+		return fail(CodeMalformedRequest, "The body is not framed correctly.").because(err)
+	}
+	return fail(CodeMalformedRequest, "The body cannot be read.").because(err)
+}
+
+type eofReader struct{}
+
+func (eofReader) Read([]byte) (int, error) { return 0, io.EOF }

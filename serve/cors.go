@@ -1,0 +1,35 @@
+package serve
+
+import (
+	"net/http"
+	"slices"
+)
+
+// commonHeaders are on every answer: not to be cached by anyone else, not to be guessed at, and who may read it from a
+// browser.
+func (s *server) commonHeaders(r *request) {
+	r.set("X-Request-Id", r.id)
+	r.set("X-Content-Type-Options", "nosniff")
+	r.set("Cache-Control", "private, no-cache")
+	r.set("Vary", "Authorization, Accept, Accept-Encoding, Origin")
+	origin := r.header("Origin")
+	if origin == "" || !slices.Contains(s.Origins, origin) {
+		return
+	}
+	r.set("Access-Control-Allow-Origin", origin)
+	r.set("Access-Control-Expose-Headers",
+		"Content-Disposition, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Row-Count")
+}
+
+// answerOptions answers OPTIONS, and with it a browser's question before a request from another origin.
+func answerOptions(s *server, r *request) error {
+	if origin := r.header("Origin"); slices.Contains(s.Origins, origin) &&
+		r.header("Access-Control-Request-Method") != "" {
+		r.set("Access-Control-Allow-Methods", string(r.rc.Response.Header.Peek("Allow")))
+		r.set("Access-Control-Allow-Headers",
+			"Authorization, Content-Type, Content-Encoding, If-None-Match, Last-Event-ID, Prefer, Range, X-Request-Id")
+		r.set("Access-Control-Max-Age", "600")
+	}
+	statusOnly(r, http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,294 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// streamPause is how long a client may take no byte of a download before the connection is closed.
+const streamPause = 60 * time.Second
+
+func downloadResult(s *server, r *request) error {
+	return s.download(r, "scored", func(p store.Prediction) string { return p.ResultKey })
+}
+
+func downloadRejects(s *server, r *request) error {
+	return s.download(r, "rejects", func(p store.Prediction) string { return p.RejectsKey })
+}
+
+// download answers with an object of a prediction that has ended.
+func (s *server) download(r *request, kind string, key func(store.Prediction) string) error {
+	if format := r.query["format"]; format != "" && format != "csv" {
+		return fail(CodeInvalidValue, "This file is available as csv only.").
+			with(details{"field": "format", "expected": []string{"csv"}})
+	}
+	p, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	if f := unreadyFor(p, key(p)); f != nil {
+		return f
+	}
+	info, err := s.Objects.Head(r.ctx, key(p))
+	if err != nil {
+		return objectFailure(err)
+	}
+	d := delivery{key: key(p), size: info.Bytes, etag: info.ETag}
+	r.set("Content-Disposition", disposition(p.Filename, kind))
+	if p.Status == store.Cancelled {
+		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
+	}
+	return s.deliver(r, d)
+}
+
+// unreadyFor says why a prediction has no such file; nil if it has.
+func unreadyFor(p store.Prediction, key string) *failure {
+	switch {
+	case p.Status == store.Completed && key == "":
+		return fail(CodeObjectStore, "")
+	case p.Status == store.Completed, p.Status == store.Cancelled && key != "":
+		return nil
+	case p.Status == store.Cancelled && p.PartsDone == 0:
+		return fail(CodeCancelled, "")
+	case outcome(p) != nil:
+		return outcome(p)
+	}
+	f := fail(CodeNotFinished, "").with(details{"state": p.Status})
+	f.retryAfter = time.Second
+	return f
+}
+
+// delivery is an object on its way to a customer.
+type delivery struct {
+	key, etag    string
+	size         int64
+	offset, rest int64 // what of it is sent
+	coding       string
+}
+
+// deliver answers with all of an object, or a range, or that the customer has it already.
+func (s *server) deliver(r *request, d delivery) error {
+	d.coding = coding(r.header("Accept-Encoding"))
+	if r.header("Range") != "" {
+		d.coding = "" // ranges count the bytes of the file itself
+	}
+	tag := quotedTag(d.etag, d.coding)
+	r.set("ETag", tag)
+	if d.coding == "" {
+		r.set("Accept-Ranges", "bytes")
+	}
+	if matches(r.header("If-None-Match"), tag) {
+		statusOnly(r, http.StatusNotModified)
+		return nil
+	}
+	r.rc.SetContentType("text/csv; charset=utf-8")
+	d.rest = d.size
+	if ifRange := r.header("If-Range"); ifRange == "" || ifRange == tag {
+		partial, err := d.cut(r)
+		if err != nil {
+			return err
+		}
+		if partial {
+			r.rc.SetStatusCode(http.StatusPartialContent)
+		}
+	}
+	return s.send(r, d)
+}
+
+// cut applies the Range header.
+func (d *delivery) cut(r *request) (partial bool, err error) {
+	from, to, given, ok := parseRange(r.header("Range"), d.size)
+	if !given {
+		return false, nil
+	}
+	if !ok {
+		r.set("Content-Range", fmt.Sprintf("bytes */%d", d.size))
+		return false, fail(CodeRangeNotSatisfiable, "").with(details{"limit": d.size, "unit": "bytes"})
+	}
+	d.offset, d.rest = from, to-from
+	r.set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, d.size))
+	return true, nil
+}
+
+// send streams the object after the handler has returned.
+func (s *server) send(r *request, d delivery) error {
+	if r.method == http.MethodHead {
+		if d.coding != "" {
+			r.set("Content-Encoding", d.coding)
+			d.rest = -1
+		}
+		r.rc.SetBodyStream(eofReader{}, int(d.rest))
+		return nil
+	}
+	object, _, err := s.Objects.Get(r.ctx, d.key, store.Range{Offset: d.offset, Length: d.rest}, d.etag)
+	if err != nil {
+		return objectFailure(err)
+	}
+	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+		_ = object.Close()
+		return err
+	}
+	ctx, cancel := r.keep()
+	out := &outStream{source: object, cancel: cancel, conn: r.rc.Conn()}
+	size := int(d.rest)
+	if d.coding != "" {
+		r.set("Content-Encoding", d.coding)
+		out.source, size = packed(ctx, object, d.coding), -1
+	}
+	r.rc.SetBodyStream(out, size)
+	return nil
+}
+
+// outStream is read by the HTTP server while it sends. Every read gives the client a new while to take what was sent.
+type outStream struct {
+	source io.ReadCloser
+	cancel context.CancelFunc
+	conn   net.Conn
+}
+
+// Read implements io.Reader.
+func (o *outStream) Read(p []byte) (int, error) {
+	if err := o.conn.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+		return 0, err
+	}
+	return o.source.Read(p)
+}
+
+// Close implements io.Closer.
+func (o *outStream) Close() error {
+	o.cancel()
+	return o.source.Close()
+}
+
+// packed compresses a stream as it is read, in a goroutine that ends with the stream, with ctx, or when the reader is
+// closed, and then closes the stream.
+func packed(ctx context.Context, source io.ReadCloser, coding string) io.ReadCloser {
+	r, w := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
+	go func() {
+		defer func() { _ = source.Close() }()
+		defer stop()
+		_ = w.CloseWithError(pack(w, source, coding))
+	}()
+	return r
+}
+
+func pack(w io.Writer, source io.Reader, coding string) (err error) {
+	var packer io.WriteCloser
+	if coding == "zstd" {
+		packer, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	} else {
+		packer, err = gzip.NewWriterLevel(w, gzip.BestSpeed)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(packer, source); err != nil {
+		return err
+	}
+	return packer.Close()
+}
+
+// coding picks a content coding that the client prefers by naming it with a weight above zero; zstd before gzip.
+func coding(accept string) string {
+	weights := map[string]bool{}
+	for part := range strings.SplitSeq(accept, ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		_, weight, given := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
+		q, err := strconv.ParseFloat(weight, 64)
+		weights[strings.ToLower(strings.TrimSpace(name))] = !given || err == nil && q > 0
+	}
+	for _, name := range []string{"zstd", "gzip"} {
+		if weights[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+func quotedTag(etag, coding string) string {
+	etag = strings.Trim(etag, `"`)
+	if coding != "" {
+		etag += "-" + coding
+	}
+	return `"` + etag + `"`
+}
+
+// matches says whether an If-None-Match header names a tag; it compares weakly.
+func matches(header, tag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == tag || candidate == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// parseRange reads one range of bytes. Several ranges, other units and nonsense count as not given: the answer is then
+// the whole file, which is always right.
+func parseRange(header string, size int64) (from, to int64, given, ok bool) {
+	spec, found := strings.CutPrefix(header, "bytes=")
+	first, last, dash := strings.Cut(spec, "-")
+	if !found || !dash || strings.Contains(spec, ",") {
+		return 0, 0, false, false
+	}
+	if first == "" { // the last n bytes
+		n, err := strconv.ParseUint(last, 10, 62)
+		if err != nil {
+			return 0, 0, false, false
+		}
+		from = max(0, size-int64(n))
+		return from, size, true, n > 0 && size > 0
+	}
+	start, err := strconv.ParseUint(first, 10, 62)
+	if err != nil {
+		return 0, 0, false, false
+	}
+	from, to = int64(start), size
+	if last != "" {
+		end, err := strconv.ParseUint(last, 10, 62)
+		if err != nil || end < start {
+			return 0, 0, false, false
+		}
+		to = min(size, int64(end)+1)
+	}
+	return from, to, true, from < size
+}
+
+// disposition names a download after the customer's file, as RFC 6266 wants it: for old readers in ASCII, for others in
+// full.
+func disposition(filename, kind string) string {
+	base := path.Base(filename)
+	for _, ending := range []string{".gz", ".zst", ".csv"} {
+		if len(base) > len(ending) && strings.EqualFold(base[len(base)-len(ending):], ending) {
+			base = base[:len(base)-len(ending)]
+		}
+	}
+	name := base + "-" + kind + ".csv"
+	var ascii, full strings.Builder
+	for _, c := range []byte(name) {
+		token := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("-._", c) >= 0
+		switch {
+		case token:
+			ascii.WriteByte(c)
+			full.WriteByte(c)
+		default:
+			ascii.WriteByte('_')
+			fmt.Fprintf(&full, "%%%02X", c)
+		}
+	}
+	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, ascii.String(), full.String())
+}

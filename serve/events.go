@@ -1,0 +1,123 @@
+package serve
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	eventsTimeout = 4 * time.Hour          // then a client comes back with Last-Event-ID
+	eventsPause   = 250 * time.Millisecond // between looks
+	eventsSilence = 15 * time.Second       // then a comment keeps proxies from giving up
+)
+
+// streamEvents tells how a prediction goes on until it is done: "state" when its status changes, "progress" when rows
+// were added, "done" at the end. Each event carries the whole resource, so one that was missed is not missed much.
+func streamEvents(s *server, r *request) error {
+	p, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.streams <- struct{}{}:
+	default:
+		return fail(CodeBusy, "Too many event streams are open at the moment.")
+	}
+	last, _ := strconv.ParseInt(r.header("Last-Event-ID"), 10, 64)
+	ctx, cancel := r.keep()
+	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+		<-s.streams
+		return err
+	}
+	e := &eventStream{server: s, conn: r.rc.Conn(), id: max(last, 0), written: time.Now()}
+	r.set("Content-Type", "text/event-stream")
+	r.set("Cache-Control", "no-store")
+	r.set("X-Accel-Buffering", "no")
+	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer func() { <-s.streams }()
+		defer cancel()
+		e.run(ctx, w, p)
+	})
+	return nil
+}
+
+// eventStream belongs to the goroutine that writes it.
+type eventStream struct {
+	server  *server
+	conn    net.Conn
+	id      int64
+	written time.Time
+}
+
+// run ends when the prediction is done, the client is gone or the server stops. Only a failed flush tells that a client
+// is gone.
+func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Prediction) {
+	if !e.send(w, firstKind(p), p) {
+		return
+	}
+	for !p.Status.Done() {
+		if sleep(ctx, eventsPause) != nil {
+			return
+		}
+		now, err := e.server.Store.Prediction(ctx, p.UserID, p.ID)
+		if err != nil {
+			return // the client comes back and hears the reason as an answer
+		}
+		kind := changed(p, now)
+		p = now
+		switch {
+		case kind != "" && !e.send(w, kind, p), kind == "" && !e.keepAlive(w):
+			return
+		}
+	}
+}
+
+func firstKind(p store.Prediction) string {
+	if p.Status.Done() {
+		return "done"
+	}
+	return "state"
+}
+
+// changed names what happened between two looks; empty: nothing.
+func changed(before, after store.Prediction) string {
+	switch {
+	case after.Status.Done():
+		return "done"
+	case after.Status != before.Status:
+		return "state"
+	case after.Scored != before.Scored || after.Rejected != before.Rejected:
+		return "progress"
+	}
+	return ""
+}
+
+func (e *eventStream) send(w *bufio.Writer, kind string, p store.Prediction) bool {
+	text, err := json.Marshal(e.server.resource(p, time.Now()))
+	if err != nil {
+		return false
+	}
+	e.id++
+	_, _ = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.id, kind, text)
+	return e.flush(w)
+}
+
+func (e *eventStream) keepAlive(w *bufio.Writer) bool {
+	if time.Since(e.written) < eventsSilence {
+		return true
+	}
+	_, _ = w.WriteString(": waiting\n\n")
+	return e.flush(w)
+}
+
+func (e *eventStream) flush(w *bufio.Writer) bool {
+	e.written = time.Now()
+	return e.conn.SetWriteDeadline(e.written.Add(streamPause)) == nil && w.Flush() == nil
+}

@@ -1,0 +1,125 @@
+package serve
+
+import (
+	"encoding/csv"
+	"math"
+	"net/http"
+	"strings"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+type modelView struct {
+	Name    string       `json:"name"`
+	Title   string       `json:"title"`
+	Version string       `json:"version"`
+	SHA256  string       `json:"sha256"`
+	Engine  string       `json:"engine_version"`
+	Columns []columnView `json:"columns"`
+	Bands   []bandView   `json:"risk_bands"`
+	Links   modelLinks   `json:"links"`
+}
+
+type columnView struct {
+	Name       string   `json:"name"`
+	Type       string   `json:"type"`
+	Required   bool     `json:"required"`
+	NotEmpty   bool     `json:"not_empty"`
+	Aliases    []string `json:"aliases"`
+	Categories []string `json:"categories,omitempty"`
+	Min        *float64 `json:"min"`
+	Max        *float64 `json:"max"`
+}
+
+type bandView struct {
+	Name  string   `json:"name"`
+	Below *float64 `json:"below"` // null in the last band
+}
+
+type modelLinks struct {
+	Self     string `json:"self"`
+	Template string `json:"template"`
+}
+
+var kindNames = map[ingest.Kind]string{ingest.Number: "number", ingest.Category: "category", ingest.Text: "text"}
+
+func (s *server) modelView(b *engine.Bundle) modelView {
+	self := s.PublicURL + "/models/" + b.Name()
+	view := modelView{
+		Name: b.Name(), Title: b.Title(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version,
+		Links: modelLinks{Self: self, Template: self + "/template.csv"},
+	}
+	for _, c := range b.Schema().Columns {
+		view.Columns = append(view.Columns, columnView{
+			Name: c.Name, Type: kindNames[c.Kind], Required: c.Required, NotEmpty: c.NotEmpty,
+			Aliases: append([]string{}, c.Aliases...), Categories: c.Categories, Min: c.Min, Max: c.Max,
+		})
+	}
+	for _, band := range b.Bands() {
+		v := bandView{Name: band.Name}
+		if !math.IsInf(band.Below, 1) {
+			v.Below = &band.Below
+		}
+		view.Bands = append(view.Bands, v)
+	}
+	return view
+}
+
+func listModels(s *server, r *request) error {
+	models := []modelView{}
+	for _, b := range s.Models.List() {
+		models = append(models, s.modelView(b))
+	}
+	return r.json(http.StatusOK, struct {
+		Models []modelView `json:"models"`
+	}{models})
+}
+
+func getModel(s *server, r *request) error {
+	b, ok := s.Models.Get(r.value)
+	if !ok {
+		return s.unknownModel(r.value)
+	}
+	return r.json(http.StatusOK, s.modelView(b))
+}
+
+// modelTemplate answers with a CSV that has only the header a model wants.
+func modelTemplate(s *server, r *request) error {
+	b, ok := s.Models.Get(r.value)
+	if !ok {
+		return s.unknownModel(r.value)
+	}
+	var names []string
+	for _, c := range b.Schema().Columns {
+		names = append(names, c.Name)
+	}
+	var text strings.Builder
+	w := csv.NewWriter(&text)
+	if err := w.Write(names); err != nil {
+		return err
+	}
+	w.Flush()
+	r.set("Content-Disposition", disposition(b.Name(), "template"))
+	r.bytes(http.StatusOK, typeCSV, []byte(text.String()))
+	return nil
+}
+
+const typeCSV = "text/csv; charset=utf-8"
+
+// sample answers with the sample file of a model.
+func sample(model string) func(*server, *request) error {
+	return func(s *server, r *request) error {
+		if s.Samples == nil {
+			return fail(CodeNoSuchRoute, "")
+		}
+		text, ok := s.Samples(model)
+		if !ok {
+			return fail(CodeNoSuchRoute, "")
+		}
+		r.set("Content-Disposition", disposition(model, "sample"))
+		r.set("Cache-Control", "public, max-age=3600")
+		r.bytes(http.StatusOK, typeCSV, text)
+		return nil
+	}
+}

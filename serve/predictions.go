@@ -1,0 +1,150 @@
+package serve
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	pageRowsMax     = 100
+	pageRowsDefault = 20
+)
+
+type predictionPage struct {
+	Predictions []*prediction `json:"predictions"`
+	NextCursor  *string       `json:"next_cursor"`
+}
+
+// listPredictions answers with a page of the user's predictions, newest first.
+func listPredictions(s *server, r *request) error {
+	limit, err := r.limitParam(pageRowsDefault, pageRowsMax)
+	if err != nil {
+		return err
+	}
+	after, err := parseCursor(r.query["cursor"])
+	if err != nil {
+		return err
+	}
+	list, err := s.Store.Predictions(r.ctx, r.user.ID, after, limit+1)
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	page := predictionPage{Predictions: []*prediction{}}
+	if len(list) > limit {
+		list = list[:limit]
+		page.NextCursor = optional(cursorText(list[limit-1].Cursor()))
+	}
+	now := time.Now()
+	for _, p := range list {
+		page.Predictions = append(page.Predictions, s.resource(p, now))
+	}
+	return r.json(http.StatusOK, page)
+}
+
+// limitParam reads ?limit=.
+func (r *request) limitParam(standard, most int) (int, error) {
+	text := r.query["limit"]
+	if text == "" {
+		return standard, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fail(CodeInvalidValue, "'limit' must be a whole number.").with(details{"field": "limit"})
+	}
+	if n < 1 || n > most {
+		return 0, outOfRange("limit", 1, most)
+	}
+	return n, nil
+}
+
+// A cursor is a version byte, the time in microseconds, the id. It is opaque to customers.
+const (
+	cursorVersion = 1
+	cursorBytes   = 17
+)
+
+func cursorText(c *store.Cursor) string {
+	b := make([]byte, 1, cursorBytes)
+	b[0] = cursorVersion
+	b = binary.BigEndian.AppendUint64(b, uint64(c.CreatedAt.UnixMicro()))
+	return base64url.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(c.ID)))
+}
+
+func parseCursor(text string) (*store.Cursor, error) {
+	if text == "" {
+		return nil, nil
+	}
+	b, err := base64url.DecodeString(text)
+	if err != nil || len(b) != cursorBytes || b[0] != cursorVersion {
+		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+	}
+	at, id := int64(binary.BigEndian.Uint64(b[1:])), int64(binary.BigEndian.Uint64(b[9:]))
+	c := &store.Cursor{CreatedAt: time.UnixMicro(at), ID: id}
+	if year := c.CreatedAt.Year(); id < 0 || year < 2000 || year > 9999 {
+		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+	}
+	return c, nil
+}
+
+// find gives the user's prediction that the path names.
+func (s *server) find(r *request) (store.Prediction, error) {
+	id, err := r.predictionID()
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	p, err := s.Store.Prediction(r.ctx, r.user.ID, id)
+	if err != nil {
+		return store.Prediction{}, explainAs(CodeDatabase, err)
+	}
+	return p, nil
+}
+
+// getPrediction answers with one prediction; while it waits, also with what it waits for.
+func getPrediction(s *server, r *request) error {
+	p, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	view := s.resource(p, time.Now())
+	if p.Status == store.Queued {
+		ahead, err := s.Store.Ahead(r.ctx, p)
+		if err != nil {
+			return explainAs(CodeDatabase, err)
+		}
+		view.Progress.QueuePosition = &ahead.Predictions
+		if view.StatusReason == nil {
+			view.StatusReason = optional(aheadText(ahead.Predictions))
+		}
+	}
+	if !p.Status.Done() {
+		r.set("Retry-After", "1")
+	}
+	return r.json(http.StatusOK, view)
+}
+
+// aheadText says what a waiting prediction waits for.
+func aheadText(n int) string {
+	return fmt.Sprintf("%d %s ahead", n, plural(n, "prediction", "predictions"))
+}
+
+// cancelPrediction stops a prediction. Cancelling it again changes nothing and is no error.
+func cancelPrediction(s *server, r *request) error {
+	id, err := r.predictionID()
+	if err != nil {
+		return err
+	}
+	p, err := s.Store.Cancel(r.ctx, r.user.ID, id)
+	if err != nil {
+		f := explainAs(CodeDatabase, err)
+		if f.code == CodeWrongState {
+			f = fail(CodeWrongState, "This prediction is finished, so it cannot be cancelled.").because(err)
+		}
+		return f
+	}
+	return r.json(http.StatusOK, s.resource(p, time.Now()))
+}

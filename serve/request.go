@@ -1,0 +1,153 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// request is one HTTP request on its way through the server. It belongs to the goroutine that serves it. Everything in
+// it but rc is a copy and may leave the handler; rc and its slices may not.
+type request struct {
+	rc      *fasthttp.RequestCtx
+	ctx     context.Context // ends with the handler, unless a stream took it over
+	cancel  context.CancelFunc
+	started time.Time
+	id      string
+	method  string
+	path    string
+	route   *route
+	value   string // of the segment in braces
+	user    store.User
+	query   map[string]string
+	body    *body // nil until opened
+	code    Code  // of the answer, if it is an error
+	kept    bool  // a stream took the context over
+}
+
+// routeLabel is the route's pattern, or one label for everything that is none.
+func (r *request) routeLabel() string {
+	if r.route == nil {
+		return "none"
+	}
+	return r.route.pattern
+}
+
+// header reads a request header as a copy.
+func (r *request) header(name string) string { return string(r.rc.Request.Header.Peek(name)) }
+
+func (r *request) set(name, value string) { r.rc.Response.Header.Set(name, value) }
+
+// json answers with a value.
+func (r *request) json(status int, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	r.bytes(status, typeJSON, text)
+	return nil
+}
+
+// bytes answers with a body, which must stay as it is until the answer is sent.
+func (r *request) bytes(status int, mediaType string, body []byte) {
+	r.rc.SetStatusCode(status)
+	r.rc.SetContentType(mediaType)
+	r.rc.Response.SetBodyRaw(body)
+}
+
+// keep hands the request's context to a stream that outlives the handler; the stream must call cancel at its end.
+func (r *request) keep() (context.Context, context.CancelFunc) {
+	r.kept = true
+	return r.ctx, r.cancel
+}
+
+// accepts says whether the Accept header names a media type in so many words.
+func (r *request) accepts(mediaType string) bool {
+	for part := range strings.SplitSeq(r.header("Accept"), ",") {
+		name, _, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), mediaType) {
+			return true
+		}
+	}
+	return false
+}
+
+// requestID takes over a caller's id if it is harmless in a log, else makes one.
+func requestID(given []byte) string {
+	if len(given) == 0 || len(given) > 64 {
+		return uuid.NewString()
+	}
+	for _, c := range given {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '_' {
+			return uuid.NewString()
+		}
+	}
+	return string(given)
+}
+
+// parseQuery reads the parameters that the route knows. One that it does not know, or one given twice, is an error: a
+// misspelt parameter must not be passed over silently.
+func (r *request) parseQuery() *failure {
+	r.query = map[string]string{}
+	var bad *failure
+	for name, value := range r.rc.QueryArgs().All() {
+		key := string(name)
+		switch _, twice := r.query[key]; {
+		case bad != nil:
+		case !contains(r.route.params, key):
+			bad = fail(CodeUnknownParameter, "The parameter '"+shown(key)+"' is not known here.").
+				with(details{"field": shown(key), "expected": append([]string{}, r.route.params...)})
+		case twice:
+			bad = fail(CodeInvalidValue, "The parameter '"+key+"' is given twice.").with(details{"field": key})
+		default:
+			r.query[key] = string(value)
+		}
+	}
+	return bad
+}
+
+func contains(list []string, s string) bool {
+	for _, item := range list {
+		if item == s {
+			return true
+		}
+	}
+	return false
+}
+
+// peer is what an unknown caller is counted by: the address, or for IPv6 the network that one customer is given.
+func peer(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return "local"
+	}
+	if v4 := tcp.IP.To4(); v4 != nil {
+		return "ip " + v4.String()
+	}
+	return "ip " + tcp.IP.Mask(net.CIDRMask(64, 128)).String()
+}
+
+// newID parses the id of a prediction. Anything but the one published spelling names no prediction.
+func (r *request) predictionID() (uuid.UUID, error) {
+	id, err := uuid.Parse(r.value)
+	if err != nil || id.String() != r.value {
+		return uuid.Nil, fail(CodePredictionNotFound, "")
+	}
+	return id, nil
+}
+
+// statusText is for the few answers without a body of their own.
+func statusOnly(r *request, status int) {
+	r.rc.SetStatusCode(status)
+	if status == http.StatusNoContent {
+		r.rc.Response.Header.SetNoDefaultContentType(true)
+	}
+}

@@ -1,0 +1,200 @@
+package serve
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/store"
+)
+
+// prediction is the resource that customers see, in one form everywhere: answers, lists and events. It has no owner and
+// no key.
+type prediction struct {
+	PredictionID  string             `json:"prediction_id"`
+	UploadID      string             `json:"upload_id"`
+	Filename      string             `json:"filename"`
+	Status        store.Status       `json:"status"`
+	Done          bool               `json:"done"`
+	Stage         *string            `json:"stage"`
+	StatusReason  *string            `json:"status_reason"`
+	Model         *string            `json:"model"`
+	ModelVersion  *string            `json:"model_version"`
+	ModelSHA256   *string            `json:"model_sha256"`
+	EngineVersion *string            `json:"engine_version"`
+	Source        predictionSource   `json:"source"`
+	RowCount      *int64             `json:"row_count"`
+	Rows          predictionRows     `json:"rows"`
+	Progress      predictionProgress `json:"progress"`
+	Warnings      []warning          `json:"warnings"`
+	Summary       json.RawMessage    `json:"summary"`
+	Error         *errorObject       `json:"error"`
+	CreatedAt     string             `json:"created_at"`
+	StartedAt     *string            `json:"started_at"`
+	FirstResultAt *string            `json:"first_result_at"`
+	FinishedAt    *string            `json:"finished_at"`
+	ExpiresAt     *string            `json:"expires_at"`
+	Links         *predictionLinks   `json:"links"`
+}
+
+type predictionSource struct {
+	Bytes  int64   `json:"bytes"`
+	SHA256 *string `json:"sha256"`
+}
+
+// predictionRows add up to the row count, always; all three are 0 until it is known.
+type predictionRows struct {
+	Scored      int64 `json:"scored"`
+	Rejected    int64 `json:"rejected"`
+	Unprocessed int64 `json:"unprocessed"`
+}
+
+type predictionProgress struct {
+	Percent       float64  `json:"percent"`
+	RowsPerSecond *float64 `json:"rows_per_second"`
+	ETASeconds    *float64 `json:"eta_seconds"`
+	QueuePosition *int     `json:"queue_position"` // predictions ahead; only in the answer about one prediction
+}
+
+type warning struct {
+	Code    string `json:"code"`
+	Count   int64  `json:"count"`
+	Column  string `json:"column"`
+	Message string `json:"message"`
+}
+
+type predictionLinks struct {
+	Self     string `json:"self"`
+	Events   string `json:"events"`
+	Download string `json:"download"`
+	Rejects  string `json:"rejects"`
+	Cancel   string `json:"cancel"`
+}
+
+func (s *server) links(p store.Prediction) *predictionLinks {
+	self := s.PublicURL + "/predictions/" + p.ID.String()
+	return &predictionLinks{
+		Self: self, Events: self + "/events", Download: self + "/download", Rejects: self + "/rejects",
+		Cancel: self + "/cancel",
+	}
+}
+
+// resource makes the customer's view of a prediction at a time.
+func (s *server) resource(p store.Prediction, now time.Time) *prediction {
+	view := &prediction{
+		PredictionID: p.ID.String(), UploadID: p.UploadID.String(), Filename: p.Filename,
+		Status: p.Status, Done: p.Status.Done(), Stage: stage(p), StatusReason: optional(p.StatusReason),
+		Model: optional(p.Model.Name), ModelVersion: optional(p.Model.Version), ModelSHA256: optional(p.Model.SHA256),
+		EngineVersion: optional(p.Model.Engine),
+		Source:        predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
+		RowCount:      p.RowCount, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
+		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
+		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p),
+	}
+	if f := outcome(p); f != nil {
+		object := s.pages.object(f)
+		view.Error = &object
+	}
+	return view
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func stage(p store.Prediction) *string {
+	switch {
+	case p.Status != store.Running:
+		return nil
+	case p.RowCount == nil:
+		return optional("reading")
+	case p.PartsDone == p.PartsTotal:
+		return optional("finalizing")
+	}
+	return optional("scoring")
+}
+
+func rowsOf(p store.Prediction) predictionRows {
+	rows := predictionRows{Scored: p.Scored, Rejected: p.Rejected}
+	if p.RowCount != nil {
+		rows.Unprocessed = *p.RowCount - p.Scored - p.Rejected
+	}
+	return rows
+}
+
+func progressOf(p store.Prediction, now time.Time) (progress predictionProgress) {
+	done := p.Scored + p.Rejected
+	if p.RowCount != nil && *p.RowCount > 0 {
+		progress.Percent = math.Round(1000*float64(done)/float64(*p.RowCount)) / 10
+	}
+	if p.StartedAt == nil || done == 0 {
+		return progress
+	}
+	end := now
+	if p.FinishedAt != nil {
+		end = *p.FinishedAt
+	}
+	if took := end.Sub(*p.StartedAt).Seconds(); took > 0 {
+		rate := float64(done) / took
+		rounded := math.Round(rate)
+		progress.RowsPerSecond = &rounded
+		if !p.Status.Done() && p.RowCount != nil {
+			eta := math.Round(1000*float64(*p.RowCount-done)/rate) / 1000
+			progress.ETASeconds = &eta
+		}
+	}
+	return progress
+}
+
+// warnings reads the list that the worker keeps as [engine.ReasonCount]s.
+func warnings(kept json.RawMessage) []warning {
+	var counts []engine.ReasonCount
+	list := []warning{}
+	if len(kept) == 0 || json.Unmarshal(kept, &counts) != nil {
+		return list
+	}
+	for _, c := range counts {
+		code, _ := parseCode(c.Code)
+		list = append(list, warning{Code: c.Code, Count: c.Count, Column: c.Column, Message: code.Message()})
+	}
+	return list
+}
+
+// outcome is the error that a prediction ended with, if it did.
+func outcome(p store.Prediction) *failure {
+	if p.Status != store.Failed && p.Status != store.Dead {
+		return nil
+	}
+	f := fail(CodePredictionFailed, "")
+	f.status = 409
+	if p.Error == nil {
+		return f
+	}
+	d := details{}
+	if json.Unmarshal(p.Error.Details, &d) != nil || d == nil {
+		d = details{}
+	}
+	if p.Error.Stage != "" {
+		d["stage"], d["chunk"] = p.Error.Stage, p.Error.Chunk
+	}
+	f.details = d
+	if code, ok := parseCode(p.Error.Code); ok {
+		f.code, f.message = code, p.Error.Message
+	}
+	return f
+}
+
+// timeText writes times as the whole API does: UTC, milliseconds.
+func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func timeTextOf(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	return optional(timeText(*t))
+}

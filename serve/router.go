@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// route is one operation. Its pattern is also its label in metrics and its path in the OpenAPI document.
+type route struct {
+	method  string
+	pattern string // exact, but for at most one segment in braces
+	handle  func(*server, *request) error
+	limit   limitClass
+	open    bool          // needs no token
+	body    bool          // takes one; others have none worth waiting for
+	timeout time.Duration // of the request's context; 0: controlTimeout
+	params  []string      // query parameters it knows
+}
+
+const (
+	controlTimeout = 10 * time.Second
+	uploadTimeout  = time.Hour
+)
+
+// lookup finds the route for a method and a path, and the value of the segment in braces. The path is compared as it
+// came, without decoding. HEAD is GET without the body. If only the method is wrong, allow lists the right ones.
+func lookup(routes []route, method, path string) (found *route, value string, allow []string) {
+	for i := range routes {
+		r := &routes[i]
+		v, ok := matchPath(r.pattern, path)
+		if !ok {
+			continue
+		}
+		if r.method == method || r.method == http.MethodGet && method == http.MethodHead {
+			return r, v, nil
+		}
+		allow = append(allow, r.method)
+		if r.method == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	if allow != nil {
+		allow = append(allow, http.MethodOptions)
+		slices.Sort(allow)
+	}
+	return nil, "", allow
+}
+
+// matchPath compares a path with a pattern; the segment in braces stands for any one segment that is not empty.
+func matchPath(pattern, path string) (value string, ok bool) {
+	before, rest, braces := strings.Cut(pattern, "{")
+	if !braces {
+		return "", pattern == path
+	}
+	_, after, _ := strings.Cut(rest, "}")
+	if !strings.HasPrefix(path, before) || !strings.HasSuffix(path, after) || len(path) < len(before)+len(after) {
+		return "", false
+	}
+	value = path[len(before) : len(path)-len(after)]
+	return value, value != "" && !strings.Contains(value, "/")
+}

@@ -1,0 +1,41 @@
+package serve
+
+import "net/http"
+
+// apiRoutes is every operation of the API. The OpenAPI document lists the same, and a test compares the two.
+func apiRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{
+			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
+			timeout: uploadTimeout, params: []string{"model", "filename", "explain"},
+		},
+		{
+			method: get, pattern: "/predictions", handle: listPredictions, limit: limitDefault,
+			params: []string{"limit", "cursor"},
+		},
+		{method: get, pattern: "/predictions/{id}", handle: getPrediction, limit: limitDefault},
+		{
+			method: get, pattern: "/predictions/{id}/download", handle: downloadResult, limit: limitDownload,
+			timeout: uploadTimeout, params: []string{"format"},
+		},
+		{
+			method: get, pattern: "/predictions/{id}/rejects", handle: downloadRejects, limit: limitDownload,
+			timeout: uploadTimeout, params: []string{"format"},
+		},
+		{method: get, pattern: "/predictions/{id}/events", handle: streamEvents, limit: limitDefault, timeout: eventsTimeout},
+		{method: post, pattern: "/predictions/{id}/cancel", handle: cancelPrediction, limit: limitDefault},
+
+		{method: get, pattern: "/models", handle: listModels, limit: limitDefault},
+		{method: get, pattern: "/models/{name}", handle: getModel, limit: limitDefault},
+		{method: get, pattern: "/models/{name}/template.csv", handle: modelTemplate, limit: limitDefault},
+
+		{method: get, pattern: "/csv-samples/saas", handle: sample("saas"), limit: limitDefault, open: true},
+		{method: get, pattern: "/csv-samples/telecom", handle: sample("telecom"), limit: limitDefault, open: true},
+		{method: get, pattern: "/errors", handle: listErrorPages, limit: limitDefault, open: true},
+		{method: get, pattern: "/errors/{code}", handle: getErrorPage, limit: limitDefault, open: true},
+		{method: get, pattern: "/openapi.json", handle: getOpenAPI, limit: limitDefault, open: true},
+		{method: get, pattern: "/health", handle: getHealth, open: true},
+		{method: get, pattern: "/ready", handle: getReady, open: true},
+	}
+}

@@ -1,0 +1,409 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/store"
+)
+
+// Config is the policy of the API. Zero fields mean their defaults.
+type Config struct {
+	PublicURL      string        // what links begin with; empty: links are paths
+	SupportURL     string        // what support_url begins with; default PublicURL + "/errors"
+	Origins        []string      // CORS: exactly these
+	UploadBytesMax int64         // bytes of a file as it is sent; default 50 MB
+	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
+	ScoreRowsMax   int64         // rows of POST /score; default 20,000
+	Rates          *RateLimits   // nil: the published ones
+	UploadsAtOnce  int           // bodies taken at one time; default 16
+	StreamsAtOnce  int           // event streams at one time; default 256
+}
+
+// Parts are what the API stands on.
+type Parts struct {
+	Store   *store.Store
+	Objects store.Objects
+	Models  *engine.Registry
+	Auth    *Verifier
+	Metrics *Metrics
+	Log     *slog.Logger
+	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
+}
+
+// Server is the customers' HTTP server.
+type Server struct {
+	http *fasthttp.Server
+	app  *server
+}
+
+// server holds what the routes share. It is immutable after the start but for what guards itself.
+type server struct {
+	Config
+	Parts
+	routes   []route
+	pages    errorPages
+	limiter  *limiter
+	users    *userCache
+	uploads  chan struct{} // a place for each body taken at one time
+	streams  chan struct{} // a place for each event stream
+	base     context.Context
+	stop     context.CancelFunc
+	draining atomic.Bool
+	ready    readiness
+}
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 60 * time.Second
+	writeTimeout  = 30 * time.Second
+	headerMax     = 16 << 10
+	connsMax      = 1 << 18
+)
+
+// NewServer makes the server; nothing else in the program makes a [fasthttp.Server] for customers.
+func NewServer(cfg Config, parts Parts) *Server {
+	s := newServer(cfg, parts)
+	return &Server{app: s, http: &fasthttp.Server{
+		Handler:        s.serve,
+		ErrorHandler:   s.unreadable,
+		HeaderReceived: s.headerReceived,
+		ExpectHandler:  s.expect,
+		Logger:         fasthttpLog{parts.Log},
+
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+
+		ReadTimeout:    headerTimeout,
+		WriteTimeout:   writeTimeout, // streams set their own as they go
+		IdleTimeout:    idleTimeout,
+		ReadBufferSize: headerMax,
+		Concurrency:    connsMax, // connections, idle ones too; work is bounded where it is done
+	}}
+}
+
+func newServer(cfg Config, parts Parts) *server {
+	cfg = cfg.withDefaults()
+	if parts.Log == nil {
+		parts.Log = slog.New(slog.DiscardHandler)
+	}
+	base, stop := context.WithCancel(context.Background())
+	return &server{
+		Config: cfg, Parts: parts, routes: apiRoutes(), pages: errorPages{base: cfg.SupportURL},
+		limiter: newLimiter(*cfg.Rates, time.Now), users: newUserCache(parts.Store),
+		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
+		base: base, stop: stop,
+	}
+}
+
+func (c Config) withDefaults() Config {
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	c.SupportURL = strings.TrimSuffix(c.SupportURL, "/")
+	if c.SupportURL == "" {
+		c.SupportURL = c.PublicURL + "/errors"
+	}
+	orElse(&c.UploadBytesMax, 50<<20)
+	orElse(&c.UploadLimits.RowsMax, 100_000)
+	orElse(&c.UploadLimits.UnpackedMax, 4*c.UploadBytesMax)
+	orElse(&c.ScoreRowsMax, 20_000)
+	orElse(&c.UploadsAtOnce, 16)
+	orElse(&c.StreamsAtOnce, 256)
+	if c.Rates == nil {
+		rates := DefaultRateLimits()
+		c.Rates = &rates
+	}
+	return c
+}
+
+func orElse[T int | int64](value *T, standard T) {
+	if *value <= 0 {
+		*value = standard
+	}
+}
+
+// Serve answers requests on a listener until Shutdown.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(lingerListener{l}); err != nil {
+		return fmt.Errorf("serve API: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops listening, lets running requests end until ctx does, and then ends their contexts.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.app.draining.Store(true)
+	err := s.http.ShutdownWithContext(ctx)
+	s.app.stop()
+	if err != nil {
+		return fmt.Errorf("shut down API: %w", err)
+	}
+	return nil
+}
+
+// headerReceived asks for the handler after the first byte of a body, so that whoever may not send one hears so at
+// once. From there on the handler sets the deadlines.
+func (s *server) headerReceived(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+	return fasthttp.RequestConfig{MaxRequestBodySize: 1}
+}
+
+// admitted is the key under which the Expect stage leaves its request for the handler.
+type admitted struct{}
+
+// expect decides about a body that the client has not sent yet ("Expect: 100-continue").
+func (s *server) expect(rc *fasthttp.RequestCtx) int {
+	r := s.begin(rc)
+	if err := s.admit(r); err != nil {
+		s.finish(r, err)
+		return rc.Response.StatusCode()
+	}
+	rc.SetUserValue(admitted{}, r)
+	return fasthttp.StatusContinue
+}
+
+// serve answers one request.
+func (s *server) serve(rc *fasthttp.RequestCtx) {
+	r, ok := rc.UserValue(admitted{}).(*request)
+	var err error
+	if !ok {
+		r = s.begin(rc)
+		err = s.admit(r)
+	}
+	if err == nil {
+		err = s.handle(r)
+	}
+	s.finish(r, err)
+}
+
+func (s *server) begin(rc *fasthttp.RequestCtx) *request {
+	r := &request{
+		rc: rc, started: time.Now(), id: requestID(rc.Request.Header.Peek("X-Request-Id")),
+		method: string(rc.Method()), ctx: s.base, cancel: func() {},
+	}
+	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
+	r.path = target
+	s.Metrics.requestsRunning.Inc()
+	return r
+}
+
+// admit does everything that needs the header only: form of the request, route, who asks, how often.
+func (s *server) admit(r *request) error {
+	s.commonHeaders(r)
+	if f := checkWire(&r.rc.Request.Header); f != nil {
+		return f
+	}
+	found, value, allow := lookup(s.routes, r.method, r.path)
+	if found == nil {
+		return s.noRoute(r, allow)
+	}
+	r.route, r.value = found, value
+	timeout := found.timeout
+	if timeout == 0 {
+		timeout = controlTimeout
+	}
+	r.ctx, r.cancel = context.WithTimeout(s.base, timeout)
+	if s.draining.Load() {
+		return fail(CodeShuttingDown, "")
+	}
+	if err := s.identify(r); err != nil {
+		return err
+	}
+	if f := r.parseQuery(); f != nil {
+		return f
+	}
+	return s.announced(r)
+}
+
+// announced refuses a body by its announced length, before it is sent.
+func (s *server) announced(r *request) error {
+	if length := int64(r.rc.Request.Header.ContentLength()); r.route.body && length > s.UploadBytesMax+multipartExtra {
+		return tooLarge(s.UploadBytesMax, "bytes")
+	}
+	return nil
+}
+
+func (s *server) noRoute(r *request, allow []string) error {
+	if allow == nil {
+		return fail(CodeNoSuchRoute, "")
+	}
+	if r.method == fasthttp.MethodOptions {
+		r.route = &route{pattern: "options", open: true, handle: answerOptions}
+		r.set("Allow", strings.Join(allow, ", "))
+		return nil
+	}
+	f := fail(CodeWrongMethod, "").with(details{"expected": allow})
+	f.allow = strings.Join(allow, ", ")
+	return f
+}
+
+// identify checks the token and charges the request to its user, or, where no token is needed, to the caller's address.
+func (s *server) identify(r *request) error {
+	who := peer(r.rc.RemoteAddr())
+	if !r.route.open {
+		subject, err := s.Auth.Subject(r.ctx, r.header("Authorization"))
+		if err != nil {
+			return s.countFailedLogin(who, err)
+		}
+		if r.user, err = s.users.user(r.ctx, subject); err != nil {
+			return explainAs(CodeDatabase, err)
+		}
+		who = "user " + subject
+	}
+	return s.charge(r, who)
+}
+
+// loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
+const loginsMax = 60
+
+func (s *server) countFailedLogin(who string, err error) error {
+	a, _ := s.limiter.take(limitLogin, who)
+	if a.retry > 0 && explain(err).code != CodeSigningKeysMissing {
+		f := fail(CodeRateLimited, "Too many requests with a token that is not valid.").because(err)
+		f.retryAfter = a.retry
+		return f
+	}
+	return err
+}
+
+func (s *server) charge(r *request, who string) error {
+	a, limited := s.limiter.take(r.route.limit, who)
+	if !limited {
+		return nil
+	}
+	r.set("RateLimit-Policy", a.policy())
+	r.set("RateLimit", a.state())
+	if a.retry > 0 {
+		f := fail(CodeRateLimited, fmt.Sprintf("You have sent more than %d requests of this kind in a minute.", a.limit)).
+			with(details{"limit": a.limit, "unit": "requests per minute"})
+		f.retryAfter = a.retry
+		return f
+	}
+	return nil
+}
+
+// handle runs the route. A panic is an internal error of this one request.
+func (s *server) handle(r *request) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.Log.Error("request panicked", "request_id", r.id, "route", r.routeLabel(),
+				"panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			err = fail(CodeInternal, "")
+		}
+	}()
+	return r.route.handle(s, r)
+}
+
+// finish turns an error into its answer, and notes how the request went.
+func (s *server) finish(r *request, err error) {
+	if err != nil {
+		s.refuse(r, explain(err))
+	}
+	if !r.kept {
+		r.cancel()
+	}
+	took := time.Since(r.started)
+	status := r.rc.Response.StatusCode()
+	s.Metrics.requestsRunning.Dec()
+	s.Metrics.answered(r.routeLabel(), r.method, status, took)
+	attrs := []any{
+		"request_id", r.id, "method", methodLabel(r.method), "route", r.routeLabel(), "status", status,
+		"duration_ms", float64(took.Microseconds()) / 1000,
+	}
+	if r.body != nil {
+		s.Metrics.bodyRead(r.body.read)
+		attrs = append(attrs, "bytes_in", r.body.read)
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		attrs = append(attrs, "code", r.code.String(), "error", causeText(err))
+		if status >= fasthttp.StatusInternalServerError {
+			level = slog.LevelError
+		}
+	}
+	s.Log.Log(context.Background(), level, "request", attrs...)
+}
+
+// causeText is what the log may know about an error; no cause text holds a value of a customer's.
+func causeText(err error) string {
+	var f *failure
+	if errors.As(err, &f) && f.cause != nil {
+		return f.cause.Error()
+	}
+	return err.Error()
+}
+
+// refuse answers with an error. If a body is still on its way the connection is closed after the answer, gently enough
+// for the client to read it.
+func (s *server) refuse(r *request, f *failure) {
+	r.code = f.code
+	s.Metrics.refused(f.code)
+	resp := &r.rc.Response
+	resp.ResetBody()
+	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
+		resp.Header.Del(name)
+	}
+	text, mediaType := s.pages.body(f, r.id, r.path, r.accepts(typeProblem))
+	r.bytes(f.httpStatus(), mediaType, text)
+	switch status := f.httpStatus(); {
+	case status == fasthttp.StatusUnauthorized:
+		r.set("WWW-Authenticate", `Bearer realm="millrace"`)
+	case f.allow != "":
+		r.set("Allow", f.allow)
+	}
+	if f.code.Retryable() {
+		r.set("Retry-After", fmt.Sprint(wholeSeconds(f.wait())))
+	}
+	length := r.rc.Request.Header.ContentLength()
+	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
+		r.rc.SetConnectionClose()
+		linger(r.rc.Conn())
+	}
+}
+
+// unreadable answers what could not be parsed as a request, or never arrived.
+func (s *server) unreadable(rc *fasthttp.RequestCtx, err error) {
+	r := s.begin(rc)
+	s.commonHeaders(r)
+	s.finish(r, parseFailure(rc, err))
+	rc.SetConnectionClose()
+	linger(rc.Conn())
+}
+
+func parseFailure(rc *fasthttp.RequestCtx, err error) *failure {
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.As(err, &small):
+		f := fail(CodeMalformedRequest, "The request's header is too long.").
+			with(details{"limit": headerMax, "unit": "bytes"}).because(errors.New("header too long"))
+		f.status = fasthttp.StatusRequestHeaderFieldsTooLarge
+		return f
+	case errors.As(err, &network) && network.Timeout():
+		return fail(CodeSlowBody, "The request arrived too slowly and was ended.").because(err)
+	case errors.Is(err, io.ErrUnexpectedEOF) && rc.Request.Header.ContentLength() > 0:
+		return fail(CodeShortBody, "").because(err)
+	}
+	return fail(CodeMalformedRequest, "").because(errors.New("request cannot be parsed"))
+}
+
+// fasthttpLog passes on what fasthttp says, which is about connections only.
+type fasthttpLog struct{ log *slog.Logger }
+
+// Printf implements fasthttp.Logger. Arguments may quote a request, so only the format is kept.
+func (l fasthttpLog) Printf(format string, _ ...any) {
+	l.log.Warn("http server", "error", format)
+}

@@ -1,0 +1,212 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/store"
+)
+
+// databaseTimeout bounds the steps behind a long body.
+const databaseTimeout = 15 * time.Second
+
+// postUpload takes a file: it is checked and counted while it streams into the object store, then recorded together
+// with its prediction.
+func postUpload(s *server, r *request) error {
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	default:
+		return fail(CodeBusy, "Too many files are being uploaded at the moment.")
+	}
+	wait, err := r.preferWait()
+	if err != nil {
+		return err
+	}
+	file, err := r.openFile(s.UploadBytesMax)
+	if err != nil {
+		return err
+	}
+	p, err := s.accept(r, file)
+	if err != nil {
+		return err
+	}
+	return s.answerUpload(r, p, wait)
+}
+
+// accept stores a file and records it. A file that is refused leaves nothing behind.
+func (s *server) accept(r *request, file *uploadFile) (store.Prediction, error) {
+	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: r.query["explain"]}
+	u.ObjectKey = store.InputKey(u.ID)
+	if err := s.keep(r, file, &u); err != nil {
+		if broken := file.body.failed(); broken != nil {
+			err = broken // what the readers above made of it is a consequence
+		}
+		return store.Prediction{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, databaseTimeout)
+	defer cancel()
+	p, err := s.Store.CreateUpload(ctx, u)
+	if err != nil {
+		// The commit may have happened although its answer was lost, so the object must stay. If it did not happen, the
+		// sweep finds an object without an upload.
+		return p, explainAs(CodeDatabase, err)
+	}
+	return p, nil
+}
+
+// keep puts a file into the object store while it is counted and checked, and fills in what is known of it afterwards.
+func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
+	planner, err := s.plan(file)
+	if err != nil {
+		return err
+	}
+	bundle, err := s.chooseModel(r, file, planner.Header())
+	if err != nil {
+		return err
+	}
+	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
+	if err != nil {
+		return objectFailure(err) // nothing was stored
+	}
+	if err := file.finish(); err != nil {
+		s.discard(r.ctx, u.ObjectKey)
+		return err
+	}
+	plan := storedPlan(planner.Plan(), bundle)
+	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
+	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
+	return nil
+}
+
+// plan unpacks a file and reads its header.
+func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
+	text, err := ingest.Unpack(file, s.UploadLimits)
+	if err != nil {
+		return nil, err
+	}
+	return ingest.NewPlanner(text, s.UploadLimits)
+}
+
+// discard deletes an object that nothing refers to. If that fails too, the sweep finds it.
+func (s *server) discard(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), databaseTimeout)
+	defer cancel()
+	if err := s.Objects.Delete(ctx, key); err != nil {
+		s.Log.Warn("discard object", "error", err.Error())
+	}
+}
+
+// chooseModel takes the model asked for, as a parameter or as a field of the form, or else the one that the header was
+// made for, and checks that the file has what it needs.
+func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*engine.Bundle, error) {
+	name := r.query["model"]
+	if name == "" {
+		name = file.fields["model"]
+	}
+	if _, ok := s.Models.Get(name); name != "" && !ok {
+		return nil, s.unknownModel(name)
+	}
+	return chooseModel(s.Models, name, h)
+}
+
+func (s *server) unknownModel(name string) *failure {
+	var names []string
+	for _, b := range s.Models.List() {
+		names = append(names, b.Name())
+	}
+	return fail(CodeUnknownModel, "There is no model named '"+shown(name)+"'. Available: "+listText(names)+".").
+		with(details{"field": "model", "expected": names})
+}
+
+// waitMax is the longest time that Prefer: wait may ask for.
+const waitMax = 60 * time.Second
+
+// preferWait reads "Prefer: wait=10"; 0 is none. Other preferences are passed over, as their standard wants.
+func (r *request) preferWait() (time.Duration, error) {
+	for preference := range strings.SplitSeq(r.header("Prefer"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		if !strings.EqualFold(name, "wait") {
+			continue
+		}
+		seconds, err := strconv.Atoi(strings.Trim(value, `"`))
+		if err != nil {
+			return 0, fail(CodeInvalidValue, "The Prefer header's wait must be a number of seconds.").
+				with(details{"field": "Prefer"})
+		}
+		if seconds < 0 || seconds > int(waitMax/time.Second) {
+			return 0, outOfRange("Prefer: wait", 0, int(waitMax/time.Second))
+		}
+		return time.Duration(seconds) * time.Second, nil
+	}
+	return 0, nil
+}
+
+func outOfRange(field string, least, most int) *failure {
+	return fail(CodeOutOfRange, fmt.Sprintf("'%s' must be between %d and %d.", field, least, most)).
+		with(details{"field": field, "expected": []int{least, most}})
+}
+
+// uploadBody is the answer to an upload whose prediction is not finished.
+type uploadBody struct {
+	UploadID     string           `json:"upload_id"`
+	PredictionID string           `json:"prediction_id"`
+	Filename     string           `json:"filename"`
+	Status       store.Status     `json:"status"`
+	RowCount     *int64           `json:"row_count"`
+	Model        string           `json:"model"`
+	ModelVersion string           `json:"model_version"`
+	Links        *predictionLinks `json:"links"`
+}
+
+// answerUpload answers with the finished prediction if it finishes in time, else that it was accepted.
+func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration) error {
+	p, err := s.await(r.ctx, p, wait)
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	links := s.links(p)
+	r.set("Location", links.Self)
+	if wait > 0 && p.Status.Done() {
+		r.set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
+		return r.json(http.StatusOK, s.resource(p, time.Now()))
+	}
+	r.set("Retry-After", "1")
+	return r.json(http.StatusAccepted, uploadBody{
+		UploadID: p.UploadID.String(), PredictionID: p.ID.String(), Filename: p.Filename, Status: p.Status,
+		RowCount: p.RowCount, Model: p.Model.Name, ModelVersion: p.Model.Version, Links: links,
+	})
+}
+
+// await looks at a prediction until it is done or the time is up, more rarely the longer it takes.
+func (s *server) await(ctx context.Context, p store.Prediction, wait time.Duration) (store.Prediction, error) {
+	deadline := time.Now().Add(wait)
+	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Add(pause).Before(deadline); {
+		if err := sleep(ctx, pause); err != nil {
+			return p, nil // shutting down: the upload was accepted all the same
+		}
+		var err error
+		if p, err = s.Store.Prediction(ctx, p.UserID, p.ID); err != nil {
+			return p, err
+		}
+		pause = min(pause+pause/4, 250*time.Millisecond)
+	}
+	return p, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

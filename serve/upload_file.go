@@ -1,0 +1,197 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	filenameBytesMax = 255
+	formFieldMax     = 1 << 10
+	formFieldsMax    = 16
+	formPartsMax     = 32
+)
+
+// uploadFile is the file of an upload, read from the request as it arrives.
+type uploadFile struct {
+	name   string            // for people only
+	fields map[string]string // form fields in front of the file
+	io.Reader
+	form *multipart.Reader // nil: the body is the file
+	body *body
+}
+
+// openFile finds the file in a request: the whole body, or the first file of a form.
+func (r *request) openFile(limit int64) (*uploadFile, error) {
+	switch encoding := strings.ToLower(r.header("Content-Encoding")); encoding {
+	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes tell which
+	default:
+		return nil, fail(CodeUnsupportedMediaType, "The Content-Encoding '"+shown(encoding)+"' is not supported.").
+			with(details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
+	}
+	mediaType, params, err := mime.ParseMediaType(r.header("Content-Type"))
+	if err != nil {
+		mediaType = ""
+	}
+	switch mediaType {
+	case "multipart/form-data":
+		return r.openForm(limit, params["boundary"])
+	case "text/csv", "application/csv", "text/plain", "application/gzip", "application/x-gzip", "application/zstd",
+		"application/vnd.ms-excel", "application/octet-stream":
+		return r.openRaw(limit)
+	}
+	return nil, fail(CodeUnsupportedMediaType,
+		"Send the file as multipart/form-data with a field named 'file', or as text/csv.").
+		with(details{"field": "Content-Type", "expected": []string{"multipart/form-data", "text/csv"}})
+}
+
+func (r *request) openRaw(limit int64) (*uploadFile, error) {
+	name := r.query["filename"]
+	if name == "" {
+		name = "upload.csv"
+	}
+	name, err := fileName(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.openBody(limit, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &uploadFile{name: name, Reader: b, body: b}, nil
+}
+
+func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
+	if boundary == "" {
+		return nil, fail(CodeUnparseableBody, "The Content-Type header names no boundary.").
+			with(details{"field": "Content-Type"})
+	}
+	b, err := r.openBody(limit, multipartExtra)
+	if err != nil {
+		return nil, err
+	}
+	f := &uploadFile{fields: map[string]string{}, form: multipart.NewReader(b, boundary), body: b}
+	part, err := f.seekFile()
+	if err != nil {
+		return nil, err
+	}
+	if f.name, err = fileName(part.FileName()); err != nil {
+		return nil, err
+	}
+	f.Reader = &cappedReader{r: part, left: limit, limit: limit}
+	return f, nil
+}
+
+// seekFile reads the form up to its first file and keeps the small fields in front of it.
+func (f *uploadFile) seekFile() (*multipart.Part, error) {
+	for range formPartsMax {
+		part, err := f.form.NextPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, fail(CodeMissingField, "The form has no file. Send the CSV in a field named 'file'.").
+				with(details{"field": "file"})
+		case err != nil:
+			return nil, f.unreadable(err)
+		case part.FileName() != "":
+			return part, nil
+		}
+		value, err := io.ReadAll(io.LimitReader(part, formFieldMax+1))
+		if err != nil {
+			return nil, f.unreadable(err)
+		}
+		if len(value) > formFieldMax || len(f.fields) == formFieldsMax {
+			return nil, fail(CodeInvalidValue, "A field of the form is too long, or there are too many.").
+				with(details{"field": shown(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
+		}
+		f.fields[part.FormName()] = string(value)
+	}
+	return nil, fail(CodeInvalidValue, "The form has too many parts before the file.").
+		with(details{"limit": formPartsMax, "unit": "parts"})
+}
+
+// finish reads what follows the file, so that a body that broke off behind it is noticed. Further files are an error:
+// they would be dropped silently.
+func (f *uploadFile) finish() error {
+	if f.form != nil {
+		part, err := f.form.NextPart()
+		for ; err == nil; part, err = f.form.NextPart() {
+			if part.FileName() != "" {
+				return fail(CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			return f.unreadable(err)
+		}
+	}
+	if _, err := io.Copy(io.Discard, f.body); err != nil {
+		return err
+	}
+	return nil
+}
+
+// unreadable says what is wrong with a form: with the body under it, or with the form itself.
+func (f *uploadFile) unreadable(err error) error {
+	if broken := f.body.failed(); broken != nil {
+		return broken
+	}
+	return fail(CodeUnparseableBody, "The multipart form cannot be read.").because(errForm(err))
+}
+
+// errForm names the kind of a multipart error; its text may quote the form.
+func errForm(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.New("form ends too early")
+	}
+	return errors.New("form is malformed")
+}
+
+// cappedReader fails behind the limit of bytes of a file.
+type cappedReader struct {
+	r           io.Reader
+	left, limit int64
+}
+
+// Read implements io.Reader.
+func (c *cappedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if c.left -= int64(n); c.left < 0 {
+		return 0, tooLarge(c.limit, "bytes")
+	}
+	return n, err
+}
+
+// fileName checks and cleans the name of an uploaded file: it must be CSV by its own account.
+func fileName(given string) (string, error) {
+	name := filenameOf(given)
+	lower := strings.ToLower(name)
+	for _, packing := range []string{".gz", ".zst"} {
+		lower = strings.TrimSuffix(lower, packing)
+	}
+	if !strings.HasSuffix(lower, ".csv") {
+		return "", fail(CodeInvalidFile, "The file's name must end in .csv (or .csv.gz, .csv.zst).").
+			with(details{"field": "filename", "expected": []string{".csv", ".csv.gz", ".csv.zst"}})
+	}
+	return name, nil
+}
+
+// filenameOf makes any file name fit to be kept and shown: no folders, nothing invisible, its end if it is long.
+func filenameOf(given string) string {
+	name := path.Base(strings.ReplaceAll(strings.ToValidUTF8(given, ""), `\`, "/"))
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name)
+	for len(name) > filenameBytesMax {
+		_, size := utf8.DecodeRuneInString(name)
+		name = name[size:]
+	}
+	return name
+}

@@ -1,0 +1,90 @@
+package serve
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// checkWire refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
+// front of us read must be what we read.
+func checkWire(h *fasthttp.RequestHeader) *failure {
+	switch string(h.Protocol()) {
+	case "HTTP/1.1", "HTTP/1.0":
+	default:
+		return malformed("Only HTTP/1.0 and HTTP/1.1 are supported here.")
+	}
+	if f := checkTarget(h.RequestURI()); f != nil {
+		return f
+	}
+	fields := countFields(h.RawHeaders())
+	switch {
+	case fields.folded:
+		return malformed("A header is folded over more than one line.")
+	case fields.length+fields.encoding > 1:
+		return malformed("Content-Length and Transfer-Encoding must not be given together or twice.")
+	case fields.encoding == 1 && h.ContentLength() != -1:
+		return malformed("Transfer-Encoding must be chunked.")
+	case fields.authorization > 1:
+		return malformed("The Authorization header is given twice.")
+	case fields.types > 1:
+		return malformed("The Content-Type header is given twice.")
+	case (h.IsGet() || h.IsHead()) && (h.ContentLength() > 0 || h.ContentLength() == -1):
+		return malformed("A " + string(h.Method()) + " request must not have a body.")
+	}
+	return nil
+}
+
+func malformed(message string) *failure { return fail(CodeMalformedRequest, message) }
+
+// checkTarget wants the plain form of a path: what our routes never need, somebody might use to get around a check.
+func checkTarget(target []byte) *failure {
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	switch {
+	case len(path) == 0 || path[0] != '/':
+		return malformed("The request must name a path of this server.")
+	case bytes.HasPrefix(path, []byte("//")), bytes.IndexByte(path, '\\') >= 0, bytes.IndexByte(path, '#') >= 0:
+		return malformed("The path is not in its plain form.")
+	}
+	for segment := range bytes.SplitSeq(path[1:], []byte("/")) {
+		if s := string(segment); s == "." || s == ".." {
+			return malformed("The path is not in its plain form.")
+		}
+	}
+	lower := strings.ToLower(string(path))
+	for _, encoded := range []string{"%2e", "%2f", "%5c", "%00"} {
+		if strings.Contains(lower, encoded) {
+			return malformed("The path must not contain encoded dots or slashes.")
+		}
+	}
+	return nil
+}
+
+// headerFields counts the header fields that must not be there twice.
+type headerFields struct {
+	length, encoding, authorization, types int
+	folded                                 bool
+}
+
+func countFields(raw []byte) headerFields {
+	var f headerFields
+	for line := range bytes.SplitSeq(raw, []byte("\n")) {
+		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+			f.folded = true
+			continue
+		}
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		switch strings.ToLower(string(bytes.TrimSpace(name))) {
+		case "content-length":
+			f.length++
+		case "transfer-encoding":
+			f.encoding++
+		case "authorization":
+			f.authorization++
+		case "content-type":
+			f.types++
+		}
+	}
+	return f
+}
