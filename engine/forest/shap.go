@@ -1,33 +1,145 @@
 package forest
 
+// shapScratchBytes is the share of a core's second-level cache that the codes and sums of the rows in work may take.
+const shapScratchBytes = 512 << 10
+
+// shapBlocksMax bounds the blocks of rows that are in work at once.
+const shapBlocksMax = 16
+
 // Explainer computes contributions: exact path-dependent TreeSHAP, in margin units (log-odds for a sigmoid). It is
 // immutable and may be shared; each worker takes a [Contributor] of its own.
 type Explainer struct {
-	exact *ExactExplainer
+	*binner
+	groups []shapGroup
+	bias   []float64 // per class
+	scale  float64   // of the sums over trees
+	width  int       // features and bias
+	terms  int       // of the longest path
 }
 
-// NewExplainer returns the explainer of a validated forest. Forests with linear leaves ([ErrLinearLeaves]) or without
-// covers ([ErrNoCovers]) are refused.
+// NewExplainer returns the explainer of a validated forest. Forests with linear leaves or without covers are refused
+// with an [Error] of [KindNoCover].
 func NewExplainer(f *Forest) (*Explainer, error) {
-	exact, err := NewExactExplainer(f)
-	if err != nil {
+	if err := checkExplainable(f); err != nil {
 		return nil, err
 	}
-	return &Explainer{exact}, nil
+	b := newShapBuilder(f, newBinner(f))
+	if err := b.build(); err != nil {
+		return nil, err
+	}
+	e := &Explainer{
+		binner: b.bins, groups: b.groups, bias: expectedRaw(f), scale: averageScale(f), width: len(f.Features) + 1,
+	}
+	for _, g := range e.groups {
+		for _, run := range g.runs {
+			e.terms = max(e.terms, run.terms)
+		}
+	}
+	return e, nil
+}
+
+// Contributor computes the contributions of batches of rows. It is the scratch of one worker and allocates nothing.
+type Contributor struct {
+	e      *Explainer
+	bins   *bins
+	blocks int       // blocks in work at once
+	codes  []uint8   // [block][column][blockRows]; the last column is all zero
+	group  []float32 // [feature][blockRows]: sums over a group, all zero between groups
+	sums   []float64 // [block][feature][blockRows]: sums over the groups of a class
+	masks  []uint64  // by term, for quadrature: the rows of a pack that do not satisfy it
 }
 
 // NewContributor returns the scratch of one worker.
 func (e *Explainer) NewContributor() *Contributor {
-	return &Contributor{e}
+	features := len(e.features)
+	blockBytes := blockRows * (e.columns + 1 + 8*features)
+	c := &Contributor{e: e, bins: e.newBins(), blocks: min(max(shapScratchBytes/blockBytes, 1), shapBlocksMax)}
+	c.codes = alignedBytes(c.blocks * (e.columns + 1) * blockRows)
+	c.group = make([]float32, features*blockRows)
+	c.sums = make([]float64, c.blocks*features*blockRows)
+	c.masks = make([]uint64, e.terms)
+	return c
 }
 
-// Contributor computes the contributions of batches of rows. It is used by one goroutine at a time.
-type Contributor struct {
-	e *Explainer
-}
-
-// Contributions writes what [ExactExplainer.Contributions] writes: per row and class one contribution per feature and
-// then the bias.
+// Contributions writes, for each row and class, one contribution per feature and then the bias (the expected raw score,
+// base margin included) into dst[:rows.Len*Classes*(len(Features)+1)]. They add up to the row's raw score; like it,
+// those of a random forest are divided by the iterations.
 func (c *Contributor) Contributions(dst []float64, rows Rows) {
-	c.e.exact.Contributions(dst, rows)
+	e := c.e
+	stride := len(e.bias) * e.width
+	c.bins.start(rows)
+	step := c.blocks * blockRows
+	for first := 0; first < rows.Len; first += step {
+		n := min(step, rows.Len-first)
+		for at := 0; at < n; at += blockRows {
+			c.bins.fill(c.blockCodes(at/blockRows), first+at, min(blockRows, n-at))
+		}
+		c.explain(dst[first*stride:][:n*stride], n)
+	}
+	c.bins.finish()
+}
+
+func (c *Contributor) blockCodes(block int) []uint8 {
+	size := (c.e.columns + 1) * blockRows
+	return c.codes[block*size:][:size]
+}
+
+func (c *Contributor) blockSums(block int) []float64 {
+	size := len(c.e.features) * blockRows
+	return c.sums[block*size:][:size]
+}
+
+// explain writes the contributions of the n rows whose codes are there, class by class.
+func (c *Contributor) explain(dst []float64, n int) {
+	next := 0
+	for class := range c.e.bias {
+		clear(c.sums)
+		for ; next < len(c.e.groups) && c.e.groups[next].class == class; next++ {
+			g := &c.e.groups[next]
+			for at := 0; at < n; at += blockRows {
+				block, rows := at/blockRows, min(blockRows, n-at)
+				for i := range g.runs {
+					c.addRun(&g.runs[i], c.blockCodes(block), rows)
+				}
+				c.closeGroup(g, c.blockSums(block), rows)
+			}
+		}
+		c.write(dst, class, n)
+	}
+}
+
+// addRun adds the contributions of a run's leaves to the sums of the group.
+func (c *Contributor) addRun(run *shapRun, codes []uint8, rows int) {
+	if run.points == 0 {
+		run.addTables(c.group, codes, rows)
+	} else {
+		run.integrate(c.group, codes, rows, c.masks)
+	}
+}
+
+// closeGroup moves the sums of a group to those of the class.
+func (c *Contributor) closeGroup(g *shapGroup, sums []float64, rows int) {
+	rows = (rows + packRows - 1) / packRows * packRows
+	for _, feature := range g.features {
+		from := c.group[feature*blockRows:][:rows]
+		to := sums[feature*blockRows:][:len(from)]
+		for i, v := range from {
+			to[i] += float64(v)
+			from[i] = 0
+		}
+	}
+}
+
+// write turns the sums around: the contributions of a row become neighbours.
+func (c *Contributor) write(dst []float64, class, n int) {
+	width, classes := c.e.width, len(c.e.bias)
+	for row := range n {
+		out := dst[(row*classes+class)*width:][:width]
+		clear(out)
+		out[width-1] = c.e.bias[class]
+		sums := c.blockSums(row / blockRows)
+		for i := range c.e.features {
+			out[c.e.features[i].feature] = sums[i*blockRows+row%blockRows] * c.e.scale
+		}
+	}
 }

@@ -9,8 +9,8 @@ type ExactExplainer struct {
 	bias []float64 // per class
 }
 
-// NewExactExplainer returns the reference explainer of a validated forest. Forests with linear leaves
-// ([ErrLinearLeaves]) or without covers ([ErrNoCovers]) are refused.
+// NewExactExplainer returns the reference explainer of a validated forest. Forests with linear leaves or without covers
+// are refused with an [Error] of [KindNoCover].
 func NewExactExplainer(f *Forest) (*ExactExplainer, error) {
 	if err := checkExplainable(f); err != nil {
 		return nil, err

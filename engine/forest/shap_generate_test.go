@@ -19,6 +19,7 @@ type shapPlan struct {
 	average  bool
 	values   int  // distinct thresholds per feature; few make repeated and contradicting tests
 	chain    bool // one child of every node is a leaf: deep paths
+	full     bool // every tree has all its leaves
 }
 
 // shapForest grows a random forest.
@@ -37,7 +38,11 @@ func shapForest(rng *rand.Rand, p shapPlan) *forest.Forest {
 	for i := range p.trees {
 		g := shapGrower{rng: rng, plan: p, f: f}
 		g.tree.Class = i % f.Classes
-		g.grow(1+rng.IntN(p.leaves), 1000)
+		leaves := p.leaves
+		if !p.full {
+			leaves = 1 + rng.IntN(p.leaves)
+		}
+		g.grow(leaves, 1000)
 		f.Trees = append(f.Trees, g.tree)
 	}
 	f.Iterations = p.trees / f.Classes

@@ -1,7 +1,6 @@
 package forest
 
 import (
-	"errors"
 	"fmt"
 	"math"
 )
@@ -14,14 +13,6 @@ const (
 	unknownShare    = 0.5
 	// maxShare allows for children whose covers were rounded: they may add up to slightly more than their parent.
 	maxShare = 1.001
-)
-
-var (
-	// ErrNoCovers says that a forest cannot be explained because its file does not say how many training rows
-	// reached each node.
-	ErrNoCovers = errors.New("forest has no covers to explain scores with")
-	// ErrLinearLeaves says that a forest cannot be explained because its leaves are linear models.
-	ErrLinearLeaves = errors.New("forest has linear leaves, whose scores cannot be explained")
 )
 
 // treePaths lists the leaves of one tree with everything that decides whether a row reaches them. The slices are
@@ -145,31 +136,35 @@ func checkExplainable(f *Forest) error {
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		if t.Linear != nil {
-			return fmt.Errorf("tree %d: %w", i, ErrLinearLeaves)
+			return f.unexplained(i, -1, KindNoCover, "scores of linear leaves cannot be explained")
 		}
 		for j := range t.Nodes {
-			n := &t.Nodes[j]
-			splits, covered = true, covered || n.Cover > 0
-			if err := checkCovers(t, n); err != nil {
-				return fmt.Errorf("tree %d: node %d: %w", i, j, err)
+			splits, covered = true, covered || t.Nodes[j].Cover > 0
+			if reason := coverFault(t, &t.Nodes[j]); reason != "" {
+				return f.unexplained(i, j, KindValue, reason)
 			}
 		}
 	}
 	if splits && !covered {
-		return ErrNoCovers
+		return f.unexplained(-1, -1, KindNoCover, "explanations need the covers of the nodes, and the file has none")
 	}
 	return nil
 }
 
-func checkCovers(t *Tree, n *Node) error {
+func (f *Forest) unexplained(tree, node int, kind Kind, reason string) error {
+	return &Error{Kind: kind, File: f.Source.Name, Tree: tree, Node: node, Reason: reason}
+}
+
+// coverFault says why the shares of a node's children are not defined; empty if they are.
+func coverFault(t *Tree, n *Node) string {
 	for _, child := range [2]int32{n.Left, n.Right} {
 		c := cover(t, child)
 		switch {
 		case !(c >= 0) || math.IsInf(c, 1) || !(n.Cover >= 0) || math.IsInf(n.Cover, 1):
-			return errors.New("cover is negative or not finite")
+			return "cover is negative or not finite"
 		case n.Cover > 0 && c > n.Cover*maxShare:
-			return fmt.Errorf("child has cover %g, its parent only %g", c, n.Cover)
+			return fmt.Sprintf("a child has cover %g, its parent only %g", c, n.Cover)
 		}
 	}
-	return nil
+	return ""
 }

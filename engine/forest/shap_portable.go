@@ -1,0 +1,124 @@
+package forest
+
+import "encoding/binary"
+
+// The portable kernels. They take eight rows at a time where the work is on bytes: eight codes in a uint64.
+const (
+	highBits = 0x8080808080808080
+	lowBits  = 0x0101010101010101
+)
+
+// failed has bit 7 of every byte set where the row does not pass: where (hi - code) mod 256 > span.
+func failed(codes, hi, span uint64) uint64 {
+	x := (hi | highBits) - codes&^highBits
+	x ^= ^(hi ^ codes) & highBits // bytewise hi - codes
+	atLeast := (span | highBits) - x&^highBits
+	return ^(span&^x | ^(span^x)&atLeast) & highBits
+}
+
+func broadcast(word uint32) uint64 { return uint64(word)<<32 | uint64(word) }
+
+// addTables adds the contributions of the leaves of a run, looked up, for the first rows of a block. The sums behind
+// them are spoilt up to the next multiple of eight.
+func (r *shapRun) addTables(sums []float32, codes []uint8, rows int) {
+	var patterns [blockRows / 8]uint64
+	words := patterns[:(rows+7)/8]
+	size := tableSize(r.terms)
+	for leaf := range r.leaves {
+		for i := range words {
+			words[i] = lowBits * (1<<r.terms - 1)
+		}
+		for _, record := range r.records[leaf*r.tests:][:r.tests] {
+			record.clear(words, codes)
+		}
+		for term := leaf * r.terms; term < (leaf+1)*r.terms; term++ {
+			addLookups(sums[r.slots[term]:][:blockRows], words, r.values[term*size:][:size])
+		}
+	}
+}
+
+// clear takes the record's bit from the patterns of the rows that do not pass.
+func (r *shapRecord) clear(words []uint64, codes []uint8) {
+	column := codes[r.column:][:blockRows]
+	hi, span, bit := broadcast(r.hi), broadcast(r.span), uint64(r.target&0xff)
+	for i := range words {
+		words[i] &^= failed(binary.LittleEndian.Uint64(column[8*i:]), hi, span) >> 7 * bit
+	}
+}
+
+// addLookups adds the entry of each row's pattern to the row's sum.
+func addLookups(sums []float32, words []uint64, table []float32) {
+	last := uint64(len(table) - 1)
+	for i, w := range words {
+		s := sums[8*i:][:8]
+		s[0] += table[w&last]
+		s[1] += table[w>>8&last]
+		s[2] += table[w>>16&last]
+		s[3] += table[w>>24&last]
+		s[4] += table[w>>32&last]
+		s[5] += table[w>>40&last]
+		s[6] += table[w>>48&last]
+		s[7] += table[w>>56&last]
+	}
+}
+
+// integrate adds the contributions of the leaves of a run by quadrature, for the first rows of a block, rounded up to a
+// pack. Products and sums are rounded one by one, as the vector kernels do it.
+func (r *shapRun) integrate(sums []float32, codes []uint8, rows int, masks []uint64) {
+	size := (2*r.terms + 2) * r.points
+	masks = masks[:r.terms]
+	for leaf := range r.leaves {
+		values := r.values[leaf*size:][:size]
+		slots := r.slots[leaf*r.terms:][:r.terms]
+		for pack := 0; pack < rows; pack += packRows {
+			clear(masks)
+			for _, record := range r.records[leaf*r.tests:][:r.tests] {
+				masks[record.target] |= record.failedRows(codes[pack:])
+			}
+			for row := range packRows {
+				integrateRow(sums[pack+row:], slots, values, masks, row, r.points)
+			}
+		}
+	}
+}
+
+// failedRows has the bit of every row of a pack set that does not pass.
+func (r *shapRecord) failedRows(codes []uint8) uint64 {
+	column := codes[r.column:][:packRows]
+	hi, span := broadcast(r.hi), broadcast(r.span)
+	mask := uint64(0)
+	for i := range packRows / 8 {
+		bytes := failed(binary.LittleEndian.Uint64(column[8*i:]), hi, span) >> 7
+		mask |= bytes * 0x0102040810204080 >> 56 << (8 * i) // the eight bits side by side
+	}
+	return mask
+}
+
+func integrateRow(sums []float32, slots []uint32, values []float32, masks []uint64, row, points int) {
+	var products [pointsMax]float32
+	p := products[:points]
+	copy(p, values)
+	for j, mask := range masks {
+		if mask>>row&1 != 0 {
+			for k, ratio := range values[(2*j+2)*points:][:len(p)] {
+				p[k] *= ratio
+			}
+		}
+	}
+	unsatisfied := dot(p, values[points:])
+	for j, mask := range masks {
+		if mask>>row&1 != 0 {
+			sums[slots[j]] += unsatisfied
+		} else {
+			sums[slots[j]] += dot(p, values[(2*j+3)*points:])
+		}
+	}
+}
+
+func dot(x, y []float32) float32 {
+	sum := float32(x[0] * y[0])
+	for k := 1; k < len(x); k++ {
+		sum += float32(x[k] * y[k])
+	}
+	return sum
+}
