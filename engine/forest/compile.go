@@ -1,6 +1,9 @@
 package forest
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // columnsMax bounds the bytes that one block of rows takes: 256 MiB.
 const columnsMax = 1 << 20
@@ -18,14 +21,27 @@ type Compiled struct {
 	trees      []portableTree
 	runs       []classRun
 	portable   portableNodes
+	kernel     kernel
+	places     [packRows]uint8 // of a pack's rows among their sums
 }
 
 // classRun is the trees of one class, in summation order: trees[first:last].
-type classRun struct{ first, last int }
+type classRun struct {
+	first, last int
+	program     []group // the same trees for a kernel
+}
 
 // Compile turns a valid forest into its fast form.
-func Compile(f *Forest) (*Compiled, error) {
-	c := &Compiled{binner: newBinner(f), library: f.Library, base: f.Base, iterations: 1}
+func Compile(f *Forest) (*Compiled, error) { return compileFor(f, bestKernel) }
+
+// compileFor compiles for one of the kernels that the processor has.
+func compileFor(f *Forest, k kernel) (*Compiled, error) {
+	if hasLinear(f) {
+		k = kernelPortable // the values of linear leaves are not constants
+	}
+	c := &Compiled{
+		binner: newBinner(f), library: f.Library, base: f.Base, iterations: 1, kernel: k, places: k.places(f.Library),
+	}
 	if c.columns > columnsMax {
 		return nil, fmt.Errorf("compile forest: %d columns of tests, at most %d are supported", c.columns, columnsMax)
 	}
@@ -33,18 +49,35 @@ func Compile(f *Forest) (*Compiled, error) {
 		c.iterations = float64(f.Iterations)
 	}
 	for class := range f.Classes {
-		run := classRun{first: len(c.trees)}
-		for i := range f.Trees {
-			if f.Trees[i].Class == class {
-				c.trees = append(c.trees, c.portable.lower(&f.Trees[i], c.binner, f.Library))
-			}
-		}
-		run.last = len(c.trees)
-		c.runs = append(c.runs, run)
+		c.runs = append(c.runs, c.compileClass(f, class))
 	}
 	c.portable.pad()
 	return c, nil
 }
 
+func hasLinear(f *Forest) bool {
+	return slices.ContainsFunc(f.Trees, func(t Tree) bool { return t.Linear != nil })
+}
+
+func (c *Compiled) compileClass(f *Forest, class int) classRun {
+	run := classRun{first: len(c.trees)}
+	var program programBuilder
+	for i := range f.Trees {
+		t := &f.Trees[i]
+		if t.Class != class {
+			continue
+		}
+		if len(t.Leaves) > streamLeavesMax {
+			program.addPortable(len(c.trees))
+		} else if c.kernel != kernelPortable {
+			program.addTree(t, c.binner, f.Library)
+		}
+		c.trees = append(c.trees, c.portable.lower(t, c.binner, f.Library))
+	}
+	run.last = len(c.trees)
+	run.program = program.finish()
+	return run
+}
+
 // Kernel says which implementation scores full packs of rows: "avx512", "avx2" or "portable".
-func (c *Compiled) Kernel() string { return "portable" }
+func (c *Compiled) Kernel() string { return c.kernel.String() }

@@ -18,6 +18,8 @@ type Scorer struct {
 	sum64  []float64 // [class][block][blockRows], LightGBM
 	sum32  []float32 // the same, XGBoost
 	first  int       // row of the first block
+	slots4 []uint8   // for four packs at a time; kernels only
+	slots1 []uint8   // for one
 }
 
 // NewScorer returns the scratch of one worker.
@@ -30,7 +32,19 @@ func (c *Compiled) NewScorer() *Scorer {
 	} else {
 		s.sum64 = make([]float64, len(c.runs)*s.blocks*blockRows)
 	}
+	if c.kernel != kernelPortable {
+		s.slots4, s.slots1 = newSlots(blockRows), newSlots(packRows)
+	}
 	return s
+}
+
+// newSlots returns slots of so many bytes each, the constant ones filled.
+func newSlots(size int) []uint8 {
+	slots := alignedBytes(slotCount * size)
+	for i := range slots[resultSlots*size:] {
+		slots[resultSlots*size+i] = uint8(i / size)
+	}
+	return slots
 }
 
 // alignedBytes returns bytes that start at a cache line, so that no vector load straddles two.
@@ -72,7 +86,10 @@ func (s *Scorer) blockCodes(block int) []uint8 {
 // reset starts every sum at the base margin.
 func (s *Scorer) reset(n int) {
 	stride := s.blocks * blockRows
-	padded := (n + packRows - 1) / packRows * packRows
+	padded := packRows
+	if n > packRows {
+		padded = (n + blockRows - 1) / blockRows * blockRows
+	}
 	for class, base := range s.c.base {
 		if s.c.library == XGBoost {
 			setAll(s.sum32[class*stride:][:padded], float32(base))
@@ -90,7 +107,25 @@ func setAll[T float32 | float64](s []T, v T) {
 
 // score adds every tree to the sums of the first n rows.
 func (s *Scorer) score(n int) {
-	s.scorePortable(n)
+	if s.c.kernel == kernelPortable {
+		s.scorePortable(n)
+		return
+	}
+	stride := s.blocks * blockRows
+	for class := range s.c.runs {
+		for i := range s.c.runs[class].program {
+			g := &s.c.runs[class].program[i]
+			for block := 0; block*blockRows < n; block++ {
+				at := class*stride + block*blockRows
+				rows := min(blockRows, n-block*blockRows)
+				if g.stream == nil {
+					s.addTree(&s.c.trees[g.portable], block, at, rows)
+					continue
+				}
+				s.scoreGroup(g, s.blockCodes(block), at, (rows+packRows-1)/packRows)
+			}
+		}
+	}
 }
 
 // write turns the sums around: classes of a row become neighbours.
@@ -99,18 +134,21 @@ func (s *Scorer) write(dst []float64, n int) {
 	for class := range classes {
 		out := dst[class : (n-1)*classes+class+1]
 		if s.c.library == XGBoost {
-			for i, v := range s.sum32[class*stride:][:n] {
-				out[i*classes] = float64(v)
-			}
-			continue
-		}
-		for i, v := range s.sum64[class*stride:][:n] {
-			out[i*classes] = v
+			scatter(out, s.sum32[class*stride:], &s.c.places, n, classes)
+		} else {
+			scatter(out, s.sum64[class*stride:], &s.c.places, n, classes)
 		}
 	}
 	if s.c.iterations != 1 {
 		for i := range dst[:n*classes] {
 			dst[i] /= s.c.iterations
 		}
+	}
+}
+
+// scatter writes the sums of n rows to every stride-th number of dst.
+func scatter[T float32 | float64](dst []float64, sums []T, places *[packRows]uint8, n, stride int) {
+	for row := range n {
+		dst[row*stride] = float64(sums[row&^(packRows-1)+int(places[row&(packRows-1)])])
 	}
 }

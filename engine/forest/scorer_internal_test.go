@@ -12,23 +12,42 @@ func TestScorerHasTheBitsOfThePlainWalk(t *testing.T) {
 	for name, m := range makers() {
 		t.Run(name, func(t *testing.T) {
 			f := m.forest(11)
-			c, err := Compile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := c.NewScorer()
-			for i, n := range packSizes {
-				rows := m.rows(f, n, uint64(i))
-				got, want := make([]float64, n*f.Classes), plainScore(f, rows)
-				s.Raw(got, rows)
-				for j := range want {
-					if math.Float64bits(got[j]) != math.Float64bits(want[j]) && !(got[j] != got[j] && want[j] != want[j]) {
-						t.Fatalf("%d rows: score %d is %v, want %v", n, j, got[j], want[j])
+			for _, k := range kernels() {
+				c, err := compileFor(f, k)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := c.NewScorer()
+				for i, n := range packSizes {
+					rows := m.rows(f, n, uint64(i))
+					got := make([]float64, n*f.Classes)
+					s.Raw(got, rows)
+					if at := firstDifference(got, plainScore(f, rows)); at >= 0 {
+						t.Fatalf("%v, %d rows: score %d is %v, want %v", k, n, at, got[at], plainScore(f, rows)[at])
 					}
 				}
 			}
 		})
 	}
+}
+
+// kernels lists the implementations that this processor can run.
+func kernels() []kernel {
+	all := []kernel{kernelPortable}
+	for k := kernelAVX512; k <= bestKernel; k++ {
+		all = append(all, k)
+	}
+	return all
+}
+
+// firstDifference is where two lists differ in their bits, or -1; all NaNs are alike.
+func firstDifference(got, want []float64) int {
+	for i := range want {
+		if math.Float64bits(got[i]) != math.Float64bits(want[i]) && (got[i] == got[i] || want[i] == want[i]) {
+			return i
+		}
+	}
+	return -1
 }
 
 func TestScorerAllocatesNothing(t *testing.T) {

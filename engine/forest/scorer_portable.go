@@ -42,9 +42,9 @@ func (s *Scorer) addTree(t *portableTree, block, at, rows int) {
 	case t.linear != nil:
 		s.addLinear(t, codes, block, at, rows)
 	case t.wide && xgboost:
-		addWide(p.wide[t.first:], p.wide32[t.first:], codes, s.sum32[at:], rows)
+		addWide(p.wide[t.first:], p.wide32[t.first:], codes, s.sum32[at:], &s.c.places, rows)
 	case t.wide:
-		addWide(p.wide[t.first:], p.wide64[t.first:], codes, s.sum64[at:], rows)
+		addWide(p.wide[t.first:], p.wide64[t.first:], codes, s.sum64[at:], &s.c.places, rows)
 	case xgboost:
 		values := (*[256]float32)(p.small32[t.first:])
 		addSmall((*[256]uint32)(p.small[t.first:]), values, codes, s.sum32[at:], rows, t.depth)
@@ -92,7 +92,9 @@ func stepSmall(nodes *[256]uint32, codes []uint8, i uint8, row uint32) uint8 {
 
 // addWide does the same for a tree of any size. Its walks end when all eight are at a leaf, as such trees may be deep
 // in a few places only.
-func addWide[T float32 | float64](nodes []uint64, values []T, codes []uint8, sums []T, rows int) {
+func addWide[T float32 | float64](
+	nodes []uint64, values []T, codes []uint8, sums []T, places *[packRows]uint8, rows int,
+) {
 	for row := 0; row < rows; row += lanes {
 		var at [lanes]uint32
 		c := codes[row:]
@@ -104,9 +106,9 @@ func addWide[T float32 | float64](nodes []uint64, values []T, codes []uint8, sum
 				at[lane] = next
 			}
 		}
-		out := sums[row : row+lanes : row+lanes]
+		pack := sums[row&^(packRows-1):]
 		for lane, leaf := range at {
-			out[lane] += values[leaf]
+			pack[places[(row+lane)&(packRows-1)]] += values[leaf]
 		}
 	}
 }

@@ -1,0 +1,37 @@
+//go:build amd64 && !purego
+
+package forest
+
+import "golang.org/x/sys/cpu"
+
+func detectKernel() kernel {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+		return kernelAVX512
+	}
+	return kernelPortable
+}
+
+// interleavedMin is the number of packs from which on four packs at once are faster than one after the other: four
+// chains of loads and stores hide each other's latency.
+const interleavedMin = 3
+
+// scoreGroup adds a group of trees to the sums of one block, of which the first packs are in use.
+func (s *Scorer) scoreGroup(g *group, codes []uint8, at, packs int) {
+	stream := &g.stream[0]
+	if packs >= interleavedMin {
+		if s.c.library == XGBoost {
+			scoreAVX512F32x4(stream, g.trees, &codes[0], &s.slots4[0], &s.sum32[at])
+		} else {
+			scoreAVX512F64x4(stream, g.trees, &codes[0], &s.slots4[0], &s.sum64[at])
+		}
+		return
+	}
+	for p := range packs {
+		row := p * packRows
+		if s.c.library == XGBoost {
+			scoreAVX512F32x1(stream, g.trees, &codes[row], &s.slots1[0], &s.sum32[at+row])
+		} else {
+			scoreAVX512F64x1(stream, g.trees, &codes[row], &s.slots1[0], &s.sum64[at+row])
+		}
+	}
+}
