@@ -54,7 +54,7 @@ func (c *Chunker) cut(buf []byte) (Chunk, error) {
 	if len(text) == 0 {
 		return Chunk{}, io.EOF
 	}
-	found := scan(text, c.delimiter)
+	found := kernel.scan(text, c.delimiter)
 	if c.strict() && found.violation || c.ended && found.open {
 		return Chunk{}, c.badQuote(text)
 	}

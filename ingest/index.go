@@ -15,9 +15,9 @@ type indexed struct {
 	high      bool // there may be a byte that is not ASCII
 }
 
-// indexMasks writes the position of every field and line end outside quotes to at, counted from base. The text starts
+// indexPortable writes the position of every field and line end outside quotes to at, counted from base. The text starts
 // at a row start; at has room for one position a byte.
-func indexMasks(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexed {
 	result := indexed{nul: bytes.IndexByte(text, 0) >= 0, high: true}
 	state := quoting{separator: 1}
 	pattern := uint64(delimiter) * ones

@@ -44,7 +44,7 @@ func (c *Converter) placeRegular() bool {
 		c.fixed.lengths = append(c.fixed.lengths, int32(length))
 		before = w.at[k]
 	}
-	return w.facts.rows == w.n/w.width || w.n/w.width == w.facts.rows+1 && int(before) == len(w.chunk.Bytes)
+	return w.facts.rows == w.n/w.width
 }
 
 // placeRows walks the rows one by one.

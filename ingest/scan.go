@@ -14,8 +14,8 @@ type scanned struct {
 	violation bool  // quoting is broken somewhere; rows, lines and end mean nothing then
 }
 
-// scan counts the rows of text and finds where the last one ends.
-func scan(text []byte, delimiter byte) scanned {
+// scanPortable counts the rows of text, which starts at a row start, and finds where the last one ends.
+func scanPortable(text []byte, delimiter byte) scanned {
 	if bytes.IndexByte(text, '"') < 0 && !blankLines(text) {
 		end := bytes.LastIndexByte(text, '\n') + 1
 		feeds := int64(bytes.Count(text, []byte{'\n'}))
@@ -30,7 +30,7 @@ func blankLines(text []byte) bool {
 	return front || bytes.Contains(text, []byte("\n\n")) || bytes.Contains(text, []byte("\n\r\n"))
 }
 
-// scanMasks is scan for any text, 64 bytes at a time.
+// scanMasks is scanPortable for any text, 64 bytes at a time.
 func scanMasks(text []byte, delimiter byte) scanned {
 	var result scanned
 	state := lineState{quoting: quoting{separator: 1}, start: 1}

@@ -85,7 +85,7 @@ func (w *window) index(end int) {
 		w.at = make([]uint32, room)
 	}
 	w.at[0] = uint32(w.start) - 1
-	w.facts = indexMasks(text, w.delimiter, uint32(w.start), w.at[1:])
+	w.facts = kernel.index(text, w.delimiter, uint32(w.start), w.at[1:])
 	w.n = w.facts.n
 }
 
@@ -103,6 +103,7 @@ func (w *window) toEnd(end int) {
 	if last := w.at[w.n]; w.n == 0 || w.padded[last] != '\n' || int(last) != end-1 {
 		w.n++
 		w.at[w.n] = uint32(end)
+		w.facts.rows++
 	}
 }
 

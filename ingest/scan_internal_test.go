@@ -1,0 +1,108 @@
+package ingest
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// plainly is scan and the index written as simply as possible, for text from a row start to the end of the input.
+type plainly struct {
+	scanned
+	at []uint32
+}
+
+func readPlainly(text []byte, delimiter byte) plainly {
+	var p plainly
+	_, p.violation = firstBadQuote(text, oneSeparator(delimiter))
+	rowStart, feeds := 0, int64(0)
+	for i, b := range text {
+		if b == '\n' {
+			feeds++
+		}
+		switch {
+		case b == '"':
+			p.open = !p.open
+		case p.open || b != '\n' && b != delimiter:
+		case b == '\n':
+			p.at = append(p.at, uint32(i))
+			if len(trimCR(text[rowStart:i])) > 0 {
+				p.rows++
+			}
+			rowStart = i + 1
+			p.end, p.lines = rowStart, feeds
+		default:
+			p.at = append(p.at, uint32(i))
+		}
+	}
+	return p
+}
+
+// randomText favours the bytes that matter.
+func randomText(random *rand.Rand, n int) []byte {
+	alphabet := []string{"\"\n\r,x", "\n\r,x", ",xyzxyzxyz\n", "\"\"\",\n", "x,\n\"\n\x00\xff\xa2\x8a\xac"}[random.IntN(5)]
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = alphabet[random.IntN(len(alphabet))]
+	}
+	return text
+}
+
+// widths are 0, 1 and both sides of every width of a kernel.
+func widths() []int {
+	sizes := []int{0, 1, 2, 3, 7, 8, 9}
+	for _, n := range []int{16, 32, 64, 128, 192, 256, 512} {
+		sizes = append(sizes, n-2, n-1, n, n+1, n+2)
+	}
+	return sizes
+}
+
+// checkKernels compares kernels with the plain reading of text.
+func checkKernels(t *testing.T, text []byte, delimiter byte, k kernels) {
+	t.Helper()
+	want := readPlainly(text, delimiter)
+	found := k.scan(text, delimiter)
+	if found.open != want.open || !found.open && found.violation != want.violation {
+		t.Fatalf("scan %q: open %v, violation %v, want %v, %v", text, found.open, found.violation, want.open, want.violation)
+	}
+	if found.end != want.end || found.rows != want.rows || found.lines != want.lines {
+		t.Fatalf("scan %q: %+v, want %+v", text, found, want.scanned)
+	}
+	at := make([]uint32, len(text)+slack)
+	facts := k.index(text, delimiter, 1000, at)
+	for i := range want.at {
+		want.at[i] += 1000
+	}
+	if !slices.Equal(at[:facts.n], want.at) {
+		t.Fatalf("index %q: %v, want %v", text, at[:facts.n], want.at)
+	}
+	if facts.open != want.open || !facts.open && facts.violation != want.violation {
+		t.Fatalf("index %q: %+v, want open %v, violation %v", text, facts, want.open, want.violation)
+	}
+	if feeds := bytes.Count(text, []byte{'\n'}); facts.rows > feeds || facts.n < facts.rows {
+		t.Fatalf("index %q: %d rows", text, facts.rows)
+	}
+	high := slices.ContainsFunc(text, func(b byte) bool { return b >= 0x80 })
+	if facts.nul != (bytes.IndexByte(text, 0) >= 0) || high && !facts.high {
+		t.Fatalf("index %q: %+v", text, facts)
+	}
+}
+
+// everyKernels are the sets that this machine can run.
+func everyKernels(_ *testing.T) map[string]kernels {
+	return map[string]kernels{"portable": portable()}
+}
+
+func TestKernels(t *testing.T) {
+	for name, k := range everyKernels(t) {
+		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
+			for range 300 {
+				for _, n := range widths() {
+					checkKernels(t, randomText(random, n), ",;\t|"[random.IntN(4)], k)
+				}
+			}
+		})
+	}
+}
