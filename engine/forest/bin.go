@@ -78,12 +78,13 @@ type numericBins struct {
 	narrow     bool
 	missing    Missing
 	thresholds []float64
-	keys       []uint64     // see thresholdKey; padded for the search
-	narrowKeys *[256]uint64 // the same if there are at most 254 thresholds
-	steps      int          // the search starts at this power of two
-	base       int          // first of the columns
-	parts      int          // how many
-	twins      []int        // column of the twin of each part, or -1
+	keys       []uint64      // see thresholdKey; padded for the search
+	narrowKeys *[256]uint64  // the same if there are at most 254 thresholds
+	steps      int           // the search starts at this power of two
+	base       int           // first of the columns
+	parts      int           // how many
+	twins      []int         // column of the twin of each part, or -1
+	vector     []*vectorBins // of each part; nil if the processor or the thresholds do not allow it
 }
 
 type setKey struct {
@@ -103,8 +104,11 @@ type setBins struct {
 }
 
 // newBinner collects the tests of all trees. The forest must be valid.
-func newBinner(f *Forest) *binner {
+func newBinner(f *Forest) *binner { return newBinnerFor(f, bestKernel) }
+
+func newBinnerFor(f *Forest, k kernel) *binner {
 	c := newBinCollector(len(f.Features))
+	c.vector = k == kernelAVX512
 	for t := range f.Trees {
 		tree := &f.Trees[t]
 		for i := range tree.Nodes {

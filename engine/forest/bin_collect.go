@@ -12,6 +12,7 @@ type binCollector struct {
 	sets    map[setKey][]uint32
 	order   []setKey // of first use: the layout must not depend on map order
 	used    []bool   // by feature
+	vector  bool     // prepare for vectors
 }
 
 func newBinCollector(features int) *binCollector {
@@ -81,8 +82,11 @@ func (c *binCollector) layOutNumeric(b *binner, fb *featureBins, key numericKey)
 	}
 	bins.prepareSearch()
 	b.columns += parts
+	if c.vector {
+		bins.prepareVector()
+	}
 	for part := range bins.twins {
-		low, high := part*columnThresholds, min((part+1)*columnThresholds, len(thresholds))
+		low, high := bins.part(part)
 		if slices.ContainsFunc(thresholds[low:high], func(t float64) bool { return c.left[key][t] }) {
 			bins.twins[part] = b.columns
 			b.columns++
@@ -90,6 +94,24 @@ func (c *binCollector) layOutNumeric(b *binner, fb *featureBins, key numericKey)
 	}
 	b.numeric[key] = numericPlace{len(b.features), len(fb.numeric)}
 	fb.numeric = append(fb.numeric, bins)
+}
+
+// part is the range of a column's thresholds.
+func (n *numericBins) part(part int) (low, high int) {
+	return part * columnThresholds, min((part+1)*columnThresholds, len(n.thresholds))
+}
+
+func (n *numericBins) prepareVector() {
+	all := make([]*vectorBins, n.parts)
+	for part := range all {
+		low, high := n.part(part)
+		v, ok := newVectorBins(n.thresholds[low:high], n.narrow, n.missing)
+		if !ok {
+			return
+		}
+		all[part] = v
+	}
+	n.vector = all
 }
 
 // prepareSearch pads the keys to one less than a power of two; no number is beyond the padding.

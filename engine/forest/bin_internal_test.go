@@ -46,6 +46,8 @@ func makers() map[string]maker {
 		"lightgbm thresholds":  {library: LightGBM, trees: 90, leaves: 63, features: 3, mixed: true},
 		"lightgbm classes":     {library: LightGBM, trees: 21, leaves: 20, vary: true, features: 6, classes: 3, thresholds: 20},
 		"lightgbm rf":          {library: LightGBM, trees: 21, leaves: 20, features: 6, average: true},
+		"lightgbm close":       {library: LightGBM, trees: 90, leaves: 31, features: 4, mixed: true, close: 1e-9},
+		"lightgbm closest":     {library: LightGBM, trees: 90, leaves: 31, features: 4, mixed: true, close: 1e-12},
 		"lightgbm linear":      {library: LightGBM, trees: 9, leaves: 20, features: 6, linear: true},
 		"lightgbm one feature": {library: LightGBM, trees: 9, leaves: 20, features: 1},
 		"lightgbm stumps":      {library: LightGBM, trees: 30, leaves: 3, vary: true, features: 4, mixed: true},
@@ -74,15 +76,17 @@ func TestBinningIsExact(t *testing.T) {
 	for name, m := range makers() {
 		t.Run(name, func(t *testing.T) {
 			f := m.forest(7)
-			b := newBinner(f)
-			codes := make([]uint8, b.columns*blockRows)
-			for i, n := range []int{0, 1, 3, 64, 255, 256} {
-				rows := m.rows(f, n, uint64(i))
-				scratch := b.newBins()
-				scratch.start(rows)
-				scratch.fill(codes, 0, n)
-				scratch.finish()
-				checkSplits(t, f, b, codes, rows)
+			for _, k := range kernels() {
+				b := newBinnerFor(f, k)
+				codes := make([]uint8, b.columns*blockRows)
+				for i, n := range []int{0, 1, 3, 15, 16, 17, 64, 255, 256} {
+					rows := m.rows(f, n, uint64(i))
+					scratch := b.newBins()
+					scratch.start(rows)
+					scratch.fill(codes, 0, n)
+					scratch.finish()
+					checkSplits(t, f, b, codes, rows)
+				}
 			}
 		})
 	}

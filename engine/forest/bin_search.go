@@ -63,6 +63,32 @@ func isZeroMask(x float64) uint64 {
 
 // fill writes the codes of up to blockRows numbers to the columns of dst, which are stride bytes apart.
 func (n *numericBins) fill(dst []uint8, stride, firstColumn int, x []float64, s *binScratch) {
+	if done := n.fillVector(dst, stride, firstColumn, x); done > 0 {
+		dst, x = dst[done:], x[done:]
+	}
+	if len(x) > 0 {
+		n.fillPortable(dst, stride, firstColumn, x, s)
+	}
+}
+
+// fillVector writes the codes of whole vectors and returns how many.
+func (n *numericBins) fillVector(dst []uint8, stride, firstColumn int, x []float64) int {
+	done := len(x) &^ (vectorRows - 1)
+	if n.vector == nil || done == 0 {
+		return 0
+	}
+	for part, twin := range n.twins {
+		codes := dst[(n.base+part-firstColumn)*stride:][:done]
+		if twin < 0 {
+			binVector(codes, nil, x[:done], n.vector[part], n.narrow)
+			continue
+		}
+		binVector(codes, dst[(twin-firstColumn)*stride:][:done], x[:done], n.vector[part], n.narrow)
+	}
+	return done
+}
+
+func (n *numericBins) fillPortable(dst []uint8, stride, firstColumn int, x []float64, s *binScratch) {
 	s.prepare(x, n.narrow, n.missing)
 	if n.narrowKeys != nil {
 		n.fillOne(dst[(n.base-firstColumn)*stride:][:len(x)], s)

@@ -40,7 +40,7 @@ func compileFor(f *Forest, k kernel) (*Compiled, error) {
 		k = kernelPortable // the values of linear leaves are not constants
 	}
 	c := &Compiled{
-		binner: newBinner(f), library: f.Library, base: f.Base, iterations: 1, kernel: k, places: k.places(f.Library),
+		binner: newBinnerFor(f, k), library: f.Library, base: f.Base, iterations: 1, kernel: k, places: k.places(f.Library),
 	}
 	if c.columns > columnsMax {
 		return nil, fmt.Errorf("compile forest: %d columns of tests, at most %d are supported", c.columns, columnsMax)

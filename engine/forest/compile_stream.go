@@ -34,11 +34,11 @@ const (
 
 // streamTree is a tree on its way into the stream.
 type streamTree struct {
-	tree    *Tree
-	leafID  []int32 // by leaf
-	slot    []int32 // by node: where its result is
-	forks   []int32
-	joins   []int32
+	tree   *Tree
+	leafID []int32 // by leaf
+	slot   []int32 // by node: where its result is
+	forks  []int32
+	joins  []int32
 }
 
 func newStreamTree(t *Tree) *streamTree {

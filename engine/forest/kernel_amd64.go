@@ -2,10 +2,15 @@
 
 package forest
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 func detectKernel() kernel {
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL &&
+		cpu.X86.HasBMI2 {
 		return kernelAVX512
 	}
 	return kernelPortable
@@ -33,5 +38,17 @@ func (s *Scorer) scoreGroup(g *group, codes []uint8, at, packs int) {
 		} else {
 			scoreAVX512F64x1(stream, g.trees, &codes[row], &s.slots1[0], &s.sum64[at+row])
 		}
+	}
+}
+
+// vectorRows is the number of values that are binned at once.
+const vectorRows = 16
+
+// binVector bins a whole number of vectors; twin is empty if there is none.
+func binVector(codes, twin []uint8, x []float64, v *vectorBins, narrow bool) {
+	if narrow {
+		binAVX512F32(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
+	} else {
+		binAVX512F64(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
 	}
 }

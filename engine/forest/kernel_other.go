@@ -6,3 +6,10 @@ func detectKernel() kernel { return kernelPortable }
 
 // scoreGroup is never reached: without a kernel no program has a stream.
 func (s *Scorer) scoreGroup(*group, []uint8, int, int) { panic("forest: no kernel on this platform") }
+
+const vectorRows = 16
+
+// binVector is never reached: without a kernel nothing is prepared for vectors.
+func binVector(_, _ []uint8, _ []float64, _ *vectorBins, _ bool) {
+	panic("forest: no kernel on this platform")
+}

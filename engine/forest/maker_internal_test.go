@@ -21,6 +21,7 @@ type maker struct {
 	mixed      bool // every missing type on every feature (LightGBM)
 	linear     bool
 	average    bool
+	close      float64 // distance of thresholds, some of which then share a float32
 }
 
 func (m maker) forest(seed uint64) *Forest {
@@ -53,6 +54,9 @@ func (m maker) forest(seed uint64) *Forest {
 
 func (m maker) threshold(r *rand.Rand) float64 {
 	t := r.NormFloat64()
+	if m.close > 0 {
+		return 1 + t*m.close*100
+	}
 	switch r.IntN(40) {
 	case 0:
 		t = 0

@@ -2,7 +2,9 @@
 package main
 
 import (
+	"flag"
 	"fmt"
+	"log"
 
 	. "github.com/mmcloughlin/avo/build"
 )
@@ -11,11 +13,21 @@ import (
 const constraint = "amd64,!purego"
 
 func main() {
+	file := flag.String("file", "", "which file to write: score-avx512 or bin-avx512")
+	flag.Parse()
 	ConstraintExpr(constraint)
-	for _, packs := range []int{4, 1} {
-		for _, p := range []precision{double, single} {
-			scoreAVX512(fmt.Sprintf("scoreAVX512%sx%d", p.name, packs), packs, p)
+	switch *file {
+	case "score-avx512":
+		for _, packs := range []int{4, 1} {
+			for _, p := range []precision{double, single} {
+				scoreAVX512(fmt.Sprintf("scoreAVX512%sx%d", p.name, packs), packs, p)
+			}
 		}
+	case "bin-avx512":
+		binAVX512("binAVX512F64", false)
+		binAVX512("binAVX512F32", true)
+	default:
+		log.Fatalf("unknown file %q", *file)
 	}
 	Generate()
 }
