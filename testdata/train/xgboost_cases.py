@@ -264,14 +264,15 @@ def old_json() -> Iterator[Case]:
         ("v1_booleans", recipes["binary_logistic"], "1.5: default_left is true or false, no iteration_indptr", xgboost_json.version_1),
         ("v1_poisson", recipes["poisson"], "1.5: a scalar base_score through log", xgboost_json.version_1),
         ("v1_classes", one_base, "1.5: a scalar base_score for all classes", xgboost_json.version_1),
-        ("v1_logitraw", given, "1.3: base_score of binary:logitraw is a probability", xgboost_json.version_1_logitraw),
+        ("v1_3_logitraw", given, "1.3: base_score of binary:logitraw is a margin", xgboost_json.version_1_3),
+        ("v1_2_logitraw", given, "1.2: base_score of binary:logitraw is a probability, no categories", xgboost_json.version_1_2_logitraw),
         ("v3_0_dart", recipes["dart"], '3.0: name "dart" with gbtree and weight_drop inside', xgboost_json.dart_before_3_4),
     ]  # fmt: skip
     for name, recipe, about, rewrite in variants:
         booster = train(recipe)
         case = scored(recipe, booster)
         text = rewrite(model_of(booster))
-        if name != "v1_logitraw":  # which versions since 1.4 read otherwise
+        if name != "v1_2_logitraw":  # which later versions read otherwise
             assert np.array_equal(reloaded(text).inplace_predict(case.x, predict_type="margin"), case.raw), name
         case.name, case.about, case.models = f"xgboost/{name}", about, {"model.json": text.encode()}
         yield case

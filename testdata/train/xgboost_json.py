@@ -2,13 +2,14 @@
 
 import copy
 import json
+import math
 
 import numpy as np
 
 LOGITRAW_PROBABILITY = 0.3
-# What XGBoost before 1.4 made of that base_score, in float32; since 1.4 the file holds the margin itself.
+# What XGBoost before 1.3 made of that base_score, in float32; since 1.3 the file holds the margin itself.
 _P = np.float32(LOGITRAW_PROBABILITY)
-LOGITRAW_MARGIN = float(-np.log(np.float32(1) / _P - np.float32(1)))
+LOGITRAW_MARGIN = float(np.float32(-math.log(np.float32(1) / _P - np.float32(1))))
 
 
 def version_2(model: dict) -> str:
@@ -35,11 +36,24 @@ def version_1(model: dict) -> str:
     return dump(old)
 
 
-def version_1_logitraw(model: dict) -> str:
-    """1.3: binary:logitraw applied the logit to base_score."""
+def version_1_3(model: dict) -> str:
+    """1.3: feature names and targets are not in the file either."""
     old = json.loads(version_1(model))
     old["version"] = [1, 3, 3]
+    learner = old["learner"]
+    del learner["feature_names"], learner["feature_types"], learner["learner_model_param"]["num_target"]
+    return dump(old)
+
+
+def version_1_2_logitraw(model: dict) -> str:
+    """1.2: no categories at all, and binary:logitraw still applied the logit to base_score."""
+    old = json.loads(version_1_3(model))
+    old["version"] = [1, 2, 1]
     old["learner"]["learner_model_param"]["base_score"] = f"{LOGITRAW_PROBABILITY:E}"
+    for tree in old["learner"]["gradient_booster"]["model"]["trees"]:
+        for key in ("categories", "categories_nodes", "categories_segments", "categories_sizes", "split_type"):
+            del tree[key]
+        tree["leaf_child_counts"] = [0] * len(tree["parents"])
     return dump(old)
 
 
