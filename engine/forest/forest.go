@@ -116,7 +116,7 @@ type Tree struct {
 
 // Node is an inner node.
 type Node struct {
-	Threshold   float64 // float32 values are held exactly
+	Threshold   float64 // float32 values are held exactly; LightGBM's near 0 are moved, see settleThreshold
 	Cover       float64 // training rows (LightGBM) or hessian sum (XGBoost); 0 if the file has none
 	Feature     int32
 	Left, Right int32

@@ -1,5 +1,7 @@
 package forest
 
+import "math"
+
 // Positions in lightgbmTreeKeys.
 const (
 	treeLeaves = iota
@@ -128,6 +130,19 @@ func (t *lightgbmTree) readNodes() error {
 	return t.readDecisions()
 }
 
+// settleThreshold moves a threshold that lies within the size that LightGBM takes for zero. Its predictor replaces every
+// such input by 0 before it looks at a tree; with the threshold at the edge of that range, comparing the input as it is
+// gives the same answer, and no scorer has to know.
+func settleThreshold(t float64) float64 {
+	switch {
+	case t >= -zeroEdge && t < 0:
+		return math.Nextafter(-zeroEdge, math.Inf(-1))
+	case t >= 0 && t < zeroEdge:
+		return zeroEdge
+	}
+	return t
+}
+
 // readDecisions reads decision_type: bit 0 categorical, bit 1 default left, bits 2 and 3 the missing type.
 func (t *lightgbmTree) readDecisions() error {
 	nodes, bad := t.tree.Nodes, -1
@@ -172,6 +187,7 @@ func (t *lightgbmTree) readSets() error {
 	for i := range t.tree.Nodes {
 		n := &t.tree.Nodes[i]
 		if n.Kind != SplitInSet {
+			n.Threshold = settleThreshold(n.Threshold)
 			continue
 		}
 		if !(n.Threshold >= 0 && n.Threshold < float64(sets)) || n.Threshold != float64(int32(n.Threshold)) {

@@ -102,13 +102,21 @@ func (t *Tree) value(leaf int32, row []float64) float64 {
 		if math.IsNaN(row[feature]) {
 			return t.Leaves[leaf].Value
 		}
-		sum += float64(l.Coefficients[i] * row[feature])
+		sum += float64(l.Coefficients[i] * withoutDust(row[feature]))
 	}
 	return sum
 }
 
 // zeroEdge is the largest size that LightGBM takes for zero, float32(1e-35).
 const zeroEdge = float64(float32(1e-35))
+
+// withoutDust returns 0 for what LightGBM takes for zero.
+func withoutDust(x float64) float64 {
+	if x >= -zeroEdge && x <= zeroEdge {
+		return 0
+	}
+	return x
+}
 
 func (n *Node) goesLeft(x float64, sets [][]uint32) bool {
 	switch n.Kind {

@@ -82,7 +82,10 @@ func cutBrackets(text string) (list string, ok bool) {
 // margin takes a base score through the inverse of the link.
 func (x *xgboostReader) margin(base float32) (margin float32, ok bool) {
 	link, linked, _ := xgboostObjective(x.forest.Objective)
-	if x.forest.Objective == "binary:logitraw" && x.version[0] == 1 && x.version[1] < 4 {
+	if len(x.forest.Trees) == 0 && x.since(3, 1) {
+		return base, true // without a tree these versions forget the link; their predictions are the truth
+	}
+	if x.forest.Objective == "binary:logitraw" && !x.since(1, 4) {
 		link, linked = LinkSigmoid, true
 	}
 	switch {
@@ -98,6 +101,11 @@ func (x *xgboostReader) margin(base float32) (margin float32, ok bool) {
 		return -float32(math.Log(float64(odds))), true
 	}
 	return float32(math.Log(float64(base))), base > 0
+}
+
+// since reports whether the file was written by the given version or a later one.
+func (x *xgboostReader) since(major, minor int32) bool {
+	return x.version[0] > major || x.version[0] == major && x.version[1] >= minor
 }
 
 func (x *xgboostReader) setFeatures() error {
