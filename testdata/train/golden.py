@@ -21,7 +21,7 @@ def rows(description: desc.Description, sample: pd.DataFrame, thresholds: dict[s
     changes = [
         *blanks(description),
         *unseen_categories(description),
-        *at_thresholds(thresholds),
+        *at_thresholds(description, thresholds),
         *extremes(description),
         *spellings(description),
     ]
@@ -42,10 +42,12 @@ def unseen_categories(description: desc.Description) -> list[dict]:
     return [{c["name"]: UNSEEN} for c in description.features if c["type"] == "category"]
 
 
-def at_thresholds(thresholds: dict[str, list[float]]) -> list[dict]:
+def at_thresholds(description: desc.Description, thresholds: dict[str, list[float]]) -> list[dict]:
     """Some of each feature's split values, exactly; whole numbers above all, because real cells hit those."""
+    allowed = {c["name"]: c.get("allowed_max", np.inf) for c in description.features}
     changes = []
     for name, values in thresholds.items():
+        values = [v for v in values if v <= allowed[name]]  # a split behind the largest value parts missing from present
         whole = [v for v in values if v == int(v)]
         other = [v for v in values if v != int(v)]
         chosen = spread(whole, WHOLE_THRESHOLDS) + spread(other, OTHER_THRESHOLDS)
