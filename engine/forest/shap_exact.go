@@ -1,7 +1,5 @@
 package forest
 
-import "math"
-
 // ExactExplainer computes contributions (exact path-dependent TreeSHAP) in float64, leaf by leaf, straight from the
 // forest. It is slow and plain: the judge of [Explainer]. It is immutable and may be shared.
 type ExactExplainer struct {
@@ -26,12 +24,15 @@ func (e *ExactExplainer) Contributions(dst []float64, rows Rows) {
 	stride := e.f.Classes * width
 	dst = dst[:rows.Len*stride]
 	clear(dst)
-	s := exactScratch{f: e.f, rows: rows, paths: newTreePaths(len(e.f.Features)), rules: map[int]quadrature{}}
+	s := exactScratch{
+		paths: newTreePaths(len(e.f.Features)), rules: map[int]quadrature{}, row: make([]float64, len(e.f.Features)),
+	}
 	for i := range e.f.Trees {
 		t := &e.f.Trees[i]
 		s.paths.collect(t)
 		for row := range rows.Len {
-			s.addTree(dst[row*stride+t.Class*width:][:width], t, row)
+			e.f.gather(s.row, rows, row)
+			s.addTree(dst[row*stride+t.Class*width:][:width], t)
 		}
 	}
 	scale := averageScale(e.f)
@@ -45,10 +46,9 @@ func (e *ExactExplainer) Contributions(dst []float64, rows Rows) {
 
 // exactScratch is what one call of Contributions works with.
 type exactScratch struct {
-	f     *Forest
-	rows  Rows
 	paths *treePaths
 	rules map[int]quadrature
+	row   []float64
 	left  []bool // per node of the tree at hand: does the row go left?
 
 	followed []float64 // per term: 1 if the row satisfies it, else 0
@@ -56,11 +56,11 @@ type exactScratch struct {
 	sums     []float64
 }
 
-func (s *exactScratch) addTree(dst []float64, t *Tree, row int) {
+func (s *exactScratch) addTree(dst []float64, t *Tree) {
 	s.left = s.left[:0]
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
-		s.left = append(s.left, followsLeft(t, n, s.rows.Columns[n.Feature].At(row)))
+		s.left = append(s.left, n.goesLeft(s.row[n.Feature], t.Sets))
 	}
 	for i := range s.paths.leaves {
 		leaf := &s.paths.leaves[i]
@@ -152,39 +152,4 @@ func averageScale(f *Forest) float64 {
 		return 1 / float64(f.Iterations)
 	}
 	return 1
-}
-
-// followsLeft says to which side a value goes.
-func followsLeft(t *Tree, n *Node, x float64) bool {
-	switch n.Kind {
-	case SplitInSet:
-		return !math.IsNaN(x) && inCategories(t.Sets[n.Set], x)
-	case SplitNotInSet:
-		if math.IsNaN(x) {
-			return n.DefaultLeft
-		}
-		return x < 0 || !inCategories(t.Sets[n.Set], x)
-	}
-	if math.IsNaN(x) {
-		if n.Missing != MissingNone {
-			return n.DefaultLeft
-		}
-		x = 0
-	}
-	if n.Missing == MissingZero && math.Abs(x) <= float64(float32(1e-35)) {
-		return n.DefaultLeft
-	}
-	if n.Kind == SplitLess {
-		return float64(float32(x)) < n.Threshold
-	}
-	return x <= n.Threshold
-}
-
-// inCategories looks a category up, truncated toward zero.
-func inCategories(set []uint32, x float64) bool {
-	if !(x > -1 && x < float64(32*len(set))) {
-		return false
-	}
-	c := uint(int(x))
-	return set[c/32]>>(c%32)&1 != 0
 }
