@@ -89,7 +89,7 @@ func tokenFailure(err error) *failure {
 	case errors.Is(err, errKeysUnavailable):
 		return fail(CodeSigningKeysMissing, "").because(err)
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidIssuer) &&
-		!errors.Is(err, jwt.ErrTokenInvalidAudience):
+		!errors.Is(err, jwt.ErrTokenInvalidAudience) && !errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return fail(CodeExpiredToken, "").because(err)
 	}
 	return fail(CodeInvalidToken, "").because(err)

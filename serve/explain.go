@@ -55,6 +55,9 @@ func explain(err error) *failure {
 	return fail(CodeInternal, "").because(err)
 }
 
+// CodeOf is the published code of any error.
+func CodeOf(err error) Code { return explain(err).code }
+
 // explainAs is explain with another code for what is not known: that of the part which the error came from.
 func explainAs(code Code, err error) *failure {
 	f := explain(err)
