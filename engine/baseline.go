@@ -1,0 +1,26 @@
+package engine
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+//go:embed baseline
+var baselines embed.FS
+
+// BaselineNames are the bundles that ship in the binary.
+func BaselineNames() []string { return []string{"saas", "telecom"} }
+
+// OpenBaseline opens a bundle that ships in the binary.
+func OpenBaseline(name string) (*Bundle, error) {
+	if !slices.Contains(BaselineNames(), name) {
+		return nil, fmt.Errorf("%q is not a baseline: choose one of %v", name, BaselineNames())
+	}
+	dir, err := fs.Sub(baselines, "baseline/"+name)
+	if err != nil {
+		return nil, err
+	}
+	return OpenBundle(dir)
+}

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+
+	"github.com/retainwise/millrace/engine/forest"
+	"github.com/retainwise/millrace/ingest"
+)
+
+const bundleYAML = "bundle.yaml"
+
+// Bundle is a model with all that is needed to read its input and to tell its output: immutable and shared.
+type Bundle struct {
+	file       *bundleFile
+	sha256     [sha256.Size]byte
+	schema     ingest.Schema
+	forest     *forest.Forest
+	compiled   *forest.Compiled
+	leaves     *forest.Leaves // nil if leaves cannot hold the model; then leavesErr says why
+	leavesErr  error
+	features   []featureColumn
+	idColumn   int // position in the schema, -1 if none
+	bands      []Band
+	explainer  *explainer // nil if the model cannot be explained; then explainErr says why
+	explainErr error
+}
+
+// Band is a range of probabilities with a name; bands ascend and the last one is open.
+type Band struct {
+	Name  string
+	Below float64 // exclusive upper bound; +Inf in the last band
+}
+
+// OpenBundle reads the bundle in the root of dir, checks its manifest, compiles its model and scores its golden rows.
+// A bundle that gives one golden row another score is refused.
+func OpenBundle(dir fs.FS) (*Bundle, error) {
+	text, err := fs.ReadFile(dir, bundleYAML)
+	if err != nil {
+		return nil, fmt.Errorf("read bundle: %w", err)
+	}
+	file, err := parseBundleFile(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", bundleYAML, err)
+	}
+	sum, err := checkManifest(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", file.Name, err)
+	}
+	model, err := fs.ReadFile(dir, file.Model)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: read model: %w", file.Name, err)
+	}
+	b, err := newBundle(file, model)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", file.Name, err)
+	}
+	b.sha256 = sum
+	if err := b.checkGoldens(dir); err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", file.Name, err)
+	}
+	return b, nil
+}
+
+// newBundle compiles the model and binds it to the columns that file describes.
+func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
+	f, err := ReadForest(file.Model, model)
+	if err != nil {
+		return nil, err
+	}
+	if f.Classes != 1 {
+		return nil, fmt.Errorf("%w: %s: %d classes, not one", ErrModelUnsupported, file.Model, f.Classes)
+	}
+	b := &Bundle{file: file, forest: f, sha256: f.Source.SHA256, bands: file.bands(), idColumn: -1}
+	if b.schema, err = file.schema(); err != nil {
+		return nil, err
+	}
+	for i, c := range b.schema.Columns {
+		if c.Name == file.ID {
+			b.idColumn = i
+		}
+	}
+	if b.features, err = bindFeatures(f, b.schema); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrModelColumns, err)
+	}
+	if b.compiled, err = forest.Compile(f); err != nil {
+		return nil, fmt.Errorf("compile: %w", modelError(err))
+	}
+	b.leaves, b.leavesErr = forest.NewLeaves(f)
+	b.explainer, b.explainErr = newExplainer(file, f)
+	return b, nil
+}
+
+func (f *bundleFile) bands() []Band {
+	bands := make([]Band, len(f.Bands))
+	for i, band := range f.Bands {
+		bands[i] = Band{Name: band.Name, Below: inf}
+		if band.Below != nil {
+			bands[i].Below = *band.Below
+		}
+	}
+	return bands
+}
+
+// Name is the bundle's name: what ?model= takes.
+func (b *Bundle) Name() string { return b.file.Name }
+
+// Title is the name for people.
+func (b *Bundle) Title() string { return b.file.Title }
+
+// Version is the bundle's version, as its author counts.
+func (b *Bundle) Version() string { return b.file.Version }
+
+// SHA256 is the hexadecimal digest of the manifest, and so of every file in the bundle.
+func (b *Bundle) SHA256() string { return hex.EncodeToString(b.sha256[:]) }
+
+// Schema says what the model reads from a file. It is shared: do not change it.
+func (b *Bundle) Schema() ingest.Schema { return b.schema }
+
+// Bands are the risk bands, ascending. They are shared: do not change them.
+func (b *Bundle) Bands() []Band { return b.bands }
+
+// Forest is the model itself. It is shared: do not change it.
+func (b *Bundle) Forest() *forest.Forest { return b.forest }
+
+// Kernel names the kernel that scores: avx512, avx2, portable or walker.
+func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
+
+// band gives the position of the band that a probability falls into.
+func (b *Bundle) band(probability float32) int {
+	for i := range b.bands {
+		if float64(probability) < b.bands[i].Below {
+			return i
+		}
+	}
+	return len(b.bands) - 1
+}

@@ -1,0 +1,217 @@
+package engine_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// copyOf loads a baseline's files, so that a test can spoil them.
+func copyOf(t *testing.T, name string) fstest.MapFS {
+	t.Helper()
+	dir := os.DirFS("baseline/" + name)
+	entries, err := fs.ReadDir(dir, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{}
+	for _, e := range entries {
+		text, err := fs.ReadFile(dir, e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = &fstest.MapFile{Data: text}
+	}
+	return files
+}
+
+// sign writes a manifest that fits the files.
+func sign(files fstest.MapFS) {
+	delete(files, "manifest.sha256")
+	var manifest strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(&manifest, "%x  %s\n", sha256.Sum256(files[name].Data), name)
+	}
+	files["manifest.sha256"] = &fstest.MapFile{Data: []byte(manifest.String())}
+}
+
+func replace(files fstest.MapFS, name, old, with string) {
+	files[name].Data = []byte(strings.Replace(string(files[name].Data), old, with, 1))
+}
+
+func TestBaselinesOpen(t *testing.T) {
+	for _, name := range engine.BaselineNames() {
+		b := baseline(t, name)
+		if b.Name() != name || b.Version() == "" || len(b.SHA256()) != 64 || b.Title() == "" || b.Kernel() == "" {
+			t.Errorf("%s: %q %q %q %q %q", name, b.Name(), b.Version(), b.SHA256(), b.Title(), b.Kernel())
+		}
+		if trees := len(b.Forest().Trees); trees < 300 || trees > 500 {
+			t.Errorf("%s: %d trees", name, trees)
+		}
+	}
+	if _, err := engine.OpenBaseline("../telecom"); err == nil {
+		t.Error("a path is not a baseline")
+	}
+}
+
+func TestBundleIsRefused(t *testing.T) {
+	tests := []struct {
+		name   string
+		spoil  func(fstest.MapFS)
+		signed bool // the manifest is made anew
+		is     error
+		says   string
+	}{
+		{"one byte of the model", func(f fstest.MapFS) { f["model.txt"].Data[3000] ^= 1 }, false, engine.ErrManifest, "model.txt"},
+		{"file not listed", func(f fstest.MapFS) { f["extra.txt"] = &fstest.MapFile{} }, false, engine.ErrManifest, "extra.txt"},
+		{"file gone", func(f fstest.MapFS) { delete(f, "golden.csv") }, false, engine.ErrManifest, "golden.csv"},
+		{"no manifest", func(f fstest.MapFS) { delete(f, "manifest.sha256") }, false, fs.ErrNotExist, "manifest"},
+		{"manifest of another kind", func(f fstest.MapFS) {
+			f["manifest.sha256"].Data = []byte("hello\n")
+		}, false, engine.ErrManifest, "line 1"},
+		{"valid but wrong model", func(f fstest.MapFS) {
+			replace(f, "model.txt", "leaf_value=0.", "leaf_value=0.1")
+			replace(f, "model.txt", "leaf_value=-0.", "leaf_value=-0.1")
+		}, true, nil, ""},
+		{"broken model", func(f fstest.MapFS) { f["model.txt"].Data = f["model.txt"].Data[:5000] }, true, nil, "model.txt"},
+		{"no golden rows", func(f fstest.MapFS) { delete(f, "golden.csv") }, true, fs.ErrNotExist, "golden"},
+		{"golden without expectation", func(f fstest.MapFS) {
+			replace(f, "golden.csv", "_raw", "_other")
+		}, true, nil, "_raw"},
+		{"misspelt key", func(f fstest.MapFS) { replace(f, "bundle.yaml", "title:", "titel:") }, true, nil, "titel"},
+		{"bad name", func(f fstest.MapFS) { replace(f, "bundle.yaml", "name: telecom", "name: Tele/com") }, true, nil, "Tele/com"},
+		{"no version", func(f fstest.MapFS) { replace(f, "bundle.yaml", "version: '1'", "version: ''") }, true, nil, "version"},
+		{"unknown type", func(f fstest.MapFS) { replace(f, "bundle.yaml", "type: number", "type: date") }, true, nil, "date"},
+		{"id not described", func(f fstest.MapFS) { replace(f, "bundle.yaml", "id: customerID", "id: nobody") }, true, nil, "nobody"},
+		{"feature not described", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "- name: tenure", "- name: tenure_x")
+		}, true, nil, "tenure"},
+		{"other missing value", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "missing_value: nan", "missing_value: '-999'")
+		}, true, nil, "missing_value"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			files := copyOf(t, "telecom")
+			test.spoil(files)
+			if test.signed {
+				sign(files)
+			}
+			_, err := engine.OpenBundle(files)
+			if err == nil {
+				t.Fatal("the bundle was accepted")
+			}
+			if test.is != nil && !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %q", err)
+			}
+		})
+	}
+}
+
+func TestGoldenRowsCatchAValidButWrongModel(t *testing.T) {
+	files := copyOf(t, "telecom")
+	text := string(files["model.txt"].Data)
+	_, line, ok := strings.Cut(text, "\nleaf_value=")
+	if !ok {
+		t.Fatal("the model has no leaf values")
+	}
+	first, _, _ := strings.Cut(line, " ")
+	replace(files, "model.txt", "\nleaf_value="+first, "\nleaf_value="+strings.Repeat("9", len(first)-2)+".0")
+	sign(files)
+	if _, err := engine.OpenBundle(files); !errors.Is(err, engine.ErrGolden) {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestModelFileNeedsNoBundle(t *testing.T) {
+	model, err := os.ReadFile("baseline/telecom/model.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := engine.OpenModelFile("telecom.txt", model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Name() != "telecom" || len(b.Schema().Columns) != len(b.Forest().Features) {
+		t.Errorf("%q with %d columns", b.Name(), len(b.Schema().Columns))
+	}
+	if _, err := engine.OpenModelFile("x.txt", []byte("hello")); err == nil {
+		t.Error("text is not a model")
+	}
+}
+
+func header(t *testing.T, line string) ingest.Header {
+	t.Helper()
+	h, _, err := ingest.ReadHeader(strings.NewReader(line+"\nx\n"), ingest.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestRegistryChoosesByHeader(t *testing.T) {
+	telecom, saas := baseline(t, "telecom"), baseline(t, "saas")
+	r, err := engine.NewRegistry(telecom, saas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range engine.BaselineNames() {
+		first, _, _ := strings.Cut(sample(t, name+"_sample.csv"), "\n")
+		b, err := r.Choose(header(t, strings.TrimSuffix(first, "\r")))
+		if err != nil || b.Name() != name {
+			t.Errorf("%s sample: %v %v", name, b, err)
+		}
+	}
+	var missing *ingest.MissingColumnsError
+	_, err = r.Choose(header(t, "customerID,tenure,MonthlyCharges,Contract"))
+	if !errors.As(err, &missing) || len(missing.Columns) != 1 || missing.Columns[0].Name != "TotalCharges" {
+		t.Errorf("closest model: %v", err)
+	}
+	twin := copyOf(t, "telecom")
+	replace(twin, "bundle.yaml", "name: telecom", "name: twin")
+	sign(twin)
+	other, err := engine.OpenBundle(twin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Swap(other)
+	_, err = r.Choose(header(t, "customerID,tenure,MonthlyCharges,TotalCharges,Contract"))
+	if !errors.Is(err, engine.ErrAmbiguousHeader) {
+		t.Errorf("two models fit: %v", err)
+	}
+}
+
+func TestRegistrySwaps(t *testing.T) {
+	first, second := baseline(t, "telecom"), baseline(t, "telecom")
+	r, err := engine.NewRegistry(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Swap(second)
+	if b, ok := r.Get("telecom"); !ok || b != second || len(r.List()) != 1 {
+		t.Error("the old bundle is still there")
+	}
+	if _, ok := r.Get("saas"); ok {
+		t.Error("saas was never loaded")
+	}
+	if _, err := engine.NewRegistry(first, second); err == nil {
+		t.Error("two bundles of one name")
+	}
+	empty, err := engine.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := empty.Choose(header(t, "a,b")); err == nil {
+		t.Error("no model is loaded")
+	}
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// slot carries one chunk through the pipeline: its bytes on the way in, what was made of them on the way out. What must
+// outlive a worker's step belongs to the slot, so nothing that is being written is reused.
+type slot struct {
+	seq   int
+	buf   []byte // owned by the slot; the chunk's bytes lie in it
+	chunk ingest.Chunk
+	out   ScoredChunk
+	err   error
+	done  chan struct{} // capacity 1: signalled once per trip
+}
+
+// run moves slots through workers and emits them in input order.
+//
+// One goroutine calls next, workers goroutines call the functions that newWork returns, the caller's goroutine calls
+// emit. At most 2*workers+2 slots exist. run returns when every goroutine has ended, with the error of the earliest
+// chunk that failed: exactly the chunks before it were emitted.
+func run(
+	ctx context.Context, workers int,
+	next func(*slot) error, newWork func() (func(*slot) error, error), emit func(*slot) error,
+) error {
+	works := make([]func(*slot) error, workers)
+	for i := range works {
+		work, err := newWork()
+		if err != nil {
+			return err
+		}
+		works[i] = work
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := newPipeline(2*workers + 2)
+	var wg sync.WaitGroup
+	wg.Go(func() { p.read(ctx, next) })
+	for _, work := range works {
+		wg.Go(func() { p.work(ctx, work) })
+	}
+	err := p.write(ctx, cancel, emit)
+	wg.Wait()
+	return err
+}
+
+// pipeline is the three queues between the stages. Each holds every slot, so only an empty free list makes anyone wait.
+type pipeline struct {
+	free, queue, order chan *slot
+}
+
+func newPipeline(slots int) *pipeline {
+	p := &pipeline{
+		free:  make(chan *slot, slots),
+		queue: make(chan *slot, slots),
+		order: make(chan *slot, slots),
+	}
+	for range slots {
+		p.free <- &slot{done: make(chan struct{}, 1)}
+	}
+	return p
+}
+
+// read fills slots until the input ends, fails or the context is done.
+func (p *pipeline) read(ctx context.Context, next func(*slot) error) {
+	defer close(p.order)
+	defer close(p.queue)
+	for seq := 0; ; seq++ {
+		var s *slot
+		select {
+		case <-ctx.Done():
+			return
+		case s = <-p.free:
+		}
+		s.seq = seq
+		s.err = guarded(next, s)
+		if errors.Is(s.err, io.EOF) {
+			return
+		}
+		p.order <- s
+		if s.err != nil {
+			s.done <- struct{}{}
+			return
+		}
+		p.queue <- s
+	}
+}
+
+func (p *pipeline) work(ctx context.Context, work func(*slot) error) {
+	for s := range p.queue {
+		if s.err = ctx.Err(); s.err == nil {
+			s.err = guarded(work, s)
+		}
+		s.done <- struct{}{}
+	}
+}
+
+// write emits slots in input order. Only here is the context cancelled, so the error kept is the earliest chunk's.
+func (p *pipeline) write(ctx context.Context, cancel context.CancelFunc, emit func(*slot) error) error {
+	var kept error
+	for s := range p.order {
+		<-s.done
+		if kept != nil {
+			continue
+		}
+		if kept = ctx.Err(); kept != nil {
+			continue
+		}
+		err := s.err
+		if err == nil {
+			err = emit(s)
+		}
+		if err != nil {
+			kept = fmt.Errorf("chunk %d: %w", s.seq, err)
+			cancel()
+			continue
+		}
+		p.free <- s
+	}
+	if kept == nil {
+		kept = ctx.Err()
+	}
+	return kept
+}
+
+// PanicError is a panic caught in a stage; it fails one prediction, not the process.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// guarded calls f and turns a panic into its error.
+func guarded(f func(*slot) error, s *slot) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f(s)
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// trip is a pipeline over numbered slots whose stages take random virtual time.
+type trip struct {
+	seed     uint64
+	chunks   int
+	failNext int // chunk whose reading fails; -1 none
+	failWork map[int]func() error
+	failEmit int
+	emitted  []int
+	inFlight atomic.Int64
+	most     atomic.Int64
+}
+
+func (tr *trip) run(ctx context.Context, workers int) error {
+	rng := rand.New(rand.NewPCG(tr.seed, 1))
+	pause := func(r *rand.Rand) { time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond) }
+	read := 0
+	next := func(s *slot) error {
+		pause(rng)
+		defer func() { read++ }()
+		if read == tr.failNext {
+			return errors.New("read")
+		}
+		if read == tr.chunks {
+			return io.EOF
+		}
+		tr.most.Store(max(tr.most.Load(), tr.inFlight.Add(1)))
+		return nil
+	}
+	newWork := func() (func(*slot) error, error) {
+		rng := rand.New(rand.NewPCG(tr.seed, 2))
+		return func(s *slot) error {
+			pause(rng)
+			if f := tr.failWork[s.seq]; f != nil {
+				return f()
+			}
+			return nil
+		}, nil
+	}
+	emit := func(s *slot) error {
+		if s.seq == tr.failEmit {
+			return errors.New("emit")
+		}
+		tr.emitted = append(tr.emitted, s.seq)
+		tr.inFlight.Add(-1)
+		return nil
+	}
+	return run(ctx, workers, next, newWork, emit)
+}
+
+func newTrip(seed uint64, chunks int) *trip {
+	return &trip{seed: seed, chunks: chunks, failNext: -1, failEmit: -1}
+}
+
+func (tr *trip) wantEmitted(t *testing.T, n int) {
+	t.Helper()
+	if len(tr.emitted) != n {
+		t.Fatalf("emitted %d chunks, want %d", len(tr.emitted), n)
+	}
+	for i, seq := range tr.emitted {
+		if seq != i {
+			t.Fatalf("chunk %d was emitted at place %d", seq, i)
+		}
+	}
+}
+
+func TestPipelineKeepsOrderWithinItsBound(t *testing.T) {
+	for _, workers := range []int{1, 2, 16} {
+		for seed := range uint64(20) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := newTrip(seed, 200)
+				if err := tr.run(t.Context(), workers); err != nil {
+					t.Fatal(err)
+				}
+				tr.wantEmitted(t, 200)
+				if most := tr.most.Load(); most > int64(2*workers+2) {
+					t.Fatalf("%d chunks in flight with %d workers", most, workers)
+				}
+			})
+		}
+	}
+}
+
+func TestPipelineReportsTheEarliestFailure(t *testing.T) {
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 3))
+			tr := newTrip(seed, 100)
+			tr.failWork = map[int]func() error{}
+			first := 100
+			for range 5 {
+				seq := rng.IntN(100)
+				first = min(first, seq)
+				if rng.IntN(2) == 0 {
+					tr.failWork[seq] = func() error { return fmt.Errorf("work %d", seq) }
+				} else {
+					tr.failWork[seq] = func() error { panic(fmt.Sprintf("work %d", seq)) }
+				}
+			}
+			err := tr.run(t.Context(), 4)
+			tr.wantEmitted(t, first)
+			var caught *PanicError
+			want := fmt.Sprintf("chunk %d: work %d", first, first)
+			if errors.As(err, &caught) {
+				want = fmt.Sprintf("chunk %d: panic: work %d", first, first)
+				if len(caught.Stack) == 0 {
+					t.Fatal("a panic must keep its stack")
+				}
+			}
+			if err == nil || err.Error() != want {
+				t.Fatalf("error %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+func TestPipelineStopsOnReadAndEmitErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrip(1, 50)
+		tr.failNext = 7
+		if err := tr.run(t.Context(), 3); err == nil || err.Error() != "chunk 7: read" {
+			t.Fatalf("error %v", err)
+		}
+		tr.wantEmitted(t, 7)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrip(1, 50)
+		tr.failEmit = 9
+		if err := tr.run(t.Context(), 3); err == nil || err.Error() != "chunk 9: emit" {
+			t.Fatalf("error %v", err)
+		}
+		tr.wantEmitted(t, 9)
+	})
+}
+
+// synctest fails a test whose goroutines outlive it, so a return here means that none was left.
+func TestPipelineCancelLeavesNoGoroutine(t *testing.T) {
+	for seed := range uint64(50) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			time.AfterFunc(time.Duration(seed)*time.Millisecond, cancel)
+			tr := newTrip(seed, 1_000_000)
+			if err := tr.run(ctx, 2); !errors.Is(err, context.Canceled) {
+				t.Fatalf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestPipelineReportsAWorkerThatCannotStart(t *testing.T) {
+	want := errors.New("no scorer")
+	err := run(t.Context(), 2, nil, func() (func(*slot) error, error) { return nil, want }, nil)
+	if !errors.Is(err, want) {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func BenchmarkPipelineOverhead(b *testing.B) {
+	n := 0
+	next := func(*slot) error {
+		if n == b.N {
+			return io.EOF
+		}
+		n++
+		return nil
+	}
+	idle := func(*slot) error { return nil }
+	b.ReportAllocs()
+	err := run(b.Context(), 2, next, func() (func(*slot) error, error) { return idle, nil }, idle)
+	if err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// ErrAmbiguousHeader is a header that more than one model reads equally well.
+var ErrAmbiguousHeader = errors.New("header fits more than one model")
+
+// Registry holds the bundles in use, by name. All methods may be called concurrently; a swap is seen by the next Get.
+type Registry struct {
+	bundles atomic.Pointer[map[string]*Bundle]
+}
+
+// NewRegistry makes a registry of bundles with distinct names.
+func NewRegistry(bundles ...*Bundle) (*Registry, error) {
+	byName := make(map[string]*Bundle, len(bundles))
+	for _, b := range bundles {
+		if byName[b.Name()] != nil {
+			return nil, fmt.Errorf("two bundles are named %q", b.Name())
+		}
+		byName[b.Name()] = b
+	}
+	r := new(Registry)
+	r.bundles.Store(&byName)
+	return r, nil
+}
+
+// Get finds a bundle.
+func (r *Registry) Get(name string) (*Bundle, bool) {
+	b, ok := (*r.bundles.Load())[name]
+	return b, ok
+}
+
+// List gives all bundles by name.
+func (r *Registry) List() []*Bundle {
+	var list []*Bundle
+	for _, b := range *r.bundles.Load() {
+		list = append(list, b)
+	}
+	slices.SortFunc(list, func(a, b *Bundle) int { return strings.Compare(a.Name(), b.Name()) })
+	return list
+}
+
+// Swap puts an opened bundle in place of the one with its name, or adds it. Predictions under way keep the old one.
+func (r *Registry) Swap(b *Bundle) {
+	for {
+		old := r.bundles.Load()
+		byName := make(map[string]*Bundle, len(*old)+1)
+		for name, bundle := range *old {
+			byName[name] = bundle
+		}
+		byName[b.Name()] = b
+		if r.bundles.CompareAndSwap(old, &byName) {
+			return
+		}
+	}
+}
+
+// Choose finds the bundle that a header was made for: of those whose required columns are all there, the one that reads
+// the most columns. If none fits, the error is the [ingest.MissingColumnsError] of the one that comes closest; if two
+// fit equally well, it is [ErrAmbiguousHeader].
+func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
+	var best, second candidate
+	for _, b := range r.List() {
+		c, err := judge(b, h)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case best.bundle == nil || c.better(best):
+			best, second = c, best
+		case second.bundle == nil || c.better(second):
+			second = c
+		}
+	}
+	switch {
+	case best.bundle == nil:
+		return nil, errors.New("no model is loaded")
+	case best.missing != nil:
+		return nil, best.missing
+	case second.bundle != nil && !best.better(second):
+		return nil, ErrAmbiguousHeader
+	}
+	return best.bundle, nil
+}
+
+// candidate is how well a bundle fits a header.
+type candidate struct {
+	bundle  *Bundle
+	missing *ingest.MissingColumnsError // nil if every required column is there
+	found   int                         // columns that the bundle reads
+}
+
+func (c candidate) better(o candidate) bool {
+	if (c.missing == nil) != (o.missing == nil) {
+		return c.missing == nil
+	}
+	return c.found > o.found
+}
+
+func judge(b *Bundle, h ingest.Header) (candidate, error) {
+	optional := b.schema
+	optional.Columns = slices.Clone(optional.Columns)
+	for i := range optional.Columns {
+		optional.Columns[i].Required = false
+	}
+	m, err := ingest.Map(optional, h)
+	if err != nil {
+		return candidate{}, err
+	}
+	absent := 0
+	for _, field := range m.Fields {
+		if field < 0 {
+			absent++
+		}
+	}
+	c := candidate{bundle: b, found: len(m.Fields) - absent}
+	if _, err := ingest.Map(b.schema, h); err != nil && !errors.As(err, &c.missing) {
+		return candidate{}, err
+	}
+	return c, nil
+}

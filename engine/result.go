@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// resultEncoder writes the rows of the result file: the customer's bytes as they came, then our columns. The bytes
+// depend on the input, the bundle and the options only.
+type resultEncoder struct {
+	mapping   ingest.Mapping
+	delimiter byte
+	header    []byte   // empty if the result has no header line
+	bands     [][]byte // encoded band names
+	cell      []byte   // scratch for a cell that may need quotes
+}
+
+func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncoder {
+	e := resultEncoder{mapping: m, delimiter: m.Header.Delimiter}
+	for _, band := range b.bands {
+		e.bands = append(e.bands, appendCell(nil, []byte(band.Name), e.delimiter))
+	}
+	if withHeader {
+		e.header = m.AppendHeader(e.header)
+		for _, name := range [...]string{
+			ingest.ProbabilityColumn, ingest.BandColumn,
+			ingest.RiskColumn, ingest.ProtectiveColumn, ingest.ExplanationColumn,
+		} {
+			e.header = append(append(e.header, e.delimiter), name...)
+		}
+		e.header = append(e.header, '\n')
+	}
+	return e
+}
+
+// append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line.
+func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, rec arrow.Record, w *worker) []byte {
+	if seq == 0 {
+		dst = append(dst, e.header...)
+	}
+	start := rec.Column(1).(*array.Int32).Int32Values()
+	length := rec.Column(2).(*array.Int32).Int32Values()
+	for i := range start {
+		dst = e.mapping.AppendRow(dst, chunk.Bytes[start[i]:start[i]+length[i]])
+		dst = append(dst, e.delimiter)
+		dst = appendProbability(dst, w.probabilities[i])
+		dst = append(dst, e.delimiter)
+		dst = append(dst, e.bands[w.bands[i]]...)
+		dst = e.appendReasons(dst, i, w)
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// appendReasons appends the three cells of an explanation; they are empty if none is wanted.
+func (e *resultEncoder) appendReasons(dst []byte, row int, w *worker) []byte {
+	if w.explain == nil {
+		return append(dst, e.delimiter, e.delimiter, e.delimiter)
+	}
+	teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
+	dst = e.appendTold(dst, teller.AppendRiskFactors(e.cell[:0]))
+	dst = e.appendTold(dst, teller.AppendProtectiveFactors(e.cell[:0]))
+	return e.appendTold(dst, teller.AppendExplanation(e.cell[:0]))
+}
+
+// appendTold appends a cell that was made in the scratch, and keeps the scratch.
+func (e *resultEncoder) appendTold(dst, cell []byte) []byte {
+	e.cell = cell
+	return appendCell(append(dst, e.delimiter), cell, e.delimiter)
+}
+
+// appendProbability appends the shortest decimal that reads back as the same float32: what PostgreSQL's real holds.
+func appendProbability(dst []byte, p float32) []byte {
+	return strconv.AppendFloat(dst, float64(p), 'f', -1, 32)
+}
+
+// appendCell appends a cell by RFC 4180: in quotes if it holds a delimiter, a quote or a line break.
+func appendCell(dst, cell []byte, delimiter byte) []byte {
+	if bytes.IndexByte(cell, delimiter) < 0 && !bytes.ContainsAny(cell, "\"\r\n") {
+		return append(dst, cell...)
+	}
+	dst = append(dst, '"')
+	for {
+		i := bytes.IndexByte(cell, '"')
+		if i < 0 {
+			break
+		}
+		dst = append(append(dst, cell[:i+1]...), '"')
+		cell = cell[i+1:]
+	}
+	return append(append(dst, cell...), '"')
+}
+
+// rejectEncoder writes the rows of the rejects file.
+type rejectEncoder struct {
+	mapping    ingest.Mapping
+	withHeader bool
+}
+
+func (e *rejectEncoder) append(dst []byte, seq int, chunk ingest.Chunk, rejects []ingest.Reject) []byte {
+	if seq == 0 && e.withHeader {
+		dst = e.mapping.AppendRejectHeader(dst)
+	}
+	for _, r := range rejects {
+		dst = e.mapping.AppendReject(dst, chunk, r)
+	}
+	return dst
+}
+
+// AppendHeaders appends the header lines of a result and of its rejects: what the first part of a file begins with.
+func AppendHeaders(result, rejects []byte, h ingest.Header, b *Bundle) (resultOut, rejectsOut []byte, err error) {
+	m, err := ingest.Map(b.schema, h)
+	if err != nil {
+		return result, rejects, err
+	}
+	e := newResultEncoder(m, b, true)
+	return append(result, e.header...), m.AppendRejectHeader(rejects), nil
+}

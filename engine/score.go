@@ -1,0 +1,125 @@
+// Package engine scores: CSV rows in, scored rows out. [Score] is the data path and names every stage.
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// Version names the arithmetic and the formatting of results. It changes when the same input may give other bytes.
+const Version = "1"
+
+// Input is what to score: a run of whole rows of one file.
+type Input struct {
+	Body   io.Reader // begins at a row start, behind the header; closed when the context ends if it is an io.Closer
+	Header ingest.Header
+	Start  ingest.Position // where Body begins in the file
+	Limits ingest.Limits
+}
+
+// Options say how to score.
+type Options struct {
+	Workers    int     // 0: one per core
+	Explain    Explain // which rows are explained
+	Scorer     Scorer  // which engine computes the raw scores
+	WithHeader bool    // the result and the rejects begin with their header lines
+	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
+	NewBlockEncoder func() BlockEncoder
+}
+
+// Explain says which rows get factors and a sentence.
+type Explain string
+
+const (
+	ExplainAll  Explain = "all"
+	ExplainNone Explain = "none"
+)
+
+// Scorer names an engine. All give the same probabilities.
+type Scorer string
+
+const (
+	ScorerCompiled Scorer = "compiled"
+	ScorerLeaves   Scorer = "leaves"
+)
+
+// Sink takes scored chunks in input order, from one goroutine.
+type Sink interface {
+	// WriteChunk may keep nothing of c after it returns.
+	WriteChunk(c *ScoredChunk) error
+}
+
+// BlockEncoder turns scored batches into stored blocks. Each belongs to one worker.
+type BlockEncoder interface {
+	// AppendBlocks appends the blocks of one scored batch to dst. Its columns are _row (int64), id (utf8), probability
+	// (float32) and risk_band (int16); see [scoredSchema].
+	AppendBlocks(dst []byte, scored arrow.Record) ([]byte, error)
+}
+
+// ScoredChunk is what became of one chunk. Its buffers are used again after the sink has seen them.
+type ScoredChunk struct {
+	ingest.Position
+	Result  []byte // rows of the result file
+	Rejects []byte // rows of the rejects file
+	Blocks  []byte // COPY tuples
+	Tally   Tally
+	Busy    BusyTimes
+}
+
+// Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
+// sink in input order. Memory is bounded by the workers, never by the file. The error is that of the earliest chunk
+// that failed; the sink has seen exactly the chunks before it. An input without a row is [ingest.ErrEmpty].
+func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Tally, error) {
+	mapping, err := ingest.Map(b.Schema(), in.Header)
+	if err != nil {
+		return Tally{}, err
+	}
+	defer closeWhenDone(ctx, in.Body)()
+	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
+	total := b.newTally()
+
+	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
+		s.chunk, err = chunker.Next(s.buf)
+		s.buf = s.chunk.Bytes
+		if s.seq == 0 && errors.Is(err, io.EOF) {
+			return ingest.ErrEmpty
+		}
+		return err
+	}
+	newWork := func() (func(*slot) error, error) { // a core each: one chunk from bytes to encoded results
+		w, err := newWorker(in, b, opt, mapping)
+		if err != nil {
+			return nil, err
+		}
+		return w.score, nil
+	}
+	write := func(s *slot) error { // one goroutine: results in input order
+		total.Add(&s.out.Tally)
+		return sink.WriteChunk(&s.out)
+	}
+	err = run(ctx, opt.workers(), read, newWork, write)
+	return total, err
+}
+
+func (opt Options) workers() int {
+	if opt.Workers > 0 {
+		return opt.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// closeWhenDone closes body when the context ends, so that a blocked Read returns; the result ends the watch.
+func closeWhenDone(ctx context.Context, body io.Reader) func() {
+	closer, ok := body.(io.Closer)
+	if !ok {
+		return func() {}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = closer.Close() })
+	return func() { stop() }
+}

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"unsafe"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// scoredSchema is the record that block encoders get: one row for each scored row, in input order.
+func scoredSchema() *arrow.Schema {
+	return arrow.NewSchema([]arrow.Field{
+		{Name: "_row", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "id", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "probability", Type: arrow.PrimitiveTypes.Float32},
+		{Name: "risk_band", Type: arrow.PrimitiveTypes.Int16},
+	}, nil)
+}
+
+// scoredRecord wraps what a worker has computed for a batch. Nothing is copied: the record is valid as long as batch and
+// the slices are. The caller releases it.
+func scoredRecord(batch arrow.Record, idColumn int, probability []float32, band []int16, s *arrow.Schema) arrow.Record {
+	n := int(batch.NumRows())
+	id := arrow.Array(nil)
+	if idColumn >= 0 {
+		id = batch.Column(firstSchemaColumn + idColumn)
+		id.Retain()
+	} else {
+		id = array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, n)
+	}
+	defer id.Release()
+	p := wrap(arrow.PrimitiveTypes.Float32, n, bytesOf(probability))
+	defer p.Release()
+	b := wrap(arrow.PrimitiveTypes.Int16, n, bytesOf(band))
+	defer b.Release()
+	return array.NewRecord(s, []arrow.Array{batch.Column(0), id, p, b}, int64(n))
+}
+
+// wrap makes an array without nulls over memory that stays the caller's.
+func wrap(t arrow.DataType, n int, values []byte) arrow.Array {
+	data := array.NewData(t, n, []*memory.Buffer{nil, memory.NewBufferBytes(values)}, nil, 0, 0)
+	defer data.Release()
+	return array.MakeFromData(data)
+}
+
+// bytesOf views numbers as the bytes that Arrow buffers are made of.
+func bytesOf[T float32 | int16](values []T) []byte {
+	if len(values) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), len(values)*int(unsafe.Sizeof(values[0])))
+}

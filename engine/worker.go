@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/retainwise/millrace/engine/forest"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// worker does all CPU work on a chunk on one core: convert, score, explain, encode. Its scratch is reused from chunk to
+// chunk; nothing is allocated per row.
+type worker struct {
+	bundle    *Bundle
+	converter *ingest.Converter
+	result    resultEncoder
+	rejects   rejectEncoder
+	blocks    BlockEncoder // nil: no blocks are wanted
+	scored    *arrow.Schema
+	rawScores func(dst []float64, rows forest.Rows) error
+	explain   *explainWorker // nil: no explanations are wanted
+
+	columns       []forest.Column
+	raw           []float64
+	linked        []float64
+	probabilities []float32
+	bands         []int16
+}
+
+func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, error) {
+	w := &worker{
+		bundle:    b,
+		converter: ingest.NewConverter(m, in.Limits),
+		result:    newResultEncoder(m, b, opt.WithHeader),
+		rejects:   rejectEncoder{m, opt.WithHeader},
+		scored:    scoredSchema(),
+		columns:   make([]forest.Column, len(b.features)),
+	}
+	if opt.NewBlockEncoder != nil {
+		w.blocks = opt.NewBlockEncoder()
+	}
+	var err error
+	if w.rawScores, err = b.newRawScorer(opt.Scorer); err != nil {
+		return nil, err
+	}
+	if opt.Explain == ExplainAll {
+		if b.explainer == nil {
+			return nil, fmt.Errorf("explain: %w", b.explainErr)
+		}
+		w.explain = b.explainer.newWorker(b)
+	}
+	return w, nil
+}
+
+// newRawScorer gives one worker its scorer.
+func (b *Bundle) newRawScorer(scorer Scorer) (func([]float64, forest.Rows) error, error) {
+	switch scorer {
+	case ScorerLeaves:
+		if b.leaves == nil {
+			return nil, fmt.Errorf("scorer leaves: %w", b.leavesErr)
+		}
+		return b.leaves.Raw, nil
+	case ScorerCompiled, "":
+		s := b.compiled.NewScorer()
+		return func(dst []float64, rows forest.Rows) error {
+			s.Raw(dst, rows)
+			return nil
+		}, nil
+	}
+	return nil, fmt.Errorf("scorer %q: choose compiled or leaves", scorer)
+}
+
+// score takes the slot's chunk from bytes to encoded results.
+func (w *worker) score(s *slot) error {
+	out := &s.out
+	out.Position = s.chunk.Position
+	if out.Tally.Bands == nil {
+		out.Tally = w.bundle.newTally()
+	}
+	out.Tally.reset()
+	clock := time.Now()
+
+	batch, err := w.converter.Convert(s.chunk)
+	if err != nil {
+		return err
+	}
+	out.Tally.Rows = s.chunk.Rows
+	out.Tally.account(&batch)
+	out.Busy.Parse = lap(&clock)
+
+	rows, err := w.predict(batch.Record)
+	if err != nil {
+		return err
+	}
+	for i, p := range w.probabilities {
+		out.Tally.score(p, int(w.bands[i]))
+	}
+	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
+		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
+	}
+	out.Busy.Score = lap(&clock)
+
+	if w.explain != nil {
+		w.explain.contributions(rows)
+	}
+	out.Busy.Explain = lap(&clock)
+
+	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, batch.Record, w)
+	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
+	err = w.appendBlocks(out, batch.Record)
+	out.Busy.Encode = lap(&clock)
+	return err
+}
+
+// AccountingError is a row that was neither scored nor rejected, or both: a defect of ours that must never pass.
+type AccountingError struct{ Rows, Scored, Rejected int64 }
+
+func (e *AccountingError) Error() string {
+	return fmt.Sprintf("row accounting broken: %d rows, %d scored, %d rejected", e.Rows, e.Scored, e.Rejected)
+}
+
+// predict fills raw, probabilities and bands with one entry for each row of the record.
+func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
+	n := int(rec.NumRows())
+	w.raw, w.linked = grow(w.raw, n), grow(w.linked, n)
+	w.probabilities, w.bands = grow(w.probabilities, n), grow(w.bands, n)
+	rows := featureRows(rec, w.bundle.features, w.columns)
+	if err := w.rawScores(w.raw, rows); err != nil {
+		return rows, fmt.Errorf("score: %w", err)
+	}
+	w.bundle.forest.Probabilities(w.linked, w.raw)
+	for i, p := range w.linked {
+		w.probabilities[i] = float32(p)
+		w.bands[i] = int16(w.bundle.band(w.probabilities[i]))
+	}
+	return rows, nil
+}
+
+func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) {
+	out.Blocks = out.Blocks[:0]
+	if w.blocks == nil || batch.NumRows() == 0 {
+		return nil
+	}
+	rec := scoredRecord(batch, w.bundle.idColumn, w.probabilities, w.bands, w.scored)
+	defer rec.Release()
+	if out.Blocks, err = w.blocks.AppendBlocks(out.Blocks, rec); err != nil {
+		return fmt.Errorf("encode blocks: %w", err)
+	}
+	return nil
+}
+
+// grow gives a slice of n entries, with the memory of s if that is enough. The entries' values are left over.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/4)
+	}
+	return s[:n]
+}
+
+// lap gives the time since clock and sets it.
+func lap(clock *time.Time) time.Duration {
+	now := time.Now()
+	d := now.Sub(*clock)
+	*clock = now
+	return d
+}
