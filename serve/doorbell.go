@@ -1,0 +1,77 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
+// that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
+type doorbell struct {
+	store  *store.Store
+	bucket string // events of other buckets are none of ours
+	ring   func() // wakes this process's worker; nil if it has none
+	log    *slog.Logger
+}
+
+// handle is called for each message; an error leaves the message in the queue.
+func (d *doorbell) handle(ctx context.Context, n store.Notice) error {
+	for _, e := range n.Objects {
+		if e.Bucket != d.bucket || !strings.HasPrefix(e.Key, store.InboxPrefix) {
+			continue // our own uploads and results raise events too
+		}
+		if err := d.enqueue(ctx, e); err != nil {
+			return err
+		}
+	}
+	if d.ring != nil {
+		d.ring()
+	}
+	return nil
+}
+
+// enqueue records a dropped file for the user whose folder it lies in: inbox/<subject>/<name>.
+func (d *doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
+	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, store.InboxPrefix), "/")
+	if !ok || subject == "" || name == "" {
+		return fmt.Errorf("dropped file: key is not %s<user>/<name>", store.InboxPrefix)
+	}
+	user, err := d.store.EnsureUser(ctx, subject)
+	if err != nil {
+		return fmt.Errorf("dropped file: %w", err)
+	}
+	p, created, err := d.store.EnqueueObject(ctx, store.NewObject{
+		UserID: user.ID, Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Bytes: e.Bytes,
+		Filename: filenameOf(path.Base(name)),
+	})
+	if err != nil {
+		return fmt.Errorf("dropped file: %w", err)
+	}
+	d.log.Info("file dropped", "prediction_id", p.ID, "created", created)
+	return nil
+}
+
+const (
+	sweepInterval = 30 * time.Second
+	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
+)
+
+// sweep heals what a crash left: predictions that nobody was told of, and old temporary objects.
+func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
+	const temporaryAge = 24 * time.Hour
+	for ctx.Err() == nil {
+		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
+			log.Warn("sweep", "error", err)
+		}
+		if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
+			log.Warn("sweep objects", "error", err)
+		}
+		pause(ctx, sweepInterval)
+	}
+}

@@ -1,0 +1,116 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/cluster"
+)
+
+// foundation is what a process stands on: configured parts, or embedded ones where nothing is configured.
+//
+//	PostgreSQL     DATABASE_URL, else a private cluster below the data directory
+//	object store   S3_BUCKET, else a directory below the data directory
+//	tokens         AUTH_JWKS_URL, else tokens of our own; see run.go
+//	queue          SQS_QUEUE_URL, else PostgreSQL's notifications alone
+type foundation struct {
+	store      *store.Store
+	objects    store.Objects
+	models     *engine.Registry
+	loadTimes  map[string]time.Duration
+	databaseIs string
+	objectsAre string
+	closers    []func(context.Context) error // in order of opening
+}
+
+// lay opens everything. On an error nothing is left open.
+func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
+	f := new(foundation)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}()
+	if f.models, f.loadTimes, err = openModels(c.BundleDir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.DataDir, 0o755); err != nil { // the cluster's own user must pass through
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := f.openDatabase(ctx, c); err != nil {
+		return nil, err
+	}
+	return f, f.openObjects(ctx, c)
+}
+
+func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
+	url := c.DatabaseURL
+	f.databaseIs = "the PostgreSQL of DATABASE_URL"
+	if url == "" {
+		dir := filepath.Join(c.DataDir, "postgres")
+		own, err := cluster.Start(ctx, cluster.Config{Dir: dir, Log: func(line string) { c.Log.Info(line) }})
+		if err != nil {
+			return fmt.Errorf("start private PostgreSQL: %w", err)
+		}
+		f.closers = append(f.closers, own.Stop)
+		url = own.URL()
+		f.databaseIs = "a private PostgreSQL in " + dir
+	}
+	if err := store.Migrate(ctx, url, c.Migrations); err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, store.Config{URL: url, Log: c.Log})
+	if err != nil {
+		return err
+	}
+	f.store = s
+	f.closers = append(f.closers, func(context.Context) error {
+		s.Close()
+		return nil
+	})
+	return nil
+}
+
+func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
+	if c.S3.Bucket != "" {
+		f.objectsAre = "the bucket " + c.S3.Bucket
+		f.objects, err = store.OpenS3(ctx, c.S3)
+		return err
+	}
+	dir := filepath.Join(c.DataDir, "objects")
+	f.objectsAre = "files in " + dir
+	f.objects, err = store.OpenDirectory(dir)
+	return err
+}
+
+// close closes everything in reverse order, even if ctx has ended.
+func (f *foundation) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	var err error
+	for i := len(f.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, f.closers[i](ctx))
+	}
+	f.closers = nil
+	return err
+}
+
+// bundlesIn lists the directories below dir that hold a bundle; an empty dir has none.
+func bundlesIn(dir string) []fs.FS {
+	if dir == "" {
+		return nil
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*", "bundle.yaml"))
+	var bundles []fs.FS
+	for _, file := range files {
+		bundles = append(bundles, os.DirFS(filepath.Dir(file)))
+	}
+	return bundles
+}

@@ -1,0 +1,257 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/store"
+)
+
+// Role says what a process does.
+type Role string
+
+// The roles of a process.
+const (
+	RoleAll    Role = "all"
+	RoleAPI    Role = "api"
+	RoleWorker Role = "worker"
+)
+
+// RunConfig is everything a process is told. What is left empty is embedded: see embedded.go.
+type RunConfig struct {
+	Role        Role
+	Listen      string // address of the API
+	AdminListen string // address of metrics, pprof and dead letters; keep it private
+	DataDir     string // where embedded parts keep what they have
+	Migrations  fs.FS
+	Samples     func(model string) ([]byte, bool)
+	BundleDir   string // bundles beside the baselines, one directory each; empty: none
+
+	DatabaseURL string            // empty: a private PostgreSQL in DataDir
+	S3          store.S3Config    // no bucket: a directory in DataDir
+	Queue       store.QueueConfig // no URL: PostgreSQL's notifications alone
+	Auth        AuthConfig        // no JWKS URL: development tokens
+	API         Config
+	Worker      WorkerConfig
+	Log         *slog.Logger
+}
+
+// Started tells where a process can be reached.
+type Started struct {
+	API, Admin string // base URLs; API is empty for a worker
+	Token      string // a development token; empty if an identity provider is configured
+	Database   string // in words: "private PostgreSQL in …"
+	Objects    string
+}
+
+const (
+	requestsDrain = 10 * time.Second // for requests under way when the process is told to stop
+	closeTime     = 20 * time.Second // for embedded parts to stop
+)
+
+// Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
+// takes no new work, finishes or gives back what is in hand and stops everything it has started, within 25 seconds.
+func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
+	foundation, err := lay(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, foundation.close()) }()
+	p, err := newProcess(ctx, c, foundation)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, started)
+}
+
+// process is the running servers on top of the foundation.
+type process struct {
+	config     RunConfig
+	foundation *foundation
+	api        *Server // nil for a worker
+	apiAt      net.Listener
+	admin      *AdminServer
+	adminAt    net.Listener
+	work       []func(context.Context) // loops that end with their context
+	token      string
+}
+
+func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, err error) {
+	p := &process{config: c, foundation: f}
+	defer func() {
+		if err != nil {
+			p.closeListeners()
+		}
+	}()
+	if p.adminAt, err = net.Listen("tcp", c.AdminListen); err != nil {
+		return nil, fmt.Errorf("admin listener: %w", err)
+	}
+	metrics := NewMetrics()
+	for _, b := range f.models.List() {
+		metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), f.loadTimes[b.Name()])
+	}
+	var issuer *DevelopmentIssuer
+	if c.Auth.JWKSURL == "" {
+		if issuer, err = p.issueTokens(&c); err != nil {
+			return nil, err
+		}
+	}
+	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
+	if c.Role != RoleWorker {
+		if err := p.addAPI(ctx, c, metrics); err != nil {
+			return nil, err
+		}
+	}
+	var ring func()
+	if c.Role != RoleAPI {
+		w := newWorker(c.Worker, f.store, f.objects, f.models, metrics, c.Log)
+		ring = w.ring
+		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) })
+	}
+	return p, p.addQueue(ctx, c, ring)
+}
+
+// addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.
+func (p *process) addQueue(ctx context.Context, c RunConfig, ring func()) error {
+	if c.Queue.URL == "" {
+		return nil
+	}
+	c.Queue.Log = c.Log
+	queue, err := store.OpenQueue(ctx, c.Queue)
+	if err != nil {
+		return err
+	}
+	s := p.foundation.store
+	p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
+	if ring != nil {
+		bell := &doorbell{store: s, bucket: c.S3.Bucket, ring: ring, log: c.Log}
+		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, bell.handle) })
+	}
+	return nil
+}
+
+// issueTokens makes tokens of our own acceptable: through the same verifier as any other issuer's.
+func (p *process) issueTokens(c *RunConfig) (*DevelopmentIssuer, error) {
+	issuer, err := NewDevelopmentIssuer(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + jwksPath
+	c.Auth.Issuer = DevelopmentIssuerName
+	p.token, err = issuer.Token("developer", developmentTokenLife)
+	return issuer, err
+}
+
+const developmentTokenLife = 30 * 24 * time.Hour
+
+func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (err error) {
+	verifier, err := NewVerifier(ctx, c.Auth)
+	if err != nil {
+		return err
+	}
+	if p.apiAt, err = net.Listen("tcp", c.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if c.API.PublicURL == "" {
+		c.API.PublicURL = "http://" + p.apiAt.Addr().String()
+	}
+	p.api = NewServer(c.API, Parts{
+		Store: p.foundation.store, Objects: p.foundation.objects, Models: p.foundation.models,
+		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
+	})
+	return nil
+}
+
+func (p *process) closeListeners() {
+	for _, l := range []net.Listener{p.apiAt, p.adminAt} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// run serves until ctx ends or a server fails.
+func (p *process) run(ctx context.Context, started func(Started)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var servers, loops sync.WaitGroup
+	serve := func(f func(net.Listener) error, l net.Listener) {
+		servers.Go(func() {
+			if err := f(l); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	serve(p.admin.Serve, p.adminAt)
+	if p.api != nil {
+		serve(p.api.Serve, p.apiAt)
+	}
+	for _, work := range p.work {
+		loops.Go(func() { work(ctx) })
+	}
+	started(p.describe())
+	<-ctx.Done()
+	p.config.Log.Info("stopping")
+	failed := context.Cause(ctx)
+	if errors.Is(failed, context.Canceled) {
+		failed = nil // told to stop
+	}
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), requestsDrain)
+	defer done()
+	var err error
+	if p.api != nil {
+		err = p.api.Shutdown(stop)
+	}
+	loops.Wait()
+	err = errors.Join(failed, err, p.admin.Shutdown(stop))
+	servers.Wait()
+	return err
+}
+
+func (p *process) describe() Started {
+	s := Started{
+		Admin: "http://" + p.adminAt.Addr().String(), Token: p.token,
+		Database: p.foundation.databaseIs, Objects: p.foundation.objectsAre,
+	}
+	if p.api != nil {
+		s.API = "http://" + p.apiAt.Addr().String()
+	}
+	return s
+}
+
+// openModels opens the baselines and every bundle in dir. A bundle in dir replaces the baseline of its name.
+func openModels(dir string) (*engine.Registry, map[string]time.Duration, error) {
+	r, err := engine.NewRegistry()
+	if err != nil {
+		return nil, nil, err
+	}
+	took := map[string]time.Duration{}
+	add := func(open func() (*engine.Bundle, error)) error {
+		begin := time.Now()
+		b, err := open()
+		if err != nil {
+			return err
+		}
+		took[b.Name()] = time.Since(begin)
+		r.Swap(b)
+		return nil
+	}
+	for _, name := range engine.BaselineNames() {
+		if err := add(func() (*engine.Bundle, error) { return engine.OpenBaseline(name) }); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, bundle := range bundlesIn(dir) {
+		if err := add(func() (*engine.Bundle, error) { return engine.OpenBundle(bundle) }); err != nil {
+			return nil, nil, fmt.Errorf("bundles in %s: %w", dir, err)
+		}
+	}
+	return r, took, nil
+}

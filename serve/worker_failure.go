@@ -1,0 +1,66 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	giveUpTime   = 5 * time.Second // for telling the store that a claim failed
+	postponeTime = 5 * time.Second // until a part is tried again after an outage
+)
+
+// giveUp tells the store how a claim ended without success. ctx may have ended already.
+func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
+	result := AttemptFailed
+	var told error
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		result = AttemptLost
+	case errors.Is(err, errDrained):
+		result, told = AttemptReleased, w.store.ReleasePart(ctx, c)
+	case store.Unavailable(err):
+		result = AttemptPostponed
+		told = w.store.PostponePart(ctx, c, postponeTime, "waiting for the storage to come back")
+	default:
+		told = w.store.FailPart(ctx, c, failureOf(err))
+	}
+	w.metrics.PartDone(result, 0, 0)
+	var accounting *engine.AccountingError
+	if errors.As(err, &accounting) || errors.Is(err, store.ErrAccounting) {
+		w.metrics.AccountingMismatch()
+	}
+	w.log.Warn("part given up", "prediction_id", c.PublicID, "part", c.Part.No, "attempt", c.Attempt,
+		"result", result, "error", err)
+	if told != nil && !errors.Is(told, store.ErrLeaseLost) {
+		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
+	}
+}
+
+// failureOf puts an error into the words that the prediction keeps. A fault of the file will not pass: it is permanent.
+func failureOf(err error) store.Failure {
+	code := CodePredictionFailed
+	stage := stageScore
+	var at *stageError
+	if errors.As(err, &at) {
+		stage = at.stage
+	}
+	switch stage {
+	case stageRead, stageWrite:
+		code = CodeObjectStore
+	case stageCommit, stageFinish:
+		code = CodeDatabase
+	}
+	f := explainAs(code, err)
+	details, _ := json.Marshal(f.details)
+	return store.Failure{
+		Code: f.code.String(), Stage: stage, Message: f.text(), Details: details, Permanent: f.code.Status() < 500,
+	}
+}

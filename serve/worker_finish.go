@@ -1,0 +1,207 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/store"
+)
+
+// finish joins the results of the parts that are done and publishes them. Done twice, it makes the same bytes.
+func (w *worker) finish(ctx context.Context, c *store.Claim) error {
+	parts, err := w.store.Parts(ctx, c)
+	if err != nil {
+		return at(stageFinish, err)
+	}
+	tally, err := mergeTallies(parts)
+	if err != nil {
+		return at(stageFinish, err)
+	}
+	result, err := w.join(ctx, c, parts, store.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
+	if err != nil {
+		return at(stageFinish, err)
+	}
+	rejects, err := w.join(ctx, c, parts, store.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
+	if err != nil {
+		return at(stageFinish, err)
+	}
+	r := store.Result{
+		ResultKey: result.Key, ResultETag: result.ETag, ResultBytes: result.Bytes,
+		RejectsKey: rejects.Key, RejectsBytes: rejects.Bytes,
+	}
+	if tally != nil {
+		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
+			return at(stageFinish, err)
+		}
+		if r.Summary, err = json.Marshal(tally); err != nil {
+			return at(stageFinish, err)
+		}
+	}
+	if err := w.store.Finish(ctx, c, r); err != nil {
+		return at(stageFinish, err)
+	}
+	w.dropParts(ctx, c, parts)
+	return nil
+}
+
+// mergeTallies adds what the parts counted, in part order; nil if none is done.
+func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
+	var total *engine.Tally
+	for _, p := range parts {
+		if !p.Done {
+			continue
+		}
+		var t engine.Tally
+		if err := json.Unmarshal(p.Summary, &t); err != nil {
+			return nil, err
+		}
+		if total == nil {
+			total = &t
+			continue
+		}
+		total.Add(&t)
+	}
+	return total, nil
+}
+
+// join makes one object of what the parts that are done have under a name. A single part's bytes are copied too: the
+// key of a finished object never depends on the number of parts.
+func (w *worker) join(
+	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string, size func(*store.PartRecord) int64,
+) (store.ObjectInfo, error) {
+	var keys []string
+	for i := range parts {
+		if parts[i].Done && size(&parts[i]) > 0 {
+			keys = append(keys, store.PartKey(c.PublicID, c.Generation, parts[i].No, name))
+		}
+	}
+	if len(keys) == 0 {
+		return store.ObjectInfo{}, nil
+	}
+	if !parts[0].Done { // cancelled before the part that carries the header line
+		head, err := w.putHead(ctx, c, name)
+		if err != nil {
+			return store.ObjectInfo{}, err
+		}
+		keys = append([]string{head}, keys...)
+	}
+	return w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
+}
+
+// putHead puts a header line that no finished part has.
+func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (string, error) {
+	bundle, ok := w.models.Get(c.Model.Name)
+	if !ok {
+		return "", errModelWithdrawn
+	}
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{Length: c.Header.Bytes + 1}, c.ObjectETag)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = body.Close() }()
+	header, _, err := ingest.ReadHeader(body, w.config.Limits)
+	if err != nil {
+		return "", err
+	}
+	result, rejects, err := engine.AppendHeaders(nil, nil, header, bundle)
+	if err != nil {
+		return "", err
+	}
+	if name == store.RejectsName {
+		result = rejects
+	}
+	key := store.PartKey(c.PublicID, c.Generation, 0, name+".head")
+	_, err = w.objects.Put(ctx, key, bytes.NewReader(result))
+	return key, err
+}
+
+// dropParts removes the parts' own objects. What is left over by a crash is found by the sweep of old objects.
+func (w *worker) dropParts(ctx context.Context, c *store.Claim, parts []store.PartRecord) {
+	for _, p := range parts {
+		for _, name := range []string{store.ResultName, store.RejectsName} {
+			if err := w.objects.Delete(ctx, store.PartKey(c.PublicID, c.Generation, p.No, name)); err != nil {
+				w.log.Warn("delete part object", "prediction_id", c.PublicID, "part", p.No, "error", err)
+			}
+		}
+	}
+}
+
+// plan looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
+// that nobody can change what is scored.
+func (w *worker) plan(ctx context.Context, c *store.Claim) error {
+	begin := time.Now()
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{}, c.ObjectETag)
+	if err != nil {
+		return at(stageRead, err)
+	}
+	defer func() { _ = body.Close() }()
+	text, err := ingest.Unpack(body, w.config.Limits)
+	if err != nil {
+		return at(stagePlan, err)
+	}
+	planner, err := ingest.NewPlanner(text, w.config.Limits)
+	if err != nil {
+		return at(stagePlan, err)
+	}
+	bundle, err := chooseModel(w.models, c.Model.Name, planner.Header())
+	if err != nil {
+		return at(stagePlan, err)
+	}
+	digest := sha256.New()
+	key := store.InputKey(c.UploadID)
+	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
+	if err != nil {
+		return at(stagePlan, err)
+	}
+	plan := storedPlan(planner.Plan(), bundle)
+	plan.ObjectKey, plan.ObjectETag = key, info.ETag
+	digest.Sum(plan.SHA256[:0])
+	if err := w.store.PlanPart(ctx, c, plan); err != nil {
+		return at(stageCommit, err)
+	}
+	w.metrics.StageBusy(stagePlan, time.Since(begin))
+	return nil
+}
+
+// storedPlan is a plan as the ledger keeps it, pinned to a bundle.
+func storedPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
+	plan := store.Plan{
+		Header: store.Header{
+			Columns: p.Header.Names, Delimiter: p.Header.Delimiter, Bytes: p.Header.Bytes, Lines: p.Header.Lines,
+		},
+		Rows: p.Rows, Bytes: p.Bytes, Model: pinned(b),
+	}
+	for i, part := range p.Parts {
+		plan.Parts = append(plan.Parts, store.Part{
+			No: i, Planned: true, Offset: part.Offset, Bytes: part.Bytes,
+			FirstRow: part.Row, FirstLine: part.Line, Rows: part.Rows,
+		})
+	}
+	return plan
+}
+
+// pinned names a bundle so that a retry with another one is noticed.
+func pinned(b *engine.Bundle) store.Model {
+	return store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version}
+}
+
+// chooseModel finds the bundle that was asked for, or the one that the header was made for, and checks the header.
+func chooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
+	if name == "" {
+		return models.Choose(h)
+	}
+	b, ok := models.Get(name)
+	if !ok {
+		return nil, fail(CodeUnknownModel, "")
+	}
+	if _, err := ingest.Map(b.Schema(), h); err != nil {
+		return nil, err
+	}
+	return b, nil
+}

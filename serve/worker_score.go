@@ -1,0 +1,179 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/store"
+)
+
+// errModelWithdrawn says that the model which a prediction is pinned to is not loaded here.
+var errModelWithdrawn = fail(CodeModelWithdrawn, "")
+
+// scorePart scores a part, puts its results into the object store and commits its blocks with its line of the ledger.
+// It returns the claim of the last step if this was the last part.
+func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
+	begin := time.Now()
+	bundle, ok := w.models.Get(c.Model.Name)
+	if !ok || bundle.SHA256() != c.Model.SHA256 {
+		return nil, at(stageScore, errModelWithdrawn)
+	}
+	in, body, err := w.openPart(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	out := w.newPartSink(ctx, c)
+	tally, err := engine.Score(ctx, in, bundle, engine.Options{
+		Workers: w.config.Cores, Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
+		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
+	}, out)
+	result, err := out.close(err)
+	if err != nil {
+		return nil, err
+	}
+	result.Scored, result.Rejected = tally.Scored, tally.Rejected
+	if result.Summary, err = json.Marshal(&tally); err != nil {
+		return nil, at(stageScore, err)
+	}
+	if result.Warnings, err = json.Marshal(tally.Warnings); err != nil {
+		return nil, at(stageScore, err)
+	}
+	commit := time.Now()
+	last, err := w.store.CommitPart(ctx, c, result, bytes.NewReader(out.blocks))
+	if err != nil {
+		return nil, at(stageCommit, err)
+	}
+	w.metrics.StageBusy("copy", time.Since(commit))
+	w.countPart(&tally, time.Since(begin))
+	return last, nil
+}
+
+func (w *worker) countPart(tally *engine.Tally, took time.Duration) {
+	w.metrics.PartDone(AttemptCommitted, took, tally.Rows)
+	for _, r := range tally.Rejects {
+		w.metrics.Rejected(r.Code, r.Count)
+	}
+}
+
+// openPart opens the part's bytes of the input. The first part begins with the header line as it stands in the file;
+// for the others the header that was planned is enough.
+func (w *worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
+	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
+		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
+	}}
+	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}
+	section := store.Range{Offset: c.Part.Offset, Length: c.Part.Bytes}
+	if c.Part.No == 0 {
+		section = store.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
+	}
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
+	if err != nil {
+		return in, nil, at(stageRead, err)
+	}
+	in.Body = body
+	if c.Part.No == 0 {
+		if in.Header, in.Body, err = ingest.ReadHeader(body, in.Limits); err != nil {
+			return in, nil, at(stageRead, errors.Join(err, body.Close()))
+		}
+	}
+	return in, body, nil
+}
+
+// partSink streams a part's result and rejects into objects and keeps its blocks for the commit.
+type partSink struct {
+	result, rejects *objectWriter
+	blocks          []byte
+	metrics         *Metrics
+}
+
+func (w *worker) newPartSink(ctx context.Context, c *store.Claim) *partSink {
+	key := func(name string) string { return store.PartKey(c.PublicID, c.Generation, c.Part.No, name) }
+	return &partSink{
+		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
+		rejects: newObjectWriter(ctx, w.objects, key(store.RejectsName)),
+		metrics: w.metrics,
+	}
+}
+
+// WriteChunk implements engine.Sink.
+func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
+	s.metrics.ChunkDone(c.Busy.Parse, c.Busy.Score, c.Busy.Explain, c.Busy.Encode, c.Tally.Scored, c.Tally.Rejected)
+	s.blocks = append(s.blocks, c.Blocks...)
+	if err := s.result.write(c.Result); err != nil {
+		return at(stageWrite, fmt.Errorf("put result: %w", err))
+	}
+	if err := s.rejects.write(c.Rejects); err != nil {
+		return at(stageWrite, fmt.Errorf("put rejects: %w", err))
+	}
+	return nil
+}
+
+// close ends both objects: completely, or not at all if scoring failed.
+func (s *partSink) close(failed error) (store.PartResult, error) {
+	result, err := s.result.close(failed)
+	rejects, rejectsErr := s.rejects.close(failed)
+	r := store.PartResult{
+		ResultBytes: result.Bytes, ResultETag: result.ETag, RejectsBytes: rejects.Bytes, RejectsETag: rejects.ETag,
+	}
+	if failed != nil {
+		var stage *stageError
+		if !errors.As(failed, &stage) {
+			failed = at(stageScore, failed)
+		}
+		return r, failed
+	}
+	return r, at(stageWrite, errors.Join(err, rejectsErr))
+}
+
+// objectWriter puts what is written to it as one object, while it is written. An object of nothing is not made.
+type objectWriter struct {
+	ctx     context.Context
+	objects store.Objects
+	key     string
+	pipe    *io.PipeWriter // nil until the first byte
+	put     chan putOutcome
+}
+
+type putOutcome struct {
+	info store.ObjectInfo
+	err  error
+}
+
+func newObjectWriter(ctx context.Context, o store.Objects, key string) *objectWriter {
+	return &objectWriter{ctx: ctx, objects: o, key: key, put: make(chan putOutcome, 1)}
+}
+
+func (o *objectWriter) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if o.pipe == nil {
+		var r *io.PipeReader
+		r, o.pipe = io.Pipe()
+		go func() { // ends when the pipe is closed, which close does; close waits for it
+			info, err := o.objects.Put(o.ctx, o.key, r)
+			_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // a writer must not wait for a put that is over
+			o.put <- putOutcome{info, err}
+		}()
+	}
+	_, err := o.pipe.Write(p)
+	return err
+}
+
+// close waits for the object to be durable. With failed it is abandoned.
+func (o *objectWriter) close(failed error) (store.ObjectInfo, error) {
+	if o.pipe == nil {
+		return store.ObjectInfo{}, nil
+	}
+	_ = o.pipe.CloseWithError(failed) // nil is EOF
+	outcome := <-o.put
+	return outcome.info, outcome.err
+}
