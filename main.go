@@ -1,3 +1,70 @@
+// Millrace scores customer files for churn: CSV in, probabilities and reasons out, as a server or on the command line.
 package main
 
-func main() {}
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/retainwise/millrace/serve"
+)
+
+// commandLine is everything the program can be asked to do. Every flag has an environment variable where a server needs one.
+type commandLine struct {
+	Serve   serveCommand   `cmd:"" help:"Serve the API, score uploads, or both."`
+	Score   scoreCommand   `cmd:"" help:"Score a CSV file without a server or a database."`
+	Model   modelCommand   `cmd:"" help:"Look into model files and bundles."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date."`
+}
+
+// streams are the process's standard streams, passed in so that tests can stand in for a terminal.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := runCommand(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(status)
+}
+
+// runCommand parses and runs one command; it returns the exit status: 0, or 1 after one clear line on standard error.
+func runCommand(ctx context.Context, args []string, std streams) (status int) {
+	var cmd commandLine
+	exited := -1
+	parser, err := kong.New(&cmd,
+		kong.Name("millrace"),
+		kong.Description("Streaming batch scorer for churn models."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		return fail(std, err)
+	}
+	chosen, err := parser.Parse(args)
+	if exited >= 0 { // --help has been printed
+		return exited
+	}
+	if err != nil {
+		return fail(std, err)
+	}
+	if err := chosen.Run(); err != nil {
+		return fail(std, err)
+	}
+	return 0
+}
+
+// fail prints one line: the published code where there is one, and a sentence.
+func fail(std streams, err error) int {
+	_, _ = fmt.Fprintln(std.err, "millrace:", serve.ErrorLine(err))
+	return 1
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// running is a millrace under test, in this process.
+type running struct {
+	serve.Started
+	stop func() error
+}
+
+// start runs everything on free ports until the test ends.
+func start(t *testing.T, change func(*serve.RunConfig)) *running {
+	t.Helper()
+	dir := t.TempDir()
+	config := serve.RunConfig{
+		Role: serve.RoleAll, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", DataDir: dir,
+		Migrations: migrations.FS, Samples: sampleOf, Log: serve.NewLogger(testLog{t}, nil),
+		Worker: serve.WorkerConfig{Name: "test", Limits: ingest.Limits{RowsMax: 100_000}},
+	}
+	change(&config)
+	ctx, cancel := context.WithCancel(context.Background())
+	started, ended := make(chan serve.Started, 1), make(chan error, 1)
+	go func() { ended <- serve.Run(ctx, config, func(s serve.Started) { started <- s }) }()
+	r := new(running)
+	select {
+	case r.Started = <-started:
+	case err := <-ended:
+		cancel()
+		t.Fatal(err)
+	}
+	stopped := false
+	r.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-ended
+	}
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return r
+}
+
+// testLog shows the log of a failed test.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("%s", bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+// do sends a request with the development token and returns the answer's body.
+func (r *running) do(t *testing.T, method, path string, body io.Reader, headers ...string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, r.API+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+r.Token)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, text
+}
+
+// upload sends a file and returns its prediction.
+func (r *running) upload(t *testing.T, file string) samplePrediction {
+	t.Helper()
+	status, body := r.do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
+	if status/100 != 2 {
+		t.Fatalf("upload: %d %s", status, body)
+	}
+	return decodePrediction(t, body)
+}
+
+func decodePrediction(t *testing.T, body []byte) samplePrediction {
+	t.Helper()
+	var p samplePrediction
+	if err := json.Unmarshal(body, &p); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return p
+}
+
+// wait polls until a prediction is done.
+func (r *running) wait(t *testing.T, id string) samplePrediction {
+	t.Helper()
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		status, body := r.do(t, http.MethodGet, "/predictions/"+id, nil)
+		if status != http.StatusOK {
+			t.Fatalf("prediction: %d %s", status, body)
+		}
+		switch p := decodePrediction(t, body); p.Status {
+		case "queued", "running":
+		case "completed":
+			return p
+		default:
+			t.Fatalf("prediction is %s: %s", p.Status, body)
+		}
+	}
+	t.Fatal("prediction is not done after 90 s")
+	return samplePrediction{}
+}
+
+// scoredOffline is what the command line makes of a file.
+func scoredOffline(t *testing.T, model, file string) string {
+	t.Helper()
+	in := filepath.Join(t.TempDir(), "in.csv")
+	if err := os.WriteFile(in, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, messages bytes.Buffer
+	std := streams{strings.NewReader(""), &out, &messages}
+	if status := runCommand(t.Context(), []string{"score", "--model", model, in}, std); status != 0 {
+		t.Fatal(messages.String())
+	}
+	return out.String()
+}
+
+func readSample(t *testing.T, name string) string {
+	t.Helper()
+	file, err := os.ReadFile("testdata/samples/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(file)
+}
+
+func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
+	setups := []struct {
+		name   string
+		change func(*testing.T, *serve.RunConfig)
+	}{
+		{"directory and notifications", func(t *testing.T, c *serve.RunConfig) {}},
+		{"S3 and notifications", func(t *testing.T, c *serve.RunConfig) { c.S3 = storetest.S3(t) }},
+		{"S3 and SQS", func(t *testing.T, c *serve.RunConfig) {
+			c.S3 = storetest.S3(t)
+			c.Queue = storetest.SQS(t)
+		}},
+	}
+	for _, setup := range setups {
+		t.Run(setup.name, func(t *testing.T) {
+			r := start(t, func(c *serve.RunConfig) {
+				c.DatabaseURL = storetest.Postgres(t)
+				setup.change(t, c)
+			})
+			for model, file := range map[string]string{
+				"telecom": readSample(t, "telecom_10k.csv"), "saas": readSample(t, "saas_sample.csv"),
+			} {
+				p := r.wait(t, r.upload(t, file).ID)
+				rows := int64(strings.Count(strings.TrimSpace(file), "\n"))
+				if p.Model != model || p.RowCount != rows || p.Rows.Scored != rows || p.Rows.Rejected != 0 {
+					t.Errorf("prediction %+v, want %d rows of %s", p, rows, model)
+				}
+				status, result := r.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+				if status != http.StatusOK || string(result) != scoredOffline(t, model, file) {
+					t.Errorf("%s: status %d, or other bytes than the command line makes", model, status)
+				}
+			}
+		})
+	}
+}
+
+// A file dropped into the bucket by others is scored for the user whose folder it lies in.
+func TestDroppedFileIsScored(t *testing.T) {
+	s3, queue := storetest.S3(t), storetest.SQS(t)
+	r := start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue
+	})
+	objects, err := store.OpenS3(t.Context(), s3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := readSample(t, "telecom_sample.csv")
+	info, err := objects.Put(t.Context(), "inbox/developer/march figures.csv", strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},`+
+		`"object":{"key":"inbox/developer/march+figures.csv","size":%d,"eTag":%q}}}]}`,
+		s3.Bucket, info.Bytes, strings.Trim(info.ETag, `"`))
+	storetest.Send(t, queue, event)
+	storetest.Send(t, queue, event) // messages may come twice
+	storetest.Send(t, queue, `{"Event":"s3:TestEvent"}`)
+	var list struct {
+		Predictions []samplePrediction `json:"predictions"`
+	}
+	for deadline := time.Now().Add(60 * time.Second); len(list.Predictions) == 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was enqueued")
+		}
+		_, body := r.do(t, http.MethodGet, "/predictions", nil)
+		if err := json.Unmarshal(body, &list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := r.wait(t, list.Predictions[0].ID)
+	status, result := r.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+	if status != http.StatusOK || string(result) != scoredOffline(t, "telecom", file) {
+		t.Errorf("status %d, or other bytes than the command line makes", status)
+	}
+	time.Sleep(time.Second)
+	_, body := r.do(t, http.MethodGet, "/predictions", nil)
+	if err := json.Unmarshal(body, &list); err != nil || len(list.Predictions) != 1 {
+		t.Errorf("%d predictions of one file (%v)", len(list.Predictions), err)
+	}
+}
+
+// Many parts, several attempts at once: one file, in order, every row once.
+func TestLargeFileIsScoredInParts(t *testing.T) {
+	r := start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL = storetest.Postgres(t)
+		c.API.UploadLimits.PartBytes = 128 << 10
+		c.API.UploadLimits.ChunkBytes = 32 << 10
+		c.Worker.Limits.ChunkBytes = 32 << 10
+		c.Worker.Attempts = 3
+	})
+	file := readSample(t, "telecom_10k.csv")
+	p := r.wait(t, r.upload(t, file).ID)
+	_, result := r.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+	if string(result) != scoredOffline(t, "telecom", file) {
+		t.Error("other bytes than the command line makes in one piece")
+	}
+	if p.Rows.Scored != 10_000 {
+		t.Errorf("%d rows", p.Rows.Scored)
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/store"
+)
+
+// migrateCommand groups what is done to the database's tables. serve migrates by itself; this is for operators who
+// want it as a step of its own.
+type migrateCommand struct {
+	Up     migrateUpCommand     `cmd:"" help:"Apply the migrations that are missing."`
+	Status migrateStatusCommand `cmd:"" help:"List the migrations and their state."`
+}
+
+type migrateUpCommand struct {
+	DatabaseURL string `required:"" env:"DATABASE_URL" help:"PostgreSQL, as the tables' owner." placeholder:"URL"`
+}
+
+// Run applies migrations.
+func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
+	if err := store.Migrate(ctx, c.DatabaseURL, migrations.FS); err != nil {
+		return err
+	}
+	return printMigrations(ctx, std, c.DatabaseURL)
+}
+
+type migrateStatusCommand struct {
+	DatabaseURL string `required:"" env:"DATABASE_URL" help:"PostgreSQL." placeholder:"URL"`
+}
+
+// Run lists migrations.
+func (c *migrateStatusCommand) Run(ctx context.Context, std streams) error {
+	return printMigrations(ctx, std, c.DatabaseURL)
+}
+
+func printMigrations(ctx context.Context, std streams, url string) error {
+	list, err := store.MigrationStatus(ctx, url, migrations.FS)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		state := "pending"
+		if m.Applied {
+			state = "applied"
+		}
+		if _, err := fmt.Fprintf(std.out, "%05d %-30s %s\n", m.Version, m.Name, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/engine/forest"
+)
+
+// modelCommand groups what can be done with a model alone.
+type modelCommand struct {
+	Inspect inspectCommand `cmd:"" help:"Describe a bundle or a model file as JSON."`
+	Verify  verifyCommand  `cmd:"" help:"Check a bundle (manifest, model, golden rows) or a model file."`
+	Predict predictCommand `cmd:"" help:"Run a model file on a plain numeric matrix."`
+}
+
+type inspectCommand struct {
+	Model string `arg:"" help:"Bundle directory, baseline name or model file."`
+}
+
+// modelDescription is what inspect prints.
+type modelDescription struct {
+	Name    string             `json:"name,omitempty"`
+	Version string             `json:"version,omitempty"`
+	SHA256  string             `json:"sha256"`
+	Kernel  string             `json:"kernel"`
+	Columns []string           `json:"columns,omitempty"`
+	Model   forest.Description `json:"model"`
+}
+
+// Run prints the description.
+func (c *inspectCommand) Run(std streams) error {
+	var d modelDescription
+	if isFile(c.Model) {
+		f, err := readForest(c.Model)
+		if err != nil {
+			return err
+		}
+		compiled, err := forest.Compile(f)
+		if err != nil {
+			return err
+		}
+		d = modelDescription{SHA256: fmt.Sprintf("%x", f.Source.SHA256), Kernel: compiled.Kernel(), Model: f.Describe()}
+	} else {
+		b, err := openModel(c.Model)
+		if err != nil {
+			return err
+		}
+		d = modelDescription{
+			Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Kernel: b.Kernel(), Model: b.Forest().Describe(),
+		}
+		for _, column := range b.Schema().Columns {
+			d.Columns = append(d.Columns, column.Name)
+		}
+	}
+	encoder := json.NewEncoder(std.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(d)
+}
+
+type verifyCommand struct {
+	Model string `arg:"" help:"Bundle directory, baseline name or model file."`
+}
+
+// Run checks everything that is checked at load.
+func (c *verifyCommand) Run(std streams) error {
+	if isFile(c.Model) {
+		f, err := readForest(c.Model)
+		if err != nil {
+			return err
+		}
+		if err := forest.SelfCheck(f); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n", c.Model, f.Source.Format, f.Source.Version, len(f.Trees))
+		return err
+	}
+	b, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n", b.Name(), b.Version())
+	return err
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && !info.IsDir()
+}
+
+func readForest(name string) (*forest.Forest, error) {
+	file, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return engine.ReadForest(filepath.Base(name), file)
+}
+
+// predictCommand compares with the training library: a numeric matrix in, one line a row out.
+type predictCommand struct {
+	Kind        string `enum:"raw,probability,contrib,leaf" required:"" help:"What to print: ${enum}."`
+	Data        string `required:"" help:"Numeric matrix, comma- or tab-separated; empty or nan is missing." placeholder:"FILE"`
+	Header      bool   `help:"The first line of the matrix holds names: skip it."`
+	LabelColumn int    `default:"-1" help:"Column to leave out, counted from 0." placeholder:"N"`
+	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
+}
+
+// Run reads the matrix in batches and prints tab-separated values with 17 significant digits.
+func (c *predictCommand) Run(std streams) error {
+	f, err := readForest(c.Model)
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	predict, err := newPredictor(f, c.Kind)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(std.out)
+	in := newMatrixReader(file, len(f.Features), c.Header, c.LabelColumn)
+	for {
+		rows, err := in.next()
+		if err == io.EOF {
+			return out.Flush()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.Data, err)
+		}
+		if err := predict(out, rows); err != nil {
+			return err
+		}
+	}
+}

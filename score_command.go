@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// scoreCommand scores file to file.
+type scoreCommand struct {
+	Model   string `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Explain string `enum:"all,none" default:"all" help:"Which rows get reasons: ${enum}."`
+	Scorer  string `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
+	Out     string `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
+	Rejects string `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
+	Workers int    `help:"Cores to use; 0 is all of them." default:"0"`
+	Input   string `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+}
+
+// Run scores the input. Files named by --out and --rejects appear only when all rows are in them.
+func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
+	bundle, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	input, close, err := openInput(c.Input, std)
+	if err != nil {
+		return err
+	}
+	defer close()
+	limits := ingest.Limits{}
+	text, err := ingest.Unpack(input, limits)
+	if err != nil {
+		return err
+	}
+	header, body, err := ingest.ReadHeader(text, limits)
+	if err != nil {
+		return err
+	}
+	sink, err := newFileSink(c.Out, c.Rejects, std)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sink.finish(err == nil)) }()
+	begin := time.Now()
+	tally, err := engine.Score(ctx,
+		engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}, bundle,
+		engine.Options{
+			Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
+		}, sink)
+	if err != nil {
+		return err
+	}
+	sink.progress.report(&tally, time.Since(begin))
+	return nil
+}
+
+// openModel opens what --model names: a directory, a baseline, or a bare model file.
+func openModel(name string) (*engine.Bundle, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return engine.OpenBundle(os.DirFS(name))
+	case err == nil:
+		file, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		return engine.OpenModelFile(filepath.Base(name), file)
+	case slices.Contains(engine.BaselineNames(), name):
+		return engine.OpenBaseline(name)
+	}
+	return nil, fmt.Errorf("model %q is neither a directory, a file, nor a baseline (%v)", name, engine.BaselineNames())
+}
+
+func openInput(name string, std streams) (io.Reader, func(), error) {
+	if name == "-" {
+		return std.in, func() {}, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, func() { _ = file.Close() }, nil
+}
+
+// fileSink writes results and rejects to files.
+type fileSink struct {
+	result, rejects *outputFile
+	progress        progress
+}
+
+func newFileSink(out, rejects string, std streams) (*fileSink, error) {
+	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
+	var err error
+	if s.result, err = createOutput(out, std.out); err != nil {
+		return nil, err
+	}
+	s.rejects, err = createOutput(rejects, io.Discard)
+	if err != nil {
+		_ = s.result.finish(false)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *fileSink) WriteChunk(c *engine.ScoredChunk) error {
+	if _, err := s.result.Write(c.Result); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	if _, err := s.rejects.Write(c.Rejects); err != nil {
+		return fmt.Errorf("write rejects: %w", err)
+	}
+	s.progress.add(c.Tally.Rows)
+	return nil
+}
+
+func (s *fileSink) finish(ok bool) error {
+	return errors.Join(s.result.finish(ok), s.rejects.finish(ok))
+}
+
+// outputFile is a file that appears under its name only when it is complete.
+type outputFile struct {
+	*bufio.Writer
+	file *os.File // nil for a stream
+	name string
+}
+
+func createOutput(name string, stream io.Writer) (*outputFile, error) {
+	if name == "" {
+		return &outputFile{Writer: bufio.NewWriter(stream)}, nil
+	}
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return nil, err
+	}
+	return &outputFile{Writer: bufio.NewWriterSize(file, 1<<18), file: file, name: name}, nil
+}
+
+func (o *outputFile) finish(ok bool) error {
+	if o.file == nil {
+		return o.Flush()
+	}
+	if !ok {
+		return errors.Join(o.file.Close(), os.Remove(o.file.Name()))
+	}
+	if err := errors.Join(o.Flush(), o.file.Chmod(0o644), o.file.Close()); err != nil {
+		return errors.Join(err, os.Remove(o.file.Name()))
+	}
+	return os.Rename(o.file.Name(), o.name)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+)
+
+// serveCommand runs the servers. Without any flag everything it needs is embedded.
+type serveCommand struct {
+	Role        string `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"What this process does: ${enum}."`
+	Listen      string `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Address of the API."`
+	AdminListen string `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Address of metrics and administration; keep it private."`
+	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
+	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles beside the baselines." placeholder:"DIR"`
+
+	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given." placeholder:"URL"`
+	S3Bucket    string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
+	S3Endpoint  string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
+	S3Region    string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
+	SQSQueueURL string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
+	SQSEndpoint string `env:"SQS_ENDPOINT" help:"SQS endpoint, if not that of AWS." placeholder:"URL"`
+
+	AuthJWKSURL  string   `env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
+	AuthIssuer   string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
+	AuthAudience string   `env:"AUTH_AUDIENCE" help:"Audience of accepted tokens; not checked if not given." placeholder:"NAME"`
+	AuthParties  []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp)." placeholder:"ORIGIN"`
+	CORSOrigins  []string `env:"CORS_ORIGINS" help:"Origins that browsers may call from, exactly." placeholder:"ORIGIN"`
+	PublicURL    string   `env:"PUBLIC_URL" help:"What links begin with." placeholder:"URL"`
+	SupportURL   string   `env:"SUPPORT_URL" help:"What support_url begins with; this server's /errors if not given." placeholder:"URL"`
+
+	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Bytes of an upload."`
+	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Rows of an upload."`
+	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Rows of a synchronous score."`
+	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"Cores that score; 0 is all of them."`
+
+	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
+}
+
+//go:embed testdata/samples/telecom_sample.csv testdata/samples/saas_sample.csv
+var samples embed.FS
+
+// sampleOf is the sample CSV of a baseline.
+func sampleOf(model string) ([]byte, bool) {
+	file, err := samples.ReadFile("testdata/samples/" + model + "_sample.csv")
+	return file, err == nil
+}
+
+// Run serves until the process is told to stop.
+func (c *serveCommand) Run(ctx context.Context, std streams) error {
+	config, err := c.config(serve.NewLogger(std.err, slog.LevelInfo))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	begin := time.Now()
+	var sample chan error
+	err = serve.Run(ctx, config, func(s serve.Started) {
+		c.announce(std, s, time.Since(begin))
+		if c.Sample != "" {
+			sample = make(chan error, 1)
+			go func() { // ends with the request; waited for below
+				err := uploadSample(ctx, std.out, s, c.Sample)
+				if err != nil {
+					cancel(err)
+				}
+				sample <- err
+			}()
+		}
+	})
+	if sample != nil {
+		if failed := <-sample; failed != nil && ctx.Err() != nil && context.Cause(ctx) == failed {
+			return failed
+		}
+	}
+	return err
+}
+
+func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
+	dir := c.DataDir
+	if dir == "" {
+		dir = defaultDataDir()
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return serve.RunConfig{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return serve.RunConfig{}, err
+	}
+	limits := ingest.Limits{RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax}
+	return serve.RunConfig{
+		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen, DataDir: dir,
+		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
+		DatabaseURL: c.DatabaseURL,
+		S3:          store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
+		Queue:       store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
+		Auth: serve.AuthConfig{
+			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.AuthParties,
+		},
+		API: serve.Config{
+			PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
+			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, ScoreRowsMax: c.ScoreRowsMax,
+		},
+		Worker: serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
+		Log:    log,
+	}, nil
+}
+
+// origins lets a front end under development call, unless an identity provider says that this is no development.
+func (c *serveCommand) origins() []string {
+	if len(c.CORSOrigins) == 0 && c.AuthJWKSURL == "" {
+		return []string{"http://localhost:3000"}
+	}
+	return c.CORSOrigins
+}
+
+// defaultDataDir does not depend on the working directory, so that a second start finds the data. The embedded
+// PostgreSQL runs as another user when we are root, and must be able to reach it: root's home is closed to others.
+func defaultDataDir() string {
+	if os.Getuid() == 0 {
+		return "/var/lib/millrace"
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "share", "millrace")
+	}
+	return "millrace-data"
+}
+
+// announce prints where everything is.
+func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration) {
+	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
+	if s.API != "" {
+		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n", s.API, s.API)
+	}
+	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n", s.Admin, s.Database, s.Objects)
+	if s.Token != "" {
+		_, _ = fmt.Fprintf(std.out, "\nDEVELOPMENT MODE: whoever has this token is let in. Set AUTH_JWKS_URL in production.\n"+
+			"  export MILLRACE_TOKEN=%s\n", s.Token)
+	}
+}
