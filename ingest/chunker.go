@@ -114,11 +114,15 @@ func (c *Chunker) oneRow(text []byte, end int) ([]byte, scanned, error) {
 	if _, bad := firstBadQuote(text[:end], c.separators()); bad && (c.strict() || c.ended && end == len(text)) {
 		return nil, scanned{}, c.badQuote(text[:end])
 	}
-	lines := int64(bytes.Count(text[:end], []byte{'\n'}))
-	if text[end-1] != '\n' {
-		lines++
+	found := scanned{end: end, lines: int64(bytes.Count(text[:end], []byte{'\n'}))}
+	row := bytes.TrimSuffix(text[:end], []byte{'\n'})
+	if len(row) == end {
+		found.lines++
 	}
-	return text, scanned{end: end, rows: 1, lines: lines}, nil
+	if len(trimCR(row)) > 0 {
+		found.rows = 1
+	}
+	return text, found, nil
 }
 
 // tooLong says what is wrong with a row that does not end within the limit.

@@ -73,18 +73,19 @@ func FuzzAgainstEncodingCSV(f *testing.F) {
 		f.Add(seed)
 	}
 	schema := texts("a", "b")
+	limits := ingest.Limits{ChunkBytes: 16 << 10}
 	f.Fuzz(func(t *testing.T, body string) {
 		if strings.Trim(body, "\r\n") == "" {
 			return // no row
 		}
 		rows, rejects, broken := oracle(body, 2)
-		got := read("a,b\n"+body, schema, ingest.Limits{}, nil)
+		got := read("a,b\n"+body, schema, limits, nil)
 		var quote *ingest.QuoteError
 		if broken {
 			if !errors.As(got.err, &quote) {
 				t.Fatalf("%q: encoding/csv refuses the quotes, we say %v", body, got.err)
 			}
-			_, _, err := plan(strings.NewReader("a,b\n"+body), ingest.Limits{})
+			_, _, err := plan(strings.NewReader("a,b\n"+body), limits)
 			if !errors.As(err, &quote) {
 				t.Fatalf("%q: the planner lets it pass: %v", body, err)
 			}
@@ -96,7 +97,7 @@ func FuzzAgainstEncodingCSV(f *testing.F) {
 		got = got.simple()
 		equalLists(t, fmt.Sprintf("rows of %q", body), got.rows, rows)
 		equalLists(t, fmt.Sprintf("rejects of %q", body), got.rejects, rejects)
-		planned, _, err := plan(strings.NewReader("a,b\n"+body), ingest.Limits{})
+		planned, _, err := plan(strings.NewReader("a,b\n"+body), limits)
 		if err != nil || planned.Rows != got.read || planned.Lines != got.lines+1 {
 			t.Errorf("%q: plan %+v, %v; read %d rows, %d lines", body, planned, err, got.read, got.lines)
 		}
@@ -111,8 +112,9 @@ func FuzzCuts(f *testing.F) {
 	schema := churn()
 	f.Fuzz(func(t *testing.T, body string, size uint8) {
 		file := churnHeader + body
-		want := read(file, schema, ingest.Limits{}, nil)
-		got := read(file, schema, ingest.Limits{}, iotest.OneByteReader)
+		limits := ingest.Limits{ChunkBytes: 16 << 10}
+		want := read(file, schema, limits, nil)
+		got := read(file, schema, limits, iotest.OneByteReader)
 		sameOutcome(t, file, got, want)
 		got = read(file, schema, ingest.Limits{ChunkBytes: 1 + int(size)}, iotest.HalfReader)
 		if want.err == nil || got.err == nil {

@@ -37,7 +37,7 @@ func TestMap(t *testing.T) {
 	f("customerID,MonthlyCharges,id", "[0 1 2]")
 	f("ID,Customer ID,monthly_charges", "[1 2 0]")
 	f("CUSTOMER-id, Monthly\u00a0Charges ", "[0 1 -1]")
-	f("Account,id", "[0 -1 1]")          // a name wins over an alias
+	f("Account,id", "[0 -1 1]")           // a name wins over an alias
 	f("account,customer_id", "[1 -1 -1]") // also for the same column
 	f("x,account,x,y,x", "[1 -1 -1]")     // what is not read may stand there twice
 	f("price,customerid", "[1 0 -1]")
@@ -106,7 +106,7 @@ func TestMapFormerColumns(t *testing.T) {
 	f("id,x,churn_probability,risk_factors,protective_factors,explanation", `1,"a,""b",0.5,"[{""a"":1}]",[],text`,
 		"id,x", `1,"a,""b"`)
 	f("id,churn_probability,risk_band", "1,0.5,high", "id,risk_band", "1,high") // the schema reads it
-	f("id,explanation", "1,mine", "id,explanation", "1,mine")                    // a customer's own word
+	f("id,explanation", "1,mine", "id,explanation", "1,mine")                   // a customer's own word
 	f("id;_row", "1;2", "id", "1")
 	f("_row,id,", "2,1,", "id,", "1,")
 }
