@@ -85,7 +85,7 @@ func (x *xgboostReader) margin(base float32) (margin float32, ok bool) {
 	if len(x.forest.Trees) == 0 && x.since(3, 1) {
 		return base, true // without a tree these versions forget the link; their predictions are the truth
 	}
-	if x.forest.Objective == "binary:logitraw" && !x.since(1, 4) {
+	if x.forest.Objective == "binary:logitraw" && !x.since(1, 3) {
 		link, linked = LinkSigmoid, true
 	}
 	switch {
