@@ -50,7 +50,9 @@ type countingReader struct {
 	digest hash.Hash
 }
 
-func newCountingReader(r io.Reader) *countingReader { return &countingReader{r: r, digest: sha256.New()} }
+func newCountingReader(r io.Reader) *countingReader {
+	return &countingReader{r: r, digest: sha256.New()}
+}
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)

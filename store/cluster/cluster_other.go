@@ -1,0 +1,37 @@
+//go:build !unix
+
+// Package cluster runs a private PostgreSQL server. It needs a Unix; elsewhere set DATABASE_URL.
+package cluster
+
+import (
+	"context"
+	"errors"
+)
+
+// Config says where the cluster lives.
+type Config struct {
+	Dir      string
+	Log      func(message string)
+	BinDir   string
+	Settings map[string]string
+}
+
+// Cluster is a running server.
+type Cluster struct{}
+
+// Start fails.
+func Start(context.Context, Config) (*Cluster, error) {
+	return nil, errors.New("start postgresql: not possible on this system: set DATABASE_URL")
+}
+
+// URL is empty.
+func (*Cluster) URL() string { return "" }
+
+// Dir is empty.
+func (*Cluster) Dir() string { return "" }
+
+// Exited never closes.
+func (*Cluster) Exited() <-chan struct{} { return nil }
+
+// Stop does nothing.
+func (*Cluster) Stop(context.Context) error { return nil }

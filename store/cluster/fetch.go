@@ -1,0 +1,95 @@
+//go:build unix
+
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+)
+
+const fetchTimeout = 5 * time.Minute
+
+// fetched is where binaries of ours lie. Beside them the archive is kept: with it in place nothing is downloaded.
+func (p place) fetched() string { return filepath.Join(p.dir, "fetched") }
+
+func fetchedBinaries(ctx context.Context, p place) binaries {
+	b, err := inspect(ctx, filepath.Join(p.fetched(), "bin"))
+	if err != nil {
+		return binaries{}
+	}
+	return b
+}
+
+// fetchInto runs fetch under a deadline, as the library has none, and looks at what came of it. An error of fetch does
+// not matter if the binaries are there: as root the library unpacks them and then fails to run them.
+func fetchInto(ctx context.Context, config Config, p place, fetch func(p place, scratch string) error) (binaries, error) {
+	config.Log("no PostgreSQL is installed: fetching one")
+	scratch, err := os.MkdirTemp("", "millrace-fetch-")
+	if err != nil {
+		return binaries{}, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(fetch(p, scratch), os.RemoveAll(scratch)) }()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		return binaries{}, ctx.Err()
+	case <-time.After(fetchTimeout):
+		return binaries{}, fmt.Errorf("nothing after %s", fetchTimeout)
+	}
+	bin, inspectErr := inspect(ctx, filepath.Join(p.fetched(), "bin"))
+	if inspectErr != nil {
+		return binaries{}, errors.Join(err, inspectErr)
+	}
+	return bin, p.openForOwner()
+}
+
+// openForOwner lets the server's user run what root has unpacked.
+func (p place) openForOwner() error {
+	return filepath.WalkDir(p.fetched(), func(name string, _ os.DirEntry, err error) error {
+		if err != nil || !p.owner.change {
+			return err
+		}
+		return os.Lchown(name, p.owner.uid, p.owner.gid)
+	})
+}
+
+// fetchEmbedded lets the library do all that it does (fetch, unpack, run) in throw-away directories, but for the
+// binaries, and then stops it. It never sees our data: it would delete what it thinks is not its own.
+func fetchEmbedded(p place, scratch string) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	server := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
+		CachePath(filepath.Join(p.fetched(), "cache")).
+		BinariesPath(p.fetched()).
+		RuntimePath(filepath.Join(scratch, "runtime")).
+		DataPath(filepath.Join(scratch, "data")).
+		Port(port).Password(rand.Text()).Logger(io.Discard).StartTimeout(time.Minute))
+	if err := server.Start(); err != nil {
+		return err
+	}
+	return server.Stop()
+}
+
+func freePort() (uint32, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.Join(errors.New("no TCP address"), l.Close())
+	}
+	return uint32(address.Port), l.Close()
+}

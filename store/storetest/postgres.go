@@ -1,0 +1,122 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/cluster"
+)
+
+var postgres server[*cluster.Cluster]
+
+const template = "millrace_template"
+
+// Postgres gives the URL of a fresh database with the newest schema, which is dropped when the test ends.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, template)
+}
+
+// EmptyPostgres gives the URL of a fresh database without any schema.
+func EmptyPostgres(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, "template0")
+}
+
+// Open gives a store on a fresh database. Config.URL is filled in; the rest is the caller's.
+func Open(t testing.TB, config store.Config) *store.Store {
+	t.Helper()
+	if config.URL == "" {
+		config.URL = Postgres(t)
+	}
+	s, err := store.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newDatabase(t testing.TB, from string) string {
+	t.Helper()
+	c := postgres.get(t, startPostgres)
+	name := sqlName(uniqueName(t))
+	if err := execute(c.URL(), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, from)); err != nil {
+		t.Fatalf("create database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := execute(c.URL(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop database: %v", err)
+		}
+	})
+	return databaseURL(c.URL(), name)
+}
+
+func databaseURL(clusterURL, name string) string {
+	u, err := url.Parse(clusterURL)
+	if err != nil {
+		panic(err) // made by our own launcher
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+// startPostgres starts a cluster that forgets what a power cut would cost it, and makes the template.
+func startPostgres() (*cluster.Cluster, error) {
+	dir, err := makeDir("postgres")
+	if err != nil {
+		return nil, err
+	}
+	c, err := cluster.Start(background(), cluster.Config{
+		Dir: filepath.Join(dir, "cluster"),
+		Settings: map[string]string{
+			"fsync": "off", "full_page_writes": "off", "max_connections": "200", "shared_buffers": "64MB",
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := guardPostgres(c, dir); err != nil {
+		return nil, err
+	}
+	if err := execute(c.URL(), "CREATE DATABASE "+template); err != nil {
+		return nil, err
+	}
+	return c, store.Migrate(background(), databaseURL(c.URL(), template), migrations.FS)
+}
+
+func guardPostgres(c *cluster.Cluster, dir string) error {
+	note, err := os.ReadFile(filepath.Join(c.Dir(), "data", "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(note), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return err
+	}
+	return guard(pid, dir)
+}
+
+func execute(url, sql string) error {
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, sql)
+	return err
+}

@@ -1,0 +1,58 @@
+package storetest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/retainwise/millrace/store"
+)
+
+type s3Server struct {
+	endpoint, root string
+}
+
+var s3 server[s3Server]
+
+const (
+	accessKey = "millrace"
+	secretKey = "millrace-secret"
+)
+
+// S3 gives an empty bucket of an S3 server.
+func S3(t testing.TB) store.S3Config {
+	t.Helper()
+	srv := s3.get(t, startS3)
+	bucket := uniqueName(t)
+	if err := os.Mkdir(filepath.Join(srv.root, bucket), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return store.S3Config{Bucket: bucket, Endpoint: srv.endpoint, AccessKey: accessKey, SecretKey: secretKey}
+}
+
+func startS3() (s3Server, error) {
+	binary, err := tool{
+		"versitygw", "github.com/versity/versitygw", "github.com/versity/versitygw/cmd/versitygw",
+	}.build()
+	if err != nil {
+		return s3Server{}, err
+	}
+	dir, err := makeDir("s3")
+	if err != nil {
+		return s3Server{}, err
+	}
+	root, meta := filepath.Join(dir, "root"), filepath.Join(dir, "meta")
+	for _, d := range []string{root, meta} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			return s3Server{}, err
+		}
+	}
+	endpoint, err := startServer(dir, "/health", func(port string) (*exec.Cmd, error) {
+		cmd := exec.Command(binary, "--quiet", "--health", "/health", "--port", "127.0.0.1:"+port,
+			"posix", "--sidecar", meta, root)
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+accessKey, "ROOT_SECRET_ACCESS_KEY="+secretKey)
+		return cmd, nil
+	})
+	return s3Server{endpoint: endpoint, root: root}, err
+}

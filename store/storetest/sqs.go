@@ -1,0 +1,75 @@
+package storetest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/retainwise/millrace/store"
+)
+
+var sqs server[string]
+
+// Queue is a queue whose messages go to another one, the dead letters, when they have been received twice in vain.
+type Queue struct {
+	store.QueueConfig
+	DeadURL string
+	Client  *awssqs.Client // for looking at both from outside
+}
+
+// SQS gives an empty queue of an SQS server. A message that is not deleted comes again after a second.
+func SQS(t testing.TB) Queue {
+	t.Helper()
+	endpoint := sqs.get(t, startSQS)
+	client := awssqs.New(awssqs.Options{
+		BaseEndpoint: &endpoint, Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+	name := uniqueName(t)
+	dead := createQueue(t, client, name+"-dead", nil)
+	url := createQueue(t, client, name, map[string]string{
+		"VisibilityTimeout": "1",
+		"RedrivePolicy": fmt.Sprintf(
+			`{"maxReceiveCount":"2","deadLetterTargetArn":"arn:aws:sqs:us-east-1:100010001000:%s-dead"}`, name),
+	})
+	return Queue{
+		QueueConfig: store.QueueConfig{
+			URL: url, Endpoint: endpoint, Region: "us-east-1", AccessKey: accessKey, SecretKey: secretKey,
+		},
+		DeadURL: dead, Client: client,
+	}
+}
+
+func createQueue(t testing.TB, client *awssqs.Client, name string, attributes map[string]string) string {
+	t.Helper()
+	out, err := client.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		t.Fatalf("create queue: %v", err)
+	}
+	return aws.ToString(out.QueueUrl)
+}
+
+func startSQS() (string, error) {
+	binary, err := tool{"goaws", "github.com/Admiral-Piett/goaws", "github.com/Admiral-Piett/goaws/app/cmd"}.build()
+	if err != nil {
+		return "", err
+	}
+	dir, err := makeDir("sqs")
+	if err != nil {
+		return "", err
+	}
+	return startServer(dir, "/health", func(port string) (*exec.Cmd, error) {
+		file := filepath.Join(dir, "goaws.yaml")
+		text := fmt.Sprintf("Local:\n  Host: 127.0.0.1\n  Port: %s\n  Region: us-east-1\n  AccountId: \"100010001000\"\n", port)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+		return exec.Command(binary, "-config", file, "-loglevel", "error", "Local"), nil
+	})
+}

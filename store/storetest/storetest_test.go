@@ -1,0 +1,58 @@
+package storetest_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+func TestEachTestHasItsOwnDatabase(t *testing.T) {
+	for range 2 {
+		s := storetest.Open(t, store.Config{})
+		u, err := s.EnsureUser(t.Context(), "someone")
+		if err != nil || u.ID != 1 {
+			t.Errorf("user %d: %v", u.ID, err)
+		}
+	}
+	if _, err := store.MigrationStatus(t.Context(), storetest.EmptyPostgres(t), nil); err == nil {
+		t.Error("no migrations, no error")
+	}
+}
+
+func TestEachTestHasItsOwnBucket(t *testing.T) {
+	for range 2 {
+		o, err := store.OpenS3(t.Context(), storetest.S3(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for info, err := range o.List(t.Context(), "") {
+			t.Errorf("not empty: %v, %v", info, err)
+		}
+		if _, err := o.Put(t.Context(), "uploads/a/input.csv", bytes.NewReader([]byte("text"))); err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := o.Get(t.Context(), "uploads/a/input.csv", store.Range{Offset: 1}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(r); string(b) != "ext" || err != nil {
+			t.Errorf("read %q: %v", b, err)
+		}
+		_ = r.Close()
+	}
+}
+
+func TestEachTestHasItsOwnQueue(t *testing.T) {
+	for range 2 {
+		q, err := store.OpenQueue(t.Context(), storetest.SQS(t).QueueConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
