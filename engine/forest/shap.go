@@ -1,5 +1,7 @@
 package forest
 
+import "unsafe"
+
 // shapScratchBytes is the share of a core's second-level cache that the codes and sums of the rows in work may take.
 const shapScratchBytes = 512 << 10
 
@@ -15,11 +17,14 @@ type Explainer struct {
 	scale  float64   // of the sums over trees
 	width  int       // features and bias
 	terms  int       // of the longest path
+	kernel kernel
 }
 
 // NewExplainer returns the explainer of a validated forest. Forests with linear leaves or without covers are refused
 // with an [Error] of [KindNoCover].
-func NewExplainer(f *Forest) (*Explainer, error) {
+func NewExplainer(f *Forest) (*Explainer, error) { return newExplainer(f, bestKernel) }
+
+func newExplainer(f *Forest, k kernel) (*Explainer, error) {
 	if err := checkExplainable(f); err != nil {
 		return nil, err
 	}
@@ -28,7 +33,8 @@ func NewExplainer(f *Forest) (*Explainer, error) {
 		return nil, err
 	}
 	e := &Explainer{
-		binner: b.bins, groups: b.groups, bias: expectedRaw(f), scale: averageScale(f), width: len(f.Features) + 1,
+		binner: b.bins, groups: b.groups, bias: expectedRaw(f), scale: averageScale(f),
+		width: len(f.Features) + 1, kernel: k,
 	}
 	for _, g := range e.groups {
 		for _, run := range g.runs {
@@ -46,7 +52,18 @@ type Contributor struct {
 	codes  []uint8   // [block][column][blockRows]; the last column is all zero
 	group  []float32 // [feature][blockRows]: sums over a group, all zero between groups
 	sums   []float64 // [block][feature][blockRows]: sums over the groups of a class
-	masks  []uint64  // by term, for quadrature: the rows of a pack that do not satisfy it
+	masks  []uint64  // by term: the rows of a pack that do not satisfy it
+}
+
+// masksMin makes room for a vector register in Contributor.masks.
+const masksMin = 8
+
+// alignedSlice returns zeros that start at a cache line, so that no vector load straddles two.
+func alignedSlice[T float32 | float64 | uint64](n int) []T {
+	size := unsafe.Sizeof(T(0))
+	s := make([]T, n+int(63/size))
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(s))) & 63 / size
+	return s[skip:][:n:n]
 }
 
 // NewContributor returns the scratch of one worker.
@@ -55,9 +72,9 @@ func (e *Explainer) NewContributor() *Contributor {
 	blockBytes := blockRows * (e.columns + 1 + 8*features)
 	c := &Contributor{e: e, bins: e.newBins(), blocks: min(max(shapScratchBytes/blockBytes, 1), shapBlocksMax)}
 	c.codes = alignedBytes(c.blocks * (e.columns + 1) * blockRows)
-	c.group = make([]float32, features*blockRows)
-	c.sums = make([]float64, c.blocks*features*blockRows)
-	c.masks = make([]uint64, e.terms)
+	c.group = alignedSlice[float32](features * blockRows)
+	c.sums = alignedSlice[float64](c.blocks * features * blockRows)
+	c.masks = alignedSlice[uint64](max(e.terms, masksMin))
 	return c
 }
 
@@ -110,22 +127,27 @@ func (c *Contributor) explain(dst []float64, n int) {
 
 // addRun adds the contributions of a run's leaves to the sums of the group.
 func (c *Contributor) addRun(run *shapRun, codes []uint8, rows int) {
-	if run.points == 0 {
+	switch {
+	case c.e.kernel == kernelAVX512:
+		c.addRunAVX512(run, codes, packsOf(rows))
+	case run.points == 0:
 		run.addTables(c.group, codes, rows)
-	} else {
+	default:
 		run.integrate(c.group, codes, rows, c.masks)
 	}
 }
 
+func packsOf(rows int) int { return (rows + packRows - 1) / packRows }
+
 // closeGroup moves the sums of a group to those of the class.
 func (c *Contributor) closeGroup(g *shapGroup, sums []float64, rows int) {
-	rows = (rows + packRows - 1) / packRows * packRows
+	packs := packsOf(rows)
 	for _, feature := range g.features {
-		from := c.group[feature*blockRows:][:rows]
-		to := sums[feature*blockRows:][:len(from)]
-		for i, v := range from {
-			to[i] += float64(v)
-			from[i] = 0
+		from, to := c.group[feature*blockRows:][:packs*packRows], sums[feature*blockRows:][:packs*packRows]
+		if c.e.kernel == kernelAVX512 {
+			addSumsAVX512(to, from, packs)
+		} else {
+			addSums(to, from)
 		}
 	}
 }

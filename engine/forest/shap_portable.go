@@ -3,10 +3,7 @@ package forest
 import "encoding/binary"
 
 // The portable kernels. They take eight rows at a time where the work is on bytes: eight codes in a uint64.
-const (
-	highBits = 0x8080808080808080
-	lowBits  = 0x0101010101010101
-)
+const highBits = 0x8080808080808080
 
 // failed has bit 7 of every byte set where the row does not pass: where (hi - code) mod 256 > span.
 func failed(codes, hi, span uint64) uint64 {
@@ -25,11 +22,9 @@ func (r *shapRun) addTables(sums []float32, codes []uint8, rows int) {
 	words := patterns[:(rows+7)/8]
 	size := tableSize(r.terms)
 	for leaf := range r.leaves {
-		for i := range words {
-			words[i] = lowBits * (1<<r.terms - 1)
-		}
+		clear(words)
 		for _, record := range r.records[leaf*r.tests:][:r.tests] {
-			record.clear(words, codes)
+			record.mark(words, codes)
 		}
 		for term := leaf * r.terms; term < (leaf+1)*r.terms; term++ {
 			addLookups(sums[r.slots[term]:][:blockRows], words, r.values[term*size:][:size])
@@ -37,12 +32,12 @@ func (r *shapRun) addTables(sums []float32, codes []uint8, rows int) {
 	}
 }
 
-// clear takes the record's bit from the patterns of the rows that do not pass.
-func (r *shapRecord) clear(words []uint64, codes []uint8) {
+// mark sets the record's bit in the patterns of the rows that do not pass.
+func (r *shapRecord) mark(words []uint64, codes []uint8) {
 	column := codes[r.column:][:blockRows]
 	hi, span, bit := broadcast(r.hi), broadcast(r.span), uint64(r.target&0xff)
 	for i := range words {
-		words[i] &^= failed(binary.LittleEndian.Uint64(column[8*i:]), hi, span) >> 7 * bit
+		words[i] |= failed(binary.LittleEndian.Uint64(column[8*i:]), hi, span) >> 7 * bit
 	}
 }
 
@@ -121,4 +116,13 @@ func dot(x, y []float32) float32 {
 		sum += float32(x[k] * y[k])
 	}
 	return sum
+}
+
+// addSums adds the sums of a feature and leaves zeros behind.
+func addSums(to []float64, from []float32) {
+	to = to[:len(from)]
+	for i, v := range from {
+		to[i] += float64(v)
+		from[i] = 0
+	}
 }

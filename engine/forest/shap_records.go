@@ -24,8 +24,9 @@ type acceptedCodes struct {
 type recordMaker struct {
 	bins    *binner
 	columns []acceptedCodes
-	never   uint32 // offset of a column that holds only zeros
-	records []shapRecord
+	never   uint32       // offset of a column that holds only zeros
+	records []shapRecord // the first of every term
+	further []shapRecord // what a term needs beside it
 }
 
 // add appends the records of one term; a row must pass them all.
@@ -40,9 +41,12 @@ func (m *recordMaker) add(t *Tree, tests []pathTest, target uint32) {
 			a.lo, a.missing = max(a.lo, int(s.rank)+1), a.missing && !s.missingLeft
 		}
 	}
+	terms := len(m.records)
 	for i := range m.columns {
 		m.addColumn(&m.columns[i], target)
 	}
+	m.further = append(m.further, m.records[terms+1:]...)
+	m.records = m.records[:terms+1]
 }
 
 // of finds what is accepted on a split's column so far.

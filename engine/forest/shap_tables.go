@@ -46,8 +46,9 @@ type shapRun struct {
 	leaves  int
 	records []shapRecord
 	slots   []uint32 // per term: where the sums of its feature begin
-	// values holds, for tables, [term][pattern]; for quadrature, [point] start, [point] unsatisfied, then per term
-	// [point] ratio and [point] factor; see integrate.
+	// values holds, for tables, [term][pattern], where a pattern has the bits of the terms that a row does not satisfy;
+	// for quadrature, [point] start, [point] unsatisfied, then per term [point] ratio and [point] factor: see
+	// [integralValues].
 	values []float32
 }
 
@@ -165,15 +166,15 @@ func (b *shapBuilder) addLeaf(t *Tree, leaf *pathLeaf) {
 	}
 }
 
-// shape makes what tables and quadrature have in common.
+// shape makes what tables and quadrature have in common. The first record of each term comes before all second ones.
 func (b *shapBuilder) shape(t *Tree, terms []pathTerm, target func(term int) uint32) shapLeaf {
-	b.maker.records = b.maker.records[:0]
+	b.maker.records, b.maker.further = b.maker.records[:0], b.maker.further[:0]
 	var l shapLeaf
 	for j := range terms {
 		b.maker.add(t, b.paths.tests[terms[j].first:terms[j].end], target(j))
 		l.slots = append(l.slots, uint32(b.position[terms[j].feature])*blockRows)
 	}
-	l.records = slices.Clone(b.maker.records)
+	l.records = slices.Concat(b.maker.records, b.maker.further)
 	return l
 }
 
@@ -209,7 +210,7 @@ func (b *shapBuilder) table(terms []pathTerm, value float64) []float32 {
 			if p>>i&1 != 0 {
 				v *= c
 			}
-			values[i*size+p] = float32(v)
+			values[i*size+len(shared)-1-p] = float32(v)
 		}
 	}
 	return values
@@ -273,6 +274,11 @@ func (b *shapBuilder) closeGroup(class int) {
 		if u {
 			g.features = append(g.features, int32(i))
 		}
+	}
+	for i := range g.runs {
+		aligned := alignedSlice[float32](len(g.runs[i].values))
+		copy(aligned, g.runs[i].values)
+		g.runs[i].values = aligned
 	}
 	b.groups = append(b.groups, g)
 	b.leaves = b.leaves[:0]

@@ -1,7 +1,6 @@
 package forest_test
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -131,37 +130,4 @@ func TestContributorAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { c.Contributions(dst, rows) }); n != 0 {
 		t.Errorf("%v allocations a batch", n)
 	}
-}
-
-func BenchmarkContributions(b *testing.B) {
-	for _, size := range []struct{ trees, leaves int }{{400, 16}, {500, 31}} {
-		for _, few := range []int{5, 20} {
-			b.Run(fmt.Sprintf("%dx%d/%d-features-a-tree", size.trees, size.leaves, few), func(b *testing.B) {
-				benchmarkContributions(b, size.trees, size.leaves, few)
-			})
-		}
-	}
-}
-
-// benchmarkContributions explains forests of 20 features whose trees use only so many of them.
-func benchmarkContributions(b *testing.B, trees, leaves, few int) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	f := shapForest(rng, shapPlan{library: forest.LightGBM, features: 20, trees: trees, leaves: leaves, values: 99, full: true})
-	for i := range f.Trees {
-		shift := rng.IntN(20)
-		for j := range f.Trees[i].Nodes {
-			n := &f.Trees[i].Nodes[j]
-			n.Feature = int32((int(n.Feature)%few + shift) % 20)
-		}
-	}
-	rows := shapRows(rng, f, 4096)
-	e, err := forest.NewExplainer(f)
-	if err != nil {
-		b.Fatal(err)
-	}
-	dst, c := make([]float64, rows.Len*21), e.NewContributor()
-	for b.Loop() {
-		c.Contributions(dst, rows)
-	}
-	b.ReportMetric(float64(rows.Len)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }

@@ -1,0 +1,72 @@
+//go:build amd64 && !purego
+
+package forest
+
+import "unsafe"
+
+// callCost bounds the work of one call, in contributions of packs: assembly cannot be preempted.
+const callCost = 8192
+
+// addRunAVX512 is addRun for whole packs.
+func (c *Contributor) addRunAVX512(run *shapRun, codes []uint8, packs int) {
+	cost, valuesPerLeaf := run.terms*packs, len(run.values)/run.leaves
+	if run.points > 0 {
+		cost *= run.points
+	}
+	step := max(callCost/cost, 1)
+	for first := 0; first < run.leaves; first += step {
+		records := (*byte)(unsafe.Pointer(&run.records[first*run.tests]))
+		slots, values := &run.slots[first*run.terms], &run.values[first*valuesPerLeaf]
+		leaves := min(step, run.leaves-first)
+		if run.points == 0 {
+			addTablesAVX512(run, records, slots, values, leaves, &codes[0], &c.group[0], packs, &c.masks[0])
+		} else {
+			integrateAVX512(run, records, slots, values, leaves, &codes[0], &c.group[0], packs, &c.masks[0])
+		}
+	}
+}
+
+func addTablesAVX512(
+	run *shapRun, records *byte, slots *uint32, values *float32, leaves int,
+	codes *byte, sums *float32, packs int, scratch *uint64,
+) {
+	switch run.terms {
+	case 1:
+		shapTables1AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	case 2:
+		shapTables2AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	case 3:
+		shapTables3AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	case 4:
+		shapTables4AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	case 5:
+		shapTables5AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	case 6:
+		shapTables6AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	case 7:
+		shapTables7AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+	}
+}
+
+func integrateAVX512(
+	run *shapRun, records *byte, slots *uint32, values *float32, leaves int,
+	codes *byte, sums *float32, packs int, scratch *uint64,
+) {
+	switch run.points {
+	case 4:
+		shapIntegrate4AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+	case 5:
+		shapIntegrate5AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+	case 6:
+		shapIntegrate6AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+	case 7:
+		shapIntegrate7AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+	case 8:
+		shapIntegrate8AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+	}
+}
+
+// addSumsAVX512 is addSums for whole packs.
+func addSumsAVX512(to []float64, from []float32, packs int) {
+	shapAddSumsAVX512(&to[0], &from[0], packs)
+}
