@@ -24,7 +24,7 @@ COLUMNS_MAX = 4_096
 
 @dataclass(frozen=True)
 class BadFile:
-    """expected: what the upload is answered. scored and rejected count rows; both 0 if the file as a whole is refused."""
+    """expected: what the upload is answered. scored and rejected count rows; both 0 if the whole file is refused."""
 
     name: str
     content: bytes
@@ -62,21 +62,73 @@ def refused() -> list[BadFile]:
         BadFile("empty.csv", b"", "no bytes", "1005"),
         BadFile("blank_lines.csv", b"\n\n\n", "line ends only", "1005"),
         BadFile("header_only.csv", text(), "a header without rows", "1005"),
-        BadFile("missing_column.csv", text(*(r.rsplit(",", 1)[0] for r in ROWS), header=HEADER.rsplit(",", 1)[0]), "no Contract", "1004 naming Contract"),
-        BadFile("misspelt_column.csv", text(*ROWS, header=HEADER.replace("tenure", "tenur")), "`tenur` for tenure", "1004 naming tenure, closest `tenur`"),
-        BadFile("no_header.csv", text(*ROWS[1:], header=ROWS[0]), "data where the header should be", "1004 naming all five"),
-        BadFile("duplicate_column.csv", text(*(r + ",12" for r in ROWS), header=HEADER + ",Tenure"), "tenure and Tenure", "1006 naming tenure"),
-        BadFile("header_unclosed_quote.csv", text(*ROWS, header='"' + HEADER), "a quote opens in the header and is never closed", "1006 or 1009, line 1"),
-        BadFile("stray_quote.csv", with_row('0099-XXXXX,5,20"5,102.5,One year'), "row 3: a quote inside an unquoted cell", "1009, line 4"),
-        BadFile("text_after_quote.csv", with_row('"0099"-XXXXX,5,20.5,102.5,One year'), "row 3: text behind a closing quote", "1009, line 4"),
-        BadFile("unclosed_quote.csv", with_row('"0099-XXXXX,5,20.5,102.5,One year'), "row 3: a quote opens and is never closed", "1009, line 4 (where it opened)"),
-        BadFile("utf16_le.csv", b"\xff\xfe" + text(*ROWS).decode().encode("utf-16-le"), "UTF-16 with its mark, as Excel's Unicode text", "1007, or scored if transcoded"),
-        BadFile("utf16_be.csv", b"\xfe\xff" + text(*ROWS).decode().encode("utf-16-be"), "UTF-16, big end first", "1007, or scored if transcoded"),
-        BadFile("spreadsheet.csv", b"PK\x03\x04" + bytes(range(256)) * 4, "an .xlsx under a .csv name (first bytes of a ZIP)", "1007"),
+        BadFile(
+            "missing_column.csv",
+            text(*(r.rsplit(",", 1)[0] for r in ROWS), header=HEADER.rsplit(",", 1)[0]),
+            "no Contract",
+            "1004 naming Contract",
+        ),
+        BadFile(
+            "misspelt_column.csv",
+            text(*ROWS, header=HEADER.replace("tenure", "tenur")),
+            "`tenur` for tenure",
+            "1004 naming tenure, closest `tenur`",
+        ),
+        BadFile(
+            "no_header.csv", text(*ROWS[1:], header=ROWS[0]), "data where the header should be", "1004 naming all five"
+        ),
+        BadFile(
+            "duplicate_column.csv",
+            text(*(r + ",12" for r in ROWS), header=HEADER + ",Tenure"),
+            "tenure and Tenure",
+            "1006 naming tenure",
+        ),
+        BadFile(
+            "header_unclosed_quote.csv",
+            text(*ROWS, header='"' + HEADER),
+            "a quote opens in the header and is never closed",
+            "1006 or 1009, line 1",
+        ),
+        BadFile(
+            "stray_quote.csv",
+            with_row('0099-XXXXX,5,20"5,102.5,One year'),
+            "row 3: a quote inside an unquoted cell",
+            "1009, line 4",
+        ),
+        BadFile(
+            "text_after_quote.csv",
+            with_row('"0099"-XXXXX,5,20.5,102.5,One year'),
+            "row 3: text behind a closing quote",
+            "1009, line 4",
+        ),
+        BadFile(
+            "unclosed_quote.csv",
+            with_row('"0099-XXXXX,5,20.5,102.5,One year'),
+            "row 3: a quote opens and is never closed",
+            "1009, line 4 (where it opened)",
+        ),
+        BadFile(
+            "utf16_le.csv",
+            b"\xff\xfe" + text(*ROWS).decode().encode("utf-16-le"),
+            "UTF-16 with its mark, as Excel's Unicode text",
+            "1007, or scored if transcoded",
+        ),
+        BadFile(
+            "utf16_be.csv",
+            b"\xfe\xff" + text(*ROWS).decode().encode("utf-16-be"),
+            "UTF-16, big end first",
+            "1007, or scored if transcoded",
+        ),
+        BadFile(
+            "spreadsheet.csv",
+            b"PK\x03\x04" + bytes(range(256)) * 4,
+            "an .xlsx under a .csv name (first bytes of a ZIP)",
+            "1007",
+        ),
         BadFile("too_many_columns.csv", text(*ROWS, header=wide), f"{COLUMNS_MAX + 5:,} columns in the header", "1008"),
         BadFile("damaged.csv.gz", packed[: len(packed) // 2], "gzip cut in the middle", "1012"),
         BadFile("damaged_checksum.csv.gz", packed[:-8] + bytes(4) + packed[-4:], "gzip with a wrong checksum", "1012"),
-    ]  # fmt: skip
+    ]
 
 
 def rows_rejected() -> list[BadFile]:
@@ -94,21 +146,55 @@ def rows_rejected() -> list[BadFile]:
         one_reject("number_overflow.csv", "0099-XXXXX,5,1e400,102.5,One year", "1e400", "1603"),
         one_reject("empty_id.csv", ",5,20.5,102.5,One year", "no customer id", "1604"),
         one_reject("negative.csv", "0099-XXXXX,-5,20.5,102.5,One year", "tenure -5, below allowed_min", "1610"),
-        BadFile("invalid_utf8.csv", with_row("0099-XXXXX,5,20.5,102.5,One y?ear").replace(b"?", b"\xe9"), "row 3: Latin-1 é in a cell", "1606 on row 3 (line 4)", GOOD, 1),
-        BadFile("nul_byte.csv", with_row("0099-X\0XXX,5,20.5,102.5,One year"), "row 3: a NUL byte in the id", "1609 on row 3 (line 4)", GOOD, 1),
-        BadFile("many_faults.csv", text(ROWS[0], "", ",1,2,3,One year", "a,b", ROWS[1], 'x,"1\n2",3,4,One year', ROWS[2], "y,1,2,3,4,5", ROWS[3]), "rows 2, 3, 5 and 7 are bad; line 3 is blank, row 5 spans two lines", "1604 on row 2 (line 4), 1601 on row 3 (line 5), 1602 on row 5 (line 7), 1601 on row 7 (line 10)", 4, 4),
-        BadFile("all_bad.csv", text(*(r.replace(",", ",x", 1) for r in ROWS)), "tenure is text on every row", "1602 on every row", 0, GOOD),
-    ]  # fmt: skip
+        BadFile(
+            "invalid_utf8.csv",
+            with_row("0099-XXXXX,5,20.5,102.5,One y?ear").replace(b"?", b"\xe9"),
+            "row 3: Latin-1 é in a cell",
+            "1606 on row 3 (line 4)",
+            GOOD,
+            1,
+        ),
+        BadFile(
+            "nul_byte.csv",
+            with_row("0099-X\0XXX,5,20.5,102.5,One year"),
+            "row 3: a NUL byte in the id",
+            "1609 on row 3 (line 4)",
+            GOOD,
+            1,
+        ),
+        BadFile(
+            "many_faults.csv",
+            text(
+                ROWS[0], "", ",1,2,3,One year", "a,b", ROWS[1], 'x,"1\n2",3,4,One year', ROWS[2], "y,1,2,3,4,5", ROWS[3]
+            ),
+            "rows 2, 3, 5 and 7 are bad; line 3 is blank, row 5 spans two lines",
+            "1604 on row 2 (line 4), 1601 on row 3 (line 5), 1602 on row 5 (line 7), 1601 on row 7 (line 10)",
+            4,
+            4,
+        ),
+        BadFile(
+            "all_bad.csv",
+            text(*(r.replace(",", ",x", 1) for r in ROWS)),
+            "tenure is text on every row",
+            "1602 on every row",
+            0,
+            GOOD,
+        ),
+    ]
 
 
 def warned() -> list[BadFile]:
     """Files that are scored whole, with a warning."""
     return [
-        one_warning("unseen_category.csv", "0099-XXXXX,5,20.5,102.5,Three year", "a contract that training did not know", "1653"),
+        one_warning(
+            "unseen_category.csv", "0099-XXXXX,5,20.5,102.5,Three year", "a contract that training did not know", "1653"
+        ),
         one_warning("out_of_range.csv", "0099-XXXXX,500,20.5,10250,Two year", "tenure 500, above max", "1651"),
         one_warning("missing_value.csv", "0099-XXXXX,5,NA,102.5,One year", "MonthlyCharges is a missing word", "1652"),
         one_warning("padded.csv", "0099-XXXXX, 5 ,20.5,102.5, One year ", "blanks around cells", "1654"),
-        one_warning("spelt_otherwise.csv", "0099-XXXXX,5,20.5,102.5,one year", "another spelling of a category", "1654"),
+        one_warning(
+            "spelt_otherwise.csv", "0099-XXXXX,5,20.5,102.5,one year", "another spelling of a category", "1654"
+        ),
         one_warning("duplicate_id.csv", ROWS[0], "the id of row 1 again", "1655"),
     ]
 
@@ -118,30 +204,76 @@ def good_in_odd_dress() -> list[BadFile]:
     semicolons = [r.replace(",", ";") for r in (HEADER, *ROWS)]
     quoted = ['"' + r.replace(",", '","') + '"' for r in (HEADER, *ROWS)]
     return [
-        BadFile("good_bom_crlf_semicolons.csv", b"\xef\xbb\xbf" + text(*semicolons[1:], header=semicolons[0], end="\r\n"), "byte order mark, CRLF, semicolons, as Excel writes in Europe", "none", GOOD),
+        BadFile(
+            "good_bom_crlf_semicolons.csv",
+            b"\xef\xbb\xbf" + text(*semicolons[1:], header=semicolons[0], end="\r\n"),
+            "byte order mark, CRLF, semicolons, as Excel writes in Europe",
+            "none",
+            GOOD,
+        ),
         BadFile("good_tabs.csv", text(*ROWS).replace(b",", b"\t"), "tabs", "none", GOOD),
         BadFile("good_pipes.csv", text(*ROWS).replace(b",", b"|"), "pipes", "none", GOOD),
         BadFile("good_quoted.csv", text(*quoted[1:], header=quoted[0]), "every cell quoted", "none", GOOD),
         BadFile("good_no_final_newline.csv", text(*ROWS)[:-1], "no newline at the end", "none", GOOD),
-        BadFile("good_blank_lines.csv", text(*ROWS[:3], "", *ROWS[3:], "", ""), "blank lines between and at the end", "none", GOOD),
-        BadFile("good_header_names.csv", text(*ROWS, header="Customer ID,Tenure,monthly_charges,TOTAL CHARGES,contract"), "the names in other case, with blanks and underscores", "none", GOOD),
-        BadFile("good_aliases.csv", text(*ROWS, header="account_id,months,monthly_fee,total_spend,contract_type"), "aliases", "none", GOOD),
-        BadFile("good_reordered.csv", text(*(",".join([*r.split(",")[::-1], "kept"]) for r in ROWS), header=",".join([*HEADER.split(",")[::-1], "note"])), "another order and a column that nobody reads", "none", GOOD),
-        BadFile("good_multiline_note.csv", text(*(r + f',"line one\nline ""two"", {i}"' for i, r in enumerate(ROWS)), header=HEADER + ",note"), "an unread column with newlines, commas and doubled quotes", "none", GOOD),
-        BadFile("good_blank_total.csv", with_row("0099-XXXXX,0,20.5,,Two year"), "a blank TotalCharges at tenure 0", "none", GOOD + 1),
+        BadFile(
+            "good_blank_lines.csv",
+            text(*ROWS[:3], "", *ROWS[3:], "", ""),
+            "blank lines between and at the end",
+            "none",
+            GOOD,
+        ),
+        BadFile(
+            "good_header_names.csv",
+            text(*ROWS, header="Customer ID,Tenure,monthly_charges,TOTAL CHARGES,contract"),
+            "the names in other case, with blanks and underscores",
+            "none",
+            GOOD,
+        ),
+        BadFile(
+            "good_aliases.csv",
+            text(*ROWS, header="account_id,months,monthly_fee,total_spend,contract_type"),
+            "aliases",
+            "none",
+            GOOD,
+        ),
+        BadFile(
+            "good_reordered.csv",
+            text(
+                *(",".join([*r.split(",")[::-1], "kept"]) for r in ROWS),
+                header=",".join([*HEADER.split(",")[::-1], "note"]),
+            ),
+            "another order and a column that nobody reads",
+            "none",
+            GOOD,
+        ),
+        BadFile(
+            "good_multiline_note.csv",
+            text(*(r + f',"line one\nline ""two"", {i}"' for i, r in enumerate(ROWS)), header=HEADER + ",note"),
+            "an unread column with newlines, commas and doubled quotes",
+            "none",
+            GOOD,
+        ),
+        BadFile(
+            "good_blank_total.csv",
+            with_row("0099-XXXXX,0,20.5,,Two year"),
+            "a blank TotalCharges at tenure 0",
+            "none",
+            GOOD + 1,
+        ),
         BadFile("good_gzip.csv.gz", gzip.compress(text(*ROWS), mtime=0), "gzip", "none", GOOD),
-    ]  # fmt: skip
+    ]
 
 
 INTRODUCTION = """# Golden bad files
 
-Written by `testdata/train/make_samples.py`; do not edit. Five telecom columns and the same six good rows everywhere; a bad
-row stands third. Rows count from 1 behind the header and skip blank lines; lines count from 1 at the header. The code is
-what the file (or the row) must be answered with; "scored" and "rejected" are the rows of a file that is accepted.
+Written by `testdata/train/make_samples.py`; do not edit. Five telecom columns and the same six good rows everywhere;
+a bad row stands third. Rows count from 1 behind the header and skip blank lines; lines count from 1 at the header. The
+code is what the file (or the row) must be answered with; "scored" and "rejected" are the rows of an accepted file.
 
 `index.json` says the same for tests: `codes` are all that may be answered, in the order of `code` below.
 
-Too large for the tree and made by the tests themselves: 1002 (bytes, rows), 1010 (a row above 1 MiB), 1011 (unpacked size).
+Too large for the tree, so made by the tests themselves: 1002 (bytes, rows), 1010 (a row above 1 MiB), 1011 (unpacked
+size).
 """
 SECTIONS = [
     ("Refused as a whole", refused),

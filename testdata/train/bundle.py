@@ -50,9 +50,7 @@ def write_description(folder: Path, description: desc.Description, training: Tra
         "score_shares": training_profile.score_shares(training.figures.out_of_fold),
         "columns": training_profile.columns(description.features, training.x),
     }
-    text = yaml.dump(
-        fields, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
-    )
+    text = yaml.dump(fields, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
     (folder / "bundle.yaml").write_text(HEADER.format(name=description.fields["name"]) + text, encoding="utf-8")
 
 

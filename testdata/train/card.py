@@ -12,6 +12,7 @@ MISSING = (
     "values blanked at a random rate per row and required ones at 5 % (0.4), and with required columns only (0.4)."
 )
 
+
 @dataclass(frozen=True)
 class Card:
     """The parts of a card that differ between models; every text is Markdown."""
@@ -31,7 +32,8 @@ class Card:
 def write(folder: Path, card: Card, figures: Figures, train_rows: int, held_out_rows: int) -> None:
     parts = [
         f"# {card.title}\n\n{card.purpose}",
-        f"## Data\n\n{card.data}\n\n{train_rows:,} rows trained the model, {held_out_rows:,} were held out of it and of "
+        f"## Data\n\n{card.data}\n\n{train_rows:,} rows trained the model, {held_out_rows:,} were held out of it and "
+        "of "
         f"every choice.\n\nLicence: {card.licence}",
         f"## Model\n\n{card.shape}\n\n{parameter_table(card.parameters)}\n\n{card.missing}",
         f"## Measured\n\n{figure_table(figures)}\n\n{card.reading}",
@@ -53,7 +55,8 @@ def figure_table(figures: Figures) -> str:
         [
             "| figure | all columns | required columns only |",
             "|---|---|---|",
-            f"| AUC, five-fold cross-validation | {spread(figures.fold_auc)} | {spread(figures.fold_auc_required_only)} |",
+            f"| AUC, five-fold cross-validation | {spread(figures.fold_auc)} | "
+            f"{spread(figures.fold_auc_required_only)} |",
             f"| AUC, held-out rows | {figures.auc:.4f} | {figures.auc_required_only:.4f} |",
             f"| Brier score, held-out rows | {figures.brier:.4f} | |",
         ]

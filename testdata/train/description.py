@@ -64,7 +64,7 @@ def all_spellings(column: dict) -> dict[str, str]:
 
 
 def matrix(description: Description, cells: pd.DataFrame) -> np.ndarray:
-    """Turns a frame of text cells (as read_cells gives it) into float64 rows x features; an absent column is all NaN."""
+    """Turns text cells (as read_cells gives them) into float64 rows x features; an absent column is all NaN."""
     columns = []
     for column in description.features:
         if column["name"] in cells:

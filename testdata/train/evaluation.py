@@ -37,7 +37,7 @@ def split(count: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(fit: Fit, predict: Predict, train: tuple, held_out: tuple, optional: np.ndarray) -> Figures:
-    """Cross-validates the recipe `fit` on the training rows and measures the finished `predict` on the held-out rows."""
+    """Cross-validates the recipe `fit` on the training rows, and measures `predict` on the held-out rows."""
     x, y = held_out
     p = predict(x)
     folds, folds_required, out_of_fold = cross_validate(fit, *train, optional)

@@ -36,7 +36,9 @@ def signal(x: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng(len(x))
     score = x[:, 0] + np.sin(np.nan_to_num(x[:, 1]) / 4)
     if x.shape[1] >= 5:
-        score = score + np.where(np.isnan(x[:, 2]), -0.8, np.log1p(np.nan_to_num(x[:, 2]))) + 0.6 * x[:, 3] + x[:, 4] / 60
+        score = (
+            score + np.where(np.isnan(x[:, 2]), -0.8, np.log1p(np.nan_to_num(x[:, 2]))) + 0.6 * x[:, 3] + x[:, 4] / 60
+        )
     for column in x[:, 5:].T:
         score = score + 1.5 * np.where(np.isnan(column), 0.3, np.sin(3 * np.nan_to_num(column)))
     return score + 0.3 * rng.standard_normal(len(x))

@@ -1,6 +1,6 @@
 """Rows that stand on every border of a model: its thresholds, zeros, missing, huge and odd values.
 
-A third of the rows is ordinary, a third has one odd value in an ordinary row, a third has an odd value in every feature.
+A third of the rows is ordinary, a third is ordinary but for one odd value, a third is odd in every feature.
 """
 
 import numpy as np
@@ -10,9 +10,17 @@ ZEROS = [0.0, -0.0, 1e-36, -1e-36]
 # LightGBM's zero is |x| <= float32(1e-35), both ends inclusive.
 LIGHTGBM_ZERO = float(np.float32(1e-35))
 LIGHTGBM_ODD = [
-    *ZEROS, LIGHTGBM_ZERO, -LIGHTGBM_ZERO, np.nextafter(LIGHTGBM_ZERO, 1), np.nextafter(-LIGHTGBM_ZERO, -1),
-    np.nan, np.inf, -np.inf, 1e300, -1e300,
-]  # fmt: skip
+    *ZEROS,
+    LIGHTGBM_ZERO,
+    -LIGHTGBM_ZERO,
+    np.nextafter(LIGHTGBM_ZERO, 1),
+    np.nextafter(-LIGHTGBM_ZERO, -1),
+    np.nan,
+    np.inf,
+    -np.inf,
+    1e300,
+    -1e300,
+]
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 # Values that change when narrowed to float32, and its smallest and largest.
 XGBOOST_ODD = [*ZEROS, 1e-45, -1e-45, 0.1, 70.35, 16777217.0, np.nan, FLOAT32_MAX, -FLOAT32_MAX]

@@ -47,7 +47,9 @@ def at_thresholds(description: desc.Description, thresholds: dict[str, list[floa
     allowed = {c["name"]: c.get("allowed_max", np.inf) for c in description.features}
     changes = []
     for name, values in thresholds.items():
-        values = [v for v in values if v <= allowed[name]]  # a split behind the largest value parts missing from present
+        values = [
+            v for v in values if v <= allowed[name]
+        ]  # a split behind the largest value parts missing from present
         whole = [v for v in values if v == int(v)]
         other = [v for v in values if v != int(v)]
         chosen = spread(whole, WHOLE_THRESHOLDS) + spread(other, OTHER_THRESHOLDS)

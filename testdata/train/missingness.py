@@ -1,8 +1,8 @@
 """Training rows with values taken away, so that a model stays honest when a customer's file lacks optional columns.
 
 Each training row is used three times: as it is; with optional columns blanked at random (each row draws its own rate,
-so that one missing column and nearly all missing both occur) and required values blanked at 5 %; and with every optional
-column blanked, which is the file that has only what is required. The whole row weighs most.
+so that one missing column and nearly all missing both occur) and required values blanked at 5 %; and with every
+optional column blanked, which is the file that has only what is required. The whole row weighs most.
 """
 
 import numpy as np

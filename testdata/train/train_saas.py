@@ -58,7 +58,13 @@ def train(description: desc.Description, x: np.ndarray, y: np.ndarray) -> xgb.Bo
 def dmatrix(description: desc.Description, x: np.ndarray, labels=None, weights=None) -> xgb.DMatrix:
     types = ["c" if i in description.categorical else "q" for i in range(x.shape[1])]
     return xgb.DMatrix(
-        x, labels, weight=weights, feature_names=description.names, feature_types=types, enable_categorical=True, nthread=1
+        x,
+        labels,
+        weight=weights,
+        feature_names=description.names,
+        feature_types=types,
+        enable_categorical=True,
+        nthread=1,
     )
 
 
@@ -73,12 +79,14 @@ def scores(description: desc.Description, booster: xgb.Booster, x: np.ndarray) -
 
 
 def split_values(booster: xgb.Booster, description: desc.Description) -> dict[str, list[float]]:
-    """The finite thresholds of each number feature as float32 values, ascending. An infinite one parts missing from present."""
+    """Each number feature's finite float32 thresholds, ascending; infinite ones part missing from present."""
     model = json.loads(booster.save_raw("json"))
     names = description.names
     values = {name: set() for i, name in enumerate(names) if i not in description.categorical}
     for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
-        nodes = zip(tree["split_indices"], tree["split_conditions"], tree["left_children"], tree["split_type"], strict=True)
+        nodes = zip(
+            tree["split_indices"], tree["split_conditions"], tree["left_children"], tree["split_type"], strict=True
+        )
         for feature, threshold, left, is_category in nodes:
             if left >= 0 and not is_category and np.isfinite(threshold):
                 values[names[feature]].add(float(np.float32(threshold)))
@@ -128,9 +136,12 @@ def model_card(booster: xgb.Booster, truth: float, rate: float) -> card.Card:
         title="SaaS churn",
         purpose="The probability that a company cancels its subscription of a software service within three months.",
         data=f"{CUSTOMERS:,} synthetic customers, {100 * rate:.1f} % of whom churned, made by "
-        "testdata/train/saas_generator.py. The mechanism is written there in one function: plan, billing period, tenure, "
-        "share of seats in use, feature usage and its trend, weeks without activity (worse with monthly billing), tickets, "
-        "survey answer, failed payments, and a hidden health that no column shows whole. Values go missing as in practice.",
+        "testdata/train/saas_generator.py. The mechanism is written there in one function: plan, billing period, "
+        "tenure, "
+        "share of seats in use, feature usage and its trend, weeks without activity (worse with monthly billing), "
+        "tickets, "
+        "survey answer, failed payments, and a hidden health that no column shows whole. Values go missing as in "
+        "practice.",
         licence="part of this project.",
         parameters=PARAMETERS
         | {"monotone_constraints": ", ".join(f"{n} {d:+d}" for n, d in MONOTONE.items()), "trees": TREES, "seed": SEED},
@@ -138,19 +149,24 @@ def model_card(booster: xgb.Booster, truth: float, rate: float) -> card.Card:
         f"{PARAMETERS['max_depth']} tests on a path, saved as UBJSON. Categories are native splits on the position in "
         "`categories`.",
         missing=card.MISSING,
-        reading=f"The true churn chance of the generator reaches an AUC of {truth:.4f} on the same held-out rows: no model "
+        reading=f"The true churn chance of the generator reaches an AUC of {truth:.4f} on the same held-out rows: no "
+        "model "
         "can do better in the long run.",
         limits=[
             "No real customer was seen. The directions of the reasons are sound, their sizes are a guess: treat the "
             "probabilities as a ranking until outcomes have been posted and compared, and train your own bundle then.",
-            "The optional columns carry most of the signal: a file with the required columns only is hardly ranked at all.",
-            "Revenue is in one unnamed currency (see min and max in bundle.yaml). Values outside the training range are "
+            "The optional columns carry most of the signal: a file with the required columns only is hardly ranked "
+            "at all.",
+            "Revenue is in one unnamed currency (see min and max in bundle.yaml). Values outside the training range "
+            "are "
             "scored as the nearest range and warned about.",
             "A category that training did not know counts as missing.",
-            "No survey answer is itself a weak sign of risk, because unhappy customers of the generator answer less often.",
+            "No survey answer is itself a weak sign of risk, because unhappy customers of the generator answer less "
+            "often.",
             "Correlation, not cause.",
         ],
-        retrain="```\npython -m pip install -r testdata/train/requirements.txt\npython testdata/train/train_saas.py\n```\n"
+        retrain="```\npython -m pip install -r testdata/train/requirements.txt\npython "
+        "testdata/train/train_saas.py\n```\n"
         "Pass `--date` with the date in bundle.yaml to get the same bytes.",
     )
 

@@ -106,13 +106,15 @@ def model_card(booster: lgb.Booster) -> card.Card:
     return card.Card(
         title="Telecom churn",
         purpose="The probability that a subscriber of a telephone and internet company leaves within a month.",
-        data="IBM's sample data set \"Telco Customer Churn\": 7,043 fictional customers, 26.5 % of whom churned, from the "
+        data='IBM\'s sample data set "Telco Customer Churn": 7,043 fictional customers, 26.5 % of whom churned, from '
+        "the "
         "repository IBM/telco-customer-churn-on-icp4d. `TotalCharges` is blank on eleven rows with tenure 0; blank is "
         "missing, never 0. The data itself is not part of this project.",
         licence="the data is under the Apache License 2.0.",
         parameters=PARAMETERS | {"trees": TREES, "seed": SEED},
         shape=f"LightGBM {lgb.__version__}, {booster.num_trees()} trees, {leaves:,} leaves, at most "
-        f"{PARAMETERS['max_depth']} tests on a path: small trees with a low learning rate score as well as large ones here "
+        f"{PARAMETERS['max_depth']} tests on a path: small trees with a low learning rate score as well as large "
+        "ones here "
         "and are cheap to explain. Categories are native splits on the position in `categories`.",
         missing=card.MISSING,
         reading="Published models of this data reach an AUC of 0.84 to 0.85 with any method; the rest is not in the "
@@ -120,7 +122,8 @@ def model_card(booster: lgb.Booster) -> card.Card:
         limits=[
             "One company, one month, one country, fictional customers: for another company the order of customers may "
             "hold while the level of the probabilities does not. Post outcomes and look at the calibration.",
-            "Charges are in the currency and price level of the sample (18 to 119 per month). Values outside the training "
+            "Charges are in the currency and price level of the sample (18 to 119 per month). Values outside the "
+            "training "
             "range are scored as the nearest range and warned about.",
             "`gender`, `SeniorCitizen`, `Partner` and `Dependents` are read when present and never shown as a reason. "
             "Leave the columns out of the file to score without them.",
