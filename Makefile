@@ -8,6 +8,7 @@ TOOLS     := bin/tools
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
 MODULES   := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './bin/*'))
 
+SAMPLE    ?= testdata/samples/telecom_10k.csv
 ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
@@ -30,8 +31,8 @@ build: ## Build bin/millrace (no C compiler needed)
 # 69 (EX_UNAVAILABLE) is how millrace says that it found no PostgreSQL and could not fetch one.
 .PHONY: run
 run: build ## Start everything, score the bundled sample through the API, keep serving (ARGS=… to add flags)
-	@./bin/millrace serve --sample $(ARGS) || { status=$$?; [ $$status = 69 ] || exit $$status; \
-		.ci/postgres && exec ./bin/millrace serve --sample $(ARGS); }
+	@./bin/millrace serve --sample $(SAMPLE) $(ARGS) || { status=$$?; [ $$status = 69 ] || exit $$status; \
+		.ci/postgres && exec ./bin/millrace serve --sample $(SAMPLE) $(ARGS); }
 
 # --- test --------------------------------------------------------------------
 

@@ -1,0 +1,159 @@
+"""Scoring throughput of LightGBM, XGBoost, lleaves, tl2cgen, leaves and millrace: one model, the same rows, one thread.
+
+    pip install -r requirements.txt && python compare.py ../results/peers.json
+
+Writes JSON: nanoseconds per row and per row and tree (fastest and median round), rows per second (median), and how far
+each engine's raw scores are from those of the library that trained the model. The same for contributions (SHAP) of
+fewer rows. Times are of the call alone: the rows are in memory in the form that the engine takes, and the model is
+loaded, compiled and warm.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import lightgbm
+import lleaves
+import numpy as np
+import tl2cgen
+import treelite
+import xgboost
+
+import workload
+
+HERE = Path(__file__).resolve().parent
+PEERS = ["lightgbm", "xgboost", "lleaves", "llvmlite", "treelite", "tl2cgen"]
+
+Score = Callable[[np.ndarray], np.ndarray]
+
+
+def main() -> None:
+    options = arguments()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        work = workload.make(folder, options.trees, options.leaves, options.rows)
+        results = [
+            *measure(work.lightgbm_model, lightgbm_peers(work, folder, options.skip_compiled), work.rows, options),
+            *measure(work.xgboost_model, xgboost_peers(work), work.rows, options),
+        ]
+        few = {kind: rows[: options.explained] for kind, rows in work.rows.items()}
+        explained = [
+            *measure(work.lightgbm_model, lightgbm_contributions(work), few, options, contributions=True),
+            *measure(work.xgboost_model, xgboost_contributions(work), few, options, contributions=True),
+        ]
+    how = {name: value for name, value in vars(options).items() if name != "out"}
+    report = {"machine": machine(), "options": how, "scores": results, "contributions": explained}
+    Path(options.out).write_text(json.dumps(report, indent=1) + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="file for the JSON")
+    parser.add_argument("--trees", type=int, default=500)
+    parser.add_argument("--leaves", type=int, default=31)
+    parser.add_argument("--rows", type=int, default=16_384)
+    parser.add_argument("--explained", type=int, default=1_024, help="rows to compute contributions for")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--skip-compiled", action="store_true", help="leave out lleaves and tl2cgen, slow to compile")
+    return parser.parse_args()
+
+
+def lightgbm_peers(work: workload.Workload, folder: Path, skip_compiled: bool) -> dict[str, Score]:
+    booster = lightgbm.Booster(model_file=work.lightgbm_model)
+    peers: dict[str, Score] = {"LightGBM": lambda rows: booster.predict(rows, raw_score=True, num_threads=1)}
+    if skip_compiled:
+        return peers
+    compiled = lleaves.Model(model_file=str(work.lightgbm_model))
+    compiled.compile(raw_score=True)
+    peers["lleaves"] = lambda rows: compiled.predict(rows, n_jobs=1)
+    library = folder / "tl2cgen.so"
+    model = treelite.frontend.load_lightgbm_model(str(work.lightgbm_model))
+    tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 8})
+    predictor = tl2cgen.Predictor(library, nthread=1)
+    peers["tl2cgen"] = lambda rows: predictor.predict(tl2cgen.DMatrix(rows), pred_margin=True).reshape(-1)
+    return peers
+
+
+def xgboost_peers(work: workload.Workload) -> dict[str, Score]:
+    booster = xgboost.Booster(model_file=work.xgboost_model)
+    booster.set_param({"nthread": 1})
+    return {"XGBoost": lambda rows: booster.inplace_predict(rows, predict_type="margin")}
+
+
+def lightgbm_contributions(work: workload.Workload) -> dict[str, Score]:
+    booster = lightgbm.Booster(model_file=work.lightgbm_model)
+    return {"LightGBM": lambda rows: booster.predict(rows, pred_contrib=True, num_threads=1)}
+
+
+def xgboost_contributions(work: workload.Workload) -> dict[str, Score]:
+    booster = xgboost.Booster(model_file=work.xgboost_model)
+    booster.set_param({"nthread": 1})
+    return {"XGBoost": lambda rows: booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)}
+
+
+def measure(model: Path, peers: dict[str, Score], kinds: dict[str, np.ndarray], options: argparse.Namespace,
+            contributions: bool = False) -> list[dict]:
+    """Times every peer on every kind of rows. The first peer is the library itself: the others are compared with it."""
+    results = []
+    for kind, rows in kinds.items():
+        measured = [(name, *timed(score, rows, options.rounds)) for name, score in peers.items()]
+        measured += go_engines(model, rows, options.rounds, contributions)
+        truth = measured[0][2]
+        results += [
+            {"model": model.name, "engine": name, "rows": kind} | figures(seconds, raw, truth, options.trees)
+            for name, seconds, raw in measured
+        ]
+    return results
+
+
+def timed(score: Score, rows: np.ndarray, rounds: int) -> tuple[list[float], np.ndarray]:
+    raw = score(rows)
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        score(rows)
+        seconds.append(time.perf_counter() - start)
+    return seconds, np.asarray(raw, dtype=np.float64).reshape(len(rows), -1)
+
+
+def go_engines(model: Path, rows: np.ndarray, rounds: int, contributions: bool) -> list[tuple[str, list[float], np.ndarray]]:
+    """Runs millrace's engines and leaves in one Go process, which reads the rows as columns of float64."""
+    columns = model.with_suffix(".columns")
+    columns.write_bytes(np.ascontiguousarray(rows.T).tobytes())
+    command = ["go", "run", "./engines", "-model", model, "-columns", columns, "-rows", str(len(rows))]
+    command += ["-rounds", str(rounds), f"-contributions={contributions}".lower()]
+    answer = subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.PIPE, env=os.environ | {"GOMAXPROCS": "1"})
+    return [(engine["name"], engine["seconds"], np.array(engine["raw"]).reshape(len(rows), -1)) for engine in json.loads(answer.stdout)]
+
+
+def figures(seconds: list[float], raw: np.ndarray, truth: np.ndarray, trees: int) -> dict:
+    rows, median = len(raw), statistics.median(seconds)
+    return {
+        "ns_per_row_min": round(min(seconds) / rows * 1e9, 1),
+        "ns_per_row_median": round(median / rows * 1e9, 1),
+        "ns_per_row_and_tree_median": round(median / rows / trees * 1e9, 3),
+        "rows_per_second": round(rows / median),
+        "rows_that_differ": int(np.count_nonzero(np.any(raw != truth, axis=1))),
+        "largest_difference": float(np.max(np.abs(raw - truth))),
+    }
+
+
+def machine() -> dict:
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    go = subprocess.run(["go", "env", "GOVERSION"], check=True, capture_output=True, text=True).stdout.strip()
+    return {
+        "cpu": model or platform.processor(), "cores": os.cpu_count(), "threads_used": 1,
+        "go": go, "python": platform.python_version(), **{name: version(name) for name in PEERS},
+    }
+
+
+if __name__ == "__main__":
+    main()
