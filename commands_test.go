@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -115,11 +117,128 @@ func TestModelCommands(t *testing.T) {
 	}
 }
 
-// predict prints bit for bit what the training library gives.
-func TestPredictEqualsTheTrainingLibrary(t *testing.T) {
+// modelCase is an entry of testdata/forest/index.json: a model and what its own library says about some rows.
+type modelCase struct {
+	Name    string         `json:"name"`
+	Models  []string       `json:"models"`
+	Outputs map[string]int `json:"outputs"`
+	Refused string         `json:"refused"`
+	Is      string         `json:"probability_is"`
+}
+
+func modelCases(t *testing.T) []modelCase {
+	t.Helper()
 	text, err := os.ReadFile("testdata/forest/index.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(len(text))
+	var index struct{ Cases []modelCase }
+	if err := json.Unmarshal(text, &index); err != nil || len(index.Cases) == 0 {
+		t.Fatalf("%d cases (%v)", len(index.Cases), err)
+	}
+	return index.Cases
+}
+
+// model predict prints what the training library gives: raw scores and leaves to the last bit, probabilities to 1e-6.
+func TestPredictEqualsTheTrainingLibrary(t *testing.T) {
+	tolerances := map[string]float64{"raw": 0, "leaf": 0, "probability": 1e-6}
+	for _, c := range modelCases(t) {
+		dir := filepath.Join("testdata/forest", c.Name)
+		for _, model := range c.Models {
+			for kind, tolerance := range tolerances {
+				args := []string{"model", "predict", "--kind", kind, "--data", filepath.Join(dir, "x.tsv"), filepath.Join(dir, model)}
+				if c.Refused != "" {
+					args[5] = "README.md" // the model is refused before the data is read
+				} else if c.Outputs[kind] == 0 || kind == "probability" && c.Is == "class" {
+					continue
+				}
+				status, out, messages := command(t, "", args...)
+				if c.Refused != "" {
+					if status != 1 || !strings.Contains(messages, "ERR-1703") {
+						t.Errorf("%s/%s: status %d: %s", c.Name, model, status, messages)
+					}
+					continue
+				}
+				if status != 0 {
+					t.Errorf("%s/%s: %s", c.Name, model, messages)
+					continue
+				}
+				want, err := os.ReadFile(filepath.Join(dir, kind+".tsv"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				sameTable(t, c.Name+"/"+model+" "+kind, out, string(want), tolerance)
+			}
+		}
+	}
+}
+
+// sameTable compares the rows that want has.
+func sameTable(t *testing.T, name, got, want string, tolerance float64) {
+	t.Helper()
+	gotLines, wantLines := strings.Split(strings.TrimSpace(got), "\n"), strings.Split(strings.TrimSpace(want), "\n")
+	if len(gotLines) < len(wantLines) {
+		t.Errorf("%s: %d rows, want %d", name, len(gotLines), len(wantLines))
+		return
+	}
+	for i, line := range wantLines {
+		g, w := strings.Split(gotLines[i], "\t"), strings.Split(line, "\t")
+		if len(g) != len(w) {
+			t.Errorf("%s: row %d: %d values, want %d", name, i+1, len(g), len(w))
+			return
+		}
+		for j := range w {
+			if x, y := number(t, g[j]), number(t, w[j]); x != y && !(math.Abs(x-y) <= tolerance) {
+				t.Errorf("%s: row %d: %s, want %s", name, i+1, g[j], w[j])
+				return
+			}
+		}
+	}
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func TestPredictReadsMatrices(t *testing.T) {
+	model := "testdata/forest/lightgbm/binary/model.txt"
+	rows, err := os.ReadFile("testdata/forest/lightgbm/binary/x.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := string(rows)
+	_, want, _ := command(t, "", "model", "predict", "--kind", "raw", "--data", "testdata/forest/lightgbm/binary/x.tsv", model)
+	commas := strings.ReplaceAll(strings.ReplaceAll(plain, "\t", ","), "nan", "")
+	labelled := "a,b,c,d,e,label\r\n" + strings.ReplaceAll(commas, "\n", ",1\r\n")
+	for name, test := range map[string]struct {
+		text string
+		args []string
+	}{
+		"commas and blanks":      {commas, nil},
+		"header, label and CRLF": {labelled, []string{"--header", "--label-column", "5"}},
+	} {
+		file := filepath.Join(t.TempDir(), "x.csv")
+		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"model", "predict", "--kind", "raw", "--data", file}, test.args...)
+		if status, got, messages := command(t, "", append(args, model)...); status != 0 || got != want {
+			t.Errorf("%s: status %d: %s", name, status, messages)
+		}
+	}
+	for name, text := range map[string]string{"too few": "1,2\n", "too many": "1,2,3,4,5,6\n", "text": "1,2,x,4,5\n"} {
+		file := filepath.Join(t.TempDir(), "x.csv")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		status, _, messages := command(t, "", "model", "predict", "--kind", "raw", "--data", file, model)
+		if status != 1 || !strings.Contains(messages, "line 1") {
+			t.Errorf("%s: status %d: %s", name, status, messages)
+		}
+	}
 }

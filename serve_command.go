@@ -43,6 +43,8 @@ type serveCommand struct {
 	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Rows of a synchronous score."`
 	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"Cores that score; 0 is all of them."`
 
+	Lease time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
+
 	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
 }
 
@@ -114,6 +116,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, ScoreRowsMax: c.ScoreRowsMax,
 		},
 		Worker: serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
+		Lease:  c.Lease,
 		Log:    log,
 	}, nil
 }

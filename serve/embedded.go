@@ -66,7 +66,7 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 	if err := store.Migrate(ctx, url, c.Migrations); err != nil {
 		return err
 	}
-	s, err := store.Open(ctx, store.Config{URL: url, Log: c.Log})
+	s, err := store.Open(ctx, store.Config{URL: url, Lease: c.Lease, Log: c.Log})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type RunConfig struct {
 	Auth        AuthConfig        // no JWKS URL: development tokens
 	API         Config
 	Worker      WorkerConfig
+	Lease       time.Duration // how long a claim lasts when its worker dies; default 30 s
 	Log         *slog.Logger
 }
 
