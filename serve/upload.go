@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,10 @@ func postUpload(s *server, r *request) error {
 		defer func() { <-s.uploads }()
 	default:
 		return fail(CodeBusy, "Too many files are being uploaded at the moment.")
+	}
+	if explain := r.query["explain"]; !slices.Contains([]string{"", "all", "none"}, explain) {
+		return fail(CodeInvalidValue, "'explain' must be all or none.").
+			with(details{"field": "explain", "expected": []string{"all", "none"}})
 	}
 	wait, err := r.preferWait()
 	if err != nil {

@@ -84,7 +84,7 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if f.name, err = fileName(part.FileName()); err != nil {
 		return nil, err
 	}
-	f.Reader = &cappedReader{r: part, left: limit, limit: limit}
+	f.Reader = &fileReader{form: f, part: part, left: limit, limit: limit}
 	return f, nil
 }
 
@@ -93,7 +93,7 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 	for range formPartsMax {
 		part, err := f.form.NextPart()
 		switch {
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: // and nothing that wraps it: that is a form without its end
 			return nil, fail(CodeMissingField, "The form has no file. Send the CSV in a field named 'file'.").
 				with(details{"field": "file"})
 		case err != nil:
@@ -125,7 +125,7 @@ func (f *uploadFile) finish() error {
 				return fail(CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
 			}
 		}
-		if !errors.Is(err, io.EOF) {
+		if err != io.EOF { // nothing that wraps it either: that is a form without its end
 			return f.unreadable(err)
 		}
 	}
@@ -151,17 +151,21 @@ func errForm(err error) error {
 	return errors.New("form is malformed")
 }
 
-// cappedReader fails behind the limit of bytes of a file.
-type cappedReader struct {
-	r           io.Reader
+// fileReader reads the file of a form. It fails behind the limit, and where the form breaks off.
+type fileReader struct {
+	form        *uploadFile
+	part        *multipart.Part
 	left, limit int64
 }
 
 // Read implements io.Reader.
-func (c *cappedReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if c.left -= int64(n); c.left < 0 {
-		return 0, tooLarge(c.limit, "bytes")
+func (f *fileReader) Read(p []byte) (int, error) {
+	n, err := f.part.Read(p)
+	if f.left -= int64(n); f.left < 0 {
+		return 0, tooLarge(f.limit, "bytes")
+	}
+	if err != nil && err != io.EOF {
+		err = f.form.unreadable(err) // io.ErrUnexpectedEOF would pass for the end of the file
 	}
 	return n, err
 }
