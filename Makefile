@@ -154,10 +154,11 @@ tool_staticcheck := honnef.co/go/tools/cmd/staticcheck
 tool_unconvert   := github.com/mdempsky/unconvert
 tool_versitygw   := github.com/versity/versitygw/cmd/versitygw
 
-# Built on first use, each alone: nobody waits for a tool that the target does not need.
+# Built on first use, each alone: nobody waits for a tool that the target does not need. The tests build their servers
+# with the same flags, so that they find everything compiled.
 $(TOOLS)/%: go.tools.mod
 	@echo "==> building $@ from go.tools.mod"
-	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=go.tools.mod -trimpath -o $@ $(tool_$*) 2>&1 | \
+	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=go.tools.mod -o $@ $(tool_$*) 2>&1 | \
 		awk '/^go: downloading/ {n++; next} {print} END {if (n) print "    " n " modules downloaded"}'; \
 		touch $@; echo "    after $$((SECONDS - start)) s"
 
