@@ -22,13 +22,15 @@ type Compiled struct {
 	runs       []classRun
 	portable   portableNodes
 	kernel     kernel
+	linear     bool
 	places     [packRows]uint8 // of a pack's rows among their sums
 }
 
 // classRun is the trees of one class, in summation order: trees[first:last].
 type classRun struct {
 	first, last int
-	program     []group // the same trees for a kernel
+	program     []group    // the same trees for a kernel
+	few         []fewGroup // the same trees for a few rows
 }
 
 // Compile turns a valid forest into its fast form.
@@ -50,6 +52,11 @@ func compileFor(f *Forest, k kernel) (*Compiled, error) {
 	}
 	for class := range f.Classes {
 		c.runs = append(c.runs, c.compileClass(f, class))
+	}
+	c.linear = hasLinear(f)
+	padding := c.portable.lower(paddingTree(), c.binner, f.Library)
+	for class := range c.runs {
+		c.compileFew(&c.runs[class], padding)
 	}
 	c.portable.pad()
 	return c, nil

@@ -58,7 +58,7 @@ func (p *portableNodes) lower(t *Tree, b *binner, library Library) portableTree 
 		tree.leaves = t.Leaves
 	}
 	for _, n := range placed {
-		column, threshold, value := 0, uint8(leafThreshold), 0.0
+		column, threshold, value := 0, uint8(leafThreshold), 0.0 // leaves stay; any column will do
 		if n.child >= 0 {
 			s := b.split(t, &t.Nodes[n.child])
 			column, threshold = s.column, s.threshold

@@ -3,6 +3,7 @@
 package forest
 
 import (
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
@@ -51,4 +52,23 @@ func binVector(codes, twin []uint8, x []float64, v *vectorBins, narrow bool) {
 	} else {
 		binAVX512F64(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
 	}
+}
+
+// eightsMax bounds the time of one call: about 50 µs.
+const eightsMax = 1024
+
+func kernelEights64(eights []fewTrees, p *portableNodes, sum float64, codes []uint8) float64 {
+	for part := range slices.Chunk(eights, eightsMax) {
+		first := (*byte)(unsafe.Pointer(&part[0]))
+		sum = addEightsF64(first, len(part), &p.small[0], &p.small64[0], &codes[0], sum)
+	}
+	return sum
+}
+
+func kernelEights32(eights []fewTrees, p *portableNodes, sum float32, codes []uint8) float32 {
+	for part := range slices.Chunk(eights, eightsMax) {
+		first := (*byte)(unsafe.Pointer(&part[0]))
+		sum = addEightsF32(first, len(part), &p.small[0], &p.small32[0], &codes[0], sum)
+	}
+	return sum
 }

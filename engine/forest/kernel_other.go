@@ -13,3 +13,11 @@ const vectorRows = 16
 func binVector(_, _ []uint8, _ []float64, _ *vectorBins, _ bool) {
 	panic("forest: no kernel on this platform")
 }
+
+func kernelEights64([]fewTrees, *portableNodes, float64, []uint8) float64 {
+	panic("forest: no kernel on this platform")
+}
+
+func kernelEights32([]fewTrees, *portableNodes, float32, []uint8) float32 {
+	panic("forest: no kernel on this platform")
+}

@@ -57,6 +57,10 @@ func alignedBytes(n int) []uint8 {
 // Raw writes the raw scores of the rows to dst, row by row, one number a class: rows.Len*Classes in all. A random
 // forest's raw score is the average over its iterations.
 func (s *Scorer) Raw(dst []float64, rows Rows) {
+	if rows.Len <= fewRowsMax && !s.c.linear {
+		s.scoreFew(dst, rows)
+		return
+	}
 	s.bins.start(rows)
 	step := s.blocks * blockRows
 	for first := 0; first < rows.Len; first += step {
@@ -139,10 +143,16 @@ func (s *Scorer) write(dst []float64, n int) {
 			scatter(out, s.sum64[class*stride:], &s.c.places, n, classes)
 		}
 	}
-	if s.c.iterations != 1 {
-		for i := range dst[:n*classes] {
-			dst[i] /= s.c.iterations
-		}
+	s.divide(dst[:n*classes])
+}
+
+// divide averages the sums of a random forest.
+func (s *Scorer) divide(dst []float64) {
+	if s.c.iterations == 1 {
+		return
+	}
+	for i := range dst {
+		dst[i] /= s.c.iterations
 	}
 }
 

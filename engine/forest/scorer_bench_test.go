@@ -43,3 +43,27 @@ func BenchmarkBin(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFew measures calls of a single row: codes and scores.
+func BenchmarkFew(b *testing.B) {
+	m := maker{library: LightGBM, trees: 500, leaves: 31, features: 50, thresholds: 200}
+	f := m.forest(1)
+	c, err := Compile(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range []int{1, 2, 4, 6, 7, 16, 64} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var batches []Rows
+			for i := range 64 {
+				batches = append(batches, m.rows(f, n, uint64(i)))
+			}
+			s, dst, i := c.NewScorer(), make([]float64, n), 0
+			for b.Loop() {
+				s.Raw(dst, batches[i%64])
+				i++
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
+		})
+	}
+}

@@ -13,7 +13,7 @@ import (
 const constraint = "amd64,!purego"
 
 func main() {
-	file := flag.String("file", "", "which file to write: score-avx512 or bin-avx512")
+	file := flag.String("file", "", "which file to write: score-avx512, bin-avx512 or few")
 	flag.Parse()
 	ConstraintExpr(constraint)
 	switch *file {
@@ -26,6 +26,9 @@ func main() {
 	case "bin-avx512":
 		binAVX512("binAVX512F64", false)
 		binAVX512("binAVX512F32", true)
+	case "few":
+		addEights("addEightsF64", 8)
+		addEights("addEightsF32", 4)
 	default:
 		log.Fatalf("unknown file %q", *file)
 	}
