@@ -62,7 +62,11 @@ def measured_columns(description: desc.Description, x: np.ndarray) -> list[dict]
         phrases = column["phrases"]
         rest = {k: v for k, v in column.items() if k not in ("phrases", "sensitive", "actionable")}
         if column["type"] == "number":
-            rest |= {"min": number(present.min()), "max": number(present.max()), "typical": number(np.median(present))}
+            rest |= {
+                "min": number(present.min()),
+                "max": number(present.max()),
+                "typical": number(float(f"{np.median(present):.4g}")),
+            }
         else:
             rest |= {"unknown": "warn", "typical": column["categories"][np.bincount(present.astype(int)).argmax()]}
         rest |= {k: column.get(k, False) for k in ("sensitive", "actionable")}
