@@ -178,7 +178,9 @@ func (a *api) do(method, path string, body io.Reader, options ...option) answer 
 	if err != nil {
 		a.t.Fatalf("%s %s: read answer: %v", method, path, err)
 	}
-	return answer{resp.StatusCode, resp.Header, text}
+	r := answer{resp.StatusCode, resp.Header, text}
+	checkAnswer(a.t, method, path, r)
+	return r
 }
 
 func (a *api) get(path string, options ...option) answer {
