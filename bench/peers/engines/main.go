@@ -89,12 +89,17 @@ func newEngines(f *forest.Forest) ([]engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	leaves, err := forest.NewLeaves(f)
+	if err != nil {
+		return nil, err
+	}
 	scorer := compiled.NewScorer()
 	return []engine{
 		{Name: "millrace", width: f.Classes, score: func(dst []float64, rows forest.Rows) error {
 			scorer.Raw(dst, rows)
 			return nil
 		}},
+		{Name: "leaves", width: f.Classes, score: leaves.Raw},
 	}, nil
 }
 
