@@ -55,7 +55,7 @@ func TestScoreCommandLeavesNoFileBehindAFailure(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "scored.csv")
 	status, _, messages := command(t, "customerID,tenure\na,1\n", "score", "--model", "telecom", "--out", out, "-")
-	want := "ERR-1004: Missing required columns 'MonthlyCharges', 'TotalCharges' and 'Contract'."
+	want := "ERR-1004: Missing required columns 'Contract', 'MonthlyCharges' and 'TotalCharges'."
 	if status != 1 || !strings.Contains(messages, want) || strings.Count(messages, "\n") != 1 {
 		t.Errorf("status %d: %q", status, messages)
 	}

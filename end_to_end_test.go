@@ -166,7 +166,7 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 		{"S3 and notifications", func(t *testing.T, c *serve.RunConfig) { c.S3 = storetest.S3(t) }},
 		{"S3 and SQS", func(t *testing.T, c *serve.RunConfig) {
 			c.S3 = storetest.S3(t)
-			c.Queue = storetest.SQS(t)
+			c.Queue = storetest.SQS(t).QueueConfig
 		}},
 	}
 	for _, setup := range setups {
@@ -196,7 +196,7 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 func TestDroppedFileIsScored(t *testing.T) {
 	s3, queue := storetest.S3(t), storetest.SQS(t)
 	r := start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue
+		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue.QueueConfig
 	})
 	objects, err := store.OpenS3(t.Context(), s3)
 	if err != nil {
@@ -210,9 +210,9 @@ func TestDroppedFileIsScored(t *testing.T) {
 	event := fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},`+
 		`"object":{"key":"inbox/developer/march+figures.csv","size":%d,"eTag":%q}}}]}`,
 		s3.Bucket, info.Bytes, strings.Trim(info.ETag, `"`))
-	storetest.Send(t, queue, event)
-	storetest.Send(t, queue, event) // messages may come twice
-	storetest.Send(t, queue, `{"Event":"s3:TestEvent"}`)
+	queue.Send(t, event)
+	queue.Send(t, event) // messages may come twice
+	queue.Send(t, `{"Event":"s3:TestEvent"}`)
 	var list struct {
 		Predictions []samplePrediction `json:"predictions"`
 	}

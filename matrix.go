@@ -100,6 +100,11 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 		return func(out *bufio.Writer, rows forest.Rows) error {
 			ids := make([]int32, rows.Len*len(f.Trees))
 			walker.LeafIDs(ids, rows)
+			for i, id := range ids {
+				if numbers := f.Trees[i%len(f.Trees)].LeafNumbers; numbers != nil {
+					ids[i] = numbers[id] // as the library counts leaves
+				}
+			}
 			return printRows(out, ids, rows.Len, func(line []byte, id int32) []byte {
 				return strconv.AppendInt(line, int64(id), 10)
 			})

@@ -74,7 +74,7 @@ func (c *verifyCommand) Run(std streams) error {
 		if err != nil {
 			return err
 		}
-		if err := forest.SelfCheck(f); err != nil {
+		if err := engine.CheckForest(f); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n", c.Model, f.Source.Format, f.Source.Version, len(f.Trees))

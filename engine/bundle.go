@@ -88,6 +88,9 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if b.compiled, err = forest.Compile(f); err != nil {
 		return nil, fmt.Errorf("compile: %w", modelError(err))
 	}
+	if err := forest.SelfCheck(f, b.compiled.NewScorer()); err != nil {
+		return nil, modelError(err)
+	}
 	b.leaves, b.leavesErr = forest.NewLeaves(f)
 	b.explainer, b.explainErr = newExplainer(file, f)
 	return b, nil

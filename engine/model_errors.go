@@ -41,3 +41,15 @@ func ReadForest(name string, model []byte) (*forest.Forest, error) {
 	}
 	return f, nil
 }
+
+// CheckForest runs every scorer that a forest has over probe rows made from its own thresholds and compares them.
+func CheckForest(f *forest.Forest) error {
+	compiled, err := forest.Compile(f)
+	if err != nil {
+		return modelError(err)
+	}
+	if err := forest.SelfCheck(f, compiled.NewScorer()); err != nil {
+		return modelError(err)
+	}
+	return nil
+}

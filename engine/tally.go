@@ -92,14 +92,17 @@ func (t *Tally) score(probability float32, band int) {
 	t.Histogram[min(max(int(p*HistogramBins), 0), HistogramBins-1)]++
 }
 
-// account counts the refused rows and the remarks of a batch.
-func (t *Tally) account(batch *ingest.Batch) {
+// account counts the refused rows and the remarks of a batch. A missing value that training knew is no remark.
+func (t *Tally) account(batch *ingest.Batch, training *trainingFile) {
 	t.Rejected += int64(len(batch.Rejects))
 	for i := range batch.Rejects {
 		r := &batch.Rejects[i]
 		t.Rejects = countReason(t.Rejects, ReasonCount{r.Reason.Code(), r.Column, 1})
 	}
 	for _, w := range batch.Warnings {
+		if w.Reason == ingest.MissingValue && training.Columns[w.Column].Missing > 0 {
+			continue
+		}
 		t.Warnings = countReason(t.Warnings, ReasonCount{w.Reason.Code(), w.Column, w.Count})
 	}
 }

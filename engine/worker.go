@@ -87,7 +87,7 @@ func (w *worker) score(s *slot) error {
 		return err
 	}
 	out.Tally.Rows = s.chunk.Rows
-	out.Tally.account(&batch)
+	out.Tally.account(&batch, &w.bundle.file.Training)
 	out.Busy.Parse = lap(&clock)
 
 	rows, err := w.predict(batch.Record)

@@ -73,3 +73,12 @@ func startSQS() (string, error) {
 		return exec.Command(binary, "-config", file, "-loglevel", "error", "Local"), nil
 	})
 }
+
+// Send puts a message into the queue.
+func (q Queue) Send(t testing.TB, body string) {
+	t.Helper()
+	_, err := q.Client.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &body})
+	if err != nil {
+		t.Fatalf("send message: %v", err)
+	}
+}
