@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"strings"
 
 	"github.com/retainwise/millrace/engine/forest"
 )
@@ -19,6 +20,9 @@ type Phrasebook struct {
 	features    []featurePhrases
 	groups      []factorGroup
 	probability func(raw float64) float64
+	impact      jsonText
+	raises      [3]jsonText // how a factor ends, by strength
+	lowers      [3]jsonText
 }
 
 // factorGroup is features that are told as one factor. Sensitive features are never in a group with others: a factor
@@ -35,7 +39,10 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 		group     string
 		sensitive bool
 	}
-	b := &Phrasebook{probability: probability}
+	b := &Phrasebook{
+		probability: probability, impact: newJSONText(`,"impact_points":`),
+		raises: strengthTexts("+"), lowers: strengthTexts("-"),
+	}
 	known := map[key]int{}
 	for i, f := range features {
 		b.features = append(b.features, newFeaturePhrases(f))
@@ -158,47 +165,73 @@ func (l *factorList) insert(f factor) {
 // feature, label, value, typical, contribution (margin units), impact_points (percentage points of probability that
 // would go without it; they do not add up) and strength.
 func (t *Teller) AppendRiskFactors(dst []byte) []byte {
-	return t.appendFactors(dst, &t.risk, '+')
+	return t.appendFactors(dst, &t.risk, jsonForm)
 }
 
 // AppendProtectiveFactors appends the factors that lower the row's risk, like [Teller.AppendRiskFactors].
 func (t *Teller) AppendProtectiveFactors(dst []byte) []byte {
-	return t.appendFactors(dst, &t.protective, '-')
+	return t.appendFactors(dst, &t.protective, jsonForm)
 }
 
-func (t *Teller) appendFactors(dst []byte, l *factorList, sign byte) []byte {
+// AppendRiskCell appends what [Teller.AppendRiskFactors] appends as a cell of a CSV file: in quotes, unless it is empty.
+func (t *Teller) AppendRiskCell(dst []byte) []byte {
+	return t.appendCell(dst, &t.risk)
+}
+
+// AppendProtectiveCell is to [Teller.AppendProtectiveFactors] what [Teller.AppendRiskCell] is to AppendRiskFactors.
+func (t *Teller) AppendProtectiveCell(dst []byte) []byte {
+	return t.appendCell(dst, &t.protective)
+}
+
+func (t *Teller) appendCell(dst []byte, l *factorList) []byte {
+	if l.n == 0 {
+		return append(dst, "[]"...)
+	}
+	return append(t.appendFactors(append(dst, '"'), l, cellForm), '"')
+}
+
+func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
 	dst = append(dst, '[')
 	for i := range l.n {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = t.appendFactor(dst, &l.all[i], sign)
+		dst = t.appendFactor(dst, &l.all[i], form)
 	}
 	return append(dst, ']')
 }
 
-func (t *Teller) appendFactor(dst []byte, f *factor, sign byte) []byte {
+func (t *Teller) appendFactor(dst []byte, f *factor, form int) []byte {
 	p := &t.book.features[f.feature]
-	dst = append(dst, p.jsonHead...)
-	dst = p.appendJSONValue(dst, &t.row.Rows.Columns[f.feature], t.row.Row)
-	dst = append(dst, p.jsonTail...)
+	dst = append(dst, p.head[form]...)
+	dst = p.appendValue(dst, &t.row.Rows.Columns[f.feature], t.row.Row, form)
+	dst = append(dst, p.tail[form]...)
 	dst = appendRounded(dst, f.contribution, 4)
-	dst = append(dst, `,"impact_points":`...)
+	dst = append(dst, t.book.impact[form]...)
 	without := t.book.probability(t.row.Raw - f.contribution)
 	dst = appendRounded(dst, 100*(t.row.Probability-without), 1)
-	dst = append(dst, `,"strength":"`...)
-	for range f.strength() {
-		dst = append(dst, sign)
-	}
-	return append(dst, `"}`...)
+	return append(dst, t.book.strength(f)[form]...)
 }
 
-func (f *factor) strength() int {
+// strength says how much of the row's contributions a factor is: how its object ends.
+func (b *Phrasebook) strength(f *factor) *jsonText {
+	signs := &b.raises
+	if f.contribution < 0 {
+		signs = &b.lowers
+	}
 	switch {
 	case f.share >= strongShare:
-		return 3
+		return &signs[2]
 	case f.share >= noticeableShare:
-		return 2
+		return &signs[1]
 	}
-	return 1
+	return &signs[0]
+}
+
+// strengthTexts are the ends of factors from weak to strong.
+func strengthTexts(sign string) (texts [3]jsonText) {
+	for i := range texts {
+		texts[i] = newJSONText(`,"strength":"` + strings.Repeat(sign, i+1) + `"}`)
+	}
+	return texts
 }

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"math"
 	"strings"
@@ -92,12 +94,18 @@ func TestFactors(t *testing.T) {
 	f := func(name string, row engine.RowFacts, risk, protective string) {
 		t.Helper()
 		teller.Read(row)
-		for _, side := range []struct{ got, want string }{
-			{string(teller.AppendRiskFactors(nil)), risk},
-			{string(teller.AppendProtectiveFactors(nil)), protective},
+		for _, side := range []struct {
+			got, want string
+			cell      []byte
+		}{
+			{string(teller.AppendRiskFactors(nil)), risk, teller.AppendRiskCell(nil)},
+			{string(teller.AppendProtectiveFactors(nil)), protective, teller.AppendProtectiveCell(nil)},
 		} {
 			if !json.Valid([]byte(side.got)) {
 				t.Errorf("%s: not JSON: %s", name, side.got)
+			}
+			if cell := csvCell(t, side.cell); cell != side.got {
+				t.Errorf("%s:\ncell %s\nJSON %s", name, cell, side.got)
 			}
 			if want := strings.ReplaceAll(side.want, "\n", ""); side.got != want {
 				t.Errorf("%s:\n got %s\nwant %s", name, side.got, want)
@@ -139,12 +147,22 @@ func TestFactors(t *testing.T) {
 "contribution":-1,"impact_points":-21.6,"strength":"---"}]`)
 }
 
+// csvCell reads the only cell of a CSV file.
+func csvCell(t *testing.T, file []byte) string {
+	t.Helper()
+	records, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
+	if err != nil || len(records) != 1 || len(records[0]) != 1 {
+		t.Fatalf("%s is not one cell (error %v)", file, err)
+	}
+	return records[0][0]
+}
+
 func TestTellerAllocatesNothing(t *testing.T) {
 	teller, row, dst := benchmarkTeller()
 	if n := testing.AllocsPerRun(100, func() {
 		teller.Read(row)
-		dst = teller.AppendRiskFactors(dst[:0])
-		dst = teller.AppendProtectiveFactors(dst)
+		dst = teller.AppendRiskCell(dst[:0])
+		dst = teller.AppendProtectiveCell(dst)
 		dst = teller.AppendExplanation(dst)
 	}); n != 0 {
 		t.Errorf("%v allocations a row", n)
@@ -156,8 +174,8 @@ func BenchmarkTeller(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		teller.Read(row)
-		dst = teller.AppendRiskFactors(dst[:0])
-		dst = teller.AppendProtectiveFactors(dst)
+		dst = teller.AppendRiskCell(dst[:0])
+		dst = teller.AppendProtectiveCell(dst)
 		dst = teller.AppendExplanation(dst)
 	}
 }

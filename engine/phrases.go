@@ -49,9 +49,22 @@ type featurePhrases struct {
 	near, same phrase // close to the typical value, and just that
 	value      phrase
 
-	jsonHead     string   // {"feature":"tenure","label":"Tenure","value":
-	jsonCategory []string // values by code
-	jsonTail     string   // ,"typical":29,"contribution":
+	head       jsonText   // {"feature":"tenure","label":"Tenure","value":
+	categoryOf []jsonText // values by code
+	tail       jsonText   // ,"typical":29,"contribution":
+}
+
+// jsonText is JSON as it is, and as it stands in a quoted CSV cell.
+type jsonText [2]string
+
+// The two forms of a jsonText.
+const (
+	jsonForm = iota
+	cellForm
+)
+
+func newJSONText(s string) jsonText {
+	return jsonText{s, strings.ReplaceAll(s, `"`, `""`)}
 }
 
 // phrase is text around the places where the row's value goes.
@@ -70,10 +83,10 @@ func newFeaturePhrases(f FeatureText) featurePhrases {
 	}
 	spoken := lowerFirst(label)
 	p := featurePhrases{
-		missing:  f.fill(or(f.Phrases.Missing, spoken+" not known")),
-		unknown:  "unrecognised " + spoken,
-		typical:  math.NaN(),
-		jsonHead: `{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`,
+		missing: f.fill(or(f.Phrases.Missing, spoken+" not known")),
+		unknown: "unrecognised " + spoken,
+		typical: math.NaN(),
+		head:    newJSONText(`{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`),
 	}
 	p.readTypical(f)
 	if f.Categories != nil {
@@ -93,7 +106,7 @@ func (p *featurePhrases) readTypical(f FeatureText) {
 		p.typical, p.band = x, math.Abs(x)*typicalBand
 		typical = string(appendNumber(nil, x))
 	}
-	p.jsonTail = `,"typical":` + typical + `,"contribution":`
+	p.tail = newJSONText(`,"typical":` + typical + `,"contribution":`)
 }
 
 func (p *featurePhrases) readCategories(f FeatureText, spoken string) {
@@ -101,7 +114,7 @@ func (p *featurePhrases) readCategories(f FeatureText, spoken string) {
 	for _, category := range f.Categories {
 		text := or(f.Phrases.Values[category], or(f.Phrases.Value, spoken+": {value}"))
 		p.categories = append(p.categories, strings.ReplaceAll(f.fill(text), "{value}", category))
-		p.jsonCategory = append(p.jsonCategory, quoteJSON(category))
+		p.categoryOf = append(p.categoryOf, newJSONText(quoteJSON(category)))
 	}
 }
 
@@ -148,10 +161,11 @@ func (f *FeatureText) compile(text string) phrase {
 
 func (p phrase) append(dst []byte, value float64) []byte {
 	for i := range p {
+		first := len(dst)
 		if i > 0 {
-			dst = appendNumber(dst, value)
+			dst = appendSpoken(dst, value)
 		}
-		if i > 0 && value == 1 {
+		if string(dst[first:]) == "1" {
 			dst = append(dst, p[i].one...)
 		} else {
 			dst = append(dst, p[i].text...)
@@ -201,13 +215,13 @@ func (p *featurePhrases) numberPhrase(x float64) phrase {
 	return p.low
 }
 
-// appendJSONValue appends a row's value: a number, a string or null.
-func (p *featurePhrases) appendJSONValue(dst []byte, column *forest.Column, row int) []byte {
+// appendValue appends a row's value: a number, a string or null.
+func (p *featurePhrases) appendValue(dst []byte, column *forest.Column, row, form int) []byte {
 	if column.Codes == nil {
 		return appendNumber(dst, column.Numbers[row])
 	}
-	if code := int(column.Codes[row]); code < len(p.jsonCategory) {
-		return append(dst, p.jsonCategory[code]...)
+	if code := int(column.Codes[row]); code < len(p.categoryOf) {
+		return append(dst, p.categoryOf[code][form]...)
 	}
 	return append(dst, "null"...)
 }

@@ -19,28 +19,41 @@ func appendNumber(dst []byte, x float64) []byte {
 	return strconv.AppendFloat(dst, x, 'g', significantDigits, 64)
 }
 
-// appendRounded appends x rounded to a few decimals, without zeros at the end.
-func appendRounded(dst []byte, x float64, decimals int) []byte {
-	scale := 1.0
-	for range decimals {
-		scale *= 10
+// appendSpoken appends x for a sentence: two decimals, or three digits below 1.
+func appendSpoken(dst []byte, x float64) []byte {
+	if math.Abs(x) < 1 {
+		return strconv.AppendFloat(dst, x+0, 'g', 3, 64)
 	}
-	scaled := math.Round(x * scale)
+	return appendRounded(dst, x, 2)
+}
+
+// decimalScale is 10 to the power of up to four decimals.
+func decimalScale(decimals int) uint64 {
+	return [...]uint64{1, 10, 100, 1000, 10000}[decimals]
+}
+
+// appendRounded appends x rounded to up to four decimals, without zeros at the end.
+func appendRounded(dst []byte, x float64, decimals int) []byte {
+	scale := decimalScale(decimals)
+	scaled := math.Round(x * float64(scale))
 	if !(math.Abs(scaled) < 1e15) {
 		return appendNumber(dst, x)
 	}
 	if scaled < 0 {
 		dst, scaled = append(dst, '-'), -scaled
 	}
-	whole, rest := uint64(scaled)/uint64(scale), uint64(scaled)%uint64(scale)
-	dst = strconv.AppendUint(dst, whole, 10)
+	dst = strconv.AppendUint(dst, uint64(scaled)/scale, 10)
+	rest := uint64(scaled) % scale
 	if rest == 0 {
 		return dst
 	}
-	dst = append(dst, '.')
-	for unit := uint64(scale) / 10; rest > 0; unit /= 10 {
-		dst = append(dst, byte('0'+rest/unit))
-		rest %= unit
+	dst = append(dst, ".0000"[:decimals+1]...)
+	for at := len(dst) - 1; rest > 0; at-- {
+		dst[at] = byte('0' + rest%10)
+		rest /= 10
+	}
+	for dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
 	}
 	return dst
 }

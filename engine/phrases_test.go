@@ -36,10 +36,15 @@ func TestNumbersInWords(t *testing.T) {
 	f(plain, 0.1+0.2, "seats_used 0.3", "0.3")
 	f(plain, -0.0, "seats_used 0", "0")
 	f(plain, -2.5, "seats_used -2.5", "-2.5")
+	f(plain, 3.14159, "seats_used 3.14", "3.14159")
+	f(plain, 12.05, "seats_used 12.05", "12.05")
+	f(plain, 0.0123456, "seats_used 0.0123", "0.0123456")
+	f(plain, -0.5, "seats_used -0.5", "-0.5")
 	f(plain, 1e21, "seats_used 1e+21", "1e+21")
 	f(plain, 123456789, "seats_used 123456789", "123456789")
 
 	seats := engine.FeatureText{Name: "seats_used", Label: "Seats used", Unit: "seats", Typical: "10"}
+	f(seats, 1.004, "low seats used (1 seat, typical 10)", "1.004")
 	f(seats, 1, "low seats used (1 seat, typical 10)", "1")
 	f(seats, 10.5, "seats used near the typical level (10.5 seats, typical 10)", "10.5")
 	f(seats, 10.6, "high seats used (10.6 seats, typical 10)", "10.6")
