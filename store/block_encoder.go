@@ -104,9 +104,7 @@ func (e *BlockEncoder) appendBlock(dst []byte, s scored, from, to int) ([]byte, 
 	dst = be.AppendUint32(dst, uint32(first))
 	dst = be.AppendUint32(dst, 2)
 	dst = be.AppendUint16(dst, uint16(n))
-	if last-first == int64(n-1) {
-		dst = be.AppendUint32(dst, math.MaxUint32) // NULL: no gaps
-	} else if dst, err = appendRowOffsets(dst, row); err != nil {
+	if dst, err = appendRowOffsets(dst, row); err != nil {
 		return dst, err
 	}
 	dst = appendTexts(dst, s.id, from, to)
@@ -145,14 +143,20 @@ func appendDimension(dst []byte, nulls, oid uint32, n int) []byte {
 	return be.AppendUint32(dst, 1)
 }
 
+// appendRowOffsets writes NULL if the rows have no gaps.
 func appendRowOffsets(dst []byte, row []int64) ([]byte, error) {
-	dst = appendArrayHead(dst, oidInt4, len(row), 4)
-	before := row[0] - 1
-	for _, r := range row {
-		if r <= before {
-			return dst, fmt.Errorf("row %d behind row %d: not ascending", r, before)
+	gaps := false
+	for i, r := range row[1:] {
+		if r <= row[i] {
+			return dst, fmt.Errorf("row %d behind row %d: not ascending", r, row[i])
 		}
-		before = r
+		gaps = gaps || r != row[i]+1
+	}
+	if !gaps {
+		return binary.BigEndian.AppendUint32(dst, math.MaxUint32), nil
+	}
+	dst = appendArrayHead(dst, oidInt4, len(row), 4)
+	for _, r := range row {
 		dst = binary.BigEndian.AppendUint64(dst, 4<<32|uint64(r-row[0]))
 	}
 	return dst, nil

@@ -63,7 +63,7 @@ const claimPart = `
 	        attempts = CASE WHEN n.spent THEN p.attempts ELSE p.attempts + 1 END,
 	        status = CASE WHEN n.spent THEN 'dead' ELSE 'open' END,
 	        lease_until = clock_timestamp() + $3::bigint * interval '1 microsecond',
-	        worker = $1
+	        worker = CASE WHEN n.spent THEN p.worker ELSE $1 END
 	    FROM next n
 	    WHERE p.prediction_id = n.prediction_id AND p.generation = n.generation AND p.part_no = n.part_no
 	    RETURNING p.*, n.spent
@@ -100,7 +100,7 @@ const claimFinish = `
 	        finish_attempts = CASE WHEN n.spent THEN d.finish_attempts ELSE d.finish_attempts + 1 END,
 	        finish_due = NOT n.spent,
 	        finish_lease_until = clock_timestamp() + $3::bigint * interval '1 microsecond',
-	        finish_worker = $1,
+	        finish_worker = CASE WHEN n.spent THEN d.finish_worker ELSE $1 END,
 	        status = CASE WHEN n.spent AND d.status = 'running' THEN 'dead' ELSE d.status END,
 	        finished_at = CASE WHEN n.spent THEN clock_timestamp() ELSE d.finished_at END,
 	        error = CASE WHEN n.spent THEN coalesce(d.error, $4::jsonb) ELSE d.error END

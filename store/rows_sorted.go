@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// place is a row and where it is stored.
+type place struct {
+	Row
+	block int64
+	index int
+}
+
+// before is the order by probability.
+func before(a, b Row) int {
+	switch {
+	case a.Probability > b.Probability:
+		return -1
+	case a.Probability < b.Probability:
+		return 1
+	}
+	return int(a.Row - b.Row)
+}
+
+// rowsByProbability looks at the probabilities of all rows, keeps the best, and then fetches the ids of those.
+func (s *Store) rowsByProbability(ctx context.Context, where stored, q RowQuery) (RowPage, error) {
+	best, err := s.best(ctx, where, q)
+	if err != nil {
+		return RowPage{}, err
+	}
+	var page RowPage
+	if len(best) > q.Limit {
+		best = best[:q.Limit]
+		last := best[q.Limit-1]
+		page.Next = &RowCursor{Row: last.Row.Row, Probability: last.Probability}
+	}
+	if err := s.fetchIDs(ctx, where, best); err != nil {
+		return RowPage{}, err
+	}
+	page.Rows = make([]Row, len(best))
+	for i, p := range best {
+		page.Rows[i] = p.Row
+	}
+	return page, nil
+}
+
+// best gives the first Limit+1 rows behind the cursor in the order by probability. It keeps up to twice as many and
+// sorts when those are full, which for n rows costs about as much as sorting n/Limit pages.
+func (s *Store) best(ctx context.Context, where stored, q RowQuery) ([]place, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT first_row, row_offset, probability, risk_band FROM prediction_blocks
+		WHERE prediction_id = $1 AND first_row < $2 AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
+		ORDER BY first_row`, where.id, where.end, band(q))
+	if err != nil {
+		return nil, err
+	}
+	keep, seen := q.Limit+1, 0
+	var best []place
+	floor := Row{Row: math.MaxInt64, Probability: float32(math.Inf(-1))} // what comes behind it is not needed
+	err = eachBlock(rows, func(b storedBlock) error {
+		if seen += b.probability.n; seen > RowsSortMax {
+			return ErrTooManyRows
+		}
+		for i := range b.probability.n {
+			r, err := b.at(i)
+			if err != nil {
+				return err
+			}
+			if before(r, floor) > 0 || !wanted(r, q) {
+				continue
+			}
+			if best = append(best, place{r, b.firstRow, i}); len(best) == 2*keep {
+				best = sorted(best)[:keep]
+				floor = best[keep-1].Row
+			}
+		}
+		return nil
+	})
+	return sorted(best)[:min(keep, len(best))], err
+}
+
+func wanted(r Row, q RowQuery) bool {
+	if q.Band != nil && r.Band != *q.Band {
+		return false
+	}
+	return q.After == nil || before(Row{Row: q.After.Row, Probability: q.After.Probability}, r) < 0
+}
+
+func sorted(places []place) []place {
+	slices.SortFunc(places, func(a, b place) int { return before(a.Row, b.Row) })
+	return places
+}
+
+// fetchIDs reads the ids of rows that lie anywhere in the prediction.
+func (s *Store) fetchIDs(ctx context.Context, where stored, places []place) error {
+	byBlock := map[int64][]*place{}
+	var blocks []int64
+	for i := range places {
+		p := &places[i]
+		if byBlock[p.block] == nil {
+			blocks = append(blocks, p.block)
+		}
+		byBlock[p.block] = append(byBlock[p.block], p)
+	}
+	rows, err := s.pool.Query(ctx, `
+		SELECT first_row, row_offset, probability, risk_band, customer_id FROM prediction_blocks
+		WHERE prediction_id = $1 AND first_row = ANY ($2::int[])`, where.id, blocks)
+	if err != nil {
+		return err
+	}
+	return eachBlock(rows, func(b storedBlock) error {
+		wanted := byBlock[b.firstRow]
+		slices.SortFunc(wanted, func(a, b *place) int { return a.index - b.index })
+		found := make([]Row, len(wanted))
+		index := make([]int, len(wanted))
+		for i, p := range wanted {
+			index[i] = p.index
+		}
+		err := fillIDs(found, index, b.ids)
+		for i, p := range wanted {
+			p.ID = found[i].ID
+		}
+		return err
+	})
+}
