@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"math/bits"
 )
 
@@ -12,40 +11,50 @@ type indexed struct {
 	open      bool // the window ends inside quotes
 	violation bool // quoting is broken somewhere
 	nul       bool // there is a NUL
-	high      bool // there may be a byte that is not ASCII
+	high      bool // there is a byte that is not ASCII
 }
 
-// indexPortable writes the position of every field and line end outside quotes to at, counted from base. The text starts
-// at a row start; at has room for one position a byte.
+// indexPortable writes the position of every field and line end outside quotes to at, counted from base. The text
+// starts at a row start; at has room for one position a byte and slack more.
 func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexed {
-	result := indexed{nul: bytes.IndexByte(text, 0) >= 0, high: true}
-	state := quoting{separator: 1}
+	state := atRowStart()
 	pattern := uint64(delimiter) * ones
-	for len(text) >= blockBytes {
-		b := masksOf((*[blockBytes]byte)(text), pattern)
-		state.step(&b, everyByte)
-		result.add(&b, base, at)
-		text, base = text[blockBytes:], base+blockBytes
+	n := 0
+	for ; len(text) >= blockBytes; text, base = text[blockBytes:], base+blockBytes {
+		n += state.index((*[blockBytes]byte)(text), pattern, base, at[n:])
 	}
 	if len(text) > 0 {
-		var tail [blockBytes]byte
-		copy(tail[:], text)
-		b := masksOf(&tail, pattern)
-		state.step(&b, firstBytes(len(text)))
-		result.add(&b, base, at)
+		tail := state.tail(text)
+		n += state.index(&tail, pattern, base, at[n:])
 	}
-	result.open = state.open != 0
-	result.violation = state.violation != 0
-	return result
+	return state.indexed(n)
 }
 
-// add writes the positions of a block.
-func (r *indexed) add(b *block, base uint32, at []uint32) {
-	r.rows += bits.OnesCount64(b.feeds)
-	n := r.n
+// tail fills the last bytes of a text up to a block.
+func (s *maskState) tail(text []byte) (block [blockBytes]byte) {
+	for i := copy(block[:], text); i < blockBytes; i++ {
+		block[i] = ' ' // a NUL would be seen
+	}
+	s.valid = firstBytes(len(text))
+	return block
+}
+
+func (s *maskState) indexed(n int) indexed {
+	return indexed{
+		n: n, rows: int(s.rows), open: s.open != 0, violation: s.violation != 0, nul: s.nul != 0, high: s.high != 0,
+	}
+}
+
+// index writes the positions of a block.
+func (s *maskState) index(text *[blockBytes]byte, pattern uint64, base uint32, at []uint32) (n int) {
+	b := masksOf(text, pattern)
+	s.nul |= b.nul
+	s.high |= b.high
+	s.step(&b)
+	s.rows += popcount(b.feeds)
 	for mask := b.delimiters | b.feeds; mask != 0; mask &= mask - 1 {
 		at[n] = base + uint32(bits.TrailingZeros64(mask))
 		n++
 	}
-	r.n = n
+	return n
 }

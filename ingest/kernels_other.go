@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package ingest
 
 func bestKernels() kernels { return portable() }

@@ -24,6 +24,7 @@ func firstBytes(n int) uint64 { return 1<<n - 1 }
 // block holds the masks of 64 bytes.
 type block struct {
 	quotes, delimiters, feeds, returns uint64
+	nul, high                          uint64 // any bit: one of the bytes is
 }
 
 // masksOf compares 64 bytes with the four bytes that matter.
@@ -35,6 +36,8 @@ func masksOf(text *[blockBytes]byte, delimiter uint64) block {
 		b.delimiters |= equal(word, delimiter) << at
 		b.feeds |= equal(word, '\n'*ones) << at
 		b.returns |= equal(word, '\r'*ones) << at
+		b.nul |= (word - ones) &^ word & highBits
+		b.high |= word & highBits
 	}
 	return b
 }
@@ -56,38 +59,51 @@ func inside(quotes, open uint64) uint64 {
 	return x ^ open
 }
 
-// quoting carries the strict quote check from one block to the next.
-type quoting struct {
+// maskState is what goes from one block to the next. The assembly knows its layout.
+type maskState struct {
 	open      uint64 // all ones inside quotes
 	separator uint64 // 1 if the byte before the block ended a field
 	closed    uint64 // 1 if it closed a field's quotes
 	closedCR  uint64 // 1 if it was a CR behind such a quote
-	violation uint64 // any bit: a rule was broken
+	violation uint64 // any bit: a rule of quoting was broken
+	valid     uint64 // the bytes of a block that are text: at the end of input a CR may stand behind a closing quote
+	rows      int64  // line ends outside quotes; the scan leaves blank lines out
+	nul       uint64 // any bit: there was a NUL; index only
+	high      uint64 // any bit: there was a byte that is not ASCII; index only
+	start     uint64 // 1 if the byte before was a line end; this and what follows: scan only
+	startCR   uint64 // 1 if it was a CR right behind one
+	feeds     int64  // line feeds, inside quotes or not
+	end       int64  // behind the last line end
+	at        int64  // where the block stands
+	pending   uint64 // open, closed or closedCR, for the assembly
+}
+
+// atRowStart is the state in front of a text that starts with a row.
+func atRowStart() maskState {
+	return maskState{separator: 1, start: 1, valid: everyByte}
 }
 
 // step takes what is inside quotes out of the masks and checks the rules of [firstBadQuote].
-//
-// Only the bytes in valid are text: at the end of the input a CR may stand behind a closing quote.
-func (q *quoting) step(b *block, valid uint64) {
+func (s *maskState) step(b *block) {
 	separators := b.delimiters | b.feeds
-	if b.quotes|q.open|q.closed|q.closedCR == 0 {
-		q.separator = separators >> 63
+	if b.quotes|s.open|s.closed|s.closedCR == 0 {
+		s.separator = separators >> 63
 		return
 	}
-	in := inside(b.quotes, q.open)
-	q.open = uint64(int64(in) >> 63)
+	in := inside(b.quotes, s.open)
+	s.open = uint64(int64(in) >> 63)
 	b.delimiters &^= in
 	b.feeds &^= in
 	separators &^= in
 
 	opens, closes := b.quotes&in, b.quotes&^in
-	afterClose := closes<<1 | q.closed
+	afterClose := closes<<1 | s.closed
 	closeCR := afterClose & b.returns
-	bad := opens &^ (separators<<1 | q.separator | afterClose)
+	bad := opens &^ (separators<<1 | s.separator | afterClose)
 	bad |= afterClose &^ (separators | opens | closeCR)
-	bad |= (closeCR<<1 | q.closedCR) &^ b.feeds
-	q.violation |= bad & valid
-	q.separator, q.closed, q.closedCR = separators>>63, closes>>63, closeCR>>63
+	bad |= (closeCR<<1 | s.closedCR) &^ b.feeds
+	s.violation |= bad & s.valid
+	s.separator, s.closed, s.closedCR = separators>>63, closes>>63, closeCR>>63
 }
 
 // popcount shortens the counting of rows.

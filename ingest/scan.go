@@ -32,41 +32,38 @@ func blankLines(text []byte) bool {
 
 // scanMasks is scanPortable for any text, 64 bytes at a time.
 func scanMasks(text []byte, delimiter byte) scanned {
-	var result scanned
-	state := lineState{quoting: quoting{separator: 1}, start: 1}
+	state := atRowStart()
 	pattern := uint64(delimiter) * ones
-	at := 0
-	for ; at+blockBytes <= len(text); at += blockBytes {
-		state.step(masksOf((*[blockBytes]byte)(text[at:]), pattern), at, everyByte)
+	rest := text
+	for ; len(rest) >= blockBytes; rest = rest[blockBytes:] {
+		state.scan((*[blockBytes]byte)(rest), pattern)
 	}
-	if at < len(text) {
-		var tail [blockBytes]byte
-		copy(tail[:], text[at:])
-		state.step(masksOf(&tail, pattern), at, firstBytes(len(text)-at))
+	if len(rest) > 0 {
+		tail := state.tail(rest)
+		state.scan(&tail, pattern)
 	}
-	result.end, result.rows, result.violation = state.end, state.rows, state.violation != 0
-	result.open = state.open != 0
-	result.lines = state.feeds - int64(bytes.Count(text[state.end:], []byte{'\n'}))
-	return result
+	return state.scanned(text)
 }
 
-// lineState follows line ends through the blocks of a text.
-type lineState struct {
-	quoting
-	start, startCR uint64 // 1 if the byte before the block was a line feed, or a CR right behind one
-	rows, feeds    int64
-	end            int
+func (s *maskState) scanned(text []byte) scanned {
+	return scanned{
+		end: int(s.end), rows: s.rows, open: s.open != 0, violation: s.violation != 0,
+		lines: s.feeds - int64(bytes.Count(text[s.end:], []byte{'\n'})),
+	}
 }
 
-func (s *lineState) step(b block, at int, valid uint64) {
+// scan counts the rows of a block.
+func (s *maskState) scan(text *[blockBytes]byte, pattern uint64) {
+	b := masksOf(text, pattern)
 	s.feeds += popcount(b.feeds)
-	s.quoting.step(&b, valid)
+	s.step(&b)
 	starts := b.feeds<<1 | s.start
 	returnsAtStart := b.returns & starts
 	blank := b.feeds & (starts | returnsAtStart<<1 | s.startCR)
 	s.start, s.startCR = b.feeds>>63, returnsAtStart>>63
 	s.rows += popcount(b.feeds &^ blank)
 	if b.feeds != 0 {
-		s.end = at + 64 - bits.LeadingZeros64(b.feeds)
+		s.end = s.at + int64(64-bits.LeadingZeros64(b.feeds))
 	}
+	s.at += blockBytes
 }

@@ -89,11 +89,6 @@ func checkKernels(t *testing.T, text []byte, delimiter byte, k kernels) {
 	}
 }
 
-// everyKernels are the sets that this machine can run.
-func everyKernels(_ *testing.T) map[string]kernels {
-	return map[string]kernels{"portable": portable()}
-}
-
 func TestKernels(t *testing.T) {
 	for name, k := range everyKernels(t) {
 		t.Run(name, func(t *testing.T) {

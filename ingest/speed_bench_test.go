@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -17,7 +18,7 @@ import (
 
 // The file of the benchmarks: 25 columns of a telecom customer in about 172 bytes a row, one id, 14 categories, 6 whole
 // numbers and 4 decimals, of which one is blank now and then.
-const benchRows = 200_000
+const benchRows = 1_000_000
 
 var benchCategories = []struct {
 	name   string
@@ -55,8 +56,20 @@ func benchSchema() ingest.Schema {
 	return s
 }
 
-// benchFile makes the file; quoted puts every text in quotes, some with commas, doubled quotes and line breaks inside.
+var (
+	plainFile  = sync.OnceValue(func() []byte { return makeBenchFile(false) })
+	quotedFile = sync.OnceValue(func() []byte { return makeBenchFile(true) })
+)
+
 func benchFile(quoted bool) []byte {
+	if quoted {
+		return quotedFile()
+	}
+	return plainFile()
+}
+
+// makeBenchFile makes the file; quoted puts every text in quotes, some with commas, doubled quotes and line breaks.
+func makeBenchFile(quoted bool) []byte {
 	random := rand.New(rand.NewPCG(7, 7))
 	var b bytes.Buffer
 	for i, column := range benchSchema().Columns {
@@ -140,45 +153,63 @@ func chunksOf(b *testing.B, file []byte) (ingest.Mapping, []ingest.Chunk) {
 	}
 }
 
-func BenchmarkConvert(b *testing.B) {
-	for name, quoted := range map[string]bool{"plain": false, "quoted": true} {
+// variants runs a benchmark on plain and on quoted text, with every set of kernels.
+func variants(b *testing.B, run func(b *testing.B, file []byte)) {
+	for _, quoted := range []bool{false, true} {
+		name, file := "plain", benchFile(quoted)
+		if quoted {
+			name = "quoted"
+		}
 		b.Run(name, func(b *testing.B) {
-			file := benchFile(quoted)
-			m, chunks := chunksOf(b, file)
-			c := ingest.NewConverter(m, ingest.Limits{})
-			for b.Loop() {
-				for _, chunk := range chunks {
-					if batch, err := c.Convert(chunk); err != nil || len(batch.Rejects) > 0 {
-						b.Fatal(err, batch.Rejects)
-					}
-				}
-			}
-			report(b, file)
+			ingest.WithKernels(b, func(b *testing.B) { run(b, file) })
 		})
 	}
 }
 
-func BenchmarkCut(b *testing.B) {
-	for name, quoted := range map[string]bool{"plain": false, "quoted": true} {
-		b.Run(name, func(b *testing.B) {
-			file := benchFile(quoted)
-			var buf []byte
-			for b.Loop() {
-				c := ingest.NewChunker(bytes.NewReader(file), ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
-				for {
-					chunk, err := c.Next(buf)
-					if errors.Is(err, io.EOF) {
-						break
-					}
-					if err != nil {
-						b.Fatal(err)
-					}
-					buf = chunk.Bytes[:0]
+func BenchmarkTokenise(b *testing.B) {
+	variants(b, func(b *testing.B, file []byte) {
+		for b.Loop() {
+			if n := ingest.IndexWindows(file, ','); n != 25*(benchRows+1) {
+				b.Fatal(n)
+			}
+		}
+		report(b, file)
+	})
+}
+
+func BenchmarkConvert(b *testing.B) {
+	variants(b, func(b *testing.B, file []byte) {
+		m, chunks := chunksOf(b, file)
+		c := ingest.NewConverter(m, ingest.Limits{})
+		for b.Loop() {
+			for _, chunk := range chunks {
+				if batch, err := c.Convert(chunk); err != nil || len(batch.Rejects) > 0 {
+					b.Fatal(err, batch.Rejects)
 				}
 			}
-			report(b, file)
-		})
-	}
+		}
+		report(b, file)
+	})
+}
+
+func BenchmarkCut(b *testing.B) {
+	variants(b, func(b *testing.B, file []byte) {
+		var buf []byte
+		for b.Loop() {
+			c := ingest.NewChunker(bytes.NewReader(file), ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
+			for {
+				chunk, err := c.Next(buf)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				buf = chunk.Bytes[:0]
+			}
+		}
+		report(b, file)
+	})
 }
 
 // Not typed: the cells are not even looked at.

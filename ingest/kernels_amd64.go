@@ -1,0 +1,98 @@
+//go:build amd64 && !purego
+
+package ingest
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+func hasAVX2() bool {
+	x := &cpu.X86
+	return x.HasAVX2 && x.HasBMI1 && x.HasBMI2 && x.HasPOPCNT && x.HasPCLMULQDQ
+}
+
+func hasAVX512() bool {
+	x := &cpu.X86
+	return hasAVX2() && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VBMI2
+}
+
+func bestKernels() kernels {
+	switch {
+	case hasAVX512():
+		return vectorsOf512()
+	case hasAVX2():
+		return vectorsOf256()
+	}
+	return portable()
+}
+
+func vectorsOf512() kernels {
+	return kernels{scan: scan512, index: index512}
+}
+
+func vectorsOf256() kernels {
+	return kernels{scan: scan256, index: index256}
+}
+
+// The goroutine cannot be preempted inside assembly: blocksMax bounds the time of one call to some ten microseconds.
+const blocksMax = 4096
+
+func index512(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+	return indexVectors(true, text, delimiter, base, at)
+}
+
+func index256(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+	return indexVectors(false, text, delimiter, base, at)
+}
+
+func scan512(text []byte, delimiter byte) scanned { return scanVectors(true, text, delimiter) }
+
+func scan256(text []byte, delimiter byte) scanned { return scanVectors(false, text, delimiter) }
+
+// indexVectors feeds the index with whole blocks. That it names both kernels, and takes neither as a func value, lets
+// the state stay on the stack.
+func indexVectors(wide bool, text []byte, delimiter byte, base uint32, at []uint32) indexed {
+	_ = at[len(text)+slack-1]
+	state := atRowStart()
+	n := 0
+	for len(text) > 0 {
+		blocks := min(len(text)/blockBytes, blocksMax)
+		first := text
+		if blocks == 0 {
+			tail := state.tail(text)
+			first, blocks = tail[:], 1
+		}
+		if wide {
+			n += indexAVX512(&first[0], blocks, state.first(), uint64(delimiter), base, &at[n])
+		} else {
+			n += indexAVX2(&first[0], blocks, state.first(), uint64(delimiter), base, &at[n])
+		}
+		text, base = text[min(len(text), blocks*blockBytes):], base+uint32(blocks*blockBytes)
+	}
+	return state.indexed(n)
+}
+
+// scanVectors does the same for the scan.
+func scanVectors(wide bool, text []byte, delimiter byte) scanned {
+	state := atRowStart()
+	for rest := text; len(rest) > 0; {
+		blocks := min(len(rest)/blockBytes, blocksMax)
+		first := rest
+		if blocks == 0 {
+			tail := state.tail(rest)
+			first, blocks = tail[:], 1
+		}
+		if wide {
+			scanAVX512(&first[0], blocks, state.first(), uint64(delimiter))
+		} else {
+			scanAVX2(&first[0], blocks, state.first(), uint64(delimiter))
+		}
+		rest = rest[min(len(rest), blocks*blockBytes):]
+	}
+	return state.scanned(text)
+}
+
+// first is where the assembly finds the state.
+func (s *maskState) first() *byte { return (*byte)(unsafe.Pointer(s)) }

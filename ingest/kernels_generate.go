@@ -1,0 +1,3 @@
+package ingest
+
+//go:generate go run -C asm . -file index -out ../index_amd64.s -stubs ../index_amd64.go -pkg ingest
