@@ -70,6 +70,8 @@ type ScoredChunk struct {
 	Blocks  []byte // COPY tuples
 	Tally   Tally
 	Busy    BusyTimes
+
+	ids []uint64 // hashes of the customer ids
 }
 
 // Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
@@ -83,6 +85,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	defer closeWhenDone(ctx, in.Body)()
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	total := b.newTally()
+	var ids idSet
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
 		s.chunk, err = chunker.Next(s.buf)
@@ -100,6 +103,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		return w.score, nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
+		s.out.Tally.repeat(ids.add(s.out.ids), b)
 		total.Add(&s.out.Tally)
 		return sink.WriteChunk(&s.out)
 	}

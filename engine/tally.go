@@ -107,6 +107,14 @@ func (t *Tally) account(batch *ingest.Batch, training *trainingFile) {
 	}
 }
 
+// repeat counts rows whose customer has been seen before in the input.
+func (t *Tally) repeat(rows int64, b *Bundle) {
+	if rows > 0 {
+		code := ingest.DuplicateIDScored.Code()
+		t.Warnings = countReason(t.Warnings, ReasonCount{code, b.file.ID, rows})
+	}
+}
+
 // countReason adds c to the entry of its code and column. Lists are short: reasons times columns.
 func countReason(list []ReasonCount, c ReasonCount) []ReasonCount {
 	for i := range list {

@@ -94,6 +94,7 @@ func (w *worker) score(s *slot) error {
 	if err != nil {
 		return err
 	}
+	out.ids = appendIDHashes(out.ids[:0], batch.Record, w.bundle.idColumn)
 	for i, p := range w.probabilities {
 		out.Tally.score(p, int(w.bands[i]))
 	}

@@ -40,6 +40,7 @@ type binner struct {
 	columns  int           // columns in a block
 	numeric  map[numericKey]numericPlace
 	sets     map[setKey]int // column of each set
+	row      rowPlan
 }
 
 // split is what a node became: a test on one byte.
@@ -115,7 +116,9 @@ func newBinnerFor(f *Forest, k kernel) *binner {
 			c.add(tree, &tree.Nodes[i])
 		}
 	}
-	return c.layOut()
+	b := c.layOut()
+	b.planRows()
+	return b
 }
 
 // split says which byte test a node of one of the forest's trees became.

@@ -9,10 +9,11 @@ type bins struct {
 	tables  [][]uint8 // by position in binner.features: [column of the feature][value], for columns of codes
 	numbers [blockRows]float64
 	scratch binScratch
+	values  []float64 // of a single row, see rowPlan
 }
 
 func (b *binner) newBins() *bins {
-	return &bins{binner: b, tables: make([][]uint8, len(b.features))}
+	return &bins{binner: b, tables: make([][]uint8, len(b.features)), values: make([]float64, len(b.row.features))}
 }
 
 // start takes the rows that the following calls of fill speak about. They are read until the next start.

@@ -2,18 +2,76 @@ package forest
 
 import "math/bits"
 
-// fillRow writes the codes of one row to dst, one byte a column. It is for calls with too few rows to fill a block.
-func (b *binner) fillRow(dst []uint8, rows Rows, row int, s *binScratch) {
+// rowPart is one column of thresholds of a row that is binned by vectors. The assembly knows its layout.
+type rowPart struct {
+	bins   *vectorBins
+	value  uint32 // position among the row's numbers
+	column uint32
+	twin   uint32 // the column itself if there is no twin
+	_      uint32
+}
+
+// rowPlan is how single rows are binned: numbers by vectors where that is possible, and the rest.
+type rowPlan struct {
+	features []int // of the numbers, one for each numericBins
+	narrow   []rowPart
+	wide     []rowPart
+	rest     []int // positions in binner.features that have something else
+}
+
+func (b *binner) planRows() {
 	for i := range b.features {
 		f := &b.features[i]
-		column := &rows.Columns[f.feature]
-		x := column.At(row)
+		rest := len(f.sets) > 0
 		for j := range f.numeric {
-			f.numeric[j].fillRow(dst, x)
+			n := &f.numeric[j]
+			if n.vector == nil {
+				rest = true
+				continue
+			}
+			b.row.add(n, f.feature)
+		}
+		if rest {
+			b.row.rest = append(b.row.rest, i)
+		}
+	}
+}
+
+func (p *rowPlan) add(n *numericBins, feature int) {
+	for part, bins := range n.vector {
+		column, twin := n.base+part, n.twins[part]
+		if twin < 0 {
+			twin = column
+		}
+		entry := rowPart{bins: bins, value: uint32(len(p.features)), column: uint32(column), twin: uint32(twin)}
+		if n.narrow {
+			p.narrow = append(p.narrow, entry)
+		} else {
+			p.wide = append(p.wide, entry)
+		}
+	}
+	p.features = append(p.features, feature)
+}
+
+// fillRow writes the codes of one row to dst, one byte a column. It is for calls with too few rows to fill a block.
+func (b *bins) fillRow(dst []uint8, rows Rows, row int) {
+	plan := &b.binner.row
+	for i, feature := range plan.features {
+		b.values[i] = rows.Columns[feature].At(row)
+	}
+	binRow(dst, b.values, plan.wide, false)
+	binRow(dst, b.values, plan.narrow, true)
+	for _, i := range plan.rest {
+		f := &b.features[i]
+		x := rows.Columns[f.feature].At(row)
+		for j := range f.numeric {
+			if f.numeric[j].vector == nil {
+				f.numeric[j].fillRow(dst, x)
+			}
 		}
 		if len(f.sets) > 0 {
-			one := [1]float64{x}
-			f.fillSets(dst[f.first:], 1, one[:], s)
+			b.numbers[0] = x
+			f.fillSets(dst[f.first:], 1, b.numbers[:1], &b.scratch)
 		}
 	}
 }

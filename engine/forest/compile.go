@@ -31,6 +31,7 @@ type classRun struct {
 	first, last int
 	program     []group    // the same trees for a kernel
 	few         []fewGroup // the same trees for a few rows
+	row         rowStream  // the same, if the processor and the trees allow it
 }
 
 // Compile turns a valid forest into its fast form.
@@ -69,6 +70,7 @@ func hasLinear(f *Forest) bool {
 func (c *Compiled) compileClass(f *Forest, class int) classRun {
 	run := classRun{first: len(c.trees)}
 	var program programBuilder
+	var trees []*Tree
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		if t.Class != class {
@@ -80,6 +82,10 @@ func (c *Compiled) compileClass(f *Forest, class int) classRun {
 			program.addTree(t, c.binner, f.Library)
 		}
 		c.trees = append(c.trees, c.portable.lower(t, c.binner, f.Library))
+		trees = append(trees, t)
+	}
+	if c.kernel == kernelAVX512 && rowKernel {
+		run.row = newRowStream(trees, c.binner, f.Library)
 	}
 	run.last = len(c.trees)
 	run.program = program.finish()

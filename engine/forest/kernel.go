@@ -22,17 +22,21 @@ func (k kernel) String() string {
 	return "portable"
 }
 
-// places says where the sums of a pack's rows lie: the kernels keep every 8th (float64) or 4th (float32) row side by
-// side, as that order needs no shuffling of leaf ids.
+// places says where the sums of a pack's rows lie. The kernels keep every 8th (float64) or 4th (float32) row of a
+// register side by side, as that order needs no shuffling of leaf ids.
 func (k kernel) places(library Library) (places [packRows]uint8) {
+	width, step := 64, 8 // rows in a register, and between neighbours
+	if k == kernelAVX2 {
+		width = 32
+	}
+	if library == XGBoost {
+		step = 4
+	}
 	for row := range places {
-		switch {
-		case k == kernelPortable:
-			places[row] = uint8(row)
-		case library == XGBoost:
-			places[row] = uint8(row%4*16 + row/4)
-		default:
-			places[row] = uint8(row%8*8 + row/8)
+		places[row] = uint8(row)
+		if k != kernelPortable {
+			first, at := row/width*width, row%width
+			places[row] = uint8(first + at%step*(width/step) + at/step)
 		}
 	}
 	return places

@@ -14,6 +14,9 @@ func detectKernel() kernel {
 		cpu.X86.HasBMI2 {
 		return kernelAVX512
 	}
+	if cpu.X86.HasAVX2 {
+		return kernelAVX2
+	}
 	return kernelPortable
 }
 
@@ -23,22 +26,46 @@ const interleavedMin = 3
 
 // scoreGroup adds a group of trees to the sums of one block, of which the first packs are in use.
 func (s *Scorer) scoreGroup(g *group, codes []uint8, at, packs int) {
-	stream := &g.stream[0]
+	score := s.scorePacks512
+	if s.c.kernel == kernelAVX2 {
+		score = s.scorePacks2
+	}
 	if packs >= interleavedMin {
-		if s.c.library == XGBoost {
-			scoreAVX512F32x4(stream, g.trees, &codes[0], &s.slots4[0], &s.sum32[at])
-		} else {
-			scoreAVX512F64x4(stream, g.trees, &codes[0], &s.slots4[0], &s.sum64[at])
-		}
+		score(g, &codes[0], at, true)
 		return
 	}
 	for p := range packs {
-		row := p * packRows
-		if s.c.library == XGBoost {
-			scoreAVX512F32x1(stream, g.trees, &codes[row], &s.slots1[0], &s.sum32[at+row])
-		} else {
-			scoreAVX512F64x1(stream, g.trees, &codes[row], &s.slots1[0], &s.sum64[at+row])
-		}
+		score(g, &codes[p*packRows], at+p*packRows, false)
+	}
+}
+
+// scorePacks512 adds a group of trees to the sums of four packs or of one.
+func (s *Scorer) scorePacks512(g *group, codes *uint8, at int, four bool) {
+	stream := &g.stream[0]
+	switch {
+	case four && s.sum32 != nil:
+		scoreAVX512F32x4(stream, g.trees, codes, &s.slots4[0], &s.sum32[at])
+	case four:
+		scoreAVX512F64x4(stream, g.trees, codes, &s.slots4[0], &s.sum64[at])
+	case s.sum32 != nil:
+		scoreAVX512F32x1(stream, g.trees, codes, &s.slots1[0], &s.sum32[at])
+	default:
+		scoreAVX512F64x1(stream, g.trees, codes, &s.slots1[0], &s.sum64[at])
+	}
+}
+
+// scorePacks2 does the same with AVX2.
+func (s *Scorer) scorePacks2(g *group, codes *uint8, at int, four bool) {
+	stream := &g.stream[0]
+	switch {
+	case four && s.sum32 != nil:
+		scoreAVX2F32x4(stream, g.trees, codes, &s.slots4[0], &s.sum32[at])
+	case four:
+		scoreAVX2F64x4(stream, g.trees, codes, &s.slots4[0], &s.sum64[at])
+	case s.sum32 != nil:
+		scoreAVX2F32x1(stream, g.trees, codes, &s.slots1[0], &s.sum32[at])
+	default:
+		scoreAVX2F64x1(stream, g.trees, codes, &s.slots1[0], &s.sum64[at])
 	}
 }
 
@@ -51,6 +78,19 @@ func binVector(codes, twin []uint8, x []float64, v *vectorBins, narrow bool) {
 		binAVX512F32(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
 	} else {
 		binAVX512F64(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
+	}
+}
+
+// binRow bins one row by vectors.
+func binRow(dst []uint8, x []float64, parts []rowPart, narrow bool) {
+	if len(parts) == 0 {
+		return
+	}
+	first := (*byte)(unsafe.Pointer(&parts[0]))
+	if narrow {
+		binRowAVX512F32(&dst[0], &x[0], first, len(parts))
+	} else {
+		binRowAVX512F64(&dst[0], &x[0], first, len(parts))
 	}
 }
 
@@ -71,4 +111,21 @@ func kernelEights32(eights []fewTrees, p *portableNodes, sum float32, codes []ui
 		sum = addEightsF32(first, len(part), &p.small[0], &p.small32[0], &codes[0], sum)
 	}
 	return sum
+}
+
+// rowKernel tells whether single rows can be scored by vectors.
+var rowKernel = cpu.X86.HasAVX512VBMI && cpu.X86.HasAVX512CD && cpu.X86.HasPOPCNT
+
+func kernelRow64(r *rowStream, sum float64, codes []uint8) float64 {
+	if r.bits == 32 {
+		return scoreRowAVX512F64x32(&r.stream[0], r.groups, &codes[0], sum)
+	}
+	return scoreRowAVX512F64x64(&r.stream[0], r.groups, &codes[0], sum)
+}
+
+func kernelRow32(r *rowStream, sum float32, codes []uint8) float32 {
+	if r.bits == 32 {
+		return scoreRowAVX512F32x32(&r.stream[0], r.groups, &codes[0], sum)
+	}
+	return scoreRowAVX512F32x64(&r.stream[0], r.groups, &codes[0], sum)
 }

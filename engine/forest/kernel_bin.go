@@ -12,6 +12,8 @@ type vectorBins struct {
 	missing uint32       // the code of missing values
 	levels  uint32       // of the tree
 	rounds  uint32       // how many thresholds share a float32 at most
+	_       uint32
+	pivots  [16]float64 // every sixteenth of exact
 }
 
 // roundsMax bounds the work of telling thresholds apart that share a float32; more are searched without vectors.
@@ -29,6 +31,9 @@ func newVectorBins(thresholds []float64, narrow bool, missing Missing) (v *vecto
 		if i < len(thresholds) {
 			v.exact[i], rounded[i] = thresholds[i], roundDown(thresholds[i])
 		}
+	}
+	for i := range v.pivots {
+		v.pivots[i] = v.exact[16*i+15]
 	}
 	v.plant(1, 0, 1<<v.levels-1, &rounded)
 	switch missing {

@@ -13,3 +13,13 @@ func binAVX512F64(dst *byte, twin *byte, x *float64, sixteens int, bins *byte)
 //
 //go:noescape
 func binAVX512F32(dst *byte, twin *byte, x *float64, sixteens int, bins *byte)
+
+// binRowAVX512F64 bins one row: n columns and their twins.
+//
+//go:noescape
+func binRowAVX512F64(dst *byte, x *float64, parts *byte, n int)
+
+// binRowAVX512F32 bins one row: n columns and their twins.
+//
+//go:noescape
+func binRowAVX512F32(dst *byte, x *float64, parts *byte, n int)

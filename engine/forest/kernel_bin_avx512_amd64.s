@@ -269,3 +269,101 @@ single:
 	JNZ  rows
 	VZEROUPPER
 	RET
+
+// func binRowAVX512F64(dst *byte, x *float64, parts *byte, n int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, POPCNT
+TEXT ·binRowAVX512F64(SB), NOSPLIT, $0-32
+	MOVQ       dst+0(FP), AX
+	MOVQ       x+8(FP), CX
+	MOVQ       parts+16(FP), DX
+	MOVQ       n+24(FP), BX
+	VPTERNLOGQ $0xff, Z9, Z9, Z9
+	VPSRLQ     $0x01, Z9, Z9
+
+part:
+	MOVQ         (DX), SI
+	MOVL         8(DX), DI
+	VBROADCASTSD (CX)(DI*8), Z0
+	VPANDQ       Z9, Z0, Z1
+	VCMPPD.BCST  $0x1a, 3072(SI), Z1, K6
+	KMOVB        K6, R8
+	VMOVUPD      3096(SI), Z2
+	VMOVUPD      3160(SI), Z3
+	VCMPPD       $0x11, Z0, Z2, K1
+	VCMPPD       $0x11, Z0, Z3, K2
+	KUNPCKBW     K1, K2, K1
+	KMOVW        K1, R10
+	POPCNTL      R10, R10
+	SHLL         $0x04, R10
+	LEAQ         (SI)(R10*8), DI
+	VMOVUPD      1024(DI), Z2
+	VMOVUPD      1088(DI), Z3
+	VCMPPD       $0x11, Z0, Z2, K1
+	VCMPPD       $0x11, Z0, Z3, K2
+	KUNPCKBW     K1, K2, K1
+	KMOVW        K1, R9
+	POPCNTL      R9, R9
+	ADDL         R10, R9
+	MOVL         3080(SI), R10
+	TESTL        R8, R8
+	CMOVLNE      R10, R9
+	LEAL         1(R9), DI
+	MOVL         16(DX), R10
+	MOVB         DI, (AX)(R10*1)
+	MOVL         12(DX), R10
+	MOVB         R9, (AX)(R10*1)
+	ADDQ         $0x18, DX
+	DECQ         BX
+	JNZ          part
+	VZEROUPPER
+	RET
+
+// func binRowAVX512F32(dst *byte, x *float64, parts *byte, n int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, POPCNT
+TEXT ·binRowAVX512F32(SB), NOSPLIT, $0-32
+	MOVQ       dst+0(FP), AX
+	MOVQ       x+8(FP), CX
+	MOVQ       parts+16(FP), DX
+	MOVQ       n+24(FP), BX
+	VPTERNLOGQ $0xff, Z9, Z9, Z9
+	VPSRLQ     $0x01, Z9, Z9
+
+part:
+	MOVQ         (DX), SI
+	MOVL         8(DX), DI
+	VCVTSD2SS    (CX)(DI*8), X0, X0
+	VCVTSS2SD    X0, X0, X0
+	VBROADCASTSD X0, Z0
+	VPANDQ       Z9, Z0, Z1
+	VCMPPD.BCST  $0x1a, 3072(SI), Z1, K6
+	KMOVB        K6, R8
+	VMOVUPD      3096(SI), Z2
+	VMOVUPD      3160(SI), Z3
+	VCMPPD       $0x12, Z0, Z2, K1
+	VCMPPD       $0x12, Z0, Z3, K2
+	KUNPCKBW     K1, K2, K1
+	KMOVW        K1, R10
+	POPCNTL      R10, R10
+	SHLL         $0x04, R10
+	LEAQ         (SI)(R10*8), DI
+	VMOVUPD      1024(DI), Z2
+	VMOVUPD      1088(DI), Z3
+	VCMPPD       $0x12, Z0, Z2, K1
+	VCMPPD       $0x12, Z0, Z3, K2
+	KUNPCKBW     K1, K2, K1
+	KMOVW        K1, R9
+	POPCNTL      R9, R9
+	ADDL         R10, R9
+	MOVL         3080(SI), R10
+	TESTL        R8, R8
+	CMOVLNE      R10, R9
+	LEAL         1(R9), DI
+	MOVL         16(DX), R10
+	MOVB         DI, (AX)(R10*1)
+	MOVL         12(DX), R10
+	MOVB         R9, (AX)(R10*1)
+	ADDQ         $0x18, DX
+	DECQ         BX
+	JNZ          part
+	VZEROUPPER
+	RET

@@ -21,3 +21,12 @@ func kernelEights64([]fewTrees, *portableNodes, float64, []uint8) float64 {
 func kernelEights32([]fewTrees, *portableNodes, float32, []uint8) float32 {
 	panic("forest: no kernel on this platform")
 }
+
+// binRow has nothing to do: without a kernel nothing is prepared for vectors.
+func binRow([]uint8, []float64, []rowPart, bool) {}
+
+const rowKernel = false
+
+func kernelRow64(*rowStream, float64, []uint8) float64 { panic("forest: no kernel on this platform") }
+
+func kernelRow32(*rowStream, float32, []uint8) float32 { panic("forest: no kernel on this platform") }

@@ -8,7 +8,7 @@ func (s *Scorer) scoreFew(dst []float64, rows Rows) {
 	classes := len(s.c.runs)
 	codes := s.codes[:s.c.columns]
 	for row := range rows.Len {
-		s.c.fillRow(codes, rows, row, &s.bins.scratch)
+		s.bins.fillRow(codes, rows, row)
 		for class := range s.c.runs {
 			run, raw := &s.c.runs[class], 0.0
 			if s.c.library == XGBoost {
@@ -23,6 +23,9 @@ func (s *Scorer) scoreFew(dst []float64, rows Rows) {
 }
 
 func (s *Scorer) few64(run *classRun, sum float64, codes []uint8) float64 {
+	if run.row.groups > 0 {
+		return kernelRow64(&run.row, sum, codes)
+	}
 	p := &s.c.portable
 	for i := range run.few {
 		g := &run.few[i]
@@ -40,6 +43,9 @@ func (s *Scorer) few64(run *classRun, sum float64, codes []uint8) float64 {
 }
 
 func (s *Scorer) few32(run *classRun, sum float32, codes []uint8) float32 {
+	if run.row.groups > 0 {
+		return kernelRow32(&run.row, sum, codes)
+	}
 	p := &s.c.portable
 	for i := range run.few {
 		g := &run.few[i]

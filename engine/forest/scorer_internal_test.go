@@ -34,7 +34,7 @@ func TestScorerHasTheBitsOfThePlainWalk(t *testing.T) {
 // kernels lists the implementations that this processor can run.
 func kernels() []kernel {
 	all := []kernel{kernelPortable}
-	for k := kernelAVX512; k <= bestKernel; k++ {
+	for k := kernelAVX2; k <= bestKernel; k++ {
 		all = append(all, k)
 	}
 	return all

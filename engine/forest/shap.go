@@ -21,7 +21,7 @@ type Explainer struct {
 }
 
 // NewExplainer returns the explainer of a validated forest. Forests with linear leaves or without covers are refused
-// with an [Error] of [KindNoCover].
+// with an [Error] of [KindNoCover], and forests so large that explaining would take gigabytes with one of [KindLimits].
 func NewExplainer(f *Forest) (*Explainer, error) { return newExplainer(f, bestKernel) }
 
 func newExplainer(f *Forest, k kernel) (*Explainer, error) {
@@ -29,19 +29,25 @@ func newExplainer(f *Forest, k kernel) (*Explainer, error) {
 		return nil, err
 	}
 	b := newShapBuilder(f, newBinner(f))
-	if err := b.build(); err != nil {
+	if err := b.plan(b.pathLengths()); err != nil {
 		return nil, err
 	}
+	return b.explainer(k), nil
+}
+
+// explainer builds the groups and what goes with them.
+func (b *shapBuilder) explainer(k kernel) *Explainer {
+	b.build()
 	e := &Explainer{
-		binner: b.bins, groups: b.groups, bias: expectedRaw(f), scale: averageScale(f),
-		width: len(f.Features) + 1, kernel: k,
+		binner: b.bins, groups: b.groups, bias: expectedRaw(b.f), scale: averageScale(b.f),
+		width: len(b.f.Features) + 1, kernel: k,
 	}
 	for _, g := range e.groups {
 		for _, run := range g.runs {
 			e.terms = max(e.terms, run.terms)
 		}
 	}
-	return e, nil
+	return e
 }
 
 // Contributor computes the contributions of batches of rows. It is the scratch of one worker and allocates nothing.

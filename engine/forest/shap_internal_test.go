@@ -2,6 +2,7 @@ package forest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 )
@@ -30,6 +31,86 @@ func TestExplainKernelsAgree(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestExplainerStaysWithinItsMemory(t *testing.T) {
+	f := func(lengths []int, tables int, kind Kind) {
+		t.Helper()
+		b := newShapBuilder(&Forest{}, newBinner(&Forest{}))
+		err := b.plan(lengths)
+		e, _ := err.(*Error)
+		if b.tables != tables || (e == nil) != (kind == 0) || e != nil && e.Kind != kind {
+			t.Errorf("paths %v: tables up to %d features, error %v", lengths, b.tables, err)
+		}
+	}
+	f(nil, tableTermsMax, 0)
+	f([]int{5, 0, 0, 0, 0, 20_000, 0, 15_000}, tableTermsMax, 0)
+	f([]int{5, 0, 0, 0, 0, 20_000, 0, 20_000}, tableTermsFew, 0)
+	f([]int{0, 0, 0, 0, 0, 500_000}, tableTermsFew, 0)
+	f([]int{0, 0, 0, 0, 0, 5_000_000}, tableTermsFew, KindLimits)
+}
+
+// TestExplainWithFewTables integrates what is normally looked up.
+func TestExplainWithFewTables(t *testing.T) {
+	m := maker{library: LightGBM, trees: 20, leaves: 40, features: 9, thresholds: 20, mixed: true}
+	f := m.forest(2)
+	m.cover(f)
+	rows := m.rows(f, 130, 1)
+	want := make([]float64, rows.Len*10)
+	judge, err := NewExactExplainer(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge.Contributions(want, rows)
+	for _, k := range []kernel{kernelPortable, bestKernel} {
+		b := newShapBuilder(f, newBinner(f))
+		if err := b.plan(b.pathLengths()); err != nil {
+			t.Fatal(err)
+		}
+		b.tables = tableTermsFew
+		got := make([]float64, len(want))
+		b.explainer(k).NewContributor().Contributions(got, rows)
+		for i := range want {
+			if !(math.Abs(got[i]-want[i]) <= 2e-5) {
+				t.Fatalf("%v: value %d: got %v, want %v", k, i, got[i], want[i])
+			}
+		}
+	}
+}
+
+// FuzzContributions makes forests of every shape and demands that contributions add up to the raw score, and equal bits
+// of the kernels.
+func FuzzContributions(f *testing.F) {
+	f.Add(uint64(1), uint8(20), uint8(5), uint8(0))
+	f.Add(uint64(2), uint8(60), uint8(40), uint8(3))
+	f.Add(uint64(3), uint8(30), uint8(9), uint8(12))
+	f.Fuzz(func(t *testing.T, seed uint64, leaves, features, flags uint8) {
+		m := maker{
+			library: LightGBM, trees: 4, leaves: 1 + int(leaves), features: 1 + int(features)%64, thresholds: 9,
+			skew: flags&1 != 0, vary: flags&2 != 0, mixed: flags&4 != 0,
+		}
+		if flags&8 != 0 {
+			m.library, m.sets, m.categories = XGBoost, m.features/2, 20
+		}
+		forest := m.forest(seed)
+		m.cover(forest)
+		rows := m.rows(forest, 70, seed)
+		got := explained(t, forest, bestKernel, rows)
+		if !slices.Equal(got, explained(t, forest, kernelPortable, rows)) {
+			t.Fatal("kernels differ")
+		}
+		raw := make([]float64, rows.Len)
+		NewWalker(forest).Raw(raw, rows)
+		for row, want := range raw {
+			sum, size := 0.0, 1.0
+			for _, v := range got[row*(m.features+1):][:m.features+1] {
+				sum, size = sum+v, size+math.Abs(v)
+			}
+			if !(math.Abs(sum-want) <= 4e-6*size) {
+				t.Fatalf("row %d: contributions add up to %v, raw score is %v", row, sum, want)
+			}
+		}
+	})
 }
 
 // cover gives every node the number of leaves below it.

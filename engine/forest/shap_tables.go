@@ -84,9 +84,9 @@ func newShapBuilder(f *Forest, bins *binner) *shapBuilder {
 	return b
 }
 
-// plan decides how long a path may be to get tables, and refuses what would take too much memory.
-func (b *shapBuilder) plan() error {
-	var lengths []int // leaves by length of path
+// pathLengths counts the leaves by the number of features on their paths.
+func (b *shapBuilder) pathLengths() []int {
+	var lengths []int
 	for i := range b.f.Trees {
 		b.paths.collect(&b.f.Trees[i])
 		for _, leaf := range b.paths.leaves {
@@ -95,18 +95,21 @@ func (b *shapBuilder) plan() error {
 			lengths[d]++
 		}
 	}
-	b.tables = tableTermsMax
+	return lengths
+}
+
+// plan decides how long a path may be to get tables, and refuses what would take too much memory.
+func (b *shapBuilder) plan(lengths []int) error {
 	for d := range lengths {
 		b.rules = append(b.rules, newQuadrature(d/2+1))
 	}
+	b.tables = tableTermsMax
 	if b.bytes(lengths) > tableBytesMax {
 		b.tables = tableTermsFew
 	}
 	if n := b.bytes(lengths); n > explainerBytesMax {
-		return &Error{
-			Kind: KindLimits, File: b.f.Source.Name, Tree: -1, Node: -1,
-			Reason: fmt.Sprintf("explanations would take %d MiB, at most %d are allowed", n>>20, explainerBytesMax>>20),
-		}
+		return b.f.unexplained(-1, -1, KindLimits, fmt.Sprintf(
+			"explanations would take %d MiB, at most %d are allowed", n>>20, explainerBytesMax>>20))
 	}
 	return nil
 }
@@ -129,10 +132,7 @@ func (b *shapBuilder) bytes(lengths []int) int {
 func tableSize(terms int) int { return max(1<<terms, tableMin) }
 
 // build makes the groups, class by class, in the order of the trees.
-func (b *shapBuilder) build() error {
-	if err := b.plan(); err != nil {
-		return err
-	}
+func (b *shapBuilder) build() {
 	for class := range b.f.Classes {
 		for i := range b.f.Trees {
 			t := &b.f.Trees[i]
@@ -149,7 +149,6 @@ func (b *shapBuilder) build() error {
 		}
 		b.closeGroup(class)
 	}
-	return nil
 }
 
 func (b *shapBuilder) addLeaf(t *Tree, leaf *pathLeaf) {
