@@ -63,15 +63,10 @@ func (e *resultEncoder) appendReasons(dst []byte, row int, w *worker) []byte {
 		return append(dst, e.delimiter, e.delimiter, e.delimiter)
 	}
 	teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
-	dst = e.appendTold(dst, teller.AppendRiskFactors(e.cell[:0]))
-	dst = e.appendTold(dst, teller.AppendProtectiveFactors(e.cell[:0]))
-	return e.appendTold(dst, teller.AppendExplanation(e.cell[:0]))
-}
-
-// appendTold appends a cell that was made in the scratch, and keeps the scratch.
-func (e *resultEncoder) appendTold(dst, cell []byte) []byte {
-	e.cell = cell
-	return appendCell(append(dst, e.delimiter), cell, e.delimiter)
+	dst = teller.AppendRiskCell(append(dst, e.delimiter))
+	dst = teller.AppendProtectiveCell(append(dst, e.delimiter))
+	e.cell = teller.AppendExplanation(e.cell[:0])
+	return appendCell(append(dst, e.delimiter), e.cell, e.delimiter)
 }
 
 // appendProbability appends the shortest decimal that reads back as the same float32: what PostgreSQL's real holds.
