@@ -19,6 +19,7 @@ const (
 // failures in a customer's words; the first one stays.
 type body struct {
 	stream      io.Reader
+	conn        net.Conn
 	setDeadline func(time.Time) error
 	length      int64 // as announced; -1: chunked
 	limit       int64
@@ -40,7 +41,7 @@ func (r *request) openBody(limit, extra int64) (*body, error) {
 	if stream == nil {
 		stream = eofReader{}
 	}
-	r.body = &body{stream: stream, setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra}
+	r.body = &body{stream: stream, conn: r.rc.Conn(), setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra}
 	return r.body, nil
 }
 
@@ -61,6 +62,8 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case b.read > b.limit:
 		b.err = tooLarge(b.limit, "bytes")
+	case errors.Is(err, io.EOF) && b.length < 0 && clientEnded(b.conn):
+		b.err = fail(CodeShortBody, "") // the last chunk is missing, which the stream takes for the end
 	case errors.Is(err, io.EOF) && b.read < b.length:
 		b.err = fail(CodeShortBody, "").with(details{"expected": b.length, "actual": b.read, "unit": "bytes"})
 	case errors.Is(err, io.EOF):

@@ -149,6 +149,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	closes bool // the server ends the connection
 }
 
 // call is a request under way: options change it before it is sent.
@@ -178,7 +179,7 @@ func (a *api) do(method, path string, body io.Reader, options ...option) answer 
 	if err != nil {
 		a.t.Fatalf("%s %s: read answer: %v", method, path, err)
 	}
-	r := answer{resp.StatusCode, resp.Header, text}
+	r := answer{resp.StatusCode, resp.Header, text, resp.Close}
 	checkAnswer(a.t, method, path, r)
 	return r
 }

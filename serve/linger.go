@@ -30,6 +30,22 @@ func (l lingerListener) Accept() (net.Conn, error) {
 type lingerConn struct {
 	net.Conn
 	gentle atomic.Bool
+	ended  atomic.Bool // the client has ended its direction
+}
+
+// Read implements net.Conn.
+func (c *lingerConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// clientEnded says whether the client has ended its direction of the connection, and we have read up to there.
+func clientEnded(c net.Conn) bool {
+	l, ok := c.(*lingerConn)
+	return ok && l.ended.Load()
 }
 
 // linger asks for a gentle close.

@@ -378,12 +378,12 @@ func (s *server) refuse(r *request, f *failure) {
 func (s *server) unreadable(rc *fasthttp.RequestCtx, err error) {
 	r := s.begin(rc)
 	s.commonHeaders(r)
-	s.finish(r, parseFailure(rc, err))
+	s.finish(r, parseFailure(err))
 	rc.SetConnectionClose()
 	linger(rc.Conn())
 }
 
-func parseFailure(rc *fasthttp.RequestCtx, err error) *failure {
+func parseFailure(err error) *failure {
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
@@ -394,7 +394,7 @@ func parseFailure(rc *fasthttp.RequestCtx, err error) *failure {
 		return f
 	case errors.As(err, &network) && network.Timeout():
 		return fail(CodeSlowBody, "The request arrived too slowly and was ended.").because(err)
-	case errors.Is(err, io.ErrUnexpectedEOF) && rc.Request.Header.ContentLength() > 0:
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fail(CodeShortBody, "").because(err)
 	}
 	return fail(CodeMalformedRequest, "").because(errors.New("request cannot be parsed"))
