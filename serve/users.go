@@ -32,6 +32,11 @@ func (c *userCache) user(ctx context.Context, subject string) (store.User, error
 	if err != nil {
 		return store.User{}, err
 	}
+	c.remember(subject, u)
+	return u, nil
+}
+
+func (c *userCache) remember(subject string, u store.User) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for other := range c.known {
@@ -41,5 +46,4 @@ func (c *userCache) user(ctx context.Context, subject string) (store.User, error
 		delete(c.known, other)
 	}
 	c.known[subject] = u
-	return u, nil
 }
