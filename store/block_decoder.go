@@ -46,14 +46,19 @@ func parseArray(field []byte) (pgArray, error) {
 	return pgArray{elements: field[20:], n: int(n)}, nil
 }
 
-// fixed gives the ith element of an array whose elements have width bytes and are never NULL.
-func (a pgArray) fixed(i, width int) ([]byte, error) {
-	at := i * (4 + width)
-	if i >= a.n || at+4+width > len(a.elements) || binary.BigEndian.Uint32(a.elements[at:]) != uint32(width) {
-		return nil, errArray
+// parseFixed checks an array whose elements all have width bytes, so that they can be picked without a look: a NULL
+// among them, which has no bytes, would make it shorter.
+func parseFixed(field []byte, width int) (pgArray, error) {
+	a, err := parseArray(field)
+	if err == nil && len(a.elements) != a.n*(4+width) {
+		err = errArray
 	}
-	return a.elements[at+4 : at+4+width], nil
+	return a, err
 }
+
+func (a pgArray) uint32(i int) uint32 { return binary.BigEndian.Uint32(a.elements[8*i+4:]) }
+
+func (a pgArray) uint16(i int) uint16 { return binary.BigEndian.Uint16(a.elements[6*i+4:]) }
 
 // texts calls visit for each element, in order; nil is NULL.
 func (a pgArray) texts(visit func(i int, text []byte)) error {
@@ -78,43 +83,40 @@ func (a pgArray) texts(visit func(i int, text []byte)) error {
 }
 
 // row is the number of the ith row.
-func (b storedBlock) row(i int) (int64, error) {
+func (b storedBlock) row(i int) int64 {
 	if b.offsets.n == 0 {
-		return b.firstRow + int64(i), nil
+		return b.firstRow + int64(i)
 	}
-	e, err := b.offsets.fixed(i, 4)
-	if err != nil {
-		return 0, err
-	}
-	return b.firstRow + int64(binary.BigEndian.Uint32(e)), nil
+	return b.firstRow + int64(b.offsets.uint32(i))
 }
 
 // at decodes the ith row, but for its id.
-func (b storedBlock) at(i int) (Row, error) {
-	number, err1 := b.row(i)
-	p, err2 := b.probability.fixed(i, 4)
-	band, err3 := b.bands.fixed(i, 2)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return Row{}, errArray
+func (b storedBlock) at(i int) Row {
+	r := Row{Row: b.row(i), Probability: b.score(i)}
+	if b.bands.n != 0 {
+		r.Band = int16(b.bands.uint16(i))
 	}
-	return Row{
-		Row:         number,
-		Probability: math.Float32frombits(binary.BigEndian.Uint32(p)),
-		Band:        int16(binary.BigEndian.Uint16(band)),
-	}, nil
+	return r
 }
 
-// parseBlock reads the columns first_row, row_offset, probability, risk_band and, if asked for, customer_id.
-func parseBlock(fields [][]byte) (storedBlock, error) {
-	if len(fields[0]) != 4 {
+func (b storedBlock) score(i int) float32 { return math.Float32frombits(b.probability.uint32(i)) }
+
+// parseBlock reads the columns first_row, row_offset, probability, risk_band and customer_id. The last two may be NULL:
+// the server spends most of a query on writing out array elements, so what is not needed is not asked for.
+func parseBlock(fields [][]byte) (b storedBlock, err error) {
+	if len(fields) != 5 || len(fields[0]) != 4 {
 		return storedBlock{}, errArray
 	}
-	b := storedBlock{firstRow: int64(int32(binary.BigEndian.Uint32(fields[0])))}
-	for i, to := range []*pgArray{&b.offsets, &b.probability, &b.bands, &b.ids}[:len(fields)-1] {
-		var err error
-		if *to, err = parseArray(fields[i+1]); err != nil {
-			return storedBlock{}, err
+	var errs [4]error
+	b.firstRow = int64(int32(binary.BigEndian.Uint32(fields[0])))
+	b.offsets, errs[0] = parseFixed(fields[1], 4)
+	b.probability, errs[1] = parseFixed(fields[2], 4)
+	b.bands, errs[2] = parseFixed(fields[3], 2)
+	b.ids, errs[3] = parseArray(fields[4])
+	for _, a := range []pgArray{b.offsets, b.bands, b.ids} {
+		if a.n != 0 && a.n != b.probability.n {
+			return storedBlock{}, errArray
 		}
 	}
-	return b, nil
+	return b, errors.Join(errs[:]...)
 }

@@ -112,7 +112,7 @@ func (s *Store) rowsByRow(ctx context.Context, where stored, q RowQuery) (RowPag
 	}
 	from, start := min(after+1, math.MaxInt32), fromRow
 	for {
-		n := (q.Limit-len(page.Rows))/blockRowsMax + 2
+		n := (q.Limit-len(page.Rows)-1)/blockRowsMax + 2
 		sql := selectBlocks + start + ` ORDER BY first_row LIMIT $5`
 		rows, err := s.pool.Query(ctx, sql, where.id, where.end, band(q), from, n)
 		if err != nil {
@@ -149,10 +149,7 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 	first := len(p.Rows)
 	var index []int
 	for i := range b.probability.n {
-		r, err := b.at(i)
-		if err != nil {
-			return err
-		}
+		r := b.at(i)
 		if r.Row <= after || q.Band != nil && r.Band != *q.Band {
 			continue
 		}
@@ -162,27 +159,28 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 		}
 		p.Rows, index = append(p.Rows, r), append(index, i)
 	}
+	if len(index) == 0 {
+		return nil
+	}
 	return fillIDs(p.Rows[first:], index, b.ids)
 }
 
-// fillIDs sets the ids of rows; index, ascending, says which element of the block each is.
+// fillIDs sets the ids of rows; index, ascending, says which element of the block each is. The ids share memory.
 func fillIDs(rows []Row, index []int, ids pgArray) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	next := 0
+	texts := make([]string, len(rows))
+	all := string(ids.elements)
+	next, at := 0, 0
 	err := ids.texts(func(i int, text []byte) {
+		at += 4
 		if next < len(index) && index[next] == i {
 			if text != nil {
-				id := string(text)
-				rows[next].ID = &id
+				texts[next] = all[at : at+len(text)]
+				rows[next].ID = &texts[next]
 			}
 			next++
 		}
+		at += len(text)
 	})
-	if err == nil && next < len(index) {
-		err = errArray
-	}
 	return err
 }
 

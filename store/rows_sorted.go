@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // place is a row and where it is stored.
@@ -50,7 +52,8 @@ func (s *Store) rowsByProbability(ctx context.Context, where stored, q RowQuery)
 // sorts when those are full, which for n rows costs about as much as sorting n/Limit pages.
 func (s *Store) best(ctx context.Context, where stored, q RowQuery) ([]place, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT first_row, row_offset, probability, risk_band FROM prediction_blocks
+		SELECT first_row, row_offset, probability, CASE WHEN $3::int IS NOT NULL THEN risk_band END, NULL::text[]
+		FROM prediction_blocks
 		WHERE prediction_id = $1 AND first_row < $2 AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
 		ORDER BY first_row`, where.id, where.end, band(q))
 	if err != nil {
@@ -64,10 +67,10 @@ func (s *Store) best(ctx context.Context, where stored, q RowQuery) ([]place, er
 			return ErrTooManyRows
 		}
 		for i := range b.probability.n {
-			r, err := b.at(i)
-			if err != nil {
-				return err
+			if b.score(i) < floor.Probability {
+				continue
 			}
+			r := b.at(i)
 			if before(r, floor) > 0 || !wanted(r, q) {
 				continue
 			}
@@ -93,35 +96,26 @@ func sorted(places []place) []place {
 	return places
 }
 
-// fetchIDs reads the ids of rows that lie anywhere in the prediction.
+// fetchIDs reads the ids and bands of rows that lie anywhere in the prediction, element by element.
 func (s *Store) fetchIDs(ctx context.Context, where stored, places []place) error {
-	byBlock := map[int64][]*place{}
-	var blocks []int64
-	for i := range places {
-		p := &places[i]
-		if byBlock[p.block] == nil {
-			blocks = append(blocks, p.block)
-		}
-		byBlock[p.block] = append(byBlock[p.block], p)
+	blocks, index := make([]int32, len(places)), make([]int32, len(places))
+	for i, p := range places {
+		blocks[i], index[i] = int32(p.block), int32(p.index+1)
 	}
 	rows, err := s.pool.Query(ctx, `
-		SELECT first_row, row_offset, probability, risk_band, customer_id FROM prediction_blocks
-		WHERE prediction_id = $1 AND first_row = ANY ($2::int[])`, where.id, blocks)
+		SELECT w.position, b.customer_id[w.i], b.risk_band[w.i]
+		FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS w (block, i, position)
+		JOIN prediction_blocks b ON b.prediction_id = $1 AND b.first_row = w.block`, where.id, blocks, index)
 	if err != nil {
 		return err
 	}
-	return eachBlock(rows, func(b storedBlock) error {
-		wanted := byBlock[b.firstRow]
-		slices.SortFunc(wanted, func(a, b *place) int { return a.index - b.index })
-		found := make([]Row, len(wanted))
-		index := make([]int, len(wanted))
-		for i, p := range wanted {
-			index[i] = p.index
-		}
-		err := fillIDs(found, index, b.ids)
-		for i, p := range wanted {
-			p.ID = found[i].ID
-		}
-		return err
+	var position int64
+	var id *string
+	var band int16
+	_, err = pgx.ForEachRow(rows, []any{&position, &id, &band}, func() error {
+		p := &places[position-1]
+		p.ID, p.Band = id, band
+		return nil
 	})
+	return err
 }

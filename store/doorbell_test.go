@@ -1,0 +1,145 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+func wakes(t *testing.T, wake <-chan struct{}, within time.Duration) bool {
+	t.Helper()
+	select {
+	case _, open := <-wake:
+		if !open {
+			t.Fatal("closed")
+		}
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+func settle(t *testing.T, wake <-chan struct{}) {
+	t.Helper()
+	if !wakes(t, wake, 5*time.Second) {
+		t.Fatal("no first wake")
+	}
+	for wakes(t, wake, 100*time.Millisecond) {
+	}
+}
+
+func TestListenHearsAnUpload(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	wake := b.Listen(ctx)
+	settle(t, wake)
+	for range 5 {
+		b.upload(1)
+	}
+	if !wakes(t, wake, 5*time.Second) {
+		t.Error("not woken")
+	}
+	for wakes(t, wake, 100*time.Millisecond) {
+	}
+	p := b.upload(1)
+	settle(t, wake)
+	for name, act := range map[string]func() error{
+		"release": func() error { return b.ReleasePart(ctx, b.claim("w")) },
+		"cancel":  func() error { _, err := b.Cancel(ctx, b.user.ID, p.ID); return err },
+		"retry":   func() error { return b.Retry(ctx, p.ID, store.Model{}) },
+		"sweep":   func() error { _, err := b.Sweep(ctx, 0); return err },
+	} {
+		if name == "retry" {
+			continue // after cancel, below
+		}
+		if err := act(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !wakes(t, wake, 5*time.Second) {
+			t.Errorf("%s: not woken", name)
+		}
+	}
+	cancel()
+	for range wake {
+	}
+}
+
+func TestListenSurvivesItsConnection(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: time.Hour})
+	wake := b.Listen(t.Context())
+	settle(t, wake)
+	for range 2 {
+		b.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`)
+		settle(t, wake) // it looks once, as it may have missed something
+		b.upload(1)
+		if !wakes(t, wake, 5*time.Second) {
+			t.Error("deaf after a reconnect")
+		}
+	}
+}
+
+func TestListenPollsWhenNobodyRings(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
+	wake := b.Listen(t.Context())
+	for range 4 {
+		if !wakes(t, wake, 5*time.Second) {
+			t.Fatal("asleep")
+		}
+	}
+}
+
+func TestListenWithoutADatabase(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: 10 * time.Millisecond})
+	b.exec(`SELECT 1`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.Close()
+	b.exec(`ALTER ROLE millrace CONNECTION LIMIT -1`)
+	wake := b.Listen(ctx)
+	if !wakes(t, wake, 5*time.Second) {
+		t.Error("asleep")
+	}
+}
+
+func TestLetters(t *testing.T) {
+	b := newBench(t, store.Config{})
+	b.upload(1)
+	b.upload(1)
+	third := b.upload(1)
+	two, err := b.ClaimLetters(t.Context(), 2)
+	if err != nil || len(two) != 2 {
+		t.Fatal(two, err)
+	}
+	rest, err := b.ClaimLetters(t.Context(), 10)
+	if err != nil || len(rest) != 1 || rest[0].PredictionID != third.ID {
+		t.Fatal(rest, err)
+	}
+	if err := b.ReturnLetters(t.Context(), []int64{two[0].ID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DiscardLetters(t.Context(), []int64{two[1].ID, rest[0].ID}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.ClaimLetters(t.Context(), 10)
+	if err != nil || len(again) != 1 || again[0] != two[0] {
+		t.Fatal(again, err)
+	}
+	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
+}
+
+func TestSweep(t *testing.T) {
+	b := newBench(t, store.Config{})
+	b.upload(1)
+	b.upload(1)
+	b.claim("w") // its letter is no longer needed
+	rung, err := b.Sweep(t.Context(), time.Hour)
+	if err != nil || rung != 0 {
+		t.Fatal(rung, err)
+	}
+	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
+	if rung, err = b.Sweep(t.Context(), 0); err != nil || rung != 1 {
+		t.Fatal(rung, err)
+	}
+}

@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+func TestEnsureUser(t *testing.T) {
+	b := newBench(t, store.Config{})
+	again, err := b.EnsureUser(t.Context(), "user_1")
+	if err != nil || again != b.user || again.Subject != "user_1" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	other, err := b.EnsureUser(t.Context(), "user_2")
+	if err != nil || other.ID == b.user.ID {
+		t.Errorf("%+v, %v", other, err)
+	}
+	if err := b.SetTrainingRate(t.Context(), b.user.ID, 0.25); err != nil {
+		t.Fatal(err)
+	}
+	again, err = b.EnsureUser(t.Context(), "user_1")
+	if err != nil || again.TrainingRate != 0.25 {
+		t.Errorf("%+v, %v", again, err)
+	}
+	wantErr(t, b.SetTrainingRate(t.Context(), 999, 0.25), store.ErrNotFound)
+	if err := b.SetTrainingRate(t.Context(), b.user.ID, 2); err == nil {
+		t.Error("a rate of 2")
+	}
+}
+
+func TestEnsureUserAtOnce(t *testing.T) {
+	b := newBench(t, store.Config{})
+	ids := make(chan int64, 8)
+	for range cap(ids) {
+		go func() {
+			u, err := b.EnsureUser(t.Context(), "new")
+			if err != nil {
+				t.Error(err)
+			}
+			ids <- u.ID
+		}()
+	}
+	first := <-ids
+	for range cap(ids) - 1 {
+		wantEqual(t, "id", <-ids, first)
+	}
+}
+
+// A page of a list must not move when something new arrives, and must not show what is another's.
+func TestPredictionsByPage(t *testing.T) {
+	b := newBench(t, store.Config{})
+	other, err := b.EnsureUser(t.Context(), "user_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []uuid.UUID
+	for range 7 {
+		made = append(made, b.upload(1).ID)
+		if _, err := b.CreateUpload(t.Context(), newUpload(other.ID, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.exec(`UPDATE predictions SET created_at = '2026-01-01'`) // all at one moment: the id decides
+	var got []uuid.UUID
+	var after *store.Cursor
+	for {
+		page, err := b.Predictions(t.Context(), b.user.ID, after, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range page {
+			wantEqual(t, "owner", p.UserID, b.user.ID)
+			got, after = append(got, p.ID), p.Cursor()
+		}
+		if len(page) < 3 {
+			break
+		}
+		if len(got) == 3 {
+			b.upload(1)
+		}
+	}
+	if len(got) != 7 {
+		t.Fatalf("%d predictions", len(got))
+	}
+	for i, id := range got {
+		wantEqual(t, "order", id, made[6-i])
+	}
+}
+
+func TestPredictionOfOthers(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p := b.upload(1)
+	for _, c := range []struct {
+		user int64
+		id   uuid.UUID
+	}{{b.user.ID + 1, p.ID}, {b.user.ID, uuid.New()}, {b.user.ID, p.UploadID}} {
+		_, err := b.Prediction(t.Context(), c.user, c.id)
+		wantErr(t, err, store.ErrNotFound)
+	}
+}
+
+func TestAhead(t *testing.T) {
+	b := newBench(t, store.Config{})
+	b.upload(10, 5)
+	b.upload(20)
+	ahead, err := b.Ahead(t.Context(), b.upload(1))
+	if err != nil || ahead != (store.Ahead{Predictions: 2, Rows: 35}) {
+		t.Errorf("%+v, %v", ahead, err)
+	}
+}
+
+// Every method says what it was about when the database is gone, and that it may come back.
+func TestDatabaseGone(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p := b.upload(1)
+	c := b.claim("w")
+	b.Close()
+	ctx := t.Context()
+	for name, call := range map[string]func() error{
+		"ping database":       func() error { return b.Ping(ctx) },
+		"ensure user":         func() error { _, err := b.EnsureUser(ctx, "x"); return err },
+		"set training rate":   func() error { return b.SetTrainingRate(ctx, 1, 0) },
+		"create upload":       func() error { _, err := b.CreateUpload(ctx, newUpload(1, 1)); return err },
+		"enqueue object":      func() error { _, _, err := b.EnqueueObject(ctx, store.NewObject{}); return err },
+		"read prediction":     func() error { _, err := b.Prediction(ctx, 1, p.ID); return err },
+		"list predictions":    func() error { _, err := b.Predictions(ctx, 1, nil, 1); return err },
+		"count what is ahead": func() error { _, err := b.Ahead(ctx, p); return err },
+		"cancel":              func() error { _, err := b.Cancel(ctx, 1, p.ID); return err },
+		"claim part":          func() error { _, err := b.ClaimPart(ctx, "w"); return err },
+		"claim finish":        func() error { _, err := b.ClaimFinish(ctx, "w"); return err },
+		"renew lease":         func() error { return b.RenewLease(ctx, c) },
+		"plan part":           func() error { return b.PlanPart(ctx, c, store.Plan{}) },
+		"commit part 0":       func() error { _, err := b.score(c, nil); return err },
+		"list parts":          func() error { _, err := b.Parts(ctx, c); return err },
+		"finish":              func() error { return b.finish(c) },
+		"fail part":           func() error { return b.FailPart(ctx, c, store.Failure{}) },
+		"release part":        func() error { return b.ReleasePart(ctx, c) },
+		"list dead letters":   func() error { _, err := b.DeadLetters(ctx, nil, 1); return err },
+		"list attempts":       func() error { _, err := b.Attempts(ctx, p.ID); return err },
+		"retry":               func() error { return b.Retry(ctx, p.ID, store.Model{}) },
+		"claim letters":       func() error { _, err := b.ClaimLetters(ctx, 1); return err },
+		"discard letters":     func() error { return b.DiscardLetters(ctx, []int64{1}) },
+		"return letters":      func() error { return b.ReturnLetters(ctx, []int64{1}) },
+		"sweep":               func() error { _, err := b.Sweep(ctx, 0); return err },
+		"read rows":           func() error { _, err := b.Rows(ctx, 1, p.ID, store.RowQuery{}); return err },
+	} {
+		if err := call(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
