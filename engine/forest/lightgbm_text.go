@@ -136,22 +136,23 @@ func (fields lightgbmFields) count(i int, keys []string, least int) (int, error)
 	return int(v), nil
 }
 
-// parseInt parses a decimal integer without allocating.
+// parseInt parses a decimal 64-bit integer without allocating.
 func parseInt(token []byte) (v int64, ok bool) {
 	digits := bytes.TrimPrefix(token, []byte("-"))
-	if len(digits) == 0 || len(digits) > 18 {
+	if len(digits) == 0 || len(digits) > 19 {
 		return 0, false
 	}
+	size := uint64(0)
 	for _, c := range digits {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		v = v*10 + int64(c-'0')
+		size = size*10 + uint64(c-'0')
 	}
 	if len(digits) < len(token) {
-		v = -v
+		return -int64(size), size <= 1<<63
 	}
-	return v, true
+	return int64(size), size < 1<<63
 }
 
 // parseFloat parses a decimal number, NaN or infinity, rounded to nearest in the given width. Hexadecimal numbers and

@@ -67,7 +67,7 @@ func (x *xgboostReader) readRoot() error {
 			x.hasLearner = true
 			return x.readLearner()
 		case "version":
-			return readArray(x, key, &x.version, int32Of)
+			return x.readVersion()
 		}
 		if len(x.foreignKeys) < 8 {
 			x.foreignKeys = append(x.foreignKeys, key)
@@ -82,6 +82,17 @@ func (x *xgboostReader) readRoot() error {
 		err = fault(KindTruncated, "unexpected values follow the model")
 	}
 	return err
+}
+
+func (x *xgboostReader) readVersion() error {
+	first, err := x.in.next()
+	if err != nil {
+		return err
+	}
+	if first.kind == eventString {
+		return looksLike(KindFormat, "LightGBM's dump_model", saveLightGBM)
+	}
+	return readArrayFrom(x, "version", first, &x.version, int32Of)
 }
 
 func (x *xgboostReader) readLearner() error {

@@ -343,7 +343,7 @@ func TestXGBoostCats(t *testing.T) {
 		values []int
 		want   []string
 	}{
-		{15, []int{10, -20}, []string{"10", "-20"}},
+		{15, []int{10, math.MinInt64}, []string{"10", "-9223372036854775808"}},
 		{10, []int{200, 1}, []string{"200", "1"}},
 		{12, []int{-1, 1}, []string{"65535", "1"}},
 		{14, []int{-2, 1}, []string{"4294967294", "1"}},

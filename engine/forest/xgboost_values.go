@@ -48,11 +48,15 @@ func (x *xgboostReader) objectFrom(field string, first event, each func(key stri
 
 // array walks an array and calls each with the first event of every element, whose rest each consumes.
 func (x *xgboostReader) array(field string, each func(i int, first event) error) error {
-	e, err := x.in.next()
+	first, err := x.in.next()
 	if err != nil {
 		return err
 	}
-	if e.kind != eventArray {
+	return x.arrayFrom(field, first, each)
+}
+
+func (x *xgboostReader) arrayFrom(field string, first event, each func(i int, first event) error) error {
+	if first.kind != eventArray {
 		return fieldFault(KindField, field, "is no array")
 	}
 	for i := 0; ; i++ {
@@ -73,8 +77,18 @@ func (x *xgboostReader) array(field string, each func(i int, first event) error)
 func readArray[T int32 | int64 | float32 | uint8](
 	x *xgboostReader, field string, into *[]T, of func(event) (T, bool),
 ) error {
+	first, err := x.in.next()
+	if err != nil {
+		return err
+	}
+	return readArrayFrom(x, field, first, into, of)
+}
+
+func readArrayFrom[T int32 | int64 | float32 | uint8](
+	x *xgboostReader, field string, first event, into *[]T, of func(event) (T, bool),
+) error {
 	values := (*into)[:0]
-	err := x.array(field, func(i int, e event) error {
+	err := x.arrayFrom(field, first, func(i int, e event) error {
 		v, ok := of(e)
 		if !ok {
 			return fieldFault(KindField, field, "value %d is malformed or out of range", i)

@@ -1,0 +1,26 @@
+package forest_test
+
+import "testing"
+
+func FuzzReadLightGBM(f *testing.F) { fuzzRead(f, "lightgbm") }
+
+func FuzzReadXGBoostJSON(f *testing.F) { fuzzRead(f, "json") }
+
+func FuzzReadXGBoostUBJSON(f *testing.F) { fuzzRead(f, "ubjson") }
+
+// fuzzRead starts from real files; whatever becomes of them, the outcome is a typed error or a model that passes the
+// self-check.
+func fuzzRead(f *testing.F, format string) {
+	for _, name := range mutationModels()[format] {
+		f.Add(fixtureFile(f, name))
+	}
+	switch format {
+	case "lightgbm":
+		f.Add([]byte(lightgbmText(nil, stump(nil))))
+		f.Add([]byte(lightgbmText(nil) + "pandas_categorical:[[\"a\",1]]"))
+	case "json":
+		f.Add([]byte(xgboostModel(f, nil, xgboostStump(nil))))
+		f.Add([]byte(xgboostModel(f, nil, setTree(nil, 1, 40))))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) { readOrRefuse(t, file) })
+}
