@@ -7,6 +7,7 @@ type categories struct {
 	exact            map[string]uint16 // texts that need no remark
 	spelled          map[string]uint16 // other spellings of them
 	missing, unknown uint16
+	dictionary       *dictionary // the exact texts, for the kernel
 }
 
 func newCategories(c column) *categories {
@@ -25,6 +26,7 @@ func newCategories(c column) *categories {
 			out.spelled[other] = code
 		}
 	}
+	out.dictionary = newDictionary(out.exact)
 	return out
 }
 
@@ -39,22 +41,14 @@ func (c *categories) reset(missing int) {
 func (c *categories) convert(w *window, r run) {
 	c.codes = extend(c.codes, r.rows)
 	codes := c.codes[r.slot:]
-	k := r.first + c.field
-	for i := range codes {
-		start, end := w.at[k]+1, w.at[k+1]
-		k += w.width
-		if c.last {
-			end = w.rowEnd(start, end)
-		}
-		code, ok := c.exact[string(w.padded[start:end])]
-		if !ok {
-			var set remark
-			var reason Reason
-			code, set, reason = c.evaluate(w.padded[start:end])
-			c.note(w, r.slot+i, set, reason)
-		}
-		codes[i] = code
-	}
+	f := w.fields(r, &c.column)
+	w.over = w.over.leftOf(r.rows)
+	kernel.categories(f, codes, c.dictionary, w.over)
+	w.over.each(func(row int) {
+		code, set, reason := c.evaluate(f.bytes(row))
+		c.note(w, r.slot+row, set, reason)
+		codes[row] = code
+	})
 }
 
 // evaluate reads any cell, without hurry.

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math/bits"
 )
 
@@ -17,6 +19,9 @@ type indexed struct {
 // indexPortable writes the position of every field and line end outside quotes to at, counted from base. The text
 // starts at a row start; at has room for one position a byte and slack more.
 func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+	if bytes.IndexByte(text, '"') < 0 {
+		return indexUnquoted(text, delimiter, base, at)
+	}
 	state := atRowStart()
 	pattern := uint64(delimiter) * ones
 	n := 0
@@ -28,6 +33,30 @@ func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexe
 		n += state.index(&tail, pattern, base, at[n:])
 	}
 	return state.indexed(n)
+}
+
+// indexUnquoted is indexPortable for text without quotes, eight bytes at a time.
+func indexUnquoted(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+	result := indexed{rows: bytes.Count(text, []byte{'\n'}), nul: bytes.IndexByte(text, 0) >= 0}
+	pattern := uint64(delimiter) * ones
+	high, n := uint64(0), 0
+	for ; len(text) >= 8; text, base = text[8:], base+8 {
+		word := binary.LittleEndian.Uint64(text)
+		high |= word
+		for found := sameBytes(word, pattern) | sameBytes(word, '\n'*ones); found != 0; found &= found - 1 {
+			at[n] = base + uint32(bits.TrailingZeros64(found))/8
+			n++
+		}
+	}
+	for i, b := range text {
+		high |= uint64(b)
+		if b == delimiter || b == '\n' {
+			at[n] = base + uint32(i)
+			n++
+		}
+	}
+	result.n, result.high = n, high&highBits != 0
+	return result
 }
 
 // tail fills the last bytes of a text up to a block.

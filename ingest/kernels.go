@@ -4,11 +4,15 @@ package ingest
 type kernels struct {
 	scan  func(text []byte, delimiter byte) scanned
 	index func(text []byte, delimiter byte, base uint32, at []uint32) indexed
+	// numbers reads plain decimals from low to high; what else a cell has is left over, and its value undefined.
+	numbers func(f fields, values []float64, low, high float64, over left)
+	// categories looks cells up; what is not in the dictionary is left over, and its code undefined.
+	categories func(f fields, codes []uint16, d *dictionary, over left)
 }
 
 // portable is the set that runs anywhere, and the oracle of the others.
 func portable() kernels {
-	return kernels{scan: scanPortable, index: indexPortable}
+	return kernels{scan: scanPortable, index: indexPortable, numbers: numbersPortable, categories: categoriesPortable}
 }
 
 // kernel is the best set for this machine, chosen once at start; tests put another in its place.

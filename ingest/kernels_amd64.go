@@ -15,7 +15,7 @@ func hasAVX2() bool {
 
 func hasAVX512() bool {
 	x := &cpu.X86
-	return hasAVX2() && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VBMI2
+	return hasAVX2() && x.HasAVX512F && x.HasAVX512CD && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VBMI2
 }
 
 func bestKernels() kernels {
@@ -29,11 +29,11 @@ func bestKernels() kernels {
 }
 
 func vectorsOf512() kernels {
-	return kernels{scan: scan512, index: index512}
+	return kernels{scan: scan512, index: index512, numbers: numbers512, categories: categories512}
 }
 
 func vectorsOf256() kernels {
-	return kernels{scan: scan256, index: index256}
+	return kernels{scan: scan256, index: index256, numbers: numbersPortable, categories: categoriesPortable}
 }
 
 // The goroutine cannot be preempted inside assembly: blocksMax bounds the time of one call to some ten microseconds.

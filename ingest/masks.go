@@ -42,12 +42,16 @@ func masksOf(text *[blockBytes]byte, delimiter uint64) block {
 	return b
 }
 
-// equal has one bit for each byte of word that is the same in pattern. Unlike the shorter test with a subtraction it is
-// exact for every byte, not only up to the first hit.
+// equal has one bit for each byte of word that is the same in pattern.
 func equal(word, pattern uint64) uint64 {
+	return (sameBytes(word, pattern) >> 7) * 0x0102040810204080 >> 56
+}
+
+// sameBytes has the highest bit of each byte of word that is the same in pattern. Unlike the shorter test with a
+// subtraction it is exact for every byte, not only up to the first hit.
+func sameBytes(word, pattern uint64) uint64 {
 	x := word ^ pattern
-	same := ^(((x & lowBits) + lowBits) | x | lowBits)
-	return (same >> 7) * 0x0102040810204080 >> 56
+	return ^(((x & lowBits) + lowBits) | x | lowBits)
 }
 
 // inside turns a mask of quotes into a mask of what they enclose: each opening quote up to the byte before its closing one.

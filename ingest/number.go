@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -29,7 +30,7 @@ func newNumbers(c column) *numbers {
 		}
 	}
 	for word := range c.words.set {
-		if value, ok := decimal([]byte(word)); ok {
+		if value, err := strconv.ParseFloat(word, 64); err == nil {
 			n.sentinels = append(n.sentinels, value)
 		}
 	}
@@ -47,43 +48,33 @@ func (n *numbers) reset(missing int) {
 func (n *numbers) convert(w *window, r run) {
 	n.values = extend(n.values, r.rows)
 	values := n.values[r.slot:]
-	k := r.first + n.field
-	for i := range values {
-		start, end := w.at[k]+1, w.at[k+1]
-		k += w.width
-		if n.last {
-			end = w.rowEnd(start, end)
-		}
-		cell := w.padded[start:end]
-		value, ok := decimal(cell)
-		if !ok || !n.plain(value) {
-			var set remark
-			var reason Reason
-			value, set, reason = n.evaluate(cell)
-			n.note(w, r.slot+i, set, reason)
-		}
-		values[i] = value
+	f := w.fields(r, &n.column)
+	w.over = w.over.leftOf(r.rows)
+	kernel.numbers(f, values, n.low, n.high, w.over)
+	if len(n.sentinels) > 0 {
+		n.leaveSentinels(values, w.over)
 	}
+	w.over.each(func(row int) {
+		value, set, reason := n.evaluate(f.bytes(row))
+		n.note(w, r.slot+row, set, reason)
+		values[row] = value
+	})
 }
 
-// plain says whether a number means itself and nothing needs to be said about it.
-func (n *numbers) plain(value float64) bool {
-	if value < n.low || value > n.high {
-		return false
-	}
-	for _, sentinel := range n.sentinels {
-		if value == sentinel {
-			return false
+// leaveSentinels leaves over the numbers that may mean "no value".
+func (n *numbers) leaveSentinels(values []float64, over left) {
+	for row, value := range values {
+		if slices.Contains(n.sentinels, value) {
+			over.add(row)
 		}
 	}
-	return true
 }
 
 // evaluate reads any cell, without hurry.
 func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
 	n.scratch = append(n.scratch[:0], unquote(cell, n.scratch)...)
 	text, set := trim(n.scratch)
-	if n.words.mean(text) {
+	if len(text) == 0 || n.words.mean(text) {
 		set, reason := n.empty()
 		return math.NaN(), set, reason
 	}
@@ -167,43 +158,4 @@ func notDecimal(text []byte) Reason {
 func inexactInteger(text []byte) bool {
 	text = bytes.TrimLeft(unsigned(text), "0")
 	return len(text) > 15 && digits(text) == len(text)
-}
-
-// tenTo are the powers of ten that float64 has exactly.
-var tenTo = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-}
-
-// decimal reads a plain decimal number of at most 15 digits. It is exact: digits and power of ten are, and one division
-// rounds once. What it does not know it leaves to evaluate.
-func decimal(text []byte) (float64, bool) {
-	body := text
-	if len(body) > 0 && body[0] == '-' {
-		body = body[1:]
-	}
-	if len(body) == 0 || len(body) > 16 {
-		return 0, false
-	}
-	whole, point := uint64(0), -1
-	for i, b := range body {
-		switch {
-		case b-'0' <= 9:
-			whole = whole*10 + uint64(b-'0')
-		case b == '.' && point < 0 && len(body) > 1:
-			point = i
-		default:
-			return 0, false
-		}
-	}
-	if whole >= 1e15 {
-		return 0, false
-	}
-	value := float64(whole)
-	if point >= 0 {
-		value /= tenTo[len(body)-1-point]
-	}
-	if len(body) < len(text) {
-		value = -value
-	}
-	return value, true
 }

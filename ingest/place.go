@@ -11,6 +11,7 @@ import (
 // place gives every row of the window a slot in the batch or refuses it.
 func (c *Converter) place() {
 	slot := len(c.fixed.rows)
+	c.window.base, c.window.ends = slot, c.window.ends[:0]
 	if c.placeRegular() {
 		rows := c.window.n / c.window.width
 		c.window.runs = append(c.window.runs, run{first: 0, rows: rows, slot: slot})
@@ -21,6 +22,7 @@ func (c *Converter) place() {
 		return
 	}
 	c.fixed.starts, c.fixed.lengths = c.fixed.starts[:slot], c.fixed.lengths[:slot]
+	c.window.ends = c.window.ends[:0]
 	c.placeRows()
 }
 
@@ -36,12 +38,14 @@ func (c *Converter) placeRegular() bool {
 			return false
 		}
 		start := before + 1
-		length := w.rowEnd(start, w.at[k]) - start
+		end := w.rowEnd(start, w.at[k])
+		length := end - start
 		if length == 0 || int(length) > c.limits.FieldBytesMax {
 			return false
 		}
 		c.fixed.starts = append(c.fixed.starts, int32(start))
 		c.fixed.lengths = append(c.fixed.lengths, int32(length))
+		w.ends = append(w.ends, end)
 		before = w.at[k]
 	}
 	return w.facts.rows == w.n/w.width
@@ -82,6 +86,7 @@ func (c *Converter) admit(first int, row Reject) {
 	c.fixed.rows = append(c.fixed.rows, row.Row)
 	c.fixed.starts = append(c.fixed.starts, row.Start)
 	c.fixed.lengths = append(c.fixed.lengths, row.Length)
+	w.ends = append(w.ends, uint32(row.Start+row.Length))
 }
 
 // inspect sets the reason for which a row as a whole is refused, if there is one.

@@ -1,5 +1,7 @@
 package ingest
 
+import "bytes"
+
 // texts is a Text column: the bytes as they stand, unquoted. Missing is the empty text, which no other cell has.
 type texts struct {
 	column
@@ -15,32 +17,29 @@ func (t *texts) reset(missing int) {
 }
 
 func (t *texts) convert(w *window, r run) {
-	k := r.first + t.field
-	for i := range r.rows {
-		start, end := w.at[k]+1, w.at[k+1]
-		k += w.width
-		if t.last {
-			end = w.rowEnd(start, end)
-		}
-		cell := w.padded[start:end]
+	f := w.fields(r, &t.column)
+	for row := range r.rows {
+		start, end := f.bare(row)
+		cell := f.text[start:end]
 		if !t.plain(cell) {
 			var set remark
 			var reason Reason
-			cell, set, reason = t.evaluate(cell)
-			t.note(w, r.slot+i, set, reason)
+			cell, set, reason = t.evaluate(f.bytes(row))
+			t.note(w, r.slot+row, set, reason)
 		}
 		t.bytes = append(t.bytes, cell...)
 		t.offsets = append(t.offsets, int32(len(t.bytes)))
 	}
 }
 
-// plain says whether a cell is sure to be its own text: nothing to trim or unquote, and too long for a missing word.
+// plain says whether a cell without its quotes is sure to be its own text: nothing to trim, no doubled quotes, and too
+// long for a missing word.
 func (t *texts) plain(cell []byte) bool {
 	if len(cell) == 0 || len(cell) <= t.words.longest {
 		return false
 	}
 	first, last := cell[0], cell[len(cell)-1]
-	return first > ' ' && first < 0x80 && first != '"' && last > ' ' && last < 0x80
+	return first > ' ' && first < 0x80 && last > ' ' && last < 0x80 && bytes.IndexByte(cell, '"') < 0
 }
 
 // evaluate reads any cell. Its text is valid until the next call.

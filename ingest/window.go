@@ -26,8 +26,11 @@ type window struct {
 	n          int      // separators in at, without at[0]
 	facts      indexed
 
+	base    int      // slot of the first row
+	ends    []uint32 // where the rows end, one a slot from base on
 	runs    []run
 	rejects []refused
+	over    left // scratch: what the kernel left
 }
 
 // run is consecutive rows of the right width.
@@ -139,16 +142,21 @@ func (w *window) rowEnd(start, separator uint32) uint32 {
 	return separator
 }
 
-// cell returns a field as it stands, quotes included.
+// fields is a column of a run.
+func (w *window) fields(r run, c *column) fields {
+	f := fields{text: w.padded, at: w.at[r.first+c.field:], stride: w.width, rows: r.rows}
+	if c.last {
+		f.ends = w.ends[r.slot-w.base:]
+	}
+	return f
+}
+
+// cell returns the cell of a slot as it stands, quotes included.
 func (w *window) cell(slot int, c *column) []byte {
 	for _, r := range w.runs {
 		if slot < r.slot+r.rows {
-			k := r.first + (slot-r.slot)*w.width + c.field
-			start, end := w.at[k]+1, w.at[k+1]
-			if c.last {
-				end = w.rowEnd(start, end)
-			}
-			return w.padded[start:end]
+			f := w.fields(r, c)
+			return f.bytes(slot - r.slot)
 		}
 	}
 	return nil

@@ -1,0 +1,139 @@
+package ingest
+
+import (
+	"maps"
+	"math/bits"
+	"slices"
+)
+
+// dictionary finds the code of a text by a hash without collisions, and then compares every byte of the text: as four
+// words of eight, which overlap where it is shorter.
+type dictionary struct {
+	multiplier uint64
+	shift      uint64
+	slots      []entry
+	small      *smallDictionary // for the vector kernel, if it fits
+}
+
+// entry is a text in words and its code.
+type entry struct {
+	first, last, second, third uint64
+	size, code                 uint32
+}
+
+// textMax is the longest text that the words cover. Longer ones are for evaluate.
+const textMax = 32
+
+// smallSlots is what a vector kernel can look up in registers.
+const smallSlots = 16
+
+// smallDictionary is a dictionary of 16 slots, word by word. The assembly knows its layout.
+type smallDictionary struct {
+	multiplier                       uint64
+	long                             uint64 // 1 if a text has more than 16 bytes
+	first, last, second, third, meta [smallSlots]uint64
+}
+
+// newDictionary takes in the texts that fit. Should no hash be found, it stays empty, and evaluate does all the work.
+func newDictionary(codes map[string]uint16) *dictionary {
+	var entries []entry
+	for _, text := range slices.Sorted(maps.Keys(codes)) {
+		if len(text) > 0 && len(text) <= textMax {
+			var padded [textMax + slack]byte
+			end := uint32(textMax/2 + copy(padded[textMax/2:], text))
+			found := entryOf(padded[:], textMax/2, end)
+			found.code = uint32(codes[text])
+			entries = append(entries, found)
+		}
+	}
+	d := &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
+	for len(d.slots) <= 8192 && len(entries) > 0 {
+		if len(entries) <= len(d.slots) && d.findMultiplier(entries) {
+			d.makeSmall()
+			return d
+		}
+		d.slots = make([]entry, 2*len(d.slots))
+		d.shift--
+	}
+	return &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots), small: &smallDictionary{}}
+}
+
+// entryOf takes the words of a text of 1 to textMax bytes. 16 bytes before its end and 16 from its start are readable.
+func entryOf(text []byte, start, end uint32) entry {
+	e := entry{size: end - start, first: wordAt(text, start)}
+	if e.size < 8 {
+		e.first &= 1<<(8*e.size) - 1
+	}
+	if e.size > 8 {
+		e.last = wordAt(text, end-8)
+	}
+	if e.size > 16 {
+		e.second, e.third = wordAt(text, start+8), wordAt(text, end-16)
+	}
+	return e
+}
+
+func (d *dictionary) slot(e *entry) uint64 {
+	return (e.first ^ bits.RotateLeft64(e.last, 29)) * d.multiplier >> d.shift
+}
+
+// findMultiplier tries multipliers, always the same ones, until no two entries share a slot.
+func (d *dictionary) findMultiplier(entries []entry) bool {
+	const tries = 4096
+	seed := uint64(0)
+	for range tries {
+		seed += 0x9e3779b97f4a7c15
+		mixed := (seed ^ seed>>30) * 0xbf58476d1ce4e5b9
+		d.multiplier = (mixed ^ mixed>>27) | 1
+		if d.place(entries) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *dictionary) place(entries []entry) bool {
+	clear(d.slots)
+	for i := range entries {
+		slot := &d.slots[d.slot(&entries[i])]
+		if slot.size != 0 {
+			return false
+		}
+		*slot = entries[i]
+	}
+	return true
+}
+
+func (d *dictionary) makeSmall() {
+	if len(d.slots) != smallSlots {
+		return
+	}
+	d.small = &smallDictionary{multiplier: d.multiplier}
+	for i, e := range d.slots {
+		s := d.small
+		s.first[i], s.last[i], s.second[i], s.third[i] = e.first, e.last, e.second, e.third
+		s.meta[i] = uint64(e.size)<<32 | uint64(e.code)
+		if e.size > 16 {
+			s.long = 1
+		}
+	}
+}
+
+func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
+	clear(over)
+	for row := range f.rows {
+		start, end := f.bare(row)
+		size := end - start
+		if size-1 >= textMax || end < 16 {
+			over.add(row)
+			continue
+		}
+		wanted := entryOf(f.text, start, end)
+		found := &d.slots[d.slot(&wanted)]
+		wanted.code = found.code
+		if *found != wanted {
+			over.add(row)
+		}
+		codes[row] = uint16(found.code)
+	}
+}
