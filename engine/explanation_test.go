@@ -37,9 +37,13 @@ func TestExplanation(t *testing.T) {
 	// The strongest three on the sentence's own side, two on the other.
 	f("high", 9,
 		values{"tenure": 30.0, "MonthlyCharges": 70.35, "nps": 7.0},
-		shares{"tenure": 0.3, "MonthlyCharges": 0.2, "nps": 0.25, "Streaming": 0.2, "Contract": -0.1, "PaymentMethod": -0.2, "OnlineSecurity": -0.15},
+		shares{
+			"tenure": 0.3, "MonthlyCharges": 0.2, "nps": 0.25, "Streaming": 0.2,
+			"Contract": -0.1, "PaymentMethod": -0.2, "OnlineSecurity": -0.15,
+		},
 		"High risk (over 99 %): tenure near the typical level (30 months, typical 29), NPS score 7 and monthly charges "+
-			"at the typical level (70.35 per month) raise the risk; payment method not known and online security not known lower it.")
+			"at the typical level (70.35 per month) raise the risk; payment method not known and online security not "+
+			"known lower it.")
 
 	// What is said once is not said again, on either side.
 	f("medium", 0,

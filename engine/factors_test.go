@@ -124,7 +124,9 @@ func TestFactors(t *testing.T) {
 "contribution":-0.2,"impact_points":-5,"strength":"--"}]`)
 	f("at most three, equals in the model's order, missing and unknown values, quotes", churnRow(
 		map[string]any{"Contract": "Half year", "PaymentMethod": `Check by "post"`},
-		map[string]float64{"tenure": 0.2, "Contract": 0.2, "PaymentMethod": 0.2, "MonthlyCharges": 0.2, "nps": 0.1}, 0, "high"),
+		map[string]float64{
+			"tenure": 0.2, "Contract": 0.2, "PaymentMethod": 0.2, "MonthlyCharges": 0.2, "nps": 0.1,
+		}, 0, "high"),
 		`[{"feature":"tenure","label":"Tenure","value":null,"typical":29,
 "contribution":0.2,"impact_points":4.3,"strength":"+++"},
 {"feature":"Contract","label":"Contract","value":null,"typical":"Month-to-month",
@@ -138,7 +140,8 @@ func TestFactors(t *testing.T) {
 "contribution":0.05,"impact_points":1.1,"strength":"+"}]`,
 		`[{"feature":"TechSupport","label":"Tech support","value":"Yes","typical":null,
 "contribution":-0.1,"impact_points":-2.1,"strength":"--"}]`)
-	f("below five percent", churnRow(nil, map[string]float64{"gender": 0.9, "nps": 0.04, "tenure": 0.04}, 0, "high"), `[]`, `[]`)
+	f("below five percent", churnRow(
+		nil, map[string]float64{"gender": 0.9, "nps": 0.04, "tenure": 0.04}, 0, "high"), `[]`, `[]`)
 	f("nothing known", churnRow(nil, nil, 0, "high"), `[]`, `[]`)
 	f("rounding", churnRow(nil, map[string]float64{"nps": 1.23456, "tenure": -1.00004}, 0, "high"),
 		`[{"feature":"nps","label":"NPS score","value":null,"typical":null,

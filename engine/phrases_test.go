@@ -63,7 +63,9 @@ func TestNumbersInWords(t *testing.T) {
 	f(own, math.NaN(), "no record of in 90 days", "null")
 
 	// Only the unit itself gets a singular.
-	days := engine.FeatureText{Name: "idle", Unit: "days", Phrases: engine.Phrases{Value: "{value} days idle, {value} daysies"}}
+	days := engine.FeatureText{
+		Name: "idle", Unit: "days", Phrases: engine.Phrases{Value: "{value} days idle, {value} daysies"},
+	}
 	f(days, 1, "1 day idle, 1 daysies", "1")
 	f(days, 2, "2 days idle, 2 daysies", "2")
 	words := engine.FeatureText{Name: "n", Typical: "unheard of"}
