@@ -60,10 +60,9 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (ObjectInf
 	temporary := path.Join(path.Dir(key), path.Base(file.Name()))
 	digest := sha256.New()
 	err = fill(ctx, file, digest, r)
+	var stat fs.FileInfo
 	if err == nil {
-		// Our clock has nanoseconds, the file system's may not: the time tells two files of one key apart.
-		now := time.Now()
-		err = d.root.Chtimes(temporary, now, now)
+		stat, err = d.stamp(temporary)
 	}
 	if err == nil {
 		err = d.root.Rename(temporary, key)
@@ -72,10 +71,21 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (ObjectInf
 		_ = d.root.Remove(temporary)
 		return ObjectInfo{}, err
 	}
-	if err := d.sync(path.Dir(key)); err != nil {
-		return ObjectInfo{}, err
+	info := ObjectInfo{Key: key, Bytes: stat.Size(), Modified: stat.ModTime()}
+	digest.Sum(info.SHA256[:0])
+	info.ETag = `"` + hex.EncodeToString(info.SHA256[:16]) + `"`
+	d.noteETag(key, stat, info.ETag)
+	return info, d.sync(path.Dir(key))
+}
+
+// stamp gives a file a time of its own. Our clock has nanoseconds, the file system's may not: the time tells two files
+// of one key apart.
+func (d *directory) stamp(name string) (fs.FileInfo, error) {
+	now := time.Now()
+	if err := d.root.Chtimes(name, now, now); err != nil {
+		return nil, err
 	}
-	return d.describe(key, digest)
+	return d.root.Stat(name)
 }
 
 // fill copies r into the file and its digest and makes it durable.
@@ -135,19 +145,6 @@ func (d *directory) sync(dir string) error {
 		return err
 	}
 	return errors.Join(file.Sync(), file.Close())
-}
-
-// describe notes the ETag of a file that has just been written.
-func (d *directory) describe(key string, digest hash.Hash) (ObjectInfo, error) {
-	stat, err := d.root.Stat(key)
-	if err != nil {
-		return ObjectInfo{}, err
-	}
-	info := ObjectInfo{Key: key, Bytes: stat.Size(), Modified: stat.ModTime()}
-	digest.Sum(info.SHA256[:0])
-	info.ETag = `"` + hex.EncodeToString(info.SHA256[:16]) + `"`
-	d.noteETag(key, stat, info.ETag)
-	return info, nil
 }
 
 // noteETag writes the hidden file. It saves reading the object again, no more, so nothing depends on its success.

@@ -72,12 +72,12 @@ func listName(e fs.DirEntry) string {
 }
 
 func (d *directory) readDir(dir string) ([]fs.DirEntry, error) {
-	file, err := d.root.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if stat, err := d.root.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !stat.IsDir() {
 		return nil, nil
 	}
+	file, err := d.root.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, missingIsFine(err)
 	}
 	defer func() { _ = file.Close() }()
 	return file.ReadDir(-1)

@@ -49,6 +49,8 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	setDefault(&c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
+		// Ranges and composed objects have no checksum of the whole: that is no news.
+		o.DisableLogOutputChecksumValidationSkipped = true
 		if c.ChecksumsWhenRequired {
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
@@ -232,7 +234,8 @@ func s3Error(err error) error {
 func copySource(bucket, key string) string {
 	segments := strings.Split(key, "/")
 	for i, s := range segments {
-		segments[i] = url.PathEscape(s)
+		// Some servers read a plus as a space, all read %20 as one.
+		segments[i] = strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 	}
 	return bucket + "/" + strings.Join(segments, "/")
 }

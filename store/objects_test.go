@@ -1,0 +1,463 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// onBoth runs a test on a directory and on a bucket: what holds for one holds for the other.
+func onBoth(t *testing.T, test func(t *testing.T, o store.Objects)) {
+	t.Helper()
+	t.Run("directory", func(t *testing.T) {
+		o, err := store.OpenDirectory(filepath.Join(t.TempDir(), "objects"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, o)
+	})
+	t.Run("s3", func(t *testing.T) {
+		o, err := store.OpenS3(t.Context(), storetest.S3(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, o)
+	})
+}
+
+func put(t testing.TB, o store.Objects, key string, content []byte) store.ObjectInfo {
+	t.Helper()
+	info, err := o.Put(t.Context(), key, bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func get(t testing.TB, o store.Objects, key string, r store.Range, ifMatch string) []byte {
+	t.Helper()
+	body, _, err := o.Get(t.Context(), key, r, ifMatch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func keys(t testing.TB, o store.Objects, prefix string) []string {
+	t.Helper()
+	var list []string
+	for info, err := range o.List(t.Context(), prefix) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, info.Key)
+	}
+	return list
+}
+
+// pattern is content in which every place looks different.
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}
+
+func TestObjectsPutAndGet(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		for _, n := range []int{0, 1, 100_000, 8<<20 - 1, 8 << 20, 20<<20 + 5} {
+			content := pattern(n)
+			// A reader that gives what it wants: one that seeks would be read another way.
+			info, err := o.Put(t.Context(), "uploads/u/input.csv", iotest.HalfReader(bytes.NewReader(content)))
+			if err != nil {
+				t.Fatal(n, err)
+			}
+			if info.Bytes != int64(n) || info.SHA256 != sha256.Sum256(content) || info.ETag == "" {
+				t.Errorf("%d bytes: %+v", n, info)
+			}
+			head, err := o.Head(t.Context(), "uploads/u/input.csv")
+			if err != nil || head.Bytes != int64(n) || head.ETag != info.ETag ||
+				time.Since(head.Modified).Abs() > time.Minute || head.Key != info.Key {
+				t.Errorf("head %+v after put %+v: %v", head, info, err)
+			}
+			if got := get(t, o, "uploads/u/input.csv", store.Range{}, info.ETag); !bytes.Equal(got, content) {
+				t.Errorf("%d bytes come back as %d", n, len(got))
+			}
+		}
+	})
+}
+
+func TestObjectsRanges(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		content := pattern(100_000)
+		info := put(t, o, "a/b", content)
+		for _, r := range []store.Range{
+			{Offset: 0, Length: 1}, {Offset: 99_999, Length: 1}, {Offset: 500, Length: 70_000}, {Offset: 99_000},
+			{Offset: 99_000, Length: 5000}, {Offset: 1, Length: 99_999},
+		} {
+			body, got, err := o.Get(t.Context(), "a/b", r, info.ETag)
+			if err != nil {
+				t.Fatal(r, err)
+			}
+			b, err := io.ReadAll(body)
+			end := int64(len(content))
+			if r.Length > 0 {
+				end = min(end, r.Offset+r.Length)
+			}
+			if err != nil || !bytes.Equal(b, content[r.Offset:end]) || got.Bytes != int64(len(content)) ||
+				got.ETag != info.ETag {
+				t.Errorf("%+v: %d bytes, %+v, %v", r, len(b), got, err)
+			}
+			_ = body.Close()
+		}
+		for _, r := range []store.Range{{Offset: 100_000}, {Offset: 100_001, Length: 1}, {Offset: -1}, {Length: -1}} {
+			_, _, err := o.Get(t.Context(), "a/b", r, "")
+			wantErr(t, err, store.ErrRange)
+		}
+	})
+}
+
+func TestObjectsThatChange(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		old := put(t, o, "a/b", []byte("old content"))
+		same := put(t, o, "a/b", []byte("old content"))
+		wantEqual(t, "tag of the same content", same.ETag, old.ETag)
+		changed := put(t, o, "a/b", []byte("new content"))
+		if changed.ETag == old.ETag {
+			t.Error("new content, old tag")
+		}
+		_, _, err := o.Get(t.Context(), "a/b", store.Range{}, old.ETag)
+		wantErr(t, err, store.ErrObjectChanged)
+		wantEqual(t, "content", string(get(t, o, "a/b", store.Range{Offset: 4}, changed.ETag)), "content")
+	})
+}
+
+func TestObjectsThatAreNotThere(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		put(t, o, "a/b/c", []byte("x"))
+		for _, key := range []string{"nothing", "a", "a/b", "a/x"} {
+			_, err := o.Head(t.Context(), key)
+			wantErr(t, err, store.ErrNotFound)
+			_, _, err = o.Get(t.Context(), key, store.Range{}, "")
+			wantErr(t, err, store.ErrNotFound)
+			_, err = o.Compose(t.Context(), "d/e", []string{"a/b/c", key})
+			wantErr(t, err, store.ErrNotFound)
+		}
+		_, err := o.Head(t.Context(), "d/e")
+		wantErr(t, err, store.ErrNotFound)
+		if err := o.Delete(t.Context(), "a/x", "nothing"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestObjectsKeys(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		for _, key := range []string{
+			"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".hidden", "a/.etag-b", "a\x00b", "a\nb",
+			"a\\b", "\xff", strings.Repeat("a/", 600) + "b", strings.Repeat("a", 201),
+		} {
+			ctx := t.Context()
+			_, err := o.Put(ctx, key, strings.NewReader("x"))
+			wantErr(t, err, store.ErrKey)
+			_, _, err = o.Get(ctx, key, store.Range{}, "")
+			wantErr(t, err, store.ErrKey)
+			_, err = o.Head(ctx, key)
+			wantErr(t, err, store.ErrKey)
+			wantErr(t, o.Delete(ctx, "fine", key), store.ErrKey)
+			_, err = o.Compose(ctx, key, nil)
+			wantErr(t, err, store.ErrKey)
+			_, err = o.Compose(ctx, "fine", []string{key})
+			wantErr(t, err, store.ErrKey)
+		}
+		for _, key := range []string{"inbox/März 2026 (1)+&=%41?.csv", "a/" + strings.Repeat("b", 200)} {
+			put(t, o, key, []byte("x"))
+			wantEqual(t, "content", string(get(t, o, key, store.Range{}, "")), "x")
+			if _, err := o.Compose(t.Context(), "copy/of", []string{key}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestObjectsList(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		all := []string{"a-b/x", "a/b/1", "a/b/10", "a/b/2", "a/c", "b"}
+		for _, key := range all {
+			put(t, o, key, []byte(key))
+		}
+		for prefix, want := range map[string][]string{
+			"": all, "a": all[:5], "a/": all[1:5], "a/b/1": all[1:3], "a/b/": all[1:4], "a/c": all[4:5], "b": all[5:],
+			"x": nil, "a/x/": nil, "b/": nil,
+		} {
+			if got := keys(t, o, prefix); !slices.Equal(got, want) {
+				t.Errorf("%q: %v", prefix, got)
+			}
+		}
+		for info, err := range o.List(t.Context(), "a/") {
+			if err != nil || info.Bytes != int64(len(info.Key)) || time.Since(info.Modified).Abs() > time.Minute {
+				t.Errorf("%+v, %v", info, err)
+			}
+			break
+		}
+		if err := store.DeletePrefix(t.Context(), o, "a/b/"); err != nil {
+			t.Fatal(err)
+		}
+		if got := keys(t, o, ""); !slices.Equal(got, []string{"a-b/x", "a/c", "b"}) {
+			t.Errorf("after delete: %v", got)
+		}
+	})
+}
+
+func TestObjectsFailedPutLeavesNothing(t *testing.T) {
+	broken := errors.New("source broke")
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		for _, n := range []int{0, 1000, 30 << 20} {
+			_, err := o.Put(t.Context(), "a/b", io.MultiReader(bytes.NewReader(pattern(n)), iotest.ErrReader(broken)))
+			wantErr(t, err, broken)
+			ctx, cancel := context.WithCancel(t.Context())
+			source := io.MultiReader(bytes.NewReader(pattern(n)), readFunc(func([]byte) (int, error) {
+				cancel()
+				return 0, ctx.Err()
+			}))
+			if _, err = o.Put(ctx, "a/b", source); err == nil {
+				t.Error("put with an ended context")
+			}
+		}
+		wantEqual(t, "objects", len(keys(t, o, "")), 0)
+		if left, err := o.Sweep(t.Context(), 0); left != 0 || err != nil {
+			t.Errorf("%d left behind: %v", left, err)
+		}
+	})
+}
+
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestObjectsCompose(t *testing.T) {
+	const mib = 1 << 20
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		for name, sizes := range map[string][]int{
+			"none": {}, "empty": {0, 0}, "small": {10, 20, 5}, "one": {100}, "copied by the server": {6 * mib, 5 * mib, 7},
+			"a small one between": {6 * mib, 100, 6 * mib}, "empty ones between": {0, 6 * mib, 0, 6 * mib, 0},
+		} {
+			t.Run(name, func(t *testing.T) {
+				var parts []string
+				var want []byte
+				for i, n := range sizes {
+					content := pattern(n + i)[i:]
+					parts = append(parts, fmt.Sprintf("results/%s/parts/%05d", strings.ReplaceAll(name, " ", "-"), i))
+					put(t, o, parts[i], content)
+					want = append(want, content...)
+				}
+				info, err := o.Compose(t.Context(), "results/whole.csv", parts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				again, err := o.Compose(t.Context(), "results/whole.csv", parts)
+				if err != nil || again.ETag != info.ETag || info.Bytes != int64(len(want)) {
+					t.Errorf("%+v, then %+v: %v", info, again, err)
+				}
+				head, err := o.Head(t.Context(), "results/whole.csv")
+				if err != nil || head.ETag != info.ETag || head.Bytes != info.Bytes {
+					t.Errorf("head %+v, composed %+v: %v", head, info, err)
+				}
+				if got := get(t, o, "results/whole.csv", store.Range{}, info.ETag); !bytes.Equal(got, want) {
+					t.Errorf("%d bytes, want %d", len(got), len(want))
+				}
+				if left, err := o.Sweep(t.Context(), 0); left != 0 || err != nil {
+					t.Errorf("%d left behind: %v", left, err)
+				}
+			})
+		}
+	})
+}
+
+// Objects are replaced whole: a reader sees the old one or the new one, never a mixture.
+func TestObjectsAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		var group sync.WaitGroup
+		for i := range 4 {
+			group.Go(func() {
+				for range 10 {
+					content := bytes.Repeat([]byte{byte('a' + i)}, 20_000)
+					if _, err := o.Put(t.Context(), "a/b/c", bytes.NewReader(content)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			group.Go(func() {
+				for range 10 {
+					body, info, err := o.Get(t.Context(), "a/b/c", store.Range{}, "")
+					if errors.Is(err, store.ErrNotFound) {
+						continue
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					b, err := io.ReadAll(body)
+					if err != nil || len(b) != 20_000 || len(bytes.Trim(b, string(b[:1]))) != 0 || info.Bytes != 20_000 {
+						t.Errorf("%d bytes: %v", len(b), err)
+					}
+					_ = body.Close()
+				}
+			})
+			group.Go(func() {
+				if strings.HasSuffix(t.Name(), "/s3") {
+					return // this server has the race that we test the directory for
+				}
+				for n := range 10 {
+					key := fmt.Sprintf("d/%d/x", n%3)
+					if _, err := o.Put(t.Context(), key, strings.NewReader("x")); err != nil {
+						t.Error(err)
+					}
+					if err := o.Delete(t.Context(), key); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+	})
+}
+
+func TestObjectsEndedContext(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		put(t, o, "a/b", pattern(1<<20))
+		body, _, err := o.Get(t.Context(), "a/b", store.Range{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = body.Close()
+		if _, err := body.Read(make([]byte, 1)); err == nil || err == io.EOF {
+			t.Errorf("read after close: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		body, _, err = o.Get(ctx, "a/b", store.Range{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, err := io.Copy(io.Discard, body); err == nil {
+			t.Error("read to the end")
+		}
+		_ = body.Close()
+		for info, err := range o.List(ctx, "") {
+			if err == nil {
+				t.Errorf("listed %v", info)
+			}
+		}
+		if _, err := o.Compose(ctx, "c", []string{"a/b"}); err == nil {
+			t.Error("composed")
+		}
+		if err := store.DeletePrefix(ctx, o, "a/"); err == nil {
+			t.Error("deleted")
+		}
+	})
+}
+
+func TestDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "objects")
+	o, err := store.OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat, err := os.Stat(dir); err != nil || stat.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", stat.Mode(), err)
+	}
+	info := put(t, o, "inbox/a.csv", []byte("by us"))
+
+	// People copy files into the inbox themselves, also over ours.
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("inbox/a.csv", "by me")
+	write("inbox/b.csv", "by us")
+	write("inbox/.b.csv.swp", "editor")
+	a, errA := o.Head(t.Context(), "inbox/a.csv")
+	b, errB := o.Head(t.Context(), "inbox/b.csv")
+	if err := errors.Join(errA, errB); err != nil || a.ETag == info.ETag || b.ETag != info.ETag {
+		t.Errorf("%+v, %+v, %v", a, b, err)
+	}
+	if got := keys(t, o, "inbox/"); !slices.Equal(got, []string{"inbox/a.csv", "inbox/b.csv"}) {
+		t.Errorf("%v", got)
+	}
+	// A link out of the directory is not followed.
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "inbox/link")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Head(t.Context(), "inbox/link"); err == nil {
+		t.Error("followed a link")
+	}
+	if got := keys(t, o, "inbox/l"); len(got) != 0 {
+		t.Errorf("listed a link: %v", got)
+	}
+	// What a crash left is swept when it is old.
+	write("inbox/.tmp-crashed", "half")
+	if n, err := o.Sweep(t.Context(), time.Hour); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := o.Sweep(t.Context(), 0); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	if err := os.Remove(filepath.Join(dir, "inbox/link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Delete(t.Context(), "inbox/a.csv"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, o, "x/y/z", nil)
+	if err := o.Delete(t.Context(), "x/y/z"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "x")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("empty directories stay: %v", err)
+	}
+}
+
+func TestOpenDirectoryRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{file, filepath.Join(file, "below"), ""} {
+		if _, err := store.OpenDirectory(dir); err == nil {
+			t.Errorf("opened %q", dir)
+		}
+	}
+}
+
+func BenchmarkObjectsPut(b *testing.B) {
+	o, err := store.OpenDirectory(filepath.Join(b.TempDir(), "objects"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	content := pattern(8 << 20)
+	b.SetBytes(int64(len(content)))
+	for b.Loop() {
+		put(b, o, "a/b", content)
+	}
+}
