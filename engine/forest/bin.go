@@ -79,9 +79,7 @@ type numericBins struct {
 	narrow     bool
 	missing    Missing
 	thresholds []float64
-	keys       []uint64      // see thresholdKey; padded for the search
-	narrowKeys *[256]uint64  // the same if there are at most 254 thresholds
-	steps      int           // the search starts at this power of two
+	search     *rankSearch
 	base       int           // first of the columns
 	parts      int           // how many
 	twins      []int         // column of the twin of each part, or -1

@@ -1,9 +1,6 @@
 package forest
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // binCollector gathers the tests of a forest before their columns are laid out.
 type binCollector struct {
@@ -80,7 +77,7 @@ func (c *binCollector) layOutNumeric(b *binner, fb *featureBins, key numericKey)
 		narrow: key.narrow, missing: key.missing, thresholds: thresholds,
 		base: b.columns, parts: parts, twins: slices.Repeat([]int{-1}, parts),
 	}
-	bins.prepareSearch()
+	bins.search = newRankSearch(thresholds, key.narrow)
 	b.columns += parts
 	if c.vector {
 		bins.prepareVector()
@@ -112,22 +109,6 @@ func (n *numericBins) prepareVector() {
 		all[part] = v
 	}
 	n.vector = all
-}
-
-// prepareSearch pads the keys to one less than a power of two; no number is beyond the padding.
-func (n *numericBins) prepareSearch() {
-	size := 1
-	for size <= len(n.thresholds) {
-		size *= 2
-	}
-	n.steps = size / 2
-	n.keys = slices.Repeat([]uint64{math.MaxUint64}, max(size, 256))
-	for i, t := range n.thresholds {
-		n.keys[i] = thresholdKey(t, n.narrow)
-	}
-	if len(n.thresholds) <= columnThresholds {
-		n.narrowKeys = (*[256]uint64)(n.keys)
-	}
 }
 
 func (c *binCollector) layOutSets(b *binner, fb *featureBins, keys []setKey) {

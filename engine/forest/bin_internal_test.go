@@ -2,6 +2,7 @@ package forest
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -115,4 +116,32 @@ func checkSplits(t *testing.T, f *Forest, b *binner, codes []uint8, rows Rows) {
 			}
 		}
 	}
+}
+
+// TestCellsAscend tries numbers far outside the range that the cells divide.
+func TestCellsAscend(t *testing.T) {
+	for _, bounds := range [][2]float64{{0, 1}, {-1, 1}, {1e-300, 1e300}, {-1e308, 1e308}, {1, math.Nextafter(1, 2)}} {
+		for _, r := range []*rankSearch{equalWidth(bounds[0], bounds[1]), equalRatio(bounds[0], bounds[1])} {
+			last := uint32(0)
+			for _, x := range ascendingNumbers() {
+				cell := r.cell(x, orderedKey(x))
+				if cell < last || cell >= guideCells {
+					t.Fatalf("range %v: cell of %g is %d after %d", bounds, x, cell, last)
+				}
+				last = cell
+			}
+		}
+	}
+}
+
+func ascendingNumbers() []float64 {
+	numbers := []float64{0, math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64}
+	for e := -1074; e < 1024; e++ {
+		for _, m := range []float64{1, 1.25, 1.5, 1.75} {
+			x := math.Ldexp(m, e)
+			numbers = append(numbers, x, -x)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
 }

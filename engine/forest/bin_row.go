@@ -1,7 +1,5 @@
 package forest
 
-import "math/bits"
-
 // rowPart is one column of thresholds of a row that is binned by vectors. The assembly knows its layout.
 type rowPart struct {
 	bins   *vectorBins
@@ -66,7 +64,7 @@ func (b *bins) fillRow(dst []uint8, rows Rows, row int) {
 		x := rows.Columns[f.feature].At(row)
 		for j := range f.numeric {
 			if f.numeric[j].vector == nil {
-				f.numeric[j].fillRow(dst, x)
+				f.numeric[j].fillRow(dst, x, &b.scratch)
 			}
 		}
 		if len(f.sets) > 0 {
@@ -77,46 +75,15 @@ func (b *bins) fillRow(dst []uint8, rows Rows, row int) {
 }
 
 // fillRow writes the codes of one number.
-func (n *numericBins) fillRow(dst []uint8, x float64) {
-	nan := isNaNMask(x)
-	missing := nan
-	key := orderedKey(x)
-	if n.narrow {
-		key = orderedKey(float64(float32(x)))
-	}
-	switch n.missing {
-	case MissingNone:
-		key, missing = key&^nan|orderedKey(0)&nan, 0
-	case MissingZero:
-		missing |= isZeroMask(x)
-	case MissingNaN:
-	}
-	if n.narrowKeys == nil {
-		n.fillRowParts(dst, key, uint8(missing))
-		return
-	}
-	var rank uint8
-	for step := uint8(n.steps); step > 0; step >>= 1 {
-		_, borrow := bits.Sub64(n.narrowKeys[rank+step-1], key, 0)
-		rank += step & -uint8(borrow)
-	}
-	n.putRow(dst, 0, rank|uint8(missing))
-}
-
-func (n *numericBins) fillRowParts(dst []uint8, key uint64, missing uint8) {
-	rank := 0
-	for step := n.steps; step > 0; step >>= 1 {
-		_, borrow := bits.Sub64(n.keys[rank+step-1], key, 0)
-		rank += step & -int(borrow)
-	}
-	for part := range n.parts {
-		n.putRow(dst, part, uint8(min(max(rank-part*columnThresholds, 0), columnThresholds))|missing)
-	}
-}
-
-func (n *numericBins) putRow(dst []uint8, part int, code uint8) {
-	dst[n.base+part] = code
-	if twin := n.twins[part]; twin >= 0 {
-		dst[twin] = code + 1
+func (n *numericBins) fillRow(dst []uint8, x float64, s *binScratch) {
+	one := [1]float64{x}
+	s.prepare(one[:], n.narrow, n.missing)
+	rank := int(n.search.rank(s.numbers[0], orderedKey(s.numbers[0])))
+	for part, twin := range n.twins {
+		code := uint8(min(max(rank-part*columnThresholds, 0), columnThresholds)) | s.missing[0]
+		dst[n.base+part] = code
+		if twin >= 0 {
+			dst[twin] = code + 1
+		}
 	}
 }

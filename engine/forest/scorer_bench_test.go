@@ -30,16 +30,16 @@ func BenchmarkScore(b *testing.B) {
 func BenchmarkBin(b *testing.B) {
 	m := maker{library: LightGBM, trees: 500, leaves: 31, features: 50, thresholds: 200}
 	f := m.forest(1)
-	bins := newBinner(f).newBins()
-	for _, n := range []int{1, 256} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			rows := m.rows(f, n, 1)
+	for _, k := range kernels() {
+		bins := newBinnerFor(f, k).newBins()
+		b.Run(fmt.Sprint(k), func(b *testing.B) {
+			rows := m.rows(f, blockRows, 1)
 			codes := make([]uint8, bins.columns*blockRows)
 			for b.Loop() {
 				bins.start(rows)
-				bins.fill(codes, 0, n)
+				bins.fill(codes, 0, blockRows)
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/row")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/blockRows, "ns/row")
 		})
 	}
 }
