@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store/cluster"
 )
 
 // commandLine is everything the program can be asked to do. Every flag has an environment variable where a server needs one.
@@ -20,6 +22,7 @@ type commandLine struct {
 	Score   scoreCommand   `cmd:"" help:"Score a CSV file without a server or a database."`
 	Model   modelCommand   `cmd:"" help:"Look into model files and bundles."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date."`
+	Bench   benchCommand   `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
 }
 
 // streams are the process's standard streams, passed in so that tests can stand in for a terminal.
@@ -63,8 +66,14 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	return 0
 }
 
-// fail prints one line: the published code where there is one, and a sentence.
+// statusUnavailable (EX_UNAVAILABLE) tells the Makefile to install PostgreSQL and try again.
+const statusUnavailable = 69
+
+// fail prints one line: the published code and a sentence.
 func fail(std streams, err error) int {
 	_, _ = fmt.Fprintln(std.err, "millrace:", serve.ErrorLine(err))
+	if errors.Is(err, cluster.ErrNotInstalled) {
+		return statusUnavailable
+	}
 	return 1
 }

@@ -68,10 +68,13 @@ func pick(found []binaries, major int, data string) (binaries, error) {
 		"or dump the data with it and load them into a new directory", data, major, found[0].major, major)
 }
 
+// ErrNotInstalled says that there is no PostgreSQL on this machine and none could be fetched.
+var ErrNotInstalled = errors.New("no PostgreSQL is installed")
+
 func notInstalled(cause error) error {
-	return fmt.Errorf("no PostgreSQL is installed, and it could not be fetched (%w): install it "+
+	return fmt.Errorf("%w, and it could not be fetched (%w): install it "+
 		"(Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; Alpine: apk add postgresql; "+
-		"macOS: brew install postgresql), or set DATABASE_URL", cause)
+		"macOS: brew install postgresql), or set DATABASE_URL", ErrNotInstalled, cause)
 }
 
 // installed lists usable binaries, newest first. PATH wins among equals.
