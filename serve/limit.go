@@ -100,22 +100,18 @@ func (l *limiter) take(class limitClass, user string) (a allowance, ok bool) {
 	return allowance{class: class, limit: limit, remaining: int(left / step), reset: next.Sub(now)}, true
 }
 
-// makeRoom forgets users whose budget is whole. If none is, it forgets any one: a bounded map matters more than the
-// exact budget of one user among thousands in the same second.
+// makeRoom forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a bounded
+// time matter more than the exact budget of one user among thousands in the same minute.
 func (s *limitShard) makeRoom(now time.Time) {
-	if len(s.whole) < limitEntriesMax {
-		return
-	}
+	const looks = 8
+	looked := 0
 	for k, t := range s.whole {
-		if !t.After(now) {
-			delete(s.whole, k)
-		}
-	}
-	for k := range s.whole {
 		if len(s.whole) < limitEntriesMax {
 			return
 		}
-		delete(s.whole, k)
+		if looked++; looked == looks || !t.After(now) {
+			delete(s.whole, k)
+		}
 	}
 }
 

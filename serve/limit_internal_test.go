@@ -72,7 +72,7 @@ func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
 			s.whole[limitKey{limitDefault, fmt.Sprint(i)}] = time.Now()
 		}
 		s.makeRoom(time.Now())
-		if _, ok := s.whole[busy]; !ok || len(s.whole) != 1 {
+		if _, ok := s.whole[busy]; !ok || len(s.whole) != limitEntriesMax-1 {
 			t.Errorf("%d remembered, the busy one: %v", len(s.whole), ok)
 		}
 	})

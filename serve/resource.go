@@ -154,10 +154,15 @@ func progressOf(p store.Prediction, now time.Time) (progress predictionProgress)
 // warnings reads the list that the worker keeps as [engine.ReasonCount]s.
 func warnings(kept json.RawMessage) []warning {
 	var counts []engine.ReasonCount
-	list := []warning{}
 	if len(kept) == 0 || json.Unmarshal(kept, &counts) != nil {
-		return list
+		return []warning{}
 	}
+	return warningsOf(counts)
+}
+
+// warningsOf says what the remarks on scored rows mean.
+func warningsOf(counts []engine.ReasonCount) []warning {
+	list := []warning{}
 	for _, c := range counts {
 		code, _ := parseCode(c.Code)
 		list = append(list, warning{Code: c.Code, Count: c.Count, Column: c.Column, Message: code.Message()})

@@ -11,6 +11,14 @@ func apiRoutes() []route {
 			timeout: uploadTimeout, params: []string{"model", "filename", "explain"},
 		},
 		{
+			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
+			timeout: scoreTimeout, params: []string{"model", "filename", "explain", "format"},
+		},
+		{
+			method: post, pattern: "/validate", handle: postValidate, limit: limitScore, body: true,
+			timeout: uploadTimeout, params: []string{"model", "filename"},
+		},
+		{
 			method: get, pattern: "/predictions", handle: listPredictions, limit: limitDefault,
 			params: []string{"limit", "cursor"},
 		},

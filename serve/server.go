@@ -27,6 +27,7 @@ type Config struct {
 	UploadBytesMax int64         // bytes of a file as it is sent; default 50 MB
 	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
 	ScoreRowsMax   int64         // rows of POST /score; default 20,000
+	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
 	Rates          *RateLimits   // nil: the published ones
 	UploadsAtOnce  int           // bodies taken at one time; default 16
 	StreamsAtOnce  int           // event streams at one time; default 256
@@ -59,6 +60,7 @@ type server struct {
 	users    *userCache
 	uploads  chan struct{} // a place for each body taken at one time
 	streams  chan struct{} // a place for each event stream
+	scores   chan struct{} // a place for each file that is scored in memory
 	base     context.Context
 	stop     context.CancelFunc
 	draining atomic.Bool
@@ -107,7 +109,7 @@ func newServer(cfg Config, parts Parts) *server {
 		Config: cfg, Parts: parts, routes: apiRoutes(), pages: errorPages{base: cfg.SupportURL},
 		limiter: newLimiter(*cfg.Rates, time.Now), users: newUserCache(parts.Store),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
-		base: base, stop: stop,
+		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
 	}
 }
 
@@ -121,6 +123,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.UploadLimits.RowsMax, 100_000)
 	orElse(&c.UploadLimits.UnpackedMax, 4*c.UploadBytesMax)
 	orElse(&c.ScoreRowsMax, 20_000)
+	orElse(&c.ScoreBytesMax, 16<<20)
 	orElse(&c.UploadsAtOnce, 16)
 	orElse(&c.StreamsAtOnce, 256)
 	if c.Rates == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,9 +25,9 @@ func postUpload(s *server, r *request) error {
 	default:
 		return fail(CodeBusy, "Too many files are being uploaded at the moment.")
 	}
-	if explain := r.query["explain"]; !slices.Contains([]string{"", "all", "none"}, explain) {
-		return fail(CodeInvalidValue, "'explain' must be all or none.").
-			with(details{"field": "explain", "expected": []string{"all", "none"}})
+	explain, err := r.explainParam()
+	if err != nil {
+		return err
 	}
 	wait, err := r.preferWait()
 	if err != nil {
@@ -38,7 +37,7 @@ func postUpload(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.accept(r, file)
+	p, err := s.accept(r, file, explain)
 	if err != nil {
 		return err
 	}
@@ -46,8 +45,8 @@ func postUpload(s *server, r *request) error {
 }
 
 // accept stores a file and records it. A file that is refused leaves nothing behind.
-func (s *server) accept(r *request, file *uploadFile) (store.Prediction, error) {
-	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: r.query["explain"]}
+func (s *server) accept(r *request, file *uploadFile, explain engine.Explain) (store.Prediction, error) {
+	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
 	u.ObjectKey = store.InputKey(u.ID)
 	if err := s.keep(r, file, &u); err != nil {
 		if broken := file.body.failed(); broken != nil {

@@ -1,0 +1,171 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+const (
+	scoreTimeout = 2 * time.Minute
+	scoreQueue   = 2 * time.Second // how long a request waits for its turn
+	// scoreChunkBytes is less than for stored files, so that every core gets its share of a small one.
+	scoreChunkBytes = 128 << 10
+)
+
+// scoresAtOnce keeps the memory of results and the fight for cores bounded.
+func scoresAtOnce() int { return max(2, runtime.GOMAXPROCS(0)) }
+
+// postScore scores a small file and answers with the result; nothing is stored.
+func postScore(s *server, r *request) error {
+	format := r.query["format"]
+	if !slices.Contains([]string{"", "csv", "json"}, format) {
+		return fail(CodeInvalidValue, "'format' must be csv or json.").
+			with(details{"field": "format", "expected": []string{"csv", "json"}})
+	}
+	explain, err := r.explainParam()
+	if err != nil {
+		return err
+	}
+	file, err := r.openFile(s.ScoreBytesMax)
+	if err != nil {
+		return err
+	}
+	leave, err := s.enterScore(r.ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	scored, err := s.score(r, file, explain)
+	if err != nil {
+		return s.scoreFailure(file, err)
+	}
+	return s.answerScore(r, scored, format)
+}
+
+// explainParam reads ?explain=.
+func (r *request) explainParam() (engine.Explain, error) {
+	switch given := engine.Explain(r.query["explain"]); given {
+	case "":
+		return engine.ExplainAll, nil
+	case engine.ExplainAll, engine.ExplainNone:
+		return given, nil
+	}
+	return "", fail(CodeInvalidValue, "'explain' must be all or none.").
+		with(details{"field": "explain", "expected": []string{"all", "none"}})
+}
+
+// enterScore waits for a turn.
+func (s *server) enterScore(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, scoreQueue)
+	defer cancel()
+	select {
+	case s.scores <- struct{}{}:
+		return func() { <-s.scores }, nil
+	case <-ctx.Done():
+		return nil, fail(CodeBusy, "")
+	}
+}
+
+// scored is a file that was scored in memory. It is the sink of its own scoring.
+type scored struct {
+	result, rejects bytes.Buffer
+	tally           engine.Tally
+	bundle          *engine.Bundle
+	metrics         *Metrics
+}
+
+// WriteChunk implements [engine.Sink].
+func (o *scored) WriteChunk(c *engine.ScoredChunk) error {
+	o.metrics.ChunkDone(c.Busy.Parse, c.Busy.Score, c.Busy.Explain, c.Busy.Encode, c.Tally.Scored, c.Tally.Rejected)
+	o.result.Write(c.Result)
+	o.rejects.Write(c.Rejects)
+	return nil
+}
+
+// score runs the data path of the engine on the request's body as it arrives.
+func (s *server) score(r *request, file *uploadFile, explain engine.Explain) (*scored, error) {
+	limits := s.scoreLimits()
+	text, err := ingest.Unpack(file, limits)
+	if err != nil {
+		return nil, err
+	}
+	header, rows, err := ingest.ReadHeader(text, limits)
+	if err != nil {
+		return nil, err
+	}
+	out := &scored{metrics: s.Metrics}
+	if out.bundle, err = s.chooseModel(r, file, header); err != nil {
+		return nil, err
+	}
+	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
+	out.tally, err = engine.Score(r.ctx, in, out.bundle, engine.Options{Explain: explain, WithHeader: true}, out)
+	if err != nil {
+		return nil, err
+	}
+	return out, file.finish()
+}
+
+func (s *server) scoreLimits() ingest.Limits {
+	limits := s.UploadLimits
+	limits.RowsMax, limits.ChunkBytes = s.ScoreRowsMax, scoreChunkBytes
+	limits.UnpackedMax = 4 * s.ScoreBytesMax
+	return limits
+}
+
+// scoreFailure prefers what is wrong with the body to its consequences, and sends who has too many rows to /upload.
+func (s *server) scoreFailure(file *uploadFile, err error) error {
+	if broken := file.body.failed(); broken != nil {
+		return broken
+	}
+	var large *ingest.TooLargeError
+	if errors.As(err, &large) && large.Unit == "rows" {
+		return fail(CodeTooManyToScore, fmt.Sprintf(
+			"More than %s rows cannot be scored in one request. Send the file to POST /upload instead.",
+			groupedText(large.Limit))).with(details{"limit": large.Limit, "unit": "rows"})
+	}
+	return err
+}
+
+// scoreBody is the answer as JSON: both files as text, and what was counted.
+type scoreBody struct {
+	Model         string        `json:"model"`
+	ModelVersion  string        `json:"model_version"`
+	ModelSHA256   string        `json:"model_sha256"`
+	EngineVersion string        `json:"engine_version"`
+	RowCount      int64         `json:"row_count"`
+	Scored        int64         `json:"scored"`
+	Rejected      int64         `json:"rejected"`
+	Warnings      []warning     `json:"warnings"`
+	Summary       *engine.Tally `json:"summary"`
+	Result        string        `json:"result"`
+	Rejects       string        `json:"rejects"`
+}
+
+func (s *server) answerScore(r *request, o *scored, format string) error {
+	for _, c := range o.tally.Rejects {
+		s.Metrics.Rejected(c.Code, c.Count)
+	}
+	if format == "json" {
+		return r.json(http.StatusOK, scoreBody{
+			Model: o.bundle.Name(), ModelVersion: o.bundle.Version(), ModelSHA256: o.bundle.SHA256(),
+			EngineVersion: engine.Version, RowCount: o.tally.Rows, Scored: o.tally.Scored, Rejected: o.tally.Rejected,
+			Warnings: warningsOf(o.tally.Warnings), Summary: &o.tally,
+			Result: o.result.String(), Rejects: o.rejects.String(),
+		})
+	}
+	r.set("X-Row-Count", strconv.FormatInt(o.tally.Scored, 10))
+	r.set("X-Rejected-Count", strconv.FormatInt(o.tally.Rejected, 10))
+	r.set("X-Model", o.bundle.Name()+" "+o.bundle.Version())
+	r.bytes(http.StatusOK, typeCSV, o.result.Bytes())
+	return nil
+}

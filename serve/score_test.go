@@ -1,0 +1,137 @@
+package serve_test
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve"
+)
+
+// TestScoreEqualsUpload scores a file in memory and by a worker: the bytes must be the same.
+func TestScoreEqualsUpload(t *testing.T) {
+	a := startAPI(t, nil)
+	a.work()
+	text, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := a.post("/score", string(text)).want(t, http.StatusOK)
+	if r.header.Get("X-Row-Count") != "10000" || r.header.Get("X-Rejected-Count") != "0" || r.header.Get("X-Model") == "" {
+		t.Errorf("headers %v", r.header)
+	}
+	stored := a.get(a.finished(string(text))["links"].(map[string]any)["download"].(string)).want(t, http.StatusOK)
+	if string(r.body) != string(stored.body) {
+		t.Errorf("%d bytes scored in memory, %d by a worker, or other ones", len(r.body), len(stored.body))
+	}
+	if n := len(a.objectKeys()); n == 0 {
+		t.Error("the upload left no object")
+	}
+}
+
+func TestScore(t *testing.T) {
+	a := startAPI(t, nil)
+	r := a.post("/score?explain=none", bad).want(t, http.StatusOK)
+	if r.header.Get("X-Row-Count") != "2" || r.header.Get("X-Rejected-Count") != "1" {
+		t.Errorf("headers %v", r.header)
+	}
+	body, contentType := form(t, "a.csv", []byte(bad), "model", "telecom")
+	got := a.postForm("/score?format=json", body, contentType).want(t, http.StatusOK).object(t)
+	if got["scored"] != 2.0 || got["rejected"] != 1.0 || got["model"] != "telecom" ||
+		!strings.Contains(got["rejects"].(string), "A-2,forty,20.1,804,Two year,2,3,ERR-1602,tenure,") ||
+		!strings.HasPrefix(got["result"].(string), "customerID,") {
+		t.Errorf("got %v", got)
+	}
+	if list := a.get("/predictions").object(t)["predictions"].([]any); len(list) != 0 || len(a.leftovers()) != 0 {
+		t.Error("something was stored")
+	}
+}
+
+func TestScoreRefused(t *testing.T) {
+	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+		c.ScoreRowsMax, c.ScoreBytesMax = 100, 1<<20
+		c.UploadLimits = ingest.Limits{RowBytesMax: 1000}
+	})
+	long := telecom + "A-4,1,2,3," + strings.Repeat("x", 2000) + "\n"
+	for name, test := range map[string]struct {
+		path, text string
+		status     int
+		code       string
+	}{
+		"rows":      {"/score", telecom + strings.Repeat("A-4,1,2,3,One year\n", 100), 413, "ERR-1407"},
+		"bytes":     {"/score", telecom + strings.Repeat("A-4,1,2,3,One year\n", 60_000), 413, "ERR-1002"},
+		"empty":     {"/score", "", 422, "ERR-1005"},
+		"no rows":   {"/score", strings.SplitAfter(telecom, "\n")[0], 422, "ERR-1005"},
+		"no text":   {"/score", "PK\x03\x04", 422, "ERR-1007"},
+		"columns":   {"/score?model=saas", telecom, 422, "ERR-1004"},
+		"model":     {"/score?model=x", telecom, 404, "ERR-1701"},
+		"format":    {"/score?format=xml", telecom, 422, "ERR-1302"},
+		"explain":   {"/score?explain=some", telecom, 422, "ERR-1302"},
+		"quote":     {"/score", telecom + "\"A-4,1,2,3,One year\n", 422, "ERR-1009"},
+		"long row":  {"/score", long, 422, "ERR-1010"},
+		"file name": {"/score?filename=a.xlsx", telecom, 400, "ERR-1001"},
+
+		"validate empty":    {"/validate", "", 422, "ERR-1005"},
+		"validate no rows":  {"/validate", strings.SplitAfter(telecom, "\n")[0], 422, "ERR-1005"},
+		"validate no text":  {"/validate", "PK\x03\x04", 422, "ERR-1007"},
+		"validate columns":  {"/validate?model=saas", telecom, 422, "ERR-1004"},
+		"validate model":    {"/validate?model=x", telecom, 404, "ERR-1701"},
+		"validate quote":    {"/validate", telecom + "\"A-4,1,2,3,One year\n", 422, "ERR-1009"},
+		"validate name":     {"/validate?filename=a.xlsx", telecom, 400, "ERR-1001"},
+		"validate long row": {"/validate", long, 422, "ERR-1010"},
+	} {
+		t.Run(name, func(t *testing.T) { a.post(test.path, test.text).wantError(t, test.status, test.code) })
+	}
+}
+
+// TestValidateForetells wants of every golden file what scoring then does.
+func TestValidateForetells(t *testing.T) {
+	a := startAPI(t, nil)
+	for _, file := range badFiles(t) {
+		t.Run(file.File, func(t *testing.T) {
+			content, err := os.ReadFile("../testdata/samples/bad/" + file.File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, contentType := form(t, file.File, content)
+			said := a.postForm("/validate?model=telecom", body, contentType)
+			done := a.postForm("/score?model=telecom&format=json", body, contentType)
+			if said.status != done.status {
+				t.Fatalf("validate answers %d, score %d", said.status, done.status)
+			}
+			if said.status != http.StatusOK {
+				if s, d := said.object(t)["error"], done.object(t)["error"]; s.(map[string]any)["message"] != d.(map[string]any)["message"] {
+					t.Errorf("validate says %v, score %v", s, d)
+				}
+				return
+			}
+			v, s := said.object(t), done.object(t)
+			if v["accepted"] != s["scored"] || v["rejected"] != s["rejected"] || v["row_count"] != s["row_count"] {
+				t.Errorf("validate: %v of %v, score: %v", v["accepted"], v["row_count"], s["scored"])
+			}
+			if v["valid"] != (file.Rejected == 0) || v["rejected"] != float64(file.Rejected) || v["accepted"] != float64(file.Scored) {
+				t.Errorf("got %v rejected of %v, want %d", v["rejected"], v["row_count"], file.Rejected)
+			}
+			for _, e := range v["errors"].([]any) {
+				code := e.(map[string]any)["code"].(string)
+				if !slices.ContainsFunc(file.Codes, func(c int) bool { return serve.Code(c).String() == code }) {
+					t.Errorf("found %v, want one of %v", e, file.Codes)
+				}
+				if !strings.Contains(s["rejects"].(string), code) {
+					t.Errorf("%s is not among the rejects", code)
+				}
+			}
+		})
+	}
+}
+
+func TestValidateListsNoMoreThanAHundred(t *testing.T) {
+	a := startAPI(t, nil)
+	got := a.post("/validate", telecom+strings.Repeat("A-4,one,2,3,One year\n", 150)).want(t, http.StatusOK).object(t)
+	if len(got["errors"].([]any)) != 100 || got["errors_omitted"] != 50.0 || got["rejected"] != 150.0 || got["valid"] != false {
+		t.Errorf("%d listed, %v omitted of %v", len(got["errors"].([]any)), got["errors_omitted"], got["rejected"])
+	}
+}
