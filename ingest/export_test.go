@@ -1,6 +1,11 @@
 package ingest
 
-import "testing"
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+)
 
 // WithKernels runs f once for every set of kernels that this machine can run, as a subtest of that name.
 func WithKernels[T interface {
@@ -14,6 +19,31 @@ func WithKernels[T interface {
 			defer func() { kernel = before }()
 			f(t)
 		})
+	}
+}
+
+// Portably runs f with the portable kernels.
+func Portably(f func()) {
+	before := kernel
+	kernel = portable()
+	defer func() { kernel = before }()
+	f()
+}
+
+// ChunksInPlace cuts text as a Chunker does, but leaves it where it is.
+func ChunksInPlace(text []byte, start Position) (chunks []Chunk, err error) {
+	c := NewChunker(bytes.NewReader(text), start, Limits{})
+	for {
+		chunk, err := c.Next(nil)
+		if errors.Is(err, io.EOF) {
+			return chunks, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		at := chunk.Offset - start.Offset
+		chunk.Bytes = text[at : at+int64(len(chunk.Bytes))]
+		chunks = append(chunks, chunk)
 	}
 }
 
