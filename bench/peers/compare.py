@@ -44,7 +44,7 @@ def main() -> None:
             *measure(work.lightgbm_model, lightgbm_peers(work, folder, options.skip_compiled), work.rows, options),
             *measure(work.xgboost_model, xgboost_peers(work), work.rows, options),
         ]
-        few = {kind: rows[: options.explained] for kind, rows in work.rows.items()}
+        few = {"realistic": work.rows["realistic"][: options.explained]}
         explained = [
             *measure(work.lightgbm_model, lightgbm_contributions(work), few, options, contributions=True),
             *measure(work.xgboost_model, xgboost_contributions(work), few, options, contributions=True),
@@ -60,7 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--leaves", type=int, default=31)
     parser.add_argument("--rows", type=int, default=16_384)
-    parser.add_argument("--explained", type=int, default=1_024, help="rows to compute contributions for")
+    parser.add_argument("--explained", type=int, default=512, help="rows to compute contributions for")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--skip-compiled", action="store_true", help="leave out lleaves and tl2cgen, slow to compile")
     return parser.parse_args()

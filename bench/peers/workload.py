@@ -10,6 +10,7 @@ import xgboost
 FEATURES = 50
 TRAINING_ROWS = 60_000
 MISSING_RATE = 0.03
+LARGEST = 1e30  # of the thresholds that data can lie around
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def realistic(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def at_thresholds(rng: np.random.Generator, model: Path, count: int) -> np.ndarray:
     """Every cell at one of its feature's thresholds or just above: each branch is a coin toss, the worst case for those
-    who branch."""
+    who branch. Thresholds that only part missing from present are as large as numbers get and left out."""
     thresholds: list[list[float]] = [[] for _ in range(FEATURES)]
     features: list[int] = []
     for line in model.read_text().splitlines():
@@ -57,7 +58,8 @@ def at_thresholds(rng: np.random.Generator, model: Path, count: int) -> np.ndarr
             features = [int(v) for v in value.split()]
         elif key == "threshold":
             for feature, threshold in zip(features, value.split(), strict=True):
-                thresholds[feature].append(float(threshold))
+                if abs(float(threshold)) < LARGEST:
+                    thresholds[feature].append(float(threshold))
     rows = np.column_stack([rng.choice(values or [0.0], count) for values in thresholds])
     return np.where(rng.random(rows.shape) < 0.5, rows, np.nextafter(rows, np.inf))
 
