@@ -46,6 +46,13 @@ func TestConvertCells(t *testing.T) {
 		if o.raw[0] != strings.TrimSuffix(row, "\r") {
 			t.Errorf("%q: raw bytes %q", row, o.raw[0])
 		}
+		// Many such rows take the ways through the kernels that a single one is too small for.
+		many := read(churnHeader+strings.Repeat(row+"\n", 40), churn(), ingest.Limits{}, nil)
+		for i, got := range many.rows {
+			if wanted := fmt.Sprintf("%d:%s", i+1, want); got != wanted {
+				t.Fatalf("%q: row %d of 40 is %q", row, i+1, got)
+			}
+		}
 	}
 	f(`A1,5,1.25,Monthly,Yes`, "A1|5|1.25|Monthly|Yes")
 	f(`"A1","5","1.25","Monthly","Yes"`, "A1|5|1.25|Monthly|Yes")

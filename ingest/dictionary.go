@@ -24,6 +24,9 @@ type entry struct {
 // textMax is the longest text that the words cover. Longer ones are for evaluate.
 const textMax = 32
 
+// noText is the size of a free slot of a small dictionary: one that no cell has.
+const noText = 1<<64 - 1<<32
+
 // smallSlots is what a vector kernel can look up in registers.
 const smallSlots = 16
 
@@ -55,7 +58,9 @@ func newDictionary(codes map[string]uint16) *dictionary {
 		d.slots = make([]entry, 2*len(d.slots))
 		d.shift--
 	}
-	return &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots), small: &smallDictionary{}}
+	d = &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
+	d.makeSmall()
+	return d
 }
 
 // entryOf takes the words of a text of 1 to textMax bytes. 16 bytes before its end and 16 from its start are readable.
@@ -113,6 +118,9 @@ func (d *dictionary) makeSmall() {
 		s := d.small
 		s.first[i], s.last[i], s.second[i], s.third[i] = e.first, e.last, e.second, e.third
 		s.meta[i] = uint64(e.size)<<32 | uint64(e.code)
+		if e.size == 0 {
+			s.meta[i] = noText // an empty cell must not match a free slot
+		}
 		if e.size > 16 {
 			s.long = 1
 		}
