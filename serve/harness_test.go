@@ -104,6 +104,16 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *api {
 	return a
 }
 
+// restart serves the same store and objects with other models, on another port.
+func (a *api) restart(models *engine.Registry) {
+	unlimited := serve.RateLimits{}
+	a.server = serve.NewServer(serve.Config{Rates: &unlimited}, serve.Parts{
+		Store: a.store, Objects: a.objects, Models: models, Metrics: serve.NewMetrics(),
+		Auth: newVerifier(a.t, a.issuer, a.clock, nil),
+	})
+	a.listen()
+}
+
 func (a *api) listen() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

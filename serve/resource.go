@@ -67,6 +67,7 @@ type warning struct {
 
 type predictionLinks struct {
 	Self     string `json:"self"`
+	Rows     string `json:"rows"`
 	Events   string `json:"events"`
 	Download string `json:"download"`
 	Rejects  string `json:"rejects"`
@@ -76,8 +77,8 @@ type predictionLinks struct {
 func (s *server) links(p store.Prediction) *predictionLinks {
 	self := s.PublicURL + "/predictions/" + p.ID.String()
 	return &predictionLinks{
-		Self: self, Events: self + "/events", Download: self + "/download", Rejects: self + "/rejects",
-		Cancel: self + "/cancel",
+		Self: self, Rows: self + "/rows", Events: self + "/events", Download: self + "/download",
+		Rejects: self + "/rejects", Cancel: self + "/cancel",
 	}
 }
 

@@ -31,6 +31,10 @@ func apiRoutes() []route {
 			method: get, pattern: "/predictions/{id}/rejects", handle: downloadRejects, limit: limitDownload,
 			timeout: uploadTimeout, params: []string{"format"},
 		},
+		{
+			method: get, pattern: "/predictions/{id}/rows", handle: getRows, limit: limitDefault,
+			params: []string{"limit", "cursor", "sort", "band"},
+		},
 		{method: get, pattern: "/predictions/{id}/events", handle: streamEvents, limit: limitDefault, timeout: eventsTimeout},
 		{method: post, pattern: "/predictions/{id}/cancel", handle: cancelPrediction, limit: limitDefault},
 

@@ -42,7 +42,7 @@ func TestTenancy(t *testing.T) {
 			a.do(o.Method, path, nil, as(expired)).wantError(t, http.StatusUnauthorized, "ERR-1202")
 		})
 	}
-	if checked != 5 {
+	if checked != 6 {
 		t.Errorf("%d operations with an id: look whether each has its place in this test", checked)
 	}
 	if list := a.get("/predictions", as(a.token("other"))).object(t)["predictions"].([]any); len(list) != 0 {

@@ -1,0 +1,157 @@
+package serve
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	rowsPageMax     = 1000
+	rowsPageDefault = 100
+)
+
+// rowView is a scored row.
+type rowView struct {
+	Row         int64   `json:"row"`
+	CustomerID  *string `json:"customer_id"`
+	Probability float32 `json:"churn_probability"`
+	Band        string  `json:"risk_band"`
+}
+
+type rowsBody struct {
+	Rows       []rowView `json:"rows"`
+	NextCursor *string   `json:"next_cursor"`
+	Done       bool      `json:"done"` // no more rows will come
+}
+
+// getRows answers with a page of a prediction's scored rows, also while it runs: in the order of the file, of parts that
+// are done, or the likeliest to leave first.
+func getRows(s *server, r *request) error {
+	p, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	bands := s.bandNames(p)
+	q, err := r.rowQuery(p.ID, bands)
+	if err != nil {
+		return err
+	}
+	page, err := s.Store.Rows(r.ctx, r.user.ID, p.ID, q)
+	if errors.Is(err, store.ErrTooManyRows) {
+		return fail(CodeOutOfRange, "This prediction has more than "+groupedText(store.RowsSortMax)+
+			" rows, too many to be sorted here. Sort the downloaded file instead.").
+			with(details{"field": "sort", "limit": store.RowsSortMax, "unit": "rows"}).because(err)
+	}
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	body := rowsBody{Rows: make([]rowView, len(page.Rows)), Done: p.Status.Done()}
+	for i, row := range page.Rows {
+		body.Rows[i] = rowView{Row: row.Row, CustomerID: row.ID, Probability: row.Probability, Band: bandName(bands, row.Band)}
+	}
+	if page.Next != nil {
+		body.NextCursor = optional(rowCursorText(p.ID, q, *page.Next))
+	}
+	return r.json(http.StatusOK, body)
+}
+
+// bandNames are the names of the bands of a prediction's model.
+func (s *server) bandNames(p store.Prediction) []string {
+	bundle, ok := s.Models.Get(p.Model.Name)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, b := range bundle.Bands() {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// bandName names a stored band, by its number if the model is no longer there.
+func bandName(names []string, band int16) string {
+	if int(band) < len(names) && band >= 0 {
+		return names[band]
+	}
+	return strconv.Itoa(int(band))
+}
+
+// rowQuery reads ?limit=, ?sort=, ?band= and ?cursor=.
+func (r *request) rowQuery(id uuid.UUID, bands []string) (q store.RowQuery, err error) {
+	if q.Limit, err = r.limitParam(rowsPageDefault, rowsPageMax); err != nil {
+		return q, err
+	}
+	switch r.query["sort"] {
+	case "", "row":
+	case "probability":
+		q.Order = store.ByProbability
+	default:
+		return q, fail(CodeInvalidValue, "'sort' must be row or probability.").
+			with(details{"field": "sort", "expected": []string{"row", "probability"}})
+	}
+	if name, given := r.query["band"]; given {
+		if q.Band = bandNumber(bands, name); q.Band == nil {
+			return q, fail(CodeInvalidValue, "There is no risk band '"+shown(name)+"'. Available: "+listText(bands)+".").
+				with(details{"field": "band", "expected": bands})
+		}
+	}
+	q.After, err = parseRowCursor(id, q, r.query["cursor"])
+	return q, err
+}
+
+func bandNumber(names []string, name string) *int16 {
+	for i, n := range names {
+		if n == name {
+			band := int16(i)
+			return &band
+		}
+	}
+	return nil
+}
+
+// The cursor of a page of rows is a version byte, the order, the band plus one (0: any), the last row, its probability,
+// and the prediction: it is good for the same question only.
+const (
+	rowCursorVersion = 2
+	rowCursorBytes   = 4 + 8 + 4 + 16
+)
+
+func rowCursorText(id uuid.UUID, q store.RowQuery, c store.RowCursor) string {
+	b := append(make([]byte, 0, rowCursorBytes), rowCursorHead(q)...)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Row))
+	b = binary.BigEndian.AppendUint32(b, math.Float32bits(c.Probability))
+	return base64url.EncodeToString(append(b, id[:]...))
+}
+
+func rowCursorHead(q store.RowQuery) []byte {
+	band := uint16(0)
+	if q.Band != nil {
+		band = uint16(*q.Band) + 1
+	}
+	return []byte{rowCursorVersion, byte(q.Order), byte(band >> 8), byte(band)}
+}
+
+func parseRowCursor(id uuid.UUID, q store.RowQuery, text string) (*store.RowCursor, error) {
+	if text == "" {
+		return nil, nil
+	}
+	b, err := base64url.DecodeString(text)
+	if err != nil || len(b) != rowCursorBytes || string(b[:4]) != string(rowCursorHead(q)) || string(b[16:]) != string(id[:]) {
+		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+	}
+	c := &store.RowCursor{
+		Row:         int64(binary.BigEndian.Uint64(b[4:])),
+		Probability: math.Float32frombits(binary.BigEndian.Uint32(b[12:])),
+	}
+	if c.Row < 0 || c.Row > math.MaxInt32 || math.IsNaN(float64(c.Probability)) {
+		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+	}
+	return c, nil
+}
