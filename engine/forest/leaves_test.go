@@ -2,7 +2,11 @@ package forest_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/retainwise/millrace/engine/forest"
@@ -65,4 +69,65 @@ func firstDifference(a, b []int32) int {
 		}
 	}
 	return -1
+}
+
+// TestLeavesSurvivesMisuse: a panic inside leaves becomes an error.
+func TestLeavesSurvivesMisuse(t *testing.T) {
+	f := readFixture(t, "lightgbm/binary", "model.txt")
+	l, err := forest.NewLeaves(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tooFew := forest.Rows{Len: 1, Columns: make([]forest.Column, 1)}
+	if err := l.Raw(make([]float64, 1), tooFew); err == nil {
+		t.Error("scores of rows without columns")
+	}
+	if err := l.LeafIDs(make([]int32, len(f.Trees)), tooFew); err == nil {
+		t.Error("leaves of rows without columns")
+	}
+}
+
+// TestLeavesIsShared scores with one Leaves from several goroutines.
+func TestLeavesIsShared(t *testing.T) {
+	f := readFixture(t, "lightgbm/categorical", "model.txt")
+	l, err := forest.NewLeaves(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := f.ProbeRows()
+	want := make([]float64, rows.Len)
+	forest.NewWalker(f).Raw(want, rows)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			got := make([]float64, rows.Len)
+			if err := l.Raw(got, rows); err != nil || !slices.Equal(got, want) {
+				t.Errorf("differs: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestLeavesSeesOnlyTheStream: one file imports leaves and calls one loader, for the text that we write. Its others run
+// out of memory or loop on files that their libraries take.
+func TestLeavesSeesOnlyTheStream(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		imports := strings.Contains(string(text), "dmitryikh/leaves\"")
+		if imports != (name == "leaves.go") && !strings.HasSuffix(name, "_test.go") {
+			t.Errorf("%s imports leaves: %v", name, imports)
+		}
+		if loaders := strings.Count(string(text), "leaves.LG"); name == "leaves.go" && loaders != 1 ||
+			name == "leaves.go" && (strings.Contains(string(text), "leaves.SK") || strings.Contains(string(text), "leaves.XG")) {
+			t.Errorf("%s calls another loader than LGEnsembleFromReader", name)
+		}
+	}
 }

@@ -92,15 +92,11 @@ func checkLeafIDs(f *Forest, l *Leaves, walker *Walker, rows Rows) error {
 	return nil
 }
 
-// slice returns the rows from start up to end.
+// slice returns the rows from start up to end of rows that hold numbers only.
 func (r Rows) slice(start, end int) Rows {
 	part := Rows{Len: end - start, Columns: make([]Column, len(r.Columns))}
-	for i, c := range r.Columns {
-		if c.Codes != nil {
-			part.Columns[i] = Column{Codes: c.Codes[start:end], Values: c.Values}
-			continue
-		}
-		part.Columns[i] = Column{Numbers: c.Numbers[start:end]}
+	for i := range r.Columns {
+		part.Columns[i].Numbers = r.Columns[i].Numbers[start:end]
 	}
 	return part
 }

@@ -305,9 +305,19 @@ func TestXGBoostRounds(t *testing.T) {
 
 // TestXGBoostDeletedNodes: pruning leaves holes, and children may lie anywhere.
 func TestXGBoostDeletedNodes(t *testing.T) {
+	const mark = 2147483647
+	old := xgboostStump(fields{ // 1.0 does not count them
+		"left_children": []int{2, -1, -1, -1}, "right_children": []int{3, -1, -1, -1},
+		"split_indices": []int{0, mark, 0, 0}, "split_conditions": []float64{0.5, 9, -1, 1},
+		"default_left": []int{0, 0, 0, 0}, "sum_hessian": []int{9, 0, 5, 4}, "split_type": []int{0, 0, 0, 0},
+		"tree_param": fields{"num_nodes": "4"},
+	})
+	if got := raw(t, mustRead(t, xgboostModel(t, nil, old)), 1, 0)[0]; got != 1 {
+		t.Errorf("without a count: %v", got)
+	}
 	f := mustRead(t, xgboostModel(t, nil, xgboostStump(fields{
 		"left_children": []int{4, -1, -1, -1, -1}, "right_children": []int{2, -1, -1, -1, -1},
-		"split_indices": []int{0, 0, 0, 2147483647, 0}, "split_conditions": []float64{0.5, 9, 1, 9, -1},
+		"split_indices": []int{0, 0, 0, mark, 0}, "split_conditions": []float64{0.5, 9, 1, 9, -1},
 		"default_left": []int{0, 0, 0, 0, 0}, "sum_hessian": []int{9, 0, 4, 0, 5}, "split_type": []int{0, 0, 0, 0, 0},
 		"tree_param": fields{"num_deleted": "2", "num_nodes": "5"},
 	})))

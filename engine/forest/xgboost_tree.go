@@ -1,5 +1,7 @@
 package forest
 
+import "math"
+
 // xgboostTree reads trees, one after the other, into arrays that it reuses.
 type xgboostTree struct {
 	x                    *xgboostReader
@@ -45,7 +47,7 @@ func (t *xgboostTree) clear() {
 	t.left, t.right, t.feature, t.value = t.left[:0], t.right[:0], t.feature[:0], t.value[:0]
 	t.hessian, t.defaultLeft, t.isSet = t.hessian[:0], t.defaultLeft[:0], t.isSet[:0]
 	t.setNode, t.setStart, t.setSize, t.setCategory = t.setNode[:0], t.setStart[:0], t.setSize[:0], t.setCategory[:0]
-	t.param, t.setUsed = xgboostTreeParam{nodes: -1}, 0
+	t.param, t.setUsed = xgboostTreeParam{nodes: -1, deleted: -1}, 0
 }
 
 func (t *xgboostTree) readField(key string, number int) error {
@@ -166,10 +168,24 @@ func (t *xgboostTree) walk() error {
 			}
 		}
 	}
-	if unseen := nodes - t.reached; int64(unseen) != t.param.deleted {
-		return fault(KindTree, "%d nodes cannot be reached but %d are deleted", unseen, t.param.deleted)
+	if unseen := int64(nodes - t.reached); unseen != t.deleted() {
+		return fault(KindTree, "%d nodes cannot be reached but %d are deleted", unseen, t.deleted())
 	}
 	return nil
+}
+
+// deleted is the number of nodes that pruning deleted. XGBoost 1.0 does not write it; the nodes bear a mark.
+func (t *xgboostTree) deleted() int64 {
+	if t.param.deleted >= 0 {
+		return t.param.deleted
+	}
+	marked := int64(0)
+	for i, feature := range t.feature {
+		if feature == math.MaxInt32 && t.index[i] == unreached {
+			marked++
+		}
+	}
+	return marked
 }
 
 func (t *xgboostTree) enter(parent, child int32) error {
