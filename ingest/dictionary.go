@@ -63,21 +63,6 @@ func newDictionary(codes map[string]uint16) *dictionary {
 	return d
 }
 
-// entryOf takes the words of a text of 1 to textMax bytes. 16 bytes before its end and 16 from its start are readable.
-func entryOf(text []byte, start, end uint32) entry {
-	e := entry{size: end - start, first: wordAt(text, start)}
-	if e.size < 8 {
-		e.first &= 1<<(8*e.size) - 1
-	}
-	if e.size > 8 {
-		e.last = wordAt(text, end-8)
-	}
-	if e.size > 16 {
-		e.second, e.third = wordAt(text, start+8), wordAt(text, end-16)
-	}
-	return e
-}
-
 func (d *dictionary) slot(e *entry) uint64 {
 	return (e.first ^ bits.RotateLeft64(e.last, 29)) * d.multiplier >> d.shift
 }
@@ -127,6 +112,32 @@ func (d *dictionary) makeSmall() {
 	}
 }
 
+// sizeMasks keep of the four words of a text what the text has, for each size: cells of all sizes take one path then.
+var sizeMasks = makeSizeMasks()
+
+func makeSizeMasks() (masks [textMax + 1][3]uint64) {
+	for size := range masks {
+		masks[size][0] = 1<<(8*size) - 1
+		if size > 8 {
+			masks[size][1] = everyByte
+		}
+		if size > 16 {
+			masks[size][2] = everyByte
+		}
+	}
+	return masks
+}
+
+// entryOf takes the words of a text of at most textMax bytes. 16 bytes before its end and from its start are readable.
+func entryOf(text []byte, start, end uint32) entry {
+	size := end - start
+	mask := &sizeMasks[size]
+	return entry{
+		size: size, first: wordAt(text, start) & mask[0], last: wordAt(text, end-8) & mask[1],
+		second: wordAt(text, start+8) & mask[2], third: wordAt(text, end-16) & mask[2],
+	}
+}
+
 func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
 	clear(over)
 	for row := range f.rows {
@@ -136,10 +147,9 @@ func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
 			over.add(row)
 			continue
 		}
-		wanted := entryOf(f.text, start, end)
-		found := &d.slots[d.slot(&wanted)]
-		wanted.code = found.code
-		if *found != wanted {
+		e := entryOf(f.text, start, end)
+		found := &d.slots[d.slot(&e)]
+		if e.first^found.first|e.last^found.last|e.second^found.second|e.third^found.third|uint64(e.size^found.size) != 0 {
 			over.add(row)
 		}
 		codes[row] = uint16(found.code)

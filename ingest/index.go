@@ -35,28 +35,48 @@ func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexe
 	return state.indexed(n)
 }
 
-// indexUnquoted is indexPortable for text without quotes, eight bytes at a time.
+// indexUnquoted is indexPortable for text without quotes, which needs less to be known of each byte.
 func indexUnquoted(text []byte, delimiter byte, base uint32, at []uint32) indexed {
 	result := indexed{rows: bytes.Count(text, []byte{'\n'}), nul: bytes.IndexByte(text, 0) >= 0}
 	pattern := uint64(delimiter) * ones
-	high, n := uint64(0), 0
-	for ; len(text) >= 8; text, base = text[8:], base+8 {
-		word := binary.LittleEndian.Uint64(text)
-		high |= word
-		for found := sameBytes(word, pattern) | sameBytes(word, '\n'*ones); found != 0; found &= found - 1 {
-			at[n] = base + uint32(bits.TrailingZeros64(found))/8
-			n++
+	high := uint64(0)
+	for ; len(text) >= blockBytes; text, base = text[blockBytes:], base+blockBytes {
+		block := (*[blockBytes]byte)(text)
+		mask := uint64(0)
+		for i := 0; i < blockBytes; i += 8 {
+			word := binary.LittleEndian.Uint64(block[i:])
+			high |= word
+			found := sameBytes(word, pattern) | sameBytes(word, '\n'*ones)
+			mask |= found >> 7 * gather >> 56 << i
 		}
+		result.n += positionsOf(mask, base, at[result.n:])
 	}
 	for i, b := range text {
 		high |= uint64(b)
 		if b == delimiter || b == '\n' {
-			at[n] = base + uint32(i)
-			n++
+			at[result.n] = base + uint32(i)
+			result.n++
 		}
 	}
-	result.n, result.high = n, high&highBits != 0
+	result.high = high&highBits != 0
 	return result
+}
+
+// positionsOf writes the places of a mask's bits, four at a time whether there are as many or not: that is easier to
+// foresee than the exact number.
+func positionsOf(mask uint64, base uint32, at []uint32) int {
+	n := bits.OnesCount64(mask)
+	for at = at[:(n+3)&^3]; len(at) >= 4; at = at[4:] {
+		at[0] = base + uint32(bits.TrailingZeros64(mask))
+		mask &= mask - 1
+		at[1] = base + uint32(bits.TrailingZeros64(mask))
+		mask &= mask - 1
+		at[2] = base + uint32(bits.TrailingZeros64(mask))
+		mask &= mask - 1
+		at[3] = base + uint32(bits.TrailingZeros64(mask))
+		mask &= mask - 1
+	}
+	return n
 }
 
 // tail fills the last bytes of a text up to a block.
@@ -75,15 +95,11 @@ func (s *maskState) indexed(n int) indexed {
 }
 
 // index writes the positions of a block.
-func (s *maskState) index(text *[blockBytes]byte, pattern uint64, base uint32, at []uint32) (n int) {
+func (s *maskState) index(text *[blockBytes]byte, pattern uint64, base uint32, at []uint32) int {
 	b := masksOf(text, pattern)
 	s.nul |= b.nul
 	s.high |= b.high
 	s.step(&b)
 	s.rows += popcount(b.feeds)
-	for mask := b.delimiters | b.feeds; mask != 0; mask &= mask - 1 {
-		at[n] = base + uint32(bits.TrailingZeros64(mask))
-		n++
-	}
-	return n
+	return positionsOf(b.delimiters|b.feeds, base, at)
 }

@@ -11,6 +11,7 @@ const (
 	ones     = 0x0101010101010101
 	lowBits  = 0x7f7f7f7f7f7f7f7f
 	highBits = 0x8080808080808080
+	gather   = 0x0102040810204080 // times a word of 0 and 1 bytes: one bit for each in the highest byte
 )
 
 // blockBytes is the width of a mask.
@@ -44,7 +45,7 @@ func masksOf(text *[blockBytes]byte, delimiter uint64) block {
 
 // equal has one bit for each byte of word that is the same in pattern.
 func equal(word, pattern uint64) uint64 {
-	return (sameBytes(word, pattern) >> 7) * 0x0102040810204080 >> 56
+	return sameBytes(word, pattern) >> 7 * gather >> 56
 }
 
 // sameBytes has the highest bit of each byte of word that is the same in pattern. Unlike the shorter test with a
