@@ -12,7 +12,7 @@ func BenchmarkKernel(b *testing.B) {
 			for _, leaves := range []int{15, 31, 63, 127, 255} {
 				name := fmt.Sprintf("%v/%v/500x%d", k, map[Library]string{LightGBM: "float64", XGBoost: "float32"}[library], leaves)
 				b.Run(name, func(b *testing.B) {
-					m := maker{library: library, trees: 500, leaves: leaves, features: 50, thresholds: 200}
+					m := maker{library: library, trees: 500, leaves: leaves, features: 50, thresholds: 200, plain: true}
 					f := m.forest(1)
 					c, err := compileFor(f, k)
 					if err != nil {

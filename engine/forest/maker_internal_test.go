@@ -22,6 +22,7 @@ type maker struct {
 	linear     bool
 	average    bool
 	close      float64 // distance of thresholds, some of which then share a float32
+	plain      bool    // ordinary thresholds, and values from the same distribution; all columns are numbers
 }
 
 func (m maker) forest(seed uint64) *Forest {
@@ -56,6 +57,9 @@ func (m maker) threshold(r *rand.Rand) float64 {
 	t := r.NormFloat64()
 	if m.close > 0 {
 		return 1 + t*m.close*100
+	}
+	if m.plain {
+		return m.number(t)
 	}
 	switch r.IntN(40) {
 	case 0:
@@ -173,7 +177,7 @@ func (m maker) rows(f *Forest, n int, seed uint64) Rows {
 		for j := range column.Numbers {
 			column.Numbers[j] = draw()
 		}
-		if i%3 == 2 {
+		if i%3 == 2 && !m.plain {
 			column = coded(column.Numbers, r)
 		}
 		rows.Columns = append(rows.Columns, column)
@@ -182,6 +186,9 @@ func (m maker) rows(f *Forest, n int, seed uint64) Rows {
 }
 
 func (m maker) cell(r *rand.Rand, categorical bool, edges []float64) float64 {
+	if m.plain {
+		return r.NormFloat64()
+	}
 	special := []float64{
 		math.NaN(), 0, math.Copysign(0, -1), 1e-36, -1e-36, zeroBound, -zeroBound, math.Nextafter(zeroBound, 1),
 		math.Nextafter(-zeroBound, -1), math.Inf(1), math.Inf(-1), 1e300, -1e300, -0.5, -1, 16777216, 1 << 31, 0.1, 70.35,

@@ -22,8 +22,9 @@ func TestScorerHasTheBitsOfThePlainWalk(t *testing.T) {
 					rows := m.rows(f, n, uint64(i))
 					got := make([]float64, n*f.Classes)
 					s.Raw(got, rows)
-					if at := firstDifference(got, plainScore(f, rows)); at >= 0 {
-						t.Fatalf("%v, %d rows: score %d is %v, want %v", k, n, at, got[at], plainScore(f, rows)[at])
+					want := plainScore(f, rows)
+					if at := firstDifference(got, want); at >= 0 {
+						t.Fatalf("%v, %d rows: score %d is %v, want %v", k, n, at, got[at], want[at])
 					}
 				}
 			}
@@ -48,6 +49,18 @@ func firstDifference(got, want []float64) int {
 		}
 	}
 	return -1
+}
+
+func TestPlainWalkIsTheWalker(t *testing.T) {
+	for name, m := range makers() {
+		f := m.forest(5)
+		rows := m.rows(f, 300, 1)
+		got := make([]float64, rows.Len*f.Classes)
+		NewWalker(f).Raw(got, rows)
+		if want := plainScore(f, rows); firstDifference(got, want) >= 0 {
+			t.Errorf("%s: walker differs at %d", name, firstDifference(got, want))
+		}
+	}
 }
 
 func TestScorerAllocatesNothing(t *testing.T) {
