@@ -107,18 +107,14 @@ vet:
 	@CGO_ENABLED=0 go vet -tags purego ./...
 	@for module in $(MODULES); do echo "==> go vet $$module"; (cd "$$module" && go vet ./...); done
 
+# All of them, whatever the first one says.
+LINTERS := "staticcheck ./..." "errcheck -exclude .ci/errcheck ./..." "ineffassign ./..." "unconvert ./..." \
+	"misspell -error $(shell git ls-files '*.go' '*.md' '*.yaml' '*.sql' Makefile .ci)"
 .PHONY: lint
 lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell) ## staticcheck, errcheck, ineffassign, unconvert, misspell
-	@echo "==> staticcheck"
-	@$(TOOLS)/staticcheck ./...
-	@echo "==> errcheck"
-	@$(TOOLS)/errcheck -exclude .ci/errcheck ./...
-	@echo "==> ineffassign"
-	@$(TOOLS)/ineffassign ./...
-	@echo "==> unconvert"
-	@$(TOOLS)/unconvert ./...
-	@echo "==> misspell"
-	@git ls-files '*.go' '*.md' '*.yaml' '*.sql' Makefile .ci | xargs $(TOOLS)/misspell -error
+	@failed=; for linter in $(LINTERS); do \
+		echo "==> $${linter%% *}"; $(TOOLS)/$$linter || failed="$$failed $${linter%% *}"; \
+	done; [ -z "$$failed" ] || { echo "complaints from:$$failed"; exit 1; }
 
 .PHONY: imports
 imports:
