@@ -102,9 +102,6 @@ const (
 	CodeModelBeyondLimits Code = 1708
 )
 
-// rowCodes is where the codes of rejected rows begin: the code of an [ingest.Reason] is rowCodes plus its value.
-const rowCodes Code = 1600
-
 // String gives the code as it is published.
 func (c Code) String() string { return fmt.Sprintf("ERR-%04d", int(c)) }
 

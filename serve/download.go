@@ -201,21 +201,27 @@ func pack(w io.Writer, source io.Reader, coding string) (err error) {
 	return packer.Close()
 }
 
-// coding picks a content coding that the client prefers by naming it with a weight above zero; zstd before gzip.
+// coding picks a content coding that the client names with a weight above zero; zstd before gzip.
 func coding(accept string) string {
-	weights := map[string]bool{}
-	for part := range strings.SplitSeq(accept, ",") {
-		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		_, weight, given := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
-		q, err := strconv.ParseFloat(weight, 64)
-		weights[strings.ToLower(strings.TrimSpace(name))] = !given || err == nil && q > 0
-	}
+	accepted := acceptedCodings(accept)
 	for _, name := range []string{"zstd", "gzip"} {
-		if weights[name] {
+		if accepted[name] {
 			return name
 		}
 	}
 	return ""
+}
+
+// acceptedCodings reads an Accept-Encoding header.
+func acceptedCodings(accept string) map[string]bool {
+	accepted := map[string]bool{}
+	for part := range strings.SplitSeq(accept, ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		_, weight, given := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
+		q, err := strconv.ParseFloat(weight, 64)
+		accepted[strings.ToLower(strings.TrimSpace(name))] = !given || err == nil && q > 0
+	}
+	return accepted
 }
 
 func quotedTag(etag, coding string) string {

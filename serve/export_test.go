@@ -24,6 +24,9 @@ type Operation struct {
 func Operations() []Operation {
 	var list []Operation
 	for _, r := range apiRoutes() {
+		if r.asset {
+			continue
+		}
 		list = append(list, Operation{r.method, r.pattern, r.open, r.params})
 	}
 	return list

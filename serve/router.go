@@ -14,6 +14,7 @@ type route struct {
 	handle  func(*server, *request) error
 	limit   limitClass
 	open    bool          // needs no token
+	asset   bool          // part of a page, not of the API
 	body    bool          // takes one; others have none worth waiting for
 	timeout time.Duration // of the request's context; 0: controlTimeout
 	params  []string      // query parameters it knows

@@ -2,7 +2,8 @@ package serve
 
 import "net/http"
 
-// apiRoutes is every operation of the API. The OpenAPI document lists the same, and a test compares the two.
+// apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and a
+// test compares the two.
 func apiRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
@@ -46,6 +47,10 @@ func apiRoutes() []route {
 		{method: get, pattern: "/csv-samples/telecom", handle: sample("telecom"), limit: limitDefault, open: true},
 		{method: get, pattern: "/errors", handle: listErrorPages, limit: limitDefault, open: true},
 		{method: get, pattern: "/errors/{code}", handle: getErrorPage, limit: limitDefault, open: true},
+		{method: get, pattern: "/docs", handle: getDocs, limit: limitDefault, open: true},
+		{method: get, pattern: "/docs/{file}", handle: getSwaggerFile, open: true, asset: true},
+		{method: get, pattern: "/redoc", handle: getRedoc, limit: limitDefault, open: true},
+		{method: get, pattern: "/redoc/{file}", handle: getRedocFile, open: true, asset: true},
 		{method: get, pattern: "/openapi.json", handle: getOpenAPI, limit: limitDefault, open: true},
 		{method: get, pattern: "/health", handle: getHealth, open: true},
 		{method: get, pattern: "/ready", handle: getReady, open: true},

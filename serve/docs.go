@@ -1,0 +1,105 @@
+package serve
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+)
+
+// docFiles are the vendored viewers of the OpenAPI document, packed; see docs/README.md.
+//
+//go:embed docs/*.gz
+var docFiles embed.FS
+
+// docsCSP lets the viewers run and load nothing but what this server has. They draw with styles set by scripts: ReDoc
+// makes empty style elements and fills them rule by rule (the first digest is that of nothing), and one with the rules of
+// its scroll bars (the second).
+const docsCSP = "default-src 'none'; script-src 'self'; " +
+	"style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' " +
+	"'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " +
+	"img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+const docsPage = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>RetainWise Analytics API</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">%s</head>
+<body><div id="docs"></div>%s</body></html>
+`
+
+// Scripts that start the viewers. Tokens are kept in the page only, as long as it is open.
+const (
+	startSwagger = `SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null})` + "\n"
+	startRedoc   = `Redoc.init("openapi.json", {disableSearch: true, hideLoading: true}, document.getElementById("docs"))` + "\n"
+)
+
+func getDocs(_ *server, r *request) error {
+	return r.docsPage(`<link rel="stylesheet" href="docs/swagger-ui.css">`,
+		`<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script>`)
+}
+
+func getRedoc(_ *server, r *request) error {
+	return r.docsPage("", `<script src="redoc/redoc.standalone.js"></script><script src="redoc/start.js"></script>`)
+}
+
+func (r *request) docsPage(head, scripts string) error {
+	r.set("Content-Security-Policy", docsCSP)
+	r.set("Referrer-Policy", "no-referrer")
+	r.bytes(http.StatusOK, "text/html; charset=utf-8", fmt.Appendf(nil, docsPage, head, scripts))
+	return nil
+}
+
+func getSwaggerFile(_ *server, r *request) error { return r.docFile(startSwagger, "swagger-ui") }
+
+func getRedocFile(_ *server, r *request) error { return r.docFile(startRedoc, "redoc.") }
+
+// docFile answers with a viewer's file, packed unless the client cannot unpack, or with the script that starts it.
+func (r *request) docFile(start, prefix string) error {
+	if r.value == "start.js" {
+		r.set("Cache-Control", "public, max-age=3600")
+		r.bytes(http.StatusOK, typeScript, []byte(start))
+		return nil
+	}
+	packed, err := fs.ReadFile(docFiles, "docs/"+r.value+".gz")
+	if err != nil || !strings.HasPrefix(r.value, prefix) {
+		return fail(CodeNoSuchRoute, "")
+	}
+	sum := sha256.Sum256(packed)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	r.set("ETag", tag)
+	r.set("Cache-Control", "public, max-age=86400")
+	if matches(r.header("If-None-Match"), tag) {
+		statusOnly(r, http.StatusNotModified)
+		return nil
+	}
+	mediaType := typeScript
+	if strings.HasSuffix(r.value, ".css") {
+		mediaType = "text/css; charset=utf-8"
+	}
+	if acceptedCodings(r.header("Accept-Encoding"))["gzip"] {
+		r.set("Content-Encoding", "gzip")
+		r.bytes(http.StatusOK, mediaType, packed)
+		return nil
+	}
+	text, err := unpacked(packed)
+	if err != nil {
+		return err
+	}
+	r.bytes(http.StatusOK, mediaType, text)
+	return nil
+}
+
+const typeScript = "text/javascript; charset=utf-8"
+
+func unpacked(packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
+}
