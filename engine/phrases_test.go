@@ -34,7 +34,7 @@ func TestNumbersInWords(t *testing.T) {
 	f(plain, math.Inf(1), "seats_used null", "null")
 	f(plain, 29.850000000000001, "seats_used 29.85", "29.85")
 	f(plain, 0.1+0.2, "seats_used 0.3", "0.3")
-	f(plain, -0.0, "seats_used 0", "0")
+	f(plain, math.Copysign(0, -1), "seats_used 0", "0")
 	f(plain, -2.5, "seats_used -2.5", "-2.5")
 	f(plain, 3.14159, "seats_used 3.14", "3.14159")
 	f(plain, 12.05, "seats_used 12.05", "12.05")

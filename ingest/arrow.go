@@ -16,7 +16,6 @@ type batchBuilder struct {
 	dictionaries []arrow.ArrayData // one a Category column, in the order of the schema; else nil
 	last         arrow.Record
 	valid        [][]byte // bitmaps, one a column of the schema
-	offsets      [][]int32
 }
 
 func newBatchBuilder(s Schema) *batchBuilder {

@@ -1,5 +1,7 @@
 package store
 
+//lint:file-ignore SA1019 the uploader's successor is at v0 and has changed its behaviour in every minor release so far
+
 import (
 	"context"
 	"crypto/sha256"
@@ -9,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	//lint:ignore SA1019 its successor is at v0 and has changed its behaviour in every minor release so far
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )

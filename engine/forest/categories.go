@@ -99,7 +99,8 @@ func readCategoryList(x *xgboostReader, first event) (categoryList, error) {
 	}
 }
 
-// mixedCategories is the type of a list that holds both a and b: numbers stay numbers, anything else is compared as text.
+// mixedCategories is the type of a list that holds both a and b: numbers stay numbers, anything else is compared as
+// text.
 func mixedCategories(a, b CategoryKind) CategoryKind {
 	if a+b == CategoryInteger+CategoryFloat && a != CategoryText && b != CategoryText {
 		return CategoryFloat
@@ -153,7 +154,6 @@ func (x *xgboostReader) readCats(key string) error {
 type xgboostCats struct {
 	offsets []int32
 	values  []int64
-	floats  []float32
 	kind    int64
 }
 
