@@ -9,8 +9,8 @@ import (
 // leavesStream is a forest as LightGBM text version 3, written tree by tree as it is read. The text says only what
 // leaves reads, in the dialect that leaves understands:
 //
-//   - XGBoost's x < t becomes x <= the float32 below t, and its category sets, whose members go right, become LightGBM's,
-//     whose members go left, with the children exchanged.
+//   - XGBoost's x < t becomes x <= the float32 below t, and its category sets, whose members go right, become
+//     LightGBM's, whose members go left, with the children exchanged.
 //   - Trees come in turn for every class; a class with fewer trees gets trees of one leaf that add nothing.
 //   - Base margins, averages and links stay outside.
 type leavesStream struct {

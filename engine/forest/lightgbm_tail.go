@@ -33,8 +33,8 @@ func (r *lightgbmReader) readTail() error {
 	}
 }
 
-// readParameters reads up to "end of parameters", without which a file was cut, and returns the categorical columns that
-// the training parameters name.
+// readParameters reads up to "end of parameters", without which a file was cut, and returns the categorical columns
+// that the training parameters name.
 func (r *lightgbmReader) readParameters() (columns []int, err error) {
 	inside := false
 	for {

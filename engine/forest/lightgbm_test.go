@@ -225,7 +225,9 @@ func TestLightGBMPandasCategories(t *testing.T) {
 	}
 
 	f = read(`[[1.5, 2.0], [1, 2.5], ["1", 2]]`)
-	for i, kind := range map[int]forest.CategoryKind{0: forest.CategoryFloat, 2: forest.CategoryFloat, 3: forest.CategoryText} {
+	for i, kind := range map[int]forest.CategoryKind{
+		0: forest.CategoryFloat, 2: forest.CategoryFloat, 3: forest.CategoryText,
+	} {
 		if f.Features[i].CategoryKind != kind {
 			t.Errorf("feature %d: kind %d", i, f.Features[i].CategoryKind)
 		}
@@ -252,6 +254,7 @@ func TestLightGBMPandasCategories(t *testing.T) {
 }
 
 func TestLightGBMRefuses(t *testing.T) {
+	good := lightgbmText(nil, stump(nil))
 	three := fields{"num_class": 3, "num_tree_per_iteration": 3, "objective": nil}
 	inner := fields{
 		"num_leaves": 3, "split_feature": "0 1", "threshold": "0.5 0.5", "decision_type": "2 2", "leaf_value": "1 2 3",
@@ -307,8 +310,8 @@ func TestLightGBMRefuses(t *testing.T) {
 		"sizes wrong":          {forest.KindTruncated, lightgbmText(fields{"tree_sizes": "17"}, stump(nil))},
 		"sizes no number":      {forest.KindField, lightgbmText(fields{"tree_sizes": "x"}, stump(nil))},
 		"sizes too many":       {forest.KindTruncated, lightgbmText(fields{"tree_sizes": "10 20"})},
-		"tree numbers":         {forest.KindTruncated, strings.Replace(lightgbmText(nil, stump(nil)), "Tree=0", "Tree=1", 1)},
-		"field twice":          {forest.KindField, strings.Replace(lightgbmText(nil, stump(nil)), "num_cat=0", "num_cat=0\nnum_cat=0", 1)},
+		"tree numbers":         {forest.KindTruncated, strings.Replace(good, "Tree=0", "Tree=1", 1)},
+		"field twice":          {forest.KindField, lightgbmText(nil, stump(fields{"num_cat": "0\nnum_cat=0"}))},
 		"text behind":          {forest.KindTruncated, lightgbmText(nil, stump(nil)) + "tree\n"},
 		"no leaves":            {forest.KindField, lightgbmText(nil, stump(fields{"num_leaves": nil}))},
 		"leaves 0":             {forest.KindField, lightgbmText(nil, stump(fields{"num_leaves": 0}))},

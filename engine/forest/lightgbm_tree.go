@@ -130,9 +130,9 @@ func (t *lightgbmTree) readNodes() error {
 	return t.readDecisions()
 }
 
-// settleThreshold moves a threshold that lies within the size that LightGBM takes for zero. Its predictor replaces every
-// such input by 0 before it looks at a tree; with the threshold at the edge of that range, comparing the input as it is
-// gives the same answer, and no scorer has to know.
+// settleThreshold moves a threshold that lies within the size that LightGBM takes for zero. Its predictor replaces
+// every such input by 0 before it looks at a tree; with the threshold at the edge of that range, comparing the input as
+// it is gives the same answer, and no scorer has to know.
 func settleThreshold(t float64) float64 {
 	switch {
 	case t >= -zeroEdge && t < 0:

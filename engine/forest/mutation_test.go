@@ -41,8 +41,8 @@ func fixtureFile(t testing.TB, name string) []byte {
 	return data
 }
 
-// readOrRefuse reads any bytes and fails the test unless the outcome is an *Error or a forest that passes the self-check.
-// It reports whether the forest was accepted.
+// readOrRefuse reads any bytes and fails the test unless the outcome is an *Error or a forest that passes the
+// self-check. It reports whether the forest was accepted.
 func readOrRefuse(t testing.TB, file []byte) bool {
 	t.Helper()
 	started := time.Now()
@@ -164,7 +164,7 @@ func extremeNumber(random *rand.Rand, file []byte, at int) []byte {
 		return file
 	}
 	end := start
-	for end < len(file) && file[end] != ' ' && file[end] != ',' && file[end] != '\n' && file[end] != ']' && end < start+30 {
+	for end < min(len(file), start+30) && !bytes.ContainsRune([]byte(" ,\n]"), rune(file[end])) {
 		end++
 	}
 	v := values[random.IntN(len(values))]

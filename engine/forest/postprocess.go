@@ -2,9 +2,9 @@ package forest
 
 import "math"
 
-// Probabilities turns raw scores, row-major with Forest.Classes columns, into what the objective promises: a probability,
-// a rate, a value. A custom objective has no link, its raw scores stay. Dst may be raw. XGBoost's scores are calculated
-// in float32, LightGBM's in float64, as the libraries do; no product is fused with a sum.
+// Probabilities turns raw scores, row-major with Forest.Classes columns, into what the objective promises: a
+// probability, a rate, a value. A custom objective has no link, its raw scores stay. Dst may be raw. XGBoost's scores
+// are calculated in float32, LightGBM's in float64, as the libraries do; no product is fused with a sum.
 func (f *Forest) Probabilities(dst, raw []float64) {
 	if f.Link == LinkSoftmax {
 		for i := 0; i+f.Classes <= len(raw); i += f.Classes {

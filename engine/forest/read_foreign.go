@@ -22,9 +22,10 @@ type foreignMark struct {
 }
 
 func foreignMarks() []foreignMark {
+	const oldSave = "load it with XGBoost 3.0 or older and save it as .ubj"
 	return []foreignMark{
-		{"binf", KindLegacy, "XGBoost's old binary format", "load it with XGBoost 3.0 or older and save it as .ubj"},
-		{"CONFIG-offset:", KindLegacy, "XGBoost's serialised booster", "load it with XGBoost 3.0 or older and save it as .ubj"},
+		{"binf", KindLegacy, "XGBoost's old binary format", oldSave},
+		{"CONFIG-offset:", KindLegacy, "XGBoost's serialised booster", oldSave},
 		{"bs64", KindLegacy, "XGBoost's base64 format", "load it with the XGBoost that wrote it and save it as .ubj"},
 		{"\x1f\x8b", KindFormat, "a gzip archive", unpackFirst},
 		{"PK\x03\x04", KindFormat, "a zip archive", unpackFirst},

@@ -68,6 +68,7 @@ func TestReadLimits(t *testing.T) {
 		"internal_count": "4 3 2",
 	}), stump(nil))
 	xgboost := xgboostModel(t, nil, xgboostStump(nil), setTree(nil, 40))
+	named := strings.Replace(xgboost, `"feature_names":[]`, `"feature_names":["a","b"]`, 1)
 	for name, tt := range map[string]struct {
 		text   string
 		limits forest.Limits
@@ -81,7 +82,7 @@ func TestReadLimits(t *testing.T) {
 		"xgboost trees":         {xgboost, forest.Limits{Trees: 1}},
 		"xgboost nodes":         {xgboost, forest.Limits{Nodes: 5}},
 		"xgboost features":      {xgboost, forest.Limits{Features: 1}},
-		"xgboost feature names": {strings.Replace(xgboost, `"feature_names":[]`, `"feature_names":["a","b"]`, 1), forest.Limits{Features: 1}},
+		"xgboost feature names": {named, forest.Limits{Features: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := forest.Read("m", []byte(tt.text), tt.limits)
@@ -108,11 +109,15 @@ func TestReadMemory(t *testing.T) {
 	many := func(text string, n int) string { return strings.TrimSuffix(strings.Repeat(text, n), ",") }
 	const n = 1 << 20
 	spaced := func(text string) string { return strings.TrimSpace(strings.Repeat(text+" ", n)) }
+	linear := stump(fields{
+		"is_linear": 1, "leaf_const": "1 1", "num_features": "1 1", "leaf_features": spaced("0"), "leaf_coeff": "1 1",
+	})
+	const toCats = "{U\x07learner{U\x10gradient_booster{U\x05model{U\x04cats{U\x03enc["
 	for name, text := range map[string]string{
 		"leaves":        lightgbmText(nil, stump(fields{"num_leaves": n, "leaf_value": spaced("1")})),
 		"names":         lightgbmText(fields{"max_feature_idx": n - 1, "feature_names": spaced("a")}),
 		"header lines":  "tree\n" + strings.Repeat("a\n", n),
-		"linear":        lightgbmText(nil, stump(fields{"is_linear": 1, "leaf_const": "1 1", "num_features": "1 1", "leaf_features": spaced("0"), "leaf_coeff": "1 1"})),
+		"linear":        lightgbmText(nil, linear),
 		"one-leaf":      lightgbmText(nil) + strings.Repeat("Tree=0\nnum_leaves=1\nleaf_value=1\n", n/8),
 		"categories":    lightgbmText(nil, stump(nil)) + "pandas_categorical:[[" + many(`"",`, n) + "]]",
 		"json array":    `{"learner":{"gradient_booster":{"model":{"tree_info":[` + many("0,", n) + `]}}}}`,
@@ -128,7 +133,7 @@ func TestReadMemory(t *testing.T) {
 		"ubj null":      "{U\x01a[$Z#L\x00\x00\x00\x00\x7f\x00\x00\x00",
 		"ubj untyped":   "{U\x01a[#L\x00\x00\x00\x00\x7f\x00\x00\x00",
 		"ubj nesting":   "{" + strings.Repeat("U\x01a{", n),
-		"ubj enc":       "{U\x07learner{U\x10gradient_booster{U\x05model{U\x04cats{U\x03enc[" + strings.Repeat("{U\x06values[$i#U\x01a}", n/16),
+		"ubj enc":       toCats + strings.Repeat("{U\x06values[$i#U\x01a}", n/16),
 		"ubj no length": "{U\x01a[$d",
 	} {
 		t.Run(name, func(t *testing.T) {

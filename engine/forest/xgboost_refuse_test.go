@@ -75,6 +75,9 @@ func TestXGBoostRefusesTrees(t *testing.T) {
 	param := func(nodes, deleted, vector string) fields {
 		return fields{"tree_param": fields{"num_nodes": nodes, "num_deleted": deleted, "size_leaf_vector": vector}}
 	}
+	lists := func(nodes, starts, sizes []int) fields {
+		return fields{"categories_nodes": nodes, "categories_segments": starts, "categories_sizes": sizes}
+	}
 	// Five nodes whose children a test names.
 	five := func(left, right []int) fields {
 		return xgboostStump(fields{
@@ -109,14 +112,14 @@ func TestXGBoostRefusesTrees(t *testing.T) {
 		"two parents":       {forest.KindTree, five([]int{1, 3, 3, -1, -1}, []int{2, 4, 4, -1, -1})},
 		"unreachable":       {forest.KindTree, five([]int{1, -1, -1, 4, -1}, []int{2, -1, -1, 4, -1})},
 		"leaf too large":    {forest.KindValue, xgboostStump(fields{"split_conditions": []float64{0, 1e39, 1}})},
-		"no categories":     {forest.KindCategory, setTree(fields{"categories_nodes": []int{}, "categories_segments": []int{}, "categories_sizes": []int{}}, 1)},
+		"no categories":     {forest.KindCategory, setTree(lists([]int{}, []int{}, []int{}), 1)},
 		"other node":        {forest.KindCategory, setTree(fields{"categories_nodes": []int{1}}, 1)},
 		"node range":        {forest.KindCategory, setTree(fields{"categories_nodes": []int{7}}, 1)},
-		"node twice":        {forest.KindCategory, setTree(fields{"categories_nodes": []int{0, 0}, "categories_segments": []int{0, 0}, "categories_sizes": []int{1, 1}}, 1)},
+		"node twice":        {forest.KindCategory, setTree(lists([]int{0, 0}, []int{0, 0}, []int{1, 1}), 1)},
 		"sizes missing":     {forest.KindCategory, setTree(fields{"categories_sizes": []int{}}, 1)},
 		"empty set":         {forest.KindCategory, setTree(fields{"categories_sizes": []int{0}}, 1)},
 		"segment range":     {forest.KindCategory, setTree(fields{"categories_segments": []int{2}}, 1)},
-		"segment overflow":  {forest.KindCategory, setTree(fields{"categories_segments": []int{1}, "categories_sizes": []int{1 << 60}}, 1)},
+		"segment overflow":  {forest.KindCategory, setTree(lists([]int{0}, []int{1}, []int{1 << 60}), 1)},
 		"category negative": {forest.KindCategory, setTree(nil, -1)},
 		"category huge":     {forest.KindCategory, setTree(nil, 1<<24)},
 	} {

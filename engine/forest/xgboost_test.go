@@ -162,9 +162,8 @@ func TestXGBoostBaseScore(t *testing.T) {
 
 // TestXGBoostOldLogitRaw: before 1.3 base_score was a probability there too.
 func TestXGBoostOldLogitRaw(t *testing.T) {
-	for version, want := range map[[3]int]float64{
-		{1, 2, 1}: float64(-float32(math.Log(float64(1/float32(0.25) - 1)))), {1, 3, 0}: 0.25, {1, 7, 4}: 0.25, {2, 0, 0}: 0.25,
-	} {
+	logit := float64(-float32(math.Log(float64(1/float32(0.25) - 1))))
+	for version, want := range map[[3]int]float64{{1, 2, 1}: logit, {1, 3, 0}: 0.25, {1, 7, 4}: 0.25, {2, 0, 0}: 0.25} {
 		f := mustRead(t, xgboostDocument(t, func(doc, learner, model fields) {
 			objectiveOf("binary:logitraw", "2.5E-1", "0")(doc, learner, model)
 			doc["version"] = version
@@ -222,7 +221,8 @@ func TestXGBoostLinks(t *testing.T) {
 // TestXGBoostSum: float32, from the base margin, in the order of the trees; another order gives another sum.
 func TestXGBoostSum(t *testing.T) {
 	leaves := func(v float64) fields { return xgboostStump(fields{"split_conditions": []float64{0.5, v, v}}) }
-	f := mustRead(t, xgboostModel(t, objectiveOf("reg:squarederror", "16777216", "0"), leaves(1), leaves(1), leaves(-16777216)))
+	based := objectiveOf("reg:squarederror", "16777216", "0")
+	f := mustRead(t, xgboostModel(t, based, leaves(1), leaves(1), leaves(-16777216)))
 	if got := exactRaw(t, f, 0, 0)[0]; got != 0 {
 		t.Errorf("base first: %v", got)
 	}
