@@ -1,0 +1,127 @@
+// Package bench measures how fast the engine, the explanations and the reading of files are, beside what else Go has
+// for the same work: in one process, on one thread, on the same rows, taking turns. Only the ratios mean something on
+// another day or machine.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/retainwise/millrace/engine/forest"
+)
+
+// Options say what to measure and for how long.
+type Options struct {
+	Seconds float64 // for each comparison; each is measured at least five rounds
+	Quick   bool    // small and once: tries the program, says nothing about the machine
+	// Sample is a CSV file for the telecom bundle; rows are made up if there is none.
+	Sample []byte
+	// Forest and Rows are measured in place of the generated model and rows, if set. Rows.Len may not be 0 then.
+	Forest *forest.Forest
+	Rows   forest.Rows
+}
+
+// Suites are the names that [Run] knows, in the order of the documentation.
+func Suites() []string { return []string{"engine", "explain", "ingest"} }
+
+// Run measures one suite. It sets GOMAXPROCS, of the whole process, to one or two while it measures.
+func Run(ctx context.Context, suite string, o Options) (*Report, error) {
+	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
+	run, known := map[string]func(context.Context, Options, *Report) error{
+		"engine": runEngine, "explain": runExplain, "ingest": runIngest,
+	}[suite]
+	if !known {
+		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	if err := run(ctx, o, r); err != nil {
+		return nil, fmt.Errorf("suite %s: %w", suite, err)
+	}
+	return r, nil
+}
+
+// command is what gives the same report again.
+func command(suite string, o Options) string {
+	line := fmt.Sprintf("millrace bench %s --seconds %g", suite, o.Seconds)
+	if o.Quick {
+		line += " --quick"
+	}
+	if o.Forest != nil {
+		line += " --model FILE --data FILE"
+	}
+	return line
+}
+
+// measure adds a comparison to the report.
+func (r *Report) measure(ctx context.Context, s stopwatch, c contest) error {
+	comparison, err := s.measure(ctx, c)
+	if err != nil {
+		return err
+	}
+	r.Comparisons = append(r.Comparisons, comparison)
+	return nil
+}
+
+// measureWorkers does so with a second core.
+func (r *Report) measureWorkers(ctx context.Context, s stopwatch, c contest) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	return r.measure(ctx, s, c)
+}
+
+// together runs the tasks at once and waits for all.
+func together(tasks []func()) {
+	var group sync.WaitGroup
+	for _, task := range tasks[1:] {
+		group.Go(task)
+	}
+	tasks[0]()
+	group.Wait()
+}
+
+// workload is a model and named kinds of rows for it.
+type workload struct {
+	forest *forest.Forest
+	kinds  []kindOfRows
+}
+
+type kindOfRows struct {
+	name, note string
+	rows       forest.Rows
+}
+
+const (
+	realistic = "realistic"
+	random    = "random"
+)
+
+// newWorkload takes the given model and rows or makes them: trees of 31 leaves on so many features.
+func newWorkload(o Options, features, rows int) (*workload, error) {
+	if o.Forest != nil {
+		return &workload{o.Forest, []kindOfRows{{"given", "the rows of --data", o.Rows}}}, nil
+	}
+	t := training{trees: 500, leaves: 31, features: features, rows: 20_000}
+	if o.Quick {
+		t.trees, t.rows = 10, 1000
+	}
+	f, err := t.train()
+	if err != nil {
+		return nil, err
+	}
+	return &workload{f, []kindOfRows{
+		{realistic, "from the distribution that the model was trained on", newCustomers(features, scoredSeed).draw(rows)},
+		{random, "every cell at a threshold of the model or just above", atThresholds(f, rows, thresholdSeed)},
+	}}, nil
+}
+
+// pick gives small in place of full when only the program is tried.
+func (o Options) pick(full, small int) int {
+	if o.Quick {
+		return small
+	}
+	return full
+}

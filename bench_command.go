@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/retainwise/millrace/bench"
+	"github.com/retainwise/millrace/engine/forest"
+)
+
+// benchCommand measures ratios between our code and the alternatives on this machine.
+type benchCommand struct {
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,all" default:"all" help:"What to measure: ${enum}."`
+
+	JSON     bool `name:"json" xor:"format" help:"Print everything measured as JSON."`
+	Text     bool `xor:"format" help:"Print every round as a line for benchstat."`
+	Markdown bool `xor:"format" help:"Print the tables of docs/benchmarks.md."`
+
+	Seconds float64 `default:"1" help:"Time for each comparison; at least five rounds are measured."`
+	Quick   bool    `help:"Measure little, once: tries the program, not the machine."`
+	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"Rows for the telecom bundle; made up if not there."`
+
+	Model       string `help:"Measure this model file in place of a generated one; needs --data." placeholder:"FILE"`
+	Data        string `help:"Numeric matrix for --model; empty or nan is missing." placeholder:"FILE"`
+	Header      bool   `help:"The first line of the matrix holds names: skip it."`
+	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0." placeholder:"N"`
+}
+
+// Run measures one suite after the other and prints each as soon as it is there.
+func (c *benchCommand) Run(ctx context.Context, std streams) error {
+	options, err := c.options()
+	if err != nil {
+		return err
+	}
+	suites := []string{c.Suite}
+	if c.Suite == "all" {
+		suites = bench.Suites()
+	}
+	for _, suite := range suites {
+		report, err := bench.Run(ctx, suite, options)
+		if err != nil {
+			return err
+		}
+		if err := c.print(std.out, report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
+	switch {
+	case c.JSON:
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	case c.Text:
+		return r.WriteText(out)
+	case c.Markdown:
+		return r.WriteMarkdown(out)
+	}
+	return r.WriteTable(out)
+}
+
+func (c *benchCommand) options() (bench.Options, error) {
+	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick}
+	if c.Seconds < 0 || c.Seconds > 3600 {
+		return o, errors.New("--seconds must be between 0 and 3600")
+	}
+	if (c.Model == "") != (c.Data == "") {
+		return o, errors.New("--model and --data belong together")
+	}
+	var err error
+	if o.Sample, err = os.ReadFile(c.Sample); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return o, err
+	}
+	if c.Model == "" {
+		return o, nil
+	}
+	if o.Forest, err = readForest(c.Model); err != nil {
+		return o, err
+	}
+	o.Rows, err = c.matrix(len(o.Forest.Features))
+	return o, err
+}
+
+// matrix reads all rows of --data.
+func (c *benchCommand) matrix(features int) (forest.Rows, error) {
+	all := forest.Rows{Columns: make([]forest.Column, features)}
+	file, err := os.Open(c.Data)
+	if err != nil {
+		return all, err
+	}
+	defer func() { _ = file.Close() }()
+	in := newMatrixReader(file, features, c.Header, c.LabelColumn)
+	for {
+		rows, err := in.next()
+		if err == io.EOF && all.Len > 0 {
+			return all, nil
+		}
+		if err == io.EOF {
+			err = errors.New("no rows")
+		}
+		if err != nil {
+			return all, fmt.Errorf("%s: %w", c.Data, err)
+		}
+		all.Len += rows.Len
+		for i := range all.Columns {
+			all.Columns[i].Numbers = append(all.Columns[i].Numbers, rows.Columns[i].Numbers...)
+		}
+	}
+}

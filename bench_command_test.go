@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/bench"
+)
+
+func TestBenchCommandPrintsEachForm(t *testing.T) {
+	for form, want := range map[string]string{
+		"--json": `"suite": "ingest"`, "--text": "BenchmarkIngest/unquoted/memcpy\t", "--markdown": "\n### ingest\n", "": "ns/row",
+	} {
+		args := []string{"bench", "ingest", "--quick"}
+		if form != "" {
+			args = append(args, form)
+		}
+		status, out, messages := command(t, "", args...)
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: status %d: %s%s", form, status, messages, out)
+		}
+	}
+}
+
+func TestBenchCommandRunsAllSuites(t *testing.T) {
+	status, out, messages := command(t, "", "bench", "--quick", "--json", "--sample", "testdata/samples/telecom_sample.csv")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, messages)
+	}
+	decoder := json.NewDecoder(strings.NewReader(out))
+	for _, suite := range bench.Suites() {
+		var r bench.Report
+		if err := decoder.Decode(&r); err != nil || r.Suite != suite || len(r.Comparisons) == 0 {
+			t.Errorf("%s: %+v (%v)", suite, r, err)
+		}
+	}
+}
+
+func TestBenchCommandTakesAModelAndRows(t *testing.T) {
+	dir := "testdata/forest/lightgbm/binary/"
+	status, out, messages := command(t, "", "bench", "engine", "--quick", "--json",
+		"--model", dir+"model.txt", "--data", dir+"x.tsv")
+	if status != 0 || !strings.Contains(out, `"given/1"`) {
+		t.Errorf("status %d: %s%s", status, messages, out)
+	}
+}
+
+func TestBenchCommandSaysWhatIsWrong(t *testing.T) {
+	model := "testdata/forest/lightgbm/binary/model.txt"
+	empty := filepath.Join(t.TempDir(), "empty.tsv")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"must be one of":       {"bench", "sleep"},
+		"belong together":      {"bench", "engine", "--model", model},
+		"between 0 and 3600":   {"bench", "engine", "--seconds=-1"},
+		"can't be used":        {"bench", "engine", "--json", "--text"},
+		"no rows":              {"bench", "engine", "--model", model, "--data", empty},
+		"no such file":         {"bench", "engine", "--model", model, "--data", "nowhere.tsv"},
+		"nowhere.txt":          {"bench", "engine", "--model", "nowhere.txt", "--data", empty},
+		"directory":            {"bench", "engine", "--sample", t.TempDir()},
+		"not a number":         {"bench", "engine", "--model", model, "--data", "testdata/samples/telecom_sample.csv"},
+		"Missing required col": {"bench", "engine", "--quick", "--sample", "testdata/samples/saas_sample.csv"},
+	} {
+		status, _, messages := command(t, "", args...)
+		if status != 1 || !strings.Contains(messages, want) || strings.Count(messages, "\n") != 1 {
+			t.Errorf("%v: status %d: %q, want %q", args, status, messages, want)
+		}
+	}
+}
