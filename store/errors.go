@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,8 +13,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrStorageFull says that the disk of the database or of the object store has no room.
-var ErrStorageFull = errors.New("storage full")
+var (
+	// ErrStorageFull says that the disk of the database or of the object store has no room.
+	ErrStorageFull = errors.New("storage full")
+	// ErrInterrupted says that an object could not be read to its end, again and again.
+	ErrInterrupted = errors.New("connection broke")
+)
 
 func storageFull(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
@@ -28,14 +33,14 @@ func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, ErrStorageFull) {
+	if errors.Is(err, ErrStorageFull) || errors.Is(err, ErrInterrupted) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return unavailableState(pg.Code)
 	}
-	var network net.Error
+	var network *net.OpError
 	var connect *pgconn.ConnectError
 	if errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err) {
 		return true

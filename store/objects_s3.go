@@ -88,7 +88,7 @@ func loadAWS(ctx context.Context, a awsAccess) (aws.Config, error) {
 func (b *bucket) Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error) {
 	info, err := b.put(ctx, key, r)
 	if err != nil {
-		return ObjectInfo{}, fmt.Errorf("put object: %w", s3Error(err))
+		return ObjectInfo{}, fmt.Errorf("put object: %w", s3WriteError(err))
 	}
 	return info, nil
 }
@@ -224,7 +224,14 @@ func s3Error(err error) error {
 		return fmt.Errorf("%w: %w", ErrObjectChanged, err)
 	case http.StatusRequestedRangeNotSatisfiable:
 		return fmt.Errorf("%w: %w", ErrRange, err)
-	case http.StatusInsufficientStorage:
+	}
+	return s3WriteError(err)
+}
+
+// s3WriteError knows that what is missing after a write is a bucket or an upload, not the object.
+func s3WriteError(err error) error {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusInsufficientStorage {
 		return fmt.Errorf("%w: %w", ErrStorageFull, err)
 	}
 	return err

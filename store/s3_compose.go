@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,7 +28,7 @@ const requestsMax = 8
 func (b *bucket) Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error) {
 	info, err := b.compose(ctx, dst, parts)
 	if err != nil {
-		return ObjectInfo{}, fmt.Errorf("compose object: %w", s3Error(err))
+		return ObjectInfo{}, fmt.Errorf("compose object: %w", err)
 	}
 	return info, nil
 }
@@ -80,7 +81,7 @@ func copyable(parts []ObjectInfo) bool {
 func (b *bucket) copyParts(ctx context.Context, dst string, parts []ObjectInfo) (ObjectInfo, error) {
 	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: &dst})
 	if err != nil {
-		return ObjectInfo{}, err
+		return ObjectInfo{}, s3WriteError(err)
 	}
 	info, err := b.copyInto(ctx, dst, upload.UploadId, parts)
 	if err != nil {
@@ -103,11 +104,12 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []O
 			Bucket: &b.name, Key: &dst, UploadId: id, PartNumber: number,
 			CopySource: aws.String(copySource(b.name, parts[i].Key)), CopySourceIfMatch: &parts[i].ETag,
 		})
-		if err == nil {
-			r := out.CopyPartResult
-			done[i] = types.CompletedPart{PartNumber: number, ETag: r.ETag, ChecksumCRC32: r.ChecksumCRC32}
+		if err != nil {
+			return s3Error(err)
 		}
-		return err
+		r := out.CopyPartResult
+		done[i] = types.CompletedPart{PartNumber: number, ETag: r.ETag, ChecksumCRC32: r.ChecksumCRC32}
+		return nil
 	})
 	if err != nil {
 		return ObjectInfo{}, err
@@ -116,46 +118,46 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []O
 		Bucket: &b.name, Key: &dst, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
 	if err != nil {
-		return ObjectInfo{}, err
+		return b.completedBefore(ctx, info, err)
 	}
 	info.ETag = aws.ToString(out.ETag)
 	return info, nil
 }
 
-// eachOf runs do for 0 to n-1, some at a time, and gives the error of the lowest. After one no more are started.
+// completedBefore looks whether the object is there although completing it failed: its acknowledgement got lost, and a
+// second try finds no upload any more. The same parts make the same bytes, so the length says enough.
+func (b *bucket) completedBefore(ctx context.Context, want ObjectInfo, cause error) (ObjectInfo, error) {
+	info, err := b.Head(ctx, want.Key)
+	if err != nil || info.Bytes != want.Bytes {
+		return ObjectInfo{}, s3WriteError(cause)
+	}
+	return info, nil
+}
+
+// eachOf runs do for 0 to n-1, some at a time, and gives the error of the lowest. After an error no more are started;
+// those under way are not disturbed, as a server may finish a cancelled copy after the abort that follows.
 func eachOf(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	errs := make([]error, n)
 	slots := make(chan struct{}, requestsMax)
+	var failed atomic.Bool
 	var group sync.WaitGroup
 	for i := range n {
 		slots <- struct{}{}
-		if ctx.Err() != nil {
-			errs[i] = ctx.Err()
+		if failed.Load() {
 			break
 		}
 		group.Go(func() {
 			if errs[i] = do(ctx, i); errs[i] != nil {
-				cancel()
+				failed.Store(true)
 			}
 			<-slots
 		})
 	}
 	group.Wait()
-	return firstCause(errs)
-}
-
-// firstCause prefers the error that made the others stop.
-func firstCause(errs []error) error {
-	var stopped error
 	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
+		if err != nil {
 			return err
 		}
-		if stopped == nil {
-			stopped = err
-		}
 	}
-	return stopped
+	return nil
 }

@@ -130,10 +130,7 @@ func (r *resumingBody) lost(err error) error {
 	_ = r.disconnect()
 	r.failures++
 	if r.failures >= readAttemptsMax {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("read object at byte %d: %w", r.offset, err)
+		return fmt.Errorf("read object at byte %d: %w: %w", r.offset, ErrInterrupted, err)
 	}
 	pause(r.ctx, backoff(r.failures, 2*time.Second))
 	return nil

@@ -1,0 +1,304 @@
+package store_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/cluster"
+)
+
+// committerURL tells the test binary to be a worker that stops in the middle of a commit.
+const committerURL = "MILLRACE_TEST_COMMITTER_URL"
+
+func TestMain(m *testing.M) {
+	if u := os.Getenv(committerURL); u != "" {
+		commitHalf(u)
+	}
+	os.Exit(m.Run())
+}
+
+// commitHalf claims a part, sends half of its blocks, says so and waits to be killed.
+func commitHalf(u string) {
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Config{URL: u, Lease: 200 * time.Millisecond})
+	if err != nil {
+		panic(err)
+	}
+	c, err := s.ClaimPart(ctx, "victim")
+	if err != nil {
+		panic(err)
+	}
+	batch := scoredBatch(scoredRows(c.Part, nil))
+	blocks, err := store.NewBlockEncoder(c.PredictionID).AppendBlocks(nil, batch)
+	if err != nil {
+		panic(err)
+	}
+	half := io.MultiReader(bytes.NewReader(blocks[:len(blocks)/2]), readFunc(func([]byte) (int, error) {
+		fmt.Println("half")
+		select {}
+	}))
+	_, err = s.CommitPart(ctx, c, store.PartResult{Scored: c.Part.Rows}, half)
+	panic(err)
+}
+
+func TestKillOfACommittingProcess(t *testing.T) {
+	b := newBench(t, store.Config{Lease: 200 * time.Millisecond})
+	p := b.upload(300_000)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), committerURL+"="+b.url)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line != "half\n" {
+		t.Fatalf("the victim said %q: %v", line, err)
+	}
+	b.noClaim() // it lives, and holds the row
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	c := b.claimWithin(5 * time.Second)
+	if c.Attempt != 2 || c.Part.No != 0 {
+		t.Fatalf("%+v", c)
+	}
+	wantEqual(t, "blocks", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
+	if err := b.finish(b.mustScore(c)); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "rows", b.reload(p).Scored, 300_000)
+	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 300_000)
+}
+
+// claimWithin waits for a lease that has to run out, and for the server to notice that a worker is gone.
+func (b bench) claimWithin(d time.Duration) *store.Claim {
+	b.Helper()
+	for deadline := time.Now().Add(d); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		c, err := b.ClaimPart(b.Context(), "heir")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if c != nil {
+			return c
+		}
+	}
+	b.Fatal("nothing to claim")
+	return nil
+}
+
+// ownCluster is a server that a test may kill.
+func ownCluster(t *testing.T) (dir string, start func() *cluster.Cluster) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "millrace-crash-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir, func() *cluster.Cluster {
+		c, err := cluster.Start(context.Background(), cluster.Config{Dir: filepath.Join(dir, "cluster")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Stop(context.Background()) })
+		return c
+	}
+}
+
+func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
+	dir, start := ownCluster(t)
+	c := start()
+	if err := store.Migrate(t.Context(), c.URL(), migrations.FS); err != nil {
+		t.Fatal(err)
+	}
+	b := bench{TB: t, url: c.URL()}
+	b.Store = openAt(t, c.URL())
+	b.user, _ = b.EnsureUser(t.Context(), "user_1")
+	p := b.upload(2000, 2000)
+	b.mustScore(b.claim("w"))
+	claim := b.claim("w")
+	blocks := encode(t, claim.PredictionID, scoredRows(claim.Part, nil))
+	source := io.MultiReader(bytes.NewReader(blocks), readFunc(func([]byte) (int, error) {
+		kill(t, filepath.Join(dir, "cluster", "data", "postmaster.pid"))
+		<-c.Exited()
+		time.Sleep(50 * time.Millisecond)
+		return 0, io.EOF
+	}))
+	_, err := b.CommitPart(t.Context(), claim, store.PartResult{Scored: 2000}, source)
+	if err == nil || !store.Unavailable(err) {
+		t.Fatalf("commit without a server: %v", err)
+	}
+	_ = c.Stop(t.Context())
+	c = start()
+	b.url = c.URL()
+	wantEqual(t, "rows", b.reload(p).Scored, 2000)
+	wantEqual(t, "stored rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows`), 2000)
+	last := b.mustScore(claim) // the lease still holds: nothing was lost but the time
+	if err := b.finish(last); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 4000)
+}
+
+func openAt(t *testing.T, u string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{URL: u})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func kill(t *testing.T, note string) {
+	b, err := os.ReadFile(note)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	pid, err := strconv.Atoi(first)
+	if err == nil {
+		// The whole group: a postmaster's children notice its end only when they look.
+		err = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// deafRelay passes everything on to a server, until it is armed: then it cuts the connection right behind the next
+// COMMIT, so that the server commits and the client never hears of it.
+type deafRelay struct {
+	url   string
+	armed atomic.Bool
+}
+
+func newDeafRelay(t *testing.T, serverURL string) *deafRelay {
+	t.Helper()
+	u, err := url.Parse(serverURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	u.Host, u.RawQuery = l.Addr().String(), "sslmode=disable"
+	r := &deafRelay{url: u.String()}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go r.serve(client, socket)
+		}
+	}()
+	return r
+}
+
+func (r *deafRelay) serve(client net.Conn, socket string) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("unix", socket)
+	if err != nil {
+		return
+	}
+	var deaf atomic.Bool
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buf)
+			if deaf.Load() {
+				_ = client.Close()
+				_ = server.Close()
+				return
+			}
+			if _, writeErr := client.Write(buf[:n]); err != nil || writeErr != nil {
+				_ = client.Close()
+				return
+			}
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if n > 0 && buf[0] == 'Q' && bytes.Contains(buf[:n], []byte("commit")) && r.armed.CompareAndSwap(true, false) {
+			deaf.Store(true)
+		}
+		if _, writeErr := server.Write(buf[:n]); err != nil || writeErr != nil {
+			if !deaf.Load() {
+				_ = server.Close()
+			}
+			return
+		}
+	}
+}
+
+func TestCommitWhoseAcknowledgementIsLost(t *testing.T) {
+	b := newBench(t, store.Config{})
+	relay := newDeafRelay(t, b.url)
+	remote := openAt(t, relay.url)
+	p := b.upload(100)
+	c, err := remote.ClaimPart(t.Context(), "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := encode(t, c.PredictionID, scoredRows(c.Part, nil))
+	commit := func() (*store.Claim, error) {
+		return remote.CommitPart(t.Context(), c, store.PartResult{Scored: 100}, bytes.NewReader(blocks))
+	}
+	relay.armed.Store(true)
+	if last, err := commit(); last != nil || err == nil || errors.Is(err, store.ErrLeaseLost) || !store.Unavailable(err) {
+		t.Fatalf("the answer got lost: %+v, %v", last, err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); b.reload(p).Scored == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the server did not commit")
+		}
+	}
+	last, err := commit()
+	if err != nil || last == nil {
+		t.Fatalf("once more: %+v, %v", last, err)
+	}
+	if err := b.finish(last); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "stored rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows`), 100)
+
+	// An upload whose answer gets lost is there, and the same id again says so.
+	u := newUpload(b.user.ID, 5)
+	relay.armed.Store(true)
+	if _, err := remote.CreateUpload(t.Context(), u); err == nil || !store.Unavailable(err) {
+		t.Fatalf("the answer got lost: %v", err)
+	}
+	_, err = remote.CreateUpload(t.Context(), u)
+	wantErr(t, err, store.ErrConflict)
+	wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 2)
+}

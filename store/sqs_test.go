@@ -1,0 +1,344 @@
+package store_test
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), d)
+}
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+func TestParseNotice(t *testing.T) {
+	id := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
+	record := func(name, bucket, object string) string {
+		return `{"Records":[{"eventSource":"aws:s3","eventName":"` + name + `","s3":{"bucket":{"name":"` + bucket +
+			`"},"object":` + object + `}}]}`
+	}
+	event := func(e store.ObjectEvent) *store.Notice { return &store.Notice{Objects: []store.ObjectEvent{e}} }
+	for name, c := range map[string]struct {
+		body string
+		want *store.Notice // nil: an error
+	}{
+		"ours":       {`{"prediction_id":"` + id.String() + `"}`, &store.Notice{Prediction: id}},
+		"test event": {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, &store.Notice{}},
+		"created": {
+			record("ObjectCreated:Put", "b", `{"key":"inbox/a.csv","size":5,"eTag":"e1","versionId":"v1","sequencer":"0"}`),
+			event(store.ObjectEvent{Bucket: "b", Key: "inbox/a.csv", Version: "v1", ETag: `"e1"`, Bytes: 5}),
+		},
+		"escaped key": {
+			record("s3:ObjectCreated:CompleteMultipartUpload", "b", `{"key":"inbox/M%C3%A4rz+1%2B1.csv","eTag":"\"e-2\""}`),
+			event(store.ObjectEvent{Bucket: "b", Key: "inbox/März 1+1.csv", Version: `"e-2"`, ETag: `"e-2"`}),
+		},
+		"removed":      {record("ObjectRemoved:Delete", "b", `{"key":"inbox/a.csv","eTag":"e"}`), &store.Notice{}},
+		"bad escape":   {record("ObjectCreated:Put", "b", `{"key":"inbox/%zz","eTag":"e"}`), nil},
+		"no version":   {record("ObjectCreated:Put", "b", `{"key":"inbox/a.csv"}`), nil},
+		"no bucket":    {record("ObjectCreated:Put", "", `{"key":"inbox/a.csv","eTag":"e"}`), nil},
+		"no key":       {record("ObjectCreated:Put", "b", `{"eTag":"e"}`), nil},
+		"no JSON":      {`prediction`, nil},
+		"another JSON": {`{"hello":"world"}`, nil},
+		"a list":       {`[]`, nil},
+		"empty":        {``, nil},
+		"no uuid":      {`{"prediction_id":"../../etc"}`, nil},
+		"null":         {`null`, nil},
+	} {
+		got, err := store.ParseNotice(c.body)
+		if (err == nil) != (c.want != nil) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+			continue
+		}
+		if err == nil && (got.Prediction != c.want.Prediction || len(got.Objects) != len(c.want.Objects) ||
+			len(got.Objects) == 1 && got.Objects[0] != c.want.Objects[0]) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if err != nil && strings.Contains(err.Error(), "etc") {
+			t.Errorf("%s: the error repeats the message: %v", name, err)
+		}
+	}
+}
+
+func FuzzParseNotice(f *testing.F) {
+	f.Add(`{"prediction_id":"019a0000-0000-7000-8000-000000000001"}`)
+	f.Add(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k","eTag":"e"}}}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		n, err := store.ParseNotice(body)
+		for _, o := range n.Objects {
+			if err != nil || o.Bucket == "" || o.Key == "" || o.Version == "" {
+				t.Errorf("%+v, %v", n, err)
+			}
+		}
+	})
+}
+
+// notices collects what a consumer is told until it has n of them.
+func notices(t *testing.T, q *store.Queue, n int, handle func(store.Notice) error) []store.Notice {
+	t.Helper()
+	ctx, cancel := contextFor(t, 30*time.Second)
+	defer cancel()
+	var got []store.Notice
+	q.Consume(ctx, func(_ context.Context, notice store.Notice) error {
+		if err := handle(notice); err != nil {
+			return err
+		}
+		if got = append(got, notice); len(got) == n {
+			cancel()
+		}
+		return nil
+	})
+	if len(got) != n {
+		t.Fatalf("%d notices of %d", len(got), n)
+	}
+	return got
+}
+
+func send(t *testing.T, q storetest.Queue, body string) {
+	t.Helper()
+	_, err := q.Client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &body})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waiting counts the messages of a queue, seen and unseen.
+func waiting(t *testing.T, q storetest.Queue, url string) string {
+	t.Helper()
+	out, err := q.Client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Attributes["ApproximateNumberOfMessages"] + " " + out.Attributes["ApproximateNumberOfMessagesNotVisible"]
+}
+
+func openQueue(t *testing.T, config store.QueueConfig) *store.Queue {
+	t.Helper()
+	config.Wait = time.Second
+	q, err := store.OpenQueue(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestFromOutboxToConsumer(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
+	server := storetest.SQS(t)
+	q := openQueue(t, server.QueueConfig)
+	want := map[uuid.UUID]bool{}
+	for range 23 {
+		want[b.upload(1).ID] = true
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { q.Relay(ctx, b.Store, b.Listen(ctx)) })
+	for _, n := range notices(t, q, 23, func(store.Notice) error { return nil }) {
+		if !want[n.Prediction] {
+			t.Errorf("%s is unknown, or came twice", n.Prediction)
+		}
+		delete(want, n.Prediction)
+	}
+	cancel()
+	group.Wait()
+	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 0)
+	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
+}
+
+func TestConsumerLeavesWhatItCannotRead(t *testing.T) {
+	server := storetest.SQS(t)
+	q := openQueue(t, server.QueueConfig)
+	send(t, server, "what is this?")
+	send(t, server, `{"Event":"s3:TestEvent"}`)
+	send(t, server, `{"prediction_id":"019a0000-0000-7000-8000-000000000001"}`)
+	failures := 0
+	got := notices(t, q, 2, func(n store.Notice) error {
+		if n.Prediction != uuid.Nil && failures == 0 {
+			failures++
+			return errors.New("not now")
+		}
+		return nil
+	})
+	if failures != 1 || got[0].Prediction != uuid.Nil {
+		t.Errorf("%+v", got)
+	}
+	// The queue moves the rest to the dead letters after the second time. It looks when it is polled.
+	for deadline := time.Now().Add(20 * time.Second); waiting(t, server, server.DeadURL) != "1 0"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("dead letters: %s", waiting(t, server, server.DeadURL))
+		}
+		ctx, cancel := contextFor(t, 1500*time.Millisecond)
+		q.Consume(ctx, func(context.Context, store.Notice) error { return nil })
+		cancel()
+	}
+	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
+}
+
+// stubSQS speaks the JSON protocol and gets wrong what the real server gets right.
+type stubSQS struct {
+	*httptest.Server
+	handlers map[string]func(in map[string]any) (status int, out any)
+}
+
+func newStubSQS(t *testing.T) *stubSQS {
+	t.Helper()
+	s := &stubSQS{handlers: map[string]func(map[string]any) (int, any){}}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			t.Error(err)
+		}
+		action := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
+		handle := s.handlers[action]
+		if handle == nil {
+			t.Errorf("unexpected %s", action)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		status, out := handle(in)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(out)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *stubSQS) queue(t *testing.T) *store.Queue {
+	t.Helper()
+	return openQueue(t, store.QueueConfig{
+		URL: "http://unreachable.invalid/1/q", Endpoint: s.URL, AccessKey: "a", SecretKey: "s",
+	})
+}
+
+var broken = map[string]any{"__type": "com.amazonaws.sqs#InvalidSecurity", "message": "no"}
+
+// A batch may succeed in part: only what was refused goes out again.
+func TestRelaySendsTheRefusedAgain(t *testing.T) {
+	b := newBench(t, store.Config{})
+	for range 4 {
+		b.upload(1)
+	}
+	stub := newStubSQS(t)
+	var sent [][]string
+	stub.handlers["SendMessageBatch"] = func(in map[string]any) (int, any) {
+		if len(sent) == 2 {
+			sent = append(sent, nil)
+			return 400, broken
+		}
+		var bodies []string
+		var ok, failed []map[string]any
+		for i, e := range in["Entries"].([]any) {
+			entry := e.(map[string]any)
+			body := entry["MessageBody"].(string)
+			bodies = append(bodies, body)
+			if len(sent) == 0 && i%2 == 1 || len(sent) == 1 && i == 0 {
+				failed = append(failed, map[string]any{"Id": entry["Id"], "Code": "InternalError", "SenderFault": false})
+			} else {
+				ok = append(ok, map[string]any{
+					"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": fmt.Sprintf("%x", md5.Sum([]byte(body))),
+				})
+			}
+		}
+		sent = append(sent, bodies)
+		return 200, map[string]any{"Successful": ok, "Failed": failed}
+	}
+	q := stub.queue(t)
+	for i, want := range []struct {
+		sent  int
+		fails bool
+	}{{2, true}, {1, true}, {0, true}, {1, false}, {0, false}} {
+		n, err := q.RelayOnce(t.Context(), b.Store)
+		if n != want.sent || (err != nil) != want.fails {
+			t.Errorf("round %d: sent %d, %v", i, n, err)
+		}
+	}
+	if len(sent) != 4 || len(sent[0]) != 4 || len(sent[1]) != 2 || len(sent[3]) != 1 ||
+		sent[1][0] != sent[0][1] || sent[1][1] != sent[0][3] || sent[3][0] != sent[1][0] {
+		t.Errorf("sent %v", sent)
+	}
+}
+
+func TestRelayLoopSurvives(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: 20 * time.Millisecond})
+	b.upload(1)
+	stub := newStubSQS(t)
+	var calls atomic.Int32
+	ctx, cancel := contextFor(t, 20*time.Second)
+	defer cancel()
+	stub.handlers["SendMessageBatch"] = func(in map[string]any) (int, any) {
+		if calls.Add(1) == 1 {
+			return 400, broken
+		}
+		cancel()
+		body := in["Entries"].([]any)[0].(map[string]any)["MessageBody"].(string)
+		return 200, map[string]any{"Failed": []any{}, "Successful": []any{map[string]any{
+			"Id": "0", "MessageId": "m", "MD5OfMessageBody": fmt.Sprintf("%x", md5.Sum([]byte(body))),
+		}}}
+	}
+	stub.queue(t).Relay(ctx, b.Store, nil)
+	wantEqual(t, "calls", calls.Load(), 2)
+}
+
+func TestConsumerSurvives(t *testing.T) {
+	stub := newStubSQS(t)
+	var received, deleted atomic.Int32
+	ctx, cancel := contextFor(t, 20*time.Second)
+	defer cancel()
+	message := map[string]any{"MessageId": "m", "ReceiptHandle": "r", "Body": `{"Event":"s3:TestEvent"}`}
+	stub.handlers["ReceiveMessage"] = func(map[string]any) (int, any) {
+		if received.Add(1) == 1 {
+			return 400, broken
+		}
+		return 200, map[string]any{"Messages": []any{message}}
+	}
+	stub.handlers["DeleteMessageBatch"] = func(map[string]any) (int, any) {
+		switch deleted.Add(1) {
+		case 1:
+			return 400, broken
+		case 2:
+			failed := map[string]any{"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": true}
+			return 200, map[string]any{"Successful": []any{}, "Failed": []any{failed}}
+		}
+		cancel()
+		return 200, map[string]any{"Successful": []any{map[string]any{"Id": "0"}}, "Failed": []any{}}
+	}
+	handled := 0
+	stub.queue(t).Consume(ctx, func(context.Context, store.Notice) error { handled++; return nil })
+	if handled != 3 || deleted.Load() != 3 {
+		t.Errorf("handled %d, deleted %d", handled, deleted.Load())
+	}
+}
+
+func TestPingQueue(t *testing.T) {
+	stub := newStubSQS(t)
+	stub.handlers["GetQueueAttributes"] = func(map[string]any) (int, any) { return 400, broken }
+	if err := stub.queue(t).Ping(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "ping queue: ") {
+		t.Errorf("%v", err)
+	}
+	server := storetest.SQS(t)
+	if err := openQueue(t, server.QueueConfig).Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
