@@ -92,7 +92,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 		return nil, modelError(err)
 	}
 	b.leaves, b.leavesErr = forest.NewLeaves(f)
-	b.explainer, b.explainErr = newExplainer(file, f)
+	b.explainer, b.explainErr = newExplainer(file, f, b.features)
 	return b, nil
 }
 

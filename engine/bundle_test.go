@@ -215,3 +215,33 @@ func TestRegistrySwaps(t *testing.T) {
 		t.Error("no model is loaded")
 	}
 }
+
+// A model that names no features is bound by position; its explanations have the same words.
+func TestFeaturesBoundByPositionAreExplained(t *testing.T) {
+	files := copyOf(t, "telecom")
+	_, line, ok := strings.Cut(string(files["model.txt"].Data), "\nfeature_names=")
+	if !ok {
+		t.Fatal("the model has no feature names")
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	names := strings.Fields(line)
+	for i := range names {
+		names[i] = fmt.Sprintf("Column_%d", i)
+	}
+	replace(files, "model.txt", "\nfeature_names="+line, "\nfeature_names="+strings.Join(names, " "))
+	sign(files)
+	unnamed, err := engine.OpenBundle(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := sample(t, "telecom_sample.csv")
+	opt := engine.Options{Explain: engine.ExplainAll}
+	want, _, err := score(t, file, baseline(t, "telecom"), opt, ingest.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := score(t, file, unnamed, opt, ingest.Limits{})
+	if err != nil || got.result.String() != want.result.String() {
+		t.Errorf("the explanations differ (%v)", err)
+	}
+}

@@ -10,18 +10,16 @@ type explainer struct {
 	book  *Phrasebook
 }
 
-// newExplainer prepares explanations; it fails for forests that cannot be explained.
-func newExplainer(file *bundleFile, f *forest.Forest) (*explainer, error) {
+// newExplainer prepares explanations; it fails for forests that cannot be explained. Every feature has the words of the
+// column that it is bound to, whatever the model calls it.
+func newExplainer(file *bundleFile, f *forest.Forest, features []featureColumn) (*explainer, error) {
 	trees, err := forest.NewExplainer(f)
 	if err != nil {
 		return nil, err
 	}
-	texts := make([]FeatureText, len(f.Features))
-	for i, feature := range f.Features {
-		texts[i] = FeatureText{Name: feature.Name}
-		if c := file.column(feature.Name); c != nil {
-			texts[i] = c.text()
-		}
+	texts := make([]FeatureText, len(features))
+	for i, feature := range features {
+		texts[i] = file.Columns[feature.column].text()
 	}
 	probability := func(raw float64) float64 {
 		p := [1]float64{raw}
