@@ -60,5 +60,8 @@ func matchPath(pattern, path string) (value string, ok bool) {
 		return "", false
 	}
 	value = path[len(before) : len(path)-len(after)]
-	return value, value != "" && !strings.Contains(value, "/")
+	if value == "" || strings.Contains(value, "/") {
+		return "", false
+	}
+	return value, true
 }
