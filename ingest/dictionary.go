@@ -44,9 +44,9 @@ func newDictionary(codes map[string]uint16) *dictionary {
 		if len(text) > 0 && len(text) <= textMax {
 			var padded [textMax + slack]byte
 			end := uint32(textMax/2 + copy(padded[textMax/2:], text))
-			found := entryOf(padded[:], textMax/2, end)
-			found.code = uint32(codes[text])
-			entries = append(entries, found)
+			e := entry{size: uint32(len(text)), code: uint32(codes[text])}
+			e.first, e.last, e.second, e.third = wordsOf(padded[:], textMax/2, end)
+			entries = append(entries, e)
 		}
 	}
 	d := &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
@@ -61,10 +61,6 @@ func newDictionary(codes map[string]uint16) *dictionary {
 	d = &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
 	d.makeSmall()
 	return d
-}
-
-func (d *dictionary) slot(e *entry) uint64 {
-	return (e.first ^ bits.RotateLeft64(e.last, 29)) * d.multiplier >> d.shift
 }
 
 // findMultiplier tries multipliers, always the same ones, until no two entries share a slot.
@@ -85,11 +81,12 @@ func (d *dictionary) findMultiplier(entries []entry) bool {
 func (d *dictionary) place(entries []entry) bool {
 	clear(d.slots)
 	for i := range entries {
-		slot := &d.slots[d.slot(&entries[i])]
+		e := &entries[i]
+		slot := &d.slots[hash(e.first, e.last)*d.multiplier>>d.shift]
 		if slot.size != 0 {
 			return false
 		}
-		*slot = entries[i]
+		*slot = *e
 	}
 	return true
 }
@@ -128,28 +125,29 @@ func makeSizeMasks() (masks [textMax + 1][3]uint64) {
 	return masks
 }
 
-// entryOf takes the words of a text of at most textMax bytes. 16 bytes before its end and from its start are readable.
-func entryOf(text []byte, start, end uint32) entry {
-	size := end - start
-	mask := &sizeMasks[size]
-	return entry{
-		size: size, first: wordAt(text, start) & mask[0], last: wordAt(text, end-8) & mask[1],
-		second: wordAt(text, start+8) & mask[2], third: wordAt(text, end-16) & mask[2],
-	}
+// wordsOf takes the words of a text of at most textMax bytes. 16 bytes before its end and from its start are readable.
+func wordsOf(text []byte, start, end uint32) (first, last, second, third uint64) {
+	mask := &sizeMasks[end-start]
+	front, back := text[start:start+16], text[end-16:end]
+	return wordAt(front, 0) & mask[0], wordAt(back, 8) & mask[1], wordAt(front, 8) & mask[2], wordAt(back, 0) & mask[2]
 }
+
+func hash(first, last uint64) uint64 { return first ^ bits.RotateLeft64(last, 29) }
 
 func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
 	clear(over)
-	for row := range f.rows {
+	codes = codes[:f.rows]
+	slots, multiplier, shift := d.slots, d.multiplier, d.shift&63
+	for row := range codes {
 		start, end := f.bare(row)
 		size := end - start
 		if size-1 >= textMax || end < 16 {
 			over.add(row)
 			continue
 		}
-		e := entryOf(f.text, start, end)
-		found := &d.slots[d.slot(&e)]
-		if e.first^found.first|e.last^found.last|e.second^found.second|e.third^found.third|uint64(e.size^found.size) != 0 {
+		first, last, second, third := wordsOf(f.text, start, end)
+		found := &slots[hash(first, last)*multiplier>>shift]
+		if first^found.first|last^found.last|second^found.second|third^found.third|uint64(size^found.size) != 0 {
 			over.add(row)
 		}
 		codes[row] = uint16(found.code)
