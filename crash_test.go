@@ -109,8 +109,10 @@ func TestEmbeddedPartsKeepTheirData(t *testing.T) {
 	if status != http.StatusOK || string(result) != scoredOffline(t, "saas", file) {
 		t.Errorf("after a restart: status %d", status)
 	}
-	other := exec.CommandContext(t.Context(), os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0",
-		"--admin-listen", "127.0.0.1:0"}, args...)...)
+	other := exec.CommandContext(t.Context(), os.Args[0], append([]string{
+		"serve", "--listen", "127.0.0.1:0",
+		"--admin-listen", "127.0.0.1:0",
+	}, args...)...)
 	other.Env = append(os.Environ(), childVariable+"=1")
 	if out, err := other.CombinedOutput(); err == nil {
 		t.Errorf("a second millrace took the same directory: %s", out)

@@ -110,8 +110,12 @@ func TestObjectsRanges(t *testing.T) {
 		content := pattern(100_000)
 		info := put(t, o, "a/b", content)
 		for _, r := range []store.Range{
-			{Offset: 0, Length: 1}, {Offset: 99_999, Length: 1}, {Offset: 500, Length: 70_000}, {Offset: 99_000},
-			{Offset: 99_000, Length: 5000}, {Offset: 1, Length: 99_999},
+			{Offset: 0, Length: 1},
+			{Offset: 99_999, Length: 1},
+			{Offset: 500, Length: 70_000},
+			{Offset: 99_000},
+			{Offset: 99_000, Length: 5000},
+			{Offset: 1, Length: 99_999},
 		} {
 			body, got, err := o.Get(t.Context(), "a/b", r, info.ETag)
 			if err != nil {

@@ -45,8 +45,10 @@ func TestJSONEvents(t *testing.T) {
 		{`{}`, `{ }`},
 		{` { "a" : [ 1 , -2.5E-1 , [ ] ] , "b" : { "c" : null } } ` + "\n", `{ "a" [ 1 -0.25 [ ] ] "b" { "c" null } }`},
 		{`[true,false,null,NaN,Infinity,-Infinity]`, `[ true false null NaN +Inf -Inf ]`},
-		{`["","a\"b\\c\/\n\t\r\b\f","\u00e4\u20ac","\ud83d\ude00","\ud83d!","\ud83d\u0041"]`,
-			`[ "" "a\"b\\c/\n\t\r\b\f" "ä€" "😀" "�!" "�A" ]`},
+		{
+			`["","a\"b\\c\/\n\t\r\b\f","\u00e4\u20ac","\ud83d\ude00","\ud83d!","\ud83d\u0041"]`,
+			`[ "" "a\"b\\c/\n\t\r\b\f" "ä€" "😀" "�!" "�A" ]`,
+		},
 		{`["\q","\u12","\u12g4","\ud83d\uqqqq"]`, `[ ""! ""! ""! ""! ]`},
 		{`"only"`, `"only"`},
 	} {

@@ -216,8 +216,16 @@ func TestLightGBMPandasCategories(t *testing.T) {
 		code    int
 		ok      bool
 	}{
-		{0, "üä", 1, true}, {0, "never seen", 0, false}, {2, "-3", 1, true}, {2, "10.0", 0, true}, {2, "ten", 0, false},
-		{2, "11", 0, false}, {3, "True", 1, true}, {3, "FALSE", 0, true}, {3, "yes", 0, false}, {1, "0.5", 0, false},
+		{0, "üä", 1, true},
+		{0, "never seen", 0, false},
+		{2, "-3", 1, true},
+		{2, "10.0", 0, true},
+		{2, "ten", 0, false},
+		{2, "11", 0, false},
+		{3, "True", 1, true},
+		{3, "FALSE", 0, true},
+		{3, "yes", 0, false},
+		{1, "0.5", 0, false},
 	} {
 		if code, ok := f.Features[tt.feature].Code(tt.text); code != tt.code || ok != tt.ok {
 			t.Errorf("feature %d %q: code %d, %v", tt.feature, tt.text, code, ok)

@@ -124,8 +124,10 @@ func TestNames(t *testing.T) {
 		{forest.Link(99).String(), "unknown"},
 		{forest.KindNoCover.String(), "no cover"},
 		{forest.Kind(99).String(), "unknown"},
-		{(&forest.Error{Tree: 3, Node: 7, Field: "threshold", Reason: "is NaN", File: "m.txt"}).Error(),
-			`model "m.txt": tree 3: node 7: threshold: is NaN`},
+		{
+			(&forest.Error{Tree: 3, Node: 7, Field: "threshold", Reason: "is NaN", File: "m.txt"}).Error(),
+			`model "m.txt": tree 3: node 7: threshold: is NaN`,
+		},
 		{(&forest.Error{Tree: -1, Node: -1, Reason: "file is empty"}).Error(), "model: file is empty"},
 	} {
 		if tt.got != tt.want {

@@ -162,7 +162,8 @@ func TestStartRefuses(t *testing.T) {
 		want    string
 	}{
 		"data of another version": {
-			[]func(*testing.T, string){write("password", "x"), write("data/PG_VERSION", "9\n")}, "",
+			[]func(*testing.T, string){write("password", "x"), write("data/PG_VERSION", "9\n")},
+			"",
 			"are of PostgreSQL 9",
 		},
 		"data of no version": {
