@@ -3,7 +3,6 @@ package forest
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 )
 
 const (
@@ -38,6 +37,7 @@ func foreignMarks() []foreignMark {
 		{"x\x5e", KindFormat, "a compressed joblib pickle", saveEither},
 		{"x\x9c", KindFormat, "a compressed joblib pickle", saveEither},
 		{"x\xda", KindFormat, "a compressed joblib pickle", saveEither},
+		{"ccopy_reg\n", KindFormat, "a Python pickle", saveEither},
 		{"ZF0x", KindFormat, "a compressed joblib pickle", saveEither},
 		{"CBM1", KindFormat, "a CatBoost model", "only LightGBM and XGBoost models are read"},
 		{"\x89HDF", KindFormat, "an HDF5 file", saveEither},
@@ -94,16 +94,19 @@ func foreignBinary(file []byte) error {
 	return fault(KindFormat, "not a LightGBM text model and not an XGBoost JSON or UBJSON model; %s", saveEither)
 }
 
-// startsOldXGBoost recognises the parameter block at the start of XGBoost's binary format: base_score as float32,
-// then the number of features and of classes.
+// startsOldXGBoost recognises XGBoost's binary format: a block of parameters, then the length of the objective's name
+// and the name.
 func startsOldXGBoost(file []byte) bool {
-	if len(file) < 136 {
+	const parameters, longest = 136, 64
+	if len(file) < parameters+8+longest {
 		return false
 	}
-	base := float64(math.Float32frombits(binary.LittleEndian.Uint32(file)))
-	features := binary.LittleEndian.Uint32(file[4:])
-	classes := binary.LittleEndian.Uint32(file[8:])
-	return math.Abs(base) > 1e-6 && math.Abs(base) < 1e6 && features > 0 && features < 1<<20 && classes < 1<<16
+	length := binary.LittleEndian.Uint64(file[parameters:])
+	if length < 1 || length > longest {
+		return false
+	}
+	name := file[parameters+8:][:length]
+	return bytes.IndexByte(name, ':') > 0 && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 func looksLike(kind Kind, looks, advice string) error {

@@ -3,8 +3,6 @@ package forest_test
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/binary"
-	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -22,9 +20,10 @@ func TestReadNamesForeignFiles(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	oldXGBoost := make([]byte, 200)
-	binary.LittleEndian.PutUint32(oldXGBoost, math.Float32bits(0.5))
-	oldXGBoost[4] = 20
+	oldXGBoost := make([]byte, 300)
+	oldXGBoost[136] = byte(copy(oldXGBoost[144:], "binary:logistic"))
+	notXGBoost := bytes.Clone(oldXGBoost)
+	notXGBoost[143] = 1
 	for _, tt := range []struct {
 		file string
 		kind forest.Kind
@@ -37,6 +36,8 @@ func TestReadNamesForeignFiles(t *testing.T) {
 		{"binf\x00\x00\x00\x3f", forest.KindLegacy, "save it as .ubj"},
 		{"CONFIG-offset:\x00", forest.KindLegacy, "save it as .ubj"},
 		{string(oldXGBoost), forest.KindLegacy, "save it as .ubj"},
+		{string(notXGBoost), forest.KindFormat, "not a LightGBM"},
+		{"ccopy_reg\n_reconstructor\n", forest.KindFormat, "pickle"},
 		{"\x80\x04\x95\x00", forest.KindFormat, "pickle"},
 		{"x\x9c\x00", forest.KindFormat, "joblib"},
 		{"\x08\x09\x12\x08skl2onnx", forest.KindFormat, "ONNX"},
