@@ -139,11 +139,11 @@ func explainQuote(e *ingest.QuoteError) *failure {
 
 // tooLarge says which limit a file passed; unit is "bytes" or "rows".
 func tooLarge(limit int64, unit string) *failure {
-	size := groupedText(limit) + " rows"
+	excess := "has more than " + groupedText(limit) + " rows"
 	if unit == "bytes" {
-		size = sizeText(limit)
+		excess = "is larger than " + sizeText(limit)
 	}
-	return fail(CodeTooLarge, "The file is larger than "+size+", the most that one upload may have. "+
+	return fail(CodeTooLarge, "The file "+excess+", the most that one upload may have. "+
 		"Split it into smaller files.").with(details{"limit": limit, "unit": unit})
 }
 

@@ -183,7 +183,7 @@ func TestSentences(t *testing.T) {
 		},
 		"too many rows": {
 			telecom + strings.Repeat("A-4,1,2,3,One year\n", 1000), 413, "ERR-1002",
-			"The file is larger than 1,000 rows, the most that one upload may have. Split it into smaller files.",
+			"The file has more than 1,000 rows, the most that one upload may have. Split it into smaller files.",
 			`{"limit":1000,"unit":"rows"}`,
 		},
 		"too many bytes": {
