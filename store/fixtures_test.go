@@ -121,6 +121,9 @@ func (b bench) reload(p store.Prediction) store.Prediction {
 	return p
 }
 
+// ctx is for calls that must not end with the test.
+func ctx() context.Context { return context.Background() }
+
 // rowValue is what the tests score a row with.
 func rowValue(row int64) (id string, probability float32, band int16) {
 	return fmt.Sprintf("c-%d", row), float32((row*7919)%10_000) / 10_000, int16(row % 3)

@@ -1,0 +1,30 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// Keys are in object stores and in the database: changing one loses what was stored under it.
+func TestKeys(t *testing.T) {
+	id := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
+	wantEqual(t, "input", store.InputKey(id), "uploads/019a0000-0000-7000-8000-000000000001/input.csv")
+	wantEqual(t, "result", store.ResultKey(id, 2, store.ResultName),
+		"results/019a0000-0000-7000-8000-000000000001/2/result.csv")
+	wantEqual(t, "part", store.PartKey(id, 3, 17, store.RejectsName),
+		"results/019a0000-0000-7000-8000-000000000001/3/parts/00017-rejects.csv")
+}
+
+func TestNewID(t *testing.T) {
+	before := store.NewID()
+	for range 100 {
+		next := store.NewID()
+		if next.Version() != 7 || next.String() <= before.String() {
+			t.Fatalf("%s behind %s", next, before)
+		}
+		before = next
+	}
+}
