@@ -74,7 +74,7 @@ type issuer struct {
 	handler atomic.Pointer[http.HandlerFunc]
 }
 
-func newIssuer(t *testing.T, keys ...string) *issuer {
+func newIssuer(t testing.TB, keys ...string) *issuer {
 	t.Helper()
 	is := &issuer{}
 	is.setKeys(keys...)
