@@ -1,9 +1,6 @@
 package forest
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // columnsMax bounds the bytes that one block of rows takes: 256 MiB.
 const columnsMax = 1 << 20
@@ -22,16 +19,16 @@ type Compiled struct {
 	runs       []classRun
 	portable   portableNodes
 	kernel     kernel
-	linear     bool
+	linear     bool            // some leaves are linear models
 	places     [packRows]uint8 // of a pack's rows among their sums
 }
 
 // classRun is the trees of one class, in summation order: trees[first:last].
 type classRun struct {
 	first, last int
-	program     []group    // the same trees for a kernel
-	few         []fewGroup // the same trees for a few rows
-	row         rowStream  // the same, if the processor and the trees allow it
+	program     []group     // the same trees for a kernel
+	few         []fewGroup  // the same trees for a few rows
+	row         []rowStream // the same for single rows, if the processor and the trees allow it
 }
 
 // Compile turns a valid forest into its fast form.
@@ -39,9 +36,6 @@ func Compile(f *Forest) (*Compiled, error) { return compileFor(f, bestKernel) }
 
 // compileFor compiles for one of the kernels that the processor has.
 func compileFor(f *Forest, k kernel) (*Compiled, error) {
-	if hasLinear(f) {
-		k = kernelPortable // the values of linear leaves are not constants
-	}
 	c := &Compiled{
 		binner: newBinnerFor(f, k), library: f.Library, base: f.Base, iterations: 1, kernel: k, places: k.places(f.Library),
 	}
@@ -54,17 +48,12 @@ func compileFor(f *Forest, k kernel) (*Compiled, error) {
 	for class := range f.Classes {
 		c.runs = append(c.runs, c.compileClass(f, class))
 	}
-	c.linear = hasLinear(f)
-	padding := c.portable.lower(paddingTree(), c.binner, f.Library)
+	padding := c.portable.lower(paddingTree(), c.binner, f.Library, 1)
 	for class := range c.runs {
 		c.compileFew(&c.runs[class], padding)
 	}
 	c.portable.pad()
 	return c, nil
-}
-
-func hasLinear(f *Forest) bool {
-	return slices.ContainsFunc(f.Trees, func(t Tree) bool { return t.Linear != nil })
 }
 
 func (c *Compiled) compileClass(f *Forest, class int) classRun {
@@ -76,16 +65,17 @@ func (c *Compiled) compileClass(f *Forest, class int) classRun {
 		if t.Class != class {
 			continue
 		}
-		if len(t.Leaves) > streamLeavesMax {
-			program.addPortable(len(c.trees))
-		} else if c.kernel != kernelPortable {
+		if t.Linear != nil || len(t.Leaves) > c.kernel.leavesMax() {
+			program.addWalk(len(c.trees))
+		} else {
 			program.addTree(t, c.binner, f.Library)
 		}
-		c.trees = append(c.trees, c.portable.lower(t, c.binner, f.Library))
+		c.linear = c.linear || t.Linear != nil
+		c.trees = append(c.trees, c.portable.lower(t, c.binner, f.Library, c.kernel.leavesMax()))
 		trees = append(trees, t)
 	}
-	if c.kernel == kernelAVX512 && rowKernel {
-		run.row = newRowStream(trees, c.binner, f.Library)
+	if c.kernel == kernelAVX512 && rowKernel && !c.linear {
+		run.row = newRowStreams(trees, c.binner, f.Library)
 	}
 	run.last = len(c.trees)
 	run.program = program.finish()

@@ -1,11 +1,11 @@
 package forest
 
-// Nodes of the portable engine are integers, children adjacent, so that a step is arithmetic without a branch:
+// Few rows, and trees that the kernels do not take, are walked. Nodes are then integers, children adjacent, so that a step is arithmetic without a branch:
 //
 //	i += step + (threshold < code ? 1 : 0)
 //
 // A leaf has step 0 and threshold 255, hence stays where it is, and rows of a group need not agree on a depth.
-// Small nodes hold trees of up to 128 leaves, wide nodes all others.
+// Small nodes hold trees of up to 128 leaves that the kernel takes, wide nodes all others.
 //
 //	small  column<<16 | threshold<<8  | step
 //	wide   column<<40 | threshold<<32 | step
@@ -30,7 +30,6 @@ type portableNodes struct {
 // portableTree is a tree's place in portableNodes.
 type portableTree struct {
 	first  int
-	nodes  int
 	depth  int
 	wide   bool
 	leaves []Leaf   // of a linear tree
@@ -44,12 +43,12 @@ type placedNode struct {
 	step  uint32 // distance to the left child, the right one being next to it; 0 for a leaf
 }
 
-// lower appends a tree.
-func (p *portableNodes) lower(t *Tree, b *binner, library Library) portableTree {
+// lower appends a tree, wide if it has more leaves than the kernel takes.
+func (p *portableNodes) lower(t *Tree, b *binner, library Library, leavesMax int) portableTree {
 	placed := placeNodes(t)
 	tree := portableTree{
-		first: len(p.small), nodes: len(placed), depth: placed[len(placed)-1].depth, linear: t.Linear,
-		wide: len(placed) > smallNodesMax-1 || b.columns > smallColumnMax || t.Linear != nil,
+		first: len(p.small), depth: placed[len(placed)-1].depth, linear: t.Linear,
+		wide: len(placed) >= smallNodesMax || b.columns > smallColumnMax || t.Linear != nil || len(t.Leaves) > leavesMax,
 	}
 	if tree.wide {
 		tree.first = len(p.wide)

@@ -1,6 +1,6 @@
 package forest
 
-// A program is what a kernel does for one class: its trees in summation order, in groups. A group is as much of the
+// A program is what is done for many rows and one class: its trees in summation order, in groups. A group is as much of the
 // stream as passes over all blocks in work before the next group does, so that a forest larger than the caches is read
 // once for many rows; it also bounds the time that a kernel, which the runtime cannot interrupt, takes.
 const (
@@ -10,9 +10,9 @@ const (
 
 // group is a run of trees of one class that are scored in the same way.
 type group struct {
-	stream   []byte
-	trees    int
-	portable int // the tree to walk instead, if stream is empty
+	stream []byte
+	trees  int
+	walk   int // the tree to walk instead, if stream is empty: one too large, or with linear leaves
 }
 
 // programBuilder collects the groups of one class.
@@ -42,9 +42,9 @@ func (p *programBuilder) addTree(t *Tree, b *binner, library Library) {
 	p.nodes = nodes
 }
 
-// addPortable appends a tree that is walked.
-func (p *programBuilder) addPortable(tree int) {
-	p.groups = append(p.groups, group{portable: tree})
+// addWalk appends a tree that is walked.
+func (p *programBuilder) addWalk(tree int) {
+	p.groups = append(p.groups, group{walk: tree})
 	p.spans = append(p.spans, span{})
 }
 

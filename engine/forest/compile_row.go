@@ -3,6 +3,7 @@ package forest
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // A row stream is a class for the kernel that scores one row with trees in the lanes of a register. Every group of
@@ -19,7 +20,10 @@ const (
 	rowBitsMax    = 64
 )
 
-// rowStream is empty if the class does not fit the kernel.
+// rowStreamTrees bounds the time of one call of the kernel.
+const rowStreamTrees = 1 << 13
+
+// rowStream is consecutive trees of a class.
 type rowStream struct {
 	stream []byte
 	groups int
@@ -66,25 +70,31 @@ func (t *rowTest) survivors(bits int) uint64 {
 	return ^(struck << (bits - t.last))
 }
 
-// newRowStream lays the trees of a class out, or returns an empty stream if they do not fit.
-func newRowStream(trees []*Tree, b *binner, library Library) rowStream {
+// newRowStreams lays the trees of a class out, or returns nothing if they do not fit.
+func newRowStreams(trees []*Tree, b *binner, library Library) (streams []rowStream) {
 	bits := 32
 	for _, t := range trees {
 		if len(t.Leaves) > 32 {
 			bits = rowBitsMax
 		}
 		if len(t.Leaves) > rowBitsMax {
-			return rowStream{}
+			return nil
 		}
 	}
-	if b.columns > rowColumnsMax || len(trees) == 0 {
-		return rowStream{}
+	if b.columns > rowColumnsMax {
+		return nil
 	}
-	lanes := 512 / bits
+	for part := range slices.Chunk(trees, rowStreamTrees) {
+		streams = append(streams, newRowStream(part, bits, b, library))
+	}
+	return streams
+}
+
+func newRowStream(trees []*Tree, bits int, b *binner, library Library) rowStream {
 	r := rowStream{bits: bits}
 	var stream []byte
-	for first := 0; first < len(trees); first += lanes {
-		stream = r.appendGroup(stream, trees[first:min(first+lanes, len(trees))], b, library)
+	for group := range slices.Chunk(trees, 512/bits) {
+		stream = r.appendGroup(stream, group, b, library)
 		r.groups++
 	}
 	r.stream = alignedBytes(len(stream))

@@ -27,6 +27,9 @@ const (
 	// slotUnits is the distance of slots as nodes hold it: in units of 2 bytes for one pack, of 8 for four.
 	slotUnits = 32
 
+	streamHeaderBytes = 16
+	streamNodeBytes   = 16
+
 	tableTwo    = 0 // registers that hold the table
 	tableFour   = 1
 	tableGather = 2

@@ -22,6 +22,15 @@ func (k kernel) String() string {
 	return "portable"
 }
 
+// leavesMax is the size from which on a tree is walked: the work of evaluating all nodes grows with the leaves, that of
+// walking with the depth.
+func (k kernel) leavesMax() int {
+	if k == kernelPortable {
+		return 64
+	}
+	return streamLeavesMax
+}
+
 // places says where the sums of a pack's rows lie. The kernels keep every 8th (float64) or 4th (float32) row of a
 // register side by side, as that order needs no shuffling of leaf ids.
 func (k kernel) places(library Library) (places [packRows]uint8) {

@@ -24,8 +24,8 @@ func detectKernel() kernel {
 // chains of loads and stores hide each other's latency.
 const interleavedMin = 3
 
-// scoreGroup adds a group of trees to the sums of one block, of which the first packs are in use.
-func (s *Scorer) scoreGroup(g *group, codes []uint8, at, packs int) {
+// addPacks adds a group of trees to the sums of one block, of which the first packs are in use.
+func (s *Scorer) addPacks(g *group, codes []uint8, at, packs int) {
 	score := s.scorePacks512
 	if s.c.kernel == kernelAVX2 {
 		score = s.scorePacks2

@@ -13,26 +13,33 @@ const scorerBlocksMax = 16
 type Scorer struct {
 	c      *Compiled
 	bins   *bins
-	blocks int       // blocks in work at once
-	codes  []uint8   // [block][column][blockRows]
-	sum64  []float64 // [class][block][blockRows], LightGBM
-	sum32  []float32 // the same, XGBoost
-	first  int       // row of the first block
-	slots4 []uint8   // for four packs at a time; kernels only
-	slots1 []uint8   // for one
+	blocks int        // blocks in work at once
+	codes  []uint8    // [block][column][blockRows]
+	sum64  []float64  // [class][block][blockRows], LightGBM
+	sum32  []float32  // the same, XGBoost
+	first  int        // row of the first block
+	fewMax int        // calls of up to so many rows are scored row by row
+	slots4 []uint8    // for four packs at a time; vector kernels only
+	slots1 []uint8    // for one
+	words  []wordSlot // portable kernel only
 }
 
 // NewScorer returns the scratch of one worker.
 func (c *Compiled) NewScorer() *Scorer {
 	blockBytes := blockRows * (c.columns + 8*len(c.runs))
-	s := &Scorer{c: c, bins: c.newBins(), blocks: min(max(scratchBytes/blockBytes, 1), scorerBlocksMax)}
+	s := &Scorer{
+		c: c, bins: c.newBins(), fewMax: c.fewRowsMax(),
+		blocks: min(max(scratchBytes/blockBytes, 1), scorerBlocksMax),
+	}
 	s.codes = alignedBytes(s.blocks * c.columns * blockRows)
 	if c.library == XGBoost {
 		s.sum32 = make([]float32, len(c.runs)*s.blocks*blockRows)
 	} else {
 		s.sum64 = make([]float64, len(c.runs)*s.blocks*blockRows)
 	}
-	if c.kernel != kernelPortable {
+	if c.kernel == kernelPortable {
+		s.words = newWordSlots()
+	} else {
 		s.slots4, s.slots1 = newSlots(blockRows), newSlots(packRows)
 	}
 	return s
@@ -57,7 +64,7 @@ func alignedBytes(n int) []uint8 {
 // Raw writes the raw scores of the rows to dst, row by row, one number a class: rows.Len*Classes in all. A random
 // forest's raw score is the average over its iterations.
 func (s *Scorer) Raw(dst []float64, rows Rows) {
-	if rows.Len <= fewRowsMax && !s.c.linear {
+	if rows.Len <= s.fewMax {
 		s.scoreFew(dst, rows)
 		return
 	}
@@ -111,24 +118,27 @@ func setAll[T float32 | float64](s []T, v T) {
 
 // score adds every tree to the sums of the first n rows.
 func (s *Scorer) score(n int) {
-	if s.c.kernel == kernelPortable {
-		s.scorePortable(n)
-		return
-	}
 	stride := s.blocks * blockRows
 	for class := range s.c.runs {
-		for i := range s.c.runs[class].program {
-			g := &s.c.runs[class].program[i]
+		program := s.c.runs[class].program
+		for i := range program {
 			for block := 0; block*blockRows < n; block++ {
 				at := class*stride + block*blockRows
-				rows := min(blockRows, n-block*blockRows)
-				if g.stream == nil {
-					s.addTree(&s.c.trees[g.portable], block, at, rows)
-					continue
-				}
-				s.scoreGroup(g, s.blockCodes(block), at, (rows+packRows-1)/packRows)
+				s.scoreGroup(&program[i], block, at, min(blockRows, n-block*blockRows))
 			}
 		}
+	}
+}
+
+// scoreGroup adds a group of trees to the sums of a block's rows, which start at a place among the sums.
+func (s *Scorer) scoreGroup(g *group, block, at, rows int) {
+	switch codes := s.blockCodes(block); {
+	case len(g.stream) == 0:
+		s.addTree(&s.c.trees[g.walk], block, at, rows)
+	case s.c.kernel == kernelPortable:
+		s.addWords(g, codes, at, rows)
+	default:
+		s.addPacks(g, codes, at, (rows+packRows-1)/packRows)
 	}
 }
 

@@ -1,7 +1,17 @@
 package forest
 
-// fewRowsMax is the greatest number of rows that are walked one by one. A pack takes as long as so many rows.
-const fewRowsMax = 6
+// fewRowsMax is the greatest number of rows that are scored one by one. A pack takes about as long as one more.
+func (c *Compiled) fewRowsMax() int {
+	switch {
+	case c.linear:
+		return 0 // the values of linear leaves need the row
+	case len(c.runs[0].row) > 0:
+		return 15
+	case c.kernel == kernelAVX2:
+		return 10
+	}
+	return 6
+}
 
 // scoreFew scores rows one by one.
 func (s *Scorer) scoreFew(dst []float64, rows Rows) {
@@ -23,8 +33,11 @@ func (s *Scorer) scoreFew(dst []float64, rows Rows) {
 }
 
 func (s *Scorer) few64(run *classRun, sum float64, codes []uint8) float64 {
-	if run.row.groups > 0 {
-		return kernelRow64(&run.row, sum, codes)
+	for i := range run.row {
+		sum = kernelRow64(&run.row[i], sum, codes)
+	}
+	if len(run.row) > 0 {
+		return sum
 	}
 	p := &s.c.portable
 	for i := range run.few {
@@ -43,8 +56,11 @@ func (s *Scorer) few64(run *classRun, sum float64, codes []uint8) float64 {
 }
 
 func (s *Scorer) few32(run *classRun, sum float32, codes []uint8) float32 {
-	if run.row.groups > 0 {
-		return kernelRow32(&run.row, sum, codes)
+	for i := range run.row {
+		sum = kernelRow32(&run.row[i], sum, codes)
+	}
+	if len(run.row) > 0 {
+		return sum
 	}
 	p := &s.c.portable
 	for i := range run.few {
