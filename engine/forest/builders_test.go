@@ -185,6 +185,4 @@ func wantKind(t testing.TB, text string, kind forest.Kind) *forest.Error {
 // up and down are the neighbours of a value, in float64 and in float32.
 func up(x float64) float64   { return math.Nextafter(x, math.Inf(1)) }
 func down(x float64) float64 { return math.Nextafter(x, math.Inf(-1)) }
-func up32(x float64) float64 { return float64(math.Nextafter32(float32(x), float32(math.Inf(1)))) }
-
 func down32(x float64) float64 { return float64(math.Nextafter32(float32(x), float32(math.Inf(-1)))) }

@@ -127,7 +127,7 @@ func TestMeter(t *testing.T) {
 			t.Errorf("%d values fit", count)
 		}
 	}
-	if values, err := grow(m, make([]int32, 300, 300)); err != nil || cap(values) != 600 || len(values) != 300 {
+	if values, err := grow(m, make([]int32, 300)); err != nil || cap(values) != 600 || len(values) != 300 {
 		t.Errorf("grown to %d of %d: %v", len(values), cap(values), err)
 	}
 }

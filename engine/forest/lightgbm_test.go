@@ -129,10 +129,10 @@ func TestLightGBMLinearLeaves(t *testing.T) {
 	nan := math.NaN()
 	for _, tt := range []struct{ a, b, want float64 }{
 		{0.5, 2, 1 + 5 + 200},
-		{0.5, nan, 7}, // an input of the model is missing: the leaf's value
-		{nan, 2, 7},   // to the left as 0, then missing
-		{1, 0, 2},     // no inputs: the constant
-		{1, 3, 3 - 3},
+		{0.5, nan, 7},          // an input of the model is missing: the leaf's value
+		{nan, 2, 7},            // to the left as 0, then missing
+		{1, 0, 2},              // no inputs: the constant
+		{1, 3, 0},              // a constant and a coefficient cancel
 		{0.25, 1e-36, 1 + 2.5}, // about 0 is 0
 	} {
 		if got := raw(t, f, tt.a, tt.b)[0]; got != tt.want {

@@ -28,7 +28,7 @@ const (
 	pointsMin = 4
 	pointsMax = 8
 	// explainerBytesMax bounds what an explainer may take. Only forests far beyond any trained for tables need more.
-	explainerBytesMax = 2 << 30
+	explainerBytesMax = 2<<30 - 1
 )
 
 // shapGroup is leaves whose contributions are summed in float32. They feed one class.
