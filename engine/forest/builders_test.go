@@ -167,8 +167,8 @@ func probability(t testing.TB, f *forest.Forest, row ...float64) []float64 {
 	return scores
 }
 
-// wantKind demands that a model is refused for the given reason.
-func wantKind(t testing.TB, text string, kind forest.Kind) *forest.Error {
+// refusal demands that a model is refused for the given reason.
+func refusal(t testing.TB, text string, kind forest.Kind) *forest.Error {
 	t.Helper()
 	f, err := forest.Read("model", []byte(text), forest.Limits{})
 	var e *forest.Error
@@ -182,7 +182,13 @@ func wantKind(t testing.TB, text string, kind forest.Kind) *forest.Error {
 	return e
 }
 
+// wantKind demands that a file is refused for one kind of fault.
+func wantKind(t testing.TB, text string, kind forest.Kind) {
+	t.Helper()
+	_ = refusal(t, text, kind)
+}
+
 // up and down are the neighbours of a value, in float64 and in float32.
-func up(x float64) float64   { return math.Nextafter(x, math.Inf(1)) }
-func down(x float64) float64 { return math.Nextafter(x, math.Inf(-1)) }
+func up(x float64) float64     { return math.Nextafter(x, math.Inf(1)) }
+func down(x float64) float64   { return math.Nextafter(x, math.Inf(-1)) }
 func down32(x float64) float64 { return float64(math.Nextafter32(float32(x), float32(math.Inf(-1)))) }

@@ -370,7 +370,7 @@ func TestLightGBMRefuses(t *testing.T) {
 		"linear constant NaN":  {forest.KindValue, lightgbmText(nil, linear(fields{"leaf_const": "1 nan"}))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := wantKind(t, tt.text, tt.kind)
+			e := refusal(t, tt.text, tt.kind)
 			if !strings.HasPrefix(e.Error(), `model "model"`) || strings.Contains(e.Error(), "\n") {
 				t.Errorf("error reads %q", e.Error())
 			}

@@ -55,7 +55,7 @@ func TestReadNamesForeignFiles(t *testing.T) {
 		{`{"name":"tree","version":"v4","tree_info":[]}`, forest.KindFormat, "LightGBM's dump_model"},
 		{`{}`, forest.KindFormat, "learner"},
 	} {
-		e := wantKind(t, tt.file, tt.kind)
+		e := refusal(t, tt.file, tt.kind)
 		if !strings.Contains(e.Error(), tt.says) {
 			t.Errorf("%q: %q does not say %q", tt.file[:min(len(tt.file), 20)], e.Error(), tt.says)
 		}

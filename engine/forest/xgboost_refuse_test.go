@@ -124,7 +124,7 @@ func TestXGBoostRefusesTrees(t *testing.T) {
 		"category huge":     {forest.KindCategory, setTree(nil, 1<<24)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := wantKind(t, xgboostModel(t, nil, xgboostStump(nil), tt.tree), tt.kind)
+			e := refusal(t, xgboostModel(t, nil, xgboostStump(nil), tt.tree), tt.kind)
 			if e.Tree != 1 && tt.kind != forest.KindField {
 				t.Errorf("tree %d is named, want 1: %v", e.Tree, e)
 			}
