@@ -80,7 +80,7 @@ func TestKillOfACommittingProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	c := b.claimWithin(5 * time.Second)
+	c := b.claimWithin(30 * time.Second)
 	if c.Attempt != 2 || c.Part.No != 0 {
 		t.Fatalf("%+v", c)
 	}
@@ -278,7 +278,7 @@ func TestCommitWhoseAcknowledgementIsLost(t *testing.T) {
 	if last, err := commit(); last != nil || err == nil || errors.Is(err, store.ErrLeaseLost) || !store.Unavailable(err) {
 		t.Fatalf("the answer got lost: %+v, %v", last, err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); b.reload(p).Scored == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); b.reload(p).Scored == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the server did not commit")
 		}
