@@ -23,7 +23,7 @@ type benchCommand struct {
 
 	Seconds float64 `default:"1" help:"Time for each comparison; at least five rounds are measured."`
 	Quick   bool    `help:"Measure little, once: tries the program, not the machine."`
-	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"Rows for the telecom bundle; made up if not there."`
+	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"Rows for the telecom bundle; made up if absent."`
 
 	Model       string `help:"Measure this model file in place of a generated one; needs --data." placeholder:"FILE"`
 	Data        string `help:"Numeric matrix for --model; empty or nan is missing." placeholder:"FILE"`

@@ -12,7 +12,10 @@ import (
 
 func TestBenchCommandPrintsEachForm(t *testing.T) {
 	for form, want := range map[string]string{
-		"--json": `"suite": "ingest"`, "--text": "BenchmarkIngest/unquoted/memcpy\t", "--markdown": "\n### ingest\n", "": "ns/row",
+		"--json":     `"suite": "ingest"`,
+		"--text":     "BenchmarkIngest/unquoted/memcpy\t",
+		"--markdown": "\n### ingest\n",
+		"":           "ns/row",
 	} {
 		args := []string{"bench", "ingest", "--quick"}
 		if form != "" {
@@ -26,7 +29,8 @@ func TestBenchCommandPrintsEachForm(t *testing.T) {
 }
 
 func TestBenchCommandRunsAllSuites(t *testing.T) {
-	status, out, messages := command(t, "", "bench", "--quick", "--json", "--sample", "testdata/samples/telecom_sample.csv")
+	sample := "testdata/samples/telecom_sample.csv"
+	status, out, messages := command(t, "", "bench", "--quick", "--json", "--sample", sample)
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, messages)
 	}

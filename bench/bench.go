@@ -97,6 +97,7 @@ type kindOfRows struct {
 const (
 	realistic = "realistic"
 	random    = "random"
+	alike     = "alike"
 )
 
 // newWorkload takes the given model and rows or makes them: trees of 31 leaves on so many features.
@@ -112,9 +113,11 @@ func newWorkload(o Options, features, rows int) (*workload, error) {
 	if err != nil {
 		return nil, err
 	}
+	drawn, tossed := newCustomers(features, scoredSeed).draw(rows), atThresholds(f, rows, thresholdSeed)
 	return &workload{f, []kindOfRows{
-		{realistic, "from the distribution that the model was trained on", newCustomers(features, scoredSeed).draw(rows)},
-		{random, "every cell at a threshold of the model or just above", atThresholds(f, rows, thresholdSeed)},
+		{realistic, "from the distribution that the model was trained on", drawn},
+		{random, "every cell at a threshold of the model or just above", tossed},
+		{alike, "one customer again and again, a tenth of the cells drawn anew", resemble(drawn)},
 	}}, nil
 }
 

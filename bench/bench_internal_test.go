@@ -102,7 +102,8 @@ func TestChosenCutsSeparateValues(t *testing.T) {
 	if cuts := chooseCuts(many); len(cuts) != binsMax-1 || !slices.IsSorted(cuts) {
 		t.Errorf("%d cuts for many values", len(cuts))
 	}
-	if bins := binColumn([]float64{1, 1.5, 1.6, 9, nan}, []float64{1.5, 2.5}); !slices.Equal(bins, []uint8{0, 0, 1, 2, 255}) {
+	bins := binColumn([]float64{1, 1.5, 1.6, 9, nan}, []float64{1.5, 2.5})
+	if !slices.Equal(bins, []uint8{0, 0, 1, 2, 255}) {
 		t.Errorf("bins %v", bins)
 	}
 }
@@ -122,6 +123,24 @@ func TestRowsAtThresholdsMeetBothSides(t *testing.T) {
 	}
 	if left < 25 || left > 475 {
 		t.Errorf("%d of 500 rows go left at the first root", left)
+	}
+}
+
+func TestRowsMuchAlike(t *testing.T) {
+	drawn := newCustomers(10, 1).draw(1000)
+	similar := resemble(drawn)
+	for i, c := range similar.Columns {
+		same := 0
+		for row, x := range c.Numbers {
+			if x == c.Numbers[0] || x != x && c.Numbers[0] != c.Numbers[0] {
+				same++
+			} else if x != drawn.Columns[i].Numbers[row] {
+				t.Fatalf("column %d: row %d has a cell of another", i, row)
+			}
+		}
+		if same < 850 {
+			t.Errorf("column %d: only %d of 1000 cells are alike", i, same)
+		}
 	}
 }
 

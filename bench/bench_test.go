@@ -44,6 +44,7 @@ var expected = map[string]map[string][]string{
 		"realistic/1":   {"leaves", "compiled/portable"},
 		"realistic/128": {"leaves", "compiled/portable", "binning/portable"},
 		"random/64":     {"leaves", "compiled/portable", "binning/portable"},
+		"alike/128":     {"leaves", "compiled/portable", "binning/portable"},
 		"workers":       {"one", "two"},
 		"telecom":       {"leaves", "compiled/portable"},
 	},
@@ -196,7 +197,8 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full
 func TestReportsThatCannotBeWritten(t *testing.T) {
 	r := &bench.Report{Suite: "engine", Comparisons: []bench.Comparison{{Name: "x"}}}
 	for name, err := range map[string]error{
-		"table": r.WriteTable(brokenWriter{}), "markdown": r.WriteMarkdown(brokenWriter{}), "text": r.WriteText(brokenWriter{}),
+		"table": r.WriteTable(brokenWriter{}), "markdown": r.WriteMarkdown(brokenWriter{}),
+		"text": r.WriteText(brokenWriter{}),
 	} {
 		if err == nil {
 			t.Errorf("%s: the writer's error is lost", name)
@@ -237,7 +239,8 @@ func TestModelThatLeavesCannotHold(t *testing.T) {
 	if find(r, "given/1", "leaves") != nil || find(r, "given/1", "compiled/portable") == nil {
 		t.Errorf("%+v", r.Comparisons[0])
 	}
-	if _, err := bench.Run(t.Context(), "explain", bench.Options{Quick: true, Forest: f, Rows: f.ProbeRows()}); err == nil {
+	o := bench.Options{Quick: true, Forest: f, Rows: f.ProbeRows()}
+	if _, err := bench.Run(t.Context(), "explain", o); err == nil {
 		t.Error("explained linear leaves")
 	}
 }
@@ -253,14 +256,16 @@ func TestSampleIsUsed(t *testing.T) {
 		t.Errorf("%+v, want %d rows", m, rows)
 	}
 	for _, suite := range []string{"engine", "explain"} {
-		if _, err := bench.Run(t.Context(), suite, bench.Options{Quick: true, Sample: []byte("a,b\n1,2\n")}); err == nil {
+		o := bench.Options{Quick: true, Sample: []byte("a,b\n1,2\n")}
+		if _, err := bench.Run(t.Context(), suite, o); err == nil {
 			t.Errorf("%s: a sample of another kind passed", suite)
 		}
 	}
 }
 
 func TestRunStops(t *testing.T) {
-	if _, err := bench.Run(t.Context(), "engines", bench.Options{}); err == nil || !strings.Contains(err.Error(), "ingest") {
+	_, err := bench.Run(t.Context(), "engines", bench.Options{})
+	if err == nil || !strings.Contains(err.Error(), "ingest") {
 		t.Errorf("unknown suite: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -49,7 +49,8 @@ func customerColumns() []customerColumn {
 
 func customerSchema() ingest.Schema {
 	low, high := 0.0, 1e6
-	s := ingest.Schema{Columns: []ingest.Column{{Name: "customerID", Kind: ingest.Text, Required: true, NotEmpty: true}}}
+	id := ingest.Column{Name: "customerID", Kind: ingest.Text, Required: true, NotEmpty: true}
+	s := ingest.Schema{Columns: []ingest.Column{id}}
 	for _, c := range customerColumns() {
 		column := ingest.Column{Name: c.name, Kind: ingest.Number, Min: &low, Max: &high}
 		if c.values != nil {
@@ -60,7 +61,8 @@ func customerSchema() ingest.Schema {
 	return s
 }
 
-// customerFile makes the file; quoted puts every text in quotes, some with commas, doubled quotes and line breaks inside.
+// customerFile makes the file; quoted puts every text in quotes, some with commas, doubled quotes and line breaks
+// inside.
 func customerFile(rows int, quoted bool) []byte {
 	w := customerWriter{random: rand.New(rand.NewPCG(7, 7)), columns: customerColumns()}
 	w.file = append(w.file, "customerID"...)

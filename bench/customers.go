@@ -3,6 +3,7 @@ package bench
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/retainwise/millrace/engine/forest"
 )
@@ -107,6 +108,23 @@ func atThresholds(f *forest.Forest, count int, seed uint64) forest.Rows {
 		rows.Columns[i].Numbers = numbers
 	}
 	return rows
+}
+
+// resemble gives every row the first customer's cells, but for one in ten, which it keeps: branches are easy to predict,
+// the best case for those who branch.
+func resemble(rows forest.Rows) forest.Rows {
+	r := rand.New(rand.NewPCG(scoredSeed, 15))
+	similar := forest.Rows{Len: rows.Len, Columns: make([]forest.Column, len(rows.Columns))}
+	for i, c := range rows.Columns {
+		numbers := slices.Clone(c.Numbers)
+		for row := range numbers {
+			if r.IntN(10) > 0 {
+				numbers[row] = numbers[0]
+			}
+		}
+		similar.Columns[i].Numbers = numbers
+	}
+	return similar
 }
 
 // cut shows the rows in batches of one size, without copying. What is left over at the end is left out.

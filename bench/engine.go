@@ -162,6 +162,7 @@ func (r *Report) engineGoals(e *engines, rows int) {
 	best, binning := compiledName(e.best()), binningName(e.best())
 	r.atLeast("leaves' time / ours, random rows", 60, "x", r.find(name(random, rows), best).Ratio)
 	r.atLeast("leaves' time / ours, realistic rows", 15, "x", r.find(name(realistic, rows), best).Ratio)
+	r.atLeast("leaves' time / ours, rows much alike", 15, "x", r.find(name(alike, rows), best).Ratio)
 	r.atLeast("leaves' time / ours, a single realistic row", 10, "x", r.find(name(realistic, 1), best).Ratio)
 	all := r.find(name(realistic, rows), best)
 	half := r.find(name(realistic, rows), binning)
@@ -169,7 +170,8 @@ func (r *Report) engineGoals(e *engines, rows int) {
 	for _, c := range slices.Backward(e.compiled) {
 		m := r.find(name(realistic, rows), compiledName(c))
 		binned := r.find(name(realistic, rows), binningName(c))
-		r.atMost("trees alone, "+c.Kernel(), kernels[c.Kernel()], "ns/row/tree", m.NsPerRowTreeMin-binned.NsPerRowTreeMin)
+		trees := m.NsPerRowTreeMin - binned.NsPerRowTreeMin
+		r.atMost("trees alone, "+c.Kernel(), kernels[c.Kernel()], "ns/row/tree", trees)
 	}
 	r.atMost("binning's share of the whole", 30, "%", 100*timeRatio(half, all))
 	r.atLeast("two workers' speed / one's", 1.9, "x", r.find("workers", "two").Ratio)

@@ -240,7 +240,7 @@ func convertingTogether(name string, file []byte, rows int) (contest, error) {
 
 // quoting compares the same text with and without quotes.
 func quoting(rows int) (contest, error) {
-	c := contest{name: "quoting", note: "tokenise+convert: the same columns without quotes and with every text in quotes"}
+	c := contest{name: "quoting", note: "tokenise+convert: the same columns plain and with every text in quotes"}
 	for _, kind := range []string{"unquoted", "quoted"} {
 		convert, err := converting(customerFile(rows, kind == "quoted"), customerSchema())
 		if err != nil {

@@ -20,7 +20,7 @@ type Machine struct {
 	Go          string   `json:"go"`
 	Kernels     []string `json:"kernels"`        // of the engine, the one in use last
 	Ingest      string   `json:"ingest"`         // "vectors" or "portable"
-	LoadAverage string   `json:"load,omitempty"` // over a minute, when the suite started: above 0.5 others were at work too
+	LoadAverage string   `json:"load,omitempty"` // over a minute, before: above 0.5 others were at work too
 }
 
 func describeMachine() Machine {

@@ -54,12 +54,13 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 // WriteText writes every round as a line of Go's benchmark format, for benchstat.
 func (r *Report) WriteText(w io.Writer) error {
 	out := &pageWriter{w: w}
-	out.printf("goos: %s\ngoarch: %s\npkg: millrace/%s\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.Suite, r.Machine.CPU)
+	out.printf("goos: %s\ngoarch: %s\n", runtime.GOOS, runtime.GOARCH)
+	out.printf("pkg: millrace/%s\ncpu: %s\n", r.Suite, r.Machine.CPU)
 	for _, c := range r.Comparisons {
 		for _, m := range c.Measurements {
 			for _, nanos := range m.Rounds {
-				out.printf("Benchmark%s/%s/%s\t%d\t%.1f ns/op\t%.0f rows/s\t%.0f allocs/op\n", title(r.Suite), c.Name, m.Name,
-					m.OpsPerRound, nanos, float64(m.RowsPerOp)/nanos*1e9, m.AllocsPerOp)
+				out.printf("Benchmark%s/%s/%s\t%d\t%.1f ns/op\t", title(r.Suite), c.Name, m.Name, m.OpsPerRound, nanos)
+				out.printf("%.0f rows/s\t%.0f allocs/op\n", float64(m.RowsPerOp)/nanos*1e9, m.AllocsPerOp)
 			}
 		}
 	}
@@ -129,7 +130,8 @@ func (g Goal) cells() []string {
 	if !g.Met {
 		verdict = "**missed**"
 	}
-	return []string{g.Name, fmt.Sprintf("%s %s %s", sign, figure(g.Want), g.Unit), figure(g.Value) + " " + g.Unit, verdict}
+	wanted := fmt.Sprintf("%s %s %s", sign, figure(g.Want), g.Unit)
+	return []string{g.Name, wanted, figure(g.Value) + " " + g.Unit, verdict}
 }
 
 // figure writes three significant digits, more only in front of the point.

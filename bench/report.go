@@ -33,7 +33,7 @@ type Measurement struct {
 	NsPerRowTreeMin float64   `json:"ns_per_row_tree_min,omitempty"`
 	MBPerSecond     float64   `json:"mb_per_second,omitempty"` // 10^6 bytes
 	AllocsPerOp     float64   `json:"allocs_per_op"`
-	Ratio           float64   `json:"ratio"`           // baseline's time per row / its own in the same round; above 1 is faster
+	Ratio           float64   `json:"ratio"`           // baseline's time per row / its own; above 1 is faster
 	RatioOfMinima   float64   `json:"ratio_of_minima"` // the same of the fastest rounds
 	Rounds          []float64 `json:"rounds_ns_per_op"`
 }
@@ -75,7 +75,8 @@ func (c *Comparison) find(name string) *Measurement {
 	return &c.Measurements[i]
 }
 
-// timeRatio is the median over the rounds of one measurement's time per row divided by another's of the same comparison.
+// timeRatio is the median over the rounds of one measurement's time per row divided by another's of the same
+// comparison.
 func timeRatio(above, below *Measurement) float64 {
 	scale := float64(below.RowsPerOp) / float64(above.RowsPerOp)
 	return scale * median(ratios(above.Rounds, below.Rounds))

@@ -10,8 +10,8 @@ import (
 )
 
 // training says how a model for the benchmarks is made: gradient boosting on histograms, growing leaf by leaf as
-// LightGBM does. A model that has seen the rows' distribution splits where rows are, and that decides how well those who
-// branch can predict. The same values give the same model.
+// LightGBM does. A model that has seen the rows' distribution splits where rows are, and that decides how well those
+// who branch can predict. The same values give the same model.
 type training struct {
 	trees, leaves, features int
 	rows                    int
