@@ -83,7 +83,9 @@ type numericBins struct {
 	base       int           // first of the columns
 	parts      int           // how many
 	twins      []int         // column of the twin of each part, or -1
-	vector     []*vectorBins // of each part; nil if the processor or the thresholds do not allow it
+	vector     []*vectorBins // of each part; nil if the kernel or the thresholds do not allow it
+	kernel     kernel
+	inRowPlan  bool // see rowPlan
 }
 
 type setKey struct {
@@ -107,7 +109,7 @@ func newBinner(f *Forest) *binner { return newBinnerFor(f, bestKernel) }
 
 func newBinnerFor(f *Forest, k kernel) *binner {
 	c := newBinCollector(len(f.Features))
-	c.vector = k == kernelAVX512
+	c.kernel = k
 	for t := range f.Trees {
 		tree := &f.Trees[t]
 		for i := range tree.Nodes {
@@ -115,7 +117,11 @@ func newBinnerFor(f *Forest, k kernel) *binner {
 		}
 	}
 	b := c.layOut()
-	b.planRows()
+	if k == kernelAVX512 {
+		b.planRowVectors()
+	} else {
+		b.planRows()
+	}
 	return b
 }
 

@@ -9,7 +9,7 @@ type binCollector struct {
 	sets    map[setKey][]uint32
 	order   []setKey // of first use: the layout must not depend on map order
 	used    []bool   // by feature
-	vector  bool     // prepare for vectors
+	kernel  kernel
 }
 
 func newBinCollector(features int) *binCollector {
@@ -79,8 +79,8 @@ func (c *binCollector) layOutNumeric(b *binner, fb *featureBins, key numericKey)
 	}
 	bins.search = newRankSearch(thresholds, key.narrow)
 	b.columns += parts
-	if c.vector {
-		bins.prepareVector()
+	if c.kernel != kernelPortable {
+		bins.prepareVector(c.kernel)
 	}
 	for part := range bins.twins {
 		low, high := bins.part(part)
@@ -98,7 +98,7 @@ func (n *numericBins) part(part int) (low, high int) {
 	return part * columnThresholds, min((part+1)*columnThresholds, len(n.thresholds))
 }
 
-func (n *numericBins) prepareVector() {
+func (n *numericBins) prepareVector(k kernel) {
 	all := make([]*vectorBins, n.parts)
 	for part := range all {
 		low, high := n.part(part)
@@ -108,7 +108,7 @@ func (n *numericBins) prepareVector() {
 		}
 		all[part] = v
 	}
-	n.vector = all
+	n.vector, n.kernel = all, k
 }
 
 func (c *binCollector) layOutSets(b *binner, fb *featureBins, keys []setKey) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 func TestOrderedKey(t *testing.T) {
@@ -144,4 +145,29 @@ func ascendingNumbers() []float64 {
 	}
 	slices.Sort(numbers)
 	return numbers
+}
+
+// TestVectorLayout holds the offsets that the assembly knows.
+func TestVectorLayout(t *testing.T) {
+	var v vectorBins
+	var r rowPart
+	var e fewTrees
+	for name, offset := range map[string][2]uintptr{
+		"vectorBins.exact":   {unsafe.Offsetof(v.exact), 1024},
+		"vectorBins.bound":   {unsafe.Offsetof(v.bound), 3072},
+		"vectorBins.missing": {unsafe.Offsetof(v.missing), 3080},
+		"vectorBins.levels":  {unsafe.Offsetof(v.levels), 3084},
+		"vectorBins.rounds":  {unsafe.Offsetof(v.rounds), 3088},
+		"vectorBins.pivots":  {unsafe.Offsetof(v.pivots), 3096},
+		"rowPart.value":      {unsafe.Offsetof(r.value), 8},
+		"rowPart.column":     {unsafe.Offsetof(r.column), 12},
+		"rowPart.twin":       {unsafe.Offsetof(r.twin), 16},
+		"rowPart":            {unsafe.Sizeof(r), 24},
+		"fewTrees.steps":     {unsafe.Offsetof(e.steps), 32},
+		"fewTrees":           {unsafe.Sizeof(e), 40},
+	} {
+		if unsafe.Sizeof(uintptr(0)) == 8 && offset[0] != offset[1] {
+			t.Errorf("%s is at %d, the assembly says %d", name, offset[0], offset[1])
+		}
+	}
 }

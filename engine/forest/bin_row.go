@@ -17,17 +17,25 @@ type rowPlan struct {
 	rest     []int // positions in binner.features that have something else
 }
 
+// planRows bins every feature for itself.
 func (b *binner) planRows() {
+	for i := range b.features {
+		b.row.rest = append(b.row.rest, i)
+	}
+}
+
+// planRowVectors leaves to the rest what vectors cannot do.
+func (b *binner) planRowVectors() {
 	for i := range b.features {
 		f := &b.features[i]
 		rest := len(f.sets) > 0
 		for j := range f.numeric {
-			n := &f.numeric[j]
-			if n.vector == nil {
+			f.numeric[j].inRowPlan = f.numeric[j].vector != nil
+			if f.numeric[j].inRowPlan {
+				b.row.add(&f.numeric[j], f.feature)
+			} else {
 				rest = true
-				continue
 			}
-			b.row.add(n, f.feature)
 		}
 		if rest {
 			b.row.rest = append(b.row.rest, i)
@@ -63,7 +71,7 @@ func (b *bins) fillRow(dst []uint8, rows Rows, row int) {
 		f := &b.features[i]
 		x := rows.Columns[f.feature].At(row)
 		for j := range f.numeric {
-			if f.numeric[j].vector == nil {
+			if !f.numeric[j].inRowPlan {
 				f.numeric[j].fillRow(dst, x, &b.scratch)
 			}
 		}

@@ -214,10 +214,10 @@ func (n *numericBins) fillVector(dst []uint8, stride, firstColumn int, x []float
 	for part, twin := range n.twins {
 		codes := dst[(n.base+part-firstColumn)*stride:][:done]
 		if twin < 0 {
-			binVector(codes, nil, x[:done], n.vector[part], n.narrow)
+			n.binVector(part, codes, nil, x[:done])
 			continue
 		}
-		binVector(codes, dst[(twin-firstColumn)*stride:][:done], x[:done], n.vector[part], n.narrow)
+		n.binVector(part, codes, dst[(twin-firstColumn)*stride:][:done], x[:done])
 	}
 	return done
 }

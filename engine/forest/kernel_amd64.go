@@ -69,15 +69,22 @@ func (s *Scorer) scorePacks2(g *group, codes *uint8, at int, four bool) {
 	}
 }
 
-// vectorRows is the number of values that are binned at once.
+// vectorRows is what numbers of values that are binned at once are a multiple of.
 const vectorRows = 16
 
 // binVector bins a whole number of vectors; twin is empty if there is none.
-func binVector(codes, twin []uint8, x []float64, v *vectorBins, narrow bool) {
-	if narrow {
-		binAVX512F32(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
-	} else {
-		binAVX512F64(&codes[0], unsafe.SliceData(twin), &x[0], len(x)/vectorRows, (*byte)(unsafe.Pointer(v)))
+func (n *numericBins) binVector(part int, codes, twin []uint8, x []float64) {
+	bins := (*byte)(unsafe.Pointer(n.vector[part]))
+	to, shifted := &codes[0], unsafe.SliceData(twin)
+	switch {
+	case n.kernel == kernelAVX512 && n.narrow:
+		binAVX512F32(to, shifted, &x[0], len(x)/16, bins)
+	case n.kernel == kernelAVX512:
+		binAVX512F64(to, shifted, &x[0], len(x)/16, bins)
+	case n.narrow:
+		binAVX2F32(to, shifted, &x[0], len(x)/8, bins)
+	default:
+		binAVX2F64(to, shifted, &x[0], len(x)/8, bins)
 	}
 }
 

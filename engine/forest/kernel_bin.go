@@ -5,7 +5,7 @@ import "math"
 // vectorBins is one column's thresholds as the vector search wants them; the assembly knows the offsets.
 type vectorBins struct {
 	// tree holds the thresholds in heap order: node n has the children 2n and 2n+1, the root is node 1. They are rounded
-	// down to float32; missing ones are NaN, which no value is beyond.
+	// to float32; where there is none, NaN stands, which no value is beyond.
 	tree    [256]float32
 	exact   [256]float64 // ascending, as they are; behind the last NaN
 	bound   float64      // |x| not above it is missing
@@ -29,7 +29,7 @@ func newVectorBins(thresholds []float64, narrow bool, missing Missing) (v *vecto
 	for i := range v.exact {
 		v.exact[i], rounded[i] = math.NaN(), float32(math.NaN())
 		if i < len(thresholds) {
-			v.exact[i], rounded[i] = thresholds[i], roundDown(thresholds[i])
+			v.exact[i], rounded[i] = thresholds[i], float32(thresholds[i])
 		}
 	}
 	for i := range v.pivots {
@@ -61,14 +61,6 @@ func (v *vectorBins) plant(node, low, high int, thresholds *[256]float32) {
 	v.tree[node] = thresholds[middle]
 	v.plant(2*node, low, middle, thresholds)
 	v.plant(2*node+1, middle+1, high, thresholds)
-}
-
-func roundDown(x float64) float32 {
-	f := float32(x)
-	if float64(f) > x {
-		return math.Nextafter32(f, float32(math.Inf(-1)))
-	}
-	return f
 }
 
 // longestRun is the length of the longest run of equal numbers.

@@ -45,20 +45,20 @@ TEXT ·binAVX512F64(SB), NOSPLIT, $0-40
 	VPBROADCASTD R9, X8
 
 rows:
-	VMOVUPD          (DX), Z0
-	VMOVUPD          64(DX), Z1
-	VPANDQ           Z9, Z0, Z5
-	VPANDQ           Z9, Z1, Z6
-	VCMPPD           $0x1a, Z10, Z5, K6
-	VCMPPD           $0x1a, Z10, Z6, K5
-	KUNPCKBW         K6, K5, K6
-	VCVTPD2PS.RD_SAE Z0, Y4
-	VCVTPD2PS.RD_SAE Z1, Y5
-	VINSERTF64X4     $0x01, Y5, Z4, Z4
-	MOVQ             DI, R9
-	CMPQ             R9, $0x05
-	JBE              shallow
-	MOVL             $0x00000005, R9
+	VMOVUPD      (DX), Z0
+	VMOVUPD      64(DX), Z1
+	VPANDQ       Z9, Z0, Z5
+	VPANDQ       Z9, Z1, Z6
+	VCMPPD       $0x1a, Z10, Z5, K6
+	VCMPPD       $0x1a, Z10, Z6, K5
+	KUNPCKBW     K6, K5, K6
+	VCVTPD2PS    Z0, Y4
+	VCVTPD2PS    Z1, Y5
+	VINSERTF64X4 $0x01, Y5, Z4, Z4
+	MOVQ         DI, R9
+	CMPQ         R9, $0x05
+	JBE          shallow
+	MOVL         $0x00000005, R9
 
 shallow:
 	VMOVDQA64 Z15, Z2

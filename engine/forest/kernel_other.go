@@ -10,7 +10,7 @@ func (s *Scorer) addPacks(*group, []uint8, int, int) { panic("forest: no kernel 
 const vectorRows = 16
 
 // binVector is never reached: without a kernel nothing is prepared for vectors.
-func binVector(_, _ []uint8, _ []float64, _ *vectorBins, _ bool) {
+func (n *numericBins) binVector(int, []uint8, []uint8, []float64) {
 	panic("forest: no kernel on this platform")
 }
 

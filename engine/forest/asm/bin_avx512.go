@@ -35,7 +35,7 @@ type binner struct {
 // binAVX512 ranks 16 values at a time among up to 254 thresholds. The thresholds are a search tree in heap order, all
 // of it in sixteen registers: a step down is a permutation and a compare.
 //
-// XGBoost compares in float32, and that is all. For LightGBM values and thresholds are rounded down to float32, which
+// XGBoost compares in float32, and that is all. For LightGBM values and thresholds are rounded to float32, which
 // keeps their order but may make them equal; the rank is then made exact by comparing with the next threshold in
 // float64, as often as thresholds share a float32.
 func binAVX512(name string, narrow bool) {
@@ -97,13 +97,8 @@ func (b *binner) load() {
 	VCMPPD(Imm(notGreaterThan), Z10, Z5, K6)
 	VCMPPD(Imm(notGreaterThan), Z10, Z6, K5)
 	KUNPCKBW(K6, K5, K6)
-	if b.narrow {
-		VCVTPD2PS(Z0, Y4)
-		VCVTPD2PS(Z1, Y5)
-	} else {
-		VCVTPD2PS_RD_SAE(Z0, Y4)
-		VCVTPD2PS_RD_SAE(Z1, Y5)
-	}
+	VCVTPD2PS(Z0, Y4)
+	VCVTPD2PS(Z1, Y5)
 	VINSERTF64X4(Imm(1), Y5, Z4, Z4)
 }
 

@@ -13,7 +13,7 @@ import (
 const constraint = "amd64,!purego"
 
 func main() {
-	file := flag.String("file", "", "which file to write: score-avx512, score-avx2, bin-avx512, row-avx512 or few")
+	file := flag.String("file", "", "which file to write: score-avx512, score-avx2, bin-avx512, bin-avx2, row-avx512 or few")
 	flag.Parse()
 	ConstraintExpr(constraint)
 	switch *file {
@@ -34,6 +34,9 @@ func main() {
 		binAVX512("binAVX512F32", true)
 		binRowAVX512("binRowAVX512F64", false)
 		binRowAVX512("binRowAVX512F32", true)
+	case "bin-avx2":
+		binAVX2("binAVX2F64", false)
+		binAVX2("binAVX2F32", true)
 	case "row-avx512":
 		for _, bits := range []int{32, 64} {
 			for _, p := range []precision{double, single} {
