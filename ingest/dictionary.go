@@ -147,7 +147,8 @@ func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
 		}
 		first, last, second, third := wordsOf(f.text, start, end)
 		found := &slots[hash(first, last)*multiplier>>shift]
-		if first^found.first|last^found.last|second^found.second|third^found.third|uint64(size^found.size) != 0 {
+		differs := (first ^ found.first) | (last ^ found.last) | (second ^ found.second) | (third ^ found.third)
+		if differs != 0 || size != found.size {
 			over.add(row)
 		}
 		codes[row] = uint16(found.code)

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func indexAVX512(text *byte, blocks int, state *byte, delimiter uint64, base uint32, at *uint32) int
-// Requires: AVX, AVX512BW, AVX512F, AVX512VBMI2, BMI, PCLMULQDQ, POPCNT
+// Requires: AVX, AVX512BW, AVX512F, AVX512VBMI2, BMI, MMX+, PCLMULQDQ, POPCNT
 TEXT ·indexAVX512(SB), NOSPLIT, $0-56
 	MOVQ         text+0(FP), AX
 	MOVQ         blocks+8(FP), CX
@@ -32,6 +32,7 @@ TEXT ·indexAVX512(SB), NOSPLIT, $0-56
 	VPBROADCASTD BX, Z8
 
 loop:
+	PREFETCHT0 2048(AX)
 	VMOVDQU64  (AX), Z9
 	VPORQ      Z9, Z4, Z4
 	VPMINUB    Z9, Z5, Z5
@@ -211,7 +212,7 @@ DATA byteNumbers<>+63(SB)/1, $0x3f
 GLOBL byteNumbers<>(SB), RODATA|NOPTR, $64
 
 // func scanAVX512(text *byte, blocks int, state *byte, delimiter uint64)
-// Requires: AVX, AVX512BW, AVX512F, BMI, CMOV, LZCNT, PCLMULQDQ, POPCNT
+// Requires: AVX, AVX512BW, AVX512F, BMI, CMOV, LZCNT, MMX+, PCLMULQDQ, POPCNT
 TEXT ·scanAVX512(SB), NOSPLIT, $0-32
 	MOVQ         text+0(FP), AX
 	MOVQ         blocks+8(FP), CX
@@ -230,6 +231,7 @@ TEXT ·scanAVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTB X3, Z3
 
 loop:
+	PREFETCHT0 2048(AX)
 	VMOVDQU64  (AX), Z4
 	VPCMPEQB   Z0, Z4, K1
 	KMOVQ      K1, BX
@@ -333,7 +335,7 @@ count:
 	RET
 
 // func indexAVX2(text *byte, blocks int, state *byte, delimiter uint64, base uint32, at *uint32) int
-// Requires: AVX, AVX2, BMI, PCLMULQDQ, POPCNT
+// Requires: AVX, AVX2, BMI, MMX+, PCLMULQDQ, POPCNT
 TEXT ·indexAVX2(SB), NOSPLIT, $0-56
 	MOVQ         text+0(FP), AX
 	MOVQ         blocks+8(FP), CX
@@ -356,6 +358,7 @@ TEXT ·indexAVX2(SB), NOSPLIT, $0-56
 	VPCMPEQB     Y5, Y5, Y5
 
 loop:
+	PREFETCHT0 2048(AX)
 	VMOVDQU    (AX), Y6
 	VMOVDQU    32(AX), Y7
 	VPOR       Y6, Y4, Y4
@@ -504,7 +507,7 @@ bits:
 	RET
 
 // func scanAVX2(text *byte, blocks int, state *byte, delimiter uint64)
-// Requires: AVX, AVX2, BMI, CMOV, LZCNT, PCLMULQDQ, POPCNT
+// Requires: AVX, AVX2, BMI, CMOV, LZCNT, MMX+, PCLMULQDQ, POPCNT
 TEXT ·scanAVX2(SB), NOSPLIT, $0-32
 	MOVQ         text+0(FP), AX
 	MOVQ         blocks+8(FP), CX
@@ -523,6 +526,7 @@ TEXT ·scanAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTB X3, Y3
 
 loop:
+	PREFETCHT0 2048(AX)
 	VMOVDQU    (AX), Y4
 	VMOVDQU    32(AX), Y5
 	VPCMPEQB   Y0, Y4, Y6

@@ -1,6 +1,9 @@
 package ingest
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // texts is a Text column: the bytes as they stand, unquoted. Missing is the empty text, which no other cell has.
 type texts struct {
@@ -18,28 +21,40 @@ func (t *texts) reset(missing int) {
 
 func (t *texts) convert(w *window, r run) {
 	f := w.fields(r, &t.column)
+	t.bytes = slices.Grow(t.bytes, w.end-w.start+slack)
 	for row := range r.rows {
 		start, end := f.bare(row)
 		cell := f.text[start:end]
-		if !t.plain(cell) {
+		if !t.plain(cell) || f.text[end] == '"' && bytes.IndexByte(cell, '"') >= 0 {
 			var set remark
 			var reason Reason
 			cell, set, reason = t.evaluate(f.bytes(row))
 			t.note(w, r.slot+row, set, reason)
 		}
-		t.bytes = append(t.bytes, cell...)
-		t.offsets = append(t.offsets, int32(len(t.bytes)))
+		t.add(cell)
 	}
 }
 
-// plain says whether a cell without its quotes is sure to be its own text: nothing to trim, no doubled quotes, and too
-// long for a missing word.
+// add appends a text. Short ones, which ids are, are copied as two words, whatever their size.
+func (t *texts) add(cell []byte) {
+	size := len(t.bytes)
+	if len(cell) <= 16 && cap(cell) >= 16 && cap(t.bytes)-size >= 16 {
+		*(*[16]byte)(t.bytes[size : size+16]) = *(*[16]byte)(cell[:16])
+		t.bytes = t.bytes[:size+len(cell)]
+	} else {
+		t.bytes = append(t.bytes, cell...)
+	}
+	t.offsets = append(t.offsets, int32(len(t.bytes)))
+}
+
+// plain says whether a cell without its quotes is sure to be its own text, if it has no doubled quotes: nothing to trim,
+// and too long for a missing word.
 func (t *texts) plain(cell []byte) bool {
 	if len(cell) == 0 || len(cell) <= t.words.longest {
 		return false
 	}
 	first, last := cell[0], cell[len(cell)-1]
-	return first > ' ' && first < 0x80 && last > ' ' && last < 0x80 && bytes.IndexByte(cell, '"') < 0
+	return first > ' ' && first < 0x80 && last > ' ' && last < 0x80
 }
 
 // evaluate reads any cell. Its text is valid until the next call.

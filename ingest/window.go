@@ -8,7 +8,7 @@ import (
 
 // windowBytes is how much of a chunk is indexed and converted in one go: text, index and the column being written stay
 // in the near caches.
-const windowBytes = 32 << 10
+const windowBytes = 48 << 10
 
 // window is a run of whole rows of a chunk with the positions of their separators.
 type window struct {

@@ -6,6 +6,10 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
+// ahead is how far text is fetched before it is looked at. It comes from main memory, and the machine's own look-ahead
+// ends with each page.
+const ahead = 2048
+
 // index writes the positions of separators outside quotes. It stores 16 positions at once (8 with AVX2), so there must
 // be room for that many more.
 func index(w *width) {
@@ -21,6 +25,7 @@ func index(w *width) {
 	out := newPositions(m, at, base)
 
 	Label("loop")
+	PREFETCHT0(Mem{Base: m.text, Disp: ahead})
 	m.load()
 	m.see()
 	m.compare(m.quote, m.quotes)
@@ -185,6 +190,7 @@ func scan(w *width) {
 	m.begin()
 
 	Label("loop")
+	PREFETCHT0(Mem{Base: m.text, Disp: ahead})
 	m.load()
 	m.compare(m.quote, m.quotes)
 	m.compare(m.feed, m.feeds)
