@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -141,7 +142,7 @@ func (s *server) send(r *request, d delivery) error {
 		return err
 	}
 	ctx, cancel := r.keep()
-	out := &outStream{source: object, cancel: cancel, conn: r.rc.Conn()}
+	out := &outStream{source: object, cancel: cancel, conn: r.rc.Conn(), buffers: &s.copies}
 	size := int(d.rest)
 	if d.coding != "" {
 		r.set("Content-Encoding", d.coding)
@@ -153,10 +154,36 @@ func (s *server) send(r *request, d delivery) error {
 
 // outStream is read by the HTTP server while it sends. Every read gives the client a new while to take what was sent.
 type outStream struct {
-	source io.ReadCloser
-	cancel context.CancelFunc
-	conn   net.Conn
+	source  io.ReadCloser
+	cancel  context.CancelFunc
+	conn    net.Conn
+	buffers *copyBuffers
 }
+
+const copyBytes = 64 << 10
+
+// copyBuffers are buffers for copying, used again and again.
+type copyBuffers struct{ pool sync.Pool }
+
+func (c *copyBuffers) take() *[copyBytes]byte {
+	if b, ok := c.pool.Get().(*[copyBytes]byte); ok {
+		return b
+	}
+	return new([copyBytes]byte)
+}
+
+// WriteTo implements io.WriterTo. The HTTP server would copy in much smaller steps.
+func (o *outStream) WriteTo(w io.Writer) (int64, error) {
+	buffer := o.buffers.take()
+	defer o.buffers.pool.Put(buffer)
+	return io.CopyBuffer(onlyWriter{w}, onlyReader{o}, buffer[:])
+}
+
+// onlyReader and onlyWriter hide ways around the buffer.
+type (
+	onlyReader struct{ io.Reader }
+	onlyWriter struct{ io.Writer }
+)
 
 // Read implements io.Reader.
 func (o *outStream) Read(p []byte) (int, error) {

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +77,7 @@ func (s *server) enterScore(ctx context.Context) (leave func(), err error) {
 
 // scored is a file that was scored in memory. It is the sink of its own scoring.
 type scored struct {
-	result, rejects bytes.Buffer
+	result, rejects *spool
 	tally           engine.Tally
 	bundle          *engine.Bundle
 	metrics         *Metrics
@@ -87,9 +86,14 @@ type scored struct {
 // WriteChunk implements [engine.Sink].
 func (o *scored) WriteChunk(c *engine.ScoredChunk) error {
 	o.metrics.ChunkDone(c.Busy.Parse, c.Busy.Score, c.Busy.Explain, c.Busy.Encode, c.Tally.Scored, c.Tally.Rejected)
-	o.result.Write(c.Result)
-	o.rejects.Write(c.Rejects)
+	_, _ = o.result.Write(c.Result)
+	_, _ = o.rejects.Write(c.Rejects)
 	return nil
+}
+
+func (o *scored) close() {
+	_ = o.result.Close()
+	_ = o.rejects.Close()
 }
 
 // score runs the data path of the engine on the request's body as it arrives.
@@ -103,16 +107,23 @@ func (s *server) score(r *request, file *uploadFile, explain engine.Explain) (*s
 	if err != nil {
 		return nil, err
 	}
-	out := &scored{metrics: s.Metrics}
-	if out.bundle, err = s.chooseModel(r, file, header); err != nil {
-		return nil, err
-	}
-	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
-	out.tally, err = engine.Score(r.ctx, in, out.bundle, engine.Options{Explain: explain, WithHeader: true}, out)
+	bundle, err := s.chooseModel(r, file, header)
 	if err != nil {
 		return nil, err
 	}
-	return out, file.finish()
+	out := &scored{
+		result: &spool{free: &s.blocks}, rejects: &spool{free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
+	}
+	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
+	out.tally, err = engine.Score(r.ctx, in, bundle, engine.Options{Explain: explain, WithHeader: true}, out)
+	if err == nil {
+		err = file.finish()
+	}
+	if err != nil {
+		out.close()
+		return nil, err
+	}
+	return out, nil
 }
 
 func (s *server) scoreLimits() ingest.Limits {
@@ -156,16 +167,19 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 		s.Metrics.Rejected(c.Code, c.Count)
 	}
 	if format == "json" {
+		defer o.close()
 		return r.json(http.StatusOK, scoreBody{
 			Model: o.bundle.Name(), ModelVersion: o.bundle.Version(), ModelSHA256: o.bundle.SHA256(),
 			EngineVersion: engine.Version, RowCount: o.tally.Rows, Scored: o.tally.Scored, Rejected: o.tally.Rejected,
 			Warnings: warningsOf(o.tally.Warnings), Summary: &o.tally,
-			Result: o.result.String(), Rejects: o.rejects.String(),
+			Result: o.result.text(), Rejects: o.rejects.text(),
 		})
 	}
 	r.set("X-Row-Count", strconv.FormatInt(o.tally.Scored, 10))
 	r.set("X-Rejected-Count", strconv.FormatInt(o.tally.Rejected, 10))
 	r.set("X-Model", o.bundle.Name()+" "+o.bundle.Version())
-	r.bytes(http.StatusOK, typeCSV, o.result.Bytes())
+	_ = o.rejects.Close()
+	r.rc.SetContentType(typeCSV)
+	r.rc.SetBodyStream(o.result, int(o.result.size)) // closes it
 	return nil
 }

@@ -1,0 +1,137 @@
+package serve_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// adminAPI is a running operators' server.
+type adminAPI struct{ url string }
+
+func startAdmin(t *testing.T, a *api, issuer *serve.DevelopmentIssuer) *adminAPI {
+	t.Helper()
+	s := serve.NewAdminServer(serve.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		if err := s.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return &adminAPI{"http://" + l.Addr().String()}
+}
+
+func (a *adminAPI) do(t *testing.T, method, path string) answer {
+	t.Helper()
+	req, _ := http.NewRequest(method, a.url+path, nil)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, body, resp.Close}
+}
+
+func (a *adminAPI) get(t *testing.T, path string) answer {
+	return a.do(t, http.MethodGet, path).want(t, http.StatusOK)
+}
+
+func TestDeadLetters(t *testing.T) {
+	a := startAPI(t, nil)
+	admin := startAdmin(t, a, nil)
+	id := a.upload(telecom)
+	failure := store.Failure{Code: "ERR-1102", Stage: "scoring", Message: "No.", Permanent: true}
+	if err := a.store.FailPart(t.Context(), a.claim(), failure); err != nil {
+		t.Fatal(err)
+	}
+	list := admin.get(t, "/dead-letters").object(t)["dead_letters"].([]any)
+	if len(list) != 1 || list[0].(map[string]any)["prediction_id"] != id {
+		t.Fatalf("dead letters %v", list)
+	}
+	attempts := admin.get(t, "/dead-letters/"+id).object(t)["attempts"].([]any)
+	if len(attempts) != 1 || attempts[0].(map[string]any)["worker"] != "test" {
+		t.Errorf("attempts %v", attempts)
+	}
+	admin.do(t, http.MethodPost, "/dead-letters/"+id+"/retry").want(t, http.StatusOK)
+	if status := a.get("/predictions/" + id).object(t)["status"]; status != "queued" {
+		t.Errorf("status %v after the retry", status)
+	}
+	var e errorBody
+	for path, code := range map[string]string{
+		"/dead-letters/" + id + "/retry": "ERR-1106", "/dead-letters/x/retry": "ERR-1101",
+		"/dead-letters/00000000-0000-4000-8000-000000000000/retry": "ERR-1101",
+	} {
+		if err := json.Unmarshal(admin.do(t, http.MethodPost, path).body, &e); err != nil || e.Error.Code != code {
+			t.Errorf("%s: %v, %v", path, e.Error.Code, err)
+		}
+	}
+	for path, code := range map[string]string{"/dead-letters/x": "ERR-1101", "/dead-letters?cursor=x": "ERR-1306"} {
+		if err := json.Unmarshal(admin.do(t, http.MethodGet, path).body, &e); err != nil || e.Error.Code != code {
+			t.Errorf("%s: %v, %v", path, e.Error.Code, err)
+		}
+	}
+}
+
+func TestDeadLetterPages(t *testing.T) {
+	a := startAPI(t, nil)
+	for range 101 {
+		a.upload(telecom)
+		if err := a.store.FailPart(t.Context(), a.claim(), store.Failure{Permanent: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin := startAdmin(t, a, nil)
+	page := admin.get(t, "/dead-letters").object(t)
+	if n := len(page["dead_letters"].([]any)); n != 100 {
+		t.Errorf("%d on the first page", n)
+	}
+	page = admin.get(t, "/dead-letters?cursor="+page["next_cursor"].(string)).object(t)
+	if n := len(page["dead_letters"].([]any)); n != 1 || page["next_cursor"] != nil {
+		t.Errorf("%d on the second page, then %v", n, page["next_cursor"])
+	}
+}
+
+func TestAdminDatabaseAway(t *testing.T) {
+	a := &api{t: t, metrics: serve.NewMetrics(), store: storetest.Open(t, store.Config{})}
+	admin := startAdmin(t, a, nil)
+	a.store.Close()
+	for _, path := range []string{"/dead-letters", "/dead-letters/00000000-0000-4000-8000-000000000000"} {
+		admin.do(t, http.MethodGet, path).want(t, http.StatusServiceUnavailable)
+	}
+}
+
+func TestAdminDevelopmentKeys(t *testing.T) {
+	issuer, err := serve.NewDevelopmentIssuer(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &api{t: t, metrics: serve.NewMetrics()}
+	if got := startAdmin(t, a, issuer).get(t, "/.well-known/jwks.json").body; !bytes.Equal(got, issuer.JWKS()) {
+		t.Errorf("got %s", got)
+	}
+	without := startAdmin(t, a, nil)
+	if r := without.do(t, http.MethodGet, "/.well-known/jwks.json"); r.status != http.StatusNotFound {
+		t.Errorf("keys without an issuer: %d", r.status)
+	}
+	without.get(t, "/debug/pprof/")
+	without.get(t, "/debug/pprof/cmdline")
+}

@@ -1,0 +1,106 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// finish turns an error into its answer, and notes how the request went.
+func (s *server) finish(r *request, err error) {
+	if err != nil {
+		s.refuse(r, explain(err))
+	}
+	if !r.kept {
+		r.cancel()
+	}
+	took := time.Since(r.started)
+	status := r.rc.Response.StatusCode()
+	s.Metrics.requestsRunning.Dec()
+	s.Metrics.answered(r.routeLabel(), r.method, status, took)
+	attrs := []any{
+		"request_id", r.id, "method", methodLabel(r.method), "route", r.routeLabel(), "status", status,
+		"duration_ms", float64(took.Microseconds()) / 1000,
+	}
+	if r.body != nil {
+		s.Metrics.bodyRead(r.body.read)
+		attrs = append(attrs, "bytes_in", r.body.read)
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		attrs = append(attrs, "code", r.code.String(), "error", causeText(err))
+		if status >= fasthttp.StatusInternalServerError {
+			level = slog.LevelError
+		}
+	}
+	s.Log.Log(context.Background(), level, "request", attrs...)
+}
+
+// causeText is what the log may know about an error; no cause text holds a value of a customer's.
+func causeText(err error) string {
+	var f *failure
+	if errors.As(err, &f) && f.cause != nil {
+		return f.cause.Error()
+	}
+	return err.Error()
+}
+
+// refuse answers with an error. If a body is still on its way the connection is closed after the answer, gently enough
+// for the client to read it.
+func (s *server) refuse(r *request, f *failure) {
+	r.code = f.code
+	s.Metrics.refused(f.code)
+	resp := &r.rc.Response
+	resp.ResetBody()
+	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
+		resp.Header.Del(name)
+	}
+	text, mediaType := s.pages.body(f, r.id, r.path, r.accepts(typeProblem))
+	r.bytes(f.httpStatus(), mediaType, text)
+	switch status := f.httpStatus(); {
+	case status == fasthttp.StatusUnauthorized:
+		r.set("WWW-Authenticate", `Bearer realm="millrace"`)
+	case f.allow != "":
+		r.set("Allow", f.allow)
+	}
+	if f.code.Retryable() {
+		r.set("Retry-After", fmt.Sprint(wholeSeconds(f.wait())))
+	}
+	length := r.rc.Request.Header.ContentLength()
+	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
+		r.rc.SetConnectionClose()
+		linger(r.rc.Conn())
+	}
+}
+
+// unreadable answers what could not be parsed as a request, or never arrived.
+func (s *server) unreadable(rc *fasthttp.RequestCtx, err error) {
+	r := s.begin(rc)
+	s.commonHeaders(r)
+	s.finish(r, parseFailure(err))
+	rc.SetConnectionClose()
+	linger(rc.Conn())
+}
+
+func parseFailure(err error) *failure {
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.As(err, &small):
+		f := fail(CodeMalformedRequest, "The request's header is too long.").
+			with(details{"limit": headerMax, "unit": "bytes"}).because(errors.New("header too long"))
+		f.status = fasthttp.StatusRequestHeaderFieldsTooLarge
+		return f
+	case errors.As(err, &network) && network.Timeout():
+		return fail(CodeSlowBody, "The request arrived too slowly and was ended.").because(err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fail(CodeShortBody, "").because(err)
+	}
+	return fail(CodeMalformedRequest, "").because(errors.New("request cannot be parsed"))
+}

@@ -1,0 +1,92 @@
+package serve
+
+import (
+	"io"
+	"sync"
+)
+
+const spoolBlockBytes = 256 << 10
+
+// spoolBlocks are blocks for spools, used again and again.
+type spoolBlocks struct{ pool sync.Pool }
+
+func (p *spoolBlocks) take() []byte {
+	if b, ok := p.pool.Get().(*[spoolBlockBytes]byte); ok {
+		return b[:0]
+	}
+	return new([spoolBlockBytes]byte)[:0]
+}
+
+func (p *spoolBlocks) give(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
+
+// spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
+// It is written, then read once, then closed.
+type spool struct {
+	free   *spoolBlocks
+	blocks [][]byte
+	size   int64
+	read   int // bytes of the first block that have been read
+}
+
+// Write implements io.Writer; it cannot fail.
+func (s *spool) Write(p []byte) (int, error) {
+	s.size += int64(len(p))
+	for rest := p; len(rest) > 0; {
+		last := len(s.blocks) - 1
+		if last < 0 || len(s.blocks[last]) == spoolBlockBytes {
+			s.blocks = append(s.blocks, s.free.take())
+			last++
+		}
+		n := min(len(rest), spoolBlockBytes-len(s.blocks[last]))
+		s.blocks[last] = append(s.blocks[last], rest[:n]...)
+		rest = rest[n:]
+	}
+	return len(p), nil
+}
+
+// Read implements io.Reader.
+func (s *spool) Read(p []byte) (int, error) {
+	if len(s.blocks) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.blocks[0][s.read:])
+	if s.read += n; s.read == len(s.blocks[0]) {
+		s.drop()
+	}
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo: blocks are written as they are.
+func (s *spool) WriteTo(w io.Writer) (total int64, err error) {
+	for len(s.blocks) > 0 {
+		n, err := w.Write(s.blocks[0][s.read:])
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+		s.drop()
+	}
+	return total, nil
+}
+
+func (s *spool) drop() {
+	s.free.give(s.blocks[0])
+	s.blocks, s.read = s.blocks[1:], 0
+}
+
+// Close gives back what has not been read.
+func (s *spool) Close() error {
+	for len(s.blocks) > 0 {
+		s.drop()
+	}
+	return nil
+}
+
+// text takes everything as a string.
+func (s *spool) text() string {
+	b := make([]byte, 0, s.size)
+	for _, block := range s.blocks {
+		b = append(b, block...)
+	}
+	return string(b)
+}
