@@ -201,8 +201,9 @@ func TestConnectionCutAnywhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cuts := 0
+			b := newBench(t, store.Config{})
 			for n := int64(1); ; n++ {
-				b := newBench(t, store.Config{})
+				b.exec(`TRUNCATE uploads, prediction_blocks, ml_training_data CASCADE`)
 				given := c.prepare(b)
 				relay := newCutRelay(t, b.url)
 				remote := openAt(t, relay.url)

@@ -110,11 +110,12 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 
 // Prediction answers with a user's prediction, or [ErrNotFound].
 func (s *Store) Prediction(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
-	rows, err := s.pool.Query(ctx, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, id, userID)
-	if err != nil {
-		return Prediction{}, fmt.Errorf("read prediction: %w", err)
-	}
-	p, err := pgx.CollectExactlyOneRow(rows, scanPrediction)
+	var p Prediction
+	err := s.readAs(ctx, userID, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+		func(rows pgx.Rows) (err error) {
+			p, err = pgx.CollectExactlyOneRow(rows, scanPrediction)
+			return err
+		})
 	if err != nil {
 		return Prediction{}, fmt.Errorf("read prediction: %w", notFound(err))
 	}
@@ -128,11 +129,12 @@ func (s *Store) Predictions(ctx context.Context, userID int64, after *Cursor, li
 		where += `AND (d.created_at, d.id) < ($3, $4) `
 		args = append(args, after.CreatedAt, after.ID)
 	}
-	rows, err := s.pool.Query(ctx, selectPrediction+where+`ORDER BY d.created_at DESC, d.id DESC LIMIT $2`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list predictions: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanPrediction)
+	var list []Prediction
+	err := s.readAs(ctx, userID, selectPrediction+where+`ORDER BY d.created_at DESC, d.id DESC LIMIT $2`, args,
+		func(rows pgx.Rows) (err error) {
+			list, err = pgx.CollectRows(rows, scanPrediction)
+			return err
+		})
 	if err != nil {
 		return nil, fmt.Errorf("list predictions: %w", err)
 	}
@@ -161,7 +163,7 @@ func (s *Store) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
 // Cancel stops a user's prediction. Rows committed before stay; the object with them is due, see [Store.ClaimFinish].
 // A prediction that is done already is [ErrConflict], unless it was cancelled before, which changes nothing.
 func (s *Store) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var internal int64
 		var upload int64
 		var status Status

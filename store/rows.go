@@ -61,7 +61,7 @@ type RowPage struct {
 
 // stored says where the readable rows of a prediction are.
 type stored struct {
-	id int64
+	user, id int64
 	// end is the first row that may still be missing while the prediction runs: a page never jumps over a part that is
 	// not done, or whoever pages would not see its rows.
 	end int64
@@ -84,12 +84,18 @@ func (s *Store) Rows(ctx context.Context, userID int64, id uuid.UUID, q RowQuery
 }
 
 func (s *Store) storedRows(ctx context.Context, userID int64, id uuid.UUID) (stored, error) {
-	var where stored
-	err := s.pool.QueryRow(ctx, `
+	where := stored{user: userID}
+	err := s.readAs(ctx, userID, `
 		SELECT d.id, coalesce(CASE WHEN d.status IN ('queued', 'running') THEN (
 		    SELECT min(p.first_row) FROM prediction_parts p
 		    WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.status <> 'done') END, $3)
-		FROM predictions d WHERE d.public_id = $1 AND d.user_id = $2`, id, userID, math.MaxInt32).Scan(&where.id, &where.end)
+		FROM predictions d WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID, math.MaxInt32},
+		func(rows pgx.Rows) error {
+			_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
+				return struct{}{}, row.Scan(&where.id, &where.end)
+			})
+			return err
+		})
 	return where, notFound(err)
 }
 
@@ -114,12 +120,8 @@ func (s *Store) rowsByRow(ctx context.Context, where stored, q RowQuery) (RowPag
 	for {
 		n := (q.Limit-len(page.Rows)-1)/blockRowsMax + 2
 		sql := selectBlocks + start + ` ORDER BY first_row LIMIT $5`
-		rows, err := s.pool.Query(ctx, sql, where.id, where.end, band(q), from, n)
-		if err != nil {
-			return RowPage{}, err
-		}
 		blocks := 0
-		err = eachBlock(rows, func(b storedBlock) error {
+		err := s.eachBlock(ctx, where, sql, []any{where.id, where.end, band(q), from, n}, func(b storedBlock) error {
 			blocks++
 			from, start = min(b.firstRow+1, math.MaxInt32), fromBlock
 			return page.take(b, q, after)
@@ -184,16 +186,20 @@ func fillIDs(rows []Row, index []int, ids pgArray) error {
 	return err
 }
 
-func eachBlock(rows pgx.Rows, visit func(storedBlock) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		b, err := parseBlock(rows.RawValues())
-		if err == nil {
-			err = visit(b)
+func (s *Store) eachBlock(
+	ctx context.Context, where stored, sql string, args []any, visit func(storedBlock) error,
+) error {
+	return s.readAs(ctx, where.user, sql, args, func(rows pgx.Rows) error {
+		defer rows.Close()
+		for rows.Next() {
+			b, err := parseBlock(rows.RawValues())
+			if err == nil {
+				err = visit(b)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+		return rows.Err()
+	})
 }

@@ -51,18 +51,14 @@ func (s *Store) rowsByProbability(ctx context.Context, where stored, q RowQuery)
 // best gives the first Limit+1 rows behind the cursor in the order by probability. It keeps up to twice as many and
 // sorts when those are full, which for n rows costs about as much as sorting n/Limit pages.
 func (s *Store) best(ctx context.Context, where stored, q RowQuery) ([]place, error) {
-	rows, err := s.pool.Query(ctx, `
-		SELECT first_row, row_offset, probability, CASE WHEN $3::int IS NOT NULL THEN risk_band END, NULL::text[]
-		FROM prediction_blocks
-		WHERE prediction_id = $1 AND first_row < $2 AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
-		ORDER BY first_row`, where.id, where.end, band(q))
-	if err != nil {
-		return nil, err
-	}
 	keep, seen := q.Limit+1, 0
 	var best []place
 	floor := Row{Row: math.MaxInt64, Probability: float32(math.Inf(-1))} // what comes behind it is not needed
-	err = eachBlock(rows, func(b storedBlock) error {
+	err := s.eachBlock(ctx, where, `
+		SELECT first_row, row_offset, probability, CASE WHEN $3::int IS NOT NULL THEN risk_band END, NULL::text[]
+		FROM prediction_blocks
+		WHERE prediction_id = $1 AND first_row < $2 AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
+		ORDER BY first_row`, []any{where.id, where.end, band(q)}, func(b storedBlock) error {
 		if seen += b.probability.n; seen > RowsSortMax {
 			return ErrTooManyRows
 		}
@@ -102,20 +98,19 @@ func (s *Store) fetchIDs(ctx context.Context, where stored, places []place) erro
 	for i, p := range places {
 		blocks[i], index[i] = int32(p.block), int32(p.index+1)
 	}
-	rows, err := s.pool.Query(ctx, `
+	return s.readAs(ctx, where.user, `
 		SELECT w.position, b.customer_id[w.i], b.risk_band[w.i]
 		FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS w (block, i, position)
-		JOIN prediction_blocks b ON b.prediction_id = $1 AND b.first_row = w.block`, where.id, blocks, index)
-	if err != nil {
-		return err
-	}
-	var position int64
-	var id *string
-	var band int16
-	_, err = pgx.ForEachRow(rows, []any{&position, &id, &band}, func() error {
-		p := &places[position-1]
-		p.ID, p.Band = id, band
-		return nil
-	})
-	return err
+		JOIN prediction_blocks b ON b.prediction_id = $1 AND b.first_row = w.block`, []any{where.id, blocks, index},
+		func(rows pgx.Rows) error {
+			var position int64
+			var id *string
+			var band int16
+			_, err := pgx.ForEachRow(rows, []any{&position, &id, &band}, func() error {
+				p := &places[position-1]
+				p.ID, p.Band = id, band
+				return nil
+			})
+			return err
+		})
 }

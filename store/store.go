@@ -55,8 +55,9 @@ type Config struct {
 
 // Store is a pool of connections. It is safe for concurrent use.
 type Store struct {
-	pool   *pgxpool.Pool
-	config Config
+	pool        *pgxpool.Pool
+	config      Config
+	rowSecurity bool
 }
 
 func (c Config) withDefaults() Config {
@@ -97,7 +98,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", hideURL(err))
 	}
 	s := &Store{pool: pool, config: config}
-	if err := s.Ping(ctx); err != nil {
+	err = s.Ping(ctx)
+	if err == nil {
+		err = s.findRowSecurity(ctx)
+	}
+	if err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open store: %w", err)
 	}

@@ -80,12 +80,16 @@ func (s *Store) RecordOutcomes(ctx context.Context, userID int64, outcomes []Out
 	for hash, c := range last {
 		hashes, churned = append(hashes, []byte(hash)), append(churned, c)
 	}
-	tag, err := s.pool.Exec(ctx, `
+	err = s.readAs(ctx, userID, `
 		UPDATE ml_training_data t SET actual_churn = o.churned, outcome_at = clock_timestamp()
 		FROM unnest($2::bytea[], $3::boolean[]) AS o (hash, churned)
-		WHERE t.user_id = $1 AND t.customer_hash = o.hash`, userID, hashes, churned)
+		WHERE t.user_id = $1 AND t.customer_hash = o.hash`, []any{userID, hashes, churned}, func(answer pgx.Rows) error {
+		answer.Close()
+		rows = answer.CommandTag().RowsAffected()
+		return answer.Err()
+	})
 	if err != nil {
 		return 0, fmt.Errorf("record outcomes: %w", err)
 	}
-	return tag.RowsAffected(), nil
+	return rows, nil
 }

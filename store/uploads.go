@@ -58,7 +58,7 @@ func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 // doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict].
 func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
 		var uploadID int64
 		err := tx.QueryRow(ctx, `
 			INSERT INTO uploads (public_id, user_id, object_key, object_etag, filename, bytes, sha256,

@@ -1,0 +1,147 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// as runs SQL like a request for a user would, and gives the first column of the first row as text.
+func (b bench) as(user string, sql string, args ...any) (string, error) {
+	b.Helper()
+	conn, err := pgx.Connect(ctx(), b.url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx()) }()
+	tx, err := conn.Begin(ctx())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := tx.Exec(ctx(), `SELECT set_config('role', 'millrace_api', true)`); err != nil {
+		b.Fatal(err)
+	}
+	if user != "" {
+		if _, err := tx.Exec(ctx(), `SELECT set_config('app.user_id', $1, true)`, user); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var answer string
+	err = tx.QueryRow(ctx(), sql, args...).Scan(&answer)
+	return answer, err
+}
+
+// Whatever a query forgets, the database does not show one user's rows to another.
+func TestRowSecurity(t *testing.T) {
+	b := newBench(t, store.Config{})
+	wantEqual(t, "row security", b.RowSecurity(), true)
+	other, err := b.EnsureUser(t.Context(), "user_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.upload(1500)
+	b.mustScore(b.claim("w"))
+	mine, theirs := fmt.Sprint(b.user.ID), fmt.Sprint(other.ID)
+	for table, want := range map[string]string{
+		"uploads": "1", "predictions": "1", "prediction_parts": "1", "prediction_blocks": "2", "prediction_rows": "1500",
+	} {
+		for user, want := range map[string]string{mine: want, theirs: "0", "": "0"} {
+			got, err := b.as(user, `SELECT count(*)::text FROM `+table)
+			if err != nil || got != want {
+				t.Errorf("user %q sees %s rows of %s, not %s: %v", user, got, table, want, err)
+			}
+		}
+	}
+	partition := ask[string](b, `SELECT tableoid::regclass::text FROM prediction_blocks LIMIT 1`)
+	for name, sql := range map[string]string{
+		"a partition":         `SELECT count(*)::text FROM ` + partition,
+		"users":               `SELECT count(*)::text FROM users`,
+		"failures":            `SELECT count(*)::text FROM prediction_failures`,
+		"delete":              `DELETE FROM predictions RETURNING 'x'`,
+		"owner":               `UPDATE predictions SET user_id = 2 RETURNING 'x'`,
+		"another's upload":    `INSERT INTO uploads (public_id, user_id, object_key) VALUES (gen_random_uuid(), ` + theirs + `, 'k') RETURNING 'x'`,
+		"another's partition": `SELECT open_prediction_month('2031-01-01')::text`,
+	} {
+		if _, err := b.as(mine, sql); err == nil || !strings.Contains(err.Error(), "42501") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := b.as(theirs, `UPDATE predictions SET status = 'cancelled' WHERE public_id = $1 RETURNING 'x'`,
+		p.ID); err != pgx.ErrNoRows {
+		t.Errorf("cancelled another's: %q, %v", got, err)
+	}
+}
+
+// Nothing of a request's role or user stays on the connection.
+func TestRowSecurityEndsWithTheRequest(t *testing.T) {
+	b := newBench(t, store.Config{ConnsMax: 1})
+	p := b.upload(10)
+	for range 3 {
+		b.reload(p)
+		if _, err := b.Predictions(t.Context(), b.user.ID, nil, 5); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.Prediction(t.Context(), b.user.ID+1, p.ID)
+		wantErr(t, err, store.ErrNotFound)
+		if _, err := b.Sweep(t.Context(), 0); err != nil { // needs the owner's rights
+			t.Fatal(err)
+		}
+	}
+	b.mustScore(b.claim("w"))
+}
+
+// A database user that owns its tables but may do nothing else: it works, and is said aloud.
+func TestWithoutRoles(t *testing.T) {
+	admin := storetest.EmptyPostgres(t)
+	u, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, b := bench{TB: t, url: admin}, bench{TB: t}
+	root.exec(`CREATE ROLE plain LOGIN PASSWORD 'secret'`)
+	root.exec(`ALTER DATABASE ` + strings.TrimPrefix(u.Path, "/") + ` OWNER TO plain`)
+	t.Cleanup(func() {
+		root.exec(`REASSIGN OWNED BY plain TO millrace`)
+		root.exec(`DROP OWNED BY plain`)
+		root.exec(`DROP ROLE plain`)
+	})
+	u.User = url.UserPassword("plain", "secret")
+	b.url = u.String()
+	if err := store.Migrate(t.Context(), b.url, migrations.FS); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	b.Store = storetest.Open(t, store.Config{URL: b.url, Log: slog.New(slog.NewTextHandler(&said, nil))})
+	if b.RowSecurity() || !strings.Contains(said.String(), "no row level security") {
+		t.Errorf("row security %v, said %q", b.RowSecurity(), said.String())
+	}
+	if b.user, err = b.EnsureUser(t.Context(), "user_1"); err != nil {
+		t.Fatal(err)
+	}
+	p := b.upload(1500)
+	if err := b.finish(b.mustScore(b.claim("w"))); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "rows", len(b.pages(p, store.RowQuery{Limit: 400, Order: store.ByProbability})), 1500)
+	_, err = b.Prediction(t.Context(), b.user.ID+1, p.ID)
+	wantErr(t, err, store.ErrNotFound)
+	if _, err := b.RecordOutcomes(t.Context(), b.user.ID, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Sweep(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	if err := store.MigrateDown(context.Background(), b.url, migrations.FS, 0); err != nil {
+		t.Error(err)
+	}
+}
