@@ -73,7 +73,7 @@ func (l *Leaf) linearValue(m *Linear, rows Rows, row int) float64 {
 		if x != x {
 			return l.Value
 		}
-		sum += float64(m.Coefficients[i] * x)
+		sum += float64(m.Coefficients[i] * withoutDust(x))
 	}
 	return sum
 }
