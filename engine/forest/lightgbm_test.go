@@ -142,9 +142,8 @@ func TestLightGBMLinearLeaves(t *testing.T) {
 	dust := mustRead(t, lightgbmText(nil, stump(fields{
 		"is_linear": 1, "leaf_const": "0 0", "num_features": "1 1", "leaf_features": "0  0  ", "leaf_coeff": "1  1  ",
 	})))
-	about := []float64{1}
-	if forest.NewWalker(dust).Raw(about, columns([][]float64{{1e-36, 0}})); about[0] != 0 {
-		t.Errorf("about 0 gives %v", about[0])
+	if got := raw(t, dust, 1e-36, 0)[0]; got != 0 {
+		t.Errorf("about 0 gives %v", got)
 	}
 	if _, err := forest.NewLeaves(f); !leavesRefused(err) {
 		t.Errorf("leaves takes linear trees: %v", err)
