@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -110,8 +111,25 @@ func (c *Cluster) prepareData(ctx context.Context) error {
 	return c.initdb(ctx)
 }
 
-// run starts the server and waits until it answers.
+// orphansTimeout is how long the children of a killed server may take to notice that and go.
+const orphansTimeout = 15 * time.Second
+
+// run starts the server, again and again while children of a killed one are still there: the server refuses then.
 func (c *Cluster) run(ctx context.Context) error {
+	for deadline := time.Now().Add(orphansTimeout); ; time.Sleep(100 * time.Millisecond) {
+		err := c.launch(ctx)
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) ||
+			!strings.Contains(err.Error(), "pre-existing shared memory block") {
+			return err
+		}
+	}
+}
+
+// launch starts the server once and waits until it answers.
+func (c *Cluster) launch(ctx context.Context) error {
+	if c.log != nil {
+		_ = c.log.Close()
+	}
 	log, err := os.OpenFile(c.place.logFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
