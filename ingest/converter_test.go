@@ -28,7 +28,9 @@ func churn() ingest.Schema {
 
 const churnHeader = "id,tenure,charge,contract,paid\n"
 
-func TestConvertCells(t *testing.T) {
+func TestConvertCells(t *testing.T) { ingest.WithKernels(t, convertCells) }
+
+func convertCells(t *testing.T) {
 	f := func(row, want string, warnings ...string) {
 		t.Helper()
 		o := read(churnHeader+row+"\n", churn(), ingest.Limits{}, nil)
@@ -94,7 +96,9 @@ func TestConvertCells(t *testing.T) {
 	f(`A,1,1,Two year and a text that is much longer than sixty-four bytes are,No`, "A|1|1|?|No", "ERR-1653 contract")
 }
 
-func TestConvertRejects(t *testing.T) {
+func TestConvertRejects(t *testing.T) { ingest.WithKernels(t, convertRejects) }
+
+func convertRejects(t *testing.T) {
 	limits := ingest.Limits{FieldBytesMax: 40}
 	f := func(row, want string) {
 		t.Helper()
@@ -141,7 +145,9 @@ func TestConvertRejects(t *testing.T) {
 	f(",x,1,Monthly,maybe", "ERR-1604 id")
 }
 
-func TestConvertBrokenQuotes(t *testing.T) {
+func TestConvertBrokenQuotes(t *testing.T) { ingest.WithKernels(t, convertBrokenQuotes) }
+
+func convertBrokenQuotes(t *testing.T) {
 	f := func(rows, want string) {
 		t.Helper()
 		o := read("a,b\n"+rows, texts("a", "b"), ingest.Limits{}, nil)
@@ -203,7 +209,9 @@ func TestConvertOneColumn(t *testing.T) {
 }
 
 // A file larger than many windows and chunks, with every kind of row.
-func TestConvertManyWindows(t *testing.T) {
+func TestConvertManyWindows(t *testing.T) { ingest.WithKernels(t, convertManyWindows) }
+
+func convertManyWindows(t *testing.T) {
 	var file strings.Builder
 	var rows, rejects []string
 	file.WriteString(churnHeader)
@@ -238,7 +246,9 @@ func TestConvertManyWindows(t *testing.T) {
 }
 
 // A row longer than a window, and one that is nothing but separators.
-func TestConvertLongRow(t *testing.T) {
+func TestConvertLongRow(t *testing.T) { ingest.WithKernels(t, convertLongRow) }
+
+func convertLongRow(t *testing.T) {
 	long := strings.Repeat("x", 300_000)
 	o := read("a,b\n"+long+",1\n2,\""+long+"\"\n"+strings.Repeat(",", 100_000)+"\n3,4\n", texts("a", "b"),
 		ingest.Limits{FieldBytesMax: 1 << 20}, nil)

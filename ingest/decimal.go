@@ -2,8 +2,9 @@ package ingest
 
 import "math/bits"
 
-// Plain decimals: digits with at most one dot, perhaps a minus, sixteen characters and fifteen digits that matter. They
-// are exact, because digits and power of ten are exact in float64 and one division rounds once. All else is left over.
+// Plain decimals: digits with at most one dot, perhaps a minus, sixteen characters in all and fifteen digits that
+// matter. They are exact, because digits and power of ten are exact in float64 and one division rounds once. All else
+// is left over.
 
 // decimalDigitsMax bounds the digits as a number: beyond, whole numbers may lose precision, which is worth a remark.
 const decimalDigitsMax = 1_000_000_000_000_000
@@ -31,6 +32,9 @@ func numbersPortable(f fields, values []float64, low, high float64, over left) {
 // decimalWords reads the decimal from start to end, of which eight bytes at a time are looked at; end is at least 16.
 func decimalWords(text []byte, start, end uint32) (float64, bool) {
 	negative := text[start] == '-'
+	if end-start > 16 {
+		return 0, false
+	}
 	if negative {
 		start++
 	}
@@ -40,7 +44,7 @@ func decimalWords(text []byte, start, end uint32) (float64, bool) {
 	switch {
 	case size-1 < 8:
 		digits, fraction, ok = decimal8(wordAt(text, end-8), size)
-	case size-1 < 16:
+	case size > 8:
 		digits, fraction, ok = decimal16(wordAt(text, end-16), wordAt(text, end-8), size)
 	}
 	value := float64(digits)

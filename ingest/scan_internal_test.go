@@ -93,7 +93,7 @@ func TestKernels(t *testing.T) {
 	for name, k := range everyKernels(t) {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
-			for range 300 {
+			for range 60 {
 				for _, n := range widths() {
 					checkKernels(t, randomText(random, n), ",;\t|"[random.IntN(4)], k)
 				}
