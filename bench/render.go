@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -11,20 +12,20 @@ import (
 
 // WriteTable writes the report for a person at a terminal.
 func (r *Report) WriteTable(w io.Writer) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "%s\n%s\n\n", r.Command, r.Machine.sentence())
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	out := &pageWriter{w: table}
+	out.printf("%s\n%s\n\n", r.Command, r.Machine.sentence())
 	for _, c := range r.Comparisons {
-		fmt.Fprintf(out, "%s: %s\n", c.Name, c.remark())
-		fmt.Fprintln(out, strings.Join(append([]string{""}, c.headings()...), "\t"))
+		out.printf("%s: %s\n\t%s\n", c.Name, c.remark(), strings.Join(c.headings(), "\t"))
 		for _, m := range c.Measurements {
-			fmt.Fprintln(out, strings.Join(append([]string{""}, c.cells(&m)...), "\t"))
+			out.printf("\t%s\n", strings.Join(c.cells(&m), "\t"))
 		}
-		fmt.Fprintln(out)
+		out.printf("\n")
 	}
 	for _, g := range r.Goals {
-		fmt.Fprintln(out, strings.Join(g.cells(), "\t"))
+		out.printf("%s\n", strings.Join(g.cells(), "\t"))
 	}
-	return out.Flush()
+	return errors.Join(out.err, table.Flush())
 }
 
 // WriteMarkdown writes the tables of docs/benchmarks.md.
