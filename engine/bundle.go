@@ -22,6 +22,8 @@ type Bundle struct {
 	leaves     *forest.Leaves // nil if leaves cannot hold the model; then leavesErr says why
 	leavesErr  error
 	features   []featureColumn
+	columns    map[string]int // position in the schema by name
+	profiles   []columnProfile
 	idColumn   int // position in the schema, -1 if none
 	bands      []Band
 	explainer  *explainer // nil if the model cannot be explained; then explainErr says why
@@ -77,13 +79,18 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if b.schema, err = file.schema(); err != nil {
 		return nil, err
 	}
+	b.columns = make(map[string]int, len(b.schema.Columns))
 	for i, c := range b.schema.Columns {
+		b.columns[c.Name] = i
 		if c.Name == file.ID {
 			b.idColumn = i
 		}
 	}
 	if b.features, err = bindFeatures(f, b.schema); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModelColumns, err)
+	}
+	if b.profiles, err = file.profiles(b.schema, b.features, f); err != nil {
+		return nil, err
 	}
 	if b.compiled, err = forest.Compile(f); err != nil {
 		return nil, fmt.Errorf("compile: %w", modelError(err))

@@ -191,7 +191,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 		bands += band.Count
 	}
 	histogram := int64(0)
-	for _, n := range tally.Histogram {
+	for _, n := range tally.Summary().Histogram {
 		histogram += n
 	}
 	if bands != tally.Scored || histogram != tally.Scored {

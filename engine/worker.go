@@ -21,6 +21,7 @@ type worker struct {
 	scored    *arrow.Schema
 	rawScores func(dst []float64, rows forest.Rows) error
 	explain   *explainWorker // nil: no explanations are wanted
+	counter   columnCounter
 
 	columns       []forest.Column
 	raw           []float64
@@ -36,6 +37,7 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		result:    newResultEncoder(m, b, opt.WithHeader),
 		rejects:   rejectEncoder{m, opt.WithHeader},
 		scored:    scoredSchema(),
+		counter:   newColumnCounter(b, m),
 		columns:   make([]forest.Column, len(b.features)),
 	}
 	if opt.NewBlockEncoder != nil {
@@ -95,9 +97,8 @@ func (w *worker) score(s *slot) error {
 		return err
 	}
 	out.ids = appendIDHashes(out.ids[:0], batch.Record, w.bundle.idColumn)
-	for i, p := range w.probabilities {
-		out.Tally.score(p, int(w.bands[i]))
-	}
+	out.Tally.score(w.probabilities, w.bands)
+	w.counter.count(out.Tally.Columns, &batch)
 	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}

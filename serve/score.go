@@ -149,17 +149,17 @@ func (s *server) scoreFailure(file *uploadFile, err error) error {
 
 // scoreBody is the answer as JSON: both files as text, and what was counted.
 type scoreBody struct {
-	Model         string        `json:"model"`
-	ModelVersion  string        `json:"model_version"`
-	ModelSHA256   string        `json:"model_sha256"`
-	EngineVersion string        `json:"engine_version"`
-	RowCount      int64         `json:"row_count"`
-	Scored        int64         `json:"scored"`
-	Rejected      int64         `json:"rejected"`
-	Warnings      []warning     `json:"warnings"`
-	Summary       *engine.Tally `json:"summary"`
-	Result        string        `json:"result"`
-	Rejects       string        `json:"rejects"`
+	Model         string         `json:"model"`
+	ModelVersion  string         `json:"model_version"`
+	ModelSHA256   string         `json:"model_sha256"`
+	EngineVersion string         `json:"engine_version"`
+	RowCount      int64          `json:"row_count"`
+	Scored        int64          `json:"scored"`
+	Rejected      int64          `json:"rejected"`
+	Warnings      []warning      `json:"warnings"`
+	Summary       engine.Summary `json:"summary"`
+	Result        string         `json:"result"`
+	Rejects       string         `json:"rejects"`
 }
 
 func (s *server) answerScore(r *request, o *scored, format string) error {
@@ -171,7 +171,7 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 		return r.json(http.StatusOK, scoreBody{
 			Model: o.bundle.Name(), ModelVersion: o.bundle.Version(), ModelSHA256: o.bundle.SHA256(),
 			EngineVersion: engine.Version, RowCount: o.tally.Rows, Scored: o.tally.Scored, Rejected: o.tally.Rejected,
-			Warnings: warningsOf(o.tally.Warnings), Summary: &o.tally,
+			Warnings: warningsOf(o.tally.Warnings), Summary: o.tally.Summary(),
 			Result: o.result.text(), Rejects: o.rejects.text(),
 		})
 	}

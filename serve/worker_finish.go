@@ -39,7 +39,7 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
 			return at(stageFinish, err)
 		}
-		if r.Summary, err = json.Marshal(tally); err != nil {
+		if r.Summary, err = json.Marshal(tally.Summary()); err != nil {
 			return at(stageFinish, err)
 		}
 	}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/retainwise/millrace/engine/forest"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// Profile is what training saw in a column: the yardstick for data quality and drift.
+type Profile struct {
+	Missing float64 `json:"missing"` // share of the training rows
+	// Shares are the shares of the training rows by bin, and last that of the missing ones; see [ColumnTally.Bins].
+	Shares []float64 `json:"shares,omitempty"`
+	// Importance is the column's share of all that the model's splits tell apart; 0 for columns that it does not read.
+	Importance float64 `json:"importance,omitempty"`
+}
+
+// columnProfile says how to count a schema column.
+type columnProfile struct {
+	grid     *grid    // of a number column with bins: the edges are the inclusive upper bounds of all bins but the last
+	bins     int      // entries of ColumnTally.Bins: one for missing is the last; 0 is none
+	training *Profile // nil if the bundle has none
+}
+
+// profiles prepares the counting of every schema column, and with it checks the training profile.
+func (f *bundleFile) profiles(s ingest.Schema, features []featureColumn, model *forest.Forest) ([]columnProfile, error) {
+	if n := len(f.Training.ScoreShares); n != 0 && n != HistogramBins {
+		return nil, fmt.Errorf("training: %d score_shares, not %d", n, HistogramBins)
+	}
+	for name := range f.Training.Columns {
+		if f.column(name) == nil {
+			return nil, fmt.Errorf("training: column %q is not described", name)
+		}
+	}
+	profiles := make([]columnProfile, len(s.Columns))
+	for i, c := range s.Columns {
+		p, err := profileOf(c, f.Training.Columns)
+		if err != nil {
+			return nil, fmt.Errorf("training: column %q: %w", c.Name, err)
+		}
+		profiles[i] = p
+	}
+	for i, share := range importance(model) {
+		if p := profiles[features[i].column].training; p != nil {
+			p.Importance += share
+		}
+	}
+	return profiles, nil
+}
+
+func profileOf(c ingest.Column, trained map[string]trainingColumn) (columnProfile, error) {
+	t, known := trained[c.Name]
+	var p columnProfile
+	switch {
+	case c.Kind == ingest.Category:
+		p.bins = len(c.Categories) + 1
+	case c.Kind == ingest.Number && len(t.Shares) > 0:
+		p.grid, p.bins = newGrid(t.Edges), len(t.Edges)+2
+	}
+	if known {
+		p.training = &Profile{Missing: t.Missing, Shares: t.Shares}
+	}
+	if n := len(t.Shares); n != 0 && n != p.bins {
+		return p, fmt.Errorf("%d shares for %d bins", n, p.bins)
+	}
+	if !slices.IsSorted(t.Edges) {
+		return p, fmt.Errorf("edges must ascend")
+	}
+	return p, nil
+}

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"math"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// ColumnTally counts what the scored rows have in a schema column.
+type ColumnTally struct {
+	Name    string `json:"name"`
+	Absent  bool   `json:"absent,omitempty"` // the file does not have it
+	Missing int64  `json:"missing,omitempty"`
+	Unseen  int64  `json:"unseen,omitempty"`  // categories that training did not know
+	Outside int64  `json:"outside,omitempty"` // numbers outside the training range
+	// Present says that the number column has a value, First is the first one, and Varies that there are others.
+	Present bool    `json:"present,omitempty"`
+	First   float64 `json:"first,omitempty"`
+	Varies  bool    `json:"varies,omitempty"`
+	// Bins counts rows by category, or by range of a number column whose training profile has ranges. The last entry
+	// is for rows without a value, and for unseen categories, which the model takes for such. Nil: not counted.
+	Bins     []int64  `json:"bins,omitempty"`
+	Training *Profile `json:"training,omitempty"` // nil if the bundle does not say
+}
+
+func (b *Bundle) newColumnTallies() []ColumnTally {
+	columns := make([]ColumnTally, len(b.schema.Columns))
+	for i, c := range b.schema.Columns {
+		columns[i] = ColumnTally{Name: c.Name, Training: b.profiles[i].training}
+		if n := b.profiles[i].bins; n > 0 {
+			columns[i].Bins = make([]int64, n)
+		}
+	}
+	return columns
+}
+
+func (c *ColumnTally) reset() {
+	clear(c.Bins)
+	*c = ColumnTally{Name: c.Name, Training: c.Training, Bins: c.Bins}
+}
+
+func (c *ColumnTally) add(o *ColumnTally) {
+	c.Absent = c.Absent || o.Absent
+	c.Missing += o.Missing
+	c.Unseen += o.Unseen
+	c.Outside += o.Outside
+	c.Varies = c.Varies || o.Varies || c.Present && o.Present && c.First != o.First
+	if !c.Present {
+		c.Present, c.First = o.Present, o.First
+	}
+	for i, n := range o.Bins {
+		c.Bins[i] += n
+	}
+}
+
+// columnCounter counts the columns of one worker's batches, column by column: no row costs an allocation or a call.
+type columnCounter struct {
+	bundle *Bundle
+	absent []bool // by schema column
+	counts []int64
+}
+
+func newColumnCounter(b *Bundle, m ingest.Mapping) columnCounter {
+	c := columnCounter{bundle: b, absent: make([]bool, len(m.Fields))}
+	for i, field := range m.Fields {
+		c.absent[i] = field < 0
+	}
+	return c
+}
+
+// count adds the rows of a batch, which are all scored, to empty tallies.
+func (c *columnCounter) count(columns []ColumnTally, batch *ingest.Batch) {
+	rows := batch.Record.NumRows()
+	for i := range columns {
+		t := &columns[i]
+		if c.absent[i] {
+			t.Absent, t.Missing = true, rows
+			if t.Bins != nil {
+				t.Bins[len(t.Bins)-1] = rows
+			}
+			continue
+		}
+		switch cells := batch.Record.Column(firstSchemaColumn + i).(type) {
+		case *array.Float64:
+			t.countNumbers(cells, c.bundle.profiles[i].grid)
+		case *array.Dictionary:
+			c.counts = countCodes(c.counts, cells.Indices().(*array.Uint16).Uint16Values(), len(t.Bins)+1)
+			t.countCategories(c.counts)
+		default:
+			t.Missing = missingTexts(cells)
+		}
+	}
+	for _, w := range batch.Warnings {
+		if w.Reason == ingest.OutsideTraining {
+			columns[c.bundle.columns[w.Column]].Outside += w.Count
+		}
+	}
+}
+
+func (c *ColumnTally) countNumbers(cells *array.Float64, g *grid) {
+	numbers := cells.Float64Values()
+	c.Missing = int64(cells.NullN())
+	c.vary(numbers)
+	if c.Bins != nil {
+		g.count(c.Bins, numbers)
+		c.Bins[0] -= c.Missing // they are NaN
+		c.Bins[len(c.Bins)-1] = c.Missing
+	}
+}
+
+// vary finds out whether the numbers differ; it reads no further than the first that does.
+func (c *ColumnTally) vary(numbers []float64) {
+	for _, x := range numbers {
+		switch {
+		case math.IsNaN(x):
+		case !c.Present:
+			c.Present, c.First = true, x
+		case x != c.First:
+			c.Varies = true
+			return
+		}
+	}
+}
+
+// countCodes counts each of the codes below n; it uses counts again. Up to eight codes are counted in the bytes of one
+// register: the usual column has few categories, and counters in memory wait for each other.
+func countCodes(counts []int64, codes []uint16, n int) []int64 {
+	counts = grow(counts, n)
+	clear(counts)
+	if n > 8 {
+		for _, code := range codes {
+			counts[code]++
+		}
+		return counts
+	}
+	for run := range slices.Chunk(codes, math.MaxUint8) {
+		packed := uint64(0)
+		for _, code := range run {
+			packed += 1 << (code * 8 % 64)
+		}
+		for i := range counts {
+			counts[i] += int64(packed >> (8 * i) & math.MaxUint8)
+		}
+	}
+	return counts
+}
+
+// countCategories takes the counts of all codes: the categories, missing and unseen.
+func (c *ColumnTally) countCategories(counts []int64) {
+	known := len(counts) - 2
+	copy(c.Bins, counts[:known])
+	c.Missing, c.Unseen = counts[known], counts[known+1]
+	c.Bins[known] = c.Missing + c.Unseen
+}
+
+// missingTexts counts the cells without a text.
+func missingTexts(cells arrow.Array) int64 { return int64(cells.NullN()) }
+
+// Quality is how good the data of an upload are, column by column, beside those of training.
+type Quality struct {
+	DuplicateIDs int64           `json:"duplicate_ids"` // rows whose customer came before
+	Columns      []ColumnQuality `json:"columns"`
+}
+
+// ColumnQuality is what is remarkable about a column. All counts are of scored rows.
+type ColumnQuality struct {
+	Column          string   `json:"column"`
+	Absent          bool     `json:"absent"` // the file does not have this optional column
+	Missing         int64    `json:"missing"`
+	MissingShare    float64  `json:"missing_share"`
+	TrainingMissing *float64 `json:"training_missing_share"` // null if the bundle does not say
+	Unseen          int64    `json:"unseen"`                 // categories that training did not know
+	OutOfRange      int64    `json:"out_of_range"`           // numbers outside the training range
+	Constant        bool     `json:"constant"`               // more than one value, and all are the same
+}
+
+func (t *Tally) quality() Quality {
+	q := Quality{Columns: make([]ColumnQuality, len(t.Columns))}
+	for _, w := range t.Warnings {
+		if w.Code == ingest.DuplicateIDScored.Code() {
+			q.DuplicateIDs += w.Count
+		}
+	}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		q.Columns[i] = ColumnQuality{
+			Column: c.Name, Absent: c.Absent, Missing: c.Missing, Unseen: c.Unseen, OutOfRange: c.Outside,
+			MissingShare: published(share(c.Missing, t.Scored)), Constant: t.Scored-c.Missing > 1 && c.constant(),
+		}
+		if c.Training != nil {
+			q.Columns[i].TrainingMissing = &c.Training.Missing
+		}
+	}
+	return q
+}
+
+// constant says that all values of a number or category column are the same.
+func (c *ColumnTally) constant() bool {
+	if c.Present {
+		return !c.Varies
+	}
+	used := 0
+	for _, n := range c.Bins[:max(len(c.Bins)-1, 0)] {
+		if n > 0 {
+			used++
+		}
+	}
+	return used == 1 && c.Unseen == 0
+}
+
+func share(n, of int64) float64 {
+	if of == 0 {
+		return 0
+	}
+	return float64(n) / float64(of)
+}
