@@ -68,7 +68,9 @@ func (c *Compiled) compileClass(f *Forest, class int) classRun {
 		if t.Linear != nil || len(t.Leaves) > c.kernel.leavesMax() {
 			program.addWalk(len(c.trees))
 		} else {
-			program.addTree(t, c.binner, f.Library)
+			for _, piece := range cutTree(t) {
+				program.addTree(piece, c.binner, f.Library)
+			}
 		}
 		c.linear = c.linear || t.Linear != nil
 		c.trees = append(c.trees, c.portable.lower(t, c.binner, f.Library, c.kernel.leavesMax()))

@@ -77,8 +77,11 @@ func breadthFirst(t *Tree) []int32 {
 // number gives leaves their ids and nodes their slots.
 func (s *streamTree) number() {
 	id := int32(0)
+	for i := range s.leafID {
+		s.leafID[i] = -1
+	}
 	take := func(child int32) {
-		if child < 0 {
+		if child < 0 && s.leafID[^child] < 0 {
 			s.leafID[^child] = id
 			id++
 		}
@@ -86,6 +89,9 @@ func (s *streamTree) number() {
 	for _, i := range s.joins {
 		take(s.tree.Nodes[i].Left)
 		take(s.tree.Nodes[i].Right)
+	}
+	if len(s.leafID) == 1 {
+		s.leafID[0] = 0
 	}
 	for slot, i := range s.forks {
 		take(s.tree.Nodes[i].Left)

@@ -25,10 +25,13 @@ func (k kernel) String() string {
 // leavesMax is the size from which on a tree is walked: the work of evaluating all nodes grows with the leaves, that of
 // walking with the depth.
 func (k kernel) leavesMax() int {
-	if k == kernelPortable {
-		return 64
+	switch k {
+	case kernelAVX512:
+		return 1536
+	case kernelAVX2:
+		return 1024
 	}
-	return streamLeavesMax
+	return 64
 }
 
 // places says where the sums of a pack's rows lie. The kernels keep every 8th (float64) or 4th (float32) row of a

@@ -9,7 +9,7 @@ import (
 func BenchmarkKernel(b *testing.B) {
 	for _, k := range kernels() {
 		for _, library := range []Library{LightGBM, XGBoost} {
-			for _, leaves := range []int{15, 31, 63, 127, 255} {
+			for _, leaves := range []int{15, 31, 63, 127, 255, 600, 2000} {
 				name := fmt.Sprintf("%v/%v/500x%d", k, map[Library]string{LightGBM: "float64", XGBoost: "float32"}[library], leaves)
 				b.Run(name, func(b *testing.B) {
 					m := maker{library: library, trees: 500, leaves: leaves, features: 50, thresholds: 200, plain: true}

@@ -219,9 +219,7 @@ func (m maker) cell(r *rand.Rand, categorical bool, edges []float64) float64 {
 // coded turns numbers into codes, with spare values that no row uses.
 func coded(numbers []float64, r *rand.Rand) Column {
 	distinct := slices.Clone(numbers)
-	if len(distinct) > 600 {
-		distinct = distinct[:600]
-	}
+	distinct = distinct[:min(len(distinct), 4+600*r.IntN(2))] // few values, or about as many as rows
 	distinct = append(distinct, math.NaN(), 1, 2, 3)
 	c := Column{Values: distinct, Codes: make([]uint16, len(numbers))}
 	for i := range c.Codes {
