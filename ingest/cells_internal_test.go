@@ -83,7 +83,7 @@ func TestNumbersKernels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(3, 4))
 			read := 0
-			for range 8 {
+			for range 20 {
 				everyLayout(random, func() string { return randomNumber(random) }, func(cells []string, f fields) {
 					values := make([]float64, len(cells))
 					over := left(nil).leftOf(len(cells))
@@ -92,7 +92,7 @@ func TestNumbersKernels(t *testing.T) {
 					read += checkNumbers(t, cells, values, over, low, high)
 				})
 			}
-			if read < 20_000 {
+			if read < 10_000 {
 				t.Errorf("only %d numbers were read at once", read)
 			}
 		})
@@ -229,7 +229,7 @@ func TestDictionaryHardCases(t *testing.T) {
 		out, over := make([]uint16, len(texts)), left(nil).leftOf(len(texts))
 		categoriesPortable(cells, out, d, over)
 		over.each(func(row int) {
-			if len(texts[row]) <= textMax && d.slots[0].size != 0 {
+			if len(texts[row]) <= textMax {
 				t.Errorf("%s: %q is not found", name, texts[row])
 			}
 		})

@@ -82,7 +82,7 @@ func (d *dictionary) place(entries []entry) bool {
 	clear(d.slots)
 	for i := range entries {
 		e := &entries[i]
-		slot := &d.slots[hash(e.first, e.last)*d.multiplier>>d.shift]
+		slot := &d.slots[hash(e.first, e.last, e.second, e.third, e.size)*d.multiplier>>d.shift]
 		if slot.size != 0 {
 			return false
 		}
@@ -132,7 +132,11 @@ func wordsOf(text []byte, start, end uint32) (first, last, second, third uint64)
 	return wordAt(front, 0) & mask[0], wordAt(back, 8) & mask[1], wordAt(front, 8) & mask[2], wordAt(back, 0) & mask[2]
 }
 
-func hash(first, last uint64) uint64 { return first ^ bits.RotateLeft64(last, 29) }
+// hash mixes all words, as texts may differ in any of them, or in their size alone.
+func hash(first, last, second, third uint64, size uint32) uint64 {
+	mixed := first ^ bits.RotateLeft64(last, 29) ^ uint64(size)<<57
+	return mixed ^ bits.RotateLeft64(second, 17) ^ bits.RotateLeft64(third, 43)
+}
 
 func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
 	clear(over)
@@ -146,7 +150,7 @@ func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
 			continue
 		}
 		first, last, second, third := wordsOf(f.text, start, end)
-		found := &slots[hash(first, last)*multiplier>>shift]
+		found := &slots[hash(first, last, second, third, size)*multiplier>>shift]
 		differs := (first ^ found.first) | (last ^ found.last) | (second ^ found.second) | (third ^ found.third)
 		if differs != 0 || size != found.size {
 			over.add(row)

@@ -26,7 +26,7 @@ type Plan struct {
 }
 
 // Part is a run of whole chunks. A [Chunker] that starts at its position and reads its bytes finds the same chunks as
-// one that reads the whole file.
+// one that reads the whole file. Every part has a row.
 type Part struct {
 	Position
 	Bytes int64
@@ -83,7 +83,8 @@ func (p *Planner) advance() error {
 	p.buf, p.ready = chunk.Bytes[:0], chunk.Bytes
 	size := int64(len(chunk.Bytes))
 	last := len(p.plan.Parts) - 1
-	if last < 0 || p.plan.Parts[last].Bytes > p.full {
+	// A part without a row would be nothing to score: blank lines go with the rows around them.
+	if last < 0 || p.plan.Parts[last].Bytes > p.full && p.plan.Parts[last].Rows > 0 && chunk.Rows > 0 {
 		p.plan.Parts = append(p.plan.Parts, Part{Position: chunk.Position})
 		last++
 	}

@@ -104,6 +104,9 @@ func TestPlannerPartsAreWholeChunks(t *testing.T) {
 		var chunks []string
 		next, rows := got.Header.Start().Offset, int64(0)
 		for _, p := range got.Parts {
+			if p.Rows == 0 {
+				t.Errorf("%q: a part without a row", file)
+			}
 			if p.Offset != next {
 				t.Fatalf("part starts at %d, want %d", p.Offset, next)
 			}
@@ -137,6 +140,14 @@ func TestPlannerMemory(t *testing.T) {
 	})
 	if allocs > 1 {
 		t.Errorf("%v allocations a read", allocs)
+	}
+}
+
+func TestPlannerBlankLines(t *testing.T) {
+	file := "a,b\n1,2\n" + strings.Repeat("\n", 1000) + "3,4\n" + strings.Repeat("\n", 1000)
+	got, _, err := plan(strings.NewReader(file), ingest.Limits{ChunkBytes: 40, PartBytes: 80})
+	if err != nil || got.Rows != 2 || len(got.Parts) != 2 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

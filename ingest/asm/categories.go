@@ -59,26 +59,36 @@ func categories() {
 	VMOVDQA64_Z(l.front, beyond, last)
 	VPROLQ(U8(29), last, hash)
 	VPXORQ(first, hash, hash)
+	VPSLLQ(U8(57), l.size, shift)
+	VPXORQ(shift, hash, hash)
+	second, third := ZMM(), ZMM()
+	VPXORQ(second, second, second)
+	VPXORQ(third, third, third)
+	CMPQ(Mem{Base: small, Disp: offsetLong}, Imm(0))
+	JE(LabelRef("short"))
+	long := K()
+	VPCMPUQ(U8(6), sixteen, l.size, long)
+	KORTESTB(long, long)
+	JZ(LabelRef("short"))
+	l.gatherSome(long, l.start, 8, second)
+	l.gatherSome(long, l.end, -16, third)
+	VPROLQ(U8(17), second, shift)
+	VPXORQ(shift, hash, hash)
+	VPROLQ(U8(43), third, shift)
+	VPXORQ(shift, hash, hash)
+
+	Label("short")
 	VPMULLQ(multiplier, hash, hash)
 	VPSRLQ(U8(60), hash, l.slot)
-
 	meta, size, found := ZMM(), ZMM(), K()
 	l.at16(tableMeta, meta)
 	VPSRLQ(U8(32), meta, size)
 	VPCMPEQQ(size, l.size, found)
 	l.same(tableFirst, first, found)
 	l.same(tableLast, last, found)
+	l.same(tableSecond, second, found)
+	l.same(tableThird, third, found)
 
-	CMPQ(Mem{Base: small, Disp: offsetLong}, Imm(0))
-	JE(LabelRef("compared"))
-	long := K()
-	VPCMPUQ(U8(6), sixteen, l.size, long)
-	KORTESTB(long, long)
-	JZ(LabelRef("compared"))
-	l.sameLong(tableSecond, l.start, 8, long, found)
-	l.sameLong(tableThird, l.end, -16, long, found)
-
-	Label("compared")
 	packed, left := XMM(), K()
 	VPMOVQW(meta, packed)
 	VMOVDQU(packed, Mem{Base: codes})
@@ -111,11 +121,9 @@ func (l *lookup) same(table int, word VecVirtual, found Register) {
 	VPCMPEQQ(wanted, word, found, found)
 }
 
-// sameLong does it with eight more bytes of cells that have them.
-func (l *lookup) sameLong(table int, place VecVirtual, distance int, long, found Register) {
-	word, again := ZMM(), K()
-	VPXORQ(word, word, word)
-	KMOVB(long, again)
-	VPGATHERQQ(Mem{Base: l.text, Index: place, Scale: 1, Disp: distance}, again, word)
-	l.same(table, word, found)
+// gatherSome loads eight bytes at a distance from the places of some lanes.
+func (l *lookup) gatherSome(lanes Register, place VecVirtual, distance int, to VecVirtual) {
+	again := K()
+	KMOVB(lanes, again)
+	VPGATHERQQ(Mem{Base: l.text, Index: place, Scale: 1, Disp: distance}, again, to)
 }
