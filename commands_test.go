@@ -242,3 +242,25 @@ func TestPredictReadsMatrices(t *testing.T) {
 		}
 	}
 }
+
+func TestScoreCommandStopsWhenTheErrorBudgetIsSpent(t *testing.T) {
+	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,1,2,3,One year\nb,many,2,3,One year\n"
+	if status, _, messages := command(t, file, "score", "--model", "telecom", "--max-rejected", "1", "-"); status != 0 {
+		t.Errorf("within the budget: status %d: %s", status, messages)
+	}
+	dir := t.TempDir()
+	status, _, messages := command(t, file, "score", "--model", "telecom", "--max-rejected", "0",
+		"--out", filepath.Join(dir, "out.csv"), "-")
+	want := "ERR-1107: 1 of the first 2 rows were rejected, more than the 0 allowed."
+	if status != 1 || !strings.Contains(messages, want) {
+		t.Errorf("status %d: %s", status, messages)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v (%v)", entries, err)
+	}
+	file += strings.Repeat("c,1,2,3,One year\n", 1000)
+	status, _, messages = command(t, file, "score", "--model", "telecom", "--max-rejected-percent", "0.05", "-")
+	if status != 1 || !strings.Contains(messages, "0.05 %") {
+		t.Errorf("percentage: status %d: %s", status, messages)
+	}
+}

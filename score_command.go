@@ -17,13 +17,20 @@ import (
 
 // scoreCommand scores file to file.
 type scoreCommand struct {
-	Model   string `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain string `enum:"all,none" default:"all" help:"Which rows get reasons: ${enum}."`
-	Scorer  string `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
-	Out     string `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
-	Rejects string `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
-	Workers int    `help:"Cores to use; 0 is all of them." default:"0"`
-	Input   string `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Explain string      `enum:"all,none" default:"all" help:"Which rows get reasons: ${enum}."`
+	Scorer  string      `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
+	Out     string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
+	Rejects string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
+	Budget  budgetFlags `embed:""`
+	Workers int         `help:"Cores to use; 0 is all of them." default:"0"`
+	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+}
+
+// budgetFlags say when a file is too bad to go on.
+type budgetFlags struct {
+	MaxRejected        *int64   `help:"Stop when more than N rows were rejected." placeholder:"N"`
+	MaxRejectedPercent *float64 `help:"Stop when more than P percent of the rows were rejected; counts from 1,000 rows on." placeholder:"P"`
 }
 
 // Run scores the input. Files named by --out and --rejects appear only when all rows are in them.
@@ -56,6 +63,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 		engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}, bundle,
 		engine.Options{
 			Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
+			Budget: engine.Budget(c.Budget),
 		}, sink)
 	if err != nil {
 		return err

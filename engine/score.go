@@ -29,6 +29,7 @@ type Options struct {
 	Explain    Explain // which rows are explained
 	Scorer     Scorer  // which engine computes the raw scores
 	WithHeader bool    // the result and the rejects begin with their header lines
+	Budget     Budget  // how many rows may be rejected
 	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
 	NewBlockEncoder func() BlockEncoder
 }
@@ -76,7 +77,8 @@ type ScoredChunk struct {
 
 // Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
 // sink in input order. Memory is bounded by the workers, never by the file. The error is that of the earliest chunk
-// that failed; the sink has seen exactly the chunks before it. An input without a row is [ingest.ErrEmpty].
+// that failed; the sink has seen exactly the chunks before it. An input without a row is [ingest.ErrEmpty], one with too
+// many bad rows a [*BudgetError].
 func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Tally, error) {
 	mapping, err := ingest.Map(b.Schema(), in.Header)
 	if err != nil {
@@ -105,6 +107,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	write := func(s *slot) error { // one goroutine: results in input order
 		s.out.Tally.repeat(ids.add(s.out.ids), b)
 		total.Add(&s.out.Tally)
+		if err := opt.Budget.Check(&total); err != nil {
+			return err
+		}
 		return sink.WriteChunk(&s.out)
 	}
 	err = run(ctx, opt.workers(), read, newWork, write)

@@ -84,6 +84,7 @@ func explainFile(err error) *failure {
 		quote     *ingest.QuoteError
 		long      *ingest.RowTooLongError
 		large     *ingest.TooLargeError
+		budget    *engine.BudgetError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -102,6 +103,8 @@ func explainFile(err error) *failure {
 			with(details{"line": long.Line, "limit": long.Limit, "unit": "bytes"})
 	case errors.As(err, &large):
 		return tooLarge(large.Limit, large.Unit)
+	case errors.As(err, &budget):
+		return explainBudget(budget)
 	}
 	return nil
 }
@@ -135,6 +138,12 @@ func explainQuote(e *ingest.QuoteError) *failure {
 		text = "The quotation mark opened on line %d is not closed. Close it, or double it if it belongs to the text."
 	}
 	return fail(CodeBadQuoting, fmt.Sprintf(text, e.Line)).with(details{"line": e.Line})
+}
+
+func explainBudget(e *engine.BudgetError) *failure {
+	return fail(CodeErrorBudgetSpent, fmt.Sprintf("%s of the first %s rows were rejected, more than the %s allowed.",
+		groupedText(e.Rejected), groupedText(e.Rows), e.Limit())).
+		with(details{"limit": e.Limit(), "actual": e.Rejected, "unit": "rows"})
 }
 
 // tooLarge says which limit a file passed; unit is "bytes" or "rows".
