@@ -77,6 +77,9 @@ func (c *Converter) Convert(chunk Chunk) (Batch, error) {
 
 func (c *Converter) begin(chunk Chunk) {
 	c.batch.release()
+	if poisoned {
+		c.poison()
+	}
 	c.window.open(chunk)
 	c.nextRow = chunk.Row
 	c.fixed.rows, c.fixed.starts, c.fixed.lengths = c.fixed.rows[:0], c.fixed.starts[:0], c.fixed.lengths[:0]

@@ -298,3 +298,47 @@ func TestConvertTightChunk(t *testing.T) {
 		t.Errorf("chunk was changed to %q", file)
 	}
 }
+
+// A batch costs a number of allocations, a row none.
+func TestConvertAllocations(t *testing.T) {
+	header := header(t, strings.TrimSuffix(churnHeader, "\n"))
+	m, err := ingest.Map(churn(), header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ingest.NewConverter(m, ingest.Limits{})
+	allocations := func(rows int) float64 {
+		text := []byte(strings.Repeat("007,5,1.25,Monthly,Yes\n", rows))
+		return testing.AllocsPerRun(20, func() {
+			if _, err := c.Convert(ingest.Chunk{Position: header.Start(), Bytes: text}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if many, few := allocations(30_000), allocations(10); many > few {
+		t.Errorf("%v allocations for 30000 rows, %v for 10", many, few)
+	}
+}
+
+// What a converter hands out is its own: it lasts until the next chunk, and with the race detector visibly no longer.
+func TestConvertBatchLifetime(t *testing.T) {
+	header := header(t, strings.TrimSuffix(churnHeader, "\n"))
+	m, err := ingest.Map(churn(), header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ingest.NewConverter(m, ingest.Limits{})
+	first, err := c.Convert(ingest.Chunk{Position: header.Start(), Bytes: []byte("A,5,1.25,Monthly,Yes\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := first.Record.Column(4)
+	column.Retain()
+	defer column.Release()
+	if _, err := c.Convert(ingest.Chunk{Position: header.Start()}); err != nil {
+		t.Fatal(err)
+	}
+	if got := cellText(column, 0); ingest.Poisoned && got != "-1.7976931348623157e+308" {
+		t.Errorf("a batch that is over still reads %s", got)
+	}
+}

@@ -59,3 +59,6 @@ func IndexWindows(text []byte, delimiter byte) (n int) {
 	}
 	return n
 }
+
+// Poisoned says whether batches are overwritten when they are over.
+const Poisoned = poisoned

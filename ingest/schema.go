@@ -4,6 +4,14 @@
 // into one [Batch] and accounts for every row in it.
 package ingest
 
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+)
+
 // Kind is what the cells of a column mean.
 type Kind uint8
 
@@ -20,6 +28,9 @@ const (
 type Schema struct {
 	Columns []Column
 }
+
+// CategoriesMax is how many categories a column can have: codes are uint16, and two of them mean missing and unknown.
+const CategoriesMax = 1<<16 - 2
 
 // Column is one column that a model reads.
 type Column struct {
@@ -40,6 +51,58 @@ type Column struct {
 	AllowedMin, AllowedMax *float64
 	// RefuseUnknown rejects a row whose category is not known (1611) instead of warning (1653).
 	RefuseUnknown bool
+}
+
+// Validate says what is wrong with a schema. A [Converter] takes only valid ones.
+func (s Schema) Validate() error {
+	names := make(map[string]bool, len(s.Columns))
+	for _, column := range s.Columns {
+		folded := fold(column.Name)
+		if folded == "" {
+			return errors.New("check schema: column without a name")
+		}
+		if names[folded] {
+			return fmt.Errorf("check schema: column %q stands there twice", column.Name)
+		}
+		names[folded] = true
+		if err := column.validate(); err != nil {
+			return fmt.Errorf("check schema: column %q: %w", column.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Column) validate() error {
+	if c.Kind > Text {
+		return fmt.Errorf("unknown kind %d", c.Kind)
+	}
+	if c.Kind == Category && len(c.Categories) == 0 || len(c.Categories) > CategoriesMax {
+		return fmt.Errorf("%d categories, want 1 to %d", len(c.Categories), CategoriesMax)
+	}
+	seen := make(map[string]bool, len(c.Categories))
+	for i, text := range c.Categories {
+		if text == "" || seen[text] || strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+			return fmt.Errorf("category %d is empty, not text, or there twice", i)
+		}
+		seen[text] = true
+	}
+	for _, text := range c.Spellings {
+		if !seen[text] {
+			return fmt.Errorf("spelling of %q, which is no category", text)
+		}
+	}
+	if !ordered(c.Min, c.Max) || !ordered(c.AllowedMin, c.AllowedMax) {
+		return errors.New("bounds are not in order")
+	}
+	return nil
+}
+
+// ordered says whether bounds are numbers and leave room between them.
+func ordered(low, high *float64) bool {
+	if low != nil && math.IsNaN(*low) || high != nil && math.IsNaN(*high) {
+		return false
+	}
+	return low == nil || high == nil || *low <= *high
 }
 
 // Limits bound what a file may make us hold or do. The zero value of a field means its default.
