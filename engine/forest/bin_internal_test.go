@@ -46,7 +46,7 @@ func makers() map[string]maker {
 		"lightgbm many cats":   {library: LightGBM, trees: 5, leaves: 31, features: 4, sets: 3, categories: 3000},
 		"lightgbm 253..257":    {library: LightGBM, trees: 90, leaves: 40, features: 3, thresholds: 270},
 		"lightgbm thresholds":  {library: LightGBM, trees: 90, leaves: 63, features: 3, mixed: true},
-		"lightgbm classes":     {library: LightGBM, trees: 21, leaves: 20, vary: true, features: 6, classes: 3, thresholds: 20},
+		"lightgbm classes":     {library: LightGBM, trees: 21, leaves: 20, vary: true, features: 6, classes: 3},
 		"lightgbm rf":          {library: LightGBM, trees: 21, leaves: 20, features: 6, average: true},
 		"lightgbm close":       {library: LightGBM, trees: 90, leaves: 31, features: 4, mixed: true, close: 1e-9},
 		"lightgbm closest":     {library: LightGBM, trees: 90, leaves: 31, features: 4, mixed: true, close: 1e-12},

@@ -39,8 +39,8 @@ func compileFor(f *Forest, k kernel) (*Compiled, error) {
 	c := &Compiled{
 		binner: newBinnerFor(f, k), library: f.Library, base: f.Base, iterations: 1, kernel: k, places: k.places(f.Library),
 	}
-	if c.columns > columnsMax {
-		return nil, fmt.Errorf("compile forest: %d columns of tests, at most %d are supported", c.columns, columnsMax)
+	if err := checkColumns(c.columns); err != nil {
+		return nil, fmt.Errorf("compile forest: %w", err)
 	}
 	if f.Average && f.Iterations > 0 {
 		c.iterations = float64(f.Iterations)
@@ -52,8 +52,14 @@ func compileFor(f *Forest, k kernel) (*Compiled, error) {
 	for class := range c.runs {
 		c.compileFew(&c.runs[class], padding)
 	}
-	c.portable.pad()
 	return c, nil
+}
+
+func checkColumns(columns int) error {
+	if columns > columnsMax {
+		return fmt.Errorf("%d columns of tests, at most %d are supported", columns, columnsMax)
+	}
+	return nil
 }
 
 func (c *Compiled) compileClass(f *Forest, class int) classRun {
@@ -84,5 +90,11 @@ func (c *Compiled) compileClass(f *Forest, class int) classRun {
 	return run
 }
 
-// Kernel says which implementation scores full packs of rows: "avx512", "avx2" or "portable".
-func (c *Compiled) Kernel() string { return c.kernel.String() }
+// Kernel says which implementation scores full packs of rows: "avx512", "avx2" or "portable". The last one also walks
+// the trees that no kernel takes: those with linear leaves, and very large ones.
+func (c *Compiled) Kernel() string {
+	if c.linear {
+		return kernelPortable.String()
+	}
+	return c.kernel.String()
+}

@@ -2,10 +2,10 @@ package forest
 
 import "math"
 
-// A kernel's leaf ids are bytes, and its speed per leaf is best while the slots of a tree stay in the first-level cache.
-// A larger tree is cut into pieces, each a tree that holds a run of the leaves, from left to right, and the nodes above
-// them. All other leaves of a piece are one, of value -0, which changes no sum: every row adds its leaf in one piece and
-// nothing in the others, and the bits are those of the whole tree.
+// A kernel's leaf ids are bytes, and its speed per leaf is best while the slots of a tree stay in the first-level
+// cache. A larger tree is cut into pieces, each a tree that holds a run of the leaves, from left to right, and the
+// nodes above them. All other leaves of a piece are one, of value -0, which changes no sum: every row adds its leaf in
+// one piece and nothing in the others, and the bits are those of the whole tree.
 const pieceLeaves = 128
 
 // treeCutter restricts a tree to runs of its leaves.

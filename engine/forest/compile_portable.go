@@ -1,6 +1,7 @@
 package forest
 
-// Few rows, and trees that the kernels do not take, are walked. Nodes are then integers, children adjacent, so that a step is arithmetic without a branch:
+// Few rows, and trees that the kernels do not take, are walked. Nodes are then integers, children adjacent, so that a
+// step is arithmetic without a branch:
 //
 //	i += step + (threshold < code ? 1 : 0)
 //
@@ -46,15 +47,11 @@ type placedNode struct {
 // lower appends a tree, wide if it has more leaves than the kernel takes.
 func (p *portableNodes) lower(t *Tree, b *binner, library Library, leavesMax int) portableTree {
 	placed := placeNodes(t)
-	tree := portableTree{
-		first: len(p.small), depth: placed[len(placed)-1].depth, linear: t.Linear,
-		wide: len(placed) >= smallNodesMax || b.columns > smallColumnMax || t.Linear != nil || len(t.Leaves) > leavesMax,
-	}
+	tree := portableTree{first: len(p.small), depth: placed[len(placed)-1].depth, linear: t.Linear}
+	tree.wide = t.Linear != nil || len(t.Leaves) > leavesMax ||
+		len(placed) >= smallNodesMax || b.columns > smallColumnMax
 	if tree.wide {
 		tree.first = len(p.wide)
-	}
-	if t.Linear != nil {
-		tree.leaves = t.Leaves
 	}
 	for _, n := range placed {
 		column, threshold, value := 0, uint8(leafThreshold), 0.0 // leaves stay; any column will do
@@ -64,15 +61,18 @@ func (p *portableNodes) lower(t *Tree, b *binner, library Library, leavesMax int
 		} else {
 			value = t.Leaves[^n.child].Value
 		}
-		if !tree.wide {
+		if tree.wide {
+			p.wide = append(p.wide, uint64(column)<<40|uint64(threshold)<<32|uint64(n.step))
+			p.wide64, p.wide32 = appendValue(p.wide64, p.wide32, value, library)
+		} else {
 			p.small = append(p.small, uint32(column)<<16|uint32(threshold)<<8|n.step)
 			p.small64, p.small32 = appendValue(p.small64, p.small32, value, library)
-			continue
 		}
-		p.wide = append(p.wide, uint64(column)<<40|uint64(threshold)<<32|uint64(n.step))
-		p.wide64, p.wide32 = appendValue(p.wide64, p.wide32, value, library)
-		if t.Linear != nil {
-			p.leafOf = append(p.leafOf, make([]int32, len(p.wide)-1-len(p.leafOf))...)
+	}
+	if t.Linear != nil {
+		tree.leaves = t.Leaves
+		p.leafOf = append(p.leafOf, make([]int32, tree.first-len(p.leafOf))...)
+		for _, n := range placed {
 			p.leafOf = append(p.leafOf, ^n.child)
 		}
 	}
@@ -103,15 +103,4 @@ func placeNodes(t *Tree) []placedNode {
 			placedNode{child: node.Left, depth: n.depth + 1}, placedNode{child: node.Right, depth: n.depth + 1})
 	}
 	return placed
-}
-
-// pad makes room behind the last small tree, so that every tree can be read as an array of 256 nodes.
-func (p *portableNodes) pad() {
-	p.small = append(p.small, make([]uint32, smallNodesMax)...)
-	if p.small64 != nil {
-		p.small64 = append(p.small64, make([]float64, smallNodesMax)...)
-	}
-	if p.small32 != nil {
-		p.small32 = append(p.small32, make([]float32, smallNodesMax)...)
-	}
 }

@@ -1,11 +1,13 @@
 package forest
 
-// A program is what is done for many rows and one class: its trees in summation order, in groups. A group is as much of the
-// stream as passes over all blocks in work before the next group does, so that a forest larger than the caches is read
-// once for many rows; it also bounds the time that a kernel, which the runtime cannot interrupt, takes.
+// A program is what is done for many rows and one class: its trees in summation order, in groups. A group is as much of
+// the stream as passes over all blocks in work before the next group does, so that a forest larger than the caches is
+// read once for many rows; it also bounds the time that a kernel, which the runtime cannot interrupt, takes.
 const (
 	groupBytesMax = 256 << 10
 	groupNodesMax = 8 << 10
+	// treeNodes is what looking up a tree's leaves costs, in nodes.
+	treeNodes = 16
 )
 
 // group is a run of trees of one class that are scored in the same way.
@@ -29,7 +31,7 @@ type span struct{ from, to int }
 func (p *programBuilder) addTree(t *Tree, b *binner, library Library) {
 	from := len(p.stream)
 	p.stream = newStreamTree(t).appendTo(p.stream, b, library)
-	nodes, last := len(t.Nodes)+1, len(p.groups)-1
+	nodes, last := len(t.Nodes)+treeNodes, len(p.groups)-1
 	if last >= 0 && p.groups[last].trees > 0 && p.nodes+nodes <= groupNodesMax &&
 		len(p.stream)-p.spans[last].from <= groupBytesMax {
 		p.groups[last].trees++

@@ -1,7 +1,9 @@
 package forest
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -12,11 +14,8 @@ func TestScorerHasTheBitsOfThePlainWalk(t *testing.T) {
 	for name, m := range makers() {
 		t.Run(name, func(t *testing.T) {
 			f := m.forest(11)
-			for _, k := range kernels() {
-				c, err := compileFor(f, k)
-				if err != nil {
-					t.Fatal(err)
-				}
+			for i, c := range compiledForms(t, f) {
+				k := fmt.Sprint(i, c.kernel)
 				s := c.NewScorer()
 				for i, n := range packSizes {
 					rows := m.rows(f, n, uint64(i))
@@ -24,11 +23,53 @@ func TestScorerHasTheBitsOfThePlainWalk(t *testing.T) {
 					s.Raw(got, rows)
 					want := plainScore(f, rows)
 					if at := firstDifference(got, want); at >= 0 {
-						t.Fatalf("%v, %d rows: score %d is %v, want %v", k, n, at, got[at], want[at])
+						t.Fatalf("%s, %d rows: score %d is %v, want %v", k, n, at, got[at], want[at])
 					}
 				}
 			}
 		})
+	}
+}
+
+// compiledForms compiles for every kernel, and for the best one without what single rows need beyond it.
+func compiledForms(t *testing.T, f *Forest) (forms []*Compiled) {
+	t.Helper()
+	for _, k := range kernels() {
+		c, err := compileFor(f, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forms = append(forms, c)
+	}
+	old := *forms[len(forms)-1]
+	old.runs = slices.Clone(old.runs)
+	for i := range old.runs {
+		old.runs[i].row = nil
+	}
+	return append(forms, &old)
+}
+
+func TestKernelName(t *testing.T) {
+	plain := maker{library: LightGBM, trees: 2, leaves: 4, features: 2}
+	linear := plain
+	linear.linear = true
+	for want, m := range map[string]maker{bestKernel.String(): plain, "portable": linear} {
+		c, err := Compile(m.forest(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bestKernel != kernelPortable && c.Kernel() != want {
+			t.Errorf("kernel is %s, want %s", c.Kernel(), want)
+		}
+	}
+}
+
+func TestColumnLimit(t *testing.T) {
+	if err := checkColumns(columnsMax); err != nil {
+		t.Error(err)
+	}
+	if checkColumns(columnsMax+1) == nil {
+		t.Error("no error beyond the limit")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 )
@@ -13,22 +14,14 @@ import (
 const constraint = "amd64,!purego"
 
 func main() {
-	file := flag.String("file", "", "which file to write: score-avx512, score-avx2, bin-avx512, bin-avx2, row-avx512 or few")
+	name := flag.String("file", "", "which file to write, as in its name: score-avx512, few, …")
 	flag.Parse()
 	ConstraintExpr(constraint)
-	switch *file {
+	switch *name {
 	case "score-avx512":
-		for _, packs := range []int{4, 1} {
-			for _, p := range []precision{double, single} {
-				scoreAVX512(fmt.Sprintf("scoreAVX512%sx%d", p.name, packs), packs, p)
-			}
-		}
+		eachScorer(func(packs int, p precision) { scoreAVX512(fmt.Sprintf("scoreAVX512%sx%d", p.name, packs), packs, p) })
 	case "score-avx2":
-		for _, packs := range []int{4, 1} {
-			for _, p := range []precision{double, single} {
-				scoreAVX2(fmt.Sprintf("scoreAVX2%sx%d", p.name, packs), packs, p)
-			}
-		}
+		eachScorer(func(packs int, p precision) { scoreAVX2(fmt.Sprintf("scoreAVX2%sx%d", p.name, packs), packs, p) })
 	case "bin-avx512":
 		binAVX512("binAVX512F64", false)
 		binAVX512("binAVX512F32", true)
@@ -47,7 +40,24 @@ func main() {
 		addEights("addEightsF64", 8)
 		addEights("addEightsF32", 4)
 	default:
-		log.Fatalf("unknown file %q", *file)
+		log.Fatalf("unknown file %q", *name)
+	}
+	write("../kernel_" + strings.ReplaceAll(*name, "-", "_") + "_amd64")
+}
+
+func eachScorer(scorer func(packs int, p precision)) {
+	for _, packs := range []int{4, 1} {
+		scorer(packs, double)
+		scorer(packs, single)
+	}
+}
+
+// write generates the assembly and its declarations; avo takes the names as flags.
+func write(path string) {
+	for name, value := range map[string]string{"out": path + ".s", "stubs": path + ".go", "pkg": "forest"} {
+		if err := flag.Set(name, value); err != nil {
+			log.Fatalf("set flag %s: %v", name, err)
+		}
 	}
 	Generate()
 }
