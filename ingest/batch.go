@@ -16,7 +16,8 @@ type Position struct {
 	Line   int64 // physical line that starts here; the header is on line 1
 }
 
-// Chunk is a run of whole rows. Its bytes belong to whoever called [Chunker.Next] and stay valid until that buffer is used again.
+// Chunk is a run of whole rows. Its bytes belong to whoever called [Chunker.Next] and stay valid until that buffer is
+// used again.
 type Chunk struct {
 	Position
 	Bytes []byte
@@ -56,7 +57,8 @@ type WarningCount struct {
 	Count  int64
 }
 
-// Reason says why a row was rejected or remarked upon. Its published code is 1600 + its value: ERR-1601 is a wrong field count.
+// Reason says why a row was rejected or remarked upon. Its published code is 1600 + its value: ERR-1601 is a wrong
+// field count.
 type Reason uint8
 
 const (

@@ -135,11 +135,7 @@ func (c *Chunker) tooLong(text []byte) error {
 
 // badQuote finds the first broken quote in text that starts where the next chunk does.
 func (c *Chunker) badQuote(text []byte) error {
-	bad, found := firstBadQuote(text, c.separators())
-	if !found { // broken only under the file's own delimiter, which we do not know
-		last := bytes.LastIndexByte(text, '"')
-		bad = badQuote{at: last, open: last, ended: true}
-	}
+	bad, _ := firstBadQuote(text, c.separators())
 	return fmt.Errorf("cut rows: %w", bad.locate(text, c.next.Line))
 }
 

@@ -80,6 +80,8 @@ func TestChunkerFraming(t *testing.T) {
 	f("1,2\n1,\"", "quote opened on line 3 is never closed")
 	f("1,2\n1,a\"\n2,3\n", "stray quote on line 3")
 	f("1,2\n1,\"a\"b\"\n2,3\n", "stray quote on line 3")
+	// The chunker does not know the delimiter: any may stand before a quote.
+	f("1,2\n1;\"2\"|\"3\";\"", "quote opened on line 3 is never closed")
 	f("\"aaaaaaaaaaaaaaaaaaaaaaaa", "quote opened on line 2 is never closed")
 
 	_, err := cut(strings.NewReader(row[:40]+"\r\n"+row[:40]+"\n"+row[:40]), begin, limits)
@@ -117,7 +119,8 @@ func TestChunkerPassesReadErrorsOn(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("x", 100)
-	c = ingest.NewChunker(io.MultiReader(strings.NewReader(long), iotest.ErrReader(broken)), begin, ingest.Limits{ChunkBytes: 8})
+	body := io.MultiReader(strings.NewReader(long), iotest.ErrReader(broken))
+	c = ingest.NewChunker(body, begin, ingest.Limits{ChunkBytes: 8})
 	if _, err := c.Next(nil); !errors.Is(err, broken) {
 		t.Errorf("in a long row: %v", err)
 	}
@@ -156,7 +159,8 @@ func TestChunkerIsMemoryless(t *testing.T) {
 
 // randomRows makes rows with sound quotes, blank lines, line ends of both kinds and perhaps no last one.
 func randomRows(random *rand.Rand, n int) string {
-	cells := []string{"", "1", "abc", `"q"`, `"a,b"`, "\"\n\"", "\"\r\n\n\"", `""""`, "é", "\"long\n" + strings.Repeat("x", 40) + `"`}
+	long := "\"long\n" + strings.Repeat("x", 40) + `"`
+	cells := []string{"", "1", "abc", `"q"`, `"a,b"`, "\"\n\"", "\"\r\n\n\"", `""""`, "é", long}
 	var b strings.Builder
 	for range n {
 		if random.IntN(6) > 0 {

@@ -259,6 +259,52 @@ func convertLongRow(t *testing.T) {
 	equalLists(t, "rejects", o.rejects, []string{"3/4 ERR-1601"})
 }
 
+// Categories beyond what the kernels hold: too many, or too long.
+func TestConvertManyCategories(t *testing.T) {
+	ingest.WithKernels(t, func(t *testing.T) {
+		column := ingest.Column{Name: "x", Kind: ingest.Category}
+		var file strings.Builder
+		file.WriteString("x\n")
+		var want []string
+		for i := range 1000 {
+			text := fmt.Sprintf("plan %d", i)
+			if i%10 == 0 {
+				text += strings.Repeat(" and more", 5)
+			}
+			column.Categories = append(column.Categories, text)
+			file.WriteString(text + "\n")
+			want = append(want, fmt.Sprintf("%d:%s", i+1, text))
+		}
+		o := read(file.String(), ingest.Schema{Columns: []ingest.Column{column}}, ingest.Limits{}, nil)
+		if o.err != nil {
+			t.Fatal(o.err)
+		}
+		equalLists(t, "rows", o.rows, want)
+	})
+}
+
+func TestRejectExpectations(t *testing.T) {
+	many := strings.Split("abcdefghijkl", "")
+	s := ingest.Schema{Columns: []ingest.Column{
+		{Name: "low", Kind: ingest.Number, AllowedMin: bound(0.5)},
+		{Name: "high", Kind: ingest.Number, AllowedMax: bound(7)},
+		{Name: "many", Kind: ingest.Category, Categories: many, RefuseUnknown: true},
+		{Name: "absent", Kind: ingest.Category, Categories: many},
+		{Name: "absent too", Kind: ingest.Text},
+	}}
+	o := read("low,high,many\n0,1,a\n1,8,a\n1,1,z\n", s, ingest.Limits{}, nil)
+	for _, want := range []string{
+		"Expected a number of at least 0.5.", "Expected a number of at most 7.",
+		"Expected one of 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j' and 2 more.",
+	} {
+		if !strings.Contains(o.out, want) {
+			t.Errorf("%q is not in\n%s", want, o.out)
+		}
+	}
+	o = read("low,high,many\n1,1,a\n", s, ingest.Limits{}, nil)
+	equalLists(t, "rows", o.rows, []string{"1:1|1|a|∅|∅"})
+}
+
 func TestConvertColumnOrder(t *testing.T) {
 	s := churn()
 	file := "paid,extra,CONTRACT,charge,more,ID\nYes,x,Monthly,2,y,A\n"

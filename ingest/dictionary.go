@@ -27,6 +27,9 @@ const textMax = 32
 // noText is the size of a free slot of a small dictionary: one that no cell has.
 const noText = 1<<64 - 1<<32
 
+// slotsMax bounds a dictionary's memory, and with it the number of texts to some 180.
+const slotsMax = 2048
+
 // smallSlots is what a vector kernel can look up in registers.
 const smallSlots = 16
 
@@ -50,8 +53,9 @@ func newDictionary(codes map[string]uint16) *dictionary {
 		}
 	}
 	d := &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
-	for len(d.slots) <= 8192 && len(entries) > 0 {
-		if len(entries) <= len(d.slots) && d.findMultiplier(entries) {
+	for n := len(entries); len(d.slots) <= slotsMax; {
+		// With more pairs of texts than this a hash without collisions is not to be expected.
+		if n*n <= 16*len(d.slots) && n <= len(d.slots) && d.findMultiplier(entries) {
 			d.makeSmall()
 			return d
 		}

@@ -69,7 +69,8 @@ func TestPlannerRefuses(t *testing.T) {
 	f("a,b\n1,x\"\n"+strings.Repeat("1,2\n", 100), ingest.Limits{ChunkBytes: 16}, "cut rows: stray quote on line 2")
 	f("a,b\n"+strings.Repeat("1,2\n", 100)+strings.Repeat("1", 20)+";\"1\"\n", ingest.Limits{ChunkBytes: 16},
 		"cut rows: stray quote on line 102")
-	f("a,b\n"+strings.Repeat("1", 200)+"\n", ingest.Limits{RowBytesMax: 100}, "cut rows: row on line 2 is longer than 100 bytes")
+	f("a,b\n"+strings.Repeat("1", 200)+"\n", ingest.Limits{RowBytesMax: 100},
+		"cut rows: row on line 2 is longer than 100 bytes")
 }
 
 func TestPlannerLimitsAreInclusive(t *testing.T) {
