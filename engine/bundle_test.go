@@ -201,6 +201,29 @@ func TestRegistrySwaps(t *testing.T) {
 	if b, ok := r.Get("telecom"); !ok || b != second || len(r.List()) != 1 {
 		t.Error("the old bundle is still there")
 	}
+	files := copyOf(t, "telecom")
+	replace(files, "bundle.yaml", "version: '1'", "version: '2'")
+	sign(files)
+	third, err := engine.OpenBundle(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Swap(third)
+	if b, ok := r.Pinned("telecom", second.SHA256()); !ok || b != second {
+		t.Error("a prediction that is pinned to the replaced bundle cannot find it")
+	}
+	if b, ok := r.Pinned("telecom", third.SHA256()); !ok || b != third {
+		t.Error("the bundle in use is not found by its digest")
+	}
+	if _, ok := r.Pinned("saas", third.SHA256()); ok {
+		t.Error("another model has the same digest")
+	}
+	for range 20 {
+		r.Swap(third)
+	}
+	if _, ok := r.Pinned("telecom", second.SHA256()); ok {
+		t.Error("replaced bundles are kept without bound")
+	}
 	if _, ok := r.Get("saas"); ok {
 		t.Error("saas was never loaded")
 	}

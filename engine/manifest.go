@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-const manifestFile = "manifest.sha256"
+// ManifestFile is the file of a bundle that lists all others.
+const ManifestFile = "manifest.sha256"
 
 // ErrManifest is a bundle whose files are not those its manifest lists.
 var ErrManifest = errors.New("files differ from the manifest")
@@ -19,7 +20,7 @@ var ErrManifest = errors.New("files differ from the manifest")
 // checkManifest compares every file of dir with the manifest (the format of sha256sum) and returns the manifest's own
 // digest, which thereby names the bundle's whole content.
 func checkManifest(dir fs.FS) ([sha256.Size]byte, error) {
-	text, err := fs.ReadFile(dir, manifestFile)
+	text, err := fs.ReadFile(dir, ManifestFile)
 	if err != nil {
 		return [sha256.Size]byte{}, fmt.Errorf("read manifest: %w", err)
 	}
@@ -32,7 +33,7 @@ func checkManifest(dir fs.FS) ([sha256.Size]byte, error) {
 		return [sha256.Size]byte{}, fmt.Errorf("list bundle: %w", err)
 	}
 	for _, e := range entries {
-		if e.Name() != manifestFile && !e.IsDir() && listed[e.Name()] == "" {
+		if e.Name() != ManifestFile && !e.IsDir() && listed[e.Name()] == "" {
 			return [sha256.Size]byte{}, fmt.Errorf("%w: %s is not listed", ErrManifest, e.Name())
 		}
 	}

@@ -3,8 +3,10 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/retainwise/millrace/ingest"
@@ -13,9 +15,15 @@ import (
 // ErrAmbiguousHeader is a header that more than one model reads equally well.
 var ErrAmbiguousHeader = errors.New("header fits more than one model")
 
+// retiredMax is how many replaced bundles stay for predictions that are pinned to them.
+const retiredMax = 8
+
 // Registry holds the bundles in use, by name. All methods may be called concurrently; a swap is seen by the next Get.
 type Registry struct {
 	bundles atomic.Pointer[map[string]*Bundle]
+
+	mu      sync.Mutex
+	retired []*Bundle // oldest first
 }
 
 // NewRegistry makes a registry of bundles with distinct names.
@@ -48,19 +56,31 @@ func (r *Registry) List() []*Bundle {
 	return list
 }
 
-// Swap puts an opened bundle in place of the one with its name, or adds it. Predictions under way keep the old one.
-func (r *Registry) Swap(b *Bundle) {
-	for {
-		old := r.bundles.Load()
-		byName := make(map[string]*Bundle, len(*old)+1)
-		for name, bundle := range *old {
-			byName[name] = bundle
-		}
-		byName[b.Name()] = b
-		if r.bundles.CompareAndSwap(old, &byName) {
-			return
+// Pinned finds the very bundle that a prediction was made with: the one in use, or one that was replaced lately.
+func (r *Registry) Pinned(name, sha256 string) (*Bundle, bool) {
+	if b, ok := r.Get(name); ok && b.SHA256() == sha256 {
+		return b, true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range slices.Backward(r.retired) {
+		if b.Name() == name && b.SHA256() == sha256 {
+			return b, true
 		}
 	}
+	return nil, false
+}
+
+// Swap puts an opened bundle in place of the one with its name, or adds it. Predictions under way keep the old one.
+func (r *Registry) Swap(b *Bundle) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	byName := maps.Clone(*r.bundles.Load())
+	if old := byName[b.Name()]; old != nil {
+		r.retired = append(r.retired[max(0, len(r.retired)+1-retiredMax):], old)
+	}
+	byName[b.Name()] = b
+	r.bundles.Store(&byName)
 }
 
 // Choose finds the bundle that a header was made for: of those whose required columns are all there, the one that reads

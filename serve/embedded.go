@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
-	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
 )
@@ -23,8 +20,7 @@ import (
 type foundation struct {
 	store      *store.Store
 	objects    store.Objects
-	models     *engine.Registry
-	loadTimes  map[string]time.Duration
+	models     *models
 	databaseIs string
 	objectsAre string
 	closers    []func(context.Context) error // in order of opening
@@ -38,7 +34,7 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 			err = errors.Join(err, f.close())
 		}
 	}()
-	if f.models, f.loadTimes, err = openModels(c.BundleDir); err != nil {
+	if f.models, err = openModels(c.BundleDir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil { // the cluster's own user must pass through
@@ -100,17 +96,4 @@ func (f *foundation) close() error {
 	}
 	f.closers = nil
 	return err
-}
-
-// bundlesIn lists the directories below dir that hold a bundle; an empty dir has none.
-func bundlesIn(dir string) []fs.FS {
-	if dir == "" {
-		return nil
-	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*", "bundle.yaml"))
-	var bundles []fs.FS
-	for _, file := range files {
-		bundles = append(bundles, os.DirFS(filepath.Dir(file)))
-	}
-	return bundles
 }

@@ -1,6 +1,10 @@
 package serve
 
-import "time"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Results of an attempt at a part.
 const (
@@ -86,6 +90,7 @@ func (m *Metrics) Queue(queued, running, dead int64, oldest time.Duration) {
 
 // ModelLoaded notes a model in use and the time that loading it took.
 func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) {
+	m.modelInfo.DeletePartialMatch(prometheus.Labels{"name": name})
 	m.modelInfo.WithLabelValues(name, version, sha256).Set(1)
 	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -95,14 +94,15 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, er
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
 	metrics := NewMetrics()
-	for _, b := range f.models.List() {
-		metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), f.loadTimes[b.Name()])
-	}
+	f.models.publish(metrics)
 	var issuer *DevelopmentIssuer
 	if c.Auth.JWKSURL == "" {
 		if issuer, err = p.issueTokens(&c); err != nil {
 			return nil, err
 		}
+	}
+	if c.BundleDir != "" {
+		p.work = append(p.work, func(ctx context.Context) { f.models.watch(ctx, metrics, c.Log) })
 	}
 	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
 	if c.Role != RoleWorker {
@@ -112,7 +112,7 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, er
 	}
 	var ring func()
 	if c.Role != RoleAPI {
-		w := newWorker(c.Worker, f.store, f.objects, f.models, metrics, c.Log)
+		w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
 		ring = w.ring
 		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) })
 	}
@@ -164,7 +164,7 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 		c.API.PublicURL = "http://" + p.apiAt.Addr().String()
 	}
 	p.api = NewServer(c.API, Parts{
-		Store: p.foundation.store, Objects: p.foundation.objects, Models: p.foundation.models,
+		Store: p.foundation.store, Objects: p.foundation.objects, Models: p.foundation.models.registry,
 		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
@@ -225,34 +225,4 @@ func (p *process) describe() Started {
 		s.API = "http://" + p.apiAt.Addr().String()
 	}
 	return s
-}
-
-// openModels opens the baselines and every bundle in dir. A bundle in dir replaces the baseline of its name.
-func openModels(dir string) (*engine.Registry, map[string]time.Duration, error) {
-	r, err := engine.NewRegistry()
-	if err != nil {
-		return nil, nil, err
-	}
-	took := map[string]time.Duration{}
-	add := func(open func() (*engine.Bundle, error)) error {
-		begin := time.Now()
-		b, err := open()
-		if err != nil {
-			return err
-		}
-		took[b.Name()] = time.Since(begin)
-		r.Swap(b)
-		return nil
-	}
-	for _, name := range engine.BaselineNames() {
-		if err := add(func() (*engine.Bundle, error) { return engine.OpenBaseline(name) }); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, bundle := range bundlesIn(dir) {
-		if err := add(func() (*engine.Bundle, error) { return engine.OpenBundle(bundle) }); err != nil {
-			return nil, nil, fmt.Errorf("bundles in %s: %w", dir, err)
-		}
-	}
-	return r, took, nil
 }

@@ -96,7 +96,7 @@ func (w *worker) join(
 
 // putHead puts a header line that no finished part has.
 func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (string, error) {
-	bundle, ok := w.models.Get(c.Model.Name)
+	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
 		return "", errModelWithdrawn
 	}

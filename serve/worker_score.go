@@ -21,8 +21,8 @@ var errModelWithdrawn = fail(CodeModelWithdrawn, "")
 // It returns the claim of the last step if this was the last part.
 func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
 	begin := time.Now()
-	bundle, ok := w.models.Get(c.Model.Name)
-	if !ok || bundle.SHA256() != c.Model.SHA256 {
+	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
+	if !ok {
 		return nil, at(stageScore, errModelWithdrawn)
 	}
 	in, body, err := w.openPart(ctx, c)
