@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 
 const (
 	scoreTimeout = 2 * time.Minute
-	scoreQueue   = 2 * time.Second // how long a request waits for its turn
 	// scoreChunkBytes is less than for stored files, so that every core gets its share of a small one.
 	scoreChunkBytes = 128 << 10
 )
@@ -39,7 +37,7 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := s.enterScore(r.ctx)
+	leave, err := enter(r.ctx, s.scores, "")
 	if err != nil {
 		return err
 	}
@@ -61,18 +59,6 @@ func (r *request) explainParam() (engine.Explain, error) {
 	}
 	return "", fail(CodeInvalidValue, "'explain' must be all or none.").
 		with(details{"field": "explain", "expected": []string{"all", "none"}})
-}
-
-// enterScore waits for a turn.
-func (s *server) enterScore(ctx context.Context) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, scoreQueue)
-	defer cancel()
-	select {
-	case s.scores <- struct{}{}:
-		return func() { <-s.scores }, nil
-	case <-ctx.Done():
-		return nil, fail(CodeBusy, "")
-	}
 }
 
 // scored is a file that was scored in memory. It is the sink of its own scoring.

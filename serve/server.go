@@ -27,7 +27,7 @@ type Config struct {
 	ScoreRowsMax   int64         // rows of POST /score; default 20,000
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
 	Rates          *RateLimits   // nil: the published ones
-	UploadsAtOnce  int           // bodies taken at one time; default 16
+	UploadsAtOnce  int           // bodies taken at one time; default 32
 	StreamsAtOnce  int           // event streams at one time; default 256
 }
 
@@ -124,7 +124,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.UploadLimits.UnpackedMax, 4*c.UploadBytesMax)
 	orElse(&c.ScoreRowsMax, 20_000)
 	orElse(&c.ScoreBytesMax, 16<<20)
-	orElse(&c.UploadsAtOnce, 16)
+	orElse(&c.UploadsAtOnce, 32)
 	orElse(&c.StreamsAtOnce, 256)
 	if c.Rates == nil {
 		rates := DefaultRateLimits()

@@ -19,12 +19,6 @@ const databaseTimeout = 15 * time.Second
 // postUpload takes a file: it is checked and counted while it streams into the object store, then recorded together
 // with its prediction.
 func postUpload(s *server, r *request) error {
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	default:
-		return fail(CodeBusy, "Too many files are being uploaded at the moment.")
-	}
 	explain, err := r.explainParam()
 	if err != nil {
 		return err
@@ -33,15 +27,40 @@ func postUpload(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	file, err := r.openFile(s.UploadBytesMax)
-	if err != nil {
-		return err
-	}
-	p, err := s.accept(r, file, explain)
+	p, err := s.takeUpload(r, explain)
 	if err != nil {
 		return err
 	}
 	return s.answerUpload(r, p, wait)
+}
+
+// takeUpload takes the file in while it holds one of the places for bodies.
+func (s *server) takeUpload(r *request, explain engine.Explain) (store.Prediction, error) {
+	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	defer leave()
+	file, err := r.openFile(s.UploadBytesMax)
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	return s.accept(r, file, explain)
+}
+
+// placePatience is how long a request waits for its turn before it is told to come back.
+const placePatience = 2 * time.Second
+
+// enter takes a place; leave gives it back.
+func enter(ctx context.Context, places chan struct{}, refusal string) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, placePatience)
+	defer cancel()
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, fail(CodeBusy, refusal)
+	}
 }
 
 // accept stores a file and records it. A file that is refused leaves nothing behind.

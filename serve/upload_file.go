@@ -186,13 +186,18 @@ func fileName(given string) (string, error) {
 
 // filenameOf makes any file name fit to be kept and shown: no folders, nothing invisible, its end if it is long.
 func filenameOf(given string) string {
-	name := path.Base(strings.ReplaceAll(strings.ToValidUTF8(given, ""), `\`, "/"))
-	name = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r == '\\':
+			return '/'
+		case !unicode.IsPrint(r):
 			return -1
 		}
 		return r
-	}, name)
+	}, strings.ToValidUTF8(given, ""))
+	if name = path.Base(name); name == "." || name == "/" {
+		return "file"
+	}
 	for len(name) > filenameBytesMax {
 		_, size := utf8.DecodeRuneInString(name)
 		name = name[size:]

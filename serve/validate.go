@@ -37,12 +37,11 @@ type finding struct {
 // postValidate reads a file as an upload would and says what is wrong with it, row by row; it keeps and scores nothing.
 // What refuses a file as a whole is answered as an upload would answer it.
 func postValidate(s *server, r *request) error {
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	default:
-		return fail(CodeBusy, "Too many files are being uploaded at the moment.")
+	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	if err != nil {
+		return err
 	}
+	defer leave()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err
