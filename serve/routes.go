@@ -13,7 +13,7 @@ func apiRoutes() []route {
 		},
 		{
 			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
-			timeout: scoreTimeout, params: []string{"model", "filename", "explain", "format"},
+			timeout: scoreTimeout, params: []string{"model", "filename", "explain", "format", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			method: post, pattern: "/validate", handle: postValidate, limit: limitScore, body: true,

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime"
 	"slices"
@@ -33,6 +34,10 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
+	budget, err := r.budgetParams()
+	if err != nil {
+		return err
+	}
 	file, err := r.openFile(s.ScoreBytesMax)
 	if err != nil {
 		return err
@@ -42,7 +47,7 @@ func postScore(s *server, r *request) error {
 		return err
 	}
 	defer leave()
-	scored, err := s.score(r, file, explain)
+	scored, err := s.score(r, file, engine.Options{Explain: explain, Budget: budget, WithHeader: true})
 	if err != nil {
 		return s.scoreFailure(file, err)
 	}
@@ -59,6 +64,30 @@ func (r *request) explainParam() (engine.Explain, error) {
 	}
 	return "", fail(CodeInvalidValue, "'explain' must be all or none.").
 		with(details{"field": "explain", "expected": []string{"all", "none"}})
+}
+
+// budgetParams reads ?max_rejected= and ?max_rejected_percent=.
+func (r *request) budgetParams() (b engine.Budget, err error) {
+	if text := r.query["max_rejected"]; text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return b, fail(CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
+				with(details{"field": "max_rejected"})
+		}
+		b.MaxRejected = &n
+	}
+	if text := r.query["max_rejected_percent"]; text != "" {
+		share, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(share) {
+			return b, fail(CodeInvalidValue, "'max_rejected_percent' must be a number.").
+				with(details{"field": "max_rejected_percent"})
+		}
+		if share < 0 || share > 100 {
+			return b, outOfRange("max_rejected_percent", 0, 100)
+		}
+		b.MaxRejectedPercent = &share
+	}
+	return b, nil
 }
 
 // scored is a file that was scored in memory. It is the sink of its own scoring.
@@ -83,7 +112,7 @@ func (o *scored) close() {
 }
 
 // score runs the data path of the engine on the request's body as it arrives.
-func (s *server) score(r *request, file *uploadFile, explain engine.Explain) (*scored, error) {
+func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*scored, error) {
 	limits := s.scoreLimits()
 	text, err := ingest.Unpack(file, limits)
 	if err != nil {
@@ -101,7 +130,7 @@ func (s *server) score(r *request, file *uploadFile, explain engine.Explain) (*s
 		result: &spool{free: &s.blocks}, rejects: &spool{free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
 	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
-	out.tally, err = engine.Score(r.ctx, in, bundle, engine.Options{Explain: explain, WithHeader: true}, out)
+	out.tally, err = engine.Score(r.ctx, in, bundle, opt, out)
 	if err == nil {
 		err = file.finish()
 	}

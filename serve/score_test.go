@@ -50,6 +50,17 @@ func TestScore(t *testing.T) {
 	}
 }
 
+func TestScoreBudget(t *testing.T) {
+	a := startAPI(t, nil)
+	a.post("/score?max_rejected=1&max_rejected_percent=50", bad).want(t, http.StatusOK)
+	many := telecom + strings.Repeat("A-4,one,2,3,One year\n", 100) + strings.Repeat("A-4,1,2,3,One year\n", 2000)
+	e := a.post("/score?max_rejected_percent=1.5", many).wantError(t, http.StatusConflict, "ERR-1107")
+	if e.Error.Details["limit"] != "1.5 %" {
+		t.Errorf("details %v", e.Error.Details)
+	}
+	a.post("/score?max_rejected_percent=5", many).want(t, http.StatusOK)
+}
+
 func TestScoreRefused(t *testing.T) {
 	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
 		c.ScoreRowsMax, c.ScoreBytesMax = 100, 1<<20
@@ -61,18 +72,22 @@ func TestScoreRefused(t *testing.T) {
 		status     int
 		code       string
 	}{
-		"rows":      {"/score", telecom + strings.Repeat("A-4,1,2,3,One year\n", 100), 413, "ERR-1407"},
-		"bytes":     {"/score", telecom + strings.Repeat("A-4,1,2,3,One year\n", 60_000), 413, "ERR-1002"},
-		"empty":     {"/score", "", 422, "ERR-1005"},
-		"no rows":   {"/score", strings.SplitAfter(telecom, "\n")[0], 422, "ERR-1005"},
-		"no text":   {"/score", "PK\x03\x04", 422, "ERR-1007"},
-		"columns":   {"/score?model=saas", telecom, 422, "ERR-1004"},
-		"model":     {"/score?model=x", telecom, 404, "ERR-1701"},
-		"format":    {"/score?format=xml", telecom, 422, "ERR-1302"},
-		"explain":   {"/score?explain=some", telecom, 422, "ERR-1302"},
-		"quote":     {"/score", telecom + "\"A-4,1,2,3,One year\n", 422, "ERR-1009"},
-		"long row":  {"/score", long, 422, "ERR-1010"},
-		"file name": {"/score?filename=a.xlsx", telecom, 400, "ERR-1001"},
+		"rows":       {"/score", telecom + strings.Repeat("A-4,1,2,3,One year\n", 100), 413, "ERR-1407"},
+		"bytes":      {"/score", telecom + strings.Repeat("A-4,1,2,3,One year\n", 60_000), 413, "ERR-1002"},
+		"empty":      {"/score", "", 422, "ERR-1005"},
+		"no rows":    {"/score", strings.SplitAfter(telecom, "\n")[0], 422, "ERR-1005"},
+		"no text":    {"/score", "PK\x03\x04", 422, "ERR-1007"},
+		"columns":    {"/score?model=saas", telecom, 422, "ERR-1004"},
+		"model":      {"/score?model=x", telecom, 404, "ERR-1701"},
+		"format":     {"/score?format=xml", telecom, 422, "ERR-1302"},
+		"explain":    {"/score?explain=some", telecom, 422, "ERR-1302"},
+		"budget":     {"/score?max_rejected=0", bad, 409, "ERR-1107"},
+		"budget %":   {"/score?max_rejected_percent=x", bad, 422, "ERR-1302"},
+		"budget -1":  {"/score?max_rejected=-1", bad, 422, "ERR-1302"},
+		"budget 101": {"/score?max_rejected_percent=101", bad, 422, "ERR-1303"},
+		"quote":      {"/score", telecom + "\"A-4,1,2,3,One year\n", 422, "ERR-1009"},
+		"long row":   {"/score", long, 422, "ERR-1010"},
+		"file name":  {"/score?filename=a.xlsx", telecom, 400, "ERR-1001"},
 
 		"validate empty":    {"/validate", "", 422, "ERR-1005"},
 		"validate no rows":  {"/validate", strings.SplitAfter(telecom, "\n")[0], 422, "ERR-1005"},
