@@ -131,7 +131,8 @@ func sameOutcome(t *testing.T, file string, got, want outcome) {
 	equalLists(t, fmt.Sprintf("rows of %q", file), got.rows, want.rows)
 	equalLists(t, fmt.Sprintf("raw rows of %q", file), got.raw, want.raw)
 	equalLists(t, fmt.Sprintf("rejects of %q", file), got.rejects, want.rejects)
-	if got.out != want.out || got.read != want.read || got.lines != want.lines || !maps.Equal(got.warnings, want.warnings) {
+	counts := got.read == want.read && got.lines == want.lines && maps.Equal(got.warnings, want.warnings)
+	if got.out != want.out || !counts {
 		t.Errorf("%q: got %+v, want %+v", file, got, want)
 	}
 }
@@ -154,11 +155,12 @@ func FuzzUnpack(f *testing.F) {
 // spectrum is what CSV can look like, our own cases in the manner of csv-spectrum.
 var spectrum = []string{
 	"1,2\n", "1,2", "1,2\r\n3,4\r\n", "1,2\r\n3,4\r", "\n1,2\n\n\n3,4\n\n", "\r\n\r\n1,2",
-	"\"1\",\"2\"\n", "\"1\",2\n3,\"4\"\r\n", "\"a,b\",c\n", "\"a\nb\",c\n", "\"a\r\nb\",\"\r\n\"\r\n", "\"\"\"\",\"\"\"\"\"\"\n",
-	"\"\",\"\"\n", ",\n", ",,\n", "a\n", "a,b,c\n1,2\n", " a , b \n", "\"a\" ,b\n", " \"a\",b\n", "a\"b,c\n", "\"a\"b,c\n", "\"a,b\n",
-	"\"a,b\n1,2\n\"", "a,\"", "a,\"\"\"", "\"\"a,b\n", "\"a\"\"b\",c\n", "\"a\"\r,b\n", "a\r,b\n", "a,b\r\r\n", "{\"x\":1},\"{\"\"y\"\":2}\"\n",
+	"\"1\",\"2\"\n", "\"1\",2\n3,\"4\"\r\n", "\"a,b\",c\n", "\"a\nb\",c\n", "\"a\r\nb\",\"\r\n\"\r\n",
+	"\"\"\"\",\"\"\"\"\"\"\n", "\"\",\"\"\n", ",\n", ",,\n", "a\n", "a,b,c\n1,2\n", " a , b \n",
+	"\"a\" ,b\n", " \"a\",b\n", "a\"b,c\n", "\"a\"b,c\n", "\"a,b\n", "\"a,b\n1,2\n\"", "a,\"", "a,\"\"\"",
+	"\"\"a,b\n", "\"a\"\"b\",c\n", "\"a\"\r,b\n", "a\r,b\n", "a,b\r\r\n", "{\"x\":1},\"{\"\"y\"\":2}\"\n",
 	"é,ß\n\xff,1\n\x00,1\n1,\xc3\n", "\u2028,\u00a0\n", "=1+1,@x\n", "'a','b'\n", "a;b\n", "a\tb,c\n", "\ufeffa,b\n",
-	"A,5,1.25,Monthly,Yes\n", "B, 5,-999,monthly,No\r\n\r\n,1,2,3,4\n", "C,x,1,Monthly,Yes\nD,inf,,Foo,maybe\nE,1001,NA,,\n",
-	"\"F\n\",\"1\",\"2\",\"One year\",\"Yes\"\n",
+	"A,5,1.25,Monthly,Yes\n", "B, 5,-999,monthly,No\r\n\r\n,1,2,3,4\n",
+	"C,x,1,Monthly,Yes\nD,inf,,Foo,maybe\nE,1001,NA,,\n", "\"F\n\",\"1\",\"2\",\"One year\",\"Yes\"\n",
 	strings.Repeat("long row,", 40) + "\n", strings.Repeat("1,2\n", 40), strings.Repeat("\"\n\",\"\"\"\"\n", 20),
 }
