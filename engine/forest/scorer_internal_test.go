@@ -92,6 +92,27 @@ func firstDifference(got, want []float64) int {
 	return -1
 }
 
+// TestTrainedForest tries the forest of the benchmarks.
+func TestTrainedForest(t *testing.T) {
+	f := trained(10, 31, 10)
+	if err := f.Validate(Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	x, _ := customers(10, 500, 2)
+	rows := Rows{Len: 500}
+	for i := range x {
+		rows.Columns = append(rows.Columns, Column{Numbers: x[i]})
+	}
+	want := plainScore(f, rows)
+	for _, c := range compiledForms(t, f) {
+		got := make([]float64, rows.Len)
+		c.NewScorer().Raw(got, rows)
+		if at := firstDifference(got, want); at >= 0 {
+			t.Errorf("%v: row %d is %v, want %v", c.kernel, at, got[at], want[at])
+		}
+	}
+}
+
 func TestPlainWalkIsTheWalker(t *testing.T) {
 	for name, m := range makers() {
 		f := m.forest(5)

@@ -53,7 +53,8 @@ func trained(trees, leaves, features int) *Forest {
 	t := &trainer{features: features, bins: 64, rows: rows, leaves: leaves}
 	t.bin(x)
 	f := &Forest{
-		Library: LightGBM, Classes: 1, Base: []float64{0}, Iterations: trees, Features: make([]Feature, features),
+		Library: LightGBM, Link: LinkSigmoid, Sigmoid: 1, Classes: 1, Base: []float64{0}, Iterations: trees,
+		Features: make([]Feature, features),
 	}
 	score := make([]float64, rows)
 	t.gradient, t.hessian = make([]float64, rows), make([]float64, rows)
@@ -131,7 +132,8 @@ func (t *trainer) grow(score []float64) Tree {
 			Left: ^int32(at), Right: ^int32(len(leaves)),
 		})
 		node := &tree.Nodes[len(tree.Nodes)-1]
-		parent[at], parent = &node.Left, append(parent, &node.Right)
+		parent[at] = &node.Left
+		parent = append(parent, &node.Right)
 		leaves[at] = t.best(left)
 		leaves = append(leaves, t.best(right))
 	}
