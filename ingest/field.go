@@ -61,7 +61,7 @@ func closingQuote(row []byte) int {
 	return len(row)
 }
 
-// unquote returns the text of a cell with sound quotes: a part of the cell, or scratch overwritten if quotes are doubled.
+// unquote returns the text of a cell with sound quotes: a part of the cell, or, if quotes are doubled, of scratch.
 func unquote(cell, scratch []byte) []byte {
 	if len(cell) < 2 || cell[0] != '"' {
 		return cell

@@ -55,7 +55,8 @@ func sameBytes(word, pattern uint64) uint64 {
 	return ^(((x & lowBits) + lowBits) | x | lowBits)
 }
 
-// inside turns a mask of quotes into a mask of what they enclose: each opening quote up to the byte before its closing one.
+// inside turns a mask of quotes into a mask of what they enclose: each opening quote up to the byte before its closing
+// one.
 func inside(quotes, open uint64) uint64 {
 	x := quotes
 	for shift := 1; shift < 64; shift <<= 1 {

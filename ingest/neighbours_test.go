@@ -13,7 +13,10 @@ var dirtyCells = [][]string{
 	{"A1", "007", " x ", "", "n/a", "\"q\"", "\"a,\"\"b\"\"\"", "\"two\nlines\"", "é", "\xff", "a-longer-id-than-usual"},
 	{"1", "72", "73", "-1", "-2", "1001", "", " 5", "5.5", "1e1", "x", "\"7\"", "inf", "1234567890123456", "0.123456789"},
 	{"12.5", "-999", "NA", " - ", "", "1234.5678", "-0", "99999999.99999999", "\" 8\"", "1,5", "1_0", "123456789012.345"},
-	{"Monthly", "One year", "Two year", "monthly", "\"1 year\"", "NA", "", "Weekly", " Monthly", "one of more than thirty-two bytes"},
+	{
+		"Monthly", "One year", "Two year", "monthly", "\"1 year\"", "NA", "", "Weekly", " Monthly",
+		"one of more than thirty-two bytes",
+	},
 	{"Yes", "No", "Yes", "No", "\"Yes\"", "", "perhaps", "Yes\r", "No,1"},
 }
 

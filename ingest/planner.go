@@ -34,8 +34,8 @@ type Part struct {
 }
 
 // NewPlanner reads the header of unpacked text. The Planner's Read then gives the whole text, header included; call
-// [Planner.Plan] when it has returned io.EOF. Its errors are those of [ReadHeader] and [Chunker.Next], and [ErrEmpty] if
-// the file ends without a data row.
+// [Planner.Plan] when it has returned io.EOF. Its errors are those of [ReadHeader] and [Chunker.Next], and [ErrEmpty]
+// if the file ends without a data row.
 func NewPlanner(r io.Reader, limits Limits) (*Planner, error) {
 	limits = limits.withDefaults()
 	header, front, rest, err := readHeader(r, limits)

@@ -2,7 +2,7 @@ package ingest
 
 import "bytes"
 
-// Strict quoting: a quote opens a field only at its start, and behind the closing one a separator or the line end comes.
+// Strict quoting: a quote opens a field only at its start, and behind the closing one comes a separator or a line end.
 // The masks of the index see that a rule is broken; this state machine then says where. It is the slow, plain twin.
 
 // separators is the set of bytes that end a field.

@@ -1,7 +1,7 @@
 // Package ingest turns CSV bytes into Arrow record batches. It takes an io.Reader and opens nothing.
 //
-// The path of a byte: [Header] names the columns, a [Chunker] cuts the stream at row ends, a [Converter] turns one chunk
-// into one [Batch] and accounts for every row in it.
+// The path of a byte: [Header] names the columns, a [Chunker] cuts the stream at row ends, a [Converter] turns one
+// chunk into one [Batch] and accounts for every row in it.
 package ingest
 
 import (

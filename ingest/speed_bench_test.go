@@ -37,7 +37,9 @@ var benchCategories = []struct {
 	{"StreamingTV", []string{"Yes", "No", "No internet service"}},
 	{"Contract", []string{"Month-to-month", "One year", "Two year"}},
 	{"PaperlessBilling", []string{"Yes", "No"}},
-	{"PaymentMethod", []string{"Electronic check", "Mailed check", "Bank transfer (automatic)", "Credit card (automatic)"}},
+	{"PaymentMethod", []string{
+		"Electronic check", "Mailed check", "Bank transfer (automatic)", "Credit card (automatic)",
+	}},
 }
 
 var benchNumbers = []string{

@@ -47,8 +47,8 @@ func (t *texts) add(cell []byte) {
 	t.offsets = append(t.offsets, int32(len(t.bytes)))
 }
 
-// plain says whether a cell without its quotes is sure to be its own text, if it has no doubled quotes: nothing to trim,
-// and too long for a missing word.
+// plain says whether a cell without its quotes is sure to be its own text, if it has no doubled quotes: nothing to
+// trim, and too long for a missing word.
 func (t *texts) plain(cell []byte) bool {
 	if len(cell) == 0 || len(cell) <= t.words.longest {
 		return false

@@ -125,7 +125,9 @@ func TestUnpackLimits(t *testing.T) {
 }
 
 func TestUnpackForeign(t *testing.T) {
-	for _, file := range []string{"PK\x03\x04 a spreadsheet", "BZh9", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "\xff\xfea\x00"} {
+	for _, file := range []string{
+		"PK\x03\x04 a spreadsheet", "BZh9", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "\xff\xfea\x00",
+	} {
 		if _, err := unpack(strings.NewReader(file), ingest.Limits{}); !errors.Is(err, ingest.ErrNotText) {
 			t.Errorf("%q: %v", file, err)
 		}
