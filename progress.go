@@ -36,21 +36,22 @@ func (p *progress) add(rows int64) {
 	}
 }
 
-// report prints the closing lines: rows, rejects by code and column, bands.
-func (p *progress) report(t *engine.Tally, took time.Duration) {
+// report prints how it ended: for a person as tables, for a log in few lines that name no customer.
+func (p *progress) report(s *engine.Summary, took time.Duration) {
 	if p.terminal {
 		_, _ = fmt.Fprint(p.out, "\r")
 	}
 	_, _ = fmt.Fprintf(p.out, "%d rows: %d scored, %d rejected in %s (%.0f rows/s)\n",
-		t.Rows, t.Scored, t.Rejected, took.Round(time.Millisecond), float64(t.Rows)/took.Seconds())
-	for _, r := range t.Rejects {
+		s.Rows, s.Scored, s.Rejected, took.Round(time.Millisecond), float64(s.Rows)/took.Seconds())
+	for _, r := range s.Rejects {
 		_, _ = fmt.Fprintf(p.out, "  rejected: %d with %s%s\n", r.Count, r.Code, inColumn(r.Column))
 	}
-	for _, w := range t.Warnings {
+	for _, w := range s.Warnings {
 		_, _ = fmt.Fprintf(p.out, "  remark: %d with %s%s\n", w.Count, w.Code, inColumn(w.Column))
 	}
-	for _, band := range t.Bands {
-		_, _ = fmt.Fprintf(p.out, "  %-8s %8d customers, %.0f expected to leave\n", band.Name, band.Count, band.Expected)
+	_, _ = io.WriteString(p.out, bandTable(s))
+	if p.terminal {
+		_, _ = io.WriteString(p.out, summaryTables(s))
 	}
 }
 

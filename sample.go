@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
 )
 
@@ -25,7 +26,7 @@ type samplePrediction struct {
 		Rejected int64 `json:"rejected"`
 	} `json:"rows"`
 	Model   string            `json:"model"`
-	Summary json.RawMessage   `json:"summary"`
+	Summary engine.Summary    `json:"summary"`
 	Links   map[string]string `json:"links"`
 	Error   json.RawMessage   `json:"error"`
 }
@@ -46,9 +47,9 @@ func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name stri
 	}
 	took := time.Since(begin)
 	_, err = fmt.Fprintf(out, "\nsample %s: %d rows scored and explained with model %s, %d rejected, in %s: %.0f rows/s\n"+
-		"  summary   %s\n  result    curl -H \"Authorization: Bearer $MILLRACE_TOKEN\" %s\n\nCtrl-C stops everything.\n",
+		"%s%s\n  result    curl -H \"Authorization: Bearer $MILLRACE_TOKEN\" %s\n\nCtrl-C stops everything.\n",
 		filepath.Base(name), p.Rows.Scored, p.Model, p.Rows.Rejected, took.Round(time.Millisecond),
-		float64(p.RowCount)/took.Seconds(), p.Summary, s.API+"/predictions/"+p.ID+"/download")
+		float64(p.RowCount)/took.Seconds(), bandTable(&p.Summary), summaryTables(&p.Summary), s.API+"/predictions/"+p.ID+"/download")
 	return err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type scoreCommand struct {
 	Out     string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
 	Rejects string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
 	Budget  budgetFlags `embed:""`
+	Summary string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
 	Workers int         `help:"Cores to use; 0 is all of them." default:"0"`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
@@ -33,8 +35,11 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Stop when more than P percent of the rows were rejected; counts from 1,000 rows on." placeholder:"P"`
 }
 
-// Run scores the input. Files named by --out and --rejects appear only when all rows are in them.
+// Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
 func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
+	if c.Summary == "-" && c.Out == "" {
+		return errors.New("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
+	}
 	bundle, err := openModel(c.Model)
 	if err != nil {
 		return err
@@ -53,7 +58,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	sink, err := newFileSink(c.Out, c.Rejects, std)
+	sink, err := newFileSink(c, std)
 	if err != nil {
 		return err
 	}
@@ -68,7 +73,11 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	sink.progress.report(&tally, time.Since(begin))
+	summary := tally.Summary()
+	if err := sink.writeSummary(&summary); err != nil {
+		return err
+	}
+	sink.progress.report(&summary, time.Since(begin))
 	return nil
 }
 
@@ -101,24 +110,38 @@ func openInput(name string, std streams) (io.Reader, func(), error) {
 	return file, func() { _ = file.Close() }, nil
 }
 
-// fileSink writes results and rejects to files.
+// fileSink writes results, rejects and the summary to files.
 type fileSink struct {
-	result, rejects *outputFile
-	progress        progress
+	result, rejects, summary *outputFile
+	progress                 progress
 }
 
-func newFileSink(out, rejects string, std streams) (*fileSink, error) {
+func newFileSink(c *scoreCommand, std streams) (*fileSink, error) {
 	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
 	var err error
-	if s.result, err = createOutput(out, std.out); err != nil {
+	if s.result, err = createOutput(c.Out, std.out); err != nil {
 		return nil, err
 	}
-	s.rejects, err = createOutput(rejects, io.Discard)
-	if err != nil {
-		_ = s.result.finish(false)
-		return nil, err
+	if s.rejects, err = createOutput(c.Rejects, io.Discard); err != nil {
+		return nil, errors.Join(err, s.result.finish(false))
+	}
+	name, stream := c.Summary, io.Discard
+	if name == "-" {
+		name, stream = "", std.out
+	}
+	if s.summary, err = createOutput(name, stream); err != nil {
+		return nil, errors.Join(err, s.result.finish(false), s.rejects.finish(false))
 	}
 	return s, nil
+}
+
+func (s *fileSink) writeSummary(summary *engine.Summary) error {
+	encoder := json.NewEncoder(s.summary)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(summary); err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	return nil
 }
 
 func (s *fileSink) WriteChunk(c *engine.ScoredChunk) error {
@@ -133,7 +156,7 @@ func (s *fileSink) WriteChunk(c *engine.ScoredChunk) error {
 }
 
 func (s *fileSink) finish(ok bool) error {
-	return errors.Join(s.result.finish(ok), s.rejects.finish(ok))
+	return errors.Join(s.result.finish(ok), s.rejects.finish(ok), s.summary.finish(ok))
 }
 
 // outputFile is a file that appears under its name only when it is complete.

@@ -14,20 +14,23 @@ const bundleYAML = "bundle.yaml"
 
 // Bundle is a model with all that is needed to read its input and to tell its output: immutable and shared.
 type Bundle struct {
-	file       *bundleFile
-	sha256     [sha256.Size]byte
-	schema     ingest.Schema
-	forest     *forest.Forest
-	compiled   *forest.Compiled
-	leaves     *forest.Leaves // nil if leaves cannot hold the model; then leavesErr says why
-	leavesErr  error
-	features   []featureColumn
-	columns    map[string]int // position in the schema by name
-	profiles   []columnProfile
-	idColumn   int // position in the schema, -1 if none
-	bands      []Band
-	explainer  *explainer // nil if the model cannot be explained; then explainErr says why
-	explainErr error
+	file      *bundleFile
+	sha256    [sha256.Size]byte
+	schema    ingest.Schema
+	forest    *forest.Forest
+	compiled  *forest.Compiled
+	leaves    *forest.Leaves // nil if leaves cannot hold the model; then leavesErr says why
+	leavesErr error
+	features  []featureColumn
+	columns   map[string]int // position in the schema by name
+	profiles  []columnProfile
+	segments  []segmentColumn
+	idColumn  int // position in the schema, -1 if none
+	// valueColumn is the position in the schema of the revenue at stake, -1 if none.
+	valueColumn int
+	bands       []Band
+	explainer   *explainer // nil if the model cannot be explained; then explainErr says why
+	explainErr  error
 }
 
 // Band is a range of probabilities with a name; bands ascend and the last one is open.
@@ -75,7 +78,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if f.Classes != 1 {
 		return nil, fmt.Errorf("%w: %s: %d classes, not one", ErrModelUnsupported, file.Model, f.Classes)
 	}
-	b := &Bundle{file: file, forest: f, sha256: f.Source.SHA256, bands: file.bands(), idColumn: -1}
+	b := &Bundle{file: file, forest: f, sha256: f.Source.SHA256, bands: file.bands(), idColumn: -1, valueColumn: -1}
 	if b.schema, err = file.schema(); err != nil {
 		return nil, err
 	}
@@ -85,11 +88,17 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 		if c.Name == file.ID {
 			b.idColumn = i
 		}
+		if c.Name == file.Value {
+			b.valueColumn = i
+		}
 	}
 	if b.features, err = bindFeatures(f, b.schema); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModelColumns, err)
 	}
 	if b.profiles, err = file.profiles(b.schema, b.features, f); err != nil {
+		return nil, err
+	}
+	if b.segments, err = b.segmentColumns(); err != nil {
 		return nil, err
 	}
 	if b.compiled, err = forest.Compile(f); err != nil {

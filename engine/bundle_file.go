@@ -16,9 +16,10 @@ type bundleFile struct {
 	Name         string         `yaml:"name"`
 	Version      string         `yaml:"version"`
 	Title        string         `yaml:"title"`
-	Model        string         `yaml:"model"` // file name in the bundle
-	ID           string         `yaml:"id"`    // column that names the customer
-	Value        string         `yaml:"value"` // column with the revenue at stake; optional
+	Model        string         `yaml:"model"`    // file name in the bundle
+	ID           string         `yaml:"id"`       // column that names the customer
+	Value        string         `yaml:"value"`    // column with the revenue at stake; optional
+	Segments     []string       `yaml:"segments"` // category columns that summaries are divided by; optional
 	Columns      []bundleColumn `yaml:"columns"`
 	Bands        []bandFile     `yaml:"bands"`
 	Probability  bool           `yaml:"probability"`   // the model's output is a probability
@@ -104,6 +105,9 @@ func (f *bundleFile) check() error {
 		if name != "" && f.column(name) == nil {
 			return fmt.Errorf("column %q is named but not described", name)
 		}
+	}
+	if c := f.column(f.Value); c != nil && c.Type != "number" {
+		return fmt.Errorf("value: column %q is not a number", f.Value)
 	}
 	return f.checkBands()
 }

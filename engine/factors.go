@@ -17,6 +17,7 @@ const (
 
 // Phrasebook knows how to speak about every feature of a model. It is immutable and may be shared.
 type Phrasebook struct {
+	texts       []FeatureText
 	features    []featurePhrases
 	groups      []factorGroup
 	probability func(raw float64) float64
@@ -40,7 +41,7 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 		sensitive bool
 	}
 	b := &Phrasebook{
-		probability: probability, impact: newJSONText(`,"impact_points":`),
+		texts: features, probability: probability, impact: newJSONText(`,"impact_points":`),
 		raises: strengthTexts("+"), lowers: strengthTexts("-"),
 	}
 	known := map[key]int{}
@@ -77,6 +78,9 @@ type Teller struct {
 	protective factorList
 	above      bool // the contributions raise the score above what is expected of a row
 
+	moved []float64 // sum of |contribution| by group, over the rows that were read
+	reads int64
+
 	text    []byte // phrases of the sentence at hand
 	phrases []span
 }
@@ -96,7 +100,7 @@ type factorList struct {
 
 // NewTeller returns the scratch of one worker.
 func (b *Phrasebook) NewTeller() *Teller {
-	return &Teller{book: b}
+	return &Teller{book: b, moved: make([]float64, len(b.groups))}
 }
 
 // Read takes the row that the next calls speak about. It keeps no slice of the row's longer than they last.
@@ -111,7 +115,9 @@ func (t *Teller) Read(row RowFacts) {
 		phi := t.book.groups[i].sum(row.Contributions)
 		sum += phi
 		total += math.Abs(phi)
+		t.moved[i] += math.Abs(phi)
 	}
+	t.reads++
 	t.above = sum >= 0
 	for i := range t.book.groups {
 		g := &t.book.groups[i]

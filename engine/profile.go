@@ -50,6 +50,13 @@ func (f *bundleFile) profiles(s ingest.Schema, features []featureColumn, model *
 	return profiles, nil
 }
 
+func (p *columnProfile) importance() float64 {
+	if p.training == nil {
+		return 0
+	}
+	return p.training.Importance
+}
+
 func profileOf(c ingest.Column, trained map[string]trainingColumn) (columnProfile, error) {
 	t, known := trained[c.Name]
 	var p columnProfile

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math"
-	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -137,16 +136,23 @@ func countCodes(counts []int64, codes []uint16, n int) []int64 {
 		}
 		return counts
 	}
-	for run := range slices.Chunk(codes, math.MaxUint8) {
-		packed := uint64(0)
-		for _, code := range run {
-			packed += 1 << (code * 8 % 64)
-		}
+	for len(codes) > 0 {
+		run := min(len(codes), math.MaxUint8)
+		packed := packedCounts(codes[:run])
+		codes = codes[run:]
 		for i := range counts {
 			counts[i] += int64(packed >> (8 * i) & math.MaxUint8)
 		}
 	}
 	return counts
+}
+
+// packedCounts counts at most 255 codes, each in a byte of its own.
+func packedCounts(codes []uint16) (packed uint64) {
+	for _, code := range codes {
+		packed += 1 << (code * 8 & 63)
+	}
+	return packed
 }
 
 // countCategories takes the counts of all codes: the categories, missing and unseen.

@@ -86,7 +86,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	}
 	defer closeWhenDone(ctx, in.Body)()
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
-	total := b.newTally()
+	total := b.newTally(mapping)
 	var ids idSet
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks

@@ -19,15 +19,32 @@ type Summary struct {
 	// independently of each other.
 	Expected float64 `json:"expected_churners"`
 	Spread   float64 `json:"expected_spread"`
-	Quality  Quality `json:"quality"`
-	Drift    *Drift  `json:"drift"` // null below 500 rows
+	// Value is what is at stake; absent if the bundle names no value column, or the file has no value in it.
+	Value     *ValueSummary `json:"value,omitempty"`
+	Top       TopTally      `json:"top"`
+	Segments  []Segment     `json:"segments"`
+	Explained int64         `json:"explained"`         // rows that got reasons
+	Drivers   []Driver      `json:"drivers,omitempty"` // absent without explanations
+	Reach     Reach         `json:"reach"`
+	Quality   Quality       `json:"quality"`
+	Drift     *Drift        `json:"drift"` // null below 500 rows
 }
 
 // BandSummary is the customers of one risk band.
 type BandSummary struct {
-	Name     string  `json:"name"`
-	Count    int64   `json:"count"`
-	Expected float64 `json:"expected_churners"`
+	Name     string   `json:"name"`
+	Count    int64    `json:"count"`
+	Expected float64  `json:"expected_churners"`
+	Value    *float64 `json:"value,omitempty"`
+	Loss     *float64 `json:"expected_loss,omitempty"`
+}
+
+// ValueSummary is the money of all scored customers.
+type ValueSummary struct {
+	Column  string  `json:"column"`
+	Missing int64   `json:"missing"` // scored rows without a value: they are in no sum
+	Total   float64 `json:"total"`
+	Loss    float64 `json:"expected_loss"` // sum of probability times value
 }
 
 // Summary makes of the counts what a customer reads.
@@ -35,14 +52,38 @@ func (t *Tally) Summary() Summary {
 	s := Summary{
 		Rows: t.Rows, Scored: t.Scored, Rejected: t.Rejected, Rejects: t.Rejects, Warnings: t.Warnings,
 		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: published(math.Sqrt(t.Variance)),
+		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Reach: t.reach(),
 		Quality: t.quality(), Drift: t.drift(),
 	}
-	for i, band := range t.Bands {
-		s.Expected += band.Expected
-		s.Bands[i] = BandSummary{band.Name, band.Count, published(band.Expected)}
+	for i, b := range t.Bands {
+		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}
 	}
-	s.Expected = published(s.Expected)
+	all := t.all()
+	s.Expected = published(all.Expected)
+	if t.hasValue() {
+		s.Value = &ValueSummary{t.Value.Column, t.Value.Missing, published(all.Value), published(all.Loss)}
+	}
 	return s
+}
+
+// all is every scored customer.
+func (t *Tally) all() (all Cohort) {
+	for _, band := range t.Bands {
+		all.add(band.Cohort)
+	}
+	return all
+}
+
+// hasValue says that there is money to speak of.
+func (t *Tally) hasValue() bool { return t.Value != nil && t.Value.Missing < t.Scored }
+
+// money is a figure of a Summary that is absent if there is no money to speak of.
+func (t *Tally) money(x float64) *float64 {
+	if !t.hasValue() {
+		return nil
+	}
+	x = published(x)
+	return &x
 }
 
 func (t *Tally) histogram() []int64 {

@@ -13,15 +13,22 @@ const HistogramBins = 20
 // parts can be added; [Tally.Summary] makes of it what a customer reads. Tallies are added in input order, chunk by
 // chunk and part by part, so that float sums do not depend on workers or restarts.
 type Tally struct {
-	Rows     int64         `json:"rows"`
-	Scored   int64         `json:"scored"`
-	Rejected int64         `json:"rejected"`
-	Rejects  []ReasonCount `json:"rejects,omitempty"`  // by code and column
-	Warnings []ReasonCount `json:"warnings,omitempty"` // by code and column
-	Bands    []BandTally   `json:"bands"`
-	Scores   []Cohort      `json:"scores"`   // HistogramBins equal bins of the probability
-	Variance float64       `json:"variance"` // sum of p(1-p): assumes that customers leave independently
-	Columns  []ColumnTally `json:"columns"`  // one a schema column
+	Rows     int64          `json:"rows"`
+	Scored   int64          `json:"scored"`
+	Rejected int64          `json:"rejected"`
+	Rejects  []ReasonCount  `json:"rejects,omitempty"`  // by code and column
+	Warnings []ReasonCount  `json:"warnings,omitempty"` // by code and column
+	Bands    []BandTally    `json:"bands"`
+	Scores   []Cohort       `json:"scores"`           // HistogramBins equal bins of the probability
+	Variance float64        `json:"variance"`         // sum of p(1-p): assumes that customers leave independently
+	Columns  []ColumnTally  `json:"columns"`          // one a schema column
+	Value    *ValueTally    `json:"value,omitempty"`  // nil if the bundle names no value column
+	Losses   []Cohort       `json:"losses,omitempty"` // by what is expected to be lost, see lossBin; nil like Value
+	Segments []SegmentTally `json:"segments,omitempty"`
+	Top      TopTally       `json:"top"`
+	Drivers  []DriverTally  `json:"drivers,omitempty"` // nil without explanations
+	// Explained is how many rows the sums of Drivers are of.
+	Explained int64 `json:"explained,omitempty"`
 	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle does not say.
 	TrainingScores []float64 `json:"training_scores,omitempty"`
 }
@@ -37,6 +44,8 @@ type ReasonCount struct {
 type Cohort struct {
 	Count    int64   `json:"n,omitempty"`
 	Expected float64 `json:"p,omitempty"` // sum of the probabilities: how many are expected to leave
+	Value    float64 `json:"v,omitempty"` // sum of the value column
+	Loss     float64 `json:"l,omitempty"` // sum of probability times value
 }
 
 // BandTally is the customers of one risk band.
@@ -50,13 +59,17 @@ type BusyTimes struct {
 	Parse, Score, Explain, Encode time.Duration
 }
 
-func (b *Bundle) newTally() Tally {
+func (b *Bundle) newTally(m ingest.Mapping) Tally {
 	t := Tally{
-		Bands: make([]BandTally, len(b.bands)), Scores: make([]Cohort, HistogramBins),
+		Segments: b.newSegmentTallies(m),
+		Bands:    make([]BandTally, len(b.bands)), Scores: make([]Cohort, HistogramBins),
 		Columns: b.newColumnTallies(), TrainingScores: b.file.Training.ScoreShares,
 	}
 	for i, band := range b.bands {
 		t.Bands[i].Name = band.Name
+	}
+	if b.valueColumn >= 0 {
+		t.Value, t.Losses = &ValueTally{Column: b.file.Value}, make([]Cohort, lossBins)
 	}
 	return t
 }
@@ -69,8 +82,20 @@ func (t *Tally) reset() {
 	for i := range t.Columns {
 		t.Columns[i].reset()
 	}
+	for i := range t.Segments {
+		clear(t.Segments[i].Cohorts)
+	}
+	for i := range t.Drivers {
+		t.Drivers[i].Sum = 0
+	}
 	clear(t.Scores)
+	clear(t.Losses)
+	if t.Value != nil {
+		t.Value.Missing = 0
+	}
 	*t = Tally{
+		Value: t.Value, Losses: t.Losses, Segments: t.Segments, Drivers: t.Drivers,
+		Top:     TopTally{t.Top.ByProbability[:0], t.Top.ByLoss[:0]},
 		Rejects: t.Rejects[:0], Warnings: t.Warnings[:0], Bands: t.Bands, Scores: t.Scores, Columns: t.Columns,
 		TrainingScores: t.TrainingScores,
 	}
@@ -85,9 +110,16 @@ func (t *Tally) Add(o *Tally) {
 	for i := range o.Bands {
 		t.Bands[i].add(o.Bands[i].Cohort)
 	}
-	for i := range o.Scores {
-		t.Scores[i].add(o.Scores[i])
+	addCohorts(t.Scores, o.Scores)
+	if o.Value != nil {
+		t.Value.Missing += o.Value.Missing
 	}
+	addCohorts(t.Losses, o.Losses)
+	for i := range o.Segments {
+		addCohorts(t.Segments[i].Cohorts, o.Segments[i].Cohorts)
+	}
+	t.Top.add(&o.Top)
+	t.addDrivers(o)
 	for i := range o.Columns {
 		t.Columns[i].add(&o.Columns[i])
 	}
@@ -102,17 +134,13 @@ func (t *Tally) Add(o *Tally) {
 func (c *Cohort) add(o Cohort) {
 	c.Count += o.Count
 	c.Expected += o.Expected
+	c.Value += o.Value
+	c.Loss += o.Loss
 }
 
-// score counts the scored rows of a batch.
-func (t *Tally) score(probabilities []float32, bands []int16) {
-	t.Scored += int64(len(probabilities))
-	for i, probability := range probabilities {
-		p := float64(probability)
-		one := Cohort{1, p}
-		t.Variance += float64(p * (1 - p)) // the conversion keeps processors from fusing product and sum
-		t.Bands[bands[i]].add(one)
-		t.Scores[min(max(int(p*HistogramBins), 0), HistogramBins-1)].add(one)
+func addCohorts(to, from []Cohort) {
+	for i := range from {
+		to[i].add(from[i])
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 // chunk; nothing is allocated per row.
 type worker struct {
 	bundle    *Bundle
+	mapping   ingest.Mapping
 	converter *ingest.Converter
 	result    resultEncoder
 	rejects   rejectEncoder
@@ -21,7 +22,7 @@ type worker struct {
 	scored    *arrow.Schema
 	rawScores func(dst []float64, rows forest.Rows) error
 	explain   *explainWorker // nil: no explanations are wanted
-	counter   columnCounter
+	counter   counter
 
 	columns       []forest.Column
 	raw           []float64
@@ -33,11 +34,12 @@ type worker struct {
 func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, error) {
 	w := &worker{
 		bundle:    b,
+		mapping:   m,
 		converter: ingest.NewConverter(m, in.Limits),
 		result:    newResultEncoder(m, b, opt.WithHeader),
 		rejects:   rejectEncoder{m, opt.WithHeader},
 		scored:    scoredSchema(),
-		counter:   newColumnCounter(b, m),
+		counter:   newCounter(b, m),
 		columns:   make([]forest.Column, len(b.features)),
 	}
 	if opt.NewBlockEncoder != nil {
@@ -79,7 +81,7 @@ func (w *worker) score(s *slot) error {
 	out := &s.out
 	out.Position = s.chunk.Position
 	if out.Tally.Bands == nil {
-		out.Tally = w.bundle.newTally()
+		out.Tally = w.bundle.newTally(w.mapping)
 	}
 	out.Tally.reset()
 	clock := time.Now()
@@ -97,8 +99,7 @@ func (w *worker) score(s *slot) error {
 		return err
 	}
 	out.ids = appendIDHashes(out.ids[:0], batch.Record, w.bundle.idColumn)
-	out.Tally.score(w.probabilities, w.bands)
-	w.counter.count(out.Tally.Columns, &batch)
+	w.counter.count(&out.Tally, &batch, w.probabilities, w.bands)
 	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}
@@ -110,6 +111,9 @@ func (w *worker) score(s *slot) error {
 	out.Busy.Explain = lap(&clock)
 
 	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, batch.Record, w)
+	if w.explain != nil {
+		w.explain.drive(&out.Tally)
+	}
 	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
 	err = w.appendBlocks(out, batch.Record)
 	out.Busy.Encode = lap(&clock)

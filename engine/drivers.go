@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+)
+
+// DriverTally is how much a factor moved the scores of the explained rows.
+type DriverTally struct {
+	Label     string   `json:"label"`
+	Columns   []string `json:"columns"`
+	Sensitive bool     `json:"sensitive,omitempty"` // counted, but never shown
+	Sum       float64  `json:"sum"`                 // of |contribution|, in margin units
+}
+
+// newDriverTallies has one entry a group of features that are told as one factor.
+func (b *Phrasebook) newDriverTallies() []DriverTally {
+	list := make([]DriverTally, len(b.groups))
+	for i, g := range b.groups {
+		list[i].Sensitive = g.sensitive
+		for _, m := range g.members {
+			f := &b.texts[m]
+			list[i].Columns = append(list[i].Columns, f.Name)
+			list[i].Label = f.label()
+			if len(g.members) > 1 {
+				list[i].Label = f.Group
+			}
+		}
+	}
+	return list
+}
+
+// label is how people call the feature.
+func (f FeatureText) label() string { return cmp.Or(f.Label, f.Name) }
+
+// drive takes what the worker's teller has read since the last time.
+func (x *explainWorker) drive(t *Tally) {
+	if t.Drivers == nil {
+		t.Drivers = x.teller.book.newDriverTallies()
+	}
+	for i, sum := range x.teller.moved {
+		t.Drivers[i].Sum = sum
+	}
+	t.Explained = x.teller.reads
+	clear(x.teller.moved)
+	x.teller.reads = 0
+}
+
+// addDrivers adds what o has; the first tally with explanations brings the list.
+func (t *Tally) addDrivers(o *Tally) {
+	if t.Drivers == nil {
+		t.Drivers = slices.Clone(o.Drivers)
+	} else {
+		for i := range o.Drivers {
+			t.Drivers[i].Sum += o.Drivers[i].Sum
+		}
+	}
+	t.Explained += o.Explained
+}
+
+// Driver is a factor and how much it moves the scores.
+type Driver struct {
+	Label   string   `json:"label"`
+	Columns []string `json:"columns"`
+	Mean    float64  `json:"mean_contribution"` // mean of |contribution| over the explained rows, in margin units
+	Share   float64  `json:"share"`             // of all factors, those that are not shown among them
+}
+
+// drivers lists the factors that are not sensitive, the strongest first; nil without explanations.
+func (t *Tally) drivers() []Driver {
+	if t.Explained == 0 {
+		return nil
+	}
+	total := 0.0
+	for _, d := range t.Drivers {
+		total += d.Sum
+	}
+	var list []Driver
+	for _, d := range t.Drivers {
+		if !d.Sensitive {
+			list = append(list, Driver{d.Label, d.Columns, published(d.Sum / float64(t.Explained)), ratio(d.Sum, total)})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })
+	return list
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/retainwise/millrace/engine"
+)
+
+// Most entries of a table for a person at a terminal; --summary has all.
+const (
+	tableTop     = 5
+	tableDrivers = 5
+)
+
+// table is lines of cells: the first column to the left, the others to the right.
+type table [][]string
+
+func (t *table) add(cells ...string) { *t = append(*t, cells) }
+
+func (t table) String() string {
+	var widths []int
+	for _, line := range t {
+		for i, cell := range line {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, line := range t {
+		text := " "
+		for i, cell := range line {
+			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				text += " " + cell + padding
+			} else {
+				text += "  " + padding + cell
+			}
+		}
+		b.WriteString(strings.TrimRight(text, " ") + "\n")
+	}
+	return b.String()
+}
+
+// bandTable has a line for each risk band.
+func bandTable(s *engine.Summary) string {
+	t := table{{"risk", "customers", "expected to leave"}}
+	if s.Value != nil {
+		t[0] = append(t[0], s.Value.Column, "expected loss")
+	}
+	line := func(name string, count int64, expected float64, value, loss *float64) {
+		cells := []string{name, grouped(float64(count)), grouped(expected)}
+		if value != nil && loss != nil {
+			cells = append(cells, grouped(*value), grouped(*loss))
+		}
+		t.add(cells...)
+	}
+	for _, b := range s.Bands {
+		line(b.Name, b.Count, b.Expected, b.Value, b.Loss)
+	}
+	if s.Value != nil {
+		line("all", s.Scored, s.Expected, &s.Value.Total, &s.Value.Loss)
+	} else {
+		line("all", s.Scored, s.Expected, nil, nil)
+	}
+	return t.String()
+}
+
+// summaryTables has what else a person wants to know first. It names customers: it is for the terminal of their owner.
+func summaryTables(s *engine.Summary) string {
+	var b strings.Builder
+	section := func(title string, t table) {
+		if len(t) > 1 {
+			b.WriteString("\n" + title + "\n" + t.String())
+		}
+	}
+	fmt.Fprintf(&b, "\nExpected to leave: %s, give or take %s.\n", grouped(s.Expected), grouped(s.Spread))
+	section("Most likely to leave", topTable(s.Top.ByProbability))
+	section("Largest expected loss", topTable(s.Top.ByLoss))
+	section("What moves the scores", driverTable(s.Drivers))
+	section("Worth contacting", reachTable(s))
+	section("Data unlike the training's", driftTable(s))
+	return b.String()
+}
+
+func topTable(rows []engine.TopRow) table {
+	t := table{{"customer", "row", "probability", "expected loss"}}
+	for _, r := range rows[:min(len(rows), tableTop)] {
+		loss := ""
+		if r.Loss != nil {
+			loss = grouped(*r.Loss)
+		}
+		t.add(printable(r.ID), strconv.FormatInt(r.Row, 10), percent(float64(r.Probability)), loss)
+	}
+	return t
+}
+
+func driverTable(drivers []engine.Driver) table {
+	t := table{{"factor", "share"}}
+	for _, d := range drivers[:min(len(drivers), tableDrivers)] {
+		t.add(d.Label, percent(d.Share))
+	}
+	return t
+}
+
+// reachTable shows the first contacts that cover a quarter, half and three quarters of what may be lost.
+func reachTable(s *engine.Summary) table {
+	t := table{{"customers contacted", "of those who leave", "of the expected loss"}}
+	points, share := s.Reach.ByProbability, func(p engine.ReachPoint) float64 { return p.ExpectedShare }
+	if len(s.Reach.ByLoss) > 0 {
+		points, share = s.Reach.ByLoss, func(p engine.ReachPoint) float64 { return *p.LossShare }
+	}
+	wanted := 0.25
+	for _, p := range points {
+		if share(p) < wanted {
+			continue
+		}
+		loss := ""
+		if p.LossShare != nil {
+			loss = percent(*p.LossShare)
+		}
+		t.add(grouped(float64(p.Contacted)), percent(p.ExpectedShare), loss)
+		if wanted += 0.25; wanted >= 1 {
+			break
+		}
+	}
+	return t
+}
+
+// driftTable lists what is remarkable: shifts that are not small, and columns with one value only.
+func driftTable(s *engine.Summary) table {
+	t := table{{"column", "", ""}}
+	if s.Drift != nil {
+		if d := s.Drift.Score; d != nil && d.Change != "none" {
+			t.add("probability", d.Change+" drift", fmt.Sprintf("PSI %.2f", d.PSI))
+		}
+		for _, d := range s.Drift.Features {
+			if d.Change != "none" {
+				t.add(d.Column, d.Change+" drift", fmt.Sprintf("PSI %.2f", d.PSI))
+			}
+		}
+	}
+	for _, c := range s.Quality.Columns {
+		if c.Constant {
+			t.add(c.Column, "one value only", "")
+		}
+	}
+	return t
+}
+
+// grouped writes a number as people read it: without digits behind the point, thousands apart.
+func grouped(x float64) string {
+	text := strconv.FormatFloat(math.Round(x), 'f', -1, 64)
+	digits := strings.TrimPrefix(text, "-")
+	sign := text[:len(text)-len(digits)]
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return sign + digits
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
+// printable makes a customer's text fit for a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '·'
+		}
+		return r
+	}, text)
+}
