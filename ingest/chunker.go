@@ -156,23 +156,32 @@ func (c *Chunker) checkSize(chunk Chunk) error {
 	return nil
 }
 
-// fill reads until text has size bytes or the body ends. It leaves slack behind them.
+// firstRead is what is read before a buffer grows: most requests are no larger.
+const firstRead = 64 << 10
+
+// fill reads until text has size bytes or the body ends. It leaves slack behind them. A buffer grows as bytes arrive.
 func (c *Chunker) fill(text []byte, size int) ([]byte, error) {
-	have := len(text)
-	if cap(text) < size+slack {
-		text = append(make([]byte, 0, size+slack), text...)
+	for {
+		text = withSlack(text, min(size, max(firstRead, 2*len(text))))
+		room := min(size, cap(text)-slack)
+		if c.ended || len(text) >= size {
+			return text, nil
+		}
+		n, err := io.ReadFull(c.body, text[len(text):room])
+		text = text[:len(text)+n]
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			c.ended = true
+		} else if err != nil {
+			return nil, fmt.Errorf("read rows: %w", err)
+		}
 	}
-	if c.ended {
-		return text, nil
+}
+
+// withSlack makes room for size bytes and slack behind them.
+func withSlack(text []byte, size int) []byte {
+	size = max(size, len(text)) + slack
+	if cap(text) >= size {
+		return text
 	}
-	n, err := io.ReadFull(c.body, text[have:max(have, size)])
-	text = text[:have+n]
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		c.ended = true
-		return text, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read rows: %w", err)
-	}
-	return text, nil
+	return append(make([]byte, 0, size), text...)
 }

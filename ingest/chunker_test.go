@@ -177,3 +177,11 @@ func randomRows(random *rand.Rand, n int) string {
 	}
 	return text
 }
+
+// A small body costs little memory, whatever the size of a chunk.
+func TestChunkerSmallBody(t *testing.T) {
+	chunk, err := ingest.NewChunker(strings.NewReader("1,2\n"), begin, ingest.Limits{}).Next(nil)
+	if err != nil || cap(chunk.Bytes) > 128<<10 {
+		t.Errorf("buffer of %d bytes, %v", cap(chunk.Bytes), err)
+	}
+}
