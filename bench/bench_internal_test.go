@@ -183,7 +183,7 @@ func expectedChurners(t *testing.T, b *engine.Bundle, file []byte) float64 {
 	if err != nil || tally.Scored != tally.Rows {
 		t.Fatalf("%+v: %v", tally, err)
 	}
-	return tally.Expected
+	return tally.Summary().Expected
 }
 
 func TestCustomerFileIsWhatItSays(t *testing.T) {

@@ -11,8 +11,16 @@ import (
 func TestGridFindsTheBinOfEveryNumber(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	cases := [][]float64{
-		{}, {0}, {5}, {0, 1, 2, 3}, {-23.5, -4.5, 0.1, 4.8, 23.8}, {1, 1e6, 1e6 + 1, 1e12}, {-math.MaxFloat64, math.MaxFloat64},
-		{0, 5e-324}, {45, 60, 90, 154, 257.4, 376.2, 693, 1344, 3104}, {math.Inf(-1), 0, math.Inf(1)},
+		{},
+		{0},
+		{5},
+		{0, 1, 2, 3},
+		{-23.5, -4.5, 0.1, 4.8, 23.8},
+		{1, 1e6, 1e6 + 1, 1e12},
+		{-math.MaxFloat64, math.MaxFloat64},
+		{0, 5e-324},
+		{45, 60, 90, 154, 257.4, 376.2, 693, 1344, 3104},
+		{math.Inf(-1), 0, math.Inf(1)},
 	}
 	for range 50 {
 		edges := make([]float64, 1+random.IntN(20))
