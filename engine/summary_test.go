@@ -283,7 +283,7 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 		"file":          summarize(t, blankColumn(t, sample(t, "saas_sample.csv"), "monthly_revenue"), none, ingest.Limits{}),
 		"not explained": summarize(t, sample(t, "telecom_sample.csv"), b, ingest.Limits{}),
 	} {
-		if s.Value != nil || s.Bands[0].Loss != nil || s.Top.ByLoss != nil && len(s.Top.ByLoss) > 0 || s.Reach.ByLoss != nil || s.Drivers != nil {
+		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Reach.ByLoss != nil || s.Drivers != nil {
 			t.Errorf("%s: %s", name, asJSON(t, s))
 		}
 		if len(s.Top.ByProbability) != 20 || len(s.Segments) == 0 || s.Top.ByProbability[0].Loss != nil {
