@@ -264,3 +264,18 @@ func TestScoreCommandStopsWhenTheErrorBudgetIsSpent(t *testing.T) {
 		t.Errorf("percentage: status %d: %s", status, messages)
 	}
 }
+
+func TestScoreCommandExplainsWhatIsWanted(t *testing.T) {
+	file := readSample(t, "telecom_sample.csv")
+	sentences := map[string]int{}
+	for _, which := range []string{"all", "at_risk", "none"} {
+		status, out, messages := command(t, file, "score", "--model", "telecom", "--explain", which, "-")
+		if status != 0 {
+			t.Fatalf("%s: status %d: %s", which, status, messages)
+		}
+		sentences[which] = strings.Count(out, " risk (")
+	}
+	if sentences["all"] != 20 || sentences["none"] != 0 || sentences["at_risk"] == 0 || sentences["at_risk"] >= 20 {
+		t.Errorf("explained rows: %v", sentences)
+	}
+}

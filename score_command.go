@@ -19,7 +19,7 @@ import (
 // scoreCommand scores file to file.
 type scoreCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain string      `enum:"all,none" default:"all" help:"Which rows get reasons: ${enum}."`
+	Explain string      `enum:"all,at_risk,none" default:"all" help:"Which rows get reasons: ${enum} (at_risk: above the lowest risk band)."`
 	Scorer  string      `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
 	Out     string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
 	Rejects string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/retainwise/millrace/engine/forest"
 )
 
@@ -40,28 +42,85 @@ func (c *bundleColumn) text() FeatureText {
 type explainWorker struct {
 	contributor *forest.Contributor
 	teller      *Teller
+	from        int16 // lowest band that is explained
 	rows        forest.Rows
 	width       int       // entries of phi a row: the features and the bias
-	phi         []float64 // contributions, row by row
+	phi         []float64 // contributions, wanted row by wanted row
+	place       []int32   // of each row in phi; means nothing for rows that are not wanted
+
+	wanted  []int32         // scratch: the rows that are explained
+	columns []forest.Column // scratch: these rows
 }
 
-func (x *explainer) newWorker(b *Bundle) *explainWorker {
-	return &explainWorker{
-		contributor: x.trees.NewContributor(), teller: x.book.NewTeller(), width: len(b.forest.Features) + 1,
+// newExplainWorker gives one worker what explains its rows; nil if none is wanted.
+func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
+	from := int16(0)
+	switch which {
+	case ExplainNone, "":
+		return nil, nil
+	case ExplainAll:
+	case ExplainAtRisk:
+		from = 1
+	default:
+		return nil, fmt.Errorf("explain %q: choose all, at_risk or none", which)
 	}
+	x := b.explainer
+	if x == nil {
+		return nil, fmt.Errorf("explain: %w", b.explainErr)
+	}
+	return &explainWorker{
+		contributor: x.trees.NewContributor(), teller: x.book.NewTeller(), from: from, width: len(b.features) + 1,
+		columns: make([]forest.Column, len(b.features)),
+	}, nil
 }
 
-// contributions computes the contributions of a batch; rows must stay valid while its rows are told.
-func (x *explainWorker) contributions(rows forest.Rows) {
+// wants says whether rows of a band are explained.
+func (x *explainWorker) wants(band int16) bool { return band >= x.from }
+
+// contributions computes the contributions of a batch's wanted rows; rows must stay valid while they are told.
+func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 	x.rows = rows
+	x.wanted, x.place = x.wanted[:0], grow(x.place, rows.Len)
+	for i, band := range bands {
+		x.place[i] = int32(len(x.wanted))
+		if x.wants(band) {
+			x.wanted = append(x.wanted, int32(i))
+		}
+	}
+	if len(x.wanted) < rows.Len {
+		rows = x.gather(rows)
+	}
 	x.phi = grow(x.phi, rows.Len*x.width)
 	x.contributor.Contributions(x.phi, rows)
 }
 
-// read takes a row of the batch in hand, to be told next.
+// gather copies the wanted rows.
+func (x *explainWorker) gather(rows forest.Rows) forest.Rows {
+	n := len(x.wanted)
+	for i := range rows.Columns {
+		from, to := &rows.Columns[i], &x.columns[i]
+		if from.Codes == nil {
+			to.Numbers = gatherCells(to.Numbers, from.Numbers, x.wanted)
+			continue
+		}
+		to.Values, to.Codes = from.Values, gatherCells(to.Codes, from.Codes, x.wanted)
+	}
+	return forest.Rows{Len: n, Columns: x.columns}
+}
+
+func gatherCells[T any](dst, cells []T, rows []int32) []T {
+	dst = grow(dst, len(rows))
+	for i, row := range rows {
+		dst[i] = cells[row]
+	}
+	return dst
+}
+
+// read takes a wanted row of the batch in hand, to be told next.
 func (x *explainWorker) read(row int, raw float64, probability float32, band string) *Teller {
+	at := int(x.place[row]) * x.width
 	x.teller.Read(RowFacts{
-		Rows: x.rows, Row: row, Contributions: x.phi[row*x.width : (row+1)*x.width-1],
+		Rows: x.rows, Row: row, Contributions: x.phi[at : at+x.width-1],
 		Raw: raw, Probability: float64(probability), Band: band,
 	})
 	return x.teller

@@ -57,9 +57,9 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, rec arro
 	return dst
 }
 
-// appendReasons appends the three cells of an explanation; they are empty if none is wanted.
+// appendReasons appends the three cells of an explanation; they are empty if none is wanted for the row.
 func (e *resultEncoder) appendReasons(dst []byte, row int, w *worker) []byte {
-	if w.explain == nil {
+	if w.explain == nil || !w.explain.wants(w.bands[row]) {
 		return append(dst, e.delimiter, e.delimiter, e.delimiter)
 	}
 	teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)

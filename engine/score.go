@@ -38,8 +38,9 @@ type Options struct {
 type Explain string
 
 const (
-	ExplainAll  Explain = "all"
-	ExplainNone Explain = "none"
+	ExplainAll    Explain = "all"
+	ExplainAtRisk Explain = "at_risk" // rows above the lowest risk band
+	ExplainNone   Explain = "none"
 )
 
 // Scorer names an engine. All give the same probabilities.

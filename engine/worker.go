@@ -49,13 +49,8 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 	if w.rawScores, err = b.newRawScorer(opt.Scorer); err != nil {
 		return nil, err
 	}
-	if opt.Explain == ExplainAll {
-		if b.explainer == nil {
-			return nil, fmt.Errorf("explain: %w", b.explainErr)
-		}
-		w.explain = b.explainer.newWorker(b)
-	}
-	return w, nil
+	w.explain, err = b.newExplainWorker(opt.Explain)
+	return w, err
 }
 
 // newRawScorer gives one worker its scorer.
@@ -106,7 +101,7 @@ func (w *worker) score(s *slot) error {
 	out.Busy.Score = lap(&clock)
 
 	if w.explain != nil {
-		w.explain.contributions(rows)
+		w.explain.contributions(rows, w.bands)
 	}
 	out.Busy.Explain = lap(&clock)
 

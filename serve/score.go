@@ -59,11 +59,11 @@ func (r *request) explainParam() (engine.Explain, error) {
 	switch given := engine.Explain(r.query["explain"]); given {
 	case "":
 		return engine.ExplainAll, nil
-	case engine.ExplainAll, engine.ExplainNone:
+	case engine.ExplainAll, engine.ExplainAtRisk, engine.ExplainNone:
 		return given, nil
 	}
-	return "", fail(CodeInvalidValue, "'explain' must be all or none.").
-		with(details{"field": "explain", "expected": []string{"all", "none"}})
+	return "", fail(CodeInvalidValue, "'explain' must be all, at_risk or none.").
+		with(details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
 }
 
 // budgetParams reads ?max_rejected= and ?max_rejected_percent=.

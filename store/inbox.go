@@ -20,7 +20,7 @@ type NewObject struct {
 	Bytes    int64
 	Filename string          // metadata only
 	Model    Model           // zero: chosen from the header when the file is planned
-	Explain  string          // "all" or "none"; empty is "all"
+	Explain  string          // "all", "at_risk" or "none"; empty is "all"
 	Options  json.RawMessage // nil is none
 }
 

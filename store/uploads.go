@@ -47,7 +47,7 @@ type NewUpload struct {
 	Header     Header
 	Parts      []Part // in order; at least one
 	Model      Model
-	Explain    string          // "all" or "none"
+	Explain    string          // "all", "at_risk" or "none"
 	Options    json.RawMessage // whatever the worker must know beside it; nil is none
 }
 
