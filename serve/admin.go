@@ -17,8 +17,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// AdminServer is the operators' HTTP server: metrics, profiles, the dead-letter list, and in development the signing keys. It
-// knows no tokens, so it belongs on loopback or a network of its own.
+// AdminServer is the operators' HTTP server: metrics, profiles, the dead-letter list, and in development the signing
+// keys. It knows no tokens, so it belongs on loopback or a network of its own.
 type AdminServer struct {
 	http *http.Server
 }

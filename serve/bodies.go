@@ -41,7 +41,9 @@ func (r *request) openBody(limit, extra int64) (*body, error) {
 	if stream == nil {
 		stream = eofReader{}
 	}
-	r.body = &body{stream: stream, conn: r.rc.Conn(), setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra}
+	r.body = &body{
+		stream: stream, conn: r.rc.Conn(), setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra,
+	}
 	return r.body, nil
 }
 
@@ -82,7 +84,7 @@ func (b *body) failed() error {
 	return nil
 }
 
-// bodyFailure tells a slow client from one that left and from broken framing.
+// bodyFailure tells a slow client from one that left and from broken framing, whose errors may quote the body.
 func bodyFailure(err error) *failure {
 	var network net.Error
 	var chunk fasthttp.ErrBrokenChunk
@@ -92,9 +94,9 @@ func bodyFailure(err error) *failure {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
 		return fail(CodeShortBody, "").because(err)
 	case errors.As(err, &chunk):
-		return fail(CodeMalformedRequest, "The body is not framed correctly.").because(err)
+		return fail(CodeMalformedRequest, "The body is not framed correctly.").because(errors.New("broken chunk"))
 	}
-	return fail(CodeMalformedRequest, "The body cannot be read.").because(err)
+	return fail(CodeMalformedRequest, "The body cannot be read.").because(errors.New("unreadable body"))
 }
 
 type eofReader struct{}

@@ -19,12 +19,13 @@ import (
 var docFiles embed.FS
 
 // docsCSP lets the viewers run and load nothing but what this server has. They draw with styles set by scripts: ReDoc
-// makes empty style elements and fills them rule by rule (the first digest is that of nothing), and one with the rules of
-// its scroll bars (the second).
+// makes empty style elements and fills them rule by rule (the first digest is that of nothing), and one with the rules
+// of its scroll bars (the second).
 const docsCSP = "default-src 'none'; script-src 'self'; " +
 	"style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' " +
 	"'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " +
-	"img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+	"img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 const docsPage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>RetainWise Analytics API</title>
@@ -35,7 +36,7 @@ const docsPage = `<!doctype html>
 // Scripts that start the viewers. Tokens are kept in the page only, as long as it is open.
 const (
 	startSwagger = `SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null})` + "\n"
-	startRedoc   = `Redoc.init("openapi.json", {disableSearch: true, hideLoading: true}, document.getElementById("docs"))` + "\n"
+	startRedoc   = `Redoc.init("openapi.json", {disableSearch: true}, document.getElementById("docs"))` + "\n"
 )
 
 func getDocs(_ *server, r *request) error {

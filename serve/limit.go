@@ -100,8 +100,8 @@ func (l *limiter) take(class limitClass, user string) (a allowance, ok bool) {
 	return allowance{class: class, limit: limit, remaining: int(left / step), reset: next.Sub(now)}, true
 }
 
-// makeRoom forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a bounded
-// time matter more than the exact budget of one user among thousands in the same minute.
+// makeRoom forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a
+// bounded time matter more than the exact budget of one user among thousands in the same minute.
 func (s *limitShard) makeRoom(now time.Time) {
 	const looks = 8
 	looked := 0

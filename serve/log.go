@@ -13,7 +13,7 @@ var logKeys = []string{
 	"request_id", "method", "route", "status", "code", "duration_ms", "bytes_in", "bytes_out", "traceparent",
 	"prediction_id", "upload_id", "generation", "part", "chunk", "epoch", "attempt", "stage", "worker", "rows",
 	"rejected", "model", "version", "sha256", "address", "path", "mode", "signal", "component", "panic", "stack",
-	"dependency", "count", "bytes", "listener", "rows_per_second",
+	"dependency", "count", "bytes", "listener", "rows_per_second", "result", "created",
 }
 
 const logValueBytesMax = 2 << 10

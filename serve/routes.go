@@ -2,8 +2,8 @@ package serve
 
 import "net/http"
 
-// apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and a
-// test compares the two.
+// apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
+// a test compares the two.
 func apiRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
@@ -13,7 +13,8 @@ func apiRoutes() []route {
 		},
 		{
 			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
-			timeout: scoreTimeout, params: []string{"model", "filename", "explain", "format", "max_rejected", "max_rejected_percent"},
+			timeout: scoreTimeout,
+			params:  []string{"model", "filename", "explain", "format", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			method: post, pattern: "/validate", handle: postValidate, limit: limitScore, body: true,

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -31,8 +32,8 @@ type rowsBody struct {
 	Done       bool      `json:"done"` // no more rows will come
 }
 
-// getRows answers with a page of a prediction's scored rows, also while it runs: in the order of the file, of parts that
-// are done, or the likeliest to leave first.
+// getRows answers with a page of a prediction's scored rows, also while it runs: in the order of the file, of parts
+// that are done, or the likeliest to leave first.
 func getRows(s *server, r *request) error {
 	p, err := s.find(r)
 	if err != nil {
@@ -54,7 +55,9 @@ func getRows(s *server, r *request) error {
 	}
 	body := rowsBody{Rows: make([]rowView, len(page.Rows)), Done: p.Status.Done()}
 	for i, row := range page.Rows {
-		body.Rows[i] = rowView{Row: row.Row, CustomerID: row.ID, Probability: row.Probability, Band: bandName(bands, row.Band)}
+		body.Rows[i] = rowView{
+			Row: row.Row, CustomerID: row.ID, Probability: row.Probability, Band: bandName(bands, row.Band),
+		}
 	}
 	if page.Next != nil {
 		body.NextCursor = optional(rowCursorText(p.ID, q, *page.Next))
@@ -143,7 +146,8 @@ func parseRowCursor(id uuid.UUID, q store.RowQuery, text string) (*store.RowCurs
 		return nil, nil
 	}
 	b, err := base64url.DecodeString(text)
-	if err != nil || len(b) != rowCursorBytes || string(b[:4]) != string(rowCursorHead(q)) || string(b[16:]) != string(id[:]) {
+	if err != nil || len(b) != rowCursorBytes ||
+		!bytes.Equal(b[:4], rowCursorHead(q)) || !bytes.Equal(b[16:], id[:]) {
 		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
 	}
 	c := &store.RowCursor{

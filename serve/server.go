@@ -219,7 +219,7 @@ func (s *server) admit(r *request) error {
 		timeout = controlTimeout
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.base, timeout)
-	if s.draining.Load() {
+	if s.draining.Load() && found.pattern != "/health" { // who drains is alive
 		return fail(CodeShuttingDown, "")
 	}
 	if err := s.identify(r); err != nil {

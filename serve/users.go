@@ -7,8 +7,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// userCache remembers the users of subjects, which never change their id, so that a request costs no query for it. It is
-// safe for concurrent use.
+// userCache remembers the users of subjects, which never change their id, so that a request costs no query for it. It
+// is safe for concurrent use.
 type userCache struct {
 	store *store.Store
 	mu    sync.Mutex

@@ -77,7 +77,8 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 		return nil, err
 	}
 	v := &validation{Model: bundle.Name(), ModelVersion: bundle.Version(), Errors: []finding{}}
-	counts, err := v.read(ingest.NewChunker(rows, header.Start(), s.UploadLimits), ingest.NewConverter(mapping, s.UploadLimits))
+	chunker := ingest.NewChunker(rows, header.Start(), s.UploadLimits)
+	counts, err := v.read(chunker, ingest.NewConverter(mapping, s.UploadLimits))
 	if err != nil {
 		return nil, err
 	}
