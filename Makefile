@@ -52,7 +52,7 @@ race: test-parts ## Whole suite under the race detector, in random order
 
 .PHONY: purego
 purego: ## The kernels' packages without assembly
-	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/...
+	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s)

@@ -29,7 +29,8 @@ type Bundle struct {
 	// valueColumn is the position in the schema of the revenue at stake, -1 if none.
 	valueColumn int
 	bands       []Band
-	explainer   *explainer // nil if the model cannot be explained; then explainErr says why
+	calibrate   calibration // nil: the model's probabilities are taken as they are
+	explainer   *explainer  // nil if the model cannot be explained; then explainErr says why
 	explainErr  error
 }
 
@@ -82,6 +83,9 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if b.schema, err = file.schema(); err != nil {
 		return nil, err
 	}
+	if err := b.schema.Validate(); err != nil {
+		return nil, err
+	}
 	b.columns = make(map[string]int, len(b.schema.Columns))
 	for i, c := range b.schema.Columns {
 		b.columns[c.Name] = i
@@ -98,6 +102,9 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if b.profiles, err = file.profiles(b.schema, b.features, f); err != nil {
 		return nil, err
 	}
+	if b.calibrate, err = file.Calibration.compile(); err != nil {
+		return nil, err
+	}
 	if b.segments, err = b.segmentColumns(); err != nil {
 		return nil, err
 	}
@@ -108,7 +115,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 		return nil, modelError(err)
 	}
 	b.leaves, b.leavesErr = forest.NewLeaves(f)
-	b.explainer, b.explainErr = newExplainer(file, f, b.features)
+	b.explainer, b.explainErr = b.newExplainer()
 	return b, nil
 }
 
