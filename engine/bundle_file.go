@@ -13,18 +13,19 @@ import (
 
 // bundleFile is bundle.yaml.
 type bundleFile struct {
-	Name         string         `yaml:"name"`
-	Version      string         `yaml:"version"`
-	Title        string         `yaml:"title"`
-	Model        string         `yaml:"model"`    // file name in the bundle
-	ID           string         `yaml:"id"`       // column that names the customer
-	Value        string         `yaml:"value"`    // column with the revenue at stake; optional
-	Segments     []string       `yaml:"segments"` // category columns that summaries are divided by; optional
-	Columns      []bundleColumn `yaml:"columns"`
-	Bands        []bandFile     `yaml:"bands"`
-	Probability  bool           `yaml:"probability"`   // the model's output is a probability
-	MissingValue string         `yaml:"missing_value"` // what training took for missing: only "nan"
-	Training     trainingFile   `yaml:"training"`
+	Name         string           `yaml:"name"`
+	Version      string           `yaml:"version"`
+	Title        string           `yaml:"title"`
+	Model        string           `yaml:"model"`    // file name in the bundle
+	ID           string           `yaml:"id"`       // column that names the customer
+	Value        string           `yaml:"value"`    // column with the revenue at stake; optional
+	Segments     []string         `yaml:"segments"` // category columns that summaries are divided by; optional
+	Columns      []bundleColumn   `yaml:"columns"`
+	Bands        []bandFile       `yaml:"bands"`
+	Probability  bool             `yaml:"probability"`   // the model's output is a probability
+	MissingValue string           `yaml:"missing_value"` // what training took for missing: only "nan"
+	Calibration  *calibrationFile `yaml:"calibration"`   // optional
+	Training     trainingFile     `yaml:"training"`
 }
 
 type bundleColumn struct {

@@ -14,18 +14,18 @@ type explainer struct {
 
 // newExplainer prepares explanations; it fails for forests that cannot be explained. Every feature has the words of the
 // column that it is bound to, whatever the model calls it.
-func newExplainer(file *bundleFile, f *forest.Forest, features []featureColumn) (*explainer, error) {
-	trees, err := forest.NewExplainer(f)
+func (b *Bundle) newExplainer() (*explainer, error) {
+	trees, err := forest.NewExplainer(b.forest)
 	if err != nil {
 		return nil, err
 	}
-	texts := make([]FeatureText, len(features))
-	for i, feature := range features {
-		texts[i] = file.Columns[feature.column].text()
+	texts := make([]FeatureText, len(b.features))
+	for i, feature := range b.features {
+		texts[i] = b.file.Columns[feature.column].text()
 	}
 	probability := func(raw float64) float64 {
 		p := [1]float64{raw}
-		f.Probabilities(p[:], p[:])
+		b.probabilities(p[:], p[:])
 		return p[0]
 	}
 	return &explainer{trees: trees, book: NewPhrasebook(texts, probability)}, nil

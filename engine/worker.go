@@ -131,7 +131,7 @@ func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 	if err := w.rawScores(w.raw, rows); err != nil {
 		return rows, fmt.Errorf("score: %w", err)
 	}
-	w.bundle.forest.Probabilities(w.linked, w.raw)
+	w.bundle.probabilities(w.linked, w.raw)
 	for i, p := range w.linked {
 		w.probabilities[i] = float32(p)
 		w.bands[i] = int16(w.bundle.band(w.probabilities[i]))

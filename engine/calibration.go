@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+)
+
+// calibrationFile is a map from what the model says to how many leave: never falling, so that it changes no order.
+type calibrationFile struct {
+	Method string `yaml:"method"` // platt or isotonic
+	// Platt: the probability is sigmoid(slope*logit(p) + intercept).
+	Slope     float64 `yaml:"slope"`
+	Intercept float64 `yaml:"intercept"`
+	// Isotonic: straight lines between the points (x, y), and the first and last y outside of them.
+	X []float64 `yaml:"x"`
+	Y []float64 `yaml:"y"`
+}
+
+// calibration corrects a probability; nil leaves it as it is.
+type calibration func(p float64) float64
+
+// compile checks the map.
+func (c *calibrationFile) compile() (calibration, error) {
+	if c == nil {
+		return nil, nil
+	}
+	switch c.Method {
+	case "platt":
+		if !(c.Slope > 0) || !finite(c.Slope, c.Intercept) || len(c.X)+len(c.Y) > 0 {
+			return nil, fmt.Errorf("calibration: platt takes a slope above 0 and an intercept")
+		}
+		return c.platt, nil
+	case "isotonic":
+		if len(c.X) == 0 || len(c.X) != len(c.Y) || c.Slope != 0 || c.Intercept != 0 {
+			return nil, fmt.Errorf("calibration: isotonic takes as many x as y")
+		}
+		if !ascend(c.X) || len(slices.Compact(slices.Clone(c.X))) != len(c.X) || !ascend(c.Y) {
+			return nil, fmt.Errorf("calibration: x must ascend and y must not fall, from 0 to 1")
+		}
+		return c.isotonic, nil
+	}
+	return nil, fmt.Errorf("calibration: method %q is not platt or isotonic", c.Method)
+}
+
+func finite(values ...float64) bool {
+	return !slices.ContainsFunc(values, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+}
+
+// ascend says whether the values are probabilities, none below the one before it.
+func ascend(values []float64) bool {
+	return finite(values...) && slices.IsSorted(values) && values[0] >= 0 && values[len(values)-1] <= 1
+}
+
+// platt maps 0 to 0 and 1 to 1: their logits are infinite.
+func (c *calibrationFile) platt(p float64) float64 {
+	logit := math.Log(p / (1 - p))
+	return 1 / (1 + math.Exp(float64(-c.Slope*logit)-c.Intercept))
+}
+
+func (c *calibrationFile) isotonic(p float64) float64 {
+	i := sort.SearchFloat64s(c.X, p)
+	switch {
+	case i == 0:
+		return c.Y[0]
+	case i == len(c.X):
+		return c.Y[i-1]
+	}
+	share := (p - c.X[i-1]) / (c.X[i] - c.X[i-1])
+	// The conversion keeps processors from fusing product and sum; the bounds keep rounding from leaving the line.
+	y := c.Y[i-1] + float64(share*(c.Y[i]-c.Y[i-1]))
+	return min(max(y, c.Y[i-1]), c.Y[i])
+}
+
+// probabilities turns raw scores into calibrated probabilities.
+func (b *Bundle) probabilities(dst, raw []float64) {
+	b.forest.Probabilities(dst, raw)
+	if b.calibrate == nil {
+		return
+	}
+	for i, p := range dst[:len(raw)] {
+		dst[i] = b.calibrate(p)
+	}
+}
