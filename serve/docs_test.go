@@ -37,7 +37,8 @@ func TestDocPages(t *testing.T) {
 			if tag := plain.header.Get("ETag"); tag != "" {
 				a.get("/"+file[1], header("If-None-Match", tag)).want(t, http.StatusNotModified)
 			}
-			if media := plain.header.Get("Content-Type"); strings.HasSuffix(file[1], ".css") != strings.HasPrefix(media, "text/css") {
+			if media := plain.header.Get("Content-Type"); strings.HasSuffix(file[1], ".css") != strings.HasPrefix(media,
+				"text/css") {
 				t.Errorf("%s is %s", file[1], media)
 			}
 		}

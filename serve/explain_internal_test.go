@@ -69,7 +69,8 @@ func TestMissingColumnsInWords(t *testing.T) {
 	e := &ingest.MissingColumnsError{Columns: []ingest.MissingColumn{
 		{Name: "a", Closest: "A\u202e\nx" + strings.Repeat("y", 200)}, {Name: "b"}, {Name: "c"},
 	}}
-	want := "Missing required columns 'a', 'b' and 'c'. Closest column in your file: 'A  x" + strings.Repeat("y", 76) + "…'."
+	want := "Missing required columns 'a', 'b' and 'c'. Closest column in your file: 'A  x" + strings.Repeat("y",
+		76) + "…'."
 	if got := explain(e).text(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -94,7 +95,8 @@ func TestTableIsInOrder(t *testing.T) {
 			t.Errorf("%v comes behind %v", m.code, last)
 		}
 		last = m.code
-		if m.title == "" || m.message == "" || m.advice == "" || !strings.HasSuffix(m.message, ".") || !strings.HasSuffix(m.advice, ".") {
+		if m.title == "" || m.message == "" || m.advice == "" || !strings.HasSuffix(m.message, ".") ||
+			!strings.HasSuffix(m.advice, ".") {
 			t.Errorf("%v: words are missing", m.code)
 		}
 	}
@@ -166,7 +168,8 @@ func TestOutcomeWithoutWords(t *testing.T) {
 	if f.code != CodePredictionFailed || f.httpStatus() != 409 {
 		t.Errorf("got %v", f)
 	}
-	f = outcome(store.Prediction{Status: store.Dead, Error: &store.Failure{Code: "ERR-1009", Details: json.RawMessage("[1")}})
+	f = outcome(store.Prediction{Status: store.Dead, Error: &store.Failure{Code: "ERR-1009",
+		Details: json.RawMessage("[1")}})
 	if f.code != CodeBadQuoting || f.text() != CodeBadQuoting.Message() {
 		t.Errorf("got %v %q", f.code, f.text())
 	}

@@ -36,8 +36,10 @@ func FuzzToken(f *testing.F) {
 
 // FuzzForm reads any body as a form: it ends in a file or a failure with a code of the request's, never in a panic.
 func FuzzForm(f *testing.F) {
-	f.Add("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na,b\r\n--b--\r\n", "multipart/form-data; boundary=b")
-	f.Add("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--b\r\n\r\n\r\n--b", "multipart/form-data; boundary=b")
+	f.Add("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na,b\r\n--b--\r\n",
+		"multipart/form-data; boundary=b")
+	f.Add("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--b\r\n\r\n\r\n--b",
+		"multipart/form-data; boundary=b")
 	f.Add("a,b\n", "text/csv")
 	f.Fuzz(func(t *testing.T, text, contentType string) {
 		conn, other := net.Pipe()

@@ -200,7 +200,8 @@ func (a *api) get(path string, options ...option) answer {
 
 // post sends a CSV as the whole body.
 func (a *api) post(path, text string, options ...option) answer {
-	return a.do(http.MethodPost, path, strings.NewReader(text), append([]option{header("Content-Type", "text/csv")}, options...)...)
+	return a.do(http.MethodPost, path, strings.NewReader(text), append([]option{header("Content-Type",
+		"text/csv")}, options...)...)
 }
 
 // form makes a multipart body of fields and one file.
@@ -227,7 +228,8 @@ func form(t *testing.T, filename string, content []byte, fields ...string) (body
 }
 
 func (a *api) postForm(path string, body []byte, contentType string, options ...option) answer {
-	return a.do(http.MethodPost, path, bytes.NewReader(body), append([]option{header("Content-Type", contentType)}, options...)...)
+	return a.do(http.MethodPost, path, bytes.NewReader(body), append([]option{header("Content-Type", contentType)},
+		options...)...)
 }
 
 // object reads the answer as a JSON object.

@@ -46,7 +46,8 @@ func TestPredictionFromUploadToDownload(t *testing.T) {
 	links := view["links"].(map[string]any)
 	result := a.get(links["download"].(string)).want(t, http.StatusOK)
 	lines := strings.Split(strings.TrimSpace(string(result.body)), "\n")
-	if len(lines) != 3 || !strings.HasPrefix(lines[0], "customerID,tenure,MonthlyCharges,TotalCharges,Contract,churn_probability,risk_band") ||
+	if len(lines) != 3 || !strings.HasPrefix(lines[0],
+		"customerID,tenure,MonthlyCharges,TotalCharges,Contract,churn_probability,risk_band") ||
 		!strings.HasPrefix(lines[1], "A-1,5,70.35,350.5,Month-to-month,0.") {
 		t.Errorf("result:\n%s", result.body)
 	}
@@ -83,7 +84,8 @@ func (a *api) testDelivery(path string, whole answer) {
 			t.Errorf("%s: %q, %s", value, r.body, r.header.Get("Content-Range"))
 		}
 	}
-	for _, value := range []string{"rows=1-2", "bytes=2-1", "bytes=a-b", "bytes=0-1,3-4", "bytes=-x", "bytes=1-x", "bytes"} {
+	for _, value := range []string{"rows=1-2", "bytes=2-1", "bytes=a-b", "bytes=0-1,3-4", "bytes=-x", "bytes=1-x",
+		"bytes"} {
 		if r := a.get(path, header("Range", value)).want(t, http.StatusOK); !bytes.Equal(r.body, whole.body) {
 			t.Errorf("%s: not the whole file", value)
 		}
@@ -113,7 +115,8 @@ func (a *api) testDelivery(path string, whole answer) {
 	if len(head.body) != 0 || head.header.Get("Content-Length") != fmt.Sprint(size) {
 		t.Errorf("HEAD: %v", head.header)
 	}
-	if r := a.do(http.MethodHead, path, nil, header("Accept-Encoding", "gzip")); r.header.Get("Content-Encoding") != "gzip" {
+	if r := a.do(http.MethodHead, path, nil, header("Accept-Encoding",
+		"gzip")); r.header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("HEAD gzip: %v", r.header)
 	}
 	a.testCodings(path, whole)
@@ -228,11 +231,14 @@ func TestFailedPrediction(t *testing.T) {
 		code, message string
 	}{
 		"known": {
-			store.Failure{Code: "ERR-1009", Stage: "scoring", Chunk: 7, Message: "A quote.", Details: json.RawMessage(`{"line":9}`)},
+			store.Failure{Code: "ERR-1009", Stage: "scoring", Chunk: 7, Message: "A quote.",
+				Details: json.RawMessage(`{"line":9}`)},
 			"ERR-1009", "A quote.",
 		},
-		"a worker that vanished": {store.Failure{Message: "lease ran out"}, "ERR-1102", "This prediction could not be completed."},
-		"not answerable":         {store.Failure{Code: "ERR-1014", Stage: "reading"}, "ERR-1014", "The file could not be read from the bucket."},
+		"a worker that vanished": {store.Failure{Message: "lease ran out"}, "ERR-1102",
+			"This prediction could not be completed."},
+		"not answerable": {store.Failure{Code: "ERR-1014", Stage: "reading"}, "ERR-1014",
+			"The file could not be read from the bucket."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := a.upload(telecom)

@@ -104,7 +104,8 @@ func TestRowsOfAModelThatIsGone(t *testing.T) {
 	other.models = none
 	other.restart(none)
 	page := other.get("/predictions/"+id+"/rows").want(t, http.StatusOK).object(t)
-	if band := page["rows"].([]any)[0].(map[string]any)["risk_band"].(string); len(band) != 1 || band[0] < '0' || band[0] > '9' {
+	if band := page["rows"].([]any)[0].(map[string]any)["risk_band"].(string); len(band) != 1 || band[0] < '0' ||
+		band[0] > '9' {
 		t.Errorf("band %q", band)
 	}
 }

@@ -118,7 +118,8 @@ func TestValidateForetells(t *testing.T) {
 				t.Fatalf("validate answers %d, score %d", said.status, done.status)
 			}
 			if said.status != http.StatusOK {
-				if s, d := said.object(t)["error"], done.object(t)["error"]; s.(map[string]any)["message"] != d.(map[string]any)["message"] {
+				if s, d := said.object(t)["error"],
+					done.object(t)["error"]; s.(map[string]any)["message"] != d.(map[string]any)["message"] {
 					t.Errorf("validate says %v, score %v", s, d)
 				}
 				return
@@ -127,7 +128,8 @@ func TestValidateForetells(t *testing.T) {
 			if v["accepted"] != s["scored"] || v["rejected"] != s["rejected"] || v["row_count"] != s["row_count"] {
 				t.Errorf("validate: %v of %v, score: %v", v["accepted"], v["row_count"], s["scored"])
 			}
-			if v["valid"] != (file.Rejected == 0) || v["rejected"] != float64(file.Rejected) || v["accepted"] != float64(file.Scored) {
+			if v["valid"] != (file.Rejected == 0) || v["rejected"] != float64(file.Rejected) ||
+				v["accepted"] != float64(file.Scored) {
 				t.Errorf("got %v rejected of %v, want %d", v["rejected"], v["row_count"], file.Rejected)
 			}
 			for _, e := range v["errors"].([]any) {
@@ -146,7 +148,8 @@ func TestValidateForetells(t *testing.T) {
 func TestValidateListsNoMoreThanAHundred(t *testing.T) {
 	a := startAPI(t, nil)
 	got := a.post("/validate", telecom+strings.Repeat("A-4,one,2,3,One year\n", 150)).want(t, http.StatusOK).object(t)
-	if len(got["errors"].([]any)) != 100 || got["errors_omitted"] != 50.0 || got["rejected"] != 150.0 || got["valid"] != false {
+	if len(got["errors"].([]any)) != 100 || got["errors_omitted"] != 50.0 || got["rejected"] != 150.0 ||
+		got["valid"] != false {
 		t.Errorf("%d listed, %v omitted of %v", len(got["errors"].([]any)), got["errors_omitted"], got["rejected"])
 	}
 }

@@ -115,7 +115,8 @@ func TestErrorPages(t *testing.T) {
 	index := a.get("/errors").want(t, http.StatusOK)
 	for _, code := range serve.AllCodes() {
 		page := a.get("/errors/"+code.String()).want(t, http.StatusOK)
-		if !bytes.Contains(page.body, []byte(code.String())) || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") {
+		if !bytes.Contains(page.body, []byte(code.String())) || !strings.HasPrefix(page.header.Get("Content-Type"),
+			"text/html") {
 			t.Errorf("%s: %.100s", code, page.body)
 		}
 		if !strings.Contains(page.header.Get("Content-Security-Policy"), "default-src 'none'") {
@@ -191,18 +192,23 @@ func TestCORS(t *testing.T) {
 	if !strings.Contains(r.header.Get("Vary"), "Origin") || r.header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("headers %v", r.header)
 	}
-	for _, other := range []string{"null", "*", "https://evil.example.com", origin + ".evil.com", "http://" + origin[8:], strings.ToUpper(origin)} {
+	for _, other := range []string{"null", "*", "https://evil.example.com", origin + ".evil.com",
+		"http://" + origin[8:], strings.ToUpper(origin)} {
 		if got := a.get("/models", header("Origin", other)).header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("%s is let in: %q", other, got)
 		}
 	}
-	r = a.do(http.MethodOptions, "/upload", nil, as(""), header("Origin", origin), header("Access-Control-Request-Method", "POST"))
+	r = a.do(http.MethodOptions, "/upload", nil, as(""), header("Origin", origin),
+		header("Access-Control-Request-Method", "POST"))
 	if r.status != http.StatusNoContent || r.header.Get("Access-Control-Allow-Methods") != "OPTIONS, POST" ||
-		!strings.Contains(r.header.Get("Access-Control-Allow-Headers"), "Authorization") || r.header.Get("Access-Control-Max-Age") == "" {
+		!strings.Contains(r.header.Get("Access-Control-Allow-Headers"), "Authorization") ||
+		r.header.Get("Access-Control-Max-Age") == "" {
 		t.Errorf("preflight: %d %v", r.status, r.header)
 	}
-	r = a.do(http.MethodOptions, "/upload", nil, as(""), header("Origin", "https://evil.example.com"), header("Access-Control-Request-Method", "POST"))
-	if r.status != http.StatusNoContent || r.header.Get("Access-Control-Allow-Methods") != "" || r.header.Get("Allow") != "OPTIONS, POST" {
+	r = a.do(http.MethodOptions, "/upload", nil, as(""), header("Origin", "https://evil.example.com"),
+		header("Access-Control-Request-Method", "POST"))
+	if r.status != http.StatusNoContent || r.header.Get("Access-Control-Allow-Methods") != "" ||
+		r.header.Get("Allow") != "OPTIONS, POST" {
 		t.Errorf("preflight of another origin: %d %v", r.status, r.header)
 	}
 	a.do(http.MethodOptions, "/nothing", nil).wantError(t, http.StatusNotFound, "ERR-1307")
@@ -249,7 +255,8 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for _, edge := range []string{"0.005", "0.01", "0.025", "0.05", "0.06", "0.1", "2", "10"} {
-		if !strings.Contains(text, `millrace_http_request_duration_seconds_bucket{method="POST",route="/upload",le="`+edge+`"}`) {
+		if !strings.Contains(text,
+			`millrace_http_request_duration_seconds_bucket{method="POST",route="/upload",le="`+edge+`"}`) {
 			t.Errorf("no bucket that ends at %s", edge)
 		}
 	}

@@ -242,12 +242,13 @@ func TestUploadsRefused(t *testing.T) {
 		"form cut in the file": {"/upload", contentType, good[:len(good)-100], nil, 400, "ERR-1304"},
 		"json":                 {"/upload", "application/json", []byte(`{}`), nil, 415, "ERR-1310"},
 		"no type":              {"/upload", "", []byte(telecom), nil, 415, "ERR-1310"},
-		"brotli":               {"/upload", "text/csv", []byte(telecom), []option{header("Content-Encoding", "br")}, 415, "ERR-1310"},
-		"wait for ever":        {"/upload", contentType, good, []option{header("Prefer", "wait=61")}, 422, "ERR-1303"},
-		"wait for a word":      {"/upload", contentType, good, []option{header("Prefer", "wait=long")}, 422, "ERR-1302"},
-		"unpacked too large":   {"/upload", "text/csv", bomb, nil, 413, "ERR-1011"},
-		"empty body":           {"/upload", "text/csv", nil, nil, 422, "ERR-1005"},
-		"two models fit":       {"/upload", "text/csv", []byte("a,b\n1,2\n"), nil, 422, "ERR-1004"},
+		"brotli": {"/upload", "text/csv", []byte(telecom), []option{header("Content-Encoding", "br")},
+			415, "ERR-1310"},
+		"wait for ever":      {"/upload", contentType, good, []option{header("Prefer", "wait=61")}, 422, "ERR-1303"},
+		"wait for a word":    {"/upload", contentType, good, []option{header("Prefer", "wait=long")}, 422, "ERR-1302"},
+		"unpacked too large": {"/upload", "text/csv", bomb, nil, 413, "ERR-1011"},
+		"empty body":         {"/upload", "text/csv", nil, nil, 422, "ERR-1005"},
+		"two models fit":     {"/upload", "text/csv", []byte("a,b\n1,2\n"), nil, 422, "ERR-1004"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.postForm(test.path, test.body, test.contentType, test.options...).wantError(t, test.status, test.code)

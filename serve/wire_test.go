@@ -50,8 +50,10 @@ func TestMalformedRequests(t *testing.T) {
 		status int
 		code   string
 	}{
-		"length and encoding":    {post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "ERR-1314"},
-		"encoding and length":    {post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400, "ERR-1314"},
+		"length and encoding": {post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+			"ERR-1314"},
+		"encoding and length": {post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400,
+			"ERR-1314"},
 		"identity and length":    {post + "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", 400, "ERR-1314"},
 		"identity":               {post + "Transfer-Encoding: identity\r\n\r\n", 400, "ERR-1314"},
 		"gzip, chunked":          {post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "ERR-1314"},
@@ -96,11 +98,12 @@ func TestMalformedRequests(t *testing.T) {
 		"encoded letter":         {"GET /%70redictions HTTP/1.1\r\n" + host + auth + "\r\n", 404, "ERR-1307"},
 		"metrics":                {"GET /metrics HTTP/1.1\r\n" + host + auth + "\r\n", 404, "ERR-1307"},
 		"profiles":               {"GET /debug/pprof/ HTTP/1.1\r\n" + host + auth + "\r\n", 404, "ERR-1307"},
-		"token as parameter":     {"GET /predictions?access_token=" + strings.TrimPrefix(a.token("owner"), "Bearer ") + " HTTP/1.1\r\n" + host + "\r\n", 401, "ERR-1203"},
-		"short body":             {post + "Content-Length: 5000\r\n\r\n" + telecom, 400, "ERR-1013"},
-		"broken chunk":           {post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloworld\r\n0\r\n\r\n", 400, "ERR-1314"},
-		"no number of a chunk":   {post + "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", 400, "ERR-1314"},
-		"LF in chunk extension":  {post + "Transfer-Encoding: chunked\r\n\r\n5;a\nb\r\nhello\r\n0\r\n\r\n", 400, "ERR-1314"},
+		"token as parameter": {"GET /predictions?access_token=" + strings.TrimPrefix(a.token("owner"),
+			"Bearer ") + " HTTP/1.1\r\n" + host + "\r\n", 401, "ERR-1203"},
+		"short body":            {post + "Content-Length: 5000\r\n\r\n" + telecom, 400, "ERR-1013"},
+		"broken chunk":          {post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloworld\r\n0\r\n\r\n", 400, "ERR-1314"},
+		"no number of a chunk":  {post + "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", 400, "ERR-1314"},
+		"LF in chunk extension": {post + "Transfer-Encoding: chunked\r\n\r\n5;a\nb\r\nhello\r\n0\r\n\r\n", 400, "ERR-1314"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := test.text
@@ -124,7 +127,8 @@ func TestMalformedRequests(t *testing.T) {
 	if files := a.leftovers(); len(files) != 0 {
 		t.Errorf("left behind: %v", files)
 	}
-	if log := a.log.String(); strings.Contains(log, "hello") || strings.Contains(log, "Bearer") || strings.Contains(log, "A-1") {
+	if log := a.log.String(); strings.Contains(log, "hello") || strings.Contains(log, "Bearer") ||
+		strings.Contains(log, "A-1") {
 		t.Errorf("the log quotes a request:\n%s", log)
 	}
 }
@@ -156,11 +160,13 @@ func TestBodiesThatBreakOff(t *testing.T) {
 		"small":          "Content-Type: text/csv\r\nContent-Length: 20\r\n\r\nabc",
 		"after the file": "Content-Type: text/csv\r\nContent-Length: 9999\r\n\r\n" + telecom,
 		"large":          "Content-Type: text/csv\r\nContent-Length: 9999999\r\n\r\n" + telecom + strings.Repeat("A-4,1,2,3,One year\n", 9000),
-		"chunks":         "Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(telecom), telecom),
-		"in a chunk":     "Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" + telecom,
+		"chunks": "Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n",
+			len(telecom), telecom),
+		"in a chunk": "Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" + telecom,
 		"form": "Content-Type: " + contentType + "\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" +
 			string(body[:len(body)-70]),
-		"behind the form": "Content-Type: " + contentType + "\r\nContent-Length: " + fmt.Sprint(len(body)+100) + "\r\n\r\n" + string(body),
+		"behind the form": "Content-Type: " + contentType + "\r\nContent-Length: " + fmt.Sprint(len(body)+100) +
+			"\r\n\r\n" + string(body),
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.wantHalfClosed(t, "POST /upload HTTP/1.1\r\n"+auth+text, http.StatusBadRequest, "ERR-1013")
@@ -212,7 +218,8 @@ func TestTooLargeIsToldAtOnce(t *testing.T) {
 	for range 70 {
 		fmt.Fprintf(&chunked, "4000\r\n%s\r\n", strings.Repeat("x", 0x4000))
 	}
-	r, err := a.raw("POST /upload HTTP/1.1\r\n" + auth + "Transfer-Encoding: chunked\r\n\r\n" + chunked.String() + "0\r\n\r\n")
+	r, err := a.raw("POST /upload HTTP/1.1\r\n" + auth + "Transfer-Encoding: chunked\r\n\r\n" + chunked.String() +
+		"0\r\n\r\n")
 	if err != nil {
 		t.Fatal(err)
 	}
