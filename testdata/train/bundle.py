@@ -43,6 +43,8 @@ class Dumper(yaml.SafeDumper):
 def write_description(folder: Path, description: desc.Description, training: Training) -> None:
     """Writes bundle.yaml: the description plus what training measured."""
     fields = description.fields | {"columns": measured_columns(description, training.x)}
+    if training.figures.calibrate.fields:
+        fields["calibration"] = training.figures.calibrate.fields
     fields["training"] = {
         "rows": len(training.x),
         "date": training.date,

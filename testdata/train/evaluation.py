@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+import calibration
 from missingness import required_only
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -23,11 +24,13 @@ class Figures:
 
     fold_auc: list[float]
     fold_auc_required_only: list[float]
-    out_of_fold: np.ndarray  # one probability per training row, from the fold that did not see it
+    out_of_fold: np.ndarray  # one mapped probability per training row, from the fold that did not see it
+    calibrate: calibration.Map  # chosen on the rows out of fold
     auc: float
     auc_required_only: float
-    brier: float
-    calibration: list[tuple[int, float, float]]  # rows, mean predicted, actual rate; by tenths of the held-out rows
+    brier: tuple[float, float]  # of the model's probabilities and of the mapped ones
+    calibration_error: tuple[float, float]  # likewise
+    calibration: list[tuple[int, float, float]]  # of the mapped ones; rows, mean, actual rate; by tenths of the rows
 
 
 def split(count: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,14 +44,18 @@ def measure(fit: Fit, predict: Predict, train: tuple, held_out: tuple, optional:
     x, y = held_out
     p = predict(x)
     folds, folds_required, out_of_fold = cross_validate(fit, *train, optional)
+    calibrate = calibration.choose(out_of_fold, train[1])
+    mapped = calibrate(p)
     return Figures(
         fold_auc=folds,
         fold_auc_required_only=folds_required,
-        out_of_fold=out_of_fold,
+        out_of_fold=calibrate(out_of_fold),
+        calibrate=calibrate,
         auc=roc_auc_score(y, p),
         auc_required_only=roc_auc_score(y, predict(required_only(x, optional))),
-        brier=brier_score_loss(y, p),
-        calibration=calibration(p, y),
+        brier=(brier_score_loss(y, p), brier_score_loss(y, mapped)),
+        calibration_error=(calibration.error(p, y), calibration.error(mapped, y)),
+        calibration=calibration.table(mapped, y),
     )
 
 
@@ -61,9 +68,3 @@ def cross_validate(fit: Fit, x: np.ndarray, y: np.ndarray, optional: np.ndarray)
         whole.append(roc_auc_score(y[outside], out_of_fold[outside]))
         required.append(roc_auc_score(y[outside], predict(required_only(x[outside], optional))))
     return whole, required, out_of_fold
-
-
-def calibration(p: np.ndarray, y: np.ndarray) -> list[tuple[int, float, float]]:
-    """Ten groups of equal size by rising probability."""
-    groups = np.array_split(np.argsort(p, kind="stable"), 10)
-    return [(len(g), float(p[g].mean()), float(y[g].mean())) for g in groups]

@@ -15,6 +15,7 @@ import xgboost as xgb
 from sklearn.metrics import roc_auc_score
 
 import bundle
+import calibration
 import card
 import description as desc
 import evaluation
@@ -72,10 +73,12 @@ def predictor(description: desc.Description, booster: xgb.Booster) -> evaluation
     return lambda x: booster.predict(dmatrix(description, x)).astype(float)
 
 
-def scores(description: desc.Description, booster: xgb.Booster, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Margins and probabilities; both are float32 in the library."""
+def scores(
+    description: desc.Description, booster: xgb.Booster, calibrate: calibration.Map, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Margins and mapped probabilities; both are float32 in the library, the map is float64."""
     data = dmatrix(description, x)
-    return booster.predict(data, output_margin=True), booster.predict(data)
+    return booster.predict(data, output_margin=True), calibrate(booster.predict(data))
 
 
 def split_values(booster: xgb.Booster, description: desc.Description) -> dict[str, list[float]]:
@@ -115,16 +118,16 @@ def main() -> None:
     )
     truth = roc_auc_score(y[outside], cells["churn_chance"].iloc[outside].astype(float))
     bundle.write_description(folder, description, bundle.Training(x[inside], arguments.date, figures))
-    write_golden(folder, description, saved)
+    write_golden(folder, description, saved, figures.calibrate)
     card.write(folder, model_card(saved, truth, y.mean()), figures, len(inside), len(outside))
     bundle.write_manifest(folder)
     print(f"cross-validated AUC {np.mean(figures.fold_auc):.4f}, held-out {figures.auc:.4f}, of the truth {truth:.4f}")
 
 
-def write_golden(folder: Path, description: desc.Description, booster: xgb.Booster) -> None:
+def write_golden(folder: Path, description: desc.Description, booster: xgb.Booster, calibrate: calibration.Map) -> None:
     sample = saas_generator.customers(golden.TYPICAL, SEED + 1)
     rows = golden.rows(description, sample, split_values(booster, description))
-    score = lambda x: scores(description, booster, x)  # noqa: E731
+    score = lambda x: scores(description, booster, calibrate, x)  # noqa: E731
     bundle.write_golden(folder, golden.with_scores(description, rows, score))
     bundle.check_golden(folder, description, score)
 

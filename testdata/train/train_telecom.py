@@ -13,6 +13,7 @@ import lightgbm as lgb
 import numpy as np
 
 import bundle
+import calibration
 import card
 import description as desc
 import evaluation
@@ -50,9 +51,9 @@ def train(description: desc.Description, x: np.ndarray, y: np.ndarray) -> lgb.Bo
     return lgb.train(PARAMETERS | REPEATABLE, data, TREES)
 
 
-def scores(booster: lgb.Booster, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Raw scores and probabilities."""
-    return booster.predict(x, raw_score=True), booster.predict(x)
+def scores(booster: lgb.Booster, calibrate: calibration.Map, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Raw scores and mapped probabilities."""
+    return booster.predict(x, raw_score=True), calibrate(booster.predict(x))
 
 
 def split_values(booster: lgb.Booster, description: desc.Description) -> dict[str, list[float]]:
@@ -86,16 +87,16 @@ def main() -> None:
         optional=description.optional,
     )
     bundle.write_description(folder, description, bundle.Training(x[inside], arguments.date, figures))
-    write_golden(folder, description, saved)
+    write_golden(folder, description, saved, figures.calibrate)
     card.write(folder, model_card(saved), figures, len(inside), len(outside))
     bundle.write_manifest(folder)
     print(f"cross-validated AUC {np.mean(figures.fold_auc):.4f}, held-out AUC {figures.auc:.4f}")
 
 
-def write_golden(folder: Path, description: desc.Description, booster: lgb.Booster) -> None:
+def write_golden(folder: Path, description: desc.Description, booster: lgb.Booster, calibrate: calibration.Map) -> None:
     sample = telecom_generator.customers(golden.TYPICAL, SEED)
     rows = golden.rows(description, sample, split_values(booster, description))
-    score = lambda x: scores(booster, x)  # noqa: E731
+    score = lambda x: scores(booster, calibrate, x)  # noqa: E731
     bundle.write_golden(folder, golden.with_scores(description, rows, score))
     bundle.check_golden(folder, description, score)
 
