@@ -158,17 +158,19 @@ func TestFenceHoldsAgainstACommitUnderWay(t *testing.T) {
 	b.upload(1000)
 	slow := b.claim("slow")
 	rows := encode(t, slow.PredictionID, scoredRows(slow.Part, nil))
-	inside, release := make(chan struct{}), make(chan struct{})
+	inside, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release) // also when the test fails
 	done := make(chan error, 1)
 	go func() {
 		_, err := b.CommitPart(context.Background(), slow, store.PartResult{Scored: 1000},
-			&gate{data: bytes.NewReader(rows), reached: inside, open: release})
+			&gate{data: bytes.NewReader(rows), reached: inside, open: held})
 		done <- err
 	}()
 	<-inside // its transaction holds the part's row now
 	time.Sleep(60 * time.Millisecond)
 	b.noClaim() // the lease is over, but the row is locked: skipped, not waited for
-	close(release)
+	release()
 	if err := <-done; err != nil {
 		t.Errorf("the commit that had begun in time: %v", err)
 	}

@@ -133,8 +133,19 @@ func TestWithoutRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEqual(t, "rows", len(b.pages(p, store.RowQuery{Limit: 400, Order: store.ByProbability})), 1500)
-	_, err = b.Prediction(t.Context(), b.user.ID+1, p.ID)
+	stranger, err := b.EnsureUser(t.Context(), "user_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Prediction(t.Context(), stranger.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
+	_, err = b.Rows(t.Context(), stranger.ID, p.ID, store.RowQuery{Limit: 1})
+	wantErr(t, err, store.ErrNotFound)
+	_, err = b.Cancel(t.Context(), stranger.ID, p.ID)
+	wantErr(t, err, store.ErrNotFound)
+	if list, err := b.Predictions(t.Context(), stranger.ID, nil, 5); len(list) != 0 || err != nil {
+		t.Errorf("another's list: %+v, %v", list, err)
+	}
 	if _, err := b.RecordOutcomes(t.Context(), b.user.ID, nil); err != nil {
 		t.Error(err)
 	}
