@@ -4,8 +4,8 @@
 
 Writes JSON: nanoseconds per row and per row and tree (fastest and median round), rows per second (median), and how far
 each engine's raw scores are from those of the library that trained the model. The same for contributions (SHAP) of
-fewer rows. Times are of the call alone: the rows are in memory in the form that the engine takes, and the model is
-loaded, compiled and warm.
+fewer rows. Times are CPU time of the call alone, so that other work on the machine takes little from them: the rows are
+in memory in the form that the engine takes, and the model is loaded, compiled and warm.
 """
 
 import argparse
@@ -33,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 PEERS = ["lightgbm", "xgboost", "lleaves", "llvmlite", "treelite", "tl2cgen"]
 
 Score = Callable[[np.ndarray], np.ndarray]
+Timed = tuple[str, list[float], np.ndarray]  # an engine, its seconds per round, its raw scores
 
 
 def main() -> None:
@@ -118,20 +119,21 @@ def timed(score: Score, rows: np.ndarray, rounds: int) -> tuple[list[float], np.
     raw = score(rows)
     seconds = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         score(rows)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return seconds, np.asarray(raw, dtype=np.float64).reshape(len(rows), -1)
 
 
-def go_engines(model: Path, rows: np.ndarray, rounds: int, contributions: bool) -> list[tuple[str, list[float], np.ndarray]]:
+def go_engines(model: Path, rows: np.ndarray, rounds: int, contributions: bool) -> list[Timed]:
     """Runs millrace's engines and leaves in one Go process, which reads the rows as columns of float64."""
     columns = model.with_suffix(".columns")
     columns.write_bytes(np.ascontiguousarray(rows.T).tobytes())
     command = ["go", "run", "./engines", "-model", model, "-columns", columns, "-rows", str(len(rows))]
     command += ["-rounds", str(rounds), f"-contributions={contributions}".lower()]
     answer = subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.PIPE, env=os.environ | {"GOMAXPROCS": "1"})
-    return [(engine["name"], engine["seconds"], np.array(engine["raw"]).reshape(len(rows), -1)) for engine in json.loads(answer.stdout)]
+    engines = json.loads(answer.stdout)
+    return [(e["name"], e["seconds"], np.array(e["raw"]).reshape(len(rows), -1)) for e in engines]
 
 
 def figures(seconds: list[float], raw: np.ndarray, truth: np.ndarray, trees: int) -> dict:
