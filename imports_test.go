@@ -58,7 +58,7 @@ var fenced = map[string]fence{
 	"unsafe":       {owners: []string{"engine", "engine/forest", "ingest", "store"}},
 
 	"github.com/alecthomas/kong":                  {owners: []string{"."}},
-	"github.com/apache/arrow/go/v17":              {owners: []string{"bench", "engine", "ingest", "serve", "store"}},
+	"github.com/apache/arrow/go/v17":              {owners: []string{"bench", "bench/peers/readers", "engine", "ingest", "serve", "store"}},
 	"github.com/apache/arrow/go/v17/arrow/flight": {},
 	"github.com/apache/arrow/go/v17/parquet":      {},
 	"github.com/aws":                              {owners: []string{"store", "store/storetest"}},
