@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -167,13 +166,11 @@ func (c *Chunker) fill(text []byte, size int) ([]byte, error) {
 		if c.ended || len(text) >= size {
 			return text, nil
 		}
-		n, err := io.ReadFull(c.body, text[len(text):room])
-		text = text[:len(text)+n]
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			c.ended = true
-		} else if err != nil {
+		n, ended, err := readWhole(c.body, text[len(text):room])
+		if err != nil {
 			return nil, fmt.Errorf("read rows: %w", err)
 		}
+		text, c.ended = text[:len(text)+n], ended
 	}
 }
 

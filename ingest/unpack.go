@@ -37,8 +37,8 @@ const unpackWindowMax = 8 << 20
 // is, while damage gives [ErrDamagedArchive] and growth beyond the limits [ErrUnpackedTooLarge].
 func Unpack(r io.Reader, limits Limits) (io.Reader, error) {
 	var front [magicBytes]byte
-	n, err := io.ReadFull(r, front[:])
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	n, _, err := readWhole(r, front[:])
+	if err != nil {
 		return nil, fmt.Errorf("read front of file: %w", err)
 	}
 	whole := io.MultiReader(bytes.NewReader(front[:n]), r)

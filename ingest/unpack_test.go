@@ -146,3 +146,21 @@ func TestUnpackPassesReadErrorsOn(t *testing.T) {
 		}
 	}
 }
+
+// A connection that breaks must not pass for the end of the file, wherever it breaks.
+func TestABrokenReadIsNoEndOfFile(t *testing.T) {
+	file := "id,tenure\na,1\nb,2\nc,3\n"
+	for cut := range len(file) {
+		broken := io.MultiReader(strings.NewReader(file[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
+		text, err := ingest.Unpack(broken, ingest.Limits{})
+		if err == nil {
+			var planner *ingest.Planner
+			if planner, err = ingest.NewPlanner(text, ingest.Limits{}); err == nil {
+				_, err = io.ReadAll(planner)
+			}
+		}
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
+	}
+}

@@ -59,6 +59,9 @@ func failureOf(err error) store.Failure {
 		code = CodeDatabase
 	}
 	f := explainAs(code, err)
+	if stage == stageRead && errors.Is(err, store.ErrNotFound) {
+		f = fail(CodeObjectUnreadable, "").because(err)
+	}
 	details, _ := json.Marshal(f.details)
 	return store.Failure{
 		Code: f.code.String(), Stage: stage, Message: f.text(), Details: details, Permanent: f.code.Status() < 500,
