@@ -188,7 +188,7 @@ func expectedChurners(t *testing.T, b *engine.Bundle, file []byte) float64 {
 
 func TestCustomerFileIsWhatItSays(t *testing.T) {
 	for _, quoted := range []bool{false, true} {
-		file := customerFile(300, quoted)
+		file := CustomerFile(300, quoted)
 		rows, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
 		if err != nil || len(rows) != 301 || len(rows[0]) != 25 {
 			t.Fatalf("%d rows: %v", len(rows), err)
@@ -201,7 +201,7 @@ func TestCustomerFileIsWhatItSays(t *testing.T) {
 		}
 		for name, read := range map[string]func([]byte) error{
 			"arrow": arrowReading,
-			"typed": func(file []byte) error { return standard(file, newTypes(customerSchema()).read) },
+			"typed": func(file []byte) error { return standard(file, newTypes(CustomerSchema()).read) },
 		} {
 			if err := read(file); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -217,7 +217,7 @@ func TestReadersTellWhatIsWrong(t *testing.T) {
 	}
 	for name, body := range map[string]string{"a broken quote": "\"a,1\n", "a short row": "a,1\n"} {
 		file := []byte(strings.Join(columnNames(), ",") + "\n" + body)
-		read, err := converting(file, customerSchema())
+		read, err := converting(file, CustomerSchema())
 		if err == nil {
 			err = read()
 		}
@@ -232,14 +232,14 @@ func TestReadersTellWhatIsWrong(t *testing.T) {
 		t.Error("an empty file passed")
 	}
 	wrong := []byte(strings.Join(columnNames(), ",") + "\n" + strings.Repeat("x,", 24) + "x\n")
-	if err := standard(wrong, newTypes(customerSchema()).read); err == nil {
+	if err := standard(wrong, newTypes(CustomerSchema()).read); err == nil {
 		t.Error("letters passed for a number")
 	}
 }
 
 func columnNames() []string {
 	var names []string
-	for _, c := range customerSchema().Columns {
+	for _, c := range CustomerSchema().Columns {
 		names = append(names, c.Name)
 	}
 	return names

@@ -47,7 +47,8 @@ func customerColumns() []customerColumn {
 	}
 }
 
-func customerSchema() ingest.Schema {
+// CustomerSchema describes every column of [CustomerFile].
+func CustomerSchema() ingest.Schema {
 	low, high := 0.0, 1e6
 	id := ingest.Column{Name: "customerID", Kind: ingest.Text, Required: true, NotEmpty: true}
 	s := ingest.Schema{Columns: []ingest.Column{id}}
@@ -61,9 +62,9 @@ func customerSchema() ingest.Schema {
 	return s
 }
 
-// customerFile makes the file; quoted puts every text in quotes, some with commas, doubled quotes and line breaks
+// CustomerFile makes the file, the same for the same arguments; quoted puts every text in quotes, some with commas, doubled quotes and line breaks
 // inside.
-func customerFile(rows int, quoted bool) []byte {
+func CustomerFile(rows int, quoted bool) []byte {
 	w := customerWriter{random: rand.New(rand.NewPCG(7, 7)), columns: customerColumns()}
 	w.file = append(w.file, "customerID"...)
 	for _, c := range w.columns {

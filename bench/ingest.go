@@ -23,7 +23,7 @@ func runIngest(ctx context.Context, o Options, r *Report) error {
 	s := newStopwatch(o)
 	rows := o.pick(ingestRows, 500)
 	for _, kind := range []string{"unquoted", "quoted"} {
-		file := customerFile(rows, kind == "quoted")
+		file := CustomerFile(rows, kind == "quoted")
 		c, err := reading(kind, file, rows)
 		if err != nil {
 			return err
@@ -54,13 +54,13 @@ func runIngest(ctx context.Context, o Options, r *Report) error {
 func reading(name string, file []byte, rows int) (contest, error) {
 	c := contest{
 		name: name, bytes: len(file),
-		note: fmt.Sprintf("%d rows of %d columns, %d bytes a row", rows, len(customerSchema().Columns), len(file)/rows),
+		note: fmt.Sprintf("%d rows of %d columns, %d bytes a row", rows, len(CustomerSchema().Columns), len(file)/rows),
 	}
 	tokenise, err := converting(file, ingest.Schema{})
 	if err != nil {
 		return c, err
 	}
-	convert, err := converting(file, customerSchema())
+	convert, err := converting(file, CustomerSchema())
 	if err != nil {
 		return c, err
 	}
@@ -73,7 +73,7 @@ func reading(name string, file []byte, rows int) (contest, error) {
 		{"tokenise", tokenise},
 		{"tokenise+convert", convert},
 		{"encoding/csv", func() error { return standard(file, func([]string) error { return nil }) }},
-		{"encoding/csv+types", func() error { return standard(file, newTypes(customerSchema()).read) }},
+		{"encoding/csv+types", func() error { return standard(file, newTypes(CustomerSchema()).read) }},
 		{"arrow", func() error { return arrowReading(file) }},
 	} {
 		c.contestants = append(c.contestants, contestant{way.name, rows, func(int) error { return way.read() }})
@@ -195,7 +195,7 @@ func (t *types) read(fields []string) error {
 
 // arrowReading reads with Arrow's own reader, which keeps categories as texts.
 func arrowReading(file []byte) error {
-	reader := arrowcsv.NewReader(bytes.NewReader(file), arrowSchema(customerSchema()),
+	reader := arrowcsv.NewReader(bytes.NewReader(file), arrowSchema(CustomerSchema()),
 		arrowcsv.WithHeader(true), arrowcsv.WithChunk(8192), arrowcsv.WithNullReader(true, "", " "))
 	defer reader.Release()
 	for reader.Next() {
@@ -217,7 +217,7 @@ func arrowSchema(s ingest.Schema) *arrow.Schema {
 
 // convertingTogether compares one worker with two that have every other chunk each.
 func convertingTogether(name string, file []byte, rows int) (contest, error) {
-	m, chunks, err := chunksOf(file, customerSchema())
+	m, chunks, err := chunksOf(file, CustomerSchema())
 	if err != nil {
 		return contest{}, err
 	}
@@ -242,7 +242,7 @@ func convertingTogether(name string, file []byte, rows int) (contest, error) {
 func quoting(rows int) (contest, error) {
 	c := contest{name: "quoting", note: "tokenise+convert: the same columns plain and with every text in quotes"}
 	for _, kind := range []string{"unquoted", "quoted"} {
-		convert, err := converting(customerFile(rows, kind == "quoted"), customerSchema())
+		convert, err := converting(CustomerFile(rows, kind == "quoted"), CustomerSchema())
 		if err != nil {
 			return c, err
 		}

@@ -37,7 +37,7 @@ func rowAllocs(o Options) (float64, error) {
 // chunkAllocs counts the allocations of converting a chunk of so many rows; others of the process may add to a count,
 // so the smallest of several holds.
 func chunkAllocs(rows int) (float64, error) {
-	m, chunks, err := chunksOf(customerFile(rows, false), customerSchema())
+	m, chunks, err := chunksOf(CustomerFile(rows, false), CustomerSchema())
 	if err != nil {
 		return 0, err
 	}
