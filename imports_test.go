@@ -57,8 +57,10 @@ var fenced = map[string]fence{
 	"os":           {owners: outward, inTests: []string{anything}},
 	"unsafe":       {owners: []string{"engine", "engine/forest", "ingest", "store"}},
 
-	"github.com/alecthomas/kong":                  {owners: []string{"."}},
-	"github.com/apache/arrow/go/v17":              {owners: []string{"bench", "bench/peers/readers", "engine", "ingest", "serve", "store"}},
+	"github.com/alecthomas/kong": {owners: []string{"."}},
+	"github.com/apache/arrow/go/v17": {
+		owners: []string{"bench", "bench/peers/readers", "engine", "ingest", "serve", "store"},
+	},
 	"github.com/apache/arrow/go/v17/arrow/flight": {},
 	"github.com/apache/arrow/go/v17/parquet":      {},
 	"github.com/aws":                              {owners: []string{"store", "store/storetest"}},
