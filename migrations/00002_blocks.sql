@@ -41,7 +41,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 -- +goose StatementEnd
 
--- Makes the partition of a month unless it is there. LIKE and ATTACH, as CREATE … PARTITION OF would stop all readers.
+-- Makes the partition of a month unless it is there. LIKE and ATTACH: CREATE … PARTITION OF would stop all readers.
 -- +goose StatementBegin
 CREATE FUNCTION open_prediction_month(month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -125,7 +125,10 @@ func send(t *testing.T, q storetest.Queue, body string) {
 func waiting(t *testing.T, q storetest.Queue, url string) string {
 	t.Helper()
 	out, err := q.Client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"},
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{
+			types.QueueAttributeNameApproximateNumberOfMessages,
+			types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

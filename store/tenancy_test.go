@@ -64,12 +64,14 @@ func TestRowSecurity(t *testing.T) {
 	}
 	partition := ask[string](b, `SELECT tableoid::regclass::text FROM prediction_blocks LIMIT 1`)
 	for name, sql := range map[string]string{
-		"a partition":         `SELECT count(*)::text FROM ` + partition,
-		"users":               `SELECT count(*)::text FROM users`,
-		"failures":            `SELECT count(*)::text FROM prediction_failures`,
-		"delete":              `DELETE FROM predictions RETURNING 'x'`,
-		"owner":               `UPDATE predictions SET user_id = 2 RETURNING 'x'`,
-		"another's upload":    `INSERT INTO uploads (public_id, user_id, object_key) VALUES (gen_random_uuid(), ` + theirs + `, 'k') RETURNING 'x'`,
+		"a partition": `SELECT count(*)::text FROM ` + partition,
+		"users":       `SELECT count(*)::text FROM users`,
+		"failures":    `SELECT count(*)::text FROM prediction_failures`,
+		"delete":      `DELETE FROM predictions RETURNING 'x'`,
+		"owner":       `UPDATE predictions SET user_id = 2 RETURNING 'x'`,
+		"another's upload": `
+			INSERT INTO uploads (public_id, user_id, object_key) SELECT gen_random_uuid(), ` + theirs + `, 'k'
+			RETURNING 'x'`,
 		"another's partition": `SELECT open_prediction_month('2031-01-01')::text`,
 	} {
 		if _, err := b.as(mine, sql); err == nil || !strings.Contains(err.Error(), "42501") {

@@ -18,8 +18,8 @@ type TrainingRow struct {
 	ExperimentGroup string // empty is none
 }
 
-// AddTraining keeps a sample of a finished prediction's rows, as large as its owner has agreed to: none without consent.
-// The same prediction again adds nothing. kept is how many rows were added.
+// AddTraining keeps a sample of a finished prediction's rows, as large as its owner has agreed to: none without
+// consent. The same prediction again adds nothing. kept is how many rows were added.
 func (s *Store) AddTraining(ctx context.Context, c *Claim, rows []TrainingRow) (kept int, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		var rate float32

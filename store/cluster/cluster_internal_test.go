@@ -87,7 +87,8 @@ func TestInstalledFindsTheNewest(t *testing.T) {
 		program(t, filepath.Join(root, folder, "postgres"), "echo 'postgres (PostgreSQL) "+version+"'")
 		program(t, filepath.Join(root, folder, "initdb"), "exit 0")
 	}
-	program(t, filepath.Join(root, "lib/20/bin/postgres"), "echo 'postgres (PostgreSQL) 20.1'") // no initdb beside it
+	// No initdb lies beside this one.
+	program(t, filepath.Join(root, "lib/20/bin/postgres"), "echo 'postgres (PostgreSQL) 20.1'")
 	program(t, filepath.Join(root, "lib/21/bin/postgres"), "exit 1")
 	program(t, filepath.Join(root, "lib/21/bin/initdb"), "exit 1")
 	if err := os.Symlink("lib/15/bin", filepath.Join(root, "link")); err != nil {

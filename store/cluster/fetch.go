@@ -31,7 +31,9 @@ func fetchedBinaries(ctx context.Context, p place) binaries {
 
 // fetchInto runs fetch under a deadline, as the library has none, and looks at what came of it. An error of fetch does
 // not matter if the binaries are there: as root the library unpacks them and then fails to run them.
-func fetchInto(ctx context.Context, config Config, p place, fetch func(p place, scratch string) error) (binaries, error) {
+func fetchInto(
+	ctx context.Context, config Config, p place, fetch func(p place, scratch string) error,
+) (binaries, error) {
 	config.Log("no PostgreSQL is installed: fetching one")
 	scratch, err := os.MkdirTemp("", "millrace-fetch-")
 	if err != nil {

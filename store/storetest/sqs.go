@@ -66,7 +66,7 @@ func startSQS() (string, error) {
 	}
 	return startServer(dir, "/health", func(port string) (*exec.Cmd, error) {
 		file := filepath.Join(dir, "goaws.yaml")
-		text := fmt.Sprintf("Local:\n  Host: 127.0.0.1\n  Port: %s\n  Region: us-east-1\n  AccountId: \"100010001000\"\n", port)
+		text := "Local:\n  Host: 127.0.0.1\n  Region: us-east-1\n  AccountId: \"100010001000\"\n  Port: " + port + "\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,234 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+func TestLateWorkerChangesNothing(t *testing.T) {
+	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
+	p := b.upload(1200)
+	late := b.claim("late")
+	time.Sleep(60 * time.Millisecond)
+	heir := b.claim("heir")
+	if heir.Epoch <= late.Epoch || heir.Attempt != 2 {
+		t.Fatalf("heir: %+v", heir)
+	}
+	before := ask[string](b, `SELECT prediction_parts::text FROM prediction_parts`)
+	_, err := b.score(late, nil)
+	wantErr(t, err, store.ErrLeaseLost)
+	wantErr(t, b.RenewLease(t.Context(), late), store.ErrLeaseLost)
+	wantErr(t, b.ReleasePart(t.Context(), late), store.ErrLeaseLost)
+	wantErr(t, b.FailPart(t.Context(), late, store.Failure{Code: "ERR-1500"}), store.ErrLeaseLost)
+	wantErr(t, b.PlanPart(t.Context(), late, store.Plan{}), store.ErrLeaseLost)
+	wantEqual(t, "ledger", ask[string](b, `SELECT prediction_parts::text FROM prediction_parts`), before)
+	wantEqual(t, "blocks", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
+	if err := b.RenewLease(t.Context(), heir); err != nil {
+		t.Fatal(err)
+	}
+	last := b.mustScore(heir)
+	_, err = b.score(late, nil)
+	wantErr(t, err, store.ErrLeaseLost)
+	if err := b.finish(last); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "rows", b.reload(p).Scored, 1200)
+	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 1200)
+}
+
+func TestFenceHoldsAgainstACommitUnderWay(t *testing.T) {
+	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
+	b.upload(1000)
+	slow := b.claim("slow")
+	rows := encode(t, slow.PredictionID, scoredRows(slow.Part, nil))
+	inside, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release) // also when the test fails
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.CommitPart(context.Background(), slow, store.PartResult{Scored: 1000},
+			&gate{data: bytes.NewReader(rows), reached: inside, open: held})
+		done <- err
+	}()
+	<-inside // its transaction holds the part's row now
+	time.Sleep(60 * time.Millisecond)
+	b.noClaim() // the lease is over, but the row is locked: skipped, not waited for
+	release()
+	if err := <-done; err != nil {
+		t.Errorf("the commit that had begun in time: %v", err)
+	}
+	b.noClaim()
+}
+
+type gate struct {
+	data    *bytes.Reader
+	reached chan struct{}
+	open    chan struct{}
+	once    sync.Once
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	g.once.Do(func() { close(g.reached) })
+	<-g.open
+	return g.data.Read(p)
+}
+
+func TestCommitAgainAfterALostAcknowledgement(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p := b.upload(10, 10)
+	one, two := b.claim("w"), b.claim("w")
+	b.mustScore(one)
+	if last := b.mustScore(one); last != nil {
+		t.Errorf("not the last part, but %+v", last)
+	}
+	first, again := b.mustScore(two), b.mustScore(two)
+	if first == nil || again == nil || first.Epoch != again.Epoch || !again.Finish {
+		t.Fatalf("told %+v, then %+v", first, again)
+	}
+	if err := b.finish(again); err != nil {
+		t.Fatal(err)
+	}
+	if last := b.mustScore(two); last != nil {
+		t.Errorf("finished already, but %+v", last)
+	}
+	wantEqual(t, "rows", b.reload(p).Scored, 20)
+}
+
+func TestThreeAttempts(t *testing.T) {
+	b := newBench(t, store.Config{Lease: time.Millisecond})
+	p := b.upload(10, 10)
+	for attempt := 1; attempt <= 3; attempt++ {
+		c := b.claim("crasher")
+		if c.Part.No != 0 || c.Attempt != attempt {
+			t.Fatalf("attempt %d: %+v", attempt, c)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.noClaim() // buries it, and the other part with it
+	p = b.reload(p)
+	if p.Status != store.Dead || p.Error == nil || p.Error.Stage != "lease" || p.FinishedAt == nil {
+		t.Fatalf("%+v, %+v", p, p.Error)
+	}
+	wantEqual(t, "upload", ask[string](b, `SELECT status FROM uploads`), "failed")
+	list, err := b.Attempts(t.Context(), p.ID)
+	if err != nil || len(list) != 1 || *list[0].Part != 0 || list[0].Attempt != 3 || list[0].Worker != "crasher" {
+		t.Errorf("attempts: %+v, %v", list, err)
+	}
+}
+
+func TestFailPart(t *testing.T) {
+	for name, c := range map[string]struct {
+		failures  []store.Failure
+		want      store.Status
+		wantError string
+	}{
+		"once":      {[]store.Failure{{Code: "ERR-1500"}}, store.Running, ""},
+		"for good":  {[]store.Failure{{Code: "ERR-1009", Permanent: true, Stage: "cut"}}, store.Failed, "ERR-1009"},
+		"three":     {[]store.Failure{{Code: "A"}, {Code: "B"}, {Code: "ERR-1501"}}, store.Dead, "ERR-1501"},
+		"two, good": {[]store.Failure{{Code: "A"}, {Code: "ERR-1010", Permanent: true}}, store.Failed, "ERR-1010"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, store.Config{})
+			p := b.upload(10)
+			for _, f := range c.failures {
+				b.exec(`UPDATE prediction_parts SET lease_until = '-infinity'`) // the rest between attempts
+				if err := b.FailPart(t.Context(), b.claim("w"), f); err != nil {
+					t.Fatal(err)
+				}
+				b.noClaim()
+			}
+			p = b.reload(p)
+			wantEqual(t, "status", p.Status, c.want)
+			if p.Error != nil && p.Error.Code != c.wantError || p.Error == nil && c.wantError != "" {
+				t.Errorf("error %+v", p.Error)
+			}
+			list, err := b.Attempts(t.Context(), p.ID)
+			if err != nil || len(list) != len(c.failures) || list[0].Failure.Code != c.failures[len(list)-1].Code {
+				t.Errorf("attempts %+v, %v", list, err)
+			}
+		})
+	}
+}
+
+func TestReleaseAndPostpone(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p := b.upload(10, 10)
+	for range 5 { // costs no attempt
+		c := b.claim("w")
+		wantEqual(t, "attempt", c.Attempt, 1)
+		if err := b.ReleasePart(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		wantErr(t, b.ReleasePart(t.Context(), c), store.ErrLeaseLost)
+		_, err := b.score(c, nil)
+		wantErr(t, err, store.ErrLeaseLost)
+	}
+	wantEqual(t, "status", b.reload(p).Status, store.Queued)
+	c, other := b.claim("w"), b.claim("w")
+	if err := b.PostponePart(t.Context(), c, time.Hour, "retry in 1 h after an outage"); err != nil {
+		t.Fatal(err)
+	}
+	b.noClaim()
+	p = b.reload(p)
+	wantEqual(t, "status while another part is in work", p.Status, store.Running)
+	wantEqual(t, "reason", p.StatusReason, "retry in 1 h after an outage")
+	b.mustScore(other)
+	b.exec(`UPDATE prediction_parts SET lease_until = '-infinity'`)
+	b.mustScore(b.claim("w"))
+}
+
+func TestTwoWorkersNeverShareAPart(t *testing.T) {
+	b := newBench(t, store.Config{ConnsMax: 16})
+	const files, parts = 5, 8
+	for range files {
+		b.upload(slices.Repeat([]int64{20}, parts)...)
+	}
+	var mu sync.Mutex
+	seen := map[string]string{}
+	finished := 0
+	var group sync.WaitGroup
+	for w := range 8 {
+		group.Go(func() {
+			worker := fmt.Sprint("w", w)
+			for {
+				c, err := b.ClaimPart(context.Background(), worker)
+				if err != nil || c == nil {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				key := fmt.Sprint(c.PredictionID, " ", c.Part.No)
+				mu.Lock()
+				if other, twice := seen[key]; twice || c.Attempt != 1 {
+					t.Errorf("part %s: %s and %s, attempt %d", key, other, worker, c.Attempt)
+				}
+				seen[key] = worker
+				mu.Unlock()
+				last, err := b.score(c, nil)
+				if err == nil && last != nil {
+					err = b.finish(last)
+					mu.Lock()
+					finished++
+					mu.Unlock()
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	wantEqual(t, "parts", len(seen), files*parts)
+	wantEqual(t, "told to finish", finished, files)
+	wantEqual(t, "completed", ask[int](b, `SELECT count(*)::int FROM predictions WHERE status = 'completed'`), files)
+	wantEqual(t, "rows", ask[int](b, `
+		SELECT count(DISTINCT (prediction_id, row_no))::int FROM prediction_rows`), files*parts*20)
+}
