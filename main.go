@@ -18,11 +18,12 @@ import (
 
 // commandLine is everything the program can be asked to do. Every flag has an environment variable where a server needs one.
 type commandLine struct {
-	Serve   serveCommand   `cmd:"" help:"Serve the API, score uploads, or both."`
-	Score   scoreCommand   `cmd:"" help:"Score a CSV file without a server or a database."`
-	Model   modelCommand   `cmd:"" help:"Look into model files and bundles."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's tables up to date."`
-	Bench   benchCommand   `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
+	Serve    serveCommand    `cmd:"" help:"Serve the API, score uploads, or both."`
+	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
+	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
+	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
+	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
 }
 
 // streams are the process's standard streams, passed in so that tests can stand in for a terminal.

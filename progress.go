@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -43,16 +44,22 @@ func (p *progress) report(s *engine.Summary, took time.Duration) {
 	}
 	_, _ = fmt.Fprintf(p.out, "%d rows: %d scored, %d rejected in %s (%.0f rows/s)\n",
 		s.Rows, s.Scored, s.Rejected, took.Round(time.Millisecond), float64(s.Rows)/took.Seconds())
-	for _, r := range s.Rejects {
-		_, _ = fmt.Fprintf(p.out, "  rejected: %d with %s%s\n", r.Count, r.Code, inColumn(r.Column))
-	}
-	for _, w := range s.Warnings {
-		_, _ = fmt.Fprintf(p.out, "  remark: %d with %s%s\n", w.Count, w.Code, inColumn(w.Column))
-	}
-	_, _ = io.WriteString(p.out, bandTable(s))
+	_, _ = io.WriteString(p.out, reasonLines(s)+bandTable(s))
 	if p.terminal {
 		_, _ = io.WriteString(p.out, summaryTables(s))
 	}
+}
+
+// reasonLines counts rejects and remarks by code and column.
+func reasonLines(s *engine.Summary) string {
+	var b strings.Builder
+	for _, r := range s.Rejects {
+		fmt.Fprintf(&b, "  rejected: %d with %s%s\n", r.Count, r.Code, inColumn(r.Column))
+	}
+	for _, w := range s.Warnings {
+		fmt.Fprintf(&b, "  remark: %d with %s%s\n", w.Count, w.Code, inColumn(w.Column))
+	}
+	return b.String()
 }
 
 func inColumn(name string) string {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/ingest"
 )
 
 // scoreCommand scores file to file.
@@ -31,8 +30,8 @@ type scoreCommand struct {
 
 // budgetFlags say when a file is too bad to go on.
 type budgetFlags struct {
-	MaxRejected        *int64   `help:"Stop when more than N rows were rejected." placeholder:"N"`
-	MaxRejectedPercent *float64 `help:"Stop when more than P percent of the rows were rejected; counts from 1,000 rows on." placeholder:"P"`
+	MaxRejected        *int64   `help:"Give the file up when more than N rows are rejected." placeholder:"N"`
+	MaxRejectedPercent *float64 `help:"Give it up when more than P percent are rejected; counts from 1,000 rows on." placeholder:"P"`
 }
 
 // Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
@@ -49,12 +48,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	defer close()
-	limits := ingest.Limits{}
-	text, err := ingest.Unpack(input, limits)
-	if err != nil {
-		return err
-	}
-	header, body, err := ingest.ReadHeader(text, limits)
+	in, err := readInput(input)
 	if err != nil {
 		return err
 	}
@@ -64,12 +58,10 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, sink.finish(err == nil)) }()
 	begin := time.Now()
-	tally, err := engine.Score(ctx,
-		engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}, bundle,
-		engine.Options{
-			Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
-			Budget: engine.Budget(c.Budget),
-		}, sink)
+	tally, err := engine.Score(ctx, in, bundle, engine.Options{
+		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
+		Budget: engine.Budget(c.Budget),
+	}, sink)
 	if err != nil {
 		return err
 	}

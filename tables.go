@@ -73,19 +73,20 @@ func bandTable(s *engine.Summary) string {
 
 // summaryTables has what else a person wants to know first. It names customers: it is for the terminal of their owner.
 func summaryTables(s *engine.Summary) string {
-	var b strings.Builder
-	section := func(title string, t table) {
-		if len(t) > 1 {
-			b.WriteString("\n" + title + "\n" + t.String())
-		}
+	return fmt.Sprintf("\nExpected to leave: %s, give or take %s.\n", grouped(s.Expected), grouped(s.Spread)) +
+		section("Most likely to leave", topTable(s.Top.ByProbability)) +
+		section("Largest expected loss", topTable(s.Top.ByLoss)) +
+		section("What moves the scores", driverTable(s.Drivers)) +
+		section("Worth contacting", reachTable(s)) +
+		section("Data unlike the training's", driftTable(s))
+}
+
+// section is a table with a title; nothing if it has no line below its head.
+func section(title string, t table) string {
+	if len(t) < 2 {
+		return ""
 	}
-	fmt.Fprintf(&b, "\nExpected to leave: %s, give or take %s.\n", grouped(s.Expected), grouped(s.Spread))
-	section("Most likely to leave", topTable(s.Top.ByProbability))
-	section("Largest expected loss", topTable(s.Top.ByLoss))
-	section("What moves the scores", driverTable(s.Drivers))
-	section("Worth contacting", reachTable(s))
-	section("Data unlike the training's", driftTable(s))
-	return b.String()
+	return "\n" + title + "\n" + t.String()
 }
 
 func topTable(rows []engine.TopRow) table {

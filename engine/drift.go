@@ -40,7 +40,7 @@ func (t *Tally) drift() *Drift {
 		return nil
 	}
 	d := &Drift{Features: []FeatureShift{}}
-	if len(t.TrainingScores) == len(t.Scores) {
+	if n := len(t.TrainingScores); n > 0 && n == len(t.Scores) {
 		s := shift(t.histogram(), t.TrainingScores)
 		d.Score = &s
 	}

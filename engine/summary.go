@@ -58,6 +58,9 @@ func (t *Tally) Summary() Summary {
 	for i, b := range t.Bands {
 		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}
 	}
+	if s.Top.ByProbability == nil {
+		s.Top.ByProbability = []TopRow{}
+	}
 	all := t.all()
 	s.Expected = published(all.Expected)
 	if t.hasValue() {

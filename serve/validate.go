@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"errors"
-	"io"
 	"net/http"
 
 	"github.com/retainwise/millrace/engine"
@@ -72,66 +70,25 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	if err != nil {
 		return nil, err
 	}
-	mapping, err := ingest.Map(bundle.Schema(), header)
-	if err != nil {
-		return nil, err
-	}
 	v := &validation{Model: bundle.Name(), ModelVersion: bundle.Version(), Errors: []finding{}}
-	chunker := ingest.NewChunker(rows, header.Start(), s.UploadLimits)
-	counts, err := v.read(chunker, ingest.NewConverter(mapping, s.UploadLimits))
+	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: s.UploadLimits}
+	tally, err := engine.Validate(r.ctx, in, bundle, v.note)
 	if err != nil {
 		return nil, err
 	}
-	v.Valid = v.Rejected == 0
-	v.Accepted = v.RowCount - v.Rejected
+	v.Valid = tally.Rejected == 0
+	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
-	v.Warnings = warningsOf(counts)
+	v.Warnings = warningsOf(tally.Warnings)
 	return v, nil
 }
 
-// read converts chunk by chunk and notes what would be rejected and remarked upon.
-func (v *validation) read(chunker *ingest.Chunker, converter *ingest.Converter) ([]engine.ReasonCount, error) {
-	var buf []byte
-	var counts []engine.ReasonCount
-	for {
-		chunk, err := chunker.Next(buf)
-		if errors.Is(err, io.EOF) {
-			if v.RowCount == 0 {
-				return nil, ingest.ErrEmpty
-			}
-			return counts, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		buf = chunk.Bytes[:0]
-		batch, err := converter.Convert(chunk)
-		if err != nil {
-			return nil, err
-		}
-		v.RowCount += chunk.Rows
-		v.Rejected += int64(len(batch.Rejects))
-		for _, reject := range batch.Rejects[:min(len(batch.Rejects), findingsMax-len(v.Errors))] {
-			v.Errors = append(v.Errors, finding{
-				Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: shown(reject.Column),
-				Message: reject.Sentence(),
-			})
-		}
-		counts = countWarnings(counts, batch.Warnings)
+// note keeps what is wrong with a row, unless too many are known already.
+func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
+	if len(v.Errors) < findingsMax {
+		v.Errors = append(v.Errors, finding{
+			Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: shown(reject.Column),
+			Message: reject.Sentence(),
+		})
 	}
-}
-
-// countWarnings adds a batch's warnings to those before it.
-func countWarnings(counts []engine.ReasonCount, more []ingest.WarningCount) []engine.ReasonCount {
-next:
-	for _, w := range more {
-		for i := range counts {
-			if c := &counts[i]; c.Code == w.Reason.Code() && c.Column == w.Column {
-				c.Count += w.Count
-				continue next
-			}
-		}
-		counts = append(counts, engine.ReasonCount{Code: w.Reason.Code(), Column: w.Column, Count: w.Count})
-	}
-	return counts
 }

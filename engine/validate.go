@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// Validate reads the rows of in as [Score] does and scores none: the tally says what would be scored, rejected and
+// remarked upon, and what the columns hold. Rejected is told of every row that would be refused, in input order; the
+// reject is valid until it returns.
+func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chunk, ingest.Reject)) (Tally, error) {
+	m, err := ingest.Map(b.Schema(), in.Header)
+	if err != nil {
+		return Tally{}, err
+	}
+	defer closeWhenDone(ctx, in.Body)()
+	v := validator{
+		bundle: b, converter: ingest.NewConverter(m, in.Limits), counter: newColumnCounter(b, m), rejected: rejected,
+	}
+	total, part := Tally{Columns: b.newColumnTallies()}, Tally{Columns: b.newColumnTallies()}
+	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
+	var ids idSet
+	for buf := []byte(nil); ; {
+		if err := ctx.Err(); err != nil {
+			return total, err
+		}
+		chunk, err := chunker.Next(buf)
+		if errors.Is(err, io.EOF) {
+			if total.Rows == 0 {
+				return total, ingest.ErrEmpty
+			}
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		buf = chunk.Bytes[:0]
+		if err := v.read(&part, chunk); err != nil {
+			return total, err
+		}
+		part.repeat(ids.add(v.ids), b)
+		total.Add(&part)
+	}
+}
+
+// validator reads chunk by chunk; its scratch is reused.
+type validator struct {
+	bundle    *Bundle
+	converter *ingest.Converter
+	counter   columnCounter
+	rejected  func(ingest.Chunk, ingest.Reject)
+	ids       []uint64
+}
+
+// read fills t with what is to be said about a chunk.
+func (v *validator) read(t *Tally, chunk ingest.Chunk) error {
+	batch, err := v.converter.Convert(chunk)
+	if err != nil {
+		return err
+	}
+	t.reset()
+	t.Rows, t.Scored = chunk.Rows, batch.Record.NumRows()
+	t.account(&batch, &v.bundle.file.Training)
+	v.counter.count(t.Columns, &batch)
+	v.ids = appendIDHashes(v.ids[:0], batch.Record, v.bundle.idColumn)
+	for _, reject := range batch.Rejects {
+		v.rejected(chunk, reject)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// validateFindingsMax is how many rows are listed; the others are counted.
+const validateFindingsMax = 100
+
+// validateCommand says what scoring a file would meet.
+type validateCommand struct {
+	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Rejects string      `help:"Where the rows go that would be rejected." placeholder:"FILE"`
+	Budget  budgetFlags `embed:""`
+	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+}
+
+// Help implements kong's interface for what the usage says beside the flags.
+func (c *validateCommand) Help() string {
+	return "Exits with 0 if no row would be rejected, or no more than --max-rejected and --max-rejected-percent allow."
+}
+
+// Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
+func (c *validateCommand) Run(ctx context.Context, std streams) (err error) {
+	bundle, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	input, close, err := openInput(c.Input, std)
+	if err != nil {
+		return err
+	}
+	defer close()
+	in, err := readInput(input)
+	if err != nil {
+		return err
+	}
+	rejects, err := createOutput(c.Rejects, io.Discard)
+	if err != nil {
+		return err
+	}
+	summary, err := c.report(ctx, in, bundle, rejects, std.out)
+	if err := errors.Join(err, rejects.finish(err == nil)); err != nil {
+		return err
+	}
+	return c.verdict(summary)
+}
+
+// readInput unpacks a file and reads its header.
+func readInput(file io.Reader) (engine.Input, error) {
+	limits := ingest.Limits{}
+	text, err := ingest.Unpack(file, limits)
+	if err != nil {
+		return engine.Input{}, err
+	}
+	header, body, err := ingest.ReadHeader(text, limits)
+	return engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}, err
+}
+
+// report prints the rows that would be rejected as they are found, and then what is to be said about all.
+func (c *validateCommand) report(
+	ctx context.Context, in engine.Input, bundle *engine.Bundle, rejects io.Writer, out io.Writer,
+) (*engine.Summary, error) {
+	mapping, err := ingest.Map(bundle.Schema(), in.Header)
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriter(out)
+	listed, row := 0, mapping.AppendRejectHeader(nil)
+	_, writeErr := rejects.Write(row)
+	tally, err := engine.Validate(ctx, in, bundle, func(chunk ingest.Chunk, r ingest.Reject) {
+		row = mapping.AppendReject(row[:0], chunk, r)
+		if _, err := rejects.Write(row); writeErr == nil {
+			writeErr = err
+		}
+		if listed++; listed <= validateFindingsMax {
+			_, _ = fmt.Fprintf(w, "row %d (line %d): %s %s\n", r.Row, r.Line, r.Reason.Code(), printable(r.Sentence()))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if writeErr != nil {
+		return nil, fmt.Errorf("write rejects: %w", writeErr)
+	}
+	if omitted := listed - validateFindingsMax; omitted > 0 {
+		_, _ = fmt.Fprintf(w, "and %d more\n", omitted)
+	}
+	s := tally.Summary()
+	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
+	_, _ = io.WriteString(w, reasonLines(&s)+absentLine(&s)+section("Data quality", qualityTable(&s)))
+	return &s, w.Flush()
+}
+
+// verdict is nil if the file would be accepted.
+func (c *validateCommand) verdict(s *engine.Summary) error {
+	budget := engine.Budget(c.Budget)
+	if budget == (engine.Budget{}) {
+		budget.MaxRejected = new(int64)
+	}
+	return budget.Check(&engine.Tally{Rows: s.Rows, Rejected: s.Rejected})
+}
+
+// absentLine names the optional columns that the file does not have.
+func absentLine(s *engine.Summary) string {
+	var names []string
+	for _, c := range s.Quality.Columns {
+		if c.Absent {
+			names = append(names, c.Column)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "  not in the file: " + strings.Join(names, ", ") + "\n"
+}
+
+// qualityTable lists the columns about which there is something to say.
+func qualityTable(s *engine.Summary) table {
+	t := table{{"column", "missing", "unseen", "out of range", ""}}
+	drift := map[string]string{}
+	if s.Drift != nil {
+		for _, d := range s.Drift.Features {
+			if d.Change != "none" {
+				drift[d.Column] = fmt.Sprintf("%s drift, PSI %.2f", d.Change, d.PSI)
+			}
+		}
+	}
+	for _, c := range s.Quality.Columns {
+		note := drift[c.Column]
+		if c.Constant {
+			note = "one value only"
+		}
+		if !c.Absent && (c.Missing > 0 || c.Unseen > 0 || c.OutOfRange > 0 || note != "") {
+			t.add(c.Column, count(c.Missing), count(c.Unseen), count(c.OutOfRange), note)
+		}
+	}
+	return t
+}
+
+func count(n int64) string { return grouped(float64(n)) }
