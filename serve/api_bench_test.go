@@ -25,8 +25,10 @@ func startBench(b *testing.B) *api {
 		b.Fatal(err)
 	}
 	is := newIssuer(b, publicJWK("k1", keyPair()))
-	a := &api{store: storetest.Open(b, store.Config{}), models: models, clock: newClock(), issuer: is,
-		metrics: serve.NewMetrics()}
+	a := &api{
+		store: storetest.Open(b, store.Config{}), models: models, clock: newClock(), issuer: is,
+		metrics: serve.NewMetrics(),
+	}
 	if a.objects, err = store.OpenDirectory(b.TempDir()); err != nil {
 		b.Fatal(err)
 	}
@@ -86,8 +88,10 @@ func BenchmarkControlRoutes(b *testing.B) {
 	}
 	id := ""
 	for i := range 200 {
-		u := store.NewUpload{ID: store.NewID(), UserID: user.ID, ObjectKey: fmt.Sprint("k", i), Filename: "a.csv",
-			Bytes: 1, Rows: 1, Parts: []store.Part{{Planned: true, Rows: 1}}}
+		u := store.NewUpload{
+			ID: store.NewID(), UserID: user.ID, ObjectKey: fmt.Sprint("k", i), Filename: "a.csv",
+			Bytes: 1, Rows: 1, Parts: []store.Part{{Planned: true, Rows: 1}},
+		}
 		u.Header.Delimiter = ','
 		u.Header.Columns = []string{"a"}
 		p, err := a.store.CreateUpload(b.Context(), u)

@@ -181,8 +181,10 @@ func TestTokens(t *testing.T) {
 		"nbf in 3 s":  {signRS256(key, goodHeader, with(claims, "nbf", c.unix(3*time.Second))), "user_1"},
 		"nbf in 6 s":  {signRS256(key, goodHeader, with(claims, "nbf", c.unix(6*time.Second))), "ERR-1201"},
 		"iat in 1 h":  {signRS256(key, goodHeader, with(claims, "iat", c.unix(time.Hour))), "ERR-1201"},
-		"expired, other issuer": {signRS256(key, goodHeader, raw(`{"iss":"x","sub":"u","sid":"s","exp":1000}`)),
-			"ERR-1201"},
+		"expired, other issuer": {
+			signRS256(key, goodHeader, raw(`{"iss":"x","sub":"u","sid":"s","exp":1000}`)),
+			"ERR-1201",
+		},
 		"no exp":       {signRS256(key, goodHeader, with(claims, "exp", nil)), "ERR-1201"},
 		"null exp":     {signRS256(key, goodHeader, literal("exp", "null")), "ERR-1201"},
 		"text exp":     {signRS256(key, goodHeader, literal("exp", `"99999999999"`)), "ERR-1201"},
@@ -191,8 +193,10 @@ func TestTokens(t *testing.T) {
 		"float exp": {signRS256(key, goodHeader, literal("exp", fmt.Sprint(c.unix(time.Minute),
 			".5"))), "user_1"},
 		"list exp": {signRS256(key, goodHeader, literal("exp", "[1]")), "ERR-1201"},
-		"other issuer": {signRS256(key, goodHeader, with(claims, "iss", "https://evil.example.com")),
-			"ERR-1201"},
+		"other issuer": {
+			signRS256(key, goodHeader, with(claims, "iss", "https://evil.example.com")),
+			"ERR-1201",
+		},
 		"issuer with slash": {signRS256(key, goodHeader, with(claims, "iss", testIssuer+"/")), "ERR-1201"},
 		"list of issuers":   {signRS256(key, goodHeader, with(claims, "iss", []string{testIssuer})), "ERR-1201"},
 		"no issuer":         {signRS256(key, goodHeader, with(claims, "iss", nil)), "ERR-1201"},
@@ -201,8 +205,10 @@ func TestTokens(t *testing.T) {
 		"number as subject": {signRS256(key, goodHeader, with(claims, "sub", 7)), "ERR-1201"},
 		"null subject":      {signRS256(key, goodHeader, literal("sub", "null")), "ERR-1201"},
 		"no session":        {signRS256(key, goodHeader, with(claims, "sid", nil)), "ERR-1201"},
-		"azp of another app": {signRS256(key, goodHeader, with(claims, "azp", "https://other.example.com")),
-			"ERR-1201"},
+		"azp of another app": {
+			signRS256(key, goodHeader, with(claims, "azp", "https://other.example.com")),
+			"ERR-1201",
+		},
 		"duplicate claim":       {signRS256(key, goodHeader, raw(`{"sub":"evil",`+string(good)[1:])), "ERR-1201"},
 		"duplicate claim, case": {signRS256(key, goodHeader, raw(`{"SUB":"evil",`+string(good)[1:])), "ERR-1201"},
 		"duplicate in nested":   {signRS256(key, goodHeader, raw(`{"x":[{"a":1,"a":2}],`+string(good)[1:])), "ERR-1201"},
@@ -234,8 +240,10 @@ func TestTokens(t *testing.T) {
 		"kid SQL":       {signRS256(key, `{"alg":"RS256","kid":"k1' OR '1'='1"}`, good), "ERR-1201"},
 		"long kid": {signRS256(key, raw(`{"alg":"RS256","kid":"`+strings.Repeat("k", 129)+`"}`),
 			good), "ERR-1201"},
-		"token of 100 kB": {signRS256(key, goodHeader, with(claims, "x", strings.Repeat("x", 100_000))),
-			"ERR-1201"},
+		"token of 100 kB": {
+			signRS256(key, goodHeader, with(claims, "x", strings.Repeat("x", 100_000))),
+			"ERR-1201",
+		},
 		"kid of 1 MB": {signRS256(key, raw(`{"alg":"RS256","kid":"`+strings.Repeat("k", 1<<20)+`"}`),
 			good), "ERR-1201"},
 		"trailing newline":          {valid + "\n", "ERR-1201"},
@@ -312,8 +320,10 @@ func TestVerifierConfig(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	for _, url := range []string{"https://example.com/jwks", "http://localhost:1/jwks", "http://[::1]:1/",
-		"http://127.0.0.2:1/"} {
+	for _, url := range []string{
+		"https://example.com/jwks", "http://localhost:1/jwks", "http://[::1]:1/",
+		"http://127.0.0.2:1/",
+	} {
 		if _, err := serve.NewVerifier(t.Context(), serve.AuthConfig{JWKSURL: url, Issuer: "x"}); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}

@@ -168,8 +168,10 @@ func TestOutcomeWithoutWords(t *testing.T) {
 	if f.code != CodePredictionFailed || f.httpStatus() != 409 {
 		t.Errorf("got %v", f)
 	}
-	f = outcome(store.Prediction{Status: store.Dead, Error: &store.Failure{Code: "ERR-1009",
-		Details: json.RawMessage("[1")}})
+	f = outcome(store.Prediction{Status: store.Dead, Error: &store.Failure{
+		Code:    "ERR-1009",
+		Details: json.RawMessage("[1"),
+	}})
 	if f.code != CodeBadQuoting || f.text() != CodeBadQuoting.Message() {
 		t.Errorf("got %v %q", f.code, f.text())
 	}

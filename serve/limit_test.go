@@ -50,8 +50,10 @@ func TestWrongTokensAreCountedByAddress(t *testing.T) {
 }
 
 func TestPublishedRates(t *testing.T) {
-	if got, want := serve.DefaultRateLimits(), (serve.RateLimits{Default: 100, Upload: 10, Score: 20,
-		Download: 50}); got != want {
+	if got, want := serve.DefaultRateLimits(), (serve.RateLimits{
+		Default: 100, Upload: 10, Score: 20,
+		Download: 50,
+	}); got != want {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -84,8 +84,10 @@ func (a *api) testDelivery(path string, whole answer) {
 			t.Errorf("%s: %q, %s", value, r.body, r.header.Get("Content-Range"))
 		}
 	}
-	for _, value := range []string{"rows=1-2", "bytes=2-1", "bytes=a-b", "bytes=0-1,3-4", "bytes=-x", "bytes=1-x",
-		"bytes"} {
+	for _, value := range []string{
+		"rows=1-2", "bytes=2-1", "bytes=a-b", "bytes=0-1,3-4", "bytes=-x", "bytes=1-x",
+		"bytes",
+	} {
 		if r := a.get(path, header("Range", value)).want(t, http.StatusOK); !bytes.Equal(r.body, whole.body) {
 			t.Errorf("%s: not the whole file", value)
 		}
@@ -231,14 +233,22 @@ func TestFailedPrediction(t *testing.T) {
 		code, message string
 	}{
 		"known": {
-			store.Failure{Code: "ERR-1009", Stage: "scoring", Chunk: 7, Message: "A quote.",
-				Details: json.RawMessage(`{"line":9}`)},
+			store.Failure{
+				Code: "ERR-1009", Stage: "scoring", Chunk: 7, Message: "A quote.",
+				Details: json.RawMessage(`{"line":9}`),
+			},
 			"ERR-1009", "A quote.",
 		},
-		"a worker that vanished": {store.Failure{Message: "lease ran out"}, "ERR-1102",
-			"This prediction could not be completed."},
-		"not answerable": {store.Failure{Code: "ERR-1014", Stage: "reading"}, "ERR-1014",
-			"The file could not be read from the bucket."},
+		"a worker that vanished": {
+			store.Failure{Message: "lease ran out"},
+			"ERR-1102",
+			"This prediction could not be completed.",
+		},
+		"not answerable": {
+			store.Failure{Code: "ERR-1014", Stage: "reading"},
+			"ERR-1014",
+			"The file could not be read from the bucket.",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := a.upload(telecom)

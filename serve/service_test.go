@@ -192,8 +192,10 @@ func TestCORS(t *testing.T) {
 	if !strings.Contains(r.header.Get("Vary"), "Origin") || r.header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("headers %v", r.header)
 	}
-	for _, other := range []string{"null", "*", "https://evil.example.com", origin + ".evil.com",
-		"http://" + origin[8:], strings.ToUpper(origin)} {
+	for _, other := range []string{
+		"null", "*", "https://evil.example.com", origin + ".evil.com",
+		"http://" + origin[8:], strings.ToUpper(origin),
+	} {
 		if got := a.get("/models", header("Origin", other)).header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("%s is let in: %q", other, got)
 		}

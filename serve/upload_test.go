@@ -242,8 +242,11 @@ func TestUploadsRefused(t *testing.T) {
 		"form cut in the file": {"/upload", contentType, good[:len(good)-100], nil, 400, "ERR-1304"},
 		"json":                 {"/upload", "application/json", []byte(`{}`), nil, 415, "ERR-1310"},
 		"no type":              {"/upload", "", []byte(telecom), nil, 415, "ERR-1310"},
-		"brotli": {"/upload", "text/csv", []byte(telecom), []option{header("Content-Encoding", "br")},
-			415, "ERR-1310"},
+		"brotli": {
+			"/upload", "text/csv", []byte(telecom),
+			[]option{header("Content-Encoding", "br")},
+			415, "ERR-1310",
+		},
 		"wait for ever":      {"/upload", contentType, good, []option{header("Prefer", "wait=61")}, 422, "ERR-1303"},
 		"wait for a word":    {"/upload", contentType, good, []option{header("Prefer", "wait=long")}, 422, "ERR-1302"},
 		"unpacked too large": {"/upload", "text/csv", bomb, nil, 413, "ERR-1011"},

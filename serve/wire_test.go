@@ -50,10 +50,14 @@ func TestMalformedRequests(t *testing.T) {
 		status int
 		code   string
 	}{
-		"length and encoding": {post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
-			"ERR-1314"},
-		"encoding and length": {post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400,
-			"ERR-1314"},
+		"length and encoding": {
+			post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+			"ERR-1314",
+		},
+		"encoding and length": {
+			post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400,
+			"ERR-1314",
+		},
 		"identity and length":    {post + "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", 400, "ERR-1314"},
 		"identity":               {post + "Transfer-Encoding: identity\r\n\r\n", 400, "ERR-1314"},
 		"gzip, chunked":          {post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "ERR-1314"},
