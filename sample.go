@@ -46,10 +46,12 @@ func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name stri
 		return fmt.Errorf("sample: prediction %s is %s: %s", p.ID, p.Status, p.Error)
 	}
 	took := time.Since(begin)
-	_, err = fmt.Fprintf(out, "\nsample %s: %d rows scored and explained with model %s, %d rejected, in %s: %.0f rows/s\n"+
-		"%s%s\n  result    curl -H \"Authorization: Bearer $MILLRACE_TOKEN\" %s\n\nCtrl-C stops everything.\n",
+	_, err = fmt.Fprintf(out,
+		"\nsample %s: %d rows scored and explained with model %s, %d rejected, in %s: %.0f rows/s\n"+
+			"%s%s\n  result    curl -H \"Authorization: Bearer $MILLRACE_TOKEN\" %s\n\nCtrl-C stops everything.\n",
 		filepath.Base(name), p.Rows.Scored, p.Model, p.Rows.Rejected, took.Round(time.Millisecond),
-		float64(p.RowCount)/took.Seconds(), bandTable(&p.Summary), summaryTables(&p.Summary), s.API+"/predictions/"+p.ID+"/download")
+		float64(p.RowCount)/took.Seconds(), bandTable(&p.Summary), summaryTables(&p.Summary),
+		s.API+"/predictions/"+p.ID+"/download")
 	return err
 }
 

@@ -15,7 +15,8 @@ func TestScoreCommandWritesTheSummary(t *testing.T) {
 	file := readSample(t, "telecom_sample.csv")
 	dir := t.TempDir()
 	out, name := filepath.Join(dir, "out.csv"), filepath.Join(dir, "summary.json")
-	if status, _, messages := command(t, file, "score", "--model", "telecom", "--out", out, "--summary", name, "-"); status != 0 {
+	status, _, messages := command(t, file, "score", "--model", "telecom", "--out", out, "--summary", name, "-")
+	if status != 0 {
 		t.Fatalf("status %d: %s", status, messages)
 	}
 	written, err := os.ReadFile(name)
@@ -23,7 +24,8 @@ func TestScoreCommandWritesTheSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s engine.Summary
-	if err := json.Unmarshal(written, &s); err != nil || s.Scored != 20 || len(s.Top.ByLoss) != 20 || len(s.Drivers) == 0 {
+	if err := json.Unmarshal(written, &s); err != nil || s.Scored != 20 || len(s.Top.ByLoss) != 20 ||
+		len(s.Drivers) == 0 {
 		t.Errorf("%v: %s", err, written)
 	}
 	status, printed, messages := command(t, file, "score", "--model", "telecom", "--out", out, "--summary", "-", "-")
@@ -38,7 +40,8 @@ func TestScoreCommandWritesTheSummary(t *testing.T) {
 	if status, _, _ := command(t, file, "score", "--model", "telecom", "--summary", "-", "-"); status == 0 {
 		t.Error("two streams to standard output")
 	}
-	status, _, _ = command(t, "customerID,tenure\n", "score", "--model", "telecom", "--out", out, "--summary", filepath.Join(dir, "no.json"), "-")
+	status, _, _ = command(t, "customerID,tenure\n", "score", "--model", "telecom", "--out", out, "--summary",
+		filepath.Join(dir, "no.json"), "-")
 	if _, err := os.Stat(filepath.Join(dir, "no.json")); status == 0 || !os.IsNotExist(err) {
 		t.Errorf("a summary of nothing was written: status %d, %v", status, err)
 	}
@@ -47,18 +50,23 @@ func TestScoreCommandWritesTheSummary(t *testing.T) {
 func TestReportForAPerson(t *testing.T) {
 	value, loss, share := 90_000.4, 40_000.0, 0.5
 	s := engine.Summary{
-		Rows: 12_346, Scored: 12_345, Rejected: 1, Rejects: []engine.ReasonCount{{Code: "ERR-1602", Column: "tenure", Count: 1}},
+		Rows: 12_346, Scored: 12_345, Rejected: 1,
+		Rejects:  []engine.ReasonCount{{Code: "ERR-1602", Column: "tenure", Count: 1}},
 		Bands:    []engine.BandSummary{{Name: "low", Count: 12_345, Expected: 1234.5, Value: &value, Loss: &loss}},
 		Expected: 1234.5, Spread: 30, Value: &engine.ValueSummary{Column: "Revenue", Total: value, Loss: loss},
 		Top:     engine.TopTally{ByProbability: []engine.TopRow{{Row: 7, ID: "A\x1b[31m", Probability: 0.75}}},
 		Drivers: []engine.Driver{{Label: "Contract", Share: 0.25}},
 		Reach: engine.Reach{ByLoss: []engine.ReachPoint{
-			{Contacted: 1000, ExpectedShare: 0.4, LossShare: &share}, {Contacted: 12_345, ExpectedShare: 1, LossShare: &share},
+			{Contacted: 1000, ExpectedShare: 0.4, LossShare: &share},
+			{Contacted: 12_345, ExpectedShare: 1, LossShare: &share},
 		}},
 		Quality: engine.Quality{Columns: []engine.ColumnQuality{{Column: "gender", Constant: true}}},
 		Drift: &engine.Drift{
-			Score:    &engine.Shift{PSI: 0.3, Change: "large"},
-			Features: []engine.FeatureShift{{Column: "tenure", Shift: engine.Shift{PSI: 0.12, Change: "moderate"}}, {Column: "plan", Shift: engine.Shift{Change: "none"}}},
+			Score: &engine.Shift{PSI: 0.3, Change: "large"},
+			Features: []engine.FeatureShift{
+				{Column: "tenure", Shift: engine.Shift{PSI: 0.12, Change: "moderate"}},
+				{Column: "plan", Shift: engine.Shift{Change: "none"}},
+			},
 		},
 	}
 	for _, terminal := range []bool{false, true} {
@@ -90,7 +98,9 @@ func TestReportForAPerson(t *testing.T) {
 }
 
 func TestGroupedNumbers(t *testing.T) {
-	for want, x := range map[string]float64{"0": 0.4, "999": 999, "1,000": 999.5, "-1,234,568": -1234567.8, "100": 100, "-100": -100} {
+	for want, x := range map[string]float64{
+		"0": 0.4, "999": 999, "1,000": 999.5, "-1,234,568": -1234567.8, "100": 100, "-100": -100,
+	} {
 		if got := grouped(x); got != want {
 			t.Errorf("%v is written %q, want %q", x, got, want)
 		}

@@ -57,8 +57,10 @@ func TestValidateCommandForetells(t *testing.T) {
 	for _, file := range append(files, "testdata/samples/saas_sample.csv", "no-such-file.csv") {
 		dir := t.TempDir()
 		foretold, real := filepath.Join(dir, "foretold.csv"), filepath.Join(dir, "real.csv")
-		status, _, said := command(t, "", "validate", "--model", "telecom", "--max-rejected", "1000000", "--rejects", foretold, file)
-		done, _, says := command(t, "", "score", "--model", "telecom", "--out", filepath.Join(dir, "out.csv"), "--rejects", real, file)
+		status, _, said := command(t, "", "validate", "--model", "telecom", "--max-rejected", "1000000", "--rejects",
+			foretold, file)
+		done, _, says := command(t, "", "score", "--model", "telecom", "--out", filepath.Join(dir, "out.csv"),
+			"--rejects", real, file)
 		if status != done {
 			t.Errorf("%s: validate ends with %d, score with %d: %s%s", file, status, done, said, says)
 			continue

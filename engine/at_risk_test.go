@@ -45,7 +45,8 @@ func TestRowsAtRiskAreExplained(t *testing.T) {
 }
 
 func TestUnknownExplainIsRefused(t *testing.T) {
-	_, _, err := score(t, sample(t, "telecom_sample.csv"), baseline(t, "telecom"), engine.Options{Explain: "some"}, ingest.Limits{})
+	_, _, err := score(t, sample(t, "telecom_sample.csv"), baseline(t, "telecom"), engine.Options{Explain: "some"},
+		ingest.Limits{})
 	if err == nil || !strings.Contains(err.Error(), `"some"`) {
 		t.Errorf("error %v", err)
 	}

@@ -29,7 +29,8 @@ func TestBudgetEndsTheScoringOfABadFile(t *testing.T) {
 		"percentage reached":          {strings.Repeat(good, 950) + strings.Repeat(bad, 50), percent(5), ""},
 		"bad rows first, enough then": {strings.Repeat(bad, 60) + strings.Repeat(good, 1500), percent(5), ""},
 	} {
-		c, _, err := score(t, head+test.rows, b, engine.Options{Explain: engine.ExplainNone, Budget: test.budget}, ingest.Limits{})
+		c, _, err := score(t, head+test.rows, b, engine.Options{Explain: engine.ExplainNone, Budget: test.budget},
+			ingest.Limits{})
 		var spent *engine.BudgetError
 		if test.limit == "" {
 			if err != nil {
@@ -37,7 +38,8 @@ func TestBudgetEndsTheScoringOfABadFile(t *testing.T) {
 			}
 			continue
 		}
-		if !errors.As(err, &spent) || spent.Limit() != test.limit || !strings.Contains(err.Error(), test.limit) || c.chunks != 0 {
+		if !errors.As(err, &spent) || spent.Limit() != test.limit || !strings.Contains(err.Error(), test.limit) ||
+			c.chunks != 0 {
 			t.Errorf("%s: error %v after %d chunks", name, err, c.chunks)
 		}
 	}

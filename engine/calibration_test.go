@@ -107,7 +107,8 @@ func TestCalibrationIsChecked(t *testing.T) {
 	same := func(p float64) float64 { return p }
 	for _, yaml := range []string{
 		"{method: beta}", "{slope: 1}",
-		"{method: platt}", "{method: platt, slope: -1}", "{method: platt, slope: .inf}", "{method: platt, slope: 1, intercept: .nan}",
+		"{method: platt}", "{method: platt, slope: -1}", "{method: platt, slope: .inf}",
+		"{method: platt, slope: 1, intercept: .nan}",
 		"{method: platt, slope: 1, x: [0.5], y: [0.5]}",
 		"{method: isotonic}", "{method: isotonic, x: [0, 1], y: [0]}", "{method: isotonic, x: [0, 1], y: [0.5, 0.4]}",
 		"{method: isotonic, x: [0.5, 0.5], y: [0, 1]}", "{method: isotonic, x: [1, 0], y: [0, 1]}",

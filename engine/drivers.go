@@ -78,7 +78,8 @@ func (t *Tally) drivers() []Driver {
 	var list []Driver
 	for _, d := range t.Drivers {
 		if !d.Sensitive {
-			list = append(list, Driver{d.Label, d.Columns, published(d.Sum / float64(t.Explained)), ratio(d.Sum, total)})
+			mean := published(d.Sum / float64(t.Explained))
+			list = append(list, Driver{d.Label, d.Columns, mean, ratio(d.Sum, total)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })

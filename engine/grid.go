@@ -8,9 +8,9 @@ import (
 // gridCells is how many equal cells the range of the edges is divided into: enough to part the edges of most columns.
 const gridCells = 256
 
-// grid finds the bin of a number: how many edges are below it. The number's cell says how many edges are below the whole
-// cell; of the one edge that a cell may have, a compare tells. Both steps take no branch, so that the number does not
-// matter. Which cell a number is in never falls when the number rises, so rounding cannot put it on a wrong side.
+// grid finds the bin of a number: how many edges are below it. The number's cell says how many edges are below the
+// whole cell; of the one edge that a cell may have, a compare tells. Both steps take no branch, so that the number does
+// not matter. Which cell a number is in never falls when the number rises, so rounding cannot put it on a wrong side.
 type grid struct {
 	edges []float64 // ascending
 	low   float64

@@ -32,7 +32,9 @@ func TestGridFindsTheBinOfEveryNumber(t *testing.T) {
 	}
 	for _, edges := range cases {
 		g := newGrid(edges)
-		numbers := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), math.MaxFloat64, 1e300, -1e300}
+		numbers := []float64{
+			math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), math.MaxFloat64, 1e300, -1e300,
+		}
 		for _, e := range edges {
 			numbers = append(numbers, e, math.Nextafter(e, inf), math.Nextafter(e, -inf), -e, e+0.5)
 		}

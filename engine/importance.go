@@ -2,9 +2,9 @@ package engine
 
 import "github.com/retainwise/millrace/engine/forest"
 
-// importance gives every feature's share of what the model's splits tell apart: at each split, the rows of training times
-// the variance of the leaves' values between its two sides. All shares are 0 if the file does not say how many rows went
-// where.
+// importance gives every feature's share of what the model's splits tell apart: at each split, the rows of training
+// times the variance of the leaves' values between its two sides. All shares are 0 if the file does not say how many
+// rows went where.
 func importance(f *forest.Forest) []float64 {
 	gains := make([]float64, len(f.Features))
 	for i := range f.Trees {

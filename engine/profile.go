@@ -25,7 +25,9 @@ type columnProfile struct {
 }
 
 // profiles prepares the counting of every schema column, and with it checks the training profile.
-func (f *bundleFile) profiles(s ingest.Schema, features []featureColumn, model *forest.Forest) ([]columnProfile, error) {
+func (f *bundleFile) profiles(
+	s ingest.Schema, features []featureColumn, model *forest.Forest,
+) ([]columnProfile, error) {
 	if n := len(f.Training.ScoreShares); n != 0 && n != HistogramBins {
 		return nil, fmt.Errorf("training: %d score_shares, not %d", n, HistogramBins)
 	}

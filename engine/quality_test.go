@@ -63,7 +63,8 @@ func TestQualityOfColumns(t *testing.T) {
 				t.Errorf("chunks of %d: %s, want %s", chunk, asJSON(t, got), asJSON(t, want))
 			}
 		}
-		if got := qualityOf(t, s, "TotalCharges"); got.Missing != 2 || got.Constant != true || *got.TrainingMissing == 0 {
+		if got := qualityOf(t, s, "TotalCharges"); got.Missing != 2 || got.Constant != true ||
+			*got.TrainingMissing == 0 {
 			t.Errorf("TotalCharges: %+v", got)
 		}
 	}
@@ -139,7 +140,8 @@ func TestDriftIsFoundAndNoneIsInvented(t *testing.T) {
 		}
 	}
 	contract := column(t, file, "Contract")
-	s = summarize(t, sampled(t, file, 1000, func(cells []string) bool { return cells[contract] == "Two year" }), b, ingest.Limits{})
+	s = summarize(t, sampled(t, file, 1000, func(cells []string) bool { return cells[contract] == "Two year" }), b,
+		ingest.Limits{})
 	if first := s.Drift.Features[0]; first.Column != "Contract" || first.Change != "large" {
 		t.Errorf("two-year contracts only: %+v", s.Drift.Features)
 	}

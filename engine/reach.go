@@ -8,7 +8,8 @@ type ValueTally struct {
 	Missing int64  `json:"missing,omitempty"` // scored rows without a value
 }
 
-// Losses are counted in bins of two an octave, from 2^-10 to 2^40; what is smaller or larger is in the first or last one.
+// Losses are counted in bins of two an octave, from 2^-10 to 2^40; what is smaller or larger is in the first or last
+// one.
 const (
 	lossBins     = 100
 	lossBinShift = 51 // leaves the exponent of a float64 and the first digit of its fraction

@@ -78,8 +78,8 @@ type ScoredChunk struct {
 
 // Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
 // sink in input order. Memory is bounded by the workers, never by the file. The error is that of the earliest chunk
-// that failed; the sink has seen exactly the chunks before it. An input without a row is [ingest.ErrEmpty], one with too
-// many bad rows a [*BudgetError].
+// that failed; the sink has seen exactly the chunks before it. An input without a row is [ingest.ErrEmpty], one with
+// too many bad rows a [*BudgetError].
 func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Tally, error) {
 	mapping, err := ingest.Map(b.Schema(), in.Header)
 	if err != nil {

@@ -26,8 +26,8 @@ type segmentColumn struct {
 	slots  []uint8 // place in SegmentTally.Cohorts by category code
 }
 
-// segmentColumns lists the columns that a summary may be divided by, the most wanted first: those that the bundle names,
-// or else the categories that matter most to the model. A sensitive column is never among them.
+// segmentColumns lists the columns that a summary may be divided by, the most wanted first: those that the bundle
+// names, or else the categories that matter most to the model. A sensitive column is never among them.
 func (b *Bundle) segmentColumns() ([]segmentColumn, error) {
 	var list []segmentColumn
 	for _, name := range b.file.Segments {

@@ -34,13 +34,17 @@ func TestSegmentsKeepTheCommonCategories(t *testing.T) {
 		c.Categories = append(c.Categories, fmt.Sprintf("city %d", i))
 		shares[i] = float64(i)
 	}
-	b := &Bundle{file: &bundleFile{Columns: []bundleColumn{c}}, profiles: []columnProfile{{training: &Profile{Shares: shares}}}}
+	b := &Bundle{
+		file:     &bundleFile{Columns: []bundleColumn{c}},
+		profiles: []columnProfile{{training: &Profile{Shares: shares}}},
+	}
 	s := b.segmentColumn(0)
 	if len(s.values) != 50 || s.values[0] != "city 59" || s.values[49] != "city 10" {
 		t.Fatalf("values %q", s.values)
 	}
 	others := slices.Repeat([]uint8{50}, 10)
-	if !slices.Equal(s.slots[:10], others) || s.slots[59] != 0 || s.slots[10] != 49 || s.slots[60] != 51 || s.slots[61] != 50 {
+	if !slices.Equal(s.slots[:10], others) || s.slots[59] != 0 || s.slots[10] != 49 || s.slots[60] != 51 ||
+		s.slots[61] != 50 {
 		t.Errorf("slots %v", s.slots)
 	}
 }
@@ -61,8 +65,9 @@ func TestTopListsMerge(t *testing.T) {
 		var list TopTally
 		for i := range part.n {
 			figure := part.figures[i]
-			list.ByProbability = append(list.ByProbability, TopRow{Row: int64(part.rows[i]), Probability: float32(figure)})
-			list.ByLoss = append(list.ByLoss, TopRow{Row: int64(part.rows[i]), Loss: &figure})
+			row := TopRow{Row: int64(part.rows[i]), Probability: float32(figure), Loss: &figure}
+			list.ByProbability = append(list.ByProbability, row)
+			list.ByLoss = append(list.ByLoss, row)
 		}
 		merged.add(&list)
 	}

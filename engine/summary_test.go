@@ -79,7 +79,8 @@ func TestSummaryEqualsTheResultFile(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := numbered(t, sampled(t, sample(t, "telecom_10k.csv"), 3000, nil))
 	for _, chunk := range []int{8 << 10, 1 << 20} {
-		c, tally, err := score(t, file, b, engine.Options{Explain: engine.ExplainAll}, ingest.Limits{ChunkBytes: chunk, RowBytesMax: 4000})
+		c, tally, err := score(t, file, b, engine.Options{Explain: engine.ExplainAll},
+			ingest.Limits{ChunkBytes: chunk, RowBytesMax: 4000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,15 +125,18 @@ func checkMoney(t *testing.T, s engine.Summary, rows []scoredRow) {
 			without++
 		}
 	}
-	if !near(s.Expected, all.expected) || !near(s.Spread, math.Sqrt(variance)) || !slices.Equal(s.Histogram, histogram) {
+	if !near(s.Expected, all.expected) || !near(s.Spread, math.Sqrt(variance)) ||
+		!slices.Equal(s.Histogram, histogram) {
 		t.Errorf("expected %v ± %v, want %v ± %v", s.Expected, s.Spread, all.expected, math.Sqrt(variance))
 	}
-	if v := s.Value; v.Column != "MonthlyCharges" || v.Missing != without || !near(v.Total, all.value) || !near(v.Loss, all.loss) {
+	if v := s.Value; v.Column != "MonthlyCharges" || v.Missing != without || !near(v.Total, all.value) ||
+		!near(v.Loss, all.loss) {
 		t.Errorf("value %+v, want %+v without %d", v, all, without)
 	}
 	for _, band := range s.Bands {
 		want := bands[band.Name]
-		if band.Count != want.n || !near(band.Expected, want.expected) || !near(*band.Value, want.value) || !near(*band.Loss, want.loss) {
+		if band.Count != want.n || !near(band.Expected, want.expected) || !near(*band.Value, want.value) ||
+			!near(*band.Loss, want.loss) {
 			t.Errorf("band %+v, want %+v", band, want)
 		}
 	}
@@ -156,7 +160,8 @@ func checkSegments(t *testing.T, s engine.Summary, rows []scoredRow) {
 					loss += r.loss()
 				}
 			}
-			if v.Count != n || !near(v.Expected, expected) || !near(v.Mean, expected/float64(n)) || !near(*v.Loss, loss) {
+			if v.Count != n || !near(v.Expected, expected) || !near(v.Mean, expected/float64(n)) ||
+				!near(*v.Loss, loss) {
 				t.Errorf("%s %q: %+v, want %d, %v, %v", segment.Column, *v.Value, v, n, expected, loss)
 			}
 			if i > 0 && v.Count > segment.Values[i-1].Count {
@@ -182,14 +187,17 @@ func checkTop(t *testing.T, name string, top []engine.TopRow, rows []scoredRow, 
 		if got.Row != want.row || got.ID != want.id || float64(got.Probability) != want.p {
 			t.Errorf("%s: place %d: %+v, want %+v", name, i+1, got, want)
 		}
-		if math.IsNaN(want.value) != (got.Loss == nil) || got.Loss != nil && (*got.Loss != want.loss() || *got.Value != want.value) {
+		if math.IsNaN(want.value) != (got.Loss == nil) || got.Loss != nil &&
+			(*got.Loss != want.loss() || *got.Value != want.value) {
 			t.Errorf("%s: place %d: %+v, want %+v", name, i+1, got, want)
 		}
 	}
 }
 
 // checkReach compares each point with the sums over as many rows as it has, the largest figures first.
-func checkReach(t *testing.T, name string, points []engine.ReachPoint, rows []scoredRow, figure func(scoredRow) float64) {
+func checkReach(
+	t *testing.T, name string, points []engine.ReachPoint, rows []scoredRow, figure func(scoredRow) float64,
+) {
 	t.Helper()
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b scoredRow) int { return cmp.Compare(figure(b), figure(a)) }) // NaN comes last
@@ -200,7 +208,8 @@ func checkReach(t *testing.T, name string, points []engine.ReachPoint, rows []sc
 			loss[i+1] += r.loss()
 		}
 	}
-	if last := points[len(points)-1]; len(points) < 10 || last.Contacted != int64(len(rows)) || last.ExpectedShare != 1 || *last.LossShare != 1 {
+	if last := points[len(points)-1]; len(points) < 10 || last.Contacted != int64(len(rows)) ||
+		last.ExpectedShare != 1 || *last.LossShare != 1 {
 		t.Errorf("%s: %d points, the last is %+v", name, len(points), last)
 	}
 	for _, p := range points {
@@ -278,12 +287,14 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	poor := blankColumn(t, sample(t, "saas_sample.csv"), "monthly_revenue")
 	for name, s := range map[string]engine.Summary{
 		"bundle":        summarize(t, sample(t, "telecom_sample.csv"), b, ingest.Limits{}),
-		"file":          summarize(t, blankColumn(t, sample(t, "saas_sample.csv"), "monthly_revenue"), none, ingest.Limits{}),
+		"file":          summarize(t, poor, none, ingest.Limits{}),
 		"not explained": summarize(t, sample(t, "telecom_sample.csv"), b, ingest.Limits{}),
 	} {
-		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Reach.ByLoss != nil || s.Drivers != nil {
+		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Reach.ByLoss != nil ||
+			s.Drivers != nil {
 			t.Errorf("%s: %s", name, asJSON(t, s))
 		}
 		if len(s.Top.ByProbability) != 20 || len(s.Segments) == 0 || s.Top.ByProbability[0].Loss != nil {
@@ -307,7 +318,8 @@ func blankColumn(t testing.TB, file, name string) string {
 
 func TestSegmentsOfMissingAndRareValues(t *testing.T) {
 	files := copyOf(t, "telecom")
-	replace(files, "bundle.yaml", "value: MonthlyCharges\n", "value: MonthlyCharges\nsegments: [PaymentMethod, TechSupport]\n")
+	replace(files, "bundle.yaml", "value: MonthlyCharges\n",
+		"value: MonthlyCharges\nsegments: [PaymentMethod, TechSupport]\n")
 	sign(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {

@@ -22,7 +22,8 @@ type TopRow struct {
 
 // add takes the rows of o, which come later in the input, into the lists.
 func (t *TopTally) add(o *TopTally) {
-	t.ByProbability = mergeTop(t.ByProbability, o.ByProbability, func(r TopRow) float64 { return float64(r.Probability) })
+	t.ByProbability = mergeTop(t.ByProbability, o.ByProbability,
+		func(r TopRow) float64 { return float64(r.Probability) })
 	t.ByLoss = mergeTop(t.ByLoss, o.ByLoss, func(r TopRow) float64 { return *r.Loss })
 }
 

@@ -11,14 +11,18 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-func validate(t testing.TB, file string, b *engine.Bundle, limits ingest.Limits) (tally engine.Tally, rows []int64, err error) {
+func validate(
+	t testing.TB, file string, b *engine.Bundle, limits ingest.Limits,
+) (tally engine.Tally, rows []int64, err error) {
 	t.Helper()
 	header, body, err := ingest.ReadHeader(strings.NewReader(file), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}
-	tally, err = engine.Validate(t.Context(), in, b, func(_ ingest.Chunk, r ingest.Reject) { rows = append(rows, r.Row) })
+	tally, err = engine.Validate(t.Context(), in, b, func(_ ingest.Chunk, r ingest.Reject) {
+		rows = append(rows, r.Row)
+	})
 	return tally, rows, err
 }
 
@@ -33,7 +37,8 @@ func TestValidateCountsWhatScoringCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, want := tally.Summary(), summarize(t, file, b, limits)
-		if got.Rows != want.Rows || got.Scored != want.Scored || got.Rejected != 12 || !slices.Equal(got.Rejects, want.Rejects) ||
+		if got.Rows != want.Rows || got.Scored != want.Scored || got.Rejected != 12 ||
+			!slices.Equal(got.Rejects, want.Rejects) ||
 			!slices.Equal(got.Warnings, want.Warnings) {
 			t.Errorf("%+v", got)
 		}
@@ -60,7 +65,8 @@ func TestValidateRefusesWhatScoringRefuses(t *testing.T) {
 		t.Errorf("unclosed quote: %v", err)
 	}
 	var long *ingest.RowTooLongError
-	if _, _, err := validate(t, good+strings.Repeat("x", 999), b, ingest.Limits{RowBytesMax: 100}); !errors.As(err, &long) {
+	_, _, err := validate(t, good+strings.Repeat("x", 999), b, ingest.Limits{RowBytesMax: 100})
+	if !errors.As(err, &long) {
 		t.Errorf("long row: %v", err)
 	}
 	in := engine.Input{Body: strings.NewReader(""), Header: header(t, strings.SplitN(good, "\n", 2)[0])}
