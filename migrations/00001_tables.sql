@@ -121,7 +121,9 @@ CREATE TABLE prediction_parts (
     error         jsonb,
     done_at       timestamptz,
     PRIMARY KEY (prediction_id, generation, part_no),
-    CONSTRAINT prediction_parts_accounting CHECK (status <> 'done' OR n_scored + n_rejected = n_rows)
+    CONSTRAINT prediction_parts_accounting CHECK (
+        status <> 'done' OR n_rows IS NOT NULL AND n_scored + n_rejected IS NOT DISTINCT FROM n_rows
+    )
 );
 
 CREATE TABLE prediction_failures (

@@ -29,7 +29,7 @@ type PartResult struct {
 // After an error that hides the outcome (the connection broke in the middle of COMMIT) it may be called again with the
 // same claim: what is done already is reported as done.
 func (s *Store) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks io.Reader) (last *Claim, err error) {
-	if r.Scored+r.Rejected != c.Part.Rows {
+	if !c.Part.Planned || r.Scored+r.Rejected != c.Part.Rows {
 		return nil, fmt.Errorf("commit part %d: %w: %d scored, %d rejected, %d rows",
 			c.Part.No, ErrAccounting, r.Scored, r.Rejected, c.Part.Rows)
 	}

@@ -99,7 +99,8 @@ func (c *Cluster) prepareData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bin, err := chooseBinaries(ctx, c.config, c.place, major)
+	bin, err := chooseBinaries(ctx, c.config, c.place, major,
+		sources{path: os.Getenv("PATH"), folders: binaryFolders, fetch: fetchEmbedded})
 	if err != nil {
 		return err
 	}

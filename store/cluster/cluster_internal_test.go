@@ -112,8 +112,11 @@ func TestInstalledFindsTheNewest(t *testing.T) {
 func TestParseMajor(t *testing.T) {
 	for text, want := range map[string]int{
 		"postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n": 15,
-		"postgres (PostgreSQL) 18":                               18, "postgres (PostgreSQL) 19devel": 19, "postgres (EDB) 15": 0, "": 0,
-		"postgres (PostgreSQL) x": 0,
+		"postgres (PostgreSQL) 18":                               18,
+		"postgres (PostgreSQL) 19devel":                          19,
+		"postgres (EDB) 15":                                      0,
+		"postgres (PostgreSQL) x":                                0,
+		"":                                                       0,
 	} {
 		if got, err := parseMajor(text); got != want || (want == 0) != (err != nil) {
 			t.Errorf("%q: %d, %v", text, got, err)
@@ -152,6 +155,45 @@ func TestFetchIsJudgedByItsBinaries(t *testing.T) {
 	_, err = fetchInto(ctx, config, p, func(place, string) error { <-wait; return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("did not give up: %v", err)
+	}
+}
+
+func TestChooseBinaries(t *testing.T) {
+	root := testDir(t)
+	p := place{dir: filepath.Join(root, "cluster")}
+	config := Config{Log: func(string) {}}
+	broken := errors.New("no network")
+	sources := sources{path: root, folders: nil, fetch: func(place, string) error { return broken }}
+	if _, err := chooseBinaries(t.Context(), config, p, 0, sources); !errors.Is(err, broken) ||
+		!strings.Contains(err.Error(), "DATABASE_URL") {
+		t.Errorf("nothing anywhere: %v", err)
+	}
+	fetches := 0
+	sources.fetch = func(p place, _ string) error {
+		fetches++
+		program(t, filepath.Join(p.fetched(), "bin/postgres"), "echo 'postgres (PostgreSQL) 18.3'")
+		program(t, filepath.Join(p.fetched(), "bin/initdb"), "exit 0")
+		return nil
+	}
+	for range 2 { // what was fetched is found again
+		if b, err := chooseBinaries(t.Context(), config, p, 0, sources); err != nil || b.major != 18 || fetches != 1 {
+			t.Errorf("%+v after %d fetches: %v", b, fetches, err)
+		}
+	}
+	program(t, filepath.Join(root, "postgres"), "echo 'postgres (PostgreSQL) 17.1'")
+	program(t, filepath.Join(root, "initdb"), "exit 0")
+	if b, err := chooseBinaries(t.Context(), config, p, 0, sources); err != nil || b.major != 17 {
+		t.Errorf("installed ones come first for new data: %+v, %v", b, err)
+	}
+	if b, err := chooseBinaries(t.Context(), config, p, 18, sources); err != nil || b.major != 18 {
+		t.Errorf("old data keep what made them: %+v, %v", b, err)
+	}
+	if _, err := chooseBinaries(t.Context(), config, p, 16, sources); err == nil {
+		t.Error("data of 16 without a 16")
+	}
+	config.BinDir = t.TempDir()
+	if _, err := chooseBinaries(t.Context(), config, p, 0, sources); err == nil || fetches != 1 {
+		t.Errorf("a folder was named: %v", err)
 	}
 }
 

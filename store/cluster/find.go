@@ -35,10 +35,17 @@ var binaryFolders = []string{
 	"/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
 }
 
+// sources are where binaries come from.
+type sources struct {
+	path    string
+	folders []string
+	fetch   func(p place, scratch string) error
+}
+
 // chooseBinaries gives the newest PostgreSQL, or the newest of the version that the data need. Data of one version are
 // never given to another.
-func chooseBinaries(ctx context.Context, config Config, p place, major int) (binaries, error) {
-	found := installed(ctx, config.BinDir, os.Getenv("PATH"), binaryFolders)
+func chooseBinaries(ctx context.Context, config Config, p place, major int, from sources) (binaries, error) {
+	found := installed(ctx, config.BinDir, from.path, from.folders)
 	if fetched := fetchedBinaries(ctx, p); config.BinDir == "" && fetched.major != 0 {
 		found = append(found, fetched)
 	}
@@ -46,7 +53,7 @@ func chooseBinaries(ctx context.Context, config Config, p place, major int) (bin
 		return binaries{}, err // which is why nothing was found
 	}
 	if len(found) == 0 && config.BinDir == "" {
-		bin, err := fetchInto(ctx, config, p, fetchEmbedded)
+		bin, err := fetchInto(ctx, config, p, from.fetch)
 		if err != nil {
 			return binaries{}, notInstalled(err)
 		}
