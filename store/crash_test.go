@@ -12,16 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
-	"github.com/retainwise/millrace/store/cluster"
 )
 
 // committerURL tells the test binary to be a worker that stops in the middle of a commit.
@@ -108,62 +103,6 @@ func (b bench) claimWithin(d time.Duration) *store.Claim {
 	return nil
 }
 
-// ownCluster is a server that a test may kill.
-func ownCluster(t *testing.T) (dir string, start func() *cluster.Cluster) {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "millrace-crash-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	return dir, func() *cluster.Cluster {
-		c, err := cluster.Start(context.Background(), cluster.Config{Dir: filepath.Join(dir, "cluster")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Stop(context.Background()) })
-		return c
-	}
-}
-
-func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
-	dir, start := ownCluster(t)
-	c := start()
-	if err := store.Migrate(t.Context(), c.URL(), migrations.FS); err != nil {
-		t.Fatal(err)
-	}
-	b := bench{TB: t, url: c.URL()}
-	b.Store = openAt(t, c.URL())
-	b.user, _ = b.EnsureUser(t.Context(), "user_1")
-	p := b.upload(2000, 2000)
-	b.mustScore(b.claim("w"))
-	claim := b.claim("w")
-	blocks := encode(t, claim.PredictionID, scoredRows(claim.Part, nil))
-	source := io.MultiReader(bytes.NewReader(blocks), readFunc(func([]byte) (int, error) {
-		kill(t, filepath.Join(dir, "cluster", "data", "postmaster.pid"))
-		<-c.Exited()
-		time.Sleep(50 * time.Millisecond)
-		return 0, io.EOF
-	}))
-	_, err := b.CommitPart(t.Context(), claim, store.PartResult{Scored: 2000}, source)
-	if err == nil || !store.Unavailable(err) {
-		t.Fatalf("commit without a server: %v", err)
-	}
-	_ = c.Stop(t.Context())
-	c = start()
-	b.url = c.URL()
-	wantEqual(t, "rows", b.reload(p).Scored, 2000)
-	wantEqual(t, "stored rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows`), 2000)
-	last := b.mustScore(claim) // the lease still holds: nothing was lost but the time
-	if err := b.finish(last); err != nil {
-		t.Fatal(err)
-	}
-	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 4000)
-}
-
 func openAt(t *testing.T, u string) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{URL: u})
@@ -172,23 +111,6 @@ func openAt(t *testing.T, u string) *store.Store {
 	}
 	t.Cleanup(s.Close)
 	return s
-}
-
-func kill(t *testing.T, note string) {
-	b, err := os.ReadFile(note)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	first, _, _ := strings.Cut(string(b), "\n")
-	pid, err := strconv.Atoi(first)
-	if err == nil {
-		// The whole group: a postmaster's children notice its end only when they look.
-		err = syscall.Kill(-pid, syscall.SIGKILL)
-	}
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // deafRelay passes everything on to a server, until it is armed: then it cuts the connection right behind the next
