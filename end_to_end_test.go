@@ -256,3 +256,39 @@ func TestLargeFileIsScoredInParts(t *testing.T) {
 		t.Errorf("%d rows", p.Rows.Scored)
 	}
 }
+
+// The budget holds for the whole file, however many parts it has.
+func TestTooManyRejectedRowsFailAnUpload(t *testing.T) {
+	r := start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL = storetest.Postgres(t)
+		c.API.UploadLimits.PartBytes, c.API.UploadLimits.ChunkBytes = 64<<10, 16<<10
+		c.Worker.Limits.ChunkBytes = 16 << 10
+	})
+	var file strings.Builder
+	file.WriteString("customerID,tenure,MonthlyCharges,TotalCharges,Contract\n")
+	for i := range 5000 {
+		tenure := "1"
+		if i%50 == 0 {
+			tenure = "none"
+		}
+		fmt.Fprintf(&file, "customer-%05d,%s,29.85,29.85,Month-to-month\n", i, tenure)
+	}
+	for query, want := range map[string]string{
+		"":                            "completed",
+		"?max_rejected=100":           "completed",
+		"?max_rejected=99":            "failed",
+		"?max_rejected_percent=2":     "completed",
+		"?max_rejected_percent=1.9":   "failed",
+		"?max_rejected=1&explain=all": "failed",
+	} {
+		status, body := r.do(t, http.MethodPost, "/upload"+query, strings.NewReader(file.String()),
+			"Content-Type", "text/csv", "Prefer", "wait=60")
+		p := decodePrediction(t, body)
+		if status != http.StatusOK || p.Status != want {
+			t.Errorf("%q: %d, %s, want %s: %s", query, status, p.Status, want, body)
+		}
+		if want == "failed" && !strings.Contains(string(p.Error), "ERR-1107") {
+			t.Errorf("%q: error %s", query, p.Error)
+		}
+	}
+}

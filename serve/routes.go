@@ -9,7 +9,7 @@ func apiRoutes() []route {
 	return []route{
 		{
 			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
-			timeout: uploadTimeout, params: []string{"model", "filename", "explain"},
+			timeout: uploadTimeout, params: []string{"model", "filename", "explain", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -65,7 +66,14 @@ func enter(ctx context.Context, places chan struct{}, refusal string) (leave fun
 
 // accept stores a file and records it. A file that is refused leaves nothing behind.
 func (s *server) accept(r *request, file *uploadFile, explain engine.Explain) (store.Prediction, error) {
+	budget, err := r.budgetParams()
+	if err != nil {
+		return store.Prediction{}, err
+	}
 	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
+	if u.Options, err = json.Marshal(budget); err != nil {
+		return store.Prediction{}, err
+	}
 	u.ObjectKey = store.InputKey(u.ID)
 	if err := s.keep(r, file, &u); err != nil {
 		if broken := file.body.failed(); broken != nil {

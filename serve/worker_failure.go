@@ -64,6 +64,7 @@ func failureOf(err error) store.Failure {
 	}
 	details, _ := json.Marshal(f.details)
 	return store.Failure{
-		Code: f.code.String(), Stage: stage, Message: f.text(), Details: details, Permanent: f.code.Status() < 500,
+		Code: f.code.String(), Stage: stage, Message: f.text(), Details: details,
+		Permanent: f.code != CodePredictionFailed && f.code.Status() < 500,
 	}
 }

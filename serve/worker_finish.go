@@ -23,6 +23,9 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return at(stageFinish, err)
 	}
+	if err := w.keepBudget(c, tally); err != nil {
+		return at(stageScore, err)
+	}
 	result, err := w.join(ctx, c, parts, store.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
 	if err != nil {
 		return at(stageFinish, err)
@@ -48,6 +51,15 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 	}
 	w.dropParts(ctx, c, parts)
 	return nil
+}
+
+// keepBudget fails a prediction of which too many rows were rejected, over all its parts.
+func (w *worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
+	budget, err := budgetOf(c)
+	if err != nil || tally == nil {
+		return err
+	}
+	return budget.Check(tally)
 }
 
 // mergeTallies adds what the parts counted, in part order; nil if none is done.

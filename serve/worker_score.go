@@ -30,9 +30,15 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
+	budget, err := budgetOf(c)
+	if err != nil {
+		return nil, at(stageScore, err)
+	}
+	budget.MaxRejectedPercent = nil // of the whole file: see finish
 	out := w.newPartSink(ctx, c)
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
 		Workers: w.config.Cores, Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
+		Budget:          budget,
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 	}, out)
 	result, err := out.close(err)
@@ -54,6 +60,14 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	w.metrics.StageBusy("copy", time.Since(commit))
 	w.countPart(&tally, time.Since(begin))
 	return last, nil
+}
+
+// budgetOf is how many rows of the prediction may be rejected.
+func budgetOf(c *store.Claim) (b engine.Budget, err error) {
+	if len(c.Options) == 0 {
+		return b, nil
+	}
+	return b, json.Unmarshal(c.Options, &b)
 }
 
 func (w *worker) countPart(tally *engine.Tally, took time.Duration) {
