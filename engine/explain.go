@@ -23,10 +23,10 @@ func (b *Bundle) newExplainer() (*explainer, error) {
 	for i, feature := range b.features {
 		texts[i] = b.file.Columns[feature.column].text()
 	}
-	probability := func(raw float64) float64 {
-		p := [1]float64{raw}
-		b.probabilities(p[:], p[:])
-		return p[0]
+	probability := b.forest.ScalarLink() // a bundle's model has one class
+	if b.calibrate != nil {
+		link := probability
+		probability = func(raw float64) float64 { return b.calibrate(link(raw)) }
 	}
 	return &explainer{trees: trees, book: NewPhrasebook(texts, probability)}, nil
 }

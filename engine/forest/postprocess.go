@@ -12,7 +12,7 @@ func (f *Forest) Probabilities(dst, raw []float64) {
 		}
 		return
 	}
-	link := f.scalarLink()
+	link := f.ScalarLink()
 	for i, x := range raw {
 		dst[i] = link(x)
 	}
@@ -26,8 +26,8 @@ func (f *Forest) softmax(dst, raw []float64) {
 	}
 }
 
-// scalarLink returns the link of one raw score.
-func (f *Forest) scalarLink() func(float64) float64 {
+// ScalarLink returns the link of one raw score, which is not for [LinkSoftmax]. The function may be called concurrently.
+func (f *Forest) ScalarLink() func(float64) float64 {
 	narrow := f.Library == XGBoost
 	switch f.Link {
 	case LinkSigmoid:
