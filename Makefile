@@ -121,8 +121,8 @@ lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell)
 
 .PHONY: imports
 imports:
-	@echo "==> borders and fences"
-	@go test -count=1 ./imports_test.go ./dependencies_test.go
+	@echo "==> borders, fences, pages"
+	@go test -count=1 ./imports_test.go ./dependencies_test.go ./documents_test.go
 
 .PHONY: generate
 generate: ## Write every generated file anew
