@@ -247,6 +247,21 @@ func TestS3ComposeFails(t *testing.T) {
 	}
 }
 
+// A put that is cancelled ends its upload with a context that has not ended.
+func TestS3CancelledPutIsAborted(t *testing.T) {
+	var aborted atomic.Bool
+	faulty, _ := faultyS3(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
+		if r.Method == http.MethodDelete && r.URL.Query().Has("uploadId") {
+			aborted.Store(true)
+		}
+		return w, false
+	})
+	if err := putCancelled(t, faulty, 30<<20); err == nil {
+		t.Fatal("stored")
+	}
+	wantEqual(t, "aborted", aborted.Load(), true)
+}
+
 // An upload of a process that was killed is found by the sweep.
 func TestS3SweepAbortsOpenUploads(t *testing.T) {
 	var started atomic.Bool
