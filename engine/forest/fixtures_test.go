@@ -49,15 +49,26 @@ func readFixtures(t testing.TB) []fixture {
 // eachFixture runs a test per model file of every scored fixture.
 func eachFixture(t *testing.T, test func(t *testing.T, fx fixture, f *forest.Forest)) {
 	t.Helper()
+	fixturesWith(t, func(fixture) bool { return true }, test)
+}
+
+// fixturesWith does so for the scored fixtures that have what the test needs; one without any is a failure.
+func fixturesWith(t *testing.T, has func(fixture) bool, test func(t *testing.T, fx fixture, f *forest.Forest)) {
+	t.Helper()
+	tested := 0
 	for _, fx := range readFixtures(t) {
-		if fx.Refused != "" {
+		if fx.Refused != "" || !has(fx) {
 			continue
 		}
+		tested++
 		for _, model := range fx.Models {
 			t.Run(fx.Name+"/"+model, func(t *testing.T) {
 				test(t, fx, fx.read(t, model))
 			})
 		}
+	}
+	if tested == 0 {
+		t.Error("no fixture has what the test needs")
 	}
 }
 
