@@ -39,8 +39,6 @@ type Batch struct {
 	Rejects []Reject
 	// Warnings counts rows that were scored with a remark. A column that the file does not have gives none.
 	Warnings []WarningCount
-	// Quality has one entry for each column of the schema that the file has, in the schema's order.
-	Quality []Quality
 }
 
 // Reject is a row refused with a reason. It holds no value of the customer's.

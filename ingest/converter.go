@@ -17,7 +17,6 @@ type Converter struct {
 	nextRow int64
 	rejects []Reject
 	remarks []WarningCount
-	quality []Quality
 	batch   *batchBuilder
 	counts  map[int]string // what a wrong number of fields is answered with
 	slots   []int          // scratch: rows to remove
@@ -84,7 +83,7 @@ func (c *Converter) begin(chunk Chunk) {
 	c.window.open(chunk)
 	c.nextRow = chunk.Row
 	c.fixed.rows, c.fixed.starts, c.fixed.lengths = c.fixed.rows[:0], c.fixed.starts[:0], c.fixed.lengths[:0]
-	c.rejects, c.remarks, c.quality = c.rejects[:0], c.remarks[:0], c.quality[:0]
+	c.rejects, c.remarks = c.rejects[:0], c.remarks[:0]
 	for _, column := range c.all {
 		column.reset(0)
 	}
@@ -98,7 +97,6 @@ func (c *Converter) finish() Batch {
 			column.reset(rows)
 			continue
 		}
-		c.quality = append(c.quality, qualityOf(column, rows))
 		for i, reason := range remarkReasons {
 			if n := head.counts[i]; n > 0 {
 				c.remarks = append(c.remarks, WarningCount{Reason: reason, Column: head.schema.Name, Count: n})
@@ -106,5 +104,5 @@ func (c *Converter) finish() Batch {
 		}
 	}
 	record := c.batch.record(&c.fixed, c.all)
-	return Batch{Record: record, Rejects: c.rejects, Warnings: c.remarks, Quality: c.quality}
+	return Batch{Record: record, Rejects: c.rejects, Warnings: c.remarks}
 }
