@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 )
 
 // scoreCommand scores file to file.
@@ -43,15 +44,11 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	input, close, err := openInput(c.Input, std)
+	in, close, err := openInput(c.Input, std)
 	if err != nil {
 		return err
 	}
 	defer close()
-	in, err := readInput(input)
-	if err != nil {
-		return err
-	}
 	sink, err := newFileSink(c, std)
 	if err != nil {
 		return err
@@ -91,15 +88,32 @@ func openModel(name string) (*engine.Bundle, error) {
 	return nil, fmt.Errorf("model %q is neither a directory, a file, nor a baseline (%v)", name, engine.BaselineNames())
 }
 
-func openInput(name string, std streams) (io.Reader, func(), error) {
+// openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
+func openInput(name string, std streams) (engine.Input, func(), error) {
 	if name == "-" {
-		return std.in, func() {}, nil
+		in, err := readInput(std.in)
+		return in, func() {}, err
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, nil, err
+		return engine.Input{}, nil, err
 	}
-	return file, func() { _ = file.Close() }, nil
+	in, err := readInput(file)
+	if err != nil {
+		return in, nil, errors.Join(err, file.Close())
+	}
+	return in, func() { _ = file.Close() }, nil
+}
+
+// readInput unpacks a file and reads its header.
+func readInput(file io.Reader) (engine.Input, error) {
+	limits := ingest.Limits{}
+	text, err := ingest.Unpack(file, limits)
+	if err != nil {
+		return engine.Input{}, err
+	}
+	header, body, err := ingest.ReadHeader(text, limits)
+	return engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}, err
 }
 
 // fileSink writes results, rejects and the summary to files.

@@ -34,15 +34,11 @@ func (c *validateCommand) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	input, close, err := openInput(c.Input, std)
+	in, close, err := openInput(c.Input, std)
 	if err != nil {
 		return err
 	}
 	defer close()
-	in, err := readInput(input)
-	if err != nil {
-		return err
-	}
 	rejects, err := createOutput(c.Rejects, io.Discard)
 	if err != nil {
 		return err
@@ -52,17 +48,6 @@ func (c *validateCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	return c.verdict(summary)
-}
-
-// readInput unpacks a file and reads its header.
-func readInput(file io.Reader) (engine.Input, error) {
-	limits := ingest.Limits{}
-	text, err := ingest.Unpack(file, limits)
-	if err != nil {
-		return engine.Input{}, err
-	}
-	header, body, err := ingest.ReadHeader(text, limits)
-	return engine.Input{Body: body, Header: header, Start: header.Start(), Limits: limits}, err
 }
 
 // report prints the rows that would be rejected as they are found, and then what is to be said about all.
