@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/retainwise/millrace/engine/forest"
 	"github.com/retainwise/millrace/ingest"
@@ -14,18 +15,17 @@ const bundleYAML = "bundle.yaml"
 
 // Bundle is a model with all that is needed to read its input and to tell its output: immutable and shared.
 type Bundle struct {
-	file      *bundleFile
-	sha256    [sha256.Size]byte
-	schema    ingest.Schema
-	forest    *forest.Forest
-	compiled  *forest.Compiled
-	leaves    *forest.Leaves // nil if leaves cannot hold the model; then leavesErr says why
-	leavesErr error
-	features  []featureColumn
-	columns   map[string]int // position in the schema by name
-	profiles  []columnProfile
-	segments  []segmentColumn
-	idColumn  int // position in the schema, -1 if none
+	file     *bundleFile
+	sha256   [sha256.Size]byte
+	schema   ingest.Schema
+	forest   *forest.Forest
+	compiled *forest.Compiled
+	leaves   func() (*forest.Leaves, error) // loaded when first asked for; fails if leaves cannot hold the model
+	features []featureColumn
+	columns  map[string]int // position in the schema by name
+	profiles []columnProfile
+	segments []segmentColumn
+	idColumn int // position in the schema, -1 if none
 	// valueColumn is the position in the schema of the revenue at stake, -1 if none.
 	valueColumn int
 	bands       []Band
@@ -114,7 +114,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if err := forest.SelfCheck(f, b.compiled.NewScorer()); err != nil {
 		return nil, modelError(err)
 	}
-	b.leaves, b.leavesErr = forest.NewLeaves(f)
+	b.leaves = sync.OnceValues(func() (*forest.Leaves, error) { return forest.NewLeaves(f) })
 	b.explainer, b.explainErr = b.newExplainer()
 	return b, nil
 }

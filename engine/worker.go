@@ -57,10 +57,11 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 func (b *Bundle) newRawScorer(scorer Scorer) (func([]float64, forest.Rows) error, error) {
 	switch scorer {
 	case ScorerLeaves:
-		if b.leaves == nil {
-			return nil, fmt.Errorf("scorer leaves: %w", b.leavesErr)
+		leaves, err := b.leaves()
+		if err != nil {
+			return nil, fmt.Errorf("scorer leaves: %w", err)
 		}
-		return b.leaves.Raw, nil
+		return leaves.Raw, nil
 	case ScorerCompiled, "":
 		s := b.compiled.NewScorer()
 		return func(dst []float64, rows forest.Rows) error {
