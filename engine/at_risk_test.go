@@ -38,8 +38,8 @@ func TestRowsAtRiskAreExplained(t *testing.T) {
 		if explained == 0 || explained == tally.Scored || tally.Explained != explained {
 			t.Errorf("%s: %d rows explained, the tally says %d of %d", name, explained, tally.Explained, tally.Scored)
 		}
-		if s := tally.Summary(); len(s.Drivers) == 0 || s.Explained != explained {
-			t.Errorf("%s: drivers %v of %d rows", name, s.Drivers, s.Explained)
+		if s := tally.Summary(); len(s.Drivers) == 0 || s.Explained != explained || s.Top.ByProbability[0].Explanation == "" {
+			t.Errorf("%s: drivers %v of %d rows, top %+v", name, s.Drivers, s.Explained, s.Top.ByProbability[0])
 		}
 	}
 }

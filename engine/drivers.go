@@ -33,7 +33,7 @@ func (b *Phrasebook) newDriverTallies() []DriverTally {
 // label is how people call the feature.
 func (f FeatureText) label() string { return cmp.Or(f.Label, f.Name) }
 
-// drive takes what the worker's teller has read since the last time.
+// drive takes what the worker's teller has read of the batch in hand.
 func (x *explainWorker) drive(t *Tally) {
 	if t.Drivers == nil {
 		t.Drivers = x.teller.book.newDriverTallies()
@@ -42,8 +42,6 @@ func (x *explainWorker) drive(t *Tally) {
 		t.Drivers[i].Sum = sum
 	}
 	t.Explained = x.teller.reads
-	clear(x.teller.moved)
-	x.teller.reads = 0
 }
 
 // addDrivers adds what o has; the first tally with explanations brings the list.

@@ -80,6 +80,8 @@ func (x *explainWorker) wants(band int16) bool { return band >= x.from }
 // contributions computes the contributions of a batch's wanted rows; rows must stay valid while they are told.
 func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 	x.rows = rows
+	clear(x.teller.moved)
+	x.teller.reads = 0
 	x.wanted, x.place = x.wanted[:0], grow(x.place, rows.Len)
 	for i, band := range bands {
 		x.place[i] = int32(len(x.wanted))

@@ -184,7 +184,8 @@ func checkTop(t *testing.T, name string, top []engine.TopRow, rows []scoredRow, 
 	}
 	for i, got := range top {
 		want := rows[i]
-		if got.Row != want.row || got.ID != want.id || float64(got.Probability) != want.p {
+		if got.Row != want.row || got.ID != want.id || float64(got.Probability) != want.p ||
+			got.Explanation == "" || got.Explanation != want.cells["explanation"] {
 			t.Errorf("%s: place %d: %+v, want %+v", name, i+1, got, want)
 		}
 		if math.IsNaN(want.value) != (got.Loss == nil) || got.Loss != nil &&

@@ -11,13 +11,14 @@ type TopTally struct {
 	ByLoss        []TopRow `json:"by_loss,omitempty"` // rows with a value; nil if the bundle names no value column
 }
 
-// TopRow is a row of the file. Value and Loss are nil if it has no value.
+// TopRow is a row of the file. Value and Loss are nil if it has no value, Explanation is empty if it was not explained.
 type TopRow struct {
 	Row         int64    `json:"row"`
 	ID          string   `json:"id,omitempty"`
 	Probability float32  `json:"probability"`
 	Value       *float64 `json:"value,omitempty"`
 	Loss        *float64 `json:"expected_loss,omitempty"` // probability times value
+	Explanation string   `json:"explanation,omitempty"`
 }
 
 // add takes the rows of o, which come later in the input, into the lists.

@@ -109,6 +109,8 @@ func (w *worker) score(s *slot) error {
 	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, batch.Record, w)
 	if w.explain != nil {
 		w.explain.drive(&out.Tally)
+		w.explainTop(out.Tally.Top.ByProbability, &w.counter.likely)
+		w.explainTop(out.Tally.Top.ByLoss, &w.counter.costly)
 	}
 	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
 	err = w.appendBlocks(out, batch.Record)
@@ -138,6 +140,17 @@ func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 		w.bands[i] = int16(w.bundle.band(w.probabilities[i]))
 	}
 	return rows, nil
+}
+
+// explainTop says of each row of a list why it is there; top is where the list came from. The rows are read once more,
+// so the drivers must have been counted.
+func (w *worker) explainTop(list []TopRow, top *topCounter) {
+	for i, row := range top.rows[:top.n] {
+		if band := w.bands[row]; w.explain.wants(band) {
+			teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[band].Name)
+			list[i].Explanation = string(teller.AppendExplanation(nil))
+		}
+	}
 }
 
 func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) {
