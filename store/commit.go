@@ -18,6 +18,8 @@ type PartResult struct {
 	ResultETag        string
 	RejectsBytes      int64
 	RejectsETag       string
+	// Training are tuples made by [TrainingEncoder], committed with the blocks; nil is none. It is not read back.
+	Training []byte
 }
 
 // CommitPart stores a part's blocks and its ledger row in one transaction: afterwards either both are there or neither.
@@ -52,6 +54,11 @@ func commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks i
 	}
 	if blocks != nil {
 		if err := copyBlocks(ctx, tx.Conn().PgConn(), blocks); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.Training) > 0 {
+		if err := copyTraining(ctx, tx.Conn().PgConn(), r.Training); err != nil {
 			return nil, err
 		}
 	}

@@ -157,18 +157,23 @@ func TestConnectionCutAnywhere(t *testing.T) {
 			func(b bench) any { return b.upload(10) },
 			func(_ bench, s *store.Store, _ any) error { _, err := s.Sweep(ctx(), 0); return err }, "queued 0",
 		},
-		"add training": {
+		"commit part with training rows": {
+			func(b bench) any { b.upload(10); return b.claim("w") },
+			func(b bench, s *store.Store, c any) error { return b.keepTraining(s, c.(*store.Claim), 1) }, "running 10",
+		},
+		"record outcomes": {
 			func(b bench) any {
-				if err := b.SetTrainingRate(ctx(), b.user.ID, 1); err != nil {
+				b.upload(10)
+				c := b.claim("w")
+				if err := b.keepTraining(b.Store, c, 1); err != nil {
 					b.Fatal(err)
 				}
-				b.upload(10)
-				return b.claim("w")
+				return b.outcome(1, true)
 			},
-			func(b bench, s *store.Store, c any) error {
-				_, err := s.AddTraining(ctx(), c.(*store.Claim), trainingRows(10))
+			func(b bench, s *store.Store, o any) error {
+				_, err := s.RecordOutcomes(ctx(), b.user.ID, []store.Outcome{o.(store.Outcome)}, countRows)
 				return err
-			}, "running 0",
+			}, "running 10",
 		},
 		"rows": {
 			func(b bench) any { p := b.upload(1500); b.mustScore(b.claim("w")); return p },
@@ -203,7 +208,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 			cuts := 0
 			b := newBench(t, store.Config{})
 			for n := int64(1); ; n++ {
-				b.exec(`TRUNCATE uploads, prediction_blocks, ml_training_data CASCADE`)
+				b.exec(`TRUNCATE uploads, prediction_blocks, ml_training_data, outcome_reports CASCADE`)
 				given := c.prepare(b)
 				relay := newCutRelay(t, b.url)
 				remote := openAt(t, relay.url)

@@ -77,8 +77,8 @@ func (s *Store) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
 }
 
 // Retry scores a failed, dead or cancelled prediction again from scratch: a new generation with new keys. Stored rows
-// of the old one are deleted; its objects are left to the sweep of their prefix. A model that is not zero replaces the
-// pinned one. A prediction that is queued, running or completed is [ErrConflict].
+// of the old one are deleted, also those kept for retraining; its objects are left to the sweep of their prefix. A
+// model that is not zero replaces the pinned one. A prediction that is queued, running or completed is [ErrConflict].
 func (s *Store) Retry(ctx context.Context, id uuid.UUID, model Model) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		var internal int64
@@ -109,6 +109,9 @@ func (s *Store) Retry(ctx context.Context, id uuid.UUID, model Model) error {
 // nextGeneration copies the borders of the old parts: they depend on the input only.
 func nextGeneration(ctx context.Context, tx pgx.Tx, id int64, old int) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM prediction_blocks WHERE prediction_id = $1`, id); err != nil {
+		return err
+	}
+	if err := dropTraining(ctx, tx, id); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `

@@ -148,7 +148,7 @@ func TestWithoutRoles(t *testing.T) {
 	if list, err := b.Predictions(t.Context(), stranger.ID, nil, 5); len(list) != 0 || err != nil {
 		t.Errorf("another's list: %+v, %v", list, err)
 	}
-	if _, err := b.RecordOutcomes(t.Context(), b.user.ID, nil); err != nil {
+	if _, err := b.RecordOutcomes(t.Context(), b.user.ID, nil, countRows); err != nil {
 		t.Error(err)
 	}
 	if _, err := b.Sweep(t.Context(), 0); err != nil {

@@ -1,95 +1,176 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
+	"io"
+	"math"
+	"strconv"
+	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// TrainingRow is a scored row that is kept for retraining.
-type TrainingRow struct {
-	Row             int64
-	CustomerHash    []byte // a keyed hash of the customer's id, never the id
-	Features        json.RawMessage
-	Probability     float32
-	ExperimentGroup string // empty is none
+// Rows that are kept for retraining: features, probability, and one day the outcome, if their owner has opted in.
+
+// TrainingRate says which share of a user's scored rows may be kept for retraining: 0 without consent.
+func (s *Store) TrainingRate(ctx context.Context, userID int64) (float32, error) {
+	var rate float32
+	err := s.pool.QueryRow(ctx, `SELECT training_rate FROM users WHERE id = $1`, userID).Scan(&rate)
+	if err != nil {
+		return 0, fmt.Errorf("read training rate: %w", notFound(err))
+	}
+	return rate, nil
 }
 
-// AddTraining keeps a sample of a finished prediction's rows, as large as its owner has agreed to: none without
-// consent. The same prediction again adds nothing. kept is how many rows were added.
-func (s *Store) AddTraining(ctx context.Context, c *Claim, rows []TrainingRow) (kept int, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		var rate float32
-		var before bool
-		err := tx.QueryRow(ctx, `
-			SELECT u.training_rate, EXISTS (SELECT FROM ml_training_data t WHERE t.prediction_id = d.id)
-			FROM predictions d JOIN users u ON u.id = d.user_id WHERE d.id = $1 FOR SHARE OF d`,
-			c.PredictionID).Scan(&rate, &before)
-		if err != nil || before || rate <= 0 {
-			return notFound(err)
+// TrainingSample says which rows of a prediction are kept, and under what name.
+type TrainingSample struct {
+	Key   CustomerKey
+	Rate  float32 // share of the customers, 0 to 1
+	Group string  // experiment group of the file; empty is none
+}
+
+// TrainingEncoder turns the sampled rows of scored batches into tuples of ml_training_data in PostgreSQL's binary COPY
+// format. Which customers are sampled depends on their hash only, so that another attempt keeps the same rows, and the
+// next file the same customers. Rows without a customer id are left out: nothing could ever be learned of them. It is
+// made for one prediction and may be used by one goroutine at a time.
+type TrainingEncoder struct {
+	user, prediction uint64
+	sample           TrainingSample
+	customers        *CustomerHasher
+	features         []featureText
+}
+
+// NewTrainingEncoder makes an encoder for the claim's prediction.
+func NewTrainingEncoder(c *Claim, sample TrainingSample) *TrainingEncoder {
+	return &TrainingEncoder{
+		user: uint64(c.UserID), prediction: uint64(c.PredictionID), sample: sample,
+		customers: sample.Key.Hasher(c.UserID),
+	}
+}
+
+const trainingFields = 8
+
+const copyTrainingInto = `COPY ml_training_data (user_id, prediction_id, row_no, customer_hash, features, probability,
+	risk_band, experiment_group) FROM STDIN (FORMAT binary)`
+
+// AppendSample appends the tuples of a batch to dst. scored is as for [BlockEncoder.AppendBlocks]; input has the same
+// rows, and in its number and category columns what the model read. Text columns, which identify people, are left out.
+func (e *TrainingEncoder) AppendSample(dst []byte, input, scored arrow.Record) ([]byte, error) {
+	s, err := columnsOf(scored)
+	if err == nil && input.NumRows() != scored.NumRows() {
+		err = fmt.Errorf("%d rows read, %d scored", input.NumRows(), scored.NumRows())
+	}
+	if err != nil {
+		return dst, fmt.Errorf("encode training rows: %w", err)
+	}
+	e.features = featureTexts(e.features[:0], input)
+	for i := range s.row {
+		if s.id.IsNull(i) {
+			continue
 		}
-		sample := sampled(rows, rate)
-		kept = len(sample)
-		_, err = tx.CopyFrom(ctx, pgx.Identifier{"ml_training_data"}, []string{
-			"user_id", "prediction_id", "row_no", "customer_hash", "features", "probability", "experiment_group",
-		}, pgx.CopyFromSlice(len(sample), func(i int) ([]any, error) {
-			r := sample[i]
-			var group *string
-			if r.ExperimentGroup != "" {
-				group = &r.ExperimentGroup
+		hash := e.customers.Hash([]byte(s.id.Value(i)))
+		if e.customers.sampled(e.sample.Rate) {
+			dst = e.appendRow(dst, s, i, hash)
+		}
+	}
+	return dst, nil
+}
+
+func (e *TrainingEncoder) appendRow(dst []byte, s scored, i int, hash CustomerHash) []byte {
+	be := binary.BigEndian
+	dst = be.AppendUint16(dst, trainingFields)
+	dst = be.AppendUint64(be.AppendUint32(dst, 8), e.user)
+	dst = be.AppendUint64(be.AppendUint32(dst, 8), e.prediction)
+	dst = be.AppendUint32(be.AppendUint32(dst, 4), uint32(s.row[i]))
+	dst = append(be.AppendUint32(dst, uint32(len(hash))), hash[:]...)
+	dst = e.appendFeatures(dst, i)
+	dst = be.AppendUint32(be.AppendUint32(dst, 4), math.Float32bits(s.probability[i]))
+	dst = be.AppendUint16(be.AppendUint32(dst, 2), uint16(s.band[i]))
+	if e.sample.Group == "" {
+		return be.AppendUint32(dst, math.MaxUint32)
+	}
+	return append(be.AppendUint32(dst, uint32(len(e.sample.Group))), e.sample.Group...)
+}
+
+// appendFeatures writes the row as jsonb: version 1, then an object.
+func (e *TrainingEncoder) appendFeatures(dst []byte, row int) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0, 1, '{') // the length is known at the end
+	for i := range e.features {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = e.features[i].append(dst, row)
+	}
+	dst = append(dst, '}')
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	return dst
+}
+
+// featureText writes the cells of a column as members of a JSON object.
+type featureText struct {
+	name    string // `"tenure":`
+	cells   arrow.Array
+	numbers []float64
+	codes   []uint16
+	texts   []string // of the codes, quoted
+}
+
+// featureTexts lists the columns of a batch that are features: numbers and categories without those of our own.
+func featureTexts(list []featureText, input arrow.Record) []featureText {
+	for i, field := range input.Schema().Fields() {
+		f := featureText{name: quoted(field.Name) + ":", cells: input.Column(i)}
+		switch c := f.cells.(type) {
+		case *array.Float64:
+			f.numbers = c.Float64Values()
+		case *array.Dictionary:
+			f.codes = c.Indices().(*array.Uint16).Uint16Values()
+			values := c.Dictionary().(*array.String)
+			for j := range values.Len() {
+				f.texts = append(f.texts, quoted(values.Value(j)))
 			}
-			return []any{
-				c.UserID, c.PredictionID, int32(r.Row), r.CustomerHash, r.Features, r.Probability, group,
-			}, nil
-		}))
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("add training rows: %w", err)
-	}
-	return kept, nil
-}
-
-func sampled(rows []TrainingRow, rate float32) []TrainingRow {
-	var sample []TrainingRow
-	for _, r := range rows {
-		if rand.Float32() < rate {
-			sample = append(sample, r)
+		default:
+			continue
 		}
+		list = append(list, f)
 	}
-	return sample
+	return list
 }
 
-// Outcome is what became of a customer.
-type Outcome struct {
-	CustomerHash []byte
-	Churned      bool
+func quoted(s string) string {
+	text, _ := json.Marshal(s) // cannot fail for a string
+	return string(text)
 }
 
-// RecordOutcomes writes what became of a user's customers to all rows kept of them, and says how many rows that were.
-// A later outcome replaces an earlier one; of two in one call the last counts.
-func (s *Store) RecordOutcomes(ctx context.Context, userID int64, outcomes []Outcome) (rows int64, err error) {
-	last := make(map[string]bool, len(outcomes))
-	for _, o := range outcomes {
-		last[string(o.CustomerHash)] = o.Churned
+func (f *featureText) append(dst []byte, row int) []byte {
+	dst = append(dst, f.name...)
+	switch {
+	case f.cells.IsNull(row):
+		return append(dst, "null"...)
+	case f.numbers != nil:
+		return strconv.AppendFloat(dst, f.numbers[row], 'g', -1, 64)
 	}
-	hashes, churned := make([][]byte, 0, len(last)), make([]bool, 0, len(last))
-	for hash, c := range last {
-		hashes, churned = append(hashes, []byte(hash)), append(churned, c)
+	return append(dst, f.texts[f.codes[row]]...)
+}
+
+// copyTraining sends encoded tuples.
+func copyTraining(ctx context.Context, conn *pgconn.PgConn, tuples []byte) error {
+	stream := io.MultiReader(strings.NewReader(copyHeader), bytes.NewReader(tuples), strings.NewReader(copyTrailer))
+	if _, err := conn.CopyFrom(ctx, stream, copyTrainingInto); err != nil {
+		return fmt.Errorf("copy training rows: %w", err)
 	}
-	err = s.readAs(ctx, userID, `
-		UPDATE ml_training_data t SET actual_churn = o.churned, outcome_at = clock_timestamp()
-		FROM unnest($2::bytea[], $3::boolean[]) AS o (hash, churned)
-		WHERE t.user_id = $1 AND t.customer_hash = o.hash`, []any{userID, hashes, churned}, func(answer pgx.Rows) error {
-		answer.Close()
-		rows = answer.CommandTag().RowsAffected()
-		return answer.Err()
-	})
-	if err != nil {
-		return 0, fmt.Errorf("record outcomes: %w", err)
-	}
-	return rows, nil
+	return nil
+}
+
+// dropTraining forgets the rows kept of a prediction, which is scored from scratch.
+func dropTraining(ctx context.Context, tx pgx.Tx, prediction int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM ml_training_data WHERE prediction_id = $1`, prediction)
+	return err
 }
