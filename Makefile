@@ -50,6 +50,10 @@ race: test-parts ## Whole suite under the race detector, in random order
 	@command -v "$$(go env CC)" >/dev/null || { echo "make race needs a C compiler: $$(go env CC) not found"; exit 1; }
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout=30m $(TESTFLAGS) ./...
 
+.PHONY: browser
+browser: test-parts ## The pages in a headless Chromium, which must be on PATH; images go to MILLRACE_SCREENSHOTS
+	MILLRACE_BROWSER=required go test -count=1 -run '^TestPage|^TestDocsAreDrawn$$' .
+
 .PHONY: purego
 purego: ## The kernels' packages without assembly
 	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest

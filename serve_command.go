@@ -145,7 +145,11 @@ func defaultDataDir() string {
 func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration) {
 	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
 	if s.API != "" {
-		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n", s.API, s.API)
+		page := s.API + "/"
+		if s.Token != "" {
+			page += "#token=" + s.Token // behind the #: no server sees it
+		}
+		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s\n", s.API, s.API, page)
 	}
 	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n", s.Admin, s.Database, s.Objects)
 	if s.Token != "" {

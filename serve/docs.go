@@ -51,7 +51,7 @@ func getRedoc(_ *server, r *request) error {
 func (r *request) docsPage(head, scripts string) error {
 	r.set("Content-Security-Policy", docsCSP)
 	r.set("Referrer-Policy", "no-referrer")
-	r.bytes(http.StatusOK, "text/html; charset=utf-8", fmt.Appendf(nil, docsPage, head, scripts))
+	r.bytes(http.StatusOK, typePage, fmt.Appendf(nil, docsPage, head, scripts))
 	return nil
 }
 
@@ -80,7 +80,7 @@ func (r *request) docFile(start, prefix string) error {
 	}
 	mediaType := typeScript
 	if strings.HasSuffix(r.value, ".css") {
-		mediaType = "text/css; charset=utf-8"
+		mediaType = typeStyle
 	}
 	if acceptedCodings(r.header("Accept-Encoding"))["gzip"] {
 		r.set("Content-Encoding", "gzip")
@@ -95,7 +95,11 @@ func (r *request) docFile(start, prefix string) error {
 	return nil
 }
 
-const typeScript = "text/javascript; charset=utf-8"
+const (
+	typePage   = "text/html; charset=utf-8"
+	typeScript = "text/javascript; charset=utf-8"
+	typeStyle  = "text/css; charset=utf-8"
+)
 
 func unpacked(packed []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))

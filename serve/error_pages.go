@@ -87,6 +87,6 @@ func (r *request) page(t *template.Template, v any) error {
 	}
 	r.set("Content-Security-Policy", pageCSP)
 	r.set("Referrer-Policy", "no-referrer")
-	r.bytes(http.StatusOK, "text/html; charset=utf-8", text.Bytes())
+	r.bytes(http.StatusOK, typePage, text.Bytes())
 	return nil
 }

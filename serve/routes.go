@@ -48,6 +48,8 @@ func apiRoutes() []route {
 		{method: get, pattern: "/csv-samples/telecom", handle: sample("telecom"), limit: limitDefault, open: true},
 		{method: get, pattern: "/errors", handle: listErrorPages, limit: limitDefault, open: true},
 		{method: get, pattern: "/errors/{code}", handle: getErrorPage, limit: limitDefault, open: true},
+		{method: get, pattern: "/", handle: getPage, limit: limitDefault, open: true},
+		{method: get, pattern: "/page/{file}", handle: getPageFile, open: true, asset: true},
 		{method: get, pattern: "/docs", handle: getDocs, limit: limitDefault, open: true},
 		{method: get, pattern: "/docs/{file}", handle: getSwaggerFile, open: true, asset: true},
 		{method: get, pattern: "/redoc", handle: getRedoc, limit: limitDefault, open: true},
