@@ -67,6 +67,14 @@ fuzz: ## Every fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
+.PHONY: chaos
+chaos: build test-parts ## Kill, stop and cut off workers and check every row (CHAOS_KILLS, CHAOS_PAUSES; chaos/README.md)
+	@cd chaos && go run .
+
+.PHONY: chaos-short
+chaos-short: build test-parts ## The same for a minute
+	@cd chaos && CHAOS_SECONDS=60 go run .
+
 .PHONY: cover
 cover: test-parts ## Coverage of every package and in all; under FLOOR (95) is marked, not refused
 	@go test -timeout=15m -coverpkg=$$(go list ./... | grep -v /peers/ | paste -sd, -) -coverprofile=cover.out ./... | \

@@ -279,3 +279,10 @@ func TestScoreCommandExplainsWhatIsWanted(t *testing.T) {
 		t.Errorf("explained rows: %v", sentences)
 	}
 }
+
+func TestServeRefusesPartsTooSmallForChunks(t *testing.T) {
+	status, _, messages := command(t, "", "serve", "--data-dir", t.TempDir(), "--part-bytes", "16383")
+	if status == 0 || !strings.Contains(messages, "--part-bytes must be at least 16384") {
+		t.Errorf("status %d: %s", status, messages)
+	}
+}

@@ -36,6 +36,8 @@ var allowed = map[string][]string{
 	"store":               {},
 	"store/cluster":       {},
 	"store/storetest":     {"migrations", "store", "store/cluster"},
+
+	"store/storetest/servers": {"store/storetest"},
 }
 
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
@@ -47,6 +49,7 @@ type fence struct{ owners, inTests []string }
 // outward lists the folders that may touch files, processes and the network.
 var outward = []string{
 	".", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "store", "store/cluster", "store/storetest",
+	"store/storetest/servers",
 }
 
 // fenced is by import path and everything below it; of several that fit, the longest counts.

@@ -43,10 +43,17 @@ type serveCommand struct {
 	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Rows of a synchronous score."`
 	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"Cores that score; 0 is all of them."`
 
-	Lease time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
+	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
+	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
 	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
 }
+
+// A part is a whole number of chunks, so small parts need smaller chunks.
+const (
+	partBytesMin = 16 << 10
+	chunksOfPart = 8
+)
 
 //go:embed testdata/samples/telecom_sample.csv testdata/samples/saas_sample.csv
 var samples embed.FS
@@ -101,7 +108,13 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	if err != nil {
 		return serve.RunConfig{}, err
 	}
-	limits := ingest.Limits{RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax}
+	if c.PartBytes < partBytesMin {
+		return serve.RunConfig{}, fmt.Errorf("--part-bytes must be at least %d", partBytesMin)
+	}
+	limits := ingest.Limits{
+		RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax,
+		PartBytes: c.PartBytes, ChunkBytes: int(min(c.PartBytes/chunksOfPart, 1<<20)),
+	}
 	return serve.RunConfig{
 		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen, DataDir: dir,
 		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Names of what is counted.
+const (
+	killsNote     = "kills"
+	pausesNote    = "pauses"
+	faultsNote    = "network faults"
+	handNote      = "kills of a worker with parts in hand"
+	apiKillsNote  = "kills of the API"
+	pauseHandNote = "pauses of a worker with parts in hand"
+)
+
+// disturber kills and stops processes and breaks connections, in an order that the seed decides.
+type disturber struct {
+	*world
+	random *rand.Rand
+	kills  []kill
+	paused sync.WaitGroup
+}
+
+// kill is the end of a worker that had parts in hand.
+type kill struct {
+	at    time.Time // by the clock of the database
+	parts []partKey
+}
+
+type partKey struct {
+	prediction       int64
+	generation, part int
+}
+
+func newDisturber(w *world) *disturber {
+	return &disturber{world: w, random: rand.New(rand.NewPCG(w.config.Seed, 2))}
+}
+
+// run disturbs until ctx ends or all kills and pauses were made; everything goes on when it returns.
+func (d *disturber) run(ctx context.Context) {
+	defer d.paused.Wait()
+	for ctx.Err() == nil && d.more() {
+		wait(ctx, min(time.Duration(d.random.ExpFloat64()*float64(d.config.Every)), 3*d.config.Every))
+		if ctx.Err() != nil {
+			return
+		}
+		switch dice := d.random.IntN(100); {
+		case dice < 60:
+			d.kill(ctx)
+		case dice < 83:
+			d.pause(ctx)
+		default:
+			d.breakLink(ctx)
+		}
+	}
+}
+
+func (d *disturber) more() bool {
+	return d.config.For > 0 || d.notes.count(killsNote) < d.config.Kills || d.notes.count(pausesNote) < d.config.Pauses
+}
+
+// kill is kill -9, of the API once in eight times.
+func (d *disturber) kill(ctx context.Context) {
+	victim := d.api
+	if d.random.IntN(8) > 0 {
+		victim = d.workers[d.random.IntN(len(d.workers))]
+	}
+	at, parts := d.inHand(ctx, victim)
+	if !victim.signal(syscall.SIGKILL) {
+		return // it is being started
+	}
+	d.notes.add(killsNote)
+	if victim == d.api {
+		d.notes.add(apiKillsNote)
+	}
+	if len(parts) > 0 {
+		d.notes.add(handNote)
+	}
+	d.kills = append(d.kills, kill{at, parts})
+}
+
+// pause stops a worker, or seldom the API, for longer than a lease. At most half of the workers at a time.
+func (d *disturber) pause(ctx context.Context) {
+	length := d.config.Lease*5/4 + time.Duration(d.random.Int64N(int64(d.config.Lease)*5/4))
+	victim := d.api
+	if d.random.IntN(10) > 0 {
+		victim = d.workers[d.random.IntN(len(d.workers))]
+	}
+	if d.pausedWorkers() >= max(1, len(d.workers)/2) {
+		return
+	}
+	_, parts := d.inHand(ctx, victim)
+	if !victim.stop() {
+		return
+	}
+	d.notes.add(pausesNote)
+	if len(parts) > 0 {
+		d.notes.add(pauseHandNote)
+	}
+	d.paused.Go(func() {
+		wait(ctx, length)
+		victim.resume()
+	})
+}
+
+func (d *disturber) pausedWorkers() (n int) {
+	for _, p := range d.workers {
+		p.mu.Lock()
+		if p.paused {
+			n++
+		}
+		p.mu.Unlock()
+	}
+	return n
+}
+
+// stop is SIGSTOP. It says no if the process does not run or is stopped already.
+func (p *process) stop() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil || p.paused || p.child.Signal(syscall.SIGSTOP) != nil {
+		return false
+	}
+	p.paused = true
+	return true
+}
+
+func (p *process) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child != nil && p.paused && p.child.Signal(syscall.SIGCONT) == nil {
+		p.paused = false
+	}
+}
+
+func (d *disturber) breakLink(ctx context.Context) {
+	l := d.network.links[d.random.IntN(len(d.network.links))]
+	fault := d.random.IntN(len(faults))
+	length := time.Duration(300+d.random.IntN(2700)) * time.Millisecond
+	d.paused.Go(func() {
+		if l.suffer(ctx, fault, length) {
+			d.notes.add(faultsNote)
+			d.notes.add("  " + l.name + " " + faults[fault].name)
+		}
+	})
+}
+
+// inHand asks which parts a worker holds at the moment.
+func (d *disturber) inHand(ctx context.Context, p *process) (at time.Time, parts []partKey) {
+	name, ready := p.workerName()
+	if !ready {
+		name = ""
+	}
+	if err := d.db.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at); err != nil {
+		return at, nil
+	}
+	rows, err := d.db.Query(ctx, `
+		SELECT prediction_id, generation, part_no FROM prediction_parts
+		WHERE worker = $1 AND status = 'open' AND lease_until > clock_timestamp()`, name)
+	if err != nil {
+		return at, nil
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k partKey
+		if rows.Scan(&k.prediction, &k.generation, &k.part) == nil {
+			parts = append(parts, k)
+		}
+	}
+	return at, parts
+}

@@ -1,0 +1,113 @@
+// Chaos kills and stops millrace's processes and breaks its connections while files are scored, and checks that
+// nothing is lost, doubled or changed. README.md says how to run it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func main() {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy writes to a logger that it does not let us choose
+	c, err := readConfig()
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		command := disturbAndCheck
+		if len(os.Args) > 1 && os.Args[1] == "scale" {
+			command = scale
+		}
+		err = command(ctx, c)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// recoveryMax is no goal but the border to a system that hangs: wall times of a busy machine prove little more.
+const recoveryMax = 2 * time.Minute
+
+func disturbAndCheck(ctx context.Context, c config) error {
+	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s\n", c.Seed, c.Workers, c.Lease)
+	begin := time.Now()
+	w, err := newWorld(ctx, c, "127.0.0.1")
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if err := w.start(ctx); err != nil {
+		return err
+	}
+	d, r := newDisturber(w), &rounds{world: w}
+	disturbed(ctx, c, d, r)
+	if ctx.Err() != nil {
+		return errors.New("stopped by a signal")
+	}
+	for i := range r.done { // everything is awake again: had anybody woken late to write, it would show
+		r.verifyPrint(ctx, &r.done[i])
+	}
+	recovered, err := measure(ctx, w, d.kills)
+	if err != nil {
+		return err
+	}
+	leftovers, err := w.checker.Leftovers(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nafter %s: %d predictions with %d rows, %d objects of parts left over\n%s",
+		time.Since(begin).Round(time.Second), len(r.done), r.rows, leftovers, recovered)
+	fmt.Printf("  (the aim is a P95 of lease + 5 s = %s)\n", c.Lease+5*time.Second)
+	w.notes.print()
+	switch {
+	case w.notes.bad() > 0:
+		return fmt.Errorf("%d violations; CHAOS_SEED=%d", w.notes.bad(), c.Seed)
+	case len(r.done) == 0 || w.notes.count(killsNote) == 0:
+		return errors.New("nothing was disturbed")
+	case percentile(recovered.next, 95) > recoveryMax:
+		return fmt.Errorf("it takes more than %s to recover", recoveryMax)
+	}
+	fmt.Println("\nnothing lost, nothing twice, nothing changed")
+	return nil
+}
+
+// disturbed runs rounds while everything is disturbed, and lets the last ones end in peace.
+func disturbed(ctx context.Context, c config, d *disturber, r *rounds) {
+	sending, stop := context.WithCancel(ctx)
+	if c.For > 0 {
+		sending, stop = context.WithTimeout(ctx, c.For)
+	}
+	defer stop()
+	var group sync.WaitGroup
+	for range c.Rounds {
+		group.Go(func() { r.run(sending) })
+	}
+	d.run(sending)
+	stop()
+	group.Wait()
+	wait(ctx, c.Lease+2*time.Second) // for late writers
+}
+
+func (n *notes) print() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var names []string
+	for name := range n.counts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if n.counts[name] > 0 {
+			fmt.Printf("  %7d %s\n", n.counts[name], name)
+		}
+	}
+}

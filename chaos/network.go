@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// network is what lies between millrace and its servers: a proxy in front of each that can be cut and slowed.
+type network struct {
+	relay net.Listener
+	links []*link // database, objects, queue
+}
+
+// link is the way to one server. One fault at a time.
+type link struct {
+	name  string
+	proxy *toxiproxy.Proxy
+	busy  sync.Mutex
+}
+
+// host is where the proxies listen: loopback, or an address that other network namespaces can reach.
+func newNetwork(s *servers, host string) (_ *network, err error) {
+	n := new(network)
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	socket, err := socketOf(s.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if n.relay, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	go relay(n.relay, socket) // ends when close closes the listener
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	for _, upstream := range []struct{ name, address, distance string }{
+		{"PostgreSQL", n.relay.Addr().String(), away(2)}, {"S3", hostOf(s.S3.Endpoint), away(20)},
+		{"SQS", hostOf(s.SQS.Endpoint), away(5)},
+	} {
+		proxy := toxiproxy.NewProxy(server, upstream.name, net.JoinHostPort(host, "0"), upstream.address)
+		if err := proxy.Start(); err != nil {
+			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		l := &link{name: upstream.name, proxy: proxy}
+		l.add(upstream.distance)
+		n.links = append(n.links, l)
+	}
+	return n, nil
+}
+
+// away is how far a server is on a good day, in milliseconds. Real ones are not on the same machine either, and a part
+// that takes a while is more often in somebody's hand when that somebody is killed.
+func away(milliseconds int) string {
+	return fmt.Sprintf(`{"name":"distance","type":"latency","attributes":{"latency":%d}}`, milliseconds)
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return u.Host
+}
+
+func (n *network) close() {
+	if n.relay != nil {
+		_ = n.relay.Close()
+	}
+	for _, l := range n.links {
+		l.proxy.Stop()
+	}
+}
+
+func (n *network) database() string { return n.links[0].proxy.Listen }
+func (n *network) objects() string  { return "http://" + n.links[1].proxy.Listen }
+func (n *network) queue() string    { return "http://" + n.links[2].proxy.Listen }
+
+// faults are what can happen to a link, as toxics of toxiproxy; "cut" is none of them.
+var faults = []struct{ name, toxics string }{
+	{"cut", ""},
+	{"slow", `{"type":"latency","stream":"downstream","attributes":{"latency":150,"jitter":100}}`},
+	{"slow both ways", `{"type":"latency","stream":"downstream","attributes":{"latency":60,"jitter":40}}
+		{"type":"latency","stream":"upstream","attributes":{"latency":60,"jitter":40}}`},
+	{"reset", `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":100}}`},
+	{"silent", `{"type":"timeout","stream":"upstream","attributes":{"timeout":0}}`},
+	{"deaf", `{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},
+	{"narrow", `{"type":"bandwidth","stream":"downstream","attributes":{"rate":200}}`},
+	{"break off", `{"type":"limit_data","stream":"upstream","attributes":{"bytes":9000}}`},
+	{"sliced", `{"type":"slicer","stream":"downstream","attributes":{"average_size":64,"size_variation":32,"delay":200}}`},
+}
+
+// suffer has a fault for a while. It returns false at once if the link has one already.
+func (l *link) suffer(ctx context.Context, fault int, d time.Duration) bool {
+	if !l.busy.TryLock() {
+		return false
+	}
+	defer l.busy.Unlock()
+	f := faults[fault]
+	if f.toxics == "" {
+		l.proxy.Stop()
+		wait(ctx, d)
+		for l.proxy.Start() != nil { // until the port is free again
+			time.Sleep(10 * time.Millisecond)
+		}
+		return true
+	}
+	var names []string
+	for toxic := range strings.SplitSeq(f.toxics, "\n") {
+		names = append(names, l.add(toxic))
+	}
+	wait(ctx, d)
+	for _, name := range names {
+		if err := l.proxy.Toxics.RemoveToxic(context.WithoutCancel(ctx), name); err != nil {
+			panic(err) // it was added above
+		}
+	}
+	return true
+}
+
+// add adds a toxic and returns its name.
+func (l *link) add(toxic string) string {
+	added, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
+	if err != nil {
+		panic(err) // our own tables are wrong
+	}
+	return added.Name
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

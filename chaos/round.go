@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/retainwise/millrace/chaos/check"
+)
+
+// settled is a prediction that was found complete, with the print of its rows at that moment.
+type settled struct {
+	check.Prediction
+	name, print string
+	input       *input
+}
+
+// rounds sends files, waits until all of them are scored, and checks what came of them, again and again. It is safe
+// for concurrent use: several rounds overlap, so that there is always something to do.
+type rounds struct {
+	*world
+	mu   sync.Mutex
+	next int
+	done []settled
+	rows int64
+}
+
+// run makes rounds until ctx ends; a round that has begun is ended.
+func (r *rounds) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		no := r.next
+		r.next++
+		r.mu.Unlock()
+		r.round(context.WithoutCancel(ctx), no)
+	}
+}
+
+func (r *rounds) round(ctx context.Context, no int) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Stuck)
+	defer cancel()
+	random := rand.New(rand.NewPCG(r.config.Seed, uint64(no)+100))
+	var files sync.WaitGroup
+	all := make([][]settled, r.config.Files)
+	for i := range all {
+		in := r.inputs[random.IntN(len(r.inputs))]
+		files.Go(func() { all[i] = r.file(ctx, fmt.Sprintf("round-%d-file-%d.csv", no, i), in) })
+	}
+	files.Wait()
+	var done []settled
+	for _, list := range all {
+		done = append(done, list...)
+	}
+	for i := range done {
+		r.verify(context.WithoutCancel(ctx), &done[i])
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = append(r.done, done...)
+	for _, s := range done {
+		r.rows += s.Rows
+	}
+	fmt.Printf("round %3d: %2d predictions checked; %d in all, %d kills, %d pauses, %d network faults, %d violations\n",
+		no, len(done), len(r.done), r.notes.count(killsNote), r.notes.count(pausesNote), r.notes.count(faultsNote),
+		r.notes.bad())
+}
+
+// file sends a file and follows everything that came of it to its end: a client that got no answer has sent it twice.
+func (r *rounds) file(ctx context.Context, name string, in *input) (done []settled) {
+	id, err := r.client.upload(ctx, name, in)
+	if err != nil {
+		r.notes.violation("%s was not accepted: %v", name, err)
+		return nil
+	}
+	for {
+		list, err := r.checker.Predictions(ctx, name)
+		if err != nil {
+			r.notes.violation("%s is not finished: %v", name, err)
+			return nil
+		}
+		known, open := false, false
+		for i := range list {
+			known = known || list[i].PublicID == id
+			open = open || !r.ended(ctx, name, &list[i])
+		}
+		if !known {
+			r.notes.violation("%s was accepted as %s, which does not exist", name, id)
+			return nil
+		}
+		if open {
+			wait(ctx, 50*time.Millisecond)
+			continue
+		}
+		r.notes.addN("uploads that arrived more than once", len(list)-1)
+		return r.settle(ctx, name, in, list)
+	}
+}
+
+// ended says whether a prediction has come to its end. One whose workers were killed on every attempt is dead, as it
+// should be, and is revived; no outage and no failure may end in anything but a result.
+func (r *rounds) ended(ctx context.Context, name string, p *check.Prediction) bool {
+	switch {
+	case p.Status == "dead" && p.Stage == "lease":
+		if r.config.Keep != "" {
+			_, _ = fmt.Fprintf(r.log, "dead: %s %s\n", name, p.PublicID)
+		}
+		r.client.revive(ctx, p.PublicID)
+		return false
+	case p.Done() && p.Status != "completed":
+		r.notes.violation("%s (%s) is %s with %s in %s", name, p.PublicID, p.Status, p.Code, p.Stage)
+		return true
+	}
+	return p.Done()
+}
+
+func (r *rounds) settle(ctx context.Context, name string, in *input, list []check.Prediction) (done []settled) {
+	for _, p := range list {
+		print, err := r.checker.Print(ctx, p.ID)
+		if err != nil {
+			r.notes.violation("%s: %v", name, err)
+			continue
+		}
+		done = append(done, settled{Prediction: p, name: name, print: print, input: in})
+	}
+	return done
+}
+
+// verify checks a prediction and that nothing was written since it was complete.
+func (r *rounds) verify(ctx context.Context, s *settled) {
+	wrong, err := r.checker.Verify(ctx, &s.Prediction, &s.input.Input)
+	if err != nil {
+		r.notes.violation("%s (%s): %v", s.name, s.PublicID, err)
+	}
+	for _, line := range wrong {
+		r.notes.violation("%s (%s): %s", s.name, s.PublicID, line)
+	}
+	r.verifyPrint(ctx, s)
+}
+
+func (r *rounds) verifyPrint(ctx context.Context, s *settled) {
+	print, err := r.checker.Print(ctx, s.ID)
+	if err != nil || print != s.print {
+		r.notes.violation("%s (%s) was written to after its completion (%v)", s.name, s.PublicID, err)
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/retainwise/millrace/chaos/check"
+)
+
+// world is everything that runs: servers, the network between, and the processes of millrace.
+type world struct {
+	config  config
+	dir     string
+	servers *servers
+	network *network
+	issuer  *issuer
+	db      *pgxpool.Pool // straight, not by the network that is disturbed
+	checker *check.Checker
+	client  *client
+	notes   *notes
+	api     *process
+	workers []*process
+	inputs  []*input
+
+	log     io.WriteCloser
+	end     context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newWorld starts everything but the processes.
+func newWorld(ctx context.Context, c config, host string) (_ *world, err error) {
+	w := &world{config: c, notes: newNotes(), end: func() {}}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	if w.config.Millrace, err = filepath.Abs(c.Millrace); err != nil {
+		return nil, err
+	}
+	if w.dir, err = os.MkdirTemp("", "millrace-chaos-"); err != nil {
+		return nil, err
+	}
+	if w.log, err = openLog(c.Keep); err != nil {
+		return nil, err
+	}
+	if w.servers, err = startServers(); err != nil {
+		return nil, err
+	}
+	if w.network, err = newNetwork(w.servers, host); err != nil {
+		return nil, err
+	}
+	if w.issuer, err = startIssuer(); err != nil {
+		return nil, err
+	}
+	if w.db, err = pgxpool.New(ctx, w.servers.DatabaseURL); err != nil {
+		return nil, err
+	}
+	s3 := w.servers.S3
+	w.checker = check.New(w.db, check.Bucket{
+		Endpoint: s3.Endpoint, Name: s3.Name, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey,
+	})
+	w.inputs, err = makeInputs(ctx, rand.New(rand.NewPCG(c.Seed, 1)), w.config.Millrace, w.dir)
+	return w, err
+}
+
+// start starts an API and the workers.
+func (w *world) start(ctx context.Context) error {
+	ctx, w.end = context.WithCancel(ctx)
+	api, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	admin, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	w.client = newClient("http://"+api, "http://"+admin, w.issuer, w.notes)
+	if w.api, err = w.newProcess("api", "--role", "api", "--listen", api, "--admin-listen", admin); err != nil {
+		return err
+	}
+	w.run(ctx, w.api)
+	for i := range w.config.Workers {
+		p, err := w.newProcess(fmt.Sprint("worker-", i), "--role", "worker", "--admin-listen", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		w.workers = append(w.workers, p)
+		w.run(ctx, p)
+	}
+	return nil
+}
+
+func (w *world) newProcess(name string, args ...string) (*process, error) {
+	database, err := through(w.servers.DatabaseURL, w.network.database())
+	if err != nil {
+		return nil, err
+	}
+	return &process{
+		name: name, program: w.config.Millrace, notes: w.notes, log: w.log,
+		args: append([]string{
+			"serve", "--data-dir", filepath.Join(w.dir, name),
+			"--lease", w.config.Lease.String(), "--part-bytes", fmt.Sprint(partBytes),
+		}, args...),
+		env: []string{
+			"DATABASE_URL=" + database,
+			"S3_BUCKET=" + w.servers.S3.Name, "S3_ENDPOINT=" + w.network.objects(),
+			"SQS_QUEUE_URL=" + w.servers.SQS.Name, "SQS_ENDPOINT=" + w.network.queue(),
+			"AWS_ACCESS_KEY_ID=" + w.servers.S3.AccessKey, "AWS_SECRET_ACCESS_KEY=" + w.servers.S3.SecretKey,
+			"AUTH_JWKS_URL=" + w.issuer.url, "AUTH_ISSUER=" + issuerName, "GOMAXPROCS=2",
+		},
+	}, nil
+}
+
+func (w *world) run(ctx context.Context, p *process) {
+	w.running.Go(func() { p.supervise(ctx) })
+}
+
+// close ends what runs and removes what it left.
+func (w *world) close() {
+	w.end()
+	w.running.Wait()
+	if w.db != nil {
+		w.db.Close()
+	}
+	if w.network != nil {
+		w.network.close()
+	}
+	if w.issuer != nil {
+		_ = w.issuer.server.Close()
+	}
+	if w.servers != nil {
+		w.servers.stop()
+	}
+	if w.log != nil {
+		_ = w.log.Close()
+	}
+	_ = os.RemoveAll(w.dir)
+}
+
+// freeAddress is one that a process can have again and again: nothing else is given a port that was just used.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
