@@ -24,6 +24,7 @@ type scoreCommand struct {
 	Out     string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
 	Rejects string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
 	Budget  budgetFlags `embed:""`
+	Guard   string      `enum:"on,off" default:"on" help:"Keep cells from being taken for formulas by a spreadsheet: ${enum} (off: for machines)."`
 	Summary string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
 	Workers int         `help:"Cores to use; 0 is all of them." default:"0"`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
@@ -57,7 +58,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	begin := time.Now()
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
-		Budget: engine.Budget(c.Budget),
+		Budget: engine.Budget(c.Budget), Unguarded: c.Guard == "off",
 	}, sink)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ const validateFindingsMax = 100
 type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
 	Rejects string      `help:"Where the rows go that would be rejected." placeholder:"FILE"`
+	Guard   string      `enum:"on,off" default:"on" help:"Keep cells of the rejects file from being taken for formulas by a spreadsheet: ${enum}."`
 	Budget  budgetFlags `embed:""`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
@@ -58,6 +59,7 @@ func (c *validateCommand) report(
 	if err != nil {
 		return nil, err
 	}
+	mapping.Guard = c.Guard == "on"
 	w := bufio.NewWriter(out)
 	listed, row := 0, mapping.AppendRejectHeader(nil)
 	_, writeErr := rejects.Write(row)

@@ -80,6 +80,9 @@ type trainingColumn struct {
 	Shares  []float64 `yaml:"shares"`
 }
 
+// bandName keeps cells that begin with a band's name from being taken for formulas.
+var bandName = regexp.MustCompile(`^[\pL\pN]`)
+
 var bundleName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 func parseBundleFile(text []byte) (*bundleFile, error) {
@@ -120,8 +123,8 @@ func (f *bundleFile) checkBands() error {
 	for i, band := range f.Bands {
 		last := i == len(f.Bands)-1
 		switch {
-		case band.Name == "":
-			return fmt.Errorf("band %d has no name", i+1)
+		case !bandName.MatchString(band.Name):
+			return fmt.Errorf("band %d needs a name that begins with a letter or a digit", i+1)
 		case last != (band.Below == nil):
 			return fmt.Errorf("band %q: every band but the last needs below", band.Name)
 		case i > 0 && !last && *band.Below <= *f.Bands[i-1].Below:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strconv"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/retainwise/millrace/ingest"
@@ -39,14 +38,23 @@ func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncode
 }
 
 // append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line.
-func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, rec arrow.Record, w *worker) []byte {
+func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *ingest.Batch, w *worker) []byte {
 	if seq == 0 {
 		dst = append(dst, e.header...)
 	}
-	start := rec.Column(1).(*array.Int32).Int32Values()
-	length := rec.Column(2).(*array.Int32).Int32Values()
+	start := batch.Record.Column(1).(*array.Int32).Int32Values()
+	length := batch.Record.Column(2).(*array.Int32).Int32Values()
+	formulas := batch.Formulas
 	for i := range start {
-		dst = e.mapping.AppendRow(dst, chunk.Bytes[start[i]:start[i]+length[i]])
+		for len(formulas) > 0 && formulas[0] < start[i] { // of the row before, or of one that was refused
+			formulas = formulas[1:]
+		}
+		row := chunk.Bytes[start[i] : start[i]+length[i]]
+		if len(formulas) > 0 && formulas[0] < start[i]+length[i] {
+			dst = e.mapping.AppendGuardedRow(dst, row)
+		} else {
+			dst = e.mapping.AppendRow(dst, row)
+		}
 		dst = append(dst, e.delimiter)
 		dst = appendProbability(dst, w.probabilities[i])
 		dst = append(dst, e.delimiter)
@@ -74,9 +82,10 @@ func appendProbability(dst []byte, p float32) []byte {
 	return strconv.AppendFloat(dst, float64(p), 'f', -1, 32)
 }
 
-// appendCell appends a cell by RFC 4180: in quotes if it holds a delimiter, a quote or a line break.
+// appendCell appends a cell by RFC 4180: in quotes if it holds a delimiter, a quote or a line break; and if it holds a
+// semicolon, at which some spreadsheets cut whatever the delimiter is.
 func appendCell(dst, cell []byte, delimiter byte) []byte {
-	if bytes.IndexByte(cell, delimiter) < 0 && !bytes.ContainsAny(cell, "\"\r\n") {
+	if bytes.IndexByte(cell, delimiter) < 0 && !bytes.ContainsAny(cell, "\";\r\n") {
 		return append(dst, cell...)
 	}
 	dst = append(dst, '"')
@@ -108,11 +117,14 @@ func (e *rejectEncoder) append(dst []byte, seq int, chunk ingest.Chunk, rejects 
 }
 
 // AppendHeaders appends the header lines of a result and of its rejects: what the first part of a file begins with.
-func AppendHeaders(result, rejects []byte, h ingest.Header, b *Bundle) (resultOut, rejectsOut []byte, err error) {
+func AppendHeaders(
+	result, rejects []byte, h ingest.Header, b *Bundle, opt Options,
+) (resultOut, rejectsOut []byte, err error) {
 	m, err := ingest.Map(b.schema, h)
 	if err != nil {
 		return result, rejects, err
 	}
+	m.Guard = !opt.Unguarded
 	e := newResultEncoder(m, b, true)
 	return append(result, e.header...), m.AppendRejectHeader(rejects), nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Version names the arithmetic and the formatting of results. It changes when the same input may give other bytes.
-const Version = "1"
+const Version = "2"
 
 // Input is what to score: a run of whole rows of one file.
 type Input struct {
@@ -30,6 +30,8 @@ type Options struct {
 	Scorer     Scorer  // which engine computes the raw scores
 	WithHeader bool    // the result and the rejects begin with their header lines
 	Budget     Budget  // how many rows may be rejected
+	// Unguarded leaves cells that a spreadsheet would take for formulas as they came: for files that machines read.
+	Unguarded bool
 	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
 	NewBlockEncoder func() BlockEncoder
 }
@@ -85,6 +87,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	if err != nil {
 		return Tally{}, err
 	}
+	mapping.Guard = !opt.Unguarded
 	defer closeWhenDone(ctx, in.Body)()
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	total := b.newTally(mapping)

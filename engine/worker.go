@@ -106,7 +106,7 @@ func (w *worker) score(s *slot) error {
 	}
 	out.Busy.Explain = lap(&clock)
 
-	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, batch.Record, w)
+	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, &batch, w)
 	if w.explain != nil {
 		w.explain.drive(&out.Tally)
 		w.explainTop(out.Tally.Top.ByProbability, &w.counter.likely)

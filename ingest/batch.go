@@ -39,6 +39,9 @@ type Batch struct {
 	Rejects []Reject
 	// Warnings counts rows that were scored with a remark. A column that the file does not have gives none.
 	Warnings []WarningCount
+	// Formulas are places in the chunk, ascending: a row that has one of them must be written with
+	// [Mapping.AppendGuardedRow]. Empty unless [Mapping].Guard is set; valid as long as Record.
+	Formulas []int32
 }
 
 // Reject is a row refused with a reason. It holds no value of the customer's.

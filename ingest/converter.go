@@ -18,6 +18,7 @@ type Converter struct {
 	rejects []Reject
 	remarks []WarningCount
 	batch   *batchBuilder
+	guard   []int32        // places for the guard
 	counts  map[int]string // what a wrong number of fields is answered with
 	slots   []int          // scratch: rows to remove
 }
@@ -64,6 +65,9 @@ func (c *Converter) Convert(chunk Chunk) (Batch, error) {
 		if err := c.window.cut(at); err != nil {
 			return Batch{}, err
 		}
+		if c.mapping.Guard {
+			c.guard = c.window.formulas(c.guard)
+		}
 		c.place()
 		for _, column := range c.reading {
 			for _, run := range c.window.runs {
@@ -83,7 +87,7 @@ func (c *Converter) begin(chunk Chunk) {
 	c.window.open(chunk)
 	c.nextRow = chunk.Row
 	c.fixed.rows, c.fixed.starts, c.fixed.lengths = c.fixed.rows[:0], c.fixed.starts[:0], c.fixed.lengths[:0]
-	c.rejects, c.remarks = c.rejects[:0], c.remarks[:0]
+	c.rejects, c.remarks, c.guard = c.rejects[:0], c.remarks[:0], c.guard[:0]
 	for _, column := range c.all {
 		column.reset(0)
 	}
@@ -104,5 +108,5 @@ func (c *Converter) finish() Batch {
 		}
 	}
 	record := c.batch.record(&c.fixed, c.all)
-	return Batch{Record: record, Rejects: c.rejects, Warnings: c.remarks}
+	return Batch{Record: record, Rejects: c.rejects, Warnings: c.remarks, Formulas: c.guard}
 }

@@ -15,6 +15,9 @@ type Mapping struct {
 	// Former are the fields, ascending, that an earlier result or rejects file of ours added. They are no input: drop
 	// them from what is written, with [Mapping.AppendRow].
 	Former []int
+	// Guard makes what is written of the file safe to open in a spreadsheet: see guard.go. Rows that need it are then
+	// listed in [Batch].Formulas.
+	Guard bool
 }
 
 // Names of the columns that a scored file has behind the customer's own.
@@ -157,6 +160,9 @@ func distance(a, b string) int {
 
 // AppendHeader writes the header row without former fields and without a line end.
 func (m Mapping) AppendHeader(dst []byte) []byte {
+	if m.Guard {
+		return m.AppendGuardedRow(dst, m.Header.Row)
+	}
 	return m.AppendRow(dst, m.Header.Row)
 }
 

@@ -55,11 +55,19 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 		row = m.squared(row)
 	}
 	delimiter := m.Header.Delimiter
-	dst = append(m.AppendRow(dst, row), delimiter)
+	column := r.Column
+	if m.Guard {
+		dst = append(m.AppendGuardedRow(dst, row), delimiter)
+		if guarded := guardText([]byte(column)); guarded != nil {
+			column = string(guarded)
+		}
+	} else {
+		dst = append(m.AppendRow(dst, row), delimiter)
+	}
 	dst = append(strconv.AppendInt(dst, r.Row, 10), delimiter)
 	dst = append(strconv.AppendInt(dst, r.Line, 10), delimiter)
 	dst = append(append(dst, r.Reason.Code()...), delimiter)
-	dst = append(appendField(dst, r.Column, delimiter), delimiter)
+	dst = append(appendField(dst, column, delimiter), delimiter)
 	return append(appendField(dst, r.Sentence(), delimiter), '\n')
 }
 

@@ -18,7 +18,8 @@ func (s *server) commonHeaders(r *request) {
 	}
 	r.set("Access-Control-Allow-Origin", origin)
 	r.set("Access-Control-Expose-Headers",
-		"Content-Disposition, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Row-Count")
+		"Content-Disposition, Csv-Guard, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Rejected-Count, "+
+			"X-Request-Id, X-Row-Count")
 }
 
 // answerOptions answers OPTIONS, and with it a browser's question before a request from another origin.

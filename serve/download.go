@@ -46,6 +46,11 @@ func (s *server) download(r *request, kind string, key func(store.Prediction) st
 	if err != nil {
 		return objectFailure(err)
 	}
+	options, err := optionsOf(p)
+	if err != nil {
+		return err
+	}
+	r.tellGuard(options.unguarded())
 	d := delivery{key: key(p), size: info.Bytes, etag: info.ETag}
 	r.set("Content-Disposition", disposition(p.Filename, kind))
 	if p.Status == store.Cancelled {
@@ -305,6 +310,9 @@ func parseRange(header string, size int64) (from, to int64, given, ok bool) {
 // full.
 func disposition(filename, kind string) string {
 	base := path.Base(filename)
+	if strings.IndexByte("=+-@", base[0]) >= 0 {
+		base = "_" + base // neither a formula in a list of files nor an option of a program
+	}
 	for _, ending := range []string{".gz", ".zst", ".csv"} {
 		if len(base) > len(ending) && strings.EqualFold(base[len(base)-len(ending):], ending) {
 			base = base[:len(base)-len(ending)]

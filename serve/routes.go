@@ -9,12 +9,13 @@ func apiRoutes() []route {
 	return []route{
 		{
 			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
-			timeout: uploadTimeout, params: []string{"model", "filename", "explain", "max_rejected", "max_rejected_percent"},
+			timeout: uploadTimeout,
+			params:  []string{"model", "filename", "explain", "guard", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
 			timeout: scoreTimeout,
-			params:  []string{"model", "filename", "explain", "format", "max_rejected", "max_rejected_percent"},
+			params:  []string{"model", "filename", "explain", "format", "guard", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			method: post, pattern: "/validate", handle: postValidate, limit: limitScore, body: true,

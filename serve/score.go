@@ -34,7 +34,7 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	budget, err := r.budgetParams()
+	options, err := r.optionsParams()
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,9 @@ func postScore(s *server, r *request) error {
 		return err
 	}
 	defer leave()
-	scored, err := s.score(r, file, engine.Options{Explain: explain, Budget: budget, WithHeader: true})
+	scored, err := s.score(r, file, engine.Options{
+		Explain: explain, Budget: options.Budget, WithHeader: true, Unguarded: options.unguarded(),
+	})
 	if err != nil {
 		return s.scoreFailure(file, err)
 	}
@@ -96,6 +98,7 @@ type scored struct {
 	tally           engine.Tally
 	bundle          *engine.Bundle
 	metrics         *Metrics
+	unguarded       bool
 }
 
 // WriteChunk implements [engine.Sink].
@@ -128,6 +131,7 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 	}
 	out := &scored{
 		result: &spool{free: &s.blocks}, rejects: &spool{free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
+		unguarded: opt.Unguarded,
 	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
 	out.tally, err = engine.Score(r.ctx, in, bundle, opt, out)
@@ -193,6 +197,7 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	r.set("X-Row-Count", strconv.FormatInt(o.tally.Scored, 10))
 	r.set("X-Rejected-Count", strconv.FormatInt(o.tally.Rejected, 10))
 	r.set("X-Model", o.bundle.Name()+" "+o.bundle.Version())
+	r.tellGuard(o.unguarded)
 	_ = o.rejects.Close()
 	r.rc.SetContentType(typeCSV)
 	r.rc.SetBodyStream(o.result, int(o.result.size)) // closes it

@@ -66,12 +66,12 @@ func enter(ctx context.Context, places chan struct{}, refusal string) (leave fun
 
 // accept stores a file and records it. A file that is refused leaves nothing behind.
 func (s *server) accept(r *request, file *uploadFile, explain engine.Explain) (store.Prediction, error) {
-	budget, err := r.budgetParams()
+	options, err := r.optionsParams()
 	if err != nil {
 		return store.Prediction{}, err
 	}
 	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
-	if u.Options, err = json.Marshal(budget); err != nil {
+	if u.Options, err = json.Marshal(options); err != nil {
 		return store.Prediction{}, err
 	}
 	u.ObjectKey = store.InputKey(u.ID)

@@ -55,11 +55,11 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 
 // keepBudget fails a prediction of which too many rows were rejected, over all its parts.
 func (w *worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
-	budget, err := budgetOf(c)
+	options, err := claimOptions(c)
 	if err != nil || tally == nil {
 		return err
 	}
-	return budget.Check(tally)
+	return options.Check(tally)
 }
 
 // mergeTallies adds what the parts counted, in part order; nil if none is done.
@@ -121,7 +121,12 @@ func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	if err != nil {
 		return "", err
 	}
-	result, rejects, err := engine.AppendHeaders(nil, nil, header, bundle)
+	options, err := claimOptions(c)
+	if err != nil {
+		return "", err
+	}
+	result, rejects, err := engine.AppendHeaders(nil, nil, header, bundle,
+		engine.Options{Unguarded: options.unguarded()})
 	if err != nil {
 		return "", err
 	}

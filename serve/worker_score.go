@@ -30,15 +30,17 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
-	budget, err := budgetOf(c)
+	options, err := claimOptions(c)
 	if err != nil {
 		return nil, at(stageScore, err)
 	}
+	budget := options.Budget
 	budget.MaxRejectedPercent = nil // of the whole file: see finish
 	out := w.newPartSink(ctx, c)
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
 		Workers: w.config.Cores, Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
 		Budget:          budget,
+		Unguarded:       options.unguarded(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 	}, out)
 	result, err := out.close(err)
@@ -62,12 +64,9 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	return last, nil
 }
 
-// budgetOf is how many rows of the prediction may be rejected.
-func budgetOf(c *store.Claim) (b engine.Budget, err error) {
-	if len(c.Options) == 0 {
-		return b, nil
-	}
-	return b, json.Unmarshal(c.Options, &b)
+// claimOptions are the options of the prediction that a claim belongs to.
+func claimOptions(c *store.Claim) (o predictionOptions, err error) {
+	return o, unmarshalOptions(c.Options, &o)
 }
 
 func (w *worker) countPart(tally *engine.Tally, took time.Duration) {

@@ -1,0 +1,123 @@
+package ingest_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+func TestGuardCells(t *testing.T) {
+	for _, test := range []struct{ cell, want string }{
+		{`=1+1`, `'=1+1`},
+		{`=cmd|'/C calc'!A0`, `'=cmd|'/C calc'!A0`},
+		{`@SUM(1)`, `'@SUM(1)`},
+		{`+1+1`, `'+1+1`},
+		{`-1+1`, `'-1+1`},
+		{`-`, `'-`},
+		{`  =1`, `'  =1`},
+		{"\u00a0=1", "'\u00a0=1"},
+		{"\u200b\ufeff=1", "'\u200b\ufeff=1"},
+		{"\t=1", "'\t=1"},
+		{"\tplain", "'\tplain"},
+		{"\x0b=1", "'\x0b=1"},
+		{"\x00=1", "'\x00=1"},
+		{"＝1", "'＝1"},
+		{"＋1", "'＋1"},
+		{"－1", "'－1"},
+		{"＠a", "'＠a"},
+		{`"=1,2"`, `"'=1,2"`},
+		{`"=""a"""`, `"'=""a"""`},
+		{"\"two\n=1\"", "\"two\n'=1\""},
+		{"\"two\r\n -x\n+y\"", "\"two\r\n' -x\n'+y\""},
+		{"\"\n=1\"", "\"'\n'=1\""},
+		{"\"\r\"", "\"'\r\""},
+		{"a\r=1", "\"a\r'=1\""},
+		{`a;=1`, `"a;=1"`},
+		{`=a;b`, `"'=a;b"`},
+		{`"-1,000"`, `"'-1,000"`},
+		{`-5%`, `'-5%`},
+		{`-$5`, `'-$5`},
+		{`- 5`, `'- 5`},
+		{`-1e`, `'-1e`},
+		{`+.`, `'+.`},
+		{`'=1`, `'=1`},
+		{``, ``},
+		{`plain`, `plain`},
+		{`"quoted"`, `"quoted"`},
+		{`élan`, `élan`},
+		{`a=b`, `a=b`},
+		{`2-1`, `2-1`},
+	} {
+		got, changed := ingest.GuardRows([]byte(test.cell+"\n"), ',')
+		first := strings.TrimSuffix(string(got), "\n")
+		if first != test.want || changed != (test.cell != test.want) {
+			t.Errorf("%q: got %q (changed %v), want %q", test.cell, first, changed, test.want)
+		}
+	}
+}
+
+// numberPattern is the published rule for what stays.
+var numberPattern = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$`)
+
+func TestGuardLeavesNumbers(t *testing.T) {
+	for _, cell := range []string{
+		"-12.5", "+1", "-1e-3", "+1e5", "-0", "-.5", "-5.", "+1E+308", " -12.5 ", "\t-5", "-0012", "12", "\"-5\"", "\"\n-5\"",
+	} {
+		if got, changed := ingest.GuardRows([]byte(cell+",x\n"), ','); changed {
+			t.Errorf("%q became %q", cell, got)
+		}
+	}
+}
+
+// FuzzGuard holds the guard against its rule, written down a second time: no cell of what it writes begins with a sign,
+// numbers are untouched, and guarding twice is guarding once.
+func FuzzGuard(f *testing.F) {
+	for _, s := range []string{"=1", "-5", "\t-5", "a\n=b", "＝1", "\ufeff@", "a;b", "\"", "\r\n=", "'=1", "-1e5x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, cell string) {
+		row := `x,"` + strings.ReplaceAll(cell, `"`, `""`) + `",-5,y` + "\n"
+		guarded, _ := ingest.GuardRows([]byte(row), ',')
+		again, changed := ingest.GuardRows(guarded, ',')
+		if changed {
+			t.Fatalf("%q became %q and then %q", row, guarded, again)
+		}
+		reader := csv.NewReader(bytes.NewReader(bytes.ReplaceAll(guarded, []byte("\r"), []byte("\x01"))))
+		cells, err := reader.Read()
+		if err != nil || len(cells) != 4 || cells[0] != "x" || cells[2] != "-5" || cells[3] != "y" {
+			t.Fatalf("%q became %q: %v", row, guarded, err)
+		}
+		got := strings.ReplaceAll(cells[1], "\x01", "\r")
+		if strings.Contains(cell, "\x01") {
+			return
+		}
+		trimmed := strings.TrimFunc(cell, hidden)
+		if numberPattern.MatchString(trimmed) {
+			if got != cell {
+				t.Fatalf("number %q became %q", cell, got)
+			}
+			return
+		}
+		if strings.ReplaceAll(got, "'", "") != strings.ReplaceAll(cell, "'", "") {
+			t.Fatalf("%q became %q", cell, got)
+		}
+		if got != "" && strings.ContainsRune("\t\r\n", rune(got[0])) {
+			t.Fatalf("%q became %q", cell, got)
+		}
+		for line := range strings.FieldsFuncSeq(got, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			rest := strings.TrimFunc(line, hidden)
+			if !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@＝＋－＠") == 0 {
+				t.Fatalf("%q became %q", cell, got)
+			}
+		}
+	})
+}
+
+func hidden(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}
