@@ -86,6 +86,11 @@ bench: ## Benchmarks of PKG (./...) matching BENCH, COUNT times; kept in bench/r
 	@mkdir -p $(dir $(OUT))
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) | tee $(OUT)
 
+.PHONY: load
+load: build ## The API at 1,000 requests a second, then uploads, eight of 50 MB at once among them
+	./bin/millrace bench api
+	./bin/millrace bench e2e
+
 .PHONY: compare
 compare: $(TOOLS)/benchstat ## Two kept benchmark runs side by side: OLD=… NEW=…
 	@$(TOOLS)/benchstat $(OLD) $(NEW)

@@ -15,7 +15,7 @@ import (
 
 // benchCommand measures ratios between our code and the alternatives on this machine.
 type benchCommand struct {
-	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,all" default:"all" help:"What to measure: ${enum}."`
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,api,e2e,all" default:"all" help:"What to measure: ${enum}."`
 
 	JSON     bool `name:"json" xor:"format" help:"Print everything measured as JSON."`
 	Text     bool `xor:"format" help:"Print every round as a line for benchstat."`

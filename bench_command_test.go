@@ -29,6 +29,7 @@ func TestBenchCommandPrintsEachForm(t *testing.T) {
 }
 
 func TestBenchCommandRunsAllSuites(t *testing.T) {
+	t.Setenv(childVariable, "1") // for the services that are measured
 	sample := "testdata/samples/telecom_sample.csv"
 	status, out, messages := command(t, "", "bench", "--quick", "--json", "--sample", sample)
 	if status != 0 {
@@ -37,8 +38,13 @@ func TestBenchCommandRunsAllSuites(t *testing.T) {
 	decoder := json.NewDecoder(strings.NewReader(out))
 	for _, suite := range bench.Suites() {
 		var r bench.Report
-		if err := decoder.Decode(&r); err != nil || r.Suite != suite || len(r.Comparisons) == 0 {
+		if err := decoder.Decode(&r); err != nil || r.Suite != suite || len(r.Comparisons)+len(r.Latencies) == 0 {
 			t.Errorf("%s: %+v (%v)", suite, r, err)
+		}
+		for _, l := range r.Latencies {
+			if l.Failed > 0 || l.Requests == 0 || !(l.P50 > 0 && l.P50 <= l.P95 && l.P95 <= l.P99 && l.P99 <= l.Max) {
+				t.Errorf("%s: %+v", suite, l)
+			}
 		}
 	}
 }

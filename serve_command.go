@@ -41,6 +41,10 @@ type serveCommand struct {
 	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Bytes of an upload."`
 	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Rows of an upload."`
 	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Rows of a synchronous score."`
+	RateDefault    int   `env:"RATE_DEFAULT" default:"100" help:"Requests of a user in a minute; 0 is no limit. So are the others."`
+	RateUpload     int   `env:"RATE_UPLOAD" default:"10" help:"Uploads of a user in a minute."`
+	RateScore      int   `env:"RATE_SCORE" default:"20" help:"Synchronous scores and checks of a user in a minute."`
+	RateDownload   int   `env:"RATE_DOWNLOAD" default:"50" help:"Downloads of a user in a minute."`
 	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"Cores that score; 0 is all of them."`
 
 	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
@@ -127,6 +131,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		API: serve.Config{
 			PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
 			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, ScoreRowsMax: c.ScoreRowsMax,
+			Rates: &serve.RateLimits{
+				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
+			},
 		},
 		Worker: serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
 		Lease:  c.Lease,

@@ -1,12 +1,13 @@
 // Package bench measures how fast the engine, the explanations and the reading of files are, beside what else Go has
 // for the same work: in one process, on one thread, on the same rows, taking turns. Only the ratios mean something on
-// another day or machine.
+// another day or machine. Two more suites measure a whole service: the API under load, and uploads from end to end.
 package bench
 
 import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,20 +26,22 @@ type Options struct {
 }
 
 // Suites are the names that [Run] knows, in the order of the documentation.
-func Suites() []string { return []string{"engine", "explain", "ingest"} }
+func Suites() []string { return []string{"engine", "explain", "ingest", "api", "e2e"} }
 
 // Run measures one suite. It sets GOMAXPROCS, of the whole process, to one or two while it measures.
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
 	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
-		"engine": runEngine, "explain": runExplain, "ingest": runIngest,
+		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "api": runAPI, "e2e": runE2E,
 	}[suite]
 	if !known {
 		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	if !slices.Contains([]string{"api", "e2e"}, suite) { // their work is done by another process
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	}
 	if err := run(ctx, o, r); err != nil {
 		return nil, fmt.Errorf("suite %s: %w", suite, err)
 	}

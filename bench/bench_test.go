@@ -65,8 +65,9 @@ var expected = map[string]map[string][]string{
 	},
 }
 
+// The suites that start a service need the program; the command line's tests run them.
 func TestSuitesReportEverything(t *testing.T) {
-	for _, suite := range bench.Suites() {
+	for suite := range expected {
 		t.Run(suite, func(t *testing.T) {
 			r := quick(t, suite, bench.Options{})
 			for comparison, names := range expected[suite] {
@@ -270,7 +271,7 @@ func TestRunStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, suite := range bench.Suites() {
+	for suite := range expected {
 		if _, err := bench.Run(ctx, suite, bench.Options{Quick: true}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", suite, err)
 		}

@@ -22,6 +22,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 		out.printf("\n")
 	}
+	r.writeLatencies(out)
 	for _, g := range r.Goals {
 		out.printf("%s\n", strings.Join(g.cells(), "\t"))
 	}
@@ -49,6 +50,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 			out.row(c.cells(&m))
 		}
 	}
+	r.writeLatencyRows(out)
 	return out.err
 }
 
@@ -65,6 +67,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			}
 		}
 	}
+	r.writeLatencyText(out)
 	return out.err
 }
 

@@ -7,7 +7,9 @@ type Report struct {
 	Suite       string       `json:"suite"`
 	Machine     Machine      `json:"machine"`
 	Command     string       `json:"command"`
-	Comparisons []Comparison `json:"comparisons"`
+	Comparisons []Comparison `json:"comparisons,omitempty"`
+	Latencies   []Latency    `json:"latencies,omitempty"`
+	Processes   []Process    `json:"processes,omitempty"` // services that were measured, one after the other
 	Goals       []Goal       `json:"goals"`
 }
 
@@ -36,6 +38,12 @@ type Measurement struct {
 	Ratio           float64   `json:"ratio"`           // baseline's time per row / its own; above 1 is faster
 	RatioOfMinima   float64   `json:"ratio_of_minima"` // the same of the fastest rounds
 	Rounds          []float64 `json:"rounds_ns_per_op"`
+}
+
+// Process is what a service used, PostgreSQL not counted.
+type Process struct {
+	CPUSeconds float64 `json:"cpu_seconds"`
+	PeakMiB    float64 `json:"peak_mib"` // of resident memory; 0: the system does not tell
 }
 
 // Goal is a figure that the project set out to reach, and what was measured of it.

@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// service is a millrace in a process of its own, with a private PostgreSQL and a directory, as anybody would start it
+// but without rate limits.
+type service struct {
+	command    *exec.Cmd
+	url, token string
+	dir        string
+	client     *http.Client
+	begun      usage
+}
+
+// usage is what a process has used.
+type usage struct {
+	cpu       time.Duration
+	peakBytes int64 // of resident memory; 0: the system does not tell
+}
+
+// serviceConnections bounds what a client has open at once.
+const serviceConnections = 256
+
+// startService starts the program that runs now. Arguments come behind those that make it a service.
+func startService(ctx context.Context, environment []string, args ...string) (*service, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &service{client: &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: serviceConnections, MaxConnsPerHost: serviceConnections, DisableCompression: true,
+	}}}
+	if s.dir, err = os.MkdirTemp("", "millrace-bench-"); err != nil {
+		return nil, err
+	}
+	// The private PostgreSQL may run as another user, who has to pass through.
+	if err := os.Chmod(s.dir, 0o755); err != nil {
+		return nil, err
+	}
+	args = append([]string{
+		"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--data-dir=" + s.dir,
+		"--rate-default=0", "--rate-upload=0", "--rate-score=0", "--rate-download=0",
+	}, args...)
+	s.command = exec.CommandContext(ctx, program, args...)
+	s.command.Env = append(os.Environ(), environment...)
+	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
+	s.command.WaitDelay = time.Minute
+	if err := s.launch(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the service: %w", err), s.stop())
+	}
+	s.begun = s.usage()
+	return s, nil
+}
+
+// launch starts the process and reads where it can be reached. What it says later is read and dropped.
+func (s *service) launch() error {
+	out, err := s.command.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.command.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(out)
+	for s.token == "" && lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if url, ok := strings.CutPrefix(line, "API "); ok {
+			s.url = strings.TrimSpace(url)
+		}
+		if token, ok := strings.CutPrefix(line, "export MILLRACE_TOKEN="); ok {
+			s.token = token
+		}
+	}
+	if s.url == "" || s.token == "" {
+		return cmp.Or(lines.Err(), errors.New("it did not say where it is"))
+	}
+	return nil
+}
+
+// stop ends the service and removes what it has kept.
+func (s *service) stop() error {
+	var err error
+	if s.command != nil && s.command.Process != nil {
+		if err = s.command.Process.Signal(syscall.SIGTERM); err == nil {
+			err = s.command.Wait()
+		}
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// used is what the service has used since its start, without PostgreSQL.
+func (s *service) used() usage {
+	now := s.usage()
+	now.cpu -= s.begun.cpu
+	return now
+}
+
+// usage reads what Linux tells about the process; elsewhere it is zero.
+func (s *service) usage() (u usage) {
+	const (
+		ticksPerSecond       = 100 // USER_HZ of every Linux platform that Go knows
+		userTicks            = 11  // fields behind the name, which may hold anything
+		systemTicks          = 12
+		kibibyte       int64 = 1 << 10
+	)
+	dir := "/proc/" + strconv.Itoa(s.command.Process.Pid)
+	if stat, err := os.ReadFile(dir + "/stat"); err == nil {
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		user, _ := strconv.ParseInt(fields[userTicks], 10, 64)
+		system, _ := strconv.ParseInt(fields[systemTicks], 10, 64)
+		u.cpu = time.Duration(user+system) * time.Second / ticksPerSecond
+	}
+	status, _ := os.ReadFile(dir + "/status")
+	for line := range strings.Lines(string(status)) {
+		if size, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kilobytes, _ := strconv.ParseInt(strings.Fields(size)[0], 10, 64)
+			u.peakBytes = kilobytes * kibibyte
+		}
+	}
+	return u
+}
