@@ -25,6 +25,7 @@ type body struct {
 	limit       int64
 	read        int64
 	waited      time.Duration // spent in Read: time that others take is not the client's fault
+	digests     digests       // as announced
 	err         error
 }
 
@@ -37,12 +38,17 @@ func (r *request) openBody(limit, extra int64) (*body, error) {
 	if length > limit+extra {
 		return nil, tooLarge(limit, "bytes")
 	}
+	announced, err := parseDigests(r.header("Content-Digest"))
+	if err != nil {
+		return nil, err
+	}
 	stream := r.rc.RequestBodyStream()
 	if stream == nil {
 		stream = eofReader{}
 	}
 	r.body = &body{
 		stream: stream, conn: r.rc.Conn(), setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra,
+		digests: announced,
 	}
 	return r.body, nil
 }
@@ -61,6 +67,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.waited += time.Since(started)
 	b.read += int64(n)
+	b.digests.write(p[:n])
 	switch {
 	case b.read > b.limit:
 		b.err = tooLarge(b.limit, "bytes")
@@ -68,6 +75,9 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = fail(CodeShortBody, "") // the last chunk is missing, which the stream takes for the end
 	case errors.Is(err, io.EOF) && b.read < b.length:
 		b.err = fail(CodeShortBody, "").with(details{"expected": b.length, "actual": b.read, "unit": "bytes"})
+	case errors.Is(err, io.EOF) && !b.digests.matched():
+		b.err = fail(CodeShortBody, "The body differs from its Content-Digest header. Send the file again.").
+			with(details{"field": "Content-Digest"})
 	case errors.Is(err, io.EOF):
 		b.err = io.EOF
 	case err != nil:

@@ -62,12 +62,16 @@ const (
 	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
 )
 
-// sweep heals what a crash left: predictions that nobody was told of, and old temporary objects.
+// sweep heals what a crash left: predictions that nobody was told of, and old temporary objects. It also forgets
+// idempotency keys whose time is over.
 func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
 	const temporaryAge = 24 * time.Hour
 	for ctx.Err() == nil {
 		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep", "error", err)
+		}
+		if err := s.SweepKeys(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("sweep keys", "error", err)
 		}
 		if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep objects", "error", err)

@@ -51,8 +51,7 @@ func causeText(err error) string {
 	return err.Error()
 }
 
-// refuse answers with an error. If a body is still on its way the connection is closed after the answer, gently enough
-// for the client to read it.
+// refuse answers with an error.
 func (s *server) refuse(r *request, f *failure) {
 	r.code = f.code
 	s.Metrics.refused(f.code)
@@ -72,6 +71,12 @@ func (s *server) refuse(r *request, f *failure) {
 	if f.code.Retryable() {
 		r.set("Retry-After", fmt.Sprint(wholeSeconds(f.wait())))
 	}
+	r.leaveBody()
+}
+
+// leaveBody closes the connection behind an answer that was given before the body had arrived, gently enough for the
+// client to read it.
+func (r *request) leaveBody() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
 		r.rc.SetConnectionClose()

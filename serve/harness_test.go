@@ -99,6 +99,7 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *api {
 	if change != nil {
 		change(&cfg, &parts)
 	}
+	a.store = parts.Store
 	a.server = serve.NewServer(cfg, parts)
 	a.listen()
 	return a

@@ -6,6 +6,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 )
@@ -24,6 +26,7 @@ type prediction struct {
 	ModelVersion  *string            `json:"model_version"`
 	ModelSHA256   *string            `json:"model_sha256"`
 	EngineVersion *string            `json:"engine_version"`
+	DuplicateOf   *string            `json:"possible_duplicate_of"`
 	Source        predictionSource   `json:"source"`
 	RowCount      *int64             `json:"row_count"`
 	Rows          predictionRows     `json:"rows"`
@@ -89,6 +92,7 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		Status: p.Status, Done: p.Status.Done(), Stage: stage(p), StatusReason: optional(p.StatusReason),
 		Model: optional(p.Model.Name), ModelVersion: optional(p.Model.Version), ModelSHA256: optional(p.Model.SHA256),
 		EngineVersion: optional(p.Model.Engine),
+		DuplicateOf:   idText(p.PossibleDuplicateOf),
 		Source:        predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
 		RowCount:      p.RowCount, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
 		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
@@ -106,6 +110,13 @@ func optional(text string) *string {
 		return nil
 	}
 	return &text
+}
+
+func idText(id *uuid.UUID) *string {
+	if id == nil {
+		return nil
+	}
+	return optional(id.String())
 }
 
 func stage(p store.Prediction) *string {

@@ -3,7 +3,9 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,15 +30,27 @@ func postUpload(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.takeUpload(r, explain)
+	key, err := s.claimKey(r)
+	if err != nil {
+		return err
+	}
+	var p store.Prediction
+	switch {
+	case key == nil:
+		p, err = s.takeUpload(r, explain, nil)
+	case key.Done:
+		p, err = s.replay(r, key)
+	default:
+		p, err = s.once(r, key, explain)
+	}
 	if err != nil {
 		return err
 	}
 	return s.answerUpload(r, p, wait)
 }
 
-// takeUpload takes the file in while it holds one of the places for bodies.
-func (s *server) takeUpload(r *request, explain engine.Explain) (store.Prediction, error) {
+// takeUpload takes the file in while it holds one of the places for bodies. key is nil if the caller gave none.
+func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (store.Prediction, error) {
 	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
 	if err != nil {
 		return store.Prediction{}, err
@@ -46,7 +60,10 @@ func (s *server) takeUpload(r *request, explain engine.Explain) (store.Predictio
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	return s.accept(r, file, explain)
+	if key != nil {
+		file.Reader = io.TeeReader(file.Reader, key.file)
+	}
+	return s.accept(r, file, explain, key)
 }
 
 // placePatience is how long a request waits for its turn before it is told to come back.
@@ -65,7 +82,7 @@ func enter(ctx context.Context, places chan struct{}, refusal string) (leave fun
 }
 
 // accept stores a file and records it. A file that is refused leaves nothing behind.
-func (s *server) accept(r *request, file *uploadFile, explain engine.Explain) (store.Prediction, error) {
+func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, key *onceKey) (store.Prediction, error) {
 	options, err := r.optionsParams()
 	if err != nil {
 		return store.Prediction{}, err
@@ -81,9 +98,17 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain) (s
 		}
 		return store.Prediction{}, err
 	}
+	if key != nil {
+		u.Key = key.RequestKey
+		u.Key.Fingerprint = fingerprint(r, file, key.file.Sum(nil))
+	}
 	ctx, cancel := context.WithTimeout(r.ctx, databaseTimeout)
 	defer cancel()
 	p, err := s.Store.CreateUpload(ctx, u)
+	if errors.Is(err, store.ErrLeaseLost) { // nothing was recorded, for sure
+		s.discard(r.ctx, u.ObjectKey)
+		return p, err
+	}
 	if err != nil {
 		// The commit may have happened although its answer was lost, so the object must stay. If it did not happen, the
 		// sweep finds an object without an upload.
@@ -184,7 +209,8 @@ func outOfRange(field string, least, most int) *failure {
 		with(details{"field": field, "expected": []int{least, most}})
 }
 
-// uploadBody is the answer to an upload whose prediction is not finished.
+// uploadBody is the answer to an upload whose prediction is not finished. It tells how the upload was accepted, so that
+// it stays the same when the request is sent again under its key.
 type uploadBody struct {
 	UploadID     string           `json:"upload_id"`
 	PredictionID string           `json:"prediction_id"`
@@ -193,6 +219,7 @@ type uploadBody struct {
 	RowCount     *int64           `json:"row_count"`
 	Model        string           `json:"model"`
 	ModelVersion string           `json:"model_version"`
+	DuplicateOf  *string          `json:"possible_duplicate_of"`
 	Links        *predictionLinks `json:"links"`
 }
 
@@ -210,8 +237,9 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 	}
 	r.set("Retry-After", "1")
 	return r.json(http.StatusAccepted, uploadBody{
-		UploadID: p.UploadID.String(), PredictionID: p.ID.String(), Filename: p.Filename, Status: p.Status,
-		RowCount: p.RowCount, Model: p.Model.Name, ModelVersion: p.Model.Version, Links: links,
+		UploadID: p.UploadID.String(), PredictionID: p.ID.String(), Filename: p.Filename,
+		Status: store.Queued, RowCount: p.RowCount, Model: p.Model.Name, ModelVersion: p.Model.Version,
+		DuplicateOf: idText(p.PossibleDuplicateOf), Links: links,
 	})
 }
 

@@ -118,6 +118,9 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 // finish reads what follows the file, so that a body that broke off behind it is noticed. Further files are an error:
 // they would be dropped silently.
 func (f *uploadFile) finish() error {
+	if _, err := io.Copy(io.Discard, f); err != nil { // what an archive has behind its end
+		return err
+	}
 	if f.form != nil {
 		part, err := f.form.NextPart()
 		for ; err == nil; part, err = f.form.NextPart() {

@@ -13,10 +13,11 @@ import (
 )
 
 // cutRelay passes everything on to a server, until it is told to cut the connection in place of the nth thing that the
-// client sends.
+// client sends, or right behind it: then the server does what was asked and nobody hears of it.
 type cutRelay struct {
-	url  string
-	left atomic.Int64 // 0: never
+	url    string
+	left   atomic.Int64 // 0: never
+	behind atomic.Bool
 }
 
 func newCutRelay(t *testing.T, serverURL string) *cutRelay {
@@ -65,10 +66,11 @@ func (r *cutRelay) serve(client net.Conn, socket string) {
 	buf := make([]byte, 1<<20)
 	for {
 		n, err := client.Read(buf)
-		if err != nil || r.left.Load() > 0 && r.left.Add(-1) == 0 {
+		cut := r.left.Load() > 0 && r.left.Add(-1) == 0
+		if err != nil || cut && !r.behind.Load() {
 			return
 		}
-		if _, err := server.Write(buf[:n]); err != nil {
+		if _, err := server.Write(buf[:n]); err != nil || cut {
 			return
 		}
 	}

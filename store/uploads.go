@@ -49,18 +49,26 @@ type NewUpload struct {
 	Model      Model
 	Explain    string          // "all", "at_risk" or "none"
 	Options    json.RawMessage // whatever the worker must know beside it; nil is none
+	// Key, if set, is completed together with the upload; its Fingerprint is the caller's. Without one, the prediction
+	// tells whether a recent one scored the same content with the same model.
+	Key *RequestKey
 }
 
 // NewID makes a public id. Later ids sort behind earlier ones.
 func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
-// doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict].
+// doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict]; a key that
+// another request took over meanwhile is [ErrLeaseLost].
 func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
 	err := s.inTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
+		duplicate, err := duplicateOf(ctx, tx, u)
+		if err != nil {
+			return err
+		}
 		var uploadID int64
-		err := tx.QueryRow(ctx, `
+		err = tx.QueryRow(ctx, `
 			INSERT INTO uploads (public_id, user_id, object_key, object_etag, filename, bytes, sha256,
 			                     row_count, delimiter, columns, header_bytes, header_lines)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`,
@@ -69,15 +77,35 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 		if err != nil {
 			return err
 		}
-		return insertPrediction(ctx, tx, newPrediction{
+		err = insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: u.UserID,
-			model: u.Model, explain: u.Explain, options: u.Options, parts: u.Parts,
+			model: u.Model, explain: u.Explain, options: u.Options, parts: u.Parts, duplicateOf: duplicate,
 		})
+		if err != nil || u.Key == nil {
+			return err
+		}
+		return u.Key.complete(ctx, tx, id)
 	})
 	if err != nil {
 		return Prediction{}, fmt.Errorf("create upload: %w", conflict(err))
 	}
 	return s.Prediction(ctx, u.UserID, id)
+}
+
+// duplicateOf finds the user's latest prediction of the same content by the same model, made a short while ago. Two
+// uploads at the same moment do not see each other: it is a hint, and keys are for those who need more.
+func duplicateOf(ctx context.Context, tx pgx.Tx, u NewUpload) (*uuid.UUID, error) {
+	if u.Key != nil {
+		return nil, nil // the caller says which requests are one
+	}
+	var id *uuid.UUID
+	err := tx.QueryRow(ctx, `
+		SELECT max(d.public_id::text)::uuid
+		FROM uploads u JOIN predictions d ON d.upload_id = u.id
+		WHERE u.user_id = $1 AND u.sha256 = $2 AND u.created_at > clock_timestamp() - interval '10 minutes'
+		  AND d.model_sha256 = $3 AND d.model_version = $4`,
+		u.UserID, u.SHA256[:], u.Model.SHA256, u.Model.Version).Scan(&id)
+	return id, err
 }
 
 type newPrediction struct {
@@ -88,6 +116,8 @@ type newPrediction struct {
 	explain  string
 	options  json.RawMessage
 	parts    []Part
+	// duplicateOf is an earlier prediction that this one may repeat; nil is none.
+	duplicateOf *uuid.UUID
 }
 
 // insertPrediction adds a prediction with its parts and its outbox row, and rings when the transaction commits.
@@ -95,11 +125,11 @@ func insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
 	var id int64
 	err := tx.QueryRow(ctx, `
 		INSERT INTO predictions (public_id, upload_id, user_id, model_name, model_version, model_sha256,
-		                         engine_version, explain, options)
+		                         engine_version, explain, options, possible_duplicate_of)
 		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), nullif($7, ''),
-		        coalesce(nullif($8, ''), 'all'), coalesce($9, '{}'::jsonb)) RETURNING id`,
+		        coalesce(nullif($8, ''), 'all'), coalesce($9, '{}'::jsonb), $10) RETURNING id`,
 		p.publicID, p.uploadID, p.userID, p.model.Name, p.model.Version, p.model.SHA256,
-		p.model.Engine, p.explain, p.options).Scan(&id)
+		p.model.Engine, p.explain, p.options, p.duplicateOf).Scan(&id)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,72 @@
+package serve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"hash"
+	"strings"
+)
+
+// digests are what a Content-Digest header (RFC 9530) says about a body; nil is what it does not say.
+type digests struct {
+	sha256, sha512 []byte
+	hashes         []hash.Hash // of the body so far, for those that are given
+}
+
+// parseDigests reads the header. Algorithms that we do not know are passed over, as the standard wants it.
+func parseDigests(header string) (digests, error) {
+	var d digests
+	if header == "" {
+		return d, nil
+	}
+	for member := range strings.SplitSeq(header, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(member), "=")
+		var size int
+		var field *[]byte
+		switch strings.ToLower(name) {
+		case "sha-256":
+			size, field = sha256.Size, &d.sha256
+		case "sha-512":
+			size, field = sha512.Size, &d.sha512
+		default:
+			continue
+		}
+		value, colon := strings.CutPrefix(value, ":")
+		value, end := strings.CutSuffix(value, ":")
+		sum, err := base64.StdEncoding.DecodeString(value)
+		if !colon || !end || err != nil || len(sum) != size {
+			return d, fail(CodeInvalidValue, "The Content-Digest header cannot be read. It looks like 'sha-256=:…:'.").
+				with(details{"field": "Content-Digest"})
+		}
+		*field = sum
+	}
+	if d.sha256 != nil {
+		d.hashes = append(d.hashes, sha256.New())
+	}
+	if d.sha512 != nil {
+		d.hashes = append(d.hashes, sha512.New())
+	}
+	return d, nil
+}
+
+func (d *digests) write(p []byte) {
+	for _, h := range d.hashes {
+		_, _ = h.Write(p) // a hash never fails
+	}
+}
+
+// matched says whether the whole body is the one that was announced.
+func (d *digests) matched() bool {
+	for _, h := range d.hashes {
+		want := d.sha256
+		if h.Size() == sha512.Size {
+			want = d.sha512
+		}
+		if !bytes.Equal(h.Sum(nil), want) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,155 @@
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	keyHeader   = "Idempotency-Key"
+	keyBytesMax = 255
+)
+
+// onceKey is an Idempotency-Key in the hand of a request, and what tells its request from others.
+type onceKey struct {
+	*store.RequestKey
+	file hash.Hash // of the file as it is sent
+}
+
+// claimKey claims the key that a request names; nil is none.
+func (s *server) claimKey(r *request) (*onceKey, error) {
+	given := r.rc.Request.Header.PeekAll(keyHeader)
+	if len(given) == 0 {
+		return nil, nil
+	}
+	text := string(given[0])
+	if err := checkRequestKey(text, len(given)); err != nil {
+		return nil, err
+	}
+	k, err := s.Store.ClaimKey(r.ctx, r.user.ID, r.route.method+" "+r.route.pattern, text)
+	if errors.Is(err, store.ErrKeyInUse) {
+		f := fail(CodeKeyStillRunning, "").with(details{"field": keyHeader})
+		f.retryAfter = time.Second
+		return nil, f
+	}
+	if err != nil {
+		return nil, explainAs(CodeDatabase, err)
+	}
+	return &onceKey{RequestKey: k, file: sha256.New()}, nil
+}
+
+// checkRequestKey wants printable ASCII, as the draft standard does: what a proxy might change is no key.
+func checkRequestKey(text string, times int) error {
+	if times > 1 {
+		return fail(CodeInvalidValue, "'Idempotency-Key' is given twice.").with(details{"field": keyHeader})
+	}
+	if text == "" || len(text) > keyBytesMax {
+		return fail(CodeOutOfRange, "'Idempotency-Key' must have 1 to 255 characters.").
+			with(details{"field": keyHeader, "expected": []int{1, keyBytesMax}, "unit": "characters"})
+	}
+	for _, c := range []byte(text) {
+		if c < ' ' || c > '~' {
+			return fail(CodeInvalidValue, "'Idempotency-Key' must be plain ASCII text.").with(details{"field": keyHeader})
+		}
+	}
+	return nil
+}
+
+// hold keeps a claim alive until the returned function is called, which waits for the end of that.
+func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sleep(ctx, k.Lease/3) == nil {
+			if err := s.Store.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
+				return // creating the upload will fail for it
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// once takes a file in under a key. A request that fails gives its key back, so that it can be sent again.
+func (s *server) once(r *request, k *onceKey, explain engine.Explain) (store.Prediction, error) {
+	release := s.hold(r.ctx, k)
+	p, err := s.takeUpload(r, explain, k)
+	release()
+	if err == nil {
+		return p, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), databaseTimeout)
+	defer cancel()
+	if failed := s.Store.ReleaseKey(ctx, k.RequestKey); failed != nil {
+		s.Log.Warn("release key", "request_id", r.id, "error", failed) // its lease runs out
+	}
+	if errors.Is(err, store.ErrLeaseLost) {
+		err = fail(CodeKeyStillRunning, "").with(details{"field": keyHeader}).because(err)
+	}
+	return p, err
+}
+
+// replay finds the prediction that an earlier request with the same key has made. It reads the file, unless its digest
+// is announced, to see that the request is the same.
+func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
+	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	defer leave()
+	file, err := r.openFile(s.UploadBytesMax)
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	sum := file.announced()
+	if sum == nil {
+		if _, err := io.Copy(k.file, file); err != nil {
+			return store.Prediction{}, err
+		}
+		if err := file.finish(); err != nil {
+			return store.Prediction{}, err
+		}
+		sum = k.file.Sum(nil)
+	}
+	if fingerprint(r, file, sum) != k.Fingerprint {
+		return store.Prediction{}, fail(CodeKeyOtherRequest, "").with(details{"field": keyHeader})
+	}
+	r.set("Idempotent-Replayed", "true")
+	r.leaveBody() // its digest said enough
+	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.PredictionID)
+	if errors.Is(err, store.ErrNotFound) {
+		return p, fail(CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
+	}
+	if err != nil {
+		return p, explainAs(CodeDatabase, err)
+	}
+	return p, nil
+}
+
+// announced is the file's SHA-256 as its sender gives it, if the body is the file; a form is more than its file.
+func (f *uploadFile) announced() []byte {
+	if f.form != nil {
+		return nil
+	}
+	return f.body.digests.sha256
+}
+
+// fingerprint tells requests apart: every parameter, every field of the form, and the file.
+func fingerprint(r *request, f *uploadFile, file []byte) [sha256.Size]byte {
+	text, err := json.Marshal(map[string]any{"query": r.query, "fields": f.fields, "name": f.name, "file": file})
+	if err != nil {
+		panic("fingerprint: " + err.Error()) // plain strings always encode
+	}
+	return sha256.Sum256(text)
+}

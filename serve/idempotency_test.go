@@ -1,0 +1,331 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// awayObjects is an object store that can go away.
+type awayObjects struct {
+	store.Objects
+	away atomic.Bool
+}
+
+func (o *awayObjects) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
+	if o.away.Load() {
+		return store.ObjectInfo{}, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	return o.Objects.Put(ctx, key, r)
+}
+
+func onceKey(text string) option { return header("Idempotency-Key", text) }
+
+// predictions counts the owner's predictions.
+func (a *api) predictions() int {
+	a.t.Helper()
+	return len(a.get("/predictions?limit=100").object(a.t)["predictions"].([]any))
+}
+
+// TestOneKeyOneUpload sends the same request many times at once, and again until each has its answer.
+func TestOneKeyOneUpload(t *testing.T) {
+	a := startAPI(t, nil)
+	a.work()
+	answers := make([]answer, 100)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			for {
+				answers[i] = a.post("/upload?filename=march.csv", telecom, onceKey("k"))
+				if answers[i].status != http.StatusConflict {
+					return
+				}
+				answers[i].wantError(t, http.StatusConflict, "ERR-1313")
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	first := 0
+	for _, r := range answers {
+		r.want(t, http.StatusAccepted)
+		if !bytes.Equal(r.body, answers[0].body) || r.header.Get("Location") != answers[0].header.Get("Location") {
+			t.Fatalf("two answers:\n%s\n%s", r.body, answers[0].body)
+		}
+		if r.header.Get("Idempotent-Replayed") == "" {
+			first++
+		}
+	}
+	if n := a.predictions(); n != 1 || first != 1 {
+		t.Errorf("%d predictions, %d of them first answers", n, first)
+	}
+	if keys := a.objectKeys(); len(inputs(keys)) != 1 {
+		t.Errorf("objects %v", keys)
+	}
+}
+
+func inputs(keys []string) (list []string) {
+	for _, key := range keys {
+		if strings.HasSuffix(key, "/input.csv") {
+			list = append(list, key)
+		}
+	}
+	return list
+}
+
+func TestReplays(t *testing.T) {
+	a := startAPI(t, nil)
+	a.work()
+	id := a.upload(telecom, onceKey("k"))
+	same := func(r answer) {
+		t.Helper()
+		if r.object(t)["prediction_id"] != id || r.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("got %s, %v", r.body, r.header)
+		}
+	}
+	same(a.post("/upload?filename=march.csv", telecom, onceKey("k")).want(t, http.StatusAccepted))
+	done := a.post("/upload?filename=march.csv", telecom, onceKey("k"), header("Prefer", "wait=30"))
+	same(done.want(t, http.StatusOK))
+	for name, r := range map[string]answer{
+		"other content":   a.post("/upload?filename=march.csv", bad, onceKey("k")),
+		"other name":      a.post("/upload?filename=april.csv", telecom, onceKey("k")),
+		"other parameter": a.post("/upload?filename=march.csv&explain=none", telecom, onceKey("k")),
+	} {
+		t.Run(name, func(t *testing.T) { r.wantError(t, http.StatusUnprocessableEntity, "ERR-1312") })
+	}
+	body, contentType := form(t, "march.csv", []byte(telecom), "model", "telecom")
+	first := a.postForm("/upload", body, contentType, onceKey("f")).want(t, http.StatusAccepted)
+	body, contentType = form(t, "march.csv", []byte(telecom), "model", "telecom") // another boundary
+	if again := a.postForm("/upload", body, contentType, onceKey("f")); !bytes.Equal(again.body, first.body) {
+		t.Errorf("a form again: %s", again.body)
+	}
+	body, contentType = form(t, "march.csv", []byte(telecom), "note", "x")
+	a.postForm("/upload", body, contentType, onceKey("f")).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
+	other := a.post("/upload?filename=march.csv", telecom, onceKey("k"), as(a.token("other")))
+	if other.want(t, http.StatusAccepted).object(t)["prediction_id"] == id {
+		t.Error("a key of another user")
+	}
+	if n := a.predictions(); n != 2 {
+		t.Errorf("%d predictions", n)
+	}
+	if keys := a.objectKeys(); len(inputs(keys)) != 3 {
+		t.Errorf("objects %v", keys)
+	}
+}
+
+// TestRefusalsLeaveTheKeyFree sends what is refused and then what is not, under the same key.
+func TestRefusalsLeaveTheKeyFree(t *testing.T) {
+	away := &awayObjects{}
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+		away.Objects = p.Objects
+		p.Objects = away
+	})
+	a.post("/upload?model=weather", telecom, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1701")
+	a.post("/upload", "customerID\n1\n", onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1004")
+	a.post("/upload", "", onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1005")
+	a.post("/upload?max_rejected=x", telecom, onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
+	away.away.Store(true)
+	a.post("/upload", telecom, onceKey("k")).wantError(t, http.StatusServiceUnavailable, "ERR-1502")
+	away.away.Store(false)
+	r := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusAccepted)
+	if r.header.Get("Idempotent-Replayed") != "" {
+		t.Error("a refusal was kept")
+	}
+}
+
+func TestRequestKeys(t *testing.T) {
+	a := startAPI(t, nil)
+	for text, code := range map[string]string{
+		"": "ERR-1303", strings.Repeat("k", 256): "ERR-1303", "kö": "ERR-1302", "a\tb": "ERR-1302",
+	} {
+		a.post("/upload", telecom, onceKey(text)).wantError(t, http.StatusUnprocessableEntity, code)
+	}
+	twice := func(r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} }
+	a.post("/upload", telecom, twice).wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
+	a.post("/upload", telecom, onceKey(strings.Repeat("k", 255))).want(t, http.StatusAccepted)
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+}
+
+func TestContentDigest(t *testing.T) {
+	a := startAPI(t, nil)
+	long := sha512.Sum512([]byte(telecom))
+	both := "unknown=:AA==:, " + digest(telecom) + ",sha-512=:" + base64.StdEncoding.EncodeToString(long[:]) + ":"
+	a.post("/upload", telecom, header("Content-Digest", both)).want(t, http.StatusAccepted)
+	before := len(a.leftovers())
+	for _, path := range []string{"/upload", "/validate", "/score"} {
+		e := a.post(path, telecom, header("Content-Digest", digest(bad))).wantError(t, http.StatusBadRequest, "ERR-1013")
+		if !e.Retryable {
+			t.Error("not retryable")
+		}
+	}
+	body, contentType := form(t, "a.csv", []byte(telecom))
+	a.postForm("/upload", body, contentType, header("Content-Digest", digest(telecom))).
+		wantError(t, http.StatusBadRequest, "ERR-1013") // of the file, not of the body
+	a.postForm("/upload", body, contentType, header("Content-Digest", digest(string(body)))).
+		want(t, http.StatusAccepted)
+	for _, wrong := range []string{"sha-256=abc", "sha-256=:AA==:", "sha-512=:" + strings.Repeat("=", 88) + ":"} {
+		a.post("/upload", telecom, header("Content-Digest", wrong)).
+			wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
+	}
+	if after := len(a.leftovers()); after != before+2 { // one file and its ETag
+		t.Errorf("%d files left behind", after-before-2)
+	}
+}
+
+// uploadHead begins an upload under the key "k" on a bare connection.
+func (a *api) uploadHead(length int) string {
+	return fmt.Sprintf("POST /upload?filename=march.csv HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n"+
+		"Content-Type: text/csv\r\nContent-Length: %d\r\nIdempotency-Key: k\r\n", a.token("owner"), length)
+}
+
+// TestDigestAnswersEarly announces a body that never comes: the digest says whether it is the same request.
+func TestDigestAnswersEarly(t *testing.T) {
+	a := startAPI(t, nil)
+	id := a.upload(telecom, onceKey("k"))
+	ask := func(announced string) answer {
+		r, err := a.raw(a.uploadHead(1_000_000) + "Content-Digest: " + announced + "\r\n\r\nc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.closes {
+			t.Error("the connection stays, with the body on its way")
+		}
+		return r
+	}
+	if got := ask(digest(telecom)).want(t, http.StatusAccepted); got.object(t)["prediction_id"] != id {
+		t.Errorf("same request: %s", got.body)
+	}
+	ask(digest(bad)).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
+}
+
+// TestCrashesUnderAKey breaks an upload off where the reference names it, and sends it again with the same key.
+func TestCrashesUnderAKey(t *testing.T) {
+	for name, crash := range map[string]func(*api){
+		"C2: stored, then dead before the commit": func(a *api) {
+			if _, err := a.store.ClaimKey(context.Background(), a.owner(), "POST /upload", "k"); err != nil {
+				t.Fatal(err)
+			}
+			id := store.NewID()
+			if _, err := a.objects.Put(context.Background(), store.InputKey(id), strings.NewReader(telecom)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"C4: committed, answer not sent": func(a *api) {
+			conn, err := net.Dial("tcp", a.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, a.uploadHead(len(telecom))+"\r\n"+telecom)
+			_ = conn.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+				p.Store = storetest.Open(t, store.Config{Lease: 300 * time.Millisecond})
+			})
+			crash(a)
+			var id any
+			for id == nil {
+				r := a.post("/upload?filename=march.csv", telecom, onceKey("k"))
+				if r.status == http.StatusConflict {
+					r.wantError(t, http.StatusConflict, "ERR-1313")
+					time.Sleep(50 * time.Millisecond)
+					continue
+				}
+				id = r.want(t, http.StatusAccepted).object(t)["prediction_id"]
+			}
+			if again := a.upload(telecom, onceKey("k")); again != id || a.predictions() != 1 {
+				t.Errorf("%s after %s, %d predictions", again, id, a.predictions())
+			}
+		})
+	}
+}
+
+// owner is the internal id of the user whom requests are sent as.
+func (a *api) owner() int64 {
+	a.t.Helper()
+	u, err := a.store.EnsureUser(context.Background(), "owner")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return u.ID
+}
+
+// TestKeysAgainstAModel sends random requests under random keys and compares what happens with a map.
+func TestKeysAgainstAModel(t *testing.T) {
+	a := startAPI(t, nil)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	type made struct{ request, id string }
+	known := map[string]made{}
+	uploads := 0
+	for range 60 {
+		key := fmt.Sprint("key ", random.IntN(6))
+		path := "/upload?filename=" + []string{"a.csv", "b.csv"}[random.IntN(2)]
+		text := []string{telecom, bad, "x\n"}[random.IntN(3)]
+		r := a.post(path, text, onceKey(key), header("Content-Digest", digest(text)))
+		before, exists := known[key]
+		switch {
+		case exists && before.request != path+text:
+			r.wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
+		case exists:
+			if id := r.want(t, http.StatusAccepted).object(t)["prediction_id"]; id != before.id {
+				t.Fatalf("%s: %v, not %s", key, id, before.id)
+			}
+		case text == "x\n":
+			r.wantError(t, http.StatusUnprocessableEntity, "ERR-1005")
+		default:
+			uploads++
+			known[key] = made{path + text, r.want(t, http.StatusAccepted).object(t)["prediction_id"].(string)}
+		}
+	}
+	if n := a.predictions(); n != uploads {
+		t.Errorf("%d predictions of %d uploads", n, uploads)
+	}
+}
+
+func TestPossibleDuplicates(t *testing.T) {
+	a := startAPI(t, nil)
+	of := func(path, text string, options ...option) any {
+		view := a.post(path, text, options...).want(t, http.StatusAccepted).object(t)
+		resource := a.get(view["links"].(map[string]any)["self"].(string)).object(t)
+		if view["possible_duplicate_of"] != resource["possible_duplicate_of"] {
+			t.Errorf("answer and resource differ: %v, %v", view, resource["possible_duplicate_of"])
+		}
+		return view["possible_duplicate_of"]
+	}
+	id := a.upload(telecom)
+	if got := of("/upload?filename=other.csv", telecom); got != id {
+		t.Errorf("the same content: %v, want %s", got, id)
+	}
+	for name, got := range map[string]any{
+		"other content": of("/upload", bad), "with a key": of("/upload", telecom, onceKey("k")),
+		"another user": a.post("/upload", telecom, as(a.token("other"))).object(t)["possible_duplicate_of"],
+	} {
+		if got != nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

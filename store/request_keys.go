@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// requestKeyLife is how long the outcome of a request stays known under its key.
+const requestKeyLife = 24 * time.Hour
+
+// ErrKeyInUse says that another request with the same key is still running.
+var ErrKeyInUse = errors.New("another request holds this key")
+
+// RequestKey is a caller's word for one request, which may then be sent again without happening again. It belongs to
+// the request that claimed it. The row behind it is claimed first and completed by the transaction that does the
+// request's work ([NewUpload].Key), so a crash at any point leaves either a key that can be claimed again when the
+// lease is over, or the outcome.
+type RequestKey struct {
+	// Done says that an earlier request with the key has succeeded: it had this fingerprint and made this prediction.
+	Done         bool
+	Fingerprint  [sha256.Size]byte
+	PredictionID uuid.UUID
+	// Lease is how long the claim lasts without [Store.RenewKey].
+	Lease time.Duration
+
+	userID int64
+	route  string
+	hash   []byte
+	claim  uuid.UUID
+}
+
+// ClaimKey claims a user's key for a route, or finds what became of it. It is [ErrKeyInUse] while another request holds
+// it.
+func (s *Store) ClaimKey(ctx context.Context, userID int64, route, key string) (*RequestKey, error) {
+	hash := sha256.Sum256([]byte(key))
+	k := &RequestKey{Lease: s.config.Lease, userID: userID, route: route, hash: hash[:], claim: uuid.New()}
+	for {
+		err := s.claimKey(ctx, k)
+		if !errors.Is(err, pgx.ErrNoRows) { // else it was released between the two looks
+			if err != nil {
+				return nil, fmt.Errorf("claim key: %w", err)
+			}
+			return k, nil
+		}
+	}
+}
+
+func (s *Store) claimKey(ctx context.Context, k *RequestKey) error {
+	claimed := false
+	err := s.readAs(ctx, k.userID, `
+		INSERT INTO request_keys AS k (user_id, route, key_hash, claim, claimed_until)
+		VALUES ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
+		ON CONFLICT (user_id, route, key_hash) DO UPDATE
+		SET claim = excluded.claim, claimed_until = excluded.claimed_until, fingerprint = NULL, prediction_id = NULL,
+		    expires_at = 'infinity'
+		WHERE k.fingerprint IS NULL AND k.claimed_until <= clock_timestamp() OR k.expires_at <= clock_timestamp()`,
+		[]any{k.userID, k.route, k.hash, k.claim, k.Lease.Microseconds()}, func(rows pgx.Rows) error {
+			rows.Close()
+			claimed = rows.CommandTag().RowsAffected() == 1
+			return rows.Err()
+		})
+	if err != nil || claimed {
+		return err
+	}
+	return s.readAs(ctx, k.userID, `
+		SELECT fingerprint, prediction_id FROM request_keys WHERE user_id = $1 AND route = $2 AND key_hash = $3`,
+		[]any{k.userID, k.route, k.hash}, func(rows pgx.Rows) error {
+			var fingerprint []byte
+			var prediction *uuid.UUID
+			_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
+				return struct{}{}, row.Scan(&fingerprint, &prediction)
+			})
+			if err == nil && prediction == nil {
+				err = ErrKeyInUse
+			}
+			if err == nil {
+				k.Done, k.PredictionID = true, *prediction
+				copy(k.Fingerprint[:], fingerprint)
+			}
+			return err
+		})
+}
+
+// RenewKey extends a claim by another lease. [ErrLeaseLost] means that another request has the key now.
+func (s *Store) RenewKey(ctx context.Context, k *RequestKey) error {
+	tag, err := s.pool.Exec(ctx, `
+		UPDATE request_keys SET claimed_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
+		WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
+		k.userID, k.route, k.hash, k.claim, k.Lease.Microseconds())
+	if err := one(tag, err); err != nil {
+		return fmt.Errorf("renew key: %w", err)
+	}
+	return nil
+}
+
+// ReleaseKey gives up a claim as if it had never been made. What is completed stays.
+func (s *Store) ReleaseKey(ctx context.Context, k *RequestKey) error {
+	_, err := s.pool.Exec(ctx, `
+		DELETE FROM request_keys
+		WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
+		k.userID, k.route, k.hash, k.claim)
+	if err != nil {
+		return fmt.Errorf("release key: %w", err)
+	}
+	return nil
+}
+
+// complete records what a request made, in the transaction that makes it. A claim that was lost meanwhile ends the
+// transaction: another request with the same key is doing the same work.
+func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, prediction uuid.UUID) error {
+	return one(tx.Exec(ctx, `
+		UPDATE request_keys
+		SET fingerprint = $5, prediction_id = $6,
+		    expires_at = clock_timestamp() + $7::bigint * interval '1 microsecond'
+		WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
+		k.userID, k.route, k.hash, k.claim, k.Fingerprint[:], prediction, requestKeyLife.Microseconds()))
+}
+
+// SweepKeys forgets keys whose time is over and claims of requests that died long ago.
+func (s *Store) SweepKeys(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `
+		DELETE FROM request_keys
+		WHERE expires_at <= clock_timestamp()
+		   OR expires_at = 'infinity' AND claimed_until <= clock_timestamp() - interval '1 day'`)
+	if err != nil {
+		return fmt.Errorf("sweep keys: %w", err)
+	}
+	return nil
+}
