@@ -50,6 +50,8 @@ type serveCommand struct {
 	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
 	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
+	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
+
 	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
 }
 
@@ -137,6 +139,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		},
 		Worker: serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
 		Lease:  c.Lease,
+		Canary: time.Duration(c.Canary),
 		Log:    log,
 	}, nil
 }

@@ -41,7 +41,7 @@ func run(
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := newPipeline(2*workers + 2)
+	p := newPipeline(slotsFor(workers))
 	var wg sync.WaitGroup
 	wg.Go(func() { p.read(ctx, next) })
 	for _, work := range works {
@@ -51,6 +51,9 @@ func run(
 	wg.Wait()
 	return err
 }
+
+// slotsFor bounds the chunks in memory: one in hand and one waiting for each worker, one being read, one being written.
+func slotsFor(workers int) int { return 2*workers + 2 }
 
 // pipeline is the three queues between the stages. Each holds every slot, so only an empty free list makes anyone wait.
 type pipeline struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -34,6 +35,7 @@ type Options struct {
 	Unguarded bool
 	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
 	NewBlockEncoder func() BlockEncoder
+	Flow            *Flow // shows where the chunks are while they are scored; nil: nobody looks
 }
 
 // Explain says which rows get factors and a sentence.
@@ -92,12 +94,21 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	var ids idSet
+	at, leave := opt.Flow.join(slotsFor(opt.workers()))
+	defer leave()
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
+		at.enter(StageChunk)
+		defer at.leave(StageChunk)
+		clock := time.Now()
 		s.chunk, err = chunker.Next(s.buf)
+		s.out.Busy.Chunk = lap(&clock)
 		s.buf = s.chunk.Bytes
 		if s.seq == 0 && errors.Is(err, io.EOF) {
 			return ingest.ErrEmpty
+		}
+		if err == nil {
+			at.queue(StageParse)
 		}
 		return err
 	}
@@ -106,9 +117,12 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		if err != nil {
 			return nil, err
 		}
+		w.at = at
 		return w.score, nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
+		at.take(StagePut)
+		defer at.leave(StagePut)
 		s.out.Tally.repeat(ids.add(s.out.ids), b)
 		total.Add(&s.out.Tally)
 		if err := opt.Budget.Check(&total); err != nil {

@@ -54,9 +54,10 @@ type BandTally struct {
 	Cohort
 }
 
-// BusyTimes says how long a core worked on a chunk, stage by stage.
+// BusyTimes says how long a core worked on a chunk, stage by stage. Chunk is the reader's time and includes waiting for
+// the bytes.
 type BusyTimes struct {
-	Parse, Score, Explain, Encode time.Duration
+	Chunk, Parse, Score, Explain, Encode time.Duration
 }
 
 func (b *Bundle) newTally(m ingest.Mapping) Tally {

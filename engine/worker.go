@@ -23,6 +23,7 @@ type worker struct {
 	rawScores func(dst []float64, rows forest.Rows) error
 	explain   *explainWorker // nil: no explanations are wanted
 	counter   counter
+	at        *places // where the chunks are
 
 	columns       []forest.Column
 	raw           []float64
@@ -41,6 +42,7 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		scored:    scoredSchema(),
 		counter:   newCounter(b, m),
 		columns:   make([]forest.Column, len(b.features)),
+		at:        new(places),
 	}
 	if opt.NewBlockEncoder != nil {
 		w.blocks = opt.NewBlockEncoder()
@@ -80,6 +82,7 @@ func (w *worker) score(s *slot) error {
 		out.Tally = w.bundle.newTally(w.mapping)
 	}
 	out.Tally.reset()
+	w.at.take(StageParse)
 	clock := time.Now()
 
 	batch, err := w.converter.Convert(s.chunk)
@@ -89,6 +92,7 @@ func (w *worker) score(s *slot) error {
 	out.Tally.Rows = s.chunk.Rows
 	out.Tally.account(&batch, &w.bundle.file.Training)
 	out.Busy.Parse = lap(&clock)
+	w.at.pass(StageParse, StageScore)
 
 	rows, err := w.predict(batch.Record)
 	if err != nil {
@@ -100,11 +104,13 @@ func (w *worker) score(s *slot) error {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}
 	out.Busy.Score = lap(&clock)
+	w.at.pass(StageScore, StageExplain)
 
 	if w.explain != nil {
 		w.explain.contributions(rows, w.bands)
 	}
 	out.Busy.Explain = lap(&clock)
+	w.at.pass(StageExplain, StageEncode)
 
 	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, &batch, w)
 	if w.explain != nil {
@@ -115,6 +121,8 @@ func (w *worker) score(s *slot) error {
 	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
 	err = w.appendBlocks(out, batch.Record)
 	out.Busy.Encode = lap(&clock)
+	w.at.leave(StageEncode)
+	w.at.queue(StagePut)
 	return err
 }
 

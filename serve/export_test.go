@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
@@ -39,4 +40,34 @@ func AllCodes() []Code {
 		list = append(list, m.code)
 	}
 	return list
+}
+
+func newCanary(s *store.Store, o store.Objects, r *engine.Registry, m *Metrics) *canary {
+	return &canary{store: s, objects: o, models: r, metrics: m, log: slog.New(slog.DiscardHandler), now: time.Now}
+}
+
+// RunCanary sends one canary and counts it.
+func RunCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics) error {
+	return newCanary(s, o, r, m).counted(ctx)
+}
+
+// LeaveCanary does what a process does that dies behind the upload.
+func LeaveCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry) (store.Prediction, error) {
+	user, err := s.EnsureUser(ctx, canarySubject)
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	b, _ := r.Get(canaryModel)
+	return newCanary(s, o, r, nil).upload(ctx, user, b)
+}
+
+// SweepCanaries removes what is old by a clock.
+func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now time.Time) error {
+	user, err := s.EnsureUser(ctx, canarySubject)
+	if err != nil {
+		return err
+	}
+	c := newCanary(s, o, nil, nil)
+	c.now = func() time.Time { return now }
+	return c.sweep(ctx, user)
 }

@@ -2,51 +2,41 @@ package serve
 
 import (
 	"net/http"
-	"strconv"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/retainwise/millrace/engine"
 )
 
 // objectives are the edges of every latency histogram: one stands exactly at each promised latency, so that the share
 // of requests within a promise is counted and not interpolated.
 var objectives = []float64{0.005, 0.01, 0.025, 0.05, 0.06, 0.1, 2, 10}
 
-// Metrics is everything that the service exports, and the only place with metric names. No label tells a user, a
-// prediction or a text of a customer's. It is safe for concurrent use.
+// Metrics is everything that the service exports. No label tells a user, a prediction or a text of a customer's. It is
+// safe for concurrent use. The names stand in the metrics_*.go files; docs/metrics.md describes each.
 type Metrics struct {
-	registry *prometheus.Registry
+	registry     *prometheus.Registry
+	descriptions []MetricDescription
+	flow         engine.Flow
+	disk         watchedDir
 
-	requests        *prometheus.CounterVec
-	requestSeconds  *prometheus.HistogramVec
-	requestsRunning prometheus.Gauge
-	bodyBytes       prometheus.Counter
-	errorCodes      *prometheus.CounterVec
+	httpMetrics
+	pipelineMetrics
+	predictionMetrics
+	modelMetrics
+	dependencyMetrics
+	canaryMetrics
+}
 
-	rows         *prometheus.CounterVec
-	rejects      *prometheus.CounterVec
-	stageBusy    *prometheus.CounterVec
-	stageSuccess *prometheus.GaugeVec
-	chunkSeconds prometheus.Histogram
-	partSeconds  prometheus.Histogram
-	parts        *prometheus.CounterVec
-	leasesLost   prometheus.Counter
-	mismatches   prometheus.Counter
-	workersBusy  prometheus.Gauge
-	workers      prometheus.Gauge
-
-	predictionSeconds *prometheus.HistogramVec
-	queueWait         prometheus.Histogram
-	predictions       *prometheus.GaugeVec
-	oldestQueued      prometheus.Gauge
-	deadLetters       prometheus.Gauge
-
-	modelInfo   *prometheus.GaugeVec
-	modelLoad   *prometheus.GaugeVec
-	keysFailed  prometheus.Counter
-	dependences *prometheus.GaugeVec
+// MetricDescription is what is known of a metric before anything was counted.
+type MetricDescription struct {
+	Name, Type, Help string
+	Labels           []string
 }
 
 // NewMetrics makes the metrics in a registry of their own, with those of the Go runtime and the process.
@@ -57,49 +47,30 @@ func NewMetrics() *Metrics {
 	m.makeHTTP()
 	m.makePipeline()
 	m.makePredictions()
+	m.makeModels()
+	m.makeDependencies()
+	m.makeCanary()
+	m.makeProcess()
 	return m
 }
 
-func (m *Metrics) makeHTTP() {
-	m.requests = m.counters("http_requests_total", "Requests answered.", "route", "method", "status")
-	m.requestSeconds = m.histograms("http_request_duration_seconds",
-		"Time from the header's arrival to the answer's readiness.", "route", "method")
-	m.requestsRunning = m.gauge("http_requests_in_flight", "Requests being answered.")
-	m.bodyBytes = m.counter("http_body_bytes_total", "Bytes of request bodies read.")
-	m.errorCodes = m.counters("http_errors_total", "Error answers by published code.", "code")
-	m.keysFailed = m.counter("signing_keys_unavailable_total", "Tokens that could not be checked.")
-	m.dependences = m.gauges("dependency_up", "1 if the dependency answered the last readiness check.", "dependency")
-}
-
-func (m *Metrics) makePipeline() {
-	m.rows = m.counters("stage_rows_total", "Rows by stage and outcome.", "stage", "outcome")
-	m.rejects = m.counters("rejects_total", "Rejected rows by code.", "code")
-	m.stageBusy = m.counters("stage_busy_seconds_total", "Time that cores worked in a stage.", "stage")
-	m.stageSuccess = m.gauges("stage_last_success_timestamp_seconds", "When a stage last succeeded.", "stage")
-	m.chunkSeconds = m.histogram("chunk_duration_seconds", "Time of a core for one chunk.")
-	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
-	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
-	m.leasesLost = m.counter("lease_lost_total", "Parts that another worker had taken over.")
-	m.mismatches = m.counter("accounting_mismatch_total", "Predictions whose rows did not add up. Must stay 0.")
-	m.workers = m.gauge("workers", "Workers that may claim parts.")
-	m.workersBusy = m.gauge("workers_busy", "Workers that have a part in hand.")
-}
-
-func (m *Metrics) makePredictions() {
-	m.predictionSeconds = m.histograms("prediction_duration_seconds",
-		"Time from the upload's acceptance to the end of its prediction.", "size_class", "result")
-	m.queueWait = m.histogram("prediction_queue_wait_seconds", "Time from acceptance to the first claim.")
-	m.predictions = m.gauges("predictions", "Predictions by unfinished status.", "status")
-	m.oldestQueued = m.gauge("oldest_queued_seconds", "Age of the oldest queued prediction.")
-	m.deadLetters = m.gauge("dead_letters", "Predictions that were given up.")
-	m.modelInfo = m.gauges("model_info", "1 for each model in use.", "name", "version", "sha256")
-	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "name")
+// Descriptions lists the metrics of our own by name.
+func (m *Metrics) Descriptions() []MetricDescription {
+	list := slices.Clone(m.descriptions)
+	slices.SortFunc(list, func(a, b MetricDescription) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(list, func(a, b MetricDescription) bool { return a.Name == b.Name })
 }
 
 const namespace = "millrace"
 
+// describe remembers a metric and gives what its collector wants to know.
+func (m *Metrics) describe(kind, name, help string, labels []string) prometheus.Opts {
+	m.descriptions = append(m.descriptions, MetricDescription{namespace + "_" + name, kind, help, labels})
+	return prometheus.Opts{Namespace: namespace, Name: name, Help: help}
+}
+
 func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	v := prometheus.NewCounterVec(prometheus.CounterOpts(m.describe("counter", name, help, labels)), labels)
 	m.registry.MustRegister(v)
 	return v
 }
@@ -109,7 +80,7 @@ func (m *Metrics) counter(name, help string) prometheus.Counter {
 }
 
 func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
-	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts(m.describe("gauge", name, help, labels)), labels)
 	m.registry.MustRegister(v)
 	return v
 }
@@ -118,9 +89,35 @@ func (m *Metrics) gauge(name, help string) prometheus.Gauge {
 	return m.gauges(name, help).WithLabelValues()
 }
 
+// sampledGauge asks value at each scrape. label and of name the series; an empty label makes the only one.
+func (m *Metrics) sampledGauge(name, help, label, of string, value func() float64) {
+	opts := prometheus.GaugeOpts(m.describe("gauge", name, help, labelsOf(label)))
+	opts.ConstLabels = constLabels(label, of)
+	m.registry.MustRegister(prometheus.NewGaugeFunc(opts, value))
+}
+
+func (m *Metrics) sampledCounter(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(m.describe("counter", name, help, nil)), value))
+}
+
+func labelsOf(label string) []string {
+	if label == "" {
+		return nil
+	}
+	return []string{label}
+}
+
+func constLabels(label, of string) prometheus.Labels {
+	if label == "" {
+		return nil
+	}
+	return prometheus.Labels{label: of}
+}
+
 func (m *Metrics) histograms(name, help string, labels ...string) *prometheus.HistogramVec {
+	opts := m.describe("histogram", name, help, labels)
 	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Namespace: namespace, Name: name, Help: help, Buckets: objectives,
+		Namespace: opts.Namespace, Name: opts.Name, Help: opts.Help, Buckets: objectives,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
 		NativeHistogramMinResetDuration: time.Hour,
 	}, labels)
@@ -135,20 +132,4 @@ func (m *Metrics) histogram(name, help string) prometheus.Histogram {
 // Handler answers scrapes: text, OpenMetrics, or protobuf with native histograms.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: m.registry})
-}
-
-// methodLabel bounds the label of methods, which clients choose.
-func methodLabel(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodDelete,
-		http.MethodPatch:
-		return method
-	}
-	return "other"
-}
-
-func (m *Metrics) answered(route, method string, status int, took time.Duration) {
-	method = methodLabel(method)
-	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
-	m.requestSeconds.WithLabelValues(route, method).Observe(took.Seconds())
 }

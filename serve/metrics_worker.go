@@ -4,7 +4,89 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/retainwise/millrace/engine"
 )
+
+type pipelineMetrics struct {
+	rows         *prometheus.CounterVec
+	rejects      *prometheus.CounterVec
+	stageBusy    *prometheus.CounterVec
+	stageSuccess *prometheus.GaugeVec
+	copying      prometheus.Gauge
+	chunkSeconds prometheus.Histogram
+	partSeconds  prometheus.Histogram
+	parts        *prometheus.CounterVec
+	leasesLost   prometheus.Counter
+	fenced       prometheus.Counter
+	mismatches   prometheus.Counter
+	workersBusy  prometheus.Gauge
+	workers      prometheus.Gauge
+	cores        prometheus.Gauge
+	heartbeat    prometheus.Gauge
+}
+
+// Stages of the pipeline as labels. Those of the engine are chunk to put; copy is the commit of a part's blocks, plan
+// the pass over a file that was dropped.
+const (
+	stagePut  = "put"
+	stageCopy = "copy"
+)
+
+var engineStages = map[engine.Stage]string{
+	engine.StageChunk: "chunk", engine.StageParse: "parse", engine.StageScore: "score", engine.StageExplain: "explain",
+	engine.StageEncode: "encode", engine.StagePut: stagePut,
+}
+
+func (m *Metrics) makePipeline() {
+	m.rows = m.counters("stage_rows_total", "Rows by stage and outcome.", "stage", "outcome")
+	m.stageBusy = m.counters("stage_busy_seconds_total",
+		"Time that a stage worked. chunk and put include waiting for storage.", "stage")
+	m.stageSuccess = m.gauges("stage_last_success_timestamp_seconds", "When a stage last succeeded.", "stage")
+	m.makeFlow()
+	m.rejects = m.counters("rejects_total", "Rejected rows by code.", "code")
+	m.chunkSeconds = m.histogram("chunk_duration_seconds", "Time of a core for one chunk.")
+	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
+	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
+	for _, result := range []string{AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptFailed, AttemptLost} {
+		m.parts.WithLabelValues(result)
+	}
+	m.leasesLost = m.counter("lease_lost_total", "Parts that another worker had taken over.")
+	m.fenced = m.counter("epochs_fenced_total", "Writes that the database refused because their claim was void.")
+	m.mismatches = m.counter("accounting_mismatch_total", "Predictions whose rows did not add up. Must stay 0.")
+	m.workers = m.gauge("workers", "Workers that may claim parts.")
+	m.workersBusy = m.gauge("workers_busy", "Workers that have a part in hand.")
+	m.cores = m.gauge("worker_cores", "Cores that score a part.")
+	m.heartbeat = m.gauge("worker_heartbeat_timestamp_seconds", "When a worker last reached the ledger.")
+}
+
+// makeFlow makes what is sampled: where the chunks are at the moment of the scrape.
+func (m *Metrics) makeFlow() {
+	const (
+		inFlight = "stage_in_flight"
+		depth    = "stage_queue_depth"
+		capacity = "stage_queue_capacity"
+	)
+	for stage, name := range engineStages {
+		m.sampledGauge(inFlight, "Chunks, or parts in copy, that a stage works on.", "stage", name,
+			func() float64 { return float64(m.flow.Depth(stage).InFlight) })
+		if stage != engine.StageParse && stage != engine.StagePut {
+			continue // parse to encode are one trip on one core, with one queue in front
+		}
+		m.sampledGauge(depth, "Chunks that wait in front of a stage.", "stage", name,
+			func() float64 { return float64(m.flow.Depth(stage).Queued) })
+		m.sampledGauge(capacity, "Chunks that may wait in front of a stage; 0 when nothing is scored.", "stage", name,
+			func() float64 { return float64(m.flow.Depth(stage).Capacity) })
+	}
+	m.copying = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: inFlight, Help: "Chunks, or parts in copy, that a stage works on.",
+		ConstLabels: prometheus.Labels{"stage": stageCopy},
+	})
+	m.registry.MustRegister(m.copying)
+}
+
+// Flow is what scorings are given so that their chunks show in the metrics.
+func (m *Metrics) Flow() *engine.Flow { return &m.flow }
 
 // Results of an attempt at a part.
 const (
@@ -15,21 +97,28 @@ const (
 	AttemptLost      = "lost"
 )
 
-// ChunkDone counts a chunk: the time a core spent on it by stage, and its rows.
-func (m *Metrics) ChunkDone(parse, score, explain, encode time.Duration, scored, rejected int64) {
-	m.chunkSeconds.Observe((parse + score + explain + encode).Seconds())
-	m.StageBusy("parse", parse)
-	m.StageBusy("score", score)
-	m.StageBusy("explain", explain)
-	m.StageBusy("encode", encode)
-	m.rows.WithLabelValues("score", "scored").Add(float64(scored))
-	m.rows.WithLabelValues("score", "rejected").Add(float64(rejected))
+const (
+	rowsDone     = "done"
+	rowsRejected = "rejected"
+)
+
+// ChunkDone counts a chunk: the time that it took by stage, and its rows.
+func (m *Metrics) ChunkDone(c *engine.ScoredChunk) {
+	b, t := c.Busy, c.Tally
+	m.chunkSeconds.Observe((b.Parse + b.Score + b.Explain + b.Encode).Seconds())
+	m.stageDone("chunk", b.Chunk, t.Rows)
+	m.stageDone("parse", b.Parse, t.Scored)
+	m.rows.WithLabelValues("parse", rowsRejected).Add(float64(t.Rejected))
+	m.stageDone("score", b.Score, t.Scored)
+	m.stageDone("explain", b.Explain, t.Explained)
+	m.stageDone("encode", b.Encode, t.Scored)
 }
 
-// StageBusy adds the time that one core worked in a stage: parse, score, explain, encode, copy or object.
-func (m *Metrics) StageBusy(stage string, d time.Duration) {
+// stageDone adds the time that a stage worked and the rows that it got done.
+func (m *Metrics) stageDone(stage string, d time.Duration, rows int64) {
 	m.stageBusy.WithLabelValues(stage).Add(d.Seconds())
 	m.stageSuccess.WithLabelValues(stage).SetToCurrentTime()
+	m.rows.WithLabelValues(stage, rowsDone).Add(float64(rows))
 }
 
 // Rejected counts rejected rows of one reason; code is ERR-1601 and so on.
@@ -37,23 +126,34 @@ func (m *Metrics) Rejected(code string, rows int64) {
 	m.rejects.WithLabelValues(code).Add(float64(rows))
 }
 
-// PartDone counts an attempt at a part. Rows count as committed with AttemptCommitted only.
-func (m *Metrics) PartDone(result string, took time.Duration, rows int64) {
+// PartDone counts an attempt at a part; took is of those that were committed.
+func (m *Metrics) PartDone(result string, took time.Duration) {
 	m.parts.WithLabelValues(result).Inc()
 	switch result {
 	case AttemptCommitted:
 		m.partSeconds.Observe(took.Seconds())
-		m.rows.WithLabelValues("commit", "committed").Add(float64(rows))
 	case AttemptLost:
 		m.leasesLost.Inc()
 	}
 }
 
+// Fenced counts a write of a void claim that was refused.
+func (m *Metrics) Fenced() { m.fenced.Inc() }
+
+// Copying notes that a part is being committed; the result notes that it is over.
+func (m *Metrics) Copying() func() {
+	m.copying.Inc()
+	return m.copying.Dec
+}
+
 // AccountingMismatch counts a prediction whose rows do not add up.
 func (m *Metrics) AccountingMismatch() { m.mismatches.Inc() }
 
-// Workers sets how many workers may claim parts.
-func (m *Metrics) Workers(n int) { m.workers.Set(float64(n)) }
+// Workers sets how many workers may claim parts, and how many cores each uses.
+func (m *Metrics) Workers(n, cores int) {
+	m.workers.Set(float64(n))
+	m.cores.Set(float64(cores))
+}
 
 // WorkerBusy notes that a worker took a part in hand; the result notes that it put it down.
 func (m *Metrics) WorkerBusy() func() {
@@ -61,47 +161,5 @@ func (m *Metrics) WorkerBusy() func() {
 	return m.workersBusy.Dec
 }
 
-// PredictionDone counts a finished prediction: its size, how it ended, and its times since it was accepted.
-func (m *Metrics) PredictionDone(rows int64, result string, queued, total time.Duration) {
-	m.predictionSeconds.WithLabelValues(sizeClass(rows), result).Observe(total.Seconds())
-	m.queueWait.Observe(queued.Seconds())
-}
-
-// sizeClass bounds the label of sizes; the first two are those that have a promised freshness.
-func sizeClass(rows int64) string {
-	switch {
-	case rows <= 10_000:
-		return "10k"
-	case rows <= 100_000:
-		return "100k"
-	case rows <= 1_000_000:
-		return "1M"
-	}
-	return "more"
-}
-
-// Queue sets the gauges of the queue.
-func (m *Metrics) Queue(queued, running, dead int64, oldest time.Duration) {
-	m.predictions.WithLabelValues("queued").Set(float64(queued))
-	m.predictions.WithLabelValues("running").Set(float64(running))
-	m.deadLetters.Set(float64(dead))
-	m.oldestQueued.Set(oldest.Seconds())
-}
-
-// ModelLoaded notes a model in use and the time that loading it took.
-func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) {
-	m.modelInfo.DeletePartialMatch(prometheus.Labels{"name": name})
-	m.modelInfo.WithLabelValues(name, version, sha256).Set(1)
-	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
-}
-
-// bodyRead counts bytes of request bodies.
-func (m *Metrics) bodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
-
-// refused counts an error answer.
-func (m *Metrics) refused(code Code) {
-	m.errorCodes.WithLabelValues(code.String()).Inc()
-	if code == CodeSigningKeysMissing {
-		m.keysFailed.Inc()
-	}
-}
+// Heartbeat notes that a worker has reached the ledger.
+func (m *Metrics) Heartbeat() { m.heartbeat.SetToCurrentTime() }

@@ -91,6 +91,7 @@ func (m *models) refresh(metrics *Metrics, log *slog.Logger) {
 	for _, dir := range m.changed() {
 		b, err := m.add(func() (*engine.Bundle, error) { return engine.OpenBundle(os.DirFS(dir)) })
 		if err != nil {
+			metrics.ModelRefused()
 			log.Error("bundle refused, the model in use stays", "path", dir, "error", err)
 			continue
 		}

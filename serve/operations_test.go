@@ -10,6 +10,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
 )
 
 func TestHealthAndReadiness(t *testing.T) {
@@ -243,9 +244,19 @@ func TestMetrics(t *testing.T) {
 		`millrace_http_requests_total{method="other",route="none",status="405"} 1`,
 		`millrace_http_errors_total{code="ERR-1101"} 1`,
 		`millrace_http_requests_in_flight 0`,
-		`millrace_stage_rows_total{outcome="scored",stage="score"} 2`,
-		`millrace_stage_rows_total{outcome="rejected",stage="score"} 1`,
-		`millrace_stage_rows_total{outcome="committed",stage="commit"} 3`,
+		`millrace_stage_rows_total{outcome="done",stage="chunk"} 3`,
+		`millrace_stage_rows_total{outcome="done",stage="parse"} 2`,
+		`millrace_stage_rows_total{outcome="rejected",stage="parse"} 1`,
+		`millrace_stage_rows_total{outcome="done",stage="score"} 2`,
+		`millrace_stage_rows_total{outcome="done",stage="explain"} 2`,
+		`millrace_stage_rows_total{outcome="done",stage="encode"} 2`,
+		`millrace_stage_rows_total{outcome="done",stage="put"} 3`,
+		`millrace_stage_rows_total{outcome="done",stage="copy"} 2`,
+		`millrace_stage_in_flight{stage="copy"} 0`,
+		`millrace_stage_queue_depth{stage="put"} 0`,
+		`millrace_prediction_duration_seconds_count{result="completed",size_class="10k"} 1`,
+		`millrace_prediction_queue_wait_seconds_count 1`,
+		`millrace_time_to_first_result_seconds_count 1`,
 		`millrace_rejects_total{code="ERR-1602"} 1`,
 		`millrace_attempts_total{result="committed"} 1`,
 		`millrace_accounting_mismatch_total 0`,
@@ -269,13 +280,19 @@ func TestMetrics(t *testing.T) {
 
 func TestWorkerMetrics(t *testing.T) {
 	m := serve.NewMetrics()
-	m.PredictionDone(5_000, "completed", time.Second, 2*time.Second)
-	m.PredictionDone(50_000, "dead", time.Second, 2*time.Second)
-	m.PredictionDone(500_000, "completed", time.Second, 2*time.Second)
-	m.PredictionDone(5_000_000, "completed", time.Second, 2*time.Second)
-	m.Queue(3, 2, 1, 5*time.Second)
+	for rows, status := range map[int64]store.Status{
+		5_000: store.Completed, 50_000: store.Dead, 500_000: store.Completed, 5_000_000: store.Completed,
+	} {
+		m.PredictionDone(store.Times{Rows: rows, Status: status, Queued: time.Second, InAll: 2 * time.Second})
+	}
+	m.Queue(store.QueueState{Queued: 3, Running: 2, Dead: 1, Oldest: 5 * time.Second, Letters: 4})
+	m.Called(store.Call{Service: "s3", Operation: "PutObject", Retries: 2, Took: time.Second, Result: store.CallFailed})
+	m.WatchPool(func() store.PoolState { return store.PoolState{Acquired: 3, Max: 16, Waits: 2, Waited: time.Second} })
+	m.WatchDisk(t.TempDir())
+	m.Fenced()
+	m.ModelRefused()
 	m.ModelLoaded("telecom", "1", "abc", 30*time.Millisecond)
-	m.PartDone(serve.AttemptLost, 0, 0)
+	m.PartDone(serve.AttemptLost, 0)
 	m.AccountingMismatch()
 	a := &api{t: t, metrics: m}
 	text := string(startAdmin(t, a, nil).get(t, "/metrics").body)
@@ -286,8 +303,14 @@ func TestWorkerMetrics(t *testing.T) {
 		`millrace_prediction_duration_seconds_count{result="completed",size_class="more"} 1`,
 		`millrace_predictions{status="queued"} 3`, `millrace_predictions{status="running"} 2`,
 		`millrace_dead_letters 1`, `millrace_oldest_queued_seconds 5`, `millrace_lease_lost_total 1`,
-		`millrace_accounting_mismatch_total 1`, `millrace_model_info{name="telecom",sha256="abc",version="1"} 1`,
-		`millrace_model_load_seconds{name="telecom"} 0.03`,
+		`millrace_accounting_mismatch_total 1`, `millrace_model_info{model="telecom",sha256="abc",version="1"} 1`,
+		`millrace_model_load_seconds{model="telecom"} 0.03`, `millrace_model_refused_total 1`,
+		`millrace_time_to_first_result_seconds_count 0`, `millrace_outbox_letters 4`, `millrace_epochs_fenced_total 1`,
+		`millrace_aws_calls_total{operation="PutObject",result="failed",service="s3"} 1`,
+		`millrace_aws_call_seconds_total{operation="PutObject",service="s3"} 1`,
+		`millrace_aws_retries_total{service="s3"} 2`, `millrace_aws_retries_total{service="sqs"} 0`,
+		`millrace_database_connections_acquired 3`, `millrace_database_connections_max 16`,
+		`millrace_database_acquire_waits_total 2`, `millrace_database_acquire_wait_seconds_total 1`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)

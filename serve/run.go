@@ -40,6 +40,7 @@ type RunConfig struct {
 	API         Config
 	Worker      WorkerConfig
 	Lease       time.Duration // how long a claim lasts when its worker dies; default 30 s
+	Canary      time.Duration // between two known files that are sent the way of a customer's; 0: none
 	Log         *slog.Logger
 }
 
@@ -59,12 +60,16 @@ const (
 // Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
 // takes no new work, finishes or gives back what is in hand and stops everything it has started, within 25 seconds.
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
+	metrics := NewMetrics()
+	c.S3.Observe, c.Queue.Observe = metrics.Called, metrics.Called
 	foundation, err := lay(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, foundation.close()) }()
-	p, err := newProcess(ctx, c, foundation)
+	metrics.WatchPool(foundation.store.PoolState)
+	metrics.WatchDisk(c.DataDir)
+	p, err := newProcess(ctx, c, foundation, metrics)
 	if err != nil {
 		return err
 	}
@@ -83,7 +88,7 @@ type process struct {
 	token      string
 }
 
-func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, err error) {
+func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metrics) (_ *process, err error) {
 	p := &process{config: c, foundation: f}
 	defer func() {
 		if err != nil {
@@ -93,7 +98,6 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, er
 	if p.adminAt, err = net.Listen("tcp", c.AdminListen); err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
-	metrics := NewMetrics()
 	f.models.publish(metrics)
 	var issuer *DevelopmentIssuer
 	if c.Auth.JWKSURL == "" {
@@ -104,11 +108,15 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, er
 	if c.BundleDir != "" {
 		p.work = append(p.work, func(ctx context.Context) { f.models.watch(ctx, metrics, c.Log) })
 	}
+	p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
 	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
 	if c.Role != RoleWorker {
 		if err := p.addAPI(ctx, c, metrics); err != nil {
 			return nil, err
 		}
+	}
+	if c.Role != RoleWorker && c.Canary > 0 {
+		p.addCanary(c, metrics)
 	}
 	var ring func()
 	if c.Role != RoleAPI {
@@ -117,6 +125,15 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation) (_ *process, er
 		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) })
 	}
 	return p, p.addQueue(ctx, c, ring)
+}
+
+// addCanary sends known files the way of the customers'.
+func (p *process) addCanary(c RunConfig, metrics *Metrics) {
+	f := p.foundation
+	bird := &canary{
+		store: f.store, objects: f.objects, models: f.models.registry, metrics: metrics, log: c.Log, now: time.Now,
+	}
+	p.work = append(p.work, func(ctx context.Context) { bird.run(ctx, c.Canary) })
 }
 
 // addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.

@@ -103,7 +103,7 @@ type scored struct {
 
 // WriteChunk implements [engine.Sink].
 func (o *scored) WriteChunk(c *engine.ScoredChunk) error {
-	o.metrics.ChunkDone(c.Busy.Parse, c.Busy.Score, c.Busy.Explain, c.Busy.Encode, c.Tally.Scored, c.Tally.Rejected)
+	o.metrics.ChunkDone(c)
 	_, _ = o.result.Write(c.Result)
 	_, _ = o.rejects.Write(c.Rejects)
 	return nil
@@ -134,6 +134,7 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 		unguarded: opt.Unguarded,
 	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
+	opt.Flow = s.Metrics.Flow()
 	out.tally, err = engine.Score(r.ctx, in, bundle, opt, out)
 	if err == nil {
 		err = file.finish()

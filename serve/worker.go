@@ -1,10 +1,12 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,8 +31,10 @@ type worker struct {
 	objects store.Objects
 	models  *engine.Registry
 	metrics *Metrics
-	log     *slog.Logger
-	more    chan struct{} // rung when there may be more to claim
+	// unpublished takes the figures of work of our own.
+	unpublished *Metrics
+	log         *slog.Logger
+	more        chan struct{} // rung when there may be more to claim
 }
 
 // claimPause is the rest after the database did not answer.
@@ -44,14 +48,15 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 		c.Drain = 20 * time.Second
 	}
 	return &worker{
-		config: c, store: s, objects: o, models: r, metrics: m, log: l, more: make(chan struct{}, c.Attempts),
+		config: c, store: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
+		more: make(chan struct{}, c.Attempts),
 	}
 }
 
 // run works until ctx ends, then finishes or gives back what is in hand and returns.
 func (w *worker) run(ctx context.Context) {
 	doorbell := w.store.Listen(ctx)
-	w.metrics.Workers(w.config.Attempts)
+	w.metrics.Workers(w.config.Attempts, cmp.Or(w.config.Cores, runtime.GOMAXPROCS(0)))
 	work, stop := w.outlive(ctx)
 	defer stop()
 	var wg sync.WaitGroup
@@ -85,6 +90,9 @@ var errDrained = errors.New("shutting down")
 func (w *worker) loop(ctx, work context.Context, doorbell <-chan struct{}) {
 	for ctx.Err() == nil {
 		c, err := w.claim(ctx)
+		if err == nil {
+			w.metrics.Heartbeat()
+		}
 		switch {
 		case err != nil && ctx.Err() == nil:
 			w.log.Error("claim", "error", err)
@@ -130,7 +138,7 @@ func (w *worker) claim(ctx context.Context) (*store.Claim, error) {
 
 // attempt works on a claim, and on the last step if the claim's commit makes it ours.
 func (w *worker) attempt(ctx context.Context, c *store.Claim) {
-	defer w.metrics.WorkerBusy()()
+	defer w.counted(c).WorkerBusy()()
 	for c != nil {
 		next, err := w.leased(ctx, c)
 		if err != nil {
@@ -172,9 +180,13 @@ func (w *worker) renew(ctx context.Context, c *store.Claim) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := w.store.RenewLease(ctx, c); errors.Is(err, store.ErrLeaseLost) {
+		err := w.store.RenewLease(ctx, c)
+		switch {
+		case errors.Is(err, store.ErrLeaseLost):
 			return err
-		} else if err != nil && ctx.Err() == nil {
+		case err == nil:
+			w.metrics.Heartbeat()
+		case ctx.Err() == nil:
 			w.log.Warn("renew lease", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
 		}
 	}

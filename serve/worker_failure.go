@@ -32,15 +32,23 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
 	default:
 		told = w.store.FailPart(ctx, c, failureOf(err))
 	}
-	w.metrics.PartDone(result, 0, 0)
+	m := w.counted(c)
+	m.PartDone(result, 0)
+	var stage *stageError
+	if result == AttemptLost && errors.As(err, &stage) { // else the renewal said so, before anything was written
+		m.Fenced()
+	}
 	var accounting *engine.AccountingError
 	if errors.As(err, &accounting) || errors.Is(err, store.ErrAccounting) {
-		w.metrics.AccountingMismatch()
+		m.AccountingMismatch()
 	}
 	w.log.Warn("part given up", "prediction_id", c.PublicID, "part", c.Part.No, "attempt", c.Attempt,
 		"result", result, "error", err)
 	if told != nil && !errors.Is(told, store.ErrLeaseLost) {
 		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
+	}
+	if told == nil && result == AttemptFailed {
+		w.observeEnd(ctx, c, nil)
 	}
 }
 

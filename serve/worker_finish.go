@@ -38,17 +38,21 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 		ResultKey: result.Key, ResultETag: result.ETag, ResultBytes: result.Bytes,
 		RejectsKey: rejects.Key, RejectsBytes: rejects.Bytes,
 	}
+	var summary *engine.Summary
 	if tally != nil {
+		made := tally.Summary()
+		summary = &made
 		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
 			return at(stageFinish, err)
 		}
-		if r.Summary, err = json.Marshal(tally.Summary()); err != nil {
+		if r.Summary, err = json.Marshal(summary); err != nil {
 			return at(stageFinish, err)
 		}
 	}
 	if err := w.store.Finish(ctx, c, r); err != nil {
 		return at(stageFinish, err)
 	}
+	w.observeEnd(ctx, c, summary)
 	w.dropParts(ctx, c, parts)
 	return nil
 }
@@ -182,7 +186,7 @@ func (w *worker) plan(ctx context.Context, c *store.Claim) error {
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
 		return at(stageCommit, err)
 	}
-	w.metrics.StageBusy(stagePlan, time.Since(begin))
+	w.counted(c).stageDone("plan", time.Since(begin), plan.Rows)
 	return nil
 }
 

@@ -39,8 +39,7 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	out := w.newPartSink(ctx, c)
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
 		Workers: w.config.Cores, Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
-		Budget:          budget,
-		Unguarded:       options.unguarded(),
+		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 	}, out)
 	result, err := out.close(err)
@@ -54,13 +53,11 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	if result.Warnings, err = json.Marshal(tally.Warnings); err != nil {
 		return nil, at(stageScore, err)
 	}
-	commit := time.Now()
-	last, err := w.store.CommitPart(ctx, c, result, bytes.NewReader(out.blocks))
+	last, err := w.commit(ctx, c, result, out.blocks)
 	if err != nil {
-		return nil, at(stageCommit, err)
+		return nil, err
 	}
-	w.metrics.StageBusy("copy", time.Since(commit))
-	w.countPart(&tally, time.Since(begin))
+	w.countPart(c, &tally, time.Since(begin))
 	return last, nil
 }
 
@@ -69,10 +66,24 @@ func claimOptions(c *store.Claim) (o predictionOptions, err error) {
 	return o, unmarshalOptions(c.Options, &o)
 }
 
-func (w *worker) countPart(tally *engine.Tally, took time.Duration) {
-	w.metrics.PartDone(AttemptCommitted, took, tally.Rows)
+// commit copies a part's blocks and writes its line of the ledger.
+func (w *worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
+	m := w.counted(c)
+	defer m.Copying()()
+	begin := time.Now()
+	last, err := w.store.CommitPart(ctx, c, r, bytes.NewReader(blocks))
+	if err != nil {
+		return nil, at(stageCommit, err)
+	}
+	m.stageDone(stageCopy, time.Since(begin), r.Scored)
+	return last, nil
+}
+
+func (w *worker) countPart(c *store.Claim, tally *engine.Tally, took time.Duration) {
+	m := w.counted(c)
+	m.PartDone(AttemptCommitted, took)
 	for _, r := range tally.Rejects {
-		w.metrics.Rejected(r.Code, r.Count)
+		m.Rejected(r.Code, r.Count)
 	}
 }
 
@@ -112,13 +123,14 @@ func (w *worker) newPartSink(ctx context.Context, c *store.Claim) *partSink {
 	return &partSink{
 		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
 		rejects: newObjectWriter(ctx, w.objects, key(store.RejectsName)),
-		metrics: w.metrics,
+		metrics: w.counted(c),
 	}
 }
 
 // WriteChunk implements engine.Sink.
 func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
-	s.metrics.ChunkDone(c.Busy.Parse, c.Busy.Score, c.Busy.Explain, c.Busy.Encode, c.Tally.Scored, c.Tally.Rejected)
+	s.metrics.ChunkDone(c)
+	begin := time.Now()
 	s.blocks = append(s.blocks, c.Blocks...)
 	if err := s.result.write(c.Result); err != nil {
 		return at(stageWrite, fmt.Errorf("put result: %w", err))
@@ -126,6 +138,7 @@ func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
 	if err := s.rejects.write(c.Rejects); err != nil {
 		return at(stageWrite, fmt.Errorf("put rejects: %w", err))
 	}
+	s.metrics.stageDone(stagePut, time.Since(begin), c.Tally.Rows)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type S3Config struct {
 	ChecksumsWhenRequired bool
 	UploadsMax            int           // puts at the same time, each holds up to 24 MiB; default 8
 	ReadTimeout           time.Duration // longest silence of a body; default 30 s
+	Observe               func(Call)    // told of every call, from many goroutines; nil: nobody is
 }
 
 type bucket struct {
@@ -49,6 +50,7 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	setDefault(&c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
+		o.APIOptions = append(o.APIOptions, observed("s3", c.Observe))
 		// Ranges and composed objects have no checksum of the whole: that is no news.
 		o.DisableLogOutputChecksumValidationSkipped = true
 		if c.ChecksumsWhenRequired {

@@ -21,6 +21,7 @@ type QueueConfig struct {
 	AccessKey, SecretKey string
 	Wait                 time.Duration // length of a long poll; default and most 20 s
 	Log                  *slog.Logger  // default: nothing is logged
+	Observe              func(Call)    // told of every call, from many goroutines; nil: nobody is
 }
 
 // batchMax is how many messages SQS takes or gives at once.
@@ -42,7 +43,10 @@ func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Queue{client: sqs.NewFromConfig(config), config: c}, nil
+	client := sqs.NewFromConfig(config, func(o *sqs.Options) {
+		o.APIOptions = append(o.APIOptions, observed("sqs", c.Observe))
+	})
+	return &Queue{client: client, config: c}, nil
 }
 
 // Ping asks the queue for a sign of life.

@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/retainwise/millrace/store"
+)
+
+type dependencyMetrics struct {
+	dependences *prometheus.GaugeVec
+	calls       *prometheus.CounterVec
+	callSeconds *prometheus.CounterVec
+	retries     *prometheus.CounterVec
+	pool        atomic.Pointer[func() store.PoolState]
+}
+
+func (m *Metrics) makeDependencies() {
+	m.dependences = m.gauges("dependency_up", "1 if the dependency answered the last readiness check.", "dependency")
+	m.calls = m.counters("aws_calls_total",
+		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up by us.", "service", "operation", "result")
+	m.callSeconds = m.counters("aws_call_seconds_total",
+		"Time that calls of S3 and SQS took, with their retries and long polls.", "service", "operation")
+	m.retries = m.counters("aws_retries_total", "Attempts at calls after the first.", "service")
+	for _, service := range []string{"s3", "sqs"} {
+		m.retries.WithLabelValues(service)
+	}
+	m.makePool()
+}
+
+func (m *Metrics) makePool() {
+	sampled := func(of func(store.PoolState) float64) func() float64 {
+		return func() float64 {
+			if state := m.pool.Load(); state != nil {
+				return of((*state)())
+			}
+			return 0
+		}
+	}
+	m.sampledGauge("database_connections_acquired", "Connections of the pool in use.", "", "",
+		sampled(func(p store.PoolState) float64 { return float64(p.Acquired) }))
+	m.sampledGauge("database_connections_idle", "Connections of the pool that wait for use.", "", "",
+		sampled(func(p store.PoolState) float64 { return float64(p.Idle) }))
+	m.sampledGauge("database_connections_max", "Connections that the pool may have.", "", "",
+		sampled(func(p store.PoolState) float64 { return float64(p.Max) }))
+	m.sampledCounter("database_acquires_total", "Connections handed out by the pool.",
+		sampled(func(p store.PoolState) float64 { return float64(p.Acquires) }))
+	m.sampledCounter("database_acquire_waits_total", "Connections that had to be waited for.",
+		sampled(func(p store.PoolState) float64 { return float64(p.Waits) }))
+	m.sampledCounter("database_acquire_wait_seconds_total", "Time that was waited for connections.",
+		sampled(func(p store.PoolState) float64 { return p.Waited.Seconds() }))
+}
+
+// WatchPool says whose pool of connections the scrapes show.
+func (m *Metrics) WatchPool(state func() store.PoolState) { m.pool.Store(&state) }
+
+// Called counts a call of S3 or SQS.
+func (m *Metrics) Called(c store.Call) {
+	m.calls.WithLabelValues(c.Service, c.Operation, string(c.Result)).Inc()
+	m.callSeconds.WithLabelValues(c.Service, c.Operation).Add(c.Took.Seconds())
+	m.retries.WithLabelValues(c.Service).Add(float64(c.Retries))
+}

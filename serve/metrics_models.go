@@ -1,0 +1,64 @@
+package serve
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/retainwise/millrace/engine"
+)
+
+type modelMetrics struct {
+	modelInfo    *prometheus.GaugeVec
+	modelLoad    *prometheus.GaugeVec
+	modelRefused prometheus.Counter
+	banded       *prometheus.CounterVec
+	meanScore    *prometheus.GaugeVec
+	scoreDrift   *prometheus.GaugeVec
+	featureDrift *prometheus.GaugeVec
+}
+
+// driftFeaturesMax bounds the features that a model shows: those that matter most.
+const driftFeaturesMax = 20
+
+func (m *Metrics) makeModels() {
+	m.modelInfo = m.gauges("model_info", "1 for each model in use.", "model", "version", "sha256")
+	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
+	m.modelRefused = m.counter("model_refused_total", "Changed bundles that failed a check; the model in use stayed.")
+	m.banded = m.counters("scored_rows_total", "Rows of finished predictions by model and risk band.", "model", "band")
+	m.meanScore = m.gauges("latest_mean_probability", "Mean probability of the latest prediction.", "model")
+	m.scoreDrift = m.gauges("latest_score_psi",
+		"Distance of the latest prediction's scores from training (population stability index).", "model")
+	m.featureDrift = m.gauges("latest_feature_psi",
+		"Distance of the latest prediction's columns from training; the 20 that matter most.", "model", "feature")
+}
+
+// ModelLoaded notes a model in use and the time that loading it took.
+func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) {
+	m.modelInfo.DeletePartialMatch(prometheus.Labels{"model": name})
+	m.modelInfo.WithLabelValues(name, version, sha256).Set(1)
+	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
+}
+
+// ModelRefused counts a changed bundle that was not taken in.
+func (m *Metrics) ModelRefused() { m.modelRefused.Inc() }
+
+// Scored shows the latest prediction of a model. Bands and columns are the bundle's words, never the customer's.
+func (m *Metrics) Scored(model string, s *engine.Summary) {
+	for _, b := range s.Bands {
+		m.banded.WithLabelValues(model, b.Name).Add(float64(b.Count))
+	}
+	if s.Scored > 0 {
+		m.meanScore.WithLabelValues(model).Set(s.Expected / float64(s.Scored))
+	}
+	if s.Drift == nil {
+		return
+	}
+	if s.Drift.Score != nil {
+		m.scoreDrift.WithLabelValues(model).Set(s.Drift.Score.PSI)
+	}
+	m.featureDrift.DeletePartialMatch(prometheus.Labels{"model": model})
+	for _, f := range s.Drift.Features[:min(len(s.Drift.Features), driftFeaturesMax)] {
+		m.featureDrift.WithLabelValues(model, f.Column).Set(f.PSI)
+	}
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// PoolState is the pool of connections at this moment and what it has done since the start.
+type PoolState struct {
+	Acquired, Idle, Max int32
+	Acquires            int64         // connections handed out
+	Waits               int64         // of these, how often none was idle
+	Waited              time.Duration // time that callers waited in all
+}
+
+// PoolState tells how the pool is doing. It asks the database for nothing.
+func (s *Store) PoolState() PoolState {
+	p := s.pool.Stat()
+	return PoolState{
+		Acquired: p.AcquiredConns(), Idle: p.IdleConns(), Max: p.MaxConns(),
+		Acquires: p.AcquireCount(), Waits: p.EmptyAcquireCount(), Waited: p.EmptyAcquireWaitTime(),
+	}
+}
+
+// QueueState is the unfinished work of all users, but for what is marked as internal in its options.
+type QueueState struct {
+	Queued, Running int64
+	Dead            int64         // given up: what [Store.DeadLetters] lists
+	Oldest          time.Duration // age of the oldest queued prediction; 0: none
+	Letters         int64         // doorbells that have not rung yet
+}
+
+// QueueState counts what waits. Every count reads an index that holds little else.
+func (s *Store) QueueState(ctx context.Context) (QueueState, error) {
+	var q QueueState
+	var oldest float64
+	err := s.pool.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'running'),
+		       coalesce(extract(epoch FROM clock_timestamp() - min(queued_at) FILTER (WHERE status = 'queued')), 0)::float8,
+		       (SELECT count(*) FROM predictions WHERE status = 'dead'),
+		       (SELECT count(*) FROM outbox)
+		FROM predictions WHERE status IN ('queued', 'running') AND NOT options ? 'internal'`).
+		Scan(&q.Queued, &q.Running, &oldest, &q.Dead, &q.Letters)
+	if err != nil {
+		return QueueState{}, fmt.Errorf("count the queue: %w", err)
+	}
+	q.Oldest = time.Duration(oldest * float64(time.Second))
+	return q, nil
+}
+
+// Times is how a prediction went, by the clock of the database. Zero durations: it has not come so far.
+type Times struct {
+	Status                     Status
+	Rows                       int64
+	Queued, FirstResult, InAll time.Duration // from when it was queued: to the first claim, the first result, the end
+}
+
+// Times tells how a claim's prediction went so far.
+func (s *Store) Times(ctx context.Context, c *Claim) (Times, error) {
+	var t Times
+	var queued, first, all float64
+	err := s.pool.QueryRow(ctx, `
+		SELECT d.status, coalesce(u.row_count, 0), coalesce(extract(epoch FROM started_at - queued_at), 0)::float8,
+		       coalesce(extract(epoch FROM first_result_at - queued_at), 0)::float8,
+		       coalesce(extract(epoch FROM finished_at - queued_at), 0)::float8
+		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE d.id = $1`, c.PredictionID).
+		Scan(&t.Status, &t.Rows, &queued, &first, &all)
+	if err != nil {
+		return Times{}, fmt.Errorf("read times: %w", notFound(err))
+	}
+	for seconds, d := range map[*float64]*time.Duration{&queued: &t.Queued, &first: &t.FirstResult, &all: &t.InAll} {
+		*d = max(0, time.Duration(*seconds*float64(time.Second)))
+	}
+	return t, nil
+}
+
+// DeletePrediction removes a user's prediction with its upload, its parts and its rows, whatever its state. Its objects
+// are the caller's to delete. One that is not there is [ErrNotFound].
+func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var internal, upload int64
+		err := tx.QueryRow(ctx, `
+			SELECT id, upload_id FROM predictions WHERE public_id = $1 AND user_id = $2 FOR UPDATE`, id, userID).
+			Scan(&internal, &upload)
+		if err != nil {
+			return notFound(err)
+		}
+		var batch pgx.Batch
+		batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, internal)
+		batch.Queue(`DELETE FROM predictions WHERE id = $1`, internal)
+		batch.Queue(`DELETE FROM uploads WHERE id = $1`, upload)
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("delete prediction: %w", err)
+	}
+	return nil
+}
