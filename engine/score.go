@@ -36,6 +36,9 @@ type Options struct {
 	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
 	NewBlockEncoder func() BlockEncoder
 	Flow            *Flow // shows where the chunks are while they are scored; nil: nobody looks
+	// Snapshot is filled with what the comparison with the next upload needs; nil: nothing is kept. It must not be read
+	// before Score has returned, and means nothing after an error.
+	Snapshot *Snapshot
 }
 
 // Explain says which rows get factors and a sentence.
@@ -77,7 +80,8 @@ type ScoredChunk struct {
 	Tally   Tally
 	Busy    BusyTimes
 
-	ids []uint64 // hashes of the customer ids
+	ids      []uint64 // hashes of the customer ids
+	snapshot snapshotChunk
 }
 
 // Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
@@ -96,6 +100,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	var ids idSet
 	at, leave := opt.Flow.join(slotsFor(opt.workers()))
 	defer leave()
+	if opt.Snapshot != nil {
+		opt.Snapshot.begin(b, opt.Explain)
+	}
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
 		at.enter(StageChunk)
@@ -127,6 +134,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		total.Add(&s.out.Tally)
 		if err := opt.Budget.Check(&total); err != nil {
 			return err
+		}
+		if opt.Snapshot != nil {
+			opt.Snapshot.add(&s.out.snapshot)
 		}
 		return sink.WriteChunk(&s.out)
 	}

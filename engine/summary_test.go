@@ -222,8 +222,8 @@ func checkReach(
 	}
 }
 
-// checkDrivers computes the contributions of the rows anew from their cells.
-func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []scoredRow) {
+// contributions computes the contributions of rows anew from their cells; of gives a row's share of columns together.
+func contributions(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(row int, columns []string) float64) {
 	t.Helper()
 	f := b.Forest()
 	matrix := forest.Rows{Len: len(rows), Columns: make([]forest.Column, len(f.Features))}
@@ -252,15 +252,23 @@ func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []score
 	width := len(f.Features) + 1
 	phi := make([]float64, len(rows)*width)
 	e.NewContributor().Contributions(phi, matrix)
+	return func(row int, columns []string) float64 {
+		together := 0.0
+		for _, name := range columns {
+			together += phi[row*width+places[name]]
+		}
+		return together
+	}
+}
+
+func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []scoredRow) {
+	t.Helper()
+	of := contributions(t, b, rows)
 	last := math.Inf(1)
 	for _, d := range s.Drivers {
 		sum := 0.0
 		for j := range rows {
-			together := 0.0
-			for _, name := range d.Columns {
-				together += phi[j*width+places[name]]
-			}
-			sum += math.Abs(together)
+			sum += math.Abs(of(j, d.Columns))
 		}
 		if !near(d.Mean, sum/float64(len(rows))) || d.Mean > last || d.Label == "" || d.Share <= 0 || d.Share >= 1 {
 			t.Errorf("%+v: mean %v", d, sum/float64(len(rows)))

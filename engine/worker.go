@@ -21,7 +21,8 @@ type worker struct {
 	blocks    BlockEncoder // nil: no blocks are wanted
 	scored    *arrow.Schema
 	rawScores func(dst []float64, rows forest.Rows) error
-	explain   *explainWorker // nil: no explanations are wanted
+	explain   *explainWorker  // nil: no explanations are wanted
+	snapshot  *snapshotWorker // nil: no snapshot is wanted
 	counter   counter
 	at        *places // where the chunks are
 
@@ -43,6 +44,7 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		counter:   newCounter(b, m),
 		columns:   make([]forest.Column, len(b.features)),
 		at:        new(places),
+		snapshot:  newSnapshotWorker(opt.Snapshot),
 	}
 	if opt.NewBlockEncoder != nil {
 		w.blocks = opt.NewBlockEncoder()
@@ -108,6 +110,9 @@ func (w *worker) score(s *slot) error {
 
 	if w.explain != nil {
 		w.explain.contributions(rows, w.bands)
+	}
+	if w.snapshot != nil {
+		w.snapshot.append(&out.snapshot, batch.Record, w)
 	}
 	out.Busy.Explain = lap(&clock)
 	w.at.pass(StageExplain, StageEncode)

@@ -18,6 +18,7 @@ type Claim struct {
 	PublicID     uuid.UUID
 	UploadID     uuid.UUID
 	UserID       int64
+	Dataset      string // label of the series that the upload belongs to
 	Generation   int
 
 	Finish bool // the last step: join the parts' results and call Finish
@@ -38,7 +39,7 @@ type Claim struct {
 }
 
 const selectClaim = `
-	SELECT d.id, d.public_id, u.public_id, d.user_id, d.generation,
+	SELECT d.id, d.public_id, u.public_id, d.user_id, d.dataset, d.generation,
 	       part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
 	       coalesce(n_rows, 0), c.epoch, c.attempts, c.worker, spent,
 	       u.object_key, u.object_etag, coalesce(u.bytes, 0),
@@ -164,7 +165,7 @@ func (s *Store) claim(ctx context.Context, sql, worker string) (*Claim, error) {
 func (s *Store) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
 	c := &Claim{Lease: s.config.Lease}
 	var delimiter string
-	err := row.Scan(&c.PredictionID, &c.PublicID, &c.UploadID, &c.UserID, &c.Generation,
+	err := row.Scan(&c.PredictionID, &c.PublicID, &c.UploadID, &c.UserID, &c.Dataset, &c.Generation,
 		&c.Part.No, &c.Part.Planned, &c.Part.Offset, &c.Part.Bytes, &c.Part.FirstRow, &c.Part.FirstLine,
 		&c.Part.Rows, &c.Epoch, &c.Attempt, &c.Worker, spent,
 		&c.ObjectKey, &c.ObjectETag, &c.Bytes,

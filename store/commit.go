@@ -18,6 +18,7 @@ type PartResult struct {
 	ResultETag        string
 	RejectsBytes      int64
 	RejectsETag       string
+	SnapshotBytes     int64 // 0: no object
 	// Training are tuples made by [TrainingEncoder], committed with the blocks; nil is none. It is not read back.
 	Training []byte
 }
@@ -83,10 +84,10 @@ func closePart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult) (*Claim, 
 	batch.Queue(`
 		UPDATE prediction_parts
 		SET status = 'done', n_scored = $4, n_rejected = $5, warnings = $6, summary = $7, result_bytes = $8,
-		    result_etag = $9, rejects_bytes = $10, rejects_etag = $11, error = NULL, done_at = clock_timestamp()
+		    result_etag = $9, rejects_bytes = $10, rejects_etag = $11, snapshot_bytes = nullif($12::bigint, 0), error = NULL, done_at = clock_timestamp()
 		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3`,
 		c.PredictionID, c.Generation, c.Part.No, r.Scored, r.Rejected, r.Warnings, r.Summary, r.ResultBytes,
-		r.ResultETag, r.RejectsBytes, r.RejectsETag)
+		r.ResultETag, r.RejectsBytes, r.RejectsETag, r.SnapshotBytes)
 	batch.Queue(`SELECT FROM predictions WHERE id = $1 AND generation = $2 AND status = 'running' FOR NO KEY UPDATE`,
 		c.PredictionID, c.Generation)
 	batch.Queue(`

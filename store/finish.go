@@ -21,7 +21,7 @@ func (s *Store) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
 		SELECT part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
 		       coalesce(n_rows, 0), status = 'done', coalesce(n_scored, 0), coalesce(n_rejected, 0), warnings, summary,
 		       coalesce(result_bytes, 0), coalesce(result_etag, ''),
-		       coalesce(rejects_bytes, 0), coalesce(rejects_etag, '')
+		       coalesce(rejects_bytes, 0), coalesce(rejects_etag, ''), coalesce(snapshot_bytes, 0)
 		FROM prediction_parts WHERE prediction_id = $1 AND generation = $2 ORDER BY part_no`,
 		c.PredictionID, c.Generation)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Store) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
 		var r PartRecord
 		err := row.Scan(&r.No, &r.Planned, &r.Offset, &r.Part.Bytes, &r.FirstRow, &r.FirstLine,
 			&r.Rows, &r.Done, &r.Scored, &r.Rejected, &r.Warnings, &r.Summary,
-			&r.ResultBytes, &r.ResultETag, &r.RejectsBytes, &r.RejectsETag)
+			&r.ResultBytes, &r.ResultETag, &r.RejectsBytes, &r.RejectsETag, &r.SnapshotBytes)
 		return r, err
 	})
 	if err != nil {

@@ -31,6 +31,11 @@ func ResultKey(prediction uuid.UUID, generation int, name string) string {
 	return ResultPrefix(prediction, generation) + name
 }
 
+// SnapshotKey is the key of what a part keeps for the comparison with the next upload. It stays as long as the result.
+func SnapshotKey(prediction uuid.UUID, generation, part int) string {
+	return fmt.Sprintf("%ssnapshot/%05d", ResultPrefix(prediction, generation), part)
+}
+
 // PartKey is the key under which a worker puts what a part adds to the finished object of that name.
 func PartKey(prediction uuid.UUID, generation, part int, name string) string {
 	return fmt.Sprintf("%sparts/%05d-%s", ResultPrefix(prediction, generation), part, name)

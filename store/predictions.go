@@ -52,6 +52,7 @@ type Prediction struct {
 	StatusReason string
 	Generation   int
 	Model        Model // zero until chosen
+	Dataset      string
 	Explain      string
 	Options      json.RawMessage
 	// PossibleDuplicateOf is an earlier prediction of the same content by the same model; nil: none is known.
@@ -84,7 +85,7 @@ const selectPrediction = `
 	SELECT d.public_id, u.public_id, d.id, d.user_id, u.filename, coalesce(u.bytes, 0), u.sha256, u.row_count,
 	       u.columns, d.status, coalesce(d.status_reason, ''), d.generation,
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
-	       coalesce(d.engine_version, ''), d.explain, d.options, d.possible_duplicate_of,
+	       coalesce(d.engine_version, ''), d.dataset, d.explain, d.options, d.possible_duplicate_of,
 	       p.scored, p.rejected, p.done, p.total, d.warnings, d.summary, d.error,
 	       coalesce(d.result_key, ''), coalesce(d.result_etag, ''), coalesce(d.rejects_key, ''),
 	       coalesce(d.index_key, ''), coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
@@ -102,7 +103,7 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 	err := row.Scan(&p.ID, &p.UploadID, &p.InternalID, &p.UserID, &p.Filename, &p.Bytes, &p.SHA256, &p.RowCount,
 		&p.Columns, &p.Status, &p.StatusReason, &p.Generation,
 		&p.Model.Name, &p.Model.Version, &p.Model.SHA256,
-		&p.Model.Engine, &p.Explain, &p.Options, &p.PossibleDuplicateOf,
+		&p.Model.Engine, &p.Dataset, &p.Explain, &p.Options, &p.PossibleDuplicateOf,
 		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.Warnings, &p.Summary, &p.Error,
 		&p.ResultKey, &p.ResultETag, &p.RejectsKey,
 		&p.IndexKey, &p.ResultBytes, &p.RejectsBytes,

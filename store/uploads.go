@@ -47,6 +47,7 @@ type NewUpload struct {
 	Header     Header
 	Parts      []Part // in order; at least one
 	Model      Model
+	Dataset    string          // label of the series of uploads that this one belongs to; may be empty
 	Explain    string          // "all", "at_risk" or "none"
 	Options    json.RawMessage // whatever the worker must know beside it; nil is none
 	// Key, if set, is completed together with the upload; its Fingerprint is the caller's. Without one, the prediction
@@ -79,7 +80,8 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 		}
 		err = insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: u.UserID,
-			model: u.Model, explain: u.Explain, options: u.Options, parts: u.Parts, duplicateOf: duplicate,
+			model: u.Model, dataset: u.Dataset, explain: u.Explain, options: u.Options, parts: u.Parts,
+			duplicateOf: duplicate,
 		})
 		if err != nil || u.Key == nil {
 			return err
@@ -113,6 +115,7 @@ type newPrediction struct {
 	uploadID int64
 	userID   int64
 	model    Model
+	dataset  string
 	explain  string
 	options  json.RawMessage
 	parts    []Part
@@ -125,11 +128,11 @@ func insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
 	var id int64
 	err := tx.QueryRow(ctx, `
 		INSERT INTO predictions (public_id, upload_id, user_id, model_name, model_version, model_sha256,
-		                         engine_version, explain, options, possible_duplicate_of)
+		                         engine_version, dataset, explain, options, possible_duplicate_of)
 		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), nullif($7, ''),
-		        coalesce(nullif($8, ''), 'all'), coalesce($9, '{}'::jsonb), $10) RETURNING id`,
+		        $8, coalesce(nullif($9, ''), 'all'), coalesce($10, '{}'::jsonb), $11) RETURNING id`,
 		p.publicID, p.uploadID, p.userID, p.model.Name, p.model.Version, p.model.SHA256,
-		p.model.Engine, p.explain, p.options, p.duplicateOf).Scan(&id)
+		p.model.Engine, p.dataset, p.explain, p.options, p.duplicateOf).Scan(&id)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,442 @@
+package engine_test
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// keyed hashes ids as the store does, with a key.
+func keyed(key string) engine.NewCustomerHash {
+	return func() func(id []byte) uint64 {
+		mac := hmac.New(sha256.New, []byte(key))
+		return func(id []byte) uint64 {
+			mac.Reset()
+			mac.Write(id)
+			return binary.BigEndian.Uint64(mac.Sum(nil))
+		}
+	}
+}
+
+// snapshots scores a file in parts, as workers do, and gives their snapshots and the result file.
+func snapshots(t testing.TB, b *engine.Bundle, key, file string, parts int, opt engine.Options) ([][]byte, string) {
+	t.Helper()
+	_, body, _ := strings.Cut(file, "\n")
+	rows := strings.SplitAfter(strings.TrimSuffix(body, "\n")+"\n", "\n")
+	rows = rows[:len(rows)-1]
+	var list [][]byte
+	var out collector
+	size := (len(rows) + parts - 1) / parts
+	for first := 0; first < len(rows); first += size {
+		header, _, err := ingest.ReadHeader(strings.NewReader(file), ingest.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(rows[first:min(first+size, len(rows))], "")
+		opt.Snapshot, opt.WithHeader = engine.NewSnapshot(keyed(key)), first == 0
+		start := ingest.Position{Offset: 1000, Row: int64(first + 1), Line: int64(first + 2)}
+		in := engine.Input{
+			Body: strings.NewReader(text), Header: header, Start: start, Limits: ingest.Limits{ChunkBytes: 16 << 10},
+		}
+		if _, err := engine.Score(t.Context(), in, b, opt, &out); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, opt.Snapshot.Bytes())
+	}
+	return list, out.result.String()
+}
+
+func readers(list [][]byte) []io.Reader {
+	var all []io.Reader
+	for _, b := range list {
+		all = append(all, bytes.NewReader(b))
+	}
+	return all
+}
+
+func compare(t testing.TB, b *engine.Bundle, before, after [][]byte) engine.Changes {
+	t.Helper()
+	c, err := b.Compare(readers(before), readers(after), 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// withoutIDs is the telecom bundle, but rows may have an empty id.
+func withoutIDs(t *testing.T) *engine.Bundle {
+	t.Helper()
+	files := copyOf(t, "telecom")
+	replace(files, "bundle.yaml", "    required: true\n    not_empty: true\n    aliases: [Customer ID",
+		"    required: true\n    aliases: [Customer ID")
+	sign(files)
+	b, err := engine.OpenBundle(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// twoMonths makes two files of the same customers: some gone, some new, some with another contract or longer tenure,
+// some twice, some without an id or a value, in another order.
+func twoMonths(t testing.TB, seed uint64) (before, after string) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 1))
+	file := sample(t, "telecom_10k.csv")
+	head, body, _ := strings.Cut(strings.ReplaceAll(file, "\r", ""), "\n")
+	id, contract, tenure := column(t, file, "customerID"), column(t, file, "Contract"), column(t, file, "tenure")
+	value := column(t, file, "MonthlyCharges")
+	rows := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
+	month := func(first, last int, changed float64) string {
+		var list []string
+		for i, row := range rows[first:last] {
+			cells := strings.Split(row, ",")
+			cells[id] = fmt.Sprint(first + i + 1)
+			if random.Float64() < changed {
+				cells[contract] = []string{"Month-to-month", "One year", "Two year"}[random.IntN(3)]
+				cells[tenure] = fmt.Sprint(random.IntN(72))
+			}
+			if random.IntN(40) == 0 {
+				cells[value] = ""
+			}
+			if random.IntN(30) == 0 {
+				cells[id] = ""
+			}
+			list = append(list, strings.Join(cells, ","))
+		}
+		for range 40 {
+			cells := strings.Split(rows[random.IntN(len(rows))], ",")
+			cells[id] = fmt.Sprint(first + 1 + random.IntN(last-first))
+			list = append(list, strings.Join(cells, ","))
+		}
+		random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		return head + "\n" + strings.Join(list, "\n") + "\n"
+	}
+	return month(0, 1500, 0), month(300, 2000, 0.3)
+}
+
+// customersOf reads a result file as a brute force would: the first row of each id.
+func customersOf(t testing.TB, result string) (all []scoredRow, byID map[string]int, rows engine.ChangeRows) {
+	t.Helper()
+	byID = map[string]int{}
+	lines := records(t, result)
+	for i, line := range lines[1:] {
+		r := scoredRow{row: int64(i + 1), cells: map[string]string{}, value: math.NaN()}
+		for j, name := range lines[0] {
+			r.cells[name] = line[j]
+		}
+		var p float32
+		if _, err := fmt.Sscan(r.cells["churn_probability"], &p); err != nil {
+			t.Fatal(err)
+		}
+		r.p, r.band, r.id = float64(p), r.cells["risk_band"], r.cells["customerID"]
+		if _, err := fmt.Sscan(r.cells["MonthlyCharges"], &r.value); err != nil {
+			r.value = math.NaN()
+		}
+		rows.Rows++
+		switch _, seen := byID[r.id]; {
+		case r.id == "":
+			rows.WithoutID++
+		case seen:
+			rows.Repeated++
+		default:
+			rows.Customers++
+			byID[r.id] = len(all)
+			all = append(all, r)
+		}
+	}
+	return all, byID, rows
+}
+
+func TestChangesEqualABruteForceJoin(t *testing.T) {
+	b := withoutIDs(t)
+	for seed, parts := range [][2]int{{1, 1}, {1, 3}, {4, 2}} {
+		before, after := twoMonths(t, uint64(seed))
+		opt := engine.Options{Explain: engine.ExplainAll}
+		old, oldResult := snapshots(t, b, "key", before, parts[0], opt)
+		now, nowResult := snapshots(t, b, "key", after, parts[1], opt)
+		checkChanges(t, b, compare(t, b, old, now), oldResult, nowResult)
+	}
+}
+
+func checkChanges(t *testing.T, b *engine.Bundle, c engine.Changes, before, after string) {
+	t.Helper()
+	old, oldBy, oldRows := customersOf(t, before)
+	now, nowBy, nowRows := customersOf(t, after)
+	if c.Status != engine.ChangesCompared || *c.Before != oldRows || *c.After != nowRows {
+		t.Fatalf("%s: %+v and %+v, want %+v and %+v", c.Status, *c.Before, *c.After, oldRows, nowRows)
+	}
+	bands := map[string]int{}
+	for i, band := range b.Bands() {
+		bands[band.Name] = i
+	}
+	var want, got struct{ new, gone, stayed, up, down, same int64 }
+	var expected, loss engine.SumChange
+	var risen, fallen [][2]scoredRow
+	lossOf := func(r scoredRow) float64 {
+		if math.IsNaN(r.value) {
+			return 0
+		}
+		return r.loss()
+	}
+	for _, r := range old {
+		expected.Before, loss.Before = expected.Before+r.p, loss.Before+lossOf(r)
+		if _, stays := nowBy[r.id]; !stays {
+			want.gone++
+			expected.Gone, loss.Gone = expected.Gone-r.p, loss.Gone-lossOf(r)
+		}
+	}
+	for _, r := range now {
+		expected.After, loss.After = expected.After+r.p, loss.After+lossOf(r)
+		at, was := oldBy[r.id]
+		if !was {
+			want.new++
+			expected.New, loss.New = expected.New+r.p, loss.New+lossOf(r)
+			continue
+		}
+		want.stayed++
+		o := old[at]
+		expected.Stayed, loss.Stayed = expected.Stayed+r.p-o.p, loss.Stayed+lossOf(r)-lossOf(o)
+		switch move := bands[r.band] - bands[o.band]; {
+		case move > 0:
+			want.up++
+		case move < 0:
+			want.down++
+		default:
+			want.same++
+		}
+		if r.p > o.p {
+			risen = append(risen, [2]scoredRow{o, r})
+		} else if r.p < o.p {
+			fallen = append(fallen, [2]scoredRow{o, r})
+		}
+	}
+	got.new, got.gone, got.stayed = c.Customers.New, c.Customers.Gone, c.Customers.Stayed
+	got.up, got.down, got.same = *c.Customers.MovedUp, *c.Customers.MovedDown, *c.Customers.Unchanged
+	if got != want || got.up == 0 || got.down == 0 || got.new == 0 || got.gone == 0 {
+		t.Errorf("customers %+v, want %+v", got, want)
+	}
+	checkSum(t, "churners", c.Expected, expected)
+	checkSum(t, "loss", c.Loss, loss)
+	checkMoves(t, b, "risen", c.Risen, risen)
+	checkMoves(t, b, "fallen", c.Fallen, fallen)
+	checkFactors(t, b, c, slices.Concat(risen, fallen))
+}
+
+func checkSum(t *testing.T, name string, got *engine.SumChange, want engine.SumChange) {
+	t.Helper()
+	if got == nil || !near(got.Before, want.Before) || !near(got.After, want.After) || !near(got.New, want.New) ||
+		!near(got.Gone, want.Gone) || !near(got.Stayed, want.Stayed) ||
+		!near(got.After, got.Before+got.New+got.Gone+got.Stayed) {
+		t.Errorf("%s: %+v, want %+v", name, got, want)
+	}
+}
+
+// sides are the rows before and after of moves.
+func sides(moves [][2]scoredRow) (before, after []scoredRow) {
+	for _, m := range moves {
+		before, after = append(before, m[0]), append(after, m[1])
+	}
+	return before, after
+}
+
+func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, all [][2]scoredRow) {
+	t.Helper()
+	slices.SortFunc(all, func(x, y [2]scoredRow) int {
+		return cmp.Or(cmp.Compare(math.Abs(y[1].p-y[0].p), math.Abs(x[1].p-x[0].p)), cmp.Compare(x[1].row, y[1].row))
+	})
+	if len(got) != 20 {
+		t.Fatalf("%s: %d moves", name, len(got))
+	}
+	before, after := sides(all)
+	was, is := contributions(t, b, before), contributions(t, b, after)
+	for i, m := range got {
+		o, n := before[i], after[i]
+		if m.Row != n.row || float64(m.Before) != o.p || float64(m.After) != n.p || m.BandBefore != o.band ||
+			m.BandAfter != n.band {
+			t.Errorf("%s %d: %+v, want %+v and %+v", name, i, m, o, n)
+		}
+		if len(m.Factors) == 0 || !strings.HasPrefix(m.Explanation, "Risk ") {
+			t.Errorf("%s %d: no reason: %+v", name, i, m)
+		}
+		for _, f := range m.Factors {
+			if want := is(i, f.Columns) - was(i, f.Columns); math.Abs(want-f.Change) > 0.04 {
+				t.Errorf("%s %d: %s changed by %v, want %v", name, i, f.Label, f.Change, want)
+			}
+			if slices.Contains(f.Columns, "gender") || slices.Contains(f.Columns, "Partner") {
+				t.Errorf("%s %d: a sensitive column is shown: %+v", name, i, f)
+			}
+		}
+	}
+}
+
+// checkFactors compares the means with those of all rows that moved: of the others they are 0.
+func checkFactors(t *testing.T, b *engine.Bundle, c engine.Changes, moves [][2]scoredRow) {
+	t.Helper()
+	before, after := sides(moves)
+	was, is := contributions(t, b, before), contributions(t, b, after)
+	last := math.Inf(1)
+	for _, f := range c.Factors {
+		sum := 0.0
+		for i := range moves {
+			sum += is(i, f.Columns) - was(i, f.Columns)
+		}
+		want := sum / float64(c.Explained)
+		if math.Abs(f.Change-want) > 0.002 || math.Abs(f.Change) > last || slices.Contains(f.Columns, "gender") {
+			t.Errorf("%s: %v, want %v", f.Label, f.Change, want)
+		}
+		last = math.Abs(f.Change)
+	}
+	if len(c.Factors) < 5 || c.Explained != c.Customers.Stayed {
+		t.Errorf("%d factors of %d customers", len(c.Factors), c.Explained)
+	}
+}
+
+func TestSnapshotsDependOnInputKeyAndBundleOnly(t *testing.T) {
+	b := withoutIDs(t)
+	file, other := twoMonths(t, 9)
+	opt := engine.Options{Explain: engine.ExplainAll, Workers: 1}
+	want, _ := snapshots(t, b, "key", file, 2, opt)
+	for _, workers := range []int{2, 5} {
+		opt.Workers = workers
+		for range 3 {
+			if got, _ := snapshots(t, b, "key", file, 2, opt); !slices.EqualFunc(got, want, bytes.Equal) {
+				t.Fatal("other bytes of the same part")
+			}
+		}
+	}
+	again := opt
+	again.Snapshot = engine.NewSnapshot(keyed("key")) // filled twice: only the last time counts
+	for _, text := range []string{other, file} {
+		if _, _, err := score(t, text, b, again, ingest.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, _ := snapshots(t, b, "key", file, 1, opt)
+	if !bytes.Equal(again.Snapshot.Bytes(), whole[0]) {
+		t.Error("a snapshot remembers what it was before")
+	}
+	if stranger, _ := snapshots(t, b, "another key", file, 2, opt); slices.EqualFunc(stranger, want, bytes.Equal) {
+		t.Error("the key has no part in the snapshot")
+	}
+}
+
+// Customers of two users are never the same, whatever their ids are.
+func TestCustomersAreJoinedByKeyedHashes(t *testing.T) {
+	b := baseline(t, "telecom")
+	file := sample(t, "telecom_sample.csv")
+	mine, _ := snapshots(t, b, "key", file, 1, engine.Options{})
+	theirs, _ := snapshots(t, b, "another key", file, 1, engine.Options{})
+	c := compare(t, b, theirs, mine)
+	if c.Status != engine.ChangesUnavailable || c.Customers != nil {
+		t.Errorf("another user's: %s", asJSON(t, c))
+	}
+	if bytes.Contains(mine[0], []byte(strings.Split(strings.Split(file, "\n")[1], ",")[0])) {
+		t.Error("an id is in the snapshot")
+	}
+	c = compare(t, b, mine, mine)
+	if c.Customers.Stayed != 20 || *c.Customers.Unchanged != 20 || c.Risen != nil || c.Fallen != nil ||
+		c.Explained != 0 || c.Factors != nil {
+		t.Errorf("the same again: %s", asJSON(t, c))
+	}
+}
+
+func TestChangesOfAnotherModel(t *testing.T) {
+	b := baseline(t, "telecom")
+	files := copyOf(t, "telecom")
+	replace(files, "bundle.yaml", "version: '1'", "version: '2'")
+	sign(files)
+	newer, err := engine.OpenBundle(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := sample(t, "telecom_sample.csv")
+	opt := engine.Options{Explain: engine.ExplainAll}
+	old, _ := snapshots(t, b, "key", file, 1, opt)
+	now, _ := snapshots(t, newer, "key", file, 1, opt)
+	c := compare(t, newer, old, now)
+	if c.Status != engine.ChangesModelChanged || c.Customers.Stayed != 20 || c.Customers.MovedUp != nil ||
+		c.Expected != nil || c.Loss != nil || c.Risen != nil || c.Factors != nil {
+		t.Errorf("%s", asJSON(t, c))
+	}
+}
+
+func TestChangesWithoutIDs(t *testing.T) {
+	b := withoutIDs(t)
+	file := sample(t, "telecom_sample.csv")
+	old, _ := snapshots(t, b, "key", file, 1, engine.Options{})
+	now, _ := snapshots(t, b, "key", blankColumn(t, strings.ReplaceAll(file, "\r", ""), "customerID"), 1,
+		engine.Options{})
+	c := compare(t, b, old, now)
+	if c.Status != engine.ChangesNoIDs || c.After.WithoutID != 20 || c.After.Customers != 0 || c.Before.Customers != 20 ||
+		c.Customers != nil {
+		t.Errorf("%s", asJSON(t, c))
+	}
+}
+
+// Reasons are compared only where there are some both times.
+func TestChangesWithFewReasons(t *testing.T) {
+	b := withoutIDs(t)
+	before, after := twoMonths(t, 3)
+	all, _ := snapshots(t, b, "key", before, 1, engine.Options{Explain: engine.ExplainAll})
+	some, _ := snapshots(t, b, "key", after, 1, engine.Options{Explain: engine.ExplainAtRisk})
+	none, _ := snapshots(t, b, "key", after, 1, engine.Options{Explain: engine.ExplainNone})
+	c := compare(t, b, all, some)
+	if c.Explained == 0 || c.Explained >= c.Customers.Stayed || len(c.Factors) == 0 {
+		t.Errorf("at risk: %d of %d", c.Explained, c.Customers.Stayed)
+	}
+	for _, m := range slices.Concat(c.Risen, c.Fallen) {
+		if atRisk := m.BandAfter != b.Bands()[0].Name; atRisk != (len(m.Factors) > 0) {
+			t.Errorf("%+v", m)
+		}
+	}
+	c = compare(t, b, all, none)
+	if c.Explained != 0 || c.Factors != nil || len(c.Risen) != 20 || c.Risen[0].Factors != nil ||
+		strings.Contains(c.Risen[0].Explanation, "raised") || strings.Contains(c.Risen[0].Explanation, "driver") {
+		t.Errorf("none: %s", asJSON(t, c.Risen))
+	}
+}
+
+func TestDamagedSnapshots(t *testing.T) {
+	b := baseline(t, "telecom")
+	good, _ := snapshots(t, b, "key", sample(t, "telecom_sample.csv"), 1, engine.Options{})
+	for n := range good[0] { // no prefix passes
+		if _, err := b.Compare(readers([][]byte{good[0][:n]}), readers(good), 16); !errors.Is(err, engine.ErrSnapshot) {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+	}
+	for name, change := range map[string]func([]byte){
+		"magic":       func(s []byte) { s[0]++ },
+		"flags":       func(s []byte) { s[62] = 9 },
+		"reserved":    func(s []byte) { s[63] = 1 },
+		"order":       func(s []byte) { s[64] = 0xff },
+		"probability": func(s []byte) { s[64+12] = 0xff },
+	} {
+		bad := bytes.Clone(good[0])
+		change(bad)
+		if _, err := b.Compare(readers(good), readers([][]byte{bad}), 16); !errors.Is(err, engine.ErrSnapshot) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := b.Compare([]io.Reader{io.MultiReader(bytes.NewReader(good[0][:100]), failing{broken})}, readers(good), 16); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }

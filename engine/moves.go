@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// movedRecord is a customer before and after.
+type movedRecord struct{ before, after snapshotRecord }
+
+// distance is how far the probability moved.
+func distance(before, after *snapshotRecord) float64 {
+	return math.Abs(float64(after.probability) - float64(before.probability))
+}
+
+// offerMove takes a customer into the list of the topMax largest moves. Of equal moves the earlier row is in front.
+func offerMove(list []movedRecord, before, after *snapshotRecord) []movedRecord {
+	far, at := distance(before, after), len(list)
+	for at > 0 {
+		m := &list[at-1]
+		if d := distance(&m.before, &m.after); d > far || d == far && m.after.row < after.row {
+			break
+		}
+		at--
+	}
+	if at == topMax {
+		return list
+	}
+	if len(list) == topMax {
+		list = list[:topMax-1]
+	}
+	return slices.Insert(list, at, movedRecord{before.keep(), after.keep()})
+}
+
+// tellMove says by how much a customer moved and why.
+func (b *Bundle) tellMove(m *movedRecord) Move {
+	move := Move{
+		Row: int64(m.after.row), Before: m.before.probability, After: m.after.probability,
+		BandBefore: b.bandName(m.before.band), BandAfter: b.bandName(m.after.band),
+	}
+	explained := m.before.explained && m.after.explained && len(m.before.factors) == len(m.after.factors)
+	if explained {
+		move.Factors = b.movers(m)
+	}
+	move.Explanation = moveSentence(&move, explained)
+	return move
+}
+
+func (b *Bundle) bandName(band uint8) string {
+	return b.bands[min(int(band), len(b.bands)-1)].Name
+}
+
+// movers are the factors that moved a customer, the strongest first; neither sensitive ones nor noise.
+func (b *Bundle) movers(m *movedRecord) []FactorChange {
+	total := 0.0
+	changes := make([]float64, len(m.after.factors))
+	for i := range changes {
+		// Nothing is said of a change that may be none at all.
+		if change := m.after.factors[i] - m.before.factors[i]; math.Abs(change) > m.before.off+m.after.off {
+			changes[i] = change
+			total += math.Abs(change)
+		}
+	}
+	var list []FactorChange
+	for i, d := range b.explainer.book.newDriverTallies() {
+		if share := math.Abs(changes[i]) / total; !d.Sensitive && share >= factorShareMin {
+			list = append(list, FactorChange{d.Label, d.Columns, math.Round(changes[i]*1000) / 1000})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b FactorChange) int { return cmp.Compare(math.Abs(b.Change), math.Abs(a.Change)) })
+	return list
+}
+
+// moveSentence tells a move in words:
+//
+//	Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by monthly charges.
+func moveSentence(m *Move, explained bool) string {
+	var b strings.Builder
+	direction := "up"
+	first, second := "raised", "lowered"
+	if m.After < m.Before {
+		direction, first, second = "down", second, first
+	}
+	fmt.Fprintf(&b, "Risk %s from %s (%s) to %s (%s)", direction,
+		percentText(m.Before), m.BandBefore, percentText(m.After), m.BandAfter)
+	var with, against []string
+	for _, f := range m.Factors {
+		label := lowerFirst(f.Label)
+		switch {
+		case (f.Change > 0) == (m.After > m.Before) && len(with) < factorsMax:
+			with = append(with, label)
+		case (f.Change > 0) != (m.After > m.Before) && len(against) < otherSideMax:
+			against = append(against, label)
+		}
+	}
+	if len(with) > 0 {
+		b.WriteString(", " + first + " by " + listed(with))
+	}
+	if len(against) > 0 {
+		b.WriteString(", " + second + " by " + listed(against))
+	}
+	if explained && len(m.Factors) == 0 {
+		b.WriteString(". No single strong driver")
+	}
+	return b.String() + "."
+}
+
+// listed joins words: "a, b and c".
+func listed(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// percentText writes a probability as sentences do.
+func percentText(p float32) string {
+	switch percent := 100 * float64(p); {
+	case percent < 1:
+		return "under 1 %"
+	case percent > 99:
+		return "over 99 %"
+	default:
+		return fmt.Sprintf("%.0f %%", percent)
+	}
+}

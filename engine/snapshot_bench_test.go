@@ -1,0 +1,44 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// BenchmarkSnapshot scores a file with explanations on one core, in turn with and without a snapshot.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, name := range engine.BaselineNames() {
+		b.Run(name, func(b *testing.B) {
+			bundle := baseline(b, name)
+			head, rows, _ := strings.Cut(sample(b, name+"_sample.csv"), "\n")
+			file := head + "\n" + strings.Repeat(rows, 1+100_000/strings.Count(rows, "\n"))
+			var without, with time.Duration
+			var scored int64
+			turn := func(s *engine.Snapshot) time.Duration {
+				begin := time.Now()
+				opt := engine.Options{Workers: 1, Explain: engine.ExplainAll, Snapshot: s}
+				_, tally, err := score(b, file, bundle, opt, ingest.Limits{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				scored = tally.Scored
+				if s != nil {
+					_ = s.Bytes()
+				}
+				return time.Since(begin)
+			}
+			for b.Loop() {
+				without += turn(nil)
+				with += turn(engine.NewSnapshot(keyed("key")))
+			}
+			total := float64(b.N) * float64(scored)
+			b.ReportMetric(float64((with-without).Nanoseconds())/total, "snapshot-ns/row")
+			b.ReportMetric(float64(without.Nanoseconds())/total, "explained-ns/row")
+			b.ReportMetric(float64(with)/float64(without), "ratio")
+		})
+	}
+}

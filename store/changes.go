@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Previous is the upload that a finished one is compared with.
+type Previous struct {
+	PublicID     uuid.UUID
+	Generation   int
+	Filename     string
+	ModelVersion string
+	CreatedAt    time.Time
+	Scored       int64
+	Snapshots    []int // numbers of the parts that left a snapshot, ascending
+}
+
+// Previous finds the last completed prediction that was accepted before the claim's, of the same user, model and
+// dataset; nil if there is none.
+func (s *Store) Previous(ctx context.Context, c *Claim) (*Previous, error) {
+	var p Previous
+	err := s.pool.QueryRow(ctx, `
+		SELECT d.public_id, d.generation, u.filename, coalesce(d.model_version, ''), d.created_at, d.rows_scored,
+		       ARRAY(SELECT p.part_no FROM prediction_parts p
+		             WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.snapshot_bytes > 0
+		             ORDER BY p.part_no)
+		FROM predictions d JOIN uploads u ON u.id = d.upload_id
+		WHERE d.user_id = $1 AND d.model_name = $2 AND d.dataset = $3 AND d.id < $4 AND d.status = 'completed'
+		ORDER BY d.id DESC LIMIT 1`, c.UserID, c.Model.Name, c.Dataset, c.PredictionID).
+		Scan(&p.PublicID, &p.Generation, &p.Filename, &p.ModelVersion, &p.CreatedAt, &p.Scored, &p.Snapshots)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find previous prediction: %w", err)
+	}
+	return &p, nil
+}
+
+// CustomerIDs gives the ids of rows of the claim's prediction, as far as they are stored and have one.
+func (s *Store) CustomerIDs(ctx context.Context, c *Claim, rows []int64) (map[int64]string, error) {
+	ids := make(map[int64]string, len(rows))
+	answer, err := s.pool.Query(ctx, `
+		SELECT w.row, b.customer_id[CASE WHEN b.row_offset IS NULL THEN w.row - b.first_row + 1
+		                            ELSE array_position(b.row_offset, w.row - b.first_row) END] AS id
+		FROM unnest($2::int[]) AS w (row)
+		CROSS JOIN LATERAL (SELECT first_row, row_offset, customer_id FROM prediction_blocks
+		    WHERE prediction_id = $1 AND first_row <= w.row ORDER BY first_row DESC LIMIT 1) b`,
+		c.PredictionID, rows)
+	if err == nil {
+		var row int64
+		var id *string
+		_, err = pgx.ForEachRow(answer, []any{&row, &id}, func() error {
+			if id != nil {
+				ids[row] = *id
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read customer ids: %w", err)
+	}
+	return ids, nil
+}
