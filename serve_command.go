@@ -47,6 +47,8 @@ type serveCommand struct {
 	RateDownload   int   `env:"RATE_DOWNLOAD" default:"50" help:"Downloads of a user in a minute."`
 	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"Cores that score; 0 is all of them."`
 
+	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Hides customer ids kept for retraining, at least 32 bytes, the same in all processes; made in the data directory if not given." placeholder:"TEXT"`
+
 	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
 	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
@@ -137,7 +139,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
 			},
 		},
-		Worker: serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
+		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
+		CustomerSecret: c.CustomerSecret,
+
 		Lease:  c.Lease,
 		Canary: time.Duration(c.Canary),
 		Log:    log,

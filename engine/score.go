@@ -35,7 +35,9 @@ type Options struct {
 	Unguarded bool
 	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
 	NewBlockEncoder func() BlockEncoder
-	Flow            *Flow // shows where the chunks are while they are scored; nil: nobody looks
+	// NewSampler makes one sampler per worker; nil keeps no sample.
+	NewSampler func() Sampler
+	Flow       *Flow // shows where the chunks are while they are scored; nil: nobody looks
 	// Snapshot is filled with what the comparison with the next upload needs; nil: nothing is kept. It must not be read
 	// before Score has returned, and means nothing after an error.
 	Snapshot *Snapshot
@@ -71,12 +73,20 @@ type BlockEncoder interface {
 	AppendBlocks(dst []byte, scored arrow.Record) ([]byte, error)
 }
 
+// Sampler keeps some rows for retraining. Each belongs to one worker.
+type Sampler interface {
+	// AppendSample appends what is kept of a batch to dst. input is the batch as it was read; scored is as for a
+	// [BlockEncoder], with the same rows.
+	AppendSample(dst []byte, input, scored arrow.Record) ([]byte, error)
+}
+
 // ScoredChunk is what became of one chunk. Its buffers are used again after the sink has seen them.
 type ScoredChunk struct {
 	ingest.Position
 	Result  []byte // rows of the result file
 	Rejects []byte // rows of the rejects file
 	Blocks  []byte // COPY tuples
+	Sample  []byte // of the rows that are kept for retraining
 	Tally   Tally
 	Busy    BusyTimes
 

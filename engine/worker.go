@@ -19,6 +19,7 @@ type worker struct {
 	result    resultEncoder
 	rejects   rejectEncoder
 	blocks    BlockEncoder // nil: no blocks are wanted
+	sampler   Sampler      // nil: no sample is wanted
 	scored    *arrow.Schema
 	rawScores func(dst []float64, rows forest.Rows) error
 	explain   *explainWorker  // nil: no explanations are wanted
@@ -48,6 +49,9 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 	}
 	if opt.NewBlockEncoder != nil {
 		w.blocks = opt.NewBlockEncoder()
+	}
+	if opt.NewSampler != nil {
+		w.sampler = opt.NewSampler()
 	}
 	var err error
 	if w.rawScores, err = b.newRawScorer(opt.Scorer); err != nil {
@@ -166,15 +170,23 @@ func (w *worker) explainTop(list []TopRow, top *topCounter) {
 	}
 }
 
+// appendBlocks encodes what is stored of a batch.
 func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) {
-	out.Blocks = out.Blocks[:0]
-	if w.blocks == nil || batch.NumRows() == 0 {
+	out.Blocks, out.Sample = out.Blocks[:0], out.Sample[:0]
+	if w.blocks == nil && w.sampler == nil || batch.NumRows() == 0 {
 		return nil
 	}
 	rec := scoredRecord(batch, w.bundle.idColumn, w.probabilities, w.bands, w.scored)
 	defer rec.Release()
-	if out.Blocks, err = w.blocks.AppendBlocks(out.Blocks, rec); err != nil {
-		return fmt.Errorf("encode blocks: %w", err)
+	if w.blocks != nil {
+		if out.Blocks, err = w.blocks.AppendBlocks(out.Blocks, rec); err != nil {
+			return fmt.Errorf("encode blocks: %w", err)
+		}
+	}
+	if w.sampler != nil {
+		if out.Sample, err = w.sampler.AppendSample(out.Sample, batch, rec); err != nil {
+			return fmt.Errorf("encode sample: %w", err)
+		}
 	}
 	return nil
 }

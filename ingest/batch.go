@@ -71,6 +71,7 @@ const (
 	RequiredEmpty     Reason = 4
 	FieldTooLong      Reason = 5
 	InvalidUTF8       Reason = 6
+	NotYesNoOrDate    Reason = 7 // given by who reads outcomes, never by a [Converter]
 	DuplicateID       Reason = 8
 	NULByte           Reason = 9
 	OutsideAllowed    Reason = 10

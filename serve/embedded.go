@@ -17,10 +17,12 @@ import (
 //	object store   S3_BUCKET, else a directory below the data directory
 //	tokens         AUTH_JWKS_URL, else tokens of our own; see run.go
 //	queue          SQS_QUEUE_URL, else PostgreSQL's notifications alone
+//	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
 type foundation struct {
 	store      *store.Store
 	objects    store.Objects
 	models     *models
+	customers  store.CustomerKey
 	databaseIs string
 	objectsAre string
 	closers    []func(context.Context) error // in order of opening
@@ -39,6 +41,9 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil { // the cluster's own user must pass through
 		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if f.customers, err = openCustomerKey(c.CustomerSecret, c.DataDir); err != nil {
+		return nil, err
 	}
 	if err := f.openDatabase(ctx, c); err != nil {
 		return nil, err

@@ -10,8 +10,11 @@ import (
 )
 
 // RunWorker works until ctx ends, as the program's own worker does.
-func RunWorker(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger) {
-	newWorker(WorkerConfig{Name: "test"}, s, o, r, m, l).run(ctx)
+func RunWorker(
+	ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger,
+	key store.CustomerKey,
+) {
+	newWorker(WorkerConfig{Name: "test", CustomerKey: key}, s, o, r, m, l).run(ctx)
 }
 
 // Operation is a route as the OpenAPI document describes one.

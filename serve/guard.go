@@ -13,6 +13,8 @@ type predictionOptions struct {
 	// Guard is "off" for files that machines read. It is chosen at the upload, because a result is stored once, in the
 	// form in which ranges of it are served; an apostrophe that was put in cannot be told from one that was there.
 	Guard string `json:"guard,omitempty"`
+	// ExperimentGroup is what rows that are kept for retraining are marked with.
+	ExperimentGroup string `json:"experiment_group,omitempty"`
 }
 
 func (o predictionOptions) unguarded() bool { return o.Guard == guardOff }

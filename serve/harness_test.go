@@ -40,6 +40,8 @@ type api struct {
 	log     *logBuffer
 	issuer  *issuer
 	clock   *clock
+
+	customers store.CustomerKey
 }
 
 // logBuffer is a log that tests can search.
@@ -86,11 +88,15 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *api {
 	if a.objects, err = store.OpenDirectory(a.dir); err != nil {
 		t.Fatal(err)
 	}
+	if a.customers, err = store.NewCustomerKey(make([]byte, store.CustomerSecretMin)); err != nil {
+		t.Fatal(err)
+	}
 	unlimited := serve.RateLimits{}
 	cfg := serve.Config{Origins: []string{origin}, Rates: &unlimited}
 	parts := serve.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Metrics: a.metrics,
 		Auth: newVerifier(t, a.issuer, a.clock, nil), Log: serve.NewLogger(a.log, slog.LevelInfo),
+		CustomerKey: a.customers,
 		Samples: func(model string) ([]byte, bool) {
 			text, err := os.ReadFile("../testdata/samples/" + model + "_sample.csv")
 			return text, err == nil
@@ -110,7 +116,7 @@ func (a *api) restart(models *engine.Registry) {
 	unlimited := serve.RateLimits{}
 	a.server = serve.NewServer(serve.Config{Rates: &unlimited}, serve.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Metrics: serve.NewMetrics(),
-		Auth: newVerifier(a.t, a.issuer, a.clock, nil),
+		Auth: newVerifier(a.t, a.issuer, a.clock, nil), CustomerKey: a.customers,
 	})
 	a.listen()
 }
@@ -122,12 +128,12 @@ func (a *api) listen() {
 	}
 	a.address = l.Addr().String()
 	a.url = "http://" + a.address
-	done := make(chan error, 1)
-	go func() { done <- a.server.Serve(l) }()
+	done, server := make(chan error, 1), a.server
+	go func() { done <- server.Serve(l) }()
 	a.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := a.server.Shutdown(ctx); err != nil {
+		if err := server.Shutdown(ctx); err != nil {
 			a.t.Errorf("shutdown: %v", err)
 		}
 		if err := <-done; err != nil {
@@ -142,7 +148,7 @@ func (a *api) work() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		serve.RunWorker(ctx, a.store, a.objects, a.models, a.metrics, slog.New(slog.DiscardHandler))
+		serve.RunWorker(ctx, a.store, a.objects, a.models, a.metrics, slog.New(slog.DiscardHandler), a.customers)
 	}()
 	a.t.Cleanup(func() {
 		cancel()

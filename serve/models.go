@@ -19,6 +19,8 @@ type modelView struct {
 	Columns []columnView `json:"columns"`
 	Bands   []bandView   `json:"risk_bands"`
 	Links   modelLinks   `json:"links"`
+	// Outcomes are in the answer about one model only: how its predictions came true for the caller.
+	Outcomes *[]outcomeReport `json:"outcomes,omitempty"`
 }
 
 type columnView struct {
@@ -81,7 +83,13 @@ func getModel(s *server, r *request) error {
 	if !ok {
 		return s.unknownModel(r.value)
 	}
-	return r.json(http.StatusOK, s.modelView(b))
+	reports, err := s.outcomeReports(r, b.Name())
+	if err != nil {
+		return err
+	}
+	view := s.modelView(b)
+	view.Outcomes = &reports
+	return r.json(http.StatusOK, view)
 }
 
 // modelTemplate answers with a CSV that has only the header a model wants.

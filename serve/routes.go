@@ -5,12 +5,14 @@ import "net/http"
 // apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
 // a test compares the two.
 func apiRoutes() []route {
-	const get, post = http.MethodGet, http.MethodPost
+	const get, post, put = http.MethodGet, http.MethodPost, http.MethodPut
 	return []route{
 		{
 			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
 			timeout: uploadTimeout,
-			params:  []string{"model", "filename", "explain", "guard", "max_rejected", "max_rejected_percent"},
+			params: []string{
+				"model", "filename", "explain", "guard", "max_rejected", "max_rejected_percent", "experiment_group",
+			},
 		},
 		{
 			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
@@ -20,6 +22,10 @@ func apiRoutes() []route {
 		{
 			method: post, pattern: "/validate", handle: postValidate, limit: limitScore, body: true,
 			timeout: uploadTimeout, params: []string{"model", "filename"},
+		},
+		{
+			method: post, pattern: "/outcomes", handle: postOutcomes, limit: limitUpload, body: true,
+			timeout: uploadTimeout, params: []string{"filename"},
 		},
 		{
 			method: get, pattern: "/predictions", handle: listPredictions, limit: limitDefault,
@@ -44,6 +50,9 @@ func apiRoutes() []route {
 		{method: get, pattern: "/models", handle: listModels, limit: limitDefault},
 		{method: get, pattern: "/models/{name}", handle: getModel, limit: limitDefault},
 		{method: get, pattern: "/models/{name}/template.csv", handle: modelTemplate, limit: limitDefault},
+
+		{method: get, pattern: "/account", handle: getAccount, limit: limitDefault},
+		{method: put, pattern: "/account", handle: putAccount, limit: limitDefault, body: true},
 
 		{method: get, pattern: "/csv-samples/saas", handle: sample("saas"), limit: limitDefault, open: true},
 		{method: get, pattern: "/csv-samples/telecom", handle: sample("telecom"), limit: limitDefault, open: true},

@@ -39,9 +39,12 @@ type RunConfig struct {
 	Auth        AuthConfig        // no JWKS URL: development tokens
 	API         Config
 	Worker      WorkerConfig
-	Lease       time.Duration // how long a claim lasts when its worker dies; default 30 s
-	Canary      time.Duration // between two known files that are sent the way of a customer's; 0: none
-	Log         *slog.Logger
+	// CustomerSecret hides customers' ids where rows are kept for retraining: the same in all processes, at least
+	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
+	CustomerSecret string
+	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
+	Canary         time.Duration // between two known files that are sent the way of a customer's; 0: none
+	Log            *slog.Logger
 }
 
 // Started tells where a process can be reached.
@@ -120,6 +123,7 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	}
 	var ring func()
 	if c.Role != RoleAPI {
+		c.Worker.CustomerKey = f.customers
 		w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
 		ring = w.ring
 		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) })
@@ -182,7 +186,8 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 	}
 	p.api = NewServer(c.API, Parts{
 		Store: p.foundation.store, Objects: p.foundation.objects, Models: p.foundation.models.registry,
-		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
+		CustomerKey: p.foundation.customers,
+		Auth:        verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
 }

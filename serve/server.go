@@ -40,6 +40,8 @@ type Parts struct {
 	Metrics *Metrics
 	Log     *slog.Logger
 	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
+	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
+	CustomerKey store.CustomerKey
 }
 
 // Server is the customers' HTTP server.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
@@ -84,6 +86,9 @@ func enter(ctx context.Context, places chan struct{}, refusal string) (leave fun
 // accept stores a file and records it. A file that is refused leaves nothing behind.
 func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, key *onceKey) (store.Prediction, error) {
 	options, err := r.optionsParams()
+	if err == nil {
+		options.ExperimentGroup, err = r.experimentGroup(file)
+	}
 	if err != nil {
 		return store.Prediction{}, err
 	}
@@ -139,6 +144,23 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
 	return nil
+}
+
+const experimentGroupMax = 64
+
+// experimentGroup reads ?experiment_group=, or the field of the form.
+func (r *request) experimentGroup(file *uploadFile) (string, error) {
+	group := r.query["experiment_group"]
+	if group == "" {
+		group = file.fields["experiment_group"]
+	}
+	printable := strings.IndexFunc(group, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
+	if !printable || !utf8.ValidString(group) || utf8.RuneCountInString(group) > experimentGroupMax {
+		return "", fail(CodeInvalidValue, fmt.Sprintf(
+			"'experiment_group' must be a name of at most %d printable characters.", experimentGroupMax)).
+			with(details{"field": "experiment_group", "limit": experimentGroupMax, "unit": "characters"})
+	}
+	return group, nil
 }
 
 // plan unpacks a file and reads its header.

@@ -86,9 +86,13 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 // note keeps what is wrong with a row, unless too many are known already.
 func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 	if len(v.Errors) < findingsMax {
-		v.Errors = append(v.Errors, finding{
-			Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: shown(reject.Column),
-			Message: reject.Sentence(),
-		})
+		v.Errors = append(v.Errors, newFinding(reject))
+	}
+}
+
+func newFinding(reject ingest.Reject) finding {
+	return finding{
+		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: shown(reject.Column),
+		Message: reject.Sentence(),
 	}
 }

@@ -22,6 +22,8 @@ type WorkerConfig struct {
 	Cores    int           // cores that score a part; default all
 	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
 	Limits   ingest.Limits // for files that were dropped, which no upload has checked
+	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
+	CustomerKey store.CustomerKey
 }
 
 // worker claims parts, scores them and commits what it found, over and over.

@@ -36,17 +36,23 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	}
 	budget := options.Budget
 	budget.MaxRejectedPercent = nil // of the whole file: see finish
+	sampler, err := w.newSampler(ctx, c, options.ExperimentGroup)
+	if err != nil {
+		return nil, at(stageScore, err)
+	}
 	out := w.newPartSink(ctx, c)
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
 		Workers: w.config.Cores, Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
 		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
+		NewSampler:      sampler,
 	}, out)
 	result, err := out.close(err)
 	if err != nil {
 		return nil, err
 	}
 	result.Scored, result.Rejected = tally.Scored, tally.Rejected
+	result.Training = out.sample
 	if result.Summary, err = json.Marshal(&tally); err != nil {
 		return nil, at(stageScore, err)
 	}
@@ -64,6 +70,16 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 // claimOptions are the options of the prediction that a claim belongs to.
 func claimOptions(c *store.Claim) (o predictionOptions, err error) {
 	return o, unmarshalOptions(c.Options, &o)
+}
+
+// newSampler makes what keeps rows for retraining; nil if the prediction's owner has not opted in.
+func (w *worker) newSampler(ctx context.Context, c *store.Claim, group string) (func() engine.Sampler, error) {
+	rate, err := w.store.TrainingRate(ctx, c.UserID)
+	if err != nil || rate <= 0 {
+		return nil, err
+	}
+	sample := store.TrainingSample{Key: w.config.CustomerKey, Rate: rate, Group: group}
+	return func() engine.Sampler { return store.NewTrainingEncoder(c, sample) }, nil
 }
 
 // commit copies a part's blocks and writes its line of the ledger.
@@ -111,10 +127,10 @@ func (w *worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 	return in, body, nil
 }
 
-// partSink streams a part's result and rejects into objects and keeps its blocks for the commit.
+// partSink streams a part's result and rejects into objects and keeps its blocks and sample for the commit.
 type partSink struct {
 	result, rejects *objectWriter
-	blocks          []byte
+	blocks, sample  []byte
 	metrics         *Metrics
 }
 
@@ -131,7 +147,7 @@ func (w *worker) newPartSink(ctx context.Context, c *store.Claim) *partSink {
 func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
 	s.metrics.ChunkDone(c)
 	begin := time.Now()
-	s.blocks = append(s.blocks, c.Blocks...)
+	s.blocks, s.sample = append(s.blocks, c.Blocks...), append(s.sample, c.Sample...)
 	if err := s.result.write(c.Result); err != nil {
 		return at(stageWrite, fmt.Errorf("put result: %w", err))
 	}

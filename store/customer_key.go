@@ -10,7 +10,7 @@ import (
 
 // CustomerKey is the secret under which customers' ids are hidden wherever they are kept beside their owner's results:
 // the hash of an id cannot be guessed without it. Every process of an environment has the same one. Under another key
-// the same customer has another hash, so that what was kept before is not found again.
+// the same customer has another hash, so that what was kept before is not found again. The zero value is no key.
 type CustomerKey struct{ secret []byte }
 
 // CustomerSecretMin is how many bytes the secret of a [CustomerKey] has at least.
@@ -27,8 +27,12 @@ func NewCustomerKey(secret []byte) (CustomerKey, error) {
 // CustomerHash stands for a customer of one user.
 type CustomerHash [16]byte
 
-// Hasher makes the hashes of one user's customers. It may be used by one goroutine at a time.
+// Hasher makes the hashes of one user's customers. It may be used by one goroutine at a time. It panics without a key:
+// such hashes would hide nothing.
 func (k CustomerKey) Hasher(userID int64) *CustomerHasher {
+	if len(k.secret) == 0 {
+		panic("store: no customer key")
+	}
 	h := &CustomerHasher{mac: hmac.New(sha256.New, k.secret)}
 	binary.BigEndian.PutUint64(h.user[:], uint64(userID))
 	return h

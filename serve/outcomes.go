@@ -1,0 +1,174 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/store"
+)
+
+// outcomesBody says what became of an outcomes file.
+type outcomesBody struct {
+	RowCount      int64           `json:"row_count"`
+	Matched       int64           `json:"matched"`
+	Unmatched     int64           `json:"unmatched"`
+	Rejected      int64           `json:"rejected"`
+	RowsUpdated   int64           `json:"rows_updated"` // kept rows that say something else now
+	UnmatchedRows []int64         `json:"unmatched_rows"`
+	Errors        []finding       `json:"errors"`
+	ErrorsOmitted int64           `json:"errors_omitted"`
+	Reports       []outcomeReport `json:"reports"`
+}
+
+// outcomeReport is how one model's predictions came true.
+type outcomeReport struct {
+	Model     string    `json:"model"`
+	Version   string    `json:"model_version"`
+	SHA256    string    `json:"model_sha256"`
+	UpdatedAt time.Time `json:"updated_at"`
+	engine.Proof
+}
+
+// postOutcomes takes what became of customers. A file that is refused as a whole changes nothing; of one that is taken,
+// the rows that cannot be used are named. The same file again changes nothing.
+func postOutcomes(s *server, r *request) error {
+	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	if err != nil {
+		return err
+	}
+	defer leave()
+	file, err := r.openFile(s.UploadBytesMax)
+	if err != nil {
+		return err
+	}
+	given := outcomesFile{customers: s.CustomerKey.Hasher(r.user.ID)}
+	if err := given.read(s, r, file); err != nil {
+		if broken := file.body.failed(); broken != nil {
+			err = broken
+		}
+		return err
+	}
+	return s.recordOutcomes(r, &given)
+}
+
+// outcomesFile is what was read of an outcomes file: 40 bytes a row, of as many rows as an upload may have.
+type outcomesFile struct {
+	outcomesBody
+	customers *store.CustomerHasher
+	outcomes  []store.Outcome
+	rows      []int64 // of the outcomes
+}
+
+func (f *outcomesFile) read(s *server, r *request, file *uploadFile) error {
+	text, err := ingest.Unpack(file, s.UploadLimits)
+	if err != nil {
+		return err
+	}
+	header, rows, err := ingest.ReadHeader(text, s.UploadLimits)
+	if err != nil {
+		return err
+	}
+	f.Errors, f.UnmatchedRows, f.Reports = []finding{}, []int64{}, []outcomeReport{}
+	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: s.UploadLimits}
+	if f.RowCount, err = engine.ReadOutcomes(r.ctx, in, f.take, f.reject); err != nil {
+		return err
+	}
+	return file.finish()
+}
+
+func (f *outcomesFile) take(o engine.Outcome) {
+	f.outcomes = append(f.outcomes, store.Outcome{
+		Customer: f.customers.Hash([]byte(o.ID)), Churned: o.Churned, On: o.On,
+	})
+	f.rows = append(f.rows, o.Row)
+}
+
+func (f *outcomesFile) reject(reject ingest.Reject) {
+	if f.Rejected++; len(f.Errors) == findingsMax {
+		f.ErrorsOmitted++
+		return
+	}
+	f.Errors = append(f.Errors, newFinding(reject))
+}
+
+// outcomesTimeout bounds writing the outcomes of a file and making the reports.
+const outcomesTimeout = time.Minute
+
+func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
+	ctx, cancel := context.WithTimeout(r.ctx, outcomesTimeout)
+	defer cancel()
+	done, err := s.Store.RecordOutcomes(ctx, r.user.ID, f.outcomes, s.prove)
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	f.RowsUpdated = done.Changed
+	f.match(done.Matched)
+	for _, b := range s.Models.List() {
+		reports, err := s.outcomeReports(r, b.Name())
+		if err != nil {
+			return err
+		}
+		f.Reports = append(f.Reports, reports...)
+	}
+	return r.json(http.StatusOK, f.outcomesBody)
+}
+
+// match counts the rows of customers of whom something is kept, and names the first others.
+func (f *outcomesFile) match(customers []store.CustomerHash) {
+	matched := make(map[store.CustomerHash]bool, len(customers))
+	for _, c := range customers {
+		matched[c] = true
+	}
+	for i, o := range f.outcomes {
+		if matched[o.Customer] {
+			f.Matched++
+			continue
+		}
+		if f.Unmatched++; len(f.UnmatchedRows) < findingsMax {
+			f.UnmatchedRows = append(f.UnmatchedRows, f.rows[i])
+		}
+	}
+}
+
+// prove makes the report that the store keeps. The bands of a model that is not loaded any more have numbers for names.
+func (s *server) prove(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) {
+	customers := make([]engine.Observed, len(rows))
+	top := int16(-1)
+	for i, row := range rows {
+		customers[i] = engine.Observed(row)
+		top = max(top, row.Band)
+	}
+	var bands []string
+	if b, ok := s.Models.Pinned(m.Name, m.SHA256); ok {
+		for _, band := range b.Bands() {
+			bands = append(bands, band.Name)
+		}
+	}
+	for i := len(bands); i <= int(top); i++ {
+		bands = append(bands, fmt.Sprintf("band %d", i+1))
+	}
+	return json.Marshal(engine.Prove(customers, bands))
+}
+
+// outcomeReports lists the reports on a model for the caller's own data, newest first.
+func (s *server) outcomeReports(r *request, model string) ([]outcomeReport, error) {
+	stored, err := s.Store.OutcomeReports(r.ctx, r.user.ID, model)
+	if err != nil {
+		return nil, explainAs(CodeDatabase, err)
+	}
+	list := make([]outcomeReport, len(stored))
+	for i, o := range stored {
+		list[i] = outcomeReport{
+			Model: o.Model.Name, Version: o.Model.Version, SHA256: o.Model.SHA256, UpdatedAt: o.UpdatedAt,
+		}
+		if err := json.Unmarshal(o.Report, &list[i].Proof); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
