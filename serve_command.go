@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/retainwise/millrace/ingest"
@@ -80,6 +81,8 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// Scoring takes all cores; what waits for the network or a disk must not wait for a chunk's end as well.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(config.Worker.Cores + spareThreads))
 	begin := time.Now()
 	var sample chan error
 	err = serve.Run(ctx, config, func(s serve.Started) {
@@ -103,6 +106,9 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	return err
 }
 
+// spareThreads run Go code beside those that score. The system shares the cores among all of them.
+const spareThreads = 2
+
 func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	dir := c.DataDir
 	if dir == "" {
@@ -118,6 +124,10 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	}
 	if c.PartBytes < partBytesMin {
 		return serve.RunConfig{}, fmt.Errorf("--part-bytes must be at least %d", partBytesMin)
+	}
+	cores := c.Cores
+	if cores <= 0 {
+		cores = runtime.GOMAXPROCS(0)
 	}
 	limits := ingest.Limits{
 		RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax,
@@ -138,8 +148,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 			Rates: &serve.RateLimits{
 				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
 			},
+			Cores: cores,
 		},
-		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: c.Cores, Limits: limits},
+		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores, Limits: limits},
 		CustomerSecret: c.CustomerSecret,
 
 		Lease:  c.Lease,

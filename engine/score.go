@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -26,7 +27,11 @@ type Input struct {
 
 // Options say how to score.
 type Options struct {
-	Workers    int     // 0: one per core
+	Workers int // 0: one per core
+	// Cores, unless nil, makes this work for the background. It is shared with other such scores: a worker has an
+	// element in it while it works on a chunk, so that its capacity bounds the cores of all of them together. Where the
+	// system can, other work goes first.
+	Cores      chan struct{}
 	Explain    Explain // which rows are explained
 	Scorer     Scorer  // which engine computes the raw scores
 	WithHeader bool    // the result and the rejects begin with their header lines
@@ -135,7 +140,14 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 			return nil, err
 		}
 		w.at = at
-		return w.score, nil
+		background := sync.OnceFunc(stepBack)
+		return func(s *slot) error {
+			if opt.Cores != nil {
+				background()
+			}
+			defer opt.occupyCore()()
+			return w.score(s)
+		}, nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
 		at.take(StagePut)
@@ -152,6 +164,15 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	}
 	err = run(ctx, opt.workers(), read, newWork, write)
 	return total, err
+}
+
+// occupyCore waits for a core; the result gives it back.
+func (opt Options) occupyCore() func() {
+	if opt.Cores == nil {
+		return func() {}
+	}
+	opt.Cores <- struct{}{} // each is held for one chunk only, and no longer than its work takes
+	return func() { <-opt.Cores }
 }
 
 func (opt Options) workers() int {

@@ -260,7 +260,7 @@ func TestMetrics(t *testing.T) {
 		`millrace_rejects_total{code="ERR-1602"} 1`,
 		`millrace_attempts_total{result="committed"} 1`,
 		`millrace_accounting_mismatch_total 0`,
-		`millrace_workers 2`,
+		`millrace_workers 4`,
 		`go_goroutines`,
 	} {
 		if !strings.Contains(text, want) {

@@ -48,7 +48,8 @@ func postScore(s *server, r *request) error {
 	}
 	defer leave()
 	scored, err := s.score(r, file, engine.Options{
-		Explain: explain, Budget: options.Budget, WithHeader: true, Unguarded: options.unguarded(),
+		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
+		Unguarded: options.unguarded(),
 	})
 	if err != nil {
 		return s.scoreFailure(file, err)

@@ -26,6 +26,7 @@ type Config struct {
 	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
 	ScoreRowsMax   int64         // rows of POST /score; default 20,000
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
+	Cores          int           // for one POST /score; default all
 	Rates          *RateLimits   // nil: the published ones
 	UploadsAtOnce  int           // bodies taken at one time; default 32
 	StreamsAtOnce  int           // event streams at one time; default 256

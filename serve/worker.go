@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +18,8 @@ import (
 type WorkerConfig struct {
 	Name     string        // told in the ledger: host and process
 	Attempts int           // parts in hand at once; default 2: one computes while the other waits for I/O
-	Cores    int           // cores that score a part; default all
+	Small    int           // parts of small files beside them; default 2. They never wait for the part of a large file
+	Cores    int           // cores that score parts; default all
 	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
 	Limits   ingest.Limits // for files that were dropped, which no upload has checked
 	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
@@ -36,7 +36,24 @@ type worker struct {
 	// unpublished takes the figures of work of our own.
 	unpublished *Metrics
 	log         *slog.Logger
-	more        chan struct{} // rung when there may be more to claim
+	cores       chan struct{} // those that the parts of large files share
+	any         slots         // take whatever waits
+	small       slots         // take small files only
+}
+
+// slots are loops that look for the same kind of part.
+type slots struct {
+	n     int
+	more  chan struct{} // rung when there may be more to claim
+	claim func(context.Context) (*store.Claim, error)
+}
+
+// ring wakes a loop that waits.
+func (s slots) ring() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
 }
 
 // claimPause is the rest after the database did not answer.
@@ -49,21 +66,34 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 	if c.Drain <= 0 {
 		c.Drain = 20 * time.Second
 	}
-	return &worker{
-		config: c, store: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
-		more: make(chan struct{}, c.Attempts),
+	if c.Small <= 0 {
+		c.Small = 2
 	}
+	if c.Cores <= 0 {
+		c.Cores = runtime.GOMAXPROCS(0)
+	}
+	w := &worker{
+		config: c, store: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
+		cores: make(chan struct{}, c.Cores),
+	}
+	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
+	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
+	return w
 }
 
 // run works until ctx ends, then finishes or gives back what is in hand and returns.
 func (w *worker) run(ctx context.Context) {
-	doorbell := w.store.Listen(ctx)
-	w.metrics.Workers(w.config.Attempts, cmp.Or(w.config.Cores, runtime.GOMAXPROCS(0)))
+	w.metrics.Workers(w.any.n+w.small.n, w.config.Cores)
 	work, stop := w.outlive(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	for range w.config.Attempts {
-		wg.Go(func() { w.loop(ctx, work, doorbell) })
+	for _, s := range []slots{w.any, w.small} {
+		for range s.n {
+			wg.Go(func() { w.loop(ctx, work, s) })
+		}
+	}
+	for range w.store.Listen(ctx) { // closed when ctx ends
+		w.ring()
 	}
 	wg.Wait()
 }
@@ -89,9 +119,9 @@ func (w *worker) outlive(ctx context.Context) (context.Context, func()) {
 var errDrained = errors.New("shutting down")
 
 // loop claims and works; ctx says when to claim nothing more, work bounds what is in hand.
-func (w *worker) loop(ctx, work context.Context, doorbell <-chan struct{}) {
+func (w *worker) loop(ctx, work context.Context, s slots) {
 	for ctx.Err() == nil {
-		c, err := w.claim(ctx)
+		c, err := s.claim(ctx)
 		if err == nil {
 			w.metrics.Heartbeat()
 		}
@@ -100,24 +130,21 @@ func (w *worker) loop(ctx, work context.Context, doorbell <-chan struct{}) {
 			w.log.Error("claim", "error", err)
 			pause(ctx, claimPause)
 		case c != nil:
-			w.ring()
+			s.ring() // where one part was, another may be
 			w.attempt(work, c)
 		case err == nil:
 			select {
 			case <-ctx.Done():
-			case <-doorbell:
-			case <-w.more:
+			case <-s.more:
 			}
 		}
 	}
 }
 
-// ring wakes another loop: where one part was, another may be.
+// ring wakes a loop of each kind: something was queued.
 func (w *worker) ring() {
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
+	w.any.ring()
+	w.small.ring()
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -129,13 +156,17 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// claim takes a last step that somebody left, else the oldest part.
+// claim takes a last step that somebody left, else the part whose turn it is.
 func (w *worker) claim(ctx context.Context) (*store.Claim, error) {
 	c, err := w.store.ClaimFinish(ctx, w.config.Name)
 	if c != nil || err != nil {
 		return c, err
 	}
 	return w.store.ClaimPart(ctx, w.config.Name)
+}
+
+func (w *worker) claimSmall(ctx context.Context) (*store.Claim, error) {
+	return w.store.ClaimSmallPart(ctx, w.config.Name)
 }
 
 // attempt works on a claim, and on the last step if the claim's commit makes it ours.

@@ -28,6 +28,7 @@ type Claim struct {
 	Attempt int
 	Worker  string
 	Lease   time.Duration // from the claim or the last renewal on
+	Small   bool          // of a small file, whose user waits for it
 
 	ObjectKey  string // the input
 	ObjectETag string // pins every read of it; may be empty
@@ -45,18 +46,24 @@ const selectClaim = `
 	       u.object_key, u.object_etag, coalesce(u.bytes, 0),
 	       u.columns, coalesce(u.delimiter, ''), coalesce(u.header_bytes, 0), coalesce(u.header_lines, 0),
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
-	       coalesce(d.engine_version, ''), d.explain, d.options
+	       coalesce(d.engine_version, ''), d.explain, d.options, d.small
 	FROM c JOIN predictions d ON d.id = c.prediction_id JOIN uploads u ON u.id = d.upload_id`
 
-// claimPart takes the oldest part that nobody has. An expired lease whose attempts are spent is buried instead, with
-// its prediction, which is how a file that kills its workers ends.
+// claimPart takes the part whose turn it is and that nobody has: large ones first, or ($5) small ones only. An expired
+// lease whose attempts are spent is buried instead, with its prediction, which is how a file that kills its workers ends.
+//
+// The prediction's status is asked for by a subquery, which cannot become a join: a join may sort all that waits.
+//
+// The lane's clock moves on with the claim. Two claims at the same time may set it back by the width of their places,
+// which gives a newcomer no more than that.
 const claimPart = `
 	WITH next AS (
 	    SELECT p.prediction_id, p.generation, p.part_no, p.attempts >= $2 AS spent
-	    FROM predictions d
-	    JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
-	    WHERE d.status IN ('queued', 'running') AND p.status = 'open' AND p.lease_until <= clock_timestamp()
-	    ORDER BY d.id, p.part_no LIMIT 1
+	    FROM prediction_parts p
+	    WHERE p.status = 'open' AND p.small >= $5 AND p.lease_until <= clock_timestamp()
+	      AND (SELECT d.status IN ('queued', 'running') FROM predictions d
+	           WHERE d.id = p.prediction_id AND d.generation = p.generation)
+	    ORDER BY p.small, p.turn, p.prediction_id, p.part_no LIMIT 1
 	    FOR UPDATE OF p SKIP LOCKED
 	), c AS (
 	    UPDATE prediction_parts p
@@ -67,7 +74,9 @@ const claimPart = `
 	        worker = CASE WHEN n.spent THEN p.worker ELSE $1 END
 	    FROM next n
 	    WHERE p.prediction_id = n.prediction_id AND p.generation = n.generation AND p.part_no = n.part_no
-	    RETURNING p.*, n.spent
+	    RETURNING p.*, n.spent, CASE WHEN p.small
+	        THEN setval('small_turns', greatest(p.turn, (SELECT last_value FROM small_turns)))
+	        ELSE setval('large_turns', greatest(p.turn, (SELECT last_value FROM large_turns))) END
 	), d AS (
 	    UPDATE predictions d
 	    SET status = CASE WHEN c.spent THEN 'dead' ELSE 'running' END,
@@ -118,10 +127,21 @@ const claimFinish = `
 	    SELECT prediction_id, generation, attempts, worker, $4::jsonb FROM c WHERE spent
 	)` + selectClaim
 
-// ClaimPart takes the oldest part that waits, for a prediction that is queued or running, and counts the attempt.
+// ClaimPart takes the part whose turn it is, for a prediction that is queued or running, and counts the attempt. Users
+// take turns by bytes, and parts of large files go first: small ones have [Store.ClaimSmallPart] beside it.
 // It answers nil, nil if there is nothing to do.
 func (s *Store) ClaimPart(ctx context.Context, worker string) (*Claim, error) {
-	c, err := s.claim(ctx, claimPart, worker)
+	return s.claimAnyPart(ctx, worker, false)
+}
+
+// ClaimSmallPart is ClaimPart for small files only. A worker that keeps a place for them never lets one wait for the
+// part of a large file.
+func (s *Store) ClaimSmallPart(ctx context.Context, worker string) (*Claim, error) {
+	return s.claimAnyPart(ctx, worker, true)
+}
+
+func (s *Store) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
+	c, err := s.claim(ctx, claimPart, worker, smallOnly)
 	if err != nil {
 		return nil, fmt.Errorf("claim part: %w", err)
 	}
@@ -142,10 +162,11 @@ func (s *Store) ClaimFinish(ctx context.Context, worker string) (*Claim, error) 
 }
 
 // claim runs one of the two statements until it gives a claim or nothing is left to bury.
-func (s *Store) claim(ctx context.Context, sql, worker string) (*Claim, error) {
+func (s *Store) claim(ctx context.Context, sql, worker string, more ...any) (*Claim, error) {
 	vanished := Failure{Stage: "lease", Message: "the worker stopped in the middle, on every attempt"}
 	for {
-		rows, err := s.pool.Query(ctx, sql, worker, s.config.AttemptsMax, s.config.Lease.Microseconds(), vanished)
+		args := append([]any{worker, s.config.AttemptsMax, s.config.Lease.Microseconds(), vanished}, more...)
+		rows, err := s.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +192,7 @@ func (s *Store) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
 		&c.ObjectKey, &c.ObjectETag, &c.Bytes,
 		&c.Header.Columns, &delimiter, &c.Header.Bytes, &c.Header.Lines,
 		&c.Model.Name, &c.Model.Version, &c.Model.SHA256,
-		&c.Model.Engine, &c.Explain, &c.Options)
+		&c.Model.Engine, &c.Explain, &c.Options, &c.Small)
 	if delimiter != "" {
 		c.Header.Delimiter = delimiter[0]
 	}

@@ -106,7 +106,7 @@ func (s *Store) Retry(ctx context.Context, id uuid.UUID, model Model) error {
 	return nil
 }
 
-// nextGeneration copies the borders of the old parts: they depend on the input only.
+// nextGeneration copies the borders of the old parts: they depend on the input only. Their turn comes anew.
 func nextGeneration(ctx context.Context, tx pgx.Tx, id int64, old int) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM prediction_blocks WHERE prediction_id = $1`, id); err != nil {
 		return err
@@ -115,10 +115,17 @@ func nextGeneration(ctx context.Context, tx pgx.Tx, id int64, old int) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
+		WITH d AS (
+		    UPDATE predictions d
+		    SET turn_end = next_turn(d.user_id, d.small) + coalesce(u.bytes, 0)
+		    FROM uploads u WHERE d.id = $1 AND u.id = d.upload_id
+		    RETURNING d.small, d.turn_end - coalesce(u.bytes, 0) AS turn
+		)
 		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length,
-		                              first_row, first_line, n_rows)
-		SELECT prediction_id, generation + 1, part_no, byte_offset, byte_length, first_row, first_line, n_rows
-		FROM prediction_parts WHERE prediction_id = $1 AND generation = $2`, id, old)
+		                              first_row, first_line, n_rows, small, turn)
+		SELECT prediction_id, generation + 1, part_no, byte_offset, byte_length, first_row, first_line, n_rows,
+		       d.small, d.turn + byte_offset
+		FROM prediction_parts, d WHERE prediction_id = $1 AND generation = $2`, id, old)
 	return err
 }
 

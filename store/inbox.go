@@ -45,7 +45,7 @@ func (s *Store) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, c
 		created = true
 		return insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: o.UserID,
-			model: o.Model, explain: o.Explain, options: o.Options, parts: unplanned(),
+			bytes: o.Bytes, model: o.Model, explain: o.Explain, options: o.Options, parts: unplanned(),
 		})
 	})
 	if err == nil && !created {

@@ -63,14 +63,28 @@ func (s *Store) ReturnLetters(ctx context.Context, ids []int64) error {
 	return nil
 }
 
+// closeLeftovers takes parts that will never be scored from the index of open ones: their prediction has ended, or has
+// begun anew.
+func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE prediction_parts SET status = 'dead' WHERE ctid = ANY (ARRAY(
+		    SELECT p.ctid FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
+		    WHERE p.status = 'open' AND (d.status NOT IN ('queued', 'running') OR d.generation <> p.generation)
+		    LIMIT 10000 FOR UPDATE OF p SKIP LOCKED))`)
+	return err
+}
+
 // Sweep is what one of the programs does every half minute: it drops outbox rows of predictions that have been
-// started, rings again for those that have waited longer than age, and opens the next month's partition in time.
+// started, closes parts that nobody will score, rings again for predictions that have waited longer than age, and opens the next month's partition in time.
 // rung is how many it rang for.
 func (s *Store) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			DELETE FROM outbox o USING predictions d WHERE d.id = o.prediction_id AND d.status <> 'queued'`)
 		if err != nil {
+			return err
+		}
+		if err := closeLeftovers(ctx, tx); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `

@@ -29,7 +29,7 @@ func (s *Store) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 		if len(p.Parts) == 0 || c.Part.Planned {
 			return fmt.Errorf("%w: %d parts for part %d", ErrConflict, len(p.Parts), c.Part.No)
 		}
-		if err := replacePart(ctx, tx, c, p.Parts); err != nil {
+		if err := replacePart(ctx, tx, c, p); err != nil {
 			return err
 		}
 		return recordPlan(ctx, tx, c, p)
@@ -42,19 +42,28 @@ func (s *Store) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 
 // replacePart keeps the row of the first part and raises its epoch: a fresh row would begin at the epoch that a late
 // holder of this claim still names.
-func replacePart(ctx context.Context, tx pgx.Tx, c *Claim, parts []Part) error {
-	first := parts[0]
-	_, err := tx.Exec(ctx, `
+//
+// The file keeps its turn. Only now is it known how large it is unpacked, which may take it to the other lane.
+func replacePart(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {
+	first, at := p.Parts[0], turn{small: isSmall(p.Bytes)}
+	err := tx.QueryRow(ctx, `
 		UPDATE prediction_parts
-		SET byte_offset = $4, byte_length = $5, first_row = $6, first_line = $7, n_rows = $8,
+		SET byte_offset = $4, byte_length = $5, first_row = $6, first_line = $7, n_rows = $8, small = $9,
+		    turn = CASE WHEN small = $9 THEN turn ELSE next_turn($10, $9) END,
 		    epoch = epoch + 1, attempts = 0, lease_until = '-infinity', worker = NULL, error = NULL
-		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3`,
-		c.PredictionID, c.Generation, c.Part.No,
-		first.Offset, first.Bytes, first.FirstRow, first.FirstLine, first.Rows)
-	if err != nil || len(parts) == 1 {
+		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3
+		RETURNING turn`,
+		c.PredictionID, c.Generation, c.Part.No, first.Offset, first.Bytes, first.FirstRow, first.FirstLine, first.Rows,
+		at.small, c.UserID).Scan(&at.first)
+	if err != nil {
 		return err
 	}
-	return insertParts(ctx, tx, c.PredictionID, c.Generation, parts[1:])
+	_, err = tx.Exec(ctx, `UPDATE predictions SET small = $2, turn_end = $3 WHERE id = $1`,
+		c.PredictionID, at.small, at.first+p.Bytes)
+	if err != nil || len(p.Parts) == 1 {
+		return err
+	}
+	return insertParts(ctx, tx, c.PredictionID, c.Generation, at, p.Parts[1:])
 }
 
 func recordPlan(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {

@@ -150,13 +150,15 @@ type Ahead struct {
 	Rows        int64 // of files that have been counted
 }
 
-// Ahead counts what will be scored before a prediction.
+// Ahead counts what will be scored before a prediction, if nothing else comes.
 func (s *Store) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
 	var a Ahead
 	err := s.pool.QueryRow(ctx, `
 		SELECT count(*), coalesce(sum(u.row_count), 0)::bigint
-		FROM predictions d JOIN uploads u ON u.id = d.upload_id
-		WHERE d.status IN ('queued', 'running') AND d.id < $1`, p.InternalID).Scan(&a.Predictions, &a.Rows)
+		FROM predictions own
+		JOIN predictions d ON d.small = own.small AND (d.turn_end, d.id) < (own.turn_end, own.id)
+		JOIN uploads u ON u.id = d.upload_id
+		WHERE own.id = $1 AND d.status IN ('queued', 'running')`, p.InternalID).Scan(&a.Predictions, &a.Rows)
 	if err != nil {
 		return Ahead{}, fmt.Errorf("count what is ahead: %w", err)
 	}

@@ -4,7 +4,7 @@
 // PostgreSQL is the truth. A worker's loop is
 //
 //	c := ClaimFinish(ctx, worker)            // first the last steps of others that were interrupted or cancelled …
-//	if c == nil { c = ClaimPart(ctx, worker) } // … then parts, oldest first
+//	if c == nil { c = ClaimPart(ctx, worker) } // … then parts, each user in turn
 //	if c == nil { wait for the channel of Listen }
 //	c.Finish:        join the parts' results, Finish
 //	!c.Part.Planned: find the part borders, PlanPart

@@ -66,6 +66,16 @@ func BenchmarkTenMillionRows(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) { percentile(b, c.prepare, c.do) })
 	}
+	bb.queueParts(20_000)
+	b.Run("claim among 20000 parts", func(b *testing.B) {
+		percentile(b, nil, func(*store.Claim) error {
+			c, err := bb.ClaimPart(ctx(), "w")
+			if err == nil && c == nil {
+				err = store.ErrNotFound
+			}
+			return err
+		})
+	})
 }
 
 func percentile(b *testing.B, prepare func() *store.Claim, do func(*store.Claim) error) {

@@ -80,7 +80,7 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 		}
 		err = insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: u.UserID,
-			model: u.Model, dataset: u.Dataset, explain: u.Explain, options: u.Options, parts: u.Parts,
+			bytes: u.Bytes, model: u.Model, dataset: u.Dataset, explain: u.Explain, options: u.Options, parts: u.Parts,
 			duplicateOf: duplicate,
 		})
 		if err != nil || u.Key == nil {
@@ -114,6 +114,7 @@ type newPrediction struct {
 	publicID uuid.UUID
 	uploadID int64
 	userID   int64
+	bytes    int64 // of the file
 	model    Model
 	dataset  string
 	explain  string
@@ -126,24 +127,37 @@ type newPrediction struct {
 // insertPrediction adds a prediction with its parts and its outbox row, and rings when the transaction commits.
 func insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
 	var id int64
+	at := turn{small: isSmall(p.bytes)}
 	err := tx.QueryRow(ctx, `
 		INSERT INTO predictions (public_id, upload_id, user_id, model_name, model_version, model_sha256,
-		                         engine_version, dataset, explain, options, possible_duplicate_of)
+		                         engine_version, dataset, explain, options, possible_duplicate_of, small, turn_end)
 		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), nullif($7, ''),
-		        $8, coalesce(nullif($9, ''), 'all'), coalesce($10, '{}'::jsonb), $11) RETURNING id`,
+		        $8, coalesce(nullif($9, ''), 'all'), coalesce($10, '{}'::jsonb), $11, $12, next_turn($3, $12) + $13)
+		RETURNING id, turn_end - $13`,
 		p.publicID, p.uploadID, p.userID, p.model.Name, p.model.Version, p.model.SHA256,
-		p.model.Engine, p.dataset, p.explain, p.options, p.duplicateOf).Scan(&id)
+		p.model.Engine, p.dataset, p.explain, p.options, p.duplicateOf, at.small, p.bytes).Scan(&id, &at.first)
 	if err != nil {
 		return err
 	}
-	if err := insertParts(ctx, tx, id, 1, p.parts); err != nil {
+	if err := insertParts(ctx, tx, id, 1, at, p.parts); err != nil {
 		return err
 	}
 	return ring(ctx, tx, id, p.publicID)
 }
 
+// smallBytesMax is the size of the largest file that counts as small: some 15,000 rows.
+const smallBytesMax = 2 << 20
+
+func isSmall(bytes int64) bool { return bytes <= smallBytesMax }
+
+// turn is where a file stands among those that wait: its lane, and the place of its first byte.
+type turn struct {
+	small bool
+	first int64
+}
+
 // insertParts adds parts to the ledger in one statement.
-func insertParts(ctx context.Context, tx pgx.Tx, prediction int64, generation int, parts []Part) error {
+func insertParts(ctx context.Context, tx pgx.Tx, prediction int64, generation int, at turn, parts []Part) error {
 	if len(parts) == 0 {
 		return fmt.Errorf("a prediction needs at least one part")
 	}
@@ -158,9 +172,11 @@ func insertParts(ctx context.Context, tx pgx.Tx, prediction int64, generation in
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length,
-		                              first_row, first_line, n_rows)
-		SELECT $1, $2, * FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])`,
-		prediction, generation, no, offset, length, row, line, rows)
+		                              first_row, first_line, n_rows, small, turn)
+		SELECT $1, $2, p.*, $9, $10 + p.byte_offset
+		FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+		     AS p (part_no, byte_offset, byte_length, first_row, first_line, n_rows)`,
+		prediction, generation, no, offset, length, row, line, rows, at.small, at.first)
 	return err
 }
 
