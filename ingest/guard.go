@@ -28,7 +28,7 @@ func isFormula(text []byte) bool {
 		return false
 	}
 	rest := bytes.TrimFunc(text, invisible)
-	if isNumber(rest) {
+	if isDecimal(rest) {
 		return false
 	}
 	switch text[0] {
@@ -46,38 +46,6 @@ func isFormula(text []byte) bool {
 // invisible says whether a spreadsheet may pass over a character in front of a formula.
 func invisible(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-}
-
-// isNumber knows ^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$ and nothing else: no separators, units or percent signs.
-func isNumber(text []byte) bool {
-	text = skipSign(text)
-	whole, text := skipDigits(text)
-	fraction := 0
-	if len(text) > 0 && text[0] == '.' {
-		fraction, text = skipDigits(text[1:])
-	}
-	if whole+fraction == 0 {
-		return false
-	}
-	if len(text) > 0 && (text[0] == 'e' || text[0] == 'E') {
-		digits, rest := skipDigits(skipSign(text[1:]))
-		return digits > 0 && len(rest) == 0
-	}
-	return len(text) == 0
-}
-
-func skipSign(text []byte) []byte {
-	if len(text) > 0 && (text[0] == '+' || text[0] == '-') {
-		return text[1:]
-	}
-	return text
-}
-
-func skipDigits(text []byte) (n int, rest []byte) {
-	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
-		n++
-	}
-	return n, text[n:]
 }
 
 // AppendGuardedRow is [Mapping.AppendRow] with every cell guarded.
@@ -137,7 +105,7 @@ func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
 
 // guardText gives the guarded text of a cell; nil if it needs no guard.
 func guardText(text []byte) []byte {
-	if isNumber(bytes.TrimFunc(text, invisible)) {
+	if isDecimal(bytes.TrimFunc(text, invisible)) {
 		return nil
 	}
 	var out []byte

@@ -139,7 +139,7 @@ var meanings = [...]meaning{
 	},
 	{
 		1304, 400, false, "Unreadable body", "The body of the request cannot be read.",
-		"Send the file as multipart/form-data with a field named 'file', or as text/csv.",
+		"Send the file as multipart/form-data with a field named 'file', or as text/csv; rows also as JSON or Arrow.",
 	},
 	{
 		1305, 400, false, "Unknown parameter", "The request has a parameter that this route does not know.",
@@ -163,7 +163,7 @@ var meanings = [...]meaning{
 	},
 	{
 		1310, 415, false, "Unsupported media type", "The body's type or encoding is not supported.",
-		"Send multipart/form-data or text/csv; plain, gzip or zstd.",
+		"Send multipart/form-data or text/csv (to POST /score also JSON or Arrow); plain, gzip or zstd.",
 	},
 	{
 		1311, 416, false, "Range not satisfiable", "The requested range lies outside the file.",

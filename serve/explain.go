@@ -85,6 +85,7 @@ func explainFile(err error) *failure {
 		long      *ingest.RowTooLongError
 		large     *ingest.TooLargeError
 		budget    *engine.BudgetError
+		format    *ingest.FormatError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -105,6 +106,8 @@ func explainFile(err error) *failure {
 		return tooLarge(large.Limit, large.Unit)
 	case errors.As(err, &budget):
 		return explainBudget(budget)
+	case errors.As(err, &format):
+		return explainFormat(format)
 	}
 	return nil
 }
@@ -144,6 +147,20 @@ func explainBudget(e *engine.BudgetError) *failure {
 	return fail(CodeErrorBudgetSpent, fmt.Sprintf("%s of the first %s rows were rejected, more than the %s allowed.",
 		groupedText(e.Rejected), groupedText(e.Rows), e.Limit())).
 		with(details{"limit": e.Limit(), "actual": e.Rejected, "unit": "rows"})
+}
+
+func explainFormat(e *ingest.FormatError) *failure {
+	d := details{}
+	text := "The body cannot be read as " + e.Format + ": " + e.Problem + "."
+	if e.Row > 0 {
+		text = fmt.Sprintf("Row %d of the body cannot be read as %s: %s.", e.Row, e.Format, e.Problem)
+		d["row"] = e.Row
+	}
+	if e.Column != "" {
+		d["column"] = shown(e.Column)
+		text += " It is about '" + shown(e.Column) + "'."
+	}
+	return fail(CodeUnparseableBody, text).with(d)
 }
 
 // tooLarge says which limit a file passed; unit is "bytes" or "rows".

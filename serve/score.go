@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"runtime"
-	"slices"
 	"strconv"
 	"time"
 
@@ -25,10 +23,9 @@ func scoresAtOnce() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // postScore scores a small file and answers with the result; nothing is stored.
 func postScore(s *server, r *request) error {
-	format := r.query["format"]
-	if !slices.Contains([]string{"", "csv", "json"}, format) {
-		return fail(CodeInvalidValue, "'format' must be csv or json.").
-			with(details{"field": "format", "expected": []string{"csv", "json"}})
+	format, err := r.negotiate(formatCSV, formatJSON, formatLines, formatArrow)
+	if err != nil {
+		return err
 	}
 	explain, err := r.explainParam()
 	if err != nil {
@@ -38,7 +35,7 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	file, err := r.openFile(s.ScoreBytesMax)
+	file, err := r.openRows(s.ScoreBytesMax)
 	if err != nil {
 		return err
 	}
@@ -49,7 +46,7 @@ func postScore(s *server, r *request) error {
 	defer leave()
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
-		Unguarded: options.unguarded(),
+		Unguarded: options.unguarded() || format != formatCSV, // only CSV is opened in spreadsheets
 	})
 	if err != nil {
 		return s.scoreFailure(file, err)
@@ -122,6 +119,9 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 	if err != nil {
 		return nil, err
 	}
+	if file.rows != nil {
+		text = file.rows(text, limits)
+	}
 	header, rows, err := ingest.ReadHeader(text, limits)
 	if err != nil {
 		return nil, err
@@ -166,42 +166,4 @@ func (s *server) scoreFailure(file *uploadFile, err error) error {
 			groupedText(large.Limit))).with(details{"limit": large.Limit, "unit": "rows"})
 	}
 	return err
-}
-
-// scoreBody is the answer as JSON: both files as text, and what was counted.
-type scoreBody struct {
-	Model         string         `json:"model"`
-	ModelVersion  string         `json:"model_version"`
-	ModelSHA256   string         `json:"model_sha256"`
-	EngineVersion string         `json:"engine_version"`
-	RowCount      int64          `json:"row_count"`
-	Scored        int64          `json:"scored"`
-	Rejected      int64          `json:"rejected"`
-	Warnings      []warning      `json:"warnings"`
-	Summary       engine.Summary `json:"summary"`
-	Result        string         `json:"result"`
-	Rejects       string         `json:"rejects"`
-}
-
-func (s *server) answerScore(r *request, o *scored, format string) error {
-	for _, c := range o.tally.Rejects {
-		s.Metrics.Rejected(c.Code, c.Count)
-	}
-	if format == "json" {
-		defer o.close()
-		return r.json(http.StatusOK, scoreBody{
-			Model: o.bundle.Name(), ModelVersion: o.bundle.Version(), ModelSHA256: o.bundle.SHA256(),
-			EngineVersion: engine.Version, RowCount: o.tally.Rows, Scored: o.tally.Scored, Rejected: o.tally.Rejected,
-			Warnings: warningsOf(o.tally.Warnings), Summary: o.tally.Summary(),
-			Result: o.result.text(), Rejects: o.rejects.text(),
-		})
-	}
-	r.set("X-Row-Count", strconv.FormatInt(o.tally.Scored, 10))
-	r.set("X-Rejected-Count", strconv.FormatInt(o.tally.Rejected, 10))
-	r.set("X-Model", o.bundle.Name()+" "+o.bundle.Version())
-	r.tellGuard(o.unguarded)
-	_ = o.rejects.Close()
-	r.rc.SetContentType(typeCSV)
-	r.rc.SetBodyStream(o.result, int(o.result.size)) // closes it
-	return nil
 }

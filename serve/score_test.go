@@ -41,9 +41,16 @@ func TestScore(t *testing.T) {
 	body, contentType := form(t, "a.csv", []byte(bad), "model", "telecom")
 	got := a.postForm("/score?format=json", body, contentType).want(t, http.StatusOK).object(t)
 	if got["scored"] != 2.0 || got["rejected"] != 1.0 || got["model"] != "telecom" ||
-		!strings.Contains(got["rejects"].(string), "A-2,forty,20.1,804,Two year,2,3,ERR-1602,tenure,") ||
-		!strings.HasPrefix(got["result"].(string), "customerID,") {
-		t.Errorf("got %v", got)
+		len(got["rows"].([]any)) != 3 {
+		t.Fatalf("got %v", got)
+	}
+	first, second := got["rows"].([]any)[0].(map[string]any), got["rows"].([]any)[1].(map[string]any)
+	if first["_row"] != 1.0 || first["customerID"] != "A-1" || first["churn_probability"] == nil || first["_code"] != nil {
+		t.Errorf("scored row %v", first)
+	}
+	if second["_row"] != 2.0 || second["_line"] != 3.0 || second["_code"] != "ERR-1602" || second["_column"] != "tenure" ||
+		second["tenure"] != "forty" || second["churn_probability"] != nil {
+		t.Errorf("rejected row %v", second)
 	}
 	if list := a.get("/predictions").object(t)["predictions"].([]any); len(list) != 0 || len(a.leftovers()) != 0 {
 		t.Error("something was stored")
@@ -132,13 +139,24 @@ func TestValidateForetells(t *testing.T) {
 				v["accepted"] != float64(file.Scored) {
 				t.Errorf("got %v rejected of %v, want %d", v["rejected"], v["row_count"], file.Rejected)
 			}
-			for _, e := range v["errors"].([]any) {
+			var refused []map[string]any
+			for _, row := range s["rows"].([]any) {
+				if r := row.(map[string]any); r["_code"] != nil {
+					refused = append(refused, r)
+				}
+			}
+			for i, e := range v["errors"].([]any) {
+				foretold := e.(map[string]any)
+				for name, of := range map[string]string{
+					"row": "_row", "line": "_line", "code": "_code", "column": "_column", "message": "_reason",
+				} {
+					if foretold[name] != refused[i][of] {
+						t.Errorf("foretold %v, refused as %v", foretold, refused[i])
+					}
+				}
 				code := e.(map[string]any)["code"].(string)
 				if !slices.ContainsFunc(file.Codes, func(c int) bool { return serve.Code(c).String() == code }) {
 					t.Errorf("found %v, want one of %v", e, file.Codes)
-				}
-				if !strings.Contains(s["rejects"].(string), code) {
-					t.Errorf("%s is not among the rejects", code)
 				}
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/retainwise/millrace/ingest"
 )
 
 const (
@@ -23,17 +25,15 @@ type uploadFile struct {
 	name   string            // for people only
 	fields map[string]string // form fields in front of the file
 	io.Reader
-	form *multipart.Reader // nil: the body is the file
+	rows func(io.Reader, ingest.Limits) io.Reader // makes CSV of the text; nil: it is CSV
+	form *multipart.Reader                        // nil: the body is the file
 	body *body
 }
 
 // openFile finds the file in a request: the whole body, or the first file of a form.
 func (r *request) openFile(limit int64) (*uploadFile, error) {
-	switch encoding := strings.ToLower(r.header("Content-Encoding")); encoding {
-	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes tell which
-	default:
-		return nil, fail(CodeUnsupportedMediaType, "The Content-Encoding '"+shown(encoding)+"' is not supported.").
-			with(details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
+	if err := r.checkEncoding(); err != nil {
+		return nil, err
 	}
 	mediaType, params, err := mime.ParseMediaType(r.header("Content-Type"))
 	if err != nil {
@@ -49,6 +49,47 @@ func (r *request) openFile(limit int64) (*uploadFile, error) {
 	return nil, fail(CodeUnsupportedMediaType,
 		"Send the file as multipart/form-data with a field named 'file', or as text/csv.").
 		with(details{"field": "Content-Type", "expected": []string{"multipart/form-data", "text/csv"}})
+}
+
+// openRows is openFile for a body that may also be JSON or Arrow.
+func (r *request) openRows(limit int64) (*uploadFile, error) {
+	mediaType, _, err := mime.ParseMediaType(r.header("Content-Type"))
+	if err != nil {
+		mediaType = ""
+	}
+	var rows func(io.Reader, ingest.Limits) io.Reader
+	switch mediaType {
+	case typeJSON, typeLines, "application/jsonl":
+		rows = func(text io.Reader, limits ingest.Limits) io.Reader {
+			return ingest.FromJSON(text, mediaType != typeJSON, limits)
+		}
+	case typeArrow:
+		rows = func(text io.Reader, limits ingest.Limits) io.Reader {
+			limits.BytesMax = limits.UnpackedMax
+			return ingest.FromArrow(text, limits)
+		}
+	default:
+		return r.openFile(limit)
+	}
+	if err := r.checkEncoding(); err != nil {
+		return nil, err
+	}
+	file, err := r.openRaw(limit)
+	if err == nil {
+		file.rows = rows
+	}
+	return file, err
+}
+
+// checkEncoding refuses what cannot be unpacked.
+func (r *request) checkEncoding() error {
+	switch encoding := strings.ToLower(r.header("Content-Encoding")); encoding {
+	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes tell which
+		return nil
+	default:
+		return fail(CodeUnsupportedMediaType, "The Content-Encoding '"+shown(encoding)+"' is not supported.").
+			with(details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
+	}
 }
 
 func (r *request) openRaw(limit int64) (*uploadFile, error) {

@@ -1,0 +1,64 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// Rows reads CSV text of ours cell by cell: results and rejects on their way into another format. Customers' files go
+// through a [Converter].
+type Rows struct {
+	Header  Header
+	chunker *Chunker
+	buf     []byte
+	rest    []byte // of the chunk
+	cells   [][]byte
+	scratch []byte // cells that had doubled quotes
+}
+
+// NewRows reads the header. Text that ends behind it has no rows; text without anything is [ErrEmpty].
+func NewRows(r io.Reader, limits Limits) (*Rows, error) {
+	header, body, err := ReadHeader(r, limits)
+	if errors.Is(err, ErrEmpty) && header.Names != nil {
+		body, err = bytes.NewReader(nil), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Rows{Header: header, chunker: NewChunker(body, header.Start(), limits)}, nil
+}
+
+// Next gives the cells of the next row, unquoted and valid until the next call; io.EOF at the end.
+func (r *Rows) Next() ([][]byte, error) {
+	for len(r.rest) == 0 {
+		chunk, err := r.chunker.Next(r.buf[:0])
+		if err != nil {
+			return nil, err
+		}
+		r.buf, r.rest = chunk.Bytes, chunk.Bytes
+	}
+	row := r.rest
+	if end := firstRowEnd(row); end >= 0 {
+		row, r.rest = row[:end], r.rest[end+1:]
+	} else {
+		r.rest = nil
+	}
+	r.cells, r.scratch = r.cells[:0], r.scratch[:0]
+	for row = trimCR(row); len(r.cells) == 0 || row != nil; {
+		var cell []byte
+		cell, row = cutField(row, r.Header.Delimiter)
+		r.cells = append(r.cells, r.text(cell))
+	}
+	return r.cells, nil
+}
+
+func (r *Rows) text(cell []byte) []byte {
+	if bare := bytes.Trim(cell, `"`); bytes.IndexByte(bare, '"') < 0 && len(cell)-len(bare) <= 2 {
+		return unquote(cell, nil)
+	}
+	start := len(r.scratch)
+	room := r.scratch[start:start:cap(r.scratch)]
+	r.scratch = append(r.scratch, unquote(cell, room)...)
+	return r.scratch[start:len(r.scratch):len(r.scratch)]
+}

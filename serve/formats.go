@@ -1,0 +1,101 @@
+package serve
+
+import (
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Formats of tables.
+const (
+	formatCSV   = "csv"
+	formatJSON  = "json"
+	formatLines = "jsonl"
+	formatArrow = "arrow"
+)
+
+const (
+	typeArrow = "application/vnd.apache.arrow.stream"
+	typeLines = "application/x-ndjson"
+)
+
+// mediaTypes of the formats.
+var mediaTypes = map[string]string{
+	formatCSV: typeCSV, formatJSON: typeJSON, formatLines: typeLines, formatArrow: typeArrow,
+}
+
+// formatParam reads ?format=; empty if it is not given.
+func (r *request) formatParam(offered ...string) (string, error) {
+	format := r.query["format"]
+	if format != "" && !slices.Contains(offered, format) {
+		return "", fail(CodeInvalidValue, "'format' must be "+choiceText(offered)+".").
+			with(details{"field": "format", "expected": offered})
+	}
+	return format, nil
+}
+
+// choiceText joins as people do: "a, b or c".
+func choiceText(items []string) string {
+	last := len(items) - 1
+	return strings.Join(items[:last], ", ") + " or " + items[last]
+}
+
+// negotiate picks a format: the parameter's, else the one that Accept likes best, else the first offered. An Accept
+// header that allows none of them is an error, but for one that speaks of errors only.
+func (r *request) negotiate(offered ...string) (string, error) {
+	format, err := r.formatParam(offered...)
+	accept := r.header("Accept")
+	if err != nil || format != "" || accept == "" {
+		return firstOf(format, offered), err
+	}
+	best, most, others := "", 0.0, false
+	for _, candidate := range offered {
+		mediaType, _, _ := strings.Cut(mediaTypes[candidate], ";")
+		if weight := weightOf(accept, mediaType); weight > most {
+			best, most = candidate, weight
+		}
+	}
+	for part := range strings.SplitSeq(accept, ",") {
+		mediaType, _, err := mime.ParseMediaType(part)
+		others = others || err == nil && mediaType != typeProblem
+	}
+	if best == "" && others {
+		var expected []string
+		for _, f := range offered {
+			expected = append(expected, mediaTypes[f])
+		}
+		return "", fail(CodeNotAcceptable, "").with(details{"field": "Accept", "expected": expected})
+	}
+	return firstOf(best, offered), nil
+}
+
+func firstOf(format string, offered []string) string {
+	if format == "" {
+		return offered[0]
+	}
+	return format
+}
+
+// weightOf is how much an Accept header wants a media type: what names it most exactly counts.
+func weightOf(accept, mediaType string) float64 {
+	weight, exactness := 0.0, 0
+	kind, _, _ := strings.Cut(mediaType, "/")
+	for part := range strings.SplitSeq(accept, ",") {
+		given, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		exact := 1 + slices.Index([]string{"*/*", kind + "/*", mediaType}, given)
+		if exact <= exactness {
+			continue
+		}
+		weight, exactness = 1, exact
+		if q, ok := params["q"]; ok {
+			if weight, err = strconv.ParseFloat(q, 64); err != nil {
+				weight = 0
+			}
+		}
+	}
+	return weight
+}

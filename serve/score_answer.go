@@ -1,0 +1,134 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"strconv"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+)
+
+// scoreHead is what an answer as JSON tells in front of the rows.
+type scoreHead struct {
+	Model         string         `json:"model"`
+	ModelVersion  string         `json:"model_version"`
+	ModelSHA256   string         `json:"model_sha256"`
+	EngineVersion string         `json:"engine_version"`
+	RowCount      int64          `json:"row_count"`
+	Scored        int64          `json:"scored"`
+	Rejected      int64          `json:"rejected"`
+	Warnings      []warning      `json:"warnings"`
+	Summary       engine.Summary `json:"summary"`
+}
+
+func (o *scored) head() scoreHead {
+	return scoreHead{
+		Model: o.bundle.Name(), ModelVersion: o.bundle.Version(), ModelSHA256: o.bundle.SHA256(),
+		EngineVersion: engine.Version, RowCount: o.tally.Rows, Scored: o.tally.Scored, Rejected: o.tally.Rejected,
+		Warnings: warningsOf(o.tally.Warnings), Summary: o.tally.Summary(),
+	}
+}
+
+// answerScore answers with the scored rows as CSV, or in another format with all rows.
+func (s *server) answerScore(r *request, o *scored, format string) error {
+	for _, c := range o.tally.Rejects {
+		s.Metrics.Rejected(c.Code, c.Count)
+	}
+	r.set("X-Row-Count", strconv.FormatInt(o.tally.Scored, 10))
+	r.set("X-Rejected-Count", strconv.FormatInt(o.tally.Rejected, 10))
+	r.set("X-Model", o.bundle.Name()+" "+o.bundle.Version())
+	r.rc.SetContentType(mediaTypes[format])
+	answer := o.result
+	if format == formatCSV {
+		r.tellGuard(o.unguarded)
+	} else {
+		defer o.close()
+		answer = &spool{free: &s.blocks} // the result's blocks come back as they are read
+		if err := o.convert(answer, format); err != nil {
+			_ = answer.Close()
+			return err
+		}
+	}
+	_ = o.rejects.Close()
+	r.rc.SetBodyStream(answer, int(answer.size)) // closes it
+	return nil
+}
+
+// convert writes every row of the input in its order: scored ones with their scores, refused ones with their reasons.
+func (o *scored) convert(w io.Writer, format string) error {
+	results, columns, err := openTable(o.result, resultColumns)
+	if err != nil {
+		return err
+	}
+	rejects, _, err := openTable(o.rejects, rejectColumns)
+	if err != nil {
+		return err
+	}
+	m := merger{results: results, rejects: rejects, theirs: len(columns) - len(resultColumns)}
+	all := append([]tableColumn{rejectColumns[0]}, columns...)
+	all = append(all, rejectColumns[1:]...)
+	m.cells = make([][]byte, len(all))
+	table := newTableWriter
+	if format == formatJSON {
+		head, err := compactJSON(o.head())
+		if err != nil {
+			return err
+		}
+		table = func(w io.Writer, _ string, columns []tableColumn) tableWriter {
+			return newJSONTable(w, columns, head+`,"rows":[`, ",", "]}")
+		}
+	}
+	return m.write(table(w, format, all))
+}
+
+// merger puts scored and rejected rows back into the order of the input.
+type merger struct {
+	results, rejects *ingest.Rows
+	theirs           int      // columns of the customer's
+	cells            [][]byte // _row, theirs, scores, _line and the rest of a reject
+	number           []byte
+}
+
+func (m *merger) write(table tableWriter) error {
+	refused, err := nextRow(m.rejects)
+	if err != nil {
+		return err
+	}
+	for row := int64(1); ; row++ {
+		m.number = strconv.AppendInt(m.number[:0], row, 10)
+		clear(m.cells)
+		m.cells[0] = m.number
+		if refused != nil && string(refused[m.theirs]) == string(m.number) {
+			copy(m.cells[1:], refused[:m.theirs])
+			copy(m.cells[1+m.theirs+len(resultColumns):], refused[m.theirs+1:])
+			if err := table.write(m.cells); err != nil {
+				return err
+			}
+			if refused, err = nextRow(m.rejects); err != nil {
+				return err
+			}
+			continue
+		}
+		scored, err := nextRow(m.results)
+		if err != nil {
+			return err
+		}
+		if scored == nil {
+			return table.close()
+		}
+		copy(m.cells[1:], scored)
+		if err := table.write(m.cells); err != nil {
+			return err
+		}
+	}
+}
+
+// nextRow is nil at the end.
+func nextRow(rows *ingest.Rows) ([][]byte, error) {
+	cells, err := rows.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	return cells, err
+}

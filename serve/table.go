@@ -1,0 +1,302 @@
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// Results and rejects are CSV. Other formats are made of it row by row while they are sent: a customer's own columns as
+// text, as they stand, and ours as what they are.
+
+// cellKind says what a column of ours holds.
+type cellKind uint8
+
+const (
+	cellText cellKind = iota
+	cellInteger
+	cellFloat // float32
+	cellJSON
+)
+
+type tableColumn struct {
+	name string
+	kind cellKind
+}
+
+// resultColumns and rejectColumns are what the two files have behind the customer's columns.
+var (
+	resultColumns = []tableColumn{
+		{ingest.ProbabilityColumn, cellFloat},
+		{ingest.BandColumn, cellText},
+		{ingest.RiskColumn, cellJSON},
+		{ingest.ProtectiveColumn, cellJSON},
+		{ingest.ExplanationColumn, cellText},
+	}
+	rejectColumns = []tableColumn{
+		{"_row", cellInteger}, {"_line", cellInteger}, {"_code", cellText}, {"_column", cellText}, {"_reason", cellText},
+	}
+)
+
+// tableWriter writes rows in a format. A cell that is nil has no value.
+type tableWriter interface {
+	write(cells [][]byte) error
+	close() error
+}
+
+// newTableWriter begins a table of the format "arrow" or "jsonl".
+func newTableWriter(w io.Writer, format string, columns []tableColumn) tableWriter {
+	if format == formatArrow {
+		return newArrowTable(w, columns)
+	}
+	return newJSONTable(w, columns, "", "\n", "")
+}
+
+// openTable reads CSV of ours. Behind the customer's columns, whose names are made unique, come own.
+func openTable(text io.Reader, own []tableColumn) (*ingest.Rows, []tableColumn, error) {
+	rows, err := ingest.NewRows(text, ingest.Limits{RowBytesMax: 64 << 20, ColumnsMax: 1 << 16, ChunkBytes: 256 << 10})
+	if err != nil {
+		return nil, nil, err
+	}
+	theirs := len(rows.Header.Names) - len(own)
+	if theirs < 0 {
+		return nil, nil, fmt.Errorf("stored table has %d columns", len(rows.Header.Names))
+	}
+	return rows, append(customerColumns(rows.Header.Names[:theirs]), own...), nil
+}
+
+// customerColumns gives names that are neither there twice nor ours.
+func customerColumns(names []string) []tableColumn {
+	taken := map[string]bool{}
+	for _, own := range [][]tableColumn{resultColumns, rejectColumns} {
+		for _, c := range own {
+			taken[c.name] = true
+		}
+	}
+	var columns []tableColumn
+	for _, name := range names {
+		free := name
+		for n := 2; taken[free]; n++ {
+			free = name + "_" + strconv.Itoa(n)
+		}
+		taken[free] = true
+		columns = append(columns, tableColumn{name: free})
+	}
+	return columns
+}
+
+// convertTable writes CSV of ours in another format.
+func convertTable(w io.Writer, text io.Reader, format string, own []tableColumn) error {
+	rows, columns, err := openTable(text, own)
+	if err != nil {
+		return err
+	}
+	table := newTableWriter(w, format, columns)
+	for {
+		cells, err := rows.Next()
+		if err == io.EOF {
+			return table.close()
+		}
+		if err != nil {
+			return err
+		}
+		if len(cells) != len(columns) {
+			return fmt.Errorf("stored table: row of %d cells", len(cells))
+		}
+		if err := table.write(cells); err != nil {
+			return err
+		}
+	}
+}
+
+// jsonTable writes an object a row, with what stands in front of the first, between two, and behind the last.
+type jsonTable struct {
+	w          io.Writer
+	columns    []tableColumn
+	names      [][]byte // encoded, with the colon
+	buf        []byte
+	separator  string
+	end        string
+	rows       int
+	terminated bool // every row, the last too, is followed by the separator
+}
+
+func newJSONTable(w io.Writer, columns []tableColumn, begin, separator, end string) *jsonTable {
+	t := &jsonTable{
+		w: w, columns: columns, buf: []byte(begin), separator: separator, end: end, terminated: end == "",
+	}
+	for _, c := range columns {
+		t.names = append(t.names, append(appendJSONText(nil, []byte(c.name)), ':'))
+	}
+	return t
+}
+
+func (t *jsonTable) write(cells [][]byte) error {
+	if t.rows > 0 && !t.terminated {
+		t.buf = append(t.buf, t.separator...)
+	}
+	t.rows++
+	t.buf = append(t.buf, '{')
+	first := true
+	for i, cell := range cells {
+		if cell == nil {
+			continue
+		}
+		if !first {
+			t.buf = append(t.buf, ',')
+		}
+		first = false
+		t.buf = append(t.buf, t.names[i]...)
+		switch {
+		case t.columns[i].kind == cellText:
+			t.buf = appendJSONText(t.buf, cell)
+		case len(cell) == 0:
+			t.buf = append(t.buf, "null"...)
+		default:
+			t.buf = append(t.buf, cell...)
+		}
+	}
+	t.buf = append(t.buf, '}')
+	if t.terminated {
+		t.buf = append(t.buf, t.separator...)
+	}
+	if len(t.buf) < copyBytes {
+		return nil
+	}
+	return t.flush()
+}
+
+func (t *jsonTable) flush() error {
+	_, err := t.w.Write(t.buf)
+	t.buf = t.buf[:0]
+	return err
+}
+
+func (t *jsonTable) close() error {
+	t.buf = append(t.buf, t.end...)
+	return t.flush()
+}
+
+// appendJSONText appends a string. Bytes that are no UTF-8, which rejected rows may have, become U+FFFD.
+func appendJSONText(dst, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for len(text) > 0 {
+		switch b := text[0]; {
+		case b == '"' || b == '\\':
+			dst = append(dst, '\\', b)
+		case b < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
+		case b < utf8.RuneSelf:
+			dst = append(dst, b)
+		default:
+			r, size := utf8.DecodeRune(text)
+			dst = utf8.AppendRune(dst, r)
+			text = text[size:]
+			continue
+		}
+		text = text[1:]
+	}
+	return append(dst, '"')
+}
+
+// Rows and bytes of an Arrow batch.
+const (
+	arrowRowsMax  = 4096
+	arrowBytesMax = 4 << 20
+)
+
+// arrowTable writes an Arrow IPC stream.
+type arrowTable struct {
+	columns []tableColumn
+	builder *array.RecordBuilder
+	writer  *ipc.Writer
+	rows    int
+	bytes   int
+}
+
+func newArrowTable(w io.Writer, columns []tableColumn) *arrowTable {
+	var fields []arrow.Field
+	types := map[cellKind]arrow.DataType{
+		cellText: arrow.BinaryTypes.String, cellJSON: arrow.BinaryTypes.String,
+		cellInteger: arrow.PrimitiveTypes.Int64, cellFloat: arrow.PrimitiveTypes.Float32,
+	}
+	for _, c := range columns {
+		fields = append(fields, arrow.Field{Name: c.name, Type: types[c.kind], Nullable: true})
+	}
+	schema := arrow.NewSchema(fields, nil)
+	return &arrowTable{
+		columns: columns, builder: array.NewRecordBuilder(memory.NewGoAllocator(), schema),
+		writer: ipc.NewWriter(w, ipc.WithSchema(schema)),
+	}
+}
+
+func (t *arrowTable) write(cells [][]byte) error {
+	for i, cell := range cells {
+		t.bytes += len(cell)
+		if cell == nil || len(cell) == 0 && t.columns[i].kind != cellText {
+			t.builder.Field(i).AppendNull()
+			continue
+		}
+		if err := appendArrow(t.builder.Field(i), t.columns[i].kind, cell); err != nil {
+			return err
+		}
+	}
+	if t.rows++; t.rows < arrowRowsMax && t.bytes < arrowBytesMax {
+		return nil
+	}
+	return t.flush()
+}
+
+func appendArrow(to array.Builder, kind cellKind, cell []byte) error {
+	switch kind {
+	case cellInteger:
+		n, err := strconv.ParseInt(string(cell), 10, 64)
+		to.(*array.Int64Builder).Append(n)
+		return err
+	case cellFloat:
+		v, err := strconv.ParseFloat(string(cell), 32)
+		to.(*array.Float32Builder).Append(float32(v))
+		return err
+	}
+	if !utf8.Valid(cell) { // utf8 columns hold nothing else; only rejected rows have it
+		cell = []byte(string([]rune(string(cell))))
+	}
+	to.(*array.StringBuilder).Append(string(cell))
+	return nil
+}
+
+func (t *arrowTable) flush() error {
+	record := t.builder.NewRecord()
+	defer record.Release()
+	t.rows, t.bytes = 0, 0
+	return t.writer.Write(record)
+}
+
+func (t *arrowTable) close() error {
+	defer t.builder.Release()
+	if t.rows > 0 {
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+	return t.writer.Close()
+}
+
+// compactJSON encodes a value of ours without its closing brace, so that more can follow.
+func compactJSON(v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil || len(text) < 2 {
+		return "", err
+	}
+	return string(text[:len(text)-1]), nil
+}
