@@ -41,11 +41,12 @@ func TestRateLimit(t *testing.T) {
 func TestWrongTokensAreCountedByAddress(t *testing.T) {
 	a := startAPI(t, nil)
 	for i := range 60 {
-		if r := a.get("/models", as("Bearer x.y.z")); r.status != http.StatusUnauthorized {
+		forwarded := header("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)) // anybody can write that
+		if r := a.get("/models", as("Bearer x.y.z"), forwarded); r.status != http.StatusUnauthorized {
 			t.Fatalf("request %d: %d", i, r.status)
 		}
 	}
-	a.get("/models", as("Bearer x.y.z")).wantError(t, http.StatusTooManyRequests, "ERR-1401")
+	a.get("/models", as("Bearer x.y.z"), header("X-Forwarded-For", "203.0.113.99")).wantError(t, http.StatusTooManyRequests, "ERR-1401")
 	a.get("/models").want(t, http.StatusOK) // who has a token is not held up
 }
 
