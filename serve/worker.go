@@ -30,6 +30,8 @@ type WorkerConfig struct {
 type worker struct {
 	config  WorkerConfig
 	store   *store.Store
+	ledger  ledger                                                    // the store, as the loop sees it
+	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
 	objects store.Objects
 	models  *engine.Registry
 	metrics *Metrics
@@ -56,6 +58,19 @@ func (s slots) ring() {
 	}
 }
 
+// ledger is what the loop needs of the store: claims, and how they end. What is done with a claim is the step's affair.
+type ledger interface {
+	Listen(ctx context.Context) <-chan struct{}
+	ClaimFinish(ctx context.Context, worker string) (*store.Claim, error)
+	ClaimPart(ctx context.Context, worker string) (*store.Claim, error)
+	ClaimSmallPart(ctx context.Context, worker string) (*store.Claim, error)
+	RenewLease(ctx context.Context, c *store.Claim) error
+	ReleasePart(ctx context.Context, c *store.Claim) error
+	PostponePart(ctx context.Context, c *store.Claim, wait time.Duration, reason string) error
+	FailPart(ctx context.Context, c *store.Claim, f store.Failure) error
+	Times(ctx context.Context, c *store.Claim) (store.Times, error)
+}
+
 // claimPause is the rest after the database did not answer.
 const claimPause = time.Second
 
@@ -73,11 +88,12 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 		c.Cores = runtime.GOMAXPROCS(0)
 	}
 	w := &worker{
-		config: c, store: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
+		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
 		cores: make(chan struct{}, c.Cores),
 	}
 	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
 	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
+	w.work = w.step
 	return w
 }
 
@@ -92,7 +108,7 @@ func (w *worker) run(ctx context.Context) {
 			wg.Go(func() { w.loop(ctx, work, s) })
 		}
 	}
-	for range w.store.Listen(ctx) { // closed when ctx ends
+	for range w.ledger.Listen(ctx) { // closed when ctx ends
 		w.ring()
 	}
 	wg.Wait()
@@ -158,15 +174,15 @@ func pause(ctx context.Context, d time.Duration) {
 
 // claim takes a last step that somebody left, else the part whose turn it is.
 func (w *worker) claim(ctx context.Context) (*store.Claim, error) {
-	c, err := w.store.ClaimFinish(ctx, w.config.Name)
+	c, err := w.ledger.ClaimFinish(ctx, w.config.Name)
 	if c != nil || err != nil {
 		return c, err
 	}
-	return w.store.ClaimPart(ctx, w.config.Name)
+	return w.ledger.ClaimPart(ctx, w.config.Name)
 }
 
 func (w *worker) claimSmall(ctx context.Context) (*store.Claim, error) {
-	return w.store.ClaimSmallPart(ctx, w.config.Name)
+	return w.ledger.ClaimSmallPart(ctx, w.config.Name)
 }
 
 // attempt works on a claim, and on the last step if the claim's commit makes it ours.
@@ -195,7 +211,7 @@ func (w *worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim,
 		cancel(nil)
 		wg.Wait()
 	}()
-	next, err = w.step(ctx, c)
+	next, err = w.work(ctx, c)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause // what ended the step, not the step's complaint about it
 	}
@@ -213,7 +229,7 @@ func (w *worker) renew(ctx context.Context, c *store.Claim) error {
 			return nil
 		case <-ticker.C:
 		}
-		err := w.store.RenewLease(ctx, c)
+		err := w.ledger.RenewLease(ctx, c)
 		switch {
 		case errors.Is(err, store.ErrLeaseLost):
 			return err

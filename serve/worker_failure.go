@@ -25,12 +25,12 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
 	case errors.Is(err, store.ErrLeaseLost):
 		result = AttemptLost
 	case errors.Is(err, errDrained):
-		result, told = AttemptReleased, w.store.ReleasePart(ctx, c)
+		result, told = AttemptReleased, w.ledger.ReleasePart(ctx, c)
 	case store.Unavailable(err):
 		result = AttemptPostponed
-		told = w.store.PostponePart(ctx, c, postponeTime, "waiting for the storage to come back")
+		told = w.ledger.PostponePart(ctx, c, postponeTime, "waiting for the storage to come back")
 	default:
-		told = w.store.FailPart(ctx, c, failureOf(err))
+		told = w.ledger.FailPart(ctx, c, failureOf(err))
 	}
 	m := w.counted(c)
 	m.PartDone(result, 0)

@@ -31,7 +31,7 @@ func (w *worker) counted(c *store.Claim) *Metrics {
 
 // observeEnd shows a claim's prediction if it has come to its end; summary is nil if it has none.
 func (w *worker) observeEnd(ctx context.Context, c *store.Claim, summary *engine.Summary) {
-	times, err := w.store.Times(ctx, c)
+	times, err := w.ledger.Times(ctx, c)
 	if err != nil {
 		w.log.Warn("read times", "prediction_id", c.PublicID, "error", err)
 		return
