@@ -12,6 +12,8 @@ SAMPLE    ?= testdata/samples/telecom_10k.csv
 ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
+SEEDS     ?= 10000
+MUTANTS   ?=
 FLOOR     ?= 95
 PKG       ?= ./...
 BENCH     ?= .
@@ -74,6 +76,18 @@ chaos: build test-parts ## Kill, stop and cut off workers and check every row (C
 .PHONY: chaos-short
 chaos-short: build test-parts ## The same for a minute
 	@cd chaos && CHAOS_SECONDS=60 go run .
+
+.PHONY: chaos-proof
+chaos-proof: test-parts ## The same against a build without the fence, which must be found out
+	@.ci/chaos-proof
+
+.PHONY: simulate
+simulate: ## The lease protocol in virtual time, SEEDS (10000) times
+	SIMULATE_SEEDS=$(SEEDS) go test -count=1 -run '^TestLeaseProtocol' ./serve
+
+.PHONY: mutants
+mutants: test-parts ## Break every promise on purpose; each must turn a test red (MUTANTS=… for some)
+	@cd chaos && go run ./mutants $(MUTANTS)
 
 .PHONY: cover
 cover: test-parts ## Coverage of every package and in all; under FLOOR (95) is marked, not refused

@@ -32,6 +32,9 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
 	default:
 		told = w.ledger.FailPart(ctx, c, failureOf(err))
 	}
+	if errors.Is(told, store.ErrLeaseLost) {
+		result = AttemptLost // whatever went wrong, another worker has the part or has done it
+	}
 	m := w.counted(c)
 	m.PartDone(result, 0)
 	var stage *stageError

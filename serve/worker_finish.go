@@ -53,7 +53,7 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 		return at(stageFinish, err)
 	}
 	w.observeEnd(ctx, c, summary)
-	w.dropParts(ctx, c, parts)
+	w.dropParts(ctx, c)
 	return nil
 }
 
@@ -142,14 +142,13 @@ func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	return key, err
 }
 
-// dropParts removes the parts' own objects. What is left over by a crash is found by the sweep of old objects.
-func (w *worker) dropParts(ctx context.Context, c *store.Claim, parts []store.PartRecord) {
-	for _, p := range parts {
-		for _, name := range []string{store.ResultName, store.RejectsName} {
-			if err := w.objects.Delete(ctx, store.PartKey(c.PublicID, c.Generation, p.No, name)); err != nil {
-				w.log.Warn("delete part object", "prediction_id", c.PublicID, "part", p.No, "error", err)
-			}
-		}
+// dropParts removes the parts' own objects, whoever put them. The claim ended with the publication and with it the lease
+// and its context, so this has a time of its own. What it does not get at stays until the prediction is deleted.
+func (w *worker) dropParts(ctx context.Context, c *store.Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
+	if err := store.DeletePrefix(ctx, w.objects, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
+		w.log.Warn("delete part objects", "prediction_id", c.PublicID, "error", err)
 	}
 }
 

@@ -36,7 +36,12 @@ func SnapshotKey(prediction uuid.UUID, generation, part int) string {
 	return fmt.Sprintf("%ssnapshot/%05d", ResultPrefix(prediction, generation), part)
 }
 
+// PartsPrefix is what the keys of all parts' objects of one generation begin with.
+func PartsPrefix(prediction uuid.UUID, generation int) string {
+	return ResultPrefix(prediction, generation) + "parts/"
+}
+
 // PartKey is the key under which a worker puts what a part adds to the finished object of that name.
 func PartKey(prediction uuid.UUID, generation, part int, name string) string {
-	return fmt.Sprintf("%sparts/%05d-%s", ResultPrefix(prediction, generation), part, name)
+	return fmt.Sprintf("%s%05d-%s", PartsPrefix(prediction, generation), part, name)
 }
