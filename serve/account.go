@@ -1,15 +1,9 @@
 package serve
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"math"
-	"mime"
 	"net/http"
 )
-
-const accountBytesMax = 1 << 10
 
 // accountBody is what a user decides about their own data.
 type accountBody struct {
@@ -44,27 +38,12 @@ func (r *request) readAccount() (accountBody, error) {
 	var given struct {
 		TrainingRate *float64 `json:"training_rate"`
 	}
-	if mediaType, _, err := mime.ParseMediaType(r.header("Content-Type")); err != nil || mediaType != "application/json" {
-		return accountBody{}, fail(CodeUnsupportedMediaType, "Send the account as application/json.").
-			with(details{"field": "Content-Type", "expected": []string{"application/json"}})
-	}
-	body, err := r.openBody(accountBytesMax, 0)
-	if err != nil {
+	if err := r.readJSON(&given); err != nil {
 		return accountBody{}, err
 	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return accountBody{}, err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(&given)
 	switch rate := given.TrainingRate; {
-	case err != nil || decoder.More():
-		return accountBody{}, fail(CodeUnparseableBody, `The body must be a JSON object such as {"training_rate": 0.1}.`)
 	case rate == nil:
-		return accountBody{}, fail(CodeMissingField, "The field 'training_rate' is missing.").
-			with(details{"field": "training_rate"})
+		return accountBody{}, missingField("training_rate")
 	case *rate < 0 || *rate > 1:
 		return accountBody{}, outOfRange("training_rate", 0, 1)
 	default:

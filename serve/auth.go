@@ -62,18 +62,15 @@ func NewVerifier(ctx context.Context, cfg AuthConfig) (*Verifier, error) {
 
 // Subject checks an Authorization header and gives the user it names.
 func (v *Verifier) Subject(ctx context.Context, authorization string) (string, error) {
-	if authorization == "" {
-		return "", fail(CodeMissingToken, "")
-	}
-	scheme, token, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", fail(CodeMissingToken, "The Authorization header must read 'Bearer <token>'.")
+	token, err := bearer(authorization)
+	if err != nil {
+		return "", err
 	}
 	if err := wellFormed(token); err != nil {
 		return "", fail(CodeInvalidToken, "").because(err)
 	}
 	var c claims
-	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.signingKey(ctx, t) })
+	_, err = v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.signingKey(ctx, t) })
 	if err != nil {
 		return "", tokenFailure(err)
 	}
@@ -81,6 +78,18 @@ func (v *Verifier) Subject(ctx context.Context, authorization string) (string, e
 		return "", fail(CodeInvalidToken, "").because(err)
 	}
 	return c.Subject, nil
+}
+
+// bearer is the token in an Authorization header.
+func bearer(authorization string) (string, error) {
+	if authorization == "" {
+		return "", fail(CodeMissingToken, "")
+	}
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", fail(CodeMissingToken, "The Authorization header must read 'Bearer <token>'.")
+	}
+	return token, nil
 }
 
 // tokenFailure tells expired from wrong, and both from keys that cannot be had.

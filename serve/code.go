@@ -49,6 +49,7 @@ const (
 	CodeMissingToken       Code = 1203
 	CodeNotAllowed         Code = 1204
 	CodeSigningKeysMissing Code = 1205
+	CodeAccessKeyNotFound  Code = 1206
 )
 
 // Requests.

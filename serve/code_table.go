@@ -117,12 +117,16 @@ var meanings = [...]meaning{
 		"Send your token in the header 'Authorization: Bearer <token>'.",
 	},
 	{
-		1204, 403, false, "Not allowed", "Your account may not do this.",
-		"Ask the owner of your account for access.",
+		1204, 403, false, "Not allowed", "This token does not allow what was asked.",
+		"Use a token or an access key with the scope that the message names, or sign in.",
 	},
 	{
 		1205, 503, again, "Sign-in service unavailable", "Tokens cannot be checked at the moment.",
 		"Try again in a few seconds. Your token may be fine.",
+	},
+	{
+		1206, 404, false, "Access key not found", "There is no access key with this id.",
+		"GET /keys lists your keys. A key that was revoked is gone for good.",
 	},
 
 	{

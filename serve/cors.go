@@ -18,7 +18,7 @@ func (s *server) commonHeaders(r *request) {
 	}
 	r.set("Access-Control-Allow-Origin", origin)
 	r.set("Access-Control-Expose-Headers",
-		"Content-Disposition, Csv-Guard, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Rejected-Count, "+
+		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Rejected-Count, "+
 			"X-Request-Id, X-Row-Count")
 }
 
@@ -28,7 +28,8 @@ func answerOptions(s *server, r *request) error {
 		r.header("Access-Control-Request-Method") != "" {
 		r.set("Access-Control-Allow-Methods", string(r.rc.Response.Header.Peek("Allow")))
 		r.set("Access-Control-Allow-Headers",
-			"Authorization, Content-Type, Content-Encoding, If-None-Match, Last-Event-ID, Prefer, Range, X-Request-Id")
+			"Authorization, Content-Digest, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID, "+
+				"Prefer, Range, X-Request-Id")
 		r.set("Access-Control-Max-Age", "600")
 	}
 	statusOnly(r, http.StatusNoContent)

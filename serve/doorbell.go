@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
@@ -43,6 +44,10 @@ func (d *doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 		return fmt.Errorf("dropped file: key is not %s<user>/<name>", store.InboxPrefix)
 	}
 	user, err := d.store.EnsureUser(ctx, subject)
+	if errors.Is(err, store.ErrAccountDeleted) {
+		d.log.Warn("file dropped for an account that was deleted")
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("dropped file: %w", err)
 	}
@@ -73,6 +78,7 @@ func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logge
 		if err := s.SweepKeys(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("sweep keys", "error", err)
 		}
+		sweepDeletions(ctx, s, o, log)
 		if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep objects", "error", err)
 		}

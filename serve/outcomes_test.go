@@ -269,7 +269,7 @@ func TestAccount(t *testing.T) {
 		"text":          {`{"training_rate": "0.1"}`, 400, "ERR-1304"},
 		"unknown field": {`{"training_rate": 0.1, "admin": true}`, 400, "ERR-1304"},
 		"two values":    {`{"training_rate": 0.1}{}`, 400, "ERR-1304"},
-		"too long":      {`{"training_rate": 0.1` + strings.Repeat(" ", 2000) + `}`, 413, "ERR-1002"},
+		"too long":      {`{"training_rate": 0.1` + strings.Repeat(" ", 20_000) + `}`, 413, "ERR-1002"},
 		"nothing":       {``, 400, "ERR-1304"},
 	} {
 		t.Run(name, func(t *testing.T) { put(test.text).wantError(t, test.status, test.code) })

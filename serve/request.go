@@ -27,6 +27,8 @@ type request struct {
 	route   *route
 	value   string // of the segment in braces
 	user    store.User
+	scopes  []string // of the access key that was used
+	byKey   bool     // an access key was used
 	query   map[string]string
 	body    *body // nil until opened
 	code    Code  // of the answer, if it is an error

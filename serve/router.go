@@ -14,10 +14,22 @@ type route struct {
 	handle  func(*server, *request) error
 	limit   limitClass
 	open    bool          // needs no token
+	session bool          // needs a token of someone who signed in: no access key will do
 	asset   bool          // part of a page, not of the API
 	body    bool          // takes one; others have none worth waiting for
 	timeout time.Duration // of the request's context; 0: controlTimeout
 	params  []string      // query parameters it knows
+}
+
+// scope is what an access key must allow for the route.
+func (r *route) scope() string {
+	switch r.method {
+	case http.MethodGet:
+		return scopeRead
+	case http.MethodDelete:
+		return scopeDelete
+	}
+	return scopeWrite
 }
 
 const (

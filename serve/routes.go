@@ -5,7 +5,7 @@ import "net/http"
 // apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
 // a test compares the two.
 func apiRoutes() []route {
-	const get, post, put = http.MethodGet, http.MethodPost, http.MethodPut
+	const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
 		{
 			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
@@ -46,13 +46,18 @@ func apiRoutes() []route {
 		},
 		{method: get, pattern: "/predictions/{id}/events", handle: streamEvents, limit: limitDefault, timeout: eventsTimeout},
 		{method: post, pattern: "/predictions/{id}/cancel", handle: cancelPrediction, limit: limitDefault},
+		{method: remove, pattern: "/predictions/{id}", handle: deletePrediction, limit: limitDefault},
 
 		{method: get, pattern: "/models", handle: listModels, limit: limitDefault},
 		{method: get, pattern: "/models/{name}", handle: getModel, limit: limitDefault},
 		{method: get, pattern: "/models/{name}/template.csv", handle: modelTemplate, limit: limitDefault},
 
 		{method: get, pattern: "/account", handle: getAccount, limit: limitDefault},
-		{method: put, pattern: "/account", handle: putAccount, limit: limitDefault, body: true},
+		{method: put, pattern: "/account", handle: putAccount, limit: limitDefault, session: true, body: true},
+		{method: get, pattern: "/keys", handle: listAccessKeys, limit: limitDefault, session: true},
+		{method: post, pattern: "/keys", handle: createAccessKey, limit: limitDefault, session: true, body: true},
+		{method: remove, pattern: "/keys/{id}", handle: revokeAccessKey, limit: limitDefault, session: true},
+		{method: remove, pattern: "/account", handle: deleteAccount, limit: limitDefault, session: true},
 
 		{method: get, pattern: "/csv-samples/saas", handle: sample("saas"), limit: limitDefault, open: true},
 		{method: get, pattern: "/csv-samples/telecom", handle: sample("telecom"), limit: limitDefault, open: true},

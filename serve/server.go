@@ -256,28 +256,29 @@ func (s *server) noRoute(r *request, allow []string) error {
 	return f
 }
 
-// identify checks the token and charges the request to its user, or, where no token is needed, to the caller's address.
+// identify finds out who asks and charges the request to them, or, where no token is needed, to the caller's address.
 func (s *server) identify(r *request) error {
 	who := peer(r.rc.RemoteAddr())
 	if !r.route.open {
-		subject, err := s.Auth.Subject(r.ctx, r.header("Authorization"))
-		if err != nil {
+		if err := s.authenticate(r); err != nil {
 			return s.countFailedLogin(who, err)
 		}
-		if r.user, err = s.users.user(r.ctx, subject); err != nil {
-			return explainAs(CodeDatabase, err)
-		}
-		who = "user " + subject
+		who = "user " + r.user.Subject
 	}
-	return s.charge(r, who)
+	if err := s.charge(r, who); err != nil {
+		return err
+	}
+	return r.checkScope()
 }
 
 // loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
 const loginsMax = 60
 
 func (s *server) countFailedLogin(who string, err error) error {
-	a, _ := s.limiter.take(limitLogin, who)
-	if a.retry > 0 && explain(err).code != CodeSigningKeysMissing {
+	if explain(err).httpStatus() != fasthttp.StatusUnauthorized {
+		return err // nobody's guess was wrong
+	}
+	if a, _ := s.limiter.take(limitLogin, who); a.retry > 0 {
 		f := fail(CodeRateLimited, "Too many requests with a token that is not valid.").because(err)
 		f.retryAfter = a.retry
 		return f

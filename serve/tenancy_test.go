@@ -1,7 +1,11 @@
 package serve_test
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,45 +13,118 @@ import (
 	"github.com/retainwise/millrace/serve"
 )
 
-// TestTenancy asks for every operation with an id as its owner, as another user, without a token and with an expired
-// one. It takes the operations from the routes, so that a new one cannot be forgotten.
+// matrixRow says what an operation on something with an id answers to its owner, and how it says that there is no such
+// thing, which is also what another user hears. Everybody else hears the same everywhere.
+type matrixRow struct {
+	owner   int
+	missing string
+	scope   string // what an access key needs; empty: no key will do
+}
+
+// matrix has a row for every operation of the document whose path holds the id of something that belongs to a user.
+var matrix = map[string]matrixRow{
+	"GET /predictions/{id}":          {http.StatusOK, "ERR-1101", "read"},
+	"GET /predictions/{id}/download": {http.StatusOK, "ERR-1101", "read"},
+	"GET /predictions/{id}/rejects":  {http.StatusOK, "ERR-1101", "read"},
+	"GET /predictions/{id}/rows":     {http.StatusOK, "ERR-1101", "read"},
+	"GET /predictions/{id}/events":   {http.StatusOK, "ERR-1101", "read"},
+	"POST /predictions/{id}/cancel":  {http.StatusConflict, "ERR-1101", "write"}, // it is finished
+	"DELETE /predictions/{id}":       {http.StatusNoContent, "ERR-1101", "delete"},
+	"DELETE /keys/{id}":              {http.StatusNoContent, "ERR-1206", ""},
+}
+
+// sharedPaths hold a name of something that is everybody's.
+var sharedPaths = []string{"/models/", "/errors/"}
+
+// TestTenancy goes through the OpenAPI document: each operation with an id for its owner, another user, no token, an
+// expired one, a user whose account was deleted, and an access key without the scope.
 func TestTenancy(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
-	id := a.finished(bad)["prediction_id"].(string)
-	expired := "Bearer " + signRS256(keyPair(), goodHeader, with(goodClaims(a.clock), "exp", a.clock.unix(-time.Hour)))
-	missing := strings.NewReplacer("0", "1", "a", "b").Replace(id)
-	checked := 0
-	for _, o := range serve.Operations() {
-		if !strings.Contains(o.Pattern, "{id}") {
+	rows := maps.Clone(matrix)
+	doc := document(t)
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths.Map())) {
+		shared := slices.ContainsFunc(sharedPaths, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+		if !strings.Contains(path, "{") || shared {
 			continue
 		}
-		checked++
-		t.Run(o.Method+" "+o.Pattern, func(t *testing.T) {
-			path := strings.Replace(o.Pattern, "{id}", id, 1)
-			owner := a.do(o.Method, path, nil)
-			if finished := strings.HasSuffix(path, "/cancel"); finished {
-				owner.wantError(t, http.StatusConflict, "ERR-1106")
-			} else {
-				owner.want(t, http.StatusOK)
+		for method := range doc.Paths.Value(path).Operations() {
+			name := method + " " + path
+			row, ok := rows[name]
+			if !ok {
+				t.Errorf("%s has no row: say who may do it", name)
+				continue
 			}
-			other := a.do(o.Method, path, nil, as(a.token("other")))
-			theirs := other.wantError(t, http.StatusNotFound, "ERR-1101")
-			absent := a.do(o.Method, strings.Replace(o.Pattern, "{id}", missing, 1), nil)
-			none := absent.wantError(t, http.StatusNotFound, "ERR-1101")
-			if theirs.Error.Message != none.Error.Message || len(theirs.Error.Details) != len(none.Error.Details) {
-				t.Error("another user's prediction and a missing one are told apart")
-			}
-			a.do(o.Method, path, nil, as("")).wantError(t, http.StatusUnauthorized, "ERR-1203")
-			a.do(o.Method, path, nil, as(expired)).wantError(t, http.StatusUnauthorized, "ERR-1202")
-		})
+			delete(rows, name)
+			t.Run(name, func(t *testing.T) { a.testRow(t, method, path, row) })
+		}
 	}
-	if checked != 6 {
-		t.Errorf("%d operations with an id: look whether each has its place in this test", checked)
+	for name := range rows {
+		t.Errorf("%s is not in the document", name)
 	}
 	if list := a.get("/predictions", as(a.token("other"))).object(t)["predictions"].([]any); len(list) != 0 {
 		t.Errorf("another user sees %d predictions", len(list))
 	}
+}
+
+func (a *api) testRow(t *testing.T, method, path string, row matrixRow) {
+	thing := a.finished(bad)["prediction_id"].(string)
+	if strings.HasPrefix(path, "/keys") {
+		thing, _ = a.accessKey("read")
+	}
+	at := func(id string) string { return strings.Replace(path, "{id}", id, 1) }
+	missing := strings.NewReplacer("0", "1", "a", "b").Replace(thing)
+	for name, id := range map[string]string{"of another user": thing, "missing": missing} {
+		a.do(method, at(id), nil, as(a.token("other"))).wantError(t, http.StatusNotFound, row.missing)
+		if t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	theirs, none := a.do(method, at(thing), nil, as(a.token("other"))), a.do(method, at(missing), nil)
+	if got, want := faceless(t, theirs), faceless(t, none); got != want {
+		t.Errorf("another user's and a missing one are told apart:\n%s\n%s", got, want)
+	}
+	a.do(method, at(thing), nil, as("")).wantError(t, http.StatusUnauthorized, "ERR-1203")
+	expired := "Bearer " + signRS256(keyPair(), goodHeader, with(goodClaims(a.clock), "exp", a.clock.unix(-time.Hour)))
+	a.do(method, at(thing), nil, as(expired)).wantError(t, http.StatusUnauthorized, "ERR-1202")
+	for _, scope := range []string{"read", "write", "delete"} {
+		if scope == row.scope {
+			continue
+		}
+		_, key := a.accessKey(scope)
+		a.do(method, at(thing), nil, as("Bearer "+key)).wantError(t, http.StatusForbidden, "ERR-1204")
+	}
+	a.testDeletedUser(t, method, path)
+	if r := a.do(method, at(thing), nil); r.status != row.owner {
+		t.Errorf("owner: %d, want %d: %s", r.status, row.owner, r.body)
+	}
+}
+
+// testDeletedUser asks for something of one's own after leaving, with the token and with a key from before.
+func (a *api) testDeletedUser(t *testing.T, method, path string) {
+	gone := as(a.token("gone " + method + path))
+	id := a.upload(telecom, gone)
+	_, key := a.accessKey("read", gone)
+	a.do(http.MethodDelete, "/account", nil, gone).want(t, http.StatusNoContent)
+	own := strings.Replace(path, "{id}", id, 1)
+	e := a.do(method, own, nil, gone).wantError(t, http.StatusUnauthorized, "ERR-1201")
+	if e.Error.Message != "This account has been deleted." {
+		t.Errorf("said %q", e.Error.Message)
+	}
+	a.do(method, own, nil, as("Bearer "+key)).wantError(t, http.StatusUnauthorized, "ERR-1201")
+	if !strings.HasPrefix(path, "/keys") {
+		a.do(method, own, nil).wantError(t, http.StatusNotFound, "ERR-1101")
+	}
+}
+
+// faceless is an answer without what differs from request to request.
+func faceless(t *testing.T, r answer) string {
+	t.Helper()
+	h := r.header.Clone()
+	id := h.Get("X-Request-Id")
+	h.Del("X-Request-Id")
+	h.Del("Date")
+	return fmt.Sprint(r.status, h, string(bytes.ReplaceAll(r.body, []byte(id), nil)))
 }
 
 // TestOpenRoutes wants a token everywhere but where the document says that none is needed.

@@ -3,37 +3,48 @@ package serve
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/retainwise/millrace/store"
 )
 
-// userCache remembers the users of subjects, which never change their id, so that a request costs no query for it. It
-// is safe for concurrent use.
+// userCache remembers the users of subjects for a short while, so that few requests cost a query for it. An account
+// that another process deletes is let in until then; the sweep removes what it does meanwhile. It is safe for
+// concurrent use.
 type userCache struct {
 	store *store.Store
+	now   func() time.Time
 	mu    sync.Mutex
-	known map[string]store.User
+	known map[string]knownUser
 }
 
-const usersKnownMax = 10_000
+type knownUser struct {
+	store.User
+	until time.Time
+}
+
+const (
+	usersKnownMax = 10_000
+	usersKnownFor = 10 * time.Second
+)
 
 func newUserCache(st *store.Store) *userCache {
-	return &userCache{store: st, known: map[string]store.User{}}
+	return &userCache{store: st, now: time.Now, known: map[string]knownUser{}}
 }
 
 func (c *userCache) user(ctx context.Context, subject string) (store.User, error) {
 	c.mu.Lock()
 	u, ok := c.known[subject]
 	c.mu.Unlock()
-	if ok {
-		return u, nil
+	if ok && c.now().Before(u.until) {
+		return u.User, nil
 	}
-	u, err := c.store.EnsureUser(ctx, subject)
+	fresh, err := c.store.EnsureUser(ctx, subject)
 	if err != nil {
 		return store.User{}, err
 	}
-	c.remember(subject, u)
-	return u, nil
+	c.remember(subject, fresh)
+	return fresh, nil
 }
 
 func (c *userCache) remember(subject string, u store.User) {
@@ -45,5 +56,11 @@ func (c *userCache) remember(subject string, u store.User) {
 		}
 		delete(c.known, other)
 	}
-	c.known[subject] = u
+	c.known[subject] = knownUser{u, c.now().Add(usersKnownFor)}
+}
+
+func (c *userCache) forget(subject string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, subject)
 }

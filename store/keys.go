@@ -19,11 +19,16 @@ const (
 )
 
 // InputKey is the key of an upload's file.
-func InputKey(upload uuid.UUID) string { return "uploads/" + upload.String() + "/input.csv" }
+func InputKey(upload uuid.UUID) string { return uploadPrefix(upload) + "input.csv" }
+
+func uploadPrefix(upload uuid.UUID) string { return "uploads/" + upload.String() + "/" }
+
+// predictionPrefix is what the keys of all objects of a prediction begin with.
+func predictionPrefix(prediction uuid.UUID) string { return "results/" + prediction.String() + "/" }
 
 // ResultPrefix is what the keys of all objects of one generation of a prediction begin with.
 func ResultPrefix(prediction uuid.UUID, generation int) string {
-	return fmt.Sprintf("results/%s/%d/", prediction, generation)
+	return fmt.Sprintf("%s%d/", predictionPrefix(prediction), generation)
 }
 
 // ResultKey is the key of a finished object of a prediction: ResultName, RejectsName or IndexName.

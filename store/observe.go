@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // PoolState is the pool of connections at this moment and what it has done since the start.
@@ -76,27 +73,4 @@ func (s *Store) Times(ctx context.Context, c *Claim) (Times, error) {
 		*d = max(0, time.Duration(*seconds*float64(time.Second)))
 	}
 	return t, nil
-}
-
-// DeletePrediction removes a user's prediction with its upload, its parts and its rows, whatever its state. Its objects
-// are the caller's to delete. One that is not there is [ErrNotFound].
-func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		var internal, upload int64
-		err := tx.QueryRow(ctx, `
-			SELECT id, upload_id FROM predictions WHERE public_id = $1 AND user_id = $2 FOR UPDATE`, id, userID).
-			Scan(&internal, &upload)
-		if err != nil {
-			return notFound(err)
-		}
-		var batch pgx.Batch
-		batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, internal)
-		batch.Queue(`DELETE FROM predictions WHERE id = $1`, internal)
-		batch.Queue(`DELETE FROM uploads WHERE id = $1`, upload)
-		return tx.SendBatch(ctx, &batch).Close()
-	})
-	if err != nil {
-		return fmt.Errorf("delete prediction: %w", err)
-	}
-	return nil
 }

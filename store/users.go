@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // User is someone who owns uploads.
@@ -15,14 +13,16 @@ type User struct {
 	TrainingRate float32 // share of scored rows that may be kept for retraining; 0: not opted in
 }
 
-// EnsureUser answers with the user of a token's subject, who is added when seen for the first time.
+// EnsureUser answers with the user of a token's subject, who is added when seen for the first time. One who has left is
+// [ErrAccountDeleted].
 func (s *Store) EnsureUser(ctx context.Context, subject string) (User, error) {
-	u, err := s.user(ctx, `SELECT id, subject, training_rate FROM users WHERE subject = $1`, subject)
+	u, err := s.user(ctx, `
+		SELECT id, subject, training_rate, deleted_at IS NOT NULL FROM users WHERE subject = $1`, subject)
 	if errors.Is(err, ErrNotFound) {
 		u, err = s.user(ctx, `
 			INSERT INTO users (subject) VALUES ($1)
 			ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
-			RETURNING id, subject, training_rate`, subject)
+			RETURNING id, subject, training_rate, deleted_at IS NOT NULL`, subject)
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("ensure user: %w", err)
@@ -42,11 +42,11 @@ func (s *Store) SetTrainingRate(ctx context.Context, userID int64, rate float32)
 	return nil
 }
 
-func (s *Store) user(ctx context.Context, sql string, arg any) (User, error) {
-	rows, err := s.pool.Query(ctx, sql, arg)
-	if err != nil {
-		return User{}, err
+func (s *Store) user(ctx context.Context, sql string, arg any) (u User, err error) {
+	var left bool
+	err = s.pool.QueryRow(ctx, sql, arg).Scan(&u.ID, &u.Subject, &u.TrainingRate, &left)
+	if err == nil && left {
+		return User{}, ErrAccountDeleted
 	}
-	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[User])
 	return u, notFound(err)
 }

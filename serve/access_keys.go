@@ -1,0 +1,164 @@
+package serve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	jsonBytesMax     = 16 << 10
+	keyNameRunesMax  = 100
+	accessKeyLifeMax = 10 * 365 * 24 * time.Hour
+)
+
+type accessKeyView struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Prefix     string   `json:"prefix"`
+	Scopes     []string `json:"scopes"`
+	CreatedAt  string   `json:"created_at"`
+	ExpiresAt  *string  `json:"expires_at"`
+	LastUsedAt *string  `json:"last_used_at"`
+	Key        string   `json:"key,omitempty"` // once, when it is made
+}
+
+func accessKeyOf(k store.AccessKey) accessKeyView {
+	return accessKeyView{
+		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, CreatedAt: timeText(k.CreatedAt),
+		ExpiresAt: timeTextOf(k.ExpiresAt), LastUsedAt: timeTextOf(k.LastUsedAt),
+	}
+}
+
+// createAccessKey makes a key and answers with its secret, which nobody can read again.
+func createAccessKey(s *server, r *request) error {
+	k, err := r.newAccessKey(time.Now())
+	if err != nil {
+		return err
+	}
+	secret := newSecret()
+	k.Prefix = secret[:prefixShown]
+	made, err := s.Store.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)))
+	if errors.Is(err, store.ErrConflict) {
+		return fail(CodeWrongState, "You have as many access keys as an account may have. Revoke one first.").
+			with(details{"limit": store.AccessKeysMax, "unit": "keys"}).because(err)
+	}
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	view := accessKeyOf(made)
+	view.Key = secret
+	r.set("Cache-Control", "no-store")
+	return r.json(http.StatusCreated, view)
+}
+
+// newAccessKey reads and checks what the body asks for.
+func (r *request) newAccessKey(now time.Time) (store.AccessKey, error) {
+	var wanted struct {
+		Name      string     `json:"name"`
+		Scopes    []string   `json:"scopes"`
+		ExpiresAt *time.Time `json:"expires_at"`
+	}
+	if err := r.readJSON(&wanted); err != nil {
+		return store.AccessKey{}, err
+	}
+	name := strings.TrimSpace(wanted.Name)
+	switch {
+	case name == "":
+		return store.AccessKey{}, missingField("name")
+	case utf8.RuneCountInString(name) > keyNameRunesMax || strings.ContainsFunc(name, unprintable):
+		return store.AccessKey{}, fail(CodeInvalidValue, "'name' must be one line of at most 100 characters.").
+			with(details{"field": "name", "limit": keyNameRunesMax, "unit": "characters"})
+	case len(wanted.Scopes) == 0:
+		return store.AccessKey{}, missingField("scopes")
+	}
+	var scopes []string
+	for _, scope := range allScopes {
+		if slices.Contains(wanted.Scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	if len(scopes) != len(wanted.Scopes) {
+		return store.AccessKey{}, fail(CodeInvalidValue, "'scopes' must be some of "+listText(allScopes)+", each once.").
+			with(details{"field": "scopes", "expected": allScopes})
+	}
+	if at := wanted.ExpiresAt; at != nil && (at.Before(now) || at.After(now.Add(accessKeyLifeMax))) {
+		return store.AccessKey{}, fail(CodeOutOfRange, "'expires_at' must lie in the next ten years.").
+			with(details{"field": "expires_at"})
+	}
+	return store.AccessKey{Name: name, Scopes: scopes, ExpiresAt: wanted.ExpiresAt}, nil
+}
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
+
+func missingField(name string) *failure {
+	return fail(CodeMissingField, "The field '"+name+"' is missing.").with(details{"field": name})
+}
+
+// readJSON decodes a small body. Members that are not known are an error, like parameters that are not.
+func (r *request) readJSON(v any) error {
+	if mediaType, _, err := mime.ParseMediaType(r.header("Content-Type")); err != nil || mediaType != typeJSON {
+		return fail(CodeUnsupportedMediaType, "Send the body as application/json.").
+			with(details{"field": "Content-Type", "expected": []string{typeJSON}})
+	}
+	b, err := r.openBody(jsonBytesMax, 0)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(b)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if d.Decode(v) != nil || d.More() { // the decoder's words may quote the body
+		return fail(CodeUnparseableBody, "The body is not the JSON object that this route takes. GET /docs shows it.").
+			because(errors.New("body is not the JSON that is wanted"))
+	}
+	return nil
+}
+
+// listAccessKeys answers with every key of the user; there are few.
+func listAccessKeys(s *server, r *request) error {
+	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	views := []accessKeyView{}
+	for _, k := range list {
+		views = append(views, accessKeyOf(k))
+	}
+	return r.json(http.StatusOK, struct {
+		Keys []accessKeyView `json:"keys"`
+	}{views})
+}
+
+func revokeAccessKey(s *server, r *request) error {
+	id, err := uuid.Parse(r.value)
+	if err == nil && id.String() == r.value {
+		err = s.Store.RevokeAccessKey(r.ctx, r.user.ID, id)
+	} else {
+		err = store.ErrNotFound
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return fail(CodeAccessKeyNotFound, "").because(err)
+	}
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	statusOnly(r, http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,144 @@
+package serve_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+)
+
+func (a *api) postJSON(path, text string, options ...option) answer {
+	a.t.Helper()
+	return a.do(http.MethodPost, path, strings.NewReader(text), append([]option{header("Content-Type",
+		"application/json")}, options...)...)
+}
+
+// accessKey makes a key with one scope and gives its id and secret.
+func (a *api) accessKey(scope string, options ...option) (id, secret string) {
+	a.t.Helper()
+	r := a.postJSON("/keys", `{"name":"job","scopes":["`+scope+`"]}`, options...).want(a.t, http.StatusCreated)
+	view := r.object(a.t)
+	return view["id"].(string), view["key"].(string)
+}
+
+func TestAccessKeys(t *testing.T) {
+	a := startAPI(t, nil)
+	expires := time.Now().Add(time.Hour).UTC().Truncate(time.Millisecond)
+	r := a.postJSON("/keys", fmt.Sprintf(`{"name":" nightly ","scopes":["write","read"],"expires_at":%q}`,
+		expires.Format(time.RFC3339Nano))).want(t, http.StatusCreated)
+	made := r.object(t)
+	secret := made["key"].(string)
+	if !strings.HasPrefix(secret, "mr_") || len(secret) != 46 || !strings.HasPrefix(secret, made["prefix"].(string)) ||
+		made["name"] != "nightly" || fmt.Sprint(made["scopes"]) != "[read write]" || made["last_used_at"] != nil {
+		t.Errorf("made %v", made)
+	}
+	if got := r.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("the answer with the secret may be cached: %s", got)
+	}
+	key := as("Bearer " + secret)
+	id := a.upload(telecom, key)
+	a.get("/predictions/"+id).want(t, http.StatusOK) // it is the user's own
+	a.get("/predictions/"+id, key).want(t, http.StatusOK)
+	e := a.do(http.MethodDelete, "/predictions/"+id, nil, key).wantError(t, http.StatusForbidden, "ERR-1204")
+	if fmt.Sprint(e.Error.Details) != "map[actual:[read write] expected:[delete]]" {
+		t.Errorf("details %v", e.Error.Details)
+	}
+	a.postJSON("/keys", `{"name":"x","scopes":["read"]}`, key).wantError(t, http.StatusForbidden, "ERR-1204")
+	a.get("/keys", key).wantError(t, http.StatusForbidden, "ERR-1204")
+	a.do(http.MethodDelete, "/keys/"+made["id"].(string), nil, key).wantError(t, http.StatusForbidden, "ERR-1204")
+	a.do(http.MethodDelete, "/account", nil, key).wantError(t, http.StatusForbidden, "ERR-1204")
+
+	list := a.get("/keys").want(t, http.StatusOK).object(t)["keys"].([]any)
+	if len(list) != 1 {
+		t.Fatalf("%d keys", len(list))
+	}
+	listed := list[0].(map[string]any)
+	if _, shown := listed["key"]; shown || listed["last_used_at"] == nil || listed["prefix"] != made["prefix"] ||
+		listed["expires_at"] != expires.Format("2006-01-02T15:04:05.000Z") {
+		t.Errorf("listed %v", listed)
+	}
+	if got := a.get("/keys", as(a.token("other"))).object(t)["keys"].([]any); len(got) != 0 {
+		t.Error("another user sees the key")
+	}
+	a.do(http.MethodDelete, "/keys/"+made["id"].(string), nil).want(t, http.StatusNoContent)
+	a.get("/predictions", key).wantError(t, http.StatusUnauthorized, "ERR-1201")
+	a.do(http.MethodDelete, "/keys/"+made["id"].(string), nil).wantError(t, http.StatusNotFound, "ERR-1206")
+	a.do(http.MethodDelete, "/keys/x", nil).wantError(t, http.StatusNotFound, "ERR-1206")
+	if strings.Contains(a.log.String(), secret) {
+		t.Error("the secret is in the log")
+	}
+}
+
+func TestAccessKeysThatAreRefused(t *testing.T) {
+	a := startAPI(t, nil)
+	_, secret := a.accessKey("read")
+	for name, token := range map[string]string{
+		"unknown": "mr_" + strings.Repeat("A", 43), "short": "mr_A", "empty": "mr_", "longer": secret + "A",
+		"other case": "MR_" + secret[3:],
+	} {
+		if r := a.get("/models", as("Bearer "+token)); r.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d", name, r.status)
+		}
+	}
+	a.get("/models", as("Basic "+secret)).wantError(t, http.StatusUnauthorized, "ERR-1203")
+	old, past := "mr_"+strings.Repeat("B", 43), time.Now().Add(-time.Second)
+	_, err := a.store.CreateAccessKey(context.Background(), a.owner(), store.AccessKey{
+		Name: "old", Prefix: "mr_BBBBB", Scopes: []string{"read"}, ExpiresAt: &past,
+	}, sha256.Sum256([]byte(old)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.get("/models", as("Bearer "+old)).wantError(t, http.StatusUnauthorized, "ERR-1202")
+}
+
+func TestAccessKeyBodies(t *testing.T) {
+	a := startAPI(t, nil)
+	for body, code := range map[string]string{
+		`{"scopes":["read"]}`:                                                "ERR-1301",
+		`{"name":" ","scopes":["read"]}`:                                     "ERR-1301",
+		`{"name":"x"}`:                                                       "ERR-1301",
+		`{"name":"x","scopes":[]}`:                                           "ERR-1301",
+		`{"name":"x","scopes":["admin"]}`:                                    "ERR-1302",
+		`{"name":"x","scopes":["read","read"]}`:                              "ERR-1302",
+		`{"name":"a\u202eb","scopes":["read"]}`:                              "ERR-1302",
+		`{"name":"` + strings.Repeat("x", 101) + `","scopes":["read"]}`:      "ERR-1302",
+		`{"name":"x","scopes":["read"],"expires_at":"2020-01-01T00:00:00Z"}`: "ERR-1303",
+		`{"name":"x","scopes":["read"],"expires_at":"2120-01-01T00:00:00Z"}`: "ERR-1303",
+		`{"name":"x","scopes":["read"],"user_id":1}`:                         "ERR-1304",
+		`{"name":"x","scopes":["read"]}{}`:                                   "ERR-1304",
+		`{"name":"x","scopes":"read"}`:                                       "ERR-1304",
+		`[]`:                                                                 "ERR-1304",
+		``:                                                                   "ERR-1304",
+		`{"name":"` + strings.Repeat("x", 20<<10) + `","scopes":["read"]}`: "ERR-1002",
+		`{"name":"x","scopes":["read"],"expires_at":"tomorrow"}`:           "ERR-1304",
+	} {
+		status := map[string]int{"ERR-1304": 400, "ERR-1002": 413}[code]
+		if status == 0 {
+			status = 422
+		}
+		a.postJSON("/keys", body).wantError(t, status, code)
+	}
+	a.post("/keys", `{}`).wantError(t, http.StatusUnsupportedMediaType, "ERR-1310")
+	for range store.AccessKeysMax {
+		a.accessKey("read")
+	}
+	a.postJSON("/keys", `{"name":"x","scopes":["read"]}`).wantError(t, http.StatusConflict, "ERR-1106")
+}
+
+// TestAccessKeysShareTheBudget spends a user's budget with a token and with a key.
+func TestAccessKeysShareTheBudget(t *testing.T) {
+	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Rates = &serve.RateLimits{Default: 4} })
+	_, secret := a.accessKey("read")
+	key := as("Bearer " + secret)
+	a.get("/models").want(t, http.StatusOK)
+	a.get("/models", key).want(t, http.StatusOK)
+	a.get("/models", key).want(t, http.StatusOK)
+	a.get("/models", key).wantError(t, http.StatusTooManyRequests, "ERR-1401")
+	a.get("/models").wantError(t, http.StatusTooManyRequests, "ERR-1401")
+}

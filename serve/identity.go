@@ -1,0 +1,90 @@
+package serve
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// Scopes of access keys.
+const (
+	scopeRead   = "read"   // look at what is there
+	scopeWrite  = "write"  // send files to be scored, stop predictions
+	scopeDelete = "delete" // remove predictions
+)
+
+var allScopes = []string{scopeRead, scopeWrite, scopeDelete}
+
+const (
+	accessKeyPrefix = "mr_"
+	secretBytes     = 32
+	prefixShown     = 8 // characters of a secret that are kept for people to know it by
+)
+
+// newSecret makes the secret of an access key. Its SHA-256 is all that is stored: 256 random bits are beyond guessing
+// whatever the hash, while the slow hashes made for passwords would cost each request their time.
+func newSecret() string {
+	var b [secretBytes]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return accessKeyPrefix + base64url.EncodeToString(b[:])
+}
+
+// authenticate checks the token of a request: of someone who signed in, or an access key.
+func (s *server) authenticate(r *request) (err error) {
+	authorization := r.header("Authorization")
+	token, err := bearer(authorization)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(token, accessKeyPrefix) {
+		return s.authenticateKey(r, token)
+	}
+	subject, err := s.Auth.Subject(r.ctx, authorization)
+	if err != nil {
+		return err
+	}
+	r.user, err = s.users.user(r.ctx, subject)
+	if errors.Is(err, store.ErrAccountDeleted) {
+		return fail(CodeInvalidToken, "This account has been deleted.").because(err)
+	}
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	return nil
+}
+
+// authenticateKey asks the database each time, so that a key that is revoked is of no use from that moment on.
+func (s *server) authenticateKey(r *request, token string) (err error) {
+	if len(token) != len(accessKeyPrefix)+base64url.EncodedLen(secretBytes) {
+		return fail(CodeInvalidToken, "This access key is not valid.").because(errors.New("access key is malformed"))
+	}
+	r.user, r.scopes, err = s.Store.UserOfAccessKey(r.ctx, sha256.Sum256([]byte(token)))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fail(CodeInvalidToken, "This access key is not valid, or was revoked.").because(err)
+	case errors.Is(err, store.ErrExpired):
+		return fail(CodeExpiredToken, "This access key has expired.").because(err)
+	case err != nil:
+		return explainAs(CodeDatabase, err)
+	}
+	r.byKey = true
+	return nil
+}
+
+// checkScope refuses what an access key does not allow. Whoever signed in may do everything with what is theirs.
+func (r *request) checkScope() error {
+	switch scope := r.route.scope(); {
+	case !r.byKey:
+		return nil
+	case r.route.session:
+		return fail(CodeNotAllowed, "An access key may not do this. Sign in and use the token of your session.")
+	case !slices.Contains(r.scopes, scope):
+		return fail(CodeNotAllowed, "This access key does not have the scope '"+scope+"'.").
+			with(details{"expected": []string{scope}, "actual": r.scopes})
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// AccessKeysMax is how many access keys a user may have.
+const AccessKeysMax = 50
+
+// ErrExpired says that a key was good once.
+var ErrExpired = errors.New("expired")
+
+// AccessKey lets a machine act for a user. Its secret is known to its owner alone.
+type AccessKey struct {
+	ID         uuid.UUID
+	Name       string // for people
+	Prefix     string // what the secret begins with
+	Scopes     []string
+	CreatedAt  time.Time
+	ExpiresAt  *time.Time // nil: never
+	LastUsedAt *time.Time // to the minute; nil: never
+}
+
+const accessKeyColumns = `public_id, name, prefix, scopes, created_at, expires_at, last_used_at`
+
+// CreateAccessKey adds a key whose secret has this SHA-256. A user with [AccessKeysMax] of them gets [ErrConflict].
+func (s *Store) CreateAccessKey(ctx context.Context, userID int64, k AccessKey, secret [32]byte) (AccessKey, error) {
+	var made AccessKey
+	err := s.readAs(ctx, userID, `
+		INSERT INTO access_keys (public_id, user_id, name, prefix, scopes, expires_at, secret_hash)
+		SELECT $1, $2, $3, $4, $5, $6, $7
+		WHERE (SELECT count(*) FROM access_keys WHERE user_id = $2) < $8
+		RETURNING `+accessKeyColumns,
+		[]any{NewID(), userID, k.Name, k.Prefix, k.Scopes, k.ExpiresAt, secret[:], AccessKeysMax},
+		func(rows pgx.Rows) (err error) {
+			made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[AccessKey])
+			return err
+		})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrConflict
+	}
+	if err != nil {
+		return AccessKey{}, fmt.Errorf("create access key: %w", err)
+	}
+	return made, nil
+}
+
+// AccessKeys lists a user's keys, newest first: at most [AccessKeysMax].
+func (s *Store) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, error) {
+	var list []AccessKey
+	err := s.readAs(ctx, userID, `
+		SELECT `+accessKeyColumns+` FROM access_keys WHERE user_id = $1 ORDER BY id DESC LIMIT $2`,
+		[]any{userID, AccessKeysMax}, func(rows pgx.Rows) (err error) {
+			list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AccessKey])
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list access keys: %w", err)
+	}
+	return list, nil
+}
+
+// RevokeAccessKey ends a user's key at once.
+func (s *Store) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID) error {
+	err := s.readAs(ctx, userID, `DELETE FROM access_keys WHERE public_id = $1 AND user_id = $2`, []any{id, userID},
+		func(rows pgx.Rows) error {
+			rows.Close()
+			if rows.Err() == nil && rows.CommandTag().RowsAffected() == 0 {
+				return ErrNotFound
+			}
+			return rows.Err()
+		})
+	if err != nil {
+		return fmt.Errorf("revoke access key: %w", err)
+	}
+	return nil
+}
+
+// UserOfAccessKey finds whom a secret belongs to and what it allows, and notes that it was used. A key that is not
+// there, or whose user has left, is [ErrNotFound]; one whose time is over is [ErrExpired].
+func (s *Store) UserOfAccessKey(ctx context.Context, secret [32]byte) (u User, scopes []string, err error) {
+	var id int64
+	var expired, note bool
+	err = s.pool.QueryRow(ctx, `
+		SELECT u.id, u.subject, u.training_rate, k.id, k.scopes,
+		       coalesce(k.expires_at <= clock_timestamp(), false),
+		       coalesce(k.last_used_at < clock_timestamp() - interval '1 minute', true)
+		FROM access_keys k JOIN users u ON u.id = k.user_id
+		WHERE k.secret_hash = $1 AND u.deleted_at IS NULL`, secret[:]).
+		Scan(&u.ID, &u.Subject, &u.TrainingRate, &id, &scopes, &expired, &note)
+	if err == nil && expired {
+		err = ErrExpired
+	}
+	if err == nil && note {
+		_, err = s.pool.Exec(ctx, `UPDATE access_keys SET last_used_at = clock_timestamp() WHERE id = $1`, id)
+	}
+	if err != nil {
+		return User{}, nil, fmt.Errorf("find access key: %w", notFound(err))
+	}
+	return u, scopes, nil
+}

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Deletion takes a prediction's rows away in one transaction, which also notes what files there are to remove: nobody
+// ever sees half of it, and workers that are busy with it find their claims void. Files are removed by a sweep that can
+// be interrupted anywhere.
+
+// ErrAccountDeleted says that the user has left for good.
+var ErrAccountDeleted = errors.New("the account has been deleted")
+
+// doomed is a prediction on its way out.
+type doomed struct {
+	id, uploadID       int64
+	publicID, publicUp uuid.UUID
+	userID             int64
+	sourceKey          *string
+}
+
+const selectDoomed = `
+	SELECT d.id, u.id, d.public_id, u.public_id, d.user_id, u.source_key
+	FROM predictions d JOIN uploads u ON u.id = d.upload_id `
+
+func scanDoomed(row pgx.CollectableRow) (d doomed, err error) {
+	err = row.Scan(&d.id, &d.uploadID, &d.publicID, &d.publicUp, &d.userID, &d.sourceKey)
+	return d, err
+}
+
+// DeletePrediction removes a user's prediction with its upload and everything made of it. Doing it again within a day
+// changes nothing; what is not there is [ErrNotFound].
+func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID) error {
+	var d doomed
+	err := s.readAs(ctx, userID, selectDoomed+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+		func(rows pgx.Rows) (err error) {
+			d, err = pgx.CollectExactlyOneRow(rows, scanDoomed)
+			return err
+		})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = s.deletedBefore(ctx, userID, id)
+	case err == nil:
+		err = s.inTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
+	}
+	if err != nil {
+		return fmt.Errorf("delete prediction: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) error {
+	var known bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE prediction_id = $1 AND user_id = $2)`,
+		id, userID).Scan(&known)
+	if err == nil && !known {
+		err = ErrNotFound
+	}
+	return err
+}
+
+// delete locks the parts first: a commit that is under way ends before, and its blocks go too; later ones find no part.
+func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
+	var batch pgx.Batch
+	batch.Queue(`SELECT FROM prediction_parts WHERE prediction_id = $1 FOR UPDATE`, d.id)
+	batch.Queue(`DELETE FROM predictions WHERE id = $1`, d.id)
+	batch.Queue(`DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT FROM predictions WHERE upload_id = $1)`,
+		d.uploadID)
+	batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, d.id)
+	batch.Queue(`
+		INSERT INTO deletions (prediction_id, upload_id, user_id, source_key) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (prediction_id) DO NOTHING`, d.publicID, d.publicUp, d.userID, d.sourceKey)
+	return tx.SendBatch(ctx, &batch).Close()
+}
+
+// DeleteAccount lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep removes
+// what they had. Doing it again changes nothing.
+func (s *Store) DeleteAccount(ctx context.Context, userID int64) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var batch pgx.Batch
+		batch.Queue(`
+			UPDATE users SET deleted_at = coalesce(deleted_at, clock_timestamp()), training_rate = 0
+			WHERE id = $1`, userID)
+		batch.Queue(`DELETE FROM access_keys WHERE user_id = $1`, userID)
+		batch.Queue(`
+			UPDATE predictions SET status = 'cancelled', finish_due = false, finished_at = clock_timestamp()
+			WHERE user_id = $1 AND status IN ('queued', 'running')`, userID)
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("delete account: %w", err)
+	}
+	return nil
+}
+
+// accountTables hold what else is a user's. Predictions take their own rows with them.
+var accountTables = [...]string{"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys"}
+
+const (
+	deletionsAtOnce = 20
+	doomedAtOnce    = 100
+)
+
+// SweepDeletions goes on with what [Store.DeletePrediction] and [Store.DeleteAccount] began, until nothing is due. Any
+// number of processes may do so at the same time.
+func (s *Store) SweepDeletions(ctx context.Context, o Objects) error {
+	for {
+		users, err := s.sweepAccounts(ctx)
+		if err != nil {
+			return fmt.Errorf("sweep deletions: %w", err)
+		}
+		files, err := s.sweepFiles(ctx, o)
+		if err != nil {
+			return fmt.Errorf("sweep deletions: %w", err)
+		}
+		if users+files == 0 {
+			return nil
+		}
+	}
+}
+
+// sweepAccounts deletes predictions of users who left. For an hour it comes back for what was under way when they did.
+func (s *Store) sweepAccounts(ctx context.Context) (deleted int, err error) {
+	rows, err := s.pool.Query(ctx, selectDoomed+`
+		WHERE d.user_id IN (SELECT id FROM users WHERE deleted_at IS NOT NULL AND erased_at IS NULL)
+		ORDER BY d.id LIMIT $1`, doomedAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	list, err := pgx.CollectRows(rows, scanDoomed)
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range list {
+		if err := s.inTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) }); err != nil {
+			return 0, err
+		}
+	}
+	if len(list) > 0 {
+		return len(list), nil
+	}
+	return 0, s.eraseAccounts(ctx)
+}
+
+// eraseAccounts removes the rest of users who have no prediction any more, uploads that never had one among it.
+func (s *Store) eraseAccounts(ctx context.Context) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		var batch pgx.Batch
+		const leaving = `IN (SELECT id FROM users u WHERE deleted_at IS NOT NULL AND erased_at IS NULL
+			AND NOT EXISTS (SELECT FROM predictions d WHERE d.user_id = u.id))`
+		batch.Queue(`
+			INSERT INTO deletions (prediction_id, upload_id, user_id, source_key)
+			SELECT gen_random_uuid(), public_id, user_id, source_key FROM uploads WHERE user_id ` + leaving)
+		for _, table := range accountTables {
+			batch.Queue(`DELETE FROM ` + pgx.Identifier{table}.Sanitize() + ` WHERE user_id ` + leaving)
+		}
+		batch.Queue(`
+			UPDATE users SET erased_at = clock_timestamp()
+			WHERE deleted_at <= clock_timestamp() - interval '1 hour' AND id ` + leaving)
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+}
+
+// sweepFiles removes the files of deletions that are due. One that is interrupted is due again a little later.
+func (s *Store) sweepFiles(ctx context.Context, o Objects) (swept int, err error) {
+	rows, err := s.pool.Query(ctx, `
+		UPDATE deletions SET due_at = clock_timestamp() + interval '5 minutes'
+		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= clock_timestamp()
+		                        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+		RETURNING prediction_id, upload_id, source_key`, deletionsAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d doomed, err error) {
+		err = row.Scan(&d.publicID, &d.publicUp, &d.sourceKey)
+		return d, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range list { // one that cannot be removed must not hold up the others
+		failed := d.removeFiles(ctx, o)
+		if failed == nil {
+			failed = s.passed(ctx, d.publicID)
+		}
+		err = errors.Join(err, failed)
+	}
+	return len(list), err
+}
+
+func (d doomed) removeFiles(ctx context.Context, o Objects) error {
+	for _, prefix := range []string{uploadPrefix(d.publicUp), predictionPrefix(d.publicID)} {
+		if err := DeletePrefix(ctx, o, prefix); err != nil {
+			return err
+		}
+	}
+	if d.sourceKey == nil {
+		return nil
+	}
+	return o.Delete(ctx, *d.sourceKey)
+}
+
+// passed notes that the files are gone, and when to look again: after ten minutes, and once more after a day.
+func (s *Store) passed(ctx context.Context, id uuid.UUID) error {
+	var batch pgx.Batch
+	batch.Queue(`DELETE FROM deletions WHERE prediction_id = $1 AND passes >= 2`, id)
+	batch.Queue(`
+		UPDATE deletions SET passes = passes + 1, due_at = clock_timestamp() +
+		    CASE passes WHEN 0 THEN interval '10 minutes' ELSE interval '1 day' END
+		WHERE prediction_id = $1`, id)
+	return s.pool.SendBatch(ctx, &batch).Close()
+}
