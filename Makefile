@@ -171,6 +171,10 @@ generate-check:
 budget: ## Report, never refuse: long files, functions and lines, tests per code, words out of place
 	@.ci/budget
 
+.PHONY: audit
+audit: $(addprefix $(TOOLS)/,govulncheck gosec cyclonedx-gomod) ## Known vulnerabilities, gosec, reproducible build, bill of materials (VULNDB=… for a copy)
+	@VULNDB="$(VULNDB)" .ci/audit
+
 # --- tools -------------------------------------------------------------------
 
 tool_benchstat   := golang.org/x/perf/cmd/benchstat
@@ -184,11 +188,16 @@ tool_staticcheck := honnef.co/go/tools/cmd/staticcheck
 tool_unconvert   := github.com/mdempsky/unconvert
 tool_versitygw   := github.com/versity/versitygw/cmd/versitygw
 
+# Of make audit, with a graph of their own: theirs is the largest.
+audit_cyclonedx-gomod := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+audit_gosec           := github.com/securego/gosec/v2/cmd/gosec
+audit_govulncheck     := golang.org/x/vuln/cmd/govulncheck
+
 # Built on first use, each alone: nobody waits for a tool that the target does not need. The tests build their servers
 # with the same flags, so that they find everything compiled.
-$(TOOLS)/%: go.tools.mod
-	@echo "==> building $@ from go.tools.mod"
-	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=go.tools.mod -o $@ $(tool_$*) 2>&1 | \
+$(TOOLS)/%: go.tools.mod go.audit.mod
+	@echo "==> building $@"
+	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=$(if $(tool_$*),go.tools.mod,go.audit.mod) -o $@ $(tool_$*)$(audit_$*) 2>&1 | \
 		awk '/^go: downloading/ {n++; next} {print} END {if (n) print "    " n " modules downloaded"}'; \
 		touch $@; echo "    after $$((SECONDS - start)) s"
 

@@ -5,13 +5,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/semver"
 )
 
-// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod and go.tools.mod: each direct dependency and the
-// module of each tool has one row with the version in use, and no row names anything else.
+// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod, go.tools.mod and go.audit.mod: each direct dependency
+// and the module of each tool has one row with the version in use, and no row names anything else.
 func TestDependenciesPageIsCurrent(t *testing.T) {
 	want := directModules(t, "go.mod")
 	want = append(want, toolModules(t, "go.tools.mod")...)
+	want = append(want, toolModules(t, "go.audit.mod")...)
 	slices.Sort(want)
 	got := pageModules(readText(t, "docs/dependencies.md"))
 	slices.Sort(got)
@@ -24,6 +27,30 @@ func TestDependenciesPageIsCurrent(t *testing.T) {
 		if !slices.Contains(want, module) {
 			t.Errorf("docs/dependencies.md has a row for %s, which no mod file names", module)
 		}
+	}
+}
+
+// TestDependenciesAreNotOlderThanTheirFixes: each of these had a defect that an attacker can reach in older versions.
+func TestDependenciesAreNotOlderThanTheirFixes(t *testing.T) {
+	floors := map[string]string{
+		"github.com/jackc/pgx/v5":                 "v5.9.2",
+		"github.com/valyala/fasthttp":             "v1.70.0",
+		"github.com/aws/aws-sdk-go-v2/service/s3": "v1.97.3",
+		"github.com/golang-jwt/jwt/v5":            "v5.2.2",
+		"github.com/prometheus/client_golang":     "v1.11.1",
+		"github.com/klauspost/compress":           "v1.18.7",
+	}
+	for module := range required(t, "go.mod") {
+		path, version, _ := strings.Cut(module, " ")
+		if floor, ok := floors[path]; ok {
+			if semver.Compare(version, floor) < 0 {
+				t.Errorf("%s is %s, older than %s", path, version, floor)
+			}
+			delete(floors, path)
+		}
+	}
+	for path := range floors {
+		t.Errorf("go.mod does not name %s", path)
 	}
 }
 

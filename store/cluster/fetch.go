@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -57,11 +58,19 @@ func fetchInto(
 
 // openForOwner lets the server's user run what root has unpacked.
 func (p place) openForOwner() error {
-	return filepath.WalkDir(p.fetched(), func(name string, _ os.DirEntry, err error) error {
-		if err != nil || !p.owner.change {
+	if !p.owner.change {
+		return nil
+	}
+	root, err := os.OpenRoot(p.fetched())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
-		return os.Lchown(name, p.owner.uid, p.owner.gid)
+		return root.Lchown(name, p.owner.uid, p.owner.gid)
 	})
 }
 
