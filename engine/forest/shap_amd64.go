@@ -9,60 +9,60 @@ const callCost = 8192
 
 // addRunAVX512 is addRun for whole packs.
 func (c *Contributor) addRunAVX512(run *shapRun, codes []uint8, packs int) {
-	cost, valuesPerLeaf := run.terms*packs, len(run.values)/run.leaves
+	cost, valuesPerBranch := run.terms*packs, len(run.values)/run.branches
 	if run.points > 0 {
 		cost *= run.points
 	}
 	step := max(callCost/cost, 1)
-	for first := 0; first < run.leaves; first += step {
+	for first := 0; first < run.branches; first += step {
 		records := (*byte)(unsafe.Pointer(&run.records[first*run.tests]))
-		slots, values := &run.slots[first*run.terms], &run.values[first*valuesPerLeaf]
-		leaves := min(step, run.leaves-first)
+		slots, values := &run.slots[first*run.terms], &run.values[first*valuesPerBranch]
+		branches := min(step, run.branches-first)
 		if run.points == 0 {
-			addTablesAVX512(run, records, slots, values, leaves, &codes[0], &c.group[0], packs, &c.masks[0])
+			addTablesAVX512(run, records, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0])
 		} else {
-			integrateAVX512(run, records, slots, values, leaves, &codes[0], &c.group[0], packs, &c.masks[0])
+			integrateAVX512(run, records, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0])
 		}
 	}
 }
 
 func addTablesAVX512(
-	run *shapRun, records *byte, slots *uint32, values *float32, leaves int,
+	run *shapRun, records *byte, slots *uint32, values *float32, branches int,
 	codes *byte, sums *float32, packs int, scratch *uint64,
 ) {
-	switch run.terms {
+	switch run.bits {
 	case 1:
-		shapTables1AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables1AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 2:
-		shapTables2AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables2AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 3:
-		shapTables3AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables3AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 4:
-		shapTables4AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables4AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 5:
-		shapTables5AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables5AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 6:
-		shapTables6AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables6AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 7:
-		shapTables7AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch)
+		shapTables7AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	}
 }
 
 func integrateAVX512(
-	run *shapRun, records *byte, slots *uint32, values *float32, leaves int,
+	run *shapRun, records *byte, slots *uint32, values *float32, branches int,
 	codes *byte, sums *float32, packs int, scratch *uint64,
 ) {
 	switch run.points {
 	case 4:
-		shapIntegrate4AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+		shapIntegrate4AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 5:
-		shapIntegrate5AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+		shapIntegrate5AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 6:
-		shapIntegrate6AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+		shapIntegrate6AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 7:
-		shapIntegrate7AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+		shapIntegrate7AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	case 8:
-		shapIntegrate8AVX512(records, run.tests, slots, values, leaves, codes, sums, packs, scratch, run.terms)
+		shapIntegrate8AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
 	}
 }
 

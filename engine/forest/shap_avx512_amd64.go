@@ -4,40 +4,40 @@
 
 package forest
 
-// shapTables1AVX512 adds the contributions of leaves with 1 terms.
+// shapTables1AVX512 adds the contributions of branches with 1 bits.
 //
 //go:noescape
-func shapTables1AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables1AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
-// shapTables2AVX512 adds the contributions of leaves with 2 terms.
+// shapTables2AVX512 adds the contributions of branches with 2 bits.
 //
 //go:noescape
-func shapTables2AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables2AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
-// shapTables3AVX512 adds the contributions of leaves with 3 terms.
+// shapTables3AVX512 adds the contributions of branches with 3 bits.
 //
 //go:noescape
-func shapTables3AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables3AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
-// shapTables4AVX512 adds the contributions of leaves with 4 terms.
+// shapTables4AVX512 adds the contributions of branches with 4 bits.
 //
 //go:noescape
-func shapTables4AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables4AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
-// shapTables5AVX512 adds the contributions of leaves with 5 terms.
+// shapTables5AVX512 adds the contributions of branches with 5 bits.
 //
 //go:noescape
-func shapTables5AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables5AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
-// shapTables6AVX512 adds the contributions of leaves with 6 terms.
+// shapTables6AVX512 adds the contributions of branches with 6 bits.
 //
 //go:noescape
-func shapTables6AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables6AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
-// shapTables7AVX512 adds the contributions of leaves with 7 terms.
+// shapTables7AVX512 adds the contributions of branches with 7 bits.
 //
 //go:noescape
-func shapTables7AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64)
+func shapTables7AVX512(records *byte, tests int, slots *uint32, values *float32, leaves int, codes *byte, sums *float32, packs int, scratch *uint64, terms int)
 
 // shapIntegrate4AVX512 adds the contributions of leaves by quadrature with 4 points.
 //

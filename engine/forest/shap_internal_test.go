@@ -183,14 +183,14 @@ func benchmarkContributions(b *testing.B, k kernel, trees, leaves, few int) {
 	}
 	perRow := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(rows.Len)
 	b.ReportMetric(1e9/perRow, "rows/s")
-	b.ReportMetric(e.meanTerms(), "features/leaf")
+	b.ReportMetric(e.meanTerms(), "features/branch")
 }
 
 func (e *Explainer) meanTerms() float64 {
 	leaves, terms := 0, 0
 	for _, g := range e.groups {
 		for _, r := range g.runs {
-			leaves, terms = leaves+r.leaves, terms+r.leaves*r.terms
+			leaves, terms = leaves+r.branches, terms+r.branches*r.terms
 		}
 	}
 	return float64(terms) / float64(leaves)

@@ -15,18 +15,18 @@ func failed(codes, hi, span uint64) uint64 {
 
 func broadcast(word uint32) uint64 { return uint64(word)<<32 | uint64(word) }
 
-// addTables adds the contributions of the leaves of a run, looked up, for the first rows of a block. The sums behind
+// addTables adds the contributions of the branches of a run, looked up, for the first rows of a block. The sums behind
 // them are spoilt up to the next multiple of eight.
 func (r *shapRun) addTables(sums []float32, codes []uint8, rows int) {
 	var patterns [blockRows / 8]uint64
 	words := patterns[:(rows+7)/8]
-	size := tableSize(r.terms)
-	for leaf := range r.leaves {
+	size := tableSize(r.bits)
+	for branch := range r.branches {
 		clear(words)
-		for _, record := range r.records[leaf*r.tests:][:r.tests] {
+		for _, record := range r.records[branch*r.tests:][:r.tests] {
 			record.mark(words, codes)
 		}
-		for term := leaf * r.terms; term < (leaf+1)*r.terms; term++ {
+		for term := branch * r.terms; term < (branch+1)*r.terms; term++ {
 			addLookups(sums[r.slots[term]:][:blockRows], words, r.values[term*size:][:size])
 		}
 	}
@@ -62,7 +62,7 @@ func addLookups(sums []float32, words []uint64, table []float32) {
 func (r *shapRun) integrate(sums []float32, codes []uint8, rows int, masks []uint64) {
 	size := (2*r.terms + 2) * r.points
 	masks = masks[:r.terms]
-	for leaf := range r.leaves {
+	for leaf := range r.branches {
 		values := r.values[leaf*size:][:size]
 		slots := r.slots[leaf*r.terms:][:r.terms]
 		for pack := 0; pack < rows; pack += packRows {

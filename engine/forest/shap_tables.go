@@ -9,10 +9,11 @@ import (
 // tests feature j, the leaf's contributions depend on the row only through the set of features whose tests it passes.
 //
 // Up to tableTermsMax features per path the set is a number, and every feature of the leaf has a table with one
-// contribution per set: a contribution is a load and an addition. Longer paths are integrated at run time, like
-// [ExactExplainer] does it, in float32.
+// contribution per set: a contribution is a load and an addition. Leaves below one node share tables as long as few
+// tests decide between them, see [branchPlan]. Longer paths are integrated at run time, like [ExactExplainer] does it,
+// in float32.
 //
-// Sums are float32 within a group of about groupLeaves leaves and float64 over the groups, so rounding stays near
+// Sums are float32 within a group of about groupLeaves branches and float64 over the groups, so rounding stays near
 // 2^-24 of the greatest partial sum of a group. Every kernel adds the same numbers in the same order, without fused
 // operations: contributions have the same bits on every machine and for any division of the rows.
 const (
@@ -38,22 +39,24 @@ type shapGroup struct {
 	runs     []shapRun
 }
 
-// shapRun is leaves of one shape, one behind the other in every slice.
+// shapRun is branches of one shape, one behind the other in every slice.
 type shapRun struct {
-	terms   int
-	points  int // of the quadrature; 0: tables
-	tests   int // records per leaf
-	leaves  int
-	records []shapRecord
-	slots   []uint32 // per term: where the sums of its feature begin
-	// values holds, for tables, [term][pattern], where a pattern has the bits of the terms that a row does not satisfy;
-	// for quadrature, [point] start, [point] unsatisfied, then per term [point] ratio and [point] factor: see
+	terms    int // features
+	bits     int // of a pattern; 0: quadrature
+	points   int // of the quadrature; 0: tables
+	tests    int // records per branch
+	branches int
+	records  []shapRecord
+	slots    []uint32 // per term: where the sums of its feature begin
+	// values holds, for tables, [term][pattern], where a pattern has the bits of the tests that a row does not pass; for
+	// quadrature, [point] start, [point] unsatisfied, then per term [point] ratio and [point] factor: see
 	// [integralValues].
 	values []float32
 }
 
-// shapLeaf is a leaf on its way into a run.
-type shapLeaf struct {
+// shapBranch is a leaf, or the leaves below a node, on its way into a run.
+type shapBranch struct {
+	bits    int
 	points  int
 	records []shapRecord
 	slots   []uint32
@@ -70,9 +73,10 @@ type shapBuilder struct {
 	rules    []quadrature // by number of points
 	tables   int          // paths with up to so many terms get tables
 
-	groups []shapGroup
-	leaves []shapLeaf // of the group at hand
-	prefix []float64
+	groups   []shapGroup
+	branches []shapBranch // of the group at hand
+	plans    branchPlan
+	prefix   []float64
 }
 
 func newShapBuilder(f *Forest, bins *binner) *shapBuilder {
@@ -140,10 +144,10 @@ func (b *shapBuilder) build() {
 				continue
 			}
 			b.paths.collect(t)
-			for j := range b.paths.leaves {
-				b.addLeaf(t, &b.paths.leaves[j])
+			for _, piece := range b.plans.cut(t, b.tables) {
+				b.addPiece(t, piece)
 			}
-			if len(b.leaves) >= groupLeaves {
+			if len(b.branches) >= groupLeaves {
 				b.closeGroup(class)
 			}
 		}
@@ -151,24 +155,31 @@ func (b *shapBuilder) build() {
 	}
 }
 
-func (b *shapBuilder) addLeaf(t *Tree, leaf *pathLeaf) {
+// addPiece adds the leaves of a piece as one branch.
+func (b *shapBuilder) addPiece(t *Tree, piece branch) {
+	leaf := &b.paths.leaves[piece.first] // the only one, or none is looked at alone
 	terms := b.paths.terms[leaf.first:leaf.end]
 	value := t.Leaves[leaf.leaf].Value
 	switch d := len(terms); {
+	case len(piece.nodes) > 0:
+		b.branches = append(b.branches, b.merge(t, piece))
 	case d == 0 || value == 0:
 	case d <= b.tables:
 		l := b.shape(t, terms, func(j int) uint32 { return bytesInWord << j })
-		l.values = b.table(terms, value)
-		b.leaves = append(b.leaves, l)
+		l.bits = d
+		for _, v := range b.table(terms, value) {
+			l.values = append(l.values, float32(v))
+		}
+		b.branches = append(b.branches, l)
 	default:
 		b.addIntegral(b.shape(t, terms, func(j int) uint32 { return uint32(j) }), terms, value)
 	}
 }
 
 // shape makes what tables and quadrature have in common. The first record of each term comes before all second ones.
-func (b *shapBuilder) shape(t *Tree, terms []pathTerm, target func(term int) uint32) shapLeaf {
+func (b *shapBuilder) shape(t *Tree, terms []pathTerm, target func(term int) uint32) shapBranch {
 	b.maker.records, b.maker.further = b.maker.records[:0], b.maker.further[:0]
-	var l shapLeaf
+	var l shapBranch
 	for j := range terms {
 		b.maker.add(t, b.paths.tests[terms[j].first:terms[j].end], target(j))
 		l.slots = append(l.slots, uint32(b.position[terms[j].feature])*blockRows)
@@ -183,7 +194,7 @@ func (b *shapBuilder) shape(t *Tree, terms []pathTerm, target func(term int) uin
 //
 // An unsatisfied term i gets A(p), as its -z_i completes the product; a satisfied one gets A(p without i)*(1-z_i)/-z_i,
 // as its factor is 1-z_i where A has -z_i.
-func (b *shapBuilder) table(terms []pathTerm, value float64) []float32 {
+func (b *shapBuilder) table(terms []pathTerm, value float64) []float64 {
 	d, size := len(terms), tableSize(len(terms))
 	rule := b.rules[d-1]
 	shared := make([]float64, 1<<d) // A
@@ -201,7 +212,7 @@ func (b *shapBuilder) table(terms []pathTerm, value float64) []float32 {
 			shared[p] += v
 		}
 	}
-	values := make([]float32, d*size)
+	values := make([]float64, d*size)
 	for i := range terms {
 		c := -(1 - terms[i].share) / terms[i].share
 		for p := range shared {
@@ -209,7 +220,7 @@ func (b *shapBuilder) table(terms []pathTerm, value float64) []float32 {
 			if p>>i&1 != 0 {
 				v *= c
 			}
-			values[i*size+len(shared)-1-p] = float32(v)
+			values[i*size+len(shared)-1-p] = v
 		}
 	}
 	return values
@@ -217,7 +228,7 @@ func (b *shapBuilder) table(terms []pathTerm, value float64) []float32 {
 
 // addIntegral adds a leaf with a long path. Its quadrature points are dealt with in batches of equal size; a batch is
 // filled up with points of weight 0.
-func (b *shapBuilder) addIntegral(shape shapLeaf, terms []pathTerm, value float64) {
+func (b *shapBuilder) addIntegral(shape shapBranch, terms []pathTerm, value float64) {
 	rule := b.rules[len(terms)-1]
 	n := len(rule.points)
 	batches := (n + pointsMax - 1) / pointsMax
@@ -226,7 +237,7 @@ func (b *shapBuilder) addIntegral(shape shapLeaf, terms []pathTerm, value float6
 		l := shape
 		l.points = max(end-first, pointsMin)
 		l.values = integralValues(rule.points[first:end], rule.weights[first:end], l.points, terms, value)
-		b.leaves = append(b.leaves, l)
+		b.branches = append(b.branches, l)
 	}
 }
 
@@ -249,20 +260,20 @@ func integralValues(points, weights []float64, size int, terms []pathTerm, value
 	return values
 }
 
-// closeGroup sorts the leaves at hand by shape and lays them out.
+// closeGroup sorts the branches at hand by shape and lays them out.
 func (b *shapBuilder) closeGroup(class int) {
-	if len(b.leaves) == 0 {
+	if len(b.branches) == 0 {
 		return
 	}
-	slices.SortStableFunc(b.leaves, func(x, y shapLeaf) int {
+	slices.SortStableFunc(b.branches, func(x, y shapBranch) int {
 		return slices.Compare(x.key(), y.key())
 	})
 	g := shapGroup{class: class}
 	used := make([]bool, len(b.bins.features))
-	for i := range b.leaves {
-		l := &b.leaves[i]
-		if i == 0 || !slices.Equal(l.key(), b.leaves[i-1].key()) {
-			g.runs = append(g.runs, shapRun{terms: len(l.slots), points: l.points, tests: len(l.records)})
+	for i := range b.branches {
+		l := &b.branches[i]
+		if i == 0 || !slices.Equal(l.key(), b.branches[i-1].key()) {
+			g.runs = append(g.runs, shapRun{terms: len(l.slots), bits: l.bits, points: l.points, tests: len(l.records)})
 		}
 		g.runs[len(g.runs)-1].append(l)
 		for _, slot := range l.slots {
@@ -280,14 +291,14 @@ func (b *shapBuilder) closeGroup(class int) {
 		g.runs[i].values = aligned
 	}
 	b.groups = append(b.groups, g)
-	b.leaves = b.leaves[:0]
+	b.branches = b.branches[:0]
 }
 
-// key is what leaves of a run have in common.
-func (l *shapLeaf) key() []int { return []int{l.points, len(l.slots), len(l.records)} }
+// key is what branches of a run have in common.
+func (l *shapBranch) key() []int { return []int{l.points, l.bits, len(l.slots), len(l.records)} }
 
-func (r *shapRun) append(l *shapLeaf) {
-	r.leaves++
+func (r *shapRun) append(l *shapBranch) {
+	r.branches++
 	r.records = append(r.records, l.records...)
 	r.slots = append(r.slots, l.slots...)
 	r.values = append(r.values, l.values...)

@@ -29,8 +29,8 @@ const (
 
 func main() {
 	ConstraintExpr(constraint)
-	for terms := 1; terms <= 7; terms++ {
-		tables(terms)
+	for bits := 1; bits <= 7; bits++ {
+		tables(bits)
 	}
 	for points := 4; points <= 8; points++ {
 		integrate(points)

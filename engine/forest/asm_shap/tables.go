@@ -10,31 +10,37 @@ import (
 
 const tableMin = 16 // entries of the smallest table: a register
 
-// tables adds the contributions of leaves with so many terms, looked up by pattern.
+// tables adds the contributions of branches with so many bits, looked up by pattern.
 //
 // The patterns of 64 rows are built as bytes and widened to four registers of indexes. A table of 16 entries is one
 // permutation of a register by the indexes, one of 32 a permutation of two; above, two or four of those are blended by
 // bits 5 and 6 of the patterns.
-func tables(terms int) {
-	n := name("shapTables", terms)
-	l := begin(n, "", fmt.Sprintf("%s adds the contributions of leaves with %d terms.", n, terms))
-	size := max(1<<terms, tableMin)
-	bit5, bit6 := bitConstant(terms > 5, 5), bitConstant(terms > 6, 6)
+func tables(bits int) {
+	n := name("shapTables", bits)
+	l := begin(n, ", terms int", fmt.Sprintf("%s adds the contributions of branches with %d bits.", n, bits))
+	size := max(1<<bits, tableMin)
+	bit5, bit6 := bitConstant(bits > 5, 5), bitConstant(bits > 6, 6)
+	value, slot := GP64(), GP64()
 	Label("leaf")
 	l.eachPack()
-	patterns := l.patterns(terms)
-	t := &lookup{leafLoop: l, terms: terms, patterns: patterns, bit5: bit5, bit6: bit6}
+	t := &lookup{leafLoop: l, bits: bits, patterns: l.patterns(bits), bit5: bit5, bit6: bit6}
 	t.masks()
-	for term := range terms {
-		l.term(Mem{Base: l.slots, Disp: wordBytes * term})
-		t.load(Mem{Base: l.values, Disp: wordBytes * size * term}, size)
-		for quarter := range 4 {
-			l.addTo(quarter, t.entry(quarter))
-		}
+	MOVQ(l.values, value)
+	MOVQ(l.slots, slot)
+	Load(Param("terms"), l.left)
+	Label("term")
+	l.term(Mem{Base: slot})
+	t.load(Mem{Base: value}, size)
+	for quarter := range 4 {
+		l.addTo(quarter, t.entry(quarter))
 	}
+	ADDQ(Imm(wordBytes), slot)
+	ADDQ(U32(wordBytes*size), value)
+	DECQ(l.left)
+	JNZ(LabelRef("term"))
 	l.nextPack()
-	ADDQ(U32(wordBytes*terms), l.slots)
-	ADDQ(U32(wordBytes*size*terms), l.values)
+	MOVQ(value, l.values) // behind the last term
+	MOVQ(slot, l.slots)
 	l.nextLeaf()
 }
 
@@ -49,26 +55,26 @@ func bitConstant(wanted bool, bit int) Register {
 }
 
 // patterns gives four registers of 16 patterns: the bits of the records that the rows do not pass. The first record of
-// a term sets its bit alone; further ones may find it set.
-func (l *leafLoop) patterns(terms int) [4]Register {
-	bytes, bit := ZMM(), ZMM()
+// a bit sets it alone; further ones may find it set.
+func (l *leafLoop) patterns(bits int) [4]Register {
+	bytes, target := ZMM(), ZMM()
 	VPXORD(bytes, bytes, bytes)
-	for term := range terms {
-		record := Mem{Base: l.records, Disp: recordBytes * term}
+	for bit := range bits {
+		record := Mem{Base: l.records, Disp: recordBytes * bit}
 		l.fails(record, K1)
-		VPBROADCASTD(record.Offset(targetOffset), bit)
-		VPADDB(bit, bytes, K1, bytes)
+		VPBROADCASTD(record.Offset(targetOffset), target)
+		VPADDB(target, bytes, K1, bytes)
 	}
 	Load(Param("tests"), l.left)
-	SUBQ(Imm(uint64(terms)), l.left)
+	SUBQ(Imm(uint64(bits)), l.left)
 	JZ(LabelRef("widen"))
 	MOVQ(l.records, l.record)
 	Label("further")
-	record := Mem{Base: l.record, Disp: recordBytes * terms}
+	record := Mem{Base: l.record, Disp: recordBytes * bits}
 	l.fails(record, K1)
-	VPBROADCASTD(record.Offset(targetOffset), bit)
-	VMOVDQU8_Z(bit, K1, bit)
-	VPORD(bit, bytes, bytes)
+	VPBROADCASTD(record.Offset(targetOffset), target)
+	VMOVDQU8_Z(target, K1, target)
+	VPORD(target, bytes, bytes)
 	ADDQ(Imm(recordBytes), l.record)
 	DECQ(l.left)
 	JNZ(LabelRef("further"))
@@ -85,7 +91,7 @@ func (l *leafLoop) patterns(terms int) [4]Register {
 // lookup finds entries of tables.
 type lookup struct {
 	*leafLoop
-	terms      int
+	bits       int
 	patterns   [4]Register
 	bit5, bit6 Register
 	table      []Register // the registers of the table at hand
@@ -99,10 +105,10 @@ var (
 
 func (t *lookup) masks() {
 	for quarter := range 4 {
-		if t.terms > 5 {
+		if t.bits > 5 {
 			VPTESTMD(t.bit5, t.patterns[quarter], masks5[quarter])
 		}
-		if t.terms > 6 && quarter < 3 {
+		if t.bits > 6 && quarter < 3 {
 			VPTESTMD(t.bit6, t.patterns[quarter], masks6[quarter])
 		}
 	}
@@ -128,7 +134,7 @@ func (t *lookup) entry(quarter int) Register {
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	last := t.terms > 6 && quarter == 3
+	last := t.bits > 6 && quarter == 3
 	if last {
 		VPTESTMD(t.bit5, t.patterns[quarter], masks5[quarter])
 	}
