@@ -28,7 +28,11 @@ func (b *Bundle) newExplainer() (*explainer, error) {
 		link := probability
 		probability = func(raw float64) float64 { return b.calibrate(link(raw)) }
 	}
-	return &explainer{trees: trees, book: NewPhrasebook(texts, probability)}, nil
+	book := NewPhrasebook(texts, probability)
+	if b.forest.Link == forest.LinkSigmoid && b.calibrate == nil {
+		book.sigmoid = newSigmoidTable(b.forest.Sigmoid)
+	}
+	return &explainer{trees: trees, book: book}, nil
 }
 
 func (c *bundleColumn) text() FeatureText {

@@ -21,6 +21,7 @@ type Phrasebook struct {
 	features    []featurePhrases
 	groups      []factorGroup
 	probability func(raw float64) float64
+	sigmoid     *sigmoidTable // nil if the probability is no plain sigmoid of the raw score
 	impact      jsonText
 	raises      [3]jsonText // how a factor ends, by strength
 	lowers      [3]jsonText
@@ -78,6 +79,7 @@ type Teller struct {
 	protective factorList
 	above      bool // the contributions raise the score above what is expected of a row
 
+	sums  []float64 // of the row's contributions, by group
 	moved []float64 // sum of |contribution| by group, over the rows that were read
 	reads int64
 
@@ -100,7 +102,7 @@ type factorList struct {
 
 // NewTeller returns the scratch of one worker.
 func (b *Phrasebook) NewTeller() *Teller {
-	return &Teller{book: b, moved: make([]float64, len(b.groups))}
+	return &Teller{book: b, sums: make([]float64, len(b.groups)), moved: make([]float64, len(b.groups))}
 }
 
 // Read takes the row that the next calls speak about. It keeps no slice of the row's longer than they last.
@@ -111,17 +113,21 @@ func (t *Teller) Read(row RowFacts) {
 	t.row = row
 	t.risk.n, t.protective.n = 0, 0
 	total, sum := 0.0, 0.0
-	for i := range t.book.groups {
+	for i := range t.sums {
 		phi := t.book.groups[i].sum(row.Contributions)
+		t.sums[i] = phi
 		sum += phi
 		total += math.Abs(phi)
 		t.moved[i] += math.Abs(phi)
 	}
 	t.reads++
 	t.above = sum >= 0
-	for i := range t.book.groups {
+	surelyNoise := total * (factorShareMin * 0.999) // spares most groups a division
+	for i, phi := range t.sums {
+		if math.Abs(phi) < surelyNoise {
+			continue
+		}
 		g := &t.book.groups[i]
-		phi := g.sum(row.Contributions)
 		share := math.Abs(phi) / total
 		if g.sensitive || !(share >= factorShareMin) {
 			continue
@@ -136,8 +142,8 @@ func (t *Teller) Read(row RowFacts) {
 }
 
 func (g *factorGroup) sum(contributions []float64) float64 {
-	phi := 0.0
-	for _, m := range g.members {
+	phi := contributions[g.members[0]] + 0 // never -0
+	for _, m := range g.members[1:] {
 		phi += contributions[m]
 	}
 	return phi
@@ -209,13 +215,10 @@ func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
 
 func (t *Teller) appendFactor(dst []byte, f *factor, form int) []byte {
 	p := &t.book.features[f.feature]
-	dst = append(dst, p.head[form]...)
-	dst = p.appendValue(dst, &t.row.Rows.Columns[f.feature], t.row.Row, form)
-	dst = append(dst, p.tail[form]...)
+	dst = p.appendFact(dst, &t.row.Rows.Columns[f.feature], t.row.Row, form)
 	dst = appendRounded(dst, f.contribution, 4)
 	dst = append(dst, t.book.impact[form]...)
-	without := t.book.probability(t.row.Raw - f.contribution)
-	dst = appendRounded(dst, 100*(t.row.Probability-without), 1)
+	dst = t.appendImpact(dst, f)
 	return append(dst, t.book.strength(f)[form]...)
 }
 

@@ -39,7 +39,7 @@ const typicalBand = 0.05
 // featurePhrases is a feature's text made ready: whatever can be written before the row is known is written.
 type featurePhrases struct {
 	categories []string // phrase by code; nil for numbers
-	values     map[float64]string
+	values     []spokenValue
 	missing    string
 	unknown    string // category that the model does not know
 
@@ -49,9 +49,15 @@ type featurePhrases struct {
 	near, same phrase // close to the typical value, and just that
 	value      phrase
 
-	head       jsonText   // {"feature":"tenure","label":"Tenure","value":
-	categoryOf []jsonText // values by code
-	tail       jsonText   // ,"typical":29,"contribution":
+	head  jsonText   // {"feature":"tenure","label":"Tenure","value":
+	tail  jsonText   // ,"typical":29,"contribution":
+	facts []jsonText // head, value and tail by code; the last one is for what is no category
+}
+
+// spokenValue is a number that has words of its own.
+type spokenValue struct {
+	value float64
+	words string
 }
 
 // jsonText is JSON as it is, and as it stands in a quoted CSV cell.
@@ -114,17 +120,15 @@ func (p *featurePhrases) readCategories(f FeatureText, spoken string) {
 	for _, category := range f.Categories {
 		text := or(f.Phrases.Values[category], or(f.Phrases.Value, spoken+": {value}"))
 		p.categories = append(p.categories, strings.ReplaceAll(f.fill(text), "{value}", category))
-		p.categoryOf = append(p.categoryOf, newJSONText(quoteJSON(category)))
+		p.facts = append(p.facts, p.fact(quoteJSON(category)))
 	}
+	p.facts = append(p.facts, p.fact("null"))
 }
 
 func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
 	for text, words := range f.Phrases.Values {
 		if x, err := strconv.ParseFloat(text, 64); err == nil {
-			if p.values == nil {
-				p.values = map[float64]string{}
-			}
-			p.values[x] = f.fill(words)
+			p.values = append(p.values, spokenValue{x, f.fill(words)})
 		}
 	}
 	measured, compared := "{value}", "{value}, typical {typical}"
@@ -183,8 +187,10 @@ func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int
 	if math.IsNaN(x) {
 		return append(dst, p.missing...)
 	}
-	if words, ok := p.values[x]; ok {
-		return append(dst, words...)
+	for i := range p.values { // one or two
+		if p.values[i].value == x {
+			return append(dst, p.values[i].words...)
+		}
 	}
 	return p.numberPhrase(x).append(dst, x)
 }
@@ -215,15 +221,18 @@ func (p *featurePhrases) numberPhrase(x float64) phrase {
 	return p.low
 }
 
-// appendValue appends a row's value: a number, a string or null.
-func (p *featurePhrases) appendValue(dst []byte, column *forest.Column, row, form int) []byte {
-	if column.Codes == nil {
-		return appendNumber(dst, column.Numbers[row])
+// fact is all that is told of a category before its contribution.
+func (p *featurePhrases) fact(value string) jsonText {
+	return newJSONText(p.head[jsonForm] + value + p.tail[jsonForm])
+}
+
+// appendFact appends what is told of a row's value, a number, a string or null, before its contribution.
+func (p *featurePhrases) appendFact(dst []byte, column *forest.Column, row, form int) []byte {
+	if column.Codes != nil {
+		return append(dst, p.facts[min(int(column.Codes[row]), len(p.facts)-1)][form]...)
 	}
-	if code := int(column.Codes[row]); code < len(p.categoryOf) {
-		return append(dst, p.categoryOf[code][form]...)
-	}
-	return append(dst, "null"...)
+	dst = appendNumber(append(dst, p.head[form]...), column.Numbers[row])
+	return append(dst, p.tail[form]...)
 }
 
 func or(text, instead string) string {

@@ -73,8 +73,22 @@ func (e *resultEncoder) appendReasons(dst []byte, row int, w *worker) []byte {
 	teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
 	dst = teller.AppendRiskCell(append(dst, e.delimiter))
 	dst = teller.AppendProtectiveCell(append(dst, e.delimiter))
-	e.cell = teller.AppendExplanation(e.cell[:0])
-	return appendCell(append(dst, e.delimiter), e.cell, e.delimiter)
+	dst = append(dst, e.delimiter, '"')
+	at := len(dst)
+	return e.closeCell(teller.AppendExplanation(dst), at)
+}
+
+// closeCell ends a cell that was begun with a quote, which is before at; it takes the quote back if none is needed.
+func (e *resultEncoder) closeCell(dst []byte, at int) []byte {
+	cell := dst[at:]
+	switch {
+	case bytes.IndexByte(cell, '"') >= 0:
+		e.cell = append(e.cell[:0], cell...)
+		return appendCell(dst[:at-1], e.cell, e.delimiter)
+	case needsQuotes(cell, e.delimiter):
+		return append(dst, '"')
+	}
+	return append(dst[:at-1], cell...)
 }
 
 // appendProbability appends the shortest decimal that reads back as the same float32: what PostgreSQL's real holds.
@@ -85,7 +99,7 @@ func appendProbability(dst []byte, p float32) []byte {
 // appendCell appends a cell by RFC 4180: in quotes if it holds a delimiter, a quote or a line break; and if it holds a
 // semicolon, at which some spreadsheets cut whatever the delimiter is.
 func appendCell(dst, cell []byte, delimiter byte) []byte {
-	if bytes.IndexByte(cell, delimiter) < 0 && !bytes.ContainsAny(cell, "\";\r\n") {
+	if !needsQuotes(cell, delimiter) && bytes.IndexByte(cell, '"') < 0 {
 		return append(dst, cell...)
 	}
 	dst = append(dst, '"')
@@ -98,6 +112,12 @@ func appendCell(dst, cell []byte, delimiter byte) []byte {
 		cell = cell[i+1:]
 	}
 	return append(append(dst, cell...), '"')
+}
+
+// needsQuotes says whether a cell needs them, should it have none inside.
+func needsQuotes(cell []byte, delimiter byte) bool {
+	return bytes.IndexByte(cell, delimiter) >= 0 || bytes.IndexByte(cell, ';') >= 0 ||
+		bytes.IndexByte(cell, '\n') >= 0 || bytes.IndexByte(cell, '\r') >= 0
 }
 
 // rejectEncoder writes the rows of the rejects file.

@@ -1,0 +1,59 @@
+package engine
+
+import "math"
+
+// sigmoidTable gives sigmoids to about 1e-8: enough to round most impacts to a tenth of a percentage point, in a
+// fraction of the time of an exponential. What it gives is never written unless the link itself would be rounded to the
+// same tenth, so that results do not depend on how a processor calculates here.
+type sigmoidTable struct {
+	factor float64
+	at     [2*sigmoidReach*sigmoidSteps + 1]float64
+}
+
+const (
+	sigmoidReach = 20 // of the table to both sides, in margin units
+	sigmoidSteps = 16 // of the table in one unit
+	// impactDoubt is how near to the middle between two tenths a sum may lie before it is left to the link. In tenths of
+	// a percentage point the table is right to 1e-5, a link in float32 to 4e-4.
+	impactDoubt = 1e-3
+)
+
+func newSigmoidTable(factor float64) *sigmoidTable {
+	s := &sigmoidTable{factor: factor}
+	for i := range s.at {
+		s.at[i] = 1 / (1 + math.Exp(sigmoidReach-float64(i)/sigmoidSteps))
+	}
+	return s
+}
+
+// near is the sigmoid of a raw score, from the Taylor polynomial of degree 3 at the nearest point of the table: the
+// derivatives of a sigmoid are polynomials in the sigmoid. Raw scores outside of the table are not known.
+func (s *sigmoidTable) near(raw float64) (p float64, known bool) {
+	x := (raw*s.factor + sigmoidReach) * sigmoidSteps
+	if !(x >= 0 && x <= float64(len(s.at)-1)) {
+		return 0, false
+	}
+	i := int(x + 0.5)
+	h := (x - float64(i)) / sigmoidSteps
+	p = s.at[i]
+	slope := p * (1 - p)
+	return p + h*slope*(1+h*((1-2*p)/2+h*(1-6*slope)/6)), true
+}
+
+// appendImpact appends how many percentage points of probability a factor adds to the row's, in tenths.
+func (t *Teller) appendImpact(dst []byte, f *factor) []byte {
+	without := t.row.Raw - f.contribution
+	if s := t.book.sigmoid; s != nil {
+		if p, known := s.near(without); known {
+			tenths := 1000 * (t.row.Probability - p)
+			whole := math.Floor(tenths)
+			switch rest := tenths - whole; {
+			case rest < 0.5-impactDoubt:
+				return appendScaled(dst, int64(whole), 1)
+			case rest > 0.5+impactDoubt:
+				return appendScaled(dst, int64(whole)+1, 1)
+			}
+		}
+	}
+	return appendRounded(dst, 100*(t.row.Probability-t.book.probability(without)), 1)
+}
