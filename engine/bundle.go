@@ -32,6 +32,8 @@ type Bundle struct {
 	calibrate   calibration // nil: the model's probabilities are taken as they are
 	explainer   *explainer  // nil if the model cannot be explained; then explainErr says why
 	explainErr  error
+
+	slots slotPool // between runs
 }
 
 // Band is a range of probabilities with a name; bands ascend and the last one is open.

@@ -22,13 +22,34 @@ type slot struct {
 	done  chan struct{} // capacity 1: signalled once per trip
 }
 
+// slotPool keeps the memory of slots from one run to the next: a megabyte of chunks makes eight of explained results, and
+// fresh memory for them takes longer than what is written into it. The zero value is ready; the garbage collector empties
+// it.
+type slotPool struct{ sync.Pool }
+
+func (p *slotPool) take() *slot {
+	s, ok := p.Get().(*slot)
+	if !ok {
+		s = new(slot)
+	}
+	s.done = make(chan struct{}, 1)
+	return s
+}
+
+// give takes a slot back that nobody uses any more. Only its buffers are kept: a tally is of one model and one header.
+func (p *slotPool) give(s *slot) {
+	p.Put(&slot{buf: s.buf[:0], out: ScoredChunk{
+		Result: s.out.Result[:0], Rejects: s.out.Rejects[:0], Blocks: s.out.Blocks[:0], ids: s.out.ids[:0],
+	}})
+}
+
 // run moves slots through workers and emits them in input order.
 //
 // One goroutine calls next, workers goroutines call the functions that newWork returns, the caller's goroutine calls
-// emit. At most 2*workers+2 slots exist. run returns when every goroutine has ended, with the error of the earliest
-// chunk that failed: exactly the chunks before it were emitted.
+// emit. At most 2*workers+2 slots exist, taken from the pool and given back. run returns when every goroutine has ended,
+// with the error of the earliest chunk that failed: exactly the chunks before it were emitted.
 func run(
-	ctx context.Context, workers int,
+	ctx context.Context, workers int, slots *slotPool,
 	next func(*slot) error, newWork func() (func(*slot) error, error), emit func(*slot) error,
 ) error {
 	works := make([]func(*slot) error, workers)
@@ -41,7 +62,7 @@ func run(
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := newPipeline(slotsFor(workers))
+	p := newPipeline(slotsFor(workers), slots)
 	var wg sync.WaitGroup
 	wg.Go(func() { p.read(ctx, next) })
 	for _, work := range works {
@@ -49,6 +70,9 @@ func run(
 	}
 	err := p.write(ctx, cancel, emit)
 	wg.Wait()
+	for _, s := range p.slots {
+		slots.give(s)
+	}
 	return err
 }
 
@@ -58,16 +82,19 @@ func slotsFor(workers int) int { return 2*workers + 2 }
 // pipeline is the three queues between the stages. Each holds every slot, so only an empty free list makes anyone wait.
 type pipeline struct {
 	free, queue, order chan *slot
+	slots              []*slot
 }
 
-func newPipeline(slots int) *pipeline {
+func newPipeline(slots int, pool *slotPool) *pipeline {
 	p := &pipeline{
 		free:  make(chan *slot, slots),
 		queue: make(chan *slot, slots),
 		order: make(chan *slot, slots),
 	}
 	for range slots {
-		p.free <- &slot{done: make(chan struct{}, 1)}
+		s := pool.take()
+		p.slots = append(p.slots, s)
+		p.free <- s
 	}
 	return p
 }

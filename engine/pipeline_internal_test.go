@@ -58,7 +58,7 @@ func (tr *trip) run(ctx context.Context, workers int) error {
 		tr.inFlight.Add(-1)
 		return nil
 	}
-	return run(ctx, workers, next, newWork, emit)
+	return run(ctx, workers, new(slotPool), next, newWork, emit)
 }
 
 func newTrip(seed uint64, chunks int) *trip {
@@ -163,7 +163,7 @@ func TestPipelineCancelLeavesNoGoroutine(t *testing.T) {
 
 func TestPipelineReportsAWorkerThatCannotStart(t *testing.T) {
 	want := errors.New("no scorer")
-	err := run(t.Context(), 2, nil, func() (func(*slot) error, error) { return nil, want }, nil)
+	err := run(t.Context(), 2, new(slotPool), nil, func() (func(*slot) error, error) { return nil, want }, nil)
 	if !errors.Is(err, want) {
 		t.Fatalf("error %v", err)
 	}
@@ -180,7 +180,7 @@ func BenchmarkPipelineOverhead(b *testing.B) {
 	}
 	idle := func(*slot) error { return nil }
 	b.ReportAllocs()
-	err := run(b.Context(), 2, next, func() (func(*slot) error, error) { return idle, nil }, idle)
+	err := run(b.Context(), 2, new(slotPool), next, func() (func(*slot) error, error) { return idle, nil }, idle)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		}
 		return sink.WriteChunk(&s.out)
 	}
-	err = run(ctx, opt.workers(), read, newWork, write)
+	err = run(ctx, opt.workers(), &b.slots, read, newWork, write)
 	return total, err
 }
 
