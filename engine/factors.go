@@ -159,11 +159,14 @@ func (g *factorGroup) speaker(contributions []float64, direction float64) int {
 	return best
 }
 
-// insert keeps the list sorted; among equals the earlier one stays in front.
+// insert keeps the list sorted; among equals the earlier one stays in front. Every factor that is not weaker moves it on:
+// comparisons are counted, not branched on, as where a factor belongs is hard to guess.
 func (l *factorList) insert(f factor) {
-	at := l.n
-	for at > 0 && l.all[at-1].share < f.share {
-		at--
+	at := 0
+	for i := range l.n {
+		if l.all[i].share >= f.share {
+			at++
+		}
 	}
 	if at == factorsMax {
 		return

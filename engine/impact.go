@@ -45,13 +45,11 @@ func (t *Teller) appendImpact(dst []byte, f *factor) []byte {
 	without := t.row.Raw - f.contribution
 	if s := t.book.sigmoid; s != nil {
 		if p, known := s.near(without); known {
-			tenths := 1000 * (t.row.Probability - p)
-			whole := math.Floor(tenths)
-			switch rest := tenths - whole; {
-			case rest < 0.5-impactDoubt:
+			// The tenths are floor(x+0.5); only what is near a whole x+0.5 could be rounded otherwise.
+			above := 1000*(t.row.Probability-p) + 0.5
+			whole := math.Floor(above)
+			if rest := above - whole; rest > impactDoubt && rest < 1-impactDoubt {
 				return appendScaled(dst, int64(whole), 1)
-			case rest > 0.5+impactDoubt:
-				return appendScaled(dst, int64(whole)+1, 1)
 			}
 		}
 	}

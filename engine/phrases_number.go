@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -63,7 +65,7 @@ func roundHalfAway(x float64) float64 {
 	return whole
 }
 
-// appendScaled appends n units of the last decimal, without zeros at the end.
+// appendScaled appends n units of the last decimal, of which there are up to four, without zeros at the end.
 func appendScaled(dst []byte, n int64, decimals int) []byte {
 	u := uint64(n)
 	if n < 0 {
@@ -71,15 +73,22 @@ func appendScaled(dst []byte, n int64, decimals int) []byte {
 	}
 	scale := decimalScale(decimals)
 	whole := u / scale
-	dst = strconv.AppendUint(dst, whole, 10)
+	if whole < 10 {
+		dst = append(dst, byte('0'+whole))
+	} else {
+		dst = strconv.AppendUint(dst, whole, 10)
+	}
 	rest := (u - whole*scale) * (10000 / scale) // as four decimals
-	if rest == 0 {
-		return dst
-	}
-	high, low := rest/100, rest%100
-	dst = append(dst, '.', byte('0'+high/10), byte('0'+high%10), byte('0'+low/10), byte('0'+low%10))
-	for dst[len(dst)-1] == '0' {
-		dst = dst[:len(dst)-1]
-	}
-	return dst
+	return appendDecimals(dst, rest/100, rest%100)
 }
+
+// appendDecimals appends four decimals, given by twos, without zeros at the end. It writes all at once and takes the
+// zeros back: how many there are is hard to guess for a processor.
+func appendDecimals(dst []byte, high, low uint64) []byte {
+	digits := '.' + (high/10+'0')<<8 + (high%10+'0')<<16 + (low/10+'0')<<24 + (low%10+'0')<<32
+	zeros := bits.LeadingZeros64(digits^zeroDecimals) / 8 // bytes at the end that equal those of no decimals
+	return binary.LittleEndian.AppendUint64(dst, digits)[:len(dst)+8-zeros]
+}
+
+// zeroDecimals is what no decimals look like, up to the point, which goes with the last of them.
+const zeroDecimals = '0'<<8 | '0'<<16 | '0'<<24 | '0'<<32 | '.'
