@@ -65,20 +65,21 @@ func roundHalfAway(x float64) float64 {
 	return whole
 }
 
-// appendScaled appends n units of the last decimal, of which there are up to four, without zeros at the end.
+// appendScaled appends n units of the last decimal, of which there are up to four, without zeros at the end; |n| is up to
+// 1e15.
 func appendScaled(dst []byte, n int64, decimals int) []byte {
 	u := uint64(n)
 	if n < 0 {
 		dst, u = append(dst, '-'), -u
 	}
-	scale := decimalScale(decimals)
-	whole := u / scale
+	u *= decimalScale(4 - decimals) // divisions by constants are multiplications
+	whole := u / 10000
 	if whole < 10 {
 		dst = append(dst, byte('0'+whole))
 	} else {
 		dst = strconv.AppendUint(dst, whole, 10)
 	}
-	rest := (u - whole*scale) * (10000 / scale) // as four decimals
+	rest := u - whole*10000
 	return appendDecimals(dst, rest/100, rest%100)
 }
 

@@ -13,6 +13,7 @@ const shapBlocksMax = 16
 type Explainer struct {
 	*binner
 	groups []shapGroup
+	order  []int32   // binner.features by their place in a row
 	bias   []float64 // per class
 	scale  float64   // of the sums over trees
 	width  int       // features and bias
@@ -41,6 +42,9 @@ func (b *shapBuilder) explainer(k kernel) *Explainer {
 	e := &Explainer{
 		binner: b.bins, groups: b.groups, bias: expectedRaw(b.f), scale: averageScale(b.f),
 		width: len(b.f.Features) + 1, kernel: k,
+	}
+	for i := range e.features {
+		e.order = append(e.order, int32(e.features[i].feature))
 	}
 	for _, g := range e.groups {
 		for _, run := range g.runs {
@@ -165,9 +169,9 @@ func (c *Contributor) write(dst []float64, class, n int) {
 		out := dst[(row*classes+class)*width:][:width]
 		clear(out)
 		out[width-1] = c.e.bias[class]
-		sums := c.blockSums(row / blockRows)
-		for i := range c.e.features {
-			out[c.e.features[i].feature] = sums[i*blockRows+row%blockRows] * c.e.scale
+		sums := c.blockSums(row / blockRows)[row%blockRows:]
+		for i, feature := range c.e.order {
+			out[feature] = sums[i*blockRows] * c.e.scale
 		}
 	}
 }
