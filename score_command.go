@@ -18,16 +18,17 @@ import (
 
 // scoreCommand scores file to file.
 type scoreCommand struct {
-	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain string      `enum:"all,at_risk,none" default:"all" help:"Which rows get reasons: ${enum} (at_risk: above the lowest risk band)."`
-	Scorer  string      `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
-	Out     string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
-	Rejects string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
-	Budget  budgetFlags `embed:""`
-	Guard   string      `enum:"on,off" default:"on" help:"Keep cells from being taken for formulas by a spreadsheet: ${enum} (off: for machines)."`
-	Summary string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
-	Workers int         `help:"Cores to use; 0 is all of them." default:"0"`
-	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Which rows get reasons: ${enum} (at_risk: above the lowest risk band)."`
+	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
+	Out         string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
+	Rejects     string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
+	Budget      budgetFlags `embed:""`
+	Guard       string      `enum:"on,off" default:"on" help:"Keep cells from being taken for formulas by a spreadsheet: ${enum} (off: for machines)."`
+	ChangesFrom string      `help:"An earlier file or its result: the summary tells what changed since. It is scored too." placeholder:"FILE"`
+	Summary     string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
+	Workers     int         `help:"Cores to use; 0 is all of them." default:"0"`
+	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
 // budgetFlags say when a file is too bad to go on.
@@ -41,7 +42,17 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	if c.Summary == "-" && c.Out == "" {
 		return errors.New("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
 	}
+	if c.ChangesFrom == "-" {
+		return errors.New("--changes-from takes the name of a file")
+	}
 	bundle, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	opt := engine.Options{
+		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
+	}
+	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, bundle, opt)
 	if err != nil {
 		return err
 	}
@@ -56,14 +67,15 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, sink.finish(err == nil)) }()
 	begin := time.Now()
-	tally, err := engine.Score(ctx, in, bundle, engine.Options{
-		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
-		Budget: engine.Budget(c.Budget), Unguarded: c.Guard == "off",
-	}, sink)
+	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
+	tally, err := engine.Score(ctx, in, bundle, opt, sink)
 	if err != nil {
 		return err
 	}
 	summary := tally.Summary()
+	if summary.Changes, err = watch.changes(bundle); err != nil {
+		return err
+	}
 	if err := sink.writeSummary(&summary); err != nil {
 		return err
 	}

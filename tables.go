@@ -78,6 +78,7 @@ func summaryTables(s *engine.Summary) string {
 		section("Largest expected loss", topTable(s.Top.ByLoss)) +
 		section("What moves the scores", driverTable(s.Drivers)) +
 		section("Worth contacting", reachTable(s)) +
+		changeTables(s.Changes) +
 		section("Data unlike the training's", driftTable(s))
 }
 

@@ -50,9 +50,9 @@ type PreviousUpload struct {
 // ChangeRows is how the scored rows of an upload became customers.
 type ChangeRows struct {
 	Rows      int64 `json:"rows"`
-	Customers int64 `json:"customers"`
-	WithoutID int64 `json:"without_id"` // rows that were left out
-	Repeated  int64 `json:"repeated"`   // rows whose customer came before in the file: the first row counts
+	Customers int64 `json:"customers,omitempty"`
+	WithoutID int64 `json:"without_id,omitempty"` // rows that were left out
+	Repeated  int64 `json:"repeated,omitempty"`   // rows whose customer came before in the file: the first row counts
 }
 
 // CustomerChange counts customers. The moves are absent if the model changed: a band of another model is another thing.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sort"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -89,6 +90,10 @@ type Snapshot struct {
 	newHash NewCustomerHash
 	header  snapshotHeader
 	records []byte // in input order
+
+	named bool
+	ids   []byte // of the records, one behind the other
+	ends  []int  // of each id
 }
 
 // NewCustomerHash makes what hashes the customer ids of one user for one worker. Hashes must be keyed: without the key
@@ -101,7 +106,7 @@ func NewSnapshot(newHash NewCustomerHash) *Snapshot { return &Snapshot{newHash: 
 // begin forgets what was collected and takes the shape of a bundle's records.
 func (s *Snapshot) begin(b *Bundle, explain Explain) {
 	s.header = snapshotHeader{model: b.sha256, key: s.newHash()(nil)}
-	s.records = s.records[:0]
+	s.records, s.ids, s.ends = s.records[:0], s.ids[:0], s.ends[:0]
 	if b.valueColumn >= 0 {
 		s.header.flags |= snapshotValues
 	}
@@ -115,6 +120,33 @@ func (s *Snapshot) begin(b *Bundle, explain Explain) {
 func (s *Snapshot) add(chunk *snapshotChunk) {
 	s.records = append(s.records, chunk.records...)
 	s.header.withoutID += chunk.withoutID
+	end := len(s.ids)
+	s.ids = append(s.ids, chunk.ids...)
+	for _, length := range chunk.lengths {
+		end += length
+		s.ends = append(s.ends, end)
+	}
+}
+
+// KeepIDs makes the snapshot remember the ids beside its bytes, for [Snapshot.Name]. It is called before scoring.
+func (s *Snapshot) KeepIDs() { s.named = true }
+
+// Name sets the ids of moves to rows of the snapshot.
+func (s *Snapshot) Name(moves []Move) {
+	width := s.header.width()
+	for i := range moves {
+		row := uint32(moves[i].Row)
+		at := sort.Search(len(s.ends), func(at int) bool {
+			return binary.BigEndian.Uint32(s.records[at*width+8:]) >= row
+		})
+		if at < len(s.ends) {
+			first := 0
+			if at > 0 {
+				first = s.ends[at-1]
+			}
+			moves[i].ID = string(s.ids[first:s.ends[at]])
+		}
+	}
 }
 
 // Bytes encodes the snapshot of what has been scored. Of rows with the same id the first one stays.
@@ -169,12 +201,15 @@ func (s *Snapshot) order(width int) []uint32 {
 type snapshotChunk struct {
 	records   []byte
 	withoutID uint32
+	ids       []byte // if they are kept
+	lengths   []int
 }
 
 // snapshotWorker makes the records of one worker's batches.
 type snapshotWorker struct {
 	hash   func(id []byte) uint64
 	header snapshotHeader
+	named  bool
 	id     []byte    // scratch
 	sums   []float64 // scratch: contributions of a row by factor
 }
@@ -183,12 +218,12 @@ func newSnapshotWorker(s *Snapshot) *snapshotWorker {
 	if s == nil {
 		return nil
 	}
-	return &snapshotWorker{hash: s.newHash(), header: s.header, sums: make([]float64, s.header.factors)}
+	return &snapshotWorker{hash: s.newHash(), header: s.header, named: s.named, sums: make([]float64, s.header.factors)}
 }
 
 // append makes the records of a scored batch.
 func (s *snapshotWorker) append(dst *snapshotChunk, rec arrow.Record, w *worker) {
-	dst.records, dst.withoutID = dst.records[:0], 0
+	*dst = snapshotChunk{records: dst.records[:0], ids: dst.ids[:0], lengths: dst.lengths[:0]}
 	if w.bundle.idColumn < 0 {
 		dst.withoutID = uint32(rec.NumRows())
 		return
@@ -216,6 +251,9 @@ func (s *snapshotWorker) append(dst *snapshotChunk, rec arrow.Record, w *worker)
 			b = s.appendFactors(b, i, w)
 		}
 		dst.records = b
+		if s.named {
+			dst.ids, dst.lengths = append(dst.ids, s.id...), append(dst.lengths, len(s.id))
+		}
 	}
 }
 

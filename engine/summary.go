@@ -28,6 +28,8 @@ type Summary struct {
 	Reach     Reach         `json:"reach"`
 	Quality   Quality       `json:"quality"`
 	Drift     *Drift        `json:"drift"` // null below 500 rows
+	// Changes is set by who knows the upload before; absent if nobody looked for one.
+	Changes *Changes `json:"changes,omitempty"`
 }
 
 // BandSummary is the customers of one risk band.

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"log/slog"
+	"testing"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -74,3 +75,6 @@ func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now tim
 	c.now = func() time.Time { return now }
 	return c.sweep(ctx, user)
 }
+
+// WriteBundle puts a copy of the telecom bundle into a directory, with a change to its bundle.yaml.
+func WriteBundle(t *testing.T, dir, old, with string) { writeBundle(t, dir, old, with) }

@@ -142,18 +142,20 @@ func (a *api) listen() {
 	})
 }
 
-// work runs a worker until the test ends.
-func (a *api) work() {
+// work runs a worker until it is stopped or the test ends.
+func (a *api) work() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		serve.RunWorker(ctx, a.store, a.objects, a.models, a.metrics, slog.New(slog.DiscardHandler), a.customers)
 	}()
-	a.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		<-done
 	})
+	a.t.Cleanup(stop)
+	return stop
 }
 
 // token is an Authorization header of a user.

@@ -20,7 +20,7 @@ type predictionPage struct {
 	NextCursor  *string       `json:"next_cursor"`
 }
 
-// listPredictions answers with a page of the user's predictions, newest first.
+// listPredictions answers with a page of the user's predictions, newest first, without their summaries.
 func listPredictions(s *server, r *request) error {
 	limit, err := r.limitParam(pageRowsDefault, pageRowsMax)
 	if err != nil {
@@ -41,7 +41,9 @@ func listPredictions(s *server, r *request) error {
 	}
 	now := time.Now()
 	for _, p := range list {
-		page.Predictions = append(page.Predictions, s.resource(p, now))
+		view := s.resource(p, now)
+		view.Summary = nil
+		page.Predictions = append(page.Predictions, view)
 	}
 	return r.json(http.StatusOK, page)
 }

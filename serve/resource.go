@@ -12,8 +12,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// prediction is the resource that customers see, in one form everywhere: answers, lists and events. It has no owner and
-// no key.
+// prediction is the resource that customers see, in one form everywhere: answers, lists (without the summary) and
+// events. It has no owner and no key.
 type prediction struct {
 	PredictionID  string             `json:"prediction_id"`
 	UploadID      string             `json:"upload_id"`
@@ -26,13 +26,14 @@ type prediction struct {
 	ModelVersion  *string            `json:"model_version"`
 	ModelSHA256   *string            `json:"model_sha256"`
 	EngineVersion *string            `json:"engine_version"`
+	Dataset       string             `json:"dataset"`
 	DuplicateOf   *string            `json:"possible_duplicate_of"`
 	Source        predictionSource   `json:"source"`
 	RowCount      *int64             `json:"row_count"`
 	Rows          predictionRows     `json:"rows"`
 	Progress      predictionProgress `json:"progress"`
 	Warnings      []warning          `json:"warnings"`
-	Summary       json.RawMessage    `json:"summary"`
+	Summary       json.RawMessage    `json:"summary,omitempty"` // null until there is one; not in lists
 	Error         *errorObject       `json:"error"`
 	CreatedAt     string             `json:"created_at"`
 	StartedAt     *string            `json:"started_at"`
@@ -91,12 +92,15 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		PredictionID: p.ID.String(), UploadID: p.UploadID.String(), Filename: p.Filename,
 		Status: p.Status, Done: p.Status.Done(), Stage: stage(p), StatusReason: optional(p.StatusReason),
 		Model: optional(p.Model.Name), ModelVersion: optional(p.Model.Version), ModelSHA256: optional(p.Model.SHA256),
-		EngineVersion: optional(p.Model.Engine),
-		DuplicateOf:   idText(p.PossibleDuplicateOf),
-		Source:        predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
-		RowCount:      p.RowCount, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
+		EngineVersion: optional(p.Model.Engine), Dataset: p.Dataset,
+		DuplicateOf: idText(p.PossibleDuplicateOf),
+		Source:      predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
+		RowCount:    p.RowCount, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
 		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
 		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p),
+	}
+	if view.Summary == nil {
+		view.Summary = json.RawMessage("null")
 	}
 	if f := outcome(p); f != nil {
 		object := s.pages.object(f)

@@ -11,7 +11,8 @@ func apiRoutes() []route {
 			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
 			timeout: uploadTimeout,
 			params: []string{
-				"model", "filename", "explain", "guard", "max_rejected", "max_rejected_percent", "experiment_group",
+				"model", "filename", "dataset", "explain", "guard", "max_rejected", "max_rejected_percent",
+				"experiment_group",
 			},
 		},
 		{

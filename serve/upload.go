@@ -87,13 +87,16 @@ func enter(ctx context.Context, places chan struct{}, refusal string) (leave fun
 func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, key *onceKey) (store.Prediction, error) {
 	options, err := r.optionsParams()
 	if err == nil {
-		options.ExperimentGroup, err = r.experimentGroup(file)
+		options.ExperimentGroup, err = r.label(file, "experiment_group")
 	}
 	if err != nil {
 		return store.Prediction{}, err
 	}
 	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
 	if u.Options, err = json.Marshal(options); err != nil {
+		return store.Prediction{}, err
+	}
+	if u.Dataset, err = r.label(file, "dataset"); err != nil {
 		return store.Prediction{}, err
 	}
 	u.ObjectKey = store.InputKey(u.ID)
@@ -146,21 +149,21 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 	return nil
 }
 
-const experimentGroupMax = 64
+const labelMax = 64
 
-// experimentGroup reads ?experiment_group=, or the field of the form.
-func (r *request) experimentGroup(file *uploadFile) (string, error) {
-	group := r.query["experiment_group"]
-	if group == "" {
-		group = file.fields["experiment_group"]
+// label reads a name that the customer gives, from the query or from the field of the form.
+func (r *request) label(file *uploadFile, param string) (string, error) {
+	label := r.query[param]
+	if label == "" {
+		label = file.fields[param]
 	}
-	printable := strings.IndexFunc(group, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
-	if !printable || !utf8.ValidString(group) || utf8.RuneCountInString(group) > experimentGroupMax {
+	printable := strings.IndexFunc(label, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
+	if !printable || !utf8.ValidString(label) || utf8.RuneCountInString(label) > labelMax {
 		return "", fail(CodeInvalidValue, fmt.Sprintf(
-			"'experiment_group' must be a name of at most %d printable characters.", experimentGroupMax)).
-			with(details{"field": "experiment_group", "limit": experimentGroupMax, "unit": "characters"})
+			"'%s' must be a name of at most %d printable characters.", param, labelMax)).
+			with(details{"field": param, "limit": labelMax, "unit": "characters"})
 	}
-	return group, nil
+	return label, nil
 }
 
 // plan unpacks a file and reads its header.

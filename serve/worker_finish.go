@@ -41,6 +41,9 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 	var summary *engine.Summary
 	if tally != nil {
 		made := tally.Summary()
+		if made.Changes, err = w.changes(ctx, c, parts, tally); err != nil {
+			return at(stageFinish, err)
+		}
 		summary = &made
 		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
 			return at(stageFinish, err)

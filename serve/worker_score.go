@@ -41,11 +41,13 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 		return nil, at(stageScore, err)
 	}
 	out := w.newPartSink(ctx, c)
+	snapshot := w.newSnapshot(c)
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
 		Workers: w.config.Cores, Cores: w.coresFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
 		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 		NewSampler:      sampler,
+		Snapshot:        snapshot,
 	}, out)
 	result, err := out.close(err)
 	if err != nil {
@@ -53,6 +55,9 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	}
 	result.Scored, result.Rejected = tally.Scored, tally.Rejected
 	result.Training = out.sample
+	if result.SnapshotBytes, err = w.putSnapshot(ctx, c, snapshot); err != nil {
+		return nil, at(stageWrite, err)
+	}
 	if result.Summary, err = json.Marshal(&tally); err != nil {
 		return nil, at(stageScore, err)
 	}

@@ -81,15 +81,22 @@ type Cursor struct {
 func (p Prediction) Cursor() *Cursor { return &Cursor{CreatedAt: p.CreatedAt, ID: p.InternalID} }
 
 // A finished prediction carries its counts; those of an unfinished one are the sum of its ledger.
-const selectPrediction = `
+const (
+	selectPrediction = predictionColumns + `d.summary` + predictionTables
+	selectListed     = predictionColumns + `NULL::jsonb` + predictionTables // summaries are large
+)
+
+const predictionColumns = `
 	SELECT d.public_id, u.public_id, d.id, d.user_id, u.filename, coalesce(u.bytes, 0), u.sha256, u.row_count,
 	       u.columns, d.status, coalesce(d.status_reason, ''), d.generation,
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
 	       coalesce(d.engine_version, ''), d.dataset, d.explain, d.options, d.possible_duplicate_of,
-	       p.scored, p.rejected, p.done, p.total, d.warnings, d.summary, d.error,
+	       p.scored, p.rejected, p.done, p.total, d.warnings, d.error,
 	       coalesce(d.result_key, ''), coalesce(d.result_etag, ''), coalesce(d.rejects_key, ''),
 	       coalesce(d.index_key, ''), coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
-	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at
+	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at, `
+
+const predictionTables = `
 	FROM predictions d
 	JOIN uploads u ON u.id = d.upload_id
 	CROSS JOIN LATERAL (
@@ -104,10 +111,10 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 		&p.Columns, &p.Status, &p.StatusReason, &p.Generation,
 		&p.Model.Name, &p.Model.Version, &p.Model.SHA256,
 		&p.Model.Engine, &p.Dataset, &p.Explain, &p.Options, &p.PossibleDuplicateOf,
-		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.Warnings, &p.Summary, &p.Error,
+		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.Warnings, &p.Error,
 		&p.ResultKey, &p.ResultETag, &p.RejectsKey,
 		&p.IndexKey, &p.ResultBytes, &p.RejectsBytes,
-		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt)
+		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt, &p.Summary)
 	return p, err
 }
 
@@ -125,7 +132,8 @@ func (s *Store) Prediction(ctx context.Context, userID int64, id uuid.UUID) (Pre
 	return p, nil
 }
 
-// Predictions answers with at most limit of a user's predictions behind a cursor, newest first; nil is the start.
+// Predictions answers with at most limit of a user's predictions behind a cursor, newest first; nil is the start. Their
+// summaries are left out.
 func (s *Store) Predictions(ctx context.Context, userID int64, after *Cursor, limit int) ([]Prediction, error) {
 	where, args := `WHERE d.user_id = $1 `, []any{userID, limit}
 	if after != nil {
@@ -133,7 +141,7 @@ func (s *Store) Predictions(ctx context.Context, userID int64, after *Cursor, li
 		args = append(args, after.CreatedAt, after.ID)
 	}
 	var list []Prediction
-	err := s.readAs(ctx, userID, selectPrediction+where+`ORDER BY d.created_at DESC, d.id DESC LIMIT $2`, args,
+	err := s.readAs(ctx, userID, selectListed+where+`ORDER BY d.created_at DESC, d.id DESC LIMIT $2`, args,
 		func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, scanPrediction)
 			return err

@@ -1,0 +1,174 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/store"
+)
+
+// What is compared at most. The memory is a buffer for each part of both uploads: 64 MiB, and 2 MiB for uploads of
+// eight parts. The rows bound the time.
+const (
+	changesRowsMax      = 5_000_000 // of an upload
+	changesPartsMax     = 256       // of an upload
+	snapshotBufferBytes = 128 << 10
+)
+
+// newSnapshot makes what keeps a part for the comparison with the next upload; nil for work of our own.
+func (w *worker) newSnapshot(c *store.Claim) *engine.Snapshot {
+	if internal(c.Options) {
+		return nil
+	}
+	return engine.NewSnapshot(func() func(id []byte) uint64 {
+		hasher := w.config.CustomerKey.Hasher(c.UserID)
+		return func(id []byte) uint64 {
+			hash := hasher.Hash(id)
+			return binary.BigEndian.Uint64(hash[:])
+		}
+	})
+}
+
+// putSnapshot stores the snapshot of a part and says how large it is.
+func (w *worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (int64, error) {
+	if s == nil {
+		return 0, nil
+	}
+	text := s.Bytes()
+	_, err := w.objects.Put(ctx, store.SnapshotKey(c.PublicID, c.Generation, c.Part.No), bytes.NewReader(text))
+	if err != nil {
+		return 0, fmt.Errorf("put snapshot: %w", err)
+	}
+	return int64(len(text)), nil
+}
+
+// changes compares a prediction that is about to be finished with the one before it; nil if there is nothing to say of
+// it: it was cancelled, is our own, or was begun before snapshots were kept.
+func (w *worker) changes(
+	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally,
+) (*engine.Changes, error) {
+	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
+	if !ok || slices.ContainsFunc(parts, func(p store.PartRecord) bool { return !p.Done || p.SnapshotBytes == 0 }) {
+		return nil, nil
+	}
+	previous, err := w.store.Previous(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if previous == nil {
+		return &engine.Changes{Status: engine.ChangesFirstUpload}, nil
+	}
+	changes := &engine.Changes{Status: engine.ChangesUnavailable}
+	switch {
+	case len(previous.Snapshots) == 0:
+	case max(previous.Scored, tally.Scored) > changesRowsMax || max(len(previous.Snapshots), len(parts)) > changesPartsMax:
+		changes.Status = engine.ChangesTooLarge
+		changes.Before = &engine.ChangeRows{Rows: previous.Scored}
+		changes.After = &engine.ChangeRows{Rows: tally.Scored}
+	default:
+		if changes, err = w.compare(ctx, c, bundle, previous, parts); err != nil {
+			return nil, err
+		}
+	}
+	changes.Previous = &engine.PreviousUpload{
+		PredictionID: previous.PublicID.String(), Filename: previous.Filename,
+		CreatedAt: timeText(previous.CreatedAt), ModelVersion: previous.ModelVersion,
+	}
+	return changes, nil
+}
+
+// compare reads the snapshots of both. Those of the previous upload may be gone, or be no good: that fails nothing.
+func (w *worker) compare(
+	ctx context.Context, c *store.Claim, bundle *engine.Bundle, previous *store.Previous, parts []store.PartRecord,
+) (*engine.Changes, error) {
+	var before, after []io.Reader
+	for _, part := range previous.Snapshots {
+		before = append(before, &pastSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
+	}
+	for _, part := range parts {
+		after = append(after, w.snapshot(ctx, c.PublicID, c.Generation, part.No))
+	}
+	changes, err := bundle.Compare(before, after, snapshotBufferBytes)
+	if errors.Is(err, errPastSnapshot) || errors.Is(err, engine.ErrSnapshot) {
+		w.log.Warn("compare", "prediction_id", c.PublicID, "previous", previous.PublicID, "error", err)
+		return &engine.Changes{Status: engine.ChangesUnavailable}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &changes, w.nameMoves(ctx, c, &changes)
+}
+
+// nameMoves sets the customers' ids, which snapshots do not hold.
+func (w *worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
+	var rows []int64
+	for _, m := range slices.Concat(changes.Risen, changes.Fallen) {
+		rows = append(rows, m.Row)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	ids, err := w.store.CustomerIDs(ctx, c, rows)
+	for _, moves := range [][]engine.Move{changes.Risen, changes.Fallen} {
+		for i := range moves {
+			moves[i].ID = ids[moves[i].Row]
+		}
+	}
+	return err
+}
+
+func (w *worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
+	return &pieces{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
+}
+
+// pieces reads an object with a request for each piece, so that many objects can be read in turns without a connection
+// that waits for each.
+type pieces struct {
+	ctx      context.Context
+	objects  store.Objects
+	key      string
+	etag     string
+	at, size int64 // size is 0 until the first piece has been read
+}
+
+// Read implements [io.Reader].
+func (o *pieces) Read(p []byte) (int, error) {
+	if o.size > 0 {
+		if o.at == o.size {
+			return 0, io.EOF
+		}
+		p = p[:min(int64(len(p)), o.size-o.at)]
+	}
+	body, info, err := o.objects.Get(o.ctx, o.key, store.Range{Offset: o.at, Length: int64(len(p))}, o.etag)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = body.Close() }()
+	o.etag, o.size = info.ETag, info.Bytes
+	n, err := io.ReadFull(body, p[:min(int64(len(p)), o.size-o.at)])
+	o.at += int64(n)
+	return n, err
+}
+
+// errPastSnapshot says that the snapshot of the previous upload has been deleted, or is just being.
+var errPastSnapshot = errors.New("snapshot of the previous upload is gone")
+
+// pastSnapshot reads a snapshot that may be deleted at any time.
+type pastSnapshot struct{ *pieces }
+
+// Read implements [io.Reader].
+func (o *pastSnapshot) Read(p []byte) (int, error) {
+	n, err := o.pieces.Read(p)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged) {
+		err = errPastSnapshot
+	}
+	return n, err
+}
