@@ -32,7 +32,6 @@ var plain = [...]struct {
 	{store.ErrNotFound, CodePredictionNotFound},
 	{store.ErrConflict, CodeWrongState},
 	{store.ErrAccounting, CodeAccountingBroken},
-	{store.ErrStorageFull, CodeStorageFull},
 	{store.ErrObjectChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
 	{context.Canceled, CodeShuttingDown},
@@ -43,6 +42,9 @@ func explain(err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {
 		return known
+	}
+	if store.StorageFull(err) {
+		return fail(CodeStorageFull, "").because(err)
 	}
 	if f := explainFile(err); f != nil {
 		return f.because(err)

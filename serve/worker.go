@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-// claimPause is the rest after the database did not answer.
+// claimPause is the mean rest after the database did not answer; what is added keeps many workers from coming at once.
 const claimPause = time.Second
 
 func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger) *worker {
@@ -144,7 +145,7 @@ func (w *worker) loop(ctx, work context.Context, s slots) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			w.log.Error("claim", "error", err)
-			pause(ctx, claimPause)
+			pause(ctx, claimPause/2+rand.N(claimPause))
 		case c != nil:
 			s.ring() // where one part was, another may be
 			w.attempt(work, c)
@@ -278,10 +279,11 @@ func (e *stageError) Error() string { return e.stage + ": " + e.err.Error() }
 
 func (e *stageError) Unwrap() error { return e.err }
 
-// at names the stage of an error.
+// at names the stage of an error that does not know it.
 func at(stage string, err error) error {
-	if err == nil {
-		return nil
+	var known *stageError
+	if err == nil || errors.As(err, &known) {
+		return err
 	}
 	return &stageError{stage, err}
 }

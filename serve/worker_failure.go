@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -15,22 +16,37 @@ const (
 	postponeTime = 5 * time.Second // until a part is tried again after an outage
 )
 
+// tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
+// charged if nobody said that it was not the part's fault. Once ctx has ended, it is called once.
+func (w *worker) tell(ctx context.Context, f func(context.Context) error) error {
+	for {
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+		err := f(once)
+		cancel()
+		if !store.Unavailable(err) || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, claimPause/2+rand.N(claimPause))
+	}
+}
+
 // giveUp tells the store how a claim ended without success. ctx may have ended already.
 func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
-	defer cancel()
 	result := AttemptFailed
 	var told error
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
 		result = AttemptLost
 	case errors.Is(err, errDrained):
-		result, told = AttemptReleased, w.ledger.ReleasePart(ctx, c)
+		result = AttemptReleased
+		told = w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
 	case store.Unavailable(err):
 		result = AttemptPostponed
-		told = w.ledger.PostponePart(ctx, c, postponeTime, "waiting for the storage to come back")
+		told = w.tell(ctx, func(ctx context.Context) error {
+			return w.ledger.PostponePart(ctx, c, postponeTime, "waiting for the storage to come back")
+		})
 	default:
-		told = w.ledger.FailPart(ctx, c, failureOf(err))
+		told = w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, failureOf(err)) })
 	}
 	if errors.Is(told, store.ErrLeaseLost) {
 		result = AttemptLost // whatever went wrong, another worker has the part or has done it
@@ -51,6 +67,8 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
 		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
 	}
 	if told == nil && result == AttemptFailed {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+		defer cancel()
 		w.observeEnd(ctx, c, nil)
 	}
 }

@@ -214,13 +214,23 @@ func (o *objectWriter) write(p []byte) error {
 		var r *io.PipeReader
 		r, o.pipe = io.Pipe()
 		go func() { // ends when the pipe is closed, which close does; close waits for it
-			info, err := o.objects.Put(o.ctx, o.key, r)
+			info, err := o.putAll(r)
 			_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // a writer must not wait for a put that is over
 			o.put <- putOutcome{info, err}
 		}()
 	}
 	_, err := o.pipe.Write(p)
 	return err
+}
+
+// putAll puts the object. A panic ends the part that it belongs to, not the process.
+func (o *objectWriter) putAll(r io.Reader) (info store.ObjectInfo, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &stageError{stagePanic, fmt.Errorf("panic: %v", v)}
+		}
+	}()
+	return o.objects.Put(o.ctx, o.key, r)
 }
 
 // close waits for the object to be durable. With failed it is abandoned.

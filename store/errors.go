@@ -27,13 +27,20 @@ func storageFull(err error) error {
 	return err
 }
 
+// StorageFull says that the disk of the database or of the object store has no room.
+func StorageFull(err error) bool {
+	var pg *pgconn.PgError
+	return errors.Is(err, ErrStorageFull) || errors.As(err, &pg) && pg.Code == "53100"
+}
+
 // Unavailable says that an error is the absence of a dependency, not a fault of what was asked: the same call may work
 // later, and nobody's attempt should be charged for it.
 func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, ErrStorageFull) || errors.Is(err, ErrInterrupted) || errors.Is(err, context.DeadlineExceeded) {
+	var refused *refusedError
+	if StorageFull(err) || errors.As(err, &refused) || errors.Is(err, ErrInterrupted) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
 	var pg *pgconn.PgError

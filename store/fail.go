@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,10 +87,21 @@ func (s *Store) ReleasePart(ctx context.Context, c *Claim) error {
 	return s.giveBack(ctx, c, 0, "")
 }
 
-// PostponePart gives a claim back for a while: what the worker needs is away. The attempt is not counted. The reason
-// is shown to the customer: "retry in 20 s after a database outage".
+// PostponePart gives a claim back for a while: what the worker needs is away. The attempt is not counted, not even if
+// it was the database that was away, for longer than the lease. The reason is shown to the customer: "retry in 20 s
+// after a database outage".
 func (s *Store) PostponePart(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
-	return s.giveBack(ctx, c, wait, reason)
+	err := s.giveBack(ctx, c, wait, reason)
+	if errors.Is(err, ErrLeaseLost) && !c.Finish {
+		_, refund := s.pool.Exec(ctx, `
+			UPDATE prediction_parts SET attempts = attempts - 1
+			WHERE prediction_id = $1 AND generation = $2 AND part_no = $3 AND epoch > $4 AND status = 'open'
+			  AND attempts > 0`, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
+		if refund != nil {
+			return fmt.Errorf("postpone part: %w", refund)
+		}
+	}
+	return err
 }
 
 func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reason string) error {

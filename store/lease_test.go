@@ -184,6 +184,22 @@ func TestReleaseAndPostpone(t *testing.T) {
 	b.mustScore(b.claim("w"))
 }
 
+// An outage of the database can outlast the lease, so that another worker has the part when it can be given back.
+func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
+	b := newBench(t, store.Config{Lease: time.Millisecond})
+	b.upload(10)
+	for range 5 {
+		c := b.claim("w")
+		time.Sleep(5 * time.Millisecond)
+		heir := b.claim("heir")
+		wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost)
+		if err := b.PostponePart(t.Context(), heir, 0, "waiting"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantEqual(t, "attempts", ask[int](b, `SELECT attempts FROM prediction_parts`), 0)
+}
+
 func TestTwoWorkersNeverShareAPart(t *testing.T) {
 	b := newBench(t, store.Config{ConnsMax: 16})
 	const files, parts = 5, 8

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -42,7 +44,7 @@ type bucket struct {
 
 // OpenS3 opens a bucket as object store. It does not ask the server for anything yet.
 func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
-	config, err := loadAWS(ctx, awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	config, err := loadAWS(ctx, "object store", awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
@@ -63,16 +65,30 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	return b, nil
 }
 
+const (
+	awsAttempts   = 3
+	awsBackoffMax = 300 * time.Millisecond
+)
+
 type awsAccess struct {
 	endpoint, region, accessKey, secretKey string
 }
 
 // loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-func loadAWS(ctx context.Context, a awsAccess) (aws.Config, error) {
+// A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time.
+func loadAWS(ctx context.Context, dependency string, a awsAccess) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute
 	})
-	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithHTTPClient(transport)}
+	transport = transport.WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })
+	options := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithHTTPClient(transport),
+		awsconfig.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = awsAttempts, awsBackoffMax
+			})
+		}),
+	}
 	if a.region != "" {
 		options = append(options, awsconfig.WithRegion(a.region))
 	}
@@ -83,7 +99,9 @@ func loadAWS(ctx context.Context, a awsAccess) (aws.Config, error) {
 		options = append(options, awsconfig.WithCredentialsProvider(
 			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
 	}
-	return awsconfig.LoadDefaultConfig(ctx, options...)
+	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	config.HTTPClient = guardedClient{newBreaker(dependency), config.HTTPClient}
+	return config, err
 }
 
 // Put implements [Objects].

@@ -35,7 +35,7 @@ type Queue struct {
 
 // OpenQueue prepares a queue. It does not ask the server for anything yet.
 func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
-	config, err := loadAWS(ctx, awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	config, err := loadAWS(ctx, "queue", awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}

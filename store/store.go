@@ -87,7 +87,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", hideURL(err))
 	}
 	pc.MaxConns = config.ConnsMax
-	pc.ConnConfig.DialFunc = dial
+	pc.ConnConfig.DialFunc = newBreaker("database").dialer
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
 	params["timezone"] = "UTC"
@@ -107,17 +107,6 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return s, nil
-}
-
-// dial connects like pgx does, but lets an end of the stream be known as what it is. pgx passes io.ErrUnexpectedEOF on,
-// which could as well be a customer's truncated file.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{KeepAlive: time.Minute}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return connection{conn}, nil
 }
 
 type connection struct{ net.Conn }

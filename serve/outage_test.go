@@ -1,0 +1,222 @@
+package serve_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// outlet stands before a database and can be pulled out and put back.
+type outlet struct {
+	url, address string
+	socket       string
+	mu           sync.Mutex
+	listener     net.Listener
+	open         map[net.Conn]bool
+}
+
+func newOutlet(t *testing.T, databaseURL string) *outlet {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &outlet{
+		socket: filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"), address: "127.0.0.1:0", open: map[net.Conn]bool{},
+	}
+	o.putBack(t)
+	u.Host, u.RawQuery = o.address, "sslmode=disable"
+	o.url = u.String()
+	t.Cleanup(o.pull)
+	return o
+}
+
+func (o *outlet) putBack(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", o.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.listener, o.address = l, l.Addr().String()
+	go func() { // ends when the listener is closed
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("unix", o.socket)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			o.mu.Lock()
+			o.open[client], o.open[server] = true, true
+			o.mu.Unlock()
+			go pipe(client, server)
+			go pipe(server, client)
+		}
+	}()
+}
+
+func pipe(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	_ = to.Close()
+}
+
+func (o *outlet) pull() {
+	_ = o.listener.Close()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for c := range o.open {
+		_ = c.Close()
+		delete(o.open, c)
+	}
+}
+
+// troubled is an object store in which one thing goes wrong.
+type troubled struct {
+	store.Objects
+	put func(key string)
+	get func(key string)
+}
+
+func (o troubled) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
+	if o.put != nil {
+		o.put(key)
+	}
+	return o.Objects.Put(ctx, key, r)
+}
+
+func (o troubled) Get(
+	ctx context.Context, key string, r store.Range, ifMatch string,
+) (io.ReadCloser, store.ObjectInfo, error) {
+	if o.get != nil {
+		o.get(key)
+	}
+	return o.Objects.Get(ctx, key, r, ifMatch)
+}
+
+// workWith runs a worker on other objects than the API's until the test ends.
+func (a *api) workWith(o store.Objects) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var worker sync.WaitGroup
+	worker.Go(func() {
+		serve.RunWorker(ctx, a.store, o, a.models, a.metrics, slog.New(slog.DiscardHandler), a.customers)
+	})
+	a.t.Cleanup(worker.Wait)
+	a.t.Cleanup(cancel)
+}
+
+// ended waits for the end of a prediction and gives it.
+func (a *api) ended(id string) map[string]any {
+	a.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if r := a.get("/predictions/" + id); r.status == http.StatusOK && r.object(a.t)["done"] == true {
+			return r.object(a.t)
+		}
+	}
+	a.t.Fatal("the prediction does not end")
+	return nil
+}
+
+// The database goes away while a part is scored: requests are told so at once, and the part is committed when it is
+// back, on its first attempt.
+func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
+	direct := storetest.Postgres(t)
+	socket := newOutlet(t, direct)
+	throughIt := storetest.Open(t, store.Config{URL: socket.url})
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = throughIt })
+	a.store = throughIt
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	a.workWith(troubled{Objects: a.objects, put: func(string) {
+		once.Do(func() { close(reached) })
+		<-goOn
+	}})
+	id := a.upload(telecom)
+	<-reached
+	socket.pull()
+	for range 20 {
+		r := a.get("/predictions")
+		r.wantError(t, http.StatusServiceUnavailable, "ERR-1501")
+		if r.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	checks := a.get("/ready").wantError(t, http.StatusServiceUnavailable, "ERR-1501").Error.Details["checks"]
+	if got := checks.(map[string]any); got["database"] != "unavailable" || got["object_store"] != "ok" {
+		t.Errorf("ready: %v", got)
+	}
+	close(goOn)
+	time.Sleep(time.Second) // the worker fails to commit
+	socket.putBack(t)
+	if view := a.ended(id); view["status"] != "completed" {
+		t.Errorf("%v", view)
+	}
+	if log := a.attemptsTotal(t); !strings.Contains(log, `"failed"} 0`) || !strings.Contains(log, `"postponed"} 1`) {
+		t.Errorf("attempts:\n%s", log)
+	}
+}
+
+// attemptsTotal gives the lines of the metric that counts attempts.
+func (a *api) attemptsTotal(t *testing.T) string {
+	t.Helper()
+	var lines []string
+	for line := range strings.Lines(string(startAdmin(t, a, nil).get(t, "/metrics").body)) {
+		if strings.HasPrefix(line, "millrace_attempts_total") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// A panic, in the worker's own goroutine or in the one that puts the result, is the end of one prediction.
+func TestPanicFailsOnePrediction(t *testing.T) {
+	a := startAPI(t, nil)
+	var mu sync.Mutex
+	bad := map[string]bool{}
+	hit := func(key string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for id := range bad {
+			if strings.Contains(key, id) {
+				panic("a customer's cell")
+			}
+		}
+	}
+	mark := func(id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		bad[id] = true
+	}
+	reading := a.upload(telecom)
+	mark(a.get("/predictions/" + reading).object(t)["upload_id"].(string))
+	writing := a.upload(telecom)
+	mark(writing)
+	a.workWith(troubled{Objects: a.objects, put: hit, get: hit})
+	if view := a.finished(telecom); view["status"] != "completed" {
+		t.Errorf("another's prediction: %v", view)
+	}
+	for _, id := range []string{reading, writing} {
+		view := a.ended(id)
+		failure, _ := view["error"].(map[string]any)
+		if view["status"] != "dead" || failure["code"] != "ERR-1102" {
+			t.Errorf("%v", view)
+		}
+	}
+	if strings.Contains(a.log.String(), "customer's cell") {
+		t.Error("the log tells a cell")
+	}
+}

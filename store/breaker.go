@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+)
+
+// A breaker stands before each dependency: the database (its new connections), the object store and the queue (their
+// requests). After some failures in a row it refuses at once for about a second and then lets one call through as a
+// trial. So nobody waits for time-outs in an outage, and a server that comes back is not met by everyone at the same
+// moment. Breakers never repeat a call. What repeats, once per call, is: the AWS client three times within a second,
+// the reader of objects, the pool for a connection that died idle; and the worker, which postpones its part.
+
+const (
+	breakerFailures = 5
+	breakerDelay    = time.Second
+	breakerJitter   = 300 * time.Millisecond
+	dialTimeout     = 1500 * time.Millisecond // an answer to a request is promised within 2 s
+)
+
+// refusedError says that a breaker did not let a call through.
+type refusedError struct{ dependency string }
+
+func (e *refusedError) Error() string { return e.dependency + " is away: not asked again so soon" }
+
+// RetryableError tells the AWS client to take the refusal for an answer.
+func (e *refusedError) RetryableError() bool { return false }
+
+type breaker struct {
+	dependency string
+	circuit    circuitbreaker.CircuitBreaker[any]
+}
+
+func newBreaker(dependency string) *breaker {
+	return &breaker{dependency, circuitbreaker.NewBuilder[any]().
+		WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).
+		WithDelay(breakerDelay).WithJitter(breakerJitter).Build()}
+}
+
+// call runs f unless the dependency is known to be away. f says whether the dependency answered, whatever it said.
+func (b *breaker) call(f func() (answered bool, err error)) error {
+	if !b.circuit.TryAcquirePermit() {
+		return &refusedError{b.dependency}
+	}
+	answered, err := f()
+	if answered {
+		b.circuit.RecordSuccess()
+	} else {
+		b.circuit.RecordFailure()
+	}
+	return err
+}
+
+// gaveUp says that the caller lost patience, which is no sign of the dependency. A deadline is: it is ours.
+func gaveUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
+
+// dialer connects like pgx does, but lets an end of the stream be known as what it is. pgx passes io.ErrUnexpectedEOF
+// on, which could as well be a customer's truncated file.
+func (b *breaker) dialer(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	dialer := net.Dialer{KeepAlive: time.Minute, Timeout: dialTimeout}
+	err = b.call(func() (bool, error) {
+		conn, err = dialer.DialContext(ctx, network, address)
+		return err == nil || gaveUp(ctx), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connection{conn}, nil
+}
+
+// guardedClient is an HTTP client behind the breaker.
+type guardedClient struct {
+	*breaker
+	next aws.HTTPClient
+}
+
+// Do implements aws.HTTPClient. An answer that a server is overloaded is an answer; that a proxy has no server is none.
+func (g guardedClient) Do(req *http.Request) (resp *http.Response, err error) {
+	err = g.call(func() (bool, error) {
+		resp, err = g.next.Do(req)
+		if err != nil {
+			return gaveUp(req.Context()), err
+		}
+		return resp.StatusCode != http.StatusBadGateway && resp.StatusCode != http.StatusGatewayTimeout, nil
+	})
+	return resp, err
+}
