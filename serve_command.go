@@ -31,13 +31,14 @@ type serveCommand struct {
 	SQSQueueURL string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
 	SQSEndpoint string `env:"SQS_ENDPOINT" help:"SQS endpoint, if not that of AWS." placeholder:"URL"`
 
-	AuthJWKSURL  string   `env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
-	AuthIssuer   string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
-	AuthAudience string   `env:"AUTH_AUDIENCE" help:"Audience of accepted tokens; not checked if not given." placeholder:"NAME"`
-	AuthParties  []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp)." placeholder:"ORIGIN"`
-	CORSOrigins  []string `env:"CORS_ORIGINS" help:"Origins that browsers may call from, exactly." placeholder:"ORIGIN"`
-	PublicURL    string   `env:"PUBLIC_URL" help:"What links begin with." placeholder:"URL"`
-	SupportURL   string   `env:"SUPPORT_URL" help:"What support_url begins with; this server's /errors if not given." placeholder:"URL"`
+	AuthJWKSURL    string   `env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
+	AuthIssuer     string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
+	AuthAudience   string   `env:"AUTH_AUDIENCE" help:"Audience of accepted tokens; not checked if not given." placeholder:"NAME"`
+	AuthParties    []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp)." placeholder:"ORIGIN"`
+	CORSOrigins    []string `env:"CORS_ORIGINS" help:"Origins that browsers may call from, exactly." placeholder:"ORIGIN"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For is believed; none if not given." placeholder:"CIDR"`
+	PublicURL      string   `env:"PUBLIC_URL" help:"What links begin with." placeholder:"URL"`
+	SupportURL     string   `env:"SUPPORT_URL" help:"What support_url begins with; this server's /errors if not given." placeholder:"URL"`
 
 	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Bytes of an upload."`
 	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Rows of an upload."`
@@ -129,6 +130,10 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	if cores <= 0 {
 		cores = runtime.GOMAXPROCS(0)
 	}
+	proxies, err := serve.ParseNetworks(c.TrustedProxies)
+	if err != nil {
+		return serve.RunConfig{}, fmt.Errorf("trusted proxies: %w", err)
+	}
 	limits := ingest.Limits{
 		RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax,
 		PartBytes: c.PartBytes, ChunkBytes: int(min(c.PartBytes/chunksOfPart, 1<<20)),
@@ -144,6 +149,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		},
 		API: serve.Config{
 			PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
+			TrustedProxies: proxies,
 			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, ScoreRowsMax: c.ScoreRowsMax,
 			Rates: &serve.RateLimits{
 				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,

@@ -78,6 +78,9 @@ func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logge
 		if err := s.SweepKeys(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("sweep keys", "error", err)
 		}
+		if err := s.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("sweep budgets", "error", err)
+		}
 		sweepDeletions(ctx, s, o, log)
 		if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep objects", "error", err)

@@ -1,13 +1,17 @@
 package serve
 
 import (
+	"context"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/retainwise/millrace/store"
 )
 
-// RateLimits are requests a minute for each user, by kind of route. Zero is no limit. They hold for one process: with
-// several, each counts for itself.
+// RateLimits are requests a minute for each user, by kind of route. Zero is no limit. They hold for all processes on one
+// database together. While it is away each process counts for itself.
 type RateLimits struct {
 	Default, Upload, Score, Download int
 }
@@ -36,12 +40,18 @@ const (
 )
 
 // limiter counts requests by the generic cell rate algorithm: each key owns the time at which its budget will be whole
-// again. It is safe for concurrent use and its memory is bounded.
+// again. The times that count are in the database, one small statement a request. What the limiter remembers of them can
+// only be too early, so a request that it refuses would be refused there too: a flood costs the database nothing. It is
+// safe for concurrent use and its memory is bounded.
 type limiter struct {
 	limits map[limitClass]int
 	now    func() time.Time
+	spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // nil: not shared
 	shards [limitShards]limitShard
 }
+
+// spendPatience is how long a request waits for the shared budget before its process counts alone.
+const spendPatience = time.Second
 
 type limitKey struct {
 	class limitClass
@@ -53,6 +63,7 @@ type limitShard struct {
 	whole map[limitKey]time.Time
 }
 
+// newLimiter makes a limiter of one process; spend makes it one of many.
 func newLimiter(l RateLimits, now func() time.Time) *limiter {
 	lim := &limiter{now: now, limits: map[limitClass]int{
 		limitDefault: l.Default, limitUpload: l.Upload, limitScore: l.Score, limitDownload: l.Download,
@@ -74,30 +85,77 @@ type allowance struct {
 }
 
 // take spends one request of a user's budget. ok is false for routes without one.
-func (l *limiter) take(class limitClass, user string) (a allowance, ok bool) {
+func (l *limiter) take(ctx context.Context, class limitClass, user string) (a allowance, ok bool) {
 	limit := l.limits[class]
 	if limit <= 0 {
 		return allowance{}, false
 	}
-	step := limitWindow / time.Duration(limit)
 	key := limitKey{class, user}
-	now := l.now()
+	budget := store.Budget{ID: key.id(), Step: limitWindow / time.Duration(limit)}
+	budget.Window = budget.Step * time.Duration(limit)
 	s := &l.shards[shardOf(key)]
+	if whole, refused := s.refused(key, budget, l.now()); refused {
+		return l.allowance(class, budget, whole, false), true
+	}
+	if l.spend != nil {
+		ctx, cancel := context.WithTimeout(ctx, spendPatience)
+		defer cancel()
+		if whole, granted, err := l.spend(ctx, budget); err == nil {
+			s.remember(key, l.now(), whole)
+			return l.allowance(class, budget, whole, granted), true
+		}
+	}
+	whole, granted := s.charge(key, budget, l.now())
+	return l.allowance(class, budget, whole, granted), true
+}
+
+// allowance describes a budget that will be whole after some time; the request was granted or not.
+func (l *limiter) allowance(class limitClass, b store.Budget, whole time.Duration, granted bool) allowance {
+	a := allowance{class: class, limit: l.limits[class], reset: max(whole, 0)}
+	if granted {
+		a.remaining = int((b.Window - a.reset) / b.Step)
+	} else {
+		a.retry = max(whole+b.Step-b.Window, time.Millisecond)
+	}
+	return a
+}
+
+// id is the key as the database knows it.
+func (k limitKey) id() (id [16]byte) {
+	sum := sha256.Sum256([]byte(string(k.class) + " " + k.user))
+	copy(id[:], sum[:])
+	return id
+}
+
+// refused says whether what is remembered of a budget leaves no room for a request, and when it will be whole.
+func (s *limitShard) refused(key limitKey, b store.Budget, now time.Time) (whole time.Duration, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole := s.whole[key]
-	if whole.Before(now) {
-		whole = now
+	whole = max(s.whole[key].Sub(now), 0)
+	return whole, whole+b.Step > b.Window
+}
+
+// remember keeps the later of two times at which a budget will be whole.
+func (s *limitShard) remember(key limitKey, now time.Time, whole time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := now.Add(whole); at.After(s.whole[key]) {
+		s.makeRoom(now)
+		s.whole[key] = at
 	}
-	next := whole.Add(step)
-	budget := step * time.Duration(limit)
-	if debt := next.Sub(now); debt > budget {
-		return allowance{class: class, limit: limit, reset: whole.Sub(now), retry: debt - budget}, true
+}
+
+// charge takes a request out of what is remembered alone.
+func (s *limitShard) charge(key limitKey, b store.Budget, now time.Time) (whole time.Duration, granted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	whole = max(s.whole[key].Sub(now), 0)
+	if whole+b.Step > b.Window {
+		return whole, false
 	}
 	s.makeRoom(now)
-	s.whole[key] = next
-	left := budget - next.Sub(now)
-	return allowance{class: class, limit: limit, remaining: int(left / step), reset: next.Sub(now)}, true
+	s.whole[key] = now.Add(whole + b.Step)
+	return whole + b.Step, true
 }
 
 // makeRoom forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a

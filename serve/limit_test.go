@@ -2,7 +2,9 @@ package serve_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"testing"
 
@@ -70,5 +72,55 @@ func TestRatesAreDefault(t *testing.T) {
 	}
 	if got := a.post("/upload", "").header.Get("RateLimit-Policy"); got != `"upload";q=10;w=60` {
 		t.Errorf("upload: %s", got)
+	}
+}
+
+// TestForwardedAddressesAreNotBelieved sends wrong tokens, each with another forged address in front. From a client that
+// is no trusted proxy the header changes nothing; a trusted proxy's own word counts, not what stands in front of it.
+func TestForwardedAddressesAreNotBelieved(t *testing.T) {
+	proxies, err := serve.ParseNetworks([]string{"127.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for name, test := range map[string]struct {
+		trusted []netip.Prefix
+		behind  string
+	}{"anyone": {nil, ""}, "trusted proxy": {proxies, ", 203.0.113.9"}} {
+		t.Run(name, func(t *testing.T) {
+			a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.TrustedProxies = test.trusted })
+			granted := 0
+			for range 1000 {
+				forged := fmt.Sprintf("%d.%d.%d.%d", random.IntN(224), random.IntN(256), random.IntN(256), random.IntN(256))
+				r := a.get("/models", as("Bearer x.y.z"), header("X-Forwarded-For", forged+test.behind))
+				if r.status != http.StatusTooManyRequests {
+					granted++
+				}
+			}
+			if granted < 60 || granted > 90 { // the budget, and what came back while the test ran
+				t.Errorf("%d of 1,000 requests were not held up", granted)
+			}
+		})
+	}
+}
+
+// TestBudgetsAreSharedByProcesses spends a budget at two servers on one database.
+func TestBudgetsAreSharedByProcesses(t *testing.T) {
+	rates := func(c *serve.Config, _ *serve.Parts) { c.Rates = &serve.RateLimits{Default: 4} }
+	a := startAPI(t, rates)
+	b := *a
+	b.server = serve.NewServer(serve.Config{Rates: &serve.RateLimits{Default: 4}}, serve.Parts{
+		Store: a.store, Objects: a.objects, Models: a.models, Metrics: serve.NewMetrics(),
+		Auth: newVerifier(t, a.issuer, a.clock, nil),
+	})
+	b.listen()
+	for i, at := range []*api{a, &b, a, &b} {
+		r := at.get("/models").want(t, http.StatusOK)
+		if got, want := r.header.Get("RateLimit"), fmt.Sprintf(`"default";r=%d;t=%d`, 3-i, 15*(i+1)); got != want {
+			t.Errorf("request %d: RateLimit %s, want %s", i, got, want)
+		}
+	}
+	for _, at := range []*api{a, &b, a, &b} {
+		at.get("/models").wantError(t, http.StatusTooManyRequests, "ERR-1401")
 	}
 }

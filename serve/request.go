@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -123,18 +122,6 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
-}
-
-// peer is what an unknown caller is counted by: the address, or for IPv6 the network that one customer is given.
-func peer(addr net.Addr) string {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return "local"
-	}
-	if v4 := tcp.IP.To4(); v4 != nil {
-		return "ip " + v4.String()
-	}
-	return "ip " + tcp.IP.Mask(net.CIDRMask(64, 128)).String()
 }
 
 // newID parses the id of a prediction. Anything but the one published spelling names no prediction.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -28,8 +29,10 @@ type Config struct {
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
 	Cores          int           // for one POST /score; default all
 	Rates          *RateLimits   // nil: the published ones
-	UploadsAtOnce  int           // bodies taken at one time; default 32
-	StreamsAtOnce  int           // event streams at one time; default 256
+	// TrustedProxies are the networks whose word about a caller's address (X-Forwarded-For) is believed.
+	TrustedProxies []netip.Prefix
+	UploadsAtOnce  int // bodies taken at one time; default 32
+	StreamsAtOnce  int // event streams at one time; default 256
 }
 
 // Parts are what the API stands on.
@@ -108,9 +111,13 @@ func newServer(cfg Config, parts Parts) *server {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
 	base, stop := context.WithCancel(context.Background())
+	limiter := newLimiter(*cfg.Rates, time.Now)
+	if parts.Store != nil {
+		limiter.spend = parts.Store.Spend
+	}
 	return &server{
 		Config: cfg, Parts: parts, routes: apiRoutes(), pages: errorPages{base: cfg.SupportURL},
-		limiter: newLimiter(*cfg.Rates, time.Now), users: newUserCache(parts.Store),
+		limiter: limiter, users: newUserCache(parts.Store),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
 	}
@@ -258,10 +265,10 @@ func (s *server) noRoute(r *request, allow []string) error {
 
 // identify finds out who asks and charges the request to them, or, where no token is needed, to the caller's address.
 func (s *server) identify(r *request) error {
-	who := peer(r.rc.RemoteAddr())
+	who := s.peer(r)
 	if !r.route.open {
 		if err := s.authenticate(r); err != nil {
-			return s.countFailedLogin(who, err)
+			return s.countFailedLogin(r, who, err)
 		}
 		who = "user " + r.user.Subject
 	}
@@ -274,11 +281,11 @@ func (s *server) identify(r *request) error {
 // loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
 const loginsMax = 60
 
-func (s *server) countFailedLogin(who string, err error) error {
+func (s *server) countFailedLogin(r *request, who string, err error) error {
 	if explain(err).httpStatus() != fasthttp.StatusUnauthorized {
 		return err // nobody's guess was wrong
 	}
-	if a, _ := s.limiter.take(limitLogin, who); a.retry > 0 {
+	if a, _ := s.limiter.take(r.ctx, limitLogin, who); a.retry > 0 {
 		f := fail(CodeRateLimited, "Too many requests with a token that is not valid.").because(err)
 		f.retryAfter = a.retry
 		return f
@@ -287,7 +294,7 @@ func (s *server) countFailedLogin(who string, err error) error {
 }
 
 func (s *server) charge(r *request, who string) error {
-	a, limited := s.limiter.take(r.route.limit, who)
+	a, limited := s.limiter.take(r.ctx, r.route.limit, who)
 	if !limited {
 		return nil
 	}

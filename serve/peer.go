@@ -1,0 +1,70 @@
+package serve
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// ParseNetworks reads networks as "10.0.0.0/8", or single addresses.
+func ParseNetworks(texts []string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			var address netip.Addr
+			if address, err = netip.ParseAddr(text); err != nil {
+				return nil, fmt.Errorf("'%s' is neither a network nor an address", text)
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		list = append(list, network.Masked())
+	}
+	return list, nil
+}
+
+// peer is what a caller is counted by who is not known otherwise.
+func (s *server) peer(r *request) string {
+	return peer(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)
+}
+
+// peer is the caller's address, or for IPv6 the network that one customer is given. Each proxy adds at the right whom it
+// was asked by, so the list is read from there and only as long as the one who speaks is a trusted proxy: what stands
+// further left is the caller's own word.
+func peer(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) string {
+	tcp, ok := connection.(*net.TCPAddr)
+	if !ok {
+		return "local"
+	}
+	address := tcp.AddrPort().Addr().Unmap()
+	hops := strings.Split(string(bytes.Join(forwarded, []byte(","))), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(address) }) {
+			break
+		}
+		before, ok := parseHop(strings.TrimSpace(hop))
+		if !ok {
+			break
+		}
+		address = before
+	}
+	if address.Is6() {
+		network, _ := address.WithZone("").Prefix(64) // always fits
+		address = network.Addr()
+	}
+	return "ip " + address.String()
+}
+
+// parseHop reads an address that some proxies write with a port.
+func parseHop(text string) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		var with netip.AddrPort
+		with, err = netip.ParseAddrPort(text)
+		address = with.Addr()
+	}
+	return address.Unmap().WithZone(""), err == nil
+}
