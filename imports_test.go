@@ -60,7 +60,8 @@ var fenced = map[string]fence{
 	"os":           {owners: outward, inTests: []string{anything}},
 	"unsafe":       {owners: []string{"engine", "engine/forest", "ingest", "store"}},
 
-	"github.com/alecthomas/kong": {owners: []string{"."}},
+	"github.com/andybalholm/brotli": {owners: []string{"serve"}},
+	"github.com/alecthomas/kong":    {owners: []string{"."}},
 	"github.com/apache/arrow/go/v17": {
 		owners: []string{"bench", "bench/peers/readers", "engine", "ingest", "serve", "store"},
 	},

@@ -82,7 +82,7 @@ func (r *request) docFile(start, prefix string) error {
 	if strings.HasSuffix(r.value, ".css") {
 		mediaType = typeStyle
 	}
-	if acceptedCodings(r.header("Accept-Encoding"))["gzip"] {
+	if acceptedCodings(r.header("Accept-Encoding"))["gzip"] > 0 {
 		r.set("Content-Encoding", "gzip")
 		r.bytes(http.StatusOK, mediaType, packed)
 		return nil

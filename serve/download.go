@@ -12,9 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/retainwise/millrace/store"
 )
 
@@ -22,18 +19,20 @@ import (
 const streamPause = 60 * time.Second
 
 func downloadResult(s *server, r *request) error {
-	return s.download(r, "scored", func(p store.Prediction) string { return p.ResultKey })
+	return s.download(r, "scored", resultColumns, func(p store.Prediction) string { return p.ResultKey })
 }
 
 func downloadRejects(s *server, r *request) error {
-	return s.download(r, "rejects", func(p store.Prediction) string { return p.RejectsKey })
+	return s.download(r, "rejects", rejectColumns, func(p store.Prediction) string { return p.RejectsKey })
 }
 
-// download answers with an object of a prediction that has ended.
-func (s *server) download(r *request, kind string, key func(store.Prediction) string) error {
-	if format := r.query["format"]; format != "" && format != "csv" {
-		return fail(CodeInvalidValue, "This file is available as csv only.").
-			with(details{"field": "format", "expected": []string{"csv"}})
+// download answers with an object of a prediction that has ended, whose last columns are own.
+func (s *server) download(
+	r *request, kind string, own []tableColumn, key func(store.Prediction) string,
+) error {
+	format, err := r.formatParam(formatCSV, formatArrow, formatLines)
+	if err != nil {
+		return err
 	}
 	p, err := s.find(r)
 	if err != nil {
@@ -51,8 +50,8 @@ func (s *server) download(r *request, kind string, key func(store.Prediction) st
 		return err
 	}
 	r.tellGuard(options.unguarded())
-	d := delivery{key: key(p), size: info.Bytes, etag: info.ETag}
-	r.set("Content-Disposition", disposition(p.Filename, kind))
+	d := delivery{key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{formatCSV}), own: own}
+	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
 	if p.Status == store.Cancelled {
 		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
 	}
@@ -82,26 +81,41 @@ type delivery struct {
 	size         int64
 	offset, rest int64 // what of it is sent
 	coding       string
+	format       string
+	own          []tableColumn
+}
+
+// made says that what is sent is made while it is sent: its length is not known, and there are no ranges of it.
+func (d *delivery) made() bool { return d.coding != "" || d.format != formatCSV }
+
+// tag is different for every form in which the object is sent.
+func (d *delivery) tag() string {
+	form := d.coding
+	if d.format != formatCSV {
+		form = strings.TrimSuffix(d.format+"-"+d.coding, "-")
+	}
+	return quotedTag(d.etag, form)
 }
 
 // deliver answers with all of an object, or a range, or that the customer has it already.
 func (s *server) deliver(r *request, d delivery) error {
 	d.coding = coding(r.header("Accept-Encoding"))
-	if r.header("Range") != "" {
+	if r.header("Range") != "" && d.format == formatCSV {
 		d.coding = "" // ranges count the bytes of the file itself
 	}
-	tag := quotedTag(d.etag, d.coding)
+	tag := d.tag()
 	r.set("ETag", tag)
-	if d.coding == "" {
-		r.set("Accept-Ranges", "bytes")
+	r.set("Accept-Ranges", "bytes")
+	if d.made() {
+		r.set("Accept-Ranges", "none")
 	}
 	if matches(r.header("If-None-Match"), tag) {
 		statusOnly(r, http.StatusNotModified)
 		return nil
 	}
-	r.rc.SetContentType("text/csv; charset=utf-8")
+	r.rc.SetContentType(mediaTypes[d.format])
 	d.rest = d.size
-	if ifRange := r.header("If-Range"); ifRange == "" || ifRange == tag {
+	if ifRange := r.header("If-Range"); !d.made() && (ifRange == "" || ifRange == tag) {
 		partial, err := d.cut(r)
 		if err != nil {
 			return err
@@ -130,9 +144,11 @@ func (d *delivery) cut(r *request) (partial bool, err error) {
 
 // send streams the object after the handler has returned.
 func (s *server) send(r *request, d delivery) error {
+	if d.coding != "" {
+		r.set("Content-Encoding", d.coding)
+	}
 	if r.method == http.MethodHead {
-		if d.coding != "" {
-			r.set("Content-Encoding", d.coding)
+		if d.made() {
 			d.rest = -1
 		}
 		r.rc.SetBodyStream(eofReader{}, int(d.rest))
@@ -149,9 +165,8 @@ func (s *server) send(r *request, d delivery) error {
 	ctx, cancel := r.keep()
 	out := &outStream{source: object, cancel: cancel, conn: r.rc.Conn(), buffers: &s.copies}
 	size := int(d.rest)
-	if d.coding != "" {
-		r.set("Content-Encoding", d.coding)
-		out.source, size = packed(ctx, object, d.coding), -1
+	if d.made() {
+		out.source, size = d.make(ctx, object), -1
 	}
 	r.rc.SetBodyStream(out, size)
 	return nil
@@ -204,64 +219,30 @@ func (o *outStream) Close() error {
 	return o.source.Close()
 }
 
-// packed compresses a stream as it is read, in a goroutine that ends with the stream, with ctx, or when the reader is
+// make turns the object into what is sent.
+func (d *delivery) make(ctx context.Context, object io.ReadCloser) io.ReadCloser {
+	if d.format != formatCSV {
+		object = piped(ctx, object, func(w io.Writer, source io.Reader) error {
+			return convertTable(w, source, d.format, d.own)
+		})
+	}
+	if d.coding != "" {
+		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return pack(w, source, d.coding) })
+	}
+	return object
+}
+
+// piped changes a stream as it is read, in a goroutine that ends with the stream, with ctx, or when the reader is
 // closed, and then closes the stream.
-func packed(ctx context.Context, source io.ReadCloser, coding string) io.ReadCloser {
+func piped(ctx context.Context, source io.ReadCloser, change func(io.Writer, io.Reader) error) io.ReadCloser {
 	r, w := io.Pipe()
 	stop := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
 	go func() {
 		defer func() { _ = source.Close() }()
 		defer stop()
-		_ = w.CloseWithError(pack(w, source, coding))
+		_ = w.CloseWithError(change(w, source))
 	}()
 	return r
-}
-
-func pack(w io.Writer, source io.Reader, coding string) (err error) {
-	var packer io.WriteCloser
-	if coding == "zstd" {
-		packer, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	} else {
-		packer, err = gzip.NewWriterLevel(w, gzip.BestSpeed)
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(packer, source); err != nil {
-		return err
-	}
-	return packer.Close()
-}
-
-// coding picks a content coding that the client names with a weight above zero; zstd before gzip.
-func coding(accept string) string {
-	accepted := acceptedCodings(accept)
-	for _, name := range []string{"zstd", "gzip"} {
-		if accepted[name] {
-			return name
-		}
-	}
-	return ""
-}
-
-// acceptedCodings reads an Accept-Encoding header.
-func acceptedCodings(accept string) map[string]bool {
-	accepted := map[string]bool{}
-	for part := range strings.SplitSeq(accept, ",") {
-		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		_, weight, given := strings.Cut(strings.ReplaceAll(params, " ", ""), "q=")
-		q, err := strconv.ParseFloat(weight, 64)
-		accepted[strings.ToLower(strings.TrimSpace(name))] = !given || err == nil && q > 0
-	}
-	return accepted
-}
-
-func quotedTag(etag, coding string) string {
-	etag = strings.Trim(etag, `"`)
-	if coding != "" {
-		etag += "-" + coding
-	}
-	return `"` + etag + `"`
 }
 
 // matches says whether an If-None-Match header names a tag; it compares weakly.
@@ -308,7 +289,9 @@ func parseRange(header string, size int64) (from, to int64, given, ok bool) {
 
 // disposition names a download after the customer's file, as RFC 6266 wants it: for old readers in ASCII, for others in
 // full.
-func disposition(filename, kind string) string {
+func disposition(filename, kind string) string { return dispositionAs(filename, kind, formatCSV) }
+
+func dispositionAs(filename, kind, format string) string {
 	base := path.Base(filename)
 	if strings.IndexByte("=+-@", base[0]) >= 0 {
 		base = "_" + base // neither a formula in a list of files nor an option of a program
@@ -318,7 +301,7 @@ func disposition(filename, kind string) string {
 			base = base[:len(base)-len(ending)]
 		}
 	}
-	name := base + "-" + kind + ".csv"
+	name := base + "-" + kind + "." + format
 	var ascii, full strings.Builder
 	for _, c := range []byte(name) {
 		token := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("-._", c) >= 0

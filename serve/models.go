@@ -129,8 +129,8 @@ func sample(model string) func(*server, *request) error {
 		}
 		r.set("Content-Disposition", disposition(model, "sample"))
 		r.tellGuard(false) // a test sees to it that the samples need none
-		r.set("Cache-Control", "public, max-age=3600")
-		r.bytes(http.StatusOK, typeCSV, text)
+		r.set("Cache-Control", "private, max-age=3600")
+		r.taggedBytes(typeCSV, text)
 		return nil
 	}
 }

@@ -125,8 +125,9 @@ func getPrediction(s *server, r *request) error {
 	}
 	if !p.Status.Done() {
 		r.set("Retry-After", "1")
+		return r.json(http.StatusOK, view)
 	}
-	return r.json(http.StatusOK, view)
+	return r.tagged(view)
 }
 
 // aheadText says what a waiting prediction waits for.

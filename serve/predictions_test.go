@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 
@@ -128,8 +129,8 @@ func (a *api) testDelivery(path string, whole answer) {
 func (a *api) testCodings(path string, whole answer) {
 	t := a.t
 	for accept, want := range map[string]string{
-		"gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd", "zstd;q=0, gzip;q=0.5": "gzip", "br": "",
-		"gzip;q=0": "",
+		"gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd", "zstd;q=0, gzip;q=0.5": "gzip", "br": "br",
+		"gzip;q=0": "", "zstd;q=0.1, br;q=0.5, gzip;q=0.5": "br", "gzip;q=x": "", "br;q=0.9, gzip": "gzip",
 	} {
 		r := a.get(path, header("Accept-Encoding", accept)).want(t, http.StatusOK)
 		if got := r.header.Get("Content-Encoding"); got != want {
@@ -156,6 +157,8 @@ func unpack(t *testing.T, r answer) []byte {
 	switch r.header.Get("Content-Encoding") {
 	case "gzip":
 		source, err = gzip.NewReader(source)
+	case "br":
+		source = brotli.NewReader(source)
 	case "zstd":
 		source, err = zstd.NewReader(source)
 	}
