@@ -54,7 +54,7 @@ func appendNames(dst []byte, names []string) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if name == "" || strings.IndexFunc(name, unusual) >= 0 || i == 0 && !textual([]byte(name)) {
+		if name == "" || strings.IndexFunc(name, unusual) >= 0 || i == 0 && checkFront([]byte(name)) != nil {
 			dst = appendQuoted(dst, []byte(name))
 		} else {
 			dst = append(dst, name...)

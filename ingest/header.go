@@ -57,8 +57,8 @@ func (in *headReader) header(limits Limits) (Header, error) {
 	if err := in.want(magicBytes); err != nil {
 		return Header{}, err
 	}
-	if !textual(in.buf) {
-		return Header{}, ErrNotText
+	if err := checkFront(in.buf); err != nil {
+		return Header{}, err
 	}
 	at, delimiter, err := in.preface()
 	if err != nil {

@@ -13,20 +13,48 @@ import (
 // magicBytes is how much of a file's front tells its kind.
 const magicBytes = 8
 
-// foreign are the first bytes of what customers send instead of text: spreadsheets, archives, UTF-16.
-var foreign = [...]string{
-	"PK\x03\x04", "PK\x05\x06", "\xd0\xcf\x11\xe0", "\xff\xfe", "\xfe\xff", "\x00\x00\xfe\xff", "\x1f\x8b",
-	"\x28\xb5\x2f\xfd", "BZh", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07", "%PDF-", "PAR1", "ARROW1",
+// foreign are the first bytes of what customers send instead of text, and what that is.
+var foreign = [...]struct{ magic, kind string }{
+	{"PK\x03\x04", "an Excel workbook or a ZIP archive"},
+	{"PK\x05\x06", "an empty ZIP archive"},
+	{"\xd0\xcf\x11\xe0", "an Excel workbook"},
+	{"\xff\xfe", "text in UTF-16"},
+	{"\xfe\xff", "text in UTF-16"},
+	{"\x00\x00\xfe\xff", "text in UTF-32"},
+	{"\x1f\x8b", "packed with gzip twice"},
+	{"\x28\xb5\x2f\xfd", "packed with zstd twice"},
+	{"BZh", "packed with bzip2"},
+	{"\xfd7zXZ\x00", "packed with xz"},
+	{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"},
+	{"Rar!\x1a\x07", "a RAR archive"},
+	{"%PDF-", "a PDF document"},
+	{"\x89PNG\r\n", "a picture"},
+	{"\xff\xd8\xff", "a picture"},
+	{"GIF8", "a picture"},
+	{"PAR1", "a Parquet file"},
+	{"ARROW1", "an Arrow file"},
+	{"SQLite f", "a database"},
 }
 
-// textual says whether the front of a file may be text.
-func textual(front []byte) bool {
-	for _, magic := range foreign {
-		if bytes.HasPrefix(front, []byte(magic)) {
-			return false
+// ForeignError is a file that is no text but something else that is known. It is an [ErrNotText].
+type ForeignError struct {
+	Kind string // "an Excel workbook"
+}
+
+// Error implements error.
+func (e *ForeignError) Error() string { return "file is " + e.Kind }
+
+// Is makes it an ErrNotText.
+func (e *ForeignError) Is(target error) bool { return target == ErrNotText }
+
+// checkFront says whether the front of a file may be text.
+func checkFront(front []byte) error {
+	for _, f := range foreign {
+		if bytes.HasPrefix(front, []byte(f.magic)) {
+			return &ForeignError{Kind: f.kind}
 		}
 	}
-	return true
+	return nil
 }
 
 // unpackWindowMax bounds what a zstd frame may make us hold; encoders stay at or below 8 MiB unless told otherwise.
@@ -46,8 +74,8 @@ func Unpack(r io.Reader, limits Limits) (io.Reader, error) {
 	if isGzip || isZstd(front) {
 		return newUnpacker(whole, isGzip, limits.withDefaults())
 	}
-	if !textual(front[:n]) {
-		return nil, fmt.Errorf("read front of file: %w", ErrNotText)
+	if err := checkFront(front[:n]); err != nil {
+		return nil, fmt.Errorf("read front of file: %w", err)
 	}
 	return whole, nil
 }

@@ -88,6 +88,7 @@ func explainFile(err error) *failure {
 		large     *ingest.TooLargeError
 		budget    *engine.BudgetError
 		format    *ingest.FormatError
+		foreign   *ingest.ForeignError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -110,6 +111,9 @@ func explainFile(err error) *failure {
 		return explainBudget(budget)
 	case errors.As(err, &format):
 		return explainFormat(format)
+	case errors.As(err, &foreign):
+		return fail(CodeNotText, "This is "+foreign.Kind+", not CSV, whatever its name says. "+
+			"Save it as CSV (in UTF-8) and send that.").with(details{"actual": foreign.Kind, "expected": "CSV"})
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type validation struct {
 	Errors        []finding `json:"errors"`
 	ErrorsOmitted int64     `json:"errors_omitted"`
 	Warnings      []warning `json:"warnings"`
+	// Quality is what the columns hold, as a prediction's summary has it.
+	Quality engine.Quality `json:"quality"`
 }
 
 // finding is a row that would be rejected.
@@ -80,6 +82,7 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
 	v.Warnings = warningsOf(tally.Warnings)
+	v.Quality = tally.Summary().Quality
 	return v, nil
 }
 
