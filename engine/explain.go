@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/retainwise/millrace/engine/forest"
 )
@@ -10,6 +11,7 @@ import (
 type explainer struct {
 	trees *forest.Explainer
 	book  *Phrasebook
+	idle  *sync.Pool // of *explainWorker: their memory is megabytes, as much as a short file takes to explain
 }
 
 // newExplainer prepares explanations; it fails for forests that cannot be explained. Every feature has the words of the
@@ -32,7 +34,7 @@ func (b *Bundle) newExplainer() (*explainer, error) {
 	if b.forest.Link == forest.LinkSigmoid && b.calibrate == nil {
 		book.sigmoid = newSigmoidTable(b.forest.Sigmoid)
 	}
-	return &explainer{trees: trees, book: book}, nil
+	return &explainer{trees: trees, book: book, idle: new(sync.Pool)}, nil
 }
 
 func (c *bundleColumn) text() FeatureText {
@@ -72,10 +74,25 @@ func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
 	if x == nil {
 		return nil, fmt.Errorf("explain: %w", b.explainErr)
 	}
-	return &explainWorker{
-		contributor: x.trees.NewContributor(), teller: x.book.NewTeller(), from: from, width: len(b.features) + 1,
-		columns: make([]forest.Column, len(b.features)),
-	}, nil
+	w, idle := x.idle.Get().(*explainWorker)
+	if !idle {
+		w = &explainWorker{
+			contributor: x.trees.NewContributor(), teller: x.book.NewTeller(), width: len(b.features) + 1,
+			columns: make([]forest.Column, len(b.features)),
+		}
+	}
+	w.from = from
+	return w, nil
+}
+
+// keep takes a worker back for the next run; nil is none. Workers of a run that failed are let go: their sums may be
+// those of half a batch.
+func (x *explainer) keep(w *explainWorker) {
+	if w == nil {
+		return
+	}
+	w.rows, w.teller.row = forest.Rows{}, RowFacts{}
+	x.idle.Put(w)
 }
 
 // wants says whether rows of a band are explained.

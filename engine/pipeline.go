@@ -39,7 +39,8 @@ func (p *slotPool) take() *slot {
 // give takes a slot back that nobody uses any more. Only its buffers are kept: a tally is of one model and one header.
 func (p *slotPool) give(s *slot) {
 	p.Put(&slot{buf: s.buf[:0], out: ScoredChunk{
-		Result: s.out.Result[:0], Rejects: s.out.Rejects[:0], Blocks: s.out.Blocks[:0], ids: s.out.ids[:0],
+		Result: s.out.Result[:0], Rejects: s.out.Rejects[:0], Blocks: s.out.Blocks[:0],
+		Sample: s.out.Sample[:0], ids: s.out.ids[:0],
 	}})
 }
 

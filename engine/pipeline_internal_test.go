@@ -185,3 +185,18 @@ func BenchmarkPipelineOverhead(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// TestSlotsKeepMemoryOnly demands that a run sees nothing of the run before it but room.
+func TestSlotsKeepMemoryOnly(t *testing.T) {
+	pool := new(slotPool)
+	used := &slot{seq: 7, buf: []byte("chunk"), err: io.EOF, done: make(chan struct{}, 1)}
+	used.out.Result, used.out.Tally.Rows, used.out.ids = []byte("result"), 3, []uint64{1}
+	pool.give(used)
+	s := pool.take() // under the race detector a pool may forget
+	if s.seq != 0 || s.err != nil || s.out.Tally.Rows != 0 || len(s.buf)+len(s.out.Result)+len(s.out.ids) != 0 {
+		t.Errorf("something is left over: %+v", s)
+	}
+	if s.done == nil || s.done == used.done {
+		t.Error("the signal is not new")
+	}
+}

@@ -134,12 +134,14 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		}
 		return err
 	}
+	var workers []*worker
 	newWork := func() (func(*slot) error, error) { // a core each: one chunk from bytes to encoded results
 		w, err := newWorker(in, b, opt, mapping)
 		if err != nil {
 			return nil, err
 		}
 		w.at = at
+		workers = append(workers, w)
 		background := sync.OnceFunc(stepBack)
 		return func(s *slot) error {
 			if opt.Cores != nil {
@@ -162,8 +164,13 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		}
 		return sink.WriteChunk(&s.out)
 	}
-	err = run(ctx, opt.workers(), &b.slots, read, newWork, write)
-	return total, err
+	if err := run(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
+		return total, err
+	}
+	for _, w := range workers {
+		b.explainer.keep(w.explain)
+	}
+	return total, nil
 }
 
 // occupyCore waits for a core; the result gives it back.
