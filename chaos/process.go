@@ -142,12 +142,10 @@ type notes struct {
 
 func newNotes() *notes { return &notes{counts: map[string]int{}} }
 
-func (n *notes) add(what string) { n.addN(what, 1) }
-
-func (n *notes) addN(what string, count int) {
+func (n *notes) add(what string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.counts[what] += count
+	n.counts[what]++
 }
 
 func (n *notes) count(what string) int {
