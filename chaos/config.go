@@ -21,14 +21,16 @@ type config struct {
 	Rounds   int           // CHAOS_ROUNDS_AT_ONCE
 	Stuck    time.Duration // CHAOS_STUCK: a round that takes longer has lost something
 	Keep     string        // CHAOS_KEEP: a directory for the logs of every process
-}
 
-const partBytes = 16 << 10 // about 120 rows: every file has several parts
+	PartBytes int // 16 KiB are about 150 rows: every file has several parts
+	Cores     int // of a process
+}
 
 func readConfig() (config, error) {
 	c := config{
 		Millrace: "../bin/millrace", Seed: uint64(time.Now().UnixNano()), Workers: 4, Lease: 2 * time.Second,
 		Every: 600 * time.Millisecond, Files: 6, Rounds: 2, Stuck: 5 * time.Minute,
+		PartBytes: 16 << 10, Cores: 2,
 	}
 	var wrong error
 	read := func(name string, set func(text string) error) {

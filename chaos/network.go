@@ -14,10 +14,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// network is what lies between millrace and its servers: a proxy in front of each that can be cut and slowed.
+// network is what lies between millrace and its servers.
 type network struct {
-	relay net.Listener
-	links []*link // database, objects, queue
+	database, objects, queue string // addresses
+
+	relays []net.Listener
+	links  []*link // a proxy in front of each server that can be cut and slowed, in the same order; none in quiet ones
 }
 
 // link is the way to one server. One fault at a time.
@@ -27,34 +29,52 @@ type link struct {
 	busy  sync.Mutex
 }
 
-// host is where the proxies listen: loopback, or an address that other network namespaces can reach.
-func newNetwork(s *servers, host string) (_ *network, err error) {
-	n := new(network)
-	defer func() {
-		if err != nil {
+// newNetwork is one that can be disturbed.
+func newNetwork(s *servers) (_ *network, err error) {
+	n, err := newQuietNetwork(s, "127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	for _, upstream := range []struct {
+		name     string
+		address  *string
+		distance int // in milliseconds
+	}{{"PostgreSQL", &n.database, 2}, {"S3", &n.objects, 20}, {"SQS", &n.queue, 5}} {
+		proxy := toxiproxy.NewProxy(server, upstream.name, "127.0.0.1:0", *upstream.address)
+		if err := proxy.Start(); err != nil {
 			n.close()
+			return nil, fmt.Errorf("proxy: %w", err)
 		}
-	}()
+		l := &link{name: upstream.name, proxy: proxy}
+		l.add(away(upstream.distance))
+		n.links = append(n.links, l)
+		*upstream.address = proxy.Listen
+	}
+	return n, nil
+}
+
+// newQuietNetwork only leads to the servers, from an address that other network namespaces may reach.
+func newQuietNetwork(s *servers, host string) (_ *network, err error) {
+	n := new(network)
 	socket, err := socketOf(s.DatabaseURL)
 	if err != nil {
 		return nil, err
 	}
-	if n.relay, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, err
-	}
-	go relay(n.relay, socket) // ends when close closes the listener
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	for _, upstream := range []struct{ name, address, distance string }{
-		{"PostgreSQL", n.relay.Addr().String(), away(2)}, {"S3", hostOf(s.S3.Endpoint), away(20)},
-		{"SQS", hostOf(s.SQS.Endpoint), away(5)},
+	for _, server := range []struct {
+		address         *string
+		network, target string
+	}{
+		{&n.database, "unix", socket}, {&n.objects, "tcp", hostOf(s.S3.Endpoint)}, {&n.queue, "tcp", hostOf(s.SQS.Endpoint)},
 	} {
-		proxy := toxiproxy.NewProxy(server, upstream.name, net.JoinHostPort(host, "0"), upstream.address)
-		if err := proxy.Start(); err != nil {
-			return nil, fmt.Errorf("proxy: %w", err)
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			n.close()
+			return nil, err
 		}
-		l := &link{name: upstream.name, proxy: proxy}
-		l.add(upstream.distance)
-		n.links = append(n.links, l)
+		go relay(l, server.network, server.target) // ends when close closes the listener
+		n.relays = append(n.relays, l)
+		*server.address = l.Addr().String()
 	}
 	return n, nil
 }
@@ -74,17 +94,13 @@ func hostOf(endpoint string) string {
 }
 
 func (n *network) close() {
-	if n.relay != nil {
-		_ = n.relay.Close()
-	}
 	for _, l := range n.links {
 		l.proxy.Stop()
 	}
+	for _, l := range n.relays {
+		_ = l.Close()
+	}
 }
-
-func (n *network) database() string { return n.links[0].proxy.Listen }
-func (n *network) objects() string  { return "http://" + n.links[1].proxy.Listen }
-func (n *network) queue() string    { return "http://" + n.links[2].proxy.Listen }
 
 // faults are what can happen to a link, as toxics of toxiproxy; "cut" is none of them.
 var faults = []struct{ name, toxics string }{

@@ -57,8 +57,9 @@ func (s *servers) stop() {
 	_ = s.command.Wait()
 }
 
-// relay lets a Unix socket be reached by TCP, which is all that toxiproxy dials, until the listener is closed.
-func relay(l net.Listener, socket string) {
+// relay passes connections on to a server, until the listener is closed. toxiproxy dials TCP only, and the servers are
+// on loopback or on a Unix socket only.
+func relay(l net.Listener, network, address string) {
 	for {
 		client, err := l.Accept()
 		if err != nil {
@@ -66,7 +67,7 @@ func relay(l net.Listener, socket string) {
 		}
 		go func() {
 			defer func() { _ = client.Close() }()
-			server, err := net.Dial("unix", socket)
+			server, err := net.Dial(network, address)
 			if err != nil {
 				return
 			}

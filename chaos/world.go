@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +28,7 @@ type world struct {
 	api     *process
 	workers []*process
 	inputs  []*input
+	hosts   [][]string // how to start a worker on a host of its own; none: on this one
 
 	log     io.WriteCloser
 	end     context.CancelFunc
@@ -36,7 +36,7 @@ type world struct {
 }
 
 // newWorld starts everything but the processes.
-func newWorld(ctx context.Context, c config, host string) (_ *world, err error) {
+func newWorld(ctx context.Context, c config, between func(*servers) (*network, error)) (_ *world, err error) {
 	w := &world{config: c, notes: newNotes(), end: func() {}}
 	defer func() {
 		if err != nil {
@@ -55,7 +55,7 @@ func newWorld(ctx context.Context, c config, host string) (_ *world, err error) 
 	if w.servers, err = startServers(); err != nil {
 		return nil, err
 	}
-	if w.network, err = newNetwork(w.servers, host); err != nil {
+	if w.network, err = between(w.servers); err != nil {
 		return nil, err
 	}
 	if w.issuer, err = startIssuer(); err != nil {
@@ -68,8 +68,7 @@ func newWorld(ctx context.Context, c config, host string) (_ *world, err error) 
 	w.checker = check.New(w.db, check.Bucket{
 		Endpoint: s3.Endpoint, Name: s3.Name, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey,
 	})
-	w.inputs, err = makeInputs(ctx, rand.New(rand.NewPCG(c.Seed, 1)), w.config.Millrace, w.dir)
-	return w, err
+	return w, nil
 }
 
 // start starts an API and the workers.
@@ -93,6 +92,9 @@ func (w *world) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if i < len(w.hosts) {
+			p.prefix = w.hosts[i]
+		}
 		w.workers = append(w.workers, p)
 		w.run(ctx, p)
 	}
@@ -100,7 +102,7 @@ func (w *world) start(ctx context.Context) error {
 }
 
 func (w *world) newProcess(name string, args ...string) (*process, error) {
-	database, err := through(w.servers.DatabaseURL, w.network.database())
+	database, err := through(w.servers.DatabaseURL, w.network.database)
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +110,16 @@ func (w *world) newProcess(name string, args ...string) (*process, error) {
 		name: name, program: w.config.Millrace, notes: w.notes, log: w.log,
 		args: append([]string{
 			"serve", "--data-dir", filepath.Join(w.dir, name),
-			"--lease", w.config.Lease.String(), "--part-bytes", fmt.Sprint(partBytes),
+			"--lease", w.config.Lease.String(), "--part-bytes", fmt.Sprint(w.config.PartBytes),
 		}, args...),
 		env: []string{
 			"DATABASE_URL=" + database,
-			"S3_BUCKET=" + w.servers.S3.Name, "S3_ENDPOINT=" + w.network.objects(),
-			"SQS_QUEUE_URL=" + w.servers.SQS.Name, "SQS_ENDPOINT=" + w.network.queue(),
+			"S3_BUCKET=" + w.servers.S3.Name, "S3_ENDPOINT=http://" + w.network.objects,
+			"SQS_QUEUE_URL=" + w.servers.SQS.Name, "SQS_ENDPOINT=http://" + w.network.queue,
 			"AWS_ACCESS_KEY_ID=" + w.servers.S3.AccessKey, "AWS_SECRET_ACCESS_KEY=" + w.servers.S3.SecretKey,
-			"AUTH_JWKS_URL=" + w.issuer.url, "AUTH_ISSUER=" + issuerName, "GOMAXPROCS=2",
+			"AUTH_JWKS_URL=" + w.issuer.url, "AUTH_ISSUER=" + issuerName,
+			fmt.Sprint("GOMAXPROCS=", w.config.Cores), fmt.Sprint("MILLRACE_CORES=", w.config.Cores),
+			"UPLOAD_BYTES_MAX=1073741824", "UPLOAD_ROWS_MAX=10000000",
 		},
 	}, nil
 }
@@ -124,10 +128,16 @@ func (w *world) run(ctx context.Context, p *process) {
 	w.running.Go(func() { p.supervise(ctx) })
 }
 
-// close ends what runs and removes what it left.
-func (w *world) close() {
+// stop ends the processes.
+func (w *world) stop() {
 	w.end()
 	w.running.Wait()
+	w.workers = nil
+}
+
+// close ends what runs and removes what it left.
+func (w *world) close() {
+	w.stop()
 	if w.db != nil {
 		w.db.Close()
 	}

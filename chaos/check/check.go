@@ -189,3 +189,18 @@ func (c *Checker) Leftovers(ctx context.Context) (n int, err error) {
 	}
 	return n, nil
 }
+
+// SHA256 is the digest of an object.
+func (c *Checker) SHA256(ctx context.Context, key string) (sum [sha256.Size]byte, err error) {
+	object, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		return sum, fmt.Errorf("get %s: %w", key, err)
+	}
+	defer func() { _ = object.Body.Close() }()
+	digest := sha256.New()
+	if _, err := io.Copy(digest, object.Body); err != nil {
+		return sum, fmt.Errorf("read %s: %w", key, err)
+	}
+	digest.Sum(sum[:0])
+	return sum, nil
+}
