@@ -30,6 +30,7 @@ type process struct {
 	mu     sync.Mutex
 	child  *os.Process // nil: not running
 	ready  bool
+	admin  string // where its metrics are
 	paused bool
 	cpu    time.Duration // of the runs that have ended
 	starts int
@@ -93,9 +94,9 @@ func (p *process) signal(s syscall.Signal) bool {
 
 func (p *process) readOutput(out io.Reader) {
 	for scan := bufio.NewScanner(out); scan.Scan(); {
-		if strings.HasPrefix(scan.Text(), "millrace is ready") {
+		if address, ok := strings.CutPrefix(strings.TrimSpace(scan.Text()), "metrics"); ok {
 			p.mu.Lock()
-			p.ready = true
+			p.ready, p.admin = true, strings.TrimSpace(address)
 			p.mu.Unlock()
 		}
 	}

@@ -33,6 +33,9 @@ func scale(ctx context.Context, c config) error {
 	}
 	fmt.Printf("one file of %d rows, %d MB, parts of %d MiB; workers of one core each, on a machine with %d cores\n",
 		rows, len(in.CSV)>>20, c.PartBytes>>20, runtime.NumCPU())
+	if err := idle(ctx, c); err != nil {
+		return err
+	}
 	if err := scaleOn(ctx, c, in, nil); err != nil {
 		return err
 	}
@@ -98,13 +101,8 @@ func scaleOnce(ctx context.Context, c config, in *input, h *hosts) (
 		return 0, 0, sum, err
 	}
 	workers := w.workers
-	for _, p := range workers {
-		for ready := false; !ready; _, ready = p.workerName() {
-			wait(ctx, 20*time.Millisecond)
-			if ctx.Err() != nil {
-				return 0, 0, sum, ctx.Err()
-			}
-		}
+	if err := w.ready(ctx); err != nil {
+		return 0, 0, sum, err
 	}
 	w.client.http.Timeout = 5 * time.Minute
 	const name = "large.csv"
@@ -127,6 +125,14 @@ func scaleOnce(ctx context.Context, c config, in *input, h *hosts) (
 			return 0, 0, sum, fmt.Errorf("prediction is %s", p.Status)
 		}
 		wait(ctx, 20*time.Millisecond)
+	}
+	if h == nil && c.Workers == 1 { // elsewhere its metrics are out of reach
+		all, err := readLoad(ctx, workers)
+		if err != nil {
+			return 0, 0, sum, err
+		}
+		parts := float64(len(in.CSV)) / float64(c.PartBytes)
+		fmt.Printf("a part, of about %.0f, with its share of the start and the end: %s\n", parts, all.each(parts))
 	}
 	w.stop()
 	for _, p := range workers {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"path"
 	"strings"
 	"time"
@@ -63,14 +64,16 @@ func (d *doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 }
 
 const (
-	sweepInterval = 30 * time.Second
-	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
+	sweepInterval        = 30 * time.Second
+	sweepAge             = 30 * time.Second // a prediction that waits longer is rung for again
+	objectsSweepInterval = time.Hour        // listing costs money, and what it looks for is a day old
+	temporaryAge         = 24 * time.Hour
 )
 
 // sweep heals what a crash left: predictions that nobody was told of, and old temporary objects. It also forgets
-// idempotency keys whose time is over.
+// idempotency keys whose time is over. Every worker does this, so the times are spread.
 func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
-	const temporaryAge = 24 * time.Hour
+	objectsAt := time.Now().Add(rand.N(objectsSweepInterval))
 	for ctx.Err() == nil {
 		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep", "error", err)
@@ -82,9 +85,12 @@ func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logge
 			log.Warn("sweep budgets", "error", err)
 		}
 		sweepDeletions(ctx, s, o, log)
-		if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
-			log.Warn("sweep objects", "error", err)
+		if time.Now().After(objectsAt) {
+			if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
+				log.Warn("sweep objects", "error", err)
+			}
+			objectsAt = objectsAt.Add(objectsSweepInterval)
 		}
-		pause(ctx, sweepInterval)
+		pause(ctx, sweepInterval/2+rand.N(sweepInterval))
 	}
 }

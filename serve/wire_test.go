@@ -336,3 +336,16 @@ func TestUploadsAtOnce(t *testing.T) {
 	_ = conn.Close()
 	waitFor(t, "the place", func() bool { return a.post("/upload", telecom).status == http.StatusAccepted })
 }
+
+// A body in chunks announces no length, so its bytes must be counted: few rows, none too long, too many bytes.
+func TestChunkedBodyIsTooLarge(t *testing.T) {
+	a := startAPI(t, smallLimits)
+	row := strings.Repeat("x", 2000) + ",1,29.85,29.85,Month-to-month\n"
+	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" + strings.Repeat(row, 1<<20/len(row)+1)
+	in := io.MultiReader(strings.NewReader(file)) // of no length that the client can see
+	a.do(http.MethodPost, "/upload", in, header("Content-Type", "text/csv")).
+		wantError(t, http.StatusRequestEntityTooLarge, "ERR-1002")
+	if files := a.leftovers(); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
