@@ -24,12 +24,13 @@ type serveCommand struct {
 	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
 	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles beside the baselines." placeholder:"DIR"`
 
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given." placeholder:"URL"`
-	S3Bucket    string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
-	S3Endpoint  string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
-	S3Region    string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
-	SQSQueueURL string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
-	SQSEndpoint string `env:"SQS_ENDPOINT" help:"SQS endpoint, if not that of AWS." placeholder:"URL"`
+	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given." placeholder:"URL"`
+	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"16" help:"Connections to PostgreSQL that this process may have, beside two that listen."`
+	S3Bucket      string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
+	S3Endpoint    string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
+	S3Region      string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
+	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
+	SQSEndpoint   string `env:"SQS_ENDPOINT" help:"SQS endpoint, if not that of AWS." placeholder:"URL"`
 
 	AuthJWKSURL    string   `env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
 	AuthIssuer     string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
@@ -141,9 +142,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	return serve.RunConfig{
 		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen, DataDir: dir,
 		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
-		DatabaseURL: c.DatabaseURL,
-		S3:          store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
-		Queue:       store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
+		DatabaseURL: c.DatabaseURL, DatabaseConns: c.DatabaseConns,
+		S3:    store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
+		Queue: store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.AuthParties,
 		},

@@ -119,6 +119,7 @@ func (w *world) newProcess(name string, args ...string) (*process, error) {
 			"AWS_ACCESS_KEY_ID=" + w.servers.S3.AccessKey, "AWS_SECRET_ACCESS_KEY=" + w.servers.S3.SecretKey,
 			"AUTH_JWKS_URL=" + w.issuer.url, "AUTH_ISSUER=" + issuerName,
 			fmt.Sprint("GOMAXPROCS=", w.config.Cores), fmt.Sprint("MILLRACE_CORES=", w.config.Cores),
+			"MILLRACE_CANARY=off",
 			"UPLOAD_BYTES_MAX=1073741824", "UPLOAD_ROWS_MAX=10000000",
 		},
 	}, nil

@@ -67,7 +67,7 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 	if err := store.Migrate(ctx, url, c.Migrations); err != nil {
 		return err
 	}
-	s, err := store.Open(ctx, store.Config{URL: url, Lease: c.Lease, Log: c.Log})
+	s, err := store.Open(ctx, store.Config{URL: url, ConnsMax: c.DatabaseConns, Lease: c.Lease, Log: c.Log})
 	if err != nil {
 		return err
 	}

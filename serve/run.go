@@ -33,12 +33,13 @@ type RunConfig struct {
 	Samples     func(model string) ([]byte, bool)
 	BundleDir   string // bundles beside the baselines, one directory each; empty: none
 
-	DatabaseURL string            // empty: a private PostgreSQL in DataDir
-	S3          store.S3Config    // no bucket: a directory in DataDir
-	Queue       store.QueueConfig // no URL: PostgreSQL's notifications alone
-	Auth        AuthConfig        // no JWKS URL: development tokens
-	API         Config
-	Worker      WorkerConfig
+	DatabaseURL   string            // empty: a private PostgreSQL in DataDir
+	DatabaseConns int32             // of the pool; default 16
+	S3            store.S3Config    // no bucket: a directory in DataDir
+	Queue         store.QueueConfig // no URL: PostgreSQL's notifications alone
+	Auth          AuthConfig        // no JWKS URL: development tokens
+	API           Config
+	Worker        WorkerConfig
 	// CustomerSecret hides customers' ids where rows are kept for retraining: the same in all processes, at least
 	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
 	CustomerSecret string
