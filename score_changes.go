@@ -19,8 +19,8 @@ type changeWatch struct {
 	before, after *engine.Snapshot
 }
 
-// newChangeWatch scores the file before with the same model and options; its result goes nowhere. Whatever a result file
-// has beside the customer's own columns is passed over. A nil watch watches nothing.
+// newChangeWatch scores the file before with the same model and options; its result goes nowhere. Whatever a result
+// file has beside the customer's own columns is passed over. A nil watch watches nothing.
 func newChangeWatch(
 	ctx context.Context, name string, std streams, b *engine.Bundle, opt engine.Options,
 ) (_ *changeWatch, err error) {
@@ -43,8 +43,9 @@ func newChangeWatch(
 			return binary.BigEndian.Uint64(hash[:])
 		}
 	}
-	w := &changeWatch{name: filepath.Base(name), before: engine.NewSnapshot(newHash), after: engine.NewSnapshot(newHash)}
-	w.after.KeepIDs()
+	before, after := engine.NewSnapshot(newHash), engine.NewSnapshot(newHash)
+	after.KeepIDs()
+	w := &changeWatch{filepath.Base(name), before, after}
 	in, close, err := openInput(name, std)
 	if err != nil {
 		return nil, err

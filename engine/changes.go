@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -16,7 +15,7 @@ const (
 	ChangesCompared     ChangeStatus = "compared"
 	ChangesModelChanged ChangeStatus = "model_changed"        // only who is new and who is gone can be said
 	ChangesFirstUpload  ChangeStatus = "first_upload"         // there is none before it
-	ChangesUnavailable  ChangeStatus = "previous_unavailable" // its snapshot is not kept, or its ids are hashed otherwise
+	ChangesUnavailable  ChangeStatus = "previous_unavailable" // its snapshot is not kept, or has other hashes
 	ChangesTooLarge     ChangeStatus = "too_large"
 	ChangesNoIDs        ChangeStatus = "no_ids" // no row of one of the two has a customer id
 )
@@ -205,7 +204,7 @@ func (c *comparison) stay(before, after *snapshotRecord) {
 	default:
 		c.same++
 	}
-	if before.explained && after.explained && len(before.factors) == len(c.moved) && len(after.factors) == len(c.moved) {
+	if explainedTwice(before, after) && len(after.factors) == len(c.moved) {
 		c.explained++
 		for i := range c.moved {
 			c.moved[i] += after.factors[i] - before.factors[i]
@@ -262,6 +261,5 @@ func (c *comparison) factors() []FactorChange {
 			list = append(list, FactorChange{d.Label, d.Columns, published(c.moved[i] / float64(c.explained))})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b FactorChange) int { return cmp.Compare(math.Abs(b.Change), math.Abs(a.Change)) })
-	return list
+	return strongestFirst(list)
 }

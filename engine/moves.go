@@ -41,12 +41,17 @@ func (b *Bundle) tellMove(m *movedRecord) Move {
 		Row: int64(m.after.row), Before: m.before.probability, After: m.after.probability,
 		BandBefore: b.bandName(m.before.band), BandAfter: b.bandName(m.after.band),
 	}
-	explained := m.before.explained && m.after.explained && len(m.before.factors) == len(m.after.factors)
+	explained := explainedTwice(&m.before, &m.after)
 	if explained {
 		move.Factors = b.movers(m)
 	}
 	move.Explanation = moveSentence(&move, explained)
 	return move
+}
+
+// explainedTwice says that the contributions of a customer are known before and after.
+func explainedTwice(before, after *snapshotRecord) bool {
+	return before.explained && after.explained && len(before.factors) == len(after.factors)
 }
 
 func (b *Bundle) bandName(band uint8) string {
@@ -70,7 +75,13 @@ func (b *Bundle) movers(m *movedRecord) []FactorChange {
 			list = append(list, FactorChange{d.Label, d.Columns, math.Round(changes[i]*1000) / 1000})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b FactorChange) int { return cmp.Compare(math.Abs(b.Change), math.Abs(a.Change)) })
+	return strongestFirst(list)
+}
+
+func strongestFirst(list []FactorChange) []FactorChange {
+	slices.SortStableFunc(list, func(a, b FactorChange) int {
+		return cmp.Compare(math.Abs(b.Change), math.Abs(a.Change))
+	})
 	return list
 }
 

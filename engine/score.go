@@ -115,9 +115,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	var ids idSet
 	at, leave := opt.Flow.join(slotsFor(opt.workers()))
 	defer leave()
-	if opt.Snapshot != nil {
-		opt.Snapshot.begin(b, opt.Explain)
-	}
+	opt.Snapshot.begin(b, opt.Explain)
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
 		at.enter(StageChunk)
@@ -159,9 +157,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		if err := opt.Budget.Check(&total); err != nil {
 			return err
 		}
-		if opt.Snapshot != nil {
-			opt.Snapshot.add(&s.out.snapshot)
-		}
+		opt.Snapshot.add(&s.out.snapshot)
 		return sink.WriteChunk(&s.out)
 	}
 	if err := run(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {

@@ -23,8 +23,8 @@ import (
 //	         with values: value (float64, NaN: none),
 //	         with factors: scale (float32, NaN: not explained), contributions (int8 each)
 //
-// The contribution of a factor is scale times its int8, and the scale is the row's largest |contribution| / 127: what is
-// read back is off by half a scale at most, 0.4 % of the row's strongest factor.
+// The contribution of a factor is scale times its int8, and the scale is the row's largest |contribution| / 127: what
+// is read back is off by half a scale at most, 0.4 % of the row's strongest factor.
 const (
 	snapshotMagic       = "mrsnap1\n"
 	snapshotHeaderBytes = len(snapshotMagic) + sha256.Size + 24
@@ -84,8 +84,8 @@ func (h *snapshotHeader) read(b []byte) error {
 	return nil
 }
 
-// Snapshot collects the snapshot of a part while it is scored; see [Options]. Its bytes depend on the hashes, the input,
-// the bundle and which rows are explained, and on nothing else. The zero value is not ready: use [NewSnapshot].
+// Snapshot collects the snapshot of a part while it is scored; see [Options]. Its bytes depend on the hashes, the
+// input, the bundle and which rows are explained, and on nothing else. The zero value is not ready: use [NewSnapshot].
 type Snapshot struct {
 	newHash NewCustomerHash
 	header  snapshotHeader
@@ -103,8 +103,11 @@ type NewCustomerHash func() func(id []byte) uint64
 // NewSnapshot makes an empty snapshot.
 func NewSnapshot(newHash NewCustomerHash) *Snapshot { return &Snapshot{newHash: newHash} }
 
-// begin forgets what was collected and takes the shape of a bundle's records.
+// begin forgets what was collected and takes the shape of a bundle's records. A nil snapshot collects nothing.
 func (s *Snapshot) begin(b *Bundle, explain Explain) {
+	if s == nil {
+		return
+	}
 	s.header = snapshotHeader{model: b.sha256, key: s.newHash()(nil)}
 	s.records, s.ids, s.ends = s.records[:0], s.ids[:0], s.ends[:0]
 	if b.valueColumn >= 0 {
@@ -118,6 +121,9 @@ func (s *Snapshot) begin(b *Bundle, explain Explain) {
 
 // add takes what a worker made of a chunk.
 func (s *Snapshot) add(chunk *snapshotChunk) {
+	if s == nil {
+		return
+	}
 	s.records = append(s.records, chunk.records...)
 	s.header.withoutID += chunk.withoutID
 	end := len(s.ids)

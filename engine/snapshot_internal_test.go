@@ -126,7 +126,8 @@ func TestMoveSentences(t *testing.T) {
 		},
 		"Risk down from over 99 % (high) to under 1 % (low), lowered by a, b and c, raised by e and f.": {
 			Before: 0.999, After: 0.001, BandBefore: "high", BandAfter: "low", Factors: []FactorChange{
-				factor("a", -5), factor("b", -4), factor("c", -3), factor("d", -2), factor("e", 1), factor("f", 1), factor("g", 1),
+				factor("a", -5), factor("b", -4), factor("c", -3), factor("d", -2),
+				factor("e", 1), factor("f", 1), factor("g", 1),
 			},
 		},
 		"Risk up from 10 % (low) to 11 % (low). No single strong driver.": {
@@ -180,7 +181,8 @@ func randomParts(n, from, factors int) (parts [][]byte) {
 		for i := range min(100_000, n-first) {
 			r := snapshotRecord{
 				hash: hashID(fmt.Sprint(from + first + i)), row: uint32(first + i + 1),
-				probability: random.Float32(), band: uint8(random.IntN(3)), value: 50, factors: make([]float64, factors),
+				probability: random.Float32(), band: uint8(random.IntN(3)), value: 50,
+				factors: make([]float64, factors),
 			}
 			for j := range r.factors {
 				r.factors[j] = random.NormFloat64()

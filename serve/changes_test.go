@@ -139,7 +139,8 @@ func checkMonths(t *testing.T, first, second month) {
 			}
 			move := slices.Concat(c.Risen, c.Fallen)[m]
 			if fmt.Sprint(move.Before) != old[0] || fmt.Sprint(move.After) != is[id][0] || move.Row != int64(i+1) ||
-				move.BandBefore != old[1] || move.BandAfter != is[id][1] || !strings.HasPrefix(move.Explanation, "Risk ") {
+				move.BandBefore != old[1] || move.BandAfter != is[id][1] ||
+				!strings.HasPrefix(move.Explanation, "Risk ") {
 				t.Errorf("%+v, want %v and %v in row %d", move, old, is[id], i+1)
 			}
 		}
@@ -245,7 +246,8 @@ func TestChangesWithAnotherModel(t *testing.T) {
 	a.restart(a.models)
 	a.work()
 	c := a.month("/upload", telecom).summary.Changes
-	if c.Status != engine.ChangesModelChanged || c.Customers.Stayed != 3 || c.Customers.MovedUp != nil || c.Expected != nil {
+	if c.Status != engine.ChangesModelChanged || c.Customers.Stayed != 3 || c.Customers.MovedUp != nil ||
+		c.Expected != nil {
 		t.Errorf("%+v", c)
 	}
 }
@@ -315,8 +317,8 @@ func TestChangesAcrossParts(t *testing.T) {
 	}
 	a.restart(a.models)
 	c := a.month("/upload", string(file)).summary.Changes
-	if parts < 5 || c.Status != engine.ChangesCompared || c.Customers.Stayed != 10_000 || c.Risen != nil || c.Fallen != nil ||
-		*c.Customers.Unchanged != 10_000 || c.Expected.Stayed != 0 || c.Factors[0].Change != 0 {
+	if parts < 5 || c.Status != engine.ChangesCompared || c.Customers.Stayed != 10_000 || c.Risen != nil ||
+		c.Fallen != nil || *c.Customers.Unchanged != 10_000 || c.Expected.Stayed != 0 || c.Factors[0].Change != 0 {
 		t.Errorf("%d parts: %+v", parts, c)
 	}
 }

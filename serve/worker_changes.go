@@ -69,7 +69,8 @@ func (w *worker) changes(
 	changes := &engine.Changes{Status: engine.ChangesUnavailable}
 	switch {
 	case len(previous.Snapshots) == 0:
-	case max(previous.Scored, tally.Scored) > changesRowsMax || max(len(previous.Snapshots), len(parts)) > changesPartsMax:
+	case max(previous.Scored, tally.Scored) > changesRowsMax,
+		max(len(previous.Snapshots), len(parts)) > changesPartsMax:
 		changes.Status = engine.ChangesTooLarge
 		changes.Before = &engine.ChangeRows{Rows: previous.Scored}
 		changes.After = &engine.ChangeRows{Rows: tally.Scored}

@@ -84,7 +84,8 @@ func closePart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult) (*Claim, 
 	batch.Queue(`
 		UPDATE prediction_parts
 		SET status = 'done', n_scored = $4, n_rejected = $5, warnings = $6, summary = $7, result_bytes = $8,
-		    result_etag = $9, rejects_bytes = $10, rejects_etag = $11, snapshot_bytes = nullif($12::bigint, 0), error = NULL, done_at = clock_timestamp()
+		    result_etag = $9, rejects_bytes = $10, rejects_etag = $11, snapshot_bytes = nullif($12::bigint, 0),
+		    error = NULL, done_at = clock_timestamp()
 		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3`,
 		c.PredictionID, c.Generation, c.Part.No, r.Scored, r.Rejected, r.Warnings, r.Summary, r.ResultBytes,
 		r.ResultETag, r.RejectsBytes, r.RejectsETag, r.SnapshotBytes)
