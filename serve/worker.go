@@ -23,7 +23,7 @@ type WorkerConfig struct {
 	Cores    int           // cores that score parts; default all
 	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
 	Limits   ingest.Limits // for files that were dropped, which no upload has checked
-	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
+	// CustomerKey hides the ids of customers in snapshots and in rows that are kept for retraining.
 	CustomerKey store.CustomerKey
 }
 

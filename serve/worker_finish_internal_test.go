@@ -44,7 +44,12 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 		strings.Repeat("A-1,1,29.85,29.85,Month-to-month\n", 3000)
 	queueFile(t, s, objects, models, file)
 	slow := slowObjects{objects, lease}
-	w := newWorker(WorkerConfig{Name: "w"}, s, slow, models.registry, NewMetrics(), slog.New(slog.DiscardHandler))
+	key, err := store.NewCustomerKey(make([]byte, store.CustomerSecretMin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := WorkerConfig{Name: "w", CustomerKey: key}
+	w := newWorker(config, s, slow, models.registry, NewMetrics(), slog.New(slog.DiscardHandler))
 	for {
 		c, err := s.ClaimPart(t.Context(), "w")
 		if err != nil {
