@@ -44,3 +44,39 @@ func TestPagesNameWhatExists(t *testing.T) {
 		t.Errorf("found %d references in all pages: the pattern has gone blind", followed)
 	}
 }
+
+// TestPagesNameTestsThatExist looks for every test that a page gives as a proof.
+func TestPagesNameTestsThatExist(t *testing.T) {
+	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*)`")
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]+)\(`)
+	tests, pages := map[string]bool{}, map[string][]string{}
+	tree := os.DirFS(".")
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && outside(tree, name):
+			return fs.SkipDir
+		case strings.HasSuffix(name, "_test.go"):
+			for _, found := range declared.FindAllStringSubmatch(readText(t, name), -1) {
+				tests[found[1]] = true
+			}
+		case path.Ext(name) == ".md":
+			for _, found := range named.FindAllStringSubmatch(readText(t, name), -1) {
+				pages[found[1]] = append(pages[found[1]], name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pages) < 50 {
+		t.Errorf("the pages name %d tests: the pattern has gone blind", len(pages))
+	}
+	for test, where := range pages {
+		if !tests[test] {
+			t.Errorf("%s: there is no %s", strings.Join(where, ", "), test)
+		}
+	}
+}

@@ -20,6 +20,8 @@ import (
 type serveCommand struct {
 	Role        string `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"What this process does: ${enum}."`
 	Listen      string `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Address of the API."`
+	TLSCert     string `env:"TLS_CERT" help:"Certificate chain of the API in PEM; plain HTTP if not given." placeholder:"FILE"`
+	TLSKey      string `env:"TLS_KEY" help:"Key of the certificate in PEM." placeholder:"FILE"`
 	AdminListen string `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Address of metrics and administration; keep it private."`
 	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
 	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles beside the baselines." placeholder:"DIR"`
@@ -140,7 +142,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		PartBytes: c.PartBytes, ChunkBytes: int(min(c.PartBytes/chunksOfPart, 1<<20)),
 	}
 	return serve.RunConfig{
-		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen, DataDir: dir,
+		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen,
+		TLS:        serve.TLSFiles{Certificate: c.TLSCert, Key: c.TLSKey},
+		DataDir:    dir,
 		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, DatabaseConns: c.DatabaseConns,
 		S3:    store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},

@@ -27,6 +27,7 @@ const (
 type RunConfig struct {
 	Role        Role
 	Listen      string // address of the API
+	TLS         TLSFiles
 	AdminListen string // address of metrics, pprof and dead letters; keep it private
 	DataDir     string // where embedded parts keep what they have
 	Migrations  fs.FS
@@ -182,8 +183,13 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 	if p.apiAt, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	if c.TLS.given() {
+		if p.apiAt, err = c.TLS.wrap(p.apiAt); err != nil {
+			return err
+		}
+	}
 	if c.API.PublicURL == "" {
-		c.API.PublicURL = "http://" + p.apiAt.Addr().String()
+		c.API.PublicURL = p.apiURL()
 	}
 	p.api = NewServer(c.API, Parts{
 		Store: p.foundation.store, Objects: p.foundation.objects, Models: p.foundation.models.registry,
@@ -191,6 +197,13 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 		Auth:        verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
+}
+
+func (p *process) apiURL() string {
+	if p.config.TLS.given() {
+		return "https://" + p.apiAt.Addr().String()
+	}
+	return "http://" + p.apiAt.Addr().String()
 }
 
 func (p *process) closeListeners() {
@@ -245,7 +258,7 @@ func (p *process) describe() Started {
 		Database: p.foundation.databaseIs, Objects: p.foundation.objectsAre,
 	}
 	if p.api != nil {
-		s.API = "http://" + p.apiAt.Addr().String()
+		s.API = p.apiURL()
 	}
 	return s
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/serve"
+)
+
+// writeCertificate makes a certificate for loopback that signs itself, and gives what a client must trust.
+func writeCertificate(t *testing.T, files serve.TLSFiles, serial int64) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		files.Certificate: {Type: "CERTIFICATE", Bytes: der}, files.Key: {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(time.Duration(serial) * time.Second) // whatever the clock of the file system can tell
+		if err := os.Chtimes(name, later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return pool
+}
+
+func TestTLSCertificateIsRenewedWithoutARestart(t *testing.T) {
+	dir := t.TempDir()
+	files := serve.TLSFiles{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	first := writeCertificate(t, files, 1)
+	m := start(t, func(c *serve.RunConfig) { c.TLS = files })
+	serial := func(pool *x509.CertPool, newest uint16) (int64, error) {
+		client := &http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: pool, MaxVersion: newest}, DisableKeepAlives: true,
+		}}
+		resp, err := client.Get(m.API + "/health")
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+		return resp.TLS.PeerCertificates[0].SerialNumber.Int64(), nil
+	}
+	if n, err := serial(first, 0); n != 1 || err != nil {
+		t.Fatalf("certificate %d, %v", n, err)
+	}
+	if _, err := serial(first, tls.VersionTLS11); err == nil {
+		t.Error("TLS 1.1 is spoken")
+	}
+	if err := os.WriteFile(files.Key, []byte("half of it"), 0o600); err != nil { // as during a renewal
+		t.Fatal(err)
+	}
+	if n, err := serial(first, 0); n != 1 || err != nil {
+		t.Errorf("while files are being written: certificate %d, %v", n, err)
+	}
+	second := writeCertificate(t, files, 2)
+	if n, err := serial(second, 0); n != 2 || err != nil {
+		t.Errorf("renewed: certificate %d, %v", n, err)
+	}
+}
+
+func TestTLSFilesThatDoNotWorkEndTheStart(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"--tls-cert", filepath.Join(dir, "nowhere.pem"), "--tls-key", filepath.Join(dir, "nowhere.pem")},
+		{"--tls-cert", filepath.Join(dir, "cert.pem")},
+	} {
+		args = append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--data-dir", dir}, args...)
+		if status, _, messages := command(t, "", args...); status == 0 {
+			t.Errorf("%q: %s", args, messages)
+		}
+	}
+}
