@@ -4,11 +4,13 @@
 
 Writes JSON: nanoseconds per row and per row and tree (fastest and median round), rows per second (median), and how far
 each engine's raw scores are from those of the library that trained the model. The same for contributions (SHAP) of
-fewer rows. Times are CPU time of the call alone, so that other work on the machine takes little from them: the rows are
+fewer rows, and those of deep trees, of paths up to 14 tests: `--only-deep` measures just these and keeps the rest of the
+file. Times are CPU time of the call alone, so that other work on the machine takes little from them: the rows are
 in memory in the form that the engine takes, and the model is loaded, compiled and warm.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -17,19 +19,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import lightgbm
-import lleaves
 import numpy as np
-import tl2cgen
-import treelite
 import xgboost
 
 import workload
 
 HERE = Path(__file__).resolve().parent
+DEEP = {"trees": 100, "leaves": 255, "depth": 14}
 PEERS = ["lightgbm", "xgboost", "lleaves", "llvmlite", "treelite", "tl2cgen"]
 
 Score = Callable[[np.ndarray], np.ndarray]
@@ -38,6 +38,13 @@ Timed = tuple[str, list[float], np.ndarray]  # an engine, its seconds per round,
 
 def main() -> None:
     options = arguments()
+    report = json.loads(options.out.read_text()) if options.only_deep else shallow(options)
+    report["deep"] = deep(options)
+    options.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def shallow(options: argparse.Namespace) -> dict:
+    """Scores and contributions of trees as they are trained for tables."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         work = workload.make(folder, options.trees, options.leaves, options.rows)
@@ -45,14 +52,26 @@ def main() -> None:
             *measure(work.lightgbm_model, lightgbm_peers(work, folder, options.skip_compiled), work.rows, options),
             *measure(work.xgboost_model, xgboost_peers(work), work.rows, options),
         ]
-        few = {"realistic": work.rows["realistic"][: options.explained]}
-        explained = [
-            *measure(work.lightgbm_model, lightgbm_contributions(work), few, options, contributions=True),
-            *measure(work.xgboost_model, xgboost_contributions(work), few, options, contributions=True),
-        ]
-    how = {name: value for name, value in vars(options).items() if name != "out"}
-    report = {"machine": machine(), "options": how, "scores": results, "contributions": explained}
-    Path(options.out).write_text(json.dumps(report, indent=1) + "\n")
+        explained = contributions(work, options)
+    how = {name: value for name, value in vars(options).items() if name not in ("out", "only_deep")}
+    return {"machine": machine(), "options": how, "scores": results, "contributions": explained}
+
+
+def deep(options: argparse.Namespace) -> dict:
+    """Contributions alone: what deep trees cost."""
+    with tempfile.TemporaryDirectory() as name:
+        work = workload.make(Path(name), DEEP["trees"], DEEP["leaves"], options.explained, DEEP["depth"])
+        explained = contributions(work, argparse.Namespace(**vars(options) | DEEP))
+    how = DEEP | {"explained": options.explained, "rounds": options.rounds}
+    return {"machine": machine(), "options": how, "contributions": explained}
+
+
+def contributions(work: workload.Workload, options: argparse.Namespace) -> list[dict]:
+    few = {"realistic": work.rows["realistic"][: options.explained]}
+    return [
+        *measure(work.lightgbm_model, lightgbm_contributions(work), few, options, contributions=True),
+        *measure(work.xgboost_model, xgboost_contributions(work), few, options, contributions=True),
+    ]
 
 
 def arguments() -> argparse.Namespace:
@@ -64,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--explained", type=int, default=512, help="rows to compute contributions for")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--skip-compiled", action="store_true", help="leave out lleaves and tl2cgen, slow to compile")
+    parser.add_argument("--only-deep", action="store_true", help="measure the deep trees; keep what else is in the file")
     return parser.parse_args()
 
 
@@ -72,6 +92,10 @@ def lightgbm_peers(work: workload.Workload, folder: Path, skip_compiled: bool) -
     peers: dict[str, Score] = {"LightGBM": lambda rows: booster.predict(rows, raw_score=True, num_threads=1)}
     if skip_compiled:
         return peers
+    import lleaves
+    import tl2cgen
+    import treelite
+
     compiled = lleaves.Model(model_file=str(work.lightgbm_model))
     compiled.compile(raw_score=True)
     peers["lleaves"] = lambda rows: compiled.predict(rows, n_jobs=1)
@@ -153,8 +177,17 @@ def machine() -> dict:
     go = subprocess.run(["go", "env", "GOVERSION"], check=True, capture_output=True, text=True).stdout.strip()
     return {
         "cpu": model or platform.processor(), "cores": os.cpu_count(), "threads_used": 1,
-        "go": go, "python": platform.python_version(), **{name: version(name) for name in PEERS},
+        "go": go, "python": platform.python_version(), **versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the peers that are installed: those that compile need not be."""
+    found = {}
+    for name in PEERS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ class Workload:
     rows: dict[str, np.ndarray]  # by kind, row-major float64
 
 
-def make(folder: Path, trees: int, leaves: int, row_count: int) -> Workload:
-    """Trains one model per library on the same customers and draws the rows to score."""
+def make(folder: Path, trees: int, leaves: int, row_count: int, depth: int = 0) -> Workload:
+    """Trains one model per library on the same customers and draws the rows to score. Depth 0 is any depth."""
     rng = np.random.default_rng(1)
     customers = realistic(rng, TRAINING_ROWS)
     label = churned(rng, customers)
     lightgbm_model, xgboost_model = folder / "lightgbm.txt", folder / "xgboost.ubj"
-    train_lightgbm(customers, label, trees, leaves).save_model(lightgbm_model)
-    train_xgboost(customers, label, trees, leaves).save_model(xgboost_model)
+    train_lightgbm(customers, label, trees, leaves, depth).save_model(lightgbm_model)
+    train_xgboost(customers, label, trees, leaves, depth).save_model(xgboost_model)
     return Workload(lightgbm_model, xgboost_model, {
         "realistic": realistic(rng, row_count),
         "thresholds": at_thresholds(rng, lightgbm_model, row_count),
@@ -77,17 +77,17 @@ def churned(rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
     return (rng.random(len(x)) < 1 / (1 + np.exp(-score))).astype(np.float64)
 
 
-def train_lightgbm(rows: np.ndarray, label: np.ndarray, trees: int, leaves: int) -> lightgbm.Booster:
+def train_lightgbm(rows: np.ndarray, label: np.ndarray, trees: int, leaves: int, depth: int) -> lightgbm.Booster:
     parameters = {
-        "objective": "binary", "num_leaves": leaves, "learning_rate": 0.03, "min_data_in_leaf": 20,
+        "objective": "binary", "num_leaves": leaves, "max_depth": depth or -1, "learning_rate": 0.03, "min_data_in_leaf": 20,
         "num_threads": 0, "seed": 1, "deterministic": True, "verbosity": -1,
     }
     return lightgbm.train(parameters, lightgbm.Dataset(rows, label), trees)
 
 
-def train_xgboost(rows: np.ndarray, label: np.ndarray, trees: int, leaves: int) -> xgboost.Booster:
+def train_xgboost(rows: np.ndarray, label: np.ndarray, trees: int, leaves: int, depth: int) -> xgboost.Booster:
     parameters = {
-        "objective": "binary:logistic", "grow_policy": "lossguide", "max_leaves": leaves, "max_depth": 0,
+        "objective": "binary:logistic", "grow_policy": "lossguide", "max_leaves": leaves, "max_depth": depth,
         "learning_rate": 0.03, "tree_method": "hist", "seed": 1,
     }
     return xgboost.train(parameters, xgboost.DMatrix(rows, label), trees)
