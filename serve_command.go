@@ -57,6 +57,7 @@ type serveCommand struct {
 	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
 	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
+	Retain retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
 	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
 
 	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
@@ -159,13 +160,14 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 			Rates: &serve.RateLimits{
 				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
 			},
-			Cores: cores,
+			Cores: cores, Retain: time.Duration(c.Retain),
 		},
 		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores, Limits: limits},
 		CustomerSecret: c.CustomerSecret,
 
 		Lease:  c.Lease,
 		Canary: time.Duration(c.Canary),
+		Retain: time.Duration(c.Retain),
 		Log:    log,
 	}, nil
 }

@@ -61,6 +61,8 @@ func (s *server) download(
 // unreadyFor says why a prediction has no such file; nil if it has.
 func unreadyFor(p store.Prediction, key string) *failure {
 	switch {
+	case p.ResultsDeletedAt != nil:
+		return fail(CodeResultExpired, "")
 	case p.Status == store.Completed && key == "":
 		return fail(CodeObjectStore, "")
 	case p.Status == store.Completed, p.Status == store.Cancelled && key != "":

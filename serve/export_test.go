@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -78,3 +79,10 @@ func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now tim
 
 // WriteBundle puts a copy of the telecom bundle into a directory, with a change to its bundle.yaml.
 func WriteBundle(t *testing.T, dir, old, with string) { writeBundle(t, dir, old, with) }
+
+// LookIntoInbox does what upkeep does for dropped files, at once.
+func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
+	logger := NewLogger(log, slog.LevelInfo)
+	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, bucket: "b", log: logger}, log: logger}
+	return u.lookIntoInbox(ctx, 0)
+}

@@ -99,6 +99,7 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
 		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p),
 	}
+	view.ExpiresAt = s.expiry(p)
 	if view.Summary == nil {
 		view.Summary = json.RawMessage("null")
 	}
@@ -107,6 +108,14 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		view.Error = &object
 	}
 	return view
+}
+
+// expiry is when the results will be deleted, or were.
+func (s *server) expiry(p store.Prediction) *string {
+	if p.ResultsDeletedAt != nil || p.FinishedAt == nil || s.Retain == 0 {
+		return timeTextOf(p.ResultsDeletedAt)
+	}
+	return optional(timeText(p.FinishedAt.Add(s.Retain)))
 }
 
 func optional(text string) *string {

@@ -39,6 +39,9 @@ func getRows(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
+	if p.ResultsDeletedAt != nil {
+		return fail(CodeResultExpired, "")
+	}
 	bands := s.bandNames(p)
 	q, err := r.rowQuery(p.ID, bands)
 	if err != nil {

@@ -45,6 +45,7 @@ type RunConfig struct {
 	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
 	CustomerSecret string
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
+	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
 	Canary         time.Duration // between two known files that are sent the way of a customer's; 0: none
 	Log            *slog.Logger
 }
@@ -128,7 +129,8 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 		c.Worker.CustomerKey = f.customers
 		w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
 		ring = w.ring
-		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) })
+		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
+			newUpkeep(c, f).run)
 	}
 	return p, p.addQueue(ctx, c, ring)
 }

@@ -27,6 +27,7 @@ type Config struct {
 	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
 	ScoreRowsMax   int64         // rows of POST /score; default 20,000
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
+	Retain         time.Duration // how long results are kept; 0: for ever
 	Cores          int           // for one POST /score; default all
 	Rates          *RateLimits   // nil: the published ones
 	// TrustedProxies are the networks whose word about a caller's address (X-Forwarded-For) is believed.

@@ -32,6 +32,7 @@ func (s *Store) Previous(ctx context.Context, c *Claim) (*Previous, error) {
 		             ORDER BY p.part_no)
 		FROM predictions d JOIN uploads u ON u.id = d.upload_id
 		WHERE d.user_id = $1 AND d.model_name = $2 AND d.dataset = $3 AND d.id < $4 AND d.status = 'completed'
+		  AND d.results_deleted_at IS NULL
 		ORDER BY d.id DESC LIMIT 1`, c.UserID, c.Model.Name, c.Dataset, c.PredictionID).
 		Scan(&p.PublicID, &p.Generation, &p.Filename, &p.ModelVersion, &p.CreatedAt, &p.Scored, &p.Snapshots)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -78,18 +78,20 @@ func (s *Store) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
 
 // Retry scores a failed, dead or cancelled prediction again from scratch: a new generation with new keys. Stored rows
 // of the old one are deleted, also those kept for retraining; its objects are left to the sweep of their prefix. A
-// model that is not zero replaces the pinned one. A prediction that is queued, running or completed is [ErrConflict].
+// model that is not zero replaces the pinned one. A prediction that is queued, running or completed, or whose file has
+// expired, is [ErrConflict].
 func (s *Store) Retry(ctx context.Context, id uuid.UUID, model Model) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		var internal int64
 		var status Status
 		var old int
-		err := tx.QueryRow(ctx, `SELECT id, status, generation FROM predictions WHERE public_id = $1 FOR NO KEY UPDATE`,
-			id).Scan(&internal, &status, &old)
+		var expired bool
+		err := tx.QueryRow(ctx, `SELECT id, status, generation, results_deleted_at IS NOT NULL
+			FROM predictions WHERE public_id = $1 FOR NO KEY UPDATE`, id).Scan(&internal, &status, &old, &expired)
 		if err != nil {
 			return notFound(err)
 		}
-		if !status.Done() || status == Completed {
+		if !status.Done() || status == Completed || expired {
 			return ErrConflict
 		}
 		if err := nextGeneration(ctx, tx, internal, old); err != nil {

@@ -69,6 +69,7 @@ type Prediction struct {
 
 	CreatedAt, QueuedAt                  time.Time
 	StartedAt, FirstResultAt, FinishedAt *time.Time
+	ResultsDeletedAt                     *time.Time // they have expired
 }
 
 // Cursor is a place in a list that is sorted newest first.
@@ -94,7 +95,7 @@ const predictionColumns = `
 	       p.scored, p.rejected, p.done, p.total, d.warnings, d.error,
 	       coalesce(d.result_key, ''), coalesce(d.result_etag, ''), coalesce(d.rejects_key, ''),
 	       coalesce(d.index_key, ''), coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
-	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at, `
+	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at, d.results_deleted_at, `
 
 const predictionTables = `
 	FROM predictions d
@@ -114,7 +115,7 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.Warnings, &p.Error,
 		&p.ResultKey, &p.ResultETag, &p.RejectsKey,
 		&p.IndexKey, &p.ResultBytes, &p.RejectsBytes,
-		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt, &p.Summary)
+		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt, &p.ResultsDeletedAt, &p.Summary)
 	return p, err
 }
 

@@ -1,0 +1,70 @@
+package serve_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/serve"
+)
+
+func TestExpiredResults(t *testing.T) {
+	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Retain = 90 * 24 * time.Hour })
+	a.work()
+	view := a.finished(telecom)
+	finished, err := time.Parse(time.RFC3339, view["finished_at"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := finished.Add(90 * 24 * time.Hour).Format("2006-01-02T15:04:05.000Z"); view["expires_at"] != want {
+		t.Errorf("expires at %v, want %s", view["expires_at"], want)
+	}
+	time.Sleep(2 * time.Millisecond)
+	if n, err := a.store.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	links := view["links"].(map[string]any)
+	for _, name := range []string{"download", "rejects", "rows"} {
+		a.get(links[name].(string)).wantError(t, http.StatusGone, "ERR-1108")
+	}
+	gone := a.get(links["self"].(string)).want(t, http.StatusOK).object(t)
+	if gone["status"] != "completed" || gone["summary"] != nil || gone["expires_at"] == view["expires_at"] {
+		t.Errorf("%v", gone)
+	}
+	a.sweep()
+	if keys := a.objectKeys(); len(keys) != 0 {
+		t.Errorf("left %v", keys)
+	}
+}
+
+// A dropped file whose event got lost is scored all the same, once.
+func TestInboxHealsLostEvents(t *testing.T) {
+	a := startAPI(t, nil)
+	for _, key := range []string{"inbox/owner/march.csv", "inbox/nobody's.csv", "inbox/owner/empty.csv"} {
+		text := telecom
+		if strings.Contains(key, "empty") {
+			text = ""
+		}
+		if _, err := a.objects.Put(t.Context(), key, strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if err := serve.LookIntoInbox(t.Context(), a.store, a.objects, a.log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.work()
+	list := a.get("/predictions").want(t, http.StatusOK).object(t)["predictions"].([]any)
+	if len(list) != 1 {
+		t.Fatalf("%d predictions", len(list))
+	}
+	if view := a.ended(list[0].(map[string]any)["prediction_id"].(string)); view["status"] != "completed" {
+		t.Errorf("%v", view)
+	}
+	if !strings.Contains(a.log.String(), "key is not") {
+		t.Error("the log does not tell of the file that belongs to nobody")
+	}
+}

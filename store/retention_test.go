@@ -1,0 +1,164 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+func (b bench) scored(rows int64) store.Prediction {
+	b.Helper()
+	p := b.upload(rows)
+	if err := b.finish(b.mustScore(b.claim("w"))); err != nil {
+		b.Fatal(err)
+	}
+	return b.reload(p)
+}
+
+// aged moves the end of a prediction into the past.
+func (b bench) aged(p store.Prediction, days int) {
+	b.Helper()
+	b.exec(`UPDATE predictions SET finished_at = finished_at - $2 * interval '1 day' WHERE id = $1`, p.InternalID, days)
+}
+
+func TestResultsExpire(t *testing.T) {
+	b, o := newBench(t, store.Config{}), objects(t)
+	old, recent, running := b.scored(1500), b.scored(10), b.upload(10)
+	b.aged(old, 91)
+	b.aged(recent, 89)
+	b.exec(`UPDATE predictions SET finished_at = '2020-01-01' WHERE id = $1`, running.InternalID)
+	kept := recent.ResultKey
+	putAll(t, o, old.ResultKey, store.InputKey(old.UploadID), kept)
+	const retain = 90 * 24 * time.Hour
+	var group sync.WaitGroup
+	for range 4 { // every process may
+		group.Go(func() {
+			if _, err := b.Expire(ctx(), retain); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n, err := b.Expire(t.Context(), retain); n != 0 || err != nil {
+		t.Errorf("again %d, %v", n, err)
+	}
+	gone := b.reload(old)
+	if gone.ResultsDeletedAt == nil || gone.Summary != nil || gone.Status != store.Completed || gone.Scored != 1500 {
+		t.Errorf("%+v", gone)
+	}
+	wantEqual(t, "others", b.reload(recent).ResultsDeletedAt == nil && b.reload(running).ResultsDeletedAt == nil, true)
+	wantEqual(t, "blocks", ask[int](b, `SELECT count(DISTINCT prediction_id)::int FROM prediction_blocks`), 1)
+	if err := b.SweepDeletions(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "objects", strings.Join(keysOf(t, o), " "), kept)
+	b.exec(`UPDATE predictions SET status = 'cancelled' WHERE id = $1`, old.InternalID)
+	wantErr(t, b.Retry(t.Context(), old.ID, store.Model{}), store.ErrConflict)
+}
+
+// A month is dropped as a whole when it is over and nothing in it is kept.
+func TestMonthsAreDropped(t *testing.T) {
+	b := newBench(t, store.Config{})
+	for _, month := range []string{"2020_01", "2020_02"} {
+		b.exec(`SELECT open_prediction_month(to_date('` + month + `', 'YYYY_MM'))`)
+	}
+	p := b.scored(10)
+	b.exec(`
+		WITH d AS (INSERT INTO predictions (id, public_id, upload_id, user_id, status, finished_at)
+			OVERRIDING SYSTEM VALUE
+			SELECT prediction_month_start('2020-02-01') + 5, gen_random_uuid(), upload_id, user_id, 'completed', '2020-02-02'
+			FROM predictions WHERE id = $1 RETURNING id)
+		INSERT INTO prediction_blocks SELECT d.id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows
+		FROM d, prediction_blocks WHERE prediction_id = $1`, p.InternalID)
+	months := func() string {
+		return ask[string](b, `
+			SELECT coalesce(string_agg(inhrelid::regclass::text, ' ' ORDER BY 1), '') FROM pg_inherits
+			WHERE inhparent = 'prediction_blocks'::regclass AND inhrelid::regclass::text LIKE '%2020%'`)
+	}
+	if _, err := b.Expire(t.Context(), 100*365*24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "months with rows", months(), "prediction_blocks_2020_02")
+	if _, err := b.Expire(t.Context(), 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "months", months(), "")
+	wantEqual(t, "this month's rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows`), 10)
+}
+
+func TestOrphansAreSwept(t *testing.T) {
+	b, o := newBench(t, store.Config{}), objects(t)
+	p := b.scored(10)
+	stray := store.NewID()
+	kept := []string{
+		"inbox/u/a.csv", "other/" + stray.String() + "/x",
+		store.ResultKey(p.ID, 1, store.ResultName), "results/note/1/x", store.InputKey(p.UploadID),
+	}
+	putAll(t, o, kept...)
+	putAll(t, o, store.InputKey(stray), store.ResultKey(stray, 1, store.ResultName),
+		store.ResultKey(p.ID, 2, store.ResultName), store.PartKey(stray, 1, 3, store.ResultName))
+	if n, err := b.SweepOrphans(t.Context(), o, time.Hour); n != 0 || err != nil {
+		t.Errorf("of the last hour: %d, %v", n, err)
+	}
+	if n, err := b.SweepOrphans(t.Context(), o, 0); n != 4 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	got := keysOf(t, o)
+	for _, key := range kept {
+		if !slices.Contains(got, key) {
+			t.Errorf("swept %s", key)
+		}
+	}
+	wantEqual(t, "left", len(got), len(kept))
+}
+
+func TestUnheardObjects(t *testing.T) {
+	b := newBench(t, store.Config{})
+	now := time.Now()
+	known := store.ObjectInfo{Key: "inbox/u/known.csv", Modified: now.Add(-time.Hour)}
+	again := store.ObjectInfo{Key: "inbox/u/again.csv", Modified: now.Add(-time.Hour)}
+	lost := store.ObjectInfo{Key: "inbox/u/lost.csv", Modified: now.Add(-time.Hour)}
+	for _, key := range []string{known.Key, again.Key} {
+		_, _, err := b.EnqueueObject(t.Context(), store.NewObject{
+			UserID: b.user.ID, Bucket: "b", Key: key, Version: "id of an event",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.exec(`UPDATE uploads SET created_at = created_at - interval '1 day' WHERE source_key = $1`, again.Key)
+	list, err := b.Unheard(t.Context(), "b", []store.ObjectInfo{known, again, lost})
+	if err != nil || len(list) != 2 || list[0].Key != again.Key || list[1].Key != lost.Key {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestOneAtATime(t *testing.T) {
+	b := newBench(t, store.Config{})
+	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		_, err := b.Alone(ctx(), func(context.Context) error {
+			close(inside)
+			<-leave
+			return errors.New("told on")
+		})
+		done <- err
+	}()
+	<-inside
+	if ran, err := b.Alone(t.Context(), func(context.Context) error { return nil }); ran || err != nil {
+		t.Errorf("two at a time: %v, %v", ran, err)
+	}
+	close(leave)
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "told on") {
+		t.Error(err)
+	}
+	if ran, err := b.Alone(t.Context(), func(context.Context) error { return nil }); !ran || err != nil {
+		t.Errorf("afterwards: %v, %v", ran, err)
+	}
+}
