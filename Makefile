@@ -109,6 +109,11 @@ load: build ## The API at 1,000 requests a second, then uploads, eight of 50 MB 
 compare: $(TOOLS)/benchstat ## Two kept benchmark runs side by side: OLD=… NEW=…
 	@$(TOOLS)/benchstat $(OLD) $(NEW)
 
+.PHONY: bench-queries
+bench-queries: build ## Time every query with 10 million rows stored and write the tables of docs/database.md
+	@figures="$$(./bin/millrace bench queries --markdown)"; sed -i '/^<!-- queries/q' docs/database.md; \
+		echo "$$figures" >> docs/database.md
+
 # --- check -------------------------------------------------------------------
 
 .PHONY: verify

@@ -15,7 +15,7 @@ import (
 
 // benchCommand measures ratios between our code and the alternatives on this machine.
 type benchCommand struct {
-	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,api,e2e,all" default:"all" help:"What to measure: ${enum}."`
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,api,e2e,all" default:"all" help:"What to measure: ${enum}."`
 
 	JSON     bool `name:"json" xor:"format" help:"Print everything measured as JSON."`
 	Text     bool `xor:"format" help:"Print every round as a line for benchstat."`
@@ -24,6 +24,8 @@ type benchCommand struct {
 	Seconds float64 `default:"1" help:"Time for each comparison; at least five rounds are measured."`
 	Quick   bool    `help:"Measure little, once: tries the program, not the machine."`
 	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"Rows for the telecom bundle; made up if absent."`
+
+	DatabaseURL string `env:"DATABASE_URL" help:"Server for copy and queries; one is started if not given." placeholder:"URL"`
 
 	Model       string `help:"Measure this model file in place of a generated one; needs --data." placeholder:"FILE"`
 	Data        string `help:"Numeric matrix for --model; empty or nan is missing." placeholder:"FILE"`
@@ -68,7 +70,7 @@ func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 }
 
 func (c *benchCommand) options() (bench.Options, error) {
-	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick}
+	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick, DatabaseURL: c.DatabaseURL}
 	if c.Seconds < 0 || c.Seconds > 3600 {
 		return o, errors.New("--seconds must be between 0 and 3600")
 	}

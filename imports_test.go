@@ -72,7 +72,7 @@ var fenced = map[string]fence{
 	"github.com/fergusstrange/embedded-postgres":  {owners: []string{"store/cluster"}},
 	"github.com/getkin/kin-openapi":               {inTests: []string{"serve"}},
 	"github.com/golang-jwt":                       {owners: []string{"serve"}},
-	"github.com/jackc":                            {owners: []string{"store", "store/cluster", "store/storetest"}},
+	"github.com/jackc":                            {owners: []string{"bench", "store", "store/cluster", "store/storetest"}},
 	"github.com/klauspost/compress":               {owners: []string{"ingest", "serve", "store"}},
 	"github.com/pressly/goose":                    {owners: []string{"store"}},
 	"github.com/prometheus":                       {owners: []string{"bench", "serve"}},

@@ -20,24 +20,29 @@ type Options struct {
 	Quick   bool    // small and once: tries the program, says nothing about the machine
 	// Sample is a CSV file for the telecom bundle; rows are made up if there is none.
 	Sample []byte
+	// DatabaseURL is a PostgreSQL whose schema millrace_bench is measured in and dropped; empty: one is started. Its user
+	// must be allowed to let the server write and read a file.
+	DatabaseURL string
 	// Forest and Rows are measured in place of the generated model and rows, if set. Rows.Len may not be 0 then.
 	Forest *forest.Forest
 	Rows   forest.Rows
 }
 
 // Suites are the names that [Run] knows, in the order of the documentation.
-func Suites() []string { return []string{"engine", "explain", "ingest", "api", "e2e"} }
+func Suites() []string {
+	return []string{"engine", "explain", "ingest", "copy", "queries", "api", "e2e"}
+}
 
 // Run measures one suite. It sets GOMAXPROCS, of the whole process, to one or two while it measures.
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
 	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
-		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "api": runAPI, "e2e": runE2E,
+		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "api": runAPI, "e2e": runE2E,
 	}[suite]
 	if !known {
 		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))
 	}
-	if !slices.Contains([]string{"api", "e2e"}, suite) { // their work is done by another process
+	if !slices.Contains([]string{"copy", "queries", "api", "e2e"}, suite) { // their work is done by another process
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

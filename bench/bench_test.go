@@ -63,6 +63,10 @@ var expected = map[string]map[string][]string{
 		"unquoted/workers": {"one", "two"},
 		"quoting":          {"unquoted", "quoted"},
 	},
+	"copy": {
+		"rows":   {"server-side", "ours", "CopyFromSource", "blocks"},
+		"client": {"CopyFromSource", "ours", "blocks"},
+	},
 }
 
 // The suites that start a service need the program; the command line's tests run them.

@@ -14,7 +14,7 @@ import (
 func (r *Report) WriteTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	out := &pageWriter{w: table}
-	out.printf("%s\n%s\n\n", r.Command, r.Machine.sentence())
+	out.printf("%s\n%s\n%s\n\n", r.Command, r.Machine.sentence(), r.Note)
 	for _, c := range r.Comparisons {
 		out.printf("%s: %s\n\t%s\n", c.Name, c.remark(), strings.Join(c.headings(), "\t"))
 		for _, m := range c.Measurements {
@@ -34,6 +34,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	out := &pageWriter{w: w}
 	out.printf("\n### %s\n\n", r.Suite)
 	out.printf("`%s`\n\n%s\n", r.Command, r.Machine.sentence())
+	if r.Note != "" {
+		out.printf("\n%s\n", r.Note)
+	}
 	if len(r.Goals) > 0 {
 		out.printf("\n")
 		out.row([]string{"goal", "wanted", "measured", ""})
@@ -51,6 +54,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 	}
 	r.writeLatencyRows(out)
+	r.writeStatementRows(out)
 	return out.err
 }
 

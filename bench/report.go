@@ -7,9 +7,11 @@ type Report struct {
 	Suite       string       `json:"suite"`
 	Machine     Machine      `json:"machine"`
 	Command     string       `json:"command"`
+	Note        string       `json:"note,omitempty"`
 	Comparisons []Comparison `json:"comparisons,omitempty"`
 	Latencies   []Latency    `json:"latencies,omitempty"`
-	Processes   []Process    `json:"processes,omitempty"` // services that were measured, one after the other
+	Processes   []Process    `json:"processes,omitempty"`  // services that were measured, one after the other
+	Statements  []Statement  `json:"statements,omitempty"` // that the store sends
 	Goals       []Goal       `json:"goals"`
 }
 

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if u := os.Getenv(committerURL); u != "" {
 		commitHalf(u)
 	}
-	os.Exit(m.Run())
+	os.Exit(leaks(m.Run()))
 }
 
 // commitHalf claims a part, sends half of its blocks, says so and waits to be killed.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -237,45 +236,4 @@ func BenchmarkAppendBlocks(b *testing.B) {
 	}
 	b.SetBytes(int64(len(dst)))
 	b.ReportMetric(float64(b.N)*10_000/b.Elapsed().Seconds(), "rows/s")
-}
-
-// Both ways to copy 100,000 rows in blocks, and the commit of a part of 6,096 rows.
-func BenchmarkCopy(b *testing.B) {
-	bb := newBench(b, store.Config{})
-	conn, err := pgx.Connect(b.Context(), bb.url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	rows := span(1, 100_000)
-	tuples, boxed := encode(b, 1, rows), boxedBlocks(1, rows)
-	run := func(name string, copyAll func() error) {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := conn.Exec(b.Context(), `TRUNCATE bench_blocks`); err != nil {
-					b.Fatal(err)
-				}
-				if err := copyAll(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.N)*100_000/b.Elapsed().Seconds(), "rows/s")
-		})
-	}
-	if _, err := conn.Exec(b.Context(), `CREATE TABLE bench_blocks (LIKE prediction_blocks INCLUDING ALL)`); err != nil {
-		b.Fatal(err)
-	}
-	columns := []string{
-		"prediction_id", "first_row", "n", "row_offset", "customer_id", "probability", "risk_band", "band_rows",
-	}
-	run("ours", func() error {
-		_, err := conn.PgConn().CopyFrom(b.Context(), framed(tuples),
-			fmt.Sprintf("COPY bench_blocks (%s) FROM STDIN (FORMAT binary)", strings.Join(columns, ", ")))
-		return err
-	})
-	run("CopyFromSource", func() error {
-		_, err := conn.CopyFrom(b.Context(), pgx.Identifier{"bench_blocks"}, columns, pgx.CopyFromRows(boxed))
-		return err
-	})
 }

@@ -34,7 +34,8 @@ func EmptyPostgres(t testing.TB) string {
 	return newDatabase(t, "template0")
 }
 
-// Open gives a store on a fresh database. Config.URL is filled in; the rest is the caller's.
+// Open gives a store on a fresh database. Config.URL is filled in; the rest is the caller's. A connection that somebody
+// has not given back when the test ends fails it.
 func Open(t testing.TB, config store.Config) *store.Store {
 	t.Helper()
 	if config.URL == "" {
@@ -44,7 +45,16 @@ func Open(t testing.TB, config store.Config) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		defer s.Close()
+		wait := time.Now().Add(5 * time.Second)
+		for s.PoolState().Acquired > 0 && time.Now().Before(wait) { // a cancelled call may be on its way out
+			time.Sleep(time.Millisecond)
+		}
+		if n := s.PoolState().Acquired; n > 0 {
+			t.Errorf("%d connections of the pool were not given back", n)
+		}
+	})
 	return s
 }
 

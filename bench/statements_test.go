@@ -1,0 +1,113 @@
+package bench_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/bench"
+	"github.com/retainwise/millrace/store"
+)
+
+// sqlStart tells a string that is a statement, or the beginning of one, from all others.
+var sqlStart = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
+
+// statements finds every piece of SQL in the store's source, by the place where it stands.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../store/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no source", err)
+	}
+	found := map[string]string{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			if text, err := strconv.Unquote(literal.Value); err == nil && sqlStart.MatchString(text) {
+				found[set.Position(literal.Pos()).String()] = strings.Join(strings.Fields(text), " ")
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// unmeasured are statements that no request and no worker sends.
+var unmeasured = []string{
+	"SELECT FROM predictions LIMIT 1", // once at the start
+}
+
+// TestEveryStatementIsMeasured holds the suite queries against the source of the store, so that no new statement is left
+// out, and docs/database.md against the suite.
+func TestEveryStatementIsMeasured(t *testing.T) {
+	report := quick(t, "queries", bench.Options{})
+	page, err := os.ReadFile("../docs/database.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent []string
+	for _, s := range report.Statements {
+		sent = append(sent, s.SQL)
+	}
+	for place, sql := range statements(t) {
+		if !contained(sent, sql) && !contained(unmeasured, sql) {
+			t.Errorf("%s: no method that is measured sends this statement: add one to bench/store_methods.go", place)
+		}
+	}
+	for _, s := range report.Statements {
+		shown := []rune(s.SQL)
+		start := strings.ReplaceAll(string(shown[:min(len(shown), 100)]), "|", "¦")
+		if !strings.Contains(string(page), "`"+start+"`") {
+			t.Errorf("docs/database.md lacks %q: run make bench-queries", start)
+		}
+	}
+}
+
+func contained(list []string, text string) bool {
+	for _, other := range list {
+		if strings.Contains(other, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestEveryMethodIsMeasured wants each method of the store in the suite queries.
+func TestEveryMethodIsMeasured(t *testing.T) {
+	without := map[string]string{
+		"Close": "ends", "PoolState": "asks nothing", "RowSecurity": "asks nothing", "Listen": "runs for ever",
+	}
+	source, err := os.ReadFile("store_methods.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	work, err := os.ReadFile("store_work.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	methods := reflect.TypeFor[*store.Store]()
+	for i := range methods.NumMethod() {
+		name := methods.Method(i).Name
+		if without[name] == "" && !strings.Contains(string(source)+string(work), "w."+name) {
+			t.Errorf("%s is not measured", name)
+		}
+	}
+}

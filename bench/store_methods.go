@@ -1,0 +1,247 @@
+package bench
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// methods are all methods of the store that talk to the database.
+func (w *storeWork) methods() []method {
+	list := append(w.readingMethods(), w.requestMethods()...)
+	return append(append(list, w.workerMethods()...), w.sweepingMethods()...)
+}
+
+// readingMethods change nothing.
+func (w *storeWork) readingMethods() []method {
+	user, large := w.user.ID, w.large.ID
+	claim := &store.Claim{
+		PredictionID: w.large.InternalID, Generation: 1, UserID: user, Model: store.Model{Name: "telecom"},
+	}
+	band := int16(2)
+	rows := func(q store.RowQuery) func(context.Context) error {
+		return func(ctx context.Context) error { _, err := w.Rows(ctx, user, large, q); return err }
+	}
+	var cursor *store.Cursor
+	var ids []int64
+	for i := range 100 {
+		ids = append(ids, int64(1+i*97))
+	}
+	return []method{
+		{name: "Ping", call: w.Ping},
+		{name: "EnsureUser, known", call: func(ctx context.Context) error {
+			_, err := w.EnsureUser(ctx, w.user.Subject)
+			return err
+		}},
+		{name: "TrainingRate", call: func(ctx context.Context) error { _, err := w.TrainingRate(ctx, user); return err }},
+		{name: "Prediction", call: func(ctx context.Context) error { _, err := w.Prediction(ctx, user, large); return err }},
+		{name: "Predictions, first 20", call: func(ctx context.Context) error {
+			list, err := w.Predictions(ctx, user, nil, 20)
+			if err == nil && len(list) > 0 {
+				cursor = list[len(list)-1].Cursor()
+			}
+			return err
+		}},
+		{name: "Predictions, next 20", call: func(ctx context.Context) error {
+			_, err := w.Predictions(ctx, user, cursor, 20)
+			return err
+		}},
+		{name: "Ahead", call: func(ctx context.Context) error { _, err := w.Ahead(ctx, w.large); return err }},
+		w.pageOfRows(),
+		{name: "Rows, 100 of a band", call: rows(store.RowQuery{Limit: 100, Band: &band})},
+		{
+			name: "Rows, 100 by probability", call: rows(store.RowQuery{Limit: 100, Order: store.ByProbability}),
+			bulk: "looks at the probabilities of all rows of the prediction",
+		},
+		{name: "DeadLetters", call: func(ctx context.Context) error {
+			list, err := w.DeadLetters(ctx, nil, 50)
+			if err == nil && len(list) > 0 {
+				w.dead.ID = list[0].ID
+			}
+			return err
+		}},
+		{name: "Attempts", call: func(ctx context.Context) error { _, err := w.Attempts(ctx, w.dead.ID); return err }},
+		{name: "Parts", call: func(ctx context.Context) error { _, err := w.Parts(ctx, claim); return err }},
+		{name: "QueueState", call: func(ctx context.Context) error { _, err := w.QueueState(ctx); return err }},
+		{name: "Times", call: func(ctx context.Context) error { _, err := w.Times(ctx, claim); return err }},
+		{name: "Previous", call: func(ctx context.Context) error { _, err := w.Previous(ctx, claim); return err }},
+		{name: "CustomerIDs of 100 rows", call: func(ctx context.Context) error {
+			_, err := w.CustomerIDs(ctx, claim, ids)
+			return err
+		}},
+		{name: "OutcomeReports", call: func(ctx context.Context) error {
+			_, err := w.OutcomeReports(ctx, user, "telecom")
+			return err
+		}},
+	}
+}
+
+// requestMethods are what requests change.
+func (w *storeWork) requestMethods() []method {
+	user := w.user.ID
+	return []method{
+		{name: "EnsureUser, new", call: func(ctx context.Context) error {
+			_, err := w.EnsureUser(ctx, store.NewID().String())
+			return err
+		}},
+		{name: "SetTrainingRate", call: func(ctx context.Context) error { return w.SetTrainingRate(ctx, user, 1) }},
+		{name: "CreateUpload", call: w.upload(10), after: w.drop},
+		{name: "CreateUpload under a key", prepare: w.claimKey, call: func(ctx context.Context) (err error) {
+			u := w.newUpload(10)
+			u.Key = w.key
+			w.given, err = w.CreateUpload(ctx, u)
+			return err
+		}, after: w.drop},
+		{name: "Cancel", prepare: w.upload(10), call: func(ctx context.Context) error {
+			_, err := w.Cancel(ctx, user, w.given.ID)
+			return err
+		}, after: w.drop},
+		{name: "ClaimKey", call: w.claimKey},
+		{name: "ClaimKey, held", prepare: w.claimKey, call: w.claimKeyAgain},
+		{name: "RenewKey", prepare: w.claimKey, call: func(ctx context.Context) error { return w.RenewKey(ctx, w.key) }},
+		{name: "ReleaseKey", prepare: w.claimKey, call: func(ctx context.Context) error { return w.ReleaseKey(ctx, w.key) }},
+		{name: "EnqueueObject", call: func(ctx context.Context) (err error) {
+			w.given, _, err = w.EnqueueObject(ctx, w.newObject())
+			return err
+		}, after: w.drop},
+		{
+			name: "RecordOutcomes", bulk: "1,000 customers, and the reports", call: func(ctx context.Context) error {
+				_, err := w.RecordOutcomes(ctx, w.customersOf, w.outcomes(), noReport)
+				return err
+			},
+		},
+		{name: "DeletePrediction", prepare: w.upload(10), call: w.drop},
+		{name: "Retry", prepare: func(ctx context.Context) error {
+			return errors.Join(w.claim(10)(ctx), w.fail(ctx))
+		}, call: func(ctx context.Context) error { return w.Retry(ctx, w.given.ID, store.Model{}) }, after: w.drop},
+	}
+}
+
+// claimKeyAgain finds the key in use.
+func (w *storeWork) claimKeyAgain(ctx context.Context) error {
+	_, err := w.ClaimKey(ctx, w.user.ID, "POST /upload", w.keyText)
+	if errors.Is(err, store.ErrKeyInUse) {
+		return nil
+	}
+	return err
+}
+
+// workerMethods are the steps of a part.
+func (w *storeWork) workerMethods() []method {
+	return []method{
+		{name: "ClaimPart, nothing to do", call: func(ctx context.Context) error {
+			_, err := w.ClaimPart(ctx, "worker")
+			return err
+		}},
+		{name: "ClaimPart", prepare: w.upload(10), call: w.claimGiven, after: w.drop},
+		{name: "ClaimFinish, nothing to do", call: func(ctx context.Context) error {
+			_, err := w.ClaimFinish(ctx, "worker")
+			return err
+		}},
+		{name: "ClaimFinish", prepare: func(ctx context.Context) error {
+			if err := w.claim(10, 10)(ctx); err != nil {
+				return err
+			}
+			_, err := w.CommitPart(ctx, w.claimed, store.PartResult{Scored: 10}, nil)
+			if err == nil {
+				_, err = w.Cancel(ctx, w.user.ID, w.given.ID)
+			}
+			return err
+		}, call: func(ctx context.Context) error {
+			c, err := w.ClaimFinish(ctx, "worker")
+			if err == nil && c == nil {
+				err = errors.New("nothing to finish")
+			}
+			return err
+		}, after: w.drop},
+		{name: "RenewLease", prepare: w.claim(10), call: func(ctx context.Context) error {
+			return w.RenewLease(ctx, w.claimed)
+		}, after: w.drop},
+		{name: "RenewLease of a last step", prepare: w.last, call: func(ctx context.Context) error {
+			return w.RenewLease(ctx, w.claimed)
+		}, after: w.drop},
+		{name: "PlanPart", prepare: func(ctx context.Context) (err error) {
+			if w.given, _, err = w.EnqueueObject(ctx, w.newObject()); err != nil {
+				return err
+			}
+			return w.claimGiven(ctx)
+		}, call: func(ctx context.Context) error { return w.PlanPart(ctx, w.claimed, w.plan()) }, after: w.drop},
+		w.commitPart(),
+		{name: "CommitPart again", prepare: func(ctx context.Context) error {
+			if err := w.claim(10)(ctx); err != nil {
+				return err
+			}
+			_, err := w.CommitPart(ctx, w.claimed, store.PartResult{Scored: 10}, nil)
+			return err
+		}, call: func(ctx context.Context) error {
+			_, err := w.CommitPart(ctx, w.claimed, store.PartResult{Scored: 10}, nil)
+			return err
+		}, after: w.drop},
+		{name: "Finish", prepare: w.last, call: func(ctx context.Context) error {
+			return w.Finish(ctx, w.claimed, store.Result{ResultKey: "k", Summary: []byte(`{}`)})
+		}, after: w.drop},
+		{name: "FailPart, for good", prepare: w.claim(10), call: w.fail, after: w.drop},
+		{name: "FailPart of a last step", prepare: w.last, call: func(ctx context.Context) error {
+			return w.FailPart(ctx, w.claimed, store.Failure{Code: "ERR-1500"})
+		}, after: w.drop},
+		{name: "FailPart, to be tried again", prepare: w.claim(10), call: func(ctx context.Context) error {
+			return w.FailPart(ctx, w.claimed, store.Failure{Code: "ERR-1500"})
+		}, after: w.drop},
+		{name: "ReleasePart", prepare: w.claim(10), call: func(ctx context.Context) error {
+			return w.ReleasePart(ctx, w.claimed)
+		}, after: w.drop},
+		{name: "PostponePart", prepare: w.claim(10), call: func(ctx context.Context) error {
+			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+		}, after: w.drop},
+		{name: "PostponePart of a last step", prepare: w.last, call: func(ctx context.Context) error {
+			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+		}, after: w.drop},
+	}
+}
+
+// sweepingMethods keep the outbox and the keys short.
+func (w *storeWork) sweepingMethods() []method {
+	return []method{
+		{name: "ClaimLetters", prepare: w.upload(10), call: w.claimLetters, after: w.drop},
+		{name: "DiscardLetters", prepare: w.letter, call: func(ctx context.Context) error {
+			return w.DiscardLetters(ctx, w.letters)
+		}, after: w.drop},
+		{name: "ReturnLetters", prepare: w.letter, call: func(ctx context.Context) error {
+			return w.ReturnLetters(ctx, w.letters)
+		}, after: w.drop},
+		{name: "Sweep", prepare: w.upload(10), call: func(ctx context.Context) error {
+			_, err := w.Sweep(ctx, 0)
+			return err
+		}, after: w.drop},
+		{name: "SweepKeys", call: w.SweepKeys},
+	}
+}
+
+// letter makes a prediction and takes its letter.
+func (w *storeWork) letter(ctx context.Context) error {
+	if err := w.upload(10)(ctx); err != nil {
+		return err
+	}
+	return w.claimLetters(ctx)
+}
+
+// customersOfRows finds a user of whose customers rows are kept, and those customers.
+func (w *storeWork) customersOfRows(ctx context.Context) error {
+	const user = `SELECT user_id FROM ml_training_data GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1`
+	if err := w.database.conn.QueryRow(ctx, user).Scan(&w.customersOf); err != nil {
+		return err
+	}
+	rows, err := w.database.conn.Query(ctx, `SELECT DISTINCT customer_hash FROM ml_training_data WHERE user_id = $1
+		LIMIT 1000`, w.customersOf)
+	if err != nil {
+		return err
+	}
+	hashes, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	for _, h := range hashes {
+		w.customers = append(w.customers, store.CustomerHash(h))
+	}
+	return err
+}

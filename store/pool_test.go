@@ -1,0 +1,71 @@
+package store_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// TestPoolUnderLoad has far more callers than connections: all are served, and all connections come back.
+func TestPoolUnderLoad(t *testing.T) {
+	b := newBench(t, store.Config{ConnsMax: 4})
+	p := b.upload(1500)
+	b.mustScore(b.claim("w"))
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for range 10 {
+				page, err := b.Rows(t.Context(), b.user.ID, p.ID, store.RowQuery{Limit: 1000})
+				if err != nil || len(page.Rows) != 1000 {
+					t.Errorf("%d rows: %v", len(page.Rows), err)
+				}
+				if _, err := b.CreateUpload(t.Context(), newUpload(b.user.ID, 10)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	state := b.PoolState()
+	if state.Acquired != 0 || state.Max != 4 || state.Waits == 0 {
+		t.Errorf("%+v", state)
+	}
+}
+
+// A statement that waits for a lock ends, and gives its connection back.
+func TestStatementsTimeOut(t *testing.T) {
+	var seen []string
+	b := newBench(t, store.Config{
+		StatementTimeout: 200 * time.Millisecond,
+		Trace:            func(sql string, _ []any) { seen = append(seen, strings.TrimSpace(sql)) },
+	})
+	p := b.upload(10)
+	conn, err := pgx.Connect(t.Context(), b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx()) }()
+	if _, err := conn.Exec(t.Context(), `BEGIN; SELECT FROM predictions FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err == nil || !strings.Contains(err.Error(), "57014") {
+		t.Errorf("waited for the lock: %v", err)
+	}
+	if _, err := conn.Exec(t.Context(), `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
+		t.Error(err)
+	}
+	if !slices.Contains(seen, "begin") || !slices.ContainsFunc(seen, func(sql string) bool {
+		return strings.Contains(sql, "app.user_id") // in a batch
+	}) {
+		t.Errorf("traced %q", seen)
+	}
+}
