@@ -33,10 +33,10 @@ func openDatabase(ctx context.Context, o Options) (d *database, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
+	if d.dir, err = os.MkdirTemp("", "millrace-bench-"); err != nil {
+		return d, err
+	}
 	if d.url == "" {
-		if d.dir, err = os.MkdirTemp("", "millrace-bench-"); err != nil {
-			return d, err
-		}
 		if err := os.Chmod(d.dir, 0o711); err != nil { // the server's own user must pass through
 			return d, err
 		}

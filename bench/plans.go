@@ -61,6 +61,7 @@ type explainer struct {
 	bulk    bool
 	looking bool
 	user    *pgx.QueuedQuery // what the statements are preceded by when they run for a user
+	inTx    bool
 	err     error
 }
 
@@ -80,10 +81,12 @@ func (e *explainer) see(sql string, args []any) {
 		e.report.Statements = append(e.report.Statements, s)
 	}
 	switch {
-	case isUser:
+	case isUser: // holds for the transaction, or else for the one statement that follows in the batch
 		e.user = &pgx.QueuedQuery{SQL: sql, Arguments: args}
 	case sql == "begin":
-		e.user = nil
+		e.user, e.inTx = nil, true
+	case sql == "commit" || sql == "rollback" || !e.inTx:
+		e.user, e.inTx = nil, false
 	}
 }
 

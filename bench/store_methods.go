@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,8 +12,8 @@ import (
 
 // methods are all methods of the store that talk to the database.
 func (w *storeWork) methods() []method {
-	list := append(w.readingMethods(), w.requestMethods()...)
-	return append(append(list, w.workerMethods()...), w.sweepingMethods()...)
+	return slices.Concat(w.readingMethods(), w.requestMethods(), w.accountMethods(), w.workerMethods(),
+		w.sweepingMethods())
 }
 
 // readingMethods change nothing.
@@ -107,6 +108,14 @@ func (w *storeWork) requestMethods() []method {
 			w.given, _, err = w.EnqueueObject(ctx, w.newObject())
 			return err
 		}, after: w.drop},
+		{name: "EnqueueObject again", prepare: func(ctx context.Context) (err error) {
+			w.object = w.newObject()
+			w.given, _, err = w.EnqueueObject(ctx, w.object)
+			return err
+		}, call: func(ctx context.Context) error {
+			_, _, err := w.EnqueueObject(ctx, w.object)
+			return err
+		}, after: w.drop},
 		{
 			name: "RecordOutcomes", bulk: "1,000 customers, and the reports", call: func(ctx context.Context) error {
 				_, err := w.RecordOutcomes(ctx, w.customersOf, w.outcomes(), noReport)
@@ -137,6 +146,13 @@ func (w *storeWork) workerMethods() []method {
 			return err
 		}},
 		{name: "ClaimPart", prepare: w.upload(10), call: w.claimGiven, after: w.drop},
+		{name: "ClaimSmallPart", prepare: w.upload(10), call: func(ctx context.Context) (err error) {
+			w.claimed, err = w.ClaimSmallPart(ctx, "worker")
+			if err == nil && w.claimed == nil {
+				err = errors.New("nothing to claim")
+			}
+			return err
+		}, after: w.drop},
 		{name: "ClaimFinish, nothing to do", call: func(ctx context.Context) error {
 			_, err := w.ClaimFinish(ctx, "worker")
 			return err

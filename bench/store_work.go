@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +30,11 @@ type storeWork struct {
 	blocks   []byte
 	calls    int
 
+	object  store.NewObject
+	access  store.AccessKey
+	leaver  int64 // user who leaves
+	objects store.Objects
+
 	customers   []store.CustomerHash // of whom rows are kept
 	customersOf int64                // whose they are
 }
@@ -40,6 +46,9 @@ func newStoreWork(ctx context.Context, s *store.Store, d *database, f filling) (
 		return nil, err
 	}
 	if w.large, err = w.find(ctx, `SELECT public_id FROM predictions WHERE user_id = $1 ORDER BY id LIMIT 1`); err != nil {
+		return nil, err
+	}
+	if w.objects, err = store.OpenDirectory(filepath.Join(d.dir, "objects")); err != nil {
 		return nil, err
 	}
 	return w, w.customersOfRows(ctx)

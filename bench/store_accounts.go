@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// accountMethods are about access keys, and about leaving.
+func (w *storeWork) accountMethods() []method {
+	user := w.user.ID
+	return []method{
+		{name: "AccessKeys", prepare: w.accessKey, call: func(ctx context.Context) error {
+			_, err := w.AccessKeys(ctx, user)
+			return err
+		}, after: w.revoke},
+		{name: "CreateAccessKey", call: w.accessKey, after: w.revoke},
+		{name: "UserOfAccessKey", prepare: w.accessKey, call: func(ctx context.Context) error {
+			_, _, err := w.UserOfAccessKey(ctx, sha256.Sum256([]byte(w.keyText)))
+			return err
+		}, after: w.revoke},
+		{name: "RevokeAccessKey", prepare: w.accessKey, call: w.revoke},
+		{name: "DeletePrediction again", prepare: func(ctx context.Context) error {
+			if err := w.upload(10)(ctx); err != nil {
+				return err
+			}
+			return w.drop(ctx)
+		}, call: w.drop},
+		{name: "DeleteAccount", prepare: w.newcomer, call: func(ctx context.Context) error {
+			return w.DeleteAccount(ctx, w.leaver)
+		}, after: w.forget},
+		{
+			name: "SweepDeletions", bulk: "an account with one prediction, and its files", prepare: func(ctx context.Context) error {
+				if err := w.newcomer(ctx); err != nil {
+					return err
+				}
+				return w.DeleteAccount(ctx, w.leaver)
+			}, call: func(ctx context.Context) error { return w.SweepDeletions(ctx, w.objects) }, after: w.forget,
+		},
+	}
+}
+
+// accessKey makes a key whose secret nobody else has.
+func (w *storeWork) accessKey(ctx context.Context) (err error) {
+	w.keyText = uuid.NewString()
+	w.access, err = w.CreateAccessKey(ctx, w.user.ID, store.AccessKey{
+		Name: "nightly", Prefix: "mr_", Scopes: []string{"read"},
+	}, sha256.Sum256([]byte(w.keyText)))
+	return err
+}
+
+func (w *storeWork) revoke(ctx context.Context) error {
+	return w.RevokeAccessKey(ctx, w.user.ID, w.access.ID)
+}
+
+// newcomer makes a user with a prediction, and forgets about earlier deletions.
+func (w *storeWork) newcomer(ctx context.Context) error {
+	if err := w.database.exec(ctx, `DELETE FROM deletions`); err != nil {
+		return err
+	}
+	u, err := w.EnsureUser(ctx, uuid.NewString())
+	if err != nil {
+		return err
+	}
+	w.leaver = u.ID
+	upload := w.newUpload(10)
+	upload.UserID = u.ID
+	_, err = w.CreateUpload(ctx, upload)
+	return err
+}
+
+// forget removes what is left of those who are leaving.
+func (w *storeWork) forget(ctx context.Context) error {
+	return w.database.exec(ctx, `UPDATE users SET erased_at = now() WHERE deleted_at IS NOT NULL AND erased_at IS NULL`)
+}
