@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
@@ -212,6 +214,18 @@ func (w *storeWork) workerMethods() []method {
 		{name: "PostponePart", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
 		}, after: w.drop},
+		{name: "PostponePart of a lost lease", prepare: func(ctx context.Context) error {
+			if err := w.claim(10)(ctx); err != nil {
+				return err
+			}
+			return w.ReleasePart(ctx, w.claimed)
+		}, call: func(ctx context.Context) error {
+			err := w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+			if errors.Is(err, store.ErrLeaseLost) {
+				return nil
+			}
+			return err
+		}, after: w.drop},
 		{name: "PostponePart of a last step", prepare: w.last, call: func(ctx context.Context) error {
 			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
 		}, after: w.drop},
@@ -233,6 +247,15 @@ func (w *storeWork) sweepingMethods() []method {
 			return err
 		}, after: w.drop},
 		{name: "SweepKeys", call: w.SweepKeys},
+		{name: "Spend", call: func(ctx context.Context) error {
+			_, _, err := w.Spend(ctx, store.Budget{ID: uuid.New(), Step: time.Second, Window: time.Minute})
+			return err
+		}},
+		{name: "Spend, nothing left", call: func(ctx context.Context) error {
+			_, _, err := w.Spend(ctx, store.Budget{Step: time.Hour, Window: time.Second})
+			return err
+		}},
+		{name: "SweepBudgets", call: w.SweepBudgets},
 	}
 }
 
