@@ -22,6 +22,7 @@ type commandLine struct {
 	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
 	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
 	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
+	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score one again, or stop one."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
 	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
 }
@@ -72,7 +73,11 @@ const statusUnavailable = 69
 
 // fail prints one line: the published code and a sentence.
 func fail(std streams, err error) int {
-	_, _ = fmt.Fprintln(std.err, "millrace:", serve.ErrorLine(err))
+	line := serve.ErrorLine(err)
+	if told := (*adminError)(nil); errors.As(err, &told) {
+		line = told.text // the server has put it into words
+	}
+	_, _ = fmt.Fprintln(std.err, "millrace:", line)
 	if errors.Is(err, cluster.ErrNotInstalled) {
 		return statusUnavailable
 	}

@@ -57,6 +57,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("GET /dead-letters", a.handle(a.listDead))
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.attempts))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.retry))
+	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.cancel))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
 		mux.HandleFunc("GET "+jwksPath, func(w http.ResponseWriter, _ *http.Request) {
@@ -173,6 +174,19 @@ func (a *admin) attempts(req *http.Request) (any, error) {
 		views = append(views, attemptView{t.Generation, t.Part, t.Attempt, t.Worker, t.Failure, t.FailedAt})
 	}
 	return map[string]any{"attempts": views}, nil
+}
+
+// cancel stops anybody's prediction.
+func (a *admin) cancel(req *http.Request) (any, error) {
+	id, err := uuid.Parse(req.PathValue("id"))
+	if err != nil {
+		return nil, fail(CodePredictionNotFound, "")
+	}
+	p, err := a.Store.CancelAny(req.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"prediction_id": id.String(), "status": p.Status}, nil
 }
 
 // retry scores a dead prediction again from scratch, with the model that it was pinned to.

@@ -201,6 +201,16 @@ func (s *Store) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Predict
 	return s.Prediction(ctx, userID, id)
 }
 
+// CancelAny is Cancel for an operator, whoever the prediction belongs to.
+func (s *Store) CancelAny(ctx context.Context, id uuid.UUID) (Prediction, error) {
+	var user int64
+	err := s.pool.QueryRow(ctx, `SELECT user_id FROM predictions WHERE public_id = $1`, id).Scan(&user)
+	if err != nil {
+		return Prediction{}, fmt.Errorf("cancel: %w", notFound(err))
+	}
+	return s.Cancel(ctx, user, id)
+}
+
 func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE predictions d SET status = 'cancelled', status_reason = NULL, finished_at = clock_timestamp(),

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// jobsCommand is for operators. It asks the admin listener of a running server, which every installation has: a private
+// PostgreSQL cannot be reached from outside.
+type jobsCommand struct {
+	Dead   jobsDeadCommand   `cmd:"" help:"List predictions that have failed or are dead, latest first."`
+	Retry  jobsRetryCommand  `cmd:"" help:"Score a failed, dead or cancelled prediction again from scratch."`
+	Cancel jobsCancelCommand `cmd:"" help:"Stop a prediction; rows scored before stay readable."`
+}
+
+// adminFlag says where the admin listener is.
+type adminFlag struct {
+	Admin string `env:"MILLRACE_ADMIN_URL" default:"http://127.0.0.1:9090" help:"The admin listener of a running server." placeholder:"URL"`
+}
+
+type jobsDeadCommand struct {
+	adminFlag
+	Limit int `default:"20" help:"Most predictions to list."`
+}
+
+type jobsRetryCommand struct {
+	adminFlag
+	ID string `arg:"" help:"The prediction."`
+}
+
+type jobsCancelCommand struct {
+	adminFlag
+	ID string `arg:"" help:"The prediction."`
+}
+
+// deadJob is a line of the list.
+type deadJob struct {
+	ID     string `json:"prediction_id"`
+	Status string `json:"status"`
+	Model  string `json:"model"`
+	Error  *struct {
+		Code    string `json:"code"`
+		Stage   string `json:"stage"`
+		Message string `json:"message"`
+	} `json:"error"`
+	FinishedAt string `json:"finished_at"`
+}
+
+// Run lists what was given up.
+func (c *jobsDeadCommand) Run(ctx context.Context, std streams) error {
+	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+	cursor, left := "", c.Limit
+	for {
+		var page struct {
+			DeadLetters []deadJob `json:"dead_letters"`
+			NextCursor  string    `json:"next_cursor"`
+		}
+		if err := c.ask(ctx, http.MethodGet, "/dead-letters?cursor="+url.QueryEscape(cursor), &page); err != nil {
+			return err
+		}
+		for _, job := range page.DeadLetters[:min(left, len(page.DeadLetters))] {
+			why := "\t\t"
+			if job.Error != nil {
+				why = job.Error.Code + "\t" + job.Error.Stage + "\t" + job.Error.Message
+			}
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", job.ID, job.Status, job.FinishedAt, job.Model, why)
+		}
+		left -= len(page.DeadLetters)
+		if cursor = page.NextCursor; cursor == "" || left <= 0 {
+			return table.Flush()
+		}
+	}
+}
+
+// Run queues a prediction again.
+func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
+	return c.change(ctx, std, "/dead-letters/"+url.PathEscape(c.ID)+"/retry")
+}
+
+// Run stops a prediction.
+func (c *jobsCancelCommand) Run(ctx context.Context, std streams) error {
+	return c.change(ctx, std, "/predictions/"+url.PathEscape(c.ID)+"/cancel")
+}
+
+// change asks for a change and prints what the prediction is now.
+func (a adminFlag) change(ctx context.Context, std streams, path string) error {
+	var now struct {
+		ID     string `json:"prediction_id"`
+		Status string `json:"status"`
+	}
+	if err := a.ask(ctx, http.MethodPost, path, &now); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(std.out, "%s %s\n", now.ID, now.Status)
+	return err
+}
+
+const (
+	adminTimeout   = 15 * time.Second
+	adminAnswerMax = 4 << 20
+)
+
+// ask sends a request to the admin listener and decodes its answer, or gives its error.
+func (a adminFlag) ask(ctx context.Context, method, path string, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Admin, "/")+path, nil)
+	if err != nil {
+		return &adminError{fmt.Sprintf("--admin %s is not a URL", a.Admin)}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return &adminError{fmt.Sprintf("no server answers at %s: start one, or say where it is with --admin", a.Admin)}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, adminAnswerMax))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return json.Unmarshal(text, answer)
+	}
+	var refused struct {
+		Error struct{ Code, Message string }
+	}
+	if err := json.Unmarshal(text, &refused); err != nil || refused.Error.Code == "" {
+		return &adminError{"what answers at " + a.Admin + " is not the admin listener of millrace"}
+	}
+	return &adminError{refused.Error.Code + ": " + refused.Error.Message}
+}
+
+// adminError is a sentence for the operator.
+type adminError struct{ text string }
+
+func (e *adminError) Error() string { return e.text }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// startAdmin serves the operators' listener on a fresh database.
+func startAdmin(t *testing.T) (s *store.Store, address string) {
+	t.Helper()
+	s = storetest.Open(t, store.Config{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, done := serve.NewAdminServer(serve.AdminParts{Store: s, Metrics: serve.NewMetrics()}), make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		if err := server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return s, "http://" + l.Addr().String()
+}
+
+// jobs runs a command and gives its output, or its error.
+func jobs(t *testing.T, admin string, args ...string) (string, int) {
+	t.Helper()
+	var out bytes.Buffer
+	status := runCommand(t.Context(), append(append([]string{"jobs"}, args...), "--admin", admin), streams{nil, &out, &out})
+	return out.String(), status
+}
+
+func TestJobs(t *testing.T) {
+	s, admin := startAdmin(t)
+	user, err := s.EnsureUser(t.Context(), "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.CreateUpload(t.Context(), store.NewUpload{
+		ID: store.NewID(), UserID: user.ID, ObjectKey: "k", Bytes: 1, Rows: 1, Header: store.Header{Delimiter: ','},
+		Parts: []store.Part{{Planned: true, Rows: 1, Bytes: 1}}, Model: store.Model{Name: "telecom"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, status := jobs(t, admin, "dead"); out != "" || status != 0 {
+		t.Errorf("nothing is dead: %d %q", status, out)
+	}
+	c, err := s.ClaimPart(t.Context(), "w")
+	if err != nil || c == nil {
+		t.Fatal(c, err)
+	}
+	failure := store.Failure{Code: "ERR-1009", Stage: "scoring", Message: "A quote is open.", Permanent: true}
+	if err := s.FailPart(t.Context(), c, failure); err != nil {
+		t.Fatal(err)
+	}
+	id := p.ID.String()
+	out, status := jobs(t, admin, "dead", "--limit", "1")
+	if status != 0 || !strings.HasPrefix(out, id+"  failed") || !strings.Contains(out, "ERR-1009  scoring  A quote is open.") {
+		t.Errorf("%d %q", status, out)
+	}
+	for _, step := range []struct {
+		args   []string
+		want   string
+		status int
+	}{
+		{[]string{"retry", id}, id + " queued\n", 0},
+		{[]string{"retry", id}, "millrace: ERR-", 1},
+		{[]string{"cancel", id}, id + " cancelled\n", 0},
+		{[]string{"cancel", id}, id + " cancelled\n", 0},
+		{[]string{"cancel", store.NewID().String()}, "millrace: ERR-1101: ", 1},
+		{[]string{"retry", "../x"}, "millrace: ERR-1101: ", 1},
+	} {
+		if out, status := jobs(t, admin, step.args...); !strings.HasPrefix(out, step.want) || status != step.status {
+			t.Errorf("%v: %d %q", step.args, status, out)
+		}
+	}
+}
+
+func TestJobsWithoutAServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for admin, want := range map[string]string{
+		nobody: "no server answers", other.URL: "is not the admin listener", "://": "is not a URL",
+	} {
+		if out, status := jobs(t, admin, "dead"); status != 1 || !strings.Contains(out, want) || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: %d %q", admin, status, out)
+		}
+	}
+}
