@@ -47,6 +47,16 @@ test: test-parts $(TOOLS)/gotestsum ## Whole suite against a real PostgreSQL, S3
 	@echo "==> the whole suite; modules not yet on this machine are downloaded and named first"
 	@$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -timeout=15m $(TESTFLAGS) ./...
 
+.PHONY: deploy
+deploy: ## What is in deploy/ against the program: queries, rules, manifests, variables
+	@cd deploy && go test -count=1 -timeout=15m $(TESTFLAGS) ./...
+
+# promtool takes minutes to build the first time, so CI leaves this out; the test above loads the rules as it does.
+.PHONY: rules
+rules: $(TOOLS)/promtool ## promtool's unit tests of the alerts
+	@$(TOOLS)/promtool check rules deploy/prometheus/rules.yaml
+	@$(TOOLS)/promtool test rules deploy/prometheus/rules_test.yaml
+
 .PHONY: race
 race: test-parts ## Whole suite under the race detector, in random order
 	@command -v "$$(go env CC)" >/dev/null || { echo "make race needs a C compiler: $$(go env CC) not found"; exit 1; }
@@ -200,6 +210,11 @@ audit_govulncheck     := golang.org/x/vuln/cmd/govulncheck
 
 # Built on first use, each alone: nobody waits for a tool that the target does not need. The tests build their servers
 # with the same flags, so that they find everything compiled.
+# These come with the deploy module: their graph is large. prometheus is for a look at rules and boards under load.
+$(TOOLS)/promtool $(TOOLS)/prometheus: deploy/go.mod
+	@echo "==> building $@ from deploy/go.mod"
+	@cd deploy && CGO_ENABLED=0 go build -o ../$@ github.com/prometheus/prometheus/cmd/$(@F)
+
 $(TOOLS)/%: go.tools.mod go.audit.mod
 	@echo "==> building $@"
 	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=$(if $(tool_$*),go.tools.mod,go.audit.mod) -o $@ $(tool_$*)$(audit_$*) 2>&1 | \

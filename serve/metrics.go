@@ -1,5 +1,7 @@
 package serve
 
+//go:generate go run -C ../deploy ./generate
+
 import (
 	"net/http"
 	"slices"

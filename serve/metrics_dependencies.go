@@ -23,8 +23,11 @@ func (m *Metrics) makeDependencies() {
 	m.callSeconds = m.counters("aws_call_seconds_total",
 		"Time that calls of S3 and SQS took, with their retries and long polls.", "service", "operation")
 	m.retries = m.counters("aws_retries_total", "Attempts at calls after the first.", "service")
-	for _, service := range []string{"s3", "sqs"} {
+	for service, operation := range map[string]string{"s3": "PutObject", "sqs": "ReceiveMessage"} {
 		m.retries.WithLabelValues(service)
+		m.callSeconds.WithLabelValues(service, operation)
+		m.calls.WithLabelValues(service, operation, string(store.CallDone))
+		m.calls.WithLabelValues(service, operation, string(store.CallFailed)) // so that the first failure is an increase
 	}
 	m.makePool()
 }

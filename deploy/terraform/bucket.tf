@@ -1,0 +1,95 @@
+resource "aws_s3_bucket" "files" {
+  bucket = var.bucket
+}
+
+resource "aws_s3_bucket_public_access_block" "files" {
+  bucket                  = aws_s3_bucket.files.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "files" {
+  bucket = aws_s3_bucket.files.id
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "files" {
+  bucket = aws_s3_bucket.files.id
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "aws:kms"
+    }
+    bucket_key_enabled = true
+  }
+}
+
+# A dropped file is pinned by its version, so that nobody can change what is scored.
+resource "aws_s3_bucket_versioning" "files" {
+  bucket = aws_s3_bucket.files.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "files" {
+  bucket     = aws_s3_bucket.files.id
+  depends_on = [aws_s3_bucket_versioning.files]
+
+  rule {
+    id     = "interrupted-uploads"
+    status = "Enabled"
+    filter {}
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 2
+    }
+  }
+
+  rule {
+    id     = "retention"
+    status = "Enabled"
+    filter {}
+    expiration {
+      days = var.retention_days
+    }
+    noncurrent_version_expiration {
+      noncurrent_days = 7
+    }
+  }
+}
+
+data "aws_iam_policy_document" "encrypted_transport" {
+  statement {
+    sid       = "EncryptedTransportOnly"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.files.arn, "${aws_s3_bucket.files.arn}/*"]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "files" {
+  bucket = aws_s3_bucket.files.id
+  policy = data.aws_iam_policy_document.encrypted_transport.json
+}
+
+resource "aws_s3_bucket_notification" "inbox" {
+  bucket = aws_s3_bucket.files.id
+  queue {
+    queue_arn     = aws_sqs_queue.doorbell.arn
+    events        = ["s3:ObjectCreated:*"]
+    filter_prefix = "inbox/"
+  }
+  depends_on = [aws_sqs_queue_policy.doorbell]
+}

@@ -1,0 +1,113 @@
+package store_test
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// until keeps the migrations up to a version.
+func until(t *testing.T, last string) fs.FS {
+	t.Helper()
+	files := fstest.MapFS{}
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if name[:len(last)] > last {
+			continue
+		}
+		text, err := fs.ReadFile(migrations.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	return files
+}
+
+// TestUpgradeFromVersion4 migrates a database with data in it from an older schema to the newest: what was there is
+// read as before, and what waited or was interrupted is scored.
+func TestUpgradeFromVersion4(t *testing.T) {
+	b := bench{TB: t, url: storetest.EmptyPostgres(t)}
+	if err := store.Migrate(t.Context(), b.url, until(t, "00004")); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("testdata/version_4.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.execAll(string(text))
+	if err := store.Migrate(t.Context(), b.url, migrations.FS); err != nil {
+		t.Fatal(err)
+	}
+	list, err := store.MigrationStatus(t.Context(), b.url, migrations.FS)
+	if err != nil || !list[len(list)-1].Applied || list[len(list)-1].Version <= 4 {
+		t.Fatalf("not the newest: %+v, %v", list, err)
+	}
+	if b.Store, err = store.Open(t.Context(), store.Config{URL: b.url}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	if b.user, err = b.EnsureUser(t.Context(), "user_1"); err != nil {
+		t.Fatal(err)
+	}
+	b.wantOldResult()
+	for range 2 { // one waited, one was interrupted
+		c := b.claim("new worker")
+		if c.Part.Rows != 4 || c.Model.Name != "telecom" || c.Header.Delimiter != ';' {
+			t.Errorf("claim %+v", c)
+		}
+		if err := b.finish(b.mustScore(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.noClaim()
+	done, err := b.Predictions(t.Context(), b.user.ID, nil, 10)
+	if err != nil || len(done) != 3 {
+		t.Fatalf("%d predictions, %v", len(done), err)
+	}
+	for _, p := range done {
+		wantEqual(t, "status", p.Status, store.Completed)
+		wantEqual(t, "scored", p.Scored, 4)
+	}
+	b.user.ID = done[0].UserID
+	b.upload(3)
+	if err := b.finish(b.mustScore(b.claim("new worker"))); err != nil {
+		t.Errorf("an upload behind the upgrade: %v", err)
+	}
+}
+
+// wantOldResult reads what was completed before the upgrade.
+func (b bench) wantOldResult() {
+	b.Helper()
+	id := uuid.MustParse("00000000-0000-7000-9000-000000000001")
+	p, err := b.Prediction(b.Context(), b.user.ID, id)
+	if err != nil || p.Status != store.Completed || p.Scored != 4 || p.Filename != "march.csv" ||
+		!strings.Contains(string(p.Summary), "mean") {
+		b.Fatalf("%+v, %v", p, err)
+	}
+	page, err := b.Rows(b.Context(), b.user.ID, id, store.RowQuery{Limit: 10})
+	if err != nil || len(page.Rows) != 4 || *page.Rows[3].ID != "c-4" || page.Rows[3].Probability != 0.9 {
+		b.Errorf("%+v, %v", page, err)
+	}
+}
+
+// execAll runs a file of statements.
+func (b bench) execAll(sql string) {
+	b.Helper()
+	for statement := range strings.SplitSeq(sql, ";\n") {
+		if strings.TrimSpace(statement) != "" {
+			b.exec(statement)
+		}
+	}
+}
