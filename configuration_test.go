@@ -9,7 +9,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// TestConfigurationPageIsCurrent holds the table of docs/operations.md against the flags of serve.
+const configurationHead = "| variable | flag | default | what |\n|---|---|---|---|\n"
+
+// TestConfigurationPageIsCurrent holds the table of docs/operations.md against the flags of serve. With UPDATE_PAGES in
+// the environment the table is written.
 func TestConfigurationPageIsCurrent(t *testing.T) {
 	var command serveCommand
 	parser, err := kong.New(&command)
@@ -17,7 +20,6 @@ func TestConfigurationPageIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want strings.Builder
-	want.WriteString("| variable | flag | default | what |\n|---|---|---|---|\n")
 	for _, group := range parser.Model.AllFlags(true) {
 		for _, f := range group {
 			if f.Name == "help" {
@@ -30,12 +32,23 @@ func TestConfigurationPageIsCurrent(t *testing.T) {
 				codeOrDash(f.Default), strings.ReplaceAll(f.Help, "${enum}", f.Enum))
 		}
 	}
-	page, err := os.ReadFile("docs/operations.md")
+	const name = "docs/operations.md"
+	page, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(page), want.String()) {
-		t.Errorf("docs/operations.md lacks this table:\n%s", want.String())
+	before, rest, found := strings.Cut(string(page), configurationHead)
+	table, after, _ := strings.Cut(rest, "\n\n")
+	switch {
+	case !found:
+		t.Errorf("%s has no table of the configuration", name)
+	case os.Getenv("UPDATE_PAGES") != "":
+		text := before + configurationHead + want.String() + "\n" + after
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case table+"\n" != want.String():
+		t.Errorf("the table in %s is stale: UPDATE_PAGES=1 go test -run ConfigurationPage .\nwant\n%s", name, want.String())
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod, go.tools.mod, go.audit.mod and
-// deploy/go.mod: each direct dependency and the module of each tool has one row with the version in use, and no row names anything else.
+// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod, go.tools.mod, go.audit.mod and deploy/go.mod:
+// each direct dependency and the module of each tool has one row with the version in use, and no row names anything
+// else.
 func TestDependenciesPageIsCurrent(t *testing.T) {
 	want := directModules(t, "go.mod")
 	want = append(want, toolModules(t, "go.tools.mod")...)
