@@ -85,7 +85,11 @@ chaos: build test-parts ## Kill, stop and cut off workers and check every row (C
 
 .PHONY: chaos-short
 chaos-short: build test-parts ## The same for a minute
-	@cd chaos && CHAOS_SECONDS=60 go run .
+	@cd chaos && go test ./... && CHAOS_SECONDS=60 go run .
+
+.PHONY: scale
+scale: build test-parts ## One large file with 1, 2 and 4 workers, on one host and (as root) on hosts of their own
+	@cd chaos && go run . scale
 
 .PHONY: chaos-proof
 chaos-proof: test-parts ## The same against a build without the fence, which must be found out

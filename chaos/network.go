@@ -65,7 +65,9 @@ func newQuietNetwork(s *servers, host string) (_ *network, err error) {
 		address         *string
 		network, target string
 	}{
-		{&n.database, "unix", socket}, {&n.objects, "tcp", hostOf(s.S3.Endpoint)}, {&n.queue, "tcp", hostOf(s.SQS.Endpoint)},
+		{&n.database, "unix", socket},
+		{&n.objects, "tcp", hostOf(s.S3.Endpoint)},
+		{&n.queue, "tcp", hostOf(s.SQS.Endpoint)},
 	} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
@@ -113,7 +115,7 @@ var faults = []struct{ name, toxics string }{
 	{"deaf", `{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},
 	{"narrow", `{"type":"bandwidth","stream":"downstream","attributes":{"rate":200}}`},
 	{"break off", `{"type":"limit_data","stream":"upstream","attributes":{"bytes":9000}}`},
-	{"sliced", `{"type":"slicer","stream":"downstream","attributes":{"average_size":64,"size_variation":32,"delay":200}}`},
+	{"sliced", `{"type":"slicer","stream":"downstream","attributes":{"average_size":64,"size_variation":32,"delay":99}}`},
 }
 
 // suffer has a fault for a while. It returns false at once if the link has one already.

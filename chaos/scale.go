@@ -16,8 +16,8 @@ import (
 // scaleRows is the size of the file that is scored, unless SCALE_ROWS says otherwise.
 const scaleRows = 400_000
 
-// scale scores one large file with 1, 2 and 4 workers that share nothing but PostgreSQL, S3 and SQS, first on this host,
-// then each in a network namespace of its own, and compares the results with what the command line makes of the file.
+// scale scores one large file with 1, 2 and 4 workers that share nothing but PostgreSQL, S3 and SQS, first on this
+// host, then each in a network namespace of its own, and compares the results with what the command line makes of the file.
 func scale(ctx context.Context, c config) error {
 	rows := scaleRows
 	if text := os.Getenv("SCALE_ROWS"); text != "" {
@@ -110,6 +110,10 @@ func scaleOnce(ctx context.Context, c config, in *input, h *hosts) (
 		return 0, 0, sum, err
 	}
 	begin := time.Now()
+	log, err := w.writeAhead(ctx)
+	if err != nil {
+		return 0, 0, sum, err
+	}
 	for {
 		list, err := w.checker.Predictions(ctx, name)
 		if err != nil || len(list) != 1 {
@@ -133,12 +137,24 @@ func scaleOnce(ctx context.Context, c config, in *input, h *hosts) (
 		}
 		parts := float64(len(in.CSV)) / float64(c.PartBytes)
 		fmt.Printf("a part, of about %.0f, with its share of the start and the end: %s\n", parts, all.each(parts))
+		end, err := w.writeAhead(ctx)
+		if err != nil {
+			return 0, 0, sum, err
+		}
+		fmt.Printf("a row: %.1f bytes of PostgreSQL's log, %.0f of the result object\n",
+			(end-log)/float64(countLines(in.CSV)-1), float64(len(in.Result))/float64(countLines(in.CSV)-1))
 	}
 	w.stop()
 	for _, p := range workers {
 		cpu += p.cpu
 	}
 	return took, cpu, sum, ctx.Err()
+}
+
+// writeAhead is how many bytes PostgreSQL has logged so far.
+func (w *world) writeAhead(ctx context.Context) (bytes float64, err error) {
+	err = w.db.QueryRow(ctx, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8`).Scan(&bytes)
+	return bytes, err
 }
 
 func countLines(file []byte) (n int) {

@@ -273,7 +273,13 @@ func (l *ledgerModel) commit(ctx context.Context, c *store.Claim, middle func() 
 	p.finishDue, p.finishAttempts, p.finishWorker = true, 1, finisherOf(c)
 	p.finishEpoch++
 	p.finishLease = time.Now().Add(l.lease)
-	return l.claim(int(c.PredictionID), store.Claim{Finish: true, Epoch: p.finishEpoch, Attempt: 1, Worker: c.Worker}), nil
+	return l.lastStep(c), nil
+}
+
+// lastStep is the claim that the commit of the last part brings.
+func (l *ledgerModel) lastStep(c *store.Claim) *store.Claim {
+	epoch := l.predictions[c.PredictionID].finishEpoch
+	return l.claim(int(c.PredictionID), store.Claim{Finish: true, Epoch: epoch, Attempt: 1, Worker: c.Worker})
 }
 
 func finisherOf(c *store.Claim) string {
@@ -288,7 +294,7 @@ func (l *ledgerModel) committedBefore(c *store.Claim) (*store.Claim, error) {
 	if !p.finishDue || p.finishWorker != finisherOf(c) {
 		return nil, nil
 	}
-	return l.claim(int(c.PredictionID), store.Claim{Finish: true, Epoch: p.finishEpoch, Attempt: 1, Worker: c.Worker}), nil
+	return l.lastStep(c), nil
 }
 
 // finish publishes a prediction.
@@ -300,7 +306,7 @@ func (l *ledgerModel) finish(ctx context.Context, c *store.Claim) error {
 		}
 		for no, part := range p.parts {
 			if part.commits != 1 {
-				l.violation("prediction %d was published with part %d committed %d times", c.PredictionID, no, part.commits)
+				l.violation("prediction %d was published with %d commits of part %d", c.PredictionID, part.commits, no)
 			}
 		}
 	})

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever is done to a finished prediction, the checker sees it. It needs bin/millrace, which make chaos-short builds.
+func TestCheckerSeesTampering(t *testing.T) {
+	c, err := readConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Workers, c.Lease = 2, 30*time.Second
+	w, err := newWorld(t.Context(), c, newNetwork)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	if w.inputs, err = makeInputs(t.Context(), rand.New(rand.NewPCG(1, 1)), w.config.Millrace, w.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const prediction, part = `UPDATE predictions SET `, `UPDATE prediction_parts SET `
+	const upload, its = `UPDATE uploads SET `, ` FROM predictions d WHERE d.id = $1 AND uploads.id = d.upload_id`
+	const second = ` WHERE prediction_id = $1 AND part_no = 1`
+	const blocks, one = `UPDATE prediction_blocks SET `, ` WHERE prediction_id = $1 AND first_row = (
+		SELECT min(first_row) FROM prediction_blocks WHERE prediction_id = $1)`
+	for name, test := range map[string]struct{ sql, want string }{
+		"nothing":        {"", ""},
+		"the same again": {prediction + `status = status WHERE id = $1`, "written to"},
+		"a part again":   {part + `worker = worker` + second, "written to"},
+		"a block lost":   {`DELETE FROM prediction_blocks` + one, "rows lost"},
+		"a block twice":  {doubled, "more than once"},
+		"a probability":  {blocks + `probability[2] = 0.25` + one, "are not the"},
+		"a band":         {blocks + `risk_band[1] = 7` + one, "are not the"},
+		"a customer":     {blocks + `customer_id[3] = customer_id[4]` + one, "are not the"},
+		"another generation": {
+			prediction + `result_key = replace(result_key, '/1/', '/2/') WHERE id = $1`, "key of result",
+		},
+		"another's result": {prediction + `result_key = rejects_key WHERE id = $1`, "bytes that differ"},
+		"counts":           {prediction + `rows_scored = rows_scored + 1 WHERE id = $1`, "scored rows: "},
+		"counts of a part": {part + `n_scored = n_scored - 1, n_rejected = n_rejected + 1` + second, "rows of all parts"},
+		"a part open":      {part + `status = 'open'` + second, "open"},
+		"a part lost":      {`DELETE FROM prediction_parts` + second, "number 2"},
+		"the end":          {prediction + `status = 'failed' WHERE id = $1`, "status: failed"},
+		"the file":         {upload + `sha256 = sha256('x')` + its, "sha256"},
+		"rows of file":     {upload + `row_count = 1` + its, "rows of the upload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := finished(t, w, strings.ReplaceAll(name, " ", "-")+".csv", w.inputs[1])
+			if test.sql != "" {
+				if _, err := w.db.Exec(t.Context(), test.sql, s.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			quiet := w.notes
+			w.notes = newNotes()
+			defer func() { w.notes = quiet }()
+			list, err := w.checker.Predictions(t.Context(), s.name)
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%+v, %v", list, err)
+			}
+			s.Prediction = list[0]
+			(&rounds{world: w}).verify(t.Context(), &s)
+			found := slices.ContainsFunc(w.notes.violations, func(line string) bool {
+				return strings.Contains(line, test.want)
+			})
+			if test.want == "" && w.notes.bad() > 0 || test.want != "" && !found {
+				t.Errorf("%q", w.notes.violations)
+			}
+		})
+	}
+}
+
+// doubled stores the first block once more, beside itself.
+const doubled = `
+	INSERT INTO prediction_blocks
+	    (prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows)
+	SELECT prediction_id, first_row - 1, n,
+	       (SELECT array_agg(coalesce(row_offset[i], i - 1) + 1 ORDER BY i) FROM generate_series(1, n) i),
+	       customer_id, probability, risk_band, band_rows
+	FROM prediction_blocks WHERE prediction_id = $1 ORDER BY first_row LIMIT 1`
+
+// finished sends a file and waits until it is scored.
+func finished(t *testing.T, w *world, name string, in *input) settled {
+	t.Helper()
+	r := &rounds{world: w}
+	done := r.file(t.Context(), name, in)
+	if len(done) != 1 || w.notes.bad() > 0 {
+		t.Fatalf("%d predictions: %q", len(done), w.notes.violations)
+	}
+	return done[0]
+}
