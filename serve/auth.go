@@ -16,6 +16,8 @@ const (
 	tokenBytesMax = 8 << 10
 	kidRunesMax   = 128
 	tokenLeeway   = 5 * time.Second
+
+	subjectBytesMax = 255
 )
 
 // AuthConfig says whose tokens are accepted.
@@ -108,6 +110,8 @@ func (v *Verifier) check(c *claims) error {
 	switch {
 	case c.Subject == "":
 		return errors.New("token has no subject")
+	case len(c.Subject) > subjectBytesMax || strings.ContainsFunc(c.Subject, unprintable):
+		return errors.New("token has a subject that cannot be kept")
 	case c.SessionID == "":
 		return errors.New("token has no session")
 	case c.Party != "" && !slices.Contains(v.parties, c.Party):

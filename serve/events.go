@@ -30,13 +30,13 @@ func streamEvents(s *server, r *request) error {
 	default:
 		return fail(CodeBusy, "Too many event streams are open at the moment.")
 	}
-	last, _ := strconv.ParseInt(r.header("Last-Event-ID"), 10, 64)
+	last := lastEventID(r.header("Last-Event-ID"))
 	ctx, cancel := r.keep()
 	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
 		<-s.streams
 		return err
 	}
-	e := &eventStream{server: s, conn: r.rc.Conn(), id: max(last, 0), written: time.Now()}
+	e := &eventStream{server: s, conn: r.rc.Conn(), id: last, written: time.Now()}
 	r.set("Content-Type", "text/event-stream")
 	r.set("Cache-Control", "no-store")
 	r.set("X-Accel-Buffering", "no")
@@ -46,6 +46,16 @@ func streamEvents(s *server, r *request) error {
 		e.run(ctx, w, p)
 	})
 	return nil
+}
+
+// lastEventID reads where a client stopped to listen; what cannot be one of our ids is the beginning. Ids go on from
+// there, so that they increase over all streams of one client.
+func lastEventID(text string) int64 {
+	last, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || last < 0 || last > 1<<53 { // beyond it, JavaScript's numbers have gaps
+		return 0
+	}
+	return last
 }
 
 // eventStream belongs to the goroutine that writes it.

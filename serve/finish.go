@@ -28,6 +28,9 @@ func (s *server) finish(r *request, err error) {
 		"request_id", r.id, "method", methodLabel(r.method), "route", r.routeLabel(), "status", status,
 		"duration_ms", float64(took.Microseconds()) / 1000,
 	}
+	if r.user.ID != 0 && !s.CustomerKey.IsZero() {
+		attrs = append(attrs, "user", s.logName(r.user))
+	}
 	if r.body != nil {
 		s.Metrics.bodyRead(r.body.read)
 		attrs = append(attrs, "bytes_in", r.body.read)

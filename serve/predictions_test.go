@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -178,7 +179,7 @@ func TestDownloadNames(t *testing.T) {
 	for given, want := range map[string]string{
 		"q1 «churn».csv":     `attachment; filename="q1___churn__-scored.csv"; filename*=UTF-8''q1%20%C2%ABchurn%C2%BB-scored.csv`,
 		`..\..\a"b.csv.gz`:   `attachment; filename="a_b-scored.csv"; filename*=UTF-8''a%22b-scored.csv`,
-		"x\u202ecsv.exe.csv": `attachment; filename="xcsv.exe-scored.csv"; filename*=UTF-8''xcsv.exe-scored.csv`,
+		"cafe\u0301.csv":      `attachment; filename="caf__-scored.csv"; filename*=UTF-8''caf%C3%A9-scored.csv`,
 	} {
 		body, contentType := form(t, given, []byte(telecom))
 		view := a.postForm("/upload", body, contentType, header("Prefer", "wait=30")).want(t, http.StatusOK).object(t)
@@ -186,6 +187,17 @@ func TestDownloadNames(t *testing.T) {
 		if got := r.header.Get("Content-Disposition"); got != want {
 			t.Errorf("%q:\ngot  %s\nwant %s", given, got, want)
 		}
+	}
+}
+
+func TestMisleadingNames(t *testing.T) {
+	a := startAPI(t, nil)
+	for _, name := range []string{"x\u202ecsv.exe.csv", "a\u200fb.csv", "a\u2066b.csv", "a\x1bb.csv", "a\x7fb.csv", "a\u0085.csv"} {
+		a.post("/upload?filename="+url.QueryEscape(name), telecom).
+			wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
+	}
+	if files := a.leftovers(); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
 	}
 }
 
@@ -361,6 +373,15 @@ func TestEvents(t *testing.T) {
 	}
 	if kinds[0] != "state" || kinds[len(kinds)-1] != "done" || ids[0] != "42" || last["status"] != "completed" {
 		t.Errorf("events %v, ids %v, last %v", kinds, ids, last["status"])
+	}
+	for given, first := range map[string]string{
+		ids[len(ids)-1]: fmt.Sprint(len(ids) + 42), "": "1", "x": "1", "-5": "1", "9223372036854775807": "1",
+		"9007199254740992": "9007199254740993",
+	} { // whoever comes back late hears the end, under an id of its own
+		r := a.get("/predictions/"+id+"/events", header("Last-Event-ID", given)).want(t, http.StatusOK)
+		if !strings.HasPrefix(string(r.body), "id: "+first+"\nevent: done\n") {
+			t.Errorf("after %q: %.40s, want id %s", given, r.body, first)
+		}
 	}
 	r := a.get("/predictions/"+id+"/events").want(t, http.StatusOK)
 	if !strings.HasPrefix(string(r.body), "id: 1\nevent: done\ndata: {") {

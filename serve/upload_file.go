@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/retainwise/millrace/ingest"
 )
 
@@ -214,8 +216,12 @@ func (f *fileReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fileName checks and cleans the name of an uploaded file: it must be CSV by its own account.
+// fileName checks and cleans the name of an uploaded file: it must be CSV by its own account, and what it looks like.
 func fileName(given string) (string, error) {
+	if strings.ContainsFunc(given, misleading) {
+		return "", fail(CodeInvalidValue, "The file's name has control characters, or some that change the direction of text.").
+			with(details{"field": "filename"})
+	}
 	name := filenameOf(given)
 	lower := strings.ToLower(name)
 	for _, packing := range []string{".gz", ".zst"} {
@@ -228,7 +234,11 @@ func fileName(given string) (string, error) {
 	return name, nil
 }
 
-// filenameOf makes any file name fit to be kept and shown: no folders, nothing invisible, its end if it is long.
+// misleading finds control characters and those that make text read in another direction than it is written.
+func misleading(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) }
+
+// filenameOf makes any file name fit to be kept and shown: composed (NFC), so that one name has one spelling whatever
+// system it comes from, no folders, nothing invisible, its end if it is long.
 func filenameOf(given string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {
@@ -238,7 +248,7 @@ func filenameOf(given string) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(given, ""))
+	}, norm.NFC.String(strings.ToValidUTF8(given, "")))
 	if name = path.Base(name); name == "." || name == "/" {
 		return "file"
 	}

@@ -24,13 +24,16 @@ func NewCustomerKey(secret []byte) (CustomerKey, error) {
 	return CustomerKey{append([]byte(nil), secret...)}, nil
 }
 
+// IsZero says that there is no key.
+func (k CustomerKey) IsZero() bool { return len(k.secret) == 0 }
+
 // CustomerHash stands for a customer of one user.
 type CustomerHash [16]byte
 
 // Hasher makes the hashes of one user's customers. It may be used by one goroutine at a time. It panics without a key:
 // such hashes would hide nothing.
 func (k CustomerKey) Hasher(userID int64) *CustomerHasher {
-	if len(k.secret) == 0 {
+	if k.IsZero() {
 		panic("store: no customer key")
 	}
 	h := &CustomerHasher{mac: hmac.New(sha256.New, k.secret)}
