@@ -177,9 +177,9 @@ func TestDownloadNames(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	for given, want := range map[string]string{
-		"q1 «churn».csv":     `attachment; filename="q1___churn__-scored.csv"; filename*=UTF-8''q1%20%C2%ABchurn%C2%BB-scored.csv`,
-		`..\..\a"b.csv.gz`:   `attachment; filename="a_b-scored.csv"; filename*=UTF-8''a%22b-scored.csv`,
-		"cafe\u0301.csv":      `attachment; filename="caf__-scored.csv"; filename*=UTF-8''caf%C3%A9-scored.csv`,
+		"q1 «churn».csv":   `attachment; filename="q1___churn__-scored.csv"; filename*=UTF-8''q1%20%C2%ABchurn%C2%BB-scored.csv`,
+		`..\..\a"b.csv.gz`: `attachment; filename="a_b-scored.csv"; filename*=UTF-8''a%22b-scored.csv`,
+		"cafe\u0301.csv":   `attachment; filename="caf__-scored.csv"; filename*=UTF-8''caf%C3%A9-scored.csv`,
 	} {
 		body, contentType := form(t, given, []byte(telecom))
 		view := a.postForm("/upload", body, contentType, header("Prefer", "wait=30")).want(t, http.StatusOK).object(t)
