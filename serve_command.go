@@ -45,6 +45,8 @@ type serveCommand struct {
 
 	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Bytes of an upload."`
 	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Rows of an upload."`
+	DirectBytesMax int64 `env:"DIRECT_BYTES_MAX" default:"5368709120" help:"Bytes of a file put straight into the bucket, through a link or under inbox/."`
+	DirectRowsMax  int64 `env:"DIRECT_ROWS_MAX" default:"20000000" help:"Rows of such a file."`
 	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Rows of a synchronous score."`
 	RateDefault    int   `env:"RATE_DEFAULT" default:"100" help:"Requests of a user in a minute; 0 is no limit. So are the others."`
 	RateUpload     int   `env:"RATE_UPLOAD" default:"10" help:"Uploads of a user in a minute."`
@@ -142,6 +144,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax,
 		PartBytes: c.PartBytes, ChunkBytes: int(min(c.PartBytes/chunksOfPart, 1<<20)),
 	}
+	direct := limits
+	direct.RowsMax, direct.BytesMax = c.DirectRowsMax, c.DirectBytesMax
 	return serve.RunConfig{
 		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen,
 		TLS:        serve.TLSFiles{Certificate: c.TLSCert, Key: c.TLSKey},
@@ -156,13 +160,13 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		API: serve.Config{
 			PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
 			TrustedProxies: proxies,
-			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, ScoreRowsMax: c.ScoreRowsMax,
+			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
 			Rates: &serve.RateLimits{
 				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
 			},
 			Cores: cores, Retain: time.Duration(c.Retain),
 		},
-		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores, Limits: limits},
+		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores, Limits: direct},
 		CustomerSecret: c.CustomerSecret,
 
 		Lease:  c.Lease,

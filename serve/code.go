@@ -68,6 +68,7 @@ const (
 	CodeKeyOtherRequest      Code = 1312
 	CodeKeyStillRunning      Code = 1313
 	CodeMalformedRequest     Code = 1314
+	CodeNoDirectUploads      Code = 1318
 )
 
 // Rates and load.

@@ -185,6 +185,10 @@ var meanings = [...]meaning{
 		1314, 400, false, "Malformed request", "The HTTP request is malformed or ambiguous.",
 		"Use a standard HTTP client without changing its framing.",
 	},
+	{
+		1318, 409, false, "No direct uploads", "Files cannot be uploaded around this server: it keeps them in a directory.",
+		"Send the file to POST /upload. Operators: configure a bucket.",
+	},
 
 	{
 		1401, 429, again, "Too many requests", "You have sent too many requests in a short time.",

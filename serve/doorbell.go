@@ -16,15 +16,22 @@ import (
 // doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
 // that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
 type doorbell struct {
-	store  *store.Store
-	bucket string // events of other buckets are none of ours
-	ring   func() // wakes this process's worker; nil if it has none
-	log    *slog.Logger
+	store   *store.Store
+	objects store.Objects
+	bucket  string // events of other buckets are none of ours
+	ring    func() // wakes this process's worker; nil if it has none
+	log     *slog.Logger
 }
 
 // handle is called for each message; an error leaves the message in the queue.
 func (d *doorbell) handle(ctx context.Context, n store.Notice) error {
 	for _, e := range n.Objects {
+		if e.Bucket == d.bucket && strings.HasPrefix(e.Key, store.DirectPrefix) {
+			if err := d.completeByEvent(ctx, e.Key); err != nil {
+				return err
+			}
+			continue
+		}
 		if e.Bucket != d.bucket || !strings.HasPrefix(e.Key, store.InboxPrefix) {
 			continue // our own uploads and results raise events too
 		}
@@ -85,6 +92,9 @@ func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logge
 			log.Warn("sweep budgets", "error", err)
 		}
 		sweepDeletions(ctx, s, o, log)
+		if err := sweepUploadLinks(ctx, s, o); err != nil && ctx.Err() == nil {
+			log.Warn("sweep upload links", "error", err)
+		}
 		if time.Now().After(objectsAt) {
 			if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
 				log.Warn("sweep objects", "error", err)

@@ -16,6 +16,14 @@ func apiRoutes() []route {
 			},
 		},
 		{
+			method: post, pattern: "/upload-links", handle: postUploadLink, limit: limitUpload,
+			params: []string{"bytes", "filename", "model", "explain", "guard", "max_rejected", "max_rejected_percent"},
+		},
+		{
+			method: post, pattern: "/upload-links/{id}/complete", handle: completeUpload, limit: limitUpload,
+			timeout: scoreTimeout,
+		},
+		{
 			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
 			timeout: scoreTimeout,
 			params:  []string{"model", "filename", "explain", "format", "guard", "max_rejected", "max_rejected_percent"},

@@ -157,7 +157,7 @@ func (p *process) addQueue(ctx context.Context, c RunConfig, ring func()) error 
 	s := p.foundation.store
 	p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
 	if ring != nil {
-		bell := &doorbell{store: s, bucket: c.S3.Bucket, ring: ring, log: c.Log}
+		bell := &doorbell{store: s, objects: p.foundation.objects, bucket: c.S3.Bucket, ring: ring, log: c.Log}
 		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, bell.handle) })
 	}
 	return nil

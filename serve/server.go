@@ -25,6 +25,7 @@ type Config struct {
 	Origins        []string      // CORS: exactly these
 	UploadBytesMax int64         // bytes of a file as it is sent; default 50 MB
 	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
+	DirectBytesMax int64         // of a file that goes straight into the bucket; default and most 5 GiB
 	ScoreRowsMax   int64         // rows of POST /score; default 20,000
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
 	Retain         time.Duration // how long results are kept; 0: for ever
@@ -133,6 +134,8 @@ func (c Config) withDefaults() Config {
 	orElse(&c.UploadBytesMax, 50<<20)
 	orElse(&c.UploadLimits.RowsMax, 100_000)
 	orElse(&c.UploadLimits.UnpackedMax, 4*c.UploadBytesMax)
+	orElse(&c.DirectBytesMax, directBytesMax)
+	c.DirectBytesMax = min(c.DirectBytesMax, directBytesMax)
 	orElse(&c.ScoreRowsMax, 20_000)
 	orElse(&c.ScoreBytesMax, 16<<20)
 	orElse(&c.UploadsAtOnce, 32)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -187,6 +188,11 @@ func (w *worker) plan(ctx context.Context, c *store.Claim) error {
 	digest.Sum(plan.SHA256[:0])
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
 		return at(stageCommit, err)
+	}
+	if strings.HasPrefix(c.ObjectKey, store.DirectPrefix) { // the copy is read from now on
+		if err := w.objects.Delete(ctx, c.ObjectKey); err != nil {
+			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
+		}
 	}
 	w.counted(c).stageDone("plan", time.Since(begin), plan.Rows)
 	return nil

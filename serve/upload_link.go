@@ -1,0 +1,170 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	directBytesMax = 5 << 30 // what S3 takes in one put
+	// uploadLinkLife is short: whoever has a link may use it, also after its owner has signed out.
+	uploadLinkLife = 15 * time.Minute
+	// uploadLinkAge is how long an upload may be completed after its link expired.
+	uploadLinkAge = 24 * time.Hour
+)
+
+// uploadLink tells how to put a file straight into the bucket.
+type uploadLink struct {
+	UploadID  string            `json:"upload_id"`
+	Filename  string            `json:"filename"`
+	Method    string            `json:"method"`
+	URL       string            `json:"url"`
+	Headers   map[string]string `json:"headers"`
+	ExpiresAt string            `json:"expires_at"`
+	Links     uploadLinkLinks   `json:"links"`
+}
+
+type uploadLinkLinks struct {
+	Complete string `json:"complete"`
+}
+
+// postUploadLink gives a link to put a file that is larger than the API takes. The file is the user's because of the row
+// that is kept here; its key is made of the row's id alone.
+func postUploadLink(s *server, r *request) error {
+	presigner, ok := s.Objects.(store.Presigner)
+	if !ok {
+		return fail(CodeNoDirectUploads, "")
+	}
+	l, err := s.wantedLink(r)
+	if err != nil {
+		return err
+	}
+	put, err := presigner.PresignPut(r.ctx, store.DirectKey(l.ID), l.Bytes, uploadLinkLife)
+	if err != nil {
+		return objectFailure(err)
+	}
+	expires, err := s.Store.CreateUploadLink(r.ctx, l, uploadLinkLife)
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	r.set("Cache-Control", "no-store")
+	return r.json(http.StatusCreated, uploadLink{
+		UploadID: l.ID.String(), Filename: l.Filename, Method: http.MethodPut, URL: put.URL, Headers: put.Headers,
+		ExpiresAt: timeText(expires),
+		Links:     uploadLinkLinks{Complete: s.PublicURL + "/upload-links/" + l.ID.String() + "/complete"},
+	})
+}
+
+// wantedLink reads what the file will be.
+func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
+	explain, err := r.explainParam()
+	if err != nil {
+		return l, err
+	}
+	options, err := r.optionsParams()
+	if err != nil {
+		return l, err
+	}
+	l = store.UploadLink{ID: store.NewID(), UserID: r.user.ID, Model: r.query["model"], Explain: string(explain)}
+	if _, known := s.Models.Get(l.Model); l.Model != "" && !known {
+		return l, s.unknownModel(l.Model)
+	}
+	name := r.query["filename"]
+	if name == "" {
+		name = "upload.csv"
+	}
+	if l.Filename, err = fileName(name); err != nil {
+		return l, err
+	}
+	if l.Bytes, err = strconv.ParseInt(r.query["bytes"], 10, 64); err != nil || l.Bytes < 1 {
+		return l, fail(CodeInvalidValue, "'bytes' must be the exact size of the file.").with(details{"field": "bytes"})
+	}
+	if l.Bytes > s.DirectBytesMax {
+		return l, tooLarge(s.DirectBytesMax, "bytes")
+	}
+	l.Options, err = json.Marshal(options)
+	return l, err
+}
+
+// completeUpload makes a prediction of a file that was put through a link.
+func completeUpload(s *server, r *request) error {
+	wait, err := r.preferWait()
+	if err != nil {
+		return err
+	}
+	id, err := uuid.Parse(r.value)
+	if err != nil || id.String() != r.value {
+		return fail(CodePredictionNotFound, "There is no such upload link.")
+	}
+	l, err := s.Store.UploadLink(r.ctx, r.user.ID, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return fail(CodePredictionNotFound, "There is no such upload link.")
+	}
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	p, err := completeLink(r.ctx, s.Store, s.Objects, l)
+	if err != nil {
+		return err
+	}
+	return s.answerUpload(r, p, wait)
+}
+
+// completeLink looks whether the file is there and what was promised.
+func completeLink(ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink) (p store.Prediction, err error) {
+	if l.Prediction != uuid.Nil {
+		return s.Prediction(ctx, l.UserID, l.Prediction)
+	}
+	file, err := o.Head(ctx, store.DirectKey(l.ID))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return p, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
+	case err != nil:
+		return p, objectFailure(err)
+	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
+		return p, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
+			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, file.Key))
+	}
+	if p, err = s.CompleteUpload(ctx, l, file); err != nil {
+		return p, explainAs(CodeDatabase, err)
+	}
+	return p, nil
+}
+
+// completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's.
+func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
+	id, ok := store.DirectUpload(key)
+	if !ok {
+		return nil
+	}
+	l, err := d.store.LinkOfObject(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		d.log.Warn("file without an upload link")
+		return nil
+	}
+	if err == nil {
+		_, err = completeLink(ctx, d.store, d.objects, l)
+	}
+	if err != nil {
+		return fmt.Errorf("complete upload: %w", err)
+	}
+	return nil
+}
+
+// sweepUploadLinks removes links and files that nobody came back for.
+func sweepUploadLinks(ctx context.Context, s *store.Store, o store.Objects) error {
+	keys, err := s.SweepUploadLinks(ctx, uploadLinkAge)
+	if err == nil && len(keys) > 0 {
+		err = o.Delete(ctx, keys...)
+	}
+	return err
+}

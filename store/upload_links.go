@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// DirectPrefix is where files lie that were uploaded through links.
+const DirectPrefix = "direct/"
+
+// DirectKey is the key of the file of an upload link.
+func DirectKey(upload uuid.UUID) string { return DirectPrefix + upload.String() + ".csv" }
+
+// DirectUpload is the upload whose file has a key; false if it is no such key.
+func DirectUpload(key string) (uuid.UUID, bool) {
+	name, ok := strings.CutPrefix(key, DirectPrefix)
+	id, err := uuid.Parse(strings.TrimSuffix(name, ".csv"))
+	return id, ok && err == nil && DirectKey(id) == key
+}
+
+// UploadLink is a file that a customer was allowed to put straight into the bucket.
+type UploadLink struct {
+	ID       uuid.UUID // of the upload that it will be
+	UserID   int64
+	Filename string // metadata only
+	Bytes    int64  // exactly
+	Model    string // empty: chosen from the header
+	Explain  string
+	Options  json.RawMessage
+	// Prediction is zero until the upload was completed.
+	Prediction uuid.UUID
+}
+
+// CreateUploadLink records a link that is good for a while.
+func (s *Store) CreateUploadLink(ctx context.Context, l UploadLink, life time.Duration) (expires time.Time, err error) {
+	err = s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			INSERT INTO upload_links (public_id, user_id, filename, bytes, model_name, explain, options, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::bigint * interval '1 microsecond')
+			RETURNING expires_at`,
+			l.ID, l.UserID, l.Filename, l.Bytes, l.Model, l.Explain, l.Options, life.Microseconds()).Scan(&expires)
+	})
+	if err != nil {
+		return expires, fmt.Errorf("create upload link: %w", err)
+	}
+	return expires, nil
+}
+
+const selectUploadLink = `
+	SELECT public_id, user_id, filename, bytes, model_name, explain, options,
+	       coalesce(prediction_id, '00000000-0000-0000-0000-000000000000') FROM upload_links `
+
+func (l *UploadLink) scan(row pgx.Row) error {
+	return notFound(row.Scan(&l.ID, &l.UserID, &l.Filename, &l.Bytes, &l.Model, &l.Explain, &l.Options, &l.Prediction))
+}
+
+// UploadLink finds a user's link.
+func (s *Store) UploadLink(ctx context.Context, user int64, id uuid.UUID) (l UploadLink, err error) {
+	err = s.inTxAs(ctx, user, func(tx pgx.Tx) error {
+		return l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2`, id, user))
+	})
+	if err != nil {
+		return l, fmt.Errorf("upload link: %w", err)
+	}
+	return l, nil
+}
+
+// LinkOfObject finds the link that a file in the bucket belongs to, whoever owns it: for events of the bucket.
+func (s *Store) LinkOfObject(ctx context.Context, id uuid.UUID) (l UploadLink, err error) {
+	if err := l.scan(s.pool.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1`, id)); err != nil {
+		return l, fmt.Errorf("upload link: %w", err)
+	}
+	return l, nil
+}
+
+// CompleteUpload makes an upload and its prediction of the file that a link was for. Done again it changes nothing and
+// answers with the prediction that exists.
+func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInfo) (Prediction, error) {
+	id := NewID()
+	err := s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+		err := l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2 FOR UPDATE`, l.ID, l.UserID))
+		if err != nil {
+			return err
+		}
+		if l.Prediction != uuid.Nil {
+			id = l.Prediction
+			return nil
+		}
+		var upload int64
+		err = tx.QueryRow(ctx, `
+			INSERT INTO uploads (public_id, user_id, object_key, object_etag, filename, bytes)
+			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+			l.ID, l.UserID, DirectKey(l.ID), file.ETag, l.Filename, file.Bytes).Scan(&upload)
+		if err != nil {
+			return err
+		}
+		err = insertPrediction(ctx, tx, newPrediction{
+			publicID: id, uploadID: upload, userID: l.UserID, bytes: file.Bytes, model: Model{Name: l.Model},
+			explain: l.Explain, options: l.Options, parts: unplanned(),
+		})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE upload_links SET prediction_id = $2 WHERE public_id = $1`, l.ID, id)
+		return err
+	})
+	if err != nil {
+		return Prediction{}, fmt.Errorf("complete upload: %w", err)
+	}
+	return s.Prediction(ctx, l.UserID, id)
+}
+
+// SweepUploadLinks forgets links that expired more than age ago and gives the keys of the files that nobody completed.
+func (s *Store) SweepUploadLinks(ctx context.Context, age time.Duration) (keys []string, err error) {
+	rows, err := s.pool.Query(ctx, `
+		DELETE FROM upload_links
+		WHERE expires_at < clock_timestamp() - $1::bigint * interval '1 microsecond'
+		RETURNING public_id, prediction_id IS NULL`, age.Microseconds())
+	if err != nil {
+		return nil, fmt.Errorf("sweep upload links: %w", err)
+	}
+	var id uuid.UUID
+	var abandoned bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &abandoned}, func() error {
+		if abandoned {
+			keys = append(keys, DirectKey(id))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sweep upload links: %w", err)
+	}
+	return keys, nil
+}
