@@ -43,6 +43,10 @@ type serveCommand struct {
 	PublicURL      string   `env:"PUBLIC_URL" help:"What links begin with." placeholder:"URL"`
 	SupportURL     string   `env:"SUPPORT_URL" help:"What support_url begins with; this server's /errors if not given." placeholder:"URL"`
 
+	WebhookURL          string   `env:"WEBHOOK_URL" help:"Where ends of predictions are told; nowhere if not given." placeholder:"URL"`
+	WebhookSecrets      []string `env:"WEBHOOK_SECRETS" help:"Secrets that sign them, each: whsec_ and base64." placeholder:"SECRET"`
+	WebhookAllowPrivate bool     `env:"WEBHOOK_ALLOW_PRIVATE" help:"Let that address be a private one, and without TLS."`
+
 	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Bytes of an upload."`
 	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Rows of an upload."`
 	DirectBytesMax int64 `env:"DIRECT_BYTES_MAX" default:"5368709120" help:"Bytes of a file put straight into the bucket, through a link or under inbox/."`
@@ -169,6 +173,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores, Limits: direct},
 		CustomerSecret: c.CustomerSecret,
 
+		Webhook: serve.WebhookConfig{
+			URL: c.WebhookURL, Secrets: c.WebhookSecrets, AllowPrivate: c.WebhookAllowPrivate,
+		},
 		Lease:  c.Lease,
 		Canary: time.Duration(c.Canary),
 		Retain: time.Duration(c.Retain),

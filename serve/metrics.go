@@ -33,6 +33,7 @@ type Metrics struct {
 	modelMetrics
 	dependencyMetrics
 	canaryMetrics
+	webhookMetrics
 }
 
 // MetricDescription is what is known of a metric before anything was counted.
@@ -52,6 +53,7 @@ func NewMetrics() *Metrics {
 	m.makeModels()
 	m.makeDependencies()
 	m.makeCanary()
+	m.makeWebhooks()
 	m.makeProcess()
 	return m
 }

@@ -47,6 +47,7 @@ type RunConfig struct {
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
 	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
 	Canary         time.Duration // between two known files that are sent the way of a customer's; 0: none
+	Webhook        WebhookConfig // no URL: nobody is told
 	Log            *slog.Logger
 }
 
@@ -131,6 +132,13 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 		ring = w.ring
 		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
 			newUpkeep(c, f).run)
+		if c.Webhook.URL != "" {
+			hook, err := newWebhook(c.Webhook, f.store, metrics, c.Log)
+			if err != nil {
+				return nil, err
+			}
+			p.work = append(p.work, hook.run)
+		}
 	}
 	return p, p.addQueue(ctx, c, ring)
 }

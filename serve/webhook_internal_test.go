@@ -1,0 +1,242 @@
+package serve
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+var (
+	earlierSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte("an older secret of some length"))
+	latestSecret  = "whsec_" + base64.StdEncoding.EncodeToString([]byte("the newer secret, as long as it"))
+)
+
+// receiver is a customer's server: it answers with the statuses given, then with 204.
+type receiver struct {
+	mu       sync.Mutex
+	statuses []int
+	got      []*http.Request
+	bodies   []string
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got, r.bodies = append(r.got, req), append(r.bodies, string(body))
+	status := http.StatusNoContent
+	if len(r.statuses) > 0 {
+		status, r.statuses = r.statuses[0], r.statuses[1:]
+	}
+	if status == http.StatusFound {
+		w.Header().Set("Location", "/elsewhere")
+	}
+	w.WriteHeader(status)
+}
+
+func (r *receiver) seen() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.got)
+}
+
+// cancelled makes a prediction and ends it.
+func cancelled(t *testing.T, s *store.Store) store.Prediction {
+	t.Helper()
+	user, err := s.EnsureUser(t.Context(), "owner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := store.NewID()
+	p, err := s.CreateUpload(t.Context(), store.NewUpload{
+		ID: id, UserID: user.ID, ObjectKey: store.InputKey(id), Filename: "a.csv", Bytes: 10, Rows: 1,
+		Header: store.Header{Columns: []string{"a"}, Delimiter: ',', Bytes: 2, Lines: 1},
+		Parts:  []store.Part{{Planned: true, Offset: 2, Bytes: 8, FirstRow: 1, FirstLine: 2, Rows: 1}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err = s.Cancel(t.Context(), user.ID, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestWebhook(t *testing.T) {
+	s := storetest.Open(t, store.Config{})
+	cancelled(t, s) // before anybody wants to hear of it
+	r := &receiver{statuses: []int{500, http.StatusFound}}
+	server := httptest.NewServer(r)
+	defer server.Close()
+	w, err := newWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: []string{latestSecret, earlierSecret}, AllowPrivate: true},
+		s, NewMetrics(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnableAnnouncements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := cancelled(t, s)
+	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag <= 0 || dead != 0 || err != nil {
+		t.Errorf("lag %v, %d dead: %v", lag, dead, err)
+	}
+	for attempt := 1; attempt <= 3; attempt++ {
+		list, err := s.ClaimAnnouncements(t.Context(), 10)
+		if err != nil || len(list) != 1 || list[0].Prediction != p.ID || list[0].Attempt != attempt {
+			t.Fatalf("attempt %d: %+v, %v", attempt, list, err)
+		}
+		if again, err := s.ClaimAnnouncements(t.Context(), 10); len(again) != 0 || err != nil {
+			t.Fatalf("claimed twice: %v, %v", again, err)
+		}
+		w.announce(t.Context(), list[0])
+		if err := s.PostponeAnnouncement(t.Context(), list[0].ID, 0, false); err != nil { // do not wait for the delay
+			t.Fatal(err)
+		}
+	}
+	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil || r.seen() != 3 {
+		t.Fatalf("%d left after %d attempts: %v", len(list), r.seen(), err)
+	}
+	for i, req := range r.got {
+		if req.URL.Path != "/hook" || req.Header.Get("Webhook-Id") != r.got[0].Header.Get("Webhook-Id") {
+			t.Errorf("attempt %d: %s %v", i, req.URL, req.Header)
+		}
+		verify(t, req, r.bodies[i])
+	}
+	var m webhookMessage
+	if err := json.Unmarshal([]byte(r.bodies[0]), &m); err != nil || m.Type != "prediction.cancelled" ||
+		m.Data.PredictionID != p.ID.String() || m.Data.Status != store.Cancelled || strings.Contains(r.bodies[0], "owner") {
+		t.Errorf("message %s: %v", r.bodies[0], err)
+	}
+}
+
+// verify does what a receiver does with either secret.
+func verify(t *testing.T, req *http.Request, body string) {
+	t.Helper()
+	signatures := strings.Fields(req.Header.Get("Webhook-Signature"))
+	for i, secret := range []string{latestSecret, earlierSecret} {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mac := hmac.New(sha256.New, key)
+		_, _ = io.WriteString(mac, req.Header.Get("Webhook-Id")+"."+req.Header.Get("Webhook-Timestamp")+"."+body)
+		if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); len(signatures) != 2 || signatures[i] != want {
+			t.Errorf("signatures %v, want %s", signatures, want)
+		}
+	}
+}
+
+func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
+	s := storetest.Open(t, store.Config{})
+	r := &receiver{statuses: []int{500}}
+	server := httptest.NewServer(r)
+	defer server.Close()
+	w, err := newWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}, AllowPrivate: true}, s, NewMetrics(),
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnableAnnouncements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cancelled(t, s)
+	list, err := s.ClaimAnnouncements(t.Context(), 10)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	list[0].Attempt = webhookAttemptsMax
+	w.announce(t.Context(), list[0])
+	if _, dead, err := s.AnnouncementBacklog(t.Context()); dead != 1 || err != nil {
+		t.Errorf("%d dead: %v", dead, err)
+	}
+	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil {
+		t.Errorf("a dead letter is sent: %v %v", list, err)
+	}
+}
+
+// TestWebhookLoop runs the sender as a process does.
+func TestWebhookLoop(t *testing.T) {
+	s := storetest.Open(t, store.Config{})
+	r := &receiver{}
+	server := httptest.NewServer(r)
+	defer server.Close()
+	w, err := newWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}, AllowPrivate: true}, s, NewMetrics(),
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnableAnnouncements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cancelled(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.run(ctx)
+	}()
+	for deadline := time.Now().Add(20 * time.Second); r.seen() == 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	<-done
+	if r.seen() != 1 {
+		t.Errorf("%d messages", r.seen())
+	}
+}
+
+func TestWebhookStaysOutside(t *testing.T) {
+	server := httptest.NewTLSServer(&receiver{})
+	defer server.Close()
+	w, err := newWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}}, nil, NewMetrics(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.send(t.Context(), store.Announcement{}); !errors.Is(err, errPrivateAddress) ||
+		strings.Contains(err.Error(), "127.0.0.1") && !strings.Contains(err.Error(), "dial") {
+		t.Errorf("got %v", err)
+	}
+	for address, public := range map[string]bool{
+		"127.0.0.1": false, "::1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false,
+		"169.254.169.254": false, "fd00:ec2::254": false, "fe80::1": false, "0.0.0.0": false, "::": false,
+		"::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::7f00:1": false, "100.100.100.200": false,
+		"2002:7f00:1::": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "fe80::1%eth0": false,
+		"1.1.1.1": true, "2606:4700::1111": true, "::ffff:1.1.1.1": true,
+	} {
+		if got := publicAddress(netip.MustParseAddr(address)); got != public {
+			t.Errorf("%s: public %v", address, got)
+		}
+	}
+}
+
+func TestWebhookConfig(t *testing.T) {
+	for name, c := range map[string]WebhookConfig{
+		"no URL":      {URL: "hook", Secrets: []string{latestSecret}},
+		"credentials": {URL: "https://a:b@example.com", Secrets: []string{latestSecret}},
+		"http":        {URL: "http://example.com", Secrets: []string{latestSecret}},
+		"no secret":   {URL: "https://example.com"},
+		"plain":       {URL: "https://example.com", Secrets: []string{"secret"}},
+		"short":       {URL: "https://example.com", Secrets: []string{"whsec_c2hvcnQ="}},
+	} {
+		if _, err := newWebhook(c, nil, nil, nil); err == nil {
+			t.Errorf("%s was taken", name)
+		} else if strings.Contains(err.Error(), latestSecret) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

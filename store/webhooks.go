@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Announcement is the end of a prediction that somebody outside wants to hear of.
+type Announcement struct {
+	ID               int64
+	PublicID         uuid.UUID // the same at every attempt
+	Prediction       uuid.UUID
+	Status           Status
+	Scored, Rejected int64
+	EndedAt          time.Time
+	Attempt          int
+}
+
+// EnableAnnouncements makes ends of predictions be kept until they are delivered. Before, nothing is kept.
+func (s *Store) EnableAnnouncements(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, `INSERT INTO webhook_switch VALUES (true) ON CONFLICT DO NOTHING`); err != nil {
+		return fmt.Errorf("enable announcements: %w", err)
+	}
+	return nil
+}
+
+// ClaimAnnouncements takes at most limit announcements that are due, for a minute. Those that are neither delivered nor
+// failed by then are given out again.
+func (s *Store) ClaimAnnouncements(ctx context.Context, limit int) ([]Announcement, error) {
+	rows, err := s.pool.Query(ctx, `
+		UPDATE webhook_events e SET next_at = clock_timestamp() + interval '1 minute', attempts = attempts + 1
+		FROM predictions d
+		WHERE d.id = e.prediction_id
+		  AND e.id IN (SELECT id FROM webhook_events WHERE NOT dead AND next_at <= clock_timestamp()
+		               ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+		RETURNING e.id, e.public_id, d.public_id, e.status, d.rows_scored, d.rows_rejected, e.created_at, e.attempts`,
+		limit)
+	if err != nil {
+		return nil, fmt.Errorf("claim announcements: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Announcement])
+	if err != nil {
+		return nil, fmt.Errorf("claim announcements: %w", err)
+	}
+	return list, nil
+}
+
+// DropAnnouncement forgets an announcement that was delivered.
+func (s *Store) DropAnnouncement(ctx context.Context, id int64) error {
+	if _, err := s.pool.Exec(ctx, `DELETE FROM webhook_events WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("drop announcement: %w", err)
+	}
+	return nil
+}
+
+// PostponeAnnouncement makes an announcement due again after a while, or a dead letter that is kept but not sent.
+func (s *Store) PostponeAnnouncement(ctx context.Context, id int64, wait time.Duration, dead bool) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE webhook_events SET next_at = clock_timestamp() + $2::bigint * interval '1 microsecond', dead = $3
+		WHERE id = $1`, id, wait.Microseconds(), dead)
+	if err != nil {
+		return fmt.Errorf("postpone announcement: %w", err)
+	}
+	return nil
+}
+
+// AnnouncementBacklog is how long the oldest announcement waits, and how many are dead. It also drops those that have
+// been kept for 30 days.
+func (s *Store) AnnouncementBacklog(ctx context.Context) (lag time.Duration, dead int, err error) {
+	var seconds float64
+	err = s.pool.QueryRow(ctx, `
+		WITH old AS (DELETE FROM webhook_events WHERE created_at < clock_timestamp() - interval '30 days')
+		SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE NOT dead)), 0)::float8,
+		       count(*) FILTER (WHERE dead) FROM webhook_events`).Scan(&seconds, &dead)
+	if err != nil {
+		return 0, 0, fmt.Errorf("announcement backlog: %w", err)
+	}
+	return time.Duration(seconds * float64(time.Second)), dead, nil
+}
