@@ -140,14 +140,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		}
 		w.at = at
 		workers = append(workers, w)
-		background := sync.OnceFunc(stepBack)
-		return func(s *slot) error {
-			if opt.Cores != nil {
-				background()
-			}
-			defer opt.occupyCore()()
-			return w.score(s)
-		}, nil
+		return opt.sharingCores(w.score), nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
 		at.take(StagePut)
@@ -169,13 +162,18 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	return total, nil
 }
 
-// occupyCore waits for a core; the result gives it back.
-func (opt Options) occupyCore() func() {
+// sharingCores makes the work of one worker wait for a core that others share.
+func (opt Options) sharingCores(work func(*slot) error) func(*slot) error {
 	if opt.Cores == nil {
-		return func() {}
+		return work
 	}
-	opt.Cores <- struct{}{} // each is held for one chunk only, and no longer than its work takes
-	return func() { <-opt.Cores }
+	background := sync.OnceFunc(stepBack)
+	return func(s *slot) error {
+		background()
+		opt.Cores <- struct{}{} // each is held for one chunk only, and no longer than its work takes
+		defer func() { <-opt.Cores }()
+		return work(s)
+	}
 }
 
 func (opt Options) workers() int {

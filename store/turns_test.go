@@ -175,7 +175,8 @@ func (b bench) queueParts(n int) {
 		    INSERT INTO predictions (public_id, upload_id, user_id, small)
 		    SELECT gen_random_uuid(), id, user_id, false FROM up RETURNING id
 		)
-		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, first_row, first_line, small, turn)
+		INSERT INTO prediction_parts
+		    (prediction_id, generation, part_no, byte_offset, first_row, first_line, small, turn)
 		SELECT d.id, 1, i, 0, 1, 1, false, (i * 8000000::bigint) + d.id % 1000
 		FROM d, generate_series(1, $1::int / 500) i`, n)
 }
