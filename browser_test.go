@@ -62,6 +62,39 @@ func TestPageShowsWhoWillLeave(t *testing.T) {
 	b.faultless()
 }
 
+// The second upload is told against the first: who is new, who moved, and why.
+func TestPageShowsWhatChanged(t *testing.T) {
+	b, _ := startPage(t)
+	sample, err := os.ReadFile("testdata/samples/telecom_sample.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "march.csv")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(string(sample))
+	b.choose("file", file)
+	b.until(visible("result"))
+	if b.eval(visible("changes")) != "false" {
+		t.Error("a first upload has changes")
+	}
+	write(strings.ReplaceAll(string(sample), "Two year", "Month-to-month"))
+	b.choose("file", file)
+	b.until("!" + visible("result"))
+	b.until(visible("result"))
+	text := b.eval("document.getElementById('changes').innerText")
+	for _, want := range []string{"Since march.csv", "0 new, 0 gone", "moved up to a higher risk", "Risen most", "contract"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q: %q", want, text)
+		}
+	}
+	b.faultless()
+}
+
 // Nobody needs a mouse: the keys reach the sample and start it.
 func TestPageWorksByKeyboard(t *testing.T) {
 	b, _ := startPage(t)

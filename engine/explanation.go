@@ -82,7 +82,8 @@ func (t *Teller) collect(l *factorList, most int) {
 	for i := 0; i < l.n && most > 0; i++ {
 		f := &l.all[i]
 		first := len(t.text)
-		t.text = t.book.features[f.feature].appendPhrase(t.text, &t.row.Rows.Columns[f.feature], t.row.Row)
+		column := &t.row.Rows.Columns[f.feature]
+		t.text = t.book.features[f.feature].appendPhrase(t.text, column, t.row.Row, f.contribution > 0)
 		if t.said(t.text[first:]) {
 			t.text = t.text[:first]
 			continue

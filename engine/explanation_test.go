@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 )
 
 func TestExplanation(t *testing.T) {
@@ -56,4 +58,34 @@ func TestExplanation(t *testing.T) {
 		"High risk (82 %): the risk is lowered by One year contract.")
 	f("medium", -0.4, nil, shares{"gender": 2, "nps": -0.05}, "Medium risk (82 %). No single strong driver.")
 	f("", 0, nil, nil, "Risk (50 %). No single strong driver.")
+}
+
+// No number is called low where being low is not what moved the score, nor high.
+func TestNumbersAreNotNamedAgainstTheirEffect(t *testing.T) {
+	c, _, err := score(t, sample(t, "telecom_10k.csv"), baseline(t, "telecom"),
+		engine.Options{Explain: engine.ExplainAll}, ingest.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := 0
+	for _, row := range records(t, c.result.String())[1:] {
+		_, reasons, _ := strings.Cut(row[len(row)-1], ":")
+		for clause := range strings.SplitSeq(reasons, ";") {
+			wrong := []string{"short tenure", "high monthly charges"} // these raise the risk
+			if strings.Contains(clause, " raise") {
+				wrong = []string{"long tenure", "low monthly charges"}
+			}
+			for _, phrase := range wrong {
+				if strings.Contains(clause, phrase) {
+					t.Fatalf("%q", row[len(row)-1])
+				}
+			}
+			if strings.Contains(clause, " tenure (") && !strings.Contains(clause, "short") && !strings.Contains(clause, "long") {
+				plain++
+			}
+		}
+	}
+	if plain == 0 {
+		t.Error("no tenure is told without a judgement: the sample has lost what this test needs")
+	}
 }

@@ -50,13 +50,17 @@ func (b *Bundle) checkGoldens(dir fs.FS) error {
 	if len(batch.Rejects) > 0 || int(batch.Record.NumRows()) != len(raw) {
 		return fmt.Errorf("%w: %d of %d rows are rejected", ErrGolden, len(batch.Rejects), len(raw))
 	}
-	if _, err := w.predict(batch.Record); err != nil {
+	rows, err := w.predict(batch.Record)
+	if err != nil {
 		return err
 	}
 	for i := range raw {
 		if !near(w.raw[i], raw[i]) || !near(w.linked[i], probability[i]) {
 			return fmt.Errorf("%w: row %d", ErrGolden, i+1)
 		}
+	}
+	if b.explainer != nil {
+		b.explainer.orient(rows)
 	}
 	return nil
 }

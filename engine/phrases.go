@@ -48,6 +48,8 @@ type featurePhrases struct {
 	high, low  phrase
 	near, same phrase // close to the typical value, and just that
 	value      phrase
+	plain      phrase // far from the typical value, which is not why the score moved
+	direction  int    // of the risk where the number rises: 1 up, -1 down, 0 neither or not known
 
 	head  jsonText   // {"feature":"tenure","label":"Tenure","value":
 	tail  jsonText   // ,"typical":29,"contribution":
@@ -140,6 +142,7 @@ func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
 	p.near = f.compile(or(f.Phrases.Value, spoken+" near the typical level ("+compared+")"))
 	p.same = f.compile(or(f.Phrases.Value, spoken+" at the typical level ("+measured+")"))
 	p.value = f.compile(or(f.Phrases.Value, spoken+" "+measured))
+	p.plain = f.compile(or(f.Phrases.Value, spoken+" ("+compared+")"))
 }
 
 // fill puts in what is known before the row.
@@ -178,8 +181,8 @@ func (p phrase) append(dst []byte, value float64) []byte {
 	return dst
 }
 
-// appendPhrase appends the words for a row's value.
-func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int) []byte {
+// appendPhrase appends the words for a row's value, which raises the risk or lowers it.
+func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int, raises bool) []byte {
 	if column.Codes != nil {
 		return append(dst, p.categoryPhrase(int(column.Codes[row]))...)
 	}
@@ -192,7 +195,7 @@ func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int
 			return append(dst, p.values[i].words...)
 		}
 	}
-	return p.numberPhrase(x).append(dst, x)
+	return p.numberPhrase(x, raises).append(dst, x)
 }
 
 // categoryPhrase knows the two codes behind the categories: missing and unknown.
@@ -206,8 +209,11 @@ func (p *featurePhrases) categoryPhrase(code int) string {
 	return p.unknown
 }
 
-func (p *featurePhrases) numberPhrase(x float64) phrase {
+// numberPhrase calls a number high or low, unless the other way round would be expected to move the score so: 18 months
+// may be short beside the typical customer and still speak for staying, as a contribution compares with all customers.
+func (p *featurePhrases) numberPhrase(x float64, raises bool) phrase {
 	distance := x - p.typical
+	expected := p.direction > 0 == (distance > 0) // to raise the risk
 	switch {
 	case math.IsNaN(distance):
 		return p.value
@@ -215,6 +221,8 @@ func (p *featurePhrases) numberPhrase(x float64) phrase {
 		return p.same
 	case math.Abs(distance) <= p.band:
 		return p.near
+	case p.direction != 0 && raises != expected:
+		return p.plain
 	case distance > 0:
 		return p.high
 	}

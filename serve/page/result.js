@@ -1,5 +1,6 @@
 // What became of an upload: figures, charts, and the customers to look at first.
 
+import { changes } from "./changes.js";
 import * as charts from "./charts.js";
 import { count, element, exactPercent, percent, plural, short } from "./elements.js";
 
@@ -20,6 +21,8 @@ export function show(prediction) {
     ? charts.rows(drivers.map((d) => ({ label: d.label, value: d.share, text: percent(d.share) })), "Share of the scores")
     : "This upload was scored without explanations.");
   showTop(summary.top);
+  at("changes").replaceChildren(...changes(summary));
+  at("changes").hidden = at("changes").childElementCount === 0;
 }
 
 const figure = (label, value, more) =>
