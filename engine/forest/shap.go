@@ -169,9 +169,9 @@ func (c *Contributor) write(dst []float64, class, n int) {
 		out := dst[(row*classes+class)*width:][:width]
 		clear(out)
 		out[width-1] = c.e.bias[class]
-		sums := c.blockSums(row / blockRows)[row%blockRows:]
+		sums, lane := c.blockSums(row/blockRows), row%blockRows
 		for i, feature := range c.e.order {
-			out[feature] = sums[i*blockRows] * c.e.scale
+			out[feature] = sums[i*blockRows+lane] * c.e.scale
 		}
 	}
 }
