@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
 )
 
 // BenchmarkSmallBesideLarge times uploads of 1,000 rows from request to finished prediction, in turns: on an idle
@@ -25,6 +26,10 @@ import (
 // the small files of another user and once with those of the same.
 func BenchmarkSmallBesideLarge(b *testing.B) {
 	a := startBench(b)
+	var err error
+	if a.customers, err = store.NewCustomerKey(make([]byte, store.CustomerSecretMin)); err != nil {
+		b.Fatal(err)
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + 2)) // as the program does
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
@@ -42,6 +47,9 @@ func BenchmarkSmallBesideLarge(b *testing.B) {
 			for b.Loop() {
 				for range 10 {
 					quiet.add(a.timeJob(b, who, small))
+				}
+				if b.Failed() {
+					b.FailNow()
 				}
 				var running sync.WaitGroup
 				begin := time.Now()
