@@ -260,21 +260,53 @@ func (d *directory) Delete(_ context.Context, keys ...string) error {
 	return nil
 }
 
-// Compose implements [Objects].
+// Compose implements [Objects]. Of one part it makes a second name: an object's bytes never change.
 func (d *directory) Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error) {
-	err := checkKeys(parts...)
-	infos := make([]ObjectInfo, len(parts))
-	for i := range parts {
-		infos[i].Key = parts[i]
-	}
-	var info ObjectInfo
-	if err == nil {
-		source := &joined{ctx: ctx, from: d, parts: infos}
-		info, err = d.put(ctx, dst, source)
-		err = errors.Join(err, source.Close())
-	}
+	info, err := d.compose(ctx, dst, parts)
 	if err != nil {
 		return ObjectInfo{}, fmt.Errorf("compose object: %w", storageFull(err))
 	}
 	return info, nil
+}
+
+func (d *directory) compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error) {
+	if err := errors.Join(ctx.Err(), checkKeys(append([]string{dst}, parts...)...)); err != nil {
+		return ObjectInfo{}, err
+	}
+	if len(parts) == 1 {
+		if info, err := d.link(ctx, dst, parts[0]); err == nil || errors.Is(err, ErrNotFound) {
+			return info, err
+		} // a file system without links, or one that has no more of them
+	}
+	infos := make([]ObjectInfo, len(parts))
+	for i := range parts {
+		infos[i].Key = parts[i]
+	}
+	source := &joined{ctx: ctx, from: d, parts: infos}
+	info, err := d.put(ctx, dst, source)
+	return info, errors.Join(err, source.Close())
+}
+
+// link gives an object another key.
+func (d *directory) link(ctx context.Context, dst, src string) (ObjectInfo, error) {
+	file, info, err := d.open(ctx, src)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	stat, err := file.Stat()
+	if err = errors.Join(err, file.Close(), d.mkdirAll(path.Dir(dst))); err != nil {
+		return ObjectInfo{}, err
+	}
+	temporary := path.Join(path.Dir(dst), temporaryPrefix+rand.Text())
+	if err := d.root.Link(src, temporary); err != nil {
+		return ObjectInfo{}, err
+	}
+	err = d.root.Rename(temporary, dst)
+	_ = d.root.Remove(temporary) // it is still there if dst was this very file
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	info.Key = dst
+	d.noteETag(dst, stat, info.ETag)
+	return info, d.sync(path.Dir(dst))
 }

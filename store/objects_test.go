@@ -312,4 +312,26 @@ func TestObjectsCompose(t *testing.T) {
 	})
 }
 
+// What became of a single part has a life of its own.
+func TestObjectsComposeOfOneOutlivesIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, o store.Objects) {
+		const part, whole = "results/parts/00000", "results/whole.csv"
+		put(t, o, part, []byte("first"))
+		info, err := o.Compose(t.Context(), whole, []string{part})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, o, part, []byte("second"))
+		if got := get(t, o, whole, store.Range{}, info.ETag); string(got) != "first" {
+			t.Errorf("%q after the part was replaced", got)
+		}
+		if err := o.Delete(t.Context(), part); err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, o, whole, store.Range{}, info.ETag); string(got) != "first" {
+			t.Errorf("%q after the part was deleted", got)
+		}
+	})
+}
+
 // Objects are replaced whole: a reader sees the old one or the new one, never a mixture.
