@@ -152,14 +152,43 @@ func TestStagesAndEvents(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	rows, start := int64(1000), time.Now()
-	p := progressOf(store.Prediction{
-		Status: store.Running, RowCount: &rows, Scored: 240, Rejected: 10, StartedAt: &start,
-	}, start.Add(2*time.Second))
-	if p.Percent != 25 || *p.RowsPerSecond != 125 || *p.ETASeconds != 6 {
-		t.Errorf("got %v, %v, %v", p.Percent, *p.RowsPerSecond, *p.ETASeconds)
+	committed := start.Add(2 * time.Second)
+	p := store.Prediction{
+		Status: store.Running, RowCount: &rows, Scored: 240, Rejected: 10, StartedAt: &start, ProgressedAt: &committed,
+	}
+	for after, want := range map[time.Duration]float64{2 * time.Second: 6, 3 * time.Second: 5, 8 * time.Second: 0} {
+		got := progressOf(p, start.Add(after))
+		if got.Percent != 25 || *got.RowsPerSecond != 125 || *got.ETASeconds != want {
+			t.Errorf("after %v: %v, %v, %v", after, got.Percent, *got.RowsPerSecond, *got.ETASeconds)
+		}
+	}
+	if got := progressOf(p, start.Add(9*time.Second)); got.ETASeconds != nil || *got.RowsPerSecond != 125 {
+		t.Errorf("what is late ends in %v", got.ETASeconds)
+	}
+	p.Scored = 990
+	if got := progressOf(p, start.Add(time.Minute)); *got.ETASeconds != 0 {
+		t.Errorf("the last step ends in %v", *got.ETASeconds)
 	}
 	if p := progressOf(store.Prediction{StartedAt: &start}, start); p.RowsPerSecond != nil || p.ETASeconds != nil {
 		t.Error("a rate of nothing")
+	}
+}
+
+func TestETAOfQueued(t *testing.T) {
+	rows := int64(1000)
+	counted := store.Prediction{Status: store.Queued, RowCount: &rows}
+	if got := etaOfQueued(counted, store.Ahead{Rows: 500, RowsPerSecond: 100}); got == nil || *got != 15 {
+		t.Errorf("got %v", got)
+	}
+	for name, ahead := range map[string]store.Ahead{
+		"no speed": {Rows: 500}, "not counted": {Rows: 500, Uncounted: 1, RowsPerSecond: 100},
+	} {
+		if got := etaOfQueued(counted, ahead); got != nil {
+			t.Errorf("%s: %v", name, *got)
+		}
+	}
+	if got := etaOfQueued(store.Prediction{}, store.Ahead{RowsPerSecond: 100}); got != nil {
+		t.Errorf("own rows not counted: %v", *got)
 	}
 }
 

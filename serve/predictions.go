@@ -118,7 +118,7 @@ func getPrediction(s *server, r *request) error {
 		if err != nil {
 			return explainAs(CodeDatabase, err)
 		}
-		view.Progress.QueuePosition = &ahead.Predictions
+		view.Progress.QueuePosition, view.Progress.ETASeconds = &ahead.Predictions, etaOfQueued(p, ahead)
 		if view.StatusReason == nil {
 			view.StatusReason = optional(aheadText(ahead.Predictions))
 		}

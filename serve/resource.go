@@ -152,28 +152,51 @@ func rowsOf(p store.Prediction) predictionRows {
 	return rows
 }
 
+// progressOf knows the speed from the first commit on: what is committed, over the time until the last commit. Between
+// two commits the time that is left goes down with the clock; one that is used up was wrong, and so is not known.
 func progressOf(p store.Prediction, now time.Time) (progress predictionProgress) {
 	done := p.Scored + p.Rejected
 	if p.RowCount != nil && *p.RowCount > 0 {
 		progress.Percent = math.Round(1000*float64(done)/float64(*p.RowCount)) / 10
 	}
-	if p.StartedAt == nil || done == 0 {
+	end := p.FinishedAt
+	if end == nil {
+		end = p.ProgressedAt
+	}
+	if p.StartedAt == nil || end == nil || done == 0 || !end.After(*p.StartedAt) {
 		return progress
 	}
-	end := now
-	if p.FinishedAt != nil {
-		end = *p.FinishedAt
-	}
-	if took := end.Sub(*p.StartedAt).Seconds(); took > 0 {
-		rate := float64(done) / took
-		rounded := math.Round(rate)
-		progress.RowsPerSecond = &rounded
-		if !p.Status.Done() && p.RowCount != nil {
-			eta := math.Round(1000*float64(*p.RowCount-done)/rate) / 1000
-			progress.ETASeconds = &eta
+	speed := float64(done) / end.Sub(*p.StartedAt).Seconds()
+	rounded := math.Round(speed)
+	progress.RowsPerSecond = &rounded
+	if !p.Status.Done() && p.RowCount != nil {
+		rest := *p.RowCount - done
+		left := float64(rest)/speed - now.Sub(*end).Seconds()
+		if rest == 0 {
+			left = 0 // the last step takes no time to speak of
 		}
+		progress.ETASeconds = secondsLeft(left)
 	}
 	return progress
+}
+
+// secondsLeft rounds to milliseconds; nil if there are none.
+func secondsLeft(seconds float64) *float64 {
+	if seconds < 0 {
+		return nil
+	}
+	seconds = math.Round(1000*seconds) / 1000
+	return &seconds
+}
+
+// etaOfQueued is when a waiting prediction will be done: what is ahead in the fair order and its own rows, at the speed of
+// late. It is nil while any of these is not known.
+func etaOfQueued(p store.Prediction, ahead store.Ahead) *float64 {
+	if p.RowCount == nil || ahead.Uncounted > 0 || ahead.RowsPerSecond <= 0 {
+		return nil
+	}
+	rest := *p.RowCount - p.Scored - p.Rejected
+	return secondsLeft(float64(ahead.Rows+rest) / ahead.RowsPerSecond)
 }
 
 // warnings reads the list that the worker keeps as [engine.ReasonCount]s.

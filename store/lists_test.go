@@ -112,8 +112,23 @@ func TestAhead(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(10, 5)
 	b.upload(20)
-	ahead, err := b.Ahead(t.Context(), b.upload(1))
+	last := b.upload(1)
+	ahead, err := b.Ahead(t.Context(), last)
 	if err != nil || ahead != (store.Ahead{Predictions: 2, Rows: 35}) {
+		t.Errorf("%+v, %v", ahead, err)
+	}
+	// 10 rows in the first second, and another prediction of 90 rows that ended in the two seconds before, with a pause.
+	b.mustScore(b.claim("w"))
+	b.exec(`UPDATE prediction_parts SET done_at = now() WHERE status = 'done'`)
+	b.exec(`UPDATE predictions SET started_at = now() - interval '1 second' WHERE status = 'running'`)
+	b.exec(`UPDATE predictions SET status = 'completed', rows_scored = 90, started_at = now() - interval '10 seconds',
+		finished_at = now() - interval '8 seconds' WHERE status = 'queued' AND id <> $1`, last.InternalID)
+	ahead, err = b.Ahead(t.Context(), last)
+	if err != nil || ahead.Predictions != 1 || ahead.Rows != 5 || ahead.RowsPerSecond < 32 || ahead.RowsPerSecond > 34 {
+		t.Errorf("%+v, %v", ahead, err)
+	}
+	b.exec(`UPDATE uploads SET row_count = NULL WHERE id = (SELECT upload_id FROM predictions WHERE status = 'running')`)
+	if ahead, err = b.Ahead(t.Context(), last); err != nil || ahead.Uncounted != 1 || ahead.Rows != 0 {
 		t.Errorf("%+v, %v", ahead, err)
 	}
 }

@@ -61,6 +61,7 @@ type Prediction struct {
 	// Scored and Rejected count committed rows, also while it runs.
 	Scored, Rejected      int64
 	PartsDone, PartsTotal int
+	ProgressedAt          *time.Time      // when rows were committed last; nil: none were
 	Warnings, Summary     json.RawMessage // as given to Finish; nil before
 	Error                 *Failure        // set if failed or dead
 
@@ -92,7 +93,7 @@ const predictionColumns = `
 	       u.columns, d.status, coalesce(d.status_reason, ''), d.generation,
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
 	       coalesce(d.engine_version, ''), d.dataset, d.explain, d.options, d.possible_duplicate_of,
-	       p.scored, p.rejected, p.done, p.total, d.warnings, d.error,
+	       p.scored, p.rejected, p.done, p.total, p.progressed_at, d.warnings, d.error,
 	       coalesce(d.result_key, ''), coalesce(d.result_etag, ''), coalesce(d.rejects_key, ''),
 	       coalesce(d.index_key, ''), coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
 	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at, d.results_deleted_at, `
@@ -102,7 +103,8 @@ const predictionTables = `
 	JOIN uploads u ON u.id = d.upload_id
 	CROSS JOIN LATERAL (
 	    SELECT coalesce(sum(n_scored), 0)::bigint AS scored, coalesce(sum(n_rejected), 0)::bigint AS rejected,
-	           count(*) FILTER (WHERE status = 'done')::int AS done, count(*)::int AS total
+	           count(*) FILTER (WHERE status = 'done')::int AS done, count(*)::int AS total,
+	           max(done_at) AS progressed_at
 	    FROM prediction_parts WHERE prediction_id = d.id AND generation = d.generation
 	) p `
 
@@ -112,7 +114,7 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 		&p.Columns, &p.Status, &p.StatusReason, &p.Generation,
 		&p.Model.Name, &p.Model.Version, &p.Model.SHA256,
 		&p.Model.Engine, &p.Dataset, &p.Explain, &p.Options, &p.PossibleDuplicateOf,
-		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.Warnings, &p.Error,
+		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.ProgressedAt, &p.Warnings, &p.Error,
 		&p.ResultKey, &p.ResultETag, &p.RejectsKey,
 		&p.IndexKey, &p.ResultBytes, &p.RejectsBytes,
 		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt, &p.ResultsDeletedAt, &p.Summary)
@@ -151,27 +153,6 @@ func (s *Store) Predictions(ctx context.Context, userID int64, after *Cursor, li
 		return nil, fmt.Errorf("list predictions: %w", err)
 	}
 	return list, nil
-}
-
-// Ahead is the work in front of a waiting prediction.
-type Ahead struct {
-	Predictions int
-	Rows        int64 // of files that have been counted
-}
-
-// Ahead counts what will be scored before a prediction, if nothing else comes.
-func (s *Store) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
-	var a Ahead
-	err := s.pool.QueryRow(ctx, `
-		SELECT count(*), coalesce(sum(u.row_count), 0)::bigint
-		FROM predictions own
-		JOIN predictions d ON d.small = own.small AND (d.turn_end, d.id) < (own.turn_end, own.id)
-		JOIN uploads u ON u.id = d.upload_id
-		WHERE own.id = $1 AND d.status IN ('queued', 'running')`, p.InternalID).Scan(&a.Predictions, &a.Rows)
-	if err != nil {
-		return Ahead{}, fmt.Errorf("count what is ahead: %w", err)
-	}
-	return a, nil
 }
 
 // Cancel stops a user's prediction. Rows committed before stay; the object with them is due, see [Store.ClaimFinish].
