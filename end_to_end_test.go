@@ -207,12 +207,22 @@ func TestDroppedFileIsScored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event := fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},`+
-		`"object":{"key":"inbox/developer/march+figures.csv","size":%d,"eTag":%q}}}]}`,
-		s3.Bucket, info.Bytes, strings.Trim(info.ETag, `"`))
+	event := created(s3.Bucket, "inbox/developer/march+figures.csv", info)
 	queue.Send(t, event)
 	queue.Send(t, event) // messages may come twice
 	queue.Send(t, `{"Event":"s3:TestEvent"}`)
+	r.wantOne(t, file)
+}
+
+// created is the message of a bucket about a new object, whose key is given as it stands in such messages.
+func created(bucket, key string, info store.ObjectInfo) string {
+	return fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},`+
+		`"object":{"key":%q,"size":%d,"eTag":%q}}}]}`, bucket, key, info.Bytes, strings.Trim(info.ETag, `"`))
+}
+
+// wantOne waits for the only prediction and compares it with what the command line makes of a file.
+func (r *running) wantOne(t *testing.T, file string) {
+	t.Helper()
 	var list struct {
 		Predictions []samplePrediction `json:"predictions"`
 	}
@@ -235,6 +245,55 @@ func TestDroppedFileIsScored(t *testing.T) {
 	if err := json.Unmarshal(body, &list); err != nil || len(list.Predictions) != 1 {
 		t.Errorf("%d predictions of one file (%v)", len(list.Predictions), err)
 	}
+}
+
+// A file put through an upload link is scored when the bucket tells of it, without another word of its sender.
+func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
+	s3, queue := storetest.S3(t), storetest.SQS(t)
+	r := start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue.QueueConfig
+	})
+	objects, err := store.OpenS3(t.Context(), s3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := readSample(t, "telecom_sample.csv")
+	status, body := r.do(t, http.MethodPost, fmt.Sprintf("/upload-links?filename=march.csv&bytes=%d", len(file)), nil)
+	var link struct {
+		UploadID string            `json:"upload_id"`
+		URL      string            `json:"url"`
+		Headers  map[string]string `json:"headers"`
+	}
+	if err := json.Unmarshal(body, &link); err != nil || status != http.StatusCreated {
+		t.Fatal(status, string(body), err)
+	}
+	req, err := http.NewRequest(http.MethodPut, link.URL, strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range link.Headers {
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp, err)
+	}
+	_ = resp.Body.Close()
+	key := "direct/" + link.UploadID + ".csv"
+	info, err := objects.Head(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strange := "direct/" + store.NewID().String() + ".csv"
+	if _, err := objects.Put(t.Context(), strange, strings.NewReader(file)); err != nil {
+		t.Fatal(err)
+	}
+	event := created(s3.Bucket, key, info)
+	queue.Send(t, created("another-bucket", key, info))
+	queue.Send(t, created(s3.Bucket, strange, info)) // no link was made for it
+	queue.Send(t, event)
+	queue.Send(t, event) // messages may come twice
+	r.wantOne(t, file)
 }
 
 // Many parts, several attempts at once: one file, in order, every row once.

@@ -48,7 +48,7 @@ func (w *storeWork) accessKey(ctx context.Context) (err error) {
 	w.keyText = uuid.NewString()
 	w.access, err = w.CreateAccessKey(ctx, w.user.ID, store.AccessKey{
 		Name: "nightly", Prefix: "mr_", Scopes: []string{"read"},
-	}, sha256.Sum256([]byte(w.keyText)))
+	}, sha256.Sum256([]byte(w.keyText)), nil)
 	return err
 }
 

@@ -49,20 +49,41 @@ func createAccessKey(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	secret := newSecret()
-	k.Prefix = secret[:prefixShown]
-	made, err := s.Store.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)))
-	if errors.Is(err, store.ErrConflict) {
-		return fail(CodeWrongState, "You have as many access keys as an account may have. Revoke one first.").
-			with(details{"limit": store.AccessKeysMax, "unit": "keys"}).because(err)
-	}
+	return s.keyed(r, k, func(once *store.RequestKey) error {
+		secret := newSecret()
+		k.Prefix = secret[:prefixShown]
+		made, err := s.Store.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)), once)
+		if errors.Is(err, store.ErrConflict) {
+			return fail(CodeWrongState, "You have as many access keys as an account may have. Revoke one first.").
+				with(details{"limit": store.AccessKeysMax, "unit": "keys"}).because(err)
+		}
+		if err != nil {
+			return explainAs(CodeDatabase, err)
+		}
+		view := accessKeyOf(made)
+		view.Key = secret
+		return r.madeAccessKey(view)
+	}, func(id uuid.UUID) error {
+		return s.accessKeyAgain(r, id)
+	})
+}
+
+func (r *request) madeAccessKey(view accessKeyView) error {
+	r.set("Cache-Control", "no-store")
+	return r.json(http.StatusCreated, view)
+}
+
+// accessKeyAgain answers with a key that was made before. Its secret is not known any more.
+func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
+	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
 		return explainAs(CodeDatabase, err)
 	}
-	view := accessKeyOf(made)
-	view.Key = secret
-	r.set("Cache-Control", "no-store")
-	return r.json(http.StatusCreated, view)
+	i := slices.IndexFunc(list, func(k store.AccessKey) bool { return k.ID == id })
+	if i < 0 {
+		return fail(CodeAccessKeyNotFound, "The access key made with this idempotency key has been revoked.")
+	}
+	return r.madeAccessKey(accessKeyOf(list[i]))
 }
 
 // newAccessKey reads and checks what the body asks for.

@@ -90,7 +90,7 @@ func TestAccessKeysThatAreRefused(t *testing.T) {
 	old, past := "mr_"+strings.Repeat("B", 43), time.Now().Add(-time.Second)
 	_, err := a.store.CreateAccessKey(context.Background(), a.owner(), store.AccessKey{
 		Name: "old", Prefix: "mr_BBBBB", Scopes: []string{"read"}, ExpiresAt: &past,
-	}, sha256.Sum256([]byte(old)))
+	}, sha256.Sum256([]byte(old)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

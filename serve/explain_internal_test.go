@@ -174,6 +174,13 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+func TestExpiredLinkIsNotSignedAgain(t *testing.T) {
+	var f *failure
+	if err := (&server{}).answerLink(nil, nil, store.UploadLink{}); !errors.As(err, &f) || f.code != CodeWrongState {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestETAOfQueued(t *testing.T) {
 	rows := int64(1000)
 	counted := store.Prediction{Status: store.Queued, RowCount: &rows}

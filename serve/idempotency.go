@@ -9,6 +9,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 )
@@ -81,13 +83,18 @@ func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
 	}
 }
 
-// once takes a file in under a key. A request that fails gives its key back, so that it can be sent again.
+// once takes a file in under a key.
 func (s *server) once(r *request, k *onceKey, explain engine.Explain) (store.Prediction, error) {
 	release := s.hold(r.ctx, k)
 	p, err := s.takeUpload(r, explain, k)
 	release()
+	return p, s.giveBack(r, k, err)
+}
+
+// giveBack gives up the key of a request that failed, so that it can be sent again; what it made, if anything, stays.
+func (s *server) giveBack(r *request, k *onceKey, err error) error {
 	if err == nil {
-		return p, nil
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), databaseTimeout)
 	defer cancel()
@@ -97,7 +104,33 @@ func (s *server) once(r *request, k *onceKey, explain engine.Explain) (store.Pre
 	if errors.Is(err, store.ErrLeaseLost) {
 		err = fail(CodeKeyStillRunning, "").with(details{"field": keyHeader}).because(err)
 	}
-	return p, err
+	return err
+}
+
+// keyed answers a request without a file, whose content is what its parameters and body say: with what it makes, or, if its
+// key was used before, with what that request has made. create gets nil if the request has no key.
+func (s *server) keyed(r *request, content any, create func(*store.RequestKey) error, again func(uuid.UUID) error) error {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	k, err := s.claimKey(r)
+	if err != nil {
+		return err
+	}
+	if k == nil {
+		return create(nil)
+	}
+	sum := fingerprint(r, &uploadFile{}, text)
+	if !k.Done {
+		k.Fingerprint = sum
+		return s.giveBack(r, k, create(k.RequestKey))
+	}
+	if sum != k.Fingerprint {
+		return fail(CodeKeyOtherRequest, "").with(details{"field": keyHeader})
+	}
+	r.set("Idempotent-Replayed", "true")
+	return again(k.Made)
 }
 
 // replay finds the prediction that an earlier request with the same key has made. It reads the file, unless its digest
@@ -127,7 +160,7 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 	}
 	r.set("Idempotent-Replayed", "true")
 	r.leaveBody() // its digest said enough
-	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.PredictionID)
+	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.Made)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, fail(CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
 	}

@@ -48,21 +48,7 @@ func (a *api) predictions() int {
 func TestOneKeyOneUpload(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
-	answers := make([]answer, 100)
-	var wg sync.WaitGroup
-	for i := range answers {
-		wg.Go(func() {
-			for {
-				answers[i] = a.post("/upload?filename=march.csv", telecom, onceKey("k"))
-				if answers[i].status != http.StatusConflict {
-					return
-				}
-				answers[i].wantError(t, http.StatusConflict, "ERR-1313")
-				time.Sleep(10 * time.Millisecond)
-			}
-		})
-	}
-	wg.Wait()
+	answers := a.atOnce(100, func() answer { return a.post("/upload?filename=march.csv", telecom, onceKey("k")) })
 	first := 0
 	for _, r := range answers {
 		r.want(t, http.StatusAccepted)
@@ -328,4 +314,89 @@ func TestPossibleDuplicates(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+}
+
+// TestOneKeyOneAccessKey sends the same wish many times at once. The secret is in one answer only.
+func TestOneKeyOneAccessKey(t *testing.T) {
+	a := startAPI(t, nil)
+	const wish = `{"name":"job","scopes":["write","read"]}`
+	answers := a.atOnce(20, func() answer { return a.postJSON("/keys", wish, onceKey("k")) })
+	secrets := 0
+	for _, r := range answers {
+		view := r.want(t, http.StatusCreated).object(t)
+		_, secret := view["key"]
+		if secret {
+			secrets++
+		}
+		if secret == (r.header.Get("Idempotent-Replayed") == "true") || r.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("secret %v, %v", secret, r.header)
+		}
+	}
+	list := a.get("/keys").object(t)["keys"].([]any)
+	if len(list) != 1 || secrets != 1 {
+		t.Fatalf("%d keys, %d secrets", len(list), secrets)
+	}
+	reordered := a.postJSON("/keys", `{"scopes":["read","write"],"name":" job "}`, onceKey("k")).want(t, http.StatusCreated)
+	if id := list[0].(map[string]any)["id"]; reordered.object(t)["id"] != id {
+		t.Errorf("the same wish in other words: %s", reordered.body)
+	}
+	a.postJSON("/keys", `{"name":"job","scopes":["read"]}`, onceKey("k")).
+		wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
+	a.postJSON("/keys", `{"name":"job"}`, onceKey("free")).wantError(t, http.StatusUnprocessableEntity, "ERR-1301")
+	a.postJSON("/keys", wish, onceKey("free")).want(t, http.StatusCreated)
+	a.do(http.MethodDelete, "/keys/"+list[0].(map[string]any)["id"].(string), nil).want(t, http.StatusNoContent)
+	a.postJSON("/keys", wish, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1206")
+}
+
+// atOnce sends the same request n times at once, and each again until it is not told that another one runs.
+func (a *api) atOnce(n int, send func() answer) []answer {
+	answers := make([]answer, n)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			for answers[i] = send(); answers[i].status == http.StatusConflict; answers[i] = send() {
+				answers[i].wantError(a.t, http.StatusConflict, "ERR-1313")
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// TestOneKeyOneUploadLink gets one link, which is signed anew and works as the first did.
+func TestOneKeyOneUploadLink(t *testing.T) {
+	a := startAPIOnS3(t)
+	path := fmt.Sprintf("/upload-links?bytes=%d", len(telecom))
+	answers := a.atOnce(5, func() answer { return a.do(http.MethodPost, path, nil, onceKey("k")) })
+	first, replayed := answers[0].want(t, http.StatusCreated).object(t), 0
+	for _, r := range answers {
+		link := r.want(t, http.StatusCreated).object(t)
+		if link["upload_id"] != first["upload_id"] || link["expires_at"] != first["expires_at"] {
+			t.Errorf("%v and %v", link, first)
+		}
+		if r.header.Get("Idempotent-Replayed") == "true" {
+			replayed++
+		}
+	}
+	if replayed != 4 {
+		t.Errorf("%d replayed", replayed)
+	}
+	a.do(http.MethodPost, path+"&guard=off", nil, onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
+	again := a.do(http.MethodPost, path, nil, onceKey("k")).want(t, http.StatusCreated).object(t)
+	if got := putTo(t, again, telecom, nil); got != http.StatusOK {
+		t.Fatalf("put: %d", got)
+	}
+	complete := again["links"].(map[string]any)["complete"].(string)
+	made := map[any]bool{}
+	for _, r := range a.atOnce(5, func() answer { return a.do(http.MethodPost, complete, nil) }) {
+		made[r.want(t, http.StatusAccepted).object(t)["prediction_id"]] = true
+	}
+	if n := a.predictions(); n != 1 || len(made) != 1 {
+		t.Errorf("%d predictions, %d answers", n, len(made))
+	}
+	if _, err := a.store.SweepUploadLinks(t.Context(), -time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	a.do(http.MethodPost, path, nil, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1101")
 }

@@ -48,20 +48,49 @@ func postUploadLink(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	put, err := presigner.PresignPut(r.ctx, store.DirectKey(l.ID), l.Bytes, uploadLinkLife)
+	return s.keyed(r, nil, func(k *store.RequestKey) error {
+		l.Key = k
+		if err := s.Store.CreateUploadLink(r.ctx, &l, uploadLinkLife); err != nil {
+			return explainAs(CodeDatabase, err)
+		}
+		return s.answerLink(r, presigner, l)
+	}, func(id uuid.UUID) error {
+		l, err := s.uploadLink(r, id)
+		if err != nil {
+			return err
+		}
+		return s.answerLink(r, presigner, l)
+	})
+}
+
+// answerLink signs a link for the time that is left of it.
+func (s *server) answerLink(r *request, presigner store.Presigner, l store.UploadLink) error {
+	left := time.Until(l.ExpiresAt)
+	if left < time.Second {
+		return fail(CodeWrongState, "The link made with this idempotency key has expired. Ask for one with another key.")
+	}
+	put, err := presigner.PresignPut(r.ctx, store.DirectKey(l.ID), l.Bytes, left)
 	if err != nil {
 		return objectFailure(err)
-	}
-	expires, err := s.Store.CreateUploadLink(r.ctx, l, uploadLinkLife)
-	if err != nil {
-		return explainAs(CodeDatabase, err)
 	}
 	r.set("Cache-Control", "no-store")
 	return r.json(http.StatusCreated, uploadLink{
 		UploadID: l.ID.String(), Filename: l.Filename, Method: http.MethodPut, URL: put.URL, Headers: put.Headers,
-		ExpiresAt: timeText(expires),
+		ExpiresAt: timeText(l.ExpiresAt),
 		Links:     uploadLinkLinks{Complete: s.PublicURL + "/upload-links/" + l.ID.String() + "/complete"},
 	})
+}
+
+// uploadLink finds a link of the user.
+func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) {
+	l, err := s.Store.UploadLink(r.ctx, r.user.ID, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return l, fail(CodePredictionNotFound, "There is no such upload link.")
+	}
+	if err != nil {
+		return l, explainAs(CodeDatabase, err)
+	}
+	return l, nil
 }
 
 // wantedLink reads what the file will be.
@@ -105,12 +134,9 @@ func completeUpload(s *server, r *request) error {
 	if err != nil || id.String() != r.value {
 		return fail(CodePredictionNotFound, "There is no such upload link.")
 	}
-	l, err := s.Store.UploadLink(r.ctx, r.user.ID, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return fail(CodePredictionNotFound, "There is no such upload link.")
-	}
+	l, err := s.uploadLink(r, id)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return err
 	}
 	p, err := completeLink(r.ctx, s.Store, s.Objects, l)
 	if err != nil {

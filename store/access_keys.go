@@ -29,19 +29,27 @@ type AccessKey struct {
 
 const accessKeyColumns = `public_id, name, prefix, scopes, created_at, expires_at, last_used_at`
 
-// CreateAccessKey adds a key whose secret has this SHA-256. A user with [AccessKeysMax] of them gets [ErrConflict].
-func (s *Store) CreateAccessKey(ctx context.Context, userID int64, k AccessKey, secret [32]byte) (AccessKey, error) {
+// CreateAccessKey adds a key whose secret has this SHA-256. A user with [AccessKeysMax] of them gets [ErrConflict]. once is
+// completed with it; nil: none.
+func (s *Store) CreateAccessKey(
+	ctx context.Context, userID int64, k AccessKey, secret [32]byte, once *RequestKey,
+) (AccessKey, error) {
 	var made AccessKey
-	err := s.readAs(ctx, userID, `
-		INSERT INTO access_keys (public_id, user_id, name, prefix, scopes, expires_at, secret_hash)
-		SELECT $1, $2, $3, $4, $5, $6, $7
-		WHERE (SELECT count(*) FROM access_keys WHERE user_id = $2) < $8
-		RETURNING `+accessKeyColumns,
-		[]any{NewID(), userID, k.Name, k.Prefix, k.Scopes, k.ExpiresAt, secret[:], AccessKeysMax},
-		func(rows pgx.Rows) (err error) {
-			made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[AccessKey])
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			INSERT INTO access_keys (public_id, user_id, name, prefix, scopes, expires_at, secret_hash)
+			SELECT $1, $2, $3, $4, $5, $6, $7
+			WHERE (SELECT count(*) FROM access_keys WHERE user_id = $2) < $8
+			RETURNING `+accessKeyColumns,
+			NewID(), userID, k.Name, k.Prefix, k.Scopes, k.ExpiresAt, secret[:], AccessKeysMax)
+		if err != nil {
 			return err
-		})
+		}
+		if made, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[AccessKey]); err != nil {
+			return err
+		}
+		return once.complete(ctx, tx, made.ID)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrConflict
 	}

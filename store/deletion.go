@@ -99,7 +99,7 @@ func (s *Store) DeleteAccount(ctx context.Context, userID int64) error {
 }
 
 // accountTables hold what else is a user's. Predictions take their own rows with them.
-var accountTables = [...]string{"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys"}
+var accountTables = [...]string{"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links"}
 
 const (
 	deletionsAtOnce = 20
@@ -156,6 +156,10 @@ func (s *Store) eraseAccounts(ctx context.Context) error {
 		batch.Queue(`
 			INSERT INTO deletions (prediction_id, upload_id, user_id, source_key)
 			SELECT gen_random_uuid(), public_id, user_id, source_key FROM uploads WHERE user_id ` + leaving)
+		batch.Queue(`
+			INSERT INTO deletions (prediction_id, upload_id, user_id)
+			SELECT gen_random_uuid(), public_id, user_id FROM upload_links
+			WHERE prediction_id IS NULL AND user_id ` + leaving)
 		for _, table := range accountTables {
 			batch.Queue(`DELETE FROM ` + pgx.Identifier{table}.Sanitize() + ` WHERE user_id ` + leaving)
 		}
@@ -199,10 +203,11 @@ func (d doomed) removeFiles(ctx context.Context, o Objects) error {
 			return err
 		}
 	}
-	if d.sourceKey == nil {
-		return nil
+	keys := []string{DirectKey(d.publicUp)} // if it came through a link and was not taken over yet
+	if d.sourceKey != nil {
+		keys = append(keys, *d.sourceKey)
 	}
-	return o.Delete(ctx, *d.sourceKey)
+	return o.Delete(ctx, keys...)
 }
 
 // passed notes that the files are gone, and when to look again: after ten minutes, and once more after a day.

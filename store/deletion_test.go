@@ -205,8 +205,21 @@ func TestDeleteAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := b.CreateAccessKey(t.Context(), b.user.ID, store.AccessKey{Name: "n", Scopes: []string{"read"}},
-		[32]byte{1}); err != nil {
+		[32]byte{1}, nil); err != nil {
 		t.Fatal(err)
+	}
+	for _, complete := range []bool{false, true} {
+		l := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
+		if err := b.CreateUploadLink(t.Context(), &l, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		putAll(t, o, store.DirectKey(l.ID))
+		if !complete {
+			continue
+		}
+		if _, err := b.CompleteUpload(t.Context(), l, store.ObjectInfo{Bytes: 1}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for range 2 {
 		if err := b.DeleteAccount(t.Context(), b.user.ID); err != nil {
@@ -229,6 +242,7 @@ func TestDeleteAccount(t *testing.T) {
 		wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 1)
 		wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
 		wantEqual(t, "keys", ask[int](b, `SELECT count(*)::int FROM request_keys`), 0)
+		wantEqual(t, "links", ask[int](b, `SELECT count(*)::int FROM upload_links`), 0)
 		if keys := keysOf(t, o); len(keys) != 4 {
 			t.Errorf("objects %v", keys)
 		}
@@ -275,7 +289,7 @@ func TestAccessKey(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
 	k, err := b.CreateAccessKey(t.Context(), b.user.ID, store.AccessKey{
 		Name: "n", Prefix: "mr_abc", Scopes: []string{"read", "write"}, ExpiresAt: &hour,
-	}, [32]byte{1})
+	}, [32]byte{1}, nil)
 	if err != nil || k.Name != "n" || len(k.Scopes) != 2 || k.LastUsedAt != nil {
 		t.Fatalf("made %+v, %v", k, err)
 	}

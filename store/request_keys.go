@@ -22,10 +22,11 @@ var ErrKeyInUse = errors.New("another request holds this key")
 // request's work ([NewUpload].Key), so a crash at any point leaves either a key that can be claimed again when the
 // lease is over, or the outcome.
 type RequestKey struct {
-	// Done says that an earlier request with the key has succeeded: it had this fingerprint and made this prediction.
-	Done         bool
-	Fingerprint  [sha256.Size]byte
-	PredictionID uuid.UUID
+	// Done says that an earlier request with the key has succeeded: it had this fingerprint and made what has this id,
+	// by its route a prediction, an upload link or an access key.
+	Done        bool
+	Fingerprint [sha256.Size]byte
+	Made        uuid.UUID
 	// Lease is how long the claim lasts without [Store.RenewKey].
 	Lease time.Duration
 
@@ -72,15 +73,15 @@ func (s *Store) claimKey(ctx context.Context, k *RequestKey) error {
 		SELECT fingerprint, prediction_id FROM request_keys WHERE user_id = $1 AND route = $2 AND key_hash = $3`,
 		[]any{k.userID, k.route, k.hash}, func(rows pgx.Rows) error {
 			var fingerprint []byte
-			var prediction *uuid.UUID
+			var made *uuid.UUID
 			_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
-				return struct{}{}, row.Scan(&fingerprint, &prediction)
+				return struct{}{}, row.Scan(&fingerprint, &made)
 			})
-			if err == nil && prediction == nil {
+			if err == nil && made == nil {
 				err = ErrKeyInUse
 			}
 			if err == nil {
-				k.Done, k.PredictionID = true, *prediction
+				k.Done, k.Made = true, *made
 				copy(k.Fingerprint[:], fingerprint)
 			}
 			return err
@@ -112,14 +113,17 @@ func (s *Store) ReleaseKey(ctx context.Context, k *RequestKey) error {
 }
 
 // complete records what a request made, in the transaction that makes it. A claim that was lost meanwhile ends the
-// transaction: another request with the same key is doing the same work.
-func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, prediction uuid.UUID) error {
+// transaction: another request with the same key is doing the same work. Without a key nothing is recorded.
+func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) error {
+	if k == nil {
+		return nil
+	}
 	return one(tx.Exec(ctx, `
 		UPDATE request_keys
 		SET fingerprint = $5, prediction_id = $6,
 		    expires_at = clock_timestamp() + $7::bigint * interval '1 microsecond'
 		WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
-		k.userID, k.route, k.hash, k.claim, k.Fingerprint[:], prediction, requestKeyLife.Microseconds()))
+		k.userID, k.route, k.hash, k.claim, k.Fingerprint[:], made, requestKeyLife.Microseconds()))
 }
 
 // SweepKeys forgets keys whose time is over and claims of requests that died long ago.

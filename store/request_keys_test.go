@@ -57,7 +57,7 @@ func TestRequestKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := b.key("k")
-	if !again.Done || again.PredictionID != p.ID || again.Fingerprint != second.Fingerprint {
+	if !again.Done || again.Made != p.ID || again.Fingerprint != second.Fingerprint {
 		t.Errorf("got %+v", again)
 	}
 	if err := b.SweepKeys(t.Context()); err != nil || !b.key("k").Done {

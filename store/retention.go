@@ -55,9 +55,10 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 }
 
 // SweepOrphans removes objects of our own that nothing in the database speaks of and that are older than age: uploads
-// that broke between object and row, and results of runs from before a retry.
+// that broke between object and row, results of runs from before a retry, and files that were put through a link and then
+// neither completed nor taken over.
 func (s *Store) SweepOrphans(ctx context.Context, o Objects, age time.Duration) (swept int, err error) {
-	for _, prefix := range []string{"uploads/", "results/"} {
+	for _, prefix := range []string{"uploads/", "results/", DirectPrefix} {
 		var batch []string
 		for info, err := range o.List(ctx, prefix) {
 			if err != nil {
@@ -96,7 +97,10 @@ func (s *Store) sweepOrphans(ctx context.Context, o Objects, keys []string) (int
 	rows, err := s.pool.Query(ctx, `
 		SELECT k.key FROM unnest($1::text[], $2::uuid[], $3::int[]) AS k (key, id, generation)
 		WHERE k.id IS NOT NULL
-		  AND NOT EXISTS (SELECT FROM uploads u WHERE k.generation = 0 AND u.public_id = k.id)
+		  AND NOT EXISTS (SELECT FROM uploads u
+		      WHERE u.public_id = k.id AND (k.generation = 0 OR k.generation = -1 AND u.object_key = k.key))
+		  AND NOT EXISTS (SELECT FROM upload_links l
+		      WHERE l.public_id = k.id AND k.generation = -1 AND l.prediction_id IS NULL)
 		  AND NOT EXISTS (SELECT FROM predictions d WHERE d.public_id = k.id AND d.generation = k.generation)`,
 		keys, ids, generations)
 	if err != nil {
@@ -112,8 +116,12 @@ func (s *Store) sweepOrphans(ctx context.Context, o Objects, keys []string) (int
 	return len(orphans), nil
 }
 
-// ownerOf gives the upload (generation 0) or the prediction that a key was made for; nil if we have not made it.
+// ownerOf gives the upload (generation 0), its link (-1) or the prediction that a key was made for; nil if we have not
+// made it.
 func ownerOf(key string) (*uuid.UUID, int) {
+	if id, ok := DirectUpload(key); ok {
+		return &id, -1
+	}
 	segments := strings.Split(key, "/")
 	if len(segments) < 3 {
 		return nil, 0

@@ -96,17 +96,28 @@ func TestOrphansAreSwept(t *testing.T) {
 	b, o := newBench(t, store.Config{}), objects(t)
 	p := b.scored(10)
 	stray := store.NewID()
+	link := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
+	taken := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
+	for _, l := range []*store.UploadLink{&link, &taken} {
+		if err := b.CreateUploadLink(t.Context(), l, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.CompleteUpload(t.Context(), taken, store.ObjectInfo{Bytes: 1}); err != nil {
+		t.Fatal(err)
+	}
 	kept := []string{
-		"inbox/u/a.csv", "other/" + stray.String() + "/x",
+		store.DirectKey(link.ID), store.DirectKey(taken.ID), "direct/note.csv", "inbox/u/a.csv", "other/" + stray.String() + "/x",
 		store.ResultKey(p.ID, 1, store.ResultName), "results/note/1/x", store.InputKey(p.UploadID),
 	}
 	putAll(t, o, kept...)
 	putAll(t, o, store.InputKey(stray), store.ResultKey(stray, 1, store.ResultName),
-		store.ResultKey(p.ID, 2, store.ResultName), store.PartKey(stray, 1, 3, store.ResultName))
+		store.ResultKey(p.ID, 2, store.ResultName), store.PartKey(stray, 1, 3, store.ResultName), store.DirectKey(stray),
+		store.DirectKey(p.UploadID)) // it has been copied
 	if n, err := b.SweepOrphans(t.Context(), o, time.Hour); n != 0 || err != nil {
 		t.Errorf("of the last hour: %d, %v", n, err)
 	}
-	if n, err := b.SweepOrphans(t.Context(), o, 0); n != 4 || err != nil {
+	if n, err := b.SweepOrphans(t.Context(), o, 0); n != 6 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	got := keysOf(t, o)

@@ -35,29 +35,36 @@ type UploadLink struct {
 	Options  json.RawMessage
 	// Prediction is zero until the upload was completed.
 	Prediction uuid.UUID
+	ExpiresAt  time.Time
+	Key        *RequestKey // completed when the link is created; nil: none
 }
 
-// CreateUploadLink records a link that is good for a while.
-func (s *Store) CreateUploadLink(ctx context.Context, l UploadLink, life time.Duration) (expires time.Time, err error) {
-	err = s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
+// CreateUploadLink records a link that is good for a while and fills in until when.
+func (s *Store) CreateUploadLink(ctx context.Context, l *UploadLink, life time.Duration) error {
+	err := s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
 			INSERT INTO upload_links (public_id, user_id, filename, bytes, model_name, explain, options, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::bigint * interval '1 microsecond')
 			RETURNING expires_at`,
-			l.ID, l.UserID, l.Filename, l.Bytes, l.Model, l.Explain, l.Options, life.Microseconds()).Scan(&expires)
+			l.ID, l.UserID, l.Filename, l.Bytes, l.Model, l.Explain, l.Options, life.Microseconds()).Scan(&l.ExpiresAt)
+		if err != nil {
+			return err
+		}
+		return l.Key.complete(ctx, tx, l.ID)
 	})
 	if err != nil {
-		return expires, fmt.Errorf("create upload link: %w", err)
+		return fmt.Errorf("create upload link: %w", err)
 	}
-	return expires, nil
+	return nil
 }
 
 const selectUploadLink = `
 	SELECT public_id, user_id, filename, bytes, model_name, explain, options,
-	       coalesce(prediction_id, '00000000-0000-0000-0000-000000000000') FROM upload_links `
+	       coalesce(prediction_id, '00000000-0000-0000-0000-000000000000'), expires_at FROM upload_links `
 
 func (l *UploadLink) scan(row pgx.Row) error {
-	return notFound(row.Scan(&l.ID, &l.UserID, &l.Filename, &l.Bytes, &l.Model, &l.Explain, &l.Options, &l.Prediction))
+	return notFound(row.Scan(&l.ID, &l.UserID, &l.Filename, &l.Bytes, &l.Model, &l.Explain, &l.Options, &l.Prediction,
+		&l.ExpiresAt))
 }
 
 // UploadLink finds a user's link.

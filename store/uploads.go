@@ -83,7 +83,7 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 			bytes: u.Bytes, model: u.Model, dataset: u.Dataset, explain: u.Explain, options: u.Options, parts: u.Parts,
 			duplicateOf: duplicate,
 		})
-		if err != nil || u.Key == nil {
+		if err != nil {
 			return err
 		}
 		return u.Key.complete(ctx, tx, id)
