@@ -1,4 +1,5 @@
-"""Scoring throughput of LightGBM, XGBoost, lleaves, tl2cgen, leaves and millrace: one model, the same rows, one thread.
+"""Scoring throughput of LightGBM, XGBoost, lleaves, tl2cgen, ONNX Runtime, oneDAL, YDF, leaves and millrace: one model
+(YDF: one as large), the same rows, one thread.
 
     pip install -r requirements.txt && python compare.py ../results/peers.json
 
@@ -26,11 +27,17 @@ import lightgbm
 import numpy as np
 import xgboost
 
+import converted
 import workload
 
 HERE = Path(__file__).resolve().parent
 DEEP = {"trees": 100, "leaves": 255, "depth": 14}
-PEERS = ["lightgbm", "xgboost", "lleaves", "llvmlite", "treelite", "tl2cgen"]
+PEERS = [
+    "lightgbm", "xgboost", "lleaves", "llvmlite", "treelite", "tl2cgen", "onnxruntime", "onnxmltools", "scikit-learn-intelex",
+    "ydf",
+]
+# How raw scores are had from what an engine gives, after its time was taken.
+RAW = {name: converted.log_odds for name in ("ONNX Runtime", "oneDAL")}
 
 Score = Callable[[np.ndarray], np.ndarray]
 Timed = tuple[str, list[float], np.ndarray]  # an engine, its seconds per round, its raw scores
@@ -51,6 +58,7 @@ def shallow(options: argparse.Namespace) -> dict:
         results = [
             *measure(work.lightgbm_model, lightgbm_peers(work, folder, options.skip_compiled), work.rows, options),
             *measure(work.xgboost_model, xgboost_peers(work), work.rows, options),
+            *own_trees("YDF", converted.ydf(options.trees, options.leaves), work.rows, options),
         ]
         explained = contributions(work, options)
     how = {name: value for name, value in vars(options).items() if name not in ("out", "only_deep")}
@@ -104,24 +112,35 @@ def lightgbm_peers(work: workload.Workload, folder: Path, skip_compiled: bool) -
     tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 8})
     predictor = tl2cgen.Predictor(library, nthread=1)
     peers["tl2cgen"] = lambda rows: predictor.predict(tl2cgen.DMatrix(rows), pred_margin=True).reshape(-1)
+    peers["ONNX Runtime"] = converted.onnx_runtime(booster)
+    peers["oneDAL"] = converted.onedal(booster)[0]
     return peers
 
 
 def xgboost_peers(work: workload.Workload) -> dict[str, Score]:
     booster = xgboost.Booster(model_file=work.xgboost_model)
     booster.set_param({"nthread": 1})
-    return {"XGBoost": lambda rows: booster.inplace_predict(rows, predict_type="margin")}
+    return {
+        "XGBoost": lambda rows: booster.inplace_predict(rows, predict_type="margin"),
+        "ONNX Runtime": converted.onnx_runtime(booster), "oneDAL": converted.onedal(booster)[0],
+    }
 
 
 def lightgbm_contributions(work: workload.Workload) -> dict[str, Score]:
     booster = lightgbm.Booster(model_file=work.lightgbm_model)
-    return {"LightGBM": lambda rows: booster.predict(rows, pred_contrib=True, num_threads=1)}
+    return {
+        "LightGBM": lambda rows: booster.predict(rows, pred_contrib=True, num_threads=1),
+        "oneDAL": converted.onedal(booster)[1],
+    }
 
 
 def xgboost_contributions(work: workload.Workload) -> dict[str, Score]:
     booster = xgboost.Booster(model_file=work.xgboost_model)
     booster.set_param({"nthread": 1})
-    return {"XGBoost": lambda rows: booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)}
+    return {
+        "XGBoost": lambda rows: booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True),
+        "oneDAL": converted.onedal(booster)[1],
+    }
 
 
 def measure(model: Path, peers: dict[str, Score], kinds: dict[str, np.ndarray], options: argparse.Namespace,
@@ -129,7 +148,7 @@ def measure(model: Path, peers: dict[str, Score], kinds: dict[str, np.ndarray], 
     """Times every peer on every kind of rows. The first peer is the library itself: the others are compared with it."""
     results = []
     for kind, rows in kinds.items():
-        measured = [(name, *timed(score, rows, options.rounds)) for name, score in peers.items()]
+        measured = [(name, *timed(score, rows, options.rounds, RAW.get(name))) for name, score in peers.items()]
         measured += go_engines(model, rows, options.rounds, contributions)
         truth = measured[0][2]
         results += [
@@ -139,8 +158,21 @@ def measure(model: Path, peers: dict[str, Score], kinds: dict[str, np.ndarray], 
     return results
 
 
-def timed(score: Score, rows: np.ndarray, rounds: int) -> tuple[list[float], np.ndarray]:
+def own_trees(name: str, score: Score, kinds: dict[str, np.ndarray], options: argparse.Namespace) -> list[dict]:
+    """Of an engine that scores trees that nobody else can: only its time means something."""
+    results = []
+    for kind, rows in kinds.items():
+        seconds, raw = timed(score, rows, options.rounds)
+        result = {"model": "its own", "engine": name, "rows": kind} | figures(seconds, raw, raw, options.trees)
+        del result["rows_that_differ"], result["largest_difference"]
+        results.append(result)
+    return results
+
+
+def timed(score: Score, rows: np.ndarray, rounds: int, to_raw: Score | None = None) -> tuple[list[float], np.ndarray]:
     raw = score(rows)
+    if to_raw:
+        raw = to_raw(raw)
     seconds = []
     for _ in range(rounds):
         start = time.process_time()

@@ -9,6 +9,7 @@ import xgboost
 
 FEATURES = 50
 TRAINING_ROWS = 60_000
+SEED = 1
 MISSING_RATE = 0.03
 LARGEST = 1e30  # of the thresholds that data can lie around
 
@@ -22,7 +23,7 @@ class Workload:
 
 def make(folder: Path, trees: int, leaves: int, row_count: int, depth: int = 0) -> Workload:
     """Trains one model per library on the same customers and draws the rows to score. Depth 0 is any depth."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(SEED)
     customers = realistic(rng, TRAINING_ROWS)
     label = churned(rng, customers)
     lightgbm_model, xgboost_model = folder / "lightgbm.txt", folder / "xgboost.ubj"
@@ -33,6 +34,13 @@ def make(folder: Path, trees: int, leaves: int, row_count: int, depth: int = 0) 
         "thresholds": at_thresholds(rng, lightgbm_model, row_count),
         "uniform": uniform(rng, customers, row_count),
     })
+
+
+def training_rows() -> tuple[np.ndarray, np.ndarray]:
+    """The customers that the models are trained on, and who of them churned."""
+    rng = np.random.default_rng(SEED)
+    customers = realistic(rng, TRAINING_ROWS)
+    return customers, churned(rng, customers)
 
 
 def realistic(rng: np.random.Generator, count: int) -> np.ndarray:
