@@ -22,7 +22,7 @@ OUT       ?= bench/results/$(shell git rev-parse --short HEAD).txt
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- run ---------------------------------------------------------------------
 
@@ -119,14 +119,37 @@ load: build ## The API at 1,000 requests a second, then uploads, eight of 50 MB 
 	./bin/millrace bench api
 	./bin/millrace bench e2e
 
-.PHONY: compare
-compare: $(TOOLS)/benchstat ## Two kept benchmark runs side by side: OLD=… NEW=…
+.PHONY: bench-compare
+bench-compare: $(TOOLS)/benchstat ## Two kept benchmark runs side by side: OLD=… NEW=…
 	@$(TOOLS)/benchstat $(OLD) $(NEW)
 
-.PHONY: bench-queries
-bench-queries: build ## Time every query with 10 million rows stored and write the tables of docs/database.md
-	@figures="$$(./bin/millrace bench queries --markdown)"; sed -i '/^<!-- queries/q' docs/database.md; \
-		echo "$$figures" >> docs/database.md
+.PHONY: bench-gate
+bench-gate: build ## Ratios to other engines, readers and drivers: none may be a fifth below its floor
+	@.ci/postgres
+	./bin/millrace bench gate
+
+# All suites once; what is kept is written in every form.
+FIGURES := bin/figures.json
+.PHONY: bench-docs
+bench-docs: build ## Measure everything; write docs/benchmarks.md, its plots and bench/results/<commit>.txt anew
+	./bin/millrace bench --json > $(FIGURES)
+	./bin/millrace bench --from $(FIGURES) --text > $(OUT)
+	@tables="$$(./bin/millrace bench --from $(FIGURES) --markdown --plots docs/plots)"; \
+		sed -i '/^<!-- figures/q' docs/benchmarks.md; echo "$$tables" >> docs/benchmarks.md
+
+# Made anew when its list changes.
+VENV := bin/venv
+$(VENV)/made: bench/peers/requirements.txt
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/made ## Beside other languages' engines, readers and services; needs Python 3.12 and a C compiler
+	@.ci/postgres
+	cd bench/peers && ../../$(VENV)/bin/python compare.py ../results/peers.json
+	cd bench/peers && ../../$(VENV)/bin/python csv_readers.py ../results/csv_readers.json
+	cd bench/peers && ../../$(VENV)/bin/python end_to_end.py ../results/end_to_end.json
 
 # --- check -------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
 
 	"github.com/retainwise/millrace/bench"
 	"github.com/retainwise/millrace/engine/forest"
@@ -15,15 +17,19 @@ import (
 
 // benchCommand measures ratios between our code and the alternatives on this machine.
 type benchCommand struct {
-	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,api,e2e,all" default:"all" help:"What to measure: ${enum}."`
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,api,e2e,gate,all" default:"all" help:"What to measure: ${enum}."`
 
-	JSON     bool `name:"json" xor:"format" help:"Print everything measured as JSON."`
-	Text     bool `xor:"format" help:"Print every round as a line for benchstat."`
-	Markdown bool `xor:"format" help:"Print the tables of docs/benchmarks.md."`
+	JSON     bool   `name:"json" xor:"format" help:"Print everything measured as JSON."`
+	Text     bool   `xor:"format" help:"Print every round as a line for benchstat."`
+	Markdown bool   `xor:"format" help:"Print the tables of docs/benchmarks.md."`
+	From     string `help:"Print what --json has kept in another form; measure nothing." placeholder:"FILE"`
+	Plots    string `help:"With --markdown: draw into this directory, beside the file that the tables go to." placeholder:"DIR"`
 
 	Seconds float64 `default:"1" help:"Time for each comparison; at least five rounds are measured."`
 	Quick   bool    `help:"Measure little, once: tries the program, not the machine."`
 	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"Rows for the telecom bundle; made up if absent."`
+
+	Floors string `default:"bench/results/floors.json" help:"Ratios that gate compares with those of now." placeholder:"FILE"`
 
 	DatabaseURL string `env:"DATABASE_URL" help:"Server for copy and queries; one is started if not given." placeholder:"URL"`
 
@@ -35,6 +41,9 @@ type benchCommand struct {
 
 // Run measures one suite after the other and prints each as soon as it is there.
 func (c *benchCommand) Run(ctx context.Context, std streams) error {
+	if c.From != "" {
+		return c.printKept(std.out)
+	}
 	options, err := c.options()
 	if err != nil {
 		return err
@@ -51,8 +60,45 @@ func (c *benchCommand) Run(ctx context.Context, std streams) error {
 		if err := c.print(std.out, report); err != nil {
 			return err
 		}
+		if c.Suite == "gate" && report.Fallen() != nil {
+			return report.Fallen()
+		}
 	}
 	return nil
+}
+
+// printKept prints the reports of a run that was kept.
+func (c *benchCommand) printKept(out io.Writer) error {
+	file, err := os.Open(c.From)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	for decoder := json.NewDecoder(file); ; {
+		r := new(bench.Report)
+		if err := decoder.Decode(r); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", c.From, err)
+		}
+		if err := c.print(out, r); err != nil {
+			return err
+		}
+	}
+}
+
+// draw writes the report's plot, if it has one, and gives the link to it.
+func (c *benchCommand) draw(r *bench.Report) (link string, err error) {
+	plot := r.Plot()
+	if c.Plots == "" || plot == nil {
+		return "", nil
+	}
+	file, err := os.Create(filepath.Join(c.Plots, r.Suite+".svg"))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return path.Join(filepath.Base(c.Plots), r.Suite+".svg"), plot.WriteSVG(file)
 }
 
 func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
@@ -64,7 +110,11 @@ func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 	case c.Text:
 		return r.WriteText(out)
 	case c.Markdown:
-		return r.WriteMarkdown(out)
+		link, err := c.draw(r)
+		if err != nil {
+			return err
+		}
+		return r.WriteMarkdown(out, link)
 	}
 	return r.WriteTable(out)
 }
@@ -80,6 +130,15 @@ func (c *benchCommand) options() (bench.Options, error) {
 	var err error
 	if o.Sample, err = os.ReadFile(c.Sample); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return o, err
+	}
+	if c.Suite == "gate" {
+		file, err := os.ReadFile(c.Floors)
+		if err != nil {
+			return o, err
+		}
+		if o.Floors, err = bench.ReadFloors(file); err != nil {
+			return o, fmt.Errorf("%s: %w", c.Floors, err)
+		}
 	}
 	if c.Model == "" {
 		return o, nil

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +51,49 @@ func TestBenchCommandRunsAllSuites(t *testing.T) {
 	}
 }
 
+func TestBenchCommandPrintsWhatWasKept(t *testing.T) {
+	_, kept, _ := command(t, "", "bench", "ingest", "--quick", "--json")
+	dir := t.TempDir()
+	file, plots := filepath.Join(dir, "kept.json"), filepath.Join(dir, "plots")
+	if err := errors.Join(os.WriteFile(file, []byte(kept+kept), 0o600), os.Mkdir(plots, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	status, again, messages := command(t, "", "bench", "--from", file, "--json")
+	if status != 0 || again != kept+kept {
+		t.Errorf("status %d: %s%s", status, messages, again)
+	}
+	status, markdown, messages := command(t, "", "bench", "--from", file, "--markdown", "--plots", plots)
+	if status != 0 || strings.Count(markdown, "(plots/ingest.svg)") != 2 {
+		t.Errorf("status %d: %s%s", status, messages, markdown)
+	}
+	if svg, err := os.ReadFile(filepath.Join(plots, "ingest.svg")); err != nil || !strings.Contains(string(svg), "arrow") {
+		t.Errorf("%s (%v)", svg, err)
+	}
+	if status, _, _ := command(t, "", "bench", "--from", file, "--markdown", "--plots", file); status != 1 {
+		t.Error("drew into a file")
+	}
+}
+
+func TestBenchGateFailsBelowAFloor(t *testing.T) {
+	_, out, _ := command(t, "", "bench", "gate", "--quick", "--json")
+	var r bench.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	floors := filepath.Join(t.TempDir(), "floors.json")
+	for floor, want := range map[string]int{"1e-9": 0, "1e9": 1} {
+		text := fmt.Sprintf(`{%q: {"scores of 64: leaves / compiled/portable": %s}}`, r.Machine.CPU, floor)
+		if err := os.WriteFile(floors, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		status, out, messages := command(t, "", "bench", "gate", "--quick", "--floors", floors)
+		named := strings.Contains(messages, "below the recorded floor: scores of 64: leaves / compiled/portable is ")
+		if status != want || named != (want == 1) || !strings.Contains(out, "compiled/portable") {
+			t.Errorf("floor %s: status %d: %s", floor, status, messages)
+		}
+	}
+}
+
 func TestBenchCommandTakesAModelAndRows(t *testing.T) {
 	dir := "testdata/forest/lightgbm/binary/"
 	status, out, messages := command(t, "", "bench", "engine", "--quick", "--json",
@@ -64,6 +109,10 @@ func TestBenchCommandSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	truncated := filepath.Join(t.TempDir(), "truncated.json")
+	if err := os.WriteFile(truncated, []byte(`{"suite":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for want, args := range map[string][]string{
 		"must be one of":       {"bench", "sleep"},
 		"belong together":      {"bench", "engine", "--model", model},
@@ -74,6 +123,10 @@ func TestBenchCommandSaysWhatIsWrong(t *testing.T) {
 		"nowhere.txt":          {"bench", "engine", "--model", "nowhere.txt", "--data", empty},
 		"directory":            {"bench", "engine", "--sample", t.TempDir()},
 		"not a number":         {"bench", "engine", "--model", model, "--data", "testdata/samples/telecom_sample.csv"},
+		"kept.json":            {"bench", "--from", "kept.json"},
+		"unexpected EOF":       {"bench", "--from", truncated},
+		"nowhere.json":         {"bench", "gate", "--floors", "nowhere.json"},
+		"read floors":          {"bench", "gate", "--floors", model},
 		"Missing required col": {"bench", "engine", "--quick", "--sample", "testdata/samples/saas_sample.csv"},
 	} {
 		status, _, messages := command(t, "", args...)

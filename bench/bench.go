@@ -26,10 +26,12 @@ type Options struct {
 	// Forest and Rows are measured in place of the generated model and rows, if set. Rows.Len may not be 0 then.
 	Forest *forest.Forest
 	Rows   forest.Rows
+	// Floors are what the suite "gate" judges by.
+	Floors Floors
 }
 
 // Suites are the names that [Run] knows, in the order of docs/benchmarks.md. It also knows "queries", whose figures are in
-// docs/database.md.
+// docs/database.md, and "gate", which compares ratios with their floors.
 func Suites() []string {
 	return []string{"engine", "explain", "ingest", "copy", "api", "e2e"}
 }
@@ -38,7 +40,8 @@ func Suites() []string {
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
 	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
-		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "api": runAPI, "e2e": runE2E,
+		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "api": runAPI,
+		"e2e": runE2E, "gate": runGate,
 	}[suite]
 	if !known {
 		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))
