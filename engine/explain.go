@@ -17,7 +17,7 @@ type explainer struct {
 // newExplainer prepares explanations; it fails for forests that cannot be explained. Every feature has the words of the
 // column that it is bound to, whatever the model calls it.
 func (b *Bundle) newExplainer() (*explainer, error) {
-	trees, err := forest.NewExplainer(b.forest)
+	trees, err := b.compiled.NewExplainer(b.forest)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,8 @@ func (c *bundleColumn) text() FeatureText {
 type explainWorker struct {
 	contributor *forest.Contributor
 	teller      *Teller
-	from        int16 // lowest band that is explained
+	from        int16        // lowest band that is explained
+	codes       forest.Codes // of the batch in hand, if its scorer kept them
 	rows        forest.Rows
 	width       int       // entries of phi a row: the features and the bias
 	phi         []float64 // contributions, wanted row by wanted row
@@ -92,6 +93,7 @@ func (x *explainer) keep(w *explainWorker) {
 		return
 	}
 	w.rows, w.teller.row = forest.Rows{}, RowFacts{}
+	w.codes.Forget()
 	x.idle.Put(w)
 }
 
@@ -114,7 +116,9 @@ func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 		rows = x.gather(rows)
 	}
 	x.phi = grow(x.phi, rows.Len*x.width)
-	x.contributor.Contributions(x.phi, rows)
+	if !x.contributor.ContributionsOf(x.phi, rows.Len, &x.codes) {
+		x.contributor.Contributions(x.phi, rows)
+	}
 }
 
 // factorSums fills sums with the contributions of a wanted row of the batch in hand, added up by factor.

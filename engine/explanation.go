@@ -83,6 +83,7 @@ func (t *Teller) collect(l *factorList, most int) {
 		f := &l.all[i]
 		first := len(t.text)
 		column := &t.row.Rows.Columns[f.feature]
+		t.text = withRoom(t.text, t.book.phraseRoom)
 		t.text = t.book.features[f.feature].appendPhrase(t.text, column, t.row.Row, f.contribution > 0)
 		if t.said(t.text[first:]) {
 			t.text = t.text[:first]

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"math/bits"
 	"strings"
 
 	"github.com/retainwise/millrace/engine/forest"
@@ -25,6 +26,8 @@ type Phrasebook struct {
 	impact      jsonText
 	raises      [3]jsonText // how a factor ends, by strength
 	lowers      [3]jsonText
+	factorsRoom int // what a list of factors takes at most
+	phraseRoom  int // what a phrase takes at most
 }
 
 // factorGroup is features that are told as one factor. Sensitive features are never in a group with others: a factor
@@ -47,7 +50,10 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 	}
 	known := map[key]int{}
 	for i, f := range features {
-		b.features = append(b.features, newFeaturePhrases(f))
+		phrases := newFeaturePhrases(f)
+		b.features = append(b.features, phrases)
+		b.factorsRoom = max(b.factorsRoom, phrases.factRoom())
+		b.phraseRoom = max(b.phraseRoom, phrases.phraseRoom())
 		k := key{f.Group, f.Sensitive}
 		g, ok := known[k]
 		if !ok || f.Group == "" {
@@ -57,6 +63,8 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 		}
 		b.groups[g].members = append(b.groups[g].members, i)
 	}
+	b.factorsRoom += 2*numberRoom + len(b.impact[cellForm]) + len(b.raises[2][cellForm]) + len(",")
+	b.factorsRoom = factorsMax*b.factorsRoom + len(`"[]"`)
 	return b
 }
 
@@ -80,6 +88,7 @@ type Teller struct {
 	above      bool // the contributions raise the score above what is expected of a row
 
 	sums  []float64 // of the row's contributions, by group
+	heard []int32   // scratch of audible
 	moved []float64 // sum of |contribution| by group, over the rows that were read
 	reads int64
 
@@ -102,7 +111,8 @@ type factorList struct {
 
 // NewTeller returns the scratch of one worker.
 func (b *Phrasebook) NewTeller() *Teller {
-	return &Teller{book: b, sums: make([]float64, len(b.groups)), moved: make([]float64, len(b.groups))}
+	n := len(b.groups)
+	return &Teller{book: b, sums: make([]float64, n), heard: make([]int32, n), moved: make([]float64, n)}
 }
 
 // Read takes the row that the next calls speak about. It keeps no slice of the row's longer than they last.
@@ -122,11 +132,8 @@ func (t *Teller) Read(row RowFacts) {
 	}
 	t.reads++
 	t.above = sum >= 0
-	surelyNoise := total * (factorShareMin * 0.999) // spares most groups a division
-	for i, phi := range t.sums {
-		if math.Abs(phi) < surelyNoise {
-			continue
-		}
+	for _, i := range t.audible(total) {
+		phi := t.sums[i]
 		g := &t.book.groups[i]
 		share := math.Abs(phi) / total
 		if g.sensitive || !(share >= factorShareMin) {
@@ -139,6 +146,19 @@ func (t *Teller) Read(row RowFacts) {
 			t.protective.insert(f)
 		}
 	}
+}
+
+// audible lists the groups that may be no noise: they are spared a division. Which ones they are is hard to guess, so the
+// list is made without a branch, of the bits of numbers that are not negative, which have the numbers' order.
+func (t *Teller) audible(total float64) []int32 {
+	surelyNoise := math.Float64bits(total * (factorShareMin * 0.999))
+	list, n := t.heard[:len(t.sums)], 0
+	for i, phi := range t.sums {
+		list[n] = int32(i)
+		_, noise := bits.Sub64(math.Float64bits(math.Abs(phi)), surelyNoise, 0)
+		n += int(1 - noise)
+	}
+	return list[:n]
 }
 
 func (g *factorGroup) sum(contributions []float64) float64 {
@@ -180,12 +200,12 @@ func (l *factorList) insert(f factor) {
 // feature, label, value, typical, contribution (margin units), impact_points (percentage points of probability that
 // would go without it; they do not add up) and strength.
 func (t *Teller) AppendRiskFactors(dst []byte) []byte {
-	return t.appendFactors(dst, &t.risk, jsonForm)
+	return t.appendFactors(withRoom(dst, t.book.factorsRoom), &t.risk, jsonForm)
 }
 
 // AppendProtectiveFactors appends the factors that lower the row's risk, like [Teller.AppendRiskFactors].
 func (t *Teller) AppendProtectiveFactors(dst []byte) []byte {
-	return t.appendFactors(dst, &t.protective, jsonForm)
+	return t.appendFactors(withRoom(dst, t.book.factorsRoom), &t.protective, jsonForm)
 }
 
 // AppendRiskCell appends what [Teller.AppendRiskFactors] appends as a cell of a CSV file: in quotes, unless it is empty.
@@ -202,9 +222,11 @@ func (t *Teller) appendCell(dst []byte, l *factorList) []byte {
 	if l.n == 0 {
 		return append(dst, "[]"...)
 	}
+	dst = withRoom(dst, t.book.factorsRoom)
 	return append(t.appendFactors(append(dst, '"'), l, cellForm), '"')
 }
 
+// appendFactors appends a list to dst, which must have room.
 func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
 	dst = append(dst, '[')
 	for i := range l.n {
@@ -220,9 +242,9 @@ func (t *Teller) appendFactor(dst []byte, f *factor, form int) []byte {
 	p := &t.book.features[f.feature]
 	dst = p.appendFact(dst, &t.row.Rows.Columns[f.feature], t.row.Row, form)
 	dst = appendRounded(dst, f.contribution, 4)
-	dst = append(dst, t.book.impact[form]...)
+	dst = t.book.impact[form].append(dst)
 	dst = t.appendImpact(dst, f)
-	return append(dst, t.book.strength(f)[form]...)
+	return t.book.strength(f)[form].append(dst)
 }
 
 // strength says how much of the row's contributions a factor is: how its object ends.

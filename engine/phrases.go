@@ -38,10 +38,10 @@ const typicalBand = 0.05
 
 // featurePhrases is a feature's text made ready: whatever can be written before the row is known is written.
 type featurePhrases struct {
-	categories []string // phrase by code; nil for numbers
+	categories []piece // phrase by code; nil for numbers
 	values     []spokenValue
-	missing    string
-	unknown    string // category that the model does not know
+	missing    piece
+	unknown    piece // category that the model does not know
 
 	typical    float64 // NaN if there is none
 	band       float64 // half the width of what counts as typical
@@ -59,11 +59,11 @@ type featurePhrases struct {
 // spokenValue is a number that has words of its own.
 type spokenValue struct {
 	value float64
-	words string
+	words piece
 }
 
 // jsonText is JSON as it is, and as it stands in a quoted CSV cell.
-type jsonText [2]string
+type jsonText [2]piece
 
 // The two forms of a jsonText.
 const (
@@ -72,7 +72,7 @@ const (
 )
 
 func newJSONText(s string) jsonText {
-	return jsonText{s, strings.ReplaceAll(s, `"`, `""`)}
+	return jsonText{newPiece(s), newPiece(strings.ReplaceAll(s, `"`, `""`))}
 }
 
 // phrase is text around the places where the row's value goes.
@@ -80,8 +80,8 @@ type phrase []phrasePart
 
 // phrasePart is text and, unless it is the last, the value behind it.
 type phrasePart struct {
-	text string
-	one  string // instead of text if the value before it is 1: " month" for " months"
+	text piece
+	one  piece // instead of text if the value before it is 1: " month" for " months"
 }
 
 func newFeaturePhrases(f FeatureText) featurePhrases {
@@ -91,21 +91,23 @@ func newFeaturePhrases(f FeatureText) featurePhrases {
 	}
 	spoken := lowerFirst(label)
 	p := featurePhrases{
-		missing: f.fill(or(f.Phrases.Missing, spoken+" not known")),
-		unknown: "unrecognised " + spoken,
+		missing: newPiece(f.fill(or(f.Phrases.Missing, spoken+" not known"))),
+		unknown: newPiece("unrecognised " + spoken),
 		typical: math.NaN(),
-		head:    newJSONText(`{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`),
 	}
-	p.readTypical(f)
+	head := `{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`
+	tail := p.readTypical(f)
+	p.head, p.tail = newJSONText(head), newJSONText(tail)
 	if f.Categories != nil {
-		p.readCategories(f, spoken)
+		p.readCategories(f, spoken, head, tail)
 		return p
 	}
 	p.readNumbers(f, spoken)
 	return p
 }
 
-func (p *featurePhrases) readTypical(f FeatureText) {
+// readTypical returns what follows a value: JSON that tells the typical one.
+func (p *featurePhrases) readTypical(f FeatureText) string {
 	typical := "null"
 	if f.Typical != "" {
 		typical = quoteJSON(f.Typical)
@@ -114,23 +116,23 @@ func (p *featurePhrases) readTypical(f FeatureText) {
 		p.typical, p.band = x, math.Abs(x)*typicalBand
 		typical = string(appendNumber(nil, x))
 	}
-	p.tail = newJSONText(`,"typical":` + typical + `,"contribution":`)
+	return `,"typical":` + typical + `,"contribution":`
 }
 
-func (p *featurePhrases) readCategories(f FeatureText, spoken string) {
-	p.categories = []string{}
+func (p *featurePhrases) readCategories(f FeatureText, spoken, head, tail string) {
+	p.categories = []piece{}
 	for _, category := range f.Categories {
 		text := or(f.Phrases.Values[category], or(f.Phrases.Value, spoken+": {value}"))
-		p.categories = append(p.categories, strings.ReplaceAll(f.fill(text), "{value}", category))
-		p.facts = append(p.facts, p.fact(quoteJSON(category)))
+		p.categories = append(p.categories, newPiece(strings.ReplaceAll(f.fill(text), "{value}", category)))
+		p.facts = append(p.facts, newJSONText(head+quoteJSON(category)+tail))
 	}
-	p.facts = append(p.facts, p.fact("null"))
+	p.facts = append(p.facts, newJSONText(head+"null"+tail))
 }
 
 func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
 	for text, words := range f.Phrases.Values {
 		if x, err := strconv.ParseFloat(text, 64); err == nil {
-			p.values = append(p.values, spokenValue{x, f.fill(words)})
+			p.values = append(p.values, spokenValue{x, newPiece(f.fill(words))})
 		}
 	}
 	measured, compared := "{value}", "{value}, typical {typical}"
@@ -161,45 +163,77 @@ func (f *FeatureText) compile(text string) phrase {
 		if ok && isPlural && (rest == "" || !unicode.IsLetter(firstRune(rest))) {
 			one = " " + singular + rest
 		}
-		p = append(p, phrasePart{part, one})
+		p = append(p, phrasePart{newPiece(part), newPiece(one)})
 	}
 	return p
 }
 
+// append appends the phrase to dst, which must have room.
 func (p phrase) append(dst []byte, value float64) []byte {
-	for i := range p {
-		first := len(dst)
-		if i > 0 {
-			dst = appendSpoken(dst, value)
+	dst = p[0].text.append(dst)
+	for i := range p[1:] {
+		first, text := len(dst), p[1+i].text
+		dst = appendSpoken(dst, value)
+		if len(dst) == first+1 && dst[first] == '1' {
+			text = p[1+i].one
 		}
-		if string(dst[first:]) == "1" {
-			dst = append(dst, p[i].one...)
-		} else {
-			dst = append(dst, p[i].text...)
-		}
+		dst = text.append(dst)
 	}
 	return dst
 }
 
-// appendPhrase appends the words for a row's value, which raises the risk or lowers it.
+// room is what the phrase takes at most.
+func (p phrase) room() int {
+	n := 0
+	for i := range p {
+		n += numberRoom + max(len(p[i].text), len(p[i].one))
+	}
+	return n
+}
+
+// factRoom is what appendFact appends at most, in the longer form.
+func (p *featurePhrases) factRoom() int {
+	n := len(p.head[cellForm]) + numberRoom + len(p.tail[cellForm])
+	for i := range p.facts {
+		n = max(n, len(p.facts[i][cellForm]))
+	}
+	return n
+}
+
+// phraseRoom is what appendPhrase appends at most.
+func (p *featurePhrases) phraseRoom() int {
+	n := max(len(p.missing), len(p.unknown))
+	for _, text := range p.categories {
+		n = max(n, len(text))
+	}
+	for i := range p.values {
+		n = max(n, len(p.values[i].words))
+	}
+	for _, text := range []phrase{p.high, p.low, p.near, p.same, p.value, p.plain} {
+		n = max(n, text.room())
+	}
+	return n
+}
+
+// appendPhrase appends the words for a row's value, which raises the risk or lowers it. dst must have room.
 func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int, raises bool) []byte {
 	if column.Codes != nil {
-		return append(dst, p.categoryPhrase(int(column.Codes[row]))...)
+		return p.categoryPhrase(int(column.Codes[row])).append(dst)
 	}
 	x := column.Numbers[row]
 	if math.IsNaN(x) {
-		return append(dst, p.missing...)
+		return p.missing.append(dst)
 	}
 	for i := range p.values { // one or two
 		if p.values[i].value == x {
-			return append(dst, p.values[i].words...)
+			return p.values[i].words.append(dst)
 		}
 	}
 	return p.numberPhrase(x, raises).append(dst, x)
 }
 
 // categoryPhrase knows the two codes behind the categories: missing and unknown.
-func (p *featurePhrases) categoryPhrase(code int) string {
+func (p *featurePhrases) categoryPhrase(code int) piece {
 	switch {
 	case code < len(p.categories):
 		return p.categories[code]
@@ -229,18 +263,14 @@ func (p *featurePhrases) numberPhrase(x float64, raises bool) phrase {
 	return p.low
 }
 
-// fact is all that is told of a category before its contribution.
-func (p *featurePhrases) fact(value string) jsonText {
-	return newJSONText(p.head[jsonForm] + value + p.tail[jsonForm])
-}
-
-// appendFact appends what is told of a row's value, a number, a string or null, before its contribution.
+// appendFact appends what is told of a row's value, a number, a string or null, before its contribution. dst must have
+// room.
 func (p *featurePhrases) appendFact(dst []byte, column *forest.Column, row, form int) []byte {
 	if column.Codes != nil {
-		return append(dst, p.facts[min(int(column.Codes[row]), len(p.facts)-1)][form]...)
+		return p.facts[min(int(column.Codes[row]), len(p.facts)-1)][form].append(dst)
 	}
-	dst = appendNumber(append(dst, p.head[form]...), column.Numbers[row])
-	return append(dst, p.tail[form]...)
+	dst = appendNumber(p.head[form].append(dst), column.Numbers[row])
+	return p.tail[form].append(dst)
 }
 
 func or(text, instead string) string {

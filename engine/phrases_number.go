@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -15,7 +16,7 @@ func appendNumber(dst []byte, x float64) []byte {
 	switch {
 	case math.IsNaN(x) || math.IsInf(x, 0):
 		return append(dst, "null"...)
-	case x == math.Trunc(x) && math.Abs(x) < 1e15:
+	case math.Abs(x) < 1e15 && float64(int64(x)) == x:
 		return appendScaled(dst, int64(x), 0)
 	}
 	if hundredths := roundHalfAway(x * 100); math.Abs(hundredths) < 1e15 && hundredths/100 == x {
@@ -27,8 +28,8 @@ func appendNumber(dst []byte, x float64) []byte {
 // appendSpoken appends x for a sentence: two decimals, or three digits below 1.
 func appendSpoken(dst []byte, x float64) []byte {
 	if math.Abs(x) < 1 {
-		if hundredths := roundHalfAway(x * 100); hundredths/100 == x {
-			return appendScaled(dst, int64(hundredths), 2)
+		if hundredths := nearest(x * 100); float64(hundredths)/100 == x {
+			return appendScaled(dst, hundredths, 2)
 		}
 		return strconv.AppendFloat(dst, x+0, 'g', 3, 64)
 	}
@@ -42,11 +43,11 @@ func decimalScale(decimals int) uint64 {
 
 // appendRounded appends x rounded to up to four decimals, without zeros at the end.
 func appendRounded(dst []byte, x float64, decimals int) []byte {
-	scaled := roundHalfAway(x * float64(decimalScale(decimals)))
-	if !(math.Abs(scaled) < 1e15) {
+	scaled := x * float64(decimalScale(decimals))
+	if !(math.Abs(scaled) < 1e15-1) {
 		return appendNumber(dst, x)
 	}
-	return appendScaled(dst, int64(scaled), decimals)
+	return appendScaled(dst, nearest(scaled), decimals)
 }
 
 // roundHalfAway is math.Round where it makes a difference, below 2^52; the rest is integers, NaN and infinities. It is
@@ -55,41 +56,48 @@ func roundHalfAway(x float64) float64 {
 	if !(math.Abs(x) < 1<<52) {
 		return x
 	}
-	whole := float64(int64(x))
-	switch rest := x - whole; { // exact
-	case rest >= 0.5:
-		return whole + 1
-	case rest <= -0.5:
-		return whole - 1
-	}
-	return whole
+	return float64(nearest(x))
+}
+
+// nearest is roundHalfAway as an integer, below 2^52. It does not branch: what is behind the point is hard to guess.
+func nearest(x float64) int64 {
+	whole := int64(x)
+	rest := x - float64(whole) // exact, and so is twice of it
+	return whole + int64(rest+rest)
 }
 
 // appendScaled appends n units of the last decimal, of which there are up to four, without zeros at the end; |n| is up to
-// 1e15.
+// 1e15. It writes all digits at once and takes back what is too much: signs and lengths are hard to guess for a processor.
 func appendScaled(dst []byte, n int64, decimals int) []byte {
-	u := uint64(n)
-	if n < 0 {
-		dst, u = append(dst, '-'), -u
-	}
-	u *= decimalScale(4 - decimals) // divisions by constants are multiplications
+	sign := uint64(n >> 63)
+	u := (uint64(n) ^ sign - sign) * decimalScale(4-decimals) // divisions by constants are multiplications
 	whole := u / 10000
-	if whole < 10 {
-		dst = append(dst, byte('0'+whole))
+	decimal := fourDigits(u - whole*10000)
+	dst = slices.Grow(dst, numberRoom)
+	at := len(dst)
+	b := (*[numberRoom]byte)(dst[at:][:numberRoom])
+	b[0] = '-'
+	end := int(-sign) & 7
+	if whole < 10000 {
+		digits := fourDigits(whole)
+		zeros := bits.TrailingZeros32(digits|1<<24) &^ 7 // at the front; the last digit stays
+		binary.LittleEndian.PutUint32(b[end:], (digits|zeroDigits)>>zeros)
+		end += 4 - zeros/8
 	} else {
-		dst = strconv.AppendUint(dst, whole, 10)
+		end = len(strconv.AppendUint(b[:end], whole, 10))
 	}
-	rest := u - whole*10000
-	return appendDecimals(dst, rest/100, rest%100)
+	binary.LittleEndian.PutUint64(b[end:], '.'|uint64(decimal|zeroDigits)<<8)
+	digits := (bits.Len32(decimal) + 7) / 8
+	return dst[:at+end+digits+(digits+3)/4] // and the point, if there is a digit
 }
 
-// appendDecimals appends four decimals, given by twos, without zeros at the end. It writes all at once and takes the
-// zeros back: how many there are is hard to guess for a processor.
-func appendDecimals(dst []byte, high, low uint64) []byte {
-	digits := '.' + (high/10+'0')<<8 + (high%10+'0')<<16 + (low/10+'0')<<24 + (low%10+'0')<<32
-	zeros := bits.LeadingZeros64(digits^zeroDecimals) / 8 // bytes at the end that equal those of no decimals
-	return binary.LittleEndian.AppendUint64(dst, digits)[:len(dst)+8-zeros]
-}
+// zeroDigits are four of them.
+const zeroDigits = '0' | '0'<<8 | '0'<<16 | '0'<<24
 
-// zeroDecimals is what no decimals look like, up to the point, which goes with the last of them.
-const zeroDecimals = '0'<<8 | '0'<<16 | '0'<<24 | '0'<<32 | '.'
+// fourDigits has the digits of a number below 10,000 in its bytes, the first one in the lowest.
+func fourDigits(n uint64) uint32 {
+	pair := uint32(n * 5243 >> 19) // n / 100
+	pairs := pair | (uint32(n)-100*pair)<<16
+	tens := pairs * 103 >> 10 & 0x000f000f // pairs / 10
+	return tens | (pairs-10*tens)<<8
+}

@@ -54,15 +54,15 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		w.sampler = opt.NewSampler()
 	}
 	var err error
-	if w.rawScores, err = b.newRawScorer(opt.Scorer); err != nil {
+	if w.explain, err = b.newExplainWorker(opt.Explain); err != nil {
 		return nil, err
 	}
-	w.explain, err = b.newExplainWorker(opt.Explain)
+	w.rawScores, err = b.newRawScorer(opt.Scorer, w.explain)
 	return w, err
 }
 
-// newRawScorer gives one worker its scorer.
-func (b *Bundle) newRawScorer(scorer Scorer) (func([]float64, forest.Rows) error, error) {
+// newRawScorer gives one worker its scorer. Where all rows are explained it keeps what explaining can use.
+func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]float64, forest.Rows) error, error) {
 	switch scorer {
 	case ScorerLeaves:
 		leaves, err := b.leaves()
@@ -73,7 +73,11 @@ func (b *Bundle) newRawScorer(scorer Scorer) (func([]float64, forest.Rows) error
 	case ScorerCompiled, "":
 		s := b.compiled.NewScorer()
 		return func(dst []float64, rows forest.Rows) error {
-			s.Raw(dst, rows)
+			if explain != nil && explain.from == 0 {
+				s.RawCodes(dst, rows, &explain.codes)
+			} else {
+				s.Raw(dst, rows)
+			}
 			return nil
 		}, nil
 	}

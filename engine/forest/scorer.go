@@ -15,6 +15,7 @@ type Scorer struct {
 	bins   *bins
 	blocks int        // blocks in work at once
 	codes  []uint8    // [block][column][blockRows]
+	kept   []uint8    // instead, for all rows of the call, as in Codes; nil: not kept
 	sum64  []float64  // [class][block][blockRows], LightGBM
 	sum32  []float32  // the same, XGBoost
 	first  int        // row of the first block
@@ -90,6 +91,9 @@ func (s *Scorer) fill(n int) {
 }
 
 func (s *Scorer) blockCodes(block int) []uint8 {
+	if s.kept != nil {
+		return s.c.blockOf(s.kept, s.first/blockRows+block)
+	}
 	size := s.c.columns * blockRows
 	return s.codes[block*size:][:size]
 }

@@ -23,13 +23,13 @@ type Explainer struct {
 
 // NewExplainer returns the explainer of a validated forest. Forests with linear leaves or without covers are refused
 // with an [Error] of [KindNoCover], and forests so large that explaining would take gigabytes with one of [KindLimits].
-func NewExplainer(f *Forest) (*Explainer, error) { return newExplainer(f, bestKernel) }
+func NewExplainer(f *Forest) (*Explainer, error) { return newExplainer(f, newBinner(f), bestKernel) }
 
-func newExplainer(f *Forest, k kernel) (*Explainer, error) {
+func newExplainer(f *Forest, bins *binner, k kernel) (*Explainer, error) {
 	if err := checkExplainable(f); err != nil {
 		return nil, err
 	}
-	b := newShapBuilder(f, newBinner(f))
+	b := newShapBuilder(f, bins)
 	if err := b.plan(b.pathLengths()); err != nil {
 		return nil, err
 	}
@@ -79,9 +79,9 @@ func alignedSlice[T float32 | float64 | uint64](n int) []T {
 // NewContributor returns the scratch of one worker.
 func (e *Explainer) NewContributor() *Contributor {
 	features := len(e.features)
-	blockBytes := blockRows * (e.columns + 1 + 8*features)
+	blockBytes := e.blockBytes() + blockRows*8*features
 	c := &Contributor{e: e, bins: e.newBins(), blocks: min(max(shapScratchBytes/blockBytes, 1), shapBlocksMax)}
-	c.codes = alignedBytes(c.blocks * (e.columns + 1) * blockRows)
+	c.codes = alignedBytes(c.blocks * e.blockBytes())
 	c.group = alignedSlice[float32](features * blockRows)
 	c.sums = alignedSlice[float64](c.blocks * features * blockRows)
 	c.masks = alignedSlice[uint64](max(e.terms, masksMin))
@@ -93,22 +93,26 @@ func (e *Explainer) NewContributor() *Contributor {
 // those of a random forest are divided by the iterations.
 func (c *Contributor) Contributions(dst []float64, rows Rows) {
 	e := c.e
-	stride := len(e.bias) * e.width
+	stride := e.stride()
 	c.bins.start(rows)
 	step := c.blocks * blockRows
 	for first := 0; first < rows.Len; first += step {
 		n := min(step, rows.Len-first)
 		for at := 0; at < n; at += blockRows {
-			c.bins.fill(c.blockCodes(at/blockRows), first+at, min(blockRows, n-at))
+			c.bins.fill(e.blockOf(c.codes, at/blockRows), first+at, min(blockRows, n-at))
 		}
-		c.explain(dst[first*stride:][:n*stride], n)
+		c.explain(dst[first*stride:][:n*stride], c.codes, n)
 	}
 	c.bins.finish()
 }
 
-func (c *Contributor) blockCodes(block int) []uint8 {
-	size := (c.e.columns + 1) * blockRows
-	return c.codes[block*size:][:size]
+// stride is the contributions of a row: of all classes.
+func (e *Explainer) stride() int { return len(e.bias) * e.width }
+
+// blockOf gives the codes of one block.
+func (b *binner) blockOf(codes []uint8, block int) []uint8 {
+	size := b.blockBytes()
+	return codes[block*size:][:size]
 }
 
 func (c *Contributor) blockSums(block int) []float64 {
@@ -116,8 +120,8 @@ func (c *Contributor) blockSums(block int) []float64 {
 	return c.sums[block*size:][:size]
 }
 
-// explain writes the contributions of the n rows whose codes are there, class by class.
-func (c *Contributor) explain(dst []float64, n int) {
+// explain writes the contributions of the first n rows of some codes, class by class.
+func (c *Contributor) explain(dst []float64, codes []uint8, n int) {
 	next := 0
 	for class := range c.e.bias {
 		clear(c.sums)
@@ -126,7 +130,7 @@ func (c *Contributor) explain(dst []float64, n int) {
 			for at := 0; at < n; at += blockRows {
 				block, rows := at/blockRows, min(blockRows, n-at)
 				for i := range g.runs {
-					c.addRun(&g.runs[i], c.blockCodes(block), rows)
+					c.addRun(&g.runs[i], c.e.blockOf(codes, block), rows)
 				}
 				c.closeGroup(g, c.blockSums(block), rows)
 			}

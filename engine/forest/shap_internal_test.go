@@ -137,7 +137,7 @@ func coverNode(t *Tree, at int32) float64 {
 
 func explained(t *testing.T, f *Forest, k kernel, rows Rows) []float64 {
 	t.Helper()
-	e, err := newExplainer(f, k)
+	e, err := newExplainer(f, newBinner(f), k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func benchmarkContributions(b *testing.B, k kernel, trees, leaves, few int) {
 		}
 	}
 	rows := m.rows(f, 4096, 1)
-	e, err := newExplainer(f, k)
+	e, err := newExplainer(f, newBinner(f), k)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/engine/forest"
+)
+
+func TestPiecesAreAppendedWhole(t *testing.T) {
+	for _, n := range []int{0, 1, 63, 64, 65, 127, 128, 129, 1000} {
+		text := strings.Repeat("0123456789", n/10+1)[:n]
+		if got := string(newPiece(text).append(withRoom([]byte("a"), n))); got != "a"+text {
+			t.Errorf("%d bytes: got %q", n, got)
+		}
+	}
+}
+
+// TestThereIsRoomForAnyText tells of long texts and long numbers into memory that is just enough.
+func TestThereIsRoomForAnyText(t *testing.T) {
+	long := strings.Repeat(`"long" `, 100)
+	var features []FeatureText
+	var columns []forest.Column
+	for i, x := range []float64{-1.23456789012345e-300, 123456789012345.6, 1, math.NaN(), 0} {
+		features = append(features, FeatureText{
+			Name: long, Label: long + string(rune('a'+i)), Unit: long, Typical: "1",
+			Phrases: Phrases{
+				High: strings.Repeat("{value}{unit}", 50), Low: "{value} {value}", Missing: long,
+				Values: map[string]string{"0": long},
+			},
+		})
+		columns = append(columns, forest.Column{Numbers: []float64{x}})
+	}
+	features = append(features, FeatureText{Name: "c", Categories: []string{long, "b"}})
+	columns = append(columns, forest.Column{Codes: []uint16{0}})
+	teller := NewPhrasebook(features, func(float64) float64 { return -1e13 }).NewTeller()
+	for _, contributions := range [][]float64{
+		{1e14, 1e14, -1e14, -1e14, 1e14, -1e14}, {-1e14, -1e14, 1e14, 1e14, 1e14, 1e14}, {1, 1, 1, -1, -1, -1},
+	} {
+		teller.Read(RowFacts{Rows: forest.Rows{Len: 1, Columns: columns}, Contributions: contributions, Probability: 0.5})
+		for name, add := range map[string]func([]byte) []byte{
+			"risk factors": teller.AppendRiskFactors, "protective factors": teller.AppendProtectiveFactors,
+			"risk cell": teller.AppendRiskCell, "protective cell": teller.AppendProtectiveCell,
+			"explanation": teller.AppendExplanation,
+		} {
+			fresh, ample := string(add(nil)), string(add(make([]byte, 0, 1<<20)))
+			if fresh != ample || !strings.Contains(fresh, "long") && !strings.Contains(fresh, "1") {
+				t.Errorf("%s: into new memory %d bytes, into much %d", name, len(fresh), len(ample))
+			}
+		}
+	}
+}
