@@ -122,10 +122,10 @@ func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 func (c *benchCommand) options() (bench.Options, error) {
 	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick, DatabaseURL: c.DatabaseURL}
 	if c.Seconds < 0 || c.Seconds > 3600 {
-		return o, errors.New("--seconds must be between 0 and 3600")
+		return o, &plainError{"--seconds must be between 0 and 3600"}
 	}
 	if (c.Model == "") != (c.Data == "") {
-		return o, errors.New("--model and --data belong together")
+		return o, &plainError{"--model and --data belong together"}
 	}
 	var err error
 	if o.Sample, err = os.ReadFile(c.Sample); err != nil && !errors.Is(err, fs.ErrNotExist) {

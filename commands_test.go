@@ -139,9 +139,10 @@ func modelCases(t *testing.T) []modelCase {
 	return index.Cases
 }
 
-// model predict prints what the training library gives: raw scores and leaves to the last bit, probabilities to 1e-6.
+// model predict prints what the training library gives: raw scores and leaves to the last bit, probabilities
+// to 1e-6, contributions (XGBoost's are float32) to 2e-6.
 func TestPredictEqualsTheTrainingLibrary(t *testing.T) {
-	tolerances := map[string]float64{"raw": 0, "leaf": 0, "probability": 1e-6}
+	tolerances := map[string]float64{"raw": 0, "leaf": 0, "probability": 1e-6, "contrib": 2e-6}
 	for _, c := range modelCases(t) {
 		dir := filepath.Join("testdata/forest", c.Name)
 		for _, model := range c.Models {
@@ -188,7 +189,7 @@ func sameTable(t *testing.T, name, got, want string, tolerance float64) {
 			return
 		}
 		for j := range w {
-			if x, y := number(t, g[j]), number(t, w[j]); x != y && !(math.Abs(x-y) <= tolerance) {
+			if x, y := number(t, g[j]), number(t, w[j]); x != y && !(math.Abs(x-y) <= tolerance*max(1, math.Abs(y))) {
 				t.Errorf("%s: row %d: %s, want %s", name, i+1, g[j], w[j])
 				return
 			}

@@ -113,11 +113,11 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Admin, "/")+path, nil)
 	if err != nil {
-		return &adminError{fmt.Sprintf("--admin %s is not a URL", a.Admin)}
+		return &plainError{fmt.Sprintf("--admin %s is not a URL", a.Admin)}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return &adminError{fmt.Sprintf("no server answers at %s: start one, or say where it is with --admin", a.Admin)}
+		return &plainError{fmt.Sprintf("no server answers at %s: start one, or say where it is with --admin", a.Admin)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, adminAnswerMax))
@@ -127,16 +127,19 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	if resp.StatusCode == http.StatusOK {
 		return json.Unmarshal(text, answer)
 	}
+	if why := refusal(text); why != "" {
+		return &plainError{why}
+	}
+	return &plainError{"what answers at " + a.Admin + " is not the admin listener of millrace"}
+}
+
+// refusal is what a server's answer says is wrong: the published code and a sentence; empty if it is not millrace's.
+func refusal(answer []byte) string {
 	var refused struct {
 		Error struct{ Code, Message string }
 	}
-	if err := json.Unmarshal(text, &refused); err != nil || refused.Error.Code == "" {
-		return &adminError{"what answers at " + a.Admin + " is not the admin listener of millrace"}
+	if err := json.Unmarshal(answer, &refused); err != nil || refused.Error.Code == "" {
+		return ""
 	}
-	return &adminError{refused.Error.Code + ": " + refused.Error.Message}
+	return refused.Error.Code + ": " + refused.Error.Message
 }
-
-// adminError is a sentence for the operator.
-type adminError struct{ text string }
-
-func (e *adminError) Error() string { return e.text }

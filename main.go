@@ -60,7 +60,7 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 		return exited
 	}
 	if err != nil {
-		return fail(std, err)
+		return fail(std, &plainError{err.Error() + "; --help tells what there is"})
 	}
 	if err := chosen.Run(); err != nil {
 		return fail(std, err)
@@ -71,11 +71,17 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 // statusUnavailable (EX_UNAVAILABLE) tells the Makefile to install PostgreSQL and try again.
 const statusUnavailable = 69
 
-// fail prints one line: the published code and a sentence.
+// plainError is a sentence for a person without a published code: a mistake on the command line, or what a server has
+// put into words already.
+type plainError struct{ text string }
+
+func (e *plainError) Error() string { return e.text }
+
+// fail prints one line: the published code, if there is one, and a sentence.
 func fail(std streams, err error) int {
 	line := serve.ErrorLine(err)
-	if told := (*adminError)(nil); errors.As(err, &told) {
-		line = told.text // the server has put it into words
+	if plain := (*plainError)(nil); errors.As(err, &plain) {
+		line = plain.text
 	}
 	_, _ = fmt.Fprintln(std.err, "millrace:", line)
 	if errors.Is(err, cluster.ErrNotInstalled) {

@@ -11,7 +11,10 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-const matrixBatch = 1024 // rows read at a time
+const (
+	matrixBatch   = 1024 // rows read at a time
+	matrixLineMax = 64 << 20
+)
 
 // matrixReader reads a numeric matrix, a batch of rows at a time. The rows returned are valid until the next call.
 type matrixReader struct {
@@ -24,7 +27,7 @@ type matrixReader struct {
 
 func newMatrixReader(r io.Reader, features int, header bool, label int) *matrixReader {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 64<<20)
+	lines.Buffer(nil, matrixLineMax)
 	m := &matrixReader{lines: lines, skip: header, label: label, columns: make([]forest.Column, features)}
 	for i := range m.columns {
 		m.columns[i].Numbers = make([]float64, 0, matrixBatch)
@@ -118,6 +121,11 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 		return func(out *bufio.Writer, rows forest.Rows) error {
 			phi := make([]float64, rows.Len*f.Classes*(len(f.Features)+1))
 			contributor.Contributions(phi, rows)
+			if f.Average { // the library gives the sum over a random forest here, as for raw scores
+				for i := range phi {
+					phi[i] *= float64(f.Iterations)
+				}
+			}
 			return printRows(out, phi, rows.Len, appendNumber)
 		}, nil
 	}

@@ -123,7 +123,7 @@ func (c *predictCommand) Run(std streams) error {
 	defer func() { _ = file.Close() }()
 	predict, err := newPredictor(f, c.Kind)
 	if err != nil {
-		return err
+		return &plainError{fmt.Sprintf("--kind %s: %v", c.Kind, err)}
 	}
 	out := bufio.NewWriter(std.out)
 	in := newMatrixReader(file, len(f.Features), c.Header, c.LabelColumn)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,7 +44,7 @@ func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name stri
 		return fmt.Errorf("sample: %w", err)
 	}
 	if p.Status != "completed" {
-		return fmt.Errorf("sample: prediction %s is %s: %s", p.ID, p.Status, p.Error)
+		return &plainError{fmt.Sprintf("sample: prediction %s is %s %s", p.ID, p.Status, p.Error)}
 	}
 	took := time.Since(begin)
 	_, err = fmt.Fprintf(out,
@@ -91,7 +92,7 @@ func postSample(ctx context.Context, s serve.Started, body io.Reader, contentTyp
 		return nil, err
 	}
 	if resp.StatusCode >= 300 {
-		return nil, fmt.Errorf("upload was answered with %s: %s", resp.Status, text)
+		return nil, &plainError{"sample: " + cmp.Or(refusal(text), "the upload was answered with "+resp.Status)}
 	}
 	p := new(samplePrediction)
 	return p, json.Unmarshal(text, p)

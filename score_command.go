@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -40,10 +41,10 @@ type budgetFlags struct {
 // Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
 func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	if c.Summary == "-" && c.Out == "" {
-		return errors.New("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
+		return &plainError{"--summary - and the scored CSV cannot both go to standard output: name a file with --out"}
 	}
 	if c.ChangesFrom == "-" {
-		return errors.New("--changes-from takes the name of a file")
+		return &plainError{"--changes-from takes the name of a file"}
 	}
 	bundle, err := openModel(c.Model)
 	if err != nil {
@@ -98,7 +99,8 @@ func openModel(name string) (*engine.Bundle, error) {
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)
 	}
-	return nil, fmt.Errorf("model %q is neither a directory, a file, nor a baseline (%v)", name, engine.BaselineNames())
+	return nil, &plainError{fmt.Sprintf("model %q is neither a directory, a file, nor a baseline (%s)",
+		name, strings.Join(engine.BaselineNames(), ", "))}
 }
 
 // openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
@@ -203,8 +205,12 @@ func (o *outputFile) finish(ok bool) error {
 	if !ok {
 		return errors.Join(o.file.Close(), os.Remove(o.file.Name()))
 	}
-	if err := errors.Join(o.Flush(), o.file.Chmod(0o644), o.file.Close()); err != nil {
+	err := errors.Join(o.Flush(), o.file.Chmod(0o644), o.file.Close())
+	if err == nil {
+		err = os.Rename(o.file.Name(), o.name)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(o.file.Name()))
 	}
-	return os.Rename(o.file.Name(), o.name)
+	return nil
 }

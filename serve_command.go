@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -121,11 +122,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 const spareThreads = 2
 
 func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
-	dir := c.DataDir
-	if dir == "" {
-		dir = defaultDataDir()
-	}
-	dir, err := filepath.Abs(dir)
+	dir, err := filepath.Abs(cmp.Or(c.DataDir, defaultDataDir(os.Getuid(), os.Getenv("HOME"))))
 	if err != nil {
 		return serve.RunConfig{}, err
 	}
@@ -134,22 +131,16 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		return serve.RunConfig{}, err
 	}
 	if c.PartBytes < partBytesMin {
-		return serve.RunConfig{}, fmt.Errorf("--part-bytes must be at least %d", partBytesMin)
+		return serve.RunConfig{}, &plainError{fmt.Sprintf("--part-bytes must be at least %d", partBytesMin)}
 	}
 	cores := c.Cores
 	if cores <= 0 {
 		cores = runtime.GOMAXPROCS(0)
 	}
-	proxies, err := serve.ParseNetworks(c.TrustedProxies)
+	api, err := c.apiConfig(cores)
 	if err != nil {
-		return serve.RunConfig{}, fmt.Errorf("trusted proxies: %w", err)
+		return serve.RunConfig{}, err
 	}
-	limits := ingest.Limits{
-		RowsMax: c.UploadRowsMax, BytesMax: c.UploadBytesMax,
-		PartBytes: c.PartBytes, ChunkBytes: int(min(c.PartBytes/chunksOfPart, 1<<20)),
-	}
-	direct := limits
-	direct.RowsMax, direct.BytesMax = c.DirectRowsMax, c.DirectBytesMax
 	return serve.RunConfig{
 		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen,
 		TLS:        serve.TLSFiles{Certificate: c.TLSCert, Key: c.TLSKey},
@@ -161,18 +152,12 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.AuthParties,
 		},
-		API: serve.Config{
-			PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
-			TrustedProxies: proxies,
-			UploadBytesMax: c.UploadBytesMax, UploadLimits: limits, DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
-			Rates: &serve.RateLimits{
-				Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
-			},
-			Cores: cores, Retain: time.Duration(c.Retain),
+		API: api,
+		Worker: serve.WorkerConfig{
+			Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores,
+			Limits: c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
 		},
-		Worker:         serve.WorkerConfig{Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores, Limits: direct},
 		CustomerSecret: c.CustomerSecret,
-
 		Webhook: serve.WebhookConfig{
 			URL: c.WebhookURL, Secrets: c.WebhookSecrets, AllowPrivate: c.WebhookAllowPrivate,
 		},
@@ -181,6 +166,31 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Retain: time.Duration(c.Retain),
 		Log:    log,
 	}, nil
+}
+
+// apiConfig is what the routes need to know.
+func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
+	proxies, err := serve.ParseNetworks(c.TrustedProxies)
+	if err != nil {
+		return serve.Config{}, &plainError{"--trusted-proxies: " + err.Error()}
+	}
+	return serve.Config{
+		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
+		TrustedProxies: proxies,
+		UploadBytesMax: c.UploadBytesMax, UploadLimits: c.limits(c.UploadRowsMax, c.UploadBytesMax),
+		DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
+		Rates: &serve.RateLimits{
+			Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
+		},
+		Cores: cores, Retain: time.Duration(c.Retain),
+	}, nil
+}
+
+func (c *serveCommand) limits(rows, size int64) ingest.Limits {
+	return ingest.Limits{
+		RowsMax: rows, BytesMax: size,
+		PartBytes: c.PartBytes, ChunkBytes: int(min(c.PartBytes/chunksOfPart, 1<<20)),
+	}
 }
 
 // origins lets a front end under development call, unless an identity provider says that this is no development.
@@ -193,11 +203,11 @@ func (c *serveCommand) origins() []string {
 
 // defaultDataDir does not depend on the working directory, so that a second start finds the data. The embedded
 // PostgreSQL runs as another user when we are root, and must be able to reach it: root's home is closed to others.
-func defaultDataDir() string {
-	if os.Getuid() == 0 {
+func defaultDataDir(user int, home string) string {
+	switch {
+	case user == 0:
 		return "/var/lib/millrace"
-	}
-	if home, err := os.UserHomeDir(); err == nil {
+	case home != "":
 		return filepath.Join(home, ".local", "share", "millrace")
 	}
 	return "millrace-data"

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fullDisk takes no byte.
+type fullDisk struct{}
+
+var errFull = errors.New("no space left on device")
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+// commandOnFullDisk runs a command whose standard output cannot be written.
+func commandOnFullDisk(t *testing.T, args ...string) (status int, messages string) {
+	t.Helper()
+	var stderr bytes.Buffer
+	status = runCommand(t.Context(), args, streams{strings.NewReader(""), fullDisk{}, &stderr})
+	return status, stderr.String()
+}
+
+// No command takes output that could not be written for a success.
+func TestCommandsNoticeAFullDisk(t *testing.T) {
+	const model = "testdata/forest/lightgbm/binary/model.txt"
+	const matrix = "testdata/forest/lightgbm/binary/x.tsv"
+	for _, args := range [][]string{
+		{"score", "--model", "telecom", "testdata/samples/telecom_sample.csv"},
+		{"score", "--model", "telecom", "testdata/samples/telecom_10k.csv"},
+		{"validate", "--model", "telecom", "testdata/samples/telecom_sample.csv"},
+		{"model", "inspect", "telecom"},
+		{"model", "verify", "telecom"},
+		{"model", "verify", model},
+		{"model", "predict", "--kind", "raw", "--data", matrix, model},
+		{"bench", "ingest", "--quick"},
+	} {
+		if status, messages := commandOnFullDisk(t, args...); status != 1 || strings.Count(messages, "\n") < 1 {
+			t.Errorf("%v: status %d: %s", args, status, messages)
+		}
+	}
+}
+
+// Wherever an output cannot be put, no other is left behind, not even a hidden half.
+func TestOutputsThatCannotBeWrittenLeaveNothing(t *testing.T) {
+	dir := t.TempDir()
+	out, nowhere := filepath.Join(dir, "out.csv"), filepath.Join(dir, "absent", "file")
+	occupied := filepath.Join(dir, "occupied") // by a directory
+	if err := os.Mkdir(occupied, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := readSample(t, "telecom_sample.csv")
+	for _, args := range [][]string{
+		{"score", "--out", nowhere},
+		{"score", "--out", occupied},
+		{"score", "--out", out, "--rejects", nowhere},
+		{"score", "--out", out, "--summary", nowhere},
+		{"validate", "--rejects", nowhere},
+		{"validate", "--rejects", occupied},
+		{"validate", "--model", "no-such-model"},
+	} {
+		if args[1] != "--model" {
+			args = append(args, "--model", "telecom")
+		}
+		status, _, messages := command(t, file, append(args, "-")...)
+		if status != 1 || !strings.Contains(messages, "millrace: ") {
+			t.Errorf("%v: status %d: %s", args, status, messages)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) != 1 {
+			t.Errorf("%v: left behind %v (%v)", args, entries, err)
+		}
+		if entries, err = os.ReadDir(filepath.Dir(dir)); err != nil || len(entries) != 1 {
+			t.Errorf("%v: left beside %v (%v)", args, entries, err)
+		}
+	}
+}
+
+func TestModelCommandsSayWhatIsWrong(t *testing.T) {
+	const binary = "testdata/forest/lightgbm/binary/"
+	damaged := filepath.Join(t.TempDir(), "model.txt")
+	text, err := os.ReadFile(binary + "model.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(damaged, text[:len(text)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := filepath.Join(t.TempDir(), "long.csv")
+	if err := os.WriteFile(long, bytes.Repeat([]byte("1"), matrixLineMax+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"inspect", damaged}, "ERR-17"},
+		{[]string{"verify", damaged}, "ERR-17"},
+		{[]string{"inspect", "no-such-model"}, "neither a directory"},
+		{[]string{"verify", "no-such-model"}, "neither a directory"},
+		{[]string{"verify", t.TempDir()}, "bundle.yaml"},
+		{[]string{"predict", "--kind", "raw", "--data", "nowhere.csv", binary + "model.txt"}, "nowhere.csv"},
+		{[]string{"predict", "--kind", "raw", "--data", long, binary + "model.txt"}, "too long"},
+		{[]string{"predict", "--kind", "guess", "--data", long, binary + "model.txt"}, "must be one of"},
+		{
+			[]string{
+				"predict", "--kind", "contrib", "--data", "testdata/forest/lightgbm/linear_tree/x.tsv",
+				"testdata/forest/lightgbm/linear_tree/model.txt",
+			},
+			"--kind contrib: model \"model.txt\": tree 0: scores of linear leaves cannot be explained",
+		},
+	} {
+		status, _, messages := command(t, "", append([]string{"model"}, test.args...)...)
+		if status != 1 || !strings.Contains(messages, test.want) || strings.Count(messages, "\n") != 1 {
+			t.Errorf("%v: status %d: %q, want %q", test.args, status, messages, test.want)
+		}
+	}
+}
+
+// A person sees how far it is, at most five times a second; a log does not.
+func TestProgressIsForATerminal(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		var out strings.Builder
+		p := progress{out: &out, terminal: terminal}
+		for range 3 {
+			p.add(10)
+		}
+		want := map[bool]string{true: "\r10 rows"}[terminal]
+		if got := out.String(); got != want {
+			t.Errorf("terminal %v: %q, want %q", terminal, got, want)
+		}
+		p.shown = time.Now().Add(-progressInterval)
+		out.Reset()
+		p.add(10)
+		if got := out.String(); terminal && got != "\r40 rows" || !terminal && got != "" {
+			t.Errorf("terminal %v: %q", terminal, got)
+		}
+	}
+	if isTerminal(&strings.Builder{}) {
+		t.Error("a buffer is no terminal")
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if isTerminal(file) {
+		t.Error("a file is no terminal")
+	}
+}

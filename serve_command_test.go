@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// printed keeps what a running command prints, and calls seen once it contains a text.
+type printed struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	until string
+	seen  context.CancelFunc
+}
+
+func (p *printed) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.Write(text)
+	if strings.Contains(p.text.String(), p.until) {
+		p.seen()
+	}
+	return len(text), nil
+}
+
+// serveSample runs serve with a sample until it says that everything is done, or ends by itself.
+func serveSample(t *testing.T, sample string) (status int, out, messages string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stdout := &printed{until: "Ctrl-C stops everything.", seen: cancel}
+	var stderr bytes.Buffer
+	status = runCommand(ctx, []string{
+		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir(),
+		"--database-url", storetest.EmptyPostgres(t), "--sample", sample,
+	}, streams{strings.NewReader(""), stdout, &stderr})
+	return status, stdout.text.String(), stderr.String()
+}
+
+// What make run shows: where everything is, a token, and what came of the sample.
+func TestServeScoresTheSampleAndSaysWhereEverythingIs(t *testing.T) {
+	status, out, messages := serveSample(t, "testdata/samples/telecom_sample.csv")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, messages)
+	}
+	for _, want := range []string{
+		"millrace is ready after ", "\n  API       http://127.0.0.1:", "\n  docs      http://", "/#token=ey", "\n  metrics   http://",
+		"\nDEVELOPMENT MODE", "\n  export MILLRACE_TOKEN=ey",
+		"\nsample telecom_sample.csv: 20 rows scored and explained with model telecom, 0 rejected, in ",
+		"\nMost likely to leave\n", "/download\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+// A sample that is refused ends the program: whoever asked for it should not have to search the log.
+func TestServeEndsWhenTheSampleIsRefused(t *testing.T) {
+	sample := filepath.Join(t.TempDir(), "bad.csv")
+	if err := os.WriteFile(sample, []byte("a,b\n1,2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, messages := serveSample(t, sample)
+	if status != 1 || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
+		!strings.HasSuffix(messages, ".\n") || strings.Contains(out, "rows scored") {
+		t.Errorf("status %d: %s%s", status, out, messages)
+	}
+}
+
+func TestServeConfiguration(t *testing.T) {
+	c := serveCommand{
+		DataDir: "data", PartBytes: 64 << 10, UploadRowsMax: 1, UploadBytesMax: 2, DirectRowsMax: 3, DirectBytesMax: 4,
+		Cores: 5, TrustedProxies: []string{"10.0.0.0/8"},
+	}
+	got, err := c.config(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload := ingest.Limits{RowsMax: 1, BytesMax: 2, PartBytes: 64 << 10, ChunkBytes: 8 << 10}
+	direct := ingest.Limits{RowsMax: 3, BytesMax: 4, PartBytes: 64 << 10, ChunkBytes: 8 << 10}
+	if got.API.UploadLimits != upload || got.Worker.Limits != direct || got.API.Cores != 5 || got.Worker.Cores != 5 {
+		t.Errorf("%+v", got)
+	}
+	if !filepath.IsAbs(got.DataDir) || filepath.Base(got.DataDir) != "data" || len(got.API.TrustedProxies) != 1 {
+		t.Errorf("%+v", got)
+	}
+	c.TrustedProxies = []string{"10.0.0.0/800"}
+	if _, err := c.config(nil); err == nil || !strings.HasPrefix(err.Error(), "--trusted-proxies: ") {
+		t.Errorf("a wrong network: %v", err)
+	}
+}
+
+// A page under development may call, but nobody's page once there is an identity provider.
+func TestOrigins(t *testing.T) {
+	for _, test := range []struct {
+		command serveCommand
+		want    string
+	}{
+		{serveCommand{}, "http://localhost:3000"},
+		{serveCommand{AuthJWKSURL: "https://id.example/keys"}, ""},
+		{serveCommand{CORSOrigins: []string{"https://a.example"}}, "https://a.example"},
+	} {
+		if got := strings.Join(test.command.origins(), " "); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.command, got, test.want)
+		}
+	}
+}
+
+func TestDefaultDataDir(t *testing.T) {
+	for _, test := range []struct {
+		user       int
+		home, want string
+	}{
+		{0, "/srv/operator", "/var/lib/millrace"},
+		{1000, "/srv/operator", "/srv/operator/.local/share/millrace"},
+		{1000, "", "millrace-data"},
+	} {
+		if got := defaultDataDir(test.user, test.home); got != test.want {
+			t.Errorf("user %d at %q: %s, want %s", test.user, test.home, got, test.want)
+		}
+	}
+}
+
+// The address of a database may hold a password: it is never printed.
+func TestAnUnreachableDatabaseIsSaid(t *testing.T) {
+	for _, args := range [][]string{
+		{"migrate", "up"}, {"migrate", "status"},
+		{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir()},
+	} {
+		status, _, messages := command(t, "", append(args, "--database-url", "postgres://u:secret@127.0.0.1:1/x")...)
+		if status != 1 || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
+			t.Errorf("%v: status %d: %s", args, status, messages)
+		}
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	url := storetest.EmptyPostgres(t)
+	status, before, messages := command(t, "", "migrate", "status", "--database-url", url)
+	if status != 0 || !strings.HasPrefix(before, "00001 ") || strings.Contains(before, "applied") {
+		t.Errorf("status %d: %s%s", status, before, messages)
+	}
+	for range 2 { // the second has nothing to do
+		status, after, messages := command(t, "", "migrate", "up", "--database-url", url)
+		if status != 0 || after != strings.ReplaceAll(before, "pending", "applied") {
+			t.Errorf("status %d: %s%s", status, after, messages)
+		}
+	}
+	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != 1 {
+		t.Errorf("a full disk went unnoticed: %s", messages)
+	}
+}
