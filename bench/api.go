@@ -15,7 +15,7 @@ const (
 
 // runAPI measures the API of a service of its own: control routes under a steady load, then synchronous scoring.
 func runAPI(ctx context.Context, o Options, r *Report) (err error) {
-	s, err := startService(ctx, nil)
+	s, err := startServer(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func runAPI(ctx context.Context, o Options, r *Report) (err error) {
 }
 
 // loadControl asks the routes that people and dashboards ask all day, in turn.
-func (r *Report) loadControl(ctx context.Context, s *service, o Options, id string) error {
+func (r *Report) loadControl(ctx context.Context, s *server, o Options, id string) error {
 	get := func(path string) call {
 		return call{name: path, method: http.MethodGet, path: path, status: http.StatusOK}
 	}
@@ -71,7 +71,7 @@ func (r *Report) loadControl(ctx context.Context, s *service, o Options, id stri
 }
 
 // upload sends a file, waits until it is scored and gives the prediction's id.
-func (s *service) upload(ctx context.Context, file customerRows) (string, error) {
+func (s *server) upload(ctx context.Context, file customerRows) (string, error) {
 	if err := s.send(ctx, file.uploadCall()); err != nil {
 		return "", err
 	}

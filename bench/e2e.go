@@ -26,7 +26,7 @@ func runE2E(ctx context.Context, o Options, r *Report) error {
 }
 
 func (r *Report) measureUploads(ctx context.Context, o Options) (err error) {
-	s, err := startService(ctx, nil)
+	s, err := startServer(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (r *Report) measureUploads(ctx context.Context, o Options) (err error) {
 // measureBigUploads sends large files at once to a service that is told to stay small.
 func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 	limit := fmt.Sprintf("GOMEMLIMIT=%dMiB", memoryLimit*3/4)
-	s, err := startService(ctx, []string{limit}, "--upload-rows-max=10000000")
+	s, err := startServer(ctx, []string{limit}, "--upload-rows-max=10000000")
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 }
 
 // addUsage says what a service has used.
-func (r *Report) addUsage(s *service) {
+func (r *Report) addUsage(s *server) {
 	used := s.used()
 	r.Processes = append(r.Processes, Process{
 		CPUSeconds: used.cpu.Seconds(), PeakMiB: float64(used.peakBytes) / (1 << 20),

@@ -41,7 +41,7 @@ type call struct {
 }
 
 // send sends the request once and reads the whole answer.
-func (s *service) send(ctx context.Context, c call) error {
+func (s *server) send(ctx context.Context, c call) error {
 	req, err := http.NewRequestWithContext(ctx, c.method, s.url+c.path, bytes.NewReader(c.body))
 	if err != nil {
 		return err
@@ -87,12 +87,12 @@ type sample struct {
 // arrivals sends the calls in turn, so many a second, whether answers come or not. A request's time begins when it was
 // due: one that had to wait for a late server, or for a connection, counts as slow (no coordinated omission). The
 // samples are by call.
-func (s *service) arrivals(ctx context.Context, calls []call, perSecond float64, n int) [][]sample {
+func (s *server) arrivals(ctx context.Context, calls []call, perSecond float64, n int) [][]sample {
 	samples := make([]sample, n)
 	var next atomic.Int64
 	begin := time.Now()
 	var senders sync.WaitGroup
-	for range min(serviceConnections, n) {
+	for range min(serverConnections, n) {
 		senders.Go(func() {
 			for i := next.Add(1) - 1; i < int64(n) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				due := begin.Add(time.Duration(float64(i) / perSecond * float64(time.Second)))
@@ -111,7 +111,7 @@ func (s *service) arrivals(ctx context.Context, calls []call, perSecond float64,
 }
 
 // repeat sends a call n times, one behind the other.
-func (s *service) repeat(ctx context.Context, c call, n int) []sample {
+func (s *server) repeat(ctx context.Context, c call, n int) []sample {
 	samples := make([]sample, n)
 	for i := range samples {
 		begin := time.Now()

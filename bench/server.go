@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// service is a millrace in a process of its own, with a private PostgreSQL and a directory, as anybody would start it
+// server is a millrace in a process of its own, with a private PostgreSQL and a directory, as anybody would start it
 // but without rate limits.
-type service struct {
+type server struct {
 	command    *exec.Cmd
 	url, token string
 	dir        string
@@ -31,17 +31,17 @@ type usage struct {
 	peakBytes int64 // of resident memory; 0: the system does not tell
 }
 
-// serviceConnections bounds what a client has open at once.
-const serviceConnections = 256
+// serverConnections bounds what a client has open at once.
+const serverConnections = 256
 
-// startService starts the program that runs now. Arguments come behind those that make it a service.
-func startService(ctx context.Context, environment []string, args ...string) (*service, error) {
+// startServer starts the program that runs now. Arguments come behind those that make it a service.
+func startServer(ctx context.Context, environment []string, args ...string) (*server, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	s := &service{client: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: serviceConnections, MaxConnsPerHost: serviceConnections, DisableCompression: true,
+	s := &server{client: &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: serverConnections, MaxConnsPerHost: serverConnections, DisableCompression: true,
 	}}}
 	if s.dir, err = os.MkdirTemp("", "millrace-bench-"); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func startService(ctx context.Context, environment []string, args ...string) (*s
 }
 
 // launch starts the process and reads where it can be reached. What it says later is read and dropped.
-func (s *service) launch() error {
+func (s *server) launch() error {
 	out, err := s.command.StdoutPipe()
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *service) launch() error {
 }
 
 // stop ends the service and removes what it has kept.
-func (s *service) stop() error {
+func (s *server) stop() error {
 	var err error
 	if s.command != nil && s.command.Process != nil {
 		if err = s.command.Process.Signal(syscall.SIGTERM); err == nil {
@@ -102,14 +102,14 @@ func (s *service) stop() error {
 }
 
 // used is what the service has used since its start, without PostgreSQL.
-func (s *service) used() usage {
+func (s *server) used() usage {
 	now := s.usage()
 	now.cpu -= s.begun.cpu
 	return now
 }
 
 // usage reads what Linux tells about the process; elsewhere it is zero.
-func (s *service) usage() (u usage) {
+func (s *server) usage() (u usage) {
 	const (
 		ticksPerSecond       = 100 // USER_HZ of every Linux platform that Go knows
 		userTicks            = 11  // fields behind the name, which may hold anything
