@@ -13,11 +13,11 @@ import (
 func TestArrivalsCountFromWhenTheyWereDue(t *testing.T) {
 	const stop = 300 * time.Millisecond
 	var begin time.Time
-	answers := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		time.Sleep(time.Until(begin.Add(stop)))
 	}))
-	defer answers.Close()
-	s := &server{url: answers.URL, client: answers.Client()}
+	defer endpoint.Close()
+	s := &server{url: endpoint.URL, client: endpoint.Client()}
 	s.client.Transport = &http.Transport{MaxConnsPerHost: 2}
 	begin = time.Now()
 	byCall := s.arrivals(t.Context(), []call{{method: "GET", status: 200}, {method: "GET", status: 200}}, 200, 100)
@@ -40,14 +40,14 @@ func TestArrivalsCountFromWhenTheyWereDue(t *testing.T) {
 
 func TestFailedRequestsAreCounted(t *testing.T) {
 	answers := 0
-	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if answers++; answers%2 == 0 {
 			w.WriteHeader(http.StatusTooManyRequests)
 		}
 		_, _ = w.Write([]byte(`{"status":"running"}`))
 	}))
-	defer answers.Close()
-	s := &server{url: answers.URL, client: answers.Client()}
+	defer endpoint.Close()
+	s := &server{url: endpoint.URL, client: endpoint.Client()}
 	c := call{name: "x", method: "POST", status: http.StatusOK}
 	r := new(Report)
 	if err := r.addLatency(Latency{Name: "half"}, 10, s.repeat(t.Context(), c, 4)); err != nil {

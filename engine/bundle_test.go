@@ -49,6 +49,20 @@ func replace(files fstest.MapFS, name, old, with string) {
 	files[name].Data = []byte(strings.Replace(string(files[name].Data), old, with, 1))
 }
 
+func replaceLast(files fstest.MapFS, name, old, with string) {
+	text := string(files[name].Data)
+	at := strings.LastIndex(text, old)
+	files[name].Data = []byte(text[:at] + with + text[at+len(old):])
+}
+
+// goldenReject is the first golden row with a tenure that is no number.
+func goldenReject(files fstest.MapFS) string {
+	lines := strings.SplitAfterN(string(files["golden.csv"].Data), "\n", 3)
+	cells := strings.Split(lines[1], ",")
+	cells[slices.Index(strings.Split(lines[0], ","), "tenure")] = "many"
+	return strings.Join(cells, ",")
+}
+
 func TestBaselinesOpen(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
@@ -99,6 +113,35 @@ func TestBundleIsRefused(t *testing.T) {
 		{"other missing value", func(f fstest.MapFS) {
 			replace(f, "bundle.yaml", "missing_value: nan", "missing_value: '-999'")
 		}, true, nil, "missing_value"},
+		{"band without a name", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "{name: low,", "{name: =low,")
+		}, true, nil, "band 1 needs a name"},
+		{"bands out of order", func(f fstest.MapFS) { replace(f, "bundle.yaml", "below: 0.6", "below: 0.2") }, true, nil, "must ascend"},
+		{"band without a bound", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "{name: low, below: 0.3}", "{name: low}")
+		}, true, nil, "every band but the last"},
+		{"category without categories", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "type: number", "type: category")
+		}, true, nil, "categories belong to"},
+		{"feature that is text", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "type: number", "type: text")
+		}, true, nil, "is a text column"},
+		{"column twice", func(f fstest.MapFS) {
+			replace(f, "bundle.yaml", "- name: tenure", "- name: Contract")
+		}, true, nil, "Contract"},
+		{"golden rows without a line", func(f fstest.MapFS) { f["golden.csv"].Data = nil }, true, nil, "golden.csv"},
+		{"golden rows that break off", func(f fstest.MapFS) {
+			f["golden.csv"].Data = append(f["golden.csv"].Data, "\"open"...)
+		}, true, nil, "golden.csv"},
+		{"golden score that is no number", func(f fstest.MapFS) {
+			replaceLast(f, "golden.csv", ",0.", ",x")
+		}, true, nil, "is not a number"},
+		{"golden row that is rejected", func(f fstest.MapFS) {
+			replace(f, "golden.csv", "\n", "\n"+goldenReject(f))
+		}, true, engine.ErrGolden, "rejected"},
+		{"golden rows without a column", func(f fstest.MapFS) {
+			replace(f, "golden.csv", "tenure", "tenureX")
+		}, true, nil, "tenure"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -145,8 +188,26 @@ func TestModelFileNeedsNoBundle(t *testing.T) {
 	if b.Name() != "telecom" || len(b.Schema().Columns) != len(b.Forest().Features) {
 		t.Errorf("%q with %d columns", b.Name(), len(b.Schema().Columns))
 	}
-	if _, err := engine.OpenModelFile("x.txt", []byte("hello")); err == nil {
-		t.Error("text is not a model")
+	text, err := os.ReadFile("../testdata/forest/lightgbm/categorical_text/model.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = engine.OpenModelFile("shops.txt", text); err != nil {
+		t.Fatal(err)
+	}
+	for i, feature := range b.Forest().Features { // the model's own map of categories becomes the schema's
+		if c := b.Schema().Columns[i]; !slices.Equal(c.Categories, feature.Categories) || c.Name != feature.Name {
+			t.Errorf("column %q with %q, want %q with %q", c.Name, c.Categories, feature.Name, feature.Categories)
+		}
+	}
+	for _, model := range []string{"README.md", "multiclass/model.txt", "poisson/model.txt"} {
+		text, err := os.ReadFile("../testdata/forest/lightgbm/" + model)
+		if errors.Is(err, fs.ErrNotExist) {
+			text = []byte("hello")
+		}
+		if _, err := engine.OpenModelFile("x.txt", text); !errors.Is(err, engine.ErrModelUnsupported) {
+			t.Errorf("%s: %v", model, err)
+		}
 	}
 }
 

@@ -18,9 +18,9 @@ import (
 
 // collector keeps what a sink is given.
 type collector struct {
-	result, rejects, blocks bytes.Buffer
-	chunks                  int
-	fail                    error
+	result, rejects, blocks, sample bytes.Buffer
+	chunks                          int
+	fail                            error
 }
 
 func (c *collector) WriteChunk(chunk *engine.ScoredChunk) error {
@@ -28,6 +28,7 @@ func (c *collector) WriteChunk(chunk *engine.ScoredChunk) error {
 	c.result.Write(chunk.Result)
 	c.rejects.Write(chunk.Rejects)
 	c.blocks.Write(chunk.Blocks)
+	c.sample.Write(chunk.Sample)
 	return c.fail
 }
 
