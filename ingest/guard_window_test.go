@@ -1,0 +1,156 @@
+package ingest_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// guardedChunks converts a file with the guard on and gives, for each row, whether the batch says that it must be
+// guarded, and whether guarding changes it.
+func guardedChunks(t *testing.T, file string, chunkBytes int) (flagged, changed []bool) {
+	t.Helper()
+	limits := ingest.Limits{ChunkBytes: chunkBytes}
+	header, body, err := ingest.ReadHeader(strings.NewReader(file), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapping, err := ingest.Map(churn(), header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapping.Guard = true
+	chunker, converter := ingest.NewChunker(body, header.Start(), limits), ingest.NewConverter(mapping, limits)
+	for {
+		chunk, err := chunker.Next(nil)
+		if errors.Is(err, io.EOF) {
+			return flagged, changed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch, err := converter.Convert(chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.IsSorted(batch.Formulas) {
+			t.Errorf("places do not ascend: %d", batch.Formulas)
+		}
+		starts, lengths := batch.Record.Column(1).(*array.Int32), batch.Record.Column(2).(*array.Int32)
+		for i, start := range starts.Int32Values() {
+			end := start + lengths.Value(i)
+			first, _ := slices.BinarySearch(batch.Formulas, start)
+			flagged = append(flagged, first < len(batch.Formulas) && batch.Formulas[first] <= end)
+			row := chunk.Bytes[start:end]
+			changed = append(changed, !bytes.Equal(mapping.AppendGuardedRow(nil, row), row))
+		}
+	}
+}
+
+// A batch names the rows that the guard changes, and in windows without breaks inside cells no others.
+func TestConvertNamesTheRowsToGuard(t *testing.T) { ingest.WithKernels(t, convertNamesRows) }
+
+func convertNamesRows(t *testing.T) {
+	for _, chunkBytes := range []int{1 << 8, 1 << 20} {
+		for name, ids := range map[string][]string{
+			"plain":  {"=1+1", "a", "-5", "-x", "\"=b\"", "\"-5\"", "+1", "@", "é", "\u00a0=1", "'=1", "last"},
+			"breaks": {"a", "\"two\n=1\"", "b;c", "\"x\n\ny\"", "c\rd", "=1", "last"},
+		} {
+			for _, end := range []string{"\n", "\r\n"} {
+				file := strings.TrimSpace(churnHeader) + end
+				for range 20 {
+					for _, id := range ids {
+						file += id + ",-1,5,Monthly,Yes" + end
+					}
+				}
+				flagged, changed := guardedChunks(t, strings.TrimSuffix(file, end), chunkBytes)
+				if len(flagged) != 20*len(ids) || !slices.Contains(changed, true) || !slices.Contains(changed, false) {
+					t.Fatalf("%s: %d rows", name, len(flagged))
+				}
+				for i := range flagged {
+					if changed[i] && !flagged[i] || name == "plain" && flagged[i] != changed[i] {
+						t.Errorf("%s, %q, chunks of %d: row %d (%q): flagged %v, changed %v", name, end, chunkBytes, i+1,
+							ids[i%len(ids)], flagged[i], changed[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestGuardedRejects(t *testing.T) {
+	file := "id,tenure,=paid\n=1,many,x\n"
+	header, body, err := ingest.ReadHeader(strings.NewReader(file), ingest.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := churn()
+	s.Columns[4].Name = "=paid"
+	s.Columns[1].Kind = ingest.Text
+	mapping, err := ingest.Map(s, header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapping.Guard = true
+	chunk, err := ingest.NewChunker(body, header.Start(), ingest.Limits{}).Next(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := ingest.NewConverter(mapping, ingest.Limits{}).Convert(chunk)
+	if err != nil || len(batch.Rejects) != 1 {
+		t.Fatalf("%d rejects (%v)", len(batch.Rejects), err)
+	}
+	got := string(mapping.AppendReject(mapping.AppendRejectHeader(nil), chunk, batch.Rejects[0]))
+	if lines := strings.Split(got, "\n"); !strings.HasPrefix(lines[0], "id,tenure,'=paid,_row") ||
+		!strings.HasPrefix(lines[1], "'=1,many,x,1,2,ERR-16") || !strings.Contains(lines[1], ",'=paid,") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRowsReadOurOwnFiles(t *testing.T) {
+	for file, want := range map[string]string{
+		"a,b\n1,2\r\n\"x \"\"y\"\"\",\"p,q\"\n3,": "a|b / 1|2 / x \"y\"|p,q / 3|",
+		"a;b\n1;\"2\n3\"\n":                       "a|b / 1|2\n3",
+		"a,b\n":                                   "a|b",
+		"a,b":                                     "a|b",
+		"a\n\"\"\"\"\n\"\"\"1\"\n":                "a / \" / \"1",
+	} {
+		for _, chunkBytes := range []int{8, 1 << 20} {
+			rows, err := ingest.NewRows(strings.NewReader(file), ingest.Limits{ChunkBytes: chunkBytes})
+			if err != nil {
+				t.Fatalf("%q: %v", file, err)
+			}
+			got := strings.Join(rows.Header.Names, "|")
+			for {
+				cells, err := rows.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatalf("%q: %v", file, err)
+				}
+				got += " / " + string(bytes.Join(cells, []byte("|")))
+			}
+			if got != want {
+				t.Errorf("%q in chunks of %d: %q, want %q", file, chunkBytes, got, want)
+			}
+		}
+	}
+	if _, err := ingest.NewRows(strings.NewReader(""), ingest.Limits{}); !errors.Is(err, ingest.ErrEmpty) {
+		t.Errorf("nothing: %v", err)
+	}
+	rows, err := ingest.NewRows(strings.NewReader("a\n\"open\n"), ingest.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rows.Next(); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("an open quote: %v", err)
+	}
+}
