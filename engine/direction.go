@@ -10,8 +10,8 @@ import (
 // rows, for the number to have a direction.
 const concordanceMin = 0.5
 
-// orient learns from a bundle's golden rows how the risk goes with each number that the model reads. It is called once,
-// before the explainer is shared.
+// orient learns from a bundle's golden rows how the risk goes with each number that the model reads; what then is known
+// of their words is written. It is called once, before the explainer is shared.
 func (x *explainer) orient(rows forest.Rows) {
 	width := len(rows.Columns) + 1
 	phi := make([]float64, rows.Len*width)
@@ -25,6 +25,7 @@ func (x *explainer) orient(rows forest.Rows) {
 		if math.Abs(float64(concordant)) >= concordanceMin*float64(rows.Len) {
 			p.direction = sign(float64(concordant))
 		}
+		p.writeWhole()
 	}
 }
 

@@ -124,11 +124,7 @@ func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 // factorSums fills sums with the contributions of a wanted row of the batch in hand, added up by factor.
 func (x *explainWorker) factorSums(sums []float64, row int) {
 	at := int(x.place[row]) * x.width
-	phi := x.phi[at : at+x.width-1]
-	groups := x.teller.book.groups
-	for i := range sums {
-		sums[i] = groups[i].sum(phi)
-	}
+	x.teller.book.sum(sums, x.phi[at:at+x.width-1])
 }
 
 // gather copies the wanted rows.

@@ -12,6 +12,9 @@ import (
 // otherSideMax bounds what a sentence says against its own direction.
 const otherSideMax = 2
 
+// sentenceRoom is more than a sentence has beside its phrases, behind the risk.
+const sentenceRoom = 128
+
 // span is a phrase's place in Teller.text.
 type span struct{ first, end int }
 
@@ -35,6 +38,7 @@ func (t *Teller) AppendExplanation(dst []byte) []byte {
 	t.collect(main, factorsMax)
 	first := len(t.phrases)
 	t.collect(other, otherSideMax)
+	dst = withRoom(dst, len(t.text)+sentenceRoom)
 	one, two := t.phrases[:first], t.phrases[first:]
 	if len(one) == 0 {
 		one, two, does, done = two, nil, undoes, undone
@@ -103,12 +107,15 @@ func (t *Teller) said(text []byte) bool {
 	return false
 }
 
+// phrase is one that was collected; behind the last there is room for a move.
+func (t *Teller) phrase(s span) piece { return piece(t.text[s.first:s.end]) }
+
 // appendSide appends "a, b and c raise the risk", or "the risk is raised by a".
 func (t *Teller) appendSide(dst []byte, phrases []span, what, does, done string) []byte {
 	if len(phrases) == 1 {
 		dst = append(append(append(dst, what...), " is "...), done...)
 		dst = append(dst, " by "...)
-		return append(dst, t.text[phrases[0].first:phrases[0].end]...)
+		return t.phrase(phrases[0]).append(dst)
 	}
 	for i, p := range phrases {
 		switch {
@@ -117,7 +124,7 @@ func (t *Teller) appendSide(dst []byte, phrases []span, what, does, done string)
 		case i > 0:
 			dst = append(dst, ", "...)
 		}
-		dst = append(dst, t.text[p.first:p.end]...)
+		dst = t.phrase(p).append(dst)
 	}
 	return append(append(append(dst, does...), ' '), what...)
 }

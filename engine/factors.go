@@ -21,6 +21,8 @@ type Phrasebook struct {
 	texts       []FeatureText
 	features    []featurePhrases
 	groups      []factorGroup
+	first       []int         // member of each group
+	others      []groupMember // that are not the first ones, in the order of features
 	probability func(raw float64) float64
 	sigmoid     *sigmoidTable // nil if the probability is no plain sigmoid of the raw score
 	impact      jsonText
@@ -36,6 +38,9 @@ type factorGroup struct {
 	members   []int
 	sensitive bool
 }
+
+// groupMember is a feature and its group.
+type groupMember struct{ group, feature int }
 
 // NewPhrasebook prepares the texts of a model's features, in the model's order. Probability turns a raw score into what
 // the model promises; it must be safe for concurrent use.
@@ -60,6 +65,9 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 			g = len(b.groups)
 			known[k] = g
 			b.groups = append(b.groups, factorGroup{sensitive: f.Sensitive})
+			b.first = append(b.first, i)
+		} else {
+			b.others = append(b.others, groupMember{g, i})
 		}
 		b.groups[g].members = append(b.groups[g].members, i)
 	}
@@ -123,12 +131,12 @@ func (t *Teller) Read(row RowFacts) {
 	t.row = row
 	t.risk.n, t.protective.n = 0, 0
 	total, sum := 0.0, 0.0
-	for i := range t.sums {
-		phi := t.book.groups[i].sum(row.Contributions)
-		t.sums[i] = phi
+	t.book.sum(t.sums, row.Contributions)
+	moved := t.moved[:len(t.sums)]
+	for i, phi := range t.sums {
 		sum += phi
 		total += math.Abs(phi)
-		t.moved[i] += math.Abs(phi)
+		moved[i] += math.Abs(phi)
 	}
 	t.reads++
 	t.above = sum >= 0
@@ -161,12 +169,15 @@ func (t *Teller) audible(total float64) []int32 {
 	return list[:n]
 }
 
-func (g *factorGroup) sum(contributions []float64) float64 {
-	phi := contributions[g.members[0]] + 0 // never -0
-	for _, m := range g.members[1:] {
-		phi += contributions[m]
+// sum adds contributions up by group.
+func (b *Phrasebook) sum(sums, contributions []float64) {
+	sums = sums[:len(b.first)]
+	for i, m := range b.first {
+		sums[i] = contributions[m] + 0 // never -0
 	}
-	return phi
+	for _, m := range b.others {
+		sums[m.group] += contributions[m.feature]
+	}
 }
 
 func (g *factorGroup) speaker(contributions []float64, direction float64) int {
@@ -192,7 +203,9 @@ func (l *factorList) insert(f factor) {
 		return
 	}
 	l.n = min(l.n+1, factorsMax)
-	copy(l.all[at+1:l.n], l.all[at:])
+	for i := l.n - 1; i > at; i-- { // two at most
+		l.all[i] = l.all[i-1]
+	}
 	l.all[at] = f
 }
 

@@ -60,7 +60,7 @@ func (s *sigmoidTable) near(raw float64) (p float64, known bool) {
 	h := (x - float64(i)) / sigmoidSteps
 	p = s.at[i]
 	slope := p * (1 - p)
-	return p + h*slope*(1+h*((1-2*p)/2+h*(1-6*slope)/6)), true
+	return p + h*slope*(1+h*(0.5-p+h*(1.0/6-slope))), true
 }
 
 // appendImpact appends how many percentage points of probability a factor adds to the row's, in tenths.

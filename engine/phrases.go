@@ -51,9 +51,50 @@ type featurePhrases struct {
 	plain      phrase // far from the typical value, which is not why the score moved
 	direction  int    // of the risk where the number rises: 1 up, -1 down, 0 neither or not known
 
-	head  jsonText   // {"feature":"tenure","label":"Tenure","value":
-	tail  jsonText   // ,"typical":29,"contribution":
-	facts []jsonText // head, value and tail by code; the last one is for what is no category
+	head  jsonText    // {"feature":"tenure","label":"Tenure","value":
+	tail  jsonText    // ,"typical":29,"contribution":
+	facts []jsonText  // head, value and tail by code; the last one is for what is no category
+	whole []wholeText // what is told of small whole numbers, by number
+}
+
+// wholeMax bounds the whole numbers, from 0 on, whose words are written before the row is known: most months, counts and
+// scores out of a hundred.
+const wholeMax = 128
+
+// wholeText is what is told of a number.
+type wholeText struct {
+	cell           piece // the fact, as it stands in a cell
+	raises, lowers piece // the phrase
+}
+
+// writeWhole writes the words of small whole numbers. The direction must be known.
+func (p *featurePhrases) writeWhole() {
+	if p.categories != nil {
+		return
+	}
+	write := func(text func(dst []byte) []byte) piece {
+		return newPiece(string(text(withRoom(nil, max(p.phraseRoom(), p.factRoom())))))
+	}
+	var whole []wholeText
+	for n := range wholeMax {
+		column := &forest.Column{Numbers: []float64{float64(n)}}
+		phrase := func(raises bool) piece {
+			return write(func(dst []byte) []byte { return p.appendPhrase(dst, column, 0, raises) })
+		}
+		whole = append(whole, wholeText{
+			cell:   write(func(dst []byte) []byte { return p.appendFact(dst, column, 0, cellForm) }),
+			raises: phrase(true), lowers: phrase(false),
+		})
+	}
+	p.whole = whole
+}
+
+// wholeOf gives the text of a small whole number; nil if x is none, or nothing was written.
+func (p *featurePhrases) wholeOf(x float64) *wholeText {
+	if n := int64(x); uint64(n) < uint64(len(p.whole)) && float64(n) == x {
+		return &p.whole[n]
+	}
+	return nil
 }
 
 // spokenValue is a number that has words of its own.
@@ -221,6 +262,12 @@ func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int
 		return p.categoryPhrase(int(column.Codes[row])).append(dst)
 	}
 	x := column.Numbers[row]
+	if w := p.wholeOf(x); w != nil {
+		if raises {
+			return w.raises.append(dst)
+		}
+		return w.lowers.append(dst)
+	}
 	if math.IsNaN(x) {
 		return p.missing.append(dst)
 	}
@@ -268,6 +315,9 @@ func (p *featurePhrases) numberPhrase(x float64, raises bool) phrase {
 func (p *featurePhrases) appendFact(dst []byte, column *forest.Column, row, form int) []byte {
 	if column.Codes != nil {
 		return p.facts[min(int(column.Codes[row]), len(p.facts)-1)][form].append(dst)
+	}
+	if w := p.wholeOf(column.Numbers[row]); w != nil && form == cellForm {
+		return w.cell.append(dst)
 	}
 	dst = appendNumber(p.head[form].append(dst), column.Numbers[row])
 	return p.tail[form].append(dst)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -37,6 +38,9 @@ func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncode
 	return e
 }
 
+// sampleRows is how many rows tell how long the others will be.
+const sampleRows = 64
+
 // append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line.
 func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *ingest.Batch, w *worker) []byte {
 	if seq == 0 {
@@ -44,8 +48,11 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 	}
 	start := batch.Record.Column(1).(*array.Int32).Int32Values()
 	length := batch.Record.Column(2).(*array.Int32).Int32Values()
-	formulas := batch.Formulas
+	formulas, first := batch.Formulas, len(dst)
 	for i := range start {
+		if i == sampleRows { // what the rest will take, about; growing step by step would copy it over and over
+			dst = slices.Grow(dst, (len(dst)-first)/sampleRows*(len(start)-i)*9/8)
+		}
 		for len(formulas) > 0 && formulas[0] < start[i] { // of the row before, or of one that was refused
 			formulas = formulas[1:]
 		}
