@@ -137,6 +137,11 @@ bench-docs: build ## Measure everything; write docs/benchmarks.md, its plots and
 	@tables="$$(./bin/millrace bench --from $(FIGURES) --markdown --plots docs/plots)"; \
 		sed -i '/^<!-- figures/q' docs/benchmarks.md; echo "$$tables" >> docs/benchmarks.md
 
+.PHONY: bench-queries
+bench-queries: build ## Time every query with 10 million rows stored and write the tables of docs/database.md
+	@figures="$$(./bin/millrace bench queries --markdown)"; sed -i '/^<!-- queries/q' docs/database.md; \
+		echo "$$figures" >> docs/database.md
+
 # Made anew when its list changes.
 VENV := bin/venv
 $(VENV)/made: bench/peers/requirements.txt
@@ -154,7 +159,7 @@ bench-peers: $(VENV)/made ## Beside other languages' engines, readers and servic
 # --- check -------------------------------------------------------------------
 
 .PHONY: verify
-verify: format-check tidy-check vet lint imports generate-check ## Everything but the tests: format, modules, vet, lint, borders, generated files
+verify: format-check tidy-check vet lint imports generate-check ## Format, modules, vet, lint, borders, generated files: everything but the tests
 
 .PHONY: format
 format: $(TOOLS)/gofumpt ## Format every Go file
