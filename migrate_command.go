@@ -16,7 +16,7 @@ type migrateCommand struct {
 }
 
 type migrateUpCommand struct {
-	DatabaseURL string `required:"" env:"DATABASE_URL" help:"PostgreSQL, as the tables' owner." placeholder:"URL"`
+	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL, as the tables' owner." placeholder:"URL"`
 }
 
 // Run applies migrations.
@@ -28,7 +28,7 @@ func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
 }
 
 type migrateStatusCommand struct {
-	DatabaseURL string `required:"" env:"DATABASE_URL" help:"PostgreSQL." placeholder:"URL"`
+	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL." placeholder:"URL"`
 }
 
 // Run lists migrations.

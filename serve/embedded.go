@@ -13,7 +13,7 @@ import (
 
 // foundation is what a process stands on: configured parts, or embedded ones where nothing is configured.
 //
-//	PostgreSQL     DATABASE_URL, else a private cluster below the data directory
+//	PostgreSQL     DATABASE_URL (and LOADER_DATABASE_URL for workers), else a private cluster below the data directory
 //	object store   S3_BUCKET, else a directory below the data directory
 //	tokens         AUTH_JWKS_URL, else tokens of our own; see run.go
 //	queue          SQS_QUEUE_URL, else PostgreSQL's notifications alone
@@ -52,8 +52,16 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 }
 
 func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
-	url := c.DatabaseURL
+	url, loader := c.DatabaseURL, c.LoaderURL
 	f.databaseIs = "the PostgreSQL of DATABASE_URL"
+	switch {
+	case url == "" && loader != "" && c.Role == RoleWorker:
+		url, loader = loader, ""
+	case url == "" && loader != "":
+		return errors.New("LOADER_DATABASE_URL is for workers: requests need DATABASE_URL")
+	case c.Role == RoleAPI:
+		loader = "" // a process that answers requests only does not hold it
+	}
 	if url == "" {
 		dir := filepath.Join(c.DataDir, "postgres")
 		own, err := cluster.Start(ctx, cluster.Config{Dir: dir, Log: func(line string) { c.Log.Info(line) }})
@@ -64,10 +72,10 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		url = own.URL()
 		f.databaseIs = "a private PostgreSQL in " + dir
 	}
-	if err := store.Migrate(ctx, url, c.Migrations); err != nil {
+	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
 	}
-	s, err := store.Open(ctx, store.Config{URL: url, ConnsMax: c.DatabaseConns, Lease: c.Lease, Log: c.Log})
+	s, err := store.Open(ctx, store.Config{URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, Lease: c.Lease, Log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -76,6 +84,28 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		s.Close()
 		return nil
 	})
+	if c.Role != RoleAPI && !s.MayWork() {
+		return errors.New("the user of DATABASE_URL may answer requests only: workers need LOADER_DATABASE_URL")
+	}
+	return nil
+}
+
+// prepareSchema migrates, unless that is someone else's: then it looks whether it has been done.
+func prepareSchema(ctx context.Context, url string, c RunConfig) error {
+	owns := !c.MigratedApart && c.LoaderURL == ""
+	if owns {
+		var err error
+		if owns, err = store.OwnsSchema(ctx, url); err != nil {
+			return err
+		}
+	}
+	if owns {
+		return store.Migrate(ctx, url, c.Migrations)
+	}
+	if err := store.CheckSchema(ctx, url, c.Migrations); err != nil {
+		return err
+	}
+	c.Log.Info("database: nothing is migrated by this process; the schema is current")
 	return nil
 }
 

@@ -34,7 +34,10 @@ type RunConfig struct {
 	Samples     func(model string) ([]byte, bool)
 	BundleDir   string // bundles beside the baselines, one directory each; empty: none
 
-	DatabaseURL   string            // empty: a private PostgreSQL in DataDir
+	DatabaseURL string // empty: a private PostgreSQL in DataDir
+	// LoaderURL is the login of workers; DatabaseURL is then that of requests alone. Empty: one login is for both.
+	LoaderURL     string
+	MigratedApart bool              // the schema is checked only: someone else migrates
 	DatabaseConns int32             // of the pool; default 16
 	S3            store.S3Config    // no bucket: a directory in DataDir
 	Queue         store.QueueConfig // no URL: PostgreSQL's notifications alone
@@ -115,7 +118,9 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	if c.BundleDir != "" {
 		p.work = append(p.work, func(ctx context.Context) { f.models.watch(ctx, metrics, c.Log) })
 	}
-	p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
+	if f.store.MayWork() {
+		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
+	}
 	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
 	if c.Role != RoleWorker {
 		if err := p.addAPI(ctx, c, metrics); err != nil {
@@ -163,7 +168,9 @@ func (p *process) addQueue(ctx context.Context, c RunConfig, ring func()) error 
 		return err
 	}
 	s := p.foundation.store
-	p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
+	if s.MayWork() { // else the workers ring
+		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
+	}
 	if ring != nil {
 		bell := &doorbell{store: s, objects: p.foundation.objects, bucket: c.S3.Bucket, ring: ring, log: c.Log}
 		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, bell.handle) })

@@ -93,23 +93,24 @@ func (s *Store) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID)
 // UserOfAccessKey finds whom a secret belongs to and what it allows, and notes that it was used. A key that is not
 // there, or whose user has left, is [ErrNotFound]; one whose time is over is [ErrExpired].
 func (s *Store) UserOfAccessKey(ctx context.Context, secret [32]byte) (u User, scopes []string, err error) {
-	var id int64
-	var expired, note bool
-	err = s.pool.QueryRow(ctx, `
-		SELECT u.id, u.subject, u.training_rate, k.id, k.scopes,
-		       coalesce(k.expires_at <= clock_timestamp(), false),
-		       coalesce(k.last_used_at < clock_timestamp() - interval '1 minute', true)
-		FROM access_keys k JOIN users u ON u.id = k.user_id
-		WHERE k.secret_hash = $1 AND u.deleted_at IS NULL`, secret[:]).
-		Scan(&u.ID, &u.Subject, &u.TrainingRate, &id, &scopes, &expired, &note)
-	if err == nil && expired {
+	var id *int64
+	var subject *string
+	var rate *float32
+	var expired *bool
+	err = s.requests.QueryRow(ctx, `
+		SELECT user_id, subject, training_rate, scopes, expired FROM use_access_key($1)`, secret[:]).
+		Scan(&id, &subject, &rate, &scopes, &expired)
+	switch {
+	case err != nil:
+	case id == nil:
+		err = ErrNotFound
+	case *expired:
 		err = ErrExpired
-	}
-	if err == nil && note {
-		_, err = s.pool.Exec(ctx, `UPDATE access_keys SET last_used_at = clock_timestamp() WHERE id = $1`, id)
+	default:
+		u = User{ID: *id, Subject: *subject, TrainingRate: *rate}
 	}
 	if err != nil {
-		return User{}, nil, fmt.Errorf("find access key: %w", notFound(err))
+		return User{}, nil, fmt.Errorf("find access key: %w", err)
 	}
 	return u, scopes, nil
 }

@@ -19,7 +19,7 @@ type Budget struct {
 // the database. whole is the time until the budget is whole again; ok says whether there was anything left to take.
 func (s *Store) Spend(ctx context.Context, b Budget) (whole time.Duration, ok bool, err error) {
 	var left int64
-	err = s.pool.QueryRow(ctx, `
+	err = s.requests.QueryRow(ctx, `
 		INSERT INTO request_budgets AS b (budget, whole_at)
 		VALUES ($1, clock_timestamp() + $2::bigint * interval '1 microsecond')
 		ON CONFLICT (budget) DO UPDATE
@@ -29,7 +29,7 @@ func (s *Store) Spend(ctx context.Context, b Budget) (whole time.Duration, ok bo
 		RETURNING (1e6 * extract(epoch FROM whole_at - clock_timestamp()))::bigint`,
 		b.ID[:], b.Step.Microseconds(), b.Window.Microseconds()).Scan(&left)
 	if ok = err == nil; errors.Is(err, pgx.ErrNoRows) {
-		err = s.pool.QueryRow(ctx, `
+		err = s.requests.QueryRow(ctx, `
 			SELECT (1e6 * extract(epoch FROM whole_at - clock_timestamp()))::bigint FROM request_budgets WHERE budget = $1`,
 			b.ID[:]).Scan(&left)
 	}

@@ -37,7 +37,7 @@ func (s *Store) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks i
 			c.Part.No, ErrAccounting, r.Scored, r.Rejected, c.Part.Rows)
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		last, err = commitPart(ctx, tx, c, r, blocks)
+		last, err = s.commitPart(ctx, tx, c, r, blocks)
 		return err
 	})
 	if errors.Is(err, ErrLeaseLost) {
@@ -49,17 +49,17 @@ func (s *Store) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks i
 	return last, nil
 }
 
-func commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks io.Reader) (*Claim, error) {
+func (s *Store) commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks io.Reader) (*Claim, error) {
 	if err := fence(ctx, tx, c); err != nil {
 		return nil, err
 	}
 	if blocks != nil {
-		if err := copyBlocks(ctx, tx.Conn().PgConn(), blocks); err != nil {
+		if err := s.copyBlocks(ctx, tx, blocks); err != nil {
 			return nil, err
 		}
 	}
 	if len(r.Training) > 0 {
-		if err := copyTraining(ctx, tx.Conn().PgConn(), r.Training); err != nil {
+		if err := s.copyTraining(ctx, tx, r.Training); err != nil {
 			return nil, err
 		}
 	}
@@ -67,13 +67,15 @@ func commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks i
 }
 
 // fence locks the part's row for a claim that still holds. FOR UPDATE makes a claim by another worker wait for this
-// transaction; a weaker lock would let it through. Locks are taken in the order part, prediction, upload everywhere.
+// transaction; a weaker lock would let it through. Whose rows are about to be stored is read from the upload: no policy
+// holds for a worker. Locks are taken in the order part, prediction, upload everywhere.
 func fence(ctx context.Context, tx pgx.Tx, c *Claim) error {
 	tag, err := tx.Exec(ctx, `
 		SELECT FROM prediction_parts p
 		JOIN predictions d ON d.id = p.prediction_id AND d.generation = p.generation AND d.status = 'running'
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'open'
-		FOR UPDATE OF p`, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
+		  AND EXISTS (SELECT FROM uploads u WHERE u.id = d.upload_id AND u.user_id = $5)
+		FOR UPDATE OF p`, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.UserID)
 	return one(tag, err)
 }
 

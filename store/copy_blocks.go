@@ -1,13 +1,12 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 )
 
 // copyHeader and copyTrailer frame the tuples of a binary COPY: signature, flags, no extension; -1 fields.
@@ -16,14 +15,30 @@ const (
 	copyTrailer = "\xff\xff"
 )
 
-const copyInto = `COPY prediction_blocks
-	(prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows) FROM STDIN (FORMAT binary)`
+const blockColumns = `prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows`
 
-// copyBlocks sends encoded tuples as they are: nothing is boxed, nothing is encoded twice.
-func copyBlocks(ctx context.Context, conn *pgconn.PgConn, tuples io.Reader) error {
-	stream := io.MultiReader(strings.NewReader(copyHeader), tuples, bytes.NewReader([]byte(copyTrailer)))
-	if _, err := conn.CopyFrom(ctx, stream, copyInto); err != nil {
+func (s *Store) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) error {
+	if err := s.load(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {
 		return fmt.Errorf("copy blocks: %w", err)
 	}
 	return nil
+}
+
+// load sends encoded tuples as they are: nothing is boxed, nothing is encoded twice. Where row level security refuses
+// COPY to us they go by way of a temporary table, which a connection makes once.
+func (s *Store) load(ctx context.Context, tx pgx.Tx, table, columns string, tuples io.Reader) error {
+	into := table
+	if s.staged {
+		into = "pg_temp.load_" + table
+		if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE IF NOT EXISTS load_`+table+` ON COMMIT DELETE ROWS AS
+			SELECT `+columns+` FROM `+table+` WHERE false`); err != nil {
+			return err
+		}
+	}
+	stream := io.MultiReader(strings.NewReader(copyHeader), tuples, strings.NewReader(copyTrailer))
+	_, err := tx.Conn().PgConn().CopyFrom(ctx, stream, `COPY `+into+` (`+columns+`) FROM STDIN (FORMAT binary)`)
+	if err == nil && s.staged {
+		_, err = tx.Exec(ctx, `INSERT INTO `+table+` (`+columns+`) SELECT `+columns+` FROM `+into)
+	}
+	return err
 }

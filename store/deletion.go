@@ -46,7 +46,7 @@ func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID
 	case errors.Is(err, pgx.ErrNoRows):
 		err = s.deletedBefore(ctx, userID, id)
 	case err == nil:
-		err = s.inTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
+		err = s.inTxAs(ctx, userID, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
 	}
 	if err != nil {
 		return fmt.Errorf("delete prediction: %w", err)
@@ -56,8 +56,10 @@ func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID
 
 func (s *Store) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) error {
 	var known bool
-	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE prediction_id = $1 AND user_id = $2)`,
-		id, userID).Scan(&known)
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE prediction_id = $1 AND user_id = $2)`,
+			id, userID).Scan(&known)
+	})
 	if err == nil && !known {
 		err = ErrNotFound
 	}
@@ -65,13 +67,14 @@ func (s *Store) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) e
 }
 
 // delete locks the parts first: a commit that is under way ends before, and its blocks go too; later ones find no part.
+// Blocks go before their prediction, by which row level security knows whose they are.
 func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
 	var batch pgx.Batch
 	batch.Queue(`SELECT FROM prediction_parts WHERE prediction_id = $1 FOR UPDATE`, d.id)
+	batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, d.id)
 	batch.Queue(`DELETE FROM predictions WHERE id = $1`, d.id)
 	batch.Queue(`DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT FROM predictions WHERE upload_id = $1)`,
 		d.uploadID)
-	batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, d.id)
 	batch.Queue(`
 		INSERT INTO deletions (prediction_id, upload_id, user_id, source_key) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (prediction_id) DO NOTHING`, d.publicID, d.publicUp, d.userID, d.sourceKey)
@@ -81,7 +84,7 @@ func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
 // DeleteAccount lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep removes
 // what they had. Doing it again changes nothing.
 func (s *Store) DeleteAccount(ctx context.Context, userID int64) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		batch.Queue(`
 			UPDATE users SET deleted_at = coalesce(deleted_at, clock_timestamp()), training_rate = 0

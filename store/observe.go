@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // PoolState is the pool of connections at this moment and what it has done since the start.
@@ -16,7 +18,17 @@ type PoolState struct {
 
 // PoolState tells how the pool is doing. It asks the database for nothing.
 func (s *Store) PoolState() PoolState {
-	p := s.pool.Stat()
+	all := poolState(s.pool)
+	if s.requests != s.pool {
+		r := poolState(s.requests)
+		all.Acquired, all.Idle, all.Max = all.Acquired+r.Acquired, all.Idle+r.Idle, all.Max+r.Max
+		all.Acquires, all.Waits, all.Waited = all.Acquires+r.Acquires, all.Waits+r.Waits, all.Waited+r.Waited
+	}
+	return all
+}
+
+func poolState(pool *pgxpool.Pool) PoolState {
+	p := pool.Stat()
 	return PoolState{
 		Acquired: p.AcquiredConns(), Idle: p.IdleConns(), Max: p.MaxConns(),
 		Acquires: p.AcquireCount(), Waits: p.EmptyAcquireCount(), Waited: p.EmptyAcquireWaitTime(),

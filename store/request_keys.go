@@ -90,11 +90,13 @@ func (s *Store) claimKey(ctx context.Context, k *RequestKey) error {
 
 // RenewKey extends a claim by another lease. [ErrLeaseLost] means that another request has the key now.
 func (s *Store) RenewKey(ctx context.Context, k *RequestKey) error {
-	tag, err := s.pool.Exec(ctx, `
-		UPDATE request_keys SET claimed_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
-		WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
-		k.userID, k.route, k.hash, k.claim, k.Lease.Microseconds())
-	if err := one(tag, err); err != nil {
+	err := s.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
+		return one(tx.Exec(ctx, `
+			UPDATE request_keys SET claimed_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
+			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
+			k.userID, k.route, k.hash, k.claim, k.Lease.Microseconds()))
+	})
+	if err != nil {
 		return fmt.Errorf("renew key: %w", err)
 	}
 	return nil
@@ -102,10 +104,13 @@ func (s *Store) RenewKey(ctx context.Context, k *RequestKey) error {
 
 // ReleaseKey gives up a claim as if it had never been made. What is completed stays.
 func (s *Store) ReleaseKey(ctx context.Context, k *RequestKey) error {
-	_, err := s.pool.Exec(ctx, `
-		DELETE FROM request_keys
-		WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
-		k.userID, k.route, k.hash, k.claim)
+	err := s.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			DELETE FROM request_keys
+			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
+			k.userID, k.route, k.hash, k.claim)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("release key: %w", err)
 	}

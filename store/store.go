@@ -44,8 +44,11 @@ var (
 
 // Config says how to reach PostgreSQL. Zero fields mean their defaults.
 type Config struct {
-	URL              string        // connection string; required
-	ConnsMax         int32         // connections of the pool; default 16
+	URL string // connection string; required
+	// LoaderURL is another user of the same database, for workers; URL is then for requests alone. Empty: URL is for
+	// both, or for requests alone if its user cannot work; see [Store.MayWork].
+	LoaderURL        string
+	ConnsMax         int32         // connections; default 16, shared by two pools if there is a LoaderURL
 	StatementTimeout time.Duration // the server ends a longer statement; default 30 s
 	Lease            time.Duration // how long a claim lasts without renewal; default 30 s
 	AttemptsMax      int           // attempts at a part before its prediction is dead; default 3
@@ -57,9 +60,12 @@ type Config struct {
 
 // Store is a pool of connections. It is safe for concurrent use.
 type Store struct {
-	pool        *pgxpool.Pool
+	pool        *pgxpool.Pool // acts as the loader, or as the tables' owner where there is no such role
+	requests    *pgxpool.Pool // for what is done in a request: the same pool, or one that acts as the API
 	config      Config
 	rowSecurity bool
+	mayWork     bool
+	staged      bool // COPY goes by way of a temporary table
 }
 
 func (c Config) withDefaults() Config {
@@ -83,35 +89,107 @@ func setDefault[T comparable](field *T, value T) {
 
 // Open connects to a database whose schema [Migrate] made.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	config = config.withDefaults()
-	pc, err := pgxpool.ParseConfig(config.URL)
-	if err != nil {
-		return nil, fmt.Errorf("open store: %w", hideURL(err))
+	s := &Store{config: config.withDefaults()}
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open store: %w", err)
 	}
-	pc.MaxConns = config.ConnsMax
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	pc, err := s.poolConfig(s.config.URL)
+	if err != nil {
+		return err
+	}
+	may, err := findAccess(ctx, pc.ConnConfig)
+	if err != nil {
+		return err
+	}
+	if s.config.LoaderURL != "" {
+		return s.openApart(ctx, pc, may)
+	}
+	s.rowSecurity, s.mayWork = may.api, may.loader || may.owner
+	switch {
+	case may.loader:
+		assume(pc, loaderRole)
+		s.staged = may.staged
+	case may.api && !may.owner:
+		assume(pc, apiRole)
+	case !may.owner:
+		return fmt.Errorf("%w: neither the tables' owner, nor a member of %s or %s", ErrRole, apiRole, loaderRole)
+	}
+	s.sayAccess(may)
+	if s.pool, err = pgxpool.NewWithConfig(ctx, pc); err != nil {
+		return hideURL(err)
+	}
+	s.requests = s.pool
+	return s.Ping(ctx)
+}
+
+// openApart opens a pool for requests, which no mistake in a request can get out of, and one for work.
+func (s *Store) openApart(ctx context.Context, api *pgxpool.Config, may access) error {
+	loader, err := s.poolConfig(s.config.LoaderURL)
+	if err != nil {
+		return err
+	}
+	mayLoad, err := findAccess(ctx, loader.ConnConfig)
+	if err != nil {
+		return err
+	}
+	if !may.api || !mayLoad.loader {
+		return fmt.Errorf("%w: the users for requests and for work must be members of %s and of %s",
+			ErrRole, apiRole, loaderRole)
+	}
+	s.rowSecurity, s.mayWork, s.staged = true, true, mayLoad.staged
+	half := max(1, s.config.ConnsMax/2)
+	api.MaxConns, loader.MaxConns = max(1, s.config.ConnsMax-half), half
+	assume(api, apiRole)
+	assume(loader, loaderRole)
+	if s.pool, err = pgxpool.NewWithConfig(ctx, loader); err == nil {
+		s.requests, err = pgxpool.NewWithConfig(ctx, api)
+	}
+	if err != nil {
+		return hideURL(err)
+	}
+	s.sayAccess(access{api: true, loader: true})
+	return s.Ping(ctx)
+}
+
+// sayAccess tells whom requests and workers act as.
+func (s *Store) sayAccess(may access) {
+	log := s.config.Log
+	switch {
+	case !may.api && !may.loader:
+		log.Warn("no row level security: this database user cannot become millrace_api; queries keep users apart")
+	case !s.mayWork:
+		log.Info("database: requests act as millrace_api, and nothing else is possible")
+	case !may.api:
+		log.Info("database: workers act as millrace_loader, and nothing else is possible")
+	case !may.loader:
+		log.Warn("database: requests act as millrace_api, but workers as the owner of the tables")
+	default:
+		log.Info("database: requests act as millrace_api, workers as millrace_loader",
+			"logins_apart", s.config.LoaderURL != "", "copy_by_temporary_table", s.staged)
+	}
+}
+
+func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
+	pc, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, hideURL(err)
+	}
+	pc.MaxConns = s.config.ConnsMax
 	pc.ConnConfig.DialFunc = newBreaker("database").dialer
-	if config.Trace != nil {
-		pc.ConnConfig.Tracer = tracer{config.Trace}
+	if s.config.Trace != nil {
+		pc.ConnConfig.Tracer = tracer{s.config.Trace}
 	}
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
 	params["timezone"] = "UTC"
-	params["statement_timeout"] = milliseconds(config.StatementTimeout)
-	params["idle_in_transaction_session_timeout"] = milliseconds(2 * config.StatementTimeout)
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return nil, fmt.Errorf("open store: %w", hideURL(err))
-	}
-	s := &Store{pool: pool, config: config}
-	err = s.Ping(ctx)
-	if err == nil {
-		err = s.findRowSecurity(ctx)
-	}
-	if err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	return s, nil
+	params["statement_timeout"] = milliseconds(s.config.StatementTimeout)
+	params["idle_in_transaction_session_timeout"] = milliseconds(2 * s.config.StatementTimeout)
+	return pc, nil
 }
 
 type connection struct{ net.Conn }
@@ -124,12 +202,18 @@ func (c connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close waits for the connections in use and closes the pool.
-func (s *Store) Close() { s.pool.Close() }
+// Close waits for the connections in use and closes the pools.
+func (s *Store) Close() {
+	for _, pool := range []*pgxpool.Pool{s.requests, s.pool} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
 
 // Ping asks the database for a sign of life.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.pool.Ping(ctx); err != nil {
+	if err := s.requests.Ping(ctx); err != nil {
 		return fmt.Errorf("ping database: %w", hideURL(err))
 	}
 	return nil

@@ -62,13 +62,18 @@ func TestRowSecurity(t *testing.T) {
 			}
 		}
 	}
+	for user, want := range map[string]string{mine: "user_1", theirs: "user_2"} {
+		if got, err := b.as(user, `SELECT string_agg(subject, ' ') FROM users`); err != nil || got != want {
+			t.Errorf("user %s sees the users %s: %v", user, got, err)
+		}
+	}
 	partition := ask[string](b, `SELECT tableoid::regclass::text FROM prediction_blocks LIMIT 1`)
 	for name, sql := range map[string]string{
-		"a partition": `SELECT count(*)::text FROM ` + partition,
-		"users":       `SELECT count(*)::text FROM users`,
-		"failures":    `SELECT count(*)::text FROM prediction_failures`,
-		"delete":      `DELETE FROM predictions RETURNING 'x'`,
-		"owner":       `UPDATE predictions SET user_id = 2 RETURNING 'x'`,
+		"a partition":  `SELECT count(*)::text FROM ` + partition,
+		"keys":         `SELECT set_config('x.y', secret_hash::text, true) FROM access_keys, webhook_events`,
+		"failures":     `SELECT count(*)::text FROM prediction_failures`,
+		"failures too": `DELETE FROM prediction_failures RETURNING 'x'`,
+		"owner":        `UPDATE predictions SET user_id = 2 RETURNING 'x'`,
 		"another's upload": `
 			INSERT INTO uploads (public_id, user_id, object_key) SELECT gen_random_uuid(), ` + theirs + `, 'k'
 			RETURNING 'x'`,

@@ -6,15 +6,12 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Rows that are kept for retraining: features, probability, and one day the outcome, if their owner has opted in.
@@ -22,7 +19,9 @@ import (
 // TrainingRate says which share of a user's scored rows may be kept for retraining: 0 without consent.
 func (s *Store) TrainingRate(ctx context.Context, userID int64) (float32, error) {
 	var rate float32
-	err := s.pool.QueryRow(ctx, `SELECT training_rate FROM users WHERE id = $1`, userID).Scan(&rate)
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT training_rate FROM users WHERE id = $1`, userID).Scan(&rate)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("read training rate: %w", notFound(err))
 	}
@@ -57,8 +56,8 @@ func NewTrainingEncoder(c *Claim, sample TrainingSample) *TrainingEncoder {
 
 const trainingFields = 8
 
-const copyTrainingInto = `COPY ml_training_data (user_id, prediction_id, row_no, customer_hash, features, probability,
-	risk_band, experiment_group) FROM STDIN (FORMAT binary)`
+const trainingColumns = `user_id, prediction_id, row_no, customer_hash, features, probability, risk_band,
+	experiment_group`
 
 // AppendSample appends the tuples of a batch to dst. scored is as for [BlockEncoder.AppendBlocks]; input has the same
 // rows, and in its number and category columns what the model read. Text columns, which identify people, are left out.
@@ -161,9 +160,8 @@ func (f *featureText) append(dst []byte, row int) []byte {
 }
 
 // copyTraining sends encoded tuples.
-func copyTraining(ctx context.Context, conn *pgconn.PgConn, tuples []byte) error {
-	stream := io.MultiReader(strings.NewReader(copyHeader), bytes.NewReader(tuples), strings.NewReader(copyTrailer))
-	if _, err := conn.CopyFrom(ctx, stream, copyTrainingInto); err != nil {
+func (s *Store) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) error {
+	if err := s.load(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
 		return fmt.Errorf("copy training rows: %w", err)
 	}
 	return nil

@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // User is someone who owns uploads.
@@ -16,13 +17,12 @@ type User struct {
 // EnsureUser answers with the user of a token's subject, who is added when seen for the first time. One who has left is
 // [ErrAccountDeleted].
 func (s *Store) EnsureUser(ctx context.Context, subject string) (User, error) {
-	u, err := s.user(ctx, `
-		SELECT id, subject, training_rate, deleted_at IS NOT NULL FROM users WHERE subject = $1`, subject)
-	if errors.Is(err, ErrNotFound) {
-		u, err = s.user(ctx, `
-			INSERT INTO users (subject) VALUES ($1)
-			ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
-			RETURNING id, subject, training_rate, deleted_at IS NOT NULL`, subject)
+	u := User{Subject: subject}
+	var left bool
+	err := s.requests.QueryRow(ctx, `SELECT id, training_rate, deleted FROM ensure_user($1)`, subject).
+		Scan(&u.ID, &u.TrainingRate, &left)
+	if err == nil && left {
+		err = ErrAccountDeleted
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("ensure user: %w", err)
@@ -32,21 +32,15 @@ func (s *Store) EnsureUser(ctx context.Context, subject string) (User, error) {
 
 // SetTrainingRate sets which share of a user's scored rows may be kept for retraining, 0 to 1.
 func (s *Store) SetTrainingRate(ctx context.Context, userID int64, rate float32) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE users SET training_rate = $2 WHERE id = $1`, userID, rate)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrNotFound
-	}
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE users SET training_rate = $2 WHERE id = $1`, userID, rate)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("set training rate: %w", err)
 	}
 	return nil
-}
-
-func (s *Store) user(ctx context.Context, sql string, arg any) (u User, err error) {
-	var left bool
-	err = s.pool.QueryRow(ctx, sql, arg).Scan(&u.ID, &u.Subject, &u.TrainingRate, &left)
-	if err == nil && left {
-		return User{}, ErrAccountDeleted
-	}
-	return u, notFound(err)
 }

@@ -34,12 +34,16 @@ func EmptyPostgres(t testing.TB) string {
 	return newDatabase(t, "template0")
 }
 
-// Open gives a store on a fresh database. Config.URL is filled in; the rest is the caller's. A connection that somebody
-// has not given back when the test ends fails it.
+// Open gives a store on a fresh database. Config.URL is filled in; the rest is the caller's. On a database of [Postgres]
+// requests and workers have a login each, with the rights of their roles and no other: see [Logins]. A connection that
+// somebody has not given back when the test ends fails it.
 func Open(t testing.TB, config store.Config) *store.Store {
 	t.Helper()
 	if config.URL == "" {
 		config.URL = Postgres(t)
+	}
+	if config.LoaderURL == "" {
+		config.URL, config.LoaderURL = Logins(config.URL)
 	}
 	s, err := store.Open(t.Context(), config)
 	if err != nil {
@@ -56,6 +60,29 @@ func Open(t testing.TB, config store.Config) *store.Store {
 		}
 	})
 	return s
+}
+
+// The logins that stand for a deployment's.
+const (
+	apiLogin    = "millrace_test_api"
+	loaderLogin = "millrace_test_loader"
+)
+
+// Logins gives the URLs of a database of [Postgres] for a login that is a member of millrace_api and for one that is a
+// member of millrace_loader, and of nothing else. The URL of another login, or one without a login, is given back as it
+// is, and no second one.
+func Logins(database string) (api, loader string) {
+	u, err := url.Parse(database)
+	if err != nil || u.User == nil || u.User.Username() != "millrace" {
+		return database, ""
+	}
+	password, _ := u.User.Password()
+	as := func(login string) string {
+		other := *u
+		other.User = url.UserPassword(login, password)
+		return other.String()
+	}
+	return as(apiLogin), as(loaderLogin)
 }
 
 func newDatabase(t testing.TB, from string) string {
@@ -103,7 +130,16 @@ func startPostgres() (*cluster.Cluster, error) {
 	if err := execute(c.URL(), "CREATE DATABASE "+template); err != nil {
 		return nil, err
 	}
-	return c, store.Migrate(background(), databaseURL(c.URL(), template), migrations.FS)
+	if err := store.Migrate(background(), databaseURL(c.URL(), template), migrations.FS); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(c.URL())
+	if err != nil {
+		return nil, err
+	}
+	password, _ := u.User.Password()
+	return c, execute(c.URL(), fmt.Sprintf(`CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE millrace_api;
+		CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE millrace_loader`, apiLogin, password, loaderLogin, password))
 }
 
 func guardPostgres(c *cluster.Cluster, dir string) error {
