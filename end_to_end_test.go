@@ -168,6 +168,9 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 			c.S3 = storetest.S3(t)
 			c.Queue = storetest.SQS(t).QueueConfig
 		}},
+		{"a login for requests and one for workers", func(t *testing.T, c *serve.RunConfig) {
+			c.DatabaseURL, c.LoaderURL = storetest.Logins(c.DatabaseURL)
+		}},
 	}
 	for _, setup := range setups {
 		t.Run(setup.name, func(t *testing.T) {

@@ -1,8 +1,14 @@
 package engine
 
 import (
+	"fmt"
+	"io"
+	"slices"
+
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/retainwise/millrace/ingest"
 )
 
 // duplicateIDsMax bounds the memory for customer ids seen: 32 MiB at 2 million. Later ids of a longer input are not
@@ -79,4 +85,27 @@ func hashID(id string) uint64 {
 	h ^= h >> 32
 	h *= 0x9E3779B97F4A7C15
 	return (h ^ h>>29) | 1<<63
+}
+
+// Repeats counts the rows of an upload whose customer came before, in the same part or an earlier one, over the snapshots
+// of all its parts. ok is false if that cannot be said: the parts were hashed under different keys.
+func (b *Bundle) Repeats(parts []io.Reader, bufferBytes int) (rows int64, ok bool, err error) {
+	m, err := mergeSnapshots(parts, b, bufferBytes)
+	for err == nil {
+		var r *snapshotRecord
+		if r, err = m.next(); r == nil {
+			break
+		}
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("count repeated customers: %w", err)
+	}
+	return m.rows.Repeated, len(slices.Compact(m.keys)) <= 1, nil
+}
+
+// SetRepeats replaces what the parts counted each on its own.
+func (t *Tally) SetRepeats(rows int64, b *Bundle) {
+	code := ingest.DuplicateIDScored.Code()
+	t.Warnings = slices.DeleteFunc(t.Warnings, func(w ReasonCount) bool { return w.Code == code })
+	t.repeat(rows, b)
 }

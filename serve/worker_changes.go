@@ -126,6 +126,36 @@ func (w *worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.
 	return err
 }
 
+// countRepeats corrects the number of rows whose customer came before: a part knows of its own rows only. The snapshots of
+// an upload that is too large to be compared are not read, nor are there any of parts from before they were kept: then
+// the number is that within the parts.
+func (w *worker) countRepeats(
+	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally, changes *engine.Changes,
+) error {
+	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
+	if !ok || len(parts) < 2 || len(parts) > changesPartsMax || tally.Scored > changesRowsMax {
+		return nil
+	}
+	if changes != nil && changes.Status == engine.ChangesCompared { // they have been read just now
+		tally.SetRepeats(changes.After.Repeated, bundle)
+		return nil
+	}
+	var done []io.Reader
+	for _, part := range parts {
+		switch {
+		case part.Done && part.SnapshotBytes == 0:
+			return nil
+		case part.Done:
+			done = append(done, w.snapshot(ctx, c.PublicID, c.Generation, part.No))
+		}
+	}
+	rows, ok, err := bundle.Repeats(done, snapshotBufferBytes)
+	if err == nil && ok {
+		tally.SetRepeats(rows, bundle)
+	}
+	return err
+}
+
 func (w *worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
 	return &pieces{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
 }

@@ -41,10 +41,15 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 	}
 	var summary *engine.Summary
 	if tally != nil {
-		made := tally.Summary()
-		if made.Changes, err = w.changes(ctx, c, parts, tally); err != nil {
+		changes, err := w.changes(ctx, c, parts, tally)
+		if err == nil {
+			err = w.countRepeats(ctx, c, parts, tally, changes)
+		}
+		if err != nil {
 			return at(stageFinish, err)
 		}
+		made := tally.Summary()
+		made.Changes = changes
 		summary = &made
 		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
 			return at(stageFinish, err)
