@@ -89,7 +89,11 @@ func TestDeletePredictionLeavesNothing(t *testing.T) {
 }
 
 func TestPoolStateCountsWaits(t *testing.T) {
-	s := storetest.Open(t, store.Config{ConnsMax: 1})
+	s, err := store.Open(t.Context(), store.Config{URL: storetest.Postgres(t), ConnsMax: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

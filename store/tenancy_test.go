@@ -91,7 +91,13 @@ func TestRowSecurity(t *testing.T) {
 
 // Nothing of a request's role or user stays on the connection.
 func TestRowSecurityEndsWithTheRequest(t *testing.T) {
-	b := newBench(t, store.Config{ConnsMax: 1})
+	admin := storetest.Postgres(t)
+	b := openAs(t, admin, store.Config{URL: admin, ConnsMax: 1}) // one login, one connection: the roles take turns on it
+	user, err := b.EnsureUser(t.Context(), "user_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.user = user
 	p := b.upload(10)
 	for range 3 {
 		b.reload(p)
