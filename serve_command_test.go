@@ -134,7 +134,8 @@ func TestDefaultDataDir(t *testing.T) {
 // The address of a database may hold a password: it is never printed.
 func TestAnUnreachableDatabaseIsSaid(t *testing.T) {
 	for _, args := range [][]string{
-		{"migrate", "up"}, {"migrate", "status"},
+		{"migrate", "up"},
+		{"migrate", "status"},
 		{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir()},
 	} {
 		status, _, messages := command(t, "", append(args, "--database-url", "postgres://u:secret@127.0.0.1:1/x")...)

@@ -25,7 +25,6 @@ func FromArrow(r io.Reader, limits Limits) io.Reader {
 type arrowRows struct {
 	frames *arrowFrames
 	reader *ipc.Reader
-	rows   int64
 	cells  []func(dst []byte, row int) []byte // one a column of the batch
 	batch  arrow.Record
 	at     int

@@ -210,19 +210,20 @@ func (j *jsonRows) value(b byte) (err error) {
 		return j.fail("a value is an object or an array; use text, a number, true, false or null")
 	case b == 't':
 		j.values = append(j.values, "true"...)
-		return j.word("rue")
+		return j.word("true")
 	case b == 'f':
 		j.values = append(j.values, "false"...)
-		return j.word("alse")
+		return j.word("false")
 	case b == 'n':
-		return j.word("ull")
+		return j.word("null")
 	}
 	return j.number(b)
 }
 
-func (j *jsonRows) word(rest string) error {
-	for i := range len(rest) {
-		if b, err := j.in.ReadByte(); err != nil || b != rest[i] {
+// word reads the rest of a word whose first letter has been read.
+func (j *jsonRows) word(whole string) error {
+	for i := 1; i < len(whole); i++ {
+		if b, err := j.in.ReadByte(); err != nil || b != whole[i] {
 			return worse(j.fail("a value is none of text, a number, true, false and null"), j.broken(err))
 		}
 	}
