@@ -16,7 +16,8 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// commandLine is everything the program can be asked to do. Every flag has an environment variable where a server needs one.
+// commandLine is everything the program can be asked to do. Every flag has an environment variable where a server needs
+// one.
 type commandLine struct {
 	Serve    serveCommand    `cmd:"" help:"Serve the API, score uploads, or both."`
 	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`

@@ -77,7 +77,8 @@ func (c *verifyCommand) Run(std streams) error {
 		if err := engine.CheckForest(f); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n", c.Model, f.Source.Format, f.Source.Version, len(f.Trees))
+		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n",
+			c.Model, f.Source.Format, f.Source.Version, len(f.Trees))
 		return err
 	}
 	b, err := openModel(c.Model)

@@ -226,9 +226,11 @@ func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration
 		}
 		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s\n", s.API, s.API, page)
 	}
-	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n", s.Admin, s.Database, s.Objects)
+	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
+		s.Admin, s.Database, s.Objects)
 	if s.Token != "" {
-		_, _ = fmt.Fprintf(std.out, "\nDEVELOPMENT MODE: whoever has this token is let in. Set AUTH_JWKS_URL in production.\n"+
-			"  export MILLRACE_TOKEN=%s\n", s.Token)
+		_, _ = fmt.Fprintf(std.out,
+			"\nDEVELOPMENT MODE: whoever has this token is let in. Set AUTH_JWKS_URL in production.\n"+
+				"  export MILLRACE_TOKEN=%s\n", s.Token)
 	}
 }

@@ -30,8 +30,8 @@ func runAPI(ctx context.Context, o Options, r *Report) (err error) {
 	}
 	for _, explain := range []string{"none", "all"} {
 		c := call{
-			name: "score/" + explain, method: http.MethodPost, path: "/score?model=telecom&explain=" + explain, body: file.text,
-			status: http.StatusOK, rows: file.rows,
+			name: "score/" + explain, method: http.MethodPost, path: "/score?model=telecom&explain=" + explain,
+			body: file.text, status: http.StatusOK, rows: file.rows,
 		}
 		note := fmt.Sprintf("POST /score of %d rows", file.rows)
 		s.repeat(ctx, c, 3) // buffers grow

@@ -20,8 +20,8 @@ type Options struct {
 	Quick   bool    // small and once: tries the program, says nothing about the machine
 	// Sample is a CSV file for the telecom bundle; rows are made up if there is none.
 	Sample []byte
-	// DatabaseURL is a PostgreSQL whose schema millrace_bench is measured in and dropped; empty: one is started. Its user
-	// must be allowed to let the server write and read a file.
+	// DatabaseURL is a PostgreSQL whose schema millrace_bench is measured in and dropped; empty: one is started. Its
+	// user must be allowed to let the server write and read a file.
 	DatabaseURL string
 	// Forest and Rows are measured in place of the generated model and rows, if set. Rows.Len may not be 0 then.
 	Forest *forest.Forest
@@ -30,8 +30,8 @@ type Options struct {
 	Floors Floors
 }
 
-// Suites are the names that [Run] knows, in the order of docs/benchmarks.md. It also knows "queries", whose figures are in
-// docs/database.md, and "gate", which compares ratios with their floors.
+// Suites are the names that [Run] knows, in the order of docs/benchmarks.md. It also knows "queries", whose figures are
+// in docs/database.md, and "gate", which compares ratios with their floors.
 func Suites() []string {
 	return []string{"engine", "explain", "ingest", "copy", "api", "e2e"}
 }
@@ -40,8 +40,8 @@ func Suites() []string {
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
 	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
-		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "api": runAPI,
-		"e2e": runE2E, "gate": runGate,
+		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries,
+		"api": runAPI, "e2e": runE2E, "gate": runGate,
 	}[suite]
 	if !known {
 		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))

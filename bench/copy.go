@@ -22,8 +22,8 @@ const (
 	storeRows = 10_000_000 // that are stored while latencies are measured
 )
 
-// runCopy compares ways to write scored rows into PostgreSQL, all of them on one server in turns, then measures how long
-// a job's commit and a page take when many rows are stored.
+// runCopy compares ways to write scored rows into PostgreSQL, all of them on one server in turns, then measures how
+// long a job's commit and a page take when many rows are stored.
 func runCopy(ctx context.Context, o Options, r *Report) (err error) {
 	d, err := openDatabase(ctx, o)
 	if err != nil {
@@ -114,8 +114,9 @@ func (c *copies) onTheWall(ctx context.Context) contest {
 			{"CopyFromSource", c.rows, func(int) error { return c.theirs(ctx) }},
 			{"blocks", c.rows, func(int) error { return c.blocks(ctx) }},
 		},
-		note: fmt.Sprintf("%d scored rows into PostgreSQL, encoding included: one tuple a row without a key, from a binary "+
-			"file that the server reads itself, by our binary COPY, by pgx's CopyFromSource; and as blocks with their key", c.rows),
+		note: fmt.Sprintf("%d scored rows into PostgreSQL, encoding included: one tuple a row without a key, from a "+
+			"binary file that the server reads itself, by our binary COPY, by pgx's CopyFromSource; and as blocks with "+
+			"their key", c.rows),
 	}
 }
 

@@ -62,8 +62,8 @@ func CustomerSchema() ingest.Schema {
 	return s
 }
 
-// CustomerFile makes the file, the same for the same arguments; quoted puts every text in quotes, some with commas, doubled quotes and line breaks
-// inside.
+// CustomerFile makes the file, the same for the same arguments; quoted puts every text in quotes, some with commas,
+// doubled quotes and line breaks inside.
 func CustomerFile(rows int, quoted bool) []byte {
 	w := customerWriter{random: rand.New(rand.NewPCG(7, 7)), columns: customerColumns()}
 	w.file = append(w.file, "customerID"...)

@@ -18,8 +18,8 @@ type Statement struct {
 	SQL    string `json:"sql"`    // with single spaces
 	// Plan lists how tables are read, outermost first; empty: there is none to ask for.
 	Plan string `json:"plan,omitempty"`
-	// P50 and P95 are what the server took, in milliseconds, without commit; 0: not run a second time, because rows were
-	// locked.
+	// P50 and P95 are what the server took, in milliseconds, without commit; 0: not run a second time, because rows
+	// were locked.
 	P50 float64 `json:"p50_ms,omitempty"`
 	P95 float64 `json:"p95_ms,omitempty"`
 

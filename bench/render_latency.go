@@ -22,8 +22,8 @@ func (l *Latency) cells() []string {
 		name += ": " + l.Note
 	}
 	return []string{
-		name, due, fmt.Sprint(l.Requests), fmt.Sprint(l.Failed), figure(l.P50), figure(l.P95), figure(l.P99), figure(l.Max),
-		rows,
+		name, due, fmt.Sprint(l.Requests), fmt.Sprint(l.Failed),
+		figure(l.P50), figure(l.P95), figure(l.P99), figure(l.Max), rows,
 	}
 }
 

@@ -68,8 +68,8 @@ func unnamed(name string, i int) bool {
 	return name == "" || name == fmt.Sprintf("Column_%d", i) || name == fmt.Sprintf("f%d", i)
 }
 
-// categoryValues gives the value that the model was trained with for each category: its position, or its position in the
-// model file's own map if that has one. Missing and unknown are NaN.
+// categoryValues gives the value that the model was trained with for each category: its position, or its position in
+// the model file's own map if that has one. Missing and unknown are NaN.
 func categoryValues(c ingest.Column, feature forest.Feature) ([]float64, error) {
 	values := make([]float64, len(c.Categories)+2)
 	for code, category := range c.Categories {

@@ -45,7 +45,10 @@ func outcomeSchema() ingest.Schema {
 		}
 	}
 	return ingest.Schema{Columns: []ingest.Column{
-		{Name: outcomeID, Aliases: []string{"id", "customer", "account_id"}, Kind: ingest.Text, Required: true, NotEmpty: true},
+		{
+			Name: outcomeID, Aliases: []string{"id", "customer", "account_id"}, Kind: ingest.Text,
+			Required: true, NotEmpty: true,
+		},
 		{
 			Name: outcomeChurned, Aliases: []string{"churn", "actual_churn", "outcome"}, Kind: ingest.Category,
 			Required: true, NotEmpty: true, RefuseUnknown: true, Categories: []string{no, yes}, Spellings: spellings,
@@ -57,7 +60,9 @@ func outcomeSchema() ingest.Schema {
 // ReadOutcomes reads an outcomes file row by row: each is given to take, or to reject if it cannot be used, in input
 // order but for those of one chunk, whose rejects come first. What is given is valid until the function returns. It
 // tells how many rows the file has. Dates are 2026-03-31, with or without a time behind it.
-func ReadOutcomes(ctx context.Context, in Input, take func(Outcome), reject func(ingest.Reject)) (rows int64, err error) {
+func ReadOutcomes(
+	ctx context.Context, in Input, take func(Outcome), reject func(ingest.Reject),
+) (rows int64, err error) {
 	m, err := ingest.Map(outcomeSchema(), in.Header)
 	if err != nil {
 		return 0, err

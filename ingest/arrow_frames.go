@@ -12,9 +12,10 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// The library that reads Arrow streams believes the sizes that a stream states, and follows a schema wherever it points.
-// These frames are read in front of it: every size is compared with a limit before anything of that size is made, and
-// what rows of a customer never need (nested columns, compressed buffers) is refused before the library sees it.
+// The library that reads Arrow streams believes the sizes that a stream states, and follows a schema wherever it
+// points. These frames are read in front of it: every size is compared with a limit before anything of that size is
+// made, and what rows of a customer never need (nested columns, compressed buffers) is refused before the library sees
+// it.
 
 // metadataMax bounds the description in front of a message's data: schemas have some 100 bytes a column.
 const metadataMax = 1 << 20
@@ -150,8 +151,8 @@ func (f *arrowFrames) check(meta []byte) (body int64, err error) {
 	return body, err
 }
 
-// arrowTypes are the types of columns that are supported, by their number in Schema.fbs: Null, Int, FloatingPoint, Utf8,
-// Bool, Decimal, Date, Timestamp and LargeUtf8.
+// arrowTypes are the types of columns that are supported, by their number in Schema.fbs: Null, Int, FloatingPoint,
+// Utf8, Bool, Decimal, Date, Timestamp and LargeUtf8.
 var arrowTypes = [...]byte{1, 2, 3, 5, 6, 7, 8, 10, 20}
 
 // checkSchema adds up what the library will copy: a hostile schema points to the same text again and again.

@@ -29,7 +29,7 @@ func TestFromArrowWithAnyByteDamaged(t *testing.T) {
 	for _, whole := range [][]byte{plain, described} {
 		damaged := bytes.Clone(whole)
 		for at := range damaged {
-			for _, b := range []byte{0, 1, 0x7f, 0xff, damaged[at] ^ 0x10} {
+			for _, b := range []byte{0, 0xff, damaged[at] ^ 0x10} {
 				damaged[at] = b
 				out, err := io.ReadAll(ingest.FromArrow(bytes.NewReader(damaged), limits))
 				if err != nil && !ours(err) || len(out) > 4<<20 {

@@ -11,8 +11,8 @@ import (
 // Numbers stay as they are, byte for byte, and guarding twice is guarding once. It changes data, so it can be left off:
 // [Mapping].Guard.
 
-// formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs, everything
-// that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
+// formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
+// everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
 var formulaLeads = leads()
 
 func leads() (table [256]bool) {
@@ -84,8 +84,8 @@ func appendGuarded(dst, row []byte, delimiter byte) []byte {
 	return dst
 }
 
-// appendGuardedCell writes a cell as it stands, unless it needs the guard, or quotes: a spreadsheet may take a semicolon
-// or a lone CR for the end of a cell whatever the delimiter of the file is.
+// appendGuardedCell writes a cell as it stands, unless it needs the guard, or quotes: a spreadsheet may take a
+// semicolon or a lone CR for the end of a cell whatever the delimiter of the file is.
 func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
 	text := unquote(cell, nil)
 	guarded := guardText(text)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -105,7 +106,7 @@ func (in *headReader) preface() (at int, delimiter byte, err error) {
 // separatorLine reads the line "sep=;" that spreadsheets put in front.
 func separatorLine(line []byte) (byte, bool) {
 	line = trimCR(line)
-	if len(line) != 5 || !bytes.EqualFold(line[:4], []byte("sep=")) || bytes.IndexByte([]byte(delimiters), line[4]) < 0 {
+	if len(line) != 5 || !bytes.EqualFold(line[:4], []byte("sep=")) || strings.IndexByte(delimiters, line[4]) < 0 {
 		return 0, false
 	}
 	return line[4], true

@@ -15,7 +15,8 @@ func hasAVX2() bool {
 
 func hasAVX512() bool {
 	x := &cpu.X86
-	return hasAVX2() && x.HasAVX512F && x.HasAVX512CD && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VBMI2
+	return hasAVX2() && x.HasAVX512F && x.HasAVX512CD && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL &&
+		x.HasAVX512VBMI2
 }
 
 func bestKernels() kernels {

@@ -10,8 +10,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// FromArrow gives the rows of an Arrow IPC stream as CSV text. Columns may hold text, numbers, true and false, dates and
-// times, and dictionaries of them. Null and NaN are missing values. The error of what is no such stream is a
+// FromArrow gives the rows of an Arrow IPC stream as CSV text. Columns may hold text, numbers, true and false, dates
+// and times, and dictionaries of them. Null and NaN are missing values. The error of what is no such stream is a
 // [*FormatError].
 func FromArrow(r io.Reader, limits Limits) io.Reader {
 	limits = limits.withDefaults()
@@ -103,7 +103,8 @@ func (a *arrowRows) open(dst []byte) ([]byte, error) {
 	for _, field := range reader.Schema().Fields() {
 		if !supported(field.Type) {
 			return dst, &FormatError{
-				Format: "Arrow", Column: field.Name, Problem: "the column type " + field.Type.ID().String() + " is not supported",
+				Format: "Arrow", Column: field.Name,
+				Problem: "the column type " + field.Type.ID().String() + " is not supported",
 			}
 		}
 		names = append(names, field.Name)

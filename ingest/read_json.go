@@ -9,8 +9,8 @@ import (
 )
 
 // FromJSON gives the rows of a JSON array of objects, or of objects one behind the other, as CSV text. The first
-// object's keys are the columns. Values are text, numbers, true, false and null; a number is passed on as it is written.
-// The error of what is no such JSON is a [*FormatError].
+// object's keys are the columns. Values are text, numbers, true, false and null; a number is passed on as it is
+// written. The error of what is no such JSON is a [*FormatError].
 func FromJSON(r io.Reader, lines bool, limits Limits) io.Reader {
 	j := &jsonRows{in: bufio.NewReaderSize(r, 32<<10), lines: lines, limits: limits.withDefaults()}
 	return &rowEncoder{next: j.next}

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// readWhole reads until buf is full or r ends. Unlike io.ReadFull it tells a file that ends from one that breaks off: an
-// io.ErrUnexpectedEOF of r itself is an error.
+// readWhole reads until buf is full or r ends. Unlike io.ReadFull it tells a file that ends from one that breaks off:
+// an io.ErrUnexpectedEOF of r itself is an error.
 func readWhole(r io.Reader, buf []byte) (n int, ended bool, err error) {
 	for n < len(buf) {
 		m, err := r.Read(buf[n:])

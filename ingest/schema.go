@@ -110,7 +110,8 @@ type Limits struct {
 	RowsMax     int64 // rows of a file; 0 is no limit
 	BytesMax    int64 // unpacked bytes of a file; 0 is no limit
 	RowBytesMax int   // bytes of one row; default 1 MiB
-	// FieldBytesMax bounds one cell as it stands in the file; a row with a longer one is rejected (1605). Default 64 KiB.
+	// FieldBytesMax bounds one cell as it stands in the file; a row with a longer one is rejected (1605). Default 64
+	// KiB.
 	FieldBytesMax int
 	ColumnsMax    int   // columns of a header; default 4,096
 	ChunkBytes    int   // target size of a chunk; default 1 MiB, never above RowBytesMax

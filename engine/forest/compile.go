@@ -37,7 +37,8 @@ func Compile(f *Forest) (*Compiled, error) { return compileFor(f, bestKernel) }
 // compileFor compiles for one of the kernels that the processor has.
 func compileFor(f *Forest, k kernel) (*Compiled, error) {
 	c := &Compiled{
-		binner: newBinnerFor(f, k), library: f.Library, base: f.Base, iterations: 1, kernel: k, places: k.places(f.Library),
+		binner: newBinnerFor(f, k), library: f.Library, base: f.Base, iterations: 1, kernel: k,
+		places: k.places(f.Library),
 	}
 	if err := checkColumns(c.columns); err != nil {
 		return nil, fmt.Errorf("compile forest: %w", err)

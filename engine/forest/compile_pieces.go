@@ -23,7 +23,8 @@ func cutTree(t *Tree) []*Tree {
 		return []*Tree{t}
 	}
 	c := &treeCutter{
-		tree: t, first: make([]int32, len(t.Nodes)), last: make([]int32, len(t.Nodes)), place: make([]int32, len(t.Leaves)),
+		tree: t, first: make([]int32, len(t.Nodes)), last: make([]int32, len(t.Nodes)),
+		place: make([]int32, len(t.Leaves)),
 	}
 	c.measure(0)
 	parts := (len(t.Leaves) + pieceLeaves - 1) / pieceLeaves

@@ -87,7 +87,8 @@ type Source struct {
 // Feature is one column of the training matrix, in training order.
 type Feature struct {
 	Name string // empty if the file names none
-	// Categories maps a category's text to its code by position, if the file carries the map (pandas_categorical, cats).
+	// Categories maps a category's text to its code by position, if the file carries the map (pandas_categorical,
+	// cats).
 	Categories   []string
 	CategoryKind CategoryKind
 	Categorical  bool
@@ -103,7 +104,8 @@ const (
 	CategoryBool                        // "true" or "false"
 )
 
-// Tree is one tree. Children at or above zero index Nodes; a negative child c is leaf ^c. A tree of one leaf has no nodes.
+// Tree is one tree. Children at or above zero index Nodes; a negative child c is leaf ^c. A tree of one leaf has no
+// nodes.
 type Tree struct {
 	Class  int
 	Nodes  []Node // the root first
@@ -132,7 +134,8 @@ type Leaf struct {
 	Cover float64
 }
 
-// Linear is the model in a linear leaf: Const + sum of Coefficients[i]*x[Features[i]], or the leaf's Value if any x is NaN.
+// Linear is the model in a linear leaf: Const + sum of Coefficients[i]*x[Features[i]], or the leaf's Value if any x is
+// NaN.
 type Linear struct {
 	Const        float64
 	Features     []int32

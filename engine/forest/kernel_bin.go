@@ -4,8 +4,8 @@ import "math"
 
 // vectorBins is one column's thresholds as the vector search wants them; the assembly knows the offsets.
 type vectorBins struct {
-	// tree holds the thresholds in heap order: node n has the children 2n and 2n+1, the root is node 1. They are rounded
-	// to float32; where there is none, NaN stands, which no value is beyond.
+	// tree holds the thresholds in heap order: node n has the children 2n and 2n+1, the root is node 1. They are
+	// rounded to float32; where there is none, NaN stands, which no value is beyond.
 	tree    [256]float32
 	exact   [256]float64 // ascending, as they are; behind the last NaN
 	bound   float64      // |x| not above it is missing

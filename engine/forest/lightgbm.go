@@ -182,7 +182,7 @@ func (r *lightgbmReader) checkSize(took int, exact bool) error {
 	case !ok:
 		return fieldFault(KindField, "tree_sizes", "%s is no size", clipped(token))
 	case exact && size != int64(took):
-		return fieldFault(KindTruncated, "tree_sizes", "tree has %d bytes, not the %d that the header names", took, size)
+		return fieldFault(KindTruncated, "tree_sizes", "tree has %d bytes, not the %d of the header", took, size)
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ func (f *Forest) softmax(dst, raw []float64) {
 	}
 }
 
-// ScalarLink returns the link of one raw score, which is not for [LinkSoftmax]. The function may be called concurrently.
+// ScalarLink returns the link of one raw score, which is not for [LinkSoftmax]. The function may be called
+// concurrently.
 func (f *Forest) ScalarLink() func(float64) float64 {
 	narrow := f.Library == XGBoost
 	switch f.Link {
