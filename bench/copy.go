@@ -216,6 +216,7 @@ func scoredRows(from, n int) arrow.Record {
 		{Name: "id", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "probability", Type: arrow.PrimitiveTypes.Float32},
 		{Name: "risk_band", Type: arrow.PrimitiveTypes.Int16},
+		{Name: "result_bytes", Type: arrow.PrimitiveTypes.Int32},
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
@@ -225,6 +226,7 @@ func scoredRows(from, n int) arrow.Record {
 		b.Field(1).(*array.StringBuilder).Append(id)
 		b.Field(2).(*array.Float32Builder).Append(p)
 		b.Field(3).(*array.Int16Builder).Append(band)
+		b.Field(4).(*array.Int32Builder).Append(int32(400 + row%100))
 	}
 	return b.NewRecord()
 }

@@ -41,7 +41,8 @@ func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncode
 // sampleRows is how many rows tell how long the others will be.
 const sampleRows = 64
 
-// append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line.
+// append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line. It leaves in
+// w.sizes how long each row is.
 func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *ingest.Batch, w *worker) []byte {
 	if seq == 0 {
 		dst = append(dst, e.header...)
@@ -49,10 +50,12 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 	start := batch.Record.Column(1).(*array.Int32).Int32Values()
 	length := batch.Record.Column(2).(*array.Int32).Int32Values()
 	formulas, first := batch.Formulas, len(dst)
+	w.sizes = grow(w.sizes, len(start))
 	for i := range start {
 		if i == sampleRows { // what the rest will take, about; growing step by step would copy it over and over
 			dst = slices.Grow(dst, (len(dst)-first)/sampleRows*(len(start)-i)*9/8)
 		}
+		begin := len(dst)
 		for len(formulas) > 0 && formulas[0] < start[i] { // of the row before, or of one that was refused
 			formulas = formulas[1:]
 		}
@@ -68,6 +71,7 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 		dst = append(dst, e.bands[w.bands[i]]...)
 		dst = e.appendReasons(dst, i, w)
 		dst = append(dst, '\n')
+		w.sizes[i] = int32(len(dst) - begin)
 	}
 	return dst
 }

@@ -74,7 +74,7 @@ type Sink interface {
 // BlockEncoder turns scored batches into stored blocks. Each belongs to one worker.
 type BlockEncoder interface {
 	// AppendBlocks appends the blocks of one scored batch to dst. Its columns are _row (int64), id (utf8), probability
-	// (float32) and risk_band (int16); see [scoredSchema].
+	// (float32), risk_band (int16) and result_bytes (int32): how long the row is in the result; see [scoredSchema].
 	AppendBlocks(dst []byte, scored arrow.Record) ([]byte, error)
 }
 

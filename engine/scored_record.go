@@ -15,26 +15,29 @@ func scoredSchema() *arrow.Schema {
 		{Name: "id", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "probability", Type: arrow.PrimitiveTypes.Float32},
 		{Name: "risk_band", Type: arrow.PrimitiveTypes.Int16},
+		{Name: "result_bytes", Type: arrow.PrimitiveTypes.Int32},
 	}, nil)
 }
 
-// scoredRecord wraps what a worker has computed for a batch. Nothing is copied: the record is valid as long as batch and
-// the slices are. The caller releases it.
-func scoredRecord(batch arrow.Record, idColumn int, probability []float32, band []int16, s *arrow.Schema) arrow.Record {
+// scoredRecord wraps what the worker has computed for a batch. Nothing is copied: the record is valid until the worker
+// goes on. The caller releases it.
+func (w *worker) scoredRecord(batch arrow.Record) arrow.Record {
 	n := int(batch.NumRows())
 	id := arrow.Array(nil)
-	if idColumn >= 0 {
-		id = batch.Column(firstSchemaColumn + idColumn)
+	if w.bundle.idColumn >= 0 {
+		id = batch.Column(firstSchemaColumn + w.bundle.idColumn)
 		id.Retain()
 	} else {
 		id = array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, n)
 	}
 	defer id.Release()
-	p := wrap(arrow.PrimitiveTypes.Float32, n, bytesOf(probability))
+	p := wrap(arrow.PrimitiveTypes.Float32, n, bytesOf(w.probabilities))
 	defer p.Release()
-	b := wrap(arrow.PrimitiveTypes.Int16, n, bytesOf(band))
+	b := wrap(arrow.PrimitiveTypes.Int16, n, bytesOf(w.bands))
 	defer b.Release()
-	return array.NewRecord(s, []arrow.Array{batch.Column(0), id, p, b}, int64(n))
+	size := wrap(arrow.PrimitiveTypes.Int32, n, bytesOf(w.sizes))
+	defer size.Release()
+	return array.NewRecord(w.scored, []arrow.Array{batch.Column(0), id, p, b, size}, int64(n))
 }
 
 // wrap makes an array without nulls over memory that stays the caller's.
@@ -45,7 +48,7 @@ func wrap(t arrow.DataType, n int, values []byte) arrow.Array {
 }
 
 // bytesOf views numbers as the bytes that Arrow buffers are made of.
-func bytesOf[T float32 | int16](values []T) []byte {
+func bytesOf[T float32 | int16 | int32](values []T) []byte {
 	if len(values) == 0 {
 		return nil
 	}

@@ -32,6 +32,7 @@ type worker struct {
 	linked        []float64
 	probabilities []float32
 	bands         []int16
+	sizes         []int32 // bytes of each row in the result
 }
 
 func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, error) {
@@ -180,7 +181,7 @@ func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) 
 	if w.blocks == nil && w.sampler == nil || batch.NumRows() == 0 {
 		return nil
 	}
-	rec := scoredRecord(batch, w.bundle.idColumn, w.probabilities, w.bands, w.scored)
+	rec := w.scoredRecord(batch)
 	defer rec.Release()
 	if w.blocks != nil {
 		if out.Blocks, err = w.blocks.AppendBlocks(out.Blocks, rec); err != nil {

@@ -51,7 +51,7 @@ func apiRoutes() []route {
 		},
 		{
 			method: get, pattern: "/predictions/{id}/rows", handle: getRows, limit: limitDefault,
-			params: []string{"limit", "cursor", "sort", "band"},
+			params: []string{"limit", "cursor", "sort", "band", "explain"},
 		},
 		{method: get, pattern: "/predictions/{id}/events", handle: streamEvents, limit: limitDefault, timeout: eventsTimeout},
 		{method: post, pattern: "/predictions/{id}/cancel", handle: cancelPrediction, limit: limitDefault},

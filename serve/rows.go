@@ -24,6 +24,7 @@ type rowView struct {
 	CustomerID  *string `json:"customer_id"`
 	Probability float32 `json:"churn_probability"`
 	Band        string  `json:"risk_band"`
+	*rowReasons         // nil unless they were asked for
 }
 
 type rowsBody struct {
@@ -47,6 +48,15 @@ func getRows(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
+	explained, err := r.reasonsParam()
+	if err != nil {
+		return err
+	}
+	if explained {
+		if q.Limit, err = r.limitParam(explainedRowsMax, explainedRowsMax); err != nil {
+			return err
+		}
+	}
 	page, err := s.Store.Rows(r.ctx, r.user.ID, p.ID, q)
 	if errors.Is(err, store.ErrTooManyRows) {
 		return fail(CodeOutOfRange, "This prediction has more than "+groupedText(store.RowsSortMax)+
@@ -60,6 +70,11 @@ func getRows(s *server, r *request) error {
 	for i, row := range page.Rows {
 		body.Rows[i] = rowView{
 			Row: row.Row, CustomerID: row.ID, Probability: row.Probability, Band: bandName(bands, row.Band),
+		}
+	}
+	if explained {
+		if err := s.explainRows(r.ctx, p, body.Rows); err != nil {
+			return err
 		}
 	}
 	if page.Next != nil {

@@ -14,7 +14,7 @@ import (
 // elements, their number, first index (1), then each element as length and bytes.
 const (
 	blockRowsMax = 1000
-	blockFields  = 8
+	blockFields  = 10
 
 	oidInt2, oidInt4, oidText, oidFloat4 = 21, 23, 25, 700
 )
@@ -40,11 +40,13 @@ type scored struct {
 	probability []float32
 	band        []int16
 	id          *array.String
+	bytes       []int32
 }
 
 // AppendBlocks appends the tuples of a batch to dst. The batch has the columns _row (int64, ascending, gaps where rows
-// were rejected), id (utf8, may be null), probability (float32) and risk_band (int16, 0 to 63). Blocks never span two
-// batches, so the last one of a batch may be short. What was appended does not refer to the batch.
+// were rejected), id (utf8, may be null), probability (float32), risk_band (int16, 0 to 63) and result_bytes (int32, of
+// the row in the result file). Blocks never span two batches, so the last one of a batch may be short. What was appended
+// does not refer to the batch.
 func (e *BlockEncoder) AppendBlocks(dst []byte, batch arrow.Record) ([]byte, error) {
 	s, err := columnsOf(batch)
 	if err != nil {
@@ -64,12 +66,13 @@ func columnsOf(batch arrow.Record) (scored, error) {
 	id, err2 := column[*array.String](batch, "id")
 	probability, err3 := column[*array.Float32](batch, "probability")
 	band, err4 := column[*array.Int16](batch, "risk_band")
-	for _, err := range []error{err1, err2, err3, err4} {
+	size, err5 := column[*array.Int32](batch, "result_bytes")
+	for _, err := range []error{err1, err2, err3, err4, err5} {
 		if err != nil {
 			return scored{}, err
 		}
 	}
-	return scored{row.Int64Values(), probability.Float32Values(), band.Int16Values(), id}, nil
+	return scored{row.Int64Values(), probability.Float32Values(), band.Int16Values(), id, size.Int32Values()}, nil
 }
 
 func column[T arrow.Array](batch arrow.Record, name string) (T, error) {
@@ -110,7 +113,7 @@ func (e *BlockEncoder) appendBlock(dst []byte, s scored, from, to int) ([]byte, 
 	dst = appendTexts(dst, s.id, from, to)
 	dst = appendFloats(dst, s.probability[from:to])
 	dst = appendShorts(dst, s.band[from:to])
-	return appendShorts(dst, bands), nil
+	return appendRowStarts(appendShorts(dst, bands), s.bytes[from:to]), nil
 }
 
 // countBands counts rows per band, up to the highest band that occurs.
@@ -160,6 +163,22 @@ func appendRowOffsets(dst []byte, row []int64) ([]byte, error) {
 		dst = binary.BigEndian.AppendUint64(dst, 4<<32|uint64(r-row[0]))
 	}
 	return dst, nil
+}
+
+// appendRowStarts writes two fields: how many bytes rows of these sizes take, and where each of them begins.
+func appendRowStarts(dst []byte, sizes []int32) []byte {
+	be := binary.BigEndian
+	dst = be.AppendUint32(dst, 4)
+	total := len(dst)
+	dst = be.AppendUint32(dst, 0) // known at the end
+	dst = be.AppendUint32(dst, uint32(4*(len(sizes)+1)))
+	at := uint32(0)
+	for _, size := range sizes {
+		dst = be.AppendUint32(dst, at)
+		at += uint32(size)
+	}
+	be.PutUint32(dst[total:], at)
+	return be.AppendUint32(dst, at)
 }
 
 func appendFloats(dst []byte, values []float32) []byte {

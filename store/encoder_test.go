@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"math"
 	"slices"
@@ -31,7 +32,7 @@ func TestBlockBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "6b657074" + // what was there
-		"0008" + // fields
+		"000a" + // fields
 		"00000008 0000000000000007" + // prediction_id
 		"00000004 00000029" + // first_row
 		"00000002 0002" + // n
@@ -44,7 +45,9 @@ func TestBlockBytes(t *testing.T) {
 		"00000020 00000001 00000000 00000015 00000002 00000001" + // risk_band: int2[2]
 		"00000002 0001  00000002 0001" +
 		"00000020 00000001 00000000 00000015 00000002 00000001" + // band_rows: none of band 0, two of band 1
-		"00000002 0000  00000002 0002"
+		"00000002 0000  00000002 0002" +
+		"00000004 0000012d" + // result_bytes
+		"0000000c 00000000 0000012c 0000012d" // row_starts: 300 bytes, then 1
 	if want = strings.ReplaceAll(want, " ", ""); hex.EncodeToString(got) != want {
 		t.Errorf("got  %x\nwant %s", got, want)
 	}
@@ -64,6 +67,7 @@ func recordOf(t *testing.T, rows []int64, ids []*string, probabilities []float32
 		{Name: "_row", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "id", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "probability", Type: arrow.PrimitiveTypes.Float32},
+		{Name: "result_bytes", Type: arrow.PrimitiveTypes.Int32},
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	b.Field(0).(*array.Int16Builder).AppendValues(bands, nil)
@@ -76,6 +80,9 @@ func recordOf(t *testing.T, rows []int64, ids []*string, probabilities []float32
 		}
 	}
 	b.Field(3).(*array.Float32Builder).AppendValues(probabilities, nil)
+	for i := range rows {
+		b.Field(4).(*array.Int32Builder).Append([]int32{300, 1}[i%2])
+	}
 	return b.NewRecord()
 }
 
@@ -107,12 +114,13 @@ func TestBlocksEqualCopyFromSource(t *testing.T) {
 				}
 			}
 			if _, err := conn.PgConn().CopyFrom(t.Context(), framed(encode(t, 9, rows)), `
-				COPY ours (prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows)
-				FROM STDIN (FORMAT binary)`); err != nil {
+				COPY ours (prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows,
+				    result_bytes, row_starts) FROM STDIN (FORMAT binary)`); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := conn.CopyFrom(t.Context(), pgx.Identifier{"theirs"}, []string{
 				"prediction_id", "first_row", "n", "row_offset", "customer_id", "probability", "risk_band", "band_rows",
+				"result_bytes", "row_starts",
 			}, pgx.CopyFromRows(boxedBlocks(9, rows))); err != nil {
 				t.Fatal(err)
 			}
@@ -145,6 +153,8 @@ func boxedBlocks(prediction int64, rows []int64) [][]any {
 		var probabilities []float32
 		var bands []int16
 		counts := []int16{0}
+		starts := make([]byte, 4)
+		total := uint32(0)
 		for _, row := range chunk {
 			id, p, band := rowValue(row)
 			offsets = append(offsets, int32(row-chunk[0]))
@@ -158,12 +168,15 @@ func boxedBlocks(prediction int64, rows []int64) [][]any {
 				counts = append(counts, 0)
 			}
 			counts[band]++
+			total += uint32(rowBytes(row))
+			starts = binary.BigEndian.AppendUint32(starts, total)
 		}
 		if int(offsets[len(offsets)-1]) == len(chunk)-1 {
 			offsets = nil
 		}
 		blocks = append(blocks, []any{
 			prediction, int32(chunk[0]), int16(len(chunk)), offsets, ids, probabilities, bands, counts,
+			int32(total), starts,
 		})
 	}
 	return blocks

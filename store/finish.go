@@ -46,7 +46,6 @@ type Result struct {
 	ResultBytes           int64
 	RejectsKey            string
 	RejectsBytes          int64
-	IndexKey              string
 	Warnings, Summary     json.RawMessage
 }
 
@@ -63,14 +62,14 @@ func (s *Store) Finish(ctx context.Context, c *Claim, r Result) error {
 			    finish_due = false, finish_worker = NULL, status_reason = NULL, error = NULL,
 			    rows_scored = l.scored, rows_rejected = l.rejected, warnings = $4, summary = $5,
 			    result_key = nullif($6, ''), result_etag = nullif($7, ''), result_bytes = $8,
-			    rejects_key = nullif($9, ''), rejects_bytes = $10, index_key = nullif($11, '')
+			    rejects_key = nullif($9, ''), rejects_bytes = $10
 			FROM (SELECT coalesce(sum(n_scored), 0) AS scored, coalesce(sum(n_rejected), 0) AS rejected
 			      FROM prediction_parts WHERE prediction_id = $1 AND generation = $2 AND status = 'done') l
 			WHERE d.id = $1 AND d.generation = $2 AND d.finish_epoch = $3 AND d.finish_due
 			  AND d.status IN ('running', 'cancelled')
 			RETURNING d.upload_id, d.status`,
 			c.PredictionID, c.Generation, c.Epoch, r.Warnings, r.Summary, r.ResultKey, r.ResultETag, r.ResultBytes,
-			r.RejectsKey, r.RejectsBytes, r.IndexKey).Scan(&upload, &status)
+			r.RejectsKey, r.RejectsBytes).Scan(&upload, &status)
 		if notFound(err) == ErrNotFound {
 			return ErrLeaseLost
 		}

@@ -129,6 +129,9 @@ func rowValue(row int64) (id string, probability float32, band int16) {
 	return fmt.Sprintf("c-%d", row), float32((row*7919)%10_000) / 10_000, int16(row % 3)
 }
 
+// rowBytes is how long the tests pretend that a row of the result is.
+func rowBytes(row int64) int32 { return int32(300 + row%50) }
+
 // scoredBatch makes a batch of the given rows, scored by rowValue. Rows divisible by 10 have no id.
 func scoredBatch(rows []int64) arrow.Record {
 	schema := arrow.NewSchema([]arrow.Field{
@@ -136,6 +139,7 @@ func scoredBatch(rows []int64) arrow.Record {
 		{Name: "id", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "probability", Type: arrow.PrimitiveTypes.Float32},
 		{Name: "risk_band", Type: arrow.PrimitiveTypes.Int16},
+		{Name: "result_bytes", Type: arrow.PrimitiveTypes.Int32},
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	for _, row := range rows {
@@ -148,6 +152,7 @@ func scoredBatch(rows []int64) arrow.Record {
 		}
 		b.Field(2).(*array.Float32Builder).Append(p)
 		b.Field(3).(*array.Int16Builder).Append(band)
+		b.Field(4).(*array.Int32Builder).Append(rowBytes(row))
 	}
 	return b.NewRecord()
 }

@@ -65,8 +65,8 @@ type Prediction struct {
 	Warnings, Summary     json.RawMessage // as given to Finish; nil before
 	Error                 *Failure        // set if failed or dead
 
-	ResultKey, ResultETag, RejectsKey, IndexKey string // empty until finished
-	ResultBytes, RejectsBytes                   int64
+	ResultKey, ResultETag, RejectsKey string // empty until finished
+	ResultBytes, RejectsBytes         int64
 
 	CreatedAt, QueuedAt                  time.Time
 	StartedAt, FirstResultAt, FinishedAt *time.Time
@@ -95,7 +95,7 @@ const predictionColumns = `
 	       coalesce(d.engine_version, ''), d.dataset, d.explain, d.options, d.possible_duplicate_of,
 	       p.scored, p.rejected, p.done, p.total, p.progressed_at, d.warnings, d.error,
 	       coalesce(d.result_key, ''), coalesce(d.result_etag, ''), coalesce(d.rejects_key, ''),
-	       coalesce(d.index_key, ''), coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
+	       coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0),
 	       d.created_at, d.queued_at, d.started_at, d.first_result_at, d.finished_at, d.results_deleted_at, `
 
 const predictionTables = `
@@ -116,7 +116,7 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 		&p.Model.Engine, &p.Dataset, &p.Explain, &p.Options, &p.PossibleDuplicateOf,
 		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.ProgressedAt, &p.Warnings, &p.Error,
 		&p.ResultKey, &p.ResultETag, &p.RejectsKey,
-		&p.IndexKey, &p.ResultBytes, &p.RejectsBytes,
+		&p.ResultBytes, &p.RejectsBytes,
 		&p.CreatedAt, &p.QueuedAt, &p.StartedAt, &p.FirstResultAt, &p.FinishedAt, &p.ResultsDeletedAt, &p.Summary)
 	return p, err
 }

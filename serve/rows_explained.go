@@ -1,0 +1,174 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/retainwise/millrace/store"
+)
+
+const (
+	// explainedRowsMax is the largest page with explanations: its rows may lie anywhere in the file.
+	explainedRowsMax = 100
+	// explainedBytesMax is how much of the result one page may take.
+	explainedBytesMax = 16 << 20
+	// rangeGapMax is how many bytes between two rows are read along to save a request, and rangeBytesMax where a request
+	// ends that grows in this way.
+	rangeGapMax, rangeBytesMax = 32 << 10, 1 << 20
+	// rangesAtOnce bounds the requests of one page that are under way.
+	rangesAtOnce = 8
+)
+
+// rowReasons say why a row has its score; null if it was not to be explained.
+type rowReasons struct {
+	Risk        json.RawMessage `json:"risk_factors"`
+	Protective  json.RawMessage `json:"protective_factors"`
+	Explanation *string         `json:"explanation"`
+}
+
+// reasonsParam reads ?explain= of a page of rows.
+func (r *request) reasonsParam() (bool, error) {
+	switch r.query["explain"] {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, fail(CodeInvalidValue, "'explain' must be true or false.").
+		with(details{"field": "explain", "expected": []string{"true", "false"}})
+}
+
+// explainRows reads the rows' reasons from the result file, by ranges of it.
+func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []rowView) error {
+	if f := unreadyFor(p, p.ResultKey); f != nil {
+		return f
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	numbers := make([]int64, len(rows))
+	for i := range rows {
+		numbers[i] = rows[i].Row
+	}
+	header, ranges, err := s.Store.ResultRows(ctx, p.UserID, p.ID, numbers)
+	if errors.Is(err, store.ErrNoResultRows) {
+		return fail(CodeWrongState, "This prediction was made before explanations could be shown row by row. "+
+			"They are in the downloaded file.").because(err)
+	}
+	if err != nil {
+		return explainAs(CodeDatabase, err)
+	}
+	total := int64(0)
+	for _, r := range ranges {
+		total += r.Length
+	}
+	if total > explainedBytesMax {
+		return fail(CodeOutOfRange, "These rows are too long to be explained in one page. Ask for fewer.").
+			with(details{"field": "limit", "limit": explainedBytesMax, "unit": "bytes"})
+	}
+	text, err := s.readRanges(ctx, p, slices.Insert(ranges, 0, header))
+	if err != nil {
+		return objectFailure(err)
+	}
+	return readReasons(text, rows)
+}
+
+// readRanges reads ranges of a result, one behind the other. Of neighbours it makes one request.
+func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []store.Range) ([]byte, error) {
+	pieces := make([][]byte, len(ranges))
+	groups := neighbours(ranges)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	places := make(chan struct{}, rangesAtOnce)
+	var reads sync.WaitGroup
+	for _, group := range groups {
+		places <- struct{}{}
+		reads.Go(func() {
+			defer func() { <-places }()
+			if err := s.readGroup(ctx, p, ranges, group, pieces); err != nil {
+				fail(err)
+			}
+		})
+	}
+	reads.Wait()
+	return slices.Concat(pieces...), context.Cause(ctx)
+}
+
+// neighbours groups ranges, named by their index, in the order of the file.
+func neighbours(ranges []store.Range) (groups [][]int) {
+	order := make([]int, len(ranges))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return int(ranges[a].Offset - ranges[b].Offset) })
+	begin, end := int64(0), int64(0)
+	for _, i := range order {
+		r := ranges[i]
+		if len(groups) == 0 || r.Offset-end > rangeGapMax || r.Offset+r.Length-begin > rangeBytesMax {
+			groups, begin = append(groups, nil), r.Offset
+		}
+		last := len(groups) - 1
+		groups[last], end = append(groups[last], i), r.Offset+r.Length
+	}
+	return groups
+}
+
+// readGroup reads the ranges of a group, which are in the order of the file, into their pieces.
+func (s *server) readGroup(
+	ctx context.Context, p store.Prediction, ranges []store.Range, group []int, pieces [][]byte,
+) error {
+	first, last := ranges[group[0]], ranges[group[len(group)-1]]
+	span := store.Range{Offset: first.Offset, Length: last.Offset + last.Length - first.Offset}
+	body, _, err := s.Objects.Get(ctx, p.ResultKey, span, p.ResultETag)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	text := make([]byte, span.Length)
+	if _, err := io.ReadFull(body, text); err != nil {
+		return err
+	}
+	for _, i := range group {
+		from := ranges[i].Offset - span.Offset
+		pieces[i] = text[from : from+ranges[i].Length]
+	}
+	return nil
+}
+
+// readReasons takes the reasons from a result file of just these rows. A row with another score is not theirs.
+func readReasons(text []byte, rows []rowView) error {
+	table, columns, err := openTable(bytes.NewReader(text), resultColumns)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		cells, err := table.Next()
+		if err != nil || len(cells) != len(columns) {
+			return fmt.Errorf("read row %d of the result: %d cells: %w", rows[i].Row, len(cells), err)
+		}
+		own := cells[len(cells)-len(resultColumns):]
+		if score, err := strconv.ParseFloat(string(own[0]), 32); err != nil || float32(score) != rows[i].Probability {
+			return fmt.Errorf("row %d of the result has another score", rows[i].Row)
+		}
+		rows[i].rowReasons = &rowReasons{Risk: jsonCell(own[2]), Protective: jsonCell(own[3])}
+		if len(own[4]) > 0 {
+			rows[i].Explanation = optional(string(own[4]))
+		}
+	}
+	return nil
+}
+
+// jsonCell copies a cell that holds JSON; an empty one is null.
+func jsonCell(cell []byte) json.RawMessage {
+	if len(cell) == 0 {
+		return nil
+	}
+	return slices.Clone(cell)
+}
