@@ -48,11 +48,12 @@ const fillTables = `
 	FROM generate_series(1, $predictions) i;
 	INSERT INTO predictions (public_id, upload_id, user_id, model_name, model_version, model_sha256, engine_version,
 	                         status, rows_scored, summary, warnings, created_at, queued_at, started_at, first_result_at,
-	                         finished_at, result_key)
+	                         finished_at, result_key, result_bytes)
 	SELECT gen_random_uuid(), id, user_id, 'telecom', '1', repeat('5a', 32), '1',
 	       CASE WHEN id % 500 = 499 THEN 'dead' WHEN id % 100 = 99 THEN 'cancelled' ELSE 'completed' END,
 	       row_count, jsonb_build_object('rows', row_count, 'text', repeat('summary ', 500)), '[]',
-	       created_at, created_at, created_at, created_at, created_at + interval '1 second', 'results/' || id
+	       created_at, created_at, created_at, created_at, created_at + interval '1 second', 'results/' || id,
+	       500 * row_count
 	FROM uploads ORDER BY id;
 	INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length, first_row, first_line,
 	                              n_rows, status, n_scored, n_rejected)

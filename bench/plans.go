@@ -73,6 +73,10 @@ func (e *explainer) see(sql string, args []any) {
 	sql = strings.Join(strings.Fields(sql), " ")
 	known := slices.ContainsFunc(e.report.Statements, func(s Statement) bool { return s.SQL == sql })
 	isUser := strings.Contains(sql, "app.user_id")
+	if enter, begins := strings.CutPrefix(sql, "begin; "); begins { // a transaction for a user
+		e.user, e.inTx = &pgx.QueuedQuery{SQL: enter}, true
+		return
+	}
 	if !known && !slices.Contains([]string{"begin", "commit", "rollback", "-- ping"}, sql) {
 		s := Statement{Method: e.method, SQL: sql, bulk: e.bulk}
 		if !isUser {

@@ -54,6 +54,10 @@ func (w *storeWork) readingMethods() []method {
 		}},
 		{name: "Ahead", call: func(ctx context.Context) error { _, err := w.Ahead(ctx, w.large); return err }},
 		w.pageOfRows(),
+		{name: "ResultRows of 100 rows", call: func(ctx context.Context) error {
+			_, _, err := w.ResultRows(ctx, user, large, ids)
+			return err
+		}},
 		{name: "Rows, 100 of a band", call: rows(store.RowQuery{Limit: 100, Band: &band})},
 		{
 			name: "Rows, 100 by probability", call: rows(store.RowQuery{Limit: 100, Order: store.ByProbability}),

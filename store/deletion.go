@@ -177,7 +177,7 @@ func (s *Store) eraseAccounts(ctx context.Context) error {
 func (s *Store) sweepFiles(ctx context.Context, o Objects) (swept int, err error) {
 	rows, err := s.pool.Query(ctx, `
 		UPDATE deletions SET due_at = clock_timestamp() + interval '5 minutes'
-		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= clock_timestamp()
+		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= statement_timestamp()
 		                        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 		RETURNING prediction_id, upload_id, source_key`, deletionsAtOnce)
 	if err != nil {

@@ -135,8 +135,8 @@ func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) er
 func (s *Store) SweepKeys(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
 		DELETE FROM request_keys
-		WHERE expires_at <= clock_timestamp()
-		   OR expires_at = 'infinity' AND claimed_until <= clock_timestamp() - interval '1 day'`)
+		WHERE expires_at <= statement_timestamp()
+		   OR expires_at = 'infinity' AND claimed_until <= statement_timestamp() - interval '1 day'`)
 	if err != nil {
 		return fmt.Errorf("sweep keys: %w", err)
 	}

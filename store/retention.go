@@ -28,7 +28,7 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 			    WHERE u.id = d.upload_id AND d.id IN (
 			        SELECT id FROM predictions
 			        WHERE results_deleted_at IS NULL AND status NOT IN ('queued', 'running') AND NOT finish_due
-			          AND finished_at < clock_timestamp() - $1::bigint * interval '1 microsecond'
+			          AND finished_at < statement_timestamp() - $1::bigint * interval '1 microsecond'
 			        ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 			    RETURNING d.id, d.public_id, u.public_id AS upload_id, d.user_id
 			), blocks AS (

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -42,14 +43,11 @@ func (s *Store) readAs(ctx context.Context, user int64, sql string, args []any, 
 	return err
 }
 
-// inTxAs runs do in a transaction for a user.
+// inTxAs runs do in a transaction for a user, whose role comes with BEGIN, in one message.
 func (s *Store) inTxAs(ctx context.Context, user int64, do func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.requests, func(tx pgx.Tx) error {
-		if s.rowSecurity {
-			if _, err := tx.Exec(ctx, enterUser, strconv.FormatInt(user, 10)); err != nil {
-				return err
-			}
-		}
-		return do(tx)
-	})
+	var options pgx.TxOptions
+	if s.rowSecurity {
+		options.BeginQuery = "begin; " + strings.Replace(enterUser, "$1", "'"+strconv.FormatInt(user, 10)+"'", 1)
+	}
+	return pgx.BeginTxFunc(ctx, s.requests, options, do)
 }

@@ -127,7 +127,7 @@ func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInf
 func (s *Store) SweepUploadLinks(ctx context.Context, age time.Duration) (keys []string, err error) {
 	rows, err := s.pool.Query(ctx, `
 		DELETE FROM upload_links
-		WHERE expires_at < clock_timestamp() - $1::bigint * interval '1 microsecond'
+		WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond'
 		RETURNING public_id, prediction_id IS NULL`, age.Microseconds())
 	if err != nil {
 		return nil, fmt.Errorf("sweep upload links: %w", err)

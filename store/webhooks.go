@@ -35,7 +35,7 @@ func (s *Store) ClaimAnnouncements(ctx context.Context, limit int) ([]Announceme
 		UPDATE webhook_events e SET next_at = clock_timestamp() + interval '1 minute', attempts = attempts + 1
 		FROM predictions d
 		WHERE d.id = e.prediction_id
-		  AND e.id IN (SELECT id FROM webhook_events WHERE NOT dead AND next_at <= clock_timestamp()
+		  AND e.id IN (SELECT id FROM webhook_events WHERE NOT dead AND next_at <= statement_timestamp()
 		               ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 		RETURNING e.id, e.public_id, d.public_id, e.status, d.rows_scored, d.rows_rejected, e.created_at, e.attempts`,
 		limit)
