@@ -55,8 +55,8 @@ var unmeasured = []string{
 	"SELECT FROM predictions LIMIT 1", // once at the start
 }
 
-// TestEveryStatementIsMeasured holds the suite queries against the source of the store, so that no new statement is left
-// out, and docs/database.md against the suite.
+// TestEveryStatementIsMeasured holds the suite queries against the source of the store, so that no new statement is
+// left out, and docs/database.md against the suite.
 func TestEveryStatementIsMeasured(t *testing.T) {
 	report := quick(t, "queries", bench.Options{})
 	page, err := os.ReadFile("../docs/database.md")

@@ -29,8 +29,8 @@ type AccessKey struct {
 
 const accessKeyColumns = `public_id, name, prefix, scopes, created_at, expires_at, last_used_at`
 
-// CreateAccessKey adds a key whose secret has this SHA-256. A user with [AccessKeysMax] of them gets [ErrConflict]. once is
-// completed with it; nil: none.
+// CreateAccessKey adds a key whose secret has this SHA-256. A user with [AccessKeysMax] of them gets [ErrConflict].
+// once is completed with it; nil: none.
 func (s *Store) CreateAccessKey(
 	ctx context.Context, userID int64, k AccessKey, secret [32]byte, once *RequestKey,
 ) (AccessKey, error) {

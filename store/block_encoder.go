@@ -45,8 +45,8 @@ type scored struct {
 
 // AppendBlocks appends the tuples of a batch to dst. The batch has the columns _row (int64, ascending, gaps where rows
 // were rejected), id (utf8, may be null), probability (float32), risk_band (int16, 0 to 63) and result_bytes (int32, of
-// the row in the result file). Blocks never span two batches, so the last one of a batch may be short. What was appended
-// does not refer to the batch.
+// the row in the result file). Blocks never span two batches, so the last one of a batch may be short. What was
+// appended does not refer to the batch.
 func (e *BlockEncoder) AppendBlocks(dst []byte, batch arrow.Record) ([]byte, error) {
 	s, err := columnsOf(batch)
 	if err != nil {

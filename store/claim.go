@@ -50,7 +50,8 @@ const selectClaim = `
 	FROM c JOIN predictions d ON d.id = c.prediction_id JOIN uploads u ON u.id = d.upload_id`
 
 // claimPart takes the part whose turn it is and that nobody has: large ones first, or ($5) small ones only. An expired
-// lease whose attempts are spent is buried instead, with its prediction, which is how a file that kills its workers ends.
+// lease whose attempts are spent is buried instead, with its prediction, which is how a file that kills its workers
+// ends.
 //
 // The prediction's status is asked for by a subquery, which cannot become a join: a join may sort all that waits.
 //

@@ -81,8 +81,8 @@ func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// DeleteAccount lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep removes
-// what they had. Doing it again changes nothing.
+// DeleteAccount lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep
+// removes what they had. Doing it again changes nothing.
 func (s *Store) DeleteAccount(ctx context.Context, userID int64) error {
 	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var batch pgx.Batch
@@ -102,7 +102,9 @@ func (s *Store) DeleteAccount(ctx context.Context, userID int64) error {
 }
 
 // accountTables hold what else is a user's. Predictions take their own rows with them.
-var accountTables = [...]string{"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links"}
+var accountTables = [...]string{
+	"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links",
+}
 
 const (
 	deletionsAtOnce = 20

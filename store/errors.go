@@ -40,7 +40,8 @@ func Unavailable(err error) bool {
 		return false
 	}
 	var refused *refusedError
-	if StorageFull(err) || errors.As(err, &refused) || errors.Is(err, ErrInterrupted) || errors.Is(err, context.DeadlineExceeded) {
+	if StorageFull(err) || errors.As(err, &refused) || errors.Is(err, ErrInterrupted) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
 	var pg *pgconn.PgError

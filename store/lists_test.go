@@ -117,7 +117,8 @@ func TestAhead(t *testing.T) {
 	if err != nil || ahead != (store.Ahead{Predictions: 2, Rows: 35}) {
 		t.Errorf("%+v, %v", ahead, err)
 	}
-	// 10 rows in the first second, and another prediction of 90 rows that ended in the two seconds before, with a pause.
+	// 10 rows in the first second, and another prediction of 90 rows that ended in the two seconds before, with a
+	// pause.
 	b.mustScore(b.claim("w"))
 	b.exec(`UPDATE prediction_parts SET done_at = now() WHERE status = 'done'`)
 	b.exec(`UPDATE predictions SET started_at = now() - interval '1 second' WHERE status = 'running'`)

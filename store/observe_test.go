@@ -18,7 +18,8 @@ func TestQueueStateCountsWhatWaits(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(3)
 	b.upload(3)
-	b.exec(`UPDATE predictions SET queued_at = queued_at - interval '90 seconds' WHERE id = (SELECT min(id) FROM predictions)`)
+	b.exec(`UPDATE predictions SET queued_at = queued_at - interval '90 seconds'
+		WHERE id = (SELECT min(id) FROM predictions)`)
 	internal := b.upload(1)
 	b.exec(`UPDATE predictions SET options = '{"internal": true}' WHERE public_id = $1`, internal.ID)
 	q, err := b.QueueState(t.Context())

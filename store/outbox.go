@@ -75,8 +75,8 @@ func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
 }
 
 // Sweep is what one of the programs does every half minute: it drops outbox rows of predictions that have been
-// started, closes parts that nobody will score, rings again for predictions that have waited longer than age, and opens the next month's partition in time.
-// rung is how many it rang for.
+// started, closes parts that nobody will score, rings again for predictions that have waited longer than age, and opens
+// the next month's partition in time. rung is how many it rang for.
 func (s *Store) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `

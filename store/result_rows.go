@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrNoResultRows says that it is not known where the rows of a prediction stand in its result: it has no result yet, or
-// a version of the program that did not keep this has scored some of it.
+// ErrNoResultRows says that it is not known where the rows of a prediction stand in its result: it has no result yet,
+// or a version of the program that did not keep this has scored some of it.
 var ErrNoResultRows = errors.New("places of the rows in the result are not known")
 
 // ResultRows says where rows of a user's prediction stand in its result file: header is the header line, and ranges has
@@ -45,8 +45,8 @@ func (s *Store) ResultRows(
 }
 
 // The result is its header line, which may belong to the first part or not, and then the rows in order. So places are
-// counted from its end: a block begins where it and all behind it leave off. Of row_starts, which is stored uncompressed,
-// the server reads what substring asks for.
+// counted from its end: a block begins where it and all behind it leave off. Of row_starts, which is stored
+// uncompressed, the server reads what substring asks for.
 const selectResultRows = `
 	WITH p AS (
 	    SELECT id, result_bytes FROM predictions WHERE public_id = $1 AND user_id = $2 AND result_key IS NOT NULL

@@ -87,7 +87,8 @@ func TestResultRows(t *testing.T) {
 		t.Errorf("a rejected row is at %+v", none)
 	}
 	// A version that did not know of places has scored a block in the middle.
-	b.exec(`UPDATE prediction_blocks SET result_bytes = NULL, row_starts = NULL WHERE first_row > 2000 AND first_row < 2600`)
+	b.exec(`UPDATE prediction_blocks SET result_bytes = NULL, row_starts = NULL
+		WHERE first_row > 2000 AND first_row < 2600`)
 	_, _, err = b.ResultRows(ctx(), b.user.ID, p.ID, rows[:1])
 	wantErr(t, err, store.ErrNoResultRows)
 }

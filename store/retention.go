@@ -16,9 +16,8 @@ import (
 const expireAtOnce = 100
 
 // Expire takes the results of predictions that ended longer ago than age: their rows at once, their files by
-// [Store.SweepDeletions], and months without any row left. The predictions stay, with the time in ResultsDeletedAt, and so do files
-// in the inbox, which belong to whoever dropped them.
-// Several processes may do it at the same time.
+// [Store.SweepDeletions], and months without any row left. The predictions stay, with the time in ResultsDeletedAt, and
+// so do files in the inbox, which belong to whoever dropped them. Several processes may do it at the same time.
 func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err error) {
 	for {
 		tag, err := s.pool.Exec(ctx, `
@@ -55,8 +54,8 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 }
 
 // SweepOrphans removes objects of our own that nothing in the database speaks of and that are older than age: uploads
-// that broke between object and row, results of runs from before a retry, and files that were put through a link and then
-// neither completed nor taken over.
+// that broke between object and row, results of runs from before a retry, and files that were put through a link and
+// then neither completed nor taken over.
 func (s *Store) SweepOrphans(ctx context.Context, o Objects, age time.Duration) (swept int, err error) {
 	for _, prefix := range []string{"uploads/", "results/", DirectPrefix} {
 		var batch []string
@@ -85,7 +84,8 @@ func (s *Store) SweepOrphans(ctx context.Context, o Objects, age time.Duration) 
 
 const orphansAtOnce = 500
 
-// sweepOrphans deletes those of the keys whose owner is not in the database. A prediction owns its generation's objects.
+// sweepOrphans deletes those of the keys whose owner is not in the database. A prediction owns its generation's
+// objects.
 func (s *Store) sweepOrphans(ctx context.Context, o Objects, keys []string) (int, error) {
 	if len(keys) == 0 {
 		return 0, nil
@@ -140,8 +140,8 @@ func ownerOf(key string) (*uuid.UUID, int) {
 	return &id, generation
 }
 
-// Unheard says which of the dropped objects no upload speaks of. An object that was there when its key was last recorded
-// is known, whatever version the record names: an event tells another than a list does.
+// Unheard says which of the dropped objects no upload speaks of. An object that was there when its key was last
+// recorded is known, whatever version the record names: an event tells another than a list does.
 func (s *Store) Unheard(ctx context.Context, bucket string, objects []ObjectInfo) ([]ObjectInfo, error) {
 	keys, times := make([]string, len(objects)), make([]time.Time, len(objects))
 	for i, o := range objects {

@@ -107,8 +107,8 @@ func TestOrphansAreSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := []string{
-		store.DirectKey(link.ID), store.DirectKey(taken.ID), "direct/note.csv", "inbox/u/a.csv", "other/" + stray.String() + "/x",
-		store.ResultKey(p.ID, 1, store.ResultName), "results/note/1/x", store.InputKey(p.UploadID),
+		store.DirectKey(link.ID), store.DirectKey(taken.ID), "direct/note.csv", "inbox/u/a.csv",
+		"other/" + stray.String() + "/x", store.ResultKey(p.ID, 1, store.ResultName), "results/note/1/x", store.InputKey(p.UploadID),
 	}
 	putAll(t, o, kept...)
 	putAll(t, o, store.InputKey(stray), store.ResultKey(stray, 1, store.ResultName),

@@ -12,8 +12,8 @@ import (
 
 // Presigner is an object store that lets others put an object. A bucket is one, a directory is not.
 type Presigner interface {
-	// PresignPut makes a link that puts one object of exactly size bytes, once: the object must not be there yet. Whoever
-	// uses the link must send the headers that come with it.
+	// PresignPut makes a link that puts one object of exactly size bytes, once: the object must not be there yet.
+	// Whoever uses the link must send the headers that come with it.
 	PresignPut(ctx context.Context, key string, size int64, life time.Duration) (PresignedPut, error)
 }
 
