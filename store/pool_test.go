@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -67,5 +69,32 @@ func TestStatementsTimeOut(t *testing.T) {
 		return strings.Contains(sql, "app.user_id") // in a batch
 	}) {
 		t.Errorf("traced %q", seen)
+	}
+}
+
+// BenchmarkPool has 64 callers use pools of several sizes. docs/database.md shows what it found.
+func BenchmarkPool(b *testing.B) {
+	for _, conns := range []int32{1, 2, 4, 8, 16, 32} {
+		b.Run(fmt.Sprint(conns), func(b *testing.B) {
+			bb := newBench(b, store.Config{ConnsMax: conns})
+			p := bb.upload(1500)
+			bb.mustScore(bb.claim("w"))
+			before := bb.PoolState()
+			b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+			b.ResetTimer()
+			b.RunParallel(func(loop *testing.PB) {
+				for loop.Next() {
+					if _, err := bb.Rows(ctx(), bb.user.ID, p.ID, store.RowQuery{Limit: 100}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			after := bb.PoolState()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pages/s")
+			b.ReportMetric((after.Waited-before.Waited).Seconds()*1e3/float64(b.N), "ms-waited/page")
+			if after.Acquired != 0 {
+				b.Errorf("%d connections are out", after.Acquired)
+			}
+		})
 	}
 }
