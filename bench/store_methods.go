@@ -14,8 +14,8 @@ import (
 
 // methods are all methods of the store that talk to the database.
 func (w *storeWork) methods() []method {
-	return slices.Concat(w.readingMethods(), w.requestMethods(), w.accountMethods(), w.workerMethods(),
-		w.sweepingMethods())
+	return slices.Concat(w.readingMethods(), w.requestMethods(), w.linkMethods(), w.accountMethods(), w.workerMethods(),
+		w.sweepingMethods(), w.upkeepMethods())
 }
 
 // readingMethods change nothing.

@@ -32,6 +32,8 @@ type storeWork struct {
 
 	object  store.NewObject
 	access  store.AccessKey
+	link    store.UploadLink
+	told    int64 // announcement
 	leaver  int64 // user who leaves
 	objects store.Objects
 

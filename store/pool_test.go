@@ -65,7 +65,7 @@ func TestStatementsTimeOut(t *testing.T) {
 	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Error(err)
 	}
-	if !slices.Contains(seen, "begin") || !slices.ContainsFunc(seen, func(sql string) bool {
+	if !slices.Contains(seen, "commit") || !slices.ContainsFunc(seen, func(sql string) bool {
 		return strings.Contains(sql, "app.user_id") // in a batch
 	}) {
 		t.Errorf("traced %q", seen)
