@@ -93,7 +93,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
         (SELECT d.started_at AS began, d.finished_at AS ended, d.rows_scored + d.rows_rejected AS n
          FROM predictions d, own
          WHERE d.small = own.small AND d.results_deleted_at IS NULL AND d.status = 'completed'
-           AND d.finished_at > clock_timestamp() - interval '5 minutes' AND d.started_at < d.finished_at
+           AND d.finished_at > statement_timestamp() - interval '5 minutes' AND d.started_at < d.finished_at
          ORDER BY d.finished_at DESC LIMIT 100)
         UNION ALL
         SELECT d.started_at, max(p.done_at), sum(p.n_scored + p.n_rejected)
