@@ -132,6 +132,7 @@ bench-gate: build ## Ratios to other engines, readers and drivers: none may be a
 FIGURES := bin/figures.json
 .PHONY: bench-docs
 bench-docs: build ## Measure everything; write docs/benchmarks.md, its plots and bench/results/<commit>.txt anew
+	@mkdir -p docs/plots
 	./bin/millrace bench --json > $(FIGURES)
 	./bin/millrace bench --from $(FIGURES) --text > $(OUT)
 	@tables="$$(./bin/millrace bench --from $(FIGURES) --markdown --plots docs/plots)"; \
@@ -143,9 +144,12 @@ bench-queries: build ## Time every query with 10 million rows stored and write t
 		echo "$$figures" >> docs/database.md
 
 # Made anew when its list changes.
-VENV := bin/venv
+PYTHON ?= python3
+VENV   := bin/venv
 $(VENV)/made: bench/peers/requirements.txt
-	python3 -m venv --clear $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
+		{ echo "$(PYTHON) is older than Python 3.12: name another with PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

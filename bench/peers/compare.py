@@ -97,24 +97,29 @@ def arguments() -> argparse.Namespace:
 
 def lightgbm_peers(work: workload.Workload, folder: Path, skip_compiled: bool) -> dict[str, Score]:
     booster = lightgbm.Booster(model_file=work.lightgbm_model)
-    peers: dict[str, Score] = {"LightGBM": lambda rows: booster.predict(rows, raw_score=True, num_threads=1)}
-    if skip_compiled:
-        return peers
+    peers: dict[str, Score] = {
+        "LightGBM": lambda rows: booster.predict(rows, raw_score=True, num_threads=1),
+        "ONNX Runtime": converted.onnx_runtime(booster), "oneDAL": converted.onedal(booster)[0],
+    }
+    return peers if skip_compiled else peers | compiled_peers(work, folder)
+
+
+def compiled_peers(work: workload.Workload, folder: Path) -> dict[str, Score]:
+    """Those that make machine code of the trees."""
     import lleaves
     import tl2cgen
     import treelite
 
     compiled = lleaves.Model(model_file=str(work.lightgbm_model))
     compiled.compile(raw_score=True)
-    peers["lleaves"] = lambda rows: compiled.predict(rows, n_jobs=1)
     library = folder / "tl2cgen.so"
     model = treelite.frontend.load_lightgbm_model(str(work.lightgbm_model))
     tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 8})
     predictor = tl2cgen.Predictor(library, nthread=1)
-    peers["tl2cgen"] = lambda rows: predictor.predict(tl2cgen.DMatrix(rows), pred_margin=True).reshape(-1)
-    peers["ONNX Runtime"] = converted.onnx_runtime(booster)
-    peers["oneDAL"] = converted.onedal(booster)[0]
-    return peers
+    return {
+        "lleaves": lambda rows: compiled.predict(rows, n_jobs=1),
+        "tl2cgen": lambda rows: predictor.predict(tl2cgen.DMatrix(rows), pred_margin=True).reshape(-1),
+    }
 
 
 def xgboost_peers(work: workload.Workload) -> dict[str, Score]:

@@ -64,7 +64,8 @@ def ydf(trees: int, leaves: int) -> Prepared:
         min_examples=20, shrinkage=0.03, validation_ratio=0.0, early_stopping="NONE")
     model = learner.train(named(customers) | {"label": label.astype(bool)})
     return Prepared(
-        lambda rows: yggdrasil.create_vertical_dataset(named(rows), data_spec=model.data_spec()),
+        lambda rows: yggdrasil.create_vertical_dataset(
+            named(rows), data_spec=model.data_spec(), required_columns=model.input_feature_names()),
         lambda rows: model.predict(rows, num_threads=1))
 
 
