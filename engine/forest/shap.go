@@ -171,7 +171,9 @@ func (c *Contributor) write(dst []float64, class, n int) {
 	width, classes := c.e.width, len(c.e.bias)
 	for row := range n {
 		out := dst[(row*classes+class)*width:][:width]
-		clear(out)
+		if len(c.e.order) < width-1 { // some features occur in no split
+			clear(out)
+		}
 		out[width-1] = c.e.bias[class]
 		sums, lane := c.blockSums(row/blockRows), row%blockRows
 		for i, feature := range c.e.order {
