@@ -17,6 +17,30 @@ func TestPiecesAreAppendedWhole(t *testing.T) {
 	}
 }
 
+// TestWholeNumbersAreToldAlike compares what was written beforehand with what is written row by row.
+func TestWholeNumbersAreToldAlike(t *testing.T) {
+	text := FeatureText{
+		Name: "tenure", Unit: "months", Typical: "29", Phrases: Phrases{Values: map[string]string{"0": "new customer"}},
+	}
+	for direction := -1; direction <= 1; direction++ {
+		plain, written := newFeaturePhrases(text), newFeaturePhrases(text)
+		plain.direction, written.direction = direction, direction
+		written.writeWhole()
+		for _, x := range []float64{0, math.Copysign(0, -1), 1, 28, 29, 30, 127, 128, 1.5, -1, math.NaN(), math.Inf(1), 1e300} {
+			column := &forest.Column{Numbers: []float64{x}}
+			tell := func(p *featurePhrases) string {
+				dst := p.appendFact(withRoom(nil, p.factRoom()), column, 0, cellForm)
+				dst = p.appendFact(withRoom(dst, p.factRoom()), column, 0, jsonForm)
+				dst = p.appendPhrase(withRoom(dst, p.phraseRoom()), column, 0, true)
+				return string(p.appendPhrase(withRoom(dst, p.phraseRoom()), column, 0, false))
+			}
+			if got, want := tell(&written), tell(&plain); got != want {
+				t.Errorf("%v, direction %d: got %s, want %s", x, direction, got, want)
+			}
+		}
+	}
+}
+
 // TestThereIsRoomForAnyText tells of long texts and long numbers into memory that is just enough.
 func TestThereIsRoomForAnyText(t *testing.T) {
 	long := strings.Repeat(`"long" `, 100)
