@@ -58,6 +58,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.attempts))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.retry))
 	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.cancel))
+	mux.Handle("POST /webhooks/retry", a.handle(a.retryWebhooks))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
 		mux.HandleFunc("GET "+jwksPath, func(w http.ResponseWriter, _ *http.Request) {
@@ -199,4 +200,13 @@ func (a *admin) retry(req *http.Request) (any, error) {
 		return nil, err
 	}
 	return map[string]any{"prediction_id": id.String(), "status": store.Queued}, nil
+}
+
+// retryWebhooks sends the webhooks again that were given up.
+func (a *admin) retryWebhooks(req *http.Request) (any, error) {
+	n, err := a.Store.ReviveAnnouncements(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	return map[string]int{"webhooks": n}, nil
 }

@@ -58,6 +58,11 @@ func (r *receiver) seen() int {
 // cancelled makes a prediction and ends it.
 func cancelled(t *testing.T, s *store.Store) store.Prediction {
 	t.Helper()
+	return cancelledWith(t, s, "{}")
+}
+
+func cancelledWith(t *testing.T, s *store.Store, options string) store.Prediction {
+	t.Helper()
 	user, err := s.EnsureUser(t.Context(), "owner")
 	if err != nil {
 		t.Fatal(err)
@@ -65,8 +70,9 @@ func cancelled(t *testing.T, s *store.Store) store.Prediction {
 	id := store.NewID()
 	p, err := s.CreateUpload(t.Context(), store.NewUpload{
 		ID: id, UserID: user.ID, ObjectKey: store.InputKey(id), Filename: "a.csv", Bytes: 10, Rows: 1,
-		Header: store.Header{Columns: []string{"a"}, Delimiter: ',', Bytes: 2, Lines: 1},
-		Parts:  []store.Part{{Planned: true, Offset: 2, Bytes: 8, FirstRow: 1, FirstLine: 2, Rows: 1}},
+		Options: json.RawMessage(options),
+		Header:  store.Header{Columns: []string{"a"}, Delimiter: ',', Bytes: 2, Lines: 1},
+		Parts:   []store.Part{{Planned: true, Offset: 2, Bytes: 8, FirstRow: 1, FirstLine: 2, Rows: 1}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +98,7 @@ func TestWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := cancelled(t, s)
+	cancelledWith(t, s, `{"internal":true}`) // is nobody's news
 	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag <= 0 || dead != 0 || err != nil {
 		t.Errorf("lag %v, %d dead: %v", lag, dead, err)
 	}
@@ -166,6 +173,21 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	}
 	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil {
 		t.Errorf("a dead letter is sent: %v %v", list, err)
+	}
+	operators := &admin{AdminParts: AdminParts{Store: s}}
+	for _, want := range []int{1, 0} {
+		answer, err := operators.retryWebhooks(httptest.NewRequest(http.MethodPost, "/webhooks/retry", nil))
+		if got, ok := answer.(map[string]int); err != nil || !ok || got["webhooks"] != want {
+			t.Errorf("%v, %v, want %d", answer, err, want)
+		}
+	}
+	again, err := s.ClaimAnnouncements(t.Context(), 10)
+	if err != nil || len(again) != 1 || again[0].PublicID != list[0].PublicID || again[0].Attempt != 1 {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	w.announce(t.Context(), again[0])
+	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag != 0 || dead != 0 || err != nil || r.seen() != 2 {
+		t.Errorf("%v, %d dead after %d attempts: %v", lag, dead, r.seen(), err)
 	}
 }
 

@@ -68,6 +68,16 @@ func (s *Store) PostponeAnnouncement(ctx context.Context, id int64, wait time.Du
 	return nil
 }
 
+// ReviveAnnouncements makes every dead announcement due again, with all its attempts, and says how many there were.
+func (s *Store) ReviveAnnouncements(ctx context.Context) (int, error) {
+	tag, err := s.pool.Exec(ctx, `
+		UPDATE webhook_events SET dead = false, attempts = 0, next_at = '-infinity' WHERE dead`)
+	if err != nil {
+		return 0, fmt.Errorf("revive announcements: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
 // AnnouncementBacklog is how long the oldest announcement waits, and how many are dead. It also drops those that have
 // been kept for 30 days.
 func (s *Store) AnnouncementBacklog(ctx context.Context) (lag time.Duration, dead int, err error) {

@@ -184,6 +184,18 @@ func predictionsBoard() *dashboard.DashboardBuilder {
 			queries: []query{q("time() - (millrace_worker_heartbeat_timestamp_seconds and on (instance) millrace_workers > 0)",
 				"{{instance}}")},
 		},
+		panel{
+			title: "Oldest webhook that waits", unit: seconds, width: 8, limit: 900,
+			queries: []query{q("max(millrace_webhook_lag_seconds)", "age")},
+		},
+		panel{
+			title: "Attempts to deliver webhooks", unit: perSecond, width: 8,
+			queries: []query{q("sum by (result) (rate(millrace_webhook_attempts_total[5m]))", "{{result}}")},
+		},
+		panel{
+			title: "Webhooks given up", unit: short, width: 8, about: "Sent again by POST /webhooks/retry of the admin listener.",
+			queries: []query{q("max(millrace_webhook_dead_letters)", "given up")},
+		},
 	)
 }
 

@@ -70,6 +70,15 @@ var alerts = []alert{
 		expr: `max(millrace_dead_letters) > 0`,
 	},
 	{
+		name: "MillraceWebhooksLate", severity: "ticket", wait: "5m",
+		summary: "A webhook has not been delivered for a quarter of an hour",
+		expr:    `max(millrace_webhook_lag_seconds) > 900`,
+	},
+	{
+		name: "MillraceWebhooksGivenUp", severity: "ticket", wait: "5m", summary: "Webhooks were given up",
+		expr: `max(millrace_webhook_dead_letters) > 0`,
+	},
+	{
 		name: "MillraceLeasesLost", severity: "ticket", wait: "0s", summary: "Workers lose the parts they work on",
 		expr: `sum(increase(millrace_lease_lost_total[30m])) >= 5`,
 	},

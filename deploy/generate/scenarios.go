@@ -29,6 +29,8 @@ func healthy() map[string]string {
 		`millrace_worker_heartbeat_timestamp_seconds{instance="a"}`: `0+60x600`,
 		`millrace_workers{instance="a"}`:                            `2x600`,
 		`millrace_dead_letters`:                                     `0x600`,
+		`millrace_webhook_lag_seconds`:                              `100x600`, // one attempt has failed
+		`millrace_webhook_dead_letters`:                             `0x600`,
 		`millrace_lease_lost_total`:                                 `0+0.01x600`,
 		`millrace_canary_last_success_timestamp_seconds`:            `0+60x600`,
 		`millrace_canary_interval_seconds`:                          `60x600`,
@@ -141,6 +143,8 @@ func scenarios() []scenario {
 			`millrace_worker_heartbeat_timestamp_seconds{instance="api"}`, `0x600`,
 			`millrace_workers{instance="api"}`, `0x600`),
 		trouble("MillraceDeadLetters", "", "", `millrace_dead_letters`, `1x600`),
+		trouble("MillraceWebhooksLate", "", "", `millrace_webhook_lag_seconds`, `901x600`),
+		trouble("MillraceWebhooksGivenUp", "", "", `millrace_webhook_dead_letters`, `1x600`),
 		trouble("MillraceLeasesLost", "", "", `millrace_lease_lost_total`, `0+0.2x600`),
 		trouble("MillraceCanaryFailed", "", "", `millrace_canary_last_success_timestamp_seconds`, `0+60x50 3000x600`),
 		{
