@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"encoding/json"
 	"html/template"
 	"net/http"
 )
@@ -23,6 +24,8 @@ type errorView struct {
 	Advice    string `json:"advice"`
 	Status    int    `json:"status,omitempty"` // 0: never an answer by itself
 	Retryable bool   `json:"retryable"`
+	// Example is what a customer sees of it; not in lists, and absent for what only operators see.
+	Example json.RawMessage `json:"example,omitempty"`
 }
 
 func (m meaning) view() errorView {
@@ -31,6 +34,30 @@ func (m meaning) view() errorView {
 		Retryable: m.retryable,
 	}
 }
+
+// example is what is answered if nothing more is known: an error, a refused row, a remark on rows that were scored, or the
+// error of a prediction.
+func (p errorPages) example(m meaning) (json.RawMessage, error) {
+	var v any
+	switch code := m.code; {
+	case code >= 1600 && code < 1650:
+		v = finding{Row: 2, Line: 3, Code: code.String(), Column: exampleColumn, Message: m.message}
+	case code >= 1650 && code < 1700, code == CodeScoredAgain:
+		v = warning{Code: code.String(), Count: 12, Column: exampleColumn, Message: m.message}
+	case m.status != 0:
+		v = errorBody{Error: p.object(fail(code, "")), RequestID: exampleRequest, Retryable: m.retryable}
+	case code < 1700:
+		v = p.object(fail(code, ""))
+	default:
+		return nil, nil
+	}
+	return json.MarshalIndent(v, "", "  ")
+}
+
+const (
+	exampleColumn  = "tenure"
+	exampleRequest = "54e3d80f-02d8-46e4-86bd-96f10d98501a"
+)
 
 // pageTemplates are parsed once; the text is constant, so parsing cannot fail.
 var pageTemplates = template.Must(template.New("page").Parse(`<!doctype html>
@@ -42,7 +69,9 @@ var pageTemplates = template.Must(template.New("page").Parse(`<!doctype html>
 <p>{{.Advice}}</p>
 <p>{{if .Retryable}}The same request may succeed later.{{else}}Sending the same request again gives the same answer.` +
 	`{{end}}{{if .Status}} HTTP status {{.Status}}.{{end}}</p>
-<p><a href="../errors">All codes</a></p>
+{{with .Example}}<h2>What it looks like</h2>
+<pre>{{printf "%s" .}}</pre>
+{{end}}<p><a href="../errors">All codes</a></p>
 </body></html>
 `))
 
@@ -54,12 +83,16 @@ var pageListTemplate = template.Must(template.New("list").Parse(`<!doctype html>
 `))
 
 // getErrorPage explains a code, to people as a page and to programs as JSON.
-func getErrorPage(_ *server, r *request) error {
+func getErrorPage(s *server, r *request) error {
 	code, ok := parseCode(r.value)
 	if !ok {
 		return fail(CodeNoSuchRoute, "There is no error code '"+shown(r.value)+"'.")
 	}
 	view := code.meaning().view()
+	var err error
+	if view.Example, err = s.pages.example(code.meaning()); err != nil {
+		return err
+	}
 	if r.accepts(typeJSON) {
 		return r.json(http.StatusOK, view)
 	}
