@@ -96,7 +96,7 @@ func TestErrorExamples(t *testing.T) {
 			form = "outcome"
 		}
 		example, shown := a.get("/errors/"+code.String(), header("Accept", "application/json")).object(t)["example"]
-		page := a.get("/errors/" + code.String()).want(t, http.StatusOK)
+		page := a.get("/errors/"+code.String()).want(t, http.StatusOK)
 		if on := strings.Contains(string(page.body), "<pre>{"); on != (form != "") || shown != on {
 			t.Errorf("%s: example on the page %v, in the answer %v", code, on, shown)
 		}
