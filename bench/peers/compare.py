@@ -205,8 +205,14 @@ def figures(seconds: list[float], raw: np.ndarray, truth: np.ndarray, trees: int
         "ns_per_row_and_tree_median": round(median / rows / trees * 1e9, 3),
         "rows_per_second": round(rows / median),
         "rows_that_differ": int(np.count_nonzero(np.any(raw != truth, axis=1))),
-        "largest_difference": float(np.max(np.abs(raw - truth))),
+        "largest_difference": difference(raw, truth),
     }
+
+
+def difference(raw: np.ndarray, truth: np.ndarray) -> float | None:
+    """None if some are no numbers."""
+    largest = float(np.max(np.abs(raw - truth)))
+    return largest if np.isfinite(largest) else None
 
 
 def machine() -> dict:
