@@ -128,13 +128,13 @@ func TestFetchIsJudgedByItsBinaries(t *testing.T) {
 	broken := errors.New("cannot be run as root")
 	config := Config{Log: func(string) {}}
 	p := place{dir: testDir(t)}
-	if _, err := fetchInto(t.Context(), config, p, func(place, string) error { return broken }); !errors.Is(err, broken) {
+	if _, err := fetchInto(t.Context(), config, p, func(place, string, func(string)) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("nothing fetched: %v", err)
 	}
 	if err := notInstalled(broken); !strings.Contains(err.Error(), "apt-get install postgresql") {
 		t.Errorf("does not say what to do: %v", err)
 	}
-	bin, err := fetchInto(t.Context(), config, p, func(p place, scratch string) error {
+	bin, err := fetchInto(t.Context(), config, p, func(p place, scratch string, _ func(string)) error {
 		if _, err := os.Stat(scratch); err != nil {
 			t.Error(err)
 		}
@@ -152,7 +152,7 @@ func TestFetchIsJudgedByItsBinaries(t *testing.T) {
 	cancel()
 	wait := make(chan struct{})
 	defer close(wait)
-	_, err = fetchInto(ctx, config, p, func(place, string) error { <-wait; return nil })
+	_, err = fetchInto(ctx, config, p, func(place, string, func(string)) error { <-wait; return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("did not give up: %v", err)
 	}
@@ -163,13 +163,13 @@ func TestChooseBinaries(t *testing.T) {
 	p := place{dir: filepath.Join(root, "cluster")}
 	config := Config{Log: func(string) {}}
 	broken := errors.New("no network")
-	sources := sources{path: root, folders: nil, fetch: func(place, string) error { return broken }}
+	sources := sources{path: root, folders: nil, fetch: func(place, string, func(string)) error { return broken }}
 	if _, err := chooseBinaries(t.Context(), config, p, 0, sources); !errors.Is(err, broken) ||
 		!strings.Contains(err.Error(), "DATABASE_URL") {
 		t.Errorf("nothing anywhere: %v", err)
 	}
 	fetches := 0
-	sources.fetch = func(p place, _ string) error {
+	sources.fetch = func(p place, _ string, _ func(string)) error {
 		fetches++
 		program(t, filepath.Join(p.fetched(), "bin/postgres"), "echo 'postgres (PostgreSQL) 18.3'")
 		program(t, filepath.Join(p.fetched(), "bin/initdb"), "exit 0")

@@ -33,7 +33,7 @@ func fetchedBinaries(ctx context.Context, p place) binaries {
 // fetchInto runs fetch under a deadline, as the library has none, and looks at what came of it. An error of fetch does
 // not matter if the binaries are there: as root the library unpacks them and then fails to run them.
 func fetchInto(
-	ctx context.Context, config Config, p place, fetch func(p place, scratch string) error,
+	ctx context.Context, config Config, p place, fetch func(p place, scratch string, log func(string)) error,
 ) (binaries, error) {
 	config.Log("no PostgreSQL is installed: fetching one")
 	scratch, err := os.MkdirTemp("", "millrace-fetch-")
@@ -41,7 +41,7 @@ func fetchInto(
 		return binaries{}, err
 	}
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(fetch(p, scratch), os.RemoveAll(scratch)) }()
+	go func() { done <- errors.Join(fetch(p, scratch, config.Log), os.RemoveAll(scratch)) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
@@ -75,15 +75,33 @@ func (p place) openForOwner() error {
 }
 
 // fetchEmbedded lets the library do all that it does (fetch, unpack, run) in throw-away directories, but for the
-// binaries, and then stops it. It never sees our data: it would delete what it thinks is not its own.
-func fetchEmbedded(p place, scratch string) error {
+// binaries, and then stops it. It never sees our data: it would delete what it thinks is not its own. First it may only
+// fetch: it is told to unpack below a link to nowhere, where it fails, so that the archive is checked before any of it
+// is unpacked or run.
+func fetchEmbedded(p place, scratch string, log func(string)) error {
+	cache, nowhere := filepath.Join(p.fetched(), "cache"), filepath.Join(scratch, "nowhere")
+	if err := os.Symlink(filepath.Join(scratch, "missing"), nowhere); err != nil {
+		return err
+	}
+	fetching := embedded(cache, filepath.Join(nowhere, "binaries"), scratch)
+	if fetching == nil {
+		return errors.New("PostgreSQL was run before it was checked")
+	}
+	if err := checkArchives(cache, archiveDigest, log); err != nil {
+		return errors.Join(err, fetching)
+	}
+	return embedded(cache, p.fetched(), scratch)
+}
+
+// embedded starts and stops a server of the library's.
+func embedded(cache, binaries, scratch string) error {
 	port, err := freePort()
 	if err != nil {
 		return err
 	}
 	server := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
-		CachePath(filepath.Join(p.fetched(), "cache")).
-		BinariesPath(p.fetched()).
+		CachePath(cache).
+		BinariesPath(binaries).
 		RuntimePath(filepath.Join(scratch, "runtime")).
 		DataPath(filepath.Join(scratch, "data")).
 		Port(port).Password(rand.Text()).Logger(io.Discard).StartTimeout(time.Minute))

@@ -39,7 +39,7 @@ var binaryFolders = []string{
 type sources struct {
 	path    string
 	folders []string
-	fetch   func(p place, scratch string) error
+	fetch   func(p place, scratch string, log func(string)) error
 }
 
 // chooseBinaries gives the newest PostgreSQL, or the newest of the version that the data need. Data of one version are
