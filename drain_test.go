@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -20,35 +20,20 @@ import (
 // ledger is what the database says of parts that are done: when each was committed, by which attempt.
 func ledger(t *testing.T, database string) map[string]string {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(t.Context(), `
-		SELECT prediction_id || '/' || part_no, done_at || ' ' || epoch FROM prediction_parts WHERE status = 'done'`)
-	if err != nil {
-		t.Fatal(err)
-	}
 	done := map[string]string{}
-	var part, commit string
-	if _, err := pgx.ForEachRow(rows, []any{&part, &commit}, func() error {
-		done[part] = commit
-		return nil
-	}); err != nil {
+	text := storetest.Ask(t, database, `
+		SELECT coalesce(jsonb_object_agg(prediction_id || '/' || part_no, done_at || ' ' || epoch), '{}')
+		FROM prediction_parts WHERE status = 'done'`)
+	if err := json.Unmarshal([]byte(text), &done); err != nil {
 		t.Fatal(err)
 	}
 	return done
 }
 
-func askNumber(t *testing.T, database, sql string) (n int) {
+func askNumber(t *testing.T, database, sql string) int {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), database)
+	n, err := strconv.Atoi(storetest.Ask(t, database, sql))
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -61,7 +46,7 @@ func TestStoppedAtAnyMomentUnderLoad(t *testing.T) {
 	database := storetest.Postgres(t)
 	args := []string{
 		"--data-dir", t.TempDir(), "--database-url", database, "--lease", "10m", "--part-bytes", "65536",
-		"--rate-upload", "0", "--canary", "off",
+		"--rate-upload", "0", "--rate-default", "0", "--rate-download", "0", "--canary", "off",
 	}
 	file := readSample(t, "telecom_10k.csv")
 	var ids []string

@@ -166,3 +166,19 @@ func execute(url, sql string) error {
 	_, err = conn.Exec(ctx, sql)
 	return err
 }
+
+// Ask gives the one value that a statement answers with, as text: for looking at a database past the store.
+func Ask(t testing.TB, database, sql string) (answer string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if err := conn.QueryRow(ctx, `SELECT (`+sql+`)::text`).Scan(&answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}

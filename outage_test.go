@@ -1,0 +1,162 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// line stands before a server on loopback and can be cut and mended.
+type line struct {
+	server, address string
+	mu              sync.Mutex
+	listener        net.Listener
+	open            map[net.Conn]bool
+}
+
+// newLine gives a line to the server of an endpoint, and the endpoint that it is.
+func newLine(t *testing.T, endpoint string) (*line, string) {
+	t.Helper()
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{server: u.Host, address: "127.0.0.1:0", open: map[net.Conn]bool{}}
+	l.mend(t)
+	t.Cleanup(l.cut)
+	u.Host = l.address
+	return l, u.String()
+}
+
+func (l *line) mend(t *testing.T) {
+	t.Helper()
+	listener, err := net.Listen("tcp", l.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.listener, l.address = listener, listener.Addr().String()
+	go func() { // ends when the listener is closed
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", l.server)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			l.mu.Lock()
+			l.open[client], l.open[server] = true, true
+			l.mu.Unlock()
+			for to, from := range map[net.Conn]net.Conn{client: server, server: client} {
+				go func() {
+					_, _ = io.Copy(to, from)
+					_ = to.Close()
+				}()
+			}
+		}
+	}()
+}
+
+func (l *line) cut() {
+	_ = l.listener.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.open {
+		_ = c.Close()
+		delete(l.open, c)
+	}
+}
+
+// ready waits until the answer of /ready has a status, and gives it.
+func (r *running) ready(t *testing.T, want int) string {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if status, body := r.do(t, http.MethodGet, "/ready", nil); status == want {
+			return string(body)
+		}
+	}
+	t.Fatalf("/ready is never %d", want)
+	return ""
+}
+
+// The object store and the queue go away, one after the other and in the middle of work: what was accepted is scored,
+// what cannot be accepted is told so, nothing counts as an attempt, and all goes on when they are back.
+func TestObjectStoreAndQueueAway(t *testing.T) {
+	database, bucket, queue := storetest.Postgres(t), storetest.S3(t), storetest.SQS(t)
+	ours := bucket
+	toBucket, endpoint := newLine(t, bucket.Endpoint)
+	bucket.Endpoint = endpoint
+	toQueue, endpoint := newLine(t, queue.Endpoint)
+	r := start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL, c.S3, c.Queue = database, bucket, queue.QueueConfig
+		c.Queue.Endpoint = endpoint
+		c.API.UploadLimits.PartBytes, c.API.UploadLimits.ChunkBytes = 128<<10, 32<<10
+	})
+	file := readSample(t, "telecom_10k.csv")
+	r.ready(t, http.StatusOK)
+	ids := []string{r.upload(t, file).ID, r.upload(t, file).ID}
+	toBucket.cut()
+	if body := r.ready(t, http.StatusServiceUnavailable); !strings.Contains(body, `"object_store":"unavailable"`) {
+		t.Errorf("ready: %s", body)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.API+"/upload", strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+r.Token)
+	req.Header.Set("Content-Type", "text/csv")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("an upload without an object store: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	toQueue.cut()
+	toBucket.mend(t)
+	r.ready(t, http.StatusOK)
+	ids = append(ids, r.upload(t, file).ID) // the queue is a doorbell, not the truth
+	for _, id := range ids {
+		r.wait(t, id)
+	}
+	objects, err := store.OpenS3(t.Context(), ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := objects.Put(t.Context(), "inbox/developer/dropped.csv", strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue.Send(t, created(ours.Bucket, "inbox/developer/dropped.csv", info))
+	toQueue.mend(t)
+	const scored = `SELECT count(*) FROM predictions WHERE status = 'completed'`
+	for end := time.Now().Add(time.Minute); askNumber(t, database, scored) < 4; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the message that waited was never answered")
+		}
+	}
+	want := scoredOffline(t, "telecom", file)
+	for _, id := range ids {
+		if _, result := r.do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
+			t.Errorf("%s: other bytes than the command line makes", id)
+		}
+	}
+	if n := askNumber(t, database, `SELECT count(*) FROM prediction_failures`); n != 0 {
+		t.Errorf("%d failures", n)
+	}
+	if n := askNumber(t, database, `SELECT max(attempts) FROM prediction_parts`); n != 1 {
+		t.Errorf("%d attempts at a part", n)
+	}
+}
