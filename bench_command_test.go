@@ -66,7 +66,8 @@ func TestBenchCommandPrintsWhatWasKept(t *testing.T) {
 	if status != 0 || strings.Count(markdown, "(plots/ingest.svg)") != 2 {
 		t.Errorf("status %d: %s%s", status, messages, markdown)
 	}
-	if svg, err := os.ReadFile(filepath.Join(plots, "ingest.svg")); err != nil || !strings.Contains(string(svg), "arrow") {
+	svg, err := os.ReadFile(filepath.Join(plots, "ingest.svg"))
+	if err != nil || !strings.Contains(string(svg), "arrow") {
 		t.Errorf("%s (%v)", svg, err)
 	}
 	if status, _, _ := command(t, "", "bench", "--from", file, "--markdown", "--plots", file); status != 1 {

@@ -149,7 +149,8 @@ func TestReportsInEveryForm(t *testing.T) {
 	r := quick(t, "explain", bench.Options{})
 	var table, markdown, text bytes.Buffer
 	for name, write := range map[string]error{
-		"table": r.WriteTable(&table), "markdown": r.WriteMarkdown(&markdown, "plots/explain.svg"), "text": r.WriteText(&text),
+		"table": r.WriteTable(&table), "markdown": r.WriteMarkdown(&markdown, "plots/explain.svg"),
+		"text": r.WriteText(&text),
 	} {
 		if write != nil {
 			t.Errorf("%s: %v", name, write)

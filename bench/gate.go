@@ -40,8 +40,8 @@ const (
 var ErrFallen = errors.New("below the recorded floor")
 
 // runGate measures the ratios that may not fall, in short turns, and judges them by the floors. What seems to have
-// fallen is measured once more, for longer, and its better figure holds: other work on the machine can lower a ratio for
-// a while.
+// fallen is measured once more, for longer, and its better figure holds: other work on the machine can lower a ratio
+// for a while.
 func runGate(ctx context.Context, o Options, r *Report) (err error) {
 	contests, finish, err := gateContests(ctx, o, r.Machine)
 	if err != nil {

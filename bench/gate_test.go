@@ -26,7 +26,8 @@ func TestGateJudgesByTheFloors(t *testing.T) {
 	if len(r.Goals) != 2 || !r.Goals[0].Met || r.Goals[1].Met {
 		t.Fatalf("%+v", r.Goals)
 	}
-	want := regexp.MustCompile(`^below the recorded floor: ` + fell + ` is [\d.]+ times, more than 20 % below [\d,]+ times$`)
+	want := regexp.MustCompile(`^below the recorded floor: ` + fell +
+		` is [\d.]+ times, more than 20 % below [\d,]+ times$`)
 	if err := r.Fallen(); !errors.Is(err, bench.ErrFallen) || !want.MatchString(err.Error()) {
 		t.Errorf("%v", err)
 	}

@@ -33,12 +33,13 @@ func plotted(suite string) []string {
 // notOurs are the ways that others wrote, or that nobody can beat.
 func notOurs() []string {
 	return []string{
-		"leaves", "exact-float64", "memcpy", "encoding/csv", "encoding/csv+types", "arrow", "server-side", "CopyFromSource",
+		"leaves", "exact-float64", "memcpy", "encoding/csv", "encoding/csv+types", "arrow", "server-side",
+		"CopyFromSource",
 	}
 }
 
-// Plot is a picture of a report: a bar for each way to do the same work, or from P50 to P99 for latencies. All lengths
-// are logarithmic, because what is compared differs by orders of magnitude.
+// Plot is a picture of a report: a bar for each way to do the same work, or from P50 to P99 for latencies. All
+// lengths are logarithmic, because what is compared differs by orders of magnitude.
 type Plot struct {
 	title string
 	lines []plotLine
@@ -103,8 +104,9 @@ const plotStyle = `<style>text{font:12px sans-serif;fill:#1f2328}.h{font-weight:
 func (p *Plot) WriteSVG(w io.Writer) error {
 	height := lineHeight * (len(p.lines) + 2)
 	out := &pageWriter{w: w}
-	out.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n%s\n",
-		plotWidth, height, plotWidth, height, plotStyle)
+	out.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[2]d" width="%[1]d" height="%[2]d" role="img">`,
+		plotWidth, height)
+	out.printf("\n%s\n", plotStyle)
 	out.printf("<title>%s</title>\n<text x=\"%d\" y=\"14\">%s</text>\n", escaped(p.title), plotLeft, escaped(p.title))
 	a := p.axis()
 	for decade := a.low; decade <= a.high; decade++ {
