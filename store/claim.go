@@ -162,8 +162,17 @@ func (s *Store) ClaimFinish(ctx context.Context, worker string) (*Claim, error) 
 	return c, nil
 }
 
-// claim runs one of the two statements until it gives a claim or nothing is left to bury.
+// claimTime bounds a claim that its caller does not wait for any more.
+const claimTime = 5 * time.Second
+
+// claim runs one of the two statements until it gives a claim or nothing is left to bury. The end of ctx does not stop a
+// statement that has been sent: it could commit unseen, and its part would wait for the end of a lease that nobody has.
 func (s *Store) claim(ctx context.Context, sql, worker string, more ...any) (*Claim, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
+	defer cancel()
 	vanished := Failure{Stage: "lease", Message: "the worker stopped in the middle, on every attempt"}
 	for {
 		args := append([]any{worker, s.config.AttemptsMax, s.config.Lease.Microseconds(), vanished}, more...)
