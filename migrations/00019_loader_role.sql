@@ -156,11 +156,13 @@ BEGIN
     GRANT SELECT, INSERT, DELETE ON prediction_blocks, ml_training_data, prediction_failures, webhook_switch
         TO millrace_loader;
     GRANT SELECT, UPDATE (training_rate, deleted_at, erased_at) ON users TO millrace_loader;
-    GRANT SELECT, DELETE ON outcome_reports, request_keys, access_keys, request_budgets TO millrace_loader;
+    GRANT SELECT, DELETE ON outcome_reports, request_keys, access_keys TO millrace_loader;
+    -- With one login for all, what requests ask before their user is known is asked in this role.
+    GRANT SELECT, INSERT, UPDATE, DELETE ON request_budgets TO millrace_loader;
     GRANT SELECT ON prediction_rows, goose_db_version TO millrace_loader;
     GRANT SELECT, UPDATE ON small_turns, large_turns TO millrace_loader;
-    GRANT EXECUTE ON FUNCTION ensure_user, prediction_ahead, turn_prediction_month, drop_empty_prediction_months
-        TO millrace_loader;
+    GRANT EXECUTE ON FUNCTION ensure_user, use_access_key, prediction_ahead, turn_prediction_month,
+        drop_empty_prediction_months TO millrace_loader;
     IF NOT pg_has_role(current_user, 'millrace_loader', 'MEMBER') THEN
         EXECUTE format('GRANT millrace_loader TO %I', current_user);
     END IF;

@@ -82,7 +82,7 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *api {
 		t.Fatal(err)
 	}
 	a := &api{
-		t: t, store: storetest.Open(t, store.Config{}), dir: t.TempDir(), models: models,
+		t: t, store: storetest.Open(t, store.Config{URL: storetest.Postgres(t)}), dir: t.TempDir(), models: models,
 		metrics: serve.NewMetrics(), log: &logBuffer{}, clock: newClock(), issuer: newIssuer(t, publicJWK("k1", keyPair())),
 	}
 	if a.objects, err = store.OpenDirectory(a.dir); err != nil {

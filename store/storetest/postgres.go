@@ -34,16 +34,13 @@ func EmptyPostgres(t testing.TB) string {
 	return newDatabase(t, "template0")
 }
 
-// Open gives a store on a fresh database. Config.URL is filled in; the rest is the caller's. On a database of [Postgres]
-// requests and workers have a login each, with the rights of their roles and no other: see [Logins]. A connection that
-// somebody has not given back when the test ends fails it.
+// Open gives a store on a database: the one of config.URL, by that login alone, else a fresh one in which requests and
+// workers have a login each, with the rights of their roles and no other: see [Logins]. A connection that somebody has
+// not given back when the test ends fails it.
 func Open(t testing.TB, config store.Config) *store.Store {
 	t.Helper()
 	if config.URL == "" {
-		config.URL = Postgres(t)
-	}
-	if config.LoaderURL == "" {
-		config.URL, config.LoaderURL = Logins(config.URL)
+		config.URL, config.LoaderURL = Logins(Postgres(t))
 	}
 	s, err := store.Open(t.Context(), config)
 	if err != nil {
