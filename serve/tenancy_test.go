@@ -31,6 +31,8 @@ var matrix = map[string]matrixRow{
 	"POST /predictions/{id}/cancel":  {http.StatusConflict, "ERR-1101", "write"}, // it is finished
 	"DELETE /predictions/{id}":       {http.StatusNoContent, "ERR-1101", "delete"},
 	"DELETE /keys/{id}":              {http.StatusNoContent, "ERR-1206", ""},
+
+	"POST /upload-links/{id}/complete": {http.StatusConflict, "ERR-1101", "write"}, // nothing was put there
 }
 
 // sharedPaths hold a name of something that is everybody's.
@@ -39,7 +41,7 @@ var sharedPaths = []string{"/models/", "/errors/"}
 // TestTenancy goes through the OpenAPI document: each operation with an id for its owner, another user, no token, an
 // expired one, a user whose account was deleted, and an access key without the scope.
 func TestTenancy(t *testing.T) {
-	a := startAPI(t, nil)
+	a := startAPIOnS3(t) // where everything can be had
 	a.work()
 	rows := maps.Clone(matrix)
 	doc := document(t)
@@ -69,8 +71,13 @@ func TestTenancy(t *testing.T) {
 
 func (a *api) testRow(t *testing.T, method, path string, row matrixRow) {
 	thing := a.finished(bad)["prediction_id"].(string)
-	if strings.HasPrefix(path, "/keys") {
+	switch {
+	case strings.HasPrefix(path, "/keys"):
 		thing, _ = a.accessKey("read")
+	case strings.HasPrefix(path, "/upload-links"):
+		link := a.do(http.MethodPost, "/upload-links?filename=a.csv&bytes=9", nil).want(t, http.StatusCreated).object(t)
+		complete := link["links"].(map[string]any)["complete"].(string)
+		thing = strings.TrimSuffix(complete[strings.Index(complete, "/upload-links/")+len("/upload-links/"):], "/complete")
 	}
 	at := func(id string) string { return strings.Replace(path, "{id}", id, 1) }
 	missing := strings.NewReplacer("0", "1", "a", "b").Replace(thing)
