@@ -38,6 +38,10 @@ func (w *storeWork) linkMethods() []method {
 		{name: "DropAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
 			return w.DropAnnouncement(ctx, w.told)
 		}, after: w.drop},
+		{name: "ReviveAnnouncements", prepare: w.announcement, call: func(ctx context.Context) error {
+			_, err := w.ReviveAnnouncements(ctx)
+			return err
+		}, after: w.drop},
 		{name: "AnnouncementBacklog", prepare: w.announced, call: func(ctx context.Context) error {
 			_, _, err := w.AnnouncementBacklog(ctx)
 			return err
