@@ -55,6 +55,9 @@ var unmeasured = []string{
 	// Once at the start.
 	"SELECT FROM predictions LIMIT 1",
 	"SELECT row_security_active('prediction_blocks') FROM (SELECT count(*) FROM predictions WHERE false) t",
+	"SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'predictions'::regclass",
+	"SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('predictions')",
+	"SELECT set_config('role', $1, true)",
 	"SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied",
 	// Follows the lock, which the connection that asks for plans has taken.
 	"SELECT pg_advisory_unlock(hashtext('millrace upkeep'))",
