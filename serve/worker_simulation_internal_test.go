@@ -284,7 +284,7 @@ func (p *simulatedProcess) dice(what ...any) uint64 {
 
 // work stands in for the worker's step.
 func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
-	dice := p.dice("work", c.PredictionID, c.Part.No, c.Epoch)
+	dice := p.dice("work", c.PredictionID, c.Generation, c.Part.No, c.Epoch)
 	pause(ctx, time.Duration(dice%uint64(2*simulatedLease)))
 	if !p.awake() {
 		return nil, errNetwork
