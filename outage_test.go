@@ -1,12 +1,9 @@
 package main
 
 import (
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,67 +12,16 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// line stands before a server on loopback and can be cut and mended.
-type line struct {
-	server, address string
-	mu              sync.Mutex
-	listener        net.Listener
-	open            map[net.Conn]bool
-}
-
 // newLine gives a line to the server of an endpoint, and the endpoint that it is.
-func newLine(t *testing.T, endpoint string) (*line, string) {
+func newLine(t *testing.T, endpoint string) (*storetest.Line, string) {
 	t.Helper()
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &line{server: u.Host, address: "127.0.0.1:0", open: map[net.Conn]bool{}}
-	l.mend(t)
-	t.Cleanup(l.cut)
-	u.Host = l.address
+	l := storetest.NewLine(t, "tcp", u.Host)
+	u.Host = l.Address()
 	return l, u.String()
-}
-
-func (l *line) mend(t *testing.T) {
-	t.Helper()
-	listener, err := net.Listen("tcp", l.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.listener, l.address = listener, listener.Addr().String()
-	go func() { // ends when the listener is closed
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", l.server)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			l.mu.Lock()
-			l.open[client], l.open[server] = true, true
-			l.mu.Unlock()
-			for to, from := range map[net.Conn]net.Conn{client: server, server: client} {
-				go func() {
-					_, _ = io.Copy(to, from)
-					_ = to.Close()
-				}()
-			}
-		}
-	}()
-}
-
-func (l *line) cut() {
-	_ = l.listener.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.open {
-		_ = c.Close()
-		delete(l.open, c)
-	}
 }
 
 // ready waits until the answer of /ready has a status, and gives it.
@@ -106,7 +52,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	file := readSample(t, "telecom_10k.csv")
 	r.ready(t, http.StatusOK)
 	ids := []string{r.upload(t, file).ID, r.upload(t, file).ID}
-	toBucket.cut()
+	toBucket.Cut()
 	if body := r.ready(t, http.StatusServiceUnavailable); !strings.Contains(body, `"object_store":"unavailable"`) {
 		t.Errorf("ready: %s", body)
 	}
@@ -124,8 +70,8 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("an upload without an object store: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
-	toQueue.cut()
-	toBucket.mend(t)
+	toQueue.Cut()
+	toBucket.Mend(t)
 	r.ready(t, http.StatusOK)
 	ids = append(ids, r.upload(t, file).ID) // the queue is a doorbell, not the truth
 	for _, id := range ids {
@@ -140,7 +86,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	queue.Send(t, created(ours.Bucket, "inbox/developer/dropped.csv", info))
-	toQueue.mend(t)
+	toQueue.Mend(t)
 	const scored = `SELECT count(*) FROM predictions WHERE status = 'completed'`
 	for end := time.Now().Add(time.Minute); askNumber(t, database, scored) < 4; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -18,71 +17,16 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// outlet stands before a database and can be pulled out and put back.
-type outlet struct {
-	url, address string
-	socket       string
-	mu           sync.Mutex
-	listener     net.Listener
-	open         map[net.Conn]bool
-}
-
-func newOutlet(t *testing.T, databaseURL string) *outlet {
+// newLine gives a line to a database, and the URL of the database through it.
+func newLine(t *testing.T, databaseURL string) (*storetest.Line, string) {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &outlet{
-		socket: filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"), address: "127.0.0.1:0", open: map[net.Conn]bool{},
-	}
-	o.putBack(t)
-	u.Host, u.RawQuery = o.address, "sslmode=disable"
-	o.url = u.String()
-	t.Cleanup(o.pull)
-	return o
-}
-
-func (o *outlet) putBack(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp", o.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.listener, o.address = l, l.Addr().String()
-	go func() { // ends when the listener is closed
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("unix", o.socket)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			o.mu.Lock()
-			o.open[client], o.open[server] = true, true
-			o.mu.Unlock()
-			go pipe(client, server)
-			go pipe(server, client)
-		}
-	}()
-}
-
-func pipe(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	_ = to.Close()
-}
-
-func (o *outlet) pull() {
-	_ = o.listener.Close()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for c := range o.open {
-		_ = c.Close()
-		delete(o.open, c)
-	}
+	l := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
+	u.Host, u.RawQuery = l.Address(), "sslmode=disable"
+	return l, u.String()
 }
 
 // troubled is an object store in which one thing goes wrong.
@@ -135,8 +79,8 @@ func (a *api) ended(id string) map[string]any {
 // back, on its first attempt.
 func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	direct := storetest.Postgres(t)
-	socket := newOutlet(t, direct)
-	throughIt := storetest.Open(t, store.Config{URL: socket.url})
+	toDatabase, through := newLine(t, direct)
+	throughIt := storetest.Open(t, store.Config{URL: through})
 	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = throughIt })
 	a.store = throughIt
 	reached, goOn := make(chan struct{}), make(chan struct{})
@@ -147,7 +91,7 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}})
 	id := a.upload(telecom)
 	<-reached
-	socket.pull()
+	toDatabase.Cut()
 	for range 20 {
 		r := a.get("/predictions")
 		r.wantError(t, http.StatusServiceUnavailable, "ERR-1501")
@@ -161,7 +105,7 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}
 	close(goOn)
 	time.Sleep(time.Second) // the worker fails to commit
-	socket.putBack(t)
+	toDatabase.Mend(t)
 	if view := a.ended(id); view["status"] != "completed" {
 		t.Errorf("%v", view)
 	}

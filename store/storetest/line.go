@@ -1,0 +1,75 @@
+package storetest
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// Line is an address on loopback that leads to a server, and can be cut and mended: what a network does to one.
+type Line struct {
+	network, server string
+	address         string
+	mu              sync.Mutex
+	listener        net.Listener
+	open            map[net.Conn]bool
+}
+
+// NewLine leads to the server at an address of a network, such as "tcp" or "unix". It ends with the test.
+func NewLine(t testing.TB, network, server string) *Line {
+	t.Helper()
+	l := &Line{network: network, server: server, address: "127.0.0.1:0", open: map[net.Conn]bool{}}
+	l.Mend(t)
+	t.Cleanup(l.Cut)
+	return l
+}
+
+// Address is where the line begins, also after it was mended.
+func (l *Line) Address() string { return l.address }
+
+// Mend lets connections through again.
+func (l *Line) Mend(t testing.TB) {
+	t.Helper()
+	listener, err := net.Listen("tcp", l.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.listener, l.address = listener, listener.Addr().String()
+	go l.carry(listener) // ends when the listener is closed
+}
+
+func (l *Line) carry(listener net.Listener) {
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial(l.network, l.server)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		l.mu.Lock()
+		l.open[client], l.open[server] = true, true
+		l.mu.Unlock()
+		go pipe(client, server)
+		go pipe(server, client)
+	}
+}
+
+func pipe(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	_ = to.Close()
+}
+
+// Cut refuses connections and breaks those that are open.
+func (l *Line) Cut() {
+	_ = l.listener.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.open {
+		_ = c.Close()
+		delete(l.open, c)
+	}
+}
