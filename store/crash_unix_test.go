@@ -64,8 +64,7 @@ func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
 		t.Fatalf("commit without a server: %v", err)
 	}
 	_ = c.Stop(t.Context())
-	c = start()
-	b.url = c.URL()
+	b.url = start().URL()
 	wantEqual(t, "rows", b.reload(p).Scored, 2000)
 	wantEqual(t, "stored rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows`), 2000)
 	last := b.mustScore(claim) // the lease still holds: nothing was lost but the time

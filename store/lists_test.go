@@ -121,7 +121,8 @@ func TestAhead(t *testing.T) {
 	// pause.
 	b.mustScore(b.claim("w"))
 	b.exec(`UPDATE prediction_parts SET done_at = now() WHERE status = 'done'`)
-	b.exec(`UPDATE predictions SET started_at = now() - interval '1 second' WHERE status = 'running'`)
+	b.exec(`UPDATE predictions SET started_at = (SELECT max(done_at) FROM prediction_parts) - interval '1 second'
+		WHERE status = 'running'`)
 	b.exec(`UPDATE predictions SET status = 'completed', rows_scored = 90, started_at = now() - interval '10 seconds',
 		finished_at = now() - interval '8 seconds' WHERE status = 'queued' AND id <> $1`, last.InternalID)
 	ahead, err = b.Ahead(t.Context(), last)
