@@ -27,18 +27,11 @@ func runQueries(ctx context.Context, o Options, r *Report) (err error) {
 	}
 	f := o.filling()
 	r.Note = "With " + f.String() + "."
-	if err := d.fill(ctx, f); err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, store.Config{URL: d.schemaURL()})
+	w, err := openFilled(ctx, d, f)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	w, err := newStoreWork(ctx, s, d, f)
-	if err != nil {
-		return err
-	}
+	defer w.Close()
 	if err := r.timeMethods(ctx, w, o.pick(max(20, int(queryCalls*o.Seconds)), 2)); err != nil {
 		return err
 	}
@@ -116,23 +109,33 @@ func (r *Report) timeMethods(ctx context.Context, w *storeWork, calls int) error
 	return nil
 }
 
+// openFilled fills a database and opens a store on it, which is the caller's to close.
+func openFilled(ctx context.Context, d *database, f filling) (*storeWork, error) {
+	if err := d.fill(ctx, f); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(ctx, store.Config{URL: d.schemaURL()})
+	if err != nil {
+		return nil, err
+	}
+	w, err := newStoreWork(ctx, s, d, f)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
 // measureStored fills a database and times the commit of a job and a page of rows.
 func (r *Report) measureStored(ctx context.Context, d *database, o Options) error {
 	f := o.filling()
 	f.users, f.predictions, f.busiest, f.training = 10, max(f.large, 100), 100, 200
 	r.Note = "Latencies with " + f.String() + "."
-	if err := d.fill(ctx, f); err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, store.Config{URL: d.schemaURL()})
+	w, err := openFilled(ctx, d, f)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	w, err := newStoreWork(ctx, s, d, f)
-	if err != nil {
-		return err
-	}
+	defer w.Close()
 	for name, m := range map[string]method{"commit": w.commitPart(), "page": w.pageOfRows()} {
 		var samples []sample
 		for range o.pick(max(20, int(queryCalls*o.Seconds)), 2) {

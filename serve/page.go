@@ -1,11 +1,8 @@
 package serve
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"io/fs"
-	"net/http"
 	"path"
 )
 
@@ -32,15 +29,8 @@ func (r *request) pageFile(name string) error {
 	if err != nil {
 		return fail(CodeNoSuchRoute, "")
 	}
-	sum := sha256.Sum256(file)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	r.set("ETag", tag)
 	r.set("Cache-Control", "no-cache") // a few kilobytes, and all files must be of one version
-	if matches(r.header("If-None-Match"), tag) {
-		statusOnly(r, http.StatusNotModified)
-		return nil
-	}
-	r.bytes(http.StatusOK, mediaTypeOf(name), file)
+	r.taggedBytes(mediaTypeOf(name), file)
 	return nil
 }
 

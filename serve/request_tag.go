@@ -19,12 +19,19 @@ func (r *request) tagged(v any) error {
 }
 
 func (r *request) taggedBytes(mediaType string, body []byte) {
+	if !r.unchanged(body) {
+		r.bytes(http.StatusOK, mediaType, body)
+	}
+}
+
+// unchanged tags the answer with a digest of its body, and answers if the client has that body already.
+func (r *request) unchanged(body []byte) bool {
 	sum := sha256.Sum256(body)
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	r.set("ETag", tag)
-	if matches(r.header("If-None-Match"), tag) {
-		statusOnly(r, http.StatusNotModified)
-		return
+	if !matches(r.header("If-None-Match"), tag) {
+		return false
 	}
-	r.bytes(http.StatusOK, mediaType, body)
+	statusOnly(r, http.StatusNotModified)
+	return true
 }
