@@ -72,7 +72,10 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	}
 	toQueue.Cut()
 	toBucket.Mend(t)
-	r.ready(t, http.StatusOK)
+	if body := r.ready(t, http.StatusOK); !strings.Contains(body, `"status":"degraded"`) ||
+		!strings.Contains(body, `"queue":"unavailable"`) {
+		t.Errorf("ready: %s", body)
+	}
 	ids = append(ids, r.upload(t, file).ID) // the queue is a doorbell, not the truth
 	for _, id := range ids {
 		r.wait(t, id)

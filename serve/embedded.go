@@ -21,6 +21,7 @@ import (
 type foundation struct {
 	store      *store.Store
 	objects    store.Objects
+	queue      *store.Queue // nil: none is configured
 	models     *models
 	customers  store.CustomerKey
 	databaseIs string
@@ -48,7 +49,10 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 	if err := f.openDatabase(ctx, c); err != nil {
 		return nil, err
 	}
-	return f, f.openObjects(ctx, c)
+	if err := f.openObjects(ctx, c); err != nil {
+		return nil, err
+	}
+	return f, f.openQueue(ctx, c)
 }
 
 func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
@@ -118,6 +122,15 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
 	dir := filepath.Join(c.DataDir, "objects")
 	f.objectsAre = "files in " + dir
 	f.objects, err = store.OpenDirectory(dir)
+	return err
+}
+
+func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
+	if c.Queue.URL == "" {
+		return nil
+	}
+	c.Queue.Log = c.Log
+	f.queue, err = store.OpenQueue(ctx, c.Queue)
 	return err
 }
 

@@ -31,36 +31,42 @@ const (
 type readiness struct {
 	mu   sync.Mutex
 	at   time.Time
-	last map[string]error
+	last []dependency
 }
 
-// getReady says whether requests can be served: every dependency answers and a model is loaded.
+// dependency is what a check found. Requests cannot be served without one that has a code.
+type dependency struct {
+	name string
+	code Code // what requests are answered without it; 0: they are served all the same
+	ask  func(context.Context) error
+	err  error
+}
+
+// getReady says whether requests can be served: every dependency that they need answers, and a model is loaded. The
+// queue is none of these: notifications of the database ring too, and an upkeep looks for dropped files.
 func getReady(s *server, r *request) error {
-	checks := map[string]string{}
+	answer := healthBody{Status: "ready", Engine: engine.Version, Checks: map[string]string{}}
 	var worst *failure
-	for name, err := range s.dependencies(r.ctx) {
-		checks[name] = "ok"
+	for _, d := range s.dependencies(r.ctx) {
+		answer.Checks[d.name] = "ok"
 		up := 1.0
-		if err != nil {
-			checks[name], up = "unavailable", 0
-			if worst == nil {
-				worst = fail(dependencyCodes[name], "").because(err)
+		if d.err != nil {
+			answer.Checks[d.name], answer.Status, up = "unavailable", "degraded", 0
+			if worst == nil && d.code != 0 {
+				worst = fail(d.code, "").because(d.err)
 			}
 		}
-		s.Metrics.dependences.WithLabelValues(name).Set(up)
+		s.Metrics.dependences.WithLabelValues(d.name).Set(up)
 	}
 	if worst != nil {
 		worst.status = http.StatusServiceUnavailable
-		return worst.with(details{"checks": checks})
+		return worst.with(details{"checks": answer.Checks})
 	}
-	return r.json(http.StatusOK, healthBody{Status: "ready", Engine: engine.Version, Checks: checks})
+	return r.json(http.StatusOK, answer)
 }
 
-var dependencyCodes = map[string]Code{
-	"database": CodeDatabase, "object_store": CodeObjectStore, "models": CodeInternal,
-}
-
-func (s *server) dependencies(ctx context.Context) map[string]error {
+// dependencies asks all at the same time, so that one which is silent does not use up the time of the others.
+func (s *server) dependencies(ctx context.Context) []dependency {
 	s.ready.mu.Lock()
 	defer s.ready.mu.Unlock()
 	if time.Since(s.ready.at) < readyFor {
@@ -68,15 +74,34 @@ func (s *server) dependencies(ctx context.Context) map[string]error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	var models error
+	list := []dependency{
+		{name: "database", code: CodeDatabase, ask: s.Store.Ping},
+		{name: "object_store", code: CodeObjectStore, ask: s.askObjects},
+		{name: "models", code: CodeInternal, ask: s.askModels},
+	}
+	if s.Queue != nil {
+		list = append(list, dependency{name: "queue", ask: s.Queue.Ping})
+	}
+	var asked sync.WaitGroup
+	for i := range list {
+		asked.Go(func() { list[i].err = list[i].ask(ctx) })
+	}
+	asked.Wait()
+	s.ready.last, s.ready.at = list, time.Now()
+	return list
+}
+
+func (s *server) askObjects(ctx context.Context) error {
+	_, err := s.Objects.Head(ctx, "ready/none")
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (s *server) askModels(context.Context) error {
 	if len(s.Models.List()) == 0 {
-		models = errors.New("no model is loaded")
+		return errors.New("no model is loaded")
 	}
-	_, objects := s.Objects.Head(ctx, "ready/none")
-	if errors.Is(objects, store.ErrNotFound) {
-		objects = nil
-	}
-	s.ready.last = map[string]error{"database": s.Store.Ping(ctx), "object_store": objects, "models": models}
-	s.ready.at = time.Now()
-	return s.ready.last
+	return nil
 }

@@ -114,6 +114,45 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}
 }
 
+// The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
+func TestQueueAway(t *testing.T) {
+	config := storetest.SQS(t).QueueConfig
+	u, err := url.Parse(config.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	toQueue := storetest.NewLine(t, "tcp", u.Host)
+	config.Endpoint = "http://" + toQueue.Address()
+	queue, err := store.OpenQueue(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Queue = queue })
+	a.work()
+	readiness := func(status, of string) {
+		t.Helper()
+		var last map[string]any
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			last = a.get("/ready").want(t, http.StatusOK).object(t)
+			if last["status"] == status && last["checks"].(map[string]any)["queue"] == of {
+				return
+			}
+		}
+		t.Fatalf("ready: %v", last)
+	}
+	readiness("ready", "ok")
+	toQueue.Cut()
+	readiness("degraded", "unavailable")
+	if view := a.finished(telecom); view["status"] != "completed" {
+		t.Errorf("without the queue: %v", view)
+	}
+	if scrape := a.scrape(); !strings.Contains(scrape, `millrace_dependency_up{dependency="queue"} 0`) {
+		t.Error("the metric does not tell")
+	}
+	toQueue.Mend(t)
+	readiness("ready", "ok")
+}
+
 // attemptsTotal gives the lines of the metric that counts attempts.
 func (a *api) attemptsTotal(t *testing.T) string {
 	t.Helper()

@@ -145,7 +145,8 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 			p.work = append(p.work, hook.run)
 		}
 	}
-	return p, p.addQueue(ctx, c, ring)
+	p.addQueue(c, ring)
+	return p, nil
 }
 
 // addCanary sends known files the way of the customers'.
@@ -158,16 +159,11 @@ func (p *process) addCanary(c RunConfig, metrics *Metrics) {
 }
 
 // addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.
-func (p *process) addQueue(ctx context.Context, c RunConfig, ring func()) error {
-	if c.Queue.URL == "" {
-		return nil
+func (p *process) addQueue(c RunConfig, ring func()) {
+	queue, s := p.foundation.queue, p.foundation.store
+	if queue == nil {
+		return
 	}
-	c.Queue.Log = c.Log
-	queue, err := store.OpenQueue(ctx, c.Queue)
-	if err != nil {
-		return err
-	}
-	s := p.foundation.store
 	if s.MayWork() { // else the workers ring
 		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
 	}
@@ -175,7 +171,6 @@ func (p *process) addQueue(ctx context.Context, c RunConfig, ring func()) error 
 		bell := &doorbell{store: s, objects: p.foundation.objects, bucket: c.S3.Bucket, ring: ring, log: c.Log}
 		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, bell.handle) })
 	}
-	return nil
 }
 
 // issueTokens makes tokens of our own acceptable: through the same verifier as any other issuer's.
@@ -209,9 +204,9 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 		c.API.PublicURL = p.apiURL()
 	}
 	p.api = NewServer(c.API, Parts{
-		Store: p.foundation.store, Objects: p.foundation.objects, Models: p.foundation.models.registry,
-		CustomerKey: p.foundation.customers,
-		Auth:        verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
+		Store: p.foundation.store, Objects: p.foundation.objects, Queue: p.foundation.queue,
+		Models: p.foundation.models.registry, CustomerKey: p.foundation.customers,
+		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
 }

@@ -41,6 +41,7 @@ type Config struct {
 type Parts struct {
 	Store   *store.Store
 	Objects store.Objects
+	Queue   *store.Queue // nil: there is none
 	Models  *engine.Registry
 	Auth    *Verifier
 	Metrics *Metrics

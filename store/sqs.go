@@ -63,7 +63,11 @@ func (q *Queue) Ping(ctx context.Context) error {
 // and comes again until the queue's redrive policy moves it away.
 func (q *Queue) Consume(ctx context.Context, handle func(context.Context, Notice) error) {
 	for failures := 0; ctx.Err() == nil; {
-		messages, err := q.receive(ctx)
+		wait := q.config.Wait
+		if failures > 0 { // who asks whether the queue is back must not keep others from it for a long poll
+			wait = min(wait, time.Second)
+		}
+		messages, err := q.receive(ctx, wait)
 		if err == nil {
 			failures = 0
 			err = q.work(ctx, messages, handle)
@@ -76,9 +80,9 @@ func (q *Queue) Consume(ctx context.Context, handle func(context.Context, Notice
 	}
 }
 
-func (q *Queue) receive(ctx context.Context) ([]types.Message, error) {
+func (q *Queue) receive(ctx context.Context, wait time.Duration) ([]types.Message, error) {
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: &q.config.URL, MaxNumberOfMessages: batchMax, WaitTimeSeconds: int32(q.config.Wait / time.Second),
+		QueueUrl: &q.config.URL, MaxNumberOfMessages: batchMax, WaitTimeSeconds: int32(wait / time.Second),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("receive messages: %w", err)

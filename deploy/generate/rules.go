@@ -44,8 +44,8 @@ var alerts = []alert{
 	},
 	{
 		name: "MillraceDependencyDown", severity: "page", wait: "2m", labels: []string{"dependency"},
-		summary: "A dependency does not answer any API process",
-		expr:    `max by (dependency) (millrace_dependency_up) == 0`,
+		summary: "A dependency does not answer any API process", // the queue is not needed to serve
+		expr:    `max by (dependency) (millrace_dependency_up{dependency!="queue"}) == 0`,
 	},
 	{
 		name: "MillraceQueueOld", severity: "page", wait: "2m", summary: "Predictions wait too long for a worker",

@@ -130,6 +130,10 @@ func scenarios() []scenario {
 		},
 		{name: "nothing is there", at: "10m", fires: []firing{{alert: "MillraceDown"}}},
 		trouble("MillraceDependencyDown", "dependency", "database", `millrace_dependency_up{dependency="database"}`, `0x600`),
+		{
+			name: "the queue does not answer: requests are served", at: "1h30m",
+			series: but(healthy(), `millrace_dependency_up{dependency="queue"}`, `0x600`),
+		},
 		trouble("MillraceQueueOld", "", "", `millrace_oldest_queued_seconds`, `31x600`),
 		trouble("MillraceQueueUnknown", "", "", `millrace_queue_observed_timestamp_seconds`, `0+60x50 3000x600`),
 		{
