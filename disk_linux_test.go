@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -102,16 +101,7 @@ func fillDisk(t *testing.T, dir string) (filler string) {
 // postponed says whether a part has been put off.
 func (r *running) postponed(t *testing.T) bool {
 	t.Helper()
-	resp, err := http.Get(r.Admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(r.scrape(t)) {
 		if strings.Contains(line, `"postponed"}`) && !strings.HasSuffix(strings.TrimSpace(line), " 0") {
 			return true
 		}

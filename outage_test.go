@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,6 +37,21 @@ func (r *running) ready(t *testing.T, want int) string {
 	return ""
 }
 
+// scrape gives the metrics.
+func (r *running) scrape(t *testing.T) string {
+	t.Helper()
+	resp, err := http.Get(r.Admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // The object store and the queue go away, one after the other and in the middle of work: what was accepted is scored,
 // what cannot be accepted is told so, nothing counts as an attempt, and all goes on when they are back.
 func TestObjectStoreAndQueueAway(t *testing.T) {
@@ -69,6 +85,11 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("an upload without an object store: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	opened := `millrace_circuit_opens_total{dependency="object_store"} `
+	if text := r.scrape(t); !strings.Contains(text, opened) || strings.Contains(text, opened+"0\n") ||
+		!strings.Contains(text, `millrace_circuit_state{dependency="queue"} 0`) {
+		t.Error("the metrics do not tell of the breakers")
 	}
 	toQueue.Cut()
 	toBucket.Mend(t)

@@ -79,7 +79,9 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
 	}
-	s, err := store.Open(ctx, store.Config{URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, Lease: c.Lease, Log: c.Log})
+	s, err := store.Open(ctx, store.Config{
+		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, Lease: c.Lease, Log: c.Log, Circuits: c.circuits,
+	})
 	if err != nil {
 		return err
 	}
@@ -116,6 +118,7 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
 	if c.S3.Bucket != "" {
 		f.objectsAre = "the bucket " + c.S3.Bucket
+		c.S3.Circuits = c.circuits
 		f.objects, err = store.OpenS3(ctx, c.S3)
 		return err
 	}
@@ -129,7 +132,7 @@ func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
 	if c.Queue.URL == "" {
 		return nil
 	}
-	c.Queue.Log = c.Log
+	c.Queue.Log, c.Queue.Circuits = c.Log, c.circuits
 	f.queue, err = store.OpenQueue(ctx, c.Queue)
 	return err
 }

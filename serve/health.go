@@ -75,12 +75,12 @@ func (s *server) dependencies(ctx context.Context) []dependency {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	list := []dependency{
-		{name: "database", code: CodeDatabase, ask: s.Store.Ping},
-		{name: "object_store", code: CodeObjectStore, ask: s.askObjects},
+		{name: store.DependencyDatabase, code: CodeDatabase, ask: s.Store.Ping},
+		{name: store.DependencyObjects, code: CodeObjectStore, ask: s.askObjects},
 		{name: "models", code: CodeInternal, ask: s.askModels},
 	}
 	if s.Queue != nil {
-		list = append(list, dependency{name: "queue", ask: s.Queue.Ping})
+		list = append(list, dependency{name: store.DependencyQueue, ask: s.Queue.Ping})
 	}
 	var asked sync.WaitGroup
 	for i := range list {

@@ -100,8 +100,11 @@ func (m *Metrics) sampledGauge(name, help, label, of string, value func() float6
 	m.registry.MustRegister(prometheus.NewGaugeFunc(opts, value))
 }
 
-func (m *Metrics) sampledCounter(name, help string, value func() float64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(m.describe("counter", name, help, nil)), value))
+// sampledCounter is like sampledGauge.
+func (m *Metrics) sampledCounter(name, help, label, of string, value func() float64) {
+	opts := prometheus.CounterOpts(m.describe("counter", name, help, labelsOf(label)))
+	opts.ConstLabels = constLabels(label, of)
+	m.registry.MustRegister(prometheus.NewCounterFunc(opts, value))
 }
 
 func labelsOf(label string) []string {

@@ -14,6 +14,7 @@ type dependencyMetrics struct {
 	callSeconds *prometheus.CounterVec
 	retries     *prometheus.CounterVec
 	pool        atomic.Pointer[func() store.PoolState]
+	circuits    store.Circuits // of this process
 }
 
 func (m *Metrics) makeDependencies() {
@@ -30,6 +31,17 @@ func (m *Metrics) makeDependencies() {
 		m.calls.WithLabelValues(service, operation, string(store.CallFailed)) // so that the first failure is an increase
 	}
 	m.makePool()
+	m.makeCircuits()
+}
+
+func (m *Metrics) makeCircuits() {
+	for _, dependency := range []string{store.DependencyDatabase, store.DependencyObjects, store.DependencyQueue} {
+		m.sampledGauge("circuit_state", "0: calls of the dependency go through. 1: one goes through as a trial. "+
+			"2: they are refused after failures in a row.", "dependency", dependency,
+			func() float64 { return float64(m.circuits.Of(dependency).State) })
+		m.sampledCounter("circuit_opens_total", "Times that calls of the dependency were stopped, trials that failed included.",
+			"dependency", dependency, func() float64 { return float64(m.circuits.Of(dependency).Opens) })
+	}
 }
 
 func (m *Metrics) makePool() {
@@ -47,11 +59,11 @@ func (m *Metrics) makePool() {
 		sampled(func(p store.PoolState) float64 { return float64(p.Idle) }))
 	m.sampledGauge("database_connections_max", "Connections that the pool may have.", "", "",
 		sampled(func(p store.PoolState) float64 { return float64(p.Max) }))
-	m.sampledCounter("database_acquires_total", "Connections handed out by the pool.",
+	m.sampledCounter("database_acquires_total", "Connections handed out by the pool.", "", "",
 		sampled(func(p store.PoolState) float64 { return float64(p.Acquires) }))
-	m.sampledCounter("database_acquire_waits_total", "Connections that had to be waited for.",
+	m.sampledCounter("database_acquire_waits_total", "Connections that had to be waited for.", "", "",
 		sampled(func(p store.PoolState) float64 { return float64(p.Waits) }))
-	m.sampledCounter("database_acquire_wait_seconds_total", "Time that was waited for connections.",
+	m.sampledCounter("database_acquire_wait_seconds_total", "Time that was waited for connections.", "", "",
 		sampled(func(p store.PoolState) float64 { return p.Waited.Seconds() }))
 }
 

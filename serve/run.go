@@ -52,6 +52,8 @@ type RunConfig struct {
 	Canary         time.Duration // between two known files that are sent the way of a customer's; 0: none
 	Webhook        WebhookConfig // no URL: nobody is told
 	Log            *slog.Logger
+
+	circuits *store.Circuits // what the metrics show
 }
 
 // Started tells where a process can be reached.
@@ -71,7 +73,7 @@ const (
 // takes no new work, finishes or gives back what is in hand and stops everything it has started, within 25 seconds.
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := NewMetrics()
-	c.S3.Observe, c.Queue.Observe = metrics.Called, metrics.Called
+	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.circuits
 	foundation, err := lay(ctx, c)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,12 +36,27 @@ func (e *refusedError) RetryableError() bool { return false }
 type breaker struct {
 	dependency string
 	circuit    circuitbreaker.CircuitBreaker[any]
+	opens      atomic.Int64
 }
 
 func newBreaker(dependency string) *breaker {
-	return &breaker{dependency, circuitbreaker.NewBuilder[any]().
+	b := &breaker{dependency: dependency}
+	b.circuit = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).
-		WithDelay(breakerDelay).WithJitter(breakerJitter).Build()}
+		WithDelay(breakerDelay).WithJitter(breakerJitter).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { b.opens.Add(1) }).Build()
+	return b
+}
+
+// state takes an open circuit whose time is over for what the next call will find.
+func (b *breaker) state() CircuitState {
+	switch {
+	case b.circuit.IsClosed():
+		return CircuitClosed
+	case b.circuit.RemainingDelay() > 0:
+		return CircuitOpen
+	}
+	return CircuitHalfOpen
 }
 
 // call runs f unless the dependency is known to be away. f says whether the dependency answered, whatever it said.

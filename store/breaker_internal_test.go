@@ -12,7 +12,17 @@ import (
 )
 
 func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
-	b := newBreaker("database")
+	var circuits Circuits
+	b := circuits.newBreaker(DependencyDatabase)
+	circuits.newBreaker(DependencyDatabase) // closed: the worst is shown
+	circuits.newBreaker(DependencyQueue)
+	want := func(dependency string, state CircuitState, opens int64) {
+		t.Helper()
+		if got := circuits.Of(dependency); got != (Circuit{state, opens}) {
+			t.Errorf("%s: %+v, want state %d after %d", dependency, got, state, opens)
+		}
+	}
+	want(DependencyDatabase, CircuitClosed, 0)
 	away, calls := true, 0
 	call := func() error {
 		return b.call(func() (bool, error) {
@@ -34,15 +44,28 @@ func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
 		!strings.Contains(err.Error(), "database") {
 		t.Errorf("refused with %v", err)
 	}
+	want(DependencyDatabase, CircuitOpen, 1)
+	want(DependencyQueue, CircuitClosed, 0)
+	for end := time.Now().Add(10 * time.Second); b.state() == CircuitOpen; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it is never about to try")
+		}
+	}
+	want(DependencyDatabase, CircuitHalfOpen, 1)
+	if err := call(); errors.As(err, &refused) || calls != breakerFailures+1 {
+		t.Errorf("the trial: %d calls, %v", calls, err)
+	}
+	want(DependencyDatabase, CircuitOpen, 2)
 	away = false
 	for end := time.Now().Add(10 * time.Second); call() != nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it never tries again")
 		}
 	}
-	if err := call(); err != nil || calls != breakerFailures+2 {
+	if err := call(); err != nil || calls != breakerFailures+3 {
 		t.Errorf("after the outage: %d calls, %v", calls, err)
 	}
+	want(DependencyDatabase, CircuitClosed, 2)
 }
 
 // Who stops waiting says nothing about the dependency; an answer says that it is there, even one that refuses.
@@ -64,7 +87,7 @@ func TestWhatCountsAsAnAnswer(t *testing.T) {
 		"left":       {left, 0, context.Canceled, false},
 		"too late":   {late, 0, context.DeadlineExceeded, true},
 	} {
-		client := guardedClient{newBreaker("object store"), roundTrip{c.status, c.err}}
+		client := guardedClient{newBreaker(DependencyObjects), roundTrip{c.status, c.err}}
 		for range breakerFailures {
 			req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, "http://objects", nil)
 			if err != nil {

@@ -32,6 +32,7 @@ type S3Config struct {
 	UploadsMax            int           // puts at the same time, each holds up to 24 MiB; default 8
 	ReadTimeout           time.Duration // longest silence of a body; default 30 s
 	Observe               func(Call)    // told of every call, from many goroutines; nil: nobody is
+	Circuits              *Circuits     // show the bucket's breaker; nil: it is not shown
 }
 
 type bucket struct {
@@ -44,7 +45,7 @@ type bucket struct {
 
 // OpenS3 opens a bucket as object store. It does not ask the server for anything yet.
 func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
-	config, err := loadAWS(ctx, "object store", awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyObjects), awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
@@ -76,7 +77,7 @@ type awsAccess struct {
 
 // loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
 // A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time.
-func loadAWS(ctx context.Context, dependency string, a awsAccess) (aws.Config, error) {
+func loadAWS(ctx context.Context, b *breaker, a awsAccess) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute
 	})
@@ -100,7 +101,7 @@ func loadAWS(ctx context.Context, dependency string, a awsAccess) (aws.Config, e
 			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
 	}
 	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
-	config.HTTPClient = guardedClient{newBreaker(dependency), config.HTTPClient}
+	config.HTTPClient = guardedClient{b, config.HTTPClient}
 	return config, err
 }
 

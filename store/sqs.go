@@ -22,6 +22,7 @@ type QueueConfig struct {
 	Wait                 time.Duration // length of a long poll; default and most 20 s
 	Log                  *slog.Logger  // default: nothing is logged
 	Observe              func(Call)    // told of every call, from many goroutines; nil: nobody is
+	Circuits             *Circuits     // show the queue's breaker; nil: it is not shown
 }
 
 // batchMax is how many messages SQS takes or gives at once.
@@ -35,7 +36,7 @@ type Queue struct {
 
 // OpenQueue prepares a queue. It does not ask the server for anything yet.
 func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
-	config, err := loadAWS(ctx, "queue", awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyQueue), awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}

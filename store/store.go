@@ -55,7 +55,8 @@ type Config struct {
 	PollInterval     time.Duration // longest silence of the channel of Listen; default 5 s
 	Log              *slog.Logger  // default: nothing is logged
 	// Trace is told every statement before it is sent, from many goroutines; args hold customers' data. Nil: nobody is.
-	Trace func(sql string, args []any)
+	Trace    func(sql string, args []any)
+	Circuits *Circuits // show the database's breaker; nil: it is not shown
 }
 
 // Store is a pool of connections. It is safe for concurrent use.
@@ -63,6 +64,7 @@ type Store struct {
 	pool        *pgxpool.Pool // acts as the loader, or as the tables' owner where there is no such role
 	requests    *pgxpool.Pool // for what is done in a request: the same pool, or one that acts as the API
 	config      Config
+	breaker     *breaker // of both
 	rowSecurity bool
 	mayWork     bool
 	staged      bool // COPY goes by way of a temporary table
@@ -89,7 +91,7 @@ func setDefault[T comparable](field *T, value T) {
 
 // Open connects to a database whose schema [Migrate] made.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	s := &Store{config: config.withDefaults()}
+	s := &Store{config: config.withDefaults(), breaker: config.Circuits.newBreaker(DependencyDatabase)}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open store: %w", err)
@@ -180,7 +182,7 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 		return nil, hideURL(err)
 	}
 	pc.MaxConns = s.config.ConnsMax
-	pc.ConnConfig.DialFunc = newBreaker("database").dialer
+	pc.ConnConfig.DialFunc = s.breaker.dialer
 	if s.config.Trace != nil {
 		pc.ConnConfig.Tracer = tracer{s.config.Trace}
 	}

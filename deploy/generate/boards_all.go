@@ -249,6 +249,14 @@ func dependenciesBoard() *dashboard.DashboardBuilder {
 			queries: []query{q("1 - millrace_disk_free_bytes / (millrace_disk_size_bytes > 0)", "{{instance}} used")},
 		},
 		panel{
+			title: "Circuits", unit: short, width: 12, max: 2, about: "0: calls go through. 1: one as a trial. 2: they are refused.",
+			queries: []query{q("max by (dependency) (millrace_circuit_state)", "{{dependency}}")},
+		},
+		panel{
+			title: "Calls stopped by a breaker", unit: perSecond, width: 12, about: "After failures in a row, and each failed trial.",
+			queries: []query{q("sum by (dependency, instance) (rate(millrace_circuit_opens_total[5m]))", "{{instance}} {{dependency}}")},
+		},
+		panel{
 			title: "Doorbells that have not rung", unit: short, width: 12,
 			queries: []query{q("max(millrace_outbox_letters)", "letters")},
 		},

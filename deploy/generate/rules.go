@@ -48,6 +48,11 @@ var alerts = []alert{
 		expr:    `max by (dependency) (millrace_dependency_up{dependency!="queue"}) == 0`,
 	},
 	{
+		name: "MillraceCircuitOpens", severity: "ticket", wait: "10m", labels: []string{"dependency"},
+		summary: "A process goes on failing to reach a dependency",
+		expr:    `max by (dependency) (increase(millrace_circuit_opens_total[5m])) >= 3`,
+	},
+	{
 		name: "MillraceQueueOld", severity: "page", wait: "2m", summary: "Predictions wait too long for a worker",
 		expr: "max(millrace_oldest_queued_seconds) > 30\nand max(millrace_predictions{status=\"queued\"}) >= 1",
 	},

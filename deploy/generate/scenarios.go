@@ -23,6 +23,7 @@ func healthy() map[string]string {
 	s := map[string]string{
 		`millrace_build_info{instance="a"}`:                         `1x600`,
 		`millrace_dependency_up{dependency="database"}`:             `1x600`,
+		`millrace_circuit_opens_total{dependency="queue"}`:          `0+0.1x600`,
 		`millrace_oldest_queued_seconds`:                            `1x600`,
 		`millrace_predictions{status="queued"}`:                     `2x600`,
 		`millrace_queue_observed_timestamp_seconds`:                 `0+60x600`,
@@ -133,6 +134,12 @@ func scenarios() []scenario {
 		{
 			name: "the queue does not answer: requests are served", at: "1h30m",
 			series: but(healthy(), `millrace_dependency_up{dependency="queue"}`, `0x600`),
+		},
+		trouble("MillraceCircuitOpens", "dependency", "queue",
+			`millrace_circuit_opens_total{dependency="queue"}`, `0+3x600`),
+		{
+			name: "a dependency was away for a minute", at: "1h30m",
+			series: but(healthy(), `millrace_circuit_opens_total{dependency="queue"}`, `0x86 40x600`),
 		},
 		trouble("MillraceQueueOld", "", "", `millrace_oldest_queued_seconds`, `31x600`),
 		trouble("MillraceQueueUnknown", "", "", `millrace_queue_observed_timestamp_seconds`, `0+60x50 3000x600`),
