@@ -1,17 +1,24 @@
 package serve_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
@@ -32,8 +39,18 @@ func newLine(t *testing.T, databaseURL string) (*storetest.Line, string) {
 // troubled is an object store in which one thing goes wrong.
 type troubled struct {
 	store.Objects
-	put func(key string)
-	get func(key string)
+	put  func(key string)
+	get  func(key string)
+	list func(prefix string) error
+}
+
+func (o troubled) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
+	if o.list != nil {
+		if err := o.list(prefix); err != nil {
+			return func(yield func(store.ObjectInfo, error) bool) { yield(store.ObjectInfo{}, err) }
+		}
+	}
+	return o.Objects.List(ctx, prefix)
 }
 
 func (o troubled) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
@@ -163,6 +180,46 @@ func (a *api) attemptsTotal(t *testing.T) string {
 		}
 	}
 	return strings.Join(lines, "")
+}
+
+// A worker ends between the publication of a result and the removal of its parts, and never gets any further. The sweep
+// removes them, and the result is what it was.
+func TestCrashBeforePartsAreDropped(t *testing.T) {
+	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+		c.UploadLimits = ingest.Limits{PartBytes: 128 << 10, ChunkBytes: 16 << 10}
+	})
+	over := make(chan struct{})
+	a.workWith(troubled{Objects: a.objects, list: func(string) error {
+		<-over
+		return errors.New("the process is gone")
+	}})
+	t.Cleanup(func() { close(over) })
+	id := a.upload(string(file))
+	if view := a.ended(id); view["status"] != "completed" {
+		t.Fatal(view)
+	}
+	parts := func() (n int) {
+		for _, key := range a.objectKeys() {
+			if strings.HasPrefix(key, store.PartsPrefix(uuid.MustParse(id), 1)) {
+				n++
+			}
+		}
+		return n
+	}
+	left, before := parts(), a.get("/predictions/"+id+"/download").want(t, http.StatusOK).body
+	if n, err := a.store.SweepOrphans(t.Context(), a.objects, time.Hour); n != 0 || err != nil || left < 5 || parts() != left {
+		t.Errorf("at once: %d of %d swept, %v", n, left, err)
+	}
+	if n, err := a.store.SweepOrphans(t.Context(), a.objects, 0); n != left || err != nil || parts() != 0 {
+		t.Errorf("later: %d of %d swept, %v", n, left, err)
+	}
+	if after := a.get("/predictions/"+id+"/download").want(t, http.StatusOK).body; !bytes.Equal(after, before) {
+		t.Error("the result is another")
+	}
 }
 
 // A panic, in the worker's own goroutine or in the one that puts the result, is the end of one prediction.

@@ -9,8 +9,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of are
-// removed, and dropped files of which no event told us are scored.
+// upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
+// reads any more are removed, and dropped files of which no event told us are scored.
 type upkeep struct {
 	store   *store.Store
 	objects store.Objects

@@ -152,7 +152,7 @@ func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 }
 
 // dropParts removes the parts' own objects, whoever put them. The claim ended with the publication and with it the lease
-// and its context, so this has a time of its own. What it does not get at stays until the prediction is deleted.
+// and its context, so this has a time of its own. What it does not get at is left to the upkeep.
 func (w *worker) dropParts(ctx context.Context, c *store.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -127,6 +129,47 @@ func TestOrphansAreSwept(t *testing.T) {
 		}
 	}
 	wantEqual(t, "left", len(got), len(kept))
+}
+
+// A worker that breaks after it has published leaves parts behind. They go when nobody can be reading them any more:
+// neither the parts that wait for their finisher, nor those of a prediction that has ended only now.
+func TestPartsLeftBehindAreSwept(t *testing.T) {
+	const day = 24 * time.Hour
+	b, dir := newBench(t, store.Config{}), t.TempDir()
+	o, err := store.OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := func(p store.Prediction, status string, due bool) {
+		b.exec(`UPDATE predictions SET status = $2, finish_due = $3, finished_at = clock_timestamp() - interval '25 hours'
+			WHERE id = $1`, p.InternalID, status, due)
+	}
+	now, before, failed := b.scored(10), b.scored(10), b.upload(10)
+	ended(before, "completed", false)
+	ended(failed, "failed", false)
+	open, due := b.upload(10), b.upload(10)
+	ended(due, "cancelled", true)
+	kept := []string{
+		store.PartKey(now.ID, 1, 0, store.ResultName), store.PartKey(open.ID, 1, 0, store.ResultName),
+		store.PartKey(due.ID, 1, 0, store.ResultName), store.ResultKey(before.ID, 1, store.ResultName),
+		store.ResultKey(before.ID, 1, store.RejectsName), store.SnapshotKey(before.ID, 1, 0),
+	}
+	putAll(t, o, kept...)
+	putAll(t, o, store.PartKey(before.ID, 1, 0, store.ResultName), store.PartKey(before.ID, 1, 12, store.RejectsName),
+		store.PartKey(failed.ID, 1, 0, store.ResultName))
+	if n, err := b.SweepOrphans(t.Context(), o, day); n != 0 || err != nil {
+		t.Errorf("of the last day: %d, %v", n, err)
+	}
+	for _, key := range keysOf(t, o) {
+		if err := os.Chtimes(filepath.Join(dir, filepath.FromSlash(key)), time.Time{}, time.Now().Add(-2*day)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := b.SweepOrphans(t.Context(), o, day); n != 3 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	slices.Sort(kept)
+	wantEqual(t, "objects", strings.Join(slices.Sorted(slices.Values(keysOf(t, o))), " "), strings.Join(kept, " "))
 }
 
 func TestUnheardObjects(t *testing.T) {
