@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -10,17 +11,17 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// countdown is a context that ends at the n-th time that somebody asks whether it has.
+// countdown is a context that ends at the n-th time that somebody asks whether it has; several may ask at once.
 type countdown struct {
 	context.Context
-	left   int
+	left   atomic.Int64
 	cancel context.CancelCauseFunc
 }
 
 var errSpent = errors.New("spent")
 
 func (c *countdown) Err() error {
-	if c.left--; c.left < 0 {
+	if c.left.Add(-1) < 0 {
 		c.cancel(errSpent)
 	}
 	return c.Context.Err()
@@ -29,11 +30,14 @@ func (c *countdown) Err() error {
 // Wherever a measurement is ended it says so, and leaves no schema behind.
 func TestSuitesOfADatabaseEndAnywhere(t *testing.T) {
 	o := Options{Quick: true, DatabaseURL: storetest.EmptyPostgres(t)}
-	for name, run := range map[string]func(context.Context, Options, *Report) error{"copy": runCopy, "queries": runQueries} {
+	type suite = func(context.Context, Options, *Report) error
+	for name, run := range map[string]suite{"copy": runCopy, "queries": runQueries} {
 		ended := false
-		for left := 0; !ended && left < 4000; left += 1 + left/3 {
+		for left := int64(0); !ended && left < 4000; left += 1 + left/3 {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			err := run(&countdown{Context: ctx, left: left, cancel: cancel}, o, new(Report))
+			counted := &countdown{Context: ctx, cancel: cancel}
+			counted.left.Store(left)
+			err := run(counted, o, new(Report))
 			if ended = ctx.Err() == nil; ended != (err == nil) {
 				t.Fatalf("%s, ended after %d: %v", name, left, err)
 			}
