@@ -86,3 +86,23 @@ func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.
 	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, bucket: "b", log: logger}, log: logger}
 	return u.lookIntoInbox(ctx, 0)
 }
+
+// HandleNotice does what a process does with a message of the queue, and says whether its worker was rung for.
+func HandleNotice(ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice) (rung bool, err error) {
+	d := &doorbell{
+		store: s, objects: o, bucket: "b", ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
+	}
+	err = d.handle(ctx, n)
+	return rung, err
+}
+
+// Sweep is the loop that heals what a crash left, until ctx ends.
+func Sweep(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) {
+	sweep(ctx, s, o, NewLogger(log, slog.LevelInfo))
+}
+
+// Upkeep is the loop of one process at a time, until ctx ends.
+func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Duration, log io.Writer) {
+	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo)}
+	newUpkeep(c, &foundation{store: s, objects: o}).run(ctx)
+}

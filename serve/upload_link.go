@@ -145,28 +145,40 @@ func completeUpload(s *server, r *request) error {
 	return s.answerUpload(r, p, wait)
 }
 
-// completeLink looks whether the file is there and what was promised.
+// completeLink makes the prediction, unless that was done before: then it finds it.
 func completeLink(ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink) (p store.Prediction, err error) {
 	if l.Prediction != uuid.Nil {
-		return s.Prediction(ctx, l.UserID, l.Prediction)
+		p, err = s.Prediction(ctx, l.UserID, l.Prediction)
+	} else {
+		file, failed := linkedFile(ctx, o, l)
+		if failed != nil {
+			return p, failed
+		}
+		p, err = s.CompleteUpload(ctx, l, file)
 	}
-	file, err := o.Head(ctx, store.DirectKey(l.ID))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return p, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
-	case err != nil:
-		return p, objectFailure(err)
-	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
-		return p, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
-			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, file.Key))
-	}
-	if p, err = s.CompleteUpload(ctx, l, file); err != nil {
+	if err != nil {
 		return p, explainAs(CodeDatabase, err)
 	}
 	return p, nil
 }
 
-// completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's.
+// linkedFile looks whether the file is there and what was promised.
+func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store.ObjectInfo, error) {
+	file, err := o.Head(ctx, store.DirectKey(l.ID))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return file, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
+	case err != nil:
+		return file, objectFailure(err)
+	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
+		return file, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
+			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, file.Key))
+	}
+	return file, nil
+}
+
+// completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's, and one that was
+// completed needs nothing, whatever became of its prediction.
 func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
 	id, ok := store.DirectUpload(key)
 	if !ok {
@@ -177,7 +189,7 @@ func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
 		d.log.Warn("file without an upload link")
 		return nil
 	}
-	if err == nil {
+	if err == nil && l.Prediction == uuid.Nil {
 		_, err = completeLink(ctx, d.store, d.objects, l)
 	}
 	if err != nil {

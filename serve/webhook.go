@@ -38,7 +38,7 @@ const (
 	webhookAttemptsMax = 12 // over about 12 hours
 	webhookDelayMax    = 2 * time.Hour
 	webhookPoll        = time.Second
-	webhookBatch       = 10
+	webhookBatch       = 5 // all of them may time out within the minute of their claim
 )
 
 // webhook sends what the outbox holds, at least once, by the rules of Standard Webhooks.

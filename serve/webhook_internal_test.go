@@ -55,6 +55,22 @@ func (r *receiver) seen() int {
 	return len(r.got)
 }
 
+// sender sends to a receiver, signed with secrets, what the store has kept since.
+func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *webhook {
+	t.Helper()
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	w, err := newWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: secrets, AllowPrivate: true}, s, NewMetrics(),
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnableAnnouncements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // cancelled makes a prediction and ends it.
 func cancelled(t *testing.T, s *store.Store) store.Prediction {
 	t.Helper()
@@ -87,16 +103,7 @@ func TestWebhook(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	cancelled(t, s) // before anybody wants to hear of it
 	r := &receiver{statuses: []int{500, http.StatusFound}}
-	server := httptest.NewServer(r)
-	defer server.Close()
-	w, err := newWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: []string{latestSecret, earlierSecret}, AllowPrivate: true},
-		s, NewMetrics(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.EnableAnnouncements(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w := sender(t, s, r, latestSecret, earlierSecret)
 	p := cancelled(t, s)
 	cancelledWith(t, s, `{"internal":true}`) // is nobody's news
 	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag <= 0 || dead != 0 || err != nil {
@@ -151,16 +158,7 @@ func verify(t *testing.T, req *http.Request, body string) {
 func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	r := &receiver{statuses: []int{500}}
-	server := httptest.NewServer(r)
-	defer server.Close()
-	w, err := newWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}, AllowPrivate: true}, s, NewMetrics(),
-		slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.EnableAnnouncements(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w := sender(t, s, r, latestSecret)
 	cancelled(t, s)
 	list, err := s.ClaimAnnouncements(t.Context(), 10)
 	if err != nil || len(list) != 1 {
@@ -195,16 +193,7 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 func TestWebhookLoop(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	r := &receiver{}
-	server := httptest.NewServer(r)
-	defer server.Close()
-	w, err := newWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}, AllowPrivate: true}, s, NewMetrics(),
-		slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.EnableAnnouncements(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w := sender(t, s, r, latestSecret)
 	cancelled(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -219,6 +208,13 @@ func TestWebhookLoop(t *testing.T) {
 	<-done
 	if r.seen() != 1 {
 		t.Errorf("%d messages", r.seen())
+	}
+}
+
+// Whoever claims announcements has sent all of them, or given up, before another may claim them.
+func TestWebhookIsSentWithinItsClaim(t *testing.T) {
+	if longest := webhookBatch * webhookTimeout; longest >= time.Minute {
+		t.Errorf("the last of a batch may be sent %s after its claim", longest)
 	}
 }
 

@@ -1,0 +1,219 @@
+package serve_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+)
+
+// whileRunning runs a loop until something has come true, and then ends it.
+func whileRunning(t *testing.T, loop func(context.Context), until func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		loop(ctx)
+	}()
+	for end := time.Now().Add(20 * time.Second); !until(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Error("it was waited for in vain")
+			break
+		}
+	}
+	cancel()
+	<-done
+}
+
+// link makes an upload link that ends after life, and puts a file there.
+func (a *api) link(life time.Duration, promised int, text string) store.UploadLink {
+	a.t.Helper()
+	l := store.UploadLink{
+		ID: store.NewID(), UserID: a.owner(), Filename: "march.csv", Bytes: int64(promised), Explain: "all",
+		Options: json.RawMessage(`{}`),
+	}
+	if err := a.store.CreateUploadLink(a.t.Context(), &l, life); err != nil {
+		a.t.Fatal(err)
+	}
+	a.put(store.DirectKey(l.ID), text)
+	return l
+}
+
+func (a *api) put(key, text string) {
+	a.t.Helper()
+	if _, err := a.objects.Put(a.t.Context(), key, strings.NewReader(text)); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// What nobody came back for goes away: links with their files, and what somebody has deleted.
+func TestSweep(t *testing.T) {
+	a := startAPI(t, nil)
+	abandoned, open := a.link(-25*time.Hour, 5, "a,b\n1"), a.link(-23*time.Hour, 5, "a,b\n1")
+	deleted := a.upload(telecom)
+	a.do(http.MethodDelete, "/predictions/"+deleted, nil).want(t, http.StatusNoContent)
+	want := []string{store.DirectKey(open.ID)}
+	whileRunning(t, func(ctx context.Context) { serve.Sweep(ctx, a.store, a.objects, a.log) }, func() bool {
+		return slices.Equal(a.objectKeys(), want)
+	})
+	if keys := a.objectKeys(); !slices.Equal(keys, want) {
+		t.Errorf("left %v, want %v", keys, want)
+	}
+	if _, err := a.store.LinkOfObject(t.Context(), abandoned.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the link: %v", err)
+	}
+}
+
+// Each thing that is swept is tried, and its failure told, even if everything fails.
+func TestSweepGoesOn(t *testing.T) {
+	a := startAPI(t, nil)
+	a.store.Close()
+	whileRunning(t, func(ctx context.Context) { serve.Sweep(ctx, a.store, a.objects, a.log) }, func() bool {
+		return strings.Contains(a.log.String(), `"sweep upload links"`)
+	})
+	for _, message := range []string{"sweep", "sweep keys", "sweep budgets", "sweep deletions"} {
+		if !strings.Contains(a.log.String(), `"msg":"`+message+`"`) {
+			t.Errorf("%q is not in the log:\n%s", message, a.log)
+		}
+	}
+}
+
+// age makes a file of the object store as old as that.
+func (a *api) age(key string, age time.Duration) {
+	a.t.Helper()
+	at := time.Now().Add(-age)
+	if err := os.Chtimes(filepath.Join(a.dir, filepath.FromSlash(key)), at, at); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// half is an object store that cannot list what we have put there ourselves.
+type half struct{ store.Objects }
+
+func (h half) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
+	if prefix != store.InboxPrefix {
+		return func(yield func(store.ObjectInfo, error) bool) { yield(store.ObjectInfo{}, errors.New("no such luck")) }
+	}
+	return h.Objects.List(ctx, prefix)
+}
+
+// The process that keeps house lets results expire, removes what nothing speaks of and scores what was dropped unheard.
+func TestUpkeep(t *testing.T) {
+	a := startAPI(t, nil)
+	stop := a.work()
+	finished := a.finished(telecom)
+	stop()
+	orphan, fresh := store.InputKey(store.NewID()), store.InputKey(store.NewID())
+	a.put(orphan, "a,b\n")
+	a.put(fresh, "a,b\n")
+	a.age(orphan, 25*time.Hour)
+	for name, age := range map[string]time.Duration{"old": 6 * time.Minute, "new": time.Minute} {
+		a.put("inbox/owner/"+name+".csv", telecom)
+		a.age("inbox/owner/"+name+".csv", age)
+	}
+	whileRunning(t, func(ctx context.Context) {
+		serve.Upkeep(ctx, a.store, a.objects, time.Millisecond, a.log)
+	}, func() bool { return a.predictions() == 2 })
+	list := a.get("/predictions").object(t)["predictions"].([]any)
+	if got := list[0].(map[string]any)["filename"]; got != "old.csv" || len(list) != 2 {
+		t.Errorf("%d predictions, the newest of %v", len(list), got)
+	}
+	a.get(finished["links"].(map[string]any)["download"].(string)).wantError(t, http.StatusGone, "ERR-1108")
+	if keys := a.objectKeys(); slices.Contains(keys, orphan) || !slices.Contains(keys, fresh) {
+		t.Errorf("left %v; %s should be gone and %s not", keys, orphan, fresh)
+	}
+	if !strings.Contains(a.log.String(), `"expired":1,"orphans":1`) {
+		t.Errorf("log: %s", a.log)
+	}
+}
+
+// What comes behind a failure is done all the same, and the failure told.
+func TestUpkeepGoesOn(t *testing.T) {
+	a := startAPI(t, nil)
+	a.put("inbox/owner/march.csv", telecom)
+	a.age("inbox/owner/march.csv", time.Hour)
+	whileRunning(t, func(ctx context.Context) { serve.Upkeep(ctx, a.store, half{a.objects}, 0, a.log) }, func() bool {
+		return strings.Contains(a.log.String(), "no such luck")
+	})
+	if n := a.predictions(); n != 1 {
+		t.Errorf("%d predictions", n)
+	}
+}
+
+// created is the news of a file in the bucket.
+func created(bucket, key string) store.Notice {
+	return store.Notice{Objects: []store.ObjectEvent{{
+		Bucket: bucket, Key: key, Version: "1", ETag: `"e"`, Bytes: int64(len(telecom)),
+	}}}
+}
+
+// Messages of the queue about files: an error leaves the message where it is, so only what may be mended is one.
+func TestNoticesOfFiles(t *testing.T) {
+	a := startAPI(t, nil)
+	good, wrong := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 1, telecom)
+	missing := a.link(time.Hour, 1, "x")
+	if err := a.objects.Delete(t.Context(), store.DirectKey(missing.ID)); err != nil {
+		t.Fatal(err)
+	}
+	leaving := as(a.token("leaving"))
+	a.get("/account", leaving).want(t, http.StatusOK)
+	a.do(http.MethodDelete, "/account", nil, leaving).want(t, http.StatusNoContent)
+	for _, test := range []struct {
+		name, bucket, key string
+		made              int // predictions
+		failed, said      string
+	}{
+		{name: "another bucket", bucket: "c", key: "inbox/owner/a.csv"},
+		{name: "a result of ours", bucket: "b", key: "results/a/1/result.csv"},
+		{name: "a dropped file", bucket: "b", key: "inbox/owner/a.csv", made: 1, said: `"created":true`},
+		{name: "the same again", bucket: "b", key: "inbox/owner/a.csv", said: `"created":false`},
+		{name: "nobody's file", bucket: "b", key: "inbox/a.csv", failed: "key is not inbox/"},
+		{name: "a file of one who left", bucket: "b", key: "inbox/leaving/a.csv", said: "was deleted"},
+		{name: "a link's file", bucket: "b", key: store.DirectKey(good.ID), made: 1},
+		{name: "the same link again", bucket: "b", key: store.DirectKey(good.ID)},
+		{name: "a file without a link", bucket: "b", key: store.DirectKey(uuid.New()), said: "without an upload link"},
+		{name: "no name of a link", bucket: "b", key: "direct/a.csv"},
+		{name: "another bucket's link", bucket: "c", key: store.DirectKey(missing.ID)},
+		{name: "a file of another size", bucket: "b", key: store.DirectKey(wrong.ID), failed: "ERR-1001"},
+		{name: "a file that is away", bucket: "b", key: store.DirectKey(missing.ID), failed: "ERR-1106"},
+	} {
+		before, log := a.predictions(), new(logBuffer)
+		rung, err := serve.HandleNotice(t.Context(), a.store, a.objects, log, created(test.bucket, test.key))
+		if test.failed == "" && (err != nil || !rung) || test.failed != "" && (err == nil || rung ||
+			!strings.Contains(err.Error(), test.failed)) {
+			t.Errorf("%s: rung %v, %v", test.name, rung, err)
+		}
+		if made := a.predictions() - before; made != test.made || !strings.Contains(log.String(), test.said) {
+			t.Errorf("%s: %d predictions, said %s", test.name, made, log)
+		}
+	}
+	if keys := a.objectKeys(); slices.Contains(keys, store.DirectKey(wrong.ID)) {
+		t.Error("the file of another size is kept")
+	}
+	a.do(http.MethodDelete, "/predictions/"+a.newest(), nil).want(t, http.StatusNoContent)
+	again := created("b", store.DirectKey(good.ID))
+	if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, again); err != nil {
+		t.Errorf("a late message about a prediction that was deleted: %v", err)
+	}
+	complete := "/upload-links/" + good.ID.String() + "/complete"
+	a.do(http.MethodPost, complete, nil).wantError(t, http.StatusNotFound, "ERR-1101")
+}
+
+// newest is the id of the prediction that was made last.
+func (a *api) newest() string {
+	list := a.get("/predictions").want(a.t, http.StatusOK).object(a.t)["predictions"].([]any)
+	return list[0].(map[string]any)["prediction_id"].(string)
+}
