@@ -91,6 +91,37 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// Operators stop anybody's prediction; its owner sees that.
+func TestOperatorsCancel(t *testing.T) {
+	a := startAPI(t, nil)
+	admin := startAdmin(t, a, nil)
+	running := a.upload(telecom)
+	for range 2 { // the second time changes nothing
+		got := admin.do(t, http.MethodPost, "/predictions/"+running+"/cancel").want(t, http.StatusOK).object(t)
+		if got["prediction_id"] != running || got["status"] != "cancelled" {
+			t.Errorf("%v", got)
+		}
+	}
+	if status := a.get("/predictions/" + running).object(t)["status"]; status != "cancelled" {
+		t.Errorf("its owner sees it as %v", status)
+	}
+	a.work()
+	done := a.finished(telecom)["prediction_id"].(string)
+	for id, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		done: {http.StatusConflict, "ERR-1106"}, "x": {http.StatusNotFound, "ERR-1101"},
+		"00000000-0000-4000-8000-000000000000": {http.StatusNotFound, "ERR-1101"},
+	} {
+		var e errorBody
+		r := admin.do(t, http.MethodPost, "/predictions/"+id+"/cancel")
+		if err := json.Unmarshal(r.body, &e); err != nil || r.status != want.status || e.Error.Code != want.code {
+			t.Errorf("%s: %d %s (%v)", id, r.status, r.body, err)
+		}
+	}
+}
+
 func TestDeadLetterPages(t *testing.T) {
 	a := startAPI(t, nil)
 	for range 101 {
@@ -116,6 +147,12 @@ func TestAdminDatabaseAway(t *testing.T) {
 	a.store.Close()
 	for _, path := range []string{"/dead-letters", "/dead-letters/00000000-0000-4000-8000-000000000000"} {
 		admin.do(t, http.MethodGet, path).want(t, http.StatusServiceUnavailable)
+	}
+	for _, path := range []string{
+		"/dead-letters/00000000-0000-4000-8000-000000000000/retry", "/webhooks/retry",
+		"/predictions/00000000-0000-4000-8000-000000000000/cancel",
+	} {
+		admin.do(t, http.MethodPost, path).want(t, http.StatusServiceUnavailable)
 	}
 }
 
