@@ -38,7 +38,7 @@ func startChild(t *testing.T, args ...string) *child {
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	command := exec.CommandContext(context.Background(), os.Args[0], args...)
 	command.Env = append(os.Environ(), childVariable+"=1")
-	command.Stderr = testLog{t}
+	command.Stderr = t.Output()
 	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestKilledProcessLosesNoUpload(t *testing.T) {
 	want := scoredOffline(t, "telecom", file)
 	for _, id := range ids {
 		second.wait(t, id)
-		_, result := second.do(t, http.MethodGet, "/predictions/"+id+"/download", nil)
+		_, result := second.Do(t, http.MethodGet, "/predictions/"+id+"/download", nil)
 		if string(result) != want {
 			t.Errorf("prediction %s: %d bytes, want %d", id, len(result), len(want))
 		}
@@ -105,7 +105,7 @@ func TestEmbeddedPartsKeepTheirData(t *testing.T) {
 		t.Errorf("Ctrl-C ended it with status %d", status)
 	}
 	second := startChild(t, args...)
-	status, result := second.do(t, http.MethodGet, "/predictions/"+id+"/download", nil)
+	status, result := second.Do(t, http.MethodGet, "/predictions/"+id+"/download", nil)
 	if status != http.StatusOK || string(result) != scoredOffline(t, "saas", file) {
 		t.Errorf("after a restart: status %d", status)
 	}
@@ -136,7 +136,7 @@ func TestRolesInSeparateProcesses(t *testing.T) {
 	begin := time.Now()
 	p := api.wait(t, api.upload(t, file).ID)
 	t.Logf("scored by two workers in %s", time.Since(begin))
-	_, result := api.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+	_, result := api.Do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
 	if string(result) != scoredOffline(t, "telecom", file) {
 		t.Error("other bytes than the command line makes")
 	}

@@ -51,7 +51,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	filler := fillDisk(t, dir)
 	full := 0
 	for end := time.Now().Add(time.Minute); full == 0 && time.Now().Before(end); {
-		status, body := r.do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
+		status, body := r.Do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
 		switch {
 		case status/100 == 2:
 			ids = append(ids, decodePrediction(t, body).ID)
@@ -73,7 +73,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	want := scoredOffline(t, "telecom", file)
 	for _, id := range ids {
 		r.wait(t, id)
-		if _, result := r.do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
+		if _, result := r.Do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
 			t.Errorf("%s: other bytes than the command line makes", id)
 		}
 	}

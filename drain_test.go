@@ -87,7 +87,7 @@ func TestStoppedAtAnyMomentUnderLoad(t *testing.T) {
 	want := scoredOffline(t, "telecom", file)
 	for _, id := range ids {
 		last.wait(t, id)
-		if _, result := last.do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
+		if _, result := last.Do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
 			t.Errorf("prediction %s: %d bytes, want %d", id, len(result), len(want))
 		}
 	}

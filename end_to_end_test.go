@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,91 +11,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // running is a millrace under test, in this process.
-type running struct {
-	serve.Started
-	stop func() error
-}
+type running struct{ servetest.Process }
 
 // start runs everything on free ports until the test ends.
 func start(t *testing.T, change func(*serve.RunConfig)) *running {
 	t.Helper()
-	dir := t.TempDir()
-	config := serve.RunConfig{
-		Role: serve.RoleAll, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", DataDir: dir,
-		Migrations: migrations.FS, Samples: sampleOf, Log: serve.NewLogger(testLog{t}, nil),
-		Worker: serve.WorkerConfig{Name: "test", Limits: ingest.Limits{RowsMax: 100_000}},
-	}
-	change(&config)
-	ctx, cancel := context.WithCancel(context.Background())
-	started, ended := make(chan serve.Started, 1), make(chan error, 1)
-	go func() { ended <- serve.Run(ctx, config, func(s serve.Started) { started <- s }) }()
-	r := new(running)
-	select {
-	case r.Started = <-started:
-	case err := <-ended:
-		cancel()
-		t.Fatal(err)
-	}
-	stopped := false
-	r.stop = func() error {
-		if stopped {
-			return nil
-		}
-		stopped = true
-		cancel()
-		return <-ended
-	}
-	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	})
-	return r
-}
-
-// testLog shows the log of a failed test.
-type testLog struct{ t *testing.T }
-
-func (l testLog) Write(p []byte) (int, error) {
-	l.t.Logf("%s", bytes.TrimSpace(p))
-	return len(p), nil
-}
-
-// do sends a request with the development token and returns the answer's body.
-func (r *running) do(t *testing.T, method, path string, body io.Reader, headers ...string) (int, []byte) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, r.API+path, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+r.Token)
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, text
+	return &running{*servetest.Start(t, func(c *serve.RunConfig) {
+		c.Samples = sampleOf
+		change(c)
+	})}
 }
 
 // upload sends a file and returns its prediction.
 func (r *running) upload(t *testing.T, file string) samplePrediction {
 	t.Helper()
-	status, body := r.do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
+	status, body := r.Do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
 	if status/100 != 2 {
 		t.Fatalf("upload: %d %s", status, body)
 	}
@@ -117,7 +52,7 @@ func decodePrediction(t *testing.T, body []byte) samplePrediction {
 func (r *running) wait(t *testing.T, id string) samplePrediction {
 	t.Helper()
 	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		status, body := r.do(t, http.MethodGet, "/predictions/"+id, nil)
+		status, body := r.Do(t, http.MethodGet, "/predictions/"+id, nil)
 		if status != http.StatusOK {
 			t.Fatalf("prediction: %d %s", status, body)
 		}
@@ -186,7 +121,7 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 				if p.Model != model || p.RowCount != rows || p.Rows.Scored != rows || p.Rows.Rejected != 0 {
 					t.Errorf("prediction %+v, want %d rows of %s", p, rows, model)
 				}
-				status, result := r.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+				status, result := r.Do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
 				if status != http.StatusOK || string(result) != scoredOffline(t, model, file) {
 					t.Errorf("%s: status %d, or other bytes than the command line makes", model, status)
 				}
@@ -233,18 +168,18 @@ func (r *running) wantOne(t *testing.T, file string) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing was enqueued")
 		}
-		_, body := r.do(t, http.MethodGet, "/predictions", nil)
+		_, body := r.Do(t, http.MethodGet, "/predictions", nil)
 		if err := json.Unmarshal(body, &list); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p := r.wait(t, list.Predictions[0].ID)
-	status, result := r.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+	status, result := r.Do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
 	if status != http.StatusOK || string(result) != scoredOffline(t, "telecom", file) {
 		t.Errorf("status %d, or other bytes than the command line makes", status)
 	}
 	time.Sleep(time.Second)
-	_, body := r.do(t, http.MethodGet, "/predictions", nil)
+	_, body := r.Do(t, http.MethodGet, "/predictions", nil)
 	if err := json.Unmarshal(body, &list); err != nil || len(list.Predictions) != 1 {
 		t.Errorf("%d predictions of one file (%v)", len(list.Predictions), err)
 	}
@@ -261,7 +196,7 @@ func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := readSample(t, "telecom_sample.csv")
-	status, body := r.do(t, http.MethodPost, fmt.Sprintf("/upload-links?filename=march.csv&bytes=%d", len(file)), nil)
+	status, body := r.Do(t, http.MethodPost, fmt.Sprintf("/upload-links?filename=march.csv&bytes=%d", len(file)), nil)
 	var link struct {
 		UploadID string            `json:"upload_id"`
 		URL      string            `json:"url"`
@@ -310,7 +245,7 @@ func TestLargeFileIsScoredInParts(t *testing.T) {
 	})
 	file := readSample(t, "telecom_10k.csv")
 	p := r.wait(t, r.upload(t, file).ID)
-	_, result := r.do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
+	_, result := r.Do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
 	if string(result) != scoredOffline(t, "telecom", file) {
 		t.Error("other bytes than the command line makes in one piece")
 	}
@@ -343,7 +278,7 @@ func TestTooManyRejectedRowsFailAnUpload(t *testing.T) {
 		"?max_rejected_percent=1.9":   "failed",
 		"?max_rejected=1&explain=all": "failed",
 	} {
-		status, body := r.do(t, http.MethodPost, "/upload"+query, strings.NewReader(file.String()),
+		status, body := r.Do(t, http.MethodPost, "/upload"+query, strings.NewReader(file.String()),
 			"Content-Type", "text/csv", "Prefer", "wait=60")
 		p := decodePrediction(t, body)
 		if status != http.StatusOK || p.Status != want {

@@ -37,19 +37,20 @@ var allowed = map[string][]string{
 	"store/cluster":       {},
 	"store/storetest":     {"migrations", "store", "store/cluster"},
 
+	"serve/servetest":         {"ingest", "migrations", "serve"},
 	"store/storetest/servers": {"store/storetest"},
 }
 
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
-var allowedInTests = []string{"migrations", "store/cluster", "store/storetest"}
+var allowedInTests = []string{"migrations", "serve/servetest", "store/cluster", "store/storetest"}
 
 // fence names the folders that may import a module (or a part of the standard library), and those whose tests also may.
 type fence struct{ owners, inTests []string }
 
 // outward lists the folders that may touch files, processes and the network.
 var outward = []string{
-	".", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "store", "store/cluster", "store/storetest",
-	"store/storetest/servers",
+	".", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/cluster",
+	"store/storetest", "store/storetest/servers",
 }
 
 // fenced is by import path and everything below it; of several that fit, the longest counts.

@@ -29,7 +29,7 @@ func newLine(t *testing.T, endpoint string) (*storetest.Line, string) {
 func (r *running) ready(t *testing.T, want int) string {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if status, body := r.do(t, http.MethodGet, "/ready", nil); status == want {
+		if status, body := r.Do(t, http.MethodGet, "/ready", nil); status == want {
 			return string(body)
 		}
 	}
@@ -119,7 +119,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	}
 	want := scoredOffline(t, "telecom", file)
 	for _, id := range ids {
-		if _, result := r.do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
+		if _, result := r.Do(t, http.MethodGet, "/predictions/"+id+"/download", nil); string(result) != want {
 			t.Errorf("%s: other bytes than the command line makes", id)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -80,7 +81,7 @@ func TestServeEndsWhenTheSampleIsRefused(t *testing.T) {
 func TestServeConfiguration(t *testing.T) {
 	c := serveCommand{
 		DataDir: "data", PartBytes: 64 << 10, UploadRowsMax: 1, UploadBytesMax: 2, DirectRowsMax: 3, DirectBytesMax: 4,
-		Cores: 5, TrustedProxies: []string{"10.0.0.0/8"},
+		Cores: 5, TrustedProxies: []string{"10.0.0.0/8"}, TLSCert: "cert.pem", TLSKey: "key.pem",
 	}
 	got, err := c.config(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -91,7 +92,8 @@ func TestServeConfiguration(t *testing.T) {
 	if got.API.UploadLimits != upload || got.Worker.Limits != direct || got.API.Cores != 5 || got.Worker.Cores != 5 {
 		t.Errorf("%+v", got)
 	}
-	if !filepath.IsAbs(got.DataDir) || filepath.Base(got.DataDir) != "data" || len(got.API.TrustedProxies) != 1 {
+	if !filepath.IsAbs(got.DataDir) || filepath.Base(got.DataDir) != "data" || len(got.API.TrustedProxies) != 1 ||
+		got.TLS != (serve.TLSFiles{Certificate: "cert.pem", Key: "key.pem"}) {
 		t.Errorf("%+v", got)
 	}
 	c.TrustedProxies = []string{"10.0.0.0/800"}

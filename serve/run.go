@@ -198,9 +198,11 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 		return fmt.Errorf("listen: %w", err)
 	}
 	if c.TLS.given() {
-		if p.apiAt, err = c.TLS.wrap(p.apiAt); err != nil {
+		encrypted, err := c.TLS.wrap(p.apiAt)
+		if err != nil {
 			return err
 		}
+		p.apiAt = encrypted
 	}
 	if c.API.PublicURL == "" {
 		c.API.PublicURL = p.apiURL()

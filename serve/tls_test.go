@@ -1,4 +1,4 @@
-package main
+package serve_test
 
 import (
 	"crypto/ecdsa"
@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/servetest"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 // writeCertificate makes a certificate for loopback that signs itself, and gives what a client must trust.
@@ -57,7 +59,7 @@ func TestTLSCertificateIsRenewedWithoutARestart(t *testing.T) {
 	dir := t.TempDir()
 	files := serve.TLSFiles{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	first := writeCertificate(t, files, 1)
-	m := start(t, func(c *serve.RunConfig) { c.TLS = files })
+	m := servetest.Start(t, func(c *serve.RunConfig) { c.DatabaseURL, c.TLS = storetest.Postgres(t), files })
 	serial := func(pool *x509.CertPool, newest uint16) (int64, error) {
 		client := &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool, MaxVersion: newest}, DisableKeepAlives: true,
@@ -87,18 +89,5 @@ func TestTLSCertificateIsRenewedWithoutARestart(t *testing.T) {
 	second := writeCertificate(t, files, 2)
 	if n, err := serial(second, 0); n != 2 || err != nil {
 		t.Errorf("renewed: certificate %d, %v", n, err)
-	}
-}
-
-func TestTLSFilesThatDoNotWorkEndTheStart(t *testing.T) {
-	dir := t.TempDir()
-	for _, args := range [][]string{
-		{"--tls-cert", filepath.Join(dir, "nowhere.pem"), "--tls-key", filepath.Join(dir, "nowhere.pem")},
-		{"--tls-cert", filepath.Join(dir, "cert.pem")},
-	} {
-		args = append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--data-dir", dir}, args...)
-		if status, _, messages := command(t, "", args...); status == 0 {
-			t.Errorf("%q: %s", args, messages)
-		}
 	}
 }

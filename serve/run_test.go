@@ -1,0 +1,139 @@
+package serve_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/migrations"
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/servetest"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// A process with everything that can be switched on scores a file, says where it is, and ends as it is told to.
+func TestRunWithEverythingOn(t *testing.T) {
+	bucket, queue, bundles := storetest.S3(t), storetest.SQS(t), t.TempDir()
+	serve.WriteBundle(t, filepath.Join(bundles, "mine"), "name: telecom", "name: mine")
+	told := make(chan string, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		told <- r.Header.Get("Webhook-Id")
+	}))
+	defer receiver.Close()
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
+	p := servetest.Start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL, c.S3, c.Queue, c.BundleDir = storetest.Postgres(t), bucket, queue.QueueConfig, bundles
+		c.Webhook = serve.WebhookConfig{URL: receiver.URL, Secrets: []string{secret}, AllowPrivate: true}
+	})
+	if p.Database != "the PostgreSQL of DATABASE_URL" || p.Objects != "the bucket "+bucket.Bucket {
+		t.Errorf("%+v", p.Started)
+	}
+	status, body := p.Do(t, http.MethodPost, "/upload?model=mine", strings.NewReader(telecom), "Content-Type", "text/csv",
+		"Prefer", "wait=60")
+	if status != http.StatusOK || !strings.Contains(string(body), `"status":"completed"`) {
+		t.Fatalf("%d %s", status, body)
+	}
+	if <-told == "" {
+		t.Error("a message without an id")
+	}
+	for _, url := range []string{p.API, p.Admin} {
+		if !strings.HasPrefix(url, "http://127.0.0.1:") {
+			t.Errorf("it is at %q", url)
+		}
+	}
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", strings.TrimPrefix(p.API, "http://")); err == nil {
+		_ = c.Close()
+		t.Error("it listens still")
+	}
+}
+
+// What cannot be run ends the start with an error that says what to change, and with all that was opened closed again.
+func TestRunRefuses(t *testing.T) {
+	database := storetest.Postgres(t)
+	requests, workers := storetest.Logins(database)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	badBundles := t.TempDir()
+	serve.WriteBundle(t, filepath.Join(badBundles, "bad"), "name: telecom", "name: [")
+	for name, test := range map[string]struct {
+		want   string
+		change func(*serve.RunConfig)
+	}{
+		"the port is taken":         {"listen: ", func(c *serve.RunConfig) { c.Listen = taken.Addr().String() }},
+		"the other port is taken":   {"admin listener: ", func(c *serve.RunConfig) { c.AdminListen = taken.Addr().String() }},
+		"a file is no directory":    {"data directory: ", func(c *serve.RunConfig) { c.DataDir = file }},
+		"a bundle that is none":     {"bundles in ", func(c *serve.RunConfig) { c.BundleDir = badBundles }},
+		"a short customer key":      {"customer key: ", func(c *serve.RunConfig) { c.CustomerSecret = "short" }},
+		"no database for requests":  {"DATABASE_URL", func(c *serve.RunConfig) { c.DatabaseURL, c.LoaderURL = "", workers }},
+		"a login without work":      {"LOADER_DATABASE_URL", func(c *serve.RunConfig) { c.DatabaseURL = requests }},
+		"no database":               {"connect", func(c *serve.RunConfig) { c.DatabaseURL = "postgres://u:secret@127.0.0.1:1/x" }},
+		"no schema":                 {"schema", func(c *serve.RunConfig) { c.DatabaseURL, c.MigratedApart = storetest.EmptyPostgres(t), true }},
+		"no issuer":                 {"auth: no issuer", func(c *serve.RunConfig) { c.Auth.JWKSURL = "https://id.example/keys" }},
+		"half of a certificate":     {"TLS: ", func(c *serve.RunConfig) { c.TLS.Certificate = file }},
+		"a certificate that is one": {"TLS: ", func(c *serve.RunConfig) { c.TLS = serve.TLSFiles{Certificate: file, Key: file} }},
+		"a webhook without https":   {"webhook: ", func(c *serve.RunConfig) { c.Webhook.URL = "http://hook.example" }},
+	} {
+		address := freeAddress(t)
+		c := serve.RunConfig{
+			Role: serve.RoleAll, Listen: address, AdminListen: "127.0.0.1:0", DataDir: t.TempDir(), DatabaseURL: database,
+			Migrations: migrations.FS, Log: slog.New(slog.DiscardHandler),
+		}
+		test.change(&c)
+		err := serve.Run(t.Context(), c, func(serve.Started) { t.Errorf("%s: it has started", name) })
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Errorf("%s: the port is still held: %v", name, err)
+			continue
+		}
+		_ = l.Close()
+	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// An error at a terminal is one line with a published code. Unlike an answer it names files and internals.
+func TestErrorLine(t *testing.T) {
+	_, gone := os.Open("nowhere.csv")
+	for want, err := range map[string]error{
+		"ERR-1001: open nowhere.csv: no such file or directory": gone,
+		"ERR-1005: " + serve.CodeEmptyFile.Message():            fmt.Errorf("read header: %w", ingest.ErrEmpty),
+		"ERR-1500: broken pipes":                                errors.New("broken pipes"),
+		"ERR-1705: row 3: " + engine.ErrGolden.Error():          fmt.Errorf("row 3: %w", engine.ErrGolden),
+	} {
+		if got := serve.ErrorLine(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
