@@ -54,11 +54,11 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	mux.Handle("GET /dead-letters", a.handle(a.listDead))
-	mux.Handle("GET /dead-letters/{id}", a.handle(a.attempts))
-	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.retry))
-	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.cancel))
-	mux.Handle("POST /webhooks/retry", a.handle(a.retryWebhooks))
+	mux.Handle("GET /dead-letters", a.handle(a.working(a.listDead)))
+	mux.Handle("GET /dead-letters/{id}", a.handle(a.working(a.attempts)))
+	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))
+	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
+	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.retryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
 		mux.HandleFunc("GET "+jwksPath, func(w http.ResponseWriter, _ *http.Request) {
@@ -110,6 +110,18 @@ func (a *admin) handle(f func(*http.Request) (any, error)) http.Handler {
 		w.WriteHeader(status)
 		_, _ = w.Write(text) // #nosec G705 -- JSON, and no browser takes it for anything else
 	})
+}
+
+// working refuses what is about everybody's predictions in a process whose database login is for requests alone: row
+// level security would show it an empty list, which is not true.
+func (a *admin) working(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+	return func(req *http.Request) (any, error) {
+		if a.Store.MayWork() {
+			return f(req)
+		}
+		return nil, fail(CodeNotAllowed, "The database login of this process is for requests alone and may not see "+
+			"everybody's predictions. Ask the admin listener of a worker, which has LOADER_DATABASE_URL.")
+	}
 }
 
 // deadLetter is a prediction that ended without a result, as operators see it.

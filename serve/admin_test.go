@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/retainwise/millrace/serve"
@@ -53,6 +54,38 @@ func (a *adminAPI) do(t *testing.T, method, path string) answer {
 
 func (a *adminAPI) get(t *testing.T, path string) answer {
 	return a.do(t, http.MethodGet, path).want(t, http.StatusOK)
+}
+
+// A process with the login of requests alone says where to ask, and shows no empty list.
+func TestOperatorsNeedTheLoginOfWorkers(t *testing.T) {
+	admin := storetest.Postgres(t)
+	requests, work := storetest.Logins(admin)
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+		p.Store = storetest.Open(t, store.Config{URL: requests})
+	})
+	id := a.upload(telecom)
+	refusing := startAdmin(t, a, nil)
+	a.store = storetest.Open(t, store.Config{URL: work})
+	failure := store.Failure{Code: "ERR-1102", Stage: "scoring", Message: "No.", Permanent: true}
+	if err := a.store.FailPart(t.Context(), a.claim(), failure); err != nil {
+		t.Fatal(err)
+	}
+	allowing := startAdmin(t, a, nil)
+	for _, route := range [][2]string{
+		{http.MethodGet, "/dead-letters"},
+		{http.MethodGet, "/dead-letters/" + id},
+		{http.MethodPost, "/dead-letters/" + id + "/retry"},
+		{http.MethodPost, "/predictions/" + id + "/cancel"},
+		{http.MethodPost, "/webhooks/retry"},
+	} {
+		var e errorBody
+		refused := refusing.do(t, route[0], route[1]).want(t, http.StatusForbidden)
+		if err := json.Unmarshal(refused.body, &e); err != nil || e.Error.Code != "ERR-1204" ||
+			!strings.Contains(e.Error.Message, "LOADER_DATABASE_URL") {
+			t.Errorf("%s: %s, %v", route[1], refused.body, err)
+		}
+		allowing.do(t, route[0], route[1]).want(t, http.StatusOK)
+	}
 }
 
 func TestDeadLetters(t *testing.T) {
