@@ -3,36 +3,20 @@ package main
 import (
 	"context"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store/cluster"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 // The disk of PostgreSQL fills up: uploads are refused for now or wait, no attempt is charged, and with room again
 // everything goes on without a restart of anything.
 func TestDatabaseDiskFull(t *testing.T) {
-	dir, err := os.MkdirTemp("", "millrace-disk-") // t.TempDir is closed to the user that the server runs as
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=200m,mode=0711"); err != nil {
-		t.Skipf("NOT TESTED: a small disk cannot be mounted here (%v)", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
+	dir := storetest.SmallDisk(t, "200m")
 	own, err := cluster.Start(t.Context(), cluster.Config{Dir: filepath.Join(dir, "postgres")})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +32,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	for range 2 {
 		ids = append(ids, r.wait(t, r.upload(t, file).ID).ID)
 	}
-	filler := fillDisk(t, dir)
+	makeRoom := storetest.FillDisk(t, dir)
 	full := 0
 	for end := time.Now().Add(time.Minute); full == 0 && time.Now().Before(end); {
 		status, body := r.Do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
@@ -67,9 +51,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	if full == 0 {
 		t.Fatal("the disk was never full")
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	makeRoom()
 	want := scoredOffline(t, "telecom", file)
 	for _, id := range ids {
 		r.wait(t, id)
@@ -81,21 +63,6 @@ func TestDatabaseDiskFull(t *testing.T) {
 		t.Errorf("%d attempts were charged", n)
 	}
 	t.Logf("%d predictions", len(ids))
-}
-
-// fillDisk leaves no room on a disk.
-func fillDisk(t *testing.T, dir string) (filler string) {
-	t.Helper()
-	filler = filepath.Join(dir, "filler")
-	f, err := os.Create(filler)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	for block := make([]byte, 64<<10); err == nil; {
-		_, err = f.Write(block)
-	}
-	return filler
 }
 
 // postponed says whether a part has been put off.

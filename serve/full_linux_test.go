@@ -2,29 +2,19 @@ package serve_test
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 // The disk of the objects fills up: uploads are refused for now, a part waits without an attempt being charged, and both
 // go on when there is room again.
 func TestDiskFull(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=512k"); err != nil {
-		t.Skipf("NOT TESTED: a small disk cannot be mounted here (%v)", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := storetest.SmallDisk(t, "512k")
 	objects, err := store.OpenDirectory(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -32,10 +22,7 @@ func TestDiskFull(t *testing.T) {
 	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Objects = objects })
 	a.objects, a.dir = objects, dir
 	id := a.upload(telecom)
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); err == nil {
-		t.Fatal("the disk is too large")
-	}
+	makeRoom := storetest.FillDisk(t, dir)
 	r := a.post("/upload", telecom+strings.Repeat("x,1,1,1,One year\n", 10_000))
 	if e := r.wantError(t, http.StatusServiceUnavailable, "ERR-1505"); !e.Retryable || r.header.Get("Retry-After") == "" {
 		t.Errorf("%+v", e)
@@ -47,9 +34,7 @@ func TestDiskFull(t *testing.T) {
 	if !strings.Contains(a.attemptsTotal(t), `"failed"} 0`) {
 		t.Error("an attempt was charged")
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	makeRoom()
 	if view := a.ended(id); view["status"] != "completed" {
 		t.Errorf("%v", view)
 	}

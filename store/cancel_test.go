@@ -52,6 +52,22 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// An operator cancels anybody's, by the same rules.
+func TestCancelAny(t *testing.T) {
+	b := newBench(t, store.Config{})
+	done := b.scored(10)
+	p := b.upload(10)
+	for range 2 {
+		if got, err := b.CancelAny(t.Context(), p.ID); err != nil || got.ID != p.ID || got.Status != store.Cancelled {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	_, err := b.CancelAny(t.Context(), done.ID)
+	wantErr(t, err, store.ErrConflict)
+	_, err = b.CancelAny(t.Context(), uuid.New())
+	wantErr(t, err, store.ErrNotFound)
+}
+
 func TestCancelRefuses(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(1)

@@ -16,6 +16,9 @@ func TestKeys(t *testing.T) {
 		"results/019a0000-0000-7000-8000-000000000001/2/result.csv")
 	wantEqual(t, "part", store.PartKey(id, 3, 17, store.RejectsName),
 		"results/019a0000-0000-7000-8000-000000000001/3/parts/00017-rejects.csv")
+	wantEqual(t, "snapshot", store.SnapshotKey(id, 3, 17),
+		"results/019a0000-0000-7000-8000-000000000001/3/snapshot/00017")
+	wantEqual(t, "direct", store.DirectKey(id), "direct/019a0000-0000-7000-8000-000000000001.csv")
 }
 
 func TestNewID(t *testing.T) {

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -132,49 +131,5 @@ func TestAhead(t *testing.T) {
 	b.exec(`UPDATE uploads SET row_count = NULL WHERE id = (SELECT upload_id FROM predictions WHERE status = 'running')`)
 	if ahead, err = b.Ahead(t.Context(), last); err != nil || ahead.Uncounted != 1 || ahead.Rows != 0 {
 		t.Errorf("%+v, %v", ahead, err)
-	}
-}
-
-// Every method says what it was about when the database is gone, and that it may come back.
-func TestDatabaseGone(t *testing.T) {
-	b := newBench(t, store.Config{})
-	p := b.upload(1)
-	c := b.claim("w")
-	b.Close()
-	ctx := t.Context()
-	for name, call := range map[string]func() error{
-		"ping database":        func() error { return b.Ping(ctx) },
-		"ensure user":          func() error { _, err := b.EnsureUser(ctx, "x"); return err },
-		"set training rate":    func() error { return b.SetTrainingRate(ctx, 1, 0) },
-		"read training rate":   func() error { _, err := b.TrainingRate(ctx, 1); return err },
-		"record outcomes":      func() error { _, err := b.RecordOutcomes(ctx, 1, nil, countRows); return err },
-		"list outcome reports": func() error { _, err := b.OutcomeReports(ctx, 1, "telecom"); return err },
-		"create upload":        func() error { _, err := b.CreateUpload(ctx, newUpload(1, 1)); return err },
-		"enqueue object":       func() error { _, _, err := b.EnqueueObject(ctx, store.NewObject{}); return err },
-		"read prediction":      func() error { _, err := b.Prediction(ctx, 1, p.ID); return err },
-		"list predictions":     func() error { _, err := b.Predictions(ctx, 1, nil, 1); return err },
-		"count what is ahead":  func() error { _, err := b.Ahead(ctx, p); return err },
-		"cancel":               func() error { _, err := b.Cancel(ctx, 1, p.ID); return err },
-		"claim part":           func() error { _, err := b.ClaimPart(ctx, "w"); return err },
-		"claim finish":         func() error { _, err := b.ClaimFinish(ctx, "w"); return err },
-		"renew lease":          func() error { return b.RenewLease(ctx, c) },
-		"plan part":            func() error { return b.PlanPart(ctx, c, store.Plan{}) },
-		"commit part 0":        func() error { _, err := b.score(c, nil); return err },
-		"list parts":           func() error { _, err := b.Parts(ctx, c); return err },
-		"finish":               func() error { return b.finish(c) },
-		"fail part":            func() error { return b.FailPart(ctx, c, store.Failure{}) },
-		"release part":         func() error { return b.ReleasePart(ctx, c) },
-		"list dead letters":    func() error { _, err := b.DeadLetters(ctx, nil, 1); return err },
-		"list attempts":        func() error { _, err := b.Attempts(ctx, p.ID); return err },
-		"retry":                func() error { return b.Retry(ctx, p.ID, store.Model{}) },
-		"claim letters":        func() error { _, err := b.ClaimLetters(ctx, 1); return err },
-		"discard letters":      func() error { return b.DiscardLetters(ctx, []int64{1}) },
-		"return letters":       func() error { return b.ReturnLetters(ctx, []int64{1}) },
-		"sweep":                func() error { _, err := b.Sweep(ctx, 0); return err },
-		"read rows":            func() error { _, err := b.Rows(ctx, 1, p.ID, store.RowQuery{}); return err },
-	} {
-		if err := call(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }

@@ -132,8 +132,11 @@ func TestTwoLogins(t *testing.T) {
 				withoutBypass(t, admin)
 			}
 			api, loader := storetest.Logins(admin)
-			b := openAs(t, admin, store.Config{URL: api, LoaderURL: loader})
+			b := openAs(t, admin, store.Config{URL: api, LoaderURL: loader, ConnsMax: 3})
 			wholePath(t, b)
+			if p := b.PoolState(); p.Max != 3 || p.Acquires < 20 || p.Idle < 2 || p.Acquired != 0 {
+				t.Errorf("both pools together: %+v", p)
+			}
 		})
 	}
 }

@@ -1,0 +1,36 @@
+package store_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// A directory on a full disk says so, keeps what it has, leaves no pieces, and takes objects again when there is room.
+func TestDirectoryOnAFullDisk(t *testing.T) {
+	dir := storetest.SmallDisk(t, "2m")
+	o, err := store.OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := pattern(100_000)
+	put(t, o, "a/b", content)
+	makeRoom := storetest.FillDisk(t, dir)
+	_, err = o.Put(t.Context(), "a/c", bytes.NewReader(content))
+	wantErr(t, err, store.ErrStorageFull)
+	_, err = o.Compose(t.Context(), "a/d", []string{"a/b", "a/b"})
+	wantErr(t, err, store.ErrStorageFull)
+	if got := get(t, o, "a/b", store.Range{}, ""); !bytes.Equal(got, content) {
+		t.Errorf("%d bytes of what was there before", len(got))
+	}
+	if list := keys(t, o, "a/"); len(list) != 1 {
+		t.Errorf("left %v", list)
+	}
+	makeRoom()
+	put(t, o, "a/c", content)
+	if _, err := o.Compose(t.Context(), "a/d", []string{"a/b", "a/c"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,158 @@
+package store_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// cancelled makes a prediction and ends it.
+func (b bench) cancelled(options string) store.Prediction {
+	b.Helper()
+	u := newUpload(b.user.ID, 10)
+	u.Options = []byte(options)
+	p, err := b.CreateUpload(b.Context(), u)
+	if err == nil {
+		p, err = b.Cancel(b.Context(), b.user.ID, p.ID)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+// announced claims what is due and gives it.
+func (b bench) announced(limit int) []store.Announcement {
+	b.Helper()
+	list, err := b.ClaimAnnouncements(b.Context(), limit)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return list
+}
+
+func (b bench) wantBacklog(waits bool, dead int) {
+	b.Helper()
+	lag, got, err := b.AnnouncementBacklog(b.Context())
+	if (lag > 0) != waits || got != dead || err != nil {
+		b.Errorf("the oldest waits for %v, %d are dead: %v", lag, got, err)
+	}
+}
+
+// An end is announced until somebody has taken the announcement, each attempt under the same id.
+func TestAnnouncements(t *testing.T) {
+	b := newBench(t, store.Config{})
+	b.cancelled(`{}`) // before anybody wants to hear of it
+	for range 2 {
+		if err := b.EnableAnnouncements(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.wantBacklog(false, 0)
+	p := b.scored(10)
+	b.cancelled(`{"internal":true}`) // a canary's
+	first := b.announced(10)
+	if len(first) != 1 {
+		t.Fatalf("%+v", first)
+	}
+	a := first[0]
+	if a.Prediction != p.ID || a.Status != store.Completed || a.Scored != 10 || a.Rejected != 0 || a.Attempt != 1 ||
+		a.PublicID == uuid.Nil || time.Since(a.EndedAt).Abs() > time.Minute {
+		t.Errorf("%+v", a)
+	}
+	b.wantBacklog(true, 0)
+	wantEqual(t, "claimed twice", len(b.announced(10)), 0)
+	b.exec(`UPDATE webhook_events SET next_at = next_at - interval '61 seconds'`) // the claim's minute is over
+	again := b.announced(10)
+	if len(again) != 1 || again[0].Attempt != 2 || again[0].PublicID != a.PublicID {
+		t.Fatalf("%+v", again)
+	}
+	for _, test := range []struct {
+		wait time.Duration
+		dead bool
+		due  int
+	}{{time.Hour, false, 0}, {0, true, 0}, {0, false, 1}} {
+		if err := b.PostponeAnnouncement(t.Context(), a.ID, test.wait, test.dead); err != nil {
+			t.Fatal(err)
+		}
+		b.wantBacklog(!test.dead, map[bool]int{true: 1}[test.dead])
+		wantEqual(t, "due", len(b.announced(10)), test.due)
+	}
+	if err := b.DropAnnouncement(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.wantBacklog(false, 0)
+}
+
+// Operators send again what was given up, with all its attempts; what is as old as a month is forgotten.
+func TestAnnouncementsGivenUp(t *testing.T) {
+	b := newBench(t, store.Config{})
+	if err := b.EnableAnnouncements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		b.cancelled(`{}`)
+	}
+	for _, a := range b.announced(2) {
+		if err := b.PostponeAnnouncement(t.Context(), a.ID, 0, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.wantBacklog(true, 2)
+	for _, want := range []int{2, 0} {
+		if n, err := b.ReviveAnnouncements(t.Context()); n != want || err != nil {
+			t.Errorf("%d revived, not %d: %v", n, want, err)
+		}
+	}
+	list := b.announced(10)
+	wantEqual(t, "due", len(list), 3)
+	for _, a := range list {
+		wantEqual(t, "attempt", a.Attempt, 1)
+	}
+	b.exec(`UPDATE webhook_events SET created_at = created_at - interval '31 days' WHERE id <> $1`, list[0].ID)
+	if _, _, err := b.AnnouncementBacklog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "kept", ask[int](b, `SELECT count(*)::int FROM webhook_events`), 1)
+}
+
+// Senders that claim at once never get the same announcement.
+func TestAnnouncementsAreClaimedOnce(t *testing.T) {
+	b := newBench(t, store.Config{})
+	if err := b.EnableAnnouncements(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const ends = 40
+	for range ends {
+		b.cancelled(`{}`)
+	}
+	var mu sync.Mutex
+	seen := map[int64]int{}
+	var senders sync.WaitGroup
+	for range 8 {
+		senders.Go(func() {
+			for range ends {
+				list, err := b.ClaimAnnouncements(t.Context(), 3)
+				if err != nil || len(list) > 3 {
+					t.Errorf("%d claimed: %v", len(list), err)
+				}
+				mu.Lock()
+				for _, a := range list {
+					seen[a.ID]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	senders.Wait()
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("announcement %d was claimed %d times", id, n)
+		}
+	}
+	wantEqual(t, "claimed", len(seen), ends)
+}
