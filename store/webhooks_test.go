@@ -1,11 +1,11 @@
 package store_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
 )
@@ -120,39 +120,35 @@ func TestAnnouncementsGivenUp(t *testing.T) {
 	wantEqual(t, "kept", ask[int](b, `SELECT count(*)::int FROM webhook_events`), 1)
 }
 
-// Senders that claim at once never get the same announcement.
+// Senders neither claim the same announcement nor wait for each other.
 func TestAnnouncementsAreClaimedOnce(t *testing.T) {
-	b := newBench(t, store.Config{})
+	b := newBench(t, store.Config{StatementTimeout: 5 * time.Second})
 	if err := b.EnableAnnouncements(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const ends = 40
-	for range ends {
+	for range 3 {
 		b.cancelled(`{}`)
 	}
-	var mu sync.Mutex
-	seen := map[int64]int{}
-	var senders sync.WaitGroup
-	for range 8 {
-		senders.Go(func() {
-			for range ends {
-				list, err := b.ClaimAnnouncements(t.Context(), 3)
-				if err != nil || len(list) > 3 {
-					t.Errorf("%d claimed: %v", len(list), err)
-				}
-				mu.Lock()
-				for _, a := range list {
-					seen[a.ID]++
-				}
-				mu.Unlock()
-			}
-		})
+	conn, err := pgx.Connect(t.Context(), b.url)
+	if err != nil {
+		t.Fatal(err)
 	}
-	senders.Wait()
-	for id, n := range seen {
-		if n != 1 {
-			t.Errorf("announcement %d was claimed %d times", id, n)
-		}
+	defer func() { _ = conn.Close(ctx()) }()
+	other, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	wantEqual(t, "claimed", len(seen), ends)
+	var held int64
+	const hold = `SELECT id FROM webhook_events ORDER BY id LIMIT 1 FOR UPDATE`
+	if err := other.QueryRow(t.Context(), hold).Scan(&held); err != nil {
+		t.Fatal(err)
+	}
+	list := b.announced(10)
+	wantEqual(t, "claimed beside another sender", len(list), 2)
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list = b.announced(10); len(list) != 1 || list[0].ID != held {
+		t.Errorf("claimed %+v behind it, want %d", list, held)
+	}
 }
