@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-func testDir(t *testing.T) string {
+// NewDir is a directory that the server's user can enter: t.TempDir is closed to others.
+func NewDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "millrace-test-")
 	if err != nil {
@@ -29,7 +30,7 @@ func testDir(t *testing.T) string {
 
 // A server whose millrace was killed still runs; the next millrace must end it before it starts its own.
 func TestLeftoverServerIsStopped(t *testing.T) {
-	config := Config{Dir: testDir(t), Settings: map[string]string{"fsync": "off"}}
+	config := Config{Dir: NewDir(t), Settings: map[string]string{"fsync": "off"}}
 	first, err := Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func TestLeftoverServerIsStopped(t *testing.T) {
 }
 
 func TestStopOfAServerThatHangs(t *testing.T) {
-	c, err := Start(t.Context(), Config{Dir: testDir(t), Settings: map[string]string{"fsync": "off"}})
+	c, err := Start(t.Context(), Config{Dir: NewDir(t), Settings: map[string]string{"fsync": "off"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func program(t *testing.T, path, text string) {
 }
 
 func TestInstalledFindsTheNewest(t *testing.T) {
-	root := testDir(t)
+	root := NewDir(t)
 	for folder, version := range map[string]string{
 		"path/bin": "16.4", "lib/14/bin": "14.9", "lib/15/bin": "15.18 (Debian 15.18-0)", "lib/18/bin": "18beta1",
 		"lib/99/bin": "strange",
@@ -127,7 +128,7 @@ func TestParseMajor(t *testing.T) {
 func TestFetchIsJudgedByItsBinaries(t *testing.T) {
 	broken := errors.New("cannot be run as root")
 	config := Config{Log: func(string) {}}
-	p := place{dir: testDir(t)}
+	p := place{dir: NewDir(t)}
 	if _, err := fetchInto(t.Context(), config, p, func(place, string, func(string)) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("nothing fetched: %v", err)
 	}
@@ -159,7 +160,7 @@ func TestFetchIsJudgedByItsBinaries(t *testing.T) {
 }
 
 func TestChooseBinaries(t *testing.T) {
-	root := testDir(t)
+	root := NewDir(t)
 	p := place{dir: filepath.Join(root, "cluster")}
 	config := Config{Log: func(string) {}}
 	broken := errors.New("no network")

@@ -17,20 +17,6 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// newDir is a directory that the server's user can enter: t.TempDir is closed to others.
-func newDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "millrace-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "postgres")
-}
-
 func start(t *testing.T, dir string) *cluster.Cluster {
 	t.Helper()
 	c, err := cluster.Start(t.Context(), cluster.Config{Dir: dir, Settings: map[string]string{"fsync": "off"}})
@@ -70,7 +56,7 @@ func execute(t *testing.T, url, sql string) {
 }
 
 func TestClusterKeepsItsDataAndItsDoorShut(t *testing.T) {
-	dir := newDir(t)
+	dir := cluster.NewDir(t)
 	c := start(t, dir)
 	execute(t, c.URL(), `CREATE TABLE kept AS SELECT 42 AS n`)
 	if got := query(t, c.URL(), `SELECT current_setting('listen_addresses') || current_setting('fsync')`); got != "off" {
@@ -114,7 +100,7 @@ func serverPid(t *testing.T, c *cluster.Cluster) int {
 }
 
 func TestClusterComesBackAfterAKill(t *testing.T) {
-	dir := newDir(t)
+	dir := cluster.NewDir(t)
 	c := start(t, dir)
 	if err := syscall.Kill(serverPid(t, c), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -172,11 +158,14 @@ func TestStartRefuses(t *testing.T) {
 		"data without their password": {
 			[]func(*testing.T, string){write("data/PG_VERSION", "15")}, "", "password is missing",
 		},
+		"a version that cannot be read": {
+			[]func(*testing.T, string){write("password", "x"), write("data/PG_VERSION/x", "15")}, "", "is a directory",
+		},
 		"a folder without binaries": {nil, "/etc", "no PostgreSQL 15 or newer in /etc"},
 		"a file in the way":         {[]func(*testing.T, string){write("socket", "")}, "", "socket"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := newDir(t)
+			dir := cluster.NewDir(t)
 			for _, prepare := range c.prepare {
 				prepare(t, dir)
 			}
@@ -190,7 +179,7 @@ func TestStartRefuses(t *testing.T) {
 
 func TestStartTellsWhatTheServerSaid(t *testing.T) {
 	_, err := cluster.Start(t.Context(), cluster.Config{
-		Dir: newDir(t), Settings: map[string]string{"fsync": "off", "shared_buffers": "many"},
+		Dir: cluster.NewDir(t), Settings: map[string]string{"fsync": "off", "shared_buffers": "many"},
 	})
 	if err == nil || !strings.Contains(err.Error(), `invalid value for parameter "shared_buffers"`) {
 		t.Errorf("%v", err)
@@ -200,7 +189,7 @@ func TestStartTellsWhatTheServerSaid(t *testing.T) {
 func TestStartGivesUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	dir := newDir(t)
+	dir := cluster.NewDir(t)
 	if _, err := cluster.Start(ctx, cluster.Config{Dir: dir}); err == nil {
 		t.Fatal("started")
 	}
@@ -208,7 +197,7 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 }
 
 func TestLongDirectoryGetsAShortSocket(t *testing.T) {
-	dir := filepath.Join(newDir(t), strings.Repeat("deep/", 25))
+	dir := filepath.Join(cluster.NewDir(t), strings.Repeat("deep/", 25))
 	c := start(t, dir)
 	if got := query(t, c.URL(), `SELECT current_setting('unix_socket_directories')`); len(got) > 90 {
 		t.Errorf("socket in %s", got)
@@ -219,7 +208,7 @@ func TestClosedDirectoryIsNotOpened(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root starts a server as another user")
 	}
-	closed := newDir(t)
+	closed := cluster.NewDir(t)
 	if err := os.Mkdir(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}

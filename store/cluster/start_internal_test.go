@@ -1,0 +1,102 @@
+//go:build unix
+
+package cluster
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// programs writes a PostgreSQL that does what is said.
+func programs(t *testing.T, initdb, postgres string) (dir string) {
+	t.Helper()
+	dir = filepath.Dir(NewDir(t))
+	if err := os.Chmod(dir, 0o777); err != nil { // the scripts may change what is there
+		t.Fatal(err)
+	}
+	program(t, filepath.Join(dir, "initdb"), initdb)
+	program(t, filepath.Join(dir, "postgres"),
+		`[ "$1" = --version ] && echo "postgres (PostgreSQL) 17.1" && exit 0; `+postgres)
+	return dir
+}
+
+// A start that fails says why, ends what it has started and lets the directory go.
+func TestFailedStartLetsGo(t *testing.T) {
+	for name, test := range map[string]struct {
+		initdb, postgres string
+		want             []string
+		data             bool // a cluster was made
+	}{
+		"no cluster can be made": {
+			"echo 'no space left'; exit 1", "exit 0", []string{"initdb: exit status 1", "no space left"}, false,
+		},
+		"the server is gone":   {"rm $(dirname $0)/postgres", "exit 0", []string{"no such file"}, true},
+		"the server is silent": {"exit 0", "exec sleep 60", []string{"the server does not answer"}, true},
+	} {
+		config := Config{Dir: NewDir(t), BinDir: programs(t, test.initdb, test.postgres)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		c, err := Start(ctx, config)
+		cancel()
+		if c != nil || err == nil {
+			t.Fatalf("%s: it has started", name)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", name, err, want)
+			}
+		}
+		unlock, err := place{dir: config.Dir}.lock()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		unlock()
+		if _, err := os.Stat(filepath.Join(config.Dir, "data")); (err == nil) != test.data {
+			t.Errorf("%s: data: %v", name, err)
+		}
+	}
+}
+
+// PostgreSQL's programs see where libraries are, and nothing else of our environment, which holds secrets.
+func TestProgramsSeeLittleOfTheEnvironment(t *testing.T) {
+	t.Setenv("LD_LIBRARY_PATH", "/opt/lib")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	got := owner{}.command(t.Context(), place{dir: "/", bin: binaries{dir: "/pg"}}, "postgres").Env
+	want := []string{"PATH=/pg:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "LD_LIBRARY_PATH=/opt/lib"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A server that does not heed the first signal is told to stop at once before it is killed.
+func TestStopOfAServerThatHeedsTheSecondSignal(t *testing.T) {
+	ready := filepath.Join(t.TempDir(), "ready")
+	c := &Cluster{exited: make(chan struct{}), unlock: func() {}}
+	c.command = exec.Command("sh", "-c", `trap '' INT; trap 'exit 3' QUIT; touch "$1"; while :; do sleep 0.02; done`, "sh",
+		ready)
+	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := c.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(c.exited)
+		_ = c.command.Wait()
+	}()
+	for _, err := os.Stat(ready); err != nil; _, err = os.Stat(ready) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := c.Stop(ctx); err == nil || !strings.Contains(err.Error(), "stopped at once") {
+		t.Errorf("%v", err)
+	}
+	if status := c.command.ProcessState.ExitCode(); status != 3 {
+		t.Errorf("it ended with %d", status)
+	}
+}
