@@ -83,7 +83,7 @@ func TestRejectsThatAreNoText(t *testing.T) {
 	if got := columns["customerID"]; len(got) != 1 || got[0] != "A-\uFFFD4" {
 		t.Errorf("%q", columns)
 	}
-	if got := a.get(path + "?format=jsonl").want(t, http.StatusOK).object(t)["customerID"]; got != "A-\uFFFD4" {
+	if got := a.get(path+"?format=jsonl").want(t, http.StatusOK).object(t)["customerID"]; got != "A-\uFFFD4" {
 		t.Errorf("%q", got)
 	}
 }
