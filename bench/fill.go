@@ -100,6 +100,6 @@ func (d *database) fill(ctx context.Context, f filling) error {
 func copyBlocks(ctx context.Context, conn *pgconn.PgConn, blocks []byte) error {
 	_, err := conn.CopyFrom(ctx, io.MultiReader(strings.NewReader(copyHead), bytes.NewReader(blocks),
 		strings.NewReader(copyEnd)), `COPY prediction_blocks (prediction_id, first_row, n, row_offset, customer_id,
-			probability, risk_band, band_rows, result_bytes, row_starts) FROM STDIN (FORMAT binary)`)
+			customer_ids, probability, risk_bands, band_rows, result_bytes, row_starts) FROM STDIN (FORMAT binary)`)
 	return err
 }

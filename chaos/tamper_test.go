@@ -38,8 +38,8 @@ func TestCheckerSeesTampering(t *testing.T) {
 		"a block lost":   {`DELETE FROM prediction_blocks` + one, "rows lost"},
 		"a block twice":  {doubled, "more than once"},
 		"a probability":  {blocks + `probability[2] = 0.25` + one, "are not the"},
-		"a band":         {blocks + `risk_band[1] = 7` + one, "are not the"},
-		"a customer":     {blocks + `customer_id[3] = customer_id[4]` + one, "are not the"},
+		"a band":         {blocks + `risk_bands = set_byte(risk_bands, 0, 7)` + one, "are not the"},
+		"a customer":     {blocks + `customer_ids = regexp_replace(customer_ids, '[^\x1f]+', '?')` + one, "are not the"},
 		"another generation": {
 			prediction + `result_key = replace(result_key, '/1/', '/2/') WHERE id = $1`, "key of result",
 		},
@@ -81,10 +81,10 @@ func TestCheckerSeesTampering(t *testing.T) {
 // doubled stores the first block once more, beside itself.
 const doubled = `
 	INSERT INTO prediction_blocks
-	    (prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows)
+	    (prediction_id, first_row, n, row_offset, customer_ids, probability, risk_bands, band_rows)
 	SELECT prediction_id, first_row - 1, n,
 	       (SELECT array_agg(coalesce(row_offset[i], i - 1) + 1 ORDER BY i) FROM generate_series(1, n) i),
-	       customer_id, probability, risk_band, band_rows
+	       customer_ids, probability, risk_bands, band_rows
 	FROM prediction_blocks WHERE prediction_id = $1 ORDER BY first_row LIMIT 1`
 
 // finished sends a file and waits until it is scored.

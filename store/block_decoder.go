@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -11,9 +12,16 @@ import (
 type storedBlock struct {
 	firstRow    int64
 	offsets     pgArray // absent if the rows have no gaps
-	ids         pgArray
 	probability pgArray
-	bands       pgArray
+	ids         idList
+	bands       []byte  // a byte each; nil in a block from before schema 22 and where nobody asked
+	bandArray   pgArray // of such a block
+}
+
+// idList is the ids of a block, in one form or the other, or neither where nobody asked.
+type idList struct {
+	joined []byte // nil: they are in array
+	array  pgArray
 }
 
 // pgArray is the elements of a one-dimensional array: length and bytes each.
@@ -60,24 +68,60 @@ func (a pgArray) uint32(i int) uint32 { return binary.BigEndian.Uint32(a.element
 
 func (a pgArray) uint16(i int) uint16 { return binary.BigEndian.Uint16(a.elements[6*i+4:]) }
 
-// texts calls visit for each element, in order; nil is NULL.
-func (a pgArray) texts(visit func(i int, text []byte)) error {
-	rest := a.elements
+// texts calls visit for each element, in order, with where its bytes are; nil is NULL.
+func (a pgArray) texts(visit func(i, at int, text []byte)) error {
+	at := 0
 	for i := range a.n {
-		if len(rest) < 4 {
+		if len(a.elements)-at < 4 {
 			return errArray
 		}
-		length := binary.BigEndian.Uint32(rest)
-		rest = rest[4:]
+		length := binary.BigEndian.Uint32(a.elements[at:])
+		at += 4
 		if length == math.MaxUint32 {
-			visit(i, nil)
+			visit(i, at, nil)
 			continue
 		}
-		if int64(length) > int64(len(rest)) {
+		if int64(length) > int64(len(a.elements)-at) {
 			return errArray
 		}
-		visit(i, rest[:length:length])
-		rest = rest[length:]
+		visit(i, at, a.elements[at:at+int(length)])
+		at += int(length)
+	}
+	return nil
+}
+
+// count says how many rows have their ids here; 0 is none.
+func (l idList) count() int {
+	if l.joined == nil {
+		return l.array.n
+	}
+	return bytes.Count(l.joined, []byte{idSeparator}) + 1
+}
+
+// bytes holds the ids, among other bytes.
+func (l idList) bytes() []byte {
+	if l.joined == nil {
+		return l.array.elements
+	}
+	return l.joined
+}
+
+// each calls visit for each row, in order, with where its id is in bytes; nil is none.
+func (l idList) each(visit func(i, at int, id []byte)) error {
+	if l.joined == nil {
+		return l.array.texts(visit)
+	}
+	for i, at := 0, 0; at <= len(l.joined); i++ {
+		end := bytes.IndexByte(l.joined[at:], idSeparator)
+		if end < 0 {
+			end = len(l.joined) - at
+		}
+		if end == 0 {
+			visit(i, at, nil)
+		} else {
+			visit(i, at, l.joined[at:at+end])
+		}
+		at += end + 1
 	}
 	return nil
 }
@@ -93,30 +137,37 @@ func (b storedBlock) row(i int) int64 {
 // at decodes the ith row, but for its id.
 func (b storedBlock) at(i int) Row {
 	r := Row{Row: b.row(i), Probability: b.score(i)}
-	if b.bands.n != 0 {
-		r.Band = int16(b.bands.uint16(i))
+	switch {
+	case b.bands != nil:
+		r.Band = int16(b.bands[i])
+	case b.bandArray.n != 0:
+		r.Band = int16(b.bandArray.uint16(i))
 	}
 	return r
 }
 
 func (b storedBlock) score(i int) float32 { return math.Float32frombits(b.probability.uint32(i)) }
 
-// parseBlock reads the columns first_row, row_offset, probability, risk_band and customer_id. The last two may be NULL:
-// the server spends most of a query on writing out array elements, so what is not needed is not asked for.
+// parseBlock reads the columns first_row, row_offset, probability, risk_bands, risk_band, customer_ids and customer_id.
+// The last four may be NULL: the server spends time on each array element, so what is not needed is not asked for.
 func parseBlock(fields [][]byte) (b storedBlock, err error) {
-	if len(fields) != 5 || len(fields[0]) != 4 {
+	if len(fields) != 7 || len(fields[0]) != 4 {
 		return storedBlock{}, errArray
 	}
 	var errs [4]error
 	b.firstRow = int64(int32(binary.BigEndian.Uint32(fields[0])))
 	b.offsets, errs[0] = parseFixed(fields[1], 4)
 	b.probability, errs[1] = parseFixed(fields[2], 4)
-	b.bands, errs[2] = parseFixed(fields[3], 2)
-	b.ids, errs[3] = parseArray(fields[4])
-	for _, a := range []pgArray{b.offsets, b.bands, b.ids} {
-		if a.n != 0 && a.n != b.probability.n {
+	b.bands, b.ids.joined = fields[3], fields[5]
+	b.bandArray, errs[2] = parseFixed(fields[4], 2)
+	b.ids.array, errs[3] = parseArray(fields[6])
+	for _, n := range []int{b.offsets.n, len(b.bands), b.bandArray.n, b.ids.count()} {
+		if n != 0 && n != b.probability.n {
 			return storedBlock{}, errArray
 		}
+	}
+	if b.bands != nil && len(b.bands) != b.probability.n {
+		return storedBlock{}, errArray
 	}
 	return b, errors.Join(errs[:]...)
 }

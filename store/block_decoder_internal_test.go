@@ -4,7 +4,11 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
 // fieldsOf cuts an encoded tuple into the fields that a query for rows gets.
@@ -20,76 +24,114 @@ func fieldsOf(t testing.TB, tuple []byte) [][]byte {
 		}
 		all, rest = append(all, rest[:n]), rest[n:]
 	}
-	// first_row, row_offset, probability, risk_band, customer_id
-	return [][]byte{all[1], all[3], all[5], all[6], all[4]}
+	// first_row, row_offset, probability, risk_bands, risk_band, customer_ids, customer_id
+	return [][]byte{all[1], all[3], all[6], all[7], nil, all[5], all[4]}
 }
 
+// testTuple is a block whose ith row has the id "id_" and the ith letter; the second one has none.
 func testTuple(t testing.TB, rows ...int64) []byte {
 	t.Helper()
-	dst := binary.BigEndian.AppendUint16(nil, 8)
-	be := binary.BigEndian
-	dst = be.AppendUint64(be.AppendUint32(dst, 8), 1)
-	dst = be.AppendUint32(be.AppendUint32(dst, 4), uint32(rows[0]))
-	dst = be.AppendUint16(be.AppendUint32(dst, 2), uint16(len(rows)))
-	dst, err := appendRowOffsets(dst, rows)
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	s := scored{row: rows}
+	for i, row := range rows {
+		if i == 1 {
+			b.AppendNull()
+		} else {
+			b.Append("id_" + string(rune('a'+i)))
+		}
+		s.probability, s.band = append(s.probability, float32(row)), append(s.band, int16(i))
+		s.bytes = append(s.bytes, 1)
+	}
+	s.id = b.NewStringArray()
+	dst, err := NewBlockEncoder(1).appendBlock(nil, s, 0, len(rows))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst = be.AppendUint32(dst, uint32(20+8*len(rows)))
-	dst = appendDimension(dst, 1, oidText, len(rows))
-	probabilities, bands := make([]float32, len(rows)), make([]int16, len(rows))
-	for i, row := range rows {
-		probabilities[i], bands[i] = float32(row), int16(i)
-		dst = append(be.AppendUint32(dst, 4), "id_"...)
-		dst = append(dst, byte('a'+i))
+	return dst
+}
+
+// inArrays gives a block the form of schema 21.
+func inArrays(fields [][]byte) [][]byte {
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	for id := range strings.SplitSeq(string(fields[5]), "\x1f") {
+		if id == "" {
+			b.AppendNull()
+		} else {
+			b.Append(id)
+		}
 	}
-	return appendShorts(appendShorts(appendFloats(dst, probabilities), bands), []int16{1})
+	ids := b.NewStringArray()
+	var bands []int16
+	for _, band := range fields[3] {
+		bands = append(bands, int16(band))
+	}
+	old := slices.Clone(fields)
+	old[3], old[4], old[5], old[6] = nil, appendShorts(nil, bands)[4:], nil, appendTexts(nil, ids, 0, ids.Len())[4:]
+	return old
+}
+
+func bothForms(t testing.TB, rows ...int64) map[string][][]byte {
+	t.Helper()
+	fields := fieldsOf(t, testTuple(t, rows...))
+	return map[string][][]byte{"bytes": fields, "arrays": inArrays(fields)}
 }
 
 func TestParseBlock(t *testing.T) {
 	for _, rows := range [][]int64{{7}, {7, 8, 9}, {7, 9, 30}} {
-		b, err := parseBlock(fieldsOf(t, testTuple(t, rows...)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ids []string
-		if err := b.ids.texts(func(_ int, text []byte) { ids = append(ids, string(text)) }); err != nil {
-			t.Fatal(err)
-		}
-		for i, row := range rows {
-			want := Row{Row: row, Probability: float32(row), Band: int16(i)}
-			if got := b.at(i); got != want || ids[i] != "id_"+string(rune('a'+i)) {
-				t.Errorf("row %d: %+v, id %s", i, got, ids[i])
+		for form, fields := range bothForms(t, rows...) {
+			b, err := parseBlock(fields)
+			if err != nil {
+				t.Fatal(form, err)
+			}
+			var ids []string
+			if err := b.ids.each(func(_, at int, id []byte) {
+				if string(b.ids.bytes()[at:at+len(id)]) != string(id) {
+					t.Errorf("%s: id %q is not at %d", form, id, at)
+				}
+				ids = append(ids, string(id))
+			}); err != nil {
+				t.Fatal(form, err)
+			}
+			for i, row := range rows {
+				want, id := Row{Row: row, Probability: float32(row), Band: int16(i)}, "id_"+string(rune('a'+i))
+				if i == 1 {
+					id = ""
+				}
+				if got := b.at(i); got != want || ids[i] != id {
+					t.Errorf("%s: row %d: %+v, id %s", form, i, got, ids[i])
+				}
 			}
 		}
 	}
 }
 
-// Every proper prefix of a field, and every field too few, is an error and no panic.
+// Every proper prefix of a field, and every field too few, is an error and no panic. Ids that are cut within one of
+// them are another id: the length of a text is the server's.
 func TestParseBlockRefusesWhatIsCut(t *testing.T) {
-	fields := fieldsOf(t, testTuple(t, 7, 9))
-	if _, err := parseBlock(fields[:4]); err == nil {
-		t.Error("a field is missing")
-	}
-	for f := range fields {
-		for n := range len(fields[f]) {
-			cut := slices.Clone(fields)
-			cut[f] = fields[f][:n]
-			b, err := parseBlock(cut)
-			if err == nil {
-				err = b.ids.texts(func(int, []byte) {})
-			}
-			if err == nil {
-				t.Errorf("field %d cut to %d of %d bytes", f, n, len(fields[f]))
+	others := bothForms(t, 7, 9, 12)
+	for form, fields := range bothForms(t, 7, 9) {
+		if _, err := parseBlock(fields[:6]); err == nil {
+			t.Error("a field is missing")
+		}
+		for f := range fields {
+			for n := range len(fields[f]) {
+				cut := slices.Clone(fields)
+				cut[f] = fields[f][:n]
+				b, err := parseBlock(cut)
+				if err == nil {
+					err = b.ids.each(func(int, int, []byte) {})
+				}
+				if err == nil && (f != 5 || n < len("id_a")) {
+					t.Errorf("%s: field %d cut to %d of %d bytes", form, f, n, len(fields[f]))
+				}
 			}
 		}
-	}
-	other := fieldsOf(t, testTuple(t, 7, 9, 12))
-	for f := 1; f < len(fields); f++ {
-		mixed := slices.Clone(fields)
-		mixed[f] = other[f]
-		if _, err := parseBlock(mixed); err == nil {
-			t.Errorf("field %d has another number of elements", f)
+		for f := 1; f < len(fields); f++ {
+			mixed := slices.Clone(fields)
+			mixed[f] = others[form][f]
+			if _, err := parseBlock(mixed); err == nil && mixed[f] != nil {
+				t.Errorf("%s: field %d has another number of elements", form, f)
+			}
 		}
 	}
 }
@@ -120,17 +162,26 @@ func TestParseArray(t *testing.T) {
 }
 
 func FuzzParseBlock(f *testing.F) {
-	fields := fieldsOf(f, testTuple(f, 7, 9))
-	f.Add(fields[0], fields[1], fields[2], fields[3], fields[4])
-	f.Fuzz(func(t *testing.T, first, offsets, probability, bands, ids []byte) {
-		b, err := parseBlock([][]byte{first, offsets, probability, bands, ids})
+	for _, fields := range bothForms(f, 7, 9) {
+		f.Add(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6], true)
+		f.Add(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6], false)
+	}
+	f.Fuzz(func(t *testing.T, first, offsets, probability, bands, bandArray, joined, array []byte, null bool) {
+		if null { // as the server sends it
+			if len(joined) > 0 {
+				bandArray, array = nil, nil
+			} else {
+				bands, joined = nil, nil
+			}
+		}
+		b, err := parseBlock([][]byte{first, offsets, probability, bands, bandArray, joined, array})
 		if err != nil {
 			return
 		}
 		for i := range b.probability.n {
 			_ = b.at(i)
 		}
-		rows, index := make([]Row, b.ids.n), make([]int, b.ids.n)
+		rows, index := make([]Row, b.ids.count()), make([]int, b.ids.count())
 		for i := range index {
 			index[i] = i
 		}

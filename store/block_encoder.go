@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -12,9 +13,15 @@ import (
 // A block is one tuple of prediction_blocks. In the binary format of COPY it is the number of fields, then each field
 // as length and big-endian bytes. An array is: dimensions (1, or 0 if it is empty), whether it has nulls, type of the
 // elements, their number, first index (1), then each element as length and bytes.
+//
+// The server reads an array element by element, which is most of what a COPY costs. So ids are one text and bands are bytes.
 const (
 	blockRowsMax = 1000
-	blockFields  = 10
+	blockFields  = 11
+
+	// idSeparator stands between the ids of a block, and nothing stands for an id that a row lacks. An id that holds
+	// it, or is empty, puts the ids of its block into an array.
+	idSeparator = '\x1f'
 
 	oidInt2, oidInt4, oidText, oidFloat4 = 21, 23, 25, 700
 )
@@ -110,9 +117,9 @@ func (e *BlockEncoder) appendBlock(dst []byte, s scored, from, to int) ([]byte, 
 	if dst, err = appendRowOffsets(dst, row); err != nil {
 		return dst, err
 	}
-	dst = appendTexts(dst, s.id, from, to)
+	dst = appendIDs(dst, s.id, from, to)
 	dst = appendFloats(dst, s.probability[from:to])
-	dst = appendShorts(dst, s.band[from:to])
+	dst = appendBands(dst, s.band[from:to])
 	return appendRowStarts(appendShorts(dst, bands), s.bytes[from:to]), nil
 }
 
@@ -195,6 +202,46 @@ func appendShorts[T int16 | uint16](dst []byte, values []T) []byte {
 		dst = append(dst, 0, 0, 0, 2, byte(v>>8), byte(v))
 	}
 	return dst
+}
+
+// appendBands writes a byte for each row.
+func appendBands(dst []byte, bands []int16) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(bands)))
+	for _, b := range bands {
+		dst = append(dst, byte(b))
+	}
+	return dst
+}
+
+// appendIDs writes two fields of which one is NULL: the ids as an array, and as a text.
+func appendIDs(dst []byte, ids *array.String, from, to int) []byte {
+	be := binary.BigEndian
+	if !joinable(ids, from, to) {
+		return be.AppendUint32(appendTexts(dst, ids, from, to), math.MaxUint32)
+	}
+	dst = be.AppendUint32(dst, math.MaxUint32)
+	start := len(dst)
+	dst = be.AppendUint32(dst, 0) // the length, known at the end
+	for i := from; i < to; i++ {
+		if i > from {
+			dst = append(dst, idSeparator)
+		}
+		if ids.IsValid(i) {
+			dst = append(dst, ids.Value(i)...)
+		}
+	}
+	be.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	return dst
+}
+
+// joinable says whether the ids of rows can be told apart in one text.
+func joinable(ids *array.String, from, to int) bool {
+	for i := from; i < to; i++ {
+		if ids.IsValid(i) && (ids.ValueLen(i) == 0 || strings.IndexByte(ids.Value(i), idSeparator) >= 0) {
+			return false
+		}
+	}
+	return true
 }
 
 func appendTexts(dst []byte, ids *array.String, from, to int) []byte {

@@ -48,11 +48,12 @@ func (s *Store) Previous(ctx context.Context, c *Claim) (*Previous, error) {
 func (s *Store) CustomerIDs(ctx context.Context, c *Claim, rows []int64) (map[int64]string, error) {
 	ids := make(map[int64]string, len(rows))
 	answer, err := s.pool.Query(ctx, `
-		SELECT w.row, b.customer_id[CASE WHEN b.row_offset IS NULL THEN w.row - b.first_row + 1
-		                            ELSE array_position(b.row_offset, w.row - b.first_row) END] AS id
-		FROM unnest($2::int[]) AS w (row)
-		CROSS JOIN LATERAL (SELECT first_row, row_offset, customer_id FROM prediction_blocks
-		    WHERE prediction_id = $1 AND first_row <= w.row ORDER BY first_row DESC LIMIT 1) b`,
+		SELECT r.row, `+idOfRow+`
+		FROM unnest($2::int[]) AS r (row)
+		CROSS JOIN LATERAL (SELECT first_row, row_offset, customer_ids, customer_id FROM prediction_blocks
+		    WHERE prediction_id = $1 AND first_row <= r.row ORDER BY first_row DESC LIMIT 1) b
+		CROSS JOIN LATERAL (SELECT CASE WHEN b.row_offset IS NULL THEN r.row - b.first_row + 1
+		    ELSE array_position(b.row_offset, r.row - b.first_row) END AS i) w`,
 		c.PredictionID, rows)
 	if err == nil {
 		var row int64

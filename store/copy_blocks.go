@@ -15,8 +15,8 @@ const (
 	copyTrailer = "\xff\xff"
 )
 
-const blockColumns = `prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows, result_bytes,
-	row_starts`
+const blockColumns = `prediction_id, first_row, n, row_offset, customer_id, customer_ids, probability, risk_bands,
+	band_rows, result_bytes, row_starts`
 
 func (s *Store) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) error {
 	if err := s.load(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {

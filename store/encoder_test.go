@@ -32,18 +32,17 @@ func TestBlockBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "6b657074" + // what was there
-		"000a" + // fields
+		"000b" + // fields
 		"00000008 0000000000000007" + // prediction_id
 		"00000004 00000029" + // first_row
 		"00000002 0002" + // n
 		"00000024 00000001 00000000 00000017 00000002 00000001" + // row_offset: int4[2]
 		"00000004 00000000  00000004 00000002" +
-		"0000001e 00000001 00000001 00000019 00000002 00000001" + // customer_id: text[2], with a NULL
-		"00000002 c3a9  ffffffff" +
+		"ffffffff" + // customer_id: NULL
+		"00000003 c3a91f" + // customer_ids: the second is none
 		"00000024 00000001 00000000 000002bc 00000002 00000001" + // probability: float4[2]
 		"00000004 3f000000  00000004 3f800000" +
-		"00000020 00000001 00000000 00000015 00000002 00000001" + // risk_band: int2[2]
-		"00000002 0001  00000002 0001" +
+		"00000002 0101" + // risk_bands
 		"00000020 00000001 00000000 00000015 00000002 00000001" + // band_rows: none of band 0, two of band 1
 		"00000002 0000  00000002 0002" +
 		"00000004 0000012d" + // result_bytes
@@ -55,6 +54,12 @@ func TestBlockBytes(t *testing.T) {
 		[]float32{0, 0}, []int16{0, 0}))
 	if err != nil || !strings.Contains(hex.EncodeToString(gapless), "000000020002ffffffff") {
 		t.Errorf("no gaps, no offsets: %x, %v", gapless, err)
+	}
+	empty, err := store.NewBlockEncoder(7).AppendBlocks(nil, recordOf(t, []int64{1, 2}, []*string{text(""), nil},
+		[]float32{0, 0}, []int16{0, 0}))
+	array := "0000001c 00000001 00000001 00000019 00000002 00000001  00000000 ffffffff" + "ffffffff" // no customer_ids
+	if err != nil || !strings.Contains(hex.EncodeToString(empty), strings.ReplaceAll(array, " ", "")) {
+		t.Errorf("an empty id: %x, %v", empty, err)
 	}
 }
 
@@ -114,13 +119,13 @@ func TestBlocksEqualCopyFromSource(t *testing.T) {
 				}
 			}
 			if _, err := conn.PgConn().CopyFrom(t.Context(), framed(encode(t, 9, rows)), `
-				COPY ours (prediction_id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows,
-				    result_bytes, row_starts) FROM STDIN (FORMAT binary)`); err != nil {
+				COPY ours (prediction_id, first_row, n, row_offset, customer_id, customer_ids, probability, risk_bands,
+				    band_rows, result_bytes, row_starts) FROM STDIN (FORMAT binary)`); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := conn.CopyFrom(t.Context(), pgx.Identifier{"theirs"}, []string{
-				"prediction_id", "first_row", "n", "row_offset", "customer_id", "probability", "risk_band", "band_rows",
-				"result_bytes", "row_starts",
+				"prediction_id", "first_row", "n", "row_offset", "customer_id", "customer_ids", "probability", "risk_bands",
+				"band_rows", "result_bytes", "row_starts",
 			}, pgx.CopyFromRows(boxedBlocks(9, rows))); err != nil {
 				t.Fatal(err)
 			}
@@ -149,21 +154,20 @@ func boxedBlocks(prediction int64, rows []int64) [][]any {
 	var blocks [][]any
 	for chunk := range slices.Chunk(rows, 1000) {
 		var offsets []int32
-		var ids []*string
+		var ids []string
 		var probabilities []float32
-		var bands []int16
+		var bands []byte
 		counts := []int16{0}
 		starts := make([]byte, 4)
 		total := uint32(0)
 		for _, row := range chunk {
 			id, p, band := rowValue(row)
 			offsets = append(offsets, int32(row-chunk[0]))
-			probabilities, bands = append(probabilities, p), append(bands, band)
+			probabilities, bands = append(probabilities, p), append(bands, byte(band))
 			if row%10 == 0 {
-				ids = append(ids, nil)
-			} else {
-				ids = append(ids, &id)
+				id = ""
 			}
+			ids = append(ids, id)
 			for len(counts) <= int(band) {
 				counts = append(counts, 0)
 			}
@@ -175,8 +179,8 @@ func boxedBlocks(prediction int64, rows []int64) [][]any {
 			offsets = nil
 		}
 		blocks = append(blocks, []any{
-			prediction, int32(chunk[0]), int16(len(chunk)), offsets, ids, probabilities, bands, counts,
-			int32(total), starts,
+			prediction, int32(chunk[0]), int16(len(chunk)), offsets, nil, strings.Join(ids, "\x1f"),
+			probabilities, bands, counts, int32(total), starts,
 		})
 	}
 	return blocks

@@ -150,5 +150,5 @@ func TestMonthsTurn(t *testing.T) {
 	wantEqual(t, "storage", ask[string](b, `
 		SELECT string_agg(DISTINCT attstorage::text, '') FROM pg_attribute
 		WHERE attrelid = 'prediction_blocks_2099_01'::regclass
-		  AND attname IN ('customer_id', 'probability', 'risk_band', 'row_offset')`), "e")
+		  AND attname IN ('customer_id', 'customer_ids', 'probability', 'risk_band', 'risk_bands', 'row_offset')`), "e")
 }

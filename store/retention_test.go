@@ -76,8 +76,8 @@ func TestMonthsAreDropped(t *testing.T) {
 			OVERRIDING SYSTEM VALUE
 			SELECT prediction_month_start('2020-02-01') + 5, gen_random_uuid(), upload_id, user_id, 'completed', '2020-02-02'
 			FROM predictions WHERE id = $1 RETURNING id)
-		INSERT INTO prediction_blocks SELECT d.id, first_row, n, row_offset, customer_id, probability, risk_band, band_rows
-		FROM d, prediction_blocks WHERE prediction_id = $1`, p.InternalID)
+		INSERT INTO prediction_blocks (prediction_id, first_row, n, customer_ids, probability, risk_bands, band_rows)
+		SELECT d.id, first_row, n, customer_ids, probability, risk_bands, band_rows FROM d, prediction_blocks WHERE prediction_id = $1`, p.InternalID)
 	months := func() string {
 		return ask[string](b, `
 			SELECT coalesce(string_agg(inhrelid::regclass::text, ' ' ORDER BY 1), '') FROM pg_inherits

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -59,58 +60,46 @@ type RowPage struct {
 	Next *RowCursor
 }
 
-// stored says where the readable rows of a prediction are.
-type stored struct {
-	user, id int64
-	// end is the first row that may still be missing while the prediction runs: a page never jumps over a part that is
-	// not done, or whoever pages would not see its rows.
-	end int64
-}
-
 // Rows answers with a page of the scored rows of a user's prediction, also while it runs or after it was cancelled.
 func (s *Store) Rows(ctx context.Context, userID int64, id uuid.UUID, q RowQuery) (RowPage, error) {
 	q.Limit = max(1, min(q.Limit, RowsPageMax))
-	var page RowPage
-	where, err := s.storedRows(ctx, userID, id)
-	if err == nil && q.Order == ByRow {
-		page, err = s.rowsByRow(ctx, where, q)
-	} else if err == nil {
-		page, err = s.rowsByProbability(ctx, where, q)
+	read := s.rowsByRow
+	if q.Order == ByProbability {
+		read = s.rowsByProbability
 	}
+	page, err := read(ctx, userID, id, q)
 	if err != nil {
 		return RowPage{}, fmt.Errorf("read rows: %w", err)
 	}
 	return page, nil
 }
 
-func (s *Store) storedRows(ctx context.Context, userID int64, id uuid.UUID) (stored, error) {
-	where := stored{user: userID}
-	err := s.readAs(ctx, userID, `
-		SELECT d.id, coalesce(CASE WHEN d.status IN ('queued', 'running') THEN (
-		    SELECT min(p.first_row) FROM prediction_parts p
-		    WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.status <> 'done') END, $3)
-		FROM predictions d WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID, math.MaxInt32},
-		func(rows pgx.Rows) error {
-			_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
-				return struct{}{}, row.Scan(&where.id, &where.end)
-			})
-			return err
-		})
-	return where, notFound(err)
-}
+// readableBlocks begins a statement that joins the readable blocks of a user's prediction to it. stop is the first row
+// that may still be missing while the prediction runs: a page never jumps over a part that is not done, or whoever
+// pages would not see its rows. The prediction is read once: its row answers even if no block does.
+const readableBlocks = `
+	WITH d AS MATERIALIZED (
+	    SELECT d.id, coalesce(CASE WHEN d.status IN ('queued', 'running') THEN (
+	        SELECT min(p.first_row) FROM prediction_parts p
+	        WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.status <> 'done') END, 2147483647) AS stop
+	    FROM predictions d WHERE d.public_id = $1 AND d.user_id = $2
+	)
+	SELECT d.id, b.* FROM d LEFT JOIN LATERAL (`
 
-const selectBlocks = `
-	SELECT first_row, row_offset, probability, risk_band, customer_id FROM prediction_blocks
-	WHERE prediction_id = $1 AND first_row < $2 AND ($3::int IS NULL OR band_rows[$3 + 1] > 0) AND first_row >= `
+const selectBlocks = readableBlocks + `
+	    SELECT first_row, row_offset, probability, risk_bands, risk_band, customer_ids, customer_id
+	    FROM prediction_blocks
+	    WHERE prediction_id = d.id AND first_row < d.stop AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
+	      AND first_row >= `
 
 // The block that holds a row is the last one that begins at or before it.
 const (
-	fromRow   = `coalesce((SELECT max(first_row) FROM prediction_blocks WHERE prediction_id = $1 AND first_row <= $4), 0)`
+	fromRow   = `coalesce((SELECT max(first_row) FROM prediction_blocks WHERE prediction_id = d.id AND first_row <= $4), 0)`
 	fromBlock = `$4`
 )
 
 // rowsByRow fetches blocks, a few at a time, until the page is full.
-func (s *Store) rowsByRow(ctx context.Context, where stored, q RowQuery) (RowPage, error) {
+func (s *Store) rowsByRow(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
 	page := RowPage{Rows: make([]Row, 0, q.Limit)}
 	after := int64(0)
 	if q.After != nil {
@@ -119,9 +108,9 @@ func (s *Store) rowsByRow(ctx context.Context, where stored, q RowQuery) (RowPag
 	from, start := min(after+1, math.MaxInt32), fromRow
 	for {
 		n := (q.Limit-len(page.Rows)-1)/blockRowsMax + 2
-		sql := selectBlocks + start + ` ORDER BY first_row LIMIT $5`
+		sql := selectBlocks + start + ` ORDER BY first_row LIMIT $5) b ON true`
 		blocks := 0
-		err := s.eachBlock(ctx, where, sql, []any{where.id, where.end, band(q), from, n}, func(b storedBlock) error {
+		_, err := s.eachBlock(ctx, user, sql, []any{id, user, band(q), from, n}, func(b storedBlock) error {
 			blocks++
 			from, start = min(b.firstRow+1, math.MaxInt32), fromBlock
 			return page.take(b, q, after)
@@ -167,32 +156,40 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 	return fillIDs(p.Rows[first:], index, b.ids)
 }
 
-// fillIDs sets the ids of rows; index, ascending, says which element of the block each is. The ids share memory.
-func fillIDs(rows []Row, index []int, ids pgArray) error {
+// fillIDs sets the ids of rows; index, ascending, says which of the block each is. The ids share memory.
+func fillIDs(rows []Row, index []int, ids idList) error {
 	texts := make([]string, len(rows))
-	all := string(ids.elements)
-	next, at := 0, 0
-	err := ids.texts(func(i int, text []byte) {
-		at += 4
-		if next < len(index) && index[next] == i {
-			if text != nil {
-				texts[next] = all[at : at+len(text)]
-				rows[next].ID = &texts[next]
-			}
-			next++
+	all := string(ids.bytes())
+	next := 0
+	return ids.each(func(i, at int, id []byte) {
+		if next == len(index) || index[next] != i {
+			return
 		}
-		at += len(text)
+		if id != nil {
+			texts[next] = all[at : at+len(id)]
+			rows[next].ID = &texts[next]
+		}
+		next++
 	})
-	return err
 }
 
+// eachBlock runs a statement that begins with readableBlocks, and gives the prediction's internal id.
 func (s *Store) eachBlock(
-	ctx context.Context, where stored, sql string, args []any, visit func(storedBlock) error,
-) error {
-	return s.readAs(ctx, where.user, sql, args, func(rows pgx.Rows) error {
+	ctx context.Context, user int64, sql string, args []any, visit func(storedBlock) error,
+) (prediction int64, err error) {
+	err = s.readAs(ctx, user, sql, args, func(rows pgx.Rows) error {
 		defer rows.Close()
+		found := false
 		for rows.Next() {
-			b, err := parseBlock(rows.RawValues())
+			fields := rows.RawValues()
+			if len(fields[0]) != 8 {
+				return errArray
+			}
+			found, prediction = true, int64(binary.BigEndian.Uint64(fields[0]))
+			if fields[1] == nil { // no block
+				continue
+			}
+			b, err := parseBlock(fields[1:])
 			if err == nil {
 				err = visit(b)
 			}
@@ -200,6 +197,10 @@ func (s *Store) eachBlock(
 				return err
 			}
 		}
-		return rows.Err()
+		if err := rows.Err(); err != nil || found {
+			return err
+		}
+		return ErrNotFound
 	})
+	return prediction, err
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -27,8 +28,8 @@ func before(a, b Row) int {
 }
 
 // rowsByProbability looks at the probabilities of all rows, keeps the best, and then fetches the ids of those.
-func (s *Store) rowsByProbability(ctx context.Context, where stored, q RowQuery) (RowPage, error) {
-	best, err := s.best(ctx, where, q)
+func (s *Store) rowsByProbability(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
+	best, prediction, err := s.best(ctx, user, id, q)
 	if err != nil {
 		return RowPage{}, err
 	}
@@ -38,7 +39,7 @@ func (s *Store) rowsByProbability(ctx context.Context, where stored, q RowQuery)
 		last := best[q.Limit-1]
 		page.Next = &RowCursor{Row: last.Row.Row, Probability: last.Probability}
 	}
-	if err := s.fetchIDs(ctx, where, best); err != nil {
+	if err := s.fetchIDs(ctx, user, prediction, best); err != nil {
 		return RowPage{}, err
 	}
 	page.Rows = make([]Row, len(best))
@@ -48,17 +49,21 @@ func (s *Store) rowsByProbability(ctx context.Context, where stored, q RowQuery)
 	return page, nil
 }
 
+const selectScores = readableBlocks + `
+	    SELECT first_row, row_offset, probability, CASE WHEN $3::int IS NOT NULL THEN risk_bands END,
+	        CASE WHEN $3::int IS NOT NULL THEN risk_band END, NULL::text, NULL::text[]
+	    FROM prediction_blocks
+	    WHERE prediction_id = d.id AND first_row < d.stop AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
+	    ORDER BY first_row) b ON true`
+
 // best gives the first Limit+1 rows behind the cursor in the order by probability. It keeps up to twice as many and
 // sorts when those are full, which for n rows costs about as much as sorting n/Limit pages.
-func (s *Store) best(ctx context.Context, where stored, q RowQuery) ([]place, error) {
+func (s *Store) best(
+	ctx context.Context, user int64, id uuid.UUID, q RowQuery,
+) (best []place, prediction int64, err error) {
 	keep, seen := q.Limit+1, 0
-	var best []place
 	floor := Row{Row: math.MaxInt64, Probability: float32(math.Inf(-1))} // what comes behind it is not needed
-	err := s.eachBlock(ctx, where, `
-		SELECT first_row, row_offset, probability, CASE WHEN $3::int IS NOT NULL THEN risk_band END, NULL::text[]
-		FROM prediction_blocks
-		WHERE prediction_id = $1 AND first_row < $2 AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
-		ORDER BY first_row`, []any{where.id, where.end, band(q)}, func(b storedBlock) error {
+	prediction, err = s.eachBlock(ctx, user, selectScores, []any{id, user, band(q)}, func(b storedBlock) error {
 		if seen += b.probability.n; seen > RowsSortMax {
 			return ErrTooManyRows
 		}
@@ -77,7 +82,7 @@ func (s *Store) best(ctx context.Context, where stored, q RowQuery) ([]place, er
 		}
 		return nil
 	})
-	return sorted(best)[:min(keep, len(best))], err
+	return sorted(best)[:min(keep, len(best))], prediction, err
 }
 
 func wanted(r Row, q RowQuery) bool {
@@ -92,16 +97,21 @@ func sorted(places []place) []place {
 	return places
 }
 
+// idOfRow picks the id of row w.i of a block b, counted from 1.
+const idOfRow = `CASE WHEN b.customer_ids IS NULL THEN b.customer_id[w.i]
+		    ELSE nullif(split_part(b.customer_ids, E'\x1f', w.i), '') END`
+
 // fetchIDs reads the ids and bands of rows that lie anywhere in the prediction, element by element.
-func (s *Store) fetchIDs(ctx context.Context, where stored, places []place) error {
+func (s *Store) fetchIDs(ctx context.Context, user, prediction int64, places []place) error {
 	blocks, index := make([]int32, len(places)), make([]int32, len(places))
 	for i, p := range places {
 		blocks[i], index[i] = int32(p.block), int32(p.index+1)
 	}
-	return s.readAs(ctx, where.user, `
-		SELECT w.position, b.customer_id[w.i], b.risk_band[w.i]
+	return s.readAs(ctx, user, `
+		SELECT w.position, `+idOfRow+`,
+		    CASE WHEN b.risk_bands IS NULL THEN b.risk_band[w.i] ELSE get_byte(b.risk_bands, w.i - 1)::smallint END
 		FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS w (block, i, position)
-		JOIN prediction_blocks b ON b.prediction_id = $1 AND b.first_row = w.block`, []any{where.id, blocks, index},
+		JOIN prediction_blocks b ON b.prediction_id = $1 AND b.first_row = w.block`, []any{prediction, blocks, index},
 		func(rows pgx.Rows) error {
 			var position int64
 			var id *string

@@ -100,6 +100,16 @@ func (b bench) wantOldResult() {
 	if err != nil || len(page.Rows) != 4 || *page.Rows[3].ID != "c-4" || page.Rows[3].Probability != 0.9 {
 		b.Errorf("%+v, %v", page, err)
 	}
+	page, err = b.Rows(b.Context(), b.user.ID, id, store.RowQuery{Limit: 2, Order: store.ByProbability})
+	if err != nil || len(page.Rows) != 2 || *page.Rows[1].ID != "c-3" || page.Rows[1].Band != 1 {
+		b.Errorf("%+v, %v", page, err)
+	}
+	ids, err := b.CustomerIDs(b.Context(), &store.Claim{PredictionID: p.InternalID}, []int64{2})
+	if err != nil || ids[2] != "c-2" {
+		b.Errorf("%v, %v", ids, err)
+	}
+	wantEqual(b, "the view", ask[string](b, `SELECT string_agg(concat_ws(' ', row_no, customer_id, risk_band), ', '
+		ORDER BY row_no) FROM prediction_rows WHERE prediction_id = $1`, p.InternalID), "1 c-1 0, 2 c-2 0, 3 c-3 1, 4 c-4 2")
 }
 
 // execAll runs a file of statements.

@@ -131,7 +131,8 @@ func (c *Checker) verifyBlocks(ctx context.Context, r *report, p *Prediction, wa
 		Band        []int16
 	}
 	rows, err := c.db.Query(ctx, `
-		SELECT first_row, n, row_offset, customer_id, probability, risk_band
+		SELECT first_row, n, row_offset, coalesce(customer_id, string_to_array(customer_ids, E'\x1f', '')), probability,
+		       coalesce(risk_band, ARRAY(SELECT get_byte(risk_bands, i) FROM generate_series(0, length(risk_bands) - 1) i))
 		FROM prediction_blocks WHERE prediction_id = $1 ORDER BY first_row`, p.ID)
 	if err != nil {
 		return fmt.Errorf("read blocks: %w", err)
