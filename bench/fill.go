@@ -69,6 +69,15 @@ const fillTables = `
 	       now() + interval '1 day'
 	FROM predictions ORDER BY id DESC LIMIT $training / 20;`
 
+// written brings the filling to the disk, where the user may: else what is measured competes with its being written,
+// and waits for new files of the write-ahead log, which a server that runs for a while has at hand.
+const written = `
+	DO $$ BEGIN
+	    EXECUTE 'CHECKPOINT';
+	EXCEPTION WHEN insufficient_privilege THEN
+	    RAISE NOTICE 'no checkpoint behind the filling';
+	END $$`
+
 // fill stores everything and brings the statistics up to date, as autovacuum would.
 func (d *database) fill(ctx context.Context, f filling) error {
 	sql := strings.NewReplacer("$users", fmt.Sprint(f.users), "$predictions", fmt.Sprint(f.predictions),
@@ -93,7 +102,10 @@ func (d *database) fill(ctx context.Context, f filling) error {
 			return fmt.Errorf("fill blocks: %w", err)
 		}
 	}
-	return d.exec(ctx, `VACUUM ANALYZE`)
+	if err := d.exec(ctx, `VACUUM ANALYZE`); err != nil {
+		return err
+	}
+	return d.exec(ctx, written)
 }
 
 // copyBlocks sends encoded blocks as the product does.

@@ -136,7 +136,8 @@ func (r *Report) measureStored(ctx context.Context, d *database, o Options) erro
 		return err
 	}
 	defer w.Close()
-	for name, m := range map[string]method{"commit": w.commitPart(), "page": w.pageOfRows()} {
+	for i, m := range []method{w.commitPart(), w.pageOfRows()} {
+		name := []string{"commit", "page"}[i]
 		var samples []sample
 		for range o.pick(max(20, int(queryCalls*o.Seconds)), 2) {
 			took, err := m.once(ctx)

@@ -14,7 +14,8 @@ import (
 // as length and big-endian bytes. An array is: dimensions (1, or 0 if it is empty), whether it has nulls, type of the
 // elements, their number, first index (1), then each element as length and bytes.
 //
-// The server reads an array element by element, which is most of what a COPY costs. So ids are one text and bands are bytes.
+// The server reads an array element by element, which is most of what a COPY costs. So ids are one text and bands are
+// bytes.
 const (
 	blockRowsMax = 1000
 	blockFields  = 11

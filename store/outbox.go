@@ -79,8 +79,9 @@ func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
 // the next month's partition in time. rung is how many it rang for.
 func (s *Store) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		// One by one: a join would read all predictions when the table has been large for a moment.
 		_, err := tx.Exec(ctx, `
-			DELETE FROM outbox o USING predictions d WHERE d.id = o.prediction_id AND d.status <> 'queued'`)
+			DELETE FROM outbox o WHERE (SELECT d.status FROM predictions d WHERE d.id = o.prediction_id) <> 'queued'`)
 		if err != nil {
 			return err
 		}

@@ -74,28 +74,30 @@ func (s *Store) Rows(ctx context.Context, userID int64, id uuid.UUID, q RowQuery
 	return page, nil
 }
 
-// readableBlocks begins a statement that joins the readable blocks of a user's prediction to it. stop is the first row
-// that may still be missing while the prediction runs: a page never jumps over a part that is not done, or whoever
-// pages would not see its rows. The prediction is read once: its row answers even if no block does.
+// readableBlocks begins a statement that joins the readable blocks of a user's prediction to it, as d. stop is the
+// first row that may still be missing while the prediction runs: a page never jumps over a part that is not done, or
+// whoever pages would not see its rows. The prediction is read once: its row answers even if no block does.
 const readableBlocks = `
 	WITH d AS MATERIALIZED (
 	    SELECT d.id, coalesce(CASE WHEN d.status IN ('queued', 'running') THEN (
 	        SELECT min(p.first_row) FROM prediction_parts p
 	        WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.status <> 'done') END, 2147483647) AS stop
-	    FROM predictions d WHERE d.public_id = $1 AND d.user_id = $2
-	)
-	SELECT d.id, b.* FROM d LEFT JOIN LATERAL (`
+	    FROM predictions d WHERE d.public_id = $1 AND d.user_id = $2)`
 
-const selectBlocks = readableBlocks + `
+// Where to start is worked out in front of the join: row level security lets nothing but a plain comparison into the
+// index. The block that holds a row is the last one that begins at or before it.
+const (
+	blocksFromRow = readableBlocks + `, f AS MATERIALIZED (
+	    SELECT d.*, coalesce((SELECT max(first_row) FROM prediction_blocks
+	        WHERE prediction_id = d.id AND first_row <= $4), 0) AS start FROM d)` + someBlocks
+	blocksFrom = readableBlocks + `, f AS MATERIALIZED (SELECT d.*, $4::int AS start FROM d)` + someBlocks
+	someBlocks = `
+	SELECT f.id, b.* FROM f LEFT JOIN LATERAL (
 	    SELECT first_row, row_offset, probability, risk_bands, risk_band, customer_ids, customer_id
 	    FROM prediction_blocks
-	    WHERE prediction_id = d.id AND first_row < d.stop AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
-	      AND first_row >= `
-
-// The block that holds a row is the last one that begins at or before it.
-const (
-	fromRow   = `coalesce((SELECT max(first_row) FROM prediction_blocks WHERE prediction_id = d.id AND first_row <= $4), 0)`
-	fromBlock = `$4`
+	    WHERE prediction_id = f.id AND first_row >= f.start AND first_row < f.stop
+	      AND ($3::int IS NULL OR band_rows[$3 + 1] > 0)
+	    ORDER BY first_row LIMIT $5) b ON true`
 )
 
 // rowsByRow fetches blocks, a few at a time, until the page is full.
@@ -105,14 +107,13 @@ func (s *Store) rowsByRow(ctx context.Context, user int64, id uuid.UUID, q RowQu
 	if q.After != nil {
 		after = q.After.Row
 	}
-	from, start := min(after+1, math.MaxInt32), fromRow
+	from, sql := min(after+1, math.MaxInt32), blocksFromRow
 	for {
 		n := (q.Limit-len(page.Rows)-1)/blockRowsMax + 2
-		sql := selectBlocks + start + ` ORDER BY first_row LIMIT $5) b ON true`
 		blocks := 0
 		_, err := s.eachBlock(ctx, user, sql, []any{id, user, band(q), from, n}, func(b storedBlock) error {
 			blocks++
-			from, start = min(b.firstRow+1, math.MaxInt32), fromBlock
+			from, sql = min(b.firstRow+1, math.MaxInt32), blocksFrom
 			return page.take(b, q, after)
 		})
 		if err != nil {
@@ -138,7 +139,7 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 		return nil
 	}
 	first := len(p.Rows)
-	var index []int
+	index := make([]int, 0, min(b.probability.n, q.Limit-first))
 	for i := range b.probability.n {
 		r := b.at(i)
 		if r.Row <= after || q.Band != nil && r.Band != *q.Band {

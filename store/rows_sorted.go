@@ -50,6 +50,7 @@ func (s *Store) rowsByProbability(ctx context.Context, user int64, id uuid.UUID,
 }
 
 const selectScores = readableBlocks + `
+	SELECT d.id, b.* FROM d LEFT JOIN LATERAL (
 	    SELECT first_row, row_offset, probability, CASE WHEN $3::int IS NOT NULL THEN risk_bands END,
 	        CASE WHEN $3::int IS NOT NULL THEN risk_band END, NULL::text, NULL::text[]
 	    FROM prediction_blocks
