@@ -126,6 +126,20 @@ func (l idList) each(visit func(i, at int, id []byte)) error {
 	return nil
 }
 
+// pick is each for the rows that index lists, ascending, and that have an id; i counts them.
+func (l idList) pick(index []int32, visit func(i, at int, id []byte)) error {
+	next := 0
+	return l.each(func(i, at int, id []byte) {
+		if next == len(index) || int(index[next]) != i {
+			return
+		}
+		if id != nil {
+			visit(next, at, id)
+		}
+		next++
+	})
+}
+
 // row is the number of the ith row.
 func (b storedBlock) row(i int) int64 {
 	if b.offsets.n == 0 {

@@ -181,9 +181,9 @@ func FuzzParseBlock(f *testing.F) {
 		for i := range b.probability.n {
 			_ = b.at(i)
 		}
-		rows, index := make([]Row, b.ids.count()), make([]int, b.ids.count())
+		rows, index := make([]Row, b.ids.count()), make([]int32, b.ids.count())
 		for i := range index {
-			index[i] = i
+			index[i] = int32(i)
 		}
 		_ = fillIDs(rows, index, b.ids)
 	})

@@ -139,7 +139,7 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 		return nil
 	}
 	first := len(p.Rows)
-	index := make([]int, 0, min(b.probability.n, q.Limit-first))
+	index := make([]int32, 0, min(b.probability.n, q.Limit-first))
 	for i := range b.probability.n {
 		r := b.at(i)
 		if r.Row <= after || q.Band != nil && r.Band != *q.Band {
@@ -149,7 +149,7 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 			p.Next = &RowCursor{Row: p.Rows[q.Limit-1].Row}
 			break
 		}
-		p.Rows, index = append(p.Rows, r), append(index, i)
+		p.Rows, index = append(p.Rows, r), append(index, int32(i))
 	}
 	if len(index) == 0 {
 		return nil
@@ -157,20 +157,18 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 	return fillIDs(p.Rows[first:], index, b.ids)
 }
 
-// fillIDs sets the ids of rows; index, ascending, says which of the block each is. The ids share memory.
-func fillIDs(rows []Row, index []int, ids idList) error {
-	texts := make([]string, len(rows))
-	all := string(ids.bytes())
-	next := 0
-	return ids.each(func(i, at int, id []byte) {
-		if next == len(index) || index[next] != i {
-			return
-		}
-		if id != nil {
-			texts[next] = all[at : at+len(id)]
-			rows[next].ID = &texts[next]
-		}
-		next++
+// fillIDs sets the ids of rows; index, ascending, says which of the block each is. The ids share memory, of which no
+// more is taken than lies between the first and the last of them.
+func fillIDs(rows []Row, index []int32, ids idList) error {
+	low, high := len(ids.bytes()), 0
+	err := ids.pick(index, func(_, at int, id []byte) { low, high = min(low, at), max(high, at+len(id)) })
+	if err != nil || high == 0 {
+		return err
+	}
+	texts, all := make([]string, len(rows)), string(ids.bytes()[low:high])
+	return ids.pick(index, func(i, at int, id []byte) {
+		texts[i] = all[at-low : at-low+len(id)]
+		rows[i].ID = &texts[i]
 	})
 }
 
