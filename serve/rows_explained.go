@@ -77,7 +77,10 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	if err != nil {
 		return objectFailure(err)
 	}
-	return readReasons(text, rows)
+	if err := readReasons(text, rows); err != nil { // the file is ours: nothing in it is the customer's mistake
+		return fail(CodeInternal, "").because(err)
+	}
+	return nil
 }
 
 // readRanges reads ranges of a result, one behind the other. Of neighbours it makes one request.
@@ -150,8 +153,11 @@ func readReasons(text []byte, rows []rowView) error {
 	}
 	for i := range rows {
 		cells, err := table.Next()
-		if err != nil || len(cells) != len(columns) {
-			return fmt.Errorf("read row %d of the result: %d cells: %w", rows[i].Row, len(cells), err)
+		if err != nil {
+			return fmt.Errorf("read row %d of the result: %w", rows[i].Row, err)
+		}
+		if len(cells) != len(columns) {
+			return fmt.Errorf("row %d of the result has %d cells", rows[i].Row, len(cells))
 		}
 		own := cells[len(cells)-len(resultColumns):]
 		if score, err := strconv.ParseFloat(string(own[0]), 32); err != nil || float32(score) != rows[i].Probability {
