@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
@@ -34,6 +36,7 @@ func TestRunWithEverythingOn(t *testing.T) {
 	p := servetest.Start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL, c.S3, c.Queue, c.BundleDir = storetest.Postgres(t), bucket, queue.QueueConfig, bundles
 		c.Webhook = serve.WebhookConfig{URL: receiver.URL, Secrets: []string{secret}, AllowPrivate: true}
+		c.Canary = time.Hour
 	})
 	if p.Database != "the PostgreSQL of DATABASE_URL" || p.Objects != "the bucket "+bucket.Bucket {
 		t.Errorf("%+v", p.Started)
@@ -46,6 +49,7 @@ func TestRunWithEverythingOn(t *testing.T) {
 	if <-told == "" {
 		t.Error("a message without an id")
 	}
+	wantMetric(t, p, `millrace_canary_runs_total{result="ok"} 1`)
 	for _, url := range []string{p.API, p.Admin} {
 		if !strings.HasPrefix(url, "http://127.0.0.1:") {
 			t.Errorf("it is at %q", url)
@@ -57,6 +61,43 @@ func TestRunWithEverythingOn(t *testing.T) {
 	if c, err := net.Dial("tcp", strings.TrimPrefix(p.API, "http://")); err == nil {
 		_ = c.Close()
 		t.Error("it listens still")
+	}
+}
+
+// wantMetric waits for a line of the metrics.
+func wantMetric(t *testing.T, p *servetest.Process, line string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get(p.Admin + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), line+"\n") {
+			return
+		}
+	}
+	t.Errorf("the metrics never say %s", line)
+}
+
+// Requests and work in processes of their own, each with the one login that it needs.
+func TestRunApart(t *testing.T) {
+	dir := t.TempDir()
+	requests, workers := storetest.Logins(storetest.Postgres(t))
+	p := servetest.Start(t, func(c *serve.RunConfig) {
+		c.Role, c.DataDir, c.DatabaseURL, c.LoaderURL = serve.RoleAPI, dir, requests, "postgres://nobody@127.0.0.1:1/x"
+	})
+	w := servetest.Start(t, func(c *serve.RunConfig) { c.Role, c.DataDir, c.LoaderURL = serve.RoleWorker, dir, workers })
+	if p.API == "" || w.API != "" {
+		t.Errorf("%+v, %+v", p.Started, w.Started)
+	}
+	status, body := p.Do(t, http.MethodPost, "/upload", strings.NewReader(telecom), "Content-Type", "text/csv",
+		"Prefer", "wait=60")
+	if status != http.StatusOK || !strings.Contains(string(body), `"status":"completed"`) {
+		t.Errorf("%d %s", status, body)
 	}
 }
 

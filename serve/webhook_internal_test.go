@@ -236,8 +236,9 @@ func TestWebhookStaysOutside(t *testing.T) {
 		"2002:7f00:1::": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "fe80::1%eth0": false,
 		"1.1.1.1": true, "2606:4700::1111": true, "::ffff:1.1.1.1": true,
 	} {
-		if got := publicAddress(netip.MustParseAddr(address)); got != public {
-			t.Errorf("%s: public %v", address, got)
+		at := netip.AddrPortFrom(netip.MustParseAddr(address), 443).String()
+		if err := refusePrivate("tcp", at, nil); (err == nil) != public {
+			t.Errorf("%s: %v", at, err)
 		}
 	}
 }
