@@ -33,7 +33,8 @@ func (w *storeWork) accountMethods() []method {
 			return w.DeleteAccount(ctx, w.leaver)
 		}, after: w.forget},
 		{
-			name: "SweepDeletions", bulk: "an account with one prediction, and its files", prepare: func(ctx context.Context) error {
+			name: "SweepDeletions", bulk: "an account with one prediction, and its files",
+			prepare: func(ctx context.Context) error {
 				if err := w.newcomer(ctx); err != nil {
 					return err
 				}

@@ -84,7 +84,8 @@ func (w *storeWork) upkeepMethods() []method {
 
 func (w *storeWork) newLink(ctx context.Context) error {
 	w.link = store.UploadLink{
-		ID: store.NewID(), UserID: w.user.ID, Filename: "customers.csv", Bytes: 1, Explain: "all", Options: []byte("{}"),
+		ID: store.NewID(), UserID: w.user.ID, Filename: "customers.csv", Bytes: 1, Explain: "all",
+		Options: []byte("{}"),
 	}
 	return w.CreateUploadLink(ctx, &w.link, time.Hour)
 }

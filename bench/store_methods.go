@@ -14,33 +14,40 @@ import (
 
 // methods are all methods of the store that talk to the database.
 func (w *storeWork) methods() []method {
-	return slices.Concat(w.readingMethods(), w.requestMethods(), w.linkMethods(), w.accountMethods(), w.workerMethods(),
-		w.sweepingMethods(), w.upkeepMethods())
+	return slices.Concat(w.readingMethods(), w.watchingMethods(), w.requestMethods(), w.linkMethods(), w.accountMethods(),
+		w.claimingMethods(), w.endingMethods(), w.sweepingMethods(), w.upkeepMethods())
 }
 
-// readingMethods change nothing.
+// scatteredRows are 100 rows from everywhere in the large prediction.
+func scatteredRows() (rows []int64) {
+	for i := range 100 {
+		rows = append(rows, int64(1+i*97))
+	}
+	return rows
+}
+
+// readingMethods are what users read.
 func (w *storeWork) readingMethods() []method {
 	user, large := w.user.ID, w.large.ID
-	claim := &store.Claim{
-		PredictionID: w.large.InternalID, Generation: 1, UserID: user, Model: store.Model{Name: "telecom"},
-	}
-	band := int16(2)
+	band, ids := int16(2), scatteredRows()
 	rows := func(q store.RowQuery) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := w.Rows(ctx, user, large, q); return err }
 	}
 	var cursor *store.Cursor
-	var ids []int64
-	for i := range 100 {
-		ids = append(ids, int64(1+i*97))
-	}
 	return []method{
 		{name: "Ping", call: w.Ping},
 		{name: "EnsureUser, known", call: func(ctx context.Context) error {
 			_, err := w.EnsureUser(ctx, w.user.Subject)
 			return err
 		}},
-		{name: "TrainingRate", call: func(ctx context.Context) error { _, err := w.TrainingRate(ctx, user); return err }},
-		{name: "Prediction", call: func(ctx context.Context) error { _, err := w.Prediction(ctx, user, large); return err }},
+		{name: "TrainingRate", call: func(ctx context.Context) error {
+			_, err := w.TrainingRate(ctx, user)
+			return err
+		}},
+		{name: "Prediction", call: func(ctx context.Context) error {
+			_, err := w.Prediction(ctx, user, large)
+			return err
+		}},
 		{name: "Predictions, first 20", call: func(ctx context.Context) error {
 			list, err := w.Predictions(ctx, user, nil, 20)
 			if err == nil && len(list) > 0 {
@@ -63,6 +70,20 @@ func (w *storeWork) readingMethods() []method {
 			name: "Rows, 100 by probability", call: rows(store.RowQuery{Limit: 100, Order: store.ByProbability}),
 			bulk: "looks at the probabilities of all rows of the prediction",
 		},
+		{name: "OutcomeReports", call: func(ctx context.Context) error {
+			_, err := w.OutcomeReports(ctx, user, "telecom")
+			return err
+		}},
+	}
+}
+
+// watchingMethods are what operators and workers read.
+func (w *storeWork) watchingMethods() []method {
+	claim := &store.Claim{
+		PredictionID: w.large.InternalID, Generation: 1, UserID: w.user.ID, Model: store.Model{Name: "telecom"},
+	}
+	ids := scatteredRows()
+	return []method{
 		{name: "DeadLetters", call: func(ctx context.Context) error {
 			list, err := w.DeadLetters(ctx, nil, 50)
 			if err == nil && len(list) > 0 {
@@ -77,10 +98,6 @@ func (w *storeWork) readingMethods() []method {
 		{name: "Previous", call: func(ctx context.Context) error { _, err := w.Previous(ctx, claim); return err }},
 		{name: "CustomerIDs of 100 rows", call: func(ctx context.Context) error {
 			_, err := w.CustomerIDs(ctx, claim, ids)
-			return err
-		}},
-		{name: "OutcomeReports", call: func(ctx context.Context) error {
-			_, err := w.OutcomeReports(ctx, user, "telecom")
 			return err
 		}},
 	}
@@ -108,8 +125,12 @@ func (w *storeWork) requestMethods() []method {
 		}, after: w.drop},
 		{name: "ClaimKey", call: w.claimKey},
 		{name: "ClaimKey, held", prepare: w.claimKey, call: w.claimKeyAgain},
-		{name: "RenewKey", prepare: w.claimKey, call: func(ctx context.Context) error { return w.RenewKey(ctx, w.key) }},
-		{name: "ReleaseKey", prepare: w.claimKey, call: func(ctx context.Context) error { return w.ReleaseKey(ctx, w.key) }},
+		{name: "RenewKey", prepare: w.claimKey, call: func(ctx context.Context) error {
+			return w.RenewKey(ctx, w.key)
+		}},
+		{name: "ReleaseKey", prepare: w.claimKey, call: func(ctx context.Context) error {
+			return w.ReleaseKey(ctx, w.key)
+		}},
 		{name: "EnqueueObject", call: func(ctx context.Context) (err error) {
 			w.given, _, err = w.EnqueueObject(ctx, w.newObject())
 			return err
@@ -144,8 +165,8 @@ func (w *storeWork) claimKeyAgain(ctx context.Context) error {
 	return err
 }
 
-// workerMethods are the steps of a part.
-func (w *storeWork) workerMethods() []method {
+// claimingMethods take work and keep it.
+func (w *storeWork) claimingMethods() []method {
 	return []method{
 		{name: "ClaimPart, nothing to do", call: func(ctx context.Context) error {
 			_, err := w.ClaimPart(ctx, "worker")
@@ -185,6 +206,12 @@ func (w *storeWork) workerMethods() []method {
 		{name: "RenewLease of a last step", prepare: w.last, call: func(ctx context.Context) error {
 			return w.RenewLease(ctx, w.claimed)
 		}, after: w.drop},
+	}
+}
+
+// endingMethods are how a worker is done with a part, well or not.
+func (w *storeWork) endingMethods() []method {
+	return []method{
 		{name: "PlanPart", prepare: func(ctx context.Context) (err error) {
 			if w.given, _, err = w.EnqueueObject(ctx, w.newObject()); err != nil {
 				return err

@@ -18,7 +18,8 @@ func (s *server) commonHeaders(r *request) {
 	}
 	r.set("Access-Control-Allow-Origin", origin)
 	r.set("Access-Control-Expose-Headers",
-		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Rejected-Count, "+
+		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "+
+			"X-Rejected-Count, "+
 			"X-Request-Id, X-Row-Count")
 }
 

@@ -88,7 +88,9 @@ func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.
 }
 
 // HandleNotice does what a process does with a message of the queue, and says whether its worker was rung for.
-func HandleNotice(ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice) (rung bool, err error) {
+func HandleNotice(
+	ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice,
+) (rung bool, err error) {
 	d := &doorbell{
 		store: s, objects: o, bucket: "b", ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
 	}

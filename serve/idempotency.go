@@ -59,7 +59,8 @@ func checkRequestKey(text string, times int) error {
 	}
 	for _, c := range []byte(text) {
 		if c < ' ' || c > '~' {
-			return fail(CodeInvalidValue, "'Idempotency-Key' must be plain ASCII text.").with(details{"field": keyHeader})
+			return fail(CodeInvalidValue, "'Idempotency-Key' must be plain ASCII text.").
+				with(details{"field": keyHeader})
 		}
 	}
 	return nil
@@ -107,9 +108,11 @@ func (s *server) giveBack(r *request, k *onceKey, err error) error {
 	return err
 }
 
-// keyed answers a request without a file, whose content is what its parameters and body say: with what it makes, or, if its
-// key was used before, with what that request has made. create gets nil if the request has no key.
-func (s *server) keyed(r *request, content any, create func(*store.RequestKey) error, again func(uuid.UUID) error) error {
+// keyed answers a request without a file, whose content is what its parameters and body say: with what it makes, or, if
+// its key was used before, with what that request has made. create gets nil if the request has no key.
+func (s *server) keyed(
+	r *request, content any, create func(*store.RequestKey) error, again func(uuid.UUID) error,
+) error {
 	text, err := json.Marshal(content)
 	if err != nil {
 		return err

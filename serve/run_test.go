@@ -41,8 +41,8 @@ func TestRunWithEverythingOn(t *testing.T) {
 	if p.Database != "the PostgreSQL of DATABASE_URL" || p.Objects != "the bucket "+bucket.Bucket {
 		t.Errorf("%+v", p.Started)
 	}
-	status, body := p.Do(t, http.MethodPost, "/upload?model=mine", strings.NewReader(telecom), "Content-Type", "text/csv",
-		"Prefer", "wait=60")
+	status, body := p.Do(t, http.MethodPost, "/upload?model=mine", strings.NewReader(telecom), "Content-Type",
+		"text/csv", "Prefer", "wait=60")
 	if status != http.StatusOK || !strings.Contains(string(body), `"status":"completed"`) {
 		t.Fatalf("%d %s", status, body)
 	}
@@ -90,7 +90,9 @@ func TestRunApart(t *testing.T) {
 	p := servetest.Start(t, func(c *serve.RunConfig) {
 		c.Role, c.DataDir, c.DatabaseURL, c.LoaderURL = serve.RoleAPI, dir, requests, "postgres://nobody@127.0.0.1:1/x"
 	})
-	w := servetest.Start(t, func(c *serve.RunConfig) { c.Role, c.DataDir, c.LoaderURL = serve.RoleWorker, dir, workers })
+	w := servetest.Start(t, func(c *serve.RunConfig) {
+		c.Role, c.DataDir, c.LoaderURL = serve.RoleWorker, dir, workers
+	})
 	if p.API == "" || w.API != "" {
 		t.Errorf("%+v, %+v", p.Started, w.Started)
 	}
@@ -116,28 +118,31 @@ func TestRunRefuses(t *testing.T) {
 	}
 	badBundles := t.TempDir()
 	serve.WriteBundle(t, filepath.Join(badBundles, "bad"), "name: telecom", "name: [")
+	type config = serve.RunConfig
+	closed := "postgres://u:secret@127.0.0.1:1/x"
+	empty := storetest.EmptyPostgres(t)
 	for name, test := range map[string]struct {
 		want   string
-		change func(*serve.RunConfig)
+		change func(*config)
 	}{
-		"the port is taken":         {"listen: ", func(c *serve.RunConfig) { c.Listen = taken.Addr().String() }},
-		"the other port is taken":   {"admin listener: ", func(c *serve.RunConfig) { c.AdminListen = taken.Addr().String() }},
-		"a file is no directory":    {"data directory: ", func(c *serve.RunConfig) { c.DataDir = file }},
-		"a bundle that is none":     {"bundles in ", func(c *serve.RunConfig) { c.BundleDir = badBundles }},
-		"a short customer key":      {"customer key: ", func(c *serve.RunConfig) { c.CustomerSecret = "short" }},
-		"no database for requests":  {"DATABASE_URL", func(c *serve.RunConfig) { c.DatabaseURL, c.LoaderURL = "", workers }},
-		"a login without work":      {"LOADER_DATABASE_URL", func(c *serve.RunConfig) { c.DatabaseURL = requests }},
-		"no database":               {"connect", func(c *serve.RunConfig) { c.DatabaseURL = "postgres://u:secret@127.0.0.1:1/x" }},
-		"no schema":                 {"schema", func(c *serve.RunConfig) { c.DatabaseURL, c.MigratedApart = storetest.EmptyPostgres(t), true }},
-		"no issuer":                 {"auth: no issuer", func(c *serve.RunConfig) { c.Auth.JWKSURL = "https://id.example/keys" }},
-		"half of a certificate":     {"TLS: ", func(c *serve.RunConfig) { c.TLS.Certificate = file }},
-		"a certificate that is one": {"TLS: ", func(c *serve.RunConfig) { c.TLS = serve.TLSFiles{Certificate: file, Key: file} }},
-		"a webhook without https":   {"webhook: ", func(c *serve.RunConfig) { c.Webhook.URL = "http://hook.example" }},
+		"the port is taken":        {"listen: ", func(c *config) { c.Listen = taken.Addr().String() }},
+		"the other port is taken":  {"admin listener: ", func(c *config) { c.AdminListen = taken.Addr().String() }},
+		"a file is no directory":   {"data directory: ", func(c *config) { c.DataDir = file }},
+		"a bundle that is none":    {"bundles in ", func(c *config) { c.BundleDir = badBundles }},
+		"a short customer key":     {"customer key: ", func(c *config) { c.CustomerSecret = "short" }},
+		"no database for requests": {"DATABASE_URL", func(c *config) { c.DatabaseURL, c.LoaderURL = "", workers }},
+		"a login without work":     {"LOADER_DATABASE_URL", func(c *config) { c.DatabaseURL = requests }},
+		"no database":              {"connect", func(c *config) { c.DatabaseURL = closed }},
+		"no schema":                {"schema", func(c *config) { c.DatabaseURL, c.MigratedApart = empty, true }},
+		"no issuer":                {"auth: no issuer", func(c *config) { c.Auth.JWKSURL = "https://id.example/keys" }},
+		"half of a certificate":    {"TLS: ", func(c *config) { c.TLS.Certificate = file }},
+		"no certificate":           {"TLS: ", func(c *config) { c.TLS = serve.TLSFiles{Certificate: file, Key: file} }},
+		"a webhook without https":  {"webhook: ", func(c *config) { c.Webhook.URL = "http://hook.example" }},
 	} {
 		address := freeAddress(t)
 		c := serve.RunConfig{
-			Role: serve.RoleAll, Listen: address, AdminListen: "127.0.0.1:0", DataDir: t.TempDir(), DatabaseURL: database,
-			Migrations: migrations.FS, Log: slog.New(slog.DiscardHandler),
+			Role: serve.RoleAll, Listen: address, AdminListen: "127.0.0.1:0", DataDir: t.TempDir(),
+			DatabaseURL: database, Migrations: migrations.FS, Log: slog.New(slog.DiscardHandler),
 		}
 		test.change(&c)
 		err := serve.Run(t.Context(), c, func(serve.Started) { t.Errorf("%s: it has started", name) })

@@ -219,7 +219,8 @@ func (f *fileReader) Read(p []byte) (int, error) {
 // fileName checks and cleans the name of an uploaded file: it must be CSV by its own account, and what it looks like.
 func fileName(given string) (string, error) {
 	if strings.ContainsFunc(given, misleading) {
-		return "", fail(CodeInvalidValue, "The file's name has control characters, or some that change the direction of text.").
+		return "", fail(CodeInvalidValue,
+			"The file's name has control characters, or some that change the direction of text.").
 			with(details{"field": "filename"})
 	}
 	name := filenameOf(given)

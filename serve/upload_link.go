@@ -37,8 +37,8 @@ type uploadLinkLinks struct {
 	Complete string `json:"complete"`
 }
 
-// postUploadLink gives a link to put a file that is larger than the API takes. The file is the user's because of the row
-// that is kept here; its key is made of the row's id alone.
+// postUploadLink gives a link to put a file that is larger than the API takes. The file is the user's because of the
+// row that is kept here; its key is made of the row's id alone.
 func postUploadLink(s *server, r *request) error {
 	presigner, ok := s.Objects.(store.Presigner)
 	if !ok {
@@ -67,7 +67,8 @@ func postUploadLink(s *server, r *request) error {
 func (s *server) answerLink(r *request, presigner store.Presigner, l store.UploadLink) error {
 	left := time.Until(l.ExpiresAt)
 	if left < time.Second {
-		return fail(CodeWrongState, "The link made with this idempotency key has expired. Ask for one with another key.")
+		return fail(CodeWrongState,
+			"The link made with this idempotency key has expired. Ask for one with another key.")
 	}
 	put, err := presigner.PresignPut(r.ctx, store.DirectKey(l.ID), l.Bytes, left)
 	if err != nil {
@@ -146,7 +147,9 @@ func completeUpload(s *server, r *request) error {
 }
 
 // completeLink makes the prediction, unless that was done before: then it finds it.
-func completeLink(ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink) (p store.Prediction, err error) {
+func completeLink(
+	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
+) (p store.Prediction, err error) {
 	if l.Prediction != uuid.Nil {
 		p, err = s.Prediction(ctx, l.UserID, l.Prediction)
 	} else {

@@ -27,7 +27,8 @@ import (
 // WebhookConfig says who is told of the ends of predictions. It comes from the operator: no request names an address.
 type WebhookConfig struct {
 	URL string // empty: nobody is told
-	// Secrets sign every message, each on its own, so that a receiver can change from one to the next: "whsec_" and base64.
+	// Secrets sign every message, each on its own, so that a receiver can change from one to the next. Each is "whsec_"
+	// and base64.
 	Secrets []string
 	// AllowPrivate lets the address be one of this machine or network, and without TLS.
 	AllowPrivate bool
@@ -162,7 +163,8 @@ func (w *webhook) announce(ctx context.Context, a store.Announcement) {
 		if result = "failed"; dead {
 			result = "dead"
 		}
-		w.log.Warn("webhook", "prediction_id", a.Prediction, "attempt", a.Attempt, "result", result, "error", err.Error())
+		w.log.Warn("webhook", "prediction_id", a.Prediction, "attempt", a.Attempt, "result", result,
+			"error", err.Error())
 		err = w.store.PostponeAnnouncement(ctx, a.ID, webhookDelay(a.Attempt), dead)
 	}
 	w.metrics.webhooks.WithLabelValues(result).Inc()
@@ -194,7 +196,9 @@ type webhookData struct {
 func (w *webhook) send(ctx context.Context, a store.Announcement) error {
 	body, err := json.Marshal(webhookMessage{
 		Type: "prediction." + string(a.Status), Timestamp: timeText(a.EndedAt),
-		Data: webhookData{PredictionID: a.Prediction.String(), Status: a.Status, Scored: a.Scored, Rejected: a.Rejected},
+		Data: webhookData{
+			PredictionID: a.Prediction.String(), Status: a.Status, Scored: a.Scored, Rejected: a.Rejected,
+		},
 	})
 	if err != nil {
 		return err

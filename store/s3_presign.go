@@ -35,7 +35,8 @@ func (b *bucket) PresignPut(ctx context.Context, key string, size int64, life ti
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		}))
 	signed, err := client.PresignPutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.name, Key: &key, ContentLength: &size, ContentType: aws.String("text/csv"), IfNoneMatch: aws.String("*"),
+		Bucket: &b.name, Key: &key, ContentLength: &size, ContentType: aws.String("text/csv"),
+		IfNoneMatch: aws.String("*"),
 	})
 	if err != nil {
 		return PresignedPut{}, fmt.Errorf("presign: %w", err)

@@ -10,7 +10,8 @@ import (
 
 // Requests run under row level security: as the role millrace_api, for one user, for one transaction. The role and the
 // user are set by the first statement of a pipeline whose other statements are in the same transaction, so that it
-// costs no round trip. What looks across users in a request is a function of the database that answers one fact. Where the role cannot be had, the queries alone keep users apart: each names its user.
+// costs no round trip. What looks across users in a request is a function of the database that answers one fact. Where
+// the role cannot be had, the queries alone keep users apart: each names its user.
 
 const enterUser = `SELECT set_config('role', 'millrace_api', true), set_config('app.user_id', $1, true)`
 

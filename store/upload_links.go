@@ -91,7 +91,8 @@ func (s *Store) LinkOfObject(ctx context.Context, id uuid.UUID) (l UploadLink, e
 func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInfo) (Prediction, error) {
 	id := NewID()
 	err := s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
-		err := l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2 FOR UPDATE`, l.ID, l.UserID))
+		err := l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2 FOR UPDATE`,
+			l.ID, l.UserID))
 		if err != nil {
 			return err
 		}

@@ -38,8 +38,9 @@ func TestUploadLink(t *testing.T) {
 		"an event":  func() (store.UploadLink, error) { return b.LinkOfObject(t.Context(), l.ID) },
 	} {
 		got, err := find()
-		if err != nil || got.Filename != l.Filename || got.Bytes != 7 || got.Model != "telecom" || got.Explain != "all" ||
-			string(got.Options) != string(l.Options) || got.Prediction != uuid.Nil || !got.ExpiresAt.Equal(l.ExpiresAt) {
+		if err != nil || got.Filename != l.Filename || got.Bytes != 7 || got.Model != "telecom" ||
+			got.Explain != "all" || string(got.Options) != string(l.Options) || got.Prediction != uuid.Nil ||
+			!got.ExpiresAt.Equal(l.ExpiresAt) {
 			t.Errorf("%s finds %+v: %v", who, got, err)
 		}
 	}

@@ -129,7 +129,8 @@ func TestFetchIsJudgedByItsBinaries(t *testing.T) {
 	broken := errors.New("cannot be run as root")
 	config := Config{Log: func(string) {}}
 	p := place{dir: NewDir(t)}
-	if _, err := fetchInto(t.Context(), config, p, func(place, string, func(string)) error { return broken }); !errors.Is(err, broken) {
+	fails := func(place, string, func(string)) error { return broken }
+	if _, err := fetchInto(t.Context(), config, p, fails); !errors.Is(err, broken) {
 		t.Errorf("nothing fetched: %v", err)
 	}
 	if err := notInstalled(broken); !strings.Contains(err.Error(), "apt-get install postgresql") {

@@ -78,8 +78,8 @@ func TestProgramsSeeLittleOfTheEnvironment(t *testing.T) {
 func TestStopOfAServerThatHeedsTheSecondSignal(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
 	c := &Cluster{exited: make(chan struct{}), unlock: func() {}}
-	c.command = exec.Command("sh", "-c", `trap '' INT; trap 'exit 3' QUIT; touch "$1"; while :; do sleep 0.02; done`, "sh",
-		ready)
+	const deaf = `trap '' INT; trap 'exit 3' QUIT; touch "$1"; while :; do sleep 0.02; done`
+	c.command = exec.Command("sh", "-c", deaf, "sh", ready)
 	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.command.Start(); err != nil {
 		t.Fatal(err)
