@@ -12,7 +12,7 @@ type Line struct {
 	network, server string
 	address         string
 	mu              sync.Mutex
-	listener        net.Listener
+	listener        net.Listener // nil while the line is cut
 	open            map[net.Conn]bool
 }
 
@@ -35,7 +35,9 @@ func (l *Line) Mend(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.mu.Lock()
 	l.listener, l.address = listener, listener.Addr().String()
+	l.mu.Unlock()
 	go l.carry(listener) // ends when the listener is closed
 }
 
@@ -50,12 +52,24 @@ func (l *Line) carry(listener net.Listener) {
 			_ = client.Close()
 			continue
 		}
-		l.mu.Lock()
-		l.open[client], l.open[server] = true, true
-		l.mu.Unlock()
+		if !l.keep(listener, client, server) {
+			_, _ = client.Close(), server.Close()
+			return
+		}
 		go pipe(client, server)
 		go pipe(server, client)
 	}
+}
+
+// keep notes a connection that is to be broken with the line; false if the line was cut while it was made.
+func (l *Line) keep(listener net.Listener, client, server net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.listener != listener {
+		return false
+	}
+	l.open[client], l.open[server] = true, true
+	return true
 }
 
 func pipe(to, from net.Conn) {
@@ -65,9 +79,12 @@ func pipe(to, from net.Conn) {
 
 // Cut refuses connections and breaks those that are open.
 func (l *Line) Cut() {
-	_ = l.listener.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.listener != nil {
+		_ = l.listener.Close()
+		l.listener = nil
+	}
 	for c := range l.open {
 		_ = c.Close()
 		delete(l.open, c)
