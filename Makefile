@@ -115,9 +115,10 @@ bench: ## Benchmarks of PKG (./...) matching BENCH, COUNT times; kept in bench/r
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) | tee $(OUT)
 
 .PHONY: load
-load: build ## The API at 1,000 requests a second, then uploads, eight of 50 MB at once among them
+load: build ## The API at 1,000 requests a second; uploads, eight of 50 MB at once among them; small ones beside large
 	./bin/millrace bench api
 	./bin/millrace bench e2e
+	./bin/millrace bench fairness
 
 .PHONY: bench-compare
 bench-compare: $(TOOLS)/benchstat ## Two kept benchmark runs side by side: OLD=… NEW=…

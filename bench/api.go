@@ -21,7 +21,7 @@ func runAPI(ctx context.Context, o Options, r *Report) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	file := customersOf(o.Sample, o.pick(scoreRows, 50))
-	id, err := s.upload(ctx, file)
+	id, err := s.upload(ctx, file.uploadCall())
 	if err != nil {
 		return err
 	}
@@ -70,31 +70,39 @@ func (r *Report) loadControl(ctx context.Context, s *server, o Options, id strin
 	return r.addLatency(Latency{Name: "control", Note: "all of them", PerSecond: controlPerSecond}, 0, all)
 }
 
-// upload sends a file, waits until it is scored and gives the prediction's id.
-func (s *server) upload(ctx context.Context, file customerRows) (string, error) {
-	if err := s.send(ctx, file.uploadCall()); err != nil {
+// upload sends a file as the call says and gives the prediction's id.
+func (s *server) upload(ctx context.Context, c call) (string, error) {
+	if err := s.send(ctx, c); err != nil {
 		return "", err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/predictions?limit=1", nil)
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = resp.Body.Close() }()
 	var page struct {
 		Predictions []struct {
 			ID string `json:"prediction_id"`
 		}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
+	if err := s.get(ctx, "/predictions?limit=1", &page); err != nil {
 		return "", err
 	}
 	if len(page.Predictions) == 0 {
 		return "", errors.New("the upload left no prediction")
 	}
 	return page.Predictions[0].ID, nil
+}
+
+// get asks for a resource.
+func (s *server) get(ctx context.Context, path string, resource any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(resource)
 }

@@ -33,7 +33,7 @@ type Options struct {
 // Suites are the names that [Run] knows, in the order of docs/benchmarks.md. It also knows "queries", whose figures are
 // in docs/database.md, and "gate", which compares ratios with their floors.
 func Suites() []string {
-	return []string{"engine", "explain", "ingest", "copy", "api", "e2e"}
+	return []string{"engine", "explain", "ingest", "copy", "api", "e2e", "fairness"}
 }
 
 // Run measures one suite. It sets GOMAXPROCS, of the whole process, to one or two while it measures.
@@ -41,12 +41,13 @@ func Run(ctx context.Context, suite string, o Options) (*Report, error) {
 	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
 		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries,
-		"api": runAPI, "e2e": runE2E, "gate": runGate,
+		"api": runAPI, "e2e": runE2E, "fairness": runFairness, "gate": runGate,
 	}[suite]
 	if !known {
 		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))
 	}
-	if !slices.Contains([]string{"copy", "queries", "api", "e2e"}, suite) { // their work is done by another process
+	othersWork := []string{"copy", "queries", "api", "e2e", "fairness"} // that of another process
+	if !slices.Contains(othersWork, suite) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -26,11 +27,29 @@ func endpoint(t *testing.T, answers map[string]string) *server {
 	return &server{url: h.URL, client: h.Client()}
 }
 
+func TestCompleted(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"status":"completed"}`: "true <nil>",
+		`{"status":"queued"}`:    "false <nil>",
+		`{"status":"running"}`:   "false <nil>",
+		`{"status":"dead"}`:      "false the prediction is dead",
+		`no JSON`:                "false invalid character 'o' in literal null (expecting 'u')",
+	} {
+		done, err := endpoint(t, map[string]string{"/predictions/p": answer}).completed(t.Context(), "p")
+		if got := fmt.Sprint(done, err); got != want {
+			t.Errorf("%s: %s, want %s", answer, got, want)
+		}
+	}
+	if _, err := endpoint(t, nil).completed(t.Context(), "p"); err == nil || !strings.Contains(err.Error(), "418") {
+		t.Errorf("a refusal: %v", err)
+	}
+}
+
 func TestUploadGivesTheNewestPrediction(t *testing.T) {
 	file := customersOf([]byte("id,n\na,1\n"), 1)
 	const done = `{"status":"completed"}`
 	id, err := endpoint(t, map[string]string{"/upload": done, "/predictions": `{"predictions":[{"prediction_id":"p"}]}`}).
-		upload(t.Context(), file)
+		upload(t.Context(), file.uploadCall())
 	if err != nil || id != "p" {
 		t.Errorf("%q, %v", id, err)
 	}
@@ -41,12 +60,13 @@ func TestUploadGivesTheNewestPrediction(t *testing.T) {
 		"invalid character":          {"/upload": done, "/predictions": `no JSON`},
 		"looking for beginning of v": {"/upload": `<html>`},
 	} {
-		if _, err := endpoint(t, answers).upload(t.Context(), file); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := endpoint(t, answers).upload(t.Context(), file.uploadCall())
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", answers, err, want)
 		}
 	}
 	away := &server{url: "http://127.0.0.1:1", client: http.DefaultClient}
-	if _, err := away.upload(t.Context(), file); err == nil {
+	if _, err := away.upload(t.Context(), file.uploadCall()); err == nil {
 		t.Error("nobody answered, and nobody noticed")
 	}
 	away.url = "://"

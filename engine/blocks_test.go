@@ -56,7 +56,7 @@ func TestBlocksAndSamplesHoldTheScoredRows(t *testing.T) {
 	}
 	for name, b := range map[string]*engine.Bundle{"ids": baseline(t, "telecom"), "no ids": noIDs} {
 		opt := engine.Options{
-			Workers: 2, Cores: make(chan struct{}, 1),
+			Workers: 2, Background: engine.NewBackground(1),
 			NewBlockEncoder: func() engine.BlockEncoder { return lines{} },
 			NewSampler:      func() engine.Sampler { return lines{} },
 		}

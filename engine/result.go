@@ -55,6 +55,9 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 		if i == sampleRows { // what the rest will take, about; growing step by step would copy it over and over
 			dst = slices.Grow(dst, (len(dst)-first)/sampleRows*(len(start)-i)*9/8)
 		}
+		if i%restRows == 0 {
+			w.pace.rest()
+		}
 		begin := len(dst)
 		for len(formulas) > 0 && formulas[0] < start[i] { // of the row before, or of one that was refused
 			formulas = formulas[1:]

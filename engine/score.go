@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -28,10 +27,8 @@ type Input struct {
 // Options say how to score.
 type Options struct {
 	Workers int // 0: one per core
-	// Cores, unless nil, makes this work for the background. It is shared with other such scores: a worker has an
-	// element in it while it works on a chunk, so that its capacity bounds the cores of all of them together. Where the
-	// system can, other work goes first.
-	Cores      chan struct{}
+	// Background, unless nil, makes this work that nobody waits for. It is shared with other such scores.
+	Background *Background
 	Explain    Explain // which rows are explained
 	Scorer     Scorer  // which engine computes the raw scores
 	WithHeader bool    // the result and the rejects begin with their header lines
@@ -140,7 +137,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		}
 		w.at = at
 		workers = append(workers, w)
-		return opt.sharingCores(w.score), nil
+		return w.inTurn(), nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
 		at.take(StagePut)
@@ -160,20 +157,6 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		b.explainer.keep(w.explain)
 	}
 	return total, nil
-}
-
-// sharingCores makes the work of one worker wait for a core that others share.
-func (opt Options) sharingCores(work func(*slot) error) func(*slot) error {
-	if opt.Cores == nil {
-		return work
-	}
-	background := sync.OnceFunc(stepBack)
-	return func(s *slot) error {
-		background()
-		opt.Cores <- struct{}{} // each is held for one chunk only, and no longer than its work takes
-		defer func() { <-opt.Cores }()
-		return work(s)
-	}
 }
 
 func (opt Options) workers() int {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -26,6 +27,7 @@ type worker struct {
 	snapshot  *snapshotWorker // nil: no snapshot is wanted
 	counter   counter
 	at        *places // where the chunks are
+	pace      pace
 
 	columns       []forest.Column
 	raw           []float64
@@ -47,6 +49,7 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		columns:   make([]forest.Column, len(b.features)),
 		at:        new(places),
 		snapshot:  newSnapshotWorker(opt.Snapshot),
+		pace:      pace{background: opt.Background},
 	}
 	if opt.NewBlockEncoder != nil {
 		w.blocks = opt.NewBlockEncoder()
@@ -85,6 +88,21 @@ func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]flo
 	return nil, fmt.Errorf("scorer %q: choose compiled or leaves", scorer)
 }
 
+// inTurn is score, or what does it in the background.
+func (w *worker) inTurn() func(*slot) error {
+	if w.pace.background == nil {
+		return w.score
+	}
+	background := sync.OnceFunc(stepBack)
+	return func(s *slot) error {
+		background()
+		return w.pace.background.work(s, func(s *slot) error {
+			w.pace.since = time.Now()
+			return w.score(s)
+		})
+	}
+}
+
 // score takes the slot's chunk from bytes to encoded results.
 func (w *worker) score(s *slot) error {
 	out := &s.out
@@ -102,8 +120,9 @@ func (w *worker) score(s *slot) error {
 	}
 	out.Tally.Rows = s.chunk.Rows
 	out.Tally.account(&batch, &w.bundle.file.Training)
-	out.Busy.Parse = lap(&clock)
+	out.Busy.Parse = w.pace.lap(&clock)
 	w.at.pass(StageParse, StageScore)
+	w.pace.rest()
 
 	rows, err := w.predict(batch.Record)
 	if err != nil {
@@ -114,8 +133,9 @@ func (w *worker) score(s *slot) error {
 	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}
-	out.Busy.Score = lap(&clock)
+	out.Busy.Score = w.pace.lap(&clock)
 	w.at.pass(StageScore, StageExplain)
+	w.pace.rest()
 
 	if w.explain != nil {
 		w.explain.contributions(rows, w.bands)
@@ -123,8 +143,9 @@ func (w *worker) score(s *slot) error {
 	if w.snapshot != nil {
 		w.snapshot.append(&out.snapshot, batch.Record, w)
 	}
-	out.Busy.Explain = lap(&clock)
+	out.Busy.Explain = w.pace.lap(&clock)
 	w.at.pass(StageExplain, StageEncode)
+	w.pace.rest()
 
 	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, &batch, w)
 	if w.explain != nil {
@@ -134,7 +155,7 @@ func (w *worker) score(s *slot) error {
 	}
 	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
 	err = w.appendBlocks(out, batch.Record)
-	out.Busy.Encode = lap(&clock)
+	out.Busy.Encode = w.pace.lap(&clock)
 	w.at.leave(StageEncode)
 	w.at.queue(StagePut)
 	return err

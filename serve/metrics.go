@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ type Metrics struct {
 	registry     *prometheus.Registry
 	descriptions []MetricDescription
 	flow         engine.Flow
+	background   atomic.Pointer[engine.Background] // nil: this process has no worker
 	disk         watchedDir
 
 	httpMetrics

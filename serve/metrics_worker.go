@@ -57,6 +57,10 @@ func (m *Metrics) makePipeline() {
 	m.workers = m.gauge("workers", "Workers that may claim parts.")
 	m.workersBusy = m.gauge("workers_busy", "Workers that have a part in hand.")
 	m.cores = m.gauge("worker_cores", "Cores that score a part.")
+	m.sampledGauge("worker_cores_resting", "Cores in the middle of large files that make way for urgent work.", "", "",
+		func() float64 { return float64(m.background.Load().State().Resting) })
+	m.sampledGauge("urgent_work", "Small files that are received or scored while somebody waits.", "", "",
+		func() float64 { return float64(m.background.Load().State().Urgent) })
 	m.heartbeat = m.gauge("worker_heartbeat_timestamp_seconds", "When a worker last reached the ledger.")
 }
 
@@ -84,6 +88,9 @@ func (m *Metrics) makeFlow() {
 	})
 	m.registry.MustRegister(m.copying)
 }
+
+// WatchBackground says whose state the scrapes show.
+func (m *Metrics) WatchBackground(b *engine.Background) { m.background.Store(b) }
 
 // Flow is what scorings are given so that their chunks show in the metrics.
 func (m *Metrics) Flow() *engine.Flow { return &m.flow }

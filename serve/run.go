@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -124,28 +125,22 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
 	}
 	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
+	var ring func()
+	var background *engine.Background
+	if c.Role != RoleAPI {
+		w, err := p.addWorker(c, metrics)
+		if err != nil {
+			return nil, err
+		}
+		ring, background = w.ring, w.background
+	}
 	if c.Role != RoleWorker {
-		if err := p.addAPI(ctx, c, metrics); err != nil {
+		if err := p.addAPI(ctx, c, metrics, background); err != nil {
 			return nil, err
 		}
 	}
 	if c.Role != RoleWorker && c.Canary > 0 {
 		p.addCanary(c, metrics)
-	}
-	var ring func()
-	if c.Role != RoleAPI {
-		c.Worker.CustomerKey = f.customers
-		w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
-		ring = w.ring
-		p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
-			newUpkeep(c, f).run)
-		if c.Webhook.URL != "" {
-			hook, err := newWebhook(c.Webhook, f.store, metrics, c.Log)
-			if err != nil {
-				return nil, err
-			}
-			p.work = append(p.work, hook.run)
-		}
 	}
 	p.addQueue(c, ring)
 	return p, nil
@@ -189,7 +184,27 @@ func (p *process) issueTokens(c *RunConfig) (*DevelopmentIssuer, error) {
 
 const developmentTokenLife = 30 * 24 * time.Hour
 
-func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (err error) {
+// addWorker adds the loops of a worker and what it keeps in order.
+func (p *process) addWorker(c RunConfig, metrics *Metrics) (*worker, error) {
+	f := p.foundation
+	c.Worker.CustomerKey = f.customers
+	w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
+	metrics.WatchBackground(w.background)
+	p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
+		newUpkeep(c, f).run)
+	if c.Webhook.URL != "" {
+		hook, err := newWebhook(c.Webhook, f.store, metrics, c.Log)
+		if err != nil {
+			return nil, err
+		}
+		p.work = append(p.work, hook.run)
+	}
+	return w, nil
+}
+
+func (p *process) addAPI(
+	ctx context.Context, c RunConfig, metrics *Metrics, background *engine.Background,
+) (err error) {
 	verifier, err := NewVerifier(ctx, c.Auth)
 	if err != nil {
 		return err
@@ -209,7 +224,7 @@ func (p *process) addAPI(ctx context.Context, c RunConfig, metrics *Metrics) (er
 	}
 	p.api = NewServer(c.API, Parts{
 		Store: p.foundation.store, Objects: p.foundation.objects, Queue: p.foundation.queue,
-		Models: p.foundation.models.registry, CustomerKey: p.foundation.customers,
+		Models: p.foundation.models.registry, CustomerKey: p.foundation.customers, Background: background,
 		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil

@@ -49,6 +49,8 @@ type Parts struct {
 	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
 	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
 	CustomerKey store.CustomerKey
+	// Background is that of this process's worker, which is told what is urgent; nil: it has none.
+	Background *engine.Background
 }
 
 // Server is the customers' HTTP server.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -24,6 +25,7 @@ const databaseTimeout = 15 * time.Second
 // postUpload takes a file: it is checked and counted while it streams into the object store, then recorded together
 // with its prediction.
 func postUpload(s *server, r *request) error {
+	defer s.urgent(r)()
 	explain, err := r.explainParam()
 	if err != nil {
 		return err
@@ -49,6 +51,23 @@ func postUpload(s *server, r *request) error {
 		return err
 	}
 	return s.answerUpload(r, p, wait)
+}
+
+// urgentMax bounds how long large files make way for a request.
+const urgentMax = time.Second
+
+// urgent lets large files make way while a small one is received and waited for; done ends it.
+func (s *server) urgent(r *request) (done func()) {
+	length := r.rc.Request.Header.ContentLength()
+	if length < 0 || length > store.SmallBytesMax {
+		return func() {}
+	}
+	end := sync.OnceFunc(s.Background.Urgent())
+	timer := time.AfterFunc(urgentMax, end)
+	return func() {
+		timer.Stop()
+		end()
+	}
 }
 
 // takeUpload takes the file in while it holds one of the places for bodies. key is nil if the caller gave none.

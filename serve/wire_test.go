@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
 )
 
@@ -347,5 +348,28 @@ func TestChunkedBodyIsTooLarge(t *testing.T) {
 		wantError(t, http.StatusRequestEntityTooLarge, "ERR-1002")
 	if files := a.leftovers(); len(files) != 0 {
 		t.Errorf("left behind: %v", files)
+	}
+}
+
+// Large files make way while a small one arrives.
+func TestAnUploadIsUrgentWhileItArrives(t *testing.T) {
+	background := engine.NewBackground(1)
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Background = background })
+	conn, err := net.Dial("tcp", a.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: text/csv\r\n"+
+		"Content-Length: %d\r\n\r\n%s", a.token("owner"), len(telecom), telecom[:10])
+	waitFor(t, "an urgent upload", func() bool { return background.State().Urgent == 1 })
+	_, _ = io.WriteString(conn, telecom[10:])
+	r, err := readAnswer(bufio.NewReader(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, http.StatusAccepted)
+	if state := background.State(); state.Urgent != 0 {
+		t.Errorf("%+v behind the answer", state)
 	}
 }

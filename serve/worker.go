@@ -39,9 +39,9 @@ type worker struct {
 	// unpublished takes the figures of work of our own.
 	unpublished *Metrics
 	log         *slog.Logger
-	cores       chan struct{} // those that the parts of large files share
-	any         slots         // take whatever waits
-	small       slots         // take small files only
+	background  *engine.Background // what the parts of large files share
+	any         slots              // take whatever waits
+	small       slots              // take small files only
 }
 
 // slots are loops that look for the same kind of part.
@@ -90,7 +90,7 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 	}
 	w := &worker{
 		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
-		cores: make(chan struct{}, c.Cores),
+		background: engine.NewBackground(c.Cores),
 	}
 	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
 	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
@@ -189,6 +189,9 @@ func (w *worker) claimSmall(ctx context.Context) (*store.Claim, error) {
 // attempt works on a claim, and on the last step if the claim's commit makes it ours.
 func (w *worker) attempt(ctx context.Context, c *store.Claim) {
 	defer w.counted(c).WorkerBusy()()
+	if c.Small {
+		defer w.background.Urgent()()
+	}
 	for c != nil {
 		next, err := w.leased(ctx, c)
 		if err != nil {

@@ -43,7 +43,7 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	out := w.newPartSink(ctx, c)
 	snapshot := w.newSnapshot(c)
 	tally, err := engine.Score(ctx, in, bundle, engine.Options{
-		Workers: w.config.Cores, Cores: w.coresFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
+		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
 		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 		NewSampler:      sampler,
@@ -72,12 +72,12 @@ func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	return last, nil
 }
 
-// coresFor bounds the cores that large files take together. Small ones do not queue up behind their chunks.
-func (w *worker) coresFor(c *store.Claim) chan struct{} {
+// backgroundFor makes large files work for the background. Small ones do not queue up behind their chunks.
+func (w *worker) backgroundFor(c *store.Claim) *engine.Background {
 	if c.Small {
 		return nil
 	}
-	return w.cores
+	return w.background
 }
 
 // claimOptions are the options of the prediction that a claim belongs to.

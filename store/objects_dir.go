@@ -90,8 +90,28 @@ func (d *directory) stamp(name string) (fs.FileInfo, error) {
 
 // fill copies r into the file and its digest and makes it durable.
 func fill(ctx context.Context, file *os.File, digest hash.Hash, r io.Reader) error {
-	_, err := io.Copy(io.MultiWriter(file, digest), contextReader{ctx, r})
+	_, err := io.Copy(io.MultiWriter(&earlyWriter{file: file}, digest), contextReader{ctx, r})
 	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// writebackBytes is how much of a file may be in memory only before the disk is told to take it.
+const writebackBytes = 1 << 20
+
+// earlyWriter lets the disk write a file while it grows. Left to the end, a hundred megabytes would be one long write,
+// for which every commit on the same disk waits.
+type earlyWriter struct {
+	file           *os.File
+	size, awaiting int64
+}
+
+func (w *earlyWriter) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	w.size, w.awaiting = w.size+int64(n), w.awaiting+int64(n)
+	if w.awaiting >= writebackBytes {
+		startWriteback(w.file, w.size-w.awaiting, w.awaiting)
+		w.awaiting = 0
+	}
+	return n, err
 }
 
 // contextReader ends a copy when its context ends.

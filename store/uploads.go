@@ -145,10 +145,10 @@ func insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
 	return ring(ctx, tx, id, p.publicID)
 }
 
-// smallBytesMax is the size of the largest file that counts as small: some 15,000 rows.
-const smallBytesMax = 2 << 20
+// SmallBytesMax is the size of the largest file that counts as small, whose user waits for it: some 15,000 rows.
+const SmallBytesMax = 2 << 20
 
-func isSmall(bytes int64) bool { return bytes <= smallBytesMax }
+func isSmall(bytes int64) bool { return bytes <= SmallBytesMax }
 
 // turn is where a file stands among those that wait: its lane, and the place of its first byte.
 type turn struct {

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"bytes"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/retainwise/millrace/ingest"
+)
+
+// inCore is the pace of a worker that has a core of b until release is called.
+func inCore(b *Background) (p *pace, release func()) {
+	b.cores <- struct{}{}
+	return &pace{background: b, since: time.Now()}, func() { <-b.cores }
+}
+
+// works says how much of some time a worker works that looks up every tenth of a millisecond.
+func works(p *pace, during time.Duration) (share float64) {
+	begin, worked := time.Now(), time.Duration(0)
+	for time.Since(begin) < during {
+		time.Sleep(100 * time.Microsecond) // its work
+		worked += 100 * time.Microsecond
+		p.rest()
+	}
+	return float64(worked) / float64(time.Since(begin))
+}
+
+func TestBackgroundMakesWay(t *testing.T) {
+	for name, test := range map[string]struct {
+		cores, urgent int
+		least, most   float64 // of the worker's share of its core
+	}{
+		"nothing urgent":             {cores: 2, urgent: 0, least: 1, most: 1},
+		"both cores are wanted":      {cores: 2, urgent: 1, least: 0.09, most: 0.12},
+		"one core, wanted":           {cores: 1, urgent: 1, least: 0.09, most: 0.12},
+		"cores are left":             {cores: 3, urgent: 1, least: 1, most: 1},
+		"more is urgent":             {cores: 4, urgent: 2, least: 0.09, most: 0.12},
+		"cores are left for several": {cores: 8, urgent: 3, least: 1, most: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := NewBackground(test.cores)
+				for range test.urgent {
+					defer b.Urgent()()
+				}
+				p, release := inCore(b)
+				defer release()
+				if share := works(p, time.Second); share < test.least || share > test.most {
+					t.Errorf("it worked %.3f of the time, want %.2f to %.2f", share, test.least, test.most)
+				}
+			})
+		})
+	}
+}
+
+// Of four workers on four cores, urgent work takes two out.
+func TestBackgroundMakesNoMoreWayThanIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBackground(4)
+		defer b.Urgent()()
+		shares := make(chan float64)
+		for range 4 {
+			p, release := inCore(b)
+			go func() {
+				share := works(p, time.Second)
+				release()
+				shares <- share
+			}()
+		}
+		total := 0.0
+		for range 4 {
+			total += <-shares
+		}
+		if total < 2 || total > 2.7 { // and the tenths of those who rest
+			t.Errorf("four workers have worked on %.2f cores, want 2 and a bit", total)
+		}
+	})
+}
+
+func TestBackgroundGoesOnWhenItIsCalm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBackground(2)
+		p, release := inCore(b)
+		defer release()
+		done, other := b.Urgent(), b.Urgent()
+		time.AfterFunc(3*time.Millisecond, done)
+		time.AfterFunc(5*time.Millisecond, other)
+		time.Sleep(backgroundSlice)
+		if state := b.State(); state != (BackgroundState{Urgent: 2}) {
+			t.Errorf("%+v", state)
+		}
+		begin := time.Now()
+		p.rest()
+		clock := begin
+		if worked := p.lap(&clock); worked != 0 {
+			t.Errorf("resting counts as %v of work", worked)
+		}
+		if rested := time.Since(begin); rested != 3*time.Millisecond {
+			t.Errorf("rested for %v, want until the last urgent work ended, 3 ms", rested)
+		}
+		if share := works(p, 100*time.Millisecond); share != 1 {
+			t.Errorf("works %.2f of the time when nothing is urgent", share)
+		}
+		defer b.Urgent()()
+		if share := works(p, time.Second); share > 0.12 {
+			t.Errorf("works %.2f of the time when something is urgent again", share)
+		}
+	})
+}
+
+// results keeps the result file.
+type results struct{ bytes.Buffer }
+
+func (r *results) WriteChunk(c *ScoredChunk) error {
+	_, err := r.Write(c.Result)
+	return err
+}
+
+// A score rests in the middle of its one chunk, and what it makes is the same.
+func TestScoreRestsInTheMiddleOfAChunk(t *testing.T) {
+	bundle, err := OpenBaseline("telecom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	score := func(b *Background) string {
+		header, body, err := ingest.ReadHeader(bytes.NewReader(file), ingest.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made results
+		in := Input{Body: body, Header: header, Start: header.Start(), Limits: ingest.Limits{ChunkBytes: len(file)}}
+		opt := Options{Workers: 1, Explain: ExplainAll, Background: b}
+		if _, err := Score(t.Context(), in, bundle, opt, &made); err != nil {
+			t.Fatal(err)
+		}
+		return made.String()
+	}
+	want := score(nil)
+	b := NewBackground(1)
+	defer b.Urgent()()
+	seen, stop := make(chan int), make(chan struct{})
+	go func() {
+		rests, resting := 0, 0
+		for {
+			now := b.State().Resting
+			if now > resting {
+				rests++
+			}
+			resting = now
+			select {
+			case <-stop:
+				seen <- rests
+				return
+			case <-time.After(backgroundRest / 8):
+			}
+		}
+	}()
+	got := score(b)
+	close(stop)
+	if rests := <-seen; rests < 5 { // three would be those between the stages
+		t.Errorf("rested %d times in the middle of 10,000 rows", rests)
+	}
+	if got != want {
+		t.Error("the result is another one")
+	}
+}
+
+func TestUrgentWithoutABackground(t *testing.T) {
+	var b *Background
+	b.Urgent()()
+	if b.State() != (BackgroundState{}) {
+		t.Errorf("%+v", b.State())
+	}
+}
