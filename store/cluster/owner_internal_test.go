@@ -26,9 +26,15 @@ func TestWhoMayEnter(t *testing.T) {
 		who  string
 		may  bool
 	}{
-		{0o700, "its owner", true}, {0o700, "its group", false}, {0o700, "another", false},
-		{0o710, "its group", true}, {0o710, "another", false}, {0o701, "another", true}, {0o701, "its group", false},
-		{0o071, "its owner", false}, {0o766, "another", false},
+		{0o700, "its owner", true},
+		{0o700, "its group", false},
+		{0o700, "another", false},
+		{0o710, "its group", true},
+		{0o710, "another", false},
+		{0o701, "another", true},
+		{0o701, "its group", false},
+		{0o071, "its owner", false},
+		{0o766, "another", false},
 	} {
 		if err := os.Chmod(dir, test.mode); err != nil {
 			t.Fatal(err)
