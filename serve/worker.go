@@ -223,23 +223,31 @@ func (w *worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim,
 }
 
 // renew extends the lease three times as often as needed, until ctx ends or the lease is lost. A database that does not
-// answer is asked again: the lease outlives two missed renewals.
+// answer is asked again: the lease outlives two missed renewals. One that is lost after missed renewals is the
+// database's fault and costs no attempt.
 func (w *worker) renew(ctx context.Context, c *store.Claim) error {
 	ticker := time.NewTicker(c.Lease / 3)
 	defer ticker.Stop()
+	var missed error // the renewal before, if the database did not answer it
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		err := w.ledger.RenewLease(ctx, c)
+		once, cancel := context.WithTimeout(ctx, c.Lease/3) // a connection that went silent must not use up the lease
+		err := w.ledger.RenewLease(once, c)
+		cancel()
 		switch {
+		case errors.Is(err, store.ErrLeaseLost) && store.Unavailable(missed):
+			return fmt.Errorf("renew lease: %w", missed)
 		case errors.Is(err, store.ErrLeaseLost):
 			return err
 		case err == nil:
+			missed = nil
 			w.metrics.Heartbeat()
 		case ctx.Err() == nil:
+			missed = err
 			w.log.Warn("renew lease", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
 		}
 	}

@@ -56,10 +56,10 @@ func Unavailable(err error) bool {
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 
-// unavailableState knows the SQLSTATE classes of an absent, full, ending or just starting server, and of conflicts
-// between transactions.
+// unavailableState knows the SQLSTATE classes of an absent, full, ending or just starting server, of one that gave a
+// transaction up because it heard nothing of us (we send as soon as it answers), and of conflicts between transactions.
 func unavailableState(code string) bool {
-	for _, class := range []string{"08", "53", "57P", "58", "40"} {
+	for _, class := range []string{"08", "25P03", "53", "57P", "58", "40"} {
 		if strings.HasPrefix(code, class) {
 			return true
 		}

@@ -34,6 +34,8 @@ func TestUnavailable(t *testing.T) {
 		{&net.OpError{Op: "read", Err: io.ErrUnexpectedEOF}, true},
 		{&pgconn.PgError{Code: "53100"}, true},
 		{&pgconn.PgError{Code: "57P01"}, true},
+		{&pgconn.PgError{Code: "25P03"}, true},  // it waited for us in vain
+		{&pgconn.PgError{Code: "25P02"}, false}, // we went on in a transaction that had failed
 		{&pgconn.PgError{Code: "40001"}, true},
 		{&pgconn.ConnectError{}, true},
 	} {

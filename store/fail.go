@@ -92,15 +92,27 @@ func (s *Store) ReleasePart(ctx context.Context, c *Claim) error {
 // after a database outage".
 func (s *Store) PostponePart(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
 	err := s.giveBack(ctx, c, wait, reason)
-	if errors.Is(err, ErrLeaseLost) && !c.Finish {
-		_, refund := s.pool.Exec(ctx, `
-			UPDATE prediction_parts SET attempts = attempts - 1
-			WHERE prediction_id = $1 AND generation = $2 AND part_no = $3 AND epoch > $4 AND status = 'open'
-			  AND attempts > 0`, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
-		if refund != nil {
+	if errors.Is(err, ErrLeaseLost) {
+		if refund := s.refund(ctx, c); refund != nil {
 			return fmt.Errorf("postpone part: %w", refund)
 		}
 	}
+	return err
+}
+
+// refund takes an attempt back whose claim others have taken over.
+func (s *Store) refund(ctx context.Context, c *Claim) (err error) {
+	if c.Finish {
+		_, err = s.pool.Exec(ctx, `
+			UPDATE predictions SET finish_attempts = finish_attempts - 1
+			WHERE id = $1 AND generation = $2 AND finish_epoch > $3 AND finish_due AND finish_attempts > 0`,
+			c.PredictionID, c.Generation, c.Epoch)
+		return err
+	}
+	_, err = s.pool.Exec(ctx, `
+		UPDATE prediction_parts SET attempts = attempts - 1
+		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3 AND epoch > $4 AND status = 'open'
+		  AND attempts > 0`, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
 	return err
 }
 

@@ -200,6 +200,36 @@ func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
 	wantEqual(t, "attempts", ask[int](b, `SELECT attempts FROM prediction_parts`), 0)
 }
 
+// So with the last step.
+func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
+	b := newBench(t, store.Config{Lease: time.Millisecond})
+	p := b.upload(10)
+	b.mustScore(b.claim("w"))
+	again := func(worker string) *store.Claim {
+		t.Helper()
+		time.Sleep(5 * time.Millisecond)
+		c, err := b.ClaimFinish(t.Context(), worker)
+		if err != nil || c == nil {
+			t.Fatal(c, err)
+		}
+		return c
+	}
+	c := again("w")
+	for range 5 {
+		heir := again("heir")
+		wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost)
+		c = heir
+	}
+	attempts := func() int { return ask[int](b, `SELECT finish_attempts FROM predictions`) }
+	before := attempts()
+	if err := b.finish(again("w")); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost) // it is published: nothing to take back
+	wantEqual(t, "attempts", attempts(), before+1)
+	wantEqual(t, "status", b.reload(p).Status, store.Completed)
+}
+
 func TestTwoWorkersNeverShareAPart(t *testing.T) {
 	b := newBench(t, store.Config{ConnsMax: 16})
 	const files, parts = 5, 8
