@@ -87,6 +87,10 @@ chaos: build test-parts ## Kill, stop and cut off workers and check every row (C
 chaos-short: build test-parts ## The same for a minute
 	@cd chaos && go test ./... && CHAOS_SECONDS=60 go run .
 
+.PHONY: outages
+outages: build test-parts ## PostgreSQL, S3 and SQS away for a minute each (CHAOS_OUTAGE) while files are scored: ten minutes
+	@cd chaos && go run . outages
+
 .PHONY: scale
 scale: build test-parts ## One large file with 1, 2 and 4 workers, on one host and (as root) on hosts of their own
 	@cd chaos && go run . scale

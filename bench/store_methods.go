@@ -245,21 +245,11 @@ func (w *storeWork) endingMethods() []method {
 		{name: "PostponePart", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
 		}, after: w.drop},
-		{name: "PostponePart of a lost lease", prepare: func(ctx context.Context) error {
-			if err := w.claim(10)(ctx); err != nil {
-				return err
-			}
-			return w.ReleasePart(ctx, w.claimed)
-		}, call: func(ctx context.Context) error {
-			err := w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
-			if errors.Is(err, store.ErrLeaseLost) {
-				return nil
-			}
-			return err
-		}, after: w.drop},
+		{name: "PostponePart of a lost lease", prepare: w.lost(w.claim(10)), call: w.postponeLost, after: w.drop},
 		{name: "PostponePart of a last step", prepare: w.last, call: func(ctx context.Context) error {
 			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
 		}, after: w.drop},
+		{name: "PostponePart of a lost last step", prepare: w.lost(w.last), call: w.postponeLost, after: w.drop},
 	}
 }
 

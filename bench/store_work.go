@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -115,6 +116,24 @@ func (w *storeWork) last(ctx context.Context) error {
 		return err
 	}
 	return w.commit(ctx, 10)
+}
+
+// lost prepares a claim that is void.
+func (w *storeWork) lost(claim func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := claim(ctx); err != nil {
+			return err
+		}
+		return w.ReleasePart(ctx, w.claimed)
+	}
+}
+
+func (w *storeWork) postponeLost(ctx context.Context) error {
+	err := w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+	if errors.Is(err, store.ErrLeaseLost) {
+		return nil
+	}
+	return err
 }
 
 func (w *storeWork) commit(ctx context.Context, rows int64) (err error) {

@@ -20,6 +20,7 @@ type config struct {
 	Files    int           // CHAOS_FILES: of a round
 	Rounds   int           // CHAOS_ROUNDS_AT_ONCE
 	Stuck    time.Duration // CHAOS_STUCK: a round that takes longer has lost something
+	Outage   time.Duration // CHAOS_OUTAGE: how long each server is away in outages
 	Keep     string        // CHAOS_KEEP: a directory for the logs of every process
 
 	PartBytes int // 16 KiB are about 150 rows: every file has several parts
@@ -29,7 +30,7 @@ type config struct {
 func readConfig() (config, error) {
 	c := config{
 		Millrace: "../bin/millrace", Seed: uint64(time.Now().UnixNano()), Workers: 4, Lease: 2 * time.Second,
-		Every: 600 * time.Millisecond, Files: 6, Rounds: 2, Stuck: 5 * time.Minute,
+		Every: 600 * time.Millisecond, Files: 6, Rounds: 2, Stuck: 5 * time.Minute, Outage: time.Minute,
 		PartBytes: 16 << 10, Cores: 2,
 	}
 	var wrong error
@@ -60,6 +61,7 @@ func readConfig() (config, error) {
 	read("CHAOS_FILES", number(&c.Files))
 	read("CHAOS_ROUNDS_AT_ONCE", number(&c.Rounds))
 	read("CHAOS_STUCK", duration(&c.Stuck))
+	read("CHAOS_OUTAGE", duration(&c.Outage))
 	read("CHAOS_KEEP", text(&c.Keep))
 	if c.Kills == 0 && c.Pauses == 0 && c.For == 0 {
 		c.Kills, c.Pauses = 1000, 300

@@ -23,16 +23,25 @@ func main() {
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		command := disturbAndCheck
-		if len(os.Args) > 1 && os.Args[1] == "scale" {
-			command = scale
-		}
-		err = command(ctx, c)
+		err = command(ctx, c, os.Args[1:])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(1)
 	}
+}
+
+func command(ctx context.Context, c config, args []string) error {
+	if len(args) == 0 {
+		return disturbAndCheck(ctx, c)
+	}
+	switch args[0] {
+	case "scale":
+		return scale(ctx, c)
+	case "outages":
+		return outages(ctx, c)
+	}
+	return fmt.Errorf("no command %s: there are scale and outages", args[0])
 }
 
 // recoveryMax is no goal but the border to a system that hangs: wall times of a busy machine prove little more.

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// outage is what was seen while a server was away, and after it was back.
+type outage struct {
+	server, fault string
+	told          time.Duration // until readiness told of it; 0: it never did
+	slowest       time.Duration // answer to a request
+	answers       map[int]int   // to GET /predictions, by status; 0: none
+	ended         int           // predictions meanwhile
+	ready, part   time.Duration // from its end until readiness had nothing to tell, and until the next part was committed
+}
+
+// outages takes PostgreSQL, S3 and SQS away in turn while files are sent and scored, first so that connections are
+// refused and then so that nothing is answered, and disturbs nothing else. No file may be lost, and no attempt charged.
+func outages(ctx context.Context, c config) error {
+	c.Lease = 30 * time.Second
+	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s, each server away for %s\n",
+		c.Seed, c.Workers, c.Lease, c.Outage)
+	w, err := newWorld(ctx, c, newNetwork)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if w.inputs, err = makeInputs(ctx, rand.New(rand.NewPCG(c.Seed, 1)), w.config.Millrace, w.dir); err != nil {
+		return err
+	}
+	if err := w.start(ctx); err != nil {
+		return err
+	}
+	if err := w.ready(ctx); err != nil {
+		return err
+	}
+	r := &rounds{world: w}
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	var group sync.WaitGroup
+	for range c.Rounds {
+		group.Go(func() { r.run(sending) })
+	}
+	seen, err := w.outages(ctx)
+	stop()
+	group.Wait()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%-12s %-8s %8s %10s %10s %12s %12s  %s\n",
+		"away", "by", "told", "slowest", "completed", "ready again", "next part", "answers")
+	for _, o := range seen {
+		fmt.Printf("%-12s %-8s %8s %10s %10d %12s %12s  %v\n",
+			o.server, o.fault, round(o.told), round(o.slowest), o.ended, round(o.ready), round(o.part), o.answers)
+	}
+	return w.judge(ctx, r, seen)
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
+
+// outages are all servers' in turn.
+func (w *world) outages(ctx context.Context) (seen []outage, err error) {
+	for _, fault := range []string{"cut", "silent"} {
+		for _, l := range w.network.links {
+			wait(ctx, 10*time.Second) // everything is well, and files are under way
+			o, err := w.outage(ctx, l, fault)
+			if err != nil {
+				return nil, err
+			}
+			fmt.Printf("%s is back (%s): told after %s, ready again after %s, next part after %s\n",
+				o.server, fault, round(o.told), round(o.ready), round(o.part))
+			seen = append(seen, o)
+		}
+	}
+	return seen, nil
+}
+
+func (w *world) outage(ctx context.Context, l *link, fault string) (o outage, err error) {
+	o = outage{server: l.name, fault: fault, answers: map[int]int{}}
+	begin, err := w.now(ctx)
+	if err != nil {
+		return o, err
+	}
+	var away sync.WaitGroup
+	away.Go(func() { l.suffer(ctx, faultNamed(fault), w.config.Outage) })
+	from := time.Now()
+	away.Go(func() {
+		for o.told == 0 && time.Since(from) < w.config.Outage && ctx.Err() == nil {
+			if wait(ctx, 100*time.Millisecond); !w.allWell(ctx) {
+				o.told = time.Since(from)
+			}
+		}
+	})
+	token := w.client.issuer.token("watcher")
+	for time.Since(from) < w.config.Outage && ctx.Err() == nil {
+		asked := time.Now()
+		status, _, _ := w.client.do(ctx, http.MethodGet, w.client.api+"/predictions", token, "", nil) // no answer: status 0
+		o.answers[status]++
+		o.slowest = max(o.slowest, time.Since(asked))
+		wait(ctx, time.Second)
+	}
+	away.Wait()
+	back := time.Now()
+	end, err := w.now(ctx)
+	if err != nil {
+		return o, err
+	}
+	for !w.allWell(ctx) {
+		if wait(ctx, 50*time.Millisecond); time.Since(back) > recoveryMax || ctx.Err() != nil {
+			return o, fmt.Errorf("%s (%s): never ready again", l.name, fault)
+		}
+	}
+	o.ready = time.Since(back)
+	if o.part, err = w.nextPart(ctx, end); err != nil {
+		return o, fmt.Errorf("%s (%s): %w", l.name, fault, err)
+	}
+	err = w.db.QueryRow(ctx, `
+		SELECT count(*) FROM predictions WHERE status = 'completed' AND finished_at BETWEEN $1 AND $2`, begin, end).
+		Scan(&o.ended)
+	return o, err
+}
+
+func faultNamed(name string) int {
+	for i := range faults {
+		if faults[i].name == name {
+			return i
+		}
+	}
+	panic("no fault " + name) // our own tables are wrong
+}
+
+// allWell says whether the API is ready and has nothing to add.
+func (w *world) allWell(ctx context.Context) bool {
+	status, body, err := w.client.do(ctx, http.MethodGet, w.client.api+"/ready", "", "", nil)
+	return err == nil && status == http.StatusOK && bytes.Contains(body, []byte(`"status":"ready"`))
+}
+
+func (w *world) now(ctx context.Context) (at time.Time, err error) {
+	err = w.db.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at)
+	return at, err
+}
+
+// nextPart is how long after a time by the clock of the database somebody committed a part.
+func (w *world) nextPart(ctx context.Context, after time.Time) (time.Duration, error) {
+	for begin := time.Now(); time.Since(begin) < recoveryMax && ctx.Err() == nil; wait(ctx, 50*time.Millisecond) {
+		var at *time.Time
+		err := w.db.QueryRow(ctx, `SELECT min(done_at) FROM prediction_parts WHERE done_at > $1`, after).Scan(&at)
+		if err != nil {
+			return 0, err
+		}
+		if at != nil {
+			return at.Sub(after), nil
+		}
+	}
+	return 0, errors.New("no part was committed afterwards")
+}
+
+// judge wants every file scored without a failure and every outage told. A part that another worker took over when its
+// lease had ended counts two claims if it was done before the first worker could take its own back.
+func (w *world) judge(ctx context.Context, r *rounds, seen []outage) error {
+	for i := range r.done {
+		r.verifyPrint(ctx, &r.done[i])
+	}
+	var failures, taken, finishes, parts int
+	err := w.db.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM prediction_failures), (SELECT count(*) FROM predictions WHERE finish_attempts > 1),
+		       count(*) FILTER (WHERE attempts > 1), count(*)
+		FROM prediction_parts`).Scan(&failures, &finishes, &taken, &parts)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%d predictions with %d rows in %d parts\n", len(r.done), r.rows, parts)
+	fmt.Printf("%d failures; %d parts and %d last steps were taken over and done before their first claim was taken back\n",
+		failures, taken, finishes)
+	w.notes.print()
+	for _, o := range seen {
+		if o.told == 0 {
+			w.notes.violation("readiness never told that %s was away (%s)", o.server, o.fault)
+		}
+	}
+	switch {
+	case w.notes.bad() > 0:
+		return fmt.Errorf("%d violations; CHAOS_SEED=%d", w.notes.bad(), w.config.Seed)
+	case failures > 0:
+		return errors.New("an outage was charged as a failure")
+	}
+	fmt.Println("\nnothing lost, nothing charged")
+	return nil
+}
