@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/retainwise/millrace/store"
 )
 
@@ -198,6 +200,41 @@ func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
 		}
 	}
 	wantEqual(t, "attempts", ask[int](b, `SELECT attempts FROM prediction_parts`), 0)
+}
+
+// A worker gives its part back while another is claiming the next part of the same prediction: the prediction stays
+// running, as the other's commit wants it.
+func TestGiveBackDuringAClaim(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p := b.upload(10, 10)
+	first := b.claim("first")
+	conn, err := pgx.Connect(t.Context(), b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx()) }()
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := *first
+	err = tx.QueryRow(t.Context(), `
+		UPDATE prediction_parts SET epoch = epoch + 1, attempts = attempts + 1, worker = 'second',
+		    lease_until = clock_timestamp() + interval '30 seconds'
+		WHERE prediction_id = $1 AND part_no = 1
+		RETURNING part_no, epoch, byte_offset, byte_length, first_row, first_line, n_rows`, p.InternalID).
+		Scan(&second.Part.No, &second.Epoch, &second.Part.Offset, &second.Part.Bytes, &second.Part.FirstRow,
+			&second.Part.FirstLine, &second.Part.Rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.PostponePart(t.Context(), first, time.Hour, "waiting"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.mustScore(&second)
 }
 
 // So with the last step.
