@@ -18,7 +18,7 @@ type outage struct {
 	slowest       time.Duration // answer to a request
 	answers       map[int]int   // to GET /predictions, by status; 0: none
 	ended         int           // predictions meanwhile
-	ready, part   time.Duration // from its end until readiness had nothing to tell, and until the next part was committed
+	ready, part   time.Duration // from its end: until readiness had nothing to tell, and to the next commit of a part
 }
 
 // outages takes PostgreSQL, S3 and SQS away in turn while files are sent and scored, first so that connections are
@@ -101,8 +101,8 @@ func (w *world) outage(ctx context.Context, l *link, fault string) (o outage, er
 	token := w.client.issuer.token("watcher")
 	for time.Since(from) < w.config.Outage && ctx.Err() == nil {
 		asked := time.Now()
-		status, _, _ := w.client.do(ctx, http.MethodGet, w.client.api+"/predictions", token, "", nil) // no answer: status 0
-		o.answers[status]++
+		status, _, _ := w.client.do(ctx, http.MethodGet, w.client.api+"/predictions", token, "", nil)
+		o.answers[status]++ // 0: none
 		o.slowest = max(o.slowest, time.Since(asked))
 		wait(ctx, time.Second)
 	}
@@ -177,7 +177,7 @@ func (w *world) judge(ctx context.Context, r *rounds, seen []outage) error {
 		return err
 	}
 	fmt.Printf("\n%d predictions with %d rows in %d parts\n", len(r.done), r.rows, parts)
-	fmt.Printf("%d failures; %d parts and %d last steps were taken over and done before their first claim was taken back\n",
+	fmt.Printf("%d failures; %d parts and %d last steps were taken over and done before the first claim was taken back\n",
 		failures, taken, finishes)
 	w.notes.print()
 	for _, o := range seen {

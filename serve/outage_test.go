@@ -211,7 +211,8 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 		return n
 	}
 	left, before := parts(), a.get("/predictions/"+id+"/download").want(t, http.StatusOK).body
-	if n, err := a.store.SweepOrphans(t.Context(), a.objects, time.Hour); n != 0 || err != nil || left < 5 || parts() != left {
+	n, err := a.store.SweepOrphans(t.Context(), a.objects, time.Hour)
+	if n != 0 || err != nil || left < 5 || parts() != left {
 		t.Errorf("at once: %d of %d swept, %v", n, left, err)
 	}
 	if n, err := a.store.SweepOrphans(t.Context(), a.objects, 0); n != left || err != nil || parts() != 0 {

@@ -144,9 +144,9 @@ func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reas
 	return nil
 }
 
-// requeue takes a prediction back to queued if nobody works on it and nothing of it is done, and rings. In an outage, when
-// workers give back and claim all the time, it stays running if another part can be claimed: a claim that is under way is
-// not to be seen from here, does not see the change, and would find its commit fenced off.
+// requeue takes a prediction back to queued if nobody works on it and nothing of it is done, and rings. In an outage,
+// when workers give back and claim all the time, it stays running if another part can be claimed: a claim that is under
+// way is not to be seen from here, does not see the change, and would find its commit fenced off.
 func requeue(ctx context.Context, tx pgx.Tx, c *Claim, wait time.Duration, reason string) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE predictions d
@@ -155,7 +155,8 @@ func requeue(ctx context.Context, tx pgx.Tx, c *Claim, wait time.Duration, reaso
 		        WHERE p.prediction_id = d.id AND p.generation = d.generation
 		          AND (p.status = 'done' OR p.worker IS NOT NULL OR $5 AND p.part_no <> $4 AND p.status = 'open'
 		               AND p.lease_until < clock_timestamp() + interval '1 second')) THEN 'running' ELSE 'queued' END
-		WHERE id = $1 AND generation = $2 AND status = 'running'`, c.PredictionID, c.Generation, reason, c.Part.No, wait > 0)
+		WHERE id = $1 AND generation = $2 AND status = 'running'`,
+		c.PredictionID, c.Generation, reason, c.Part.No, wait > 0)
 	if err != nil {
 		return err
 	}

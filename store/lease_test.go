@@ -262,7 +262,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	if err := b.finish(again("w")); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost) // it is published: nothing to take back
+	wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost) // it is published
 	wantEqual(t, "attempts", attempts(), before+1)
 	wantEqual(t, "status", b.reload(p).Status, store.Completed)
 }

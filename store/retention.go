@@ -56,8 +56,8 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 // SweepOrphans removes objects of our own that nothing in the database speaks of and that are older than age: uploads
 // that broke between object and row, results of runs from before a retry, files that were put through a link and then
 // neither completed nor taken over, and the parts of predictions that ended longer ago than age and whose worker broke
-// before it dropped them. Only a finisher reads parts. One that still does after another has published publishes nothing,
-// and joins either all parts, to the same bytes, or fails on the first that is gone and leaves the result as it is.
+// before it dropped them. Only a finisher reads parts. One that still does after another has published publishes
+// nothing, and joins either all parts, to the same bytes, or fails on the first that is gone and leaves the result.
 func (s *Store) SweepOrphans(ctx context.Context, o Objects, age time.Duration) (swept int, err error) {
 	for _, prefix := range []string{"uploads/", "results/", DirectPrefix} {
 		var batch []string
@@ -104,8 +104,8 @@ func (s *Store) sweepOrphans(ctx context.Context, o Objects, keys []string, age 
 		  AND NOT EXISTS (SELECT FROM upload_links l
 		      WHERE l.public_id = k.id AND k.generation = -1 AND l.prediction_id IS NULL)
 		  AND NOT EXISTS (SELECT FROM predictions d WHERE d.public_id = k.id AND d.generation = k.generation
-		      AND NOT (split_part(k.key, '/', 4) = 'parts' AND d.status NOT IN ('queued', 'running') AND NOT d.finish_due
-		               AND d.finished_at < clock_timestamp() - $4::bigint * interval '1 microsecond'))`,
+		      AND NOT (split_part(k.key, '/', 4) = 'parts' AND d.status NOT IN ('queued', 'running')
+		               AND NOT d.finish_due AND d.finished_at < clock_timestamp() - $4::bigint * interval '1 microsecond'))`,
 		keys, ids, generations, age.Microseconds())
 	if err != nil {
 		return 0, fmt.Errorf("sweep orphans: %w", err)
