@@ -130,7 +130,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 				return s.FailPart(ctx(), c.(*store.Claim), store.Failure{Code: "ERR-1500", Permanent: true})
 			}, "failed 0",
 		},
-		"release part": {
+		"give part back": {
 			func(b bench) any { b.upload(10); return b.claim("w") },
 			func(_ bench, s *store.Store, c any) error { return s.ReleasePart(ctx(), c.(*store.Claim)) }, "queued 0",
 		},

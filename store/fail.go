@@ -139,7 +139,7 @@ func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reas
 		return requeue(ctx, tx, c, wait, reason)
 	})
 	if err != nil {
-		return fmt.Errorf("release part: %w", err)
+		return fmt.Errorf("give part back: %w", err)
 	}
 	return nil
 }

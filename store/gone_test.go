@@ -46,7 +46,7 @@ func TestDatabaseGone(t *testing.T) {
 		"Parts":                {"list parts", second(b.Parts(ctx, c))},
 		"Finish":               {"finish", b.finish(c)},
 		"FailPart":             {"fail part", b.FailPart(ctx, c, store.Failure{})},
-		"ReleasePart":          {"release part", b.ReleasePart(ctx, c)},
+		"ReleasePart":          {"give part back", b.ReleasePart(ctx, c)},
 		"DeadLetters":          {"list dead letters", second(b.DeadLetters(ctx, nil, 1))},
 		"Attempts":             {"list attempts", second(b.Attempts(ctx, p.ID))},
 		"Retry":                {"retry", b.Retry(ctx, p.ID, store.Model{})},
@@ -90,7 +90,7 @@ func TestDatabaseGone(t *testing.T) {
 		"Alone":                {"upkeep", second(b.Alone(ctx, func(context.Context) error { return nil }))},
 		"QueueState":           {"count the queue", second(b.QueueState(ctx))},
 		"Times":                {"read times", second(b.Times(ctx, c))},
-		"PostponePart":         {"release part", b.PostponePart(ctx, c, 0, "waiting")},
+		"PostponePart":         {"give part back", b.PostponePart(ctx, c, 0, "waiting")},
 	}
 	for name, test := range calls {
 		if test.got == nil || !strings.HasPrefix(test.got.Error(), test.says+": ") {
