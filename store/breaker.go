@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -12,8 +11,8 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 )
 
-// A breaker stands before each dependency: the database (its new connections), the object store and the queue (their
-// requests). After some failures in a row it refuses at once for about a second and then lets one call through as a
+// A breaker stands before each dependency: the database (its connections, when they are made and when they are used
+// after a while), the object store and the queue (their requests). After some failures in a row it refuses at once for about a second and then lets one call through as a
 // trial. So nobody waits for time-outs in an outage, and a server that comes back is not met by everyone at the same
 // moment. Breakers never repeat a call. What repeats, once per call, is: the AWS client three times within a second,
 // the reader of objects, the pool for a connection that died idle; and the worker, which postpones its part.
@@ -23,6 +22,8 @@ const (
 	breakerDelay    = time.Second
 	breakerJitter   = 300 * time.Millisecond
 	dialTimeout     = 1500 * time.Millisecond // an answer to a request is promised within 2 s
+	silenceTimeout  = dialTimeout             // of a server that accepted a connection, and of its host at any time
+	pingTimeout     = 800 * time.Millisecond  // a request may meet two connections that are silent
 )
 
 // refusedError says that a breaker did not let a call through.
@@ -65,30 +66,20 @@ func (b *breaker) call(f func() (answered bool, err error)) error {
 		return &refusedError{b.dependency}
 	}
 	answered, err := f()
+	b.record(answered)
+	return err
+}
+
+func (b *breaker) record(answered bool) {
 	if answered {
 		b.circuit.RecordSuccess()
 	} else {
 		b.circuit.RecordFailure()
 	}
-	return err
 }
 
 // gaveUp says that the caller lost patience, which is no sign of the dependency. A deadline is: it is ours.
 func gaveUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
-
-// dialer connects like pgx does, but lets an end of the stream be known as what it is. pgx passes io.ErrUnexpectedEOF
-// on, which could as well be a customer's truncated file.
-func (b *breaker) dialer(ctx context.Context, network, address string) (conn net.Conn, err error) {
-	dialer := net.Dialer{KeepAlive: time.Minute, Timeout: dialTimeout}
-	err = b.call(func() (bool, error) {
-		conn, err = dialer.DialContext(ctx, network, address)
-		return err == nil || gaveUp(ctx), err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connection{conn}, nil
-}
 
 // guardedClient is an HTTP client behind the breaker.
 type guardedClient struct {

@@ -18,9 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"strconv"
 	"time"
 
@@ -182,7 +180,7 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 		return nil, hideURL(err)
 	}
 	pc.MaxConns = s.config.ConnsMax
-	pc.ConnConfig.DialFunc = s.breaker.dialer
+	s.breaker.guard(pc)
 	if s.config.Trace != nil {
 		pc.ConnConfig.Tracer = tracer{s.config.Trace}
 	}
@@ -192,16 +190,6 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 	params["statement_timeout"] = milliseconds(s.config.StatementTimeout)
 	params["idle_in_transaction_session_timeout"] = milliseconds(2 * s.config.StatementTimeout)
 	return pc, nil
-}
-
-type connection struct{ net.Conn }
-
-func (c connection) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if errors.Is(err, io.EOF) {
-		err = &net.OpError{Op: "read", Net: "postgresql", Err: io.ErrUnexpectedEOF}
-	}
-	return n, err
 }
 
 // Close waits for the connections in use and closes the pools.

@@ -7,13 +7,15 @@ import (
 	"testing"
 )
 
-// Line is an address on loopback that leads to a server, and can be cut and mended: what a network does to one.
+// Line is an address on loopback that leads to a server, and can be cut and mended, or be silent for a while: what a
+// network does to one.
 type Line struct {
 	network, server string
 	address         string
 	mu              sync.Mutex
 	listener        net.Listener // nil while the line is cut
 	open            map[net.Conn]bool
+	speech          sync.RWMutex // held for reading by what passes, for writing while the line is silent
 }
 
 // NewLine leads to the server at an address of a network, such as "tcp" or "unix". It ends with the test.
@@ -56,8 +58,8 @@ func (l *Line) carry(listener net.Listener) {
 			_, _ = client.Close(), server.Close()
 			return
 		}
-		go pipe(client, server)
-		go pipe(server, client)
+		go l.pipe(client, server)
+		go l.pipe(server, client)
 	}
 }
 
@@ -72,9 +74,29 @@ func (l *Line) keep(listener net.Listener, client, server net.Conn) bool {
 	return true
 }
 
-func pipe(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
+func (l *Line) pipe(to, from net.Conn) {
+	_, _ = io.Copy(speaker{l, to}, from)
 	_ = to.Close()
+}
+
+type speaker struct {
+	line *Line
+	to   net.Conn
+}
+
+func (s speaker) Write(p []byte) (int, error) {
+	s.line.speech.RLock()
+	defer s.line.speech.RUnlock()
+	return s.to.Write(p)
+}
+
+// Hush keeps back whatever either side says, on open connections and new ones, until speak is called.
+func (l *Line) Hush(t testing.TB) (speak func()) {
+	t.Helper()
+	l.speech.Lock()
+	speak = sync.OnceFunc(l.speech.Unlock)
+	t.Cleanup(speak)
+	return speak
 }
 
 // Cut refuses connections and breaks those that are open.
