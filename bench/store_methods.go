@@ -36,6 +36,7 @@ func (w *storeWork) readingMethods() []method {
 	var cursor *store.Cursor
 	return []method{
 		{name: "Ping", call: w.Ping},
+		{name: "NextDue", call: func(ctx context.Context) error { _, err := w.NextDue(ctx); return err }},
 		{name: "EnsureUser, known", call: func(ctx context.Context) error {
 			_, err := w.EnsureUser(ctx, w.user.Subject)
 			return err

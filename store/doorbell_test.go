@@ -90,6 +90,35 @@ func TestListenPollsWhenNobodyRings(t *testing.T) {
 	}
 }
 
+// The part of a worker that died is taken up when its lease ends, and one that waits when its wait ends.
+func TestListenWakesWhenAPartIsFree(t *testing.T) {
+	b := newBench(t, store.Config{PollInterval: time.Hour})
+	b.upload(1)
+	wake := b.Listen(t.Context())
+	settle(t, wake)
+	c := b.claim("w")
+	const wait = 3 * time.Second
+	if err := b.PostponePart(t.Context(), c, wait, "away"); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for { // the note, and a look a second behind it
+		if !wakes(t, wake, 10*time.Second) {
+			t.Fatal("asleep: nobody claims the part") // the poll interval is half a lease
+		}
+		again, err := b.ClaimPart(t.Context(), "w")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again != nil {
+			break
+		}
+	}
+	if waited := time.Since(begin); waited < wait {
+		t.Errorf("claimed after %v, before its time", waited)
+	}
+}
+
 func TestListenWithoutADatabase(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 10 * time.Millisecond})
 	b.exec(`SELECT 1`)

@@ -40,6 +40,7 @@ func TestDatabaseGone(t *testing.T) {
 		"Cancel":               {"cancel", second(b.Cancel(ctx, 1, p.ID))},
 		"ClaimPart":            {"claim part", second(b.ClaimPart(ctx, "w"))},
 		"ClaimFinish":          {"claim finish", second(b.ClaimFinish(ctx, "w"))},
+		"NextDue":              {"find next due", second(b.NextDue(ctx))},
 		"RenewLease":           {"renew lease", b.RenewLease(ctx, c)},
 		"PlanPart":             {"plan part", b.PlanPart(ctx, c, store.Plan{})},
 		"CommitPart":           {"commit part 0", second(b.score(c, nil))},

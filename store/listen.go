@@ -2,15 +2,16 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Listen gives a channel that wakes a worker: when work has been queued, and after each poll interval without a note,
-// as a note can be lost with its connection. Wakes that nobody has taken yet become one. It keeps a connection of its
-// own and makes a new one when that breaks. The channel is closed when ctx ends.
+// Listen gives a channel that wakes a worker: when work has been queued, when a lease or a postponement ends, and after
+// each poll interval, as a note can be lost with its connection. Wakes that nobody has taken yet become one. It keeps a
+// connection of its own and makes a new one when that breaks. The channel is closed when ctx ends.
 func (s *Store) Listen(ctx context.Context) <-chan struct{} {
 	wake := make(chan struct{}, 1)
 	go func() {
@@ -42,18 +43,58 @@ func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, e
 	if _, err := conn.Exec(ctx, "LISTEN "+doorbell); err != nil {
 		return false, err
 	}
-	knock(wake) // something may have been queued while nobody listened
+	due := time.Now() // at once: something may have been queued while nobody listened
 	for {
-		wait, cancel := context.WithTimeout(ctx, s.config.PollInterval)
+		if !time.Now().Before(due) {
+			knock(wake)
+			ask, cancel := context.WithTimeout(ctx, claimTime)
+			pause, err := s.NextDue(ask)
+			cancel()
+			if err != nil && ctx.Err() == nil {
+				s.config.Log.Warn("look for the next claim that ends", "error", err.Error())
+			}
+			due = time.Now().Add(max(dueSpread, pause))
+		}
+		wait, cancel := context.WithDeadline(ctx, due)
 		_, err := conn.WaitForNotification(wait)
 		silent := wait.Err() != nil
 		cancel()
-		if err != nil && (!silent || ctx.Err() != nil || conn.IsClosed()) {
+		switch {
+		case err == nil:
+			knock(wake)
+			if soon := time.Now().Add(noteDue); soon.Before(due) { // it may tell of a part that waits
+				due = soon
+			}
+		case !silent || ctx.Err() != nil || conn.IsClosed():
 			return true, err
 		}
-		knock(wake)
 	}
 }
+
+// NextDue says how long it is until a worker should look again: until the first claim ends that is not renewed by then,
+// or the poll interval, which is shorter than a lease, so that none ends in between. An error comes with the interval.
+func (s *Store) NextDue(ctx context.Context) (time.Duration, error) {
+	due := min(s.config.PollInterval, s.config.Lease/2)
+	var seconds *float64
+	err := s.pool.QueryRow(ctx, `
+		SELECT extract(epoch FROM least(
+		    (SELECT min(lease_until) FROM prediction_parts
+		     WHERE status = 'open' AND epoch > 0 AND lease_until > clock_timestamp()),
+		    (SELECT min(finish_lease_until) FROM predictions
+		     WHERE finish_due AND finish_lease_until > clock_timestamp())) - clock_timestamp())::float8`).Scan(&seconds)
+	if err != nil {
+		return due, fmt.Errorf("find next due: %w", err)
+	}
+	if seconds == nil {
+		return due, nil
+	}
+	return min(due, time.Duration(*seconds*float64(time.Second))+rand.N(dueSpread)), nil
+}
+
+const (
+	dueSpread = 20 * time.Millisecond // keeps many workers from coming at once, and one from coming all the time
+	noteDue   = time.Second           // behind a note; those that come until then share one look
+)
 
 func knock(wake chan<- struct{}) {
 	select {
