@@ -13,7 +13,7 @@ import (
 
 const (
 	giveUpTime   = 5 * time.Second // for telling the store that a claim failed
-	postponeTime = 5 * time.Second // until a part is tried again after an outage
+	postponeTime = 2 * time.Second // until a part is tried again after an outage, and up to half as much more
 )
 
 // tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
@@ -43,7 +43,8 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
 	case store.Unavailable(err):
 		result = AttemptPostponed
 		told = w.tell(ctx, func(ctx context.Context) error {
-			return w.ledger.PostponePart(ctx, c, postponeTime, "waiting for the storage to come back")
+			wait := postponeTime + rand.N(postponeTime/2)
+			return w.ledger.PostponePart(ctx, c, wait, "waiting for the storage to come back")
 		})
 	default:
 		told = w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, failureOf(err)) })
