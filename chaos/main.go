@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"slices"
@@ -50,17 +49,11 @@ const recoveryMax = 2 * time.Minute
 func disturbAndCheck(ctx context.Context, c config) error {
 	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s\n", c.Seed, c.Workers, c.Lease)
 	begin := time.Now()
-	w, err := newWorld(ctx, c, newNetwork)
+	w, err := startWorld(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	if w.inputs, err = makeInputs(ctx, rand.New(rand.NewPCG(c.Seed, 1)), w.config.Millrace, w.dir); err != nil {
-		return err
-	}
-	if err := w.start(ctx); err != nil {
-		return err
-	}
 	d, r := newDisturber(w), &rounds{world: w}
 	disturbed(ctx, c, d, r)
 	if ctx.Err() != nil {

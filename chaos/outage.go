@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -27,17 +26,11 @@ func outages(ctx context.Context, c config) error {
 	c.Lease = 30 * time.Second
 	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s, each server away for %s\n",
 		c.Seed, c.Workers, c.Lease, c.Outage)
-	w, err := newWorld(ctx, c, newNetwork)
+	w, err := startWorld(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	if w.inputs, err = makeInputs(ctx, rand.New(rand.NewPCG(c.Seed, 1)), w.config.Millrace, w.dir); err != nil {
-		return err
-	}
-	if err := w.start(ctx); err != nil {
-		return err
-	}
 	if err := w.ready(ctx); err != nil {
 		return err
 	}

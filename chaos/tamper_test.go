@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -14,18 +13,12 @@ func TestCheckerSeesTampering(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Workers, c.Lease = 2, 30*time.Second
-	w, err := newWorld(t.Context(), c, newNetwork)
+	c.Workers, c.Lease, c.Seed = 2, 30*time.Second, 1
+	w, err := startWorld(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.close()
-	if w.inputs, err = makeInputs(t.Context(), rand.New(rand.NewPCG(1, 1)), w.config.Millrace, w.dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	const prediction, part = `UPDATE predictions SET `, `UPDATE prediction_parts SET `
 	const upload, its = `UPDATE uploads SET `, ` FROM predictions d WHERE d.id = $1 AND uploads.id = d.upload_id`
 	const second = ` WHERE prediction_id = $1 AND part_no = 1`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -68,6 +69,23 @@ func newWorld(ctx context.Context, c config, between func(*servers) (*network, e
 	w.checker = check.New(w.db, check.Bucket{
 		Endpoint: s3.Endpoint, Name: s3.Name, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey,
 	})
+	return w, nil
+}
+
+// startWorld starts everything, on connections that can be disturbed, and makes the files to send.
+func startWorld(ctx context.Context, c config) (*world, error) {
+	w, err := newWorld(ctx, c, newNetwork)
+	if err != nil {
+		return nil, err
+	}
+	w.inputs, err = makeInputs(ctx, rand.New(rand.NewPCG(c.Seed, 1)), w.config.Millrace, w.dir)
+	if err == nil {
+		err = w.start(ctx)
+	}
+	if err != nil {
+		w.close()
+		return nil, err
+	}
 	return w, nil
 }
 
