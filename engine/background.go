@@ -71,11 +71,10 @@ func (b *Background) State() BackgroundState {
 	return BackgroundState{b.urgent, b.resting}
 }
 
-// work does one chunk's work while it has a core.
-func (b *Background) work(s *slot, work func(*slot) error) error {
-	b.cores <- struct{}{} // held for one chunk only, and no longer than its work takes
-	defer func() { <-b.cores }()
-	return work(s)
+// takeCore waits for a core, which is held for one chunk only and no longer than its work takes.
+func (b *Background) takeCore() (giveBack func()) {
+	b.cores <- struct{}{}
+	return func() { <-b.cores }
 }
 
 // rest returns when a worker that was in the middle of a chunk may go on.

@@ -12,8 +12,8 @@ import (
 
 // inCore is the pace of a worker that has a core of b until release is called.
 func inCore(b *Background) (p *pace, release func()) {
-	b.cores <- struct{}{}
-	return &pace{background: b, since: time.Now()}, func() { <-b.cores }
+	release = b.takeCore()
+	return &pace{background: b, since: time.Now()}, release
 }
 
 // works says how much of some time a worker works that looks up every tenth of a millisecond.

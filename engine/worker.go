@@ -96,10 +96,9 @@ func (w *worker) inTurn() func(*slot) error {
 	background := sync.OnceFunc(stepBack)
 	return func(s *slot) error {
 		background()
-		return w.pace.background.work(s, func(s *slot) error {
-			w.pace.since = time.Now()
-			return w.score(s)
-		})
+		defer w.pace.background.takeCore()()
+		w.pace.since = time.Now()
+		return w.score(s)
 	}
 }
 
