@@ -213,11 +213,20 @@ func TestOldGenerationChangesNothing(t *testing.T) {
 	if err := b.Retry(t.Context(), p.ID, store.Model{}); err != nil {
 		t.Fatal(err)
 	}
+	const version = `SELECT concat(xmin, p) FROM prediction_parts p WHERE generation = 1`
+	before := ask[string](b, version)
 	c := b.claim("w")
 	wantEqual(t, "epoch", c.Epoch, old.Epoch)
 	_, err := b.score(old, nil)
 	wantErr(t, err, store.ErrLeaseLost)
 	wantErr(t, b.FailPart(t.Context(), old, store.Failure{}), store.ErrLeaseLost)
+	wantErr(t, b.RenewLease(t.Context(), old), store.ErrLeaseLost)
+	wantErr(t, b.PostponePart(t.Context(), old, time.Hour, "an outage"), store.ErrLeaseLost)
+	wantErr(t, b.ReleasePart(t.Context(), old), store.ErrLeaseLost)
+	older := *old
+	older.Epoch--
+	wantErr(t, b.PostponePart(t.Context(), &older, time.Hour, "an outage"), store.ErrLeaseLost)
+	wantEqual(t, "old part", ask[string](b, version), before)
 	if err := b.finish(b.mustScore(c)); err != nil {
 		t.Fatal(err)
 	}

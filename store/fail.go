@@ -110,11 +110,18 @@ func (s *Store) refund(ctx context.Context, c *Claim) (err error) {
 		return err
 	}
 	_, err = s.pool.Exec(ctx, `
-		UPDATE prediction_parts SET attempts = attempts - 1
-		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3 AND epoch > $4 AND status = 'open'
-		  AND attempts > 0`, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
+		UPDATE prediction_parts p SET attempts = p.attempts - 1
+		FROM predictions d
+		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch > $4 AND p.attempts > 0`+
+		stillWanted, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
 	return err
 }
+
+// stillWanted says of a part p that its prediction d waits for it. A part of an older generation is history, which
+// nobody who comes late writes to.
+const stillWanted = `
+		  AND p.status = 'open'
+		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status IN ('queued', 'running')`
 
 func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
@@ -128,10 +135,11 @@ func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reas
 				c.PredictionID, c.Generation, c.Epoch, wait.Microseconds(), reason))
 		}
 		err := one(tx.Exec(ctx, `
-			UPDATE prediction_parts
-			SET epoch = epoch + 1, attempts = attempts - 1, worker = NULL,
+			UPDATE prediction_parts p
+			SET epoch = p.epoch + 1, attempts = p.attempts - 1, worker = NULL,
 			    lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
-			WHERE prediction_id = $1 AND generation = $2 AND part_no = $3 AND epoch = $4 AND status = 'open'`,
+			FROM predictions d
+			WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4`+stillWanted,
 			c.PredictionID, c.Generation, c.Part.No, c.Epoch, wait.Microseconds()))
 		if err != nil {
 			return err
