@@ -72,7 +72,8 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-// claimPause is the mean rest after the database did not answer; what is added keeps many workers from coming at once.
+// claimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
+// from coming at once.
 const claimPause = time.Second
 
 func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger) *worker {
@@ -145,10 +146,12 @@ func (w *worker) loop(ctx, work context.Context, s slots) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			w.log.Error("claim", "error", err)
-			pause(ctx, claimPause/2+rand.N(claimPause))
+			w.rest(ctx)
 		case c != nil:
 			s.ring() // where one part was, another may be
-			w.attempt(work, c)
+			if w.attempt(work, c) == AttemptPostponed {
+				w.rest(ctx) // the next part would fare no better
+			}
 		case err == nil:
 			select {
 			case <-ctx.Done():
@@ -163,6 +166,9 @@ func (w *worker) ring() {
 	w.any.ring()
 	w.small.ring()
 }
+
+// rest waits until it may be worth while to ask again for what was away.
+func (w *worker) rest(ctx context.Context) { pause(ctx, claimPause/2+rand.N(claimPause)) }
 
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
@@ -186,8 +192,9 @@ func (w *worker) claimSmall(ctx context.Context) (*store.Claim, error) {
 	return w.ledger.ClaimSmallPart(ctx, w.config.Name)
 }
 
-// attempt works on a claim, and on the last step if the claim's commit makes it ours.
-func (w *worker) attempt(ctx context.Context, c *store.Claim) {
+// attempt works on a claim, and on the last step if the claim's commit makes it ours. It says how the last of them
+// ended.
+func (w *worker) attempt(ctx context.Context, c *store.Claim) (result string) {
 	defer w.counted(c).WorkerBusy()()
 	if c.Small {
 		defer w.background.Urgent()()
@@ -195,11 +202,11 @@ func (w *worker) attempt(ctx context.Context, c *store.Claim) {
 	for c != nil {
 		next, err := w.leased(ctx, c)
 		if err != nil {
-			w.giveUp(ctx, c, err)
-			return
+			return w.giveUp(ctx, c, err)
 		}
 		c = next
 	}
+	return AttemptCommitted
 }
 
 // leased runs one step while the lease is renewed. If the lease is lost, the step is cancelled.

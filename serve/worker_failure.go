@@ -26,13 +26,13 @@ func (w *worker) tell(ctx context.Context, f func(context.Context) error) error 
 		if !store.Unavailable(err) || ctx.Err() != nil {
 			return err
 		}
-		pause(ctx, claimPause/2+rand.N(claimPause))
+		w.rest(ctx)
 	}
 }
 
-// giveUp tells the store how a claim ended without success. ctx may have ended already.
-func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
-	result := AttemptFailed
+// giveUp tells the store how a claim ended without success, and us. ctx may have ended already.
+func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) (result string) {
+	result = AttemptFailed
 	var told error
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
@@ -72,6 +72,7 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) {
 		defer cancel()
 		w.observeEnd(ctx, c, nil)
 	}
+	return result
 }
 
 // failureOf puts an error into the words that the prediction keeps. A fault of the file will not pass: it is permanent.

@@ -1,8 +1,12 @@
 package serve
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
@@ -37,4 +41,37 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 			t.Errorf("%v: %+v", test.err, f)
 		}
 	}
+}
+
+// plentyLedger has always another part.
+type plentyLedger struct {
+	ledger
+	claimed, postponed int
+}
+
+func (l *plentyLedger) claim(context.Context) (*store.Claim, error) {
+	l.claimed++
+	return &store.Claim{Lease: 30 * time.Second}, nil
+}
+
+func (l *plentyLedger) PostponePart(context.Context, *store.Claim, time.Duration, string) error {
+	l.postponed++
+	return nil
+}
+
+// While what parts need is away, a loop does not postpone one after the other as fast as the database can.
+func TestWorkerRestsInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(plentyLedger)
+		w := &worker{
+			ledger: l, metrics: NewMetrics(), log: slog.New(slog.DiscardHandler),
+			work: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, store.ErrInterrupted },
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w.loop(ctx, ctx, slots{1, make(chan struct{}, 1), l.claim})
+		if l.postponed != l.claimed || l.claimed < 30 || l.claimed > 120 {
+			t.Errorf("%d parts claimed, %d postponed within a minute", l.claimed, l.postponed)
+		}
+	})
 }
