@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -18,13 +17,14 @@ import (
 type network struct {
 	database, objects, queue string // addresses
 
-	relays []net.Listener
+	relays []*relay
 	links  []*link // a proxy in front of each server that can be cut and slowed, in the same order; none in quiet ones
 }
 
 // link is the way to one server. One fault at a time.
 type link struct {
 	name  string
+	front *relay // what millrace connects to
 	proxy *toxiproxy.Proxy
 	busy  sync.Mutex
 }
@@ -35,23 +35,46 @@ func newNetwork(s *servers) (_ *network, err error) {
 	if err != nil {
 		return nil, err
 	}
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	server := newToxiproxy()
 	for _, upstream := range []struct {
 		name     string
 		address  *string
 		distance int // in milliseconds
 	}{{"PostgreSQL", &n.database, 2}, {"S3", &n.objects, 20}, {"SQS", &n.queue, 5}} {
-		proxy := toxiproxy.NewProxy(server, upstream.name, "127.0.0.1:0", *upstream.address)
-		if err := proxy.Start(); err != nil {
+		l, err := newLink(server, upstream.name, *upstream.address, upstream.distance)
+		if err != nil {
 			n.close()
-			return nil, fmt.Errorf("proxy: %w", err)
+			return nil, err
 		}
-		l := &link{name: upstream.name, proxy: proxy}
-		l.add(away(upstream.distance))
 		n.links = append(n.links, l)
-		*upstream.address = proxy.Listen
+		*upstream.address = l.front.address
 	}
 	return n, nil
+}
+
+func newToxiproxy() *toxiproxy.ApiServer {
+	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+}
+
+// newLink leads to an address as far away as it says, in milliseconds.
+func newLink(server *toxiproxy.ApiServer, name, upstream string, distance int) (*link, error) {
+	proxy := toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)
+	if err := proxy.Start(); err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	front, err := newRelay("127.0.0.1", "tcp", proxy.Listen)
+	if err != nil {
+		proxy.Stop()
+		return nil, err
+	}
+	l := &link{name: name, front: front, proxy: proxy}
+	l.add(away(distance))
+	return l, nil
+}
+
+func (l *link) close() {
+	l.front.close()
+	l.proxy.Stop()
 }
 
 // newQuietNetwork only leads to the servers, from an address that other network namespaces may reach.
@@ -69,14 +92,13 @@ func newQuietNetwork(s *servers, host string) (_ *network, err error) {
 		{&n.objects, "tcp", hostOf(s.S3.Endpoint)},
 		{&n.queue, "tcp", hostOf(s.SQS.Endpoint)},
 	} {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		r, err := newRelay(host, server.network, server.target)
 		if err != nil {
 			n.close()
 			return nil, err
 		}
-		go relay(l, server.network, server.target) // ends when close closes the listener
-		n.relays = append(n.relays, l)
-		*server.address = l.Addr().String()
+		n.relays = append(n.relays, r)
+		*server.address = r.address
 	}
 	return n, nil
 }
@@ -97,10 +119,10 @@ func hostOf(endpoint string) string {
 
 func (n *network) close() {
 	for _, l := range n.links {
-		l.proxy.Stop()
+		l.close()
 	}
-	for _, l := range n.relays {
-		_ = l.Close()
+	for _, r := range n.relays {
+		r.close()
 	}
 }
 
@@ -126,11 +148,10 @@ func (l *link) suffer(ctx context.Context, fault int, d time.Duration) bool {
 	defer l.busy.Unlock()
 	f := faults[fault]
 	if f.toxics == "" {
-		l.proxy.Stop()
+		l.close()
 		wait(ctx, d)
-		for l.proxy.Start() != nil { // until the port is free again
-			time.Sleep(10 * time.Millisecond)
-		}
+		untilFree(l.proxy.Start)
+		untilFree(l.front.open)
 		return true
 	}
 	var names []string
@@ -144,6 +165,13 @@ func (l *link) suffer(ctx context.Context, fault int, d time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// untilFree listens again on a port that was just let go.
+func untilFree(listen func() error) {
+	for listen() != nil {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // add adds a toxic and returns its name.

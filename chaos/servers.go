@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -55,30 +54,6 @@ func startServers() (*servers, error) {
 func (s *servers) stop() {
 	_ = s.stdin.Close()
 	_ = s.command.Wait()
-}
-
-// relay passes connections on to a server, until the listener is closed. toxiproxy dials TCP only, and the servers are
-// on loopback or on a Unix socket only.
-func relay(l net.Listener, network, address string) {
-	for {
-		client, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer func() { _ = client.Close() }()
-			server, err := net.Dial(network, address)
-			if err != nil {
-				return
-			}
-			go func() {
-				_, _ = io.Copy(client, server)
-				_ = client.Close()
-			}()
-			_, _ = io.Copy(server, client)
-			_ = server.Close()
-		}()
-	}
 }
 
 // socketOf is the Unix socket of a database URL.
