@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -82,6 +83,7 @@ func (d *disturber) kill(ctx context.Context) {
 		d.notes.add(handNote)
 	}
 	d.kills = append(d.kills, kill{at, parts})
+	d.write("killed %s with %d parts in hand", victim.name, len(parts))
 }
 
 // pause stops a worker, or seldom the API, for longer than a lease. At most half of the workers at a time.
@@ -102,6 +104,7 @@ func (d *disturber) pause(ctx context.Context) {
 	if len(parts) > 0 {
 		d.notes.add(pauseHandNote)
 	}
+	d.write("stopped %s with %d parts in hand for %s", victim.name, len(parts), length)
 	d.paused.Go(func() {
 		wait(ctx, length)
 		victim.resume()
@@ -143,11 +146,18 @@ func (d *disturber) breakLink(ctx context.Context) {
 	fault := d.random.IntN(len(faults))
 	length := time.Duration(300+d.random.IntN(2700)) * time.Millisecond
 	d.paused.Go(func() {
+		begin := time.Now()
 		if l.suffer(ctx, fault, length) {
 			d.notes.add(faultsNote)
 			d.notes.add("  " + l.name + " " + faults[fault].name)
+			d.write("%s was %s for %s", l.name, faults[fault].name, time.Since(begin))
 		}
 	})
+}
+
+// write leaves a line among those of the processes.
+func (w *world) write(format string, args ...any) {
+	_, _ = fmt.Fprintf(w.log, "chaos %s %s\n", time.Now().UTC().Format(time.RFC3339Nano), fmt.Sprintf(format, args...))
 }
 
 // inHand asks which parts a worker holds at the moment.

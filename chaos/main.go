@@ -66,6 +66,7 @@ func disturbAndCheck(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	recovered.longest(w)
 	leftovers, err := w.checker.Leftovers(ctx)
 	if err != nil {
 		return err

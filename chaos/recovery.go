@@ -11,55 +11,106 @@ import (
 
 // recovery is how long after a kill things went on.
 type recovery struct {
-	next []time.Duration // to the next part that anybody committed
-	own  []time.Duration // to the commit of a part that the killed worker held
+	next []gap // to the next part that anybody committed, while at least one waited
+	own  []gap // to the commit of a part that the killed worker held
+}
+
+// gap is a time without what was waited for.
+type gap struct {
+	from time.Time // by the clock of the database
+	long time.Duration
+}
+
+// commit is a part in the ledger.
+type commit struct {
+	part   partKey
+	queued time.Time // since when there was something to do about it
+	at     time.Time
 }
 
 // measure reads the times of all commits from the ledger.
 func measure(ctx context.Context, w *world, kills []kill) (r recovery, err error) {
-	rows, err := w.db.Query(ctx, `
-		SELECT prediction_id, generation, part_no, done_at FROM prediction_parts WHERE done_at IS NOT NULL`)
+	commits, err := readCommits(ctx, w)
 	if err != nil {
 		return r, err
 	}
-	var times []time.Time
 	byPart := map[partKey]time.Time{}
-	var k partKey
-	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&k.prediction, &k.generation, &k.part, &at}, func() error {
-		times = append(times, at)
-		byPart[k] = at
-		return nil
-	})
-	slices.SortFunc(times, time.Time.Compare)
+	for _, c := range commits {
+		byPart[c.part] = c.at
+	}
 	for _, kill := range kills {
-		i, _ := slices.BinarySearchFunc(times, kill.at, time.Time.Compare)
-		if i < len(times) {
-			r.next = append(r.next, times[i].Sub(kill.at))
+		if next, ok := nextCommit(commits, kill.at); ok {
+			r.next = append(r.next, next)
 		}
 		for _, part := range kill.parts {
 			if at, ok := byPart[part]; ok && at.After(kill.at) {
-				r.own = append(r.own, at.Sub(kill.at))
+				r.own = append(r.own, gap{kill.at, at.Sub(kill.at)})
 			}
 		}
 	}
-	slices.Sort(r.next)
-	slices.Sort(r.own)
-	return r, err
+	for _, gaps := range [][]gap{r.next, r.own} {
+		slices.SortFunc(gaps, func(a, b gap) int { return int(a.long - b.long) })
+	}
+	return r, nil
 }
 
-func percentile(sorted []time.Duration, p int) time.Duration {
+// readCommits lists the commits of all parts in order. A generation that an operator's retry replaced was there since
+// its file was.
+func readCommits(ctx context.Context, w *world) ([]commit, error) {
+	rows, err := w.db.Query(ctx, `
+		SELECT p.prediction_id, p.generation, p.part_no,
+		       CASE WHEN p.generation = d.generation THEN d.queued_at ELSE d.created_at END, p.done_at
+		FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
+		WHERE p.done_at IS NOT NULL ORDER BY p.done_at`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c commit, err error) {
+		err = row.Scan(&c.part.prediction, &c.part.generation, &c.part.part, &c.queued, &c.at)
+		return c, err
+	})
+}
+
+// nextCommit is the time from a kill to the first commit after it. Time in which there was nothing to commit, because
+// no file had been accepted, does not count.
+func nextCommit(commits []commit, kill time.Time) (next gap, ok bool) {
+	i, _ := slices.BinarySearchFunc(commits, kill, func(c commit, at time.Time) int { return c.at.Compare(at) })
+	if i == len(commits) {
+		return gap{}, false
+	}
+	first, from := commits[i], commits[i].queued
+	for _, c := range commits[i:] {
+		if c.queued.Before(from) {
+			from = c.queued
+		}
+	}
+	if from.Before(kill) {
+		from = kill
+	}
+	return gap{from, first.at.Sub(from)}, true
+}
+
+func percentile(sorted []gap, p int) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[(len(sorted)-1)*p/100].Round(time.Millisecond)
+	return sorted[(len(sorted)-1)*p/100].long.Round(time.Millisecond)
 }
 
 func (r recovery) String() string {
-	line := func(name string, d []time.Duration) string {
+	line := func(name string, d []gap) string {
 		return fmt.Sprintf("  %s: %d times, P50 %s, P95 %s, longest %s\n",
 			name, len(d), percentile(d, 50), percentile(d, 95), percentile(d, 100))
 	}
 	return line("from a kill to the next committed part", r.next) +
 		line("from a kill to the commit of a part that the killed worker held", r.own)
+}
+
+// longest writes down when the longest gaps were, for the logs of that time.
+func (r recovery) longest(w *world) {
+	for _, gaps := range [][]gap{r.next, r.own} {
+		for _, g := range gaps[len(gaps)*9/10:] {
+			w.write("gap of %s from %s", g.long, g.from.UTC().Format(time.RFC3339Nano))
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 // settled is a prediction that was found complete, with the print of its rows at that moment.
 type settled struct {
 	check.Prediction
-	name, print string
-	input       *input
+	name  string
+	print []string
+	input *input
 }
 
 // rounds sends files, waits until all of them are scored, and checks what came of them, again and again. It is safe
@@ -105,9 +107,7 @@ func (r *rounds) file(ctx context.Context, name string, in *input) (done []settl
 func (r *rounds) ended(ctx context.Context, name string, p *check.Prediction) bool {
 	switch {
 	case p.Status == "dead" && p.Stage == "lease":
-		if r.config.Keep != "" {
-			_, _ = fmt.Fprintf(r.log, "dead: %s %s\n", name, p.PublicID)
-		}
+		r.write("%s (%s) is dead", name, p.PublicID)
 		r.client.revive(ctx, p.PublicID)
 		return false
 	case p.Done() && p.Status != "completed":
@@ -143,7 +143,23 @@ func (r *rounds) verify(ctx context.Context, s *settled) {
 
 func (r *rounds) verifyPrint(ctx context.Context, s *settled) {
 	print, err := r.checker.Print(ctx, s.ID)
-	if err != nil || print != s.print {
-		r.notes.violation("%s (%s) was written to after its completion (%v)", s.name, s.PublicID, err)
+	if err != nil {
+		r.notes.violation("%s (%s): %v", s.name, s.PublicID, err)
+		return
 	}
+	if gone, fresh := without(s.print, print), without(print, s.print); len(gone)+len(fresh) > 0 {
+		r.notes.violation("%s (%s), generation %d, was written to after its completion: %q became %q",
+			s.name, s.PublicID, s.Generation, gone, fresh)
+	}
+	s.print = print
+}
+
+// without are the lines of a that b has not.
+func without(a, b []string) (lines []string) {
+	for _, line := range a {
+		if !slices.Contains(b, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }

@@ -9,16 +9,7 @@ import (
 
 // Whatever is done to a finished prediction, the checker sees it. It needs bin/millrace, which make chaos-short builds.
 func TestCheckerSeesTampering(t *testing.T) {
-	c, err := readConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Workers, c.Lease, c.Seed = 2, 30*time.Second, 1
-	w, err := startWorld(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
+	w := testWorld(t)
 	const prediction, part = `UPDATE predictions SET `, `UPDATE prediction_parts SET `
 	const upload, its = `UPDATE uploads SET `, ` FROM predictions d WHERE d.id = $1 AND uploads.id = d.upload_id`
 	const second = ` WHERE prediction_id = $1 AND part_no = 1`
@@ -71,6 +62,43 @@ func TestCheckerSeesTampering(t *testing.T) {
 	}
 }
 
+// Nobody but the sweep has anything to do with the parts of a generation that was given up.
+func TestCheckerSeesWritesToAnOlderGeneration(t *testing.T) {
+	w := testWorld(t)
+	for name, test := range map[string]struct {
+		set  string
+		want int
+	}{
+		"the sweep":        {`status = 'dead'`, 0},
+		"given back":       {`lease_until = clock_timestamp()`, 1},
+		"an attempt taken": {`attempts = attempts + 1`, 1},
+		"committed":        {`status = 'done', n_rows = 0, n_scored = 0, n_rejected = 0`, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := finished(t, w, strings.ReplaceAll(name, " ", "-")+".csv", w.inputs[0])
+			older := func(sql string) {
+				t.Helper()
+				if _, err := w.db.Exec(t.Context(), sql, s.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			older(`INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, first_row, first_line)
+				VALUES ($1, 0, 0, 0, 1, 2)`)
+			var err error
+			if s.print, err = w.checker.Print(t.Context(), s.ID); err != nil {
+				t.Fatal(err)
+			}
+			older(`UPDATE prediction_parts SET ` + test.set + ` WHERE prediction_id = $1 AND generation = 0`)
+			w.notes = newNotes()
+			(&rounds{world: w}).verifyPrint(t.Context(), &s)
+			if w.notes.bad() != test.want {
+				t.Errorf("%q", w.notes.violations)
+			}
+			w.notes = newNotes()
+		})
+	}
+}
+
 // doubled stores the first block once more, beside itself.
 const doubled = `
 	INSERT INTO prediction_blocks
@@ -79,6 +107,22 @@ const doubled = `
 	       (SELECT array_agg(coalesce(row_offset[i], i - 1) + 1 ORDER BY i) FROM generate_series(1, n) i),
 	       customer_ids, probability, risk_bands, band_rows
 	FROM prediction_blocks WHERE prediction_id = $1 ORDER BY first_row LIMIT 1`
+
+// testWorld is one that nobody disturbs.
+func testWorld(t *testing.T) *world {
+	t.Helper()
+	c, err := readConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Workers, c.Lease, c.Seed = 2, 30*time.Second, 1
+	w, err := startWorld(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	return w
+}
 
 // finished sends a file and waits until it is scored.
 func finished(t *testing.T, w *world, name string, in *input) settled {

@@ -71,21 +71,29 @@ func (c *Checker) Predictions(ctx context.Context, filename string) ([]Predictio
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Prediction])
 }
 
-// Print identifies every version of every row that belongs to a prediction: any write changes it, even one that writes
-// the same values again.
-func (c *Checker) Print(ctx context.Context, id int64) (print string, err error) {
-	err = c.db.QueryRow(ctx, `
-		SELECT md5(string_agg(t, ' ' ORDER BY t)) FROM (
+// Print lists the version of every row that belongs to a prediction: any write changes it, even one that writes the
+// same values again. Of a generation that was given up, the sweep may close what is open, whenever it comes by; for all
+// else that can be written to its parts there are their values.
+func (c *Checker) Print(ctx context.Context, id int64) (print []string, err error) {
+	rows, err := c.db.Query(ctx, `
+		SELECT t FROM (
 		    SELECT 'prediction ' || xmin FROM predictions WHERE id = $1
 		    UNION ALL
 		    SELECT 'upload ' || u.xmin FROM uploads u JOIN predictions d ON d.upload_id = u.id WHERE d.id = $1
 		    UNION ALL
-		    SELECT concat_ws(' ', 'part', generation, part_no, xmin) FROM prediction_parts WHERE prediction_id = $1
+		    SELECT concat_ws(' ', 'part', p.generation, p.part_no, CASE WHEN p.generation = d.generation OR p.status = 'done'
+		               THEN concat_ws(' ', p.status, p.xmin)
+		               ELSE concat_ws(' ', 'given up', p.epoch, p.attempts, p.worker, p.lease_until) END)
+		    FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id WHERE d.id = $1
 		    UNION ALL
 		    SELECT concat_ws(' ', 'block', first_row, xmin) FROM prediction_blocks WHERE prediction_id = $1
-		) v (t)`, id).Scan(&print)
+		) v (t) ORDER BY t`, id)
 	if err != nil {
-		return "", fmt.Errorf("read print: %w", err)
+		return nil, fmt.Errorf("read print: %w", err)
+	}
+	print, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read print: %w", err)
 	}
 	return print, nil
 }
