@@ -12,6 +12,7 @@ import (
 // recovery is how long after a kill things went on.
 type recovery struct {
 	next []gap // to the next part that anybody committed, while at least one waited
+	any  []gap // the same with the time in which no part waited
 	own  []gap // to the commit of a part that the killed worker held
 }
 
@@ -39,8 +40,9 @@ func measure(ctx context.Context, w *world, kills []kill) (r recovery, err error
 		byPart[c.part] = c.at
 	}
 	for _, kill := range kills {
-		if next, ok := nextCommit(commits, kill.at); ok {
-			r.next = append(r.next, next)
+		if next, waited := nextCommit(commits, kill.at); next != nil {
+			r.next = append(r.next, gap{waited, next.at.Sub(waited)})
+			r.any = append(r.any, gap{kill.at, next.at.Sub(kill.at)})
 		}
 		for _, part := range kill.parts {
 			if at, ok := byPart[part]; ok && at.After(kill.at) {
@@ -48,7 +50,7 @@ func measure(ctx context.Context, w *world, kills []kill) (r recovery, err error
 			}
 		}
 	}
-	for _, gaps := range [][]gap{r.next, r.own} {
+	for _, gaps := range [][]gap{r.next, r.any, r.own} {
 		slices.SortFunc(gaps, func(a, b gap) int { return int(a.long - b.long) })
 	}
 	return r, nil
@@ -71,23 +73,23 @@ func readCommits(ctx context.Context, w *world) ([]commit, error) {
 	})
 }
 
-// nextCommit is the time from a kill to the first commit after it. Time in which there was nothing to commit, because
-// no file had been accepted, does not count.
-func nextCommit(commits []commit, kill time.Time) (next gap, ok bool) {
+// nextCommit is the first commit after a kill, nil if there is none, and since when a part waited: since the kill, or
+// since a file came after it.
+func nextCommit(commits []commit, kill time.Time) (next *commit, waited time.Time) {
 	i, _ := slices.BinarySearchFunc(commits, kill, func(c commit, at time.Time) int { return c.at.Compare(at) })
 	if i == len(commits) {
-		return gap{}, false
+		return nil, kill
 	}
-	first, from := commits[i], commits[i].queued
+	waited = commits[i].queued
 	for _, c := range commits[i:] {
-		if c.queued.Before(from) {
-			from = c.queued
+		if c.queued.Before(waited) {
+			waited = c.queued
 		}
 	}
-	if from.Before(kill) {
-		from = kill
+	if waited.Before(kill) {
+		waited = kill
 	}
-	return gap{from, first.at.Sub(from)}, true
+	return &commits[i], waited
 }
 
 func percentile(sorted []gap, p int) time.Duration {
@@ -102,7 +104,8 @@ func (r recovery) String() string {
 		return fmt.Sprintf("  %s: %d times, P50 %s, P95 %s, longest %s\n",
 			name, len(d), percentile(d, 50), percentile(d, 95), percentile(d, 100))
 	}
-	return line("from a kill to the next committed part", r.next) +
+	return line("from a kill to the next committed part, while one waited", r.next) +
+		line("the same with the time in which none waited", r.any) +
 		line("from a kill to the commit of a part that the killed worker held", r.own)
 }
 
