@@ -13,7 +13,7 @@ import (
 
 const (
 	giveUpTime   = 5 * time.Second // for telling the store that a claim failed
-	postponeTime = 2 * time.Second // until a part is tried again after an outage, and up to half as much more
+	postponeTime = time.Second     // until a part is tried again after an outage, and up to half as much more
 )
 
 // tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
