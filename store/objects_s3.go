@@ -37,6 +37,7 @@ type S3Config struct {
 
 type bucket struct {
 	client  *s3.Client
+	presign *s3.PresignClient
 	name    string
 	timeout time.Duration
 	slots   chan struct{} // one per put at the same time
@@ -62,6 +63,7 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 		}
 	})
 	b := &bucket{client: client, name: c.Bucket, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax)}
+	b.presign = newPresignClient(client)
 	b.upload = newUploader(client, c.Bucket)
 	return b, nil
 }

@@ -25,19 +25,24 @@ type PresignedPut struct {
 
 var _ Presigner = (*bucket)(nil)
 
+// newPresignClient makes the client that signs. Making it writes to what it shares with the other, so there is one for
+// all links.
+func newPresignClient(client *s3.Client) *s3.PresignClient {
+	return s3.NewPresignClient(client, s3.WithPresignClientFromClientOptions(
+		func(o *s3.Options) { // the checksum of what is not known yet would be that of nothing
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		}))
+}
+
 // PresignPut implements [Presigner].
 func (b *bucket) PresignPut(ctx context.Context, key string, size int64, life time.Duration) (PresignedPut, error) {
 	if err := checkKey(key); err != nil {
 		return PresignedPut{}, fmt.Errorf("presign: %w", err)
 	}
-	client := s3.NewPresignClient(b.client, s3.WithPresignExpires(life), s3.WithPresignClientFromClientOptions(
-		func(o *s3.Options) { // the checksum of what is not known yet would be that of nothing
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-		}))
-	signed, err := client.PresignPutObject(ctx, &s3.PutObjectInput{
+	signed, err := b.presign.PresignPutObject(ctx, &s3.PutObjectInput{
 		Bucket: &b.name, Key: &key, ContentLength: &size, ContentType: aws.String("text/csv"),
 		IfNoneMatch: aws.String("*"),
-	})
+	}, s3.WithPresignExpires(life))
 	if err != nil {
 		return PresignedPut{}, fmt.Errorf("presign: %w", err)
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -153,4 +154,22 @@ func TestPresignedPut(t *testing.T) {
 	wantEqual(t, "the promised file", send(good, "a,b\n1,2"), http.StatusOK)
 	wantEqual(t, "again", send(good, "x,y\n3,4"), http.StatusPreconditionFailed)
 	wantEqual(t, "content", string(get(t, o, "direct/a.csv", store.Range{}, "")), "a,b\n1,2")
+}
+
+// Links that are made at the same time have nothing in common but the bucket.
+func TestPresignedPutsTogether(t *testing.T) {
+	o, err := store.OpenS3(t.Context(), storetest.S3(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			p, err := o.(store.Presigner).PresignPut(t.Context(), "direct/a.csv", 7, time.Duration(i+1)*time.Minute)
+			if err != nil || !strings.Contains(p.URL, fmt.Sprintf("X-Amz-Expires=%d&", (i+1)*60)) {
+				t.Errorf("for %d minutes: %s, %v", i+1, p.URL, err)
+			}
+		})
+	}
+	group.Wait()
 }
