@@ -8,9 +8,10 @@ import (
 	"syscall"
 )
 
-// relay leads connections on to a server. There is one on each side of toxiproxy: it dials TCP only, and the servers are
-// on loopback or on a Unix socket only; and a relay reads on when the side that should be told has gone: toxiproxy waits five seconds for every packet that it cannot hand over when a fault
-// ends, and lets nobody through meanwhile (https://github.com/Shopify/toxiproxy/issues/428).
+// relay leads connections on to a server. There is one on each side of toxiproxy. It dials TCP only, and the servers are on
+// loopback or on a Unix socket only. And a relay reads on when the side that should be told has gone: toxiproxy waits five
+// seconds for every packet that it cannot hand over when a fault ends, and lets nobody through meanwhile
+// (https://github.com/Shopify/toxiproxy/issues/428).
 type relay struct {
 	address         string // where it listens
 	network, server string
