@@ -237,7 +237,11 @@ func TestMetrics(t *testing.T) {
 	a.get("/predictions/x")
 	a.do("PROPFIND", "/predictions", nil)
 	admin := startAdmin(t, a, nil)
-	text := string(admin.get(t, "/metrics").body)
+	var text string
+	waitFor(t, "the end to be counted", func() bool { // right behind the commit that publishes it
+		text = string(admin.get(t, "/metrics").body)
+		return strings.Contains(text, `millrace_prediction_duration_seconds_count{result="completed",size_class="10k"} 1`)
+	})
 	for _, want := range []string{
 		`millrace_http_requests_total{method="POST",route="/upload",status="200"} 1`,
 		`millrace_http_requests_total{method="GET",route="/predictions/{id}",status="404"} 1`,
@@ -254,7 +258,6 @@ func TestMetrics(t *testing.T) {
 		`millrace_stage_rows_total{outcome="done",stage="copy"} 2`,
 		`millrace_stage_in_flight{stage="copy"} 0`,
 		`millrace_stage_queue_depth{stage="put"} 0`,
-		`millrace_prediction_duration_seconds_count{result="completed",size_class="10k"} 1`,
 		`millrace_prediction_queue_wait_seconds_count 1`,
 		`millrace_time_to_first_result_seconds_count 1`,
 		`millrace_rejects_total{code="ERR-1602"} 1`,
