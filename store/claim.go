@@ -143,10 +143,25 @@ func (s *Store) ClaimSmallPart(ctx context.Context, worker string) (*Claim, erro
 
 func (s *Store) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
 	c, err := s.claim(ctx, claimPart, worker, smallOnly)
+	if err == nil && c.torn() {
+		if err = s.returnTorn(ctx, c); err == nil {
+			c, err = s.claim(ctx, claimPart, worker, smallOnly)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim part: %w", err)
 	}
 	return c, nil
+}
+
+// torn says that the claim has its part as it was planned, and its upload as it was before: the plan was committed while
+// the statement ran. Locking a row gives its newest version, and what is joined to it is as old as the statement.
+func (c *Claim) torn() bool { return c != nil && c.Part.Planned && len(c.Header.Columns) == 0 }
+
+func (s *Store) returnTorn(ctx context.Context, c *Claim) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
+	defer cancel()
+	return s.ReleasePart(ctx, c)
 }
 
 // ClaimFinish takes a prediction whose parts are done or whose run was cancelled, but whose results nobody has joined:
