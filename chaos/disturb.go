@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -153,11 +152,6 @@ func (d *disturber) breakLink(ctx context.Context) {
 			d.write("%s was %s for %s", l.name, faults[fault].name, time.Since(begin))
 		}
 	})
-}
-
-// write leaves a line among those of the processes.
-func (w *world) write(format string, args ...any) {
-	_, _ = fmt.Fprintf(w.log, "chaos %s %s\n", time.Now().UTC().Format(time.RFC3339Nano), fmt.Sprintf(format, args...))
 }
 
 // inHand asks which parts a worker holds at the moment.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -152,6 +153,11 @@ func (w *world) stop() {
 	w.end()
 	w.running.Wait()
 	w.workers = nil
+}
+
+// write leaves a line among those of the processes.
+func (w *world) write(format string, args ...any) {
+	_, _ = fmt.Fprintf(w.log, "chaos %s %s\n", time.Now().UTC().Format(time.RFC3339Nano), fmt.Sprintf(format, args...))
 }
 
 // close ends what runs and removes what it left.
