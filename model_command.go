@@ -74,19 +74,29 @@ func (c *verifyCommand) Run(std streams) error {
 		if err != nil {
 			return err
 		}
-		if err := engine.CheckForest(f); err != nil {
+		noLeaves, err := engine.CheckForest(f)
+		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n",
-			c.Model, f.Source.Format, f.Source.Version, len(f.Trees))
+		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n%s",
+			c.Model, f.Source.Format, f.Source.Version, len(f.Trees), leavesLine(noLeaves))
 		return err
 	}
 	b, err := openModel(c.Model)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n", b.Name(), b.Version())
+	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n%s",
+		b.Name(), b.Version(), leavesLine(b.NoLeaves()))
 	return err
+}
+
+// leavesLine says that a model was not compared with leaves, and why; empty if it was.
+func leavesLine(noLeaves error) string {
+	if noLeaves == nil {
+		return ""
+	}
+	return fmt.Sprintf("  not compared with leaves: %v\n", noLeaves)
 }
 
 func isFile(name string) bool {

@@ -44,7 +44,7 @@ func (p *progress) report(s *engine.Summary, took time.Duration) {
 	}
 	_, _ = fmt.Fprintf(p.out, "%d rows: %d scored, %d rejected in %s (%.0f rows/s)\n",
 		s.Rows, s.Scored, s.Rejected, took.Round(time.Millisecond), float64(s.Rows)/took.Seconds())
-	_, _ = io.WriteString(p.out, reasonLines(s)+bandTable(s))
+	_, _ = io.WriteString(p.out, reasonLines(s)+notUsedLine(s)+bandTable(s))
 	if p.terminal {
 		_, _ = io.WriteString(p.out, summaryTables(s))
 	}
@@ -60,6 +60,14 @@ func reasonLines(s *engine.Summary) string {
 		fmt.Fprintf(&b, "  remark: %d with %s%s\n", w.Count, w.Code, inColumn(w.Column))
 	}
 	return b.String()
+}
+
+// notUsedLine names the columns of the file that the model does not read.
+func notUsedLine(s *engine.Summary) string {
+	if len(s.NotUsed) == 0 {
+		return ""
+	}
+	return "  columns not used: " + printable(strings.Join(s.NotUsed, ", ")) + "\n"
 }
 
 func inColumn(name string) string {

@@ -35,7 +35,7 @@ func newEngines(f *forest.Forest) (*engines, error) {
 		e.compiled = append(e.compiled, c)
 		scorers = append(scorers, c.NewScorer())
 	}
-	return e, forest.SelfCheck(f, scorers...)
+	return e, forest.SelfCheck(f, e.leaves, scorers...)
 }
 
 func (e *engines) best() *forest.Compiled { return e.compiled[len(e.compiled)-1] }

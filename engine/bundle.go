@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"sync"
 
 	"github.com/retainwise/millrace/engine/forest"
 	"github.com/retainwise/millrace/ingest"
@@ -20,7 +19,8 @@ type Bundle struct {
 	schema   ingest.Schema
 	forest   *forest.Forest
 	compiled *forest.Compiled
-	leaves   func() (*forest.Leaves, error) // loaded when first asked for; fails if leaves cannot hold the model
+	leaves   *forest.Leaves // nil if leaves cannot hold the model; then noLeaves says why
+	noLeaves error
 	features []featureColumn
 	columns  map[string]int // position in the schema by name
 	profiles []columnProfile
@@ -113,10 +113,12 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if b.compiled, err = forest.Compile(f); err != nil {
 		return nil, fmt.Errorf("compile: %w", modelError(err))
 	}
-	if err := forest.SelfCheck(f, b.compiled.NewScorer()); err != nil {
+	if b.leaves, err = forest.NewLeaves(f); err != nil {
+		b.noLeaves = modelError(err)
+	}
+	if err := forest.SelfCheck(f, b.leaves, b.compiled.NewScorer()); err != nil {
 		return nil, modelError(err)
 	}
-	b.leaves = sync.OnceValues(func() (*forest.Leaves, error) { return forest.NewLeaves(f) })
 	b.explainer, b.explainErr = b.newExplainer()
 	return b, nil
 }
@@ -147,6 +149,15 @@ func (b *Bundle) SHA256() string { return hex.EncodeToString(b.sha256[:]) }
 // Schema says what the model reads from a file. It is shared: do not change it.
 func (b *Bundle) Schema() ingest.Schema { return b.schema }
 
+// NotUsed names those of a file's columns that the model does not read; nil if the file lacks what the model needs.
+func (b *Bundle) NotUsed(columns []string) []string {
+	m, err := ingest.Map(b.schema, ingest.Header{Names: columns})
+	if err != nil {
+		return nil
+	}
+	return m.Unused()
+}
+
 // Bands are the risk bands, ascending. They are shared: do not change them.
 func (b *Bundle) Bands() []Band { return b.bands }
 
@@ -155,6 +166,10 @@ func (b *Bundle) Forest() *forest.Forest { return b.forest }
 
 // Kernel names the kernel that scores: avx512, avx2, portable or walker.
 func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
+
+// NoLeaves is nil if the leaves library holds the model, and so can score it and check what the compiled engine scores.
+// Else it says why not; it is an [ErrModelUnsupported].
+func (b *Bundle) NoLeaves() error { return b.noLeaves }
 
 // band gives the position of the band that a probability falls into.
 func (b *Bundle) band(probability float32) int {

@@ -13,13 +13,15 @@ import (
 
 // bundleFile is bundle.yaml.
 type bundleFile struct {
-	Name         string           `yaml:"name"`
-	Version      string           `yaml:"version"`
-	Title        string           `yaml:"title"`
-	Model        string           `yaml:"model"`    // file name in the bundle
-	ID           string           `yaml:"id"`       // column that names the customer
-	Value        string           `yaml:"value"`    // column with the revenue at stake; optional
-	Segments     []string         `yaml:"segments"` // category columns that summaries are divided by; optional
+	Name     string   `yaml:"name"`
+	Version  string   `yaml:"version"`
+	Title    string   `yaml:"title"`
+	Model    string   `yaml:"model"`    // file name in the bundle
+	ID       string   `yaml:"id"`       // column that names the customer
+	Value    string   `yaml:"value"`    // column with the revenue at stake; optional
+	Segments []string `yaml:"segments"` // category columns that summaries are divided by; optional
+	// ChosenBy names columns of which one is in the header of every file that was made for this model; optional.
+	ChosenBy     []string         `yaml:"chosen_by"`
 	Columns      []bundleColumn   `yaml:"columns"`
 	Bands        []bandFile       `yaml:"bands"`
 	Probability  bool             `yaml:"probability"`   // the model's output is a probability
@@ -108,6 +110,11 @@ func (f *bundleFile) check() error {
 	for _, name := range []string{f.ID, f.Value} {
 		if name != "" && f.column(name) == nil {
 			return fmt.Errorf("column %q is named but not described", name)
+		}
+	}
+	for _, name := range f.ChosenBy {
+		if f.column(name) == nil {
+			return fmt.Errorf("chosen_by: column %q is not described", name)
 		}
 	}
 	if c := f.column(f.Value); c != nil && c.Type != "number" {

@@ -113,7 +113,7 @@ func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 		}
 	}
 	if len(x.wanted) < rows.Len {
-		rows = x.gather(rows)
+		rows = gatherRows(x.columns, rows, x.wanted)
 	}
 	x.phi = grow(x.phi, rows.Len*x.width)
 	if !x.contributor.ContributionsOf(x.phi, rows.Len, &x.codes) {
@@ -127,18 +127,17 @@ func (x *explainWorker) factorSums(sums []float64, row int) {
 	x.teller.book.sum(sums, x.phi[at:at+x.width-1])
 }
 
-// gather copies the wanted rows.
-func (x *explainWorker) gather(rows forest.Rows) forest.Rows {
-	n := len(x.wanted)
+// gatherRows copies the wanted rows into columns, whose memory is used again.
+func gatherRows(columns []forest.Column, rows forest.Rows, wanted []int32) forest.Rows {
 	for i := range rows.Columns {
-		from, to := &rows.Columns[i], &x.columns[i]
+		from, to := &rows.Columns[i], &columns[i]
 		if from.Codes == nil {
-			to.Numbers = gatherCells(to.Numbers, from.Numbers, x.wanted)
+			to.Numbers = gatherCells(to.Numbers, from.Numbers, wanted)
 			continue
 		}
-		to.Values, to.Codes = from.Values, gatherCells(to.Codes, from.Codes, x.wanted)
+		to.Values, to.Codes = from.Values, gatherCells(to.Codes, from.Codes, wanted)
 	}
-	return forest.Rows{Len: n, Columns: x.columns}
+	return forest.Rows{Len: len(wanted), Columns: columns}
 }
 
 func gatherCells[T any](dst, cells []T, rows []int32) []T {

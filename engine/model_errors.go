@@ -43,13 +43,18 @@ func ReadForest(name string, model []byte) (*forest.Forest, error) {
 }
 
 // CheckForest runs every scorer that a forest has over probe rows made from its own thresholds and compares them.
-func CheckForest(f *forest.Forest) error {
+// noLeaves says why leaves was not among them; nil if it was.
+func CheckForest(f *forest.Forest) (noLeaves, err error) {
 	compiled, err := forest.Compile(f)
 	if err != nil {
-		return modelError(err)
+		return nil, modelError(err)
 	}
-	if err := forest.SelfCheck(f, compiled.NewScorer()); err != nil {
-		return modelError(err)
+	leaves, err := forest.NewLeaves(f)
+	if err != nil {
+		noLeaves = modelError(err)
 	}
-	return nil
+	if err := forest.SelfCheck(f, leaves, compiled.NewScorer()); err != nil {
+		return noLeaves, modelError(err)
+	}
+	return noLeaves, nil
 }

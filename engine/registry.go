@@ -83,16 +83,18 @@ func (r *Registry) Swap(b *Bundle) {
 	r.bundles.Store(&byName)
 }
 
-// Choose finds the bundle that a header was made for: of those whose required columns are all there, the one that reads
-// the most columns. If none fits, the error is the [ingest.MissingColumnsError] of the one that comes closest; if two
-// fit equally well, it is [ErrAmbiguousHeader].
+// Choose finds the bundle that a header was made for, among those whose required columns are all there. A bundle that
+// reads a column by which some bundle is chosen (chosen_by) wins over those that do not; one that is chosen by columns of
+// which none is there loses to all others; among equals the one that reads the most columns wins. If none fits, the
+// error is the [ingest.MissingColumnsError] of the one that comes closest; if two fit equally well, it is
+// [ErrAmbiguousHeader].
 func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
+	candidates, err := judge(r.List(), h)
+	if err != nil {
+		return nil, err
+	}
 	var best, second candidate
-	for _, b := range r.List() {
-		c, err := judge(b, h)
-		if err != nil {
-			return nil, err
-		}
+	for _, c := range candidates {
 		switch {
 		case best.bundle == nil || c.better(best):
 			best, second = c, best
@@ -115,17 +117,63 @@ func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
 type candidate struct {
 	bundle  *Bundle
 	missing *ingest.MissingColumnsError // nil if every required column is there
-	found   int                         // columns that the bundle reads
+	fields  []int                       // that the bundle reads; -1 for columns that are not there
+	found   int                         // how many of them are there
+	call    call
 }
+
+// call says what the header's columns say about a bundle.
+type call int
+
+const (
+	callAway call = iota // the bundle is chosen by columns of which none is there
+	callNone
+	callHere // the bundle reads a column by which it or another is chosen
+)
 
 func (c candidate) better(o candidate) bool {
-	if (c.missing == nil) != (o.missing == nil) {
+	switch {
+	case (c.missing == nil) != (o.missing == nil):
 		return c.missing == nil
+	case c.missing == nil && c.call != o.call:
+		return c.call > o.call
+	case c.found != o.found:
+		return c.found > o.found
 	}
-	return c.found > o.found
+	return c.call > o.call
 }
 
-func judge(b *Bundle, h ingest.Header) (candidate, error) {
+// judge looks at the header with the eyes of every bundle.
+func judge(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
+	candidates := make([]candidate, len(bundles))
+	calls := map[int]bool{} // fields by which a bundle is chosen
+	for i, b := range bundles {
+		c, err := fit(b, h)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range b.file.ChosenBy {
+			if field := c.fields[b.columns[name]]; field >= 0 {
+				calls[field] = true
+			}
+		}
+		candidates[i] = c
+	}
+	for i := range candidates {
+		c := &candidates[i]
+		c.call = callNone
+		if len(c.bundle.file.ChosenBy) > 0 {
+			c.call = callAway
+		}
+		if slices.ContainsFunc(c.fields, func(field int) bool { return calls[field] }) {
+			c.call = callHere
+		}
+	}
+	return candidates, nil
+}
+
+// fit finds what a bundle reads of a header.
+func fit(b *Bundle, h ingest.Header) (candidate, error) {
 	optional := b.schema
 	optional.Columns = slices.Clone(optional.Columns)
 	for i := range optional.Columns {
@@ -135,13 +183,12 @@ func judge(b *Bundle, h ingest.Header) (candidate, error) {
 	if err != nil {
 		return candidate{}, err
 	}
-	absent := 0
+	c := candidate{bundle: b, fields: m.Fields}
 	for _, field := range m.Fields {
-		if field < 0 {
-			absent++
+		if field >= 0 {
+			c.found++
 		}
 	}
-	c := candidate{bundle: b, found: len(m.Fields) - absent}
 	if _, err := ingest.Map(b.schema, h); err != nil && !errors.As(err, &c.missing) {
 		return candidate{}, err
 	}

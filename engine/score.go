@@ -21,6 +21,7 @@ type Input struct {
 	Body   io.Reader // begins at a row start, behind the header; closed when the context ends if it is an io.Closer
 	Header ingest.Header
 	Start  ingest.Position // where Body begins in the file
+	Rows   int64           // how many rows Body has; 0: not known before it is read
 	Limits ingest.Limits
 }
 
@@ -31,8 +32,11 @@ type Options struct {
 	Background *Background
 	Explain    Explain // which rows are explained
 	Scorer     Scorer  // which engine computes the raw scores
-	WithHeader bool    // the result and the rejects begin with their header lines
-	Budget     Budget  // how many rows may be rejected
+	// Check has leaves score some rows of what the compiled engine scores, where it holds the model: the first 64 of
+	// the input and 64 of the rest. If they differ, Score fails with a [*DifferenceError].
+	Check      bool
+	WithHeader bool   // the result and the rejects begin with their header lines
+	Budget     Budget // how many rows may be rejected
 	// Unguarded leaves cells that a spreadsheet would take for formulas as they came: for files that machines read.
 	Unguarded bool
 	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
@@ -60,6 +64,8 @@ type Scorer string
 const (
 	ScorerCompiled Scorer = "compiled"
 	ScorerLeaves   Scorer = "leaves"
+	// ScorerWalker walks the trees one by one: slow, and the definition of a score.
+	ScorerWalker Scorer = "walker"
 )
 
 // Sink takes scored chunks in input order, from one goroutine.
@@ -91,6 +97,7 @@ type ScoredChunk struct {
 	Sample  []byte // of the rows that are kept for retraining
 	Tally   Tally
 	Busy    BusyTimes
+	Checked int // rows that leaves scored too
 
 	ids      []uint64 // hashes of the customer ids
 	snapshot snapshotChunk
@@ -109,6 +116,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	defer closeWhenDone(ctx, in.Body)()
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	total := b.newTally(mapping)
+	if opt.WithHeader {
+		total.NotUsed = mapping.Unused()
+	}
 	var ids idSet
 	at, leave := opt.Flow.join(slotsFor(opt.workers()))
 	defer leave()

@@ -27,7 +27,8 @@ type Summary struct {
 	Drivers   []Driver      `json:"drivers,omitempty"` // absent without explanations
 	Reach     Reach         `json:"reach"`
 	Quality   Quality       `json:"quality"`
-	Drift     *Drift        `json:"drift"` // null below 500 rows
+	NotUsed   []string      `json:"columns_not_used"` // of the file: the model does not read them
+	Drift     *Drift        `json:"drift"`            // null below 500 rows
 	// Changes is set by who knows the upload before; absent if nobody looked for one.
 	Changes *Changes `json:"changes,omitempty"`
 }
@@ -55,7 +56,7 @@ func (t *Tally) Summary() Summary {
 		Rows: t.Rows, Scored: t.Scored, Rejected: t.Rejected, Rejects: t.Rejects, Warnings: t.Warnings,
 		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: published(math.Sqrt(t.Variance)),
 		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Reach: t.reach(),
-		Quality: t.quality(), Drift: t.drift(),
+		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
 	}
 	for i, b := range t.Bands {
 		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}

@@ -296,7 +296,7 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poor := blankColumn(t, sample(t, "saas_sample.csv"), "monthly_revenue")
+	poor := blankColumn(t, sample(t, "saas_sample.csv"), "MonthlyCharges")
 	for name, s := range map[string]engine.Summary{
 		"bundle":        summarize(t, sample(t, "telecom_sample.csv"), b, ingest.Limits{}),
 		"file":          summarize(t, poor, none, ingest.Limits{}),

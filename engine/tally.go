@@ -26,7 +26,9 @@ type Tally struct {
 	Losses   []Cohort       `json:"losses,omitempty"` // by what is expected to be lost, see lossBin; nil like Value
 	Segments []SegmentTally `json:"segments,omitempty"`
 	Top      TopTally       `json:"top"`
-	Drivers  []DriverTally  `json:"drivers,omitempty"` // nil without explanations
+	// NotUsed names the columns that the model does not read; the tally of a file's beginning has them.
+	NotUsed []string      `json:"not_used,omitempty"`
+	Drivers []DriverTally `json:"drivers,omitempty"` // nil without explanations
 	// Explained is how many rows the sums of Drivers are of.
 	Explained int64 `json:"explained,omitempty"`
 	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle does not say.

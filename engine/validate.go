@@ -20,7 +20,7 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 	v := validator{
 		bundle: b, converter: ingest.NewConverter(m, in.Limits), counter: newColumnCounter(b, m), rejected: rejected,
 	}
-	total, part := Tally{Columns: b.newColumnTallies()}, Tally{Columns: b.newColumnTallies()}
+	total, part := Tally{Columns: b.newColumnTallies(), NotUsed: m.Unused()}, Tally{Columns: b.newColumnTallies()}
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	var ids idSet
 	for buf := []byte(nil); ; {

@@ -25,6 +25,7 @@ type worker struct {
 	rawScores func(dst []float64, rows forest.Rows) error
 	explain   *explainWorker  // nil: no explanations are wanted
 	snapshot  *snapshotWorker // nil: no snapshot is wanted
+	check     *checkWorker    // nil: leaves checks nothing
 	counter   counter
 	at        *places // where the chunks are
 	pace      pace
@@ -61,6 +62,7 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 	if w.explain, err = b.newExplainWorker(opt.Explain); err != nil {
 		return nil, err
 	}
+	w.check = b.newCheckWorker(in, opt)
 	w.rawScores, err = b.newRawScorer(opt.Scorer, w.explain)
 	return w, err
 }
@@ -69,11 +71,16 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]float64, forest.Rows) error, error) {
 	switch scorer {
 	case ScorerLeaves:
-		leaves, err := b.leaves()
-		if err != nil {
-			return nil, fmt.Errorf("scorer leaves: %w", err)
+		if b.noLeaves != nil {
+			return nil, fmt.Errorf("scorer leaves: %w", b.noLeaves)
 		}
-		return leaves.Raw, nil
+		return b.leaves.Raw, nil
+	case ScorerWalker:
+		walker := forest.NewWalker(b.forest)
+		return func(dst []float64, rows forest.Rows) error {
+			walker.Raw(dst, rows)
+			return nil
+		}, nil
 	case ScorerCompiled, "":
 		s := b.compiled.NewScorer()
 		return func(dst []float64, rows forest.Rows) error {
@@ -85,7 +92,7 @@ func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]flo
 			return nil
 		}, nil
 	}
-	return nil, fmt.Errorf("scorer %q: choose compiled or leaves", scorer)
+	return nil, fmt.Errorf("scorer %q: choose compiled, leaves or walker", scorer)
 }
 
 // inTurn is score, or what does it in the background.
@@ -126,6 +133,11 @@ func (w *worker) score(s *slot) error {
 	rows, err := w.predict(batch.Record)
 	if err != nil {
 		return err
+	}
+	if out.Checked = 0; w.check != nil {
+		if out.Checked, err = w.check.compare(batch.Record, rows, w.raw); err != nil {
+			return err
+		}
 	}
 	out.ids = appendIDHashes(out.ids[:0], batch.Record, w.bundle.idColumn)
 	w.counter.count(&out.Tally, &batch, w.probabilities, w.bands)

@@ -94,6 +94,19 @@ func formerFields(names []string, taken map[int]bool) []int {
 	return former
 }
 
+// Unused names the fields that no column of the schema is, in the order of the header. Fields without a name, and those
+// that an earlier result of ours added, are not among them.
+func (m *Mapping) Unused() []string {
+	unused := []string{}
+	for field, name := range m.Header.Names {
+		name = strings.TrimSpace(name)
+		if name != "" && !slices.Contains(m.Fields, field) && !slices.Contains(m.Former, field) {
+			unused = append(unused, name)
+		}
+	}
+	return unused
+}
+
 func (m *Mapping) missing(taken map[int]bool) error {
 	var missing []MissingColumn
 	for i, column := range m.Schema.Columns {

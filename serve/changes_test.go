@@ -26,6 +26,7 @@ import (
 type month struct {
 	prediction string
 	status     string
+	version    string // of the model
 	summary    engine.Summary
 	result     string
 }
@@ -36,7 +37,7 @@ func (a *api) month(path, file string, options ...option) month {
 	r := a.post(path, file, append(options, header("Prefer", "wait=60"))...).want(a.t, http.StatusOK)
 	var m month
 	p := r.object(a.t)
-	m.prediction, m.status = p["prediction_id"].(string), p["status"].(string)
+	m.prediction, m.status, m.version = p["prediction_id"].(string), p["status"].(string), p["model_version"].(string)
 	var body struct {
 		Summary engine.Summary `json:"summary"`
 	}
@@ -111,7 +112,7 @@ func checkMonths(t *testing.T, first, second month) {
 	t.Helper()
 	c := second.summary.Changes
 	if c == nil || c.Status != engine.ChangesCompared || c.Previous.PredictionID != first.prediction ||
-		c.Previous.Filename != "february.csv" || c.Previous.CreatedAt == "" || c.Previous.ModelVersion != "1" {
+		c.Previous.Filename != "february.csv" || c.Previous.CreatedAt == "" || c.Previous.ModelVersion != first.version {
 		t.Fatalf("%+v", c)
 	}
 	before, was := scoresOf(t, first.result)

@@ -233,3 +233,12 @@ func shown(text string) string {
 	}
 	return strings.TrimSpace(b.String())
 }
+
+// shownAll is shown for every text of a list; it is never nil.
+func shownAll(texts []string) []string {
+	list := make([]string, len(texts))
+	for i, text := range texts {
+		list[i] = shown(text)
+	}
+	return list
+}

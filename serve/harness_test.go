@@ -302,6 +302,9 @@ const telecom = "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" +
 	"A-2,40,20.1,804,Two year\n" +
 	"A-3,12,99.9,1198.8,One year\n"
 
+// withoutContract lacks what every baseline needs.
+const withoutContract = "customerID,tenure,MonthlyCharges,TotalCharges\nA-1,5,70.35,350.5\n"
+
 // bad is telecom with a rejected second row.
 const bad = "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" +
 	"A-1,5,70.35,350.5,Month-to-month\n" +

@@ -263,6 +263,7 @@ type uploadBody struct {
 	RowCount     *int64           `json:"row_count"`
 	Model        string           `json:"model"`
 	ModelVersion string           `json:"model_version"`
+	NotUsed      []string         `json:"columns_not_used"`
 	DuplicateOf  *string          `json:"possible_duplicate_of"`
 	Links        *predictionLinks `json:"links"`
 }
@@ -283,8 +284,17 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 	return r.json(http.StatusAccepted, uploadBody{
 		UploadID: p.UploadID.String(), PredictionID: p.ID.String(), Filename: p.Filename,
 		Status: store.Queued, RowCount: p.RowCount, Model: p.Model.Name, ModelVersion: p.Model.Version,
+		NotUsed:     s.notUsed(p),
 		DuplicateOf: idText(p.PossibleDuplicateOf), Links: links,
 	})
+}
+
+// notUsed names the columns of the file that its model does not read.
+func (s *server) notUsed(p store.Prediction) []string {
+	if b, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256); ok {
+		return shownAll(b.NotUsed(p.Columns))
+	}
+	return []string{}
 }
 
 // await looks at a prediction until it is done or the time is up, more rarely the longer it takes.

@@ -210,6 +210,7 @@ func TestSentences(t *testing.T) {
 func TestUploadsRefused(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	good, contentType := form(t, "a.csv", []byte(telecom))
+	lack, lackType := form(t, "a.csv", []byte(withoutContract))
 	exe, exeType := form(t, "a.exe", []byte(telecom))
 	long, longType := form(t, "a.csv", []byte(telecom), "note", strings.Repeat("x", 2000))
 	many, manyType := form(t, "a.csv", []byte(telecom), strings.Split(strings.Repeat("f,v,", 40), ",")...)
@@ -226,7 +227,7 @@ func TestUploadsRefused(t *testing.T) {
 	}{
 		"unknown model":        {"/upload?model=weather", contentType, good, nil, 404, "ERR-1701"},
 		"empty model":          {"/upload?model=%00", contentType, good, nil, 404, "ERR-1701"},
-		"model of other files": {"/upload?model=saas", contentType, good, nil, 422, "ERR-1004"},
+		"model of other files": {"/upload?model=saas", lackType, lack, nil, 422, "ERR-1004"},
 		"unknown parameter":    {"/upload?modell=telecom", contentType, good, nil, 400, "ERR-1305"},
 		"parameter twice":      {"/upload?model=telecom&model=saas", contentType, good, nil, 422, "ERR-1302"},
 		"explain":              {"/upload?explain=maybe", contentType, good, nil, 422, "ERR-1302"},

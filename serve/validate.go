@@ -21,6 +21,7 @@ type validation struct {
 	Errors        []finding `json:"errors"`
 	ErrorsOmitted int64     `json:"errors_omitted"`
 	Warnings      []warning `json:"warnings"`
+	NotUsed       []string  `json:"columns_not_used"` // the model does not read them
 	// Quality is what the columns hold, as a prediction's summary has it.
 	Quality engine.Quality `json:"quality"`
 }
@@ -82,6 +83,7 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
 	v.Warnings = warningsOf(tally.Warnings)
+	v.NotUsed = shownAll(tally.NotUsed)
 	v.Quality = tally.Summary().Quality
 	return v, nil
 }

@@ -124,6 +124,15 @@ func mustRead(t testing.TB, text string) *forest.Forest {
 	return f
 }
 
+// leavesOrNil is nil where leaves cannot hold the forest.
+func leavesOrNil(f *forest.Forest) *forest.Leaves {
+	l, err := forest.NewLeaves(f)
+	if err != nil {
+		return nil
+	}
+	return l
+}
+
 // raw scores one row with the walker and demands that every other scorer agrees.
 func raw(t testing.TB, f *forest.Forest, row ...float64) []float64 {
 	t.Helper()

@@ -18,6 +18,7 @@ type Leaves struct {
 	leafIDs  *leaves.Ensemble
 	position []int  // in leaves' output of every tree's leaf number
 	category []bool // features that XGBoost splits by category
+	within   float64
 }
 
 // NewLeaves hands a validated forest to leaves. It refuses, with KindUnsupported, what leaves cannot represent.
@@ -25,7 +26,7 @@ func NewLeaves(f *Forest) (l *Leaves, err error) {
 	if err := leavesRefuses(f); err != nil {
 		return nil, err
 	}
-	l = &Leaves{forest: f, category: categoryFeatures(f)}
+	l = &Leaves{forest: f, category: categoryFeatures(f), within: leavesTolerance(f)}
 	if len(f.Trees) == 0 {
 		return l, nil
 	}
@@ -106,6 +107,23 @@ func (l *Leaves) Raw(dst []float64, rows Rows) error {
 	}
 	f.divide(dst)
 	return nil
+}
+
+// Differing counts the rows that leaves scores differently than raw says, beyond what its arithmetic explains: the scores
+// of a LightGBM model are equal, those of an XGBoost model as near as a sum in float64 is to one in float32.
+func (l *Leaves) Differing(raw []float64, rows Rows) (int, error) {
+	own := make([]float64, rows.Len*l.forest.Classes)
+	if err := l.Raw(own, rows); err != nil {
+		return 0, err
+	}
+	count := 0
+	for from := 0; from < len(own); from += l.forest.Classes {
+		to := from + l.forest.Classes
+		if differs(own[from:to], raw[from:to], l.within) >= 0 {
+			count++
+		}
+	}
+	return count, nil
 }
 
 // LeafIDs writes leaf indices as Walker.LeafIDs does.

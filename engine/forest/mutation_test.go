@@ -61,7 +61,7 @@ func readOrRefuse(t testing.TB, file []byte) bool {
 	if err != nil {
 		return true // more columns than a kernel takes, said without a panic
 	}
-	if err := forest.SelfCheck(f, compiled.NewScorer()); err != nil {
+	if err := forest.SelfCheck(f, leavesOrNil(f), compiled.NewScorer()); err != nil {
 		t.Fatal(err)
 	}
 	f.Describe()

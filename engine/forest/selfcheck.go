@@ -1,18 +1,16 @@
 package forest
 
-import (
-	"errors"
-	"math"
-)
+import "math"
 
 // RawScorer is a scorer whose raw scores must equal the walker's to the last bit.
 type RawScorer interface {
 	Raw(dst []float64, rows Rows)
 }
 
-// SelfCheck scores ProbeRows with the walker, with leaves where leaves can represent the forest, and with the given
-// scorers, and returns an *Error of KindSelfCheck if two disagree. A model that fails must not be served.
-func SelfCheck(f *Forest, scorers ...RawScorer) error {
+// SelfCheck scores ProbeRows with the walker, with leaves and with the given scorers, and returns an *Error of
+// KindSelfCheck if two disagree. A model that fails must not be served. l is nil if leaves cannot hold the forest; that
+// is for the caller to tell.
+func SelfCheck(f *Forest, l *Leaves, scorers ...RawScorer) error {
 	rows := f.ProbeRows()
 	walker := NewWalker(f)
 	want := make([]float64, rows.Len*f.Classes)
@@ -25,18 +23,15 @@ func SelfCheck(f *Forest, scorers ...RawScorer) error {
 				at/f.Classes, want[at])
 		}
 	}
-	return checkLeaves(f, walker, rows, want)
-}
-
-// checkLeaves compares leaf by leaf, then the sums: leaves adds XGBoost's in float64.
-func checkLeaves(f *Forest, walker *Walker, rows Rows, want []float64) error {
-	l, err := NewLeaves(f)
-	if e := (*Error)(nil); errors.As(err, &e) && e.Kind == KindUnsupported {
+	if l == nil {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
+	return l.check(walker, rows, want)
+}
+
+// check compares leaf by leaf, then the sums: leaves adds XGBoost's in float64.
+func (l *Leaves) check(walker *Walker, rows Rows, want []float64) error {
+	f := l.forest
 	if err := checkLeafIDs(f, l, walker, rows); err != nil {
 		return err
 	}
@@ -44,7 +39,7 @@ func checkLeaves(f *Forest, walker *Walker, rows Rows, want []float64) error {
 	if err := l.Raw(got, rows); err != nil {
 		return fault(KindSelfCheck, "%v", err)
 	}
-	if at := differs(got, want, leavesTolerance(f)); at >= 0 {
+	if at := differs(got, want, l.within); at >= 0 {
 		return fault(KindSelfCheck, "leaves gives %v for probe row %d, the walker %v", got[at], at/f.Classes, want[at])
 	}
 	return nil

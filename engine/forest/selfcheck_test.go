@@ -15,7 +15,7 @@ func TestSelfCheckAcceptsFixtures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := forest.SelfCheck(f, compiled.NewScorer()); err != nil {
+		if err := forest.SelfCheck(f, leavesOrNil(f), compiled.NewScorer()); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -34,12 +34,12 @@ func (w wrongScorer) Raw(dst []float64, rows forest.Rows) {
 
 func TestSelfCheckRefusesWrongScores(t *testing.T) {
 	f := readFixture(t, "lightgbm/binary", "model.txt")
-	if err := forest.SelfCheck(f, wrongScorer{forest.NewWalker(f), 0}); err != nil {
+	if err := forest.SelfCheck(f, leavesOrNil(f), wrongScorer{forest.NewWalker(f), 0}); err != nil {
 		t.Fatal(err)
 	}
 	for _, by := range []float64{1e-12, math.NaN(), math.Inf(1)} {
 		var e *forest.Error
-		err := forest.SelfCheck(f, wrongScorer{forest.NewWalker(f), by})
+		err := forest.SelfCheck(f, leavesOrNil(f), wrongScorer{forest.NewWalker(f), by})
 		if !errors.As(err, &e) || e.Kind != forest.KindSelfCheck {
 			t.Errorf("off by %v: %v", by, err)
 		}

@@ -5,6 +5,7 @@ together. The chance to churn within three months is a logistic function of what
 health that no column shows; `churn_logit` is the whole mechanism. Then values go missing as they do in practice:
 
 - nps_score: nobody asked, or no answer; unhappy customers answer less often (so "no answer" carries a little risk)
+- TotalCharges: nothing was billed yet in the first month, and sometimes the ledger is not at hand
 - feature_usage_score, usage_change_percent: not measured in the first two months, and sometimes later
 - seats_total, seats_used: flat-rate accounts have no seats
 - industry, contract_months_left, integrations_enabled: gaps in the customer data, independent of everything
@@ -17,9 +18,12 @@ PLANS = np.array(["Starter", "Team", "Business", "Enterprise"])
 PLAN_RATES = [0.38, 0.32, 0.21, 0.09]
 PLAN_SEATS = np.array([4, 14, 45, 180])
 PLAN_PRICE = np.array([15.0, 22.0, 32.0, 45.0])  # per seat and month
-BILLING = np.array(["Monthly", "Quarterly", "Annual"])
-BILLING_MONTHS = np.array([1, 3, 12])
-BILLING_RATES = np.array([[0.70, 0.10, 0.20], [0.48, 0.15, 0.37], [0.25, 0.15, 0.60], [0.05, 0.10, 0.85]])  # by plan
+CONTRACTS = np.array(["Month-to-month", "Quarterly", "One year", "Two year"])
+CONTRACT_MONTHS = np.array([1, 3, 12, 24])
+CONTRACT_RATES = np.array(  # by plan
+    [[0.70, 0.10, 0.17, 0.03], [0.48, 0.15, 0.31, 0.06], [0.25, 0.15, 0.46, 0.14], [0.05, 0.10, 0.55, 0.30]]
+)
+CONTRACT_LOGIT = np.array([0.8, 0.3, 0.0, -0.15])
 INDUSTRIES = np.array(
     ["Education", "Finance", "Healthcare", "Manufacturing", "Media", "Public sector", "Retail", "Technology"]
 )
@@ -43,28 +47,33 @@ def observed(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
     """All columns without gaps, and the hidden health."""
     health = rng.standard_normal(count)
     plan = rng.choice(len(PLANS), count, p=PLAN_RATES)
-    billing = np.array([rng.choice(len(BILLING), p=BILLING_RATES[p]) for p in plan])
+    contract = np.array([rng.choice(len(CONTRACTS), p=CONTRACT_RATES[p]) for p in plan])
     seats_total = np.maximum(1, np.round(PLAN_SEATS[plan] * rng.lognormal(0, 0.5, count)))
     used_share = 1 / (1 + np.exp(-(0.9 + 0.8 * health + 0.7 * rng.standard_normal(count))))
     discount = rng.choice([1.0, 0.9, 0.8], count, p=[0.7, 0.2, 0.1])
     usage = np.clip(50 + 17 * health + 12 * rng.standard_normal(count), 0, 100)
+    tenure = np.floor(np.minimum(rng.gamma(1.4, 16, count), 120))
+    monthly = np.round(seats_total * PLAN_PRICE[plan] * discount, 2)
+    # Healthy accounts have grown: their months so far cost less than the latest one.
+    past = np.exp(-0.06 * health * np.sqrt(tenure / 12) + 0.05 * rng.standard_normal(count))
     return {
         "health": health,
-        "plan": plan,
-        "billing_period": billing,
-        "industry": rng.choice(len(INDUSTRIES), count, p=INDUSTRY_RATES),
-        "tenure_months": np.floor(np.minimum(rng.gamma(1.4, 16, count), 120)),
-        "contract_months_left": np.floor(rng.random(count) * BILLING_MONTHS[billing]),
-        "monthly_revenue": np.round(seats_total * PLAN_PRICE[plan] * discount, 2),
-        "seats_total": seats_total,
+        "tenure": tenure,
+        "MonthlyCharges": monthly,
+        "TotalCharges": np.round(monthly * past * tenure, 2),
+        "Contract": contract,
         "seats_used": np.round(seats_total * used_share),
         "feature_usage_score": np.round(usage, 1),
-        "usage_change_percent": np.round(np.maximum(9 * health + 16 * rng.standard_normal(count), -95), 1),
         "last_activity_days_ago": np.minimum(np.floor(rng.exponential(3 * np.exp(-0.7 * health))), 180),
-        "integrations_enabled": rng.poisson(np.exp(0.7 + 0.3 * health + 0.25 * plan)),
         "support_tickets": rng.poisson(np.exp(0.2 - 0.15 * health + 0.3 * plan)),
+        "plan": plan,
+        "industry": rng.choice(len(INDUSTRIES), count, p=INDUSTRY_RATES),
+        "contract_months_left": np.floor(rng.random(count) * CONTRACT_MONTHS[contract]),
+        "seats_total": seats_total,
+        "usage_change_percent": np.round(np.maximum(9 * health + 16 * rng.standard_normal(count), -95), 1),
+        "integrations_enabled": rng.poisson(np.exp(0.7 + 0.3 * health + 0.25 * plan)),
         "nps_score": np.clip(np.round(7.2 + 1.4 * health + 1.5 * rng.standard_normal(count)), 0, 10),
-        "payment_failures": rng.poisson(np.where(billing == 0, 0.35, 0.12)),
+        "payment_failures": rng.poisson(np.where(contract == 0, 0.35, 0.12)),
     }
 
 
@@ -72,11 +81,11 @@ def churn_logit(v: dict[str, np.ndarray]) -> np.ndarray:
     """The mechanism. Seats in use and inactivity are read as people would: as a share, and in weeks with saturation."""
     used_share = v["seats_used"] / v["seats_total"]
     idle = np.log1p(v["last_activity_days_ago"] / 7)
-    monthly = v["billing_period"] == 0
+    monthly = v["Contract"] == 0
     logit = -2.7 + np.array([0.35, 0.05, -0.25, -0.6])[v["plan"]] + INDUSTRY_LOGIT[v["industry"]]
-    logit += np.where(monthly, 0.8, np.where(v["billing_period"] == 1, 0.3, 0.0))
+    logit += CONTRACT_LOGIT[v["Contract"]]
     logit -= 0.05 * np.minimum(v["contract_months_left"], 9)
-    logit -= 0.5 * (np.log1p(v["tenure_months"] / 12) - 0.9)
+    logit -= 0.5 * (np.log1p(v["tenure"] / 12) - 0.9)
     logit -= 2.0 * (used_share - 0.7)
     logit -= 0.022 * (v["feature_usage_score"] - 50)
     logit -= 0.018 * np.clip(v["usage_change_percent"], -40, 40)
@@ -91,9 +100,10 @@ def churn_logit(v: dict[str, np.ndarray]) -> np.ndarray:
 def hide(rng: np.random.Generator, v: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Takes values away; returns float arrays with NaN, without the hidden health."""
     count = len(v["health"])
-    new = v["tenure_months"] < 2
+    new = v["tenure"] < 2
     no_seats = rng.random(count) < 0.06
     gone = {
+        "TotalCharges": (v["tenure"] == 0) | (rng.random(count) < 0.02),
         "nps_score": rng.random(count) < 1 / (1 + np.exp(-(0.3 - 0.3 * v["health"]))),
         "feature_usage_score": new | (rng.random(count) < 0.04),
         "usage_change_percent": new | (rng.random(count) < 0.05),
@@ -110,8 +120,8 @@ def hide(rng: np.random.Generator, v: dict[str, np.ndarray]) -> dict[str, np.nda
 
 
 def as_text(values: dict[str, np.ndarray], count: int) -> pd.DataFrame:
-    texts = {"plan": PLANS, "billing_period": BILLING, "industry": INDUSTRIES}
-    cells = {"customer_id": [f"C-{i:06d}" for i in range(1, count + 1)]}
+    texts = {"Contract": CONTRACTS, "plan": PLANS, "industry": INDUSTRIES}
+    cells = {"customerID": [f"C-{i:06d}" for i in range(1, count + 1)]}
     for name, column in values.items():
         cells[name] = [cell(v, texts.get(name)) for v in column]
     return pd.DataFrame(cells)
