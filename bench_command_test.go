@@ -128,7 +128,7 @@ func TestBenchCommandSaysWhatIsWrong(t *testing.T) {
 		"unexpected EOF":       {"bench", "--from", truncated},
 		"nowhere.json":         {"bench", "gate", "--floors", "nowhere.json"},
 		"read floors":          {"bench", "gate", "--floors", model},
-		"Missing required col": {"bench", "engine", "--quick", "--sample", "testdata/samples/saas_sample.csv"},
+		"Missing required col": {"bench", "engine", "--quick", "--sample", "testdata/samples/bad/missing_column.csv"},
 	} {
 		status, _, messages := command(t, "", args...)
 		if status != 1 || !strings.Contains(messages, want) || strings.Count(messages, "\n") != 1 {
