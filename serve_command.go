@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
@@ -68,6 +69,8 @@ type serveCommand struct {
 
 	Retain retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
 	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
+
+	Scorer string `enum:"compiled,leaves" default:"compiled" env:"MILLRACE_SCORER" help:"Engine that scores: ${enum}. Leaves checks a sample of what compiled scores; models that leaves cannot hold are refused with leaves."`
 
 	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
 }
@@ -185,7 +188,7 @@ func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 		Rates: &serve.RateLimits{
 			Default: c.RateDefault, Upload: c.RateUpload, Score: c.RateScore, Download: c.RateDownload,
 		},
-		Cores: cores, Retain: time.Duration(c.Retain),
+		Cores: cores, Scorer: engine.Scorer(c.Scorer), Retain: time.Duration(c.Retain),
 	}, nil
 }
 

@@ -37,7 +37,7 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 			err = errors.Join(err, f.close())
 		}
 	}()
-	if f.models, err = openModels(c.BundleDir); err != nil {
+	if f.models, err = openModels(c.BundleDir, c.API.Scorer); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil { // the cluster's own user must pass through

@@ -12,6 +12,10 @@ type modelMetrics struct {
 	modelInfo    *prometheus.GaugeVec
 	modelLoad    *prometheus.GaugeVec
 	modelRefused prometheus.Counter
+	modelLeaves  *prometheus.GaugeVec
+
+	leavesChecked, leavesDiffering, walkerScored *prometheus.CounterVec
+
 	banded       *prometheus.CounterVec
 	meanScore    *prometheus.GaugeVec
 	scoreDrift   *prometheus.GaugeVec
@@ -25,6 +29,12 @@ func (m *Metrics) makeModels() {
 	m.modelInfo = m.gauges("model_info", "1 for each model in use.", "model", "version", "sha256")
 	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
 	m.modelRefused = m.counter("model_refused_total", "Changed bundles that failed a check; the model in use stayed.")
+	m.modelLeaves = m.gauges("model_leaves", "1 if leaves holds the model and checks what is scored, else 0.", "model")
+	m.leavesChecked = m.counters("leaves_checked_rows_total", "Rows that leaves scored too.", "model")
+	m.leavesDiffering = m.counters("leaves_differing_rows_total",
+		"Rows that leaves scored differently than the compiled engine. Must stay 0.", "model")
+	m.walkerScored = m.counters("walker_scored_total",
+		"Parts and requests that the walker scored again because leaves disagreed. Must stay 0.", "model")
 	m.banded = m.counters("scored_rows_total", "Rows of finished predictions by model and risk band.", "model", "band")
 	m.meanScore = m.gauges("latest_mean_probability", "Mean probability of the latest prediction.", "model")
 	m.scoreDrift = m.gauges("latest_score_psi",
@@ -38,6 +48,25 @@ func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) 
 	m.modelInfo.DeletePartialMatch(prometheus.Labels{"model": name})
 	m.modelInfo.WithLabelValues(name, version, sha256).Set(1)
 	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
+}
+
+// ModelLeaves notes whether leaves holds a model in use.
+func (m *Metrics) ModelLeaves(name string, holds bool) {
+	value := 0.0
+	if holds {
+		value = 1
+	}
+	m.modelLeaves.WithLabelValues(name).Set(value)
+	for _, c := range []*prometheus.CounterVec{m.leavesChecked, m.leavesDiffering, m.walkerScored} {
+		c.WithLabelValues(name) // there from the start, so that the first increase shows
+	}
+}
+
+// ScorersDiffer counts what leaves scored differently, and that the walker scores it again.
+func (m *Metrics) ScorersDiffer(model string, e *engine.DifferenceError) {
+	m.leavesChecked.WithLabelValues(model).Add(float64(e.Checked))
+	m.leavesDiffering.WithLabelValues(model).Add(float64(e.Differing))
+	m.walkerScored.WithLabelValues(model).Inc()
 }
 
 // ModelRefused counts a changed bundle that was not taken in.

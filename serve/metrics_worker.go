@@ -109,9 +109,10 @@ const (
 	rowsRejected = "rejected"
 )
 
-// ChunkDone counts a chunk: the time that it took by stage, and its rows.
-func (m *Metrics) ChunkDone(c *engine.ScoredChunk) {
+// ChunkDone counts a chunk of a model: the time that it took by stage, its rows, and those that leaves scored too.
+func (m *Metrics) ChunkDone(model string, c *engine.ScoredChunk) {
 	b, t := c.Busy, c.Tally
+	m.leavesChecked.WithLabelValues(model).Add(float64(c.Checked))
 	m.chunkSeconds.Observe((b.Parse + b.Score + b.Explain + b.Encode).Seconds())
 	m.stageDone("chunk", b.Chunk, t.Rows)
 	m.stageDone("parse", b.Parse, t.Scored)

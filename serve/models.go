@@ -18,9 +18,26 @@ type modelView struct {
 	Engine  string       `json:"engine_version"`
 	Columns []columnView `json:"columns"`
 	Bands   []bandView   `json:"risk_bands"`
+	Leaves  leavesView   `json:"leaves"`
 	Links   modelLinks   `json:"links"`
 	// Outcomes are in the answer about one model only: how its predictions came true for the caller.
 	Outcomes *[]outcomeReport `json:"outcomes,omitempty"`
+}
+
+// leavesView says whether leaves holds the model, and so checks what is scored with it.
+type leavesView struct {
+	Holds  bool    `json:"holds"`
+	Reason *string `json:"reason"` // why not; null if it does
+	Code   *string `json:"code"`   // of the reason
+}
+
+func leavesOf(b *engine.Bundle) leavesView {
+	err := b.NoLeaves()
+	if err == nil {
+		return leavesView{Holds: true}
+	}
+	reason, code := err.Error(), CodeOf(err).String()
+	return leavesView{Reason: &reason, Code: &code}
 }
 
 type columnView struct {
@@ -50,7 +67,7 @@ func (s *server) modelView(b *engine.Bundle) modelView {
 	self := s.PublicURL + "/models/" + b.Name()
 	view := modelView{
 		Name: b.Name(), Title: b.Title(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version,
-		Links: modelLinks{Self: self, Template: self + "/template.csv"},
+		Leaves: leavesOf(b), Links: modelLinks{Self: self, Template: self + "/template.csv"},
 	}
 	for _, c := range b.Schema().Columns {
 		view.Columns = append(view.Columns, columnView{

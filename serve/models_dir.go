@@ -16,6 +16,7 @@ import (
 type models struct {
 	registry *engine.Registry
 	dir      string                   // empty: baselines only
+	scorer   engine.Scorer            // that every model must be held by
 	seen     map[string]string        // manifest by bundle directory, as last opened or refused
 	took     map[string]time.Duration // time that loading took, by name
 }
@@ -24,12 +25,14 @@ type models struct {
 const watchInterval = 5 * time.Second
 
 // openModels opens everything. At the start a bad bundle is an error; later it would not replace a good one.
-func openModels(dir string) (*models, error) {
+func openModels(dir string, scorer engine.Scorer) (*models, error) {
 	registry, err := engine.NewRegistry()
 	if err != nil {
 		return nil, err
 	}
-	m := &models{registry: registry, dir: dir, seen: map[string]string{}, took: map[string]time.Duration{}}
+	m := &models{
+		registry: registry, dir: dir, scorer: scorer, seen: map[string]string{}, took: map[string]time.Duration{},
+	}
 	for _, name := range engine.BaselineNames() {
 		if _, err := m.add(func() (*engine.Bundle, error) { return engine.OpenBaseline(name) }); err != nil {
 			return nil, err
@@ -48,6 +51,9 @@ func (m *models) add(open func() (*engine.Bundle, error)) (*engine.Bundle, error
 	b, err := open()
 	if err != nil {
 		return nil, err
+	}
+	if err := b.NoLeaves(); err != nil && m.scorer == engine.ScorerLeaves {
+		return nil, fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
 	}
 	m.took[b.Name()] = time.Since(begin)
 	m.registry.Swap(b)
@@ -76,6 +82,7 @@ func (m *models) changed() []string {
 func (m *models) publish(metrics *Metrics) {
 	for _, b := range m.registry.List() {
 		metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
+		metrics.ModelLeaves(b.Name(), b.NoLeaves() == nil)
 	}
 }
 
@@ -95,6 +102,7 @@ func (m *models) refresh(metrics *Metrics, log *slog.Logger) {
 			log.Error("bundle refused, the model in use stays", "path", dir, "error", err)
 			continue
 		}
+		warnWithoutLeaves(b, log)
 		log.Info("bundle in use", "model", b.Name(), "version", b.Version(), "sha256", b.SHA256())
 		m.publish(metrics)
 	}

@@ -48,7 +48,7 @@ func writeBundle(t *testing.T, dir, old, with string) {
 func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 	dir := t.TempDir()
 	writeBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
-	m, err := openModels(dir)
+	m, err := openModels(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +81,10 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 func TestABadBundleAtTheStartIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	writeBundle(t, filepath.Join(dir, "mine"), "title:", "titel:")
-	if _, err := openModels(dir); err == nil || !strings.Contains(err.Error(), "titel") {
+	if _, err := openModels(dir, ""); err == nil || !strings.Contains(err.Error(), "titel") {
 		t.Errorf("error %v", err)
 	}
-	if m, err := openModels(""); err != nil || m.changed() != nil {
+	if m, err := openModels("", ""); err != nil || m.changed() != nil {
 		t.Errorf("no directory: %v", err)
 	}
 }

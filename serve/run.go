@@ -112,6 +112,9 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
 	f.models.publish(metrics)
+	for _, b := range f.models.registry.List() {
+		warnWithoutLeaves(b, c.Log)
+	}
 	var issuer *DevelopmentIssuer
 	if c.Auth.JWKSURL == "" {
 		if issuer, err = p.issueTokens(&c); err != nil {
@@ -187,7 +190,7 @@ const developmentTokenLife = 30 * 24 * time.Hour
 // addWorker adds the loops of a worker and what it keeps in order.
 func (p *process) addWorker(c RunConfig, metrics *Metrics) (*worker, error) {
 	f := p.foundation
-	c.Worker.CustomerKey = f.customers
+	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
 	w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
 	metrics.WatchBackground(w.background)
 	p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },

@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"runtime"
 	"strconv"
@@ -101,7 +103,7 @@ type scored struct {
 
 // WriteChunk implements [engine.Sink].
 func (o *scored) WriteChunk(c *engine.ScoredChunk) error {
-	o.metrics.ChunkDone(c)
+	o.metrics.ChunkDone(o.bundle.Name(), c)
 	_, _ = o.result.Write(c.Result)
 	_, _ = o.rejects.Write(c.Rejects)
 	return nil
@@ -130,13 +132,9 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 	if err != nil {
 		return nil, err
 	}
-	out := &scored{
-		result: &spool{free: &s.blocks}, rejects: &spool{free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
-		unguarded: opt.Unguarded,
-	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
-	opt.Flow = s.Metrics.Flow()
-	out.tally, err = engine.Score(r.ctx, in, bundle, opt, out)
+	opt.Flow, opt.Scorer, opt.Check = s.Metrics.Flow(), s.Scorer, true
+	out, err := s.scoreChecked(r, in, bundle, opt)
 	if err == nil {
 		err = file.finish()
 	}
@@ -145,6 +143,36 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 		return nil, err
 	}
 	return out, nil
+}
+
+// scoreChecked scores again by the walker where leaves disagrees with the compiled engine. The rows are kept for that
+// until then. The result is never nil.
+func (s *server) scoreChecked(
+	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
+) (*scored, error) {
+	rows, kept := in.Body, &spool{free: &s.blocks}
+	defer func() { _ = kept.Close() }()
+	if bundle.NoLeaves() == nil && opt.Scorer != engine.ScorerLeaves {
+		in.Body = io.TeeReader(rows, kept)
+	}
+	out, err := s.scoreOnce(r.ctx, in, bundle, opt)
+	if disagreed(err, bundle, s.Metrics, s.Log) {
+		out.close()
+		in.Body, opt.Scorer = io.MultiReader(kept, rows), engine.ScorerWalker
+		out, err = s.scoreOnce(r.ctx, in, bundle, opt)
+	}
+	return out, err
+}
+
+func (s *server) scoreOnce(
+	ctx context.Context, in engine.Input, bundle *engine.Bundle, opt engine.Options,
+) (out *scored, err error) {
+	out = &scored{
+		result: &spool{free: &s.blocks}, rejects: &spool{free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
+		unguarded: opt.Unguarded,
+	}
+	out.tally, err = engine.Score(ctx, in, bundle, opt, out)
+	return out, err
 }
 
 func (s *server) scoreLimits() ingest.Limits {

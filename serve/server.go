@@ -30,6 +30,7 @@ type Config struct {
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
 	Retain         time.Duration // how long results are kept; 0: for ever
 	Cores          int           // for one POST /score; default all
+	Scorer         engine.Scorer // that scores; default compiled
 	Rates          *RateLimits   // nil: the published ones
 	// TrustedProxies are the networks whose word about a caller's address (X-Forwarded-For) is believed.
 	TrustedProxies []netip.Prefix

@@ -22,6 +22,7 @@ type WorkerConfig struct {
 	Small    int           // parts of small files beside them; default 2. They never wait for the part of a large file
 	Cores    int           // cores that score parts; default all
 	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
+	Scorer   engine.Scorer // that scores parts; default compiled
 	Limits   ingest.Limits // for files that were dropped, which no upload has checked
 	// CustomerKey hides the ids of customers in snapshots and in rows that are kept for retraining.
 	CustomerKey store.CustomerKey

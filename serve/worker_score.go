@@ -18,58 +18,82 @@ import (
 var errModelWithdrawn = fail(CodeModelWithdrawn, "")
 
 // scorePart scores a part, puts its results into the object store and commits its blocks with its line of the ledger.
-// It returns the claim of the last step if this was the last part.
+// It returns the claim of the last step if this was the last part. Where leaves disagrees with the compiled engine, the
+// whole part is scored again by the walker, and nothing of the first time is kept.
 func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
 	begin := time.Now()
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
 		return nil, at(stageScore, errModelWithdrawn)
 	}
-	in, body, err := w.openPart(ctx, c)
+	part, err := w.scoreBy(ctx, c, bundle, w.config.Scorer)
+	log := w.log.With("prediction_id", c.PublicID, "part", c.Part.No)
+	if disagreed(err, bundle, w.metrics, log) { // also of a canary: it is a fault whoever sent the file
+		part, err = w.scoreBy(ctx, c, bundle, engine.ScorerWalker)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = body.Close() }()
+	last, err := w.commit(ctx, c, part.result, part.blocks)
+	if err != nil {
+		return nil, err
+	}
+	w.countPart(c, &part.tally, time.Since(begin))
+	return last, nil
+}
+
+// scoredPart is a part whose results are in the object store.
+type scoredPart struct {
+	tally  engine.Tally
+	result store.PartResult
+	blocks []byte
+}
+
+// scoreBy scores a part by one engine and puts its results, or nothing, into the object store.
+func (w *worker) scoreBy(
+	ctx context.Context, c *store.Claim, bundle *engine.Bundle, scorer engine.Scorer,
+) (p scoredPart, err error) {
 	options, err := claimOptions(c)
 	if err != nil {
-		return nil, at(stageScore, err)
+		return p, at(stageScore, err)
 	}
+	in, body, err := w.openPart(ctx, c)
+	if err != nil {
+		return p, err
+	}
+	defer func() { _ = body.Close() }()
 	budget := options.Budget
 	budget.MaxRejectedPercent = nil // of the whole file: see finish
 	sampler, err := w.newSampler(ctx, c, options.ExperimentGroup)
 	if err != nil {
-		return nil, at(stageScore, err)
+		return p, at(stageScore, err)
 	}
-	out := w.newPartSink(ctx, c)
+	out := w.newPartSink(ctx, c, bundle)
 	snapshot := w.newSnapshot(c)
-	tally, err := engine.Score(ctx, in, bundle, engine.Options{
+	p.tally, err = engine.Score(ctx, in, bundle, engine.Options{
 		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
+		Scorer: scorer, Check: true,
 		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 		NewSampler:      sampler,
 		Snapshot:        snapshot,
 	}, out)
-	result, err := out.close(err)
-	if err != nil {
-		return nil, err
+	if p.result, err = out.close(err); err != nil {
+		return p, err
 	}
-	result.Scored, result.Rejected = tally.Scored, tally.Rejected
-	result.Training = out.sample
-	if result.SnapshotBytes, err = w.putSnapshot(ctx, c, snapshot); err != nil {
-		return nil, at(stageWrite, err)
+	p.blocks = out.blocks
+	r := &p.result
+	r.Scored, r.Rejected, r.Training = p.tally.Scored, p.tally.Rejected, out.sample
+	if r.SnapshotBytes, err = w.putSnapshot(ctx, c, snapshot); err != nil {
+		return p, at(stageWrite, err)
 	}
-	if result.Summary, err = json.Marshal(&tally); err != nil {
-		return nil, at(stageScore, err)
+	if r.Summary, err = json.Marshal(&p.tally); err != nil {
+		return p, at(stageScore, err)
 	}
-	if result.Warnings, err = json.Marshal(tally.Warnings); err != nil {
-		return nil, at(stageScore, err)
+	if r.Warnings, err = json.Marshal(p.tally.Warnings); err != nil {
+		return p, at(stageScore, err)
 	}
-	last, err := w.commit(ctx, c, result, out.blocks)
-	if err != nil {
-		return nil, err
-	}
-	w.countPart(c, &tally, time.Since(begin))
-	return last, nil
+	return p, nil
 }
 
 // backgroundFor makes large files work for the background. Small ones do not queue up behind their chunks.
@@ -123,6 +147,7 @@ func (w *worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
 	}}
 	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}
+	in.Rows = c.Part.Rows
 	section := store.Range{Offset: c.Part.Offset, Length: c.Part.Bytes}
 	if c.Part.No == 0 {
 		section = store.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
@@ -145,20 +170,21 @@ type partSink struct {
 	result, rejects *objectWriter
 	blocks, sample  []byte
 	metrics         *Metrics
+	model           string
 }
 
-func (w *worker) newPartSink(ctx context.Context, c *store.Claim) *partSink {
+func (w *worker) newPartSink(ctx context.Context, c *store.Claim, b *engine.Bundle) *partSink {
 	key := func(name string) string { return store.PartKey(c.PublicID, c.Generation, c.Part.No, name) }
 	return &partSink{
 		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
 		rejects: newObjectWriter(ctx, w.objects, key(store.RejectsName)),
-		metrics: w.counted(c),
+		metrics: w.counted(c), model: b.Name(),
 	}
 }
 
 // WriteChunk implements engine.Sink.
 func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
-	s.metrics.ChunkDone(c)
+	s.metrics.ChunkDone(s.model, c)
 	begin := time.Now()
 	s.blocks, s.sample = append(s.blocks, c.Blocks...), append(s.sample, c.Sample...)
 	if err := s.result.write(c.Result); err != nil {

@@ -281,7 +281,10 @@ func modelsBoard() *dashboard.DashboardBuilder {
 		},
 		panel{
 			title: "Bundles refused", unit: short, width: 8,
-			queries: []query{q("sum(increase(millrace_model_refused_total[1h]))", "refused")},
+			queries: []query{
+				q("sum(increase(millrace_model_refused_total[1h]))", "refused"),
+				q("sum by (model) (increase(millrace_leaves_differing_rows_total[1h]))", "{{model}}: rows that leaves scores differently"),
+			},
 		},
 		panel{
 			title: "Rows by risk band", unit: rowsUnit, width: 12,

@@ -101,6 +101,11 @@ var alerts = []alert{
 		expr: `sum(increase(millrace_accounting_mismatch_total[15m])) > 0`,
 	},
 	{
+		name: "MillraceLeavesDisagrees", severity: "page", wait: "0s", labels: []string{"model"},
+		summary: "Leaves scores rows differently than the compiled engine",
+		expr:    `sum by (model) (increase(millrace_leaves_differing_rows_total[15m])) > 0`,
+	},
+	{
 		name: "MillracePoolNearFull", severity: "ticket", wait: "5m", labels: []string{"instance"},
 		summary: "Callers wait for database connections",
 		expr: "max by (instance) (millrace_database_connections_acquired / millrace_database_connections_max) > 0.9\n" +

@@ -37,6 +37,7 @@ func healthy() map[string]string {
 		`millrace_canary_interval_seconds`:                          `60x600`,
 		`millrace_canary_mismatch_total`:                            `0x600`,
 		`millrace_accounting_mismatch_total`:                        `0x600`,
+		`millrace_leaves_differing_rows_total{model="telecom"}`:     `0x600`,
 		`millrace_database_connections_acquired{instance="a"}`:      `16x600`, // full for once, but nobody waits
 		`millrace_database_connections_max{instance="a"}`:           `16x600`,
 		`millrace_database_acquire_waits_total{instance="a"}`:       `0x600`,
@@ -174,6 +175,8 @@ func scenarios() []scenario {
 				`millrace_aws_calls_total{service="sqs",result="done"}`, `0x600`,
 				`millrace_aws_calls_total{service="sqs",result="failed"}`, `0+1x600`),
 		},
+		trouble("MillraceLeavesDisagrees", "model", "telecom",
+			`millrace_leaves_differing_rows_total{model="telecom"}`, `0x85 64x600`),
 		trouble("MillraceModelRefused", "", "", `millrace_model_refused_total`, `0x85 1x600`),
 		trouble("MillraceScoresDrift", "model", "telecom", `millrace_latest_score_psi{model="telecom"}`, `0.3x600`),
 	}
