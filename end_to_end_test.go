@@ -69,7 +69,7 @@ func (r *running) wait(t *testing.T, id string) samplePrediction {
 }
 
 // scoredOffline is what the command line makes of a file.
-func scoredOffline(t *testing.T, model, file string) string {
+func scoredOffline(t *testing.T, model, file string, flags ...string) string {
 	t.Helper()
 	in := filepath.Join(t.TempDir(), "in.csv")
 	if err := os.WriteFile(in, []byte(file), 0o600); err != nil {
@@ -77,7 +77,7 @@ func scoredOffline(t *testing.T, model, file string) string {
 	}
 	var out, messages bytes.Buffer
 	std := streams{strings.NewReader(""), &out, &messages}
-	if status := runCommand(t.Context(), []string{"score", "--model", model, in}, std); status != 0 {
+	if status := runCommand(t.Context(), append([]string{"score", "--model", model, in}, flags...), std); status != 0 {
 		t.Fatal(messages.String())
 	}
 	return out.String()

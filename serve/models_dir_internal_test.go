@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
@@ -74,6 +75,49 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 		m.refresh(metrics, log) // nothing has changed since
 		if got := version(); got != step.want {
 			t.Errorf("version %s is in use, want %s", got, step.want)
+		}
+	}
+}
+
+// TestB26ModelsThatLeavesCannotHold wants such a model in use with a line in the log, and refused where leaves is to
+// score.
+func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
+	model, err := os.ReadFile("../testdata/forest/xgboost/categorical/model.ubj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() (*engine.Bundle, error) { return engine.OpenModelFile("native.ubj", model) }
+	for scorer, code := range map[engine.Scorer]Code{"": 0, engine.ScorerCompiled: 0, engine.ScorerLeaves: CodeModelUnsupported} {
+		m, err := openModels("", scorer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.add(open)
+		if code != 0 {
+			if _, loaded := m.registry.Get("native"); err == nil || CodeOf(err) != code || loaded {
+				t.Errorf("scorer %s: %v, loaded %v", scorer, err, loaded)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		warnWithoutLeaves(b, NewLogger(&log, slog.LevelInfo))
+		for _, want := range []string{"native", "ERR-1703", "leaves cannot send a missing category to the right"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("%q is not in the log: %s", want, log.String())
+			}
+		}
+	}
+	var log bytes.Buffer
+	for _, name := range engine.BaselineNames() {
+		b, err := engine.OpenBaseline(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warnWithoutLeaves(b, NewLogger(&log, slog.LevelInfo)); log.Len() > 0 {
+			t.Errorf("%s: %s", name, log.String())
 		}
 	}
 }

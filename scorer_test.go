@@ -1,0 +1,74 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// serve --scorer leaves scores whole files by leaves: the same bytes as score --scorer leaves.
+func TestB26ServeByLeaves(t *testing.T) {
+	c := startChild(t, "--data-dir", t.TempDir(), "--database-url", storetest.Postgres(t), "--scorer", "leaves")
+	for _, model := range []string{"telecom", "saas"} {
+		file := readSample(t, model+"_sample.csv")
+		id := c.upload(t, file).ID
+		c.wait(t, id)
+		_, result := c.Do(t, http.MethodGet, "/predictions/"+id+"/download", nil)
+		want := scoredOffline(t, model, file, "--scorer", "leaves")
+		if string(result) != want {
+			t.Errorf("%s: by leaves %.300s, want %.300s", model, result, want)
+		}
+		if status, scored := c.Do(t, http.MethodPost, "/score", strings.NewReader(file), "Content-Type", "text/csv"); status !=
+			http.StatusOK || string(scored) != want {
+			t.Errorf("%s: a request: %d %.300s, want %.300s", model, status, scored, want)
+		}
+	}
+	if status := c.end(syscall.SIGTERM); status != 0 {
+		t.Errorf("ended with status %d", status)
+	}
+}
+
+// A model that leaves cannot hold is one that is not supported, not a defect.
+func TestB26ScoreByLeavesIsRefusedWithItsCode(t *testing.T) {
+	const native = "testdata/forest/xgboost/categorical/model.ubj"
+	if status, out, _ := command(t, "", "model", "verify", native); status != 0 ||
+		!strings.Contains(out, "not compared with leaves: ") {
+		t.Errorf("verify: status %d: %s", status, out)
+	}
+	bundle, err := openModel(native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range bundle.Schema().Columns {
+		names = append(names, c.Name)
+	}
+	file := strings.Join(names, ",") + "\n" + strings.Repeat("1,", len(names)-1) + "1\n"
+	if status, _, messages := command(t, file, "score", "--model", native, "-"); status != 0 {
+		t.Errorf("compiled: status %d: %s", status, messages)
+	}
+	status, _, messages := command(t, file, "score", "--model", native, "--scorer", "leaves", "-")
+	if status == 0 || !strings.Contains(messages, "ERR-1703") || !strings.Contains(messages, "missing category") {
+		t.Errorf("leaves: status %d: %s", status, messages)
+	}
+}
+
+// The command names the columns that a model does not read.
+func TestB1CommandsNameColumnsThatAreNotUsed(t *testing.T) {
+	file := readSample(t, "saas_sample.csv")
+	for model, want := range map[string]string{
+		"saas":    "",
+		"telecom": "  columns not used: seats_used, feature_usage_score, last_activity_days_ago, support_tickets\n",
+	} {
+		_, _, scored := command(t, file, "score", "--model", model, "-")
+		_, valid, _ := command(t, file, "validate", "--model", model, "-")
+		for _, text := range []string{scored, valid} {
+			if want == "" && strings.Contains(text, "columns not used") || !strings.Contains(text, want) {
+				t.Errorf("%s: %s", model, text)
+			}
+		}
+	}
+}
