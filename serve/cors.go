@@ -17,10 +17,11 @@ func (s *server) commonHeaders(r *request) {
 		return
 	}
 	r.set("Access-Control-Allow-Origin", origin)
+	r.set("Access-Control-Allow-Credentials", "true") // never with a wildcard: origins are compared exactly
 	r.set("Access-Control-Expose-Headers",
 		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "+
-			"X-Rejected-Count, "+
-			"X-Request-Id, X-Row-Count")
+			"X-Model, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Rejected-Count, X-Request-Id, "+
+			"X-Row-Count")
 }
 
 // answerOptions answers OPTIONS, and with it a browser's question before a request from another origin.
