@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -72,6 +73,8 @@ type server struct {
 	scores   chan struct{} // a place for each file that is scored in memory
 	blocks   spoolBlocks   // for the results of those
 	copies   copyBuffers   // for downloads
+	packers  *packers
+	assets   *assets
 	base     context.Context
 	stop     context.CancelFunc
 	draining atomic.Bool
@@ -125,6 +128,7 @@ func newServer(cfg Config, parts Parts) *server {
 		limiter: limiter, users: newUserCache(parts.Store),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
+		packers: newPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),
 	}
 }
 
@@ -212,7 +216,7 @@ func (s *server) serve(rc *fasthttp.RequestCtx) {
 func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r := &request{
 		rc: rc, started: time.Now(), id: requestID(rc.Request.Header.Peek("X-Request-Id")),
-		method: string(rc.Method()), ctx: s.base, cancel: func() {},
+		method: string(rc.Method()), ctx: s.base, cancel: func() {}, packers: s.packers,
 	}
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
