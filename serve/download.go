@@ -38,6 +38,9 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
+	if err := r.checkGeneration(p); err != nil {
+		return err
+	}
 	if f := unreadyFor(p, key(p)); f != nil {
 		return f
 	}
@@ -58,6 +61,7 @@ func (s *server) download(
 	if p.Status == store.Cancelled {
 		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
 	}
+	s.keepFinished(r, p, time.Now())
 	return s.deliver(r, d)
 }
 
