@@ -42,8 +42,8 @@ func wrongKernel(t *testing.T) *engine.Bundle {
 	return right
 }
 
-// manyRows is a file of which leaves checks a few rows only.
-func manyRows(n int) string {
+// scorableRows is a file of which leaves checks a few rows only.
+func scorableRows(n int) string {
 	var b strings.Builder
 	b.WriteString("customerID,tenure,MonthlyCharges,TotalCharges,Contract\n")
 	for i := range n {
@@ -56,7 +56,7 @@ func manyRows(n int) string {
 // wrong, and both counted; with a right kernel nothing of it.
 func TestB26WalkerTakesOverFromAWrongKernel(t *testing.T) {
 	right := startAPI(t, nil)
-	file := manyRows(3000)
+	file := scorableRows(3000)
 	want := right.post("/score", file).want(t, http.StatusOK).body
 	right.work()
 	if got := right.result(file); got != string(want) {
@@ -150,7 +150,7 @@ func TestB26ScorerLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := manyRows(500)
+	file := scorableRows(500)
 	want := startAPI(t, nil).post("/score", file).want(t, http.StatusOK).body
 	a := startAPI(t, func(c *serve.Config, p *serve.Parts) { c.Scorer, p.Models = engine.ScorerLeaves, models })
 	if got := a.post("/score", file).want(t, http.StatusOK).body; !bytes.Equal(got, want) {
