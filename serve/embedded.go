@@ -119,7 +119,7 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
 	if c.S3.Bucket != "" {
 		f.objectsAre = "the bucket " + c.S3.Bucket
-		c.S3.Circuits = c.circuits
+		c.S3.Log, c.S3.Circuits = c.Log, c.circuits
 		f.objects, err = store.OpenS3(ctx, c.S3)
 		return err
 	}
