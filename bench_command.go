@@ -17,7 +17,7 @@ import (
 
 // benchCommand measures ratios between our code and the alternatives on this machine.
 type benchCommand struct {
-	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,api,e2e,fairness,gate,all" default:"all" help:"What to measure: ${enum}."`
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,indexes,api,e2e,fairness,gate,all" default:"all" help:"What to measure: ${enum}."`
 
 	JSON     bool   `name:"json" xor:"format" help:"Print everything measured as JSON."`
 	Text     bool   `xor:"format" help:"Print every round as a line for benchstat."`

@@ -40,13 +40,13 @@ func Suites() []string {
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
 	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
-		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries,
+		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "indexes": runIndexes,
 		"api": runAPI, "e2e": runE2E, "fairness": runFairness, "gate": runGate,
 	}[suite]
 	if !known {
 		return nil, fmt.Errorf("no suite %q: choose one of %s", suite, strings.Join(Suites(), ", "))
 	}
-	othersWork := []string{"copy", "queries", "api", "e2e", "fairness"} // that of another process
+	othersWork := []string{"copy", "queries", "indexes", "api", "e2e", "fairness"} // that of another process
 	if !slices.Contains(othersWork, suite) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()

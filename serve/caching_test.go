@@ -124,7 +124,7 @@ func TestB21AnotherGenerationHasOtherAddresses(t *testing.T) {
 	stop := a.work()
 	user := a.owner()
 	waitFor(t, "the other parts", func() bool {
-		list, err := a.store.Predictions(t.Context(), user, nil, 1)
+		list, err := a.store.Predictions(t.Context(), user, store.ListQuery{Limit: 1})
 		return err == nil && list[0].PartsTotal > 1 && list[0].PartsDone == list[0].PartsTotal-1
 	})
 	links := func() map[string]any { return a.get("/predictions/" + id).object(t)["links"].(map[string]any) }
