@@ -15,7 +15,7 @@ var logKeys = []string{
 	slog.TimeKey, slog.LevelKey, slog.MessageKey, "error",
 	"request_id", "method", "route", "status", "code", "duration_ms", "bytes_in", "bytes_out", "traceparent",
 	"prediction_id", "upload_id", "generation", "part", "chunk", "epoch", "attempt", "stage", "worker", "rows",
-	"rejected", "model", "version", "sha256", "address", "path", "mode", "signal", "component", "panic", "stack",
+	"rejected", "model", "version", "kernel", "sha256", "address", "path", "mode", "signal", "component", "panic", "stack",
 	"dependency", "count", "bytes", "listener", "rows_per_second", "result", "created", "user", "expired", "orphans",
 	"previous", "logins_apart", "copy_by_temporary_table",
 }
