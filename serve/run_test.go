@@ -116,8 +116,6 @@ func TestRunRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	badBundles := t.TempDir()
-	serve.WriteBundle(t, filepath.Join(badBundles, "bad"), "name: telecom", "name: [")
 	type config = serve.RunConfig
 	closed := "postgres://u:secret@127.0.0.1:1/x"
 	empty := storetest.EmptyPostgres(t)
@@ -128,7 +126,6 @@ func TestRunRefuses(t *testing.T) {
 		"the port is taken":        {"listen: ", func(c *config) { c.Listen = taken.Addr().String() }},
 		"the other port is taken":  {"admin listener: ", func(c *config) { c.AdminListen = taken.Addr().String() }},
 		"a file is no directory":   {"data directory: ", func(c *config) { c.DataDir = file }},
-		"a bundle that is none":    {"bundles in ", func(c *config) { c.BundleDir = badBundles }},
 		"a short customer key":     {"customer key: ", func(c *config) { c.CustomerSecret = "short" }},
 		"no database for requests": {"DATABASE_URL", func(c *config) { c.DatabaseURL, c.LoaderURL = "", workers }},
 		"a login without work":     {"LOADER_DATABASE_URL", func(c *config) { c.DatabaseURL = requests }},
