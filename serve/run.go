@@ -280,6 +280,7 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	var err error
 	if p.api != nil {
 		err = p.api.Shutdown(stop)
+		_ = p.apiAt.Close() // a server that had not begun to accept would do so now, for ever
 	}
 	loops.Wait()
 	err = errors.Join(failed, err, p.admin.Shutdown(stop))

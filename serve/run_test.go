@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -178,5 +180,26 @@ func TestErrorLine(t *testing.T) {
 		if got := serve.ErrorLine(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
+	}
+}
+
+// A process that is stopped in the very moment of its start ends: its servers may not have begun to accept by then.
+func TestRunIsStoppedAtOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that they surely have not
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := serve.RunConfig{
+		Role: serve.RoleAPI, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", DataDir: t.TempDir(),
+		DatabaseURL: storetest.Postgres(t), Migrations: migrations.FS, Log: slog.New(slog.DiscardHandler),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- serve.Run(ctx, c, func(serve.Started) { cancel() }) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
 	}
 }
