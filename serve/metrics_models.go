@@ -25,7 +25,8 @@ const driftFeaturesMax = 20
 func (m *Metrics) makeModels() {
 	m.modelInfo = m.gauges("model_info", "1 for each model in use.", "model", "version", "sha256")
 	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
-	m.modelRefused = m.counter("model_refused_total", "Bundles, new or changed, that failed a check; what was in use stayed.")
+	m.modelRefused = m.counter("model_refused_total",
+		"Bundles, new or changed, that failed a check; what was in use stayed.")
 	m.refusedNow = m.gauge("bundles_refused", "Bundles that are refused at present because they failed a check.")
 	m.banded = m.counters("scored_rows_total", "Rows of finished predictions by model and risk band.", "model", "band")
 	m.meanScore = m.gauges("latest_mean_probability", "Mean probability of the latest prediction.", "model")

@@ -137,8 +137,8 @@ func (m *models) forget(dirs []string) {
 	}
 }
 
-// changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move the
-// directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
+// changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
+// the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
 func (m *models) changed(dir string) bool {
 	mark, err := m.mark(dir)
 	switch {

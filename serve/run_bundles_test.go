@@ -15,8 +15,8 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A process that is started with a bad bundle beside a good one serves the baselines and the good one, stays in service,
-// and says what it refused to whoever asks.
+// A process that is started with a bad bundle beside a good one serves the baselines and the good one, stays in
+// service, and says what it refused to whoever asks.
 func TestB22ServedBesideABadBundle(t *testing.T) {
 	bundles, log := t.TempDir(), &logBuffer{}
 	serve.WriteBundle(t, filepath.Join(bundles, "good"), "name: telecom", "name: good")
