@@ -282,7 +282,7 @@ func modelsBoard() *dashboard.DashboardBuilder {
 		panel{
 			title: "Bundles refused", unit: short, width: 8,
 			queries: []query{
-				q("sum(increase(millrace_model_refused_total[1h]))", "refused"),
+				q("max(millrace_bundles_refused)", "refused"),
 				q("sum by (model) (increase(millrace_leaves_differing_rows_total[1h]))", "{{model}}: rows that leaves scores differently"),
 			},
 		},
