@@ -157,8 +157,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, LoaderURL: c.LoaderURL, MigratedApart: c.MigrateURL != "",
 		DatabaseConns: c.DatabaseConns, DatabaseKept: c.DatabaseKept,
-		S3:            store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
-		Queue:         store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
+		S3:    store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
+		Queue: store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.parties(),
 			RequireSession: c.RequireSession,

@@ -137,8 +137,8 @@ func (d *database) oldVersion(ctx context.Context, user int, stop <-chan struct{
 	}
 }
 
-// replaceProcess stops the only process and starts it again, private PostgreSQL and all, and says for how long neither a
-// page nor an upload was answered.
+// replaceProcess stops the only process and starts it again, private PostgreSQL and all, and says for how long neither
+// a page nor an upload was answered.
 func (r *Report) replaceProcess(ctx context.Context, o Options) (err error) {
 	s, err := startServer(ctx, []string{"DATABASE_URL="})
 	if err != nil {

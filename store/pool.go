@@ -28,8 +28,8 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 	return pc, nil
 }
 
-// boundAge lets connections end before they are connAgeMax old, not all at once: a tenth of it is jitter, and a tenth is
-// left for the pool to notice, which looks at idle ones every minute. Shorter times in the URL hold.
+// boundAge lets connections end before they are connAgeMax old, not all at once: a tenth of it is jitter, and a tenth
+// is left for the pool to notice, which looks at idle ones every minute. Shorter times in the URL hold.
 func boundAge(pc *pgxpool.Config) {
 	pc.MaxConnLifetime = min(pc.MaxConnLifetime, connAgeMax*8/10)
 	setDefault(&pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/8)
