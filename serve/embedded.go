@@ -80,7 +80,8 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		return err
 	}
 	s, err := store.Open(ctx, store.Config{
-		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, Lease: c.Lease, Log: c.Log, Circuits: c.circuits,
+		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, Lease: c.Lease, WaitingMax: c.WaitingMax, Log: c.Log,
+		Circuits: c.circuits,
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/retainwise/millrace/engine"
@@ -42,6 +43,10 @@ func explain(err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {
 		return known
+	}
+	var waiting *store.WaitingError
+	if errors.As(err, &waiting) {
+		return explainWaiting(waiting)
 	}
 	if store.StorageFull(err) {
 		return fail(CodeStorageFull, "").because(err)
@@ -138,6 +143,16 @@ func explainMissing(e *ingest.MissingColumnsError) *failure {
 		text += " Closest " + plural(len(closest), "column", "columns") + " in your file: " + listText(closest) + "."
 	}
 	return fail(CodeMissingColumns, text).with(details{"columns": columns})
+}
+
+// waitingRetry is how long after a refusal some of what waits may be done.
+const waitingRetry = 30 * time.Second
+
+func explainWaiting(e *store.WaitingError) *failure {
+	f := fail(CodeTooManyWaiting, "You have "+groupedText(int64(e.Max))+" predictions waiting, the most that one account "+
+		"may have. Wait until some are finished.").with(details{"limit": e.Max, "unit": "predictions"}).because(e)
+	f.retryAfter = waitingRetry
+	return f
 }
 
 func explainQuote(e *ingest.QuoteError) *failure {

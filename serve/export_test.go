@@ -108,3 +108,14 @@ func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Du
 	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo)}
 	newUpkeep(c, &foundation{store: s, objects: o}).run(ctx)
 }
+
+// KeepDeadline does once what every worker does each minute for predictions that take too long.
+func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *Metrics) error {
+	return (&deadline{s, o, after, m, slog.New(slog.DiscardHandler)}).once(ctx)
+}
+
+// CompletePostponed does what upkeep does for links that wait for room, at once.
+func CompletePostponed(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
+	u := &upkeep{store: s, objects: o, log: NewLogger(log, slog.LevelInfo)}
+	return u.completePostponed(ctx)
+}
