@@ -124,7 +124,7 @@ func TestPageSaysWhatIsWrong(t *testing.T) {
 	b.choose("file", file)
 	b.until(visible("failure"))
 	if text := b.eval("document.getElementById('failure').innerText"); !strings.Contains(text, "ERR-1004") ||
-		!strings.Contains(text, "MonthlyCharges") {
+		!strings.Contains(text, "Monthly Charges") {
 		t.Errorf("the page says %q", text)
 	}
 	if link := b.eval("document.getElementById('failure-link').href"); !strings.HasSuffix(link, "/errors/ERR-1004") {

@@ -55,7 +55,8 @@ func TestScoreCommandLeavesNoFileBehindAFailure(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "scored.csv")
 	status, _, messages := command(t, "customerID,tenure\na,1\n", "score", "--model", "telecom", "--out", out, "-")
-	want := "ERR-1004: Missing required columns 'Contract', 'MonthlyCharges' and 'TotalCharges'."
+	want := "ERR-1004: Missing required columns 'Contract', 'Monthly Charges' and 'Total Charges'. Please ensure your CSV " +
+		"contains these columns."
 	if status != 1 || !strings.Contains(messages, want) || strings.Count(messages, "\n") != 1 {
 		t.Errorf("status %d: %q", status, messages)
 	}
@@ -70,6 +71,8 @@ func TestScoreCommandSaysWhatIsWrong(t *testing.T) {
 		{"empty", "", "ERR-1005"},
 		{"header only", header, "ERR-1005"},
 		{"not text", "PK\x03\x04\x00\x00\x00\x00\x00\x00", "ERR-1007"},
+		{"no CSV", "<html>\n", "ERR-1003"},
+		{"misspelt", strings.Replace(header, "tenure", "tenur", 1) + "a,1,2,3,One year\n", "'tenur' looks like 'Tenure'"},
 		{"unclosed quote", header + "\"a,1,2,3,One year\n", "ERR-1009"},
 		{"twice", "customerID,tenure,tenure,MonthlyCharges,TotalCharges,Contract\na,1,1,2,3,One year\n", "ERR-1006"},
 		{"damaged", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03garbage", "ERR-1012"},

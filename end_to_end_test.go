@@ -198,9 +198,9 @@ func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 	file := readSample(t, "telecom_sample.csv")
 	status, body := r.Do(t, http.MethodPost, fmt.Sprintf("/upload-links?filename=march.csv&bytes=%d", len(file)), nil)
 	var link struct {
-		UploadID string            `json:"upload_id"`
-		URL      string            `json:"url"`
-		Headers  map[string]string `json:"headers"`
+		LinkID  string            `json:"link_id"`
+		URL     string            `json:"url"`
+		Headers map[string]string `json:"headers"`
 	}
 	if err := json.Unmarshal(body, &link); err != nil || status != http.StatusCreated {
 		t.Fatal(status, string(body), err)
@@ -217,7 +217,7 @@ func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	_ = resp.Body.Close()
-	key := "direct/" + link.UploadID + ".csv"
+	key := "direct/" + link.LinkID + ".csv"
 	info, err := objects.Head(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)

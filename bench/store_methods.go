@@ -50,14 +50,14 @@ func (w *storeWork) readingMethods() []method {
 			return err
 		}},
 		{name: "Predictions, first 20", call: func(ctx context.Context) error {
-			list, err := w.Predictions(ctx, user, nil, 20)
+			list, err := w.Predictions(ctx, user, store.ListQuery{Limit: 20})
 			if err == nil && len(list) > 0 {
 				cursor = list[len(list)-1].Cursor()
 			}
 			return err
 		}},
 		{name: "Predictions, next 20", call: func(ctx context.Context) error {
-			_, err := w.Predictions(ctx, user, cursor, 20)
+			_, err := w.Predictions(ctx, user, store.ListQuery{After: cursor, Limit: 20})
 			return err
 		}},
 		{name: "Ahead", call: func(ctx context.Context) error { _, err := w.Ahead(ctx, w.large); return err }},

@@ -155,7 +155,7 @@ func (f *bundleFile) schema() (ingest.Schema, error) {
 			return s, fmt.Errorf("column %q: categories belong to type category, and it needs them", c.Name)
 		}
 		s.Columns = append(s.Columns, ingest.Column{
-			Name: c.Name, Aliases: c.Aliases, Kind: kind, Required: c.Required, NotEmpty: c.NotEmpty,
+			Name: c.Name, Label: c.Label, Aliases: c.Aliases, Kind: kind, Required: c.Required, NotEmpty: c.NotEmpty,
 			Categories: c.Categories, Spellings: c.Spellings, MissingWords: c.Missing,
 			Min: c.Min, Max: c.Max, AllowedMin: c.AllowedMin, AllowedMax: c.AllowedMax,
 			RefuseUnknown: c.Unknown == "reject",

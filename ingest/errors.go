@@ -12,8 +12,10 @@ var (
 	ErrEmpty = errors.New("file has no data rows")
 	// ErrHeaderUnreadable says that the first row cannot be names: all blank, or line ends that are not LF or CRLF.
 	ErrHeaderUnreadable = errors.New("header is not readable")
-	// ErrNotText says that the file is not UTF-8 text: a spreadsheet, an archive of another kind, UTF-16.
+	// ErrNotText says that the file would be CSV if it were UTF-8 text: a spreadsheet, UTF-16, bytes that are no UTF-8.
 	ErrNotText = errors.New("file is not UTF-8 text")
+	// ErrNotCSV says that the file is something else altogether: a web page, JSON, a PDF document, a picture.
+	ErrNotCSV = errors.New("file is not CSV")
 	// ErrTooManyColumns says that the header has more than [Limits].ColumnsMax names.
 	ErrTooManyColumns = errors.New("header has too many columns")
 	// ErrUnpackedTooLarge says that a packed file grows beyond [Limits].UnpackedMax or UnpackRatio.
@@ -63,6 +65,7 @@ func (e *TooLargeError) Error() string {
 // MissingColumn is a required column that a header does not have.
 type MissingColumn struct {
 	Name    string // the schema's name
+	Label   string // what people call it; empty: nothing but its name
 	Closest string // the unused header name most like it; empty if none is near. Text of the customer's: not for logs.
 }
 

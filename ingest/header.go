@@ -65,6 +65,12 @@ func (in *headReader) header(limits Limits) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
+	if err := in.want(at + markupBytes); err != nil {
+		return Header{}, err
+	}
+	if err := checkMarkup(in.buf[at:]); err != nil {
+		return Header{}, err
+	}
 	end, err := in.rowEnd(at)
 	if err != nil {
 		return Header{}, err

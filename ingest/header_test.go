@@ -81,9 +81,23 @@ func TestReadHeaderRefuses(t *testing.T) {
 	f("a\x00,\x00b\x00\n\x00", ingest.ErrNotText)
 	f("PK\x03\x04\x14\x00", ingest.ErrNotText)
 	f("\xd0\xcf\x11\xe0\xa1\xb1", ingest.ErrNotText)
-	f("\x1f\x8b\x08", ingest.ErrNotText)
-	f("%PDF-1.7\n1\n", ingest.ErrNotText)
+	f("\x1f\x8b\x08", ingest.ErrNotCSV)
+	f("%PDF-1.7\n1\n", ingest.ErrNotCSV)
+	f("<!doctype html>\n<p>", ingest.ErrNotCSV)
+	f("\xef\xbb\xbf\r\n  <HTML>\n", ingest.ErrNotCSV)
+	f("[\n {\n  \"a\": 1}]", ingest.ErrNotCSV)
+	f("{\"a\": \""+strings.Repeat("x", 200)+"\"}", ingest.ErrNotCSV)
 	f("K\xfcndigung,b\n1\n", ingest.ErrNotText)
+}
+
+// Headers that look a little like markup are headers.
+func TestReadHeaderThatIsNoMarkup(t *testing.T) {
+	for _, names := range []string{"<id>,b", "[id],[b]", "{id},b", "\"<html>\",b", "\"{\",b", "{,b", "html,b", "<a,b"} {
+		h, _, err := ingest.ReadHeader(strings.NewReader(names+"\n1,2\n"), ingest.Limits{})
+		if err != nil || len(h.Names) != 2 {
+			t.Errorf("%s: %v, %v", names, h.Names, err)
+		}
+	}
 }
 
 func TestReadHeaderEmptyFileKeepsNames(t *testing.T) {

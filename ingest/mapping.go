@@ -98,7 +98,9 @@ func (m *Mapping) missing(taken map[int]bool) error {
 	var missing []MissingColumn
 	for i, column := range m.Schema.Columns {
 		if column.Required && m.Fields[i] < 0 {
-			missing = append(missing, MissingColumn{Name: column.Name, Closest: m.closest(column, taken)})
+			missing = append(missing, MissingColumn{
+				Name: column.Name, Label: column.Label, Closest: m.closest(column, taken),
+			})
 		}
 	}
 	if len(missing) == 0 {

@@ -35,6 +35,7 @@ const CategoriesMax = 1<<16 - 2
 // Column is one column that a model reads.
 type Column struct {
 	Name     string
+	Label    string   // what people call it, for messages; empty: nothing but its name
 	Aliases  []string // other header names, compared like Name: case, spaces and underscores do not count
 	Kind     Kind
 	Required bool // the header must have it

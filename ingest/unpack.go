@@ -13,45 +13,49 @@ import (
 // magicBytes is how much of a file's front tells its kind.
 const magicBytes = 8
 
-// foreign are the first bytes of what customers send instead of text, and what that is.
-var foreign = [...]struct{ magic, kind string }{
-	{"PK\x03\x04", "an Excel workbook or a ZIP archive"},
-	{"PK\x05\x06", "an empty ZIP archive"},
-	{"\xd0\xcf\x11\xe0", "an Excel workbook"},
-	{"\xff\xfe", "text in UTF-16"},
-	{"\xfe\xff", "text in UTF-16"},
-	{"\x00\x00\xfe\xff", "text in UTF-32"},
-	{"\x1f\x8b", "packed with gzip twice"},
-	{"\x28\xb5\x2f\xfd", "packed with zstd twice"},
-	{"BZh", "packed with bzip2"},
-	{"\xfd7zXZ\x00", "packed with xz"},
-	{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"},
-	{"Rar!\x1a\x07", "a RAR archive"},
-	{"%PDF-", "a PDF document"},
-	{"\x89PNG\r\n", "a picture"},
-	{"\xff\xd8\xff", "a picture"},
-	{"GIF8", "a picture"},
-	{"PAR1", "a Parquet file"},
-	{"ARROW1", "an Arrow file"},
-	{"SQLite f", "a database"},
+// foreign are the first bytes of what customers send instead of text, what that is, and which error.
+var foreign = [...]struct {
+	magic, kind string
+	err         error
+}{
+	{"PK\x03\x04", "an Excel workbook or a ZIP archive", ErrNotText},
+	{"PK\x05\x06", "an empty ZIP archive", ErrNotText},
+	{"\xd0\xcf\x11\xe0", "an Excel workbook", ErrNotText},
+	{"\xff\xfe", "text in UTF-16", ErrNotText},
+	{"\xfe\xff", "text in UTF-16", ErrNotText},
+	{"\x00\x00\xfe\xff", "text in UTF-32", ErrNotText},
+	{"\x1f\x8b", "packed with gzip twice", ErrNotCSV},
+	{"\x28\xb5\x2f\xfd", "packed with zstd twice", ErrNotCSV},
+	{"BZh", "packed with bzip2", ErrNotCSV},
+	{"\xfd7zXZ\x00", "packed with xz", ErrNotCSV},
+	{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", ErrNotCSV},
+	{"Rar!\x1a\x07", "a RAR archive", ErrNotCSV},
+	{"%PDF-", "a PDF document", ErrNotCSV},
+	{"\x89PNG\r\n", "a picture", ErrNotCSV},
+	{"\xff\xd8\xff", "a picture", ErrNotCSV},
+	{"GIF8", "a picture", ErrNotCSV},
+	{"PAR1", "a Parquet file", ErrNotCSV},
+	{"ARROW1", "an Arrow file", ErrNotCSV},
+	{"SQLite f", "a database", ErrNotCSV},
 }
 
-// ForeignError is a file that is no text but something else that is known. It is an [ErrNotText].
+// ForeignError is a file that is something else that is known. It is an [ErrNotText] or an [ErrNotCSV].
 type ForeignError struct {
 	Kind string // "an Excel workbook"
+	err  error
 }
 
 // Error implements error.
 func (e *ForeignError) Error() string { return "file is " + e.Kind }
 
-// Is makes it an ErrNotText.
-func (e *ForeignError) Is(target error) bool { return target == ErrNotText }
+// Unwrap gives the one of the two that it is.
+func (e *ForeignError) Unwrap() error { return e.err }
 
 // checkFront says whether the front of a file may be text.
 func checkFront(front []byte) error {
 	for _, f := range foreign {
 		if bytes.HasPrefix(front, []byte(f.magic)) {
-			return &ForeignError{Kind: f.kind}
+			return &ForeignError{f.kind, f.err}
 		}
 	}
 	return nil

@@ -125,10 +125,11 @@ func TestUnpackLimits(t *testing.T) {
 }
 
 func TestUnpackForeign(t *testing.T) {
-	for _, file := range []string{
-		"PK\x03\x04 a spreadsheet", "BZh9", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "\xff\xfea\x00",
+	for file, want := range map[string]error{
+		"PK\x03\x04 a spreadsheet": ingest.ErrNotText, "\xff\xfea\x00": ingest.ErrNotText, "BZh9": ingest.ErrNotCSV,
+		"\xfd7zXZ\x00": ingest.ErrNotCSV, "7z\xbc\xaf\x27\x1c": ingest.ErrNotCSV,
 	} {
-		if _, err := unpack(strings.NewReader(file), ingest.Limits{}); !errors.Is(err, ingest.ErrNotText) {
+		if _, err := unpack(strings.NewReader(file), ingest.Limits{}); !errors.Is(err, want) {
 			t.Errorf("%q: %v", file, err)
 		}
 	}

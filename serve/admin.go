@@ -145,14 +145,14 @@ func (a *admin) listDead(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.DeadLetters(req.Context(), after, pageRowsMax+1)
+	list, err := a.Store.DeadLetters(req.Context(), after, listMax+1)
 	if err != nil {
 		return nil, err
 	}
 	page := deadPage{DeadLetters: []deadLetter{}}
-	if len(list) > pageRowsMax {
-		list = list[:pageRowsMax]
-		page.NextCursor = optional(cursorText(list[pageRowsMax-1].Cursor()))
+	if len(list) > listMax {
+		list = list[:listMax]
+		page.NextCursor = optional(cursorText(list[listMax-1].Cursor()))
 	}
 	for _, d := range list {
 		page.DeadLetters = append(page.DeadLetters, deadLetter{

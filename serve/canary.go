@@ -185,7 +185,7 @@ const canaryAge = 10 * canaryPatience
 // sweep removes canaries of processes that died before they could.
 func (c *canary) sweep(ctx context.Context, user store.User) error {
 	const most = 20
-	left, err := c.store.Predictions(ctx, user.ID, nil, most)
+	left, err := c.store.Predictions(ctx, user.ID, store.ListQuery{Limit: most})
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,6 @@ package serve
 // It is empty for all other codes.
 func (c Code) reserved() string {
 	switch c {
-	case CodeInvalidFormat:
-		return "A file that cannot be read gets the code of what is wrong with it, ERR-1005 to ERR-1010."
 	case CodeRowQuotaSpent:
 		return "There are no quotas of rows. Requests and what waits are bounded (ERR-1401, ERR-1403)."
 	case CodeQueue:

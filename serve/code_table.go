@@ -6,44 +6,46 @@ const again = true
 // meanings is the one table from code to status, name and words. Status 0 stands for codes that are never an answer.
 var meanings = [...]meaning{
 	{
-		1001, 400, false, "Invalid file", "This file cannot be read as a CSV upload.",
-		"Upload one file whose name ends in .csv (or .csv.gz, .csv.zst).",
+		1001, 400, false, "Invalid file", "Invalid file format. Please upload a CSV file.",
+		"Upload one file whose name ends in .csv (or .csv.gz, .csv.zst) and has nothing but letters, digits, spaces, " +
+			"hyphens, underscores and points in it, and no folder.",
 	},
 	{
 		1002, 413, false, "Too large", "The file is larger than this service accepts.",
 		"Split the file into smaller ones. The details name the limit and its unit, bytes or rows.",
 	},
 	{
-		1003, 422, false, "Invalid format", "The file is not in a format that can be scored.",
-		"Save the file as CSV with a header line and one customer per row.",
+		1003, 400, false, "Invalid format", "Only CSV files are allowed",
+		"The file's name ends in .csv, but what is in it is something else, which the details name. Save it as CSV with " +
+			"a header line and one customer per row.",
 	},
 	{
-		1004, 422, false, "Missing columns", "Required columns are missing from your file.",
+		1004, 400, false, "Missing columns", "Required columns are missing from your file.",
 		"Add the columns that the message names. GET /models/{name}/template.csv is an empty file with every column.",
 	},
 	{
-		1005, 422, false, "Empty file", "The file has no rows to score.",
+		1005, 400, false, "Empty file", "The file has no rows to score.",
 		"Upload a file with a header line and at least one row below it.",
 	},
 	{
-		1006, 422, false, "Unreadable header", "The header line of the file cannot be read.",
+		1006, 400, false, "Unreadable header", "The header line of the file cannot be read.",
 		"Make sure that the first line names every column, and no column that the model needs twice.",
 	},
 	{
-		1007, 422, false, "Not text", "The file is not text in a supported encoding.",
+		1007, 400, false, "Not text", "The file is not text in a supported encoding.",
 		"Save the file as CSV in UTF-8. Spreadsheet files such as .xlsx must be exported as CSV first.",
 	},
 	{
-		1008, 422, false, "Too many columns", "The file has more columns than this service accepts.",
+		1008, 400, false, "Too many columns", "The file has more columns than this service accepts.",
 		"Remove columns that the model does not need.",
 	},
 	{
-		1009, 422, false, "Bad quoting", "A quotation mark in the file is not closed or stands in the wrong place.",
+		1009, 400, false, "Bad quoting", "A quotation mark in the file is not closed or stands in the wrong place.",
 		"Look at the line that the message names. A cell with a comma, a line break or a quotation mark is put in " +
 			"double quotes, and a quotation mark inside it is doubled.",
 	},
 	{
-		1010, 422, false, "Row too long", "A row of the file is longer than this service accepts.",
+		1010, 400, false, "Row too long", "A row of the file is longer than this service accepts.",
 		"Look at the line that the message names. A missing closing quotation mark is the usual cause.",
 	},
 	{
@@ -121,7 +123,7 @@ var meanings = [...]meaning{
 		"Use a token or an access key with the scope that the message names, or sign in.",
 	},
 	{
-		1205, 503, again, "Sign-in service unavailable", "Tokens cannot be checked at the moment.",
+		1205, 503, again, "Sign-in service unavailable", "Authentication service temporarily unavailable. Please refresh the page.",
 		"Try again in a few seconds. Your token may be fine.",
 	},
 	{
@@ -203,7 +205,7 @@ var meanings = [...]meaning{
 		"Wait until some are finished, or cancel some.",
 	},
 	{
-		1404, 503, again, "Busy", "The service is busy.",
+		1404, 503, again, "Busy", "Our service is experiencing high traffic. Please try again in a moment.",
 		"Wait for the seconds in the Retry-After header and try again.",
 	},
 	{

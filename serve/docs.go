@@ -31,19 +31,23 @@ const docsPage = `<!doctype html>
 <body><div id="docs"></div>%s</body></html>
 `
 
-// Scripts that start the viewers. Tokens are kept in the page only, as long as it is open.
+// Scripts that start the viewers. They find the document from where they lie themselves, as the page's own address may
+// end in a slash. Tokens are kept in the page only, as long as it is open.
 const (
-	startSwagger = `SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null})` + "\n"
-	startRedoc   = `Redoc.init("openapi.json", {disableSearch: true}, document.getElementById("docs"))` + "\n"
+	documentURL  = `new URL("../openapi.json", document.currentScript.src).href`
+	startSwagger = `SwaggerUIBundle({url: ` + documentURL + `, dom_id: "#docs", deepLinking: true, validatorUrl: null})` + "\n"
+	startRedoc   = `Redoc.init(` + documentURL + `, {disableSearch: true}, document.getElementById("docs"))` + "\n"
 )
 
 func getDocs(_ *server, r *request) error {
-	return r.docsPage(`<link rel="stylesheet" href="docs/swagger-ui.css">`,
-		`<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script>`)
+	docs := r.root() + "docs/"
+	return r.docsPage(`<link rel="stylesheet" href="`+docs+`swagger-ui.css">`,
+		`<script src="`+docs+`swagger-ui-bundle.js"></script><script src="`+docs+`start.js"></script>`)
 }
 
 func getRedoc(_ *server, r *request) error {
-	return r.docsPage("", `<script src="redoc/redoc.standalone.js"></script><script src="redoc/start.js"></script>`)
+	redoc := r.root() + "redoc/"
+	return r.docsPage("", `<script src="`+redoc+`redoc.standalone.js"></script><script src="`+redoc+`start.js"></script>`)
 }
 
 func (r *request) docsPage(head, scripts string) error {

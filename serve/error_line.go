@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 )
 
@@ -16,5 +17,20 @@ func ErrorLine(err error) string {
 	case f.code == CodeInternal, f.code.Status() == 0, f.code == CodeShuttingDown:
 		return f.code.String() + ": " + err.Error()
 	}
-	return f.code.String() + ": " + f.text()
+	return f.code.String() + ": " + f.text() + f.hint()
+}
+
+// hint says what the details know of a file beyond the sentence.
+func (f *failure) hint() string {
+	if f.code == CodeInvalidFormat {
+		return fmt.Sprintf(": this is %v.", f.details["actual"])
+	}
+	text := ""
+	columns, _ := f.details["columns"].([]details)
+	for _, c := range columns {
+		if near, ok := c["suggestion"]; ok {
+			text += fmt.Sprintf(" '%v' looks like '%v'.", near, c["label"])
+		}
+	}
+	return text
 }

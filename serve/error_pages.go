@@ -74,14 +74,14 @@ var pageTemplates = template.Must(template.New("page").Parse(`<!doctype html>
 	`{{end}}{{if .Status}} HTTP status {{.Status}}.{{end}}</p>
 {{with .Example}}<h2>What it looks like</h2>
 <pre>{{printf "%s" .}}</pre>
-{{end}}<p><a href="../errors">All codes</a></p>
+{{end}}<p><a href="{{.Root}}errors">All codes</a></p>
 </body></html>
 `))
 
 var pageListTemplate = template.Must(template.New("list").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Error codes</title><style>` + pageStyle + `</style></head>
 <body><h1>Error codes</h1><table>
-{{range .}}<tr><td><a href="errors/{{.Code}}">{{.Code}}</a></td><td>{{.Title}}</td><td>{{.Message}}</td></tr>
+{{range .Errors}}<tr><td><a href="{{$.Root}}errors/{{.Code}}">{{.Code}}</a></td><td>{{.Title}}</td><td>{{.Message}}</td></tr>
 {{end}}</table></body></html>
 `))
 
@@ -99,21 +99,26 @@ func getErrorPage(s *server, r *request) error {
 	if r.accepts(typeJSON) {
 		return r.json(http.StatusOK, view)
 	}
-	return r.page(pageTemplates, view)
+	return r.page(pageTemplates, struct {
+		errorView
+		Root string
+	}{view, r.root()})
 }
 
 // listErrorPages lists every code.
 func listErrorPages(_ *server, r *request) error {
-	var views []errorView
+	var list struct {
+		Errors []errorView `json:"errors"`
+		Root   string      `json:"-"`
+	}
 	for _, m := range meanings {
-		views = append(views, m.view())
+		list.Errors = append(list.Errors, m.view())
 	}
 	if r.accepts(typeJSON) {
-		return r.json(http.StatusOK, struct {
-			Errors []errorView `json:"errors"`
-		}{views})
+		return r.json(http.StatusOK, list)
 	}
-	return r.page(pageListTemplate, views)
+	list.Root = r.root()
+	return r.page(pageListTemplate, list)
 }
 
 func (r *request) page(t *template.Template, v any) error {

@@ -28,7 +28,7 @@ func streamEvents(s *server, r *request) error {
 	select {
 	case s.streams <- struct{}{}:
 	default:
-		return fail(CodeBusy, "Too many event streams are open at the moment.")
+		return fail(CodeBusy, "").with(details{"limit": cap(s.streams), "unit": "open event streams"})
 	}
 	last := lastEventID(r.header("Last-Event-ID"))
 	ctx, cancel := r.keep()

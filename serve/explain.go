@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ var plain = [...]struct {
 	{ingest.ErrEmpty, CodeEmptyFile},
 	{ingest.ErrHeaderUnreadable, CodeUnreadableHeader},
 	{ingest.ErrNotText, CodeNotText},
+	{ingest.ErrNotCSV, CodeInvalidFormat},
 	{ingest.ErrTooManyColumns, CodeTooManyColumns},
 	{ingest.ErrUnpackedTooLarge, CodeUnpackedTooLarge},
 	{ingest.ErrDamagedArchive, CodeDamagedArchive},
@@ -117,32 +119,39 @@ func explainFile(err error) *failure {
 	case errors.As(err, &format):
 		return explainFormat(format)
 	case errors.As(err, &foreign):
-		return fail(CodeNotText, "This is "+foreign.Kind+", not CSV, whatever its name says. "+
-			"Save it as CSV (in UTF-8) and send that.").with(details{"actual": foreign.Kind, "expected": "CSV"})
+		return explainForeign(foreign)
 	}
 	return nil
 }
 
+func explainForeign(e *ingest.ForeignError) *failure {
+	if errors.Is(e, ingest.ErrNotCSV) {
+		return fail(CodeInvalidFormat, "").with(details{"actual": e.Kind, "allowed_formats": allowedFormats()})
+	}
+	return fail(CodeNotText, "This is "+e.Kind+", not CSV, whatever its name says. "+
+		"Save it as CSV (in UTF-8) and send that.").with(details{"actual": e.Kind, "expected": "CSV"})
+}
+
+// explainMissing names the columns as people do; the details have their names and the nearest ones of the file.
 func explainMissing(e *ingest.MissingColumnsError) *failure {
-	var names, closest []string
+	var names []string
 	var columns []details
 	for _, c := range e.Columns {
-		names = append(names, "'"+c.Name+"'")
-		column := details{"column": c.Name}
+		label := heading(cmp.Or(c.Label, c.Name))
+		names = append(names, "'"+label+"'")
+		column := details{"column": c.Name, "label": label}
 		if c.Closest != "" {
-			near := shown(c.Closest)
-			closest = append(closest, "'"+near+"'")
-			column["suggestion"] = near
+			column["suggestion"] = shown(c.Closest)
 		}
 		columns = append(columns, column)
 	}
-	text := "Missing required " + plural(len(names), "column", "columns") + " " + listText(names) + "."
-	if len(closest) == 0 {
-		text += " Please ensure your CSV contains " + plural(len(names), "this column", "these columns") + "."
-	} else {
-		text += " Closest " + plural(len(closest), "column", "columns") + " in your file: " + listText(closest) + "."
+	d := details{"columns": columns}
+	if len(columns) == 1 && e.Columns[0].Closest != "" {
+		d["suggestion"] = columns[0]["suggestion"]
 	}
-	return fail(CodeMissingColumns, text).with(details{"columns": columns})
+	return fail(CodeMissingColumns, fmt.Sprintf("Missing required %s %s. Please ensure your CSV contains %s.",
+		plural(len(names), "column", "columns"), listText(names), plural(len(names), "this column", "these columns"))).
+		with(d)
 }
 
 // waitingRetry is how long after a refusal some of what waits may be done.
@@ -186,12 +195,12 @@ func explainFormat(e *ingest.FormatError) *failure {
 
 // tooLarge says which limit a file passed; unit is "bytes" or "rows".
 func tooLarge(limit int64, unit string) *failure {
-	excess := "has more than " + groupedText(limit) + " rows"
-	if unit == "bytes" {
-		excess = "is larger than " + sizeText(limit)
+	text := "File too large. Maximum size is " + strings.ReplaceAll(sizeText(limit), " MB", "MB")
+	if unit == "rows" {
+		text = "The file has more than " + groupedText(limit) + " rows, the most that one upload may have. " +
+			"Split it into smaller files."
 	}
-	return fail(CodeTooLarge, "The file "+excess+", the most that one upload may have. "+
-		"Split it into smaller files.").with(details{"limit": limit, "unit": unit})
+	return fail(CodeTooLarge, text).with(details{"limit": limit, "unit": unit})
 }
 
 // sizeText writes a number of bytes as people do: "50 MB".

@@ -18,7 +18,7 @@ type failure struct {
 }
 
 // details is the machine-readable part of an error. Keys are those of the published list: row, line, column, columns,
-// field, expected, limit, unit, actual, suggestion, state, stage, chunk, errors.
+// label, field, filename, allowed_formats, expected, limit, unit, actual, suggestion, state, stage, chunk, errors.
 type details map[string]any
 
 func (f *failure) Error() string {

@@ -89,7 +89,7 @@ func TestShutdownEndsWhatRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.want(t, http.StatusAccepted)
+	r.want(t, http.StatusOK)
 	if !r.closes {
 		t.Error("the connection stays")
 	}

@@ -311,7 +311,7 @@ const bad = "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" +
 // upload sends a good file and gives the id of its prediction.
 func (a *api) upload(text string, options ...option) string {
 	a.t.Helper()
-	r := a.post("/upload?filename=march.csv", text, options...).want(a.t, http.StatusAccepted)
+	r := a.post("/upload?filename=march.csv", text, options...).want(a.t, http.StatusOK)
 	return r.object(a.t)["prediction_id"].(string)
 }
 

@@ -139,7 +139,7 @@ func (s *server) keyed(
 // replay finds the prediction that an earlier request with the same key has made. It reads the file, unless its digest
 // is announced, to see that the request is the same.
 func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
-	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return store.Prediction{}, err
 	}

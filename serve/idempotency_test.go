@@ -51,7 +51,7 @@ func TestOneKeyOneUpload(t *testing.T) {
 	answers := a.atOnce(100, func() answer { return a.post("/upload?filename=march.csv", telecom, onceKey("k")) })
 	first := 0
 	for _, r := range answers {
-		r.want(t, http.StatusAccepted)
+		r.want(t, http.StatusOK)
 		if !bytes.Equal(r.body, answers[0].body) || r.header.Get("Location") != answers[0].header.Get("Location") {
 			t.Fatalf("two answers:\n%s\n%s", r.body, answers[0].body)
 		}
@@ -86,7 +86,7 @@ func TestReplays(t *testing.T) {
 			t.Errorf("got %s, %v", r.body, r.header)
 		}
 	}
-	same(a.post("/upload?filename=march.csv", telecom, onceKey("k")).want(t, http.StatusAccepted))
+	same(a.post("/upload?filename=march.csv", telecom, onceKey("k")).want(t, http.StatusOK))
 	done := a.post("/upload?filename=march.csv", telecom, onceKey("k"), header("Prefer", "wait=30"))
 	same(done.want(t, http.StatusOK))
 	for name, r := range map[string]answer{
@@ -97,7 +97,7 @@ func TestReplays(t *testing.T) {
 		t.Run(name, func(t *testing.T) { r.wantError(t, http.StatusUnprocessableEntity, "ERR-1312") })
 	}
 	body, contentType := form(t, "march.csv", []byte(telecom), "model", "telecom")
-	first := a.postForm("/upload", body, contentType, onceKey("f")).want(t, http.StatusAccepted)
+	first := a.postForm("/upload", body, contentType, onceKey("f")).want(t, http.StatusOK)
 	body, contentType = form(t, "march.csv", []byte(telecom), "model", "telecom") // another boundary
 	if again := a.postForm("/upload", body, contentType, onceKey("f")); !bytes.Equal(again.body, first.body) {
 		t.Errorf("a form again: %s", again.body)
@@ -105,7 +105,7 @@ func TestReplays(t *testing.T) {
 	body, contentType = form(t, "march.csv", []byte(telecom), "note", "x")
 	a.postForm("/upload", body, contentType, onceKey("f")).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
 	other := a.post("/upload?filename=march.csv", telecom, onceKey("k"), as(a.token("other")))
-	if other.want(t, http.StatusAccepted).object(t)["prediction_id"] == id {
+	if other.want(t, http.StatusOK).object(t)["prediction_id"] == id {
 		t.Error("a key of another user")
 	}
 	if n := a.predictions(); n != 2 {
@@ -124,13 +124,13 @@ func TestRefusalsLeaveTheKeyFree(t *testing.T) {
 		p.Objects = away
 	})
 	a.post("/upload?model=weather", telecom, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1701")
-	a.post("/upload", "customerID\n1\n", onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1004")
-	a.post("/upload", "", onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1005")
+	a.post("/upload", "customerID\n1\n", onceKey("k")).wantError(t, http.StatusBadRequest, "ERR-1004")
+	a.post("/upload", "", onceKey("k")).wantError(t, http.StatusBadRequest, "ERR-1005")
 	a.post("/upload?max_rejected=x", telecom, onceKey("k")).wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
 	away.away.Store(true)
 	a.post("/upload", telecom, onceKey("k")).wantError(t, http.StatusServiceUnavailable, "ERR-1502")
 	away.away.Store(false)
-	r := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusAccepted)
+	r := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusOK)
 	if r.header.Get("Idempotent-Replayed") != "" {
 		t.Error("a refusal was kept")
 	}
@@ -145,7 +145,7 @@ func TestRequestKeys(t *testing.T) {
 	}
 	twice := func(r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} }
 	a.post("/upload", telecom, twice).wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
-	a.post("/upload", telecom, onceKey(strings.Repeat("k", 255))).want(t, http.StatusAccepted)
+	a.post("/upload", telecom, onceKey(strings.Repeat("k", 255))).want(t, http.StatusOK)
 }
 
 func digest(text string) string {
@@ -157,7 +157,7 @@ func TestContentDigest(t *testing.T) {
 	a := startAPI(t, nil)
 	long := sha512.Sum512([]byte(telecom))
 	both := "unknown=:AA==:, " + digest(telecom) + ",sha-512=:" + base64.StdEncoding.EncodeToString(long[:]) + ":"
-	a.post("/upload", telecom, header("Content-Digest", both)).want(t, http.StatusAccepted)
+	a.post("/upload", telecom, header("Content-Digest", both)).want(t, http.StatusOK)
 	before := len(a.leftovers())
 	for _, path := range []string{"/upload", "/validate", "/score"} {
 		e := a.post(path, telecom, header("Content-Digest", digest(bad))).wantError(t, http.StatusBadRequest, "ERR-1013")
@@ -169,7 +169,7 @@ func TestContentDigest(t *testing.T) {
 	a.postForm("/upload", body, contentType, header("Content-Digest", digest(telecom))).
 		wantError(t, http.StatusBadRequest, "ERR-1013") // of the file, not of the body
 	a.postForm("/upload", body, contentType, header("Content-Digest", digest(string(body)))).
-		want(t, http.StatusAccepted)
+		want(t, http.StatusOK)
 	for _, wrong := range []string{"sha-256=abc", "sha-256=:AA==:", "sha-512=:" + strings.Repeat("=", 88) + ":"} {
 		a.post("/upload", telecom, header("Content-Digest", wrong)).
 			wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
@@ -199,7 +199,7 @@ func TestDigestAnswersEarly(t *testing.T) {
 		}
 		return r
 	}
-	if got := ask(digest(telecom)).want(t, http.StatusAccepted); got.object(t)["prediction_id"] != id {
+	if got := ask(digest(telecom)).want(t, http.StatusOK); got.object(t)["prediction_id"] != id {
 		t.Errorf("same request: %s", got.body)
 	}
 	ask(digest(bad)).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
@@ -239,7 +239,7 @@ func TestCrashesUnderAKey(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 					continue
 				}
-				id = r.want(t, http.StatusAccepted).object(t)["prediction_id"]
+				id = r.want(t, http.StatusOK).object(t)["prediction_id"]
 			}
 			if again := a.upload(telecom, onceKey("k")); again != id || a.predictions() != 1 {
 				t.Errorf("%s after %s, %d predictions", again, id, a.predictions())
@@ -277,14 +277,14 @@ func TestKeysAgainstAModel(t *testing.T) {
 		case exists && before.request != path+text:
 			r.wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
 		case exists:
-			if id := r.want(t, http.StatusAccepted).object(t)["prediction_id"]; id != before.id {
+			if id := r.want(t, http.StatusOK).object(t)["prediction_id"]; id != before.id {
 				t.Fatalf("%s: %v, not %s", key, id, before.id)
 			}
 		case text == "x\n":
-			r.wantError(t, http.StatusUnprocessableEntity, "ERR-1005")
+			r.wantError(t, http.StatusBadRequest, "ERR-1005")
 		default:
 			uploads++
-			known[key] = made{path + text, r.want(t, http.StatusAccepted).object(t)["prediction_id"].(string)}
+			known[key] = made{path + text, r.want(t, http.StatusOK).object(t)["prediction_id"].(string)}
 		}
 	}
 	if n := a.predictions(); n != uploads {
@@ -295,7 +295,7 @@ func TestKeysAgainstAModel(t *testing.T) {
 func TestPossibleDuplicates(t *testing.T) {
 	a := startAPI(t, nil)
 	of := func(path, text string, options ...option) any {
-		view := a.post(path, text, options...).want(t, http.StatusAccepted).object(t)
+		view := a.post(path, text, options...).want(t, http.StatusOK).object(t)
 		resource := a.get(view["links"].(map[string]any)["self"].(string)).object(t)
 		if view["possible_duplicate_of"] != resource["possible_duplicate_of"] {
 			t.Errorf("answer and resource differ: %v, %v", view, resource["possible_duplicate_of"])
@@ -372,7 +372,7 @@ func TestOneKeyOneUploadLink(t *testing.T) {
 	first, replayed := answers[0].want(t, http.StatusCreated).object(t), 0
 	for _, r := range answers {
 		link := r.want(t, http.StatusCreated).object(t)
-		if link["upload_id"] != first["upload_id"] || link["expires_at"] != first["expires_at"] {
+		if link["link_id"] != first["link_id"] || link["expires_at"] != first["expires_at"] {
 			t.Errorf("%v and %v", link, first)
 		}
 		if r.header.Get("Idempotent-Replayed") == "true" {
@@ -390,7 +390,7 @@ func TestOneKeyOneUploadLink(t *testing.T) {
 	complete := again["links"].(map[string]any)["complete"].(string)
 	made := map[any]bool{}
 	for _, r := range a.atOnce(5, func() answer { return a.do(http.MethodPost, complete, nil) }) {
-		made[r.want(t, http.StatusAccepted).object(t)["prediction_id"]] = true
+		made[r.want(t, http.StatusOK).object(t)["prediction_id"]] = true
 	}
 	if n := a.predictions(); n != 1 || len(made) != 1 {
 		t.Errorf("%d predictions, %d answers", n, len(made))

@@ -80,7 +80,7 @@ func TestModels(t *testing.T) {
 			t.Errorf("%s: template %q", name, template.body)
 		}
 		// A template without rows names the model by its columns and lacks nothing but rows.
-		a.post("/upload", string(template.body)).wantError(t, http.StatusUnprocessableEntity, "ERR-1005")
+		a.post("/upload", string(template.body)).wantError(t, http.StatusBadRequest, "ERR-1005")
 	}
 	e := a.get("/models/weather").wantError(t, http.StatusNotFound, "ERR-1701")
 	if want := "There is no model named 'weather'. Available: saas and telecom."; e.Error.Message != want {
@@ -93,7 +93,7 @@ func TestSamples(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, name := range []string{"saas", "telecom"} {
 		r := a.get("/csv-samples/"+name, as("")).want(t, http.StatusOK)
-		if got := a.post("/upload", string(r.body)).want(t, http.StatusAccepted).object(t)["model"]; got != name {
+		if got := a.post("/upload", string(r.body)).want(t, http.StatusOK).object(t)["model"]; got != name {
 			t.Errorf("the sample of %s is scored with %v", name, got)
 		}
 	}
@@ -145,7 +145,7 @@ func TestErrorPages(t *testing.T) {
 // TestPublishedCodes pins the numbers and statuses that customers' programs know.
 func TestPublishedCodes(t *testing.T) {
 	for code, want := range map[serve.Code]int{
-		1001: 400, 1002: 413, 1003: 422, 1004: 422, 1101: 404, 1102: 409, 1103: 409, 1201: 401, 1202: 401, 1203: 401,
+		1001: 400, 1002: 413, 1003: 400, 1004: 400, 1101: 404, 1102: 409, 1103: 409, 1201: 401, 1202: 401, 1203: 401,
 		1301: 422, 1302: 422, 1303: 422, 1500: 500, 1501: 503, 1502: 503, 1503: 503,
 	} {
 		if got := code.Status(); got != want {

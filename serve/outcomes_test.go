@@ -176,10 +176,10 @@ func TestOutcomesRefused(t *testing.T) {
 		status int
 		code   string
 	}{
-		"no outcome":    {"customer_id,left\nA-1,yes\n", 422, "ERR-1004"},
-		"no rows":       {"customer_id,churned\n", 422, "ERR-1005"},
-		"two outcomes":  {"customer_id,churned,Churned\nA-1,yes,no\n", 422, "ERR-1006"},
-		"open quote":    {"customer_id,churned\nA-1,yes\nA-2,\"no\n", 422, "ERR-1009"},
+		"no outcome":    {"customer_id,left\nA-1,yes\n", 400, "ERR-1004"},
+		"no rows":       {"customer_id,churned\n", 400, "ERR-1005"},
+		"two outcomes":  {"customer_id,churned,Churned\nA-1,yes,no\n", 400, "ERR-1006"},
+		"open quote":    {"customer_id,churned\nA-1,yes\nA-2,\"no\n", 400, "ERR-1009"},
 		"too many rows": {"id,churned\n" + strings.Repeat("A-1,yes\n", 1001), 413, "ERR-1002"},
 	} {
 		t.Run(name, func(t *testing.T) {

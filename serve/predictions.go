@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	pageRowsMax     = 100
-	pageRowsDefault = 20
+	listMax = 100 // predictions of one page, and how many it has unless fewer are asked for
+	skipMax = 10_000
 )
 
 type predictionPage struct {
@@ -22,15 +22,13 @@ type predictionPage struct {
 
 // listPredictions answers with a page of the user's predictions, newest first, without their summaries.
 func listPredictions(s *server, r *request) error {
-	limit, err := r.limitParam(pageRowsDefault, pageRowsMax)
+	q, err := r.listQuery()
 	if err != nil {
 		return err
 	}
-	after, err := parseCursor(r.query["cursor"])
-	if err != nil {
-		return err
-	}
-	list, err := s.Store.Predictions(r.ctx, r.user.ID, after, limit+1)
+	limit := q.Limit
+	q.Limit++ // one more says whether there is another page
+	list, err := s.Store.Predictions(r.ctx, r.user.ID, q)
 	if err != nil {
 		return explainAs(CodeDatabase, err)
 	}
@@ -48,18 +46,53 @@ func listPredictions(s *server, r *request) error {
 	return r.json(http.StatusOK, page)
 }
 
+// listQuery reads which page of a list is asked for.
+func (r *request) listQuery() (q store.ListQuery, err error) {
+	if q.Limit, err = r.limitParam(listMax, listMax); err != nil {
+		return q, err
+	}
+	if q.After, err = parseCursor(r.query["cursor"]); err != nil {
+		return q, err
+	}
+	q.Skip, err = r.skipParam()
+	return q, err
+}
+
+// skipParam reads ?skip=. Beyond its limit, and beside a cursor, which knows its place, there is no such page.
+func (r *request) skipParam() (int, error) {
+	skip, err := r.wholeParam("skip", 0)
+	switch {
+	case err != nil:
+		return 0, err
+	case skip < 0 || skip > skipMax:
+		f := outOfRange("skip", 0, skipMax)
+		f.message += " To read further, pass next_cursor of each page as 'cursor' to get the next one."
+		return 0, f
+	case r.query["skip"] != "" && r.query["cursor"] != "":
+		return 0, fail(CodeInvalidValue, "Give either 'skip' or 'cursor': a cursor knows its place.").
+			with(details{"field": "skip"})
+	}
+	return skip, nil
+}
+
 // limitParam reads ?limit=.
 func (r *request) limitParam(standard, most int) (int, error) {
-	text := r.query["limit"]
+	n, err := r.wholeParam("limit", standard)
+	if err == nil && (n < 1 || n > most) {
+		err = outOfRange("limit", 1, most)
+	}
+	return n, err
+}
+
+// wholeParam reads a parameter that is a whole number.
+func (r *request) wholeParam(name string, standard int) (int, error) {
+	text := r.query[name]
 	if text == "" {
 		return standard, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		return 0, fail(CodeInvalidValue, "'limit' must be a whole number.").with(details{"field": "limit"})
-	}
-	if n < 1 || n > most {
-		return 0, outOfRange("limit", 1, most)
+		return 0, fail(CodeInvalidValue, "'"+name+"' must be a whole number.").with(details{"field": name})
 	}
 	return n, nil
 }

@@ -54,11 +54,11 @@ func (a *api) plantInRequests(t *testing.T) {
 	a.finished(text)
 	a.finished(strings.Replace(telecom, "Contract", "Contract,"+canary, 1)) // a column too many in the header
 	named := "/upload?filename=" + canary + ".csv"
-	a.post(named, text, onceKey(canary)).want(t, http.StatusAccepted)
+	a.post(named, text, onceKey(canary)).want(t, http.StatusOK)
 	a.post(named, telecom, onceKey(canary)).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
-	a.post(named, strings.Replace(text, "tenure", canary, 1)).wantError(t, http.StatusUnprocessableEntity, "ERR-1004")
+	a.post(named, strings.Replace(text, "tenure", canary, 1)).wantError(t, http.StatusBadRequest, "ERR-1004")
 	a.post(named, "customerID,"+canary+","+canary+"\n"+canary+",\""+canary, header("Content-Digest", canary+"=:x:")).
-		wantError(t, http.StatusUnprocessableEntity, "ERR-1004")
+		wantError(t, http.StatusBadRequest, "ERR-1004")
 	a.post(named, text, header("Content-Digest", "sha-256="+canary)).
 		wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
 	a.post("/upload?filename="+canary, text).wantError(t, http.StatusBadRequest, "ERR-1001")
@@ -70,7 +70,7 @@ func (a *api) plantInRequests(t *testing.T) {
 	a.post("/upload", text, header("Prefer", "wait="+canary)).
 		wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
 	body, contentType := form(t, canary+".csv", []byte(text), canary, canary)
-	a.postForm("/upload", body, contentType).want(t, http.StatusAccepted)
+	a.postForm("/upload", body, contentType).want(t, http.StatusOK)
 	a.postForm("/upload", body[:len(body)-80], contentType).wantError(t, http.StatusBadRequest, "ERR-1304")
 	a.post("/validate", text).want(t, http.StatusOK)
 	a.post("/score", text).want(t, http.StatusOK)

@@ -42,6 +42,9 @@ func (r *request) routeLabel() string {
 	return r.route.pattern
 }
 
+// root leads from the page that was asked for to the root of the API, relative, as a proxy may put it under a folder.
+func (r *request) root() string { return strings.Repeat("../", strings.Count(r.path, "/")-1) }
+
 // header reads a request header as a copy.
 func (r *request) header(name string) string { return string(r.rc.Request.Header.Peek(name)) }
 

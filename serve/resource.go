@@ -15,10 +15,12 @@ import (
 // prediction is the resource that customers see, in one form everywhere: answers, lists (without the summary) and
 // events. It has no owner and no key.
 type prediction struct {
+	ID            string             `json:"id"` // the same as PredictionID
 	PredictionID  string             `json:"prediction_id"`
-	UploadID      string             `json:"upload_id"`
+	UploadID      int64              `json:"upload_id"`
 	Filename      string             `json:"filename"`
 	Status        store.Status       `json:"status"`
+	UploadStatus  string             `json:"upload_status"`
 	Done          bool               `json:"done"`
 	Stage         *string            `json:"stage"`
 	StatusReason  *string            `json:"status_reason"`
@@ -30,6 +32,7 @@ type prediction struct {
 	DuplicateOf   *string            `json:"possible_duplicate_of"`
 	Source        predictionSource   `json:"source"`
 	RowCount      *int64             `json:"row_count"`
+	RowsProcessed int64              `json:"rows_processed"` // scored or rejected
 	Rows          predictionRows     `json:"rows"`
 	Progress      predictionProgress `json:"progress"`
 	Warnings      []warning          `json:"warnings"`
@@ -89,13 +92,13 @@ func (s *server) links(p store.Prediction) *predictionLinks {
 // resource makes the customer's view of a prediction at a time.
 func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 	view := &prediction{
-		PredictionID: p.ID.String(), UploadID: p.UploadID.String(), Filename: p.Filename,
-		Status: p.Status, Done: p.Status.Done(), Stage: stage(p), StatusReason: optional(p.StatusReason),
+		ID: p.ID.String(), PredictionID: p.ID.String(), UploadID: p.UploadNumber, Filename: p.Filename,
+		Status: p.Status, UploadStatus: uploadStatus(p.Status), Done: p.Status.Done(), Stage: stage(p), StatusReason: optional(p.StatusReason),
 		Model: optional(p.Model.Name), ModelVersion: optional(p.Model.Version), ModelSHA256: optional(p.Model.SHA256),
 		EngineVersion: optional(p.Model.Engine), Dataset: p.Dataset,
 		DuplicateOf: idText(p.PossibleDuplicateOf),
 		Source:      predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
-		RowCount:    p.RowCount, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
+		RowCount:    p.RowCount, RowsProcessed: p.Scored + p.Rejected, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
 		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
 		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p),
 	}
@@ -108,6 +111,19 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		view.Error = &object
 	}
 	return view
+}
+
+// uploadStatus says in the four words of uploads where a prediction stands.
+func uploadStatus(s store.Status) string {
+	switch s {
+	case store.Queued:
+		return "pending"
+	case store.Running:
+		return "processing"
+	case store.Completed:
+		return "completed"
+	}
+	return "failed"
 }
 
 // expiry is when the results will be deleted, or were.

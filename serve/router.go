@@ -38,8 +38,9 @@ const (
 )
 
 // lookup finds the route for a method and a path, and the value of the segment in braces. The path is compared as it
-// came, without decoding. HEAD is GET without the body. If only the method is wrong, allow lists the right ones.
+// came, without decoding, but for a slash at its end, which changes nothing. HEAD is GET without the body. If only the method is wrong, allow lists the right ones.
 func lookup(routes []route, method, path string) (found *route, value string, allow []string) {
+	path = withoutSlash(path)
 	for i := range routes {
 		r := &routes[i]
 		v, ok := matchPath(r.pattern, path)
@@ -59,6 +60,14 @@ func lookup(routes []route, method, path string) (found *route, value string, al
 		slices.Sort(allow)
 	}
 	return nil, "", allow
+}
+
+// withoutSlash takes one slash off the end of a path, unless that is all of it.
+func withoutSlash(path string) string {
+	if len(path) > 1 {
+		return strings.TrimSuffix(path, "/")
+	}
+	return path
 }
 
 // matchPath compares a path with a pattern; the segment in braces stands for any one segment that is not empty.

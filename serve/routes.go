@@ -55,7 +55,7 @@ func predictionRoutes() []route {
 	return []route{
 		{
 			method: get, pattern: "/predictions", handle: listPredictions, limit: limitDefault,
-			params: []string{"limit", "cursor"},
+			params: []string{"limit", "skip", "cursor"},
 		},
 		{method: get, pattern: "/predictions/{id}", handle: getPrediction, limit: limitDefault},
 		{

@@ -39,7 +39,7 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := enter(r.ctx, s.scores, "")
+	leave, err := enter(r.ctx, s.scores, "files being scored")
 	if err != nil {
 		return err
 	}

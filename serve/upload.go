@@ -72,7 +72,7 @@ func (s *server) urgent(r *request) (done func()) {
 
 // takeUpload takes the file in while it holds one of the places for bodies. key is nil if the caller gave none.
 func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (store.Prediction, error) {
-	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return store.Prediction{}, err
 	}
@@ -90,15 +90,15 @@ func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (s
 // placePatience is how long a request waits for its turn before it is told to come back.
 const placePatience = 2 * time.Second
 
-// enter takes a place; leave gives it back.
-func enter(ctx context.Context, places chan struct{}, refusal string) (leave func(), err error) {
+// enter takes a place; leave gives it back. unit says what there is a place for.
+func enter(ctx context.Context, places chan struct{}, unit string) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, placePatience)
 	defer cancel()
 	select {
 	case places <- struct{}{}:
 		return func() { <-places }, nil
 	case <-ctx.Done():
-		return nil, fail(CodeBusy, refusal)
+		return nil, fail(CodeBusy, "").with(details{"limit": cap(places), "unit": unit})
 	}
 }
 
@@ -156,7 +156,7 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 	}
 	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
 	if err != nil {
-		return objectFailure(err) // nothing was stored
+		return notSaved(err)
 	}
 	if err := file.finish(); err != nil {
 		s.discard(r.ctx, u.ObjectKey)
@@ -166,6 +166,15 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
 	return nil
+}
+
+// notSaved explains why a file could not be put into the object store.
+func notSaved(err error) *failure {
+	f := objectFailure(err)
+	if f.code == CodeObjectStore {
+		f.message = "Failed to save your file. Please try uploading again."
+	}
+	return f
 }
 
 const labelMax = 64
@@ -256,18 +265,19 @@ func outOfRange(field string, least, most int) *failure {
 // uploadBody is the answer to an upload whose prediction is not finished. It tells how the upload was accepted, so that
 // it stays the same when the request is sent again under its key.
 type uploadBody struct {
-	UploadID     string           `json:"upload_id"`
-	PredictionID string           `json:"prediction_id"`
+	UploadID     int64            `json:"upload_id"`
 	Filename     string           `json:"filename"`
-	Status       store.Status     `json:"status"`
+	Status       string           `json:"status"` // of the upload
 	RowCount     *int64           `json:"row_count"`
+	PredictionID string           `json:"prediction_id"`
 	Model        string           `json:"model"`
 	ModelVersion string           `json:"model_version"`
 	DuplicateOf  *string          `json:"possible_duplicate_of"`
 	Links        *predictionLinks `json:"links"`
 }
 
-// answerUpload answers with the finished prediction if it finishes in time, else that it was accepted.
+// answerUpload answers with the finished prediction if it finishes in time, else that it was accepted. Either has the
+// fields of [uploadBody], and the status is the upload's.
 func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration) error {
 	p, err := s.await(r.ctx, p, wait)
 	if err != nil {
@@ -277,12 +287,14 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 	r.set("Location", links.Self)
 	if wait > 0 && p.Status.Done() {
 		r.set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
-		return r.json(http.StatusOK, s.resource(p, time.Now()))
+		view := s.resource(p, time.Now())
+		view.Status = store.Status(view.UploadStatus)
+		return r.json(http.StatusOK, view)
 	}
 	r.set("Retry-After", "1")
-	return r.json(http.StatusAccepted, uploadBody{
-		UploadID: p.UploadID.String(), PredictionID: p.ID.String(), Filename: p.Filename,
-		Status: store.Queued, RowCount: p.RowCount, Model: p.Model.Name, ModelVersion: p.Model.Version,
+	return r.json(http.StatusOK, uploadBody{
+		UploadID: p.UploadNumber, Filename: p.Filename, Status: uploadStatus(store.Queued), RowCount: p.RowCount,
+		PredictionID: p.ID.String(), Model: p.Model.Name, ModelVersion: p.Model.Version,
 		DuplicateOf: idText(p.PossibleDuplicateOf), Links: links,
 	})
 }

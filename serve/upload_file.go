@@ -5,21 +5,15 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"path"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/retainwise/millrace/ingest"
 )
 
 const (
-	filenameBytesMax = 255
-	formFieldMax     = 1 << 10
-	formFieldsMax    = 16
-	formPartsMax     = 32
+	formFieldMax  = 1 << 10
+	formFieldsMax = 16
+	formPartsMax  = 32
 )
 
 // uploadFile is the file of an upload, read from the request as it arrives.
@@ -124,7 +118,7 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.name, err = fileName(part.FileName()); err != nil {
+	if f.name, err = fileName(rawFileName(part)); err != nil {
 		return nil, err
 	}
 	f.Reader = &fileReader{form: f, part: part, left: limit, limit: limit}
@@ -214,48 +208,4 @@ func (f *fileReader) Read(p []byte) (int, error) {
 		err = f.form.unreadable(err) // io.ErrUnexpectedEOF would pass for the end of the file
 	}
 	return n, err
-}
-
-// fileName checks and cleans the name of an uploaded file: it must be CSV by its own account, and what it looks like.
-func fileName(given string) (string, error) {
-	if strings.ContainsFunc(given, misleading) {
-		return "", fail(CodeInvalidValue,
-			"The file's name has control characters, or some that change the direction of text.").
-			with(details{"field": "filename"})
-	}
-	name := filenameOf(given)
-	lower := strings.ToLower(name)
-	for _, packing := range []string{".gz", ".zst"} {
-		lower = strings.TrimSuffix(lower, packing)
-	}
-	if !strings.HasSuffix(lower, ".csv") {
-		return "", fail(CodeInvalidFile, "The file's name must end in .csv (or .csv.gz, .csv.zst).").
-			with(details{"field": "filename", "expected": []string{".csv", ".csv.gz", ".csv.zst"}})
-	}
-	return name, nil
-}
-
-// misleading finds control characters and those that make text read in another direction than it is written.
-func misleading(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) }
-
-// filenameOf makes any file name fit to be kept and shown: composed (NFC), so that one name has one spelling whatever
-// system it comes from, no folders, nothing invisible, its end if it is long.
-func filenameOf(given string) string {
-	name := strings.Map(func(r rune) rune {
-		switch {
-		case r == '\\':
-			return '/'
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, norm.NFC.String(strings.ToValidUTF8(given, "")))
-	if name = path.Base(name); name == "." || name == "/" {
-		return "file"
-	}
-	for len(name) > filenameBytesMax {
-		_, size := utf8.DecodeRuneInString(name)
-		name = name[size:]
-	}
-	return name
 }

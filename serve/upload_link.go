@@ -24,7 +24,7 @@ const (
 
 // uploadLink tells how to put a file straight into the bucket.
 type uploadLink struct {
-	UploadID  string            `json:"upload_id"`
+	LinkID    string            `json:"link_id"`
 	Filename  string            `json:"filename"`
 	Method    string            `json:"method"`
 	URL       string            `json:"url"`
@@ -76,7 +76,7 @@ func (s *server) answerLink(r *request, presigner store.Presigner, l store.Uploa
 	}
 	r.set("Cache-Control", "no-store")
 	return r.json(http.StatusCreated, uploadLink{
-		UploadID: l.ID.String(), Filename: l.Filename, Method: http.MethodPut, URL: put.URL, Headers: put.Headers,
+		LinkID: l.ID.String(), Filename: l.Filename, Method: http.MethodPut, URL: put.URL, Headers: put.Headers,
 		ExpiresAt: timeText(l.ExpiresAt),
 		Links:     uploadLinkLinks{Complete: s.PublicURL + "/upload-links/" + l.ID.String() + "/complete"},
 	})

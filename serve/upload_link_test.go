@@ -77,10 +77,10 @@ func TestUploadLink(t *testing.T) {
 		t.Errorf("the link worked twice: %d", got)
 	}
 	a.do(http.MethodPost, complete, nil, as(a.token("somebody"))).wantError(t, http.StatusNotFound, "ERR-1101")
-	first := a.do(http.MethodPost, complete, nil).want(t, http.StatusAccepted).object(t)
+	first := a.do(http.MethodPost, complete, nil).want(t, http.StatusOK).object(t)
 	a.work()
 	done := a.do(http.MethodPost, complete, nil, header("Prefer", "wait=30")).want(t, http.StatusOK).object(t)
-	if done["prediction_id"] != first["prediction_id"] || done["upload_id"] != link["upload_id"] || done["status"] != "completed" ||
+	if done["prediction_id"] != first["prediction_id"] || done["upload_id"] != first["upload_id"] || done["status"] != "completed" ||
 		done["row_count"] != 53.0 || done["filename"] != "march.csv" {
 		t.Errorf("%v", done)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -14,10 +15,10 @@ import (
 
 func TestUpload(t *testing.T) {
 	a := startAPI(t, nil)
-	r := a.post("/upload?filename=march.csv", telecom).want(t, http.StatusAccepted)
+	r := a.post("/upload?filename=march.csv", telecom).want(t, http.StatusOK)
 	got := r.object(t)
 	for name, want := range map[string]any{
-		"filename": "march.csv", "status": "queued", "row_count": 3.0, "model": "telecom",
+		"filename": "march.csv", "status": "pending", "row_count": 3.0, "model": "telecom",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
@@ -27,12 +28,9 @@ func TestUpload(t *testing.T) {
 	if want := "/predictions/" + id; r.header.Get("Location") != want {
 		t.Errorf("Location %q", r.header.Get("Location"))
 	}
-	if got["upload_id"] == id || got["upload_id"] == "" {
-		t.Errorf("upload id %v", got["upload_id"])
-	}
 	keys := a.objectKeys()
-	if want := "uploads/" + got["upload_id"].(string) + "/input.csv"; len(keys) != 1 || keys[0] != want {
-		t.Errorf("objects %v, want %s", keys, want)
+	if form := regexp.MustCompile(`^uploads/[0-9a-f-]{36}/input\.csv$`); len(keys) != 1 || !form.MatchString(keys[0]) {
+		t.Errorf("objects %v", keys)
 	}
 	view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t)
 	if view["progress"].(map[string]any)["queue_position"] != 0.0 || view["status_reason"] != "0 predictions ahead" {
@@ -60,7 +58,7 @@ func TestUploadForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body, contentType := form(t, test.filename, test.content, test.fields...)
-			got := a.postForm("/upload"+test.query, body, contentType).want(t, http.StatusAccepted).object(t)
+			got := a.postForm("/upload"+test.query, body, contentType).want(t, http.StatusOK).object(t)
 			if got["filename"] != test.filename || got["row_count"] != 3.0 || got["model"] != "telecom" {
 				t.Errorf("got %v", got)
 			}
@@ -87,7 +85,7 @@ func TestUploadSaaS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := a.post("/upload", string(text)).want(t, http.StatusAccepted).object(t); got["model"] != "saas" {
+	if got := a.post("/upload", string(text)).want(t, http.StatusOK).object(t); got["model"] != "saas" {
 		t.Errorf("model %v", got["model"])
 	}
 }
@@ -117,7 +115,11 @@ func TestBadFiles(t *testing.T) {
 			if !known {
 				t.Errorf("got %s, want one of %v", r.body, file.Codes)
 			}
-			r.wantError(t, http.StatusUnprocessableEntity, e.Error.Code)
+			status := http.StatusBadRequest
+			if e.Error.Code == serve.CodeDamagedArchive.String() {
+				status = http.StatusUnprocessableEntity
+			}
+			r.wantError(t, status, e.Error.Code)
 		})
 	}
 	if files := a.leftovers(); len(files) != 0 {
@@ -157,27 +159,27 @@ func TestSentences(t *testing.T) {
 		details  string
 	}{
 		"one column missing": {
-			"customerID,tenure,MonthlyCharges,TotalCharges\n" + rest, 422, "ERR-1004",
+			"customerID,tenure,MonthlyCharges,TotalCharges\n" + rest, 400, "ERR-1004",
 			"Missing required column 'Contract'. Please ensure your CSV contains this column.",
-			`{"columns":[{"column":"Contract"}]}`,
+			`{"columns":[{"column":"Contract","label":"Contract"}]}`,
 		},
 		"one column misspelt": {
-			"customerID,tenur,MonthlyCharges,TotalCharges,Contract\n" + rest, 422, "ERR-1004",
-			"Missing required column 'tenure'. Closest column in your file: 'tenur'.",
-			`{"columns":[{"column":"tenure","suggestion":"tenur"}]}`,
+			"customerID,tenur,MonthlyCharges,TotalCharges,Contract\n" + rest, 400, "ERR-1004",
+			"Missing required column 'Tenure'. Please ensure your CSV contains this column.",
+			`{"columns":[{"column":"tenure","label":"Tenure","suggestion":"tenur"}],"suggestion":"tenur"}`,
 		},
 		"column twice": {
-			"customerID,tenure,Tenure,MonthlyCharges,TotalCharges,Contract\n" + rest, 422, "ERR-1006",
+			"customerID,tenure,Tenure,MonthlyCharges,TotalCharges,Contract\n" + rest, 400, "ERR-1006",
 			"The column 'tenure' is in your file twice, as columns 2 and 3. Remove or rename one of them.",
 			`{"column":"tenure","columns":[2,3]}`,
 		},
 		"stray quote": {
-			telecom + "A-4,1,2\"3,4,One year\n", 422, "ERR-1009",
+			telecom + "A-4,1,2\"3,4,One year\n", 400, "ERR-1009",
 			"There is a stray quotation mark on line 5. A cell that contains quotation marks must be quoted, " +
 				"and each quotation mark inside it doubled.", `{"line":5}`,
 		},
 		"open quote": {
-			telecom + "A-4,\"1,2,3,One year\n", 422, "ERR-1009",
+			telecom + "A-4,\"1,2,3,One year\n", 400, "ERR-1009",
 			"The quotation mark opened on line 5 is not closed. Close it, or double it if it belongs to the text.",
 			`{"line":5}`,
 		},
@@ -188,7 +190,7 @@ func TestSentences(t *testing.T) {
 		},
 		"too many bytes": {
 			telecom + strings.Repeat("A-4,1,2,3,One year\n", 60_000), 413, "ERR-1002",
-			"The file is larger than 1 MB, the most that one upload may have. Split it into smaller files.",
+			"File too large. Maximum size is 1MB",
 			`{"limit":1048576,"unit":"bytes"}`,
 		},
 	} {
@@ -226,7 +228,7 @@ func TestUploadsRefused(t *testing.T) {
 	}{
 		"unknown model":        {"/upload?model=weather", contentType, good, nil, 404, "ERR-1701"},
 		"empty model":          {"/upload?model=%00", contentType, good, nil, 404, "ERR-1701"},
-		"model of other files": {"/upload?model=saas", contentType, good, nil, 422, "ERR-1004"},
+		"model of other files": {"/upload?model=saas", contentType, good, nil, 400, "ERR-1004"},
 		"unknown parameter":    {"/upload?modell=telecom", contentType, good, nil, 400, "ERR-1305"},
 		"parameter twice":      {"/upload?model=telecom&model=saas", contentType, good, nil, 422, "ERR-1302"},
 		"explain":              {"/upload?explain=maybe", contentType, good, nil, 422, "ERR-1302"},
@@ -250,8 +252,8 @@ func TestUploadsRefused(t *testing.T) {
 		"wait for ever":      {"/upload", contentType, good, []option{header("Prefer", "wait=61")}, 422, "ERR-1303"},
 		"wait for a word":    {"/upload", contentType, good, []option{header("Prefer", "wait=long")}, 422, "ERR-1302"},
 		"unpacked too large": {"/upload", "text/csv", bomb, nil, 413, "ERR-1011"},
-		"empty body":         {"/upload", "text/csv", nil, nil, 422, "ERR-1005"},
-		"two models fit":     {"/upload", "text/csv", []byte("a,b\n1,2\n"), nil, 422, "ERR-1004"},
+		"empty body":         {"/upload", "text/csv", nil, nil, 400, "ERR-1005"},
+		"two models fit":     {"/upload", "text/csv", []byte("a,b\n1,2\n"), nil, 400, "ERR-1004"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.postForm(test.path, test.body, test.contentType, test.options...).wantError(t, test.status, test.code)

@@ -37,7 +37,7 @@ type finding struct {
 // postValidate reads a file as an upload would and says what is wrong with it, row by row; it keeps and scores nothing.
 // What refuses a file as a whole is answered as an upload would answer it.
 func postValidate(s *server, r *request) error {
-	leave, err := enter(r.ctx, s.uploads, "Too many files are being uploaded at the moment.")
+	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}

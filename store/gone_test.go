@@ -35,7 +35,7 @@ func TestDatabaseGone(t *testing.T) {
 		"CreateUpload":         {"create upload", second(b.CreateUpload(ctx, newUpload(1, 1)))},
 		"EnqueueObject":        {"enqueue object", third(b.EnqueueObject(ctx, store.NewObject{}))},
 		"Prediction":           {"read prediction", second(b.Prediction(ctx, 1, p.ID))},
-		"Predictions":          {"list predictions", second(b.Predictions(ctx, 1, nil, 1))},
+		"Predictions":          {"list predictions", second(b.Predictions(ctx, 1, store.ListQuery{Limit: 1}))},
 		"Ahead":                {"count what is ahead", second(b.Ahead(ctx, p))},
 		"Cancel":               {"cancel", second(b.Cancel(ctx, 1, p.ID))},
 		"ClaimPart":            {"claim part", second(b.ClaimPart(ctx, "w"))},

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -72,7 +73,7 @@ func TestPredictionsByPage(t *testing.T) {
 	var got []uuid.UUID
 	var after *store.Cursor
 	for {
-		page, err := b.Predictions(t.Context(), b.user.ID, after, 3)
+		page, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{After: after, Limit: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +93,46 @@ func TestPredictionsByPage(t *testing.T) {
 	}
 	for i, id := range got {
 		wantEqual(t, "order", id, made[6-i])
+	}
+}
+
+// What is skipped counts from the start, or from the cursor, and only what is the user's own.
+func TestPredictionsSkipped(t *testing.T) {
+	b := newBench(t, store.Config{})
+	other, err := b.EnsureUser(t.Context(), "user_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []uuid.UUID // newest first
+	for range 6 {
+		made = append([]uuid.UUID{b.upload(1).ID}, made...)
+		if _, err := b.CreateUpload(t.Context(), newUpload(other.ID, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []*store.Cursor{nil, first[0].Cursor()} {
+		list := made
+		if after != nil {
+			list = made[1:]
+		}
+		for skip := range 8 {
+			page, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{After: after, Skip: skip, Limit: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []uuid.UUID
+			for _, p := range page {
+				got = append(got, p.ID)
+			}
+			from := min(skip, len(list))
+			if want := list[from:min(from+2, len(list))]; !slices.Equal(got, want) {
+				t.Errorf("skip %d behind %v: %v, want %v", skip, after, got, want)
+			}
+		}
 	}
 }
 

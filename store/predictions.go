@@ -41,6 +41,7 @@ type Failure struct {
 type Prediction struct {
 	ID, UploadID uuid.UUID
 	InternalID   int64
+	UploadNumber int64 // what customers know the upload by
 	UserID       int64
 	Filename     string
 	Bytes        int64
@@ -89,7 +90,7 @@ const (
 )
 
 const predictionColumns = `
-	SELECT d.public_id, u.public_id, d.id, d.user_id, u.filename, coalesce(u.bytes, 0), u.sha256, u.row_count,
+	SELECT d.public_id, u.public_id, d.id, u.id, d.user_id, u.filename, coalesce(u.bytes, 0), u.sha256, u.row_count,
 	       u.columns, d.status, coalesce(d.status_reason, ''), d.generation,
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
 	       coalesce(d.engine_version, ''), d.dataset, d.explain, d.options, d.possible_duplicate_of,
@@ -110,8 +111,8 @@ const predictionTables = `
 
 func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 	var p Prediction
-	err := row.Scan(&p.ID, &p.UploadID, &p.InternalID, &p.UserID, &p.Filename, &p.Bytes, &p.SHA256, &p.RowCount,
-		&p.Columns, &p.Status, &p.StatusReason, &p.Generation,
+	err := row.Scan(&p.ID, &p.UploadID, &p.InternalID, &p.UploadNumber, &p.UserID, &p.Filename, &p.Bytes, &p.SHA256,
+		&p.RowCount, &p.Columns, &p.Status, &p.StatusReason, &p.Generation,
 		&p.Model.Name, &p.Model.Version, &p.Model.SHA256,
 		&p.Model.Engine, &p.Dataset, &p.Explain, &p.Options, &p.PossibleDuplicateOf,
 		&p.Scored, &p.Rejected, &p.PartsDone, &p.PartsTotal, &p.ProgressedAt, &p.Warnings, &p.Error,
@@ -135,16 +136,25 @@ func (s *Store) Prediction(ctx context.Context, userID int64, id uuid.UUID) (Pre
 	return p, nil
 }
 
-// Predictions answers with at most limit of a user's predictions behind a cursor, newest first; nil is the start. Their
-// summaries are left out.
-func (s *Store) Predictions(ctx context.Context, userID int64, after *Cursor, limit int) ([]Prediction, error) {
-	where, args := `WHERE d.user_id = $1 `, []any{userID, limit}
-	if after != nil {
-		where += `AND (d.created_at, d.id) < ($3, $4) `
-		args = append(args, after.CreatedAt, after.ID)
+// ListQuery says which page of a list is wanted. The zero value is the first one, of nothing.
+type ListQuery struct {
+	After *Cursor // what the page begins behind; nil: the start
+	Skip  int     // how many to pass over from there
+	Limit int     // the most that the page has
+}
+
+// Predictions answers with a page of a user's predictions, newest first, without their summaries. What it skips costs an
+// entry of one index each and nothing else: only the page itself is joined with the other tables.
+func (s *Store) Predictions(ctx context.Context, userID int64, q ListQuery) ([]Prediction, error) {
+	where, args := `user_id = $1 `, []any{userID, q.Limit, q.Skip}
+	if q.After != nil {
+		where += `AND (created_at, id) < ($4, $5) `
+		args = append(args, q.After.CreatedAt, q.After.ID)
 	}
+	page := `WHERE d.user_id = $1 AND d.id = ANY (ARRAY(SELECT id FROM predictions WHERE ` + where +
+		`ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3)) `
 	var list []Prediction
-	err := s.readAs(ctx, userID, selectListed+where+`ORDER BY d.created_at DESC, d.id DESC LIMIT $2`, args,
+	err := s.readAs(ctx, userID, selectListed+page+`ORDER BY d.created_at DESC, d.id DESC`, args,
 		func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, scanPrediction)
 			return err

@@ -101,7 +101,7 @@ func TestRowSecurityEndsWithTheRequest(t *testing.T) {
 	p := b.upload(10)
 	for range 3 {
 		b.reload(p)
-		if _, err := b.Predictions(t.Context(), b.user.ID, nil, 5); err != nil {
+		if _, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{Limit: 5}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.Prediction(t.Context(), b.user.ID+1, p.ID)
@@ -156,7 +156,7 @@ func TestWithoutRoles(t *testing.T) {
 	wantErr(t, err, store.ErrNotFound)
 	_, err = b.Cancel(t.Context(), stranger.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
-	if list, err := b.Predictions(t.Context(), stranger.ID, nil, 5); len(list) != 0 || err != nil {
+	if list, err := b.Predictions(t.Context(), stranger.ID, store.ListQuery{Limit: 5}); len(list) != 0 || err != nil {
 		t.Errorf("another's list: %+v, %v", list, err)
 	}
 	if _, err := b.RecordOutcomes(t.Context(), b.user.ID, nil, countRows); err != nil {

@@ -29,7 +29,14 @@ func BenchmarkTenMillionRows(b *testing.B) {
 		do      func(c *store.Claim) error
 	}{
 		{"prediction", nil, func(*store.Claim) error { _, err := bb.Prediction(ctx(), p.UserID, p.ID); return err }},
-		{"list of 50", nil, func(*store.Claim) error { _, err := bb.Predictions(ctx(), p.UserID, nil, 50); return err }},
+		{"list of 100", nil, func(*store.Claim) error {
+			_, err := bb.Predictions(ctx(), p.UserID, store.ListQuery{Limit: 100})
+			return err
+		}},
+		{"list of 100 behind 10000", nil, func(*store.Claim) error {
+			_, err := bb.Predictions(ctx(), p.UserID, store.ListQuery{Skip: 10_000, Limit: 100})
+			return err
+		}},
 		{"create upload", nil, func(*store.Claim) error {
 			p, err := bb.CreateUpload(ctx(), newUpload(bb.user.ID, 10))
 			if err == nil {

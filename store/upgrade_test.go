@@ -72,7 +72,7 @@ func TestUpgradeFromVersion4(t *testing.T) {
 		}
 	}
 	b.noClaim()
-	done, err := b.Predictions(t.Context(), b.user.ID, nil, 10)
+	done, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{Limit: 10})
 	if err != nil || len(done) != 3 {
 		t.Fatalf("%d predictions, %v", len(done), err)
 	}

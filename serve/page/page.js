@@ -25,12 +25,19 @@ async function attempt(action) {
 
 function showFailure(failure) {
   at("failure-text").textContent = failure.code ? `${failure.message} (${failure.code})` : failure.message;
-  const rows = failure.details.errors ?? [];
-  at("failure-details").replaceChildren(...rows.slice(0, 10).map((row) => element("li", {}, describe(row))));
+  at("failure-details").replaceChildren(...known(failure.details).slice(0, 10).map((text) => element("li", {}, text)));
   show("failure-link", Boolean(failure.help));
   if (failure.help) at("failure-link").href = failure.help;
   show("failure");
   at("failure").focus();
+}
+
+// known is what the details say beyond the sentence.
+function known({ errors = [], columns = [], actual, allowed_formats: formats, filename }) {
+  const texts = errors.map(describe);
+  for (const { label, suggestion } of columns) if (suggestion) texts.push(`${suggestion} looks like ${label}`);
+  if (formats) texts.push(...[filename ?? (actual && `This is ${actual}`), `What is taken: ${formats.join(", ")}`].filter(Boolean));
+  return texts;
 }
 
 const describe = ({ row, line, column, message }) =>
