@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/ingest"
@@ -40,8 +42,9 @@ type serveCommand struct {
 	AuthJWKSURL    string   `env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
 	AuthIssuer     string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
 	AuthAudience   string   `env:"AUTH_AUDIENCE" help:"Audience of accepted tokens; not checked if not given." placeholder:"NAME"`
-	AuthParties    []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp)." placeholder:"ORIGIN"`
-	CORSOrigins    []string `env:"CORS_ORIGINS" help:"Origins that browsers may call from, exactly." placeholder:"ORIGIN"`
+	AuthParties    []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp); those of CORS_ORIGINS if not given, and any if neither is." placeholder:"ORIGIN"`
+	RequireSession bool     `name:"auth-require-session" env:"AUTH_REQUIRE_SESSION" help:"Refuse tokens without a session (sid), as those made from a Clerk template."`
+	CORSOrigins    []string `env:"CORS_ORIGINS" help:"Origins that browsers may call from, exactly; https://retainwiseanalytics.com and https://www.retainwiseanalytics.com if not given, and http://localhost:3000 with development tokens." placeholder:"ORIGIN"`
 	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For is believed; none if not given." placeholder:"CIDR"`
 	PublicURL      string   `env:"PUBLIC_URL" help:"What links begin with." placeholder:"URL"`
 	SupportURL     string   `env:"SUPPORT_URL" help:"What support_url begins with; this server's /errors if not given." placeholder:"URL"`
@@ -156,7 +159,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		S3:            store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
 		Queue:         store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
-			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.AuthParties,
+			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.parties(),
+			RequireSession: c.RequireSession,
 		},
 		API: api,
 		Worker: serve.WorkerConfig{
@@ -199,10 +203,25 @@ func (c *serveCommand) limits(rows, size int64) ingest.Limits {
 	}
 }
 
-// origins lets a front end under development call, unless an identity provider says that this is no development.
+// origins are those of the customer's front end unless others are given, and in development, where tokens are our own,
+// that of a front end under development.
 func (c *serveCommand) origins() []string {
-	if len(c.CORSOrigins) == 0 && c.AuthJWKSURL == "" {
-		return []string{"http://localhost:3000"}
+	list := slices.Clone(c.CORSOrigins)
+	if len(list) == 0 {
+		list = []string{"https://retainwiseanalytics.com", "https://www.retainwiseanalytics.com"}
+	}
+	const local = "http://localhost:3000"
+	if c.AuthJWKSURL == "" && !slices.Contains(list, local) {
+		list = append(list, local)
+	}
+	return list
+}
+
+// parties are the applications whose tokens are accepted: who may call from a browser is who signs people in. Origins
+// that nobody chose say nothing about that, so without a choice there are none, which accepts any.
+func (c *serveCommand) parties() []string {
+	if len(c.AuthParties) > 0 {
+		return c.AuthParties
 	}
 	return c.CORSOrigins
 }
@@ -231,9 +250,21 @@ func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration
 	}
 	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
 		s.Admin, s.Database, s.Objects)
+	if s.API != "" && s.Token == "" {
+		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.tokensAre())
+	}
 	if s.Token != "" {
 		_, _ = fmt.Fprintf(std.out,
 			"\nDEVELOPMENT MODE: whoever has this token is let in. Set AUTH_JWKS_URL in production.\n"+
 				"  export MILLRACE_TOKEN=%s\n", s.Token)
 	}
+}
+
+// tokensAre says whose tokens are accepted.
+func (c *serveCommand) tokensAre() string {
+	applications := "any application; set AUTH_PARTIES or CORS_ORIGINS to name those that are accepted"
+	if parties := c.parties(); len(parties) > 0 {
+		applications = strings.Join(parties, ", ")
+	}
+	return "of " + c.AuthIssuer + " for " + applications
 }

@@ -102,18 +102,70 @@ func TestServeConfiguration(t *testing.T) {
 	}
 }
 
-// A page under development may call, but nobody's page once there is an identity provider.
-func TestOrigins(t *testing.T) {
+// The customer's two pages may call unless others are named, and a page under development beside them as long as tokens
+// are those of development.
+func TestB16Origins(t *testing.T) {
+	const two = "https://retainwiseanalytics.com https://www.retainwiseanalytics.com"
+	const local = "http://localhost:3000"
+	given := []string{"https://a.example"}
 	for _, test := range []struct {
 		command serveCommand
 		want    string
 	}{
-		{serveCommand{}, "http://localhost:3000"},
-		{serveCommand{AuthJWKSURL: "https://id.example/keys"}, ""},
-		{serveCommand{CORSOrigins: []string{"https://a.example"}}, "https://a.example"},
+		{serveCommand{}, two + " " + local},
+		{serveCommand{AuthJWKSURL: "https://id.example/keys"}, two},
+		{serveCommand{CORSOrigins: given}, "https://a.example " + local},
+		{serveCommand{CORSOrigins: []string{local, "https://a.example"}}, local + " https://a.example"},
+		{serveCommand{CORSOrigins: given, AuthJWKSURL: "https://id.example/keys"}, "https://a.example"},
 	} {
-		if got := strings.Join(test.command.origins(), " "); got != test.want {
-			t.Errorf("%+v: %q, want %q", test.command, got, test.want)
+		config, err := func() (serve.RunConfig, error) {
+			test.command.PartBytes = partBytesMin
+			return test.command.config(slog.New(slog.DiscardHandler))
+		}()
+		if got := strings.Join(config.API.Origins, " "); err != nil || got != test.want {
+			t.Errorf("%+v: %q (%v), want %q", test.command, got, err, test.want)
+		}
+	}
+	if given[0] != "https://a.example" || len(given) != 1 {
+		t.Errorf("the list that was given became %q", given)
+	}
+}
+
+// Whose tokens are accepted: those of AUTH_PARTIES, else of CORS_ORIGINS, else of any application, which the start says.
+func TestB2Parties(t *testing.T) {
+	const keys = "https://id.example/keys"
+	for _, test := range []struct {
+		command    serveCommand
+		want, said string
+	}{
+		{serveCommand{AuthJWKSURL: keys, AuthIssuer: "https://id.example"}, "", "AUTH_PARTIES or CORS_ORIGINS"},
+		{
+			serveCommand{AuthJWKSURL: keys, CORSOrigins: []string{"https://a.example", "https://b.example"}},
+			"https://a.example https://b.example", "for https://a.example, https://b.example",
+		},
+		{
+			serveCommand{
+				AuthJWKSURL: keys, AuthParties: []string{"https://c.example"}, CORSOrigins: []string{"https://a.example"},
+				RequireSession: true,
+			},
+			"https://c.example", "for https://c.example",
+		},
+	} {
+		test.command.PartBytes = partBytesMin
+		config, err := test.command.config(slog.New(slog.DiscardHandler))
+		if got := strings.Join(config.Auth.Parties, " "); err != nil || got != test.want ||
+			config.Auth.RequireSession != test.command.RequireSession {
+			t.Errorf("%+v: %q (%v), want %q", test.command, got, err, test.want)
+		}
+		var out bytes.Buffer
+		test.command.announce(streams{nil, &out, nil}, serve.Started{API: "http://127.0.0.1:1"}, 0)
+		if !strings.Contains(out.String(), test.said) {
+			t.Errorf("%+v says\n%s", test.command, out.String())
+		}
+		out.Reset()
+		test.command.announce(streams{nil, &out, nil}, serve.Started{API: "http://127.0.0.1:1", Token: "x"}, 0)
+		if strings.Contains(out.String(), "  tokens ") {
+			t.Errorf("development says\n%s", out.String())
 		}
 	}
 }

@@ -12,11 +12,20 @@ type accountBody struct {
 }
 
 func getAccount(s *server, r *request) error {
+	account, err := s.account(r)
+	if err != nil {
+		return err
+	}
+	r.set("Cache-Control", cacheAccount)
+	return r.tagged(account)
+}
+
+func (s *server) account(r *request) (accountBody, error) {
 	rate, err := s.Store.TrainingRate(r.ctx, r.user.ID)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return accountBody{}, explainAs(CodeDatabase, err)
 	}
-	return r.json(http.StatusOK, accountBody{shortest(rate)})
+	return accountBody{shortest(rate)}, nil
 }
 
 // shortest is the number that a person would write for it: 0.1 and not 0.10000000149.
@@ -31,7 +40,10 @@ func putAccount(s *server, r *request) error {
 	if err := s.Store.SetTrainingRate(r.ctx, r.user.ID, float32(account.TrainingRate)); err != nil {
 		return explainAs(CodeDatabase, err)
 	}
-	return getAccount(s, r)
+	if account, err = s.account(r); err != nil {
+		return err
+	}
+	return r.json(http.StatusOK, account)
 }
 
 func (r *request) readAccount() (accountBody, error) {

@@ -75,7 +75,7 @@ func TestRejectsThatAreNoText(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom + "A-\xff4,1,2,3,One year\n")
-	path := view["links"].(map[string]any)["rejects"].(string)
+	path := address(view["links"].(map[string]any)["rejects"])
 	plain := a.get(path).want(t, http.StatusOK)
 	if !strings.Contains(string(plain.body), "A-\xff4,1,2,3,One year") {
 		t.Errorf("rejects: %q", plain.body)

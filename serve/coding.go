@@ -1,44 +1,36 @@
 package serve
 
 import (
-	"io"
 	"strconv"
 	"strings"
-
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
 
-func pack(w io.Writer, source io.Reader, coding string) (err error) {
-	var packer io.WriteCloser
-	switch coding {
-	case "zstd":
-		packer, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	case "br":
-		packer = brotli.NewWriterLevel(w, brotliLevel)
-	default:
-		packer, err = gzip.NewWriterLevel(w, gzip.BestSpeed)
+// packBytesMin is the size from which a body is worth packing.
+const packBytesMin = 1000
+
+// codingOf is the content coding in which a body of a size is sent: the client's choice, or none for a small one. It is
+// the same for every answer to the same question, so that tags may depend on it.
+func (r *request) codingOf(size int) string {
+	if size < packBytesMin {
+		return ""
 	}
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(packer, source); err != nil {
-		return err
-	}
-	return packer.Close()
+	return coding(r.header("Accept-Encoding"))
 }
 
-// brotliLevel is the fastest that is not only Huffman coding; the better ones are slower than the network.
-const brotliLevel = 2
-
-// coding picks the content coding that the client likes best; of several alike the one that costs us least.
+// coding picks the content coding that the client likes best; of several alike the one that costs us least. Empty is the
+// plain body.
 func coding(accept string) (best string) {
 	accepted := acceptedCodings(accept)
+	if _, named := accepted["gzip"]; !named {
+		accepted["gzip"] = accepted["*"] // who takes anything can surely unpack this
+	}
 	for _, name := range []string{"zstd", "br", "gzip"} {
 		if accepted[name] > accepted[best] {
 			best = name
 		}
+	}
+	if accepted["identity"] > accepted[best] {
+		return ""
 	}
 	return best
 }
@@ -55,17 +47,18 @@ func acceptedCodings(accept string) map[string]float64 {
 		} else if err != nil {
 			q = 0
 		}
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+		if name = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "x-"); name != "" {
 			accepted[name] = q
 		}
 	}
 	return accepted
 }
 
-func quotedTag(etag, coding string) string {
+// quotedTag is an entity tag of one form of a body: a coding, or a format and a coding.
+func quotedTag(etag, form string) string {
 	etag = strings.Trim(etag, `"`)
-	if coding != "" {
-		etag += "-" + coding
+	if form != "" {
+		etag += "-" + form
 	}
 	return `"` + etag + `"`
 }

@@ -10,17 +10,18 @@ import (
 func (s *server) commonHeaders(r *request) {
 	r.set("X-Request-Id", r.id)
 	r.set("X-Content-Type-Options", "nosniff")
-	r.set("Cache-Control", "private, no-cache")
+	r.set("Cache-Control", cacheNot)
 	r.set("Vary", "Authorization, Accept, Accept-Encoding, Origin")
 	origin := r.header("Origin")
 	if origin == "" || !slices.Contains(s.Origins, origin) {
 		return
 	}
 	r.set("Access-Control-Allow-Origin", origin)
+	r.set("Access-Control-Allow-Credentials", "true") // never with a wildcard: origins are compared exactly
 	r.set("Access-Control-Expose-Headers",
 		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "+
-			"X-Rejected-Count, "+
-			"X-Request-Id, X-Row-Count")
+			"X-Model, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Rejected-Count, X-Request-Id, "+
+			"X-Row-Count")
 }
 
 // answerOptions answers OPTIONS, and with it a browser's question before a request from another origin.

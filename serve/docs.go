@@ -57,40 +57,39 @@ func (r *request) docsPage(head, scripts string) error {
 	return nil
 }
 
-func getSwaggerFile(_ *server, r *request) error { return r.docFile(startSwagger, "swagger-ui") }
+func getSwaggerFile(s *server, r *request) error { return r.docFile(s, startSwagger, "swagger-ui") }
 
-func getRedocFile(_ *server, r *request) error { return r.docFile(startRedoc, "redoc.") }
+func getRedocFile(s *server, r *request) error { return r.docFile(s, startRedoc, "redoc.") }
 
-// docFile answers with a viewer's file, packed unless the client cannot unpack, or with the script that starts it.
-func (r *request) docFile(start, prefix string) error {
+// docFile answers with a viewer's file, or with the script that starts it.
+func (r *request) docFile(s *server, start, prefix string) error {
 	if r.value == "start.js" {
 		r.set("Cache-Control", "public, max-age=3600")
 		r.bytes(http.StatusOK, typeScript, []byte(start))
 		return nil
 	}
-	packed, err := fs.ReadFile(docFiles, "docs/"+r.value+".gz")
-	if err != nil || !strings.HasPrefix(r.value, prefix) {
+	if !strings.HasPrefix(r.value, prefix) {
 		return fail(CodeNoSuchRoute, "")
 	}
-	r.set("Cache-Control", "public, max-age=86400")
-	if r.unchanged(packed) {
-		return nil
-	}
-	mediaType := typeScript
-	if strings.HasSuffix(r.value, ".css") {
-		mediaType = typeStyle
-	}
-	if acceptedCodings(r.header("Accept-Encoding"))["gzip"] > 0 {
-		r.set("Content-Encoding", "gzip")
-		r.bytes(http.StatusOK, mediaType, packed)
-		return nil
-	}
-	text, err := unpacked(packed)
+	file, err := s.assets.get("docs/"+r.value, func() (*asset, error) { return openDocFile(r.value) })
 	if err != nil {
 		return err
 	}
-	r.bytes(http.StatusOK, mediaType, text)
-	return nil
+	r.set("Cache-Control", "public, max-age=86400")
+	return r.asset(file)
+}
+
+// openDocFile reads a viewer's file, which is kept as it is packed already too.
+func openDocFile(name string) (*asset, error) {
+	packed, err := fs.ReadFile(docFiles, "docs/"+name+".gz")
+	if err != nil {
+		return nil, fail(CodeNoSuchRoute, "")
+	}
+	text, err := unpacked(packed)
+	if err != nil {
+		return nil, err
+	}
+	return &asset{mediaType: mediaTypeOf(name), body: text, coded: map[string][]byte{"gzip": packed}}, nil
 }
 
 const (

@@ -38,6 +38,9 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
+	if err := r.checkGeneration(p); err != nil {
+		return err
+	}
 	if f := unreadyFor(p, key(p)); f != nil {
 		return f
 	}
@@ -50,11 +53,15 @@ func (s *server) download(
 		return err
 	}
 	r.tellGuard(options.unguarded())
-	d := delivery{key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{formatCSV}), own: own}
+	d := delivery{
+		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{formatCSV}), own: own,
+		packers: s.packers,
+	}
 	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
 	if p.Status == store.Cancelled {
 		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
 	}
+	s.keepFinished(r, p, time.Now())
 	return s.deliver(r, d)
 }
 
@@ -85,6 +92,7 @@ type delivery struct {
 	coding       string
 	format       string
 	own          []tableColumn
+	packers      *packers
 }
 
 // made says that what is sent is made while it is sent: its length is not known, and there are no ranges of it.
@@ -106,13 +114,11 @@ func (s *server) deliver(r *request, d delivery) error {
 		d.coding = "" // ranges count the bytes of the file itself
 	}
 	tag := d.tag()
-	r.set("ETag", tag)
 	r.set("Accept-Ranges", "bytes")
 	if d.made() {
 		r.set("Accept-Ranges", "none")
 	}
-	if matches(r.header("If-None-Match"), tag) {
-		statusOnly(r, http.StatusNotModified)
+	if r.unchanged(tag) {
 		return nil
 	}
 	r.rc.SetContentType(mediaTypes[d.format])
@@ -229,7 +235,7 @@ func (d *delivery) make(ctx context.Context, object io.ReadCloser) io.ReadCloser
 		})
 	}
 	if d.coding != "" {
-		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return pack(w, source, d.coding) })
+		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.packers.pack(w, source, d.coding) })
 	}
 	return object
 }

@@ -15,7 +15,7 @@ func TestDownloadFormats(t *testing.T) {
 	a.work()
 	links := a.finished(csvText(t, dirtySample(t, "telecom")))["links"].(map[string]any)
 	for _, name := range []string{"download", "rejects"} {
-		path := links[name].(string)
+		path := address(links[name])
 		plain := a.get(path).want(t, http.StatusOK)
 		rows, err := csv.NewReader(bytes.NewReader(plain.body)).ReadAll()
 		if err != nil || len(rows) < 3 {
@@ -102,7 +102,7 @@ func TestDownloadColumnsOfOneName(t *testing.T) {
 	a.work()
 	lines := strings.SplitN(telecom, "\n", 3)
 	file := lines[0] + ",note,note,explanation\n" + lines[1] + ",x,y,z\n"
-	path := a.finished(file)["links"].(map[string]any)["download"].(string)
+	path := address(a.finished(file)["links"].(map[string]any)["download"])
 	got := a.get(path+"?format=jsonl").want(t, http.StatusOK).object(t)
 	if got["note"] != "x" || got["note_2"] != "y" || got["explanation_2"] != "z" || got["explanation"] == "z" {
 		t.Errorf("got %v", got)

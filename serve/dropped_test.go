@@ -90,7 +90,7 @@ func TestReasonsOfOtherRows(t *testing.T) {
 				}}
 			})
 			a.work()
-			path := a.finished(telecom)["links"].(map[string]any)["rows"].(string) + "?explain=true"
+			path := address(a.finished(telecom)["links"].(map[string]any)["rows"]) + "?explain=true"
 			a.get(path).want(t, http.StatusOK)
 			on = true
 			a.get(path).wantError(t, test.status, test.code)

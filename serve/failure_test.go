@@ -43,7 +43,7 @@ func TestObjectsInS3(t *testing.T) {
 		t.Errorf("left behind: %v", keys)
 	}
 	view := a.finished(bad)
-	path := view["links"].(map[string]any)["download"].(string)
+	path := address(view["links"].(map[string]any)["download"])
 	whole := a.get(path).want(t, http.StatusOK)
 	a.testDelivery(path, whole)
 }

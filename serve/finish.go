@@ -63,6 +63,7 @@ func (s *server) refuse(r *request, f *failure) {
 	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
 		resp.Header.Del(name)
 	}
+	r.set("Cache-Control", cacheNot) // whatever the answer would have been
 	text, mediaType := s.pages.body(f, r.id, r.path, r.accepts(typeProblem))
 	r.bytes(f.httpStatus(), mediaType, text)
 	switch status := f.httpStatus(); {

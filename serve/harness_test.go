@@ -322,6 +322,12 @@ func (a *api) finished(text string, options ...option) map[string]any {
 	return r.want(a.t, http.StatusOK).object(a.t)
 }
 
+// address is a link without its query.
+func address(link any) string {
+	path, _, _ := strings.Cut(link.(string), "?")
+	return path
+}
+
 // objectKeys lists what lies in the object store.
 func (a *api) objectKeys() []string {
 	a.t.Helper()

@@ -1,17 +1,19 @@
 package serve
 
-import (
-	_ "embed"
-	"net/http"
-)
+import _ "embed"
 
 // openAPI is openapi.yaml as JSON; a test compares them, and writes it with -update.
 //
 //go:embed openapi.json
 var openAPI []byte
 
-func getOpenAPI(_ *server, r *request) error {
+func getOpenAPI(s *server, r *request) error {
+	file, err := s.assets.get("openapi.json", func() (*asset, error) {
+		return &asset{mediaType: typeJSON, body: openAPI}, nil
+	})
+	if err != nil {
+		return err
+	}
 	r.set("Cache-Control", "public, max-age=300")
-	r.bytes(http.StatusOK, typeJSON, openAPI)
-	return nil
+	return r.asset(file)
 }

@@ -16,22 +16,27 @@ const uploadPageCSP = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 // getPage answers with the page on which people upload files and read what became of them.
-func getPage(_ *server, r *request) error {
+func getPage(s *server, r *request) error {
 	r.set("Content-Security-Policy", uploadPageCSP)
 	r.set("Referrer-Policy", "no-referrer")
-	return r.pageFile("index.html")
+	return r.pageFile(s, "index.html")
 }
 
-func getPageFile(_ *server, r *request) error { return r.pageFile(r.value) }
+func getPageFile(s *server, r *request) error { return r.pageFile(s, r.value) }
 
-func (r *request) pageFile(name string) error {
-	file, err := fs.ReadFile(pageFiles, "page/"+name)
+func (r *request) pageFile(s *server, name string) error {
+	file, err := s.assets.get("page/"+name, func() (*asset, error) {
+		text, err := fs.ReadFile(pageFiles, "page/"+name)
+		if err != nil {
+			return nil, fail(CodeNoSuchRoute, "")
+		}
+		return &asset{mediaType: mediaTypeOf(name), body: text}, nil
+	})
 	if err != nil {
-		return fail(CodeNoSuchRoute, "")
+		return err
 	}
 	r.set("Cache-Control", "no-cache") // a few kilobytes, and all files must be of one version
-	r.taggedBytes(mediaTypeOf(name), file)
-	return nil
+	return r.asset(file)
 }
 
 // mediaTypeOf does not ask the system's tables, which differ.

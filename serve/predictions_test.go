@@ -46,7 +46,7 @@ func TestPredictionFromUploadToDownload(t *testing.T) {
 		}
 	}
 	links := view["links"].(map[string]any)
-	result := a.get(links["download"].(string)).want(t, http.StatusOK)
+	result := a.get(address(links["download"])).want(t, http.StatusOK)
 	lines := strings.Split(strings.TrimSpace(string(result.body)), "\n")
 	if len(lines) != 3 || !strings.HasPrefix(lines[0],
 		"customerID,tenure,MonthlyCharges,TotalCharges,Contract,churn_probability,risk_band") ||
@@ -63,11 +63,11 @@ func TestPredictionFromUploadToDownload(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	rejects := a.get(links["rejects"].(string)).want(t, http.StatusOK)
+	rejects := a.get(address(links["rejects"])).want(t, http.StatusOK)
 	if !strings.Contains(string(rejects.body), "A-2,forty,20.1,804,Two year,2,3,ERR-1602,tenure,") {
 		t.Errorf("rejects:\n%s", rejects.body)
 	}
-	a.testDelivery(links["download"].(string), result)
+	a.testDelivery(address(links["download"]), result)
 }
 
 // testDelivery asks for a file in every way there is.

@@ -32,6 +32,7 @@ type request struct {
 	body    *body // nil until opened
 	code    Code  // of the answer, if it is an error
 	kept    bool  // a stream took the context over
+	packers *packers
 }
 
 // routeLabel is the route's pattern, or one label for everything that is none.
@@ -60,11 +61,29 @@ func (r *request) json(status int, v any) error {
 	return nil
 }
 
-// bytes answers with a body, which must stay as it is until the answer is sent.
+// bytes answers with a body, packed as the client likes it. It must stay as it is until the answer is sent.
 func (r *request) bytes(status int, mediaType string, body []byte) {
+	coding := r.codingOf(len(body))
+	r.coded(status, mediaType, body, "")
+	if coding == "" {
+		return
+	}
+	r.rc.Response.ResetBody()
+	if err := r.packers.page(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
+		r.rc.Response.SetBodyRaw(body)
+		return
+	}
+	r.set("Content-Encoding", coding)
+}
+
+// coded answers with a body that is in a content coding; empty is none.
+func (r *request) coded(status int, mediaType string, body []byte, coding string) {
 	r.rc.SetStatusCode(status)
 	r.rc.SetContentType(mediaType)
 	r.rc.Response.SetBodyRaw(body)
+	if coding != "" {
+		r.set("Content-Encoding", coding)
+	}
 }
 
 // keep hands the request's context to a stream that outlives the handler; the stream must call cancel at its end.

@@ -82,10 +82,10 @@ type predictionLinks struct {
 }
 
 func (s *server) links(p store.Prediction) *predictionLinks {
-	self := s.PublicURL + "/predictions/" + p.ID.String()
+	self, results := s.PublicURL+"/predictions/"+p.ID.String(), generationQuery(p)
 	return &predictionLinks{
-		Self: self, Rows: self + "/rows", Events: self + "/events", Download: self + "/download",
-		Rejects: self + "/rejects", Cancel: self + "/cancel",
+		Self: self, Rows: self + "/rows" + results, Events: self + "/events", Download: self + "/download" + results,
+		Rejects: self + "/rejects" + results, Cancel: self + "/cancel",
 	}
 }
 

@@ -60,15 +60,15 @@ func predictionRoutes() []route {
 		{method: get, pattern: "/predictions/{id}", handle: getPrediction, limit: limitDefault},
 		{
 			method: get, pattern: "/predictions/{id}/download", handle: downloadResult, limit: limitDownload,
-			timeout: uploadTimeout, params: []string{"format"},
+			timeout: uploadTimeout, params: []string{"format", "generation"},
 		},
 		{
 			method: get, pattern: "/predictions/{id}/rejects", handle: downloadRejects, limit: limitDownload,
-			timeout: uploadTimeout, params: []string{"format"},
+			timeout: uploadTimeout, params: []string{"format", "generation"},
 		},
 		{
 			method: get, pattern: "/predictions/{id}/rows", handle: getRows, limit: limitDefault,
-			params: []string{"limit", "cursor", "sort", "band", "explain"},
+			params: []string{"limit", "cursor", "sort", "band", "explain", "generation"},
 		},
 		{
 			method: get, pattern: "/predictions/{id}/events", handle: streamEvents, limit: limitDefault,

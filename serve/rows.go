@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -38,6 +39,9 @@ type rowsBody struct {
 func getRows(s *server, r *request) error {
 	p, err := s.find(r)
 	if err != nil {
+		return err
+	}
+	if err := r.checkGeneration(p); err != nil {
 		return err
 	}
 	if p.ResultsDeletedAt != nil {
@@ -80,12 +84,36 @@ func getRows(s *server, r *request) error {
 	if page.Next != nil {
 		body.NextCursor = optional(rowCursorText(p.ID, q, *page.Next))
 	}
-	return r.json(http.StatusOK, body)
+	return s.answerRows(r, p, body)
+}
+
+// answerRows answers with a page. One that may be kept is looked at twice: the rows were read after the prediction, which
+// may have been scored again in between.
+func (s *server) answerRows(r *request, p store.Prediction, body rowsBody) error {
+	if !body.Done {
+		return r.json(http.StatusOK, body)
+	}
+	if _, given := r.query["generation"]; given {
+		now, err := s.find(r)
+		if err != nil {
+			return err
+		}
+		if err := r.checkGeneration(now); err != nil {
+			return err
+		}
+		if _, pinned := s.Models.Pinned(p.Model.Name, p.Model.SHA256); pinned { // else its bands may have other names
+			s.keepFinished(r, now, time.Now())
+		}
+	}
+	return r.tagged(body)
 }
 
 // bandNames are the names of the bands of a prediction's model.
 func (s *server) bandNames(p store.Prediction) []string {
-	bundle, ok := s.Models.Get(p.Model.Name)
+	bundle, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256)
+	if !ok {
+		bundle, ok = s.Models.Get(p.Model.Name)
+	}
 	if !ok {
 		return nil
 	}

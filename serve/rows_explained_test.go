@@ -70,7 +70,7 @@ func startReasons(t *testing.T, upload string, inner store.Objects) (*api, *coun
 	body := a.post("/upload?filename=march.csv"+upload, strings.Join(lines, ""), header("Prefer", "wait=30"))
 	links := body.want(t, http.StatusOK).object(t)["links"].(map[string]any)
 	reasons := map[string]string{}
-	for line := range strings.Lines(string(a.get(links["download"].(string)+"?format=jsonl").want(t, 200).body)) {
+	for line := range strings.Lines(string(a.get(address(links["download"])+"?format=jsonl").want(t, 200).body)) {
 		var row map[string]any
 		if err := json.Unmarshal([]byte(line), &row); err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func startReasons(t *testing.T, upload string, inner store.Objects) (*api, *coun
 		reasons[row["customerID"].(string)] = reasonsText(row)
 	}
 	objects.taken()
-	return a, objects, links["rows"].(string), reasons
+	return a, objects, address(links["rows"]), reasons
 }
 
 func reasonsText(row map[string]any) string {
@@ -161,7 +161,7 @@ func TestRowsExplainedRefused(t *testing.T) {
 	a.get(waiting+"true&limit=101").wantError(t, http.StatusUnprocessableEntity, "ERR-1303")
 	a.work()
 	view := a.finished(telecom)
-	path := view["links"].(map[string]any)["rows"].(string) + "?explain=true"
+	path := address(view["links"].(map[string]any)["rows"]) + "?explain=true"
 	a.get(path).want(t, http.StatusOK)
 	for _, key := range a.objectKeys() {
 		if strings.HasSuffix(key, "/"+store.ResultName) {
@@ -177,7 +177,7 @@ func TestRowsExplainedRefused(t *testing.T) {
 func TestRowsExplainedOfAModelThatIsGone(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
-	path := a.finished(telecom)["links"].(map[string]any)["rows"].(string) + "?explain=true"
+	path := address(a.finished(telecom)["links"].(map[string]any)["rows"]) + "?explain=true"
 	other := *a
 	none, _ := engine.NewRegistry()
 	other.restart(none)

@@ -32,7 +32,7 @@ func TestRowsEqualTheFile(t *testing.T) {
 	for i, record := range records[1:] {
 		want = append(want, fmt.Sprint(i+1, record[0], record[probability], record[probability+1]))
 	}
-	path := links["rows"].(string)
+	path := address(links["rows"])
 	if got := a.pages(path, "limit=999"); !slices.Equal(got, want) {
 		t.Errorf("%d rows, or others than the file's %d", len(got), len(want))
 	}

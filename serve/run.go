@@ -215,6 +215,9 @@ func (p *process) addAPI(
 	if err != nil {
 		return err
 	}
+	if len(c.Auth.Parties) == 0 && p.token == "" {
+		c.Log.Warn("tokens made for any application of the issuer are accepted: set AUTH_PARTIES or CORS_ORIGINS")
+	}
 	if p.apiAt, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}

@@ -51,8 +51,27 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 		}
 	}
 	_ = o.rejects.Close()
+	if coding := r.codingOf(int(answer.size)); coding != "" {
+		packed := &spool{free: &s.blocks}
+		if err := s.packSpool(packed, answer, coding); err != nil {
+			return err
+		}
+		r.set("Content-Encoding", coding)
+		answer = packed
+	}
 	r.rc.SetBodyStream(answer, int(answer.size)) // closes it
 	return nil
+}
+
+// packSpool packs one spool into another, whose length is then known, and closes the first: its blocks are free as they
+// are read.
+func (s *server) packSpool(packed, plain *spool, coding string) error {
+	err := s.packers.pack(packed, plain, coding)
+	_ = plain.Close()
+	if err != nil {
+		_ = packed.Close()
+	}
+	return err
 }
 
 // convert writes every row of the input in its order: scored ones with their scores, refused ones with their reasons.

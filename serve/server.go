@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -72,6 +73,8 @@ type server struct {
 	scores   chan struct{} // a place for each file that is scored in memory
 	blocks   spoolBlocks   // for the results of those
 	copies   copyBuffers   // for downloads
+	packers  *packers
+	assets   *assets
 	base     context.Context
 	stop     context.CancelFunc
 	draining atomic.Bool
@@ -125,6 +128,7 @@ func newServer(cfg Config, parts Parts) *server {
 		limiter: limiter, users: newUserCache(parts.Store),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
+		packers: newPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),
 	}
 }
 
@@ -212,7 +216,7 @@ func (s *server) serve(rc *fasthttp.RequestCtx) {
 func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r := &request{
 		rc: rc, started: time.Now(), id: requestID(rc.Request.Header.Peek("X-Request-Id")),
-		method: string(rc.Method()), ctx: s.base, cancel: func() {},
+		method: string(rc.Method()), ctx: s.base, cancel: func() {}, packers: s.packers,
 	}
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
@@ -256,64 +260,23 @@ func (s *server) announced(r *request) error {
 	return nil
 }
 
+// noRoute answers what no route takes: a preflight, or an error that counts like any other request.
 func (s *server) noRoute(r *request, allow []string) error {
-	if allow == nil {
-		return fail(CodeNoSuchRoute, "")
-	}
-	if r.method == fasthttp.MethodOptions {
+	if allow != nil && r.method == fasthttp.MethodOptions {
 		r.route = &route{pattern: "options", open: true, handle: answerOptions}
 		r.set("Allow", strings.Join(allow, ", "))
 		return nil
 	}
+	r.ctx, r.cancel = context.WithTimeout(s.base, controlTimeout)
+	if err := s.chargeStray(r); err != nil {
+		return err
+	}
+	if allow == nil {
+		return fail(CodeNoSuchRoute, "")
+	}
 	f := fail(CodeWrongMethod, "").with(details{"expected": allow})
 	f.allow = strings.Join(allow, ", ")
 	return f
-}
-
-// identify finds out who asks and charges the request to them, or, where no token is needed, to the caller's address.
-func (s *server) identify(r *request) error {
-	who := s.peer(r)
-	if !r.route.open {
-		if err := s.authenticate(r); err != nil {
-			return s.countFailedLogin(r, who, err)
-		}
-		who = "user " + r.user.Subject
-	}
-	if err := s.charge(r, who); err != nil {
-		return err
-	}
-	return r.checkScope()
-}
-
-// loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
-const loginsMax = 60
-
-func (s *server) countFailedLogin(r *request, who string, err error) error {
-	if explain(err).httpStatus() != fasthttp.StatusUnauthorized {
-		return err // nobody's guess was wrong
-	}
-	if a, _ := s.limiter.take(r.ctx, limitLogin, who); a.retry > 0 {
-		f := fail(CodeRateLimited, "Too many requests with a token that is not valid.").because(err)
-		f.retryAfter = a.retry
-		return f
-	}
-	return err
-}
-
-func (s *server) charge(r *request, who string) error {
-	a, limited := s.limiter.take(r.ctx, r.route.limit, who)
-	if !limited {
-		return nil
-	}
-	r.set("RateLimit-Policy", a.policy())
-	r.set("RateLimit", a.state())
-	if a.retry > 0 {
-		f := fail(CodeRateLimited, fmt.Sprintf("You have sent more than %d requests of this kind in a minute.", a.limit)).
-			with(details{"limit": a.limit, "unit": "requests per minute"})
-		f.retryAfter = a.retry
-		return f
-	}
-	return nil
 }
 
 // handle runs the route. A panic is an internal error of this one request.

@@ -1,0 +1,76 @@
+package serve
+
+import (
+	"bytes"
+	"net/http"
+	"sync"
+)
+
+// assets are bodies that stay as they are while the process runs, each packed once for each coding that was asked for.
+// They come out of the program, so there are a few dozen at most. Safe for concurrent use.
+type assets struct {
+	mu    sync.Mutex
+	known map[string]*asset
+}
+
+type asset struct {
+	mediaType string
+	tag       string // of the plain body; see quotedTag
+	body      []byte
+
+	mu    sync.Mutex
+	coded map[string][]byte
+}
+
+func newAssets() *assets { return &assets{known: map[string]*asset{}} }
+
+// get finds an asset by its name, and opens it the first time. What cannot be opened is not remembered.
+func (a *assets) get(name string, open func() (*asset, error)) (*asset, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if found := a.known[name]; found != nil {
+		return found, nil
+	}
+	found, err := open()
+	if err != nil {
+		return nil, err
+	}
+	found.tag = digest(found.body)
+	a.known[name] = found
+	return found, nil
+}
+
+// form is the body in a coding; empty is the plain one.
+func (a *asset) form(p *packers, coding string) ([]byte, error) {
+	if coding == "" {
+		return a.body, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if text := a.coded[coding]; text != nil {
+		return text, nil
+	}
+	var text bytes.Buffer
+	if err := p.page(&text, a.body, coding); err != nil {
+		return nil, err
+	}
+	if a.coded == nil {
+		a.coded = map[string][]byte{}
+	}
+	a.coded[coding] = text.Bytes()
+	return text.Bytes(), nil
+}
+
+// asset answers with an asset, or that the client has it already.
+func (r *request) asset(a *asset) error {
+	form := r.codingOf(len(a.body))
+	if r.unchanged(quotedTag(a.tag, form)) {
+		return nil
+	}
+	text, err := a.form(r.packers, form)
+	if err != nil {
+		return err
+	}
+	r.coded(http.StatusOK, a.mediaType, text, form)
+	return nil
+}

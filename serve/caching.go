@@ -1,0 +1,70 @@
+package serve
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// Values of Cache-Control. Vary names Authorization on every answer, so that no cache gives one user's to another.
+const (
+	// cacheNot lets a client keep an answer but not use it without asking: most have an ETag to ask with.
+	cacheNot = "private, no-cache"
+	// cacheAccount is how long a user's own settings may be taken for current.
+	cacheAccount = "private, max-age=30"
+)
+
+// finishedFor is how long a client may use finished results without asking: they never change, but a prediction that is
+// deleted should not be read much longer from a cache either.
+const finishedFor = 24 * time.Hour
+
+// finished says whether the results of a prediction are complete and there. They are then the same for ever, until they
+// expire or another generation takes their place.
+func finished(p store.Prediction) bool { return unreadyFor(p, p.ResultKey) == nil }
+
+// generationQuery names the generation of finished results in a link, so that the address is of these alone.
+func generationQuery(p store.Prediction) string {
+	if !finished(p) {
+		return ""
+	}
+	return "?generation=" + strconv.Itoa(p.Generation)
+}
+
+// checkGeneration wants the results of the generation that is asked for, if one is.
+func (r *request) checkGeneration(p store.Prediction) error {
+	text, given := r.query["generation"]
+	if !given {
+		return nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	switch {
+	case err != nil || n == 0 || strconv.FormatUint(n, 10) != text:
+		return fail(CodeInvalidValue, "'generation' must be a whole number, 1 or more.").
+			with(details{"field": "generation"})
+	case int(n) > p.Generation:
+		return fail(CodePredictionNotFound, fmt.Sprintf("This prediction has no generation %d.", n)).
+			with(details{"field": "generation", "limit": p.Generation})
+	case int(n) < p.Generation:
+		return fail(CodeResultExpired, "These results were replaced when the prediction was scored again. "+
+			"Ask for the prediction: its links are those of the new results.").
+			with(details{"field": "generation", "expected": p.Generation})
+	}
+	return nil
+}
+
+// keepFinished lets the client keep an answer made of finished results, if its address names their generation, and never
+// beyond the time at which they expire.
+func (s *server) keepFinished(r *request, p store.Prediction, now time.Time) {
+	if _, given := r.query["generation"]; !given || !finished(p) {
+		return
+	}
+	keep := finishedFor
+	if s.Retain > 0 && p.FinishedAt != nil {
+		keep = min(keep, p.FinishedAt.Add(s.Retain).Sub(now))
+	}
+	if seconds := int(keep / time.Second); seconds > 0 {
+		r.set("Cache-Control", fmt.Sprintf("private, max-age=%d, immutable", seconds))
+	}
+}
