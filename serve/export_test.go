@@ -23,6 +23,7 @@ func RunWorker(
 type Operation struct {
 	Method, Pattern string
 	Open            bool
+	Body, Limited   bool
 	Params          []string
 }
 
@@ -33,7 +34,7 @@ func Operations() []Operation {
 		if r.asset {
 			continue
 		}
-		list = append(list, Operation{r.method, r.pattern, r.open, r.params})
+		list = append(list, Operation{r.method, r.pattern, r.open, r.body, r.limit != limitNone, r.params})
 	}
 	return list
 }
