@@ -231,7 +231,7 @@ var meanings = [...]meaning{
 	},
 	{
 		1502, 503, again, "Storage unavailable", "Our file storage is not available at the moment.",
-		"Try again in a few seconds.",
+		"Try again in a few seconds. A file that could not be saved must be uploaded again.",
 	},
 	{
 		1503, 503, again, "Queue unavailable", "Our queue is not available at the moment.",

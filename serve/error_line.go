@@ -22,8 +22,8 @@ func ErrorLine(err error) string {
 
 // hint says what the details know of a file beyond the sentence.
 func (f *failure) hint() string {
-	if f.code == CodeInvalidFormat {
-		return fmt.Sprintf(": this is %v.", f.details["actual"])
+	if kind, ok := f.details["actual"]; ok && f.code == CodeInvalidFormat {
+		return fmt.Sprintf(": this is %v.", kind)
 	}
 	text := ""
 	columns, _ := f.details["columns"].([]details)

@@ -81,6 +81,18 @@ func TestMissingColumnsInWords(t *testing.T) {
 	}
 }
 
+func TestHeadings(t *testing.T) {
+	for label, want := range map[string]string{
+		"customerID": "Customer ID", "customer_id": "Customer ID", "Monthly charges": "Monthly Charges",
+		"MonthlyCharges": "Monthly Charges", "tenure": "Tenure", "NPS score": "NPS Score", "id": "ID", "umsatz_größe": "Umsatz Größe",
+		"": "", "_": "", "last_activity_days_ago": "Last Activity Days Ago", "顧客": "顧客",
+	} {
+		if got := heading(label); got != want {
+			t.Errorf("%q: %q, want %q", label, got, want)
+		}
+	}
+}
+
 func TestCodesAreAsIngestSaysThem(t *testing.T) {
 	for reason := ingest.WrongFieldCount; reason <= ingest.DuplicateIDScored; reason++ {
 		code, known := parseCode(reason.Code())
