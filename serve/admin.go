@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -27,6 +28,8 @@ type AdminServer struct {
 type AdminParts struct {
 	Store   *store.Store
 	Metrics *Metrics
+	Models  *engine.Registry
+	Refused func() []RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
 	Log     *slog.Logger
 	Issuer  *DevelopmentIssuer // nil: no keys of our own
 	// SupportURL is what support_url begins with; empty: a path of the API.
@@ -54,6 +57,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.Handle("GET /bundles", a.handle(a.listBundles))
 	mux.Handle("GET /dead-letters", a.handle(a.working(a.listDead)))
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.working(a.attempts)))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))

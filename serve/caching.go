@@ -54,8 +54,8 @@ func (r *request) checkGeneration(p store.Prediction) error {
 	return nil
 }
 
-// keepFinished lets the client keep an answer made of finished results, if its address names their generation, and never
-// beyond the time at which they expire.
+// keepFinished lets the client keep an answer made of finished results, if its address names their generation, and
+// never beyond the time at which they expire.
 func (s *server) keepFinished(r *request, p store.Prediction, now time.Time) {
 	if _, given := r.query["generation"]; !given || !finished(p) {
 		return

@@ -41,8 +41,8 @@ func TestC8AccountIsKeptForHalfAMinute(t *testing.T) {
 	}
 }
 
-// Results that are finished may be kept at the addresses that name their generation, which are those of the links; at all
-// others the client asks each time, with a tag.
+// Results that are finished may be kept at the addresses that name their generation, which are those of the links; at
+// all others the client asks each time, with a tag.
 func TestB21FinishedResultsAreKeptByGeneration(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()

@@ -38,8 +38,8 @@ func (s *server) countFailedLogin(r *request, who string, err error) error {
 	return err
 }
 
-// chargeStray charges a request that no route takes, to the user whose token it has, else to the caller's address. A wrong
-// token is counted as one, but says nothing about the address that was asked for.
+// chargeStray charges a request that no route takes, to the user whose token it has, else to the caller's address. A
+// wrong token is counted as one, but says nothing about the address that was asked for.
 func (s *server) chargeStray(r *request) error {
 	who := s.peer(r)
 	if r.header("Authorization") != "" {
@@ -67,8 +67,8 @@ func (s *server) charge(r *request, class limitClass, who string) error {
 	return nil
 }
 
-// setAllowance says what is left of a budget: in the headers of the draft standard, and in those that most clients know,
-// of which the last is a time in seconds since 1970.
+// setAllowance says what is left of a budget: in the headers of the draft standard, and in those that most clients
+// know, of which the last is a time in seconds since 1970.
 func (r *request) setAllowance(a allowance) {
 	r.set("RateLimit-Policy", a.policy())
 	r.set("RateLimit", a.state())

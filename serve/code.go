@@ -102,6 +102,7 @@ const (
 	CodeModelChecksum     Code = 1706
 	CodeModelNotChosen    Code = 1707
 	CodeModelBeyondLimits Code = 1708
+	CodeBundleUnusable    Code = 1709
 )
 
 // String gives the code as it is published.

@@ -343,4 +343,8 @@ var meanings = [...]meaning{
 		1708, 0, false, "Model too large", "The model is beyond this service's limits.",
 		"Operators: raise the limits or train a smaller model.",
 	},
+	{
+		1709, 0, false, "Bundle unusable", "The bundle cannot be read, or another has its name.",
+		"Operators: the log line \"bundle refused\" and GET /bundles of the admin listener name the reason.",
+	},
 }

@@ -17,8 +17,8 @@ func (r *request) codingOf(size int) string {
 	return coding(r.header("Accept-Encoding"))
 }
 
-// coding picks the content coding that the client likes best; of several alike the one that costs us least. Empty is the
-// plain body.
+// coding picks the content coding that the client likes best; of several alike the one that costs us least. Empty is
+// the plain body.
 func coding(accept string) (best string) {
 	accepted := acceptedCodings(accept)
 	if _, named := accepted["gzip"]; !named {

@@ -44,7 +44,8 @@ func (a *api) answers(file string, links map[string]any, options ...option) map[
 		}
 	}
 	for _, path := range []string{
-		"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/redoc/redoc.standalone.js", "/page/page.js", "/page/page.css",
+		"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/redoc/redoc.standalone.js", "/page/page.js",
+		"/page/page.css",
 	} {
 		list["GET "+path] = a.get(path, options...)
 	}
@@ -55,9 +56,9 @@ func (a *api) answers(file string, links map[string]any, options ...option) map[
 	return list
 }
 
-// Every body of 1,000 bytes or more is packed in each coding, says so, is the same when it is unpacked, and has a tag of
-// its own if the plain one has any; smaller ones are sent as they are. All together they are 60 % smaller at least, and
-// so is each but the smallest.
+// Every body of 1,000 bytes or more is packed in each coding, says so, is the same when it is unpacked, and has a tag
+// of its own if the plain one has any; smaller ones are sent as they are. All together they are 60 % smaller at least,
+// and so is each but the smallest.
 func TestC1EveryBodyIsPacked(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()

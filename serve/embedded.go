@@ -30,14 +30,14 @@ type foundation struct {
 }
 
 // lay opens everything. On an error nothing is left open.
-func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
+func lay(ctx context.Context, c RunConfig, metrics *Metrics) (_ *foundation, err error) {
 	f := new(foundation)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
 		}
 	}()
-	if f.models, err = openModels(c.BundleDir); err != nil {
+	if f.models, err = openModels(c.BundleDir, metrics, c.Log); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil { // the cluster's own user must pass through
@@ -53,6 +53,14 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 		return nil, err
 	}
 	return f, f.openQueue(ctx, c)
+}
+
+// refused gives the bundles that are refused at present; nil if there is no directory of bundles.
+func (f *foundation) refused() func() []RefusedBundle {
+	if f.models.dir == "" {
+		return nil
+	}
+	return f.models.refusals.list
 }
 
 func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {

@@ -15,6 +15,8 @@ type healthBody struct {
 	Status string            `json:"status"`
 	Engine string            `json:"engine_version"`
 	Checks map[string]string `json:"checks,omitempty"`
+	// Refused are the bundles that are not in use because they failed a check.
+	Refused []RefusedBundle `json:"refused_bundles,omitempty"`
 }
 
 // getHealth says that the process answers, whatever its dependencies do.
@@ -43,7 +45,8 @@ type dependency struct {
 }
 
 // getReady says whether requests can be served: every dependency that they need answers, and a model is loaded. The
-// queue is none of these: notifications of the database ring too, and an upkeep looks for dropped files.
+// queue is none of these: notifications of the database ring too, and an upkeep looks for dropped files. Nor is a bundle
+// that is refused: taking every process out of service for it would take the other models away too.
 func getReady(s *server, r *request) error {
 	answer := healthBody{Status: "ready", Engine: engine.Version, Checks: map[string]string{}}
 	var worst *failure
@@ -61,6 +64,12 @@ func getReady(s *server, r *request) error {
 	if worst != nil {
 		worst.status = http.StatusServiceUnavailable
 		return worst.with(details{"checks": answer.Checks})
+	}
+	if s.Refused != nil {
+		answer.Checks["bundles"] = "ok"
+		if answer.Refused = s.Refused(); len(answer.Refused) > 0 {
+			answer.Checks["bundles"], answer.Status = "refused", "degraded"
+		}
 	}
 	return r.json(http.StatusOK, answer)
 }

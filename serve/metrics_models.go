@@ -12,6 +12,7 @@ type modelMetrics struct {
 	modelInfo    *prometheus.GaugeVec
 	modelLoad    *prometheus.GaugeVec
 	modelRefused prometheus.Counter
+	refusedNow   prometheus.Gauge
 	banded       *prometheus.CounterVec
 	meanScore    *prometheus.GaugeVec
 	scoreDrift   *prometheus.GaugeVec
@@ -24,7 +25,9 @@ const driftFeaturesMax = 20
 func (m *Metrics) makeModels() {
 	m.modelInfo = m.gauges("model_info", "1 for each model in use.", "model", "version", "sha256")
 	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
-	m.modelRefused = m.counter("model_refused_total", "Changed bundles that failed a check; the model in use stayed.")
+	m.modelRefused = m.counter("model_refused_total",
+		"Bundles, new or changed, that failed a check; what was in use stayed.")
+	m.refusedNow = m.gauge("bundles_refused", "Bundles that are refused at present because they failed a check.")
 	m.banded = m.counters("scored_rows_total", "Rows of finished predictions by model and risk band.", "model", "band")
 	m.meanScore = m.gauges("latest_mean_probability", "Mean probability of the latest prediction.", "model")
 	m.scoreDrift = m.gauges("latest_score_psi",
@@ -40,8 +43,11 @@ func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) 
 	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
 }
 
-// ModelRefused counts a changed bundle that was not taken in.
+// ModelRefused counts a bundle that was not taken in.
 func (m *Metrics) ModelRefused() { m.modelRefused.Inc() }
+
+// BundlesRefused shows how many are not taken in at present.
+func (m *Metrics) BundlesRefused(n int) { m.refusedNow.Set(float64(n)) }
 
 // Scored shows the latest prediction of a model. Bands and columns are the bundle's words, never the customer's.
 func (m *Metrics) Scored(model string, s *engine.Summary) {

@@ -2,100 +2,209 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
 )
 
 // models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory
-// replaces the baseline of its name.
+// replaces the baseline of its name. One that fails a check is refused: it is shown, and what is in use stays. Only
+// refused may be called from other goroutines.
 type models struct {
 	registry *engine.Registry
+	metrics  *Metrics
+	log      *slog.Logger
 	dir      string                   // empty: baselines only
-	seen     map[string]string        // manifest by bundle directory, as last opened or refused
+	seen     map[string]string        // by bundle directory: its mark as last opened or refused
+	names    map[string]string        // by bundle directory: the name of the bundle in use from it
 	took     map[string]time.Duration // time that loading took, by name
+	refusals refusals
+	watching bool // the start is over
 }
 
 // watchInterval is how soon a changed bundle is noticed.
 const watchInterval = 5 * time.Second
 
-// openModels opens everything. At the start a bad bundle is an error; later it would not replace a good one.
-func openModels(dir string) (*models, error) {
+// errNameTaken is a bundle with the name of another in the same directory of bundles.
+var errNameTaken = errors.New("its name is taken")
+
+// openModels opens everything. Only a baseline that cannot be opened is an error.
+func openModels(dir string, metrics *Metrics, log *slog.Logger) (*models, error) {
 	registry, err := engine.NewRegistry()
 	if err != nil {
 		return nil, err
 	}
-	m := &models{registry: registry, dir: dir, seen: map[string]string{}, took: map[string]time.Duration{}}
+	m := &models{
+		registry: registry, metrics: metrics, log: log, dir: dir,
+		seen: map[string]string{}, names: map[string]string{}, took: map[string]time.Duration{},
+	}
 	for _, name := range engine.BaselineNames() {
-		if _, err := m.add(func() (*engine.Bundle, error) { return engine.OpenBaseline(name) }); err != nil {
+		begin := time.Now()
+		b, err := engine.OpenBaseline(name)
+		if err != nil {
 			return nil, err
 		}
+		m.use(b, time.Since(begin))
 	}
-	for _, bundle := range m.changed() {
-		if _, err := m.add(func() (*engine.Bundle, error) { return engine.OpenBundle(os.DirFS(bundle)) }); err != nil {
-			return nil, fmt.Errorf("bundles in %s: %w", dir, err)
-		}
-	}
+	m.refresh()
+	m.watching = true
 	return m, nil
 }
 
-func (m *models) add(open func() (*engine.Bundle, error)) (*engine.Bundle, error) {
-	begin := time.Now()
-	b, err := open()
-	if err != nil {
-		return nil, err
-	}
-	m.took[b.Name()] = time.Since(begin)
+func (m *models) use(b *engine.Bundle, took time.Duration) {
+	m.took[b.Name()] = took
 	m.registry.Swap(b)
-	return b, nil
-}
-
-// changed lists the bundle directories whose manifest is new, and remembers it. A bundle is complete when its manifest
-// is: copy it last, or move the directory into place.
-func (m *models) changed() []string {
-	if m.dir == "" {
-		return nil
-	}
-	manifests, _ := filepath.Glob(filepath.Join(m.dir, "*", engine.ManifestFile))
-	var bundles []string
-	for _, manifest := range manifests {
-		text, err := os.ReadFile(manifest)
-		if dir := filepath.Dir(manifest); err == nil && m.seen[dir] != string(text) {
-			m.seen[dir] = string(text)
-			bundles = append(bundles, dir)
-		}
-	}
-	return bundles
+	m.publish()
 }
 
 // publish tells the metrics which models are in use.
-func (m *models) publish(metrics *Metrics) {
+func (m *models) publish() {
 	for _, b := range m.registry.List() {
-		metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
+		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
 	}
 }
 
 // watch takes in changed bundles until ctx ends.
-func (m *models) watch(ctx context.Context, metrics *Metrics, log *slog.Logger) {
+func (m *models) watch(ctx context.Context) {
 	for ; ctx.Err() == nil; pause(ctx, watchInterval) {
-		m.refresh(metrics, log)
+		m.refresh()
 	}
 }
 
-// refresh takes in changed bundles. One that fails a check is logged, and the model in use stays.
-func (m *models) refresh(metrics *Metrics, log *slog.Logger) {
-	for _, dir := range m.changed() {
-		b, err := m.add(func() (*engine.Bundle, error) { return engine.OpenBundle(os.DirFS(dir)) })
-		if err != nil {
-			metrics.ModelRefused()
-			log.Error("bundle refused, the model in use stays", "path", dir, "error", err)
+// refresh takes in the bundles that are new or have changed.
+func (m *models) refresh() {
+	if m.dir == "" {
+		return
+	}
+	dirs, err := bundleDirs(m.dir)
+	if err != nil {
+		m.refuse(m.dir, err)
+		return
+	}
+	m.forget(dirs)
+	for _, dir := range dirs {
+		if m.changed(dir) {
+			m.take(dir)
+		}
+	}
+	m.metrics.BundlesRefused(len(m.refusals.list()))
+}
+
+// bundleDirs lists the directories that may hold bundles, in the order of their names. Hidden ones are passed over: a
+// bundle may be made in one and then renamed. So is that of a file system for files it has found.
+func bundleDirs(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list bundles: %w", err)
+	}
+	var dirs []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		log.Info("bundle in use", "model", b.Name(), "version", b.Version(), "sha256", b.SHA256())
-		m.publish(metrics)
+		if info, err := os.Stat(path); err == nil && info.IsDir() { // through links too
+			dirs = append(dirs, path)
+		}
+	}
+	return dirs, nil
+}
+
+// forget drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
+// that were refused for one are looked at again.
+func (m *models) forget(dirs []string) {
+	m.refusals.keep(dirs)
+	for dir := range m.names {
+		if !slices.Contains(dirs, dir) {
+			delete(m.names, dir)
+			for _, refused := range m.refusals.because(errNameTaken) {
+				delete(m.seen, refused)
+			}
+		}
+	}
+	for dir := range m.seen {
+		if !slices.Contains(dirs, dir) {
+			delete(m.seen, dir)
+		}
+	}
+}
+
+// changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
+// the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
+func (m *models) changed(dir string) bool {
+	mark, err := m.mark(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		files, err := os.ReadDir(dir)
+		return !m.watching && (err != nil || len(files) > 0)
+	case err != nil:
+		return true
+	}
+	return mark != m.seen[dir]
+}
+
+// mark changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
+// well, so that a file which is put right is noticed.
+func (m *models) mark(dir string) (string, error) {
+	manifest, err := os.ReadFile(filepath.Join(dir, engine.ManifestFile))
+	if err != nil || !m.refusals.has(dir) {
+		return string(manifest), err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	mark := string(manifest)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			mark += fmt.Sprintln(e.Name(), info.Size(), info.ModTime(), info.Mode())
+		}
+	}
+	return mark, nil
+}
+
+// take opens a bundle and uses or refuses it.
+func (m *models) take(dir string) {
+	begin := time.Now()
+	b, err := engine.OpenBundle(os.DirFS(dir))
+	if err == nil {
+		err = m.nameFree(dir, b.Name())
+	}
+	if err != nil {
+		m.refuse(dir, err)
+		m.seen[dir], _ = m.mark(dir)
+		return
+	}
+	m.refusals.drop(dir)
+	m.seen[dir], _ = m.mark(dir)
+	m.names[dir] = b.Name()
+	m.use(b, time.Since(begin))
+	m.log.Info("bundle in use", "model", b.Name(), "version", b.Version(), "sha256", b.SHA256())
+}
+
+// nameFree wants no other directory to have a bundle of a name: which of two was served would be chance.
+func (m *models) nameFree(dir, name string) error {
+	for other, taken := range m.names {
+		if taken == name && other != dir {
+			return fmt.Errorf("bundle %s: %w by %s", name, errNameTaken, filepath.Base(other))
+		}
+	}
+	return nil
+}
+
+// refuse notes a bundle that failed a check, once for each reason.
+func (m *models) refuse(dir string, err error) {
+	if code, isNew := m.refusals.add(dir, err); isNew {
+		m.metrics.ModelRefused()
+		m.metrics.BundlesRefused(len(m.refusals.list()))
+		m.log.Error("bundle refused, what is in use stays", "path", dir, "code", code, "error", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/retainwise/millrace/engine"
 )
 
@@ -48,10 +50,7 @@ func writeBundle(t *testing.T, dir, old, with string) {
 func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 	dir := t.TempDir()
 	writeBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
-	m, err := openModels(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := mustOpenModels(t, dir)
 	if got := len(m.registry.List()); got != len(engine.BaselineNames())+1 {
 		t.Fatalf("%d models", got)
 	}
@@ -62,7 +61,6 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 		}
 		return b.Version()
 	}
-	metrics, log := NewMetrics(), slog.New(slog.DiscardHandler)
 	steps := []struct{ old, with, want string }{
 		{"name: telecom\nversion: '1'", "name: mine\nversion: '2'", "2"},
 		{"name: telecom\nversion: '1'\ntitle:", "name: mine\nversion: '3'\ntitel:", "2"},
@@ -70,21 +68,224 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 	}
 	for _, step := range steps {
 		writeBundle(t, filepath.Join(dir, "mine"), step.old, step.with)
-		m.refresh(metrics, log)
-		m.refresh(metrics, log) // nothing has changed since
+		m.refresh()
+		m.refresh() // nothing has changed since
 		if got := version(); got != step.want {
 			t.Errorf("version %s is in use, want %s", got, step.want)
 		}
 	}
 }
 
-func TestABadBundleAtTheStartIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	writeBundle(t, filepath.Join(dir, "mine"), "title:", "titel:")
-	if _, err := openModels(dir); err == nil || !strings.Contains(err.Error(), "titel") {
-		t.Errorf("error %v", err)
+func mustOpenModels(t *testing.T, dir string) *models {
+	t.Helper()
+	m, err := openModels(dir, NewMetrics(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if m, err := openModels(""); err != nil || m.changed() != nil {
-		t.Errorf("no directory: %v", err)
+	return m
+}
+
+// refusedNow writes what is refused as "bundle code", and checks that the metric agrees.
+func refusedNow(t *testing.T, m *models) string {
+	t.Helper()
+	var list []string
+	for _, r := range m.refusals.list() {
+		list = append(list, r.Bundle+" "+r.Code)
+	}
+	var shown dto.Metric
+	if err := m.metrics.refusedNow.Write(&shown); err != nil || int(shown.GetGauge().GetValue()) != len(list) {
+		t.Errorf("the metric says %v (%v), refused are %q", shown.GetGauge().GetValue(), err, list)
+	}
+	return strings.Join(list, ", ")
+}
+
+// refusedTimes is how often bundles were refused.
+func refusedTimes(t *testing.T, m *models) int {
+	t.Helper()
+	var shown dto.Metric
+	if err := m.metrics.modelRefused.Write(&shown); err != nil {
+		t.Fatal(err)
+	}
+	return int(shown.GetCounter().GetValue())
+}
+
+// Whatever is wrong with a bundle at the start, it is refused with a code, the baselines and the good one beside it are
+// used, and what is put right is taken in without a restart.
+func TestB22ABadBundleAtTheStart(t *testing.T) {
+	write := func(t *testing.T, path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		code   string
+		damage func(t *testing.T, dir string)
+	}{
+		"another sha256": {"ERR-1706", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "model.txt"), "tree") }},
+		"a file too many": {"ERR-1706", func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "notes.txt"), "x")
+		}},
+		"a manifest that is none": {"ERR-1706", func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, engine.ManifestFile), "x")
+		}},
+		"no manifest": {"ERR-1709", func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, engine.ManifestFile)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		"no description": {"ERR-1709", func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, "bundle.yaml")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		"a manifest that cannot be read": {"ERR-1709", func(t *testing.T, dir string) {
+			manifest := filepath.Join(dir, engine.ManifestFile)
+			if err := os.Remove(manifest); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(manifest, 0o700); err != nil { // nobody can read it as a file, not even root
+				t.Fatal(err)
+			}
+		}},
+		"YAML that is none": {"ERR-1709", func(t *testing.T, dir string) { writeBundle(t, dir, "name: telecom", "name: [") }},
+		"an unknown key":    {"ERR-1709", func(t *testing.T, dir string) { writeBundle(t, dir, "title:", "titel:") }},
+		"a column of another name": {"ERR-1704", func(t *testing.T, dir string) {
+			writeBundle(t, dir, "- name: gender", "- name: sort")
+		}},
+		"scores that differ": {"ERR-1705", func(t *testing.T, dir string) {
+			writeBundle(t, dir, "categories: [Female, Male]", "categories: [Male, Female]")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			bad := filepath.Join(dir, "bad")
+			writeBundle(t, bad, "name: telecom", "name: bad")
+			writeBundle(t, filepath.Join(dir, "good"), "name: telecom", "name: good")
+			test.damage(t, bad)
+			m := mustOpenModels(t, dir)
+			if got := refusedNow(t, m); got != "bad "+test.code {
+				t.Errorf("refused: %q, want %s", got, test.code)
+			}
+			for _, model := range append(engine.BaselineNames(), "good") {
+				if _, ok := m.registry.Get(model); !ok {
+					t.Errorf("%s is not in use", model)
+				}
+			}
+			m.refresh()
+			m.refresh()
+			if got := refusedTimes(t, m); got != 1 {
+				t.Errorf("refused %d times", got)
+			}
+			if err := os.RemoveAll(bad); err != nil {
+				t.Fatal(err)
+			}
+			writeBundle(t, bad, "name: telecom", "name: bad")
+			m.refresh()
+			if _, ok := m.registry.Get("bad"); !ok || refusedNow(t, m) != "" {
+				t.Errorf("put right it is still refused: %s", refusedNow(t, m))
+			}
+		})
+	}
+}
+
+// A file that is put right is noticed though the manifest stays as it was.
+func TestB22ABundleIsPutRight(t *testing.T) {
+	dir := t.TempDir()
+	bundle := filepath.Join(dir, "mine")
+	writeBundle(t, bundle, "name: telecom", "name: mine")
+	file := filepath.Join(bundle, "golden.csv")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, good[1:], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := mustOpenModels(t, dir)
+	if got := refusedNow(t, m); got != "mine ERR-1706" {
+		t.Errorf("refused: %q", got)
+	}
+	if err := os.WriteFile(file, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.refresh()
+	if _, ok := m.registry.Get("mine"); !ok || refusedNow(t, m) != "" {
+		t.Errorf("refused: %q", refusedNow(t, m))
+	}
+}
+
+// Of two bundles of one name the first is used, and the second as soon as that is gone.
+func TestB22TwoBundlesOfOneName(t *testing.T) {
+	dir := t.TempDir()
+	writeBundle(t, filepath.Join(dir, "a"), "name: telecom\nversion: '1'", "name: mine\nversion: '7'")
+	writeBundle(t, filepath.Join(dir, "b"), "name: telecom\nversion: '1'", "name: mine\nversion: '8'")
+	m := mustOpenModels(t, dir)
+	used := func() string {
+		b, ok := m.registry.Get("mine")
+		if !ok {
+			t.Fatal("none is in use")
+		}
+		return b.Version() + " " + refusedNow(t, m)
+	}
+	if got := used(); got != "7 b ERR-1709" {
+		t.Errorf("in use: %s", got)
+	}
+	m.refresh()
+	if got := refusedTimes(t, m); got != 1 {
+		t.Errorf("refused %d times", got)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	m.refresh()
+	if got := used(); got != "8 " {
+		t.Errorf("in use: %s", got)
+	}
+}
+
+// What is no bundle is passed over; a directory of bundles that is not there is shown, and taken in once it is.
+func TestB22TheDirectoryOfBundles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "bundles")
+	m := mustOpenModels(t, dir)
+	if got := refusedNow(t, m); got != "bundles ERR-1709" || len(m.registry.List()) != len(engine.BaselineNames()) {
+		t.Errorf("refused: %q", got)
+	}
+	for _, name := range []string{"empty", "lost+found", ".half/x"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeBundle(t, filepath.Join(dir, ".mine"), "name: telecom", "name: hidden")
+	if err := os.WriteFile(filepath.Join(dir, "README"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writeBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
+	writeBundle(t, filepath.Join(dir, "copied"), "name: telecom", "name: copied")
+	manifest := filepath.Join(dir, "copied", engine.ManifestFile)
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(manifest); err != nil {
+		t.Fatal(err)
+	}
+	m.refresh()
+	if _, ok := m.registry.Get("mine"); !ok || refusedNow(t, m) != "" {
+		t.Errorf("while one is copied: %q", refusedNow(t, m))
+	}
+	if err := os.WriteFile(manifest, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.refresh()
+	if _, ok := m.registry.Get("copied"); !ok || refusedNow(t, m) != "" {
+		t.Errorf("when it is complete: %q", refusedNow(t, m))
+	}
+	if _, ok := m.registry.Get("hidden"); ok {
+		t.Error("a hidden directory was opened")
+	}
+	none := mustOpenModels(t, "")
+	none.refresh()
+	if got := refusedNow(t, none); got != "" {
+		t.Errorf("without a directory: %q", got)
 	}
 }

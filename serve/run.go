@@ -78,7 +78,7 @@ const (
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := NewMetrics()
 	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.circuits
-	foundation, err := lay(ctx, c)
+	foundation, err := lay(ctx, c, metrics)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,6 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	if p.adminAt, err = net.Listen("tcp", c.AdminListen); err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
-	f.models.publish(metrics)
 	var issuer *DevelopmentIssuer
 	if c.Auth.JWKSURL == "" {
 		if issuer, err = p.issueTokens(&c); err != nil {
@@ -122,12 +121,14 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 		}
 	}
 	if c.BundleDir != "" {
-		p.work = append(p.work, func(ctx context.Context) { f.models.watch(ctx, metrics, c.Log) })
+		p.work = append(p.work, f.models.watch)
 	}
 	if f.store.MayWork() {
 		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
 	}
-	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
+	p.admin = NewAdminServer(AdminParts{
+		Store: f.store, Metrics: metrics, Models: f.models.registry, Refused: f.refused(), Issuer: issuer, Log: c.Log,
+	})
 	var ring func()
 	var background *engine.Background
 	if c.Role != RoleAPI {
@@ -233,7 +234,7 @@ func (p *process) addAPI(
 	}
 	p.api = NewServer(c.API, Parts{
 		Store: p.foundation.store, Objects: p.foundation.objects, Queue: p.foundation.queue,
-		Models: p.foundation.models.registry, CustomerKey: p.foundation.customers, Background: background,
+		Models: p.foundation.models.registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers, Background: background,
 		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
@@ -285,6 +286,7 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	var err error
 	if p.api != nil {
 		err = p.api.Shutdown(stop)
+		_ = p.apiAt.Close() // a server that had not begun to accept would do so now, for ever
 	}
 	loops.Wait()
 	err = errors.Join(failed, err, p.admin.Shutdown(stop))

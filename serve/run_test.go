@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -116,8 +118,6 @@ func TestRunRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	badBundles := t.TempDir()
-	serve.WriteBundle(t, filepath.Join(badBundles, "bad"), "name: telecom", "name: [")
 	type config = serve.RunConfig
 	closed := "postgres://u:secret@127.0.0.1:1/x"
 	empty := storetest.EmptyPostgres(t)
@@ -128,7 +128,6 @@ func TestRunRefuses(t *testing.T) {
 		"the port is taken":        {"listen: ", func(c *config) { c.Listen = taken.Addr().String() }},
 		"the other port is taken":  {"admin listener: ", func(c *config) { c.AdminListen = taken.Addr().String() }},
 		"a file is no directory":   {"data directory: ", func(c *config) { c.DataDir = file }},
-		"a bundle that is none":    {"bundles in ", func(c *config) { c.BundleDir = badBundles }},
 		"a short customer key":     {"customer key: ", func(c *config) { c.CustomerSecret = "short" }},
 		"no database for requests": {"DATABASE_URL", func(c *config) { c.DatabaseURL, c.LoaderURL = "", workers }},
 		"a login without work":     {"LOADER_DATABASE_URL", func(c *config) { c.DatabaseURL = requests }},
@@ -181,5 +180,26 @@ func TestErrorLine(t *testing.T) {
 		if got := serve.ErrorLine(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
+	}
+}
+
+// A process that is stopped in the very moment of its start ends: its servers may not have begun to accept by then.
+func TestRunIsStoppedAtOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that they surely have not
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := serve.RunConfig{
+		Role: serve.RoleAPI, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", DataDir: t.TempDir(),
+		DatabaseURL: storetest.Postgres(t), Migrations: migrations.FS, Log: slog.New(slog.DiscardHandler),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- serve.Run(ctx, c, func(serve.Started) { cancel() }) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
 	}
 }

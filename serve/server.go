@@ -44,6 +44,7 @@ type Parts struct {
 	Objects store.Objects
 	Queue   *store.Queue // nil: there is none
 	Models  *engine.Registry
+	Refused func() []RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
 	Auth    *Verifier
 	Metrics *Metrics
 	Log     *slog.Logger

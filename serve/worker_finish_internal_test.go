@@ -36,7 +36,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models, err := openModels("")
+	models, err := openModels("", NewMetrics(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -282,7 +282,7 @@ func modelsBoard() *dashboard.DashboardBuilder {
 		},
 		panel{
 			title: "Bundles refused", unit: short, width: 8,
-			queries: []query{q("sum(increase(millrace_model_refused_total[1h]))", "refused")},
+			queries: []query{q("max(millrace_bundles_refused)", "refused")},
 		},
 		panel{
 			title: "Rows by risk band", unit: rowsUnit, width: 12,

@@ -124,8 +124,8 @@ var alerts = []alert{
 			"and sum by (service) (increase(millrace_aws_calls_total{result=\"failed\"}[5m])) >= 10",
 	},
 	{
-		name: "MillraceModelRefused", severity: "ticket", wait: "0s", summary: "A changed bundle failed its checks",
-		expr: `sum(increase(millrace_model_refused_total[1h])) > 0`,
+		name: "MillraceModelRefused", severity: "ticket", wait: "0s", summary: "A bundle failed its checks",
+		expr: `max(millrace_bundles_refused) > 0`,
 	},
 	{
 		name: "MillraceScoresDrift", severity: "ticket", wait: "1h", labels: []string{"model"},

@@ -50,7 +50,7 @@ func healthy() map[string]string {
 		`millrace_memory_limit_bytes{instance="b"}`:                 `1e30x600`,
 		`millrace_aws_calls_total{service="s3",result="done"}`:      `0+100x600`,
 		`millrace_aws_calls_total{service="s3",result="failed"}`:    `0+1x600`,
-		`millrace_model_refused_total`:                              `0x600`,
+		`millrace_bundles_refused{instance="a"}`:                    `0x600`,
 		`millrace_latest_score_psi{model="telecom"}`:                `0.05x600`,
 		`millrace_scored_rows_total{model="telecom",band="low"}`:    `0+1000x600`,
 	}
@@ -174,7 +174,7 @@ func scenarios() []scenario {
 				`millrace_aws_calls_total{service="sqs",result="done"}`, `0x600`,
 				`millrace_aws_calls_total{service="sqs",result="failed"}`, `0+1x600`),
 		},
-		trouble("MillraceModelRefused", "", "", `millrace_model_refused_total`, `0x85 1x600`),
+		trouble("MillraceModelRefused", "", "", `millrace_bundles_refused{instance="a"}`, `1x600`),
 		trouble("MillraceScoresDrift", "model", "telecom", `millrace_latest_score_psi{model="telecom"}`, `0.3x600`),
 	}
 }

@@ -1,0 +1,37 @@
+package serve
+
+import "net/http"
+
+// bundleView is a bundle in use, as operators see it.
+type bundleView struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+}
+
+// refusedView is one that is refused, with the reason, which is about the operator's own files.
+type refusedView struct {
+	RefusedBundle
+	Error string `json:"error"`
+}
+
+type bundlesPage struct {
+	Bundles []bundleView  `json:"bundles"`
+	Refused []refusedView `json:"refused"`
+}
+
+// listBundles says which bundles are in use and which are refused.
+func (a *admin) listBundles(*http.Request) (any, error) {
+	page := bundlesPage{Bundles: []bundleView{}, Refused: []refusedView{}}
+	if a.Models != nil {
+		for _, b := range a.Models.List() {
+			page.Bundles = append(page.Bundles, bundleView{b.Name(), b.Version(), b.SHA256()})
+		}
+	}
+	if a.Refused != nil {
+		for _, r := range a.Refused() {
+			page.Refused = append(page.Refused, refusedView{r, r.cause.Error()})
+		}
+	}
+	return page, nil
+}

@@ -1,0 +1,77 @@
+package serve
+
+import (
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// RefusedBundle is a bundle that is not in use because it failed a check.
+type RefusedBundle struct {
+	Bundle string `json:"bundle"` // its directory's own name
+	Code   string `json:"code"`
+	cause  error
+}
+
+// refusals are the bundles that are refused at present. The zero value is ready; safe for concurrent use.
+type refusals struct {
+	mu    sync.Mutex
+	byDir map[string]RefusedBundle
+}
+
+// add notes a refusal and says with which code, and whether it is another than before.
+func (r *refusals) add(dir string, err error) (code string, isNew bool) {
+	code = explainAs(CodeBundleUnusable, err).code.String()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, known := r.byDir[dir]
+	if r.byDir == nil {
+		r.byDir = map[string]RefusedBundle{}
+	}
+	r.byDir[dir] = RefusedBundle{Bundle: filepath.Base(dir), Code: code, cause: err}
+	return code, !known || before.cause.Error() != err.Error()
+}
+
+func (r *refusals) drop(dir string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byDir, dir)
+}
+
+// keep drops all but those of some directories.
+func (r *refusals) keep(dirs []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.byDir, func(dir string, _ RefusedBundle) bool { return !slices.Contains(dirs, dir) })
+}
+
+func (r *refusals) has(dir string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, refused := r.byDir[dir]
+	return refused
+}
+
+// because lists the directories that are refused for a reason.
+func (r *refusals) because(reason error) (dirs []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for dir, b := range r.byDir {
+		if errors.Is(b.cause, reason) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// list gives all of them by the names of their directories.
+func (r *refusals) list() []RefusedBundle {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.byDir), func(a, b RefusedBundle) int {
+		return strings.Compare(a.Bundle, b.Bundle)
+	})
+}
