@@ -17,7 +17,7 @@ import (
 
 // benchCommand measures ratios between our code and the alternatives on this machine.
 type benchCommand struct {
-	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,api,e2e,fairness,gate,all" default:"all" help:"What to measure: ${enum}."`
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,indexes,upgrade,api,e2e,fairness,gate,all" default:"all" help:"What to measure: ${enum}."`
 
 	JSON     bool   `name:"json" xor:"format" help:"Print everything measured as JSON."`
 	Text     bool   `xor:"format" help:"Print every round as a line for benchstat."`
@@ -31,7 +31,7 @@ type benchCommand struct {
 
 	Floors string `default:"bench/results/floors.json" help:"Ratios that gate compares with those of now." placeholder:"FILE"`
 
-	DatabaseURL string `env:"DATABASE_URL" help:"Server for copy and queries; one is started if not given." placeholder:"URL"`
+	DatabaseURL string `env:"DATABASE_URL" help:"Server for copy, queries, indexes and upgrade; one is started if not given." placeholder:"URL"`
 
 	Model       string `help:"Measure this model file in place of a generated one; needs --data." placeholder:"FILE"`
 	Data        string `help:"Numeric matrix for --model; empty or nan is missing." placeholder:"FILE"`

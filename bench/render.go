@@ -23,6 +23,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		out.printf("\n")
 	}
 	r.writeLatencies(out)
+	for _, g := range r.Indexes {
+		out.printf("%s\t%s ms\twithout: %s ms\t%s\n", g.Index, figure(g.P50), figure(g.WithoutP50), g.WithoutPlan)
+	}
 	for _, g := range r.Goals {
 		out.printf("%s\n", strings.Join(g.cells(), "\t"))
 	}
@@ -58,6 +61,7 @@ func (r *Report) WriteMarkdown(w io.Writer, plot string) error {
 	}
 	r.writeLatencyRows(out)
 	r.writeStatementRows(out)
+	r.writeIndexRows(out)
 	return out.err
 }
 

@@ -12,6 +12,7 @@ type Report struct {
 	Latencies   []Latency    `json:"latencies,omitempty"`
 	Processes   []Process    `json:"processes,omitempty"`  // services that were measured, one after the other
 	Statements  []Statement  `json:"statements,omitempty"` // that the store sends
+	Indexes     []IndexGain  `json:"indexes,omitempty"`
 	Goals       []Goal       `json:"goals"`
 }
 

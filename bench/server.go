@@ -54,15 +54,32 @@ func startServer(ctx context.Context, environment []string, args ...string) (*se
 		"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--data-dir=" + s.dir,
 		"--rate-default=0", "--rate-upload=0", "--rate-score=0", "--rate-download=0",
 	}, args...)
-	s.command = exec.CommandContext(ctx, program, args...)
-	s.command.Env = append(os.Environ(), environment...)
-	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
-	s.command.WaitDelay = time.Minute
+	s.prepare(ctx, append([]string{program}, args...), append(os.Environ(), environment...))
 	if err := s.launch(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the service: %w", err), s.stop())
 	}
 	s.begun = s.usage()
 	return s, nil
+}
+
+func (s *server) prepare(ctx context.Context, line, environment []string) {
+	s.command = exec.CommandContext(ctx, line[0], line[1:]...)
+	s.command.Env = environment
+	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
+	s.command.WaitDelay = time.Minute
+}
+
+// restart ends the service and starts it again with what it has kept.
+func (s *server) restart(ctx context.Context) error {
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := s.command.Wait(); err != nil {
+		return err
+	}
+	s.url, s.token = "", ""
+	s.prepare(ctx, s.command.Args, s.command.Env)
+	return s.launch()
 }
 
 // launch starts the process and reads where it can be reached. What it says later is read and dropped.

@@ -31,7 +31,7 @@ func (c *countdown) Err() error {
 func TestSuitesOfADatabaseEndAnywhere(t *testing.T) {
 	o := Options{Quick: true, DatabaseURL: storetest.EmptyPostgres(t)}
 	type suite = func(context.Context, Options, *Report) error
-	for name, run := range map[string]suite{"copy": runCopy, "queries": runQueries} {
+	for name, run := range map[string]suite{"copy": runCopy, "queries": runQueries, "indexes": runIndexes} {
 		ended := false
 		for left := int64(0); !ended && left < 4000; left += 1 + left/3 {
 			ctx, cancel := context.WithCancelCause(t.Context())

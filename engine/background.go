@@ -25,6 +25,7 @@ type Background struct {
 	urgent  int           // pieces of work in hand
 	calm    chan struct{} // closed when the last of them ends; nil before the first
 	resting int           // workers in the middle of a chunk that do not work
+	rests   int           // how often one of them stopped, in all
 }
 
 // NewBackground lets background scores take so many cores in all.
@@ -102,6 +103,7 @@ func (b *Background) giveUpCore() (calm <-chan struct{}) {
 		return nil
 	}
 	b.resting++
+	b.rests++
 	return b.calm
 }
 

@@ -15,6 +15,7 @@ import (
 var hostile = []string{
 	"=1+1", "-", "+1+1", "@x", "-5", "-1e5", "a;b", "\"=a\"\"b\"", "\"two\n=1\"", "\" \r\n-x\"", "a\rb", "＝1", "\u00a0+1", "é",
 	"\t=1", "\t5", "", "plain", "\"-5\"", "'=1", "\"a,b\"", "\ufeff=1", "\"\"",
+	"|x", "%1", "\"a\n%b\"", "\"|,\"", "｜", "5%",
 }
 
 // hostileFile makes a file of which some rows are scored and some rejected.

@@ -2,14 +2,15 @@ package ingest
 
 import (
 	"bytes"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // A spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine of whoever opens the
-// file. The guard puts an apostrophe in front of such a cell, and of such a line of a cell, so that it stays text.
-// Numbers stay as they are, byte for byte, and guarding twice is guarding once. It changes data, so it can be left off:
-// [Mapping].Guard.
+// file; | and % begin commands in what some of them still read. The guard puts an apostrophe in front of such a cell, and
+// of such a line of a cell, so that it stays text. Numbers stay as they are, byte for byte, and guarding twice is guarding
+// once. It changes data, so it can be left off: [Mapping].Guard.
 
 // formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
 // everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
@@ -17,7 +18,7 @@ var formulaLeads = leads()
 
 func leads() (table [256]bool) {
 	for b := range table {
-		table[b] = b <= ' ' || b >= 0x7f || b == '=' || b == '+' || b == '-' || b == '@'
+		table[b] = b <= ' ' || b >= 0x7f || strings.IndexByte("=+-@|%", byte(b)) >= 0
 	}
 	return table
 }
@@ -37,7 +38,7 @@ func isFormula(text []byte) bool {
 	}
 	first, _ := utf8.DecodeRune(rest)
 	switch first {
-	case '=', '+', '-', '@', '＝', '＋', '－', '＠':
+	case '=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠', '｜', '％':
 		return len(rest) > 0
 	}
 	return false

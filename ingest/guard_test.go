@@ -42,6 +42,8 @@ func TestGuardCells(t *testing.T) {
 		{`"-1,000"`, `"'-1,000"`},
 		{`-5%`, `'-5%`},
 		{`-$5`, `'-$5`},
+		{`5%`, `5%`},
+		{`a|b`, `a|b`},
 		{`- 5`, `'- 5`},
 		{`-1e`, `'-1e`},
 		{`+.`, `'+.`},
@@ -61,6 +63,38 @@ func TestGuardCells(t *testing.T) {
 	}
 }
 
+// TestC2GuardsPipeAndPercent wants of | and % what is done for the other signs, wherever a line of a cell begins, and
+// the numbers that have a sign, or a percent sign behind them, left alone.
+func TestC2GuardsPipeAndPercent(t *testing.T) {
+	for _, sign := range []string{"|", "%", "｜", "％"} {
+		for _, rest := range []string{"", "cmd", "1+1", "-5", "50", " x"} {
+			text := sign + rest
+			for cell, want := range map[string]string{
+				text:                    "'" + text,
+				" " + text:              "' " + text,
+				"\u200b" + text:         "'\u200b" + text,
+				`"` + text + `"`:        `"'` + text + `"`,
+				"\"a\n" + text + `"`:    "\"a\n'" + text + `"`,
+				"\"a\r\n" + text + `,"`: "\"a\r\n'" + text + `,"`,
+				"'" + text:              "'" + text,
+				"a" + text:              "a" + text,
+			} {
+				if got, _ := ingest.GuardRows([]byte("x,"+cell+"\n"), ','); string(got) != "x,"+want+"\n" {
+					t.Errorf("%q: got %q, want %q", cell, got, want)
+				}
+			}
+		}
+	}
+	for _, number := range []string{"-5", "+3.2", "12%", "3.2 %", "0", "-1e5"} {
+		if got, changed := ingest.GuardRows([]byte(number+"\n"), ','); changed {
+			t.Errorf("%q became %q", number, got)
+		}
+	}
+	if got, _ := ingest.GuardRows([]byte("a|%b|c\n"), '|'); string(got) != "a|'%b|c\n" {
+		t.Errorf("a file with pipes became %q", got)
+	}
+}
+
 // numberPattern is the published rule for what stays.
 var numberPattern = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$`)
 
@@ -77,7 +111,7 @@ func TestGuardLeavesNumbers(t *testing.T) {
 // FuzzGuard holds the guard against its rule, written down a second time: no cell of what it writes begins with a sign,
 // numbers are untouched, and guarding twice is guarding once.
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"=1", "-5", "\t-5", "a\n=b", "＝1", "\ufeff@", "a;b", "\"", "\r\n=", "'=1", "-1e5x"} {
+	for _, s := range []string{"=1", "-5", "\t-5", "a\n=b", "＝1", "\ufeff@", "a;b", "\"", "\r\n=", "'=1", "-1e5x", "|cmd", "%1+1", "a\n%b", "｜", "％5", "|"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, cell string) {
@@ -111,7 +145,7 @@ func FuzzGuard(f *testing.F) {
 		}
 		for line := range strings.FieldsFuncSeq(got, func(r rune) bool { return r == '\r' || r == '\n' }) {
 			rest := strings.TrimFunc(line, hidden)
-			if !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@＝＋－＠") == 0 {
+			if !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@|%＝＋－＠｜％") == 0 {
 				t.Fatalf("%q became %q", cell, got)
 			}
 		}

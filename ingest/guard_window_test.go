@@ -60,8 +60,8 @@ func TestConvertNamesTheRowsToGuard(t *testing.T) { ingest.WithKernels(t, conver
 func convertNamesRows(t *testing.T) {
 	for _, chunkBytes := range []int{1 << 8, 1 << 20} {
 		for name, ids := range map[string][]string{
-			"plain":  {"=1+1", "a", "-5", "-x", "\"=b\"", "\"-5\"", "+1", "@", "é", "\u00a0=1", "'=1", "last"},
-			"breaks": {"a", "\"two\n=1\"", "b;c", "\"x\n\ny\"", "c\rd", "=1", "last"},
+			"plain":  {"=1+1", "a", "-5", "-x", "\"=b\"", "\"-5\"", "+1", "@", "é", "\u00a0=1", "'=1", "|x", "\"%b\"", "5%", "a|b", "％", "last"},
+			"breaks": {"a", "\"two\n=1\"", "\"two\n|1\"", "%x", "b;c", "\"x\n\ny\"", "c\rd", "=1", "last"},
 		} {
 			for _, end := range []string{"\n", "\r\n"} {
 				file := strings.TrimSpace(churnHeader) + end

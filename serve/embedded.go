@@ -88,8 +88,8 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		return err
 	}
 	s, err := store.Open(ctx, store.Config{
-		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, Lease: c.Lease, WaitingMax: c.WaitingMax, Log: c.Log,
-		Circuits: c.circuits,
+		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, ConnsKept: c.DatabaseKept,
+		Lease: c.Lease, WaitingMax: c.WaitingMax, Log: c.Log, Circuits: c.circuits,
 	})
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
 	if c.S3.Bucket != "" {
 		f.objectsAre = "the bucket " + c.S3.Bucket
-		c.S3.Circuits = c.circuits
+		c.S3.Log, c.S3.Circuits = c.Log, c.circuits
 		f.objects, err = store.OpenS3(ctx, c.S3)
 		return err
 	}

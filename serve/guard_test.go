@@ -14,7 +14,8 @@ import (
 const formulas = "customerID,tenure,MonthlyCharges,TotalCharges,Contract,=note\n" +
 	"A-1,5,70.35,350.5,Month-to-month,=1+1\n" +
 	"@A-2,40,20.1,804,Two year,-5\n" +
-	"A-3,=cmd,99.9,1198.8,One year,\"two\n+x\"\n"
+	"A-3,=cmd,99.9,1198.8,One year,\"two\n+x\"\n" +
+	"|A-4,5,70.35,350.5,Month-to-month,%x\n"
 
 func TestGuard(t *testing.T) {
 	a := startAPI(t, nil)
@@ -24,8 +25,8 @@ func TestGuard(t *testing.T) {
 		result        []string
 		rejects       string
 	}{
-		{"", "on", []string{",'=note,", ",'=1+1,", "'@A-2,", ",-5,"}, "A-3,'=cmd,99.9,1198.8,One year,\"two\n'+x\",3,4,"},
-		{"&guard=off", "off", []string{",=note,", ",=1+1,", "\n@A-2,", ",-5,"}, "A-3,=cmd,99.9,1198.8,One year,\"two\n+x\",3,4,"},
+		{"", "on", []string{",'=note,", ",'=1+1,", "'@A-2,", ",-5,", "\n'|A-4,", ",'%x,"}, "A-3,'=cmd,99.9,1198.8,One year,\"two\n'+x\",3,4,"},
+		{"&guard=off", "off", []string{",=note,", ",=1+1,", "\n@A-2,", ",-5,", "\n|A-4,", ",%x,"}, "A-3,=cmd,99.9,1198.8,One year,\"two\n+x\",3,4,"},
 	} {
 		r := a.post("/upload?filename=-x.csv"+test.query, formulas, header("Prefer", "wait=30")).want(t, http.StatusOK)
 		links := r.object(t)["links"].(map[string]any)

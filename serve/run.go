@@ -39,7 +39,8 @@ type RunConfig struct {
 	// LoaderURL is the login of workers; DatabaseURL is then that of requests alone. Empty: one login is for both.
 	LoaderURL     string
 	MigratedApart bool              // the schema is checked only: someone else migrates
-	DatabaseConns int32             // of the pool; default 16
+	DatabaseConns int32             // of the pool; default 30
+	DatabaseKept  int32             // of these, kept open while idle; default none
 	S3            store.S3Config    // no bucket: a directory in DataDir
 	Queue         store.QueueConfig // no URL: PostgreSQL's notifications alone
 	Auth          AuthConfig        // no JWKS URL: development tokens

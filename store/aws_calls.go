@@ -31,17 +31,18 @@ const (
 	CallGivenUp CallResult = "given_up" // our own context ended
 )
 
-// observed reports every call of a service. observe may be nil; it is called from many goroutines.
+// observed counts the retries of every call of a service and reports it. observe may be nil; it is called from many
+// goroutines.
 func observed(service string, observe func(Call)) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
-		if observe == nil {
-			return nil
-		}
 		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("ObserveCalls", func(
 			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 		) (middleware.InitializeOutput, middleware.Metadata, error) {
 			begin := time.Now()
-			out, metadata, err := next.HandleInitialize(ctx, in)
+			out, metadata, err := next.HandleInitialize(context.WithValue(ctx, callKey{}, new(int)), in)
+			if observe == nil {
+				return out, metadata, err
+			}
 			call := Call{
 				Service: service, Operation: stack.ID(), Took: time.Since(begin),
 				Result: callResult(ctx, err),

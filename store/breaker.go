@@ -15,7 +15,7 @@ import (
 // after a while), the object store and the queue (their requests). After some failures in a row it refuses at once for
 // about a second and then lets one call through as a trial. So nobody waits for time-outs in an outage, and a server that
 // comes back is not met by everyone at the same moment. Breakers never repeat a call. What repeats, once per call, is: the
-// AWS client three times within a second, the reader of objects, the pool for a connection that died idle; and the
+// AWS client with pauses of one and two seconds, the reader of objects, the pool for a connection that died idle; and the
 // worker, which postpones its part.
 
 const (

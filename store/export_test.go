@@ -1,7 +1,27 @@
 package store
 
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
 // ClaimPartSQL is the statement that finds the next part.
 const ClaimPartSQL = claimPart
 
 // AccountTables lists the tables that deleting an account clears.
 func AccountTables() []string { return accountTables[:] }
+
+// PoolConfigs are the settings of the pools of requests and of work; they may be one.
+func PoolConfigs(s *Store) (requests, work *pgxpool.Config) {
+	return s.requests.Config(), s.pool.Config()
+}
+
+// Backend is the server's process behind the connection that a caller gets now.
+func Backend(ctx context.Context, s *Store) (pid uint32, err error) {
+	err = s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		pid = c.Conn().PgConn().PID()
+		return nil
+	})
+	return pid, err
+}

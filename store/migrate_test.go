@@ -101,26 +101,6 @@ func TestMigrateErrors(t *testing.T) {
 	}
 }
 
-// The indexes that were promised. More may be there.
-func TestPromisedIndexes(t *testing.T) {
-	b := newBench(t, store.Config{})
-	all := ask[string](b, `
-		SELECT string_agg(tablename || ' ' || substring(indexdef FROM 'USING btree (.*)'), E'\n') FROM pg_indexes
-		WHERE schemaname = 'public'`)
-	for _, want := range []string{
-		"predictions (user_id)", "predictions (status)", "predictions (created_at DESC)", "predictions (upload_id)",
-		"predictions (user_id, status)",
-		"uploads (user_id)", "uploads (status)", "uploads (created_at DESC)", "uploads (user_id, status)",
-		"ml_training_data (user_id)", "ml_training_data (experiment_group)",
-		"ml_training_data (actual_churn) WHERE (actual_churn IS NOT NULL)", "ml_training_data (created_at DESC)",
-		"prediction_blocks (prediction_id, first_row)",
-	} {
-		if !strings.Contains("\n"+all+"\n", "\n"+want+"\n") {
-			t.Errorf("no index %s", want)
-		}
-	}
-}
-
 func TestMonthsTurn(t *testing.T) {
 	b := newBench(t, store.Config{})
 	partitions := `SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'prediction_blocks'::regclass`

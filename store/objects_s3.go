@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -31,6 +31,8 @@ type S3Config struct {
 	ChecksumsWhenRequired bool
 	UploadsMax            int           // puts at the same time, each holds up to 24 MiB; default 8
 	ReadTimeout           time.Duration // longest silence of a body; default 30 s
+	RetryPause            time.Duration // before the second attempt at a call, twice as long before the third; default 1 s
+	Log                   *slog.Logger  // of retries; default: nothing is logged
 	Observe               func(Call)    // told of every call, from many goroutines; nil: nobody is
 	Circuits              *Circuits     // show the bucket's breaker; nil: it is not shown
 }
@@ -46,7 +48,8 @@ type bucket struct {
 
 // OpenS3 opens a bucket as object store. It does not ask the server for anything yet.
 func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
-	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyObjects), awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyObjects), newRetryer(c.RetryPause, c.Log),
+		awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
@@ -68,29 +71,20 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	return b, nil
 }
 
-const (
-	awsAttempts   = 3
-	awsBackoffMax = 300 * time.Millisecond
-)
-
 type awsAccess struct {
 	endpoint, region, accessKey, secretKey string
 }
 
 // loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-// A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time.
-func loadAWS(ctx context.Context, b *breaker, a awsAccess) (aws.Config, error) {
+// A call is tried three times; a longer outage is for the breaker and for callers that have the time.
+func loadAWS(ctx context.Context, b *breaker, retryer func() aws.Retryer, a awsAccess) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute
 	})
 	transport = transport.WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(transport),
-		awsconfig.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.MaxBackoff = awsAttempts, awsBackoffMax
-			})
-		}),
+		awsconfig.WithRetryer(retryer),
 	}
 	if a.region != "" {
 		options = append(options, awsconfig.WithRegion(a.region))

@@ -167,6 +167,7 @@ func TestRetriesAreReported(t *testing.T) {
 	t.Cleanup(server.Close)
 	q, err := store.OpenQueue(t.Context(), store.QueueConfig{
 		URL: server.URL + "/queue", Endpoint: server.URL, AccessKey: "a", SecretKey: "b", Observe: seen.add,
+		RetryPause: storetest.RetryPause,
 	})
 	if err != nil {
 		t.Fatal(err)

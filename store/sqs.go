@@ -21,6 +21,7 @@ type QueueConfig struct {
 	AccessKey, SecretKey string
 	Wait                 time.Duration // length of a long poll; default and most 20 s
 	Log                  *slog.Logger  // default: nothing is logged
+	RetryPause           time.Duration // before the second attempt at a call, twice as long before the third; default 1 s
 	Observe              func(Call)    // told of every call, from many goroutines; nil: nobody is
 	Circuits             *Circuits     // show the queue's breaker; nil: it is not shown
 }
@@ -36,7 +37,8 @@ type Queue struct {
 
 // OpenQueue prepares a queue. It does not ask the server for anything yet.
 func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
-	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyQueue), awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
+	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyQueue), newRetryer(c.RetryPause, c.Log),
+		awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}

@@ -46,7 +46,9 @@ type Config struct {
 	// LoaderURL is another user of the same database, for workers; URL is then for requests alone. Empty: URL is for
 	// both, or for requests alone if its user cannot work; see [Store.MayWork].
 	LoaderURL        string
-	ConnsMax         int32         // connections; default 16, shared by two pools if there is a LoaderURL
+	ConnsMax         int32         // connections; default 30, shared by two pools if there is a LoaderURL
+	ConnsKept        int32         // of these, how many stay open while idle, shared likewise; default none
+	ConnWait         time.Duration // for a free connection, if the context does not end before; default 30 s
 	StatementTimeout time.Duration // the server ends a longer statement; default 30 s
 	Lease            time.Duration // how long a claim lasts without renewal; default 30 s
 	AttemptsMax      int           // attempts at a part before its prediction is dead; default 3
@@ -70,7 +72,8 @@ type Store struct {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.ConnsMax, 16)
+	setDefault(&c.ConnsMax, 30)
+	setDefault(&c.ConnWait, 30*time.Second)
 	setDefault(&c.StatementTimeout, 30*time.Second)
 	setDefault(&c.Lease, 30*time.Second)
 	setDefault(&c.AttemptsMax, 3)
@@ -143,8 +146,7 @@ func (s *Store) openApart(ctx context.Context, api *pgxpool.Config, may access) 
 			ErrRole, apiRole, loaderRole)
 	}
 	s.rowSecurity, s.mayWork, s.staged = true, true, mayLoad.staged
-	half := max(1, s.config.ConnsMax/2)
-	api.MaxConns, loader.MaxConns = max(1, s.config.ConnsMax-half), half
+	halve(api, loader)
 	assume(api, apiRole)
 	assume(loader, loaderRole)
 	if s.pool, err = pgxpool.NewWithConfig(ctx, loader); err == nil {
@@ -173,24 +175,6 @@ func (s *Store) sayAccess(may access) {
 		log.Info("database: requests act as millrace_api, workers as millrace_loader",
 			"logins_apart", s.config.LoaderURL != "", "copy_by_temporary_table", s.staged)
 	}
-}
-
-func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
-	pc, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, hideURL(err)
-	}
-	pc.MaxConns = s.config.ConnsMax
-	s.breaker.guard(pc)
-	if s.config.Trace != nil {
-		pc.ConnConfig.Tracer = tracer{s.config.Trace}
-	}
-	params := pc.ConnConfig.RuntimeParams
-	params["application_name"] = "millrace"
-	params["timezone"] = "UTC"
-	params["statement_timeout"] = milliseconds(s.config.StatementTimeout)
-	params["idle_in_transaction_session_timeout"] = milliseconds(2 * s.config.StatementTimeout)
-	return pc, nil
 }
 
 // Close waits for the connections in use and closes the pools.

@@ -2,23 +2,48 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// tracer tells every statement before it is sent.
+// tracer shows every statement before it is sent, and bounds the wait for a connection: it is the only place that sees
+// all callers of a pool, and pgxpool has no setting for it.
 type tracer struct {
-	trace func(sql string, args []any)
+	trace func(sql string, args []any) // nil: statements are shown to no one
+	wait  time.Duration
 }
 
 var (
-	_ pgx.QueryTracer = tracer{}
-	_ pgx.BatchTracer = tracer{}
+	_ pgx.QueryTracer       = tracer{}
+	_ pgx.BatchTracer       = tracer{}
+	_ pgxpool.AcquireTracer = tracer{}
 )
+
+type cancelKey struct{}
+
+// TraceAcquireStart implements [pgxpool.AcquireTracer]. The pool waits with the context that it returns, and the caller
+// goes on with its own.
+func (t tracer) TraceAcquireStart(
+	ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData,
+) context.Context {
+	ctx, cancel := context.WithTimeout(ctx, t.wait)
+	return context.WithValue(ctx, cancelKey{}, cancel)
+}
+
+// TraceAcquireEnd implements [pgxpool.AcquireTracer].
+func (tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
+	if cancel, ok := ctx.Value(cancelKey{}).(context.CancelFunc); ok {
+		cancel()
+	}
+}
 
 // TraceQueryStart implements [pgx.QueryTracer].
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	t.trace(data.SQL, data.Args)
+	if t.trace != nil {
+		t.trace(data.SQL, data.Args)
+	}
 	return ctx
 }
 
@@ -27,6 +52,9 @@ func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 
 // TraceBatchStart implements [pgx.BatchTracer].
 func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	if t.trace == nil {
+		return ctx
+	}
 	for _, query := range data.Batch.QueuedQueries {
 		t.trace(query.SQL, query.Arguments)
 	}

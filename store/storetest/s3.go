@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/retainwise/millrace/store"
 )
@@ -20,6 +21,9 @@ const (
 	secretKey = "millrace-secret"
 )
 
+// RetryPause is short, so that a test which wants a server to fail does not wait for long.
+const RetryPause = 50 * time.Millisecond
+
 // S3 gives an empty bucket of an S3 server.
 func S3(t testing.TB) store.S3Config {
 	t.Helper()
@@ -28,7 +32,9 @@ func S3(t testing.TB) store.S3Config {
 	if err := os.Mkdir(filepath.Join(srv.root, bucket), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return store.S3Config{Bucket: bucket, Endpoint: srv.endpoint, AccessKey: accessKey, SecretKey: secretKey}
+	return store.S3Config{
+		Bucket: bucket, Endpoint: srv.endpoint, AccessKey: accessKey, SecretKey: secretKey, RetryPause: RetryPause,
+	}
 }
 
 func startS3() (s3Server, error) {

@@ -41,6 +41,7 @@ func SQS(t testing.TB) Queue {
 	return Queue{
 		QueueConfig: store.QueueConfig{
 			URL: url, Endpoint: endpoint, Region: "us-east-1", AccessKey: accessKey, SecretKey: secretKey,
+			RetryPause: RetryPause,
 		},
 		DeadURL: dead, Client: client,
 	}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	connAgeMax  = time.Hour   // of a connection, but for the statement that it is in
+	connIdleMax = time.Minute // of a connection beyond those that are kept
+)
+
+func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
+	pc, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, hideURL(err)
+	}
+	pc.MaxConns, pc.MinConns = s.config.ConnsMax, max(0, min(s.config.ConnsKept, s.config.ConnsMax))
+	boundAge(pc)
+	s.breaker.guard(pc)
+	pc.ConnConfig.Tracer = tracer{trace: s.config.Trace, wait: s.config.ConnWait}
+	params := pc.ConnConfig.RuntimeParams
+	params["application_name"] = "millrace"
+	params["timezone"] = "UTC"
+	params["statement_timeout"] = milliseconds(s.config.StatementTimeout)
+	params["idle_in_transaction_session_timeout"] = milliseconds(2 * s.config.StatementTimeout)
+	return pc, nil
+}
+
+// boundAge lets connections end before they are connAgeMax old, not all at once: a tenth of it is jitter, and a tenth
+// is left for the pool to notice, which looks at idle ones every minute. Shorter times in the URL hold.
+func boundAge(pc *pgxpool.Config) {
+	pc.MaxConnLifetime = min(pc.MaxConnLifetime, connAgeMax*8/10)
+	setDefault(&pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/8)
+	pc.MaxConnIdleTime = min(pc.MaxConnIdleTime, connIdleMax)
+}
+
+// halve gives two pools together the connections that each was to have.
+func halve(a, b *pgxpool.Config) {
+	half := max(1, b.MaxConns/2)
+	a.MaxConns, b.MaxConns = max(1, a.MaxConns-half), half
+	kept := b.MinConns / 2
+	a.MinConns, b.MinConns = min(a.MaxConns, a.MinConns-kept), min(b.MaxConns, kept)
+}
