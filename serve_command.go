@@ -71,6 +71,9 @@ type serveCommand struct {
 	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
 	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
+	WaitingMax        int       `env:"WAITING_MAX" default:"1000" help:"Unfinished predictions that a user may have; 0 is no limit."`
+	PredictionTimeout retention `env:"MILLRACE_PREDICTION_TIMEOUT" default:"24h" help:"How long a prediction may run, outages not counted, before it fails; off for ever."`
+
 	Retain retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
 	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
 
@@ -174,8 +177,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		},
 		Lease:  c.Lease,
 		Canary: time.Duration(c.Canary),
-		Retain: time.Duration(c.Retain),
-		Log:    log,
+		Retain: time.Duration(c.Retain), WaitingMax: c.WaitingMax, PredictionTimeout: time.Duration(c.PredictionTimeout),
+		Log: log,
 	}, nil
 }
 

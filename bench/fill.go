@@ -25,7 +25,7 @@ func (o Options) filling() filling {
 		return filling{users: 10, predictions: 100, busiest: 60, large: 2, largeRows: 12_000, training: 200}
 	}
 	return filling{
-		users: 10_000, predictions: 100_000, busiest: 1000,
+		users: 10_000, predictions: 100_000, busiest: 20_000,
 		large: storeRows / copyRows, largeRows: copyRows, training: 200_000,
 	}
 }

@@ -30,7 +30,7 @@ type Statement struct {
 // what it is sent with, in a transaction that is rolled back.
 func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) error {
 	e := explainer{ctx: ctx, conn: w.database.conn, report: r, runs: runs}
-	traced, err := store.Open(ctx, store.Config{URL: w.database.schemaURL(), Trace: e.see})
+	traced, err := store.Open(ctx, store.Config{URL: w.database.schemaURL(), WaitingMax: waitingMax, Trace: e.see})
 	if err != nil {
 		return err
 	}

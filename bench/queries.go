@@ -109,12 +109,15 @@ func (r *Report) timeMethods(ctx context.Context, w *storeWork, calls int) error
 	return nil
 }
 
+// waitingMax is what a server allows unless told otherwise.
+const waitingMax = 1000
+
 // openFilled fills a database and opens a store on it, which is the caller's to close.
 func openFilled(ctx context.Context, d *database, f filling) (*storeWork, error) {
 	if err := d.fill(ctx, f); err != nil {
 		return nil, err
 	}
-	s, err := store.Open(ctx, store.Config{URL: d.schemaURL()})
+	s, err := store.Open(ctx, store.Config{URL: d.schemaURL(), WaitingMax: waitingMax})
 	if err != nil {
 		return nil, err
 	}

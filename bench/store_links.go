@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -30,6 +31,13 @@ func (w *storeWork) linkMethods() []method {
 			_, err := w.SweepUploadLinks(ctx, -2*time.Hour)
 			return err
 		}},
+		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.takeLink},
+		{name: "PostponedLinks", prepare: func(ctx context.Context) error {
+			return errors.Join(w.newLink(ctx), w.postponeLink(ctx))
+		}, call: func(ctx context.Context) error {
+			_, err := w.PostponedLinks(ctx, nil)
+			return err
+		}, after: w.takeLink},
 		{name: "EnableAnnouncements", call: w.EnableAnnouncements},
 		{name: "ClaimAnnouncements", prepare: w.announced, call: w.claimAnnouncement, after: w.drop},
 		{name: "PostponeAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
@@ -60,6 +68,11 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Expire(ctx, 10*365*24*time.Hour)
 			return err
 		}},
+		{name: "SignOfLife", call: w.SignOfLife},
+		{name: "EndOverdue, nothing late", call: func(ctx context.Context) error {
+			_, err := w.EndOverdue(ctx, 10*365*24*time.Hour, store.Failure{})
+			return err
+		}},
 		{name: "SweepOrphans, one", bulk: "asks the object store as well", prepare: func(ctx context.Context) error {
 			_, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id"))
 			return err
@@ -88,6 +101,19 @@ func (w *storeWork) newLink(ctx context.Context) error {
 		Options: []byte("{}"),
 	}
 	return w.CreateUploadLink(ctx, &w.link, time.Hour)
+}
+
+func (w *storeWork) postponeLink(ctx context.Context) error {
+	return w.PostponeUploadLink(ctx, w.link.ID, true)
+}
+
+// takeLink takes the link away, so that the next call finds one.
+func (w *storeWork) takeLink(ctx context.Context) error {
+	err := w.PostponeUploadLink(ctx, w.link.ID, false)
+	if err == nil {
+		_, err = w.SweepUploadLinks(ctx, -2*time.Hour)
+	}
+	return err
 }
 
 // announced makes a prediction whose end is waiting to be told.

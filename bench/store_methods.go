@@ -49,15 +49,19 @@ func (w *storeWork) readingMethods() []method {
 			_, err := w.Prediction(ctx, user, large)
 			return err
 		}},
-		{name: "Predictions, first 20", call: func(ctx context.Context) error {
-			list, err := w.Predictions(ctx, user, store.ListQuery{Limit: 20})
+		{name: "Predictions, first 100", call: func(ctx context.Context) error {
+			list, err := w.Predictions(ctx, user, store.ListQuery{Limit: 100})
 			if err == nil && len(list) > 0 {
 				cursor = list[len(list)-1].Cursor()
 			}
 			return err
 		}},
-		{name: "Predictions, next 20", call: func(ctx context.Context) error {
-			_, err := w.Predictions(ctx, user, store.ListQuery{After: cursor, Limit: 20})
+		{name: "Predictions, next 100", call: func(ctx context.Context) error {
+			_, err := w.Predictions(ctx, user, store.ListQuery{After: cursor, Limit: 100})
+			return err
+		}},
+		{name: "Predictions, 10,000 skipped", call: func(ctx context.Context) error {
+			_, err := w.Predictions(ctx, user, store.ListQuery{Skip: 10_000, Limit: 100})
 			return err
 		}},
 		{name: "Ahead", call: func(ctx context.Context) error { _, err := w.Ahead(ctx, w.large); return err }},

@@ -78,8 +78,8 @@ var meanings = [...]meaning{
 		"Upload the file again. If it fails again, contact support with the request id.",
 	},
 	{
-		1103, 504, again, "Prediction timed out", "The prediction took longer than allowed.",
-		"Try again later, or split the file into smaller ones.",
+		1103, 409, false, "Prediction timed out", "The prediction took longer than allowed.",
+		"Upload the file again later, or split it into smaller ones.",
 	},
 	{
 		1104, 409, false, "Prediction cancelled", "This prediction was cancelled before any row was scored.",
@@ -202,7 +202,7 @@ var meanings = [...]meaning{
 	},
 	{
 		1403, 429, again, "Too many waiting", "You have too many predictions waiting.",
-		"Wait until some are finished.",
+		"Wait until some are finished, or cancel some.",
 	},
 	{
 		1404, 503, again, "Busy", "Our service is experiencing high traffic. Please try again in a moment.",

@@ -35,7 +35,12 @@ func (d *doorbell) handle(ctx context.Context, n store.Notice) error {
 		if e.Bucket != d.bucket || !strings.HasPrefix(e.Key, store.InboxPrefix) {
 			continue // our own uploads and results raise events too
 		}
-		if err := d.enqueue(ctx, e); err != nil {
+		err := d.enqueue(ctx, e)
+		if waits(err) {
+			d.log.Info("dropped file waits for room among its user's predictions")
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -89,7 +89,7 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 	}
 	s, err := store.Open(ctx, store.Config{
 		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, ConnsKept: c.DatabaseKept,
-		Lease: c.Lease, Log: c.Log, Circuits: c.circuits,
+		Lease: c.Lease, WaitingMax: c.WaitingMax, Log: c.Log, Circuits: c.circuits,
 	})
 	if err != nil {
 		return err

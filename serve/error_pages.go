@@ -24,6 +24,8 @@ type errorView struct {
 	Advice    string `json:"advice"`
 	Status    int    `json:"status,omitempty"` // 0: never an answer by itself
 	Retryable bool   `json:"retryable"`
+	// Reserved says why nothing is answered with the code; empty: something is.
+	Reserved string `json:"reserved,omitempty"`
 	// Example is what a customer sees of it; not in lists, and absent for what only operators see.
 	Example json.RawMessage `json:"example,omitempty"`
 }
@@ -31,7 +33,7 @@ type errorView struct {
 func (m meaning) view() errorView {
 	return errorView{
 		Code: m.code.String(), Title: m.title, Message: m.message, Advice: m.advice, Status: m.status,
-		Retryable: m.retryable,
+		Retryable: m.retryable, Reserved: m.code.reserved(),
 	}
 }
 
@@ -65,7 +67,8 @@ var pageTemplates = template.Must(template.New("page").Parse(`<!doctype html>
 	`<style>` + pageStyle + `</style></head>
 <body><h1>{{.Title}} <small>{{.Code}}</small></h1>
 <p>{{.Message}}</p>
-<h2>What you can do</h2>
+{{with .Reserved}}<p><strong>Reserved.</strong> Nothing is answered with this code. {{.}}</p>
+{{end}}<h2>What you can do</h2>
 <p>{{.Advice}}</p>
 <p>{{if .Retryable}}The same request may succeed later.{{else}}Sending the same request again gives the same answer.` +
 	`{{end}}{{if .Status}} HTTP status {{.Status}}.{{end}}</p>

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/retainwise/millrace/engine"
@@ -44,6 +45,10 @@ func explain(err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {
 		return known
+	}
+	var waiting *store.WaitingError
+	if errors.As(err, &waiting) {
+		return explainWaiting(waiting)
 	}
 	if store.StorageFull(err) {
 		return fail(CodeStorageFull, "").because(err)
@@ -147,6 +152,16 @@ func explainMissing(e *ingest.MissingColumnsError) *failure {
 	return fail(CodeMissingColumns, fmt.Sprintf("Missing required %s %s. Please ensure your CSV contains %s.",
 		plural(len(names), "column", "columns"), listText(names), plural(len(names), "this column", "these columns"))).
 		with(d)
+}
+
+// waitingRetry is how long after a refusal some of what waits may be done.
+const waitingRetry = 30 * time.Second
+
+func explainWaiting(e *store.WaitingError) *failure {
+	f := fail(CodeTooManyWaiting, "You have "+groupedText(int64(e.Max))+" predictions waiting, the most that one account "+
+		"may have. Wait until some are finished.").with(details{"limit": e.Max, "unit": "predictions"}).because(e)
+	f.retryAfter = waitingRetry
+	return f
 }
 
 func explainQuote(e *ingest.QuoteError) *failure {

@@ -23,6 +23,7 @@ func RunWorker(
 type Operation struct {
 	Method, Pattern string
 	Open            bool
+	Body, Limited   bool
 	Params          []string
 }
 
@@ -33,7 +34,7 @@ func Operations() []Operation {
 		if r.asset {
 			continue
 		}
-		list = append(list, Operation{r.method, r.pattern, r.open, r.params})
+		list = append(list, Operation{r.method, r.pattern, r.open, r.body, r.limit != limitNone, r.params})
 	}
 	return list
 }
@@ -107,4 +108,15 @@ func Sweep(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) 
 func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Duration, log io.Writer) {
 	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo)}
 	newUpkeep(c, &foundation{store: s, objects: o}).run(ctx)
+}
+
+// KeepDeadline does once what every worker does each minute for predictions that take too long.
+func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *Metrics) error {
+	return (&deadline{s, o, after, m, slog.New(slog.DiscardHandler)}).once(ctx)
+}
+
+// CompletePostponed does what upkeep does for links that wait for room, at once.
+func CompletePostponed(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
+	u := &upkeep{store: s, objects: o, log: NewLogger(log, slog.LevelInfo)}
+	return u.completePostponed(ctx)
 }

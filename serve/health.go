@@ -85,7 +85,7 @@ func (s *server) dependencies(ctx context.Context) []dependency {
 	defer cancel()
 	list := []dependency{
 		{name: store.DependencyDatabase, code: CodeDatabase, ask: s.Store.Ping},
-		{name: store.DependencyObjects, code: CodeObjectStore, ask: s.askObjects},
+		{name: store.DependencyObjects, code: CodeObjectStore, ask: func(ctx context.Context) error { return askObjects(ctx, s.Objects) }},
 		{name: "models", code: CodeInternal, ask: s.askModels},
 	}
 	if s.Queue != nil {
@@ -100,8 +100,9 @@ func (s *server) dependencies(ctx context.Context) []dependency {
 	return list
 }
 
-func (s *server) askObjects(ctx context.Context) error {
-	_, err := s.Objects.Head(ctx, "ready/none")
+// askObjects asks the object store for a sign of life.
+func askObjects(ctx context.Context, o store.Objects) error {
+	_, err := o.Head(ctx, "ready/none")
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -119,6 +119,7 @@ func checkAnswer(t *testing.T, method, path string, r answer) {
 	if route == nil {
 		return
 	}
+	checkStatus(t, route.Operation, r)
 	input := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
 			Request: &http.Request{Method: method, URL: &url.URL{Path: path}, Header: http.Header{}},

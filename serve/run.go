@@ -51,9 +51,12 @@ type RunConfig struct {
 	CustomerSecret string
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
 	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
-	Canary         time.Duration // between two known files that are sent the way of a customer's; 0: none
-	Webhook        WebhookConfig // no URL: nobody is told
-	Log            *slog.Logger
+	WaitingMax     int           // unfinished predictions of a user; 0: any number
+	// PredictionTimeout is how long after its first claim a prediction fails; 0: never. Outages are not counted.
+	PredictionTimeout time.Duration
+	Canary            time.Duration // between two known files that are sent the way of a customer's; 0: none
+	Webhook           WebhookConfig // no URL: nobody is told
+	Log               *slog.Logger
 
 	circuits *store.Circuits // what the metrics show
 }
@@ -194,6 +197,9 @@ func (p *process) addWorker(c RunConfig, metrics *Metrics) (*worker, error) {
 	metrics.WatchBackground(w.background)
 	p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).run)
+	if c.PredictionTimeout > 0 {
+		p.work = append(p.work, (&deadline{f.store, f.objects, c.PredictionTimeout, metrics, c.Log}).run)
+	}
 	if c.Webhook.URL != "" {
 		hook, err := newWebhook(c.Webhook, f.store, metrics, c.Log)
 		if err != nil {

@@ -55,7 +55,7 @@ func (u *upkeep) once(ctx context.Context) error {
 	if expired+orphans > 0 {
 		u.log.Info("upkeep", "expired", expired, "orphans", orphans)
 	}
-	return errors.Join(expiring, sweeping, u.lookIntoInbox(ctx, unheardAge))
+	return errors.Join(expiring, sweeping, u.completePostponed(ctx), u.lookIntoInbox(ctx, unheardAge))
 }
 
 // lookIntoInbox scores dropped files that are older than age and of which nobody has told us.
@@ -64,6 +64,7 @@ func (u *upkeep) lookIntoInbox(ctx context.Context, age time.Duration) error {
 		return nil
 	}
 	var batch []store.ObjectInfo
+	full := map[string]bool{}
 	for info, err := range u.objects.List(ctx, store.InboxPrefix) {
 		if err != nil {
 			return err
@@ -72,20 +73,27 @@ func (u *upkeep) lookIntoInbox(ctx context.Context, age time.Duration) error {
 			continue
 		}
 		if batch = append(batch, info); len(batch) == inboxAtOnce {
-			if err := u.enqueueUnheard(ctx, batch); err != nil {
+			if err := u.enqueueUnheard(ctx, batch, full); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
 	}
-	return u.enqueueUnheard(ctx, batch)
+	return u.enqueueUnheard(ctx, batch, full)
 }
 
-func (u *upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo) error {
+// enqueueUnheard records files until their users have enough waiting; full has the folders of those who have.
+func (u *upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
 	unheard, err := u.store.Unheard(ctx, u.inbox.bucket, list)
 	for _, o := range unheard {
+		if full[inboxUser(o.Key)] {
+			continue
+		}
 		event := store.ObjectEvent{Bucket: u.inbox.bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
-		if failed := u.inbox.enqueue(ctx, event); failed != nil { // the next file is not to blame
+		switch failed := u.inbox.enqueue(ctx, event); {
+		case waits(failed):
+			full[inboxUser(o.Key)] = true
+		case failed != nil: // the next file is not to blame
 			u.log.Warn("inbox", "error", failed)
 		}
 	}

@@ -132,7 +132,7 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	ctx, cancel := context.WithTimeout(r.ctx, databaseTimeout)
 	defer cancel()
 	p, err := s.Store.CreateUpload(ctx, u)
-	if errors.Is(err, store.ErrLeaseLost) { // nothing was recorded, for sure
+	if errors.Is(err, store.ErrLeaseLost) || waits(err) { // nothing was recorded, for sure
 		s.discard(r.ctx, u.ObjectKey)
 		return p, err
 	}

@@ -181,7 +181,7 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 }
 
 // completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's, and one that was
-// completed needs nothing, whatever became of its prediction.
+// completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
 func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
 	id, ok := store.DirectUpload(key)
 	if !ok {
@@ -194,6 +194,9 @@ func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
 	}
 	if err == nil && l.Prediction == uuid.Nil {
 		_, err = completeLink(ctx, d.store, d.objects, l)
+	}
+	if waits(err) {
+		err = d.store.PostponeUploadLink(ctx, id, true)
 	}
 	if err != nil {
 		return fmt.Errorf("complete upload: %w", err)

@@ -25,7 +25,8 @@ type NewObject struct {
 }
 
 // EnqueueObject records an upload and a prediction for a dropped file, with one part that still has to be planned. The
-// same bucket, key and version again changes nothing and answers with the prediction that exists; created says which.
+// same bucket, key and version again changes nothing and answers with the prediction that exists; created says which. One
+// prediction too many that waits is a [WaitingError].
 func (s *Store) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, created bool, err error) {
 	id := NewID()
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
@@ -43,7 +44,7 @@ func (s *Store) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, c
 			return err
 		}
 		created = true
-		return insertPrediction(ctx, tx, newPrediction{
+		return s.insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: o.UserID,
 			bytes: o.Bytes, model: o.Model, explain: o.Explain, options: o.Options, parts: unplanned(),
 		})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -19,18 +20,36 @@ type Migration struct {
 	Applied bool
 }
 
+// ErrForeignTables says that a schema holds another program's tables by names that are ours. Nothing was changed.
+var ErrForeignTables = errors.New("the schema holds another program's tables: give millrace a database of its own, " +
+	"or a schema by search_path")
+
 // Migrate brings the schema of a database to the newest version in files. Of several programs that migrate at once
-// one does the work and the others wait for it.
+// one does the work and the others wait for it. Tables that no migration of ours made are left alone: [ErrForeignTables].
 func Migrate(ctx context.Context, url string, files fs.FS) error {
-	return withGoose(url, files, func(p *goose.Provider) error {
+	return withGoose(url, files, func(db *sql.DB, p *goose.Provider) error {
+		if err := refuseForeign(ctx, db); err != nil {
+			return err
+		}
 		_, err := p.Up(ctx)
 		return err
 	})
 }
 
+func refuseForeign(ctx context.Context, db *sql.DB) error {
+	var foreign bool
+	err := db.QueryRowContext(ctx, `
+		SELECT to_regclass('goose_db_version') IS NULL
+		   AND num_nonnulls(to_regclass('users'), to_regclass('uploads'), to_regclass('predictions')) > 0`).Scan(&foreign)
+	if err == nil && foreign {
+		err = ErrForeignTables
+	}
+	return err
+}
+
 // MigrateDown takes the schema back to a version; 0 removes every table with its data.
 func MigrateDown(ctx context.Context, url string, files fs.FS, version int64) error {
-	return withGoose(url, files, func(p *goose.Provider) error {
+	return withGoose(url, files, func(_ *sql.DB, p *goose.Provider) error {
 		_, err := p.DownTo(ctx, version)
 		return err
 	})
@@ -39,7 +58,7 @@ func MigrateDown(ctx context.Context, url string, files fs.FS, version int64) er
 // MigrationStatus lists the migrations in files, oldest first.
 func MigrationStatus(ctx context.Context, url string, files fs.FS) ([]Migration, error) {
 	var list []Migration
-	err := withGoose(url, files, func(p *goose.Provider) error {
+	err := withGoose(url, files, func(_ *sql.DB, p *goose.Provider) error {
 		states, err := p.Status(ctx)
 		for _, st := range states {
 			list = append(list, Migration{
@@ -51,7 +70,7 @@ func MigrationStatus(ctx context.Context, url string, files fs.FS) ([]Migration,
 	return list, err
 }
 
-func withGoose(url string, files fs.FS, do func(*goose.Provider) error) error {
+func withGoose(url string, files fs.FS, do func(*sql.DB, *goose.Provider) error) error {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", hideURL(err))
@@ -62,7 +81,7 @@ func withGoose(url string, files fs.FS, do func(*goose.Provider) error) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if err := do(p); err != nil {
+	if err := do(db, p); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -70,16 +71,24 @@ type Times struct {
 
 // Times tells how a claim's prediction went so far.
 func (s *Store) Times(ctx context.Context, c *Claim) (Times, error) {
-	var t Times
-	var queued, first, all float64
-	err := s.pool.QueryRow(ctx, `
-		SELECT d.status, coalesce(u.row_count, 0), coalesce(extract(epoch FROM started_at - queued_at), 0)::float8,
-		       coalesce(extract(epoch FROM first_result_at - queued_at), 0)::float8,
-		       coalesce(extract(epoch FROM finished_at - queued_at), 0)::float8
-		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE d.id = $1`, c.PredictionID).
-		Scan(&t.Status, &t.Rows, &queued, &first, &all)
+	t, err := scanTimes(s.pool.QueryRow(ctx, selectTimes+`
+		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE d.id = $1`, c.PredictionID))
 	if err != nil {
 		return Times{}, fmt.Errorf("read times: %w", notFound(err))
+	}
+	return t, nil
+}
+
+// selectTimes reads a prediction d and its upload u.
+const selectTimes = `
+	SELECT d.status, coalesce(u.row_count, 0), coalesce(extract(epoch FROM started_at - queued_at), 0)::float8,
+	       coalesce(extract(epoch FROM first_result_at - queued_at), 0)::float8,
+	       coalesce(extract(epoch FROM finished_at - queued_at), 0)::float8`
+
+func scanTimes(row pgx.Row) (t Times, err error) {
+	var queued, first, all float64
+	if err := row.Scan(&t.Status, &t.Rows, &queued, &first, &all); err != nil {
+		return Times{}, err
 	}
 	for seconds, d := range map[*float64]*time.Duration{&queued: &t.Queued, &first: &t.FirstResult, &all: &t.InAll} {
 		*d = max(0, time.Duration(*seconds*float64(time.Second)))

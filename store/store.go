@@ -52,6 +52,7 @@ type Config struct {
 	StatementTimeout time.Duration // the server ends a longer statement; default 30 s
 	Lease            time.Duration // how long a claim lasts without renewal; default 30 s
 	AttemptsMax      int           // attempts at a part before its prediction is dead; default 3
+	WaitingMax       int           // unfinished predictions of a user; 0: any number
 	PollInterval     time.Duration // longest silence of the channel of Listen; default 5 s
 	Log              *slog.Logger  // default: nothing is logged
 	// Trace is told every statement before it is sent, from many goroutines; args hold customers' data. Nil: nobody is.

@@ -87,7 +87,7 @@ func (s *Store) LinkOfObject(ctx context.Context, id uuid.UUID) (l UploadLink, e
 }
 
 // CompleteUpload makes an upload and its prediction of the file that a link was for. Done again it changes nothing and
-// answers with the prediction that exists.
+// answers with the prediction that exists. One prediction too many that waits is a [WaitingError].
 func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInfo) (Prediction, error) {
 	id := NewID()
 	err := s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
@@ -108,14 +108,14 @@ func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInf
 		if err != nil {
 			return err
 		}
-		err = insertPrediction(ctx, tx, newPrediction{
+		err = s.insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: upload, userID: l.UserID, bytes: file.Bytes, model: Model{Name: l.Model},
 			explain: l.Explain, options: l.Options, parts: unplanned(),
 		})
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE upload_links SET prediction_id = $2 WHERE public_id = $1`, l.ID, id)
+		_, err = tx.Exec(ctx, `UPDATE upload_links SET prediction_id = $2, postponed = false WHERE public_id = $1`, l.ID, id)
 		return err
 	})
 	if err != nil {
@@ -124,11 +124,43 @@ func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInf
 	return s.Prediction(ctx, l.UserID, id)
 }
 
+// PostponeUploadLink keeps a link whose file is there until it can be completed: the file's owner has too many
+// predictions waiting. With false, nothing is waited for any more.
+func (s *Store) PostponeUploadLink(ctx context.Context, id uuid.UUID, postponed bool) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE upload_links SET postponed = $2 WHERE public_id = $1 AND prediction_id IS NULL`, id, postponed)
+	if err != nil {
+		return fmt.Errorf("postpone upload link: %w", err)
+	}
+	return nil
+}
+
+// postponedAtOnce bounds an answer of PostponedLinks.
+const postponedAtOnce = 100
+
+// PostponedLinks answers with the links that were postponed first, but for those of some users.
+func (s *Store) PostponedLinks(ctx context.Context, but []int64) ([]UploadLink, error) {
+	rows, err := s.pool.Query(ctx, selectUploadLink+`
+		WHERE postponed AND user_id <> ALL (coalesce($1, '{}'::bigint[])) ORDER BY expires_at LIMIT $2`,
+		but, postponedAtOnce)
+	if err != nil {
+		return nil, fmt.Errorf("list postponed links: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l UploadLink, err error) {
+		return l, l.scan(row)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list postponed links: %w", err)
+	}
+	return list, nil
+}
+
 // SweepUploadLinks forgets links that expired more than age ago and gives the keys of the files that nobody completed.
+// Those that were postponed stay.
 func (s *Store) SweepUploadLinks(ctx context.Context, age time.Duration) (keys []string, err error) {
 	rows, err := s.pool.Query(ctx, `
 		DELETE FROM upload_links
-		WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond'
+		WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond' AND NOT postponed
 		RETURNING public_id, prediction_id IS NULL`, age.Microseconds())
 	if err != nil {
 		return nil, fmt.Errorf("sweep upload links: %w", err)

@@ -60,7 +60,7 @@ func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
 // doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict]; a key that
-// another request took over meanwhile is [ErrLeaseLost].
+// another request took over meanwhile is [ErrLeaseLost]; one prediction too many that waits is a [WaitingError].
 func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
 	err := s.inTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
@@ -78,7 +78,7 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 		if err != nil {
 			return err
 		}
-		err = insertPrediction(ctx, tx, newPrediction{
+		err = s.insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: u.UserID,
 			bytes: u.Bytes, model: u.Model, dataset: u.Dataset, explain: u.Explain, options: u.Options, parts: u.Parts,
 			duplicateOf: duplicate,
@@ -124,8 +124,12 @@ type newPrediction struct {
 	duplicateOf *uuid.UUID
 }
 
-// insertPrediction adds a prediction with its parts and its outbox row, and rings when the transaction commits.
-func insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
+// insertPrediction adds a prediction with its parts and its outbox row, if its user may have one more, and rings when the
+// transaction commits.
+func (s *Store) insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
+	if err := s.leaveRoom(ctx, tx, p.userID); err != nil {
+		return err
+	}
 	var id int64
 	at := turn{small: isSmall(p.bytes)}
 	err := tx.QueryRow(ctx, `

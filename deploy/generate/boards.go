@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -77,7 +78,14 @@ func with(b *dashboard.DashboardBuilder, panels ...panel) *dashboard.DashboardBu
 }
 
 // quantile of a native histogram, by label. The classic edges are for counting what is within an objective: between 0.1
-// and 2 s they would be far too coarse for this.
+// and 2 s they are far too coarse for this. They step in on a Prometheus that does not scrape native histograms, where
+// the panel would be empty without.
 func quantile(of, histogram, selector, by string) string {
-	return fmt.Sprintf("histogram_quantile(%s, sum by (%s) (rate(%s{%s}[5m])))", of, by, histogram, selector)
+	return fmt.Sprintf("histogram_quantile(%[1]s, sum by (%[4]s) (rate(%[2]s{%[3]s}[5m]))) or "+
+		"histogram_quantile(%[1]s, sum by (%[5]s) (rate(%[2]s_bucket{%[3]s}[5m])))",
+		of, histogram, selector, by, strings.TrimPrefix(by+", le", ", "))
 }
+
+// coarse is what boards with quantiles say of themselves.
+const coarse = " Quantiles come from native histograms; on a Prometheus that does not scrape them " +
+	"(scrape_native_histograms) they are estimates between the few classic edges."

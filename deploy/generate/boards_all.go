@@ -13,7 +13,7 @@ const (
 
 func objectivesBoard() *dashboard.DashboardBuilder {
 	b := board("millrace-objectives", "Millrace: objectives",
-		"Service levels, what is left of the month's error budget, and how fast it is being spent.")
+		"Service levels, what is left of the month's error budget, and how fast it is being spent."+coarse)
 	return with(
 		b,
 		panel{
@@ -69,7 +69,7 @@ func objectivesBoard() *dashboard.DashboardBuilder {
 
 func pipelineBoard() *dashboard.DashboardBuilder {
 	b := board("millrace-pipeline", "Millrace: pipeline",
-		"Stages side by side. The bottleneck is the stage whose utilisation is 1; the queue in front of it is full.")
+		"Stages side by side. The bottleneck is the stage whose utilisation is 1; the queue in front of it is full."+coarse)
 	return with(
 		b,
 		panel{
@@ -129,7 +129,8 @@ func pipelineBoard() *dashboard.DashboardBuilder {
 }
 
 func predictionsBoard() *dashboard.DashboardBuilder {
-	b := board("millrace-predictions", "Millrace: predictions", "How long files wait and run, and how attempts at their parts end.")
+	b := board("millrace-predictions", "Millrace: predictions",
+		"How long files wait and run, and how attempts at their parts end."+coarse)
 	return with(
 		b,
 		panel{
