@@ -143,7 +143,7 @@ func (s *Store) ClaimSmallPart(ctx context.Context, worker string) (*Claim, erro
 
 func (s *Store) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
 	c, err := s.claim(ctx, claimPart, worker, smallOnly)
-	if err == nil && c.torn() {
+	for err == nil && c.torn() { // also the one that was claimed in its place may be
 		if err = s.returnTorn(ctx, c); err == nil {
 			c, err = s.claim(ctx, claimPart, worker, smallOnly)
 		}
