@@ -180,10 +180,7 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 		return nil, hideURL(err)
 	}
 	pc.MaxConns = s.config.ConnsMax
-	s.breaker.guard(pc)
-	if s.config.Trace != nil {
-		pc.ConnConfig.Tracer = tracer{s.config.Trace}
-	}
+	s.breaker.guard(pc, s.config.Trace)
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
 	params["timezone"] = "UTC"

@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// tracer tells every statement before it is sent.
+// tracer tells every statement before it is sent. The zero value tells nobody.
 type tracer struct {
 	trace func(sql string, args []any)
 }
@@ -18,7 +18,9 @@ var (
 
 // TraceQueryStart implements [pgx.QueryTracer].
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	t.trace(data.SQL, data.Args)
+	if t.trace != nil {
+		t.trace(data.SQL, data.Args)
+	}
 	return ctx
 }
 
@@ -27,8 +29,10 @@ func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 
 // TraceBatchStart implements [pgx.BatchTracer].
 func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	for _, query := range data.Batch.QueuedQueries {
-		t.trace(query.SQL, query.Arguments)
+	if t.trace != nil {
+		for _, query := range data.Batch.QueuedQueries {
+			t.trace(query.SQL, query.Arguments)
+		}
 	}
 	return ctx
 }
