@@ -31,6 +31,13 @@ type scoreCommand struct {
 	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
+// Help implements kong's interface for what the usage says beside the flags.
+func (c *scoreCommand) Help() string {
+	return "Files are replaced only when all are whole, and keep their mode and owner; links are followed. A pipe or device " +
+		"is written as the rows come: if the exit status is not 0, what it has got is not whole, which standard error says " +
+		"too. SIGINT and SIGTERM end the command with 130 and 143 and leave files as they were; a second one kills."
+}
+
 // budgetFlags say when a file is too bad to go on.
 type budgetFlags struct {
 	MaxRejected        *int64   `help:"Give the file up when more than N rows are rejected." placeholder:"N"`

@@ -167,6 +167,11 @@ func TestPipelineGuardsEmit(t *testing.T) {
 			ended := make(chan int64, 1)
 			go func() {
 				defer func() { ended <- running.Load() }()
+				defer func() {
+					if v := recover(); v != nil {
+						err = fmt.Errorf("left by a panic: %v", v)
+					}
+				}()
 				err = run(context.Background(), 3, new(slotPool), next, newWork, emit)
 			}()
 			if n := <-ended; n != 0 {
