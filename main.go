@@ -22,7 +22,7 @@ type commandLine struct {
 	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
 	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
 	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
-	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score one again, or stop one."`
+	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score them again, or stop one."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
 	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
 }

@@ -98,7 +98,7 @@ func (o *outputs) create(flag, name string, stream io.Writer) (*output, error) {
 
 // refuseTwice refuses a file that another output writes or that the command reads. A device takes anything.
 func (o *outputs) refuseTwice(out *output) error {
-	for _, other := range o.open {
+	for _, other := range o.opened() {
 		if out.target.same(other.target) {
 			return fmt.Errorf("it is the same file as %s", other.name)
 		}
@@ -109,6 +109,12 @@ func (o *outputs) refuseTwice(out *output) error {
 		}
 	}
 	return nil
+}
+
+func (o *outputs) opened() []*output {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.open
 }
 
 // sender counts what leaves the buffer, and names the output in errors.
@@ -129,7 +135,7 @@ func (o *outputs) finish(ok bool) (err error) {
 		o.end(false)
 		return nil
 	}
-	for _, out := range o.open {
+	for _, out := range o.opened() { // a pipe may keep it waiting, and abandon must not wait
 		err = errors.Join(err, out.close())
 	}
 	o.mu.Lock()

@@ -28,7 +28,8 @@ func scoredBytes(t *testing.T) string {
 // scoreTo scores the sample into a file.
 func scoreTo(t *testing.T, args ...string) (status int, out, messages string) {
 	t.Helper()
-	return command(t, readSample(t, "telecom_sample.csv"), append([]string{"score", "--model", "telecom", "-"}, args...)...)
+	args = append([]string{"score", "--model", "telecom", "-"}, args...)
+	return command(t, readSample(t, "telecom_sample.csv"), args...)
 }
 
 func mustScore(t *testing.T, args ...string) {
@@ -127,7 +128,8 @@ func TestOutputsKeepWhatTheyReplace(t *testing.T) {
 	dir, want := t.TempDir(), scoredBytes(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if err := errors.Join(
-		os.Mkdir(at("real"), 0o755), os.WriteFile(at("real/old.csv"), []byte("old"), 0o640), os.Chmod(at("real/old.csv"), 0o640),
+		os.Mkdir(at("real"), 0o755), os.WriteFile(at("real/old.csv"), []byte("old"), 0o600),
+		os.Chmod(at("real/old.csv"), 0o640),
 		os.Symlink("real", at("directory")), os.Symlink("directory/old.csv", at("link")),
 		os.Symlink("link", at("link-of-link")), os.Symlink("../new.csv", at("real/up")),
 	); err != nil {

@@ -81,7 +81,8 @@ func TestCancelledScores(t *testing.T) {
 	if !ok {
 		t.Fatal("no model")
 	}
-	w := newWorker(WorkerConfig{Name: "w", Cores: 1, Limits: ingest.Limits{ChunkBytes: 4 << 10}}, nil, objects, models.registry, NewMetrics(),
+	limits := ingest.Limits{ChunkBytes: 4 << 10}
+	w := newWorker(WorkerConfig{Name: "w", Cores: 1, Limits: limits}, nil, objects, models.registry, NewMetrics(),
 		slog.New(slog.DiscardHandler))
 	next := partsOf(t, objects)
 

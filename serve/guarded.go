@@ -6,8 +6,8 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// guarded runs f. A panic in f becomes its error, an [*engine.PanicError]: whoever starts a goroutine for one request, one
-// part or one message runs it guarded, as nothing else stands between such a panic and the end of the process.
+// guarded runs f. A panic in f becomes its error, an [*engine.PanicError]. A goroutine for one request, one part or one
+// message is run guarded, as nothing else stands between such a panic and the end of the process.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

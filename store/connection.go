@@ -18,9 +18,9 @@ import (
 // silences are bounded, so that a request is answered within 2 s: of a new connection, of one that was idle, and, of the
 // host, to what was sent. The first two count for the breaker.
 //
-// The breaker lets a connect through, which may try several addresses: a URL can name a primary and its standbys, a name
-// can stand for several hosts, and of them those that are away are tried first for as long as they are. It has failed when
-// none of them has said a word.
+// The breaker lets a connect through, which may try several addresses: a URL can name a primary and its standbys, a
+// name can stand for several hosts, and those that are away may be tried first. It has failed when none of them has
+// said a word.
 
 // guard lets a pool connect through the breaker and ask a connection that was idle before it is used. trace is told
 // every statement; nil: nobody is.
