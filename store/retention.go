@@ -169,13 +169,14 @@ func (s *Store) Unheard(ctx context.Context, bucket string, objects []ObjectInfo
 	return unheard, nil
 }
 
-// Alone runs f unless another process is running it, and says whether it did. The lock is that of a connection beside the
-// pool, whose end lets others have their turn: f needs the pool's, and with few of them would wait for itself.
+// Alone runs f unless another process is running it, and says whether it did. The lock is that of a connection which is
+// taken out of the pool, and whose end lets others have their turn: f needs the pool's, and could wait for itself.
 func (s *Store) Alone(ctx context.Context, f func(context.Context) error) (ran bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return false, fmt.Errorf("upkeep: %w", hideURL(err))
 	}
+	conn := pooled.Hijack()
 	defer func() {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
