@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
+CANCELS   ?= 10000
 MUTANTS   ?=
 FLOOR     ?= 95
 PKG       ?= ./...
@@ -102,6 +103,10 @@ chaos-proof: test-parts ## The same against a build without the fence, which mus
 .PHONY: simulate
 simulate: ## The lease protocol in virtual time, SEEDS (10000) times
 	SIMULATE_SEEDS=$(SEEDS) go test -count=1 -run '^TestLeaseProtocol' ./serve
+
+.PHONY: cancels
+cancels: test-parts ## Scores of S3 parts that are cancelled in the middle, CANCELS (10000) times under the race detector
+	CGO_ENABLED=1 CANCELLED_SCORES=$(CANCELS) go test -race -count=1 -timeout=30m -v -run '^TestCancelledScores' ./serve
 
 .PHONY: mutants
 mutants: test-parts ## Break every promise on purpose; each must turn a test red (MUTANTS=… for some)

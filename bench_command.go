@@ -40,9 +40,9 @@ type benchCommand struct {
 }
 
 // Run measures one suite after the other and prints each as soon as it is there.
-func (c *benchCommand) Run(ctx context.Context, std streams) error {
+func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) error {
 	if c.From != "" {
-		return c.printKept(std.out)
+		return c.printKept(std.out, files)
 	}
 	options, err := c.options()
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *benchCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		if err := c.print(std.out, report); err != nil {
+		if err := c.print(std.out, files, report); err != nil {
 			return err
 		}
 		if c.Suite == "gate" && report.Fallen() != nil {
@@ -68,7 +68,7 @@ func (c *benchCommand) Run(ctx context.Context, std streams) error {
 }
 
 // printKept prints the reports of a run that was kept.
-func (c *benchCommand) printKept(out io.Writer) error {
+func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
 	file, err := os.Open(c.From)
 	if err != nil {
 		return err
@@ -81,27 +81,29 @@ func (c *benchCommand) printKept(out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", c.From, err)
 		}
-		if err := c.print(out, r); err != nil {
+		if err := c.print(out, files, r); err != nil {
 			return err
 		}
 	}
 }
 
 // draw writes the report's plot, if it has one, and gives the link to it.
-func (c *benchCommand) draw(r *bench.Report) (link string, err error) {
+func (c *benchCommand) draw(files *outputs, r *bench.Report) (link string, err error) {
 	plot := r.Plot()
 	if c.Plots == "" || plot == nil {
 		return "", nil
 	}
-	file, err := os.Create(filepath.Join(c.Plots, r.Suite+".svg"))
+	file, err := files.create("--plots", filepath.Join(c.Plots, r.Suite+".svg"), nil)
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return path.Join(filepath.Base(c.Plots), r.Suite+".svg"), plot.WriteSVG(file)
+	if err := plot.WriteSVG(file); err != nil {
+		return "", err
+	}
+	return path.Join(filepath.Base(c.Plots), r.Suite+".svg"), files.finish(true)
 }
 
-func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
+func (c *benchCommand) print(out io.Writer, files *outputs, r *bench.Report) error {
 	switch {
 	case c.JSON:
 		encoder := json.NewEncoder(out)
@@ -110,7 +112,7 @@ func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 	case c.Text:
 		return r.WriteText(out)
 	case c.Markdown:
-		link, err := c.draw(r)
+		link, err := c.draw(files, r)
 		if err != nil {
 			return err
 		}

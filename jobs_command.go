@@ -16,7 +16,7 @@ import (
 // PostgreSQL cannot be reached from outside.
 type jobsCommand struct {
 	Dead   jobsDeadCommand   `cmd:"" help:"List predictions that have failed or are dead, latest first."`
-	Retry  jobsRetryCommand  `cmd:"" help:"Score a failed, dead or cancelled prediction again from scratch."`
+	Retry  jobsRetryCommand  `cmd:"" help:"Score a failed, dead or cancelled prediction again from scratch, or many."`
 	Cancel jobsCancelCommand `cmd:"" help:"Stop a prediction; rows scored before stay readable."`
 }
 
@@ -28,11 +28,6 @@ type adminFlag struct {
 type jobsDeadCommand struct {
 	adminFlag
 	Limit int `default:"20" help:"Most predictions to list."`
-}
-
-type jobsRetryCommand struct {
-	adminFlag
-	ID string `arg:"" help:"The prediction."`
 }
 
 type jobsCancelCommand struct {
@@ -77,11 +72,6 @@ func (c *jobsDeadCommand) Run(ctx context.Context, std streams) error {
 			return table.Flush()
 		}
 	}
-}
-
-// Run queues a prediction again.
-func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
-	return c.change(ctx, std, "/dead-letters/"+url.PathEscape(c.ID)+"/retry")
 }
 
 // Run stops a prediction.

@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -23,7 +22,7 @@ type commandLine struct {
 	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
 	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
 	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
-	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score one again, or stop one."`
+	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score them again, or stop one."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
 	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
 }
@@ -35,15 +34,18 @@ type streams struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(context.Background())
 	status := runCommand(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(status)
 }
 
-// runCommand parses and runs one command; it returns the exit status: 0, or 1 after one clear line on standard error.
+// runCommand parses and runs one command; it returns the exit status: 0, or 1 after one clear line on standard error, and
+// one for each output that is not whole and could not be taken back. A command that a signal ended gives 128 and the
+// signal's number. Servers drain first, and then have ended as they should.
 func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	var cmd commandLine
+	files := new(outputs)
 	exited := -1
 	parser, err := kong.New(&cmd,
 		kong.Name("millrace"),
@@ -51,7 +53,7 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
+		kong.Bind(std, files),
 	)
 	if err != nil {
 		return fail(std, err)
@@ -63,10 +65,26 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	if err != nil {
 		return fail(std, &plainError{err.Error() + "; --help tells what there is"})
 	}
-	if err := chosen.Run(); err != nil {
-		return fail(std, err)
+	name, _, _ := strings.Cut(chosen.Command(), " ")
+	drains := name == "serve" || name == "bench" // they stop the servers that they have started
+	ended := make(chan error, 1)
+	go func() { ended <- chosen.Run() }() // a command that stands still is left behind at the end of the process
+	if err = await(ctx, ended, drains); err == nil {
+		return 0
 	}
-	return 0
+	status = 1
+	if i := interrupted(ctx); i != nil && (name != "serve" || errors.Is(err, context.Canceled)) {
+		files.abandon()
+		_, _ = fmt.Fprintln(std.err, "millrace: interrupted")
+		status = i.status()
+	} else {
+		_ = files.finish(false)
+		status = fail(std, err)
+	}
+	for _, name := range files.spoiled {
+		_, _ = fmt.Fprintf(std.err, "millrace: %s is not whole\n", name)
+	}
+	return status
 }
 
 // statusUnavailable (EX_UNAVAILABLE) tells the Makefile to install PostgreSQL and try again.
@@ -83,6 +101,9 @@ func fail(std streams, err error) int {
 	line := serve.ErrorLine(err)
 	if plain := (*plainError)(nil); errors.As(err, &plain) {
 		line = plain.text
+	}
+	if output := (*outputError)(nil); errors.As(err, &output) {
+		line = output.Error()
 	}
 	_, _ = fmt.Fprintln(std.err, "millrace:", line)
 	if errors.Is(err, cluster.ErrNotInstalled) {

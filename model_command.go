@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -122,7 +121,7 @@ type predictCommand struct {
 }
 
 // Run reads the matrix in batches and prints tab-separated values with 17 significant digits.
-func (c *predictCommand) Run(std streams) error {
+func (c *predictCommand) Run(std streams, files *outputs) error {
 	f, err := readForest(c.Model)
 	if err != nil {
 		return err
@@ -136,17 +135,20 @@ func (c *predictCommand) Run(std streams) error {
 	if err != nil {
 		return &plainError{fmt.Sprintf("--kind %s: %v", c.Kind, err)}
 	}
-	out := bufio.NewWriter(std.out)
+	out, err := files.create("", "", std.out)
+	if err != nil {
+		return err
+	}
 	in := newMatrixReader(file, len(f.Features), c.Header, c.LabelColumn)
 	for {
 		rows, err := in.next()
 		if err == io.EOF {
-			return out.Flush()
+			return files.finish(true)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Data, err)
 		}
-		if err := predict(out, rows); err != nil {
+		if err := predict(out.Writer, rows); err != nil {
 			return err
 		}
 	}

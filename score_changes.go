@@ -22,7 +22,7 @@ type changeWatch struct {
 // newChangeWatch scores the file before with the same model and options; its result goes nowhere. Whatever a result
 // file has beside the customer's own columns is passed over. A nil watch watches nothing.
 func newChangeWatch(
-	ctx context.Context, name string, std streams, b *engine.Bundle, opt engine.Options,
+	ctx context.Context, name string, std streams, files *outputs, b *engine.Bundle, opt engine.Options,
 ) (_ *changeWatch, err error) {
 	if name == "" {
 		return nil, nil
@@ -46,7 +46,7 @@ func newChangeWatch(
 	before, after := engine.NewSnapshot(newHash), engine.NewSnapshot(newHash)
 	after.KeepIDs()
 	w := &changeWatch{filepath.Base(name), before, after}
-	in, close, err := openInput(name, std)
+	in, close, err := openInput(name, std, files)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +31,13 @@ type scoreCommand struct {
 	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
+// Help implements kong's interface for what the usage says beside the flags.
+func (c *scoreCommand) Help() string {
+	return "Files are replaced only when all are whole, and keep their mode and owner; links are followed. A pipe or device " +
+		"is written as the rows come: if the exit status is not 0, what it has got is not whole, which standard error says " +
+		"too. SIGINT and SIGTERM end the command with 130 and 143 and leave files as they were; a second one kills."
+}
+
 // budgetFlags say when a file is too bad to go on.
 type budgetFlags struct {
 	MaxRejected        *int64   `help:"Give the file up when more than N rows are rejected." placeholder:"N"`
@@ -39,7 +45,7 @@ type budgetFlags struct {
 }
 
 // Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
-func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
+func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
 		return &plainError{"--summary - and the scored CSV cannot both go to standard output: name a file with --out"}
 	}
@@ -53,20 +59,20 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 	opt := engine.Options{
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}
-	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, bundle, opt)
+	files.readsModel(c.Model)
+	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt)
 	if err != nil {
 		return err
 	}
-	in, close, err := openInput(c.Input, std)
+	in, close, err := openInput(c.Input, std, files)
 	if err != nil {
 		return err
 	}
 	defer close()
-	sink, err := newFileSink(c, std)
+	sink, err := newFileSink(c, std, files)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sink.finish(err == nil)) }()
 	begin := time.Now()
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
@@ -78,6 +84,9 @@ func (c *scoreCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	if err := sink.writeSummary(&summary); err != nil {
+		return err
+	}
+	if err := files.finish(true); err != nil {
 		return err
 	}
 	sink.progress.report(&summary, time.Since(begin))
@@ -104,8 +113,9 @@ func openModel(name string) (*engine.Bundle, error) {
 }
 
 // openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
-func openInput(name string, std streams) (engine.Input, func(), error) {
+func openInput(name string, std streams, files *outputs) (engine.Input, func(), error) {
 	if name == "-" {
+		files.reads(std.in)
 		in, err := readInput(std.in)
 		return in, func() {}, err
 	}
@@ -113,6 +123,7 @@ func openInput(name string, std streams) (engine.Input, func(), error) {
 	if err != nil {
 		return engine.Input{}, nil, err
 	}
+	files.reads(file)
 	in, err := readInput(file)
 	if err != nil {
 		return in, nil, errors.Join(err, file.Close())
@@ -133,25 +144,25 @@ func readInput(file io.Reader) (engine.Input, error) {
 
 // fileSink writes results, rejects and the summary to files.
 type fileSink struct {
-	result, rejects, summary *outputFile
+	result, rejects, summary *output
 	progress                 progress
 }
 
-func newFileSink(c *scoreCommand, std streams) (*fileSink, error) {
+func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error) {
 	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
 	var err error
-	if s.result, err = createOutput(c.Out, std.out); err != nil {
+	if s.result, err = files.create("--out", c.Out, std.out); err != nil {
 		return nil, err
 	}
-	if s.rejects, err = createOutput(c.Rejects, io.Discard); err != nil {
-		return nil, errors.Join(err, s.result.finish(false))
+	if s.rejects, err = files.create("--rejects", c.Rejects, io.Discard); err != nil {
+		return nil, err
 	}
 	name, stream := c.Summary, io.Discard
 	if name == "-" {
 		name, stream = "", std.out
 	}
-	if s.summary, err = createOutput(name, stream); err != nil {
-		return nil, errors.Join(err, s.result.finish(false), s.rejects.finish(false))
+	if s.summary, err = files.create("--summary", name, stream); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -173,44 +184,5 @@ func (s *fileSink) WriteChunk(c *engine.ScoredChunk) error {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	s.progress.add(c.Tally.Rows)
-	return nil
-}
-
-func (s *fileSink) finish(ok bool) error {
-	return errors.Join(s.result.finish(ok), s.rejects.finish(ok), s.summary.finish(ok))
-}
-
-// outputFile is a file that appears under its name only when it is complete.
-type outputFile struct {
-	*bufio.Writer
-	file *os.File // nil for a stream
-	name string
-}
-
-func createOutput(name string, stream io.Writer) (*outputFile, error) {
-	if name == "" {
-		return &outputFile{Writer: bufio.NewWriter(stream)}, nil
-	}
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return nil, err
-	}
-	return &outputFile{Writer: bufio.NewWriterSize(file, 1<<18), file: file, name: name}, nil
-}
-
-func (o *outputFile) finish(ok bool) error {
-	if o.file == nil {
-		return o.Flush()
-	}
-	if !ok {
-		return errors.Join(o.file.Close(), os.Remove(o.file.Name()))
-	}
-	err := errors.Join(o.Flush(), o.file.Chmod(0o644), o.file.Close())
-	if err == nil {
-		err = os.Rename(o.file.Name(), o.name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(o.file.Name()))
-	}
 	return nil
 }

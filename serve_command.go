@@ -33,7 +33,7 @@ type serveCommand struct {
 	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given." placeholder:"URL"`
 	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"The same database as a member of millrace_loader, for workers; DATABASE_URL is then for requests alone." placeholder:"URL"`
 	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, this process migrates nothing and checks the schema only; millrace migrate uses it." placeholder:"URL"`
-	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Connections to PostgreSQL that this process may have, beside two that listen."`
+	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Connections to PostgreSQL that this process may have, beside two that listen and one for upkeep."`
 	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"How many of these stay open while idle."`
 	S3Bucket      string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
 	S3Endpoint    string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -30,22 +28,30 @@ func (c *validateCommand) Help() string {
 }
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
-func (c *validateCommand) Run(ctx context.Context, std streams) (err error) {
+func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) error {
 	bundle, err := openModel(c.Model)
 	if err != nil {
 		return err
 	}
-	in, close, err := openInput(c.Input, std)
+	files.readsModel(c.Model)
+	in, close, err := openInput(c.Input, std, files)
 	if err != nil {
 		return err
 	}
 	defer close()
-	rejects, err := createOutput(c.Rejects, io.Discard)
+	out, err := files.create("", "", std.out)
 	if err != nil {
 		return err
 	}
-	summary, err := c.report(ctx, in, bundle, rejects, std.out)
-	if err := errors.Join(err, rejects.finish(err == nil)); err != nil {
+	rejects, err := files.create("--rejects", c.Rejects, io.Discard)
+	if err != nil {
+		return err
+	}
+	summary, err := c.report(ctx, in, bundle, rejects, out)
+	if err != nil {
+		return err
+	}
+	if err := files.finish(true); err != nil {
 		return err
 	}
 	return c.verdict(summary)
@@ -53,14 +59,13 @@ func (c *validateCommand) Run(ctx context.Context, std streams) (err error) {
 
 // report prints the rows that would be rejected as they are found, and then what is to be said about all.
 func (c *validateCommand) report(
-	ctx context.Context, in engine.Input, bundle *engine.Bundle, rejects io.Writer, out io.Writer,
+	ctx context.Context, in engine.Input, bundle *engine.Bundle, rejects, w *output,
 ) (*engine.Summary, error) {
 	mapping, err := ingest.Map(bundle.Schema(), in.Header)
 	if err != nil {
 		return nil, err
 	}
 	mapping.Guard = c.Guard == "on"
-	w := bufio.NewWriter(out)
 	listed, row := 0, mapping.AppendRejectHeader(nil)
 	_, writeErr := rejects.Write(row)
 	tally, err := engine.Validate(ctx, in, bundle, func(chunk ingest.Chunk, r ingest.Reject) {
@@ -84,7 +89,7 @@ func (c *validateCommand) report(
 	s := tally.Summary()
 	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
 	_, _ = io.WriteString(w, reasonLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
-	return &s, w.Flush()
+	return &s, nil
 }
 
 // verdict is nil if the file would be accepted.

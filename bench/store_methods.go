@@ -90,7 +90,7 @@ func (w *storeWork) watchingMethods() []method {
 	ids := scatteredRows()
 	return []method{
 		{name: "DeadLetters", call: func(ctx context.Context) error {
-			list, err := w.DeadLetters(ctx, nil, 50)
+			list, err := w.DeadLetters(ctx, store.DeadFilter{}, nil, 50)
 			if err == nil && len(list) > 0 {
 				w.dead.ID = list[0].ID
 			}

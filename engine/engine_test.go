@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/retainwise/millrace/engine"
@@ -245,21 +246,52 @@ func TestScoreStopsWhenTheSinkFails(t *testing.T) {
 	}
 }
 
-// A reader that blocks is freed by closing it when the context ends.
-func TestScoreFreesABlockedReader(t *testing.T) {
+// waiting is a body whose Read waits for the context, as those of an object store and a request do. It counts what only
+// its owner may do.
+type waiting struct {
+	ctx     context.Context
+	started chan struct{}
+	closed  atomic.Int32
+}
+
+func (w *waiting) Read([]byte) (int, error) {
+	close(w.started)
+	<-w.ctx.Done()
+	return 0, w.ctx.Err()
+}
+
+func (w *waiting) Close() error {
+	w.closed.Add(1)
+	return nil
+}
+
+// The body belongs to the caller, who closes it: two owners of one connection end the process.
+func TestScoreNeverClosesItsBody(t *testing.T) {
 	b := baseline(t, "telecom")
 	header, _, err := ingest.ReadHeader(
 		strings.NewReader("customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,1,2,3,One year\n"), ingest.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, w := io.Pipe()
-	defer func() { _ = w.Close() }()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go cancel()
-	in := engine.Input{Body: r, Header: header, Start: header.Start()}
-	if _, err := engine.Score(ctx, in, b, engine.Options{}, new(collector)); err == nil {
-		t.Fatal("a cancelled score must fail")
+	for name, f := range map[string]func(context.Context, engine.Input) error{
+		"score": func(ctx context.Context, in engine.Input) error {
+			_, err := engine.Score(ctx, in, b, engine.Options{}, new(collector))
+			return err
+		},
+		"validate": func(ctx context.Context, in engine.Input) error {
+			_, err := engine.Validate(ctx, in, b, func(ingest.Chunk, ingest.Reject) {})
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		body := &waiting{ctx: ctx, started: make(chan struct{})}
+		go func() {
+			<-body.started
+			cancel()
+		}()
+		err := f(ctx, engine.Input{Body: body, Header: header, Start: header.Start()})
+		if !errors.Is(err, context.Canceled) || body.closed.Load() != 0 {
+			t.Errorf("%s: %v, closed %d times", name, err, body.closed.Load())
+		}
 	}
 }

@@ -67,7 +67,6 @@ func ReadOutcomes(
 	if err != nil {
 		return 0, err
 	}
-	defer closeWhenDone(ctx, in.Body)()
 	r := outcomeReader{mapping: m, converter: ingest.NewConverter(m, in.Limits), take: take, reject: reject}
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	for buf := []byte(nil); ; {

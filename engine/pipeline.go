@@ -62,19 +62,20 @@ func run(
 		works[i] = work
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	p := newPipeline(slotsFor(workers), slots)
 	var wg sync.WaitGroup
+	defer func() { // also when emit ends this goroutine
+		cancel()
+		wg.Wait()
+		for _, s := range p.slots {
+			slots.give(s)
+		}
+	}()
 	wg.Go(func() { p.read(ctx, next) })
 	for _, work := range works {
 		wg.Go(func() { p.work(ctx, work) })
 	}
-	err := p.write(ctx, cancel, emit)
-	wg.Wait()
-	for _, s := range p.slots {
-		slots.give(s)
-	}
-	return err
+	return p.write(ctx, cancel, emit)
 }
 
 // slotsFor bounds the chunks in memory: one in hand and one waiting for each worker, one being read, one being written.
@@ -147,7 +148,7 @@ func (p *pipeline) write(ctx context.Context, cancel context.CancelFunc, emit fu
 		}
 		err := s.err
 		if err == nil {
-			err = emit(s)
+			err = guarded(emit, s)
 		}
 		if err != nil {
 			kept = fmt.Errorf("chunk %d: %w", s.seq, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -144,6 +145,45 @@ func TestPipelineStopsOnReadAndEmitErrors(t *testing.T) {
 		}
 		tr.wantEmitted(t, 9)
 	})
+}
+
+// What emit does wrong fails one run, whose goroutines have ended when it returns; so they have if emit ends its own.
+func TestPipelineGuardsEmit(t *testing.T) {
+	idle := func(*slot) error { return nil }
+	newWork := func() (func(*slot) error, error) { return idle, nil }
+	for name, emit := range map[string]func(*slot) error{
+		"panic": func(s *slot) error { panic("emit") },
+		"exit":  func(s *slot) error { runtime.Goexit(); return nil },
+	} {
+		synctest.Test(t, func(t *testing.T) { // waits for all goroutines, and fails where one waits for ever
+			var running atomic.Int64
+			next := func(*slot) error {
+				running.Add(1)
+				defer running.Add(-1)
+				time.Sleep(time.Millisecond)
+				return nil
+			}
+			var err error
+			ended := make(chan int64, 1)
+			go func() {
+				defer func() { ended <- running.Load() }()
+				defer func() {
+					if v := recover(); v != nil {
+						err = fmt.Errorf("left by a panic: %v", v)
+					}
+				}()
+				err = run(context.Background(), 3, new(slotPool), next, newWork, emit)
+			}()
+			if n := <-ended; n != 0 {
+				t.Errorf("%s: %d reads are under way", name, n)
+			}
+			synctest.Wait()
+			var caught *PanicError
+			if name == "panic" && (!errors.As(err, &caught) || caught.Value != "emit" || len(caught.Stack) == 0) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }
 
 // synctest fails a test whose goroutines outlive it, so a return here means that none was left.

@@ -18,7 +18,10 @@ const Version = "4"
 
 // Input is what to score: a run of whole rows of one file.
 type Input struct {
-	Body   io.Reader // begins at a row start, behind the header; closed when the context ends if it is an io.Closer
+	// Body begins at a row start, behind the header. It belongs to the caller: Score reads it from one goroutine, not
+	// after it has returned, and never closes it. A Read that waits must end with the context of the score, or Score
+	// does not return before the Read does.
+	Body   io.Reader
 	Header ingest.Header
 	Start  ingest.Position // where Body begins in the file
 	Rows   int64           // how many rows Body has; 0: not known before it is read
@@ -105,7 +108,8 @@ type ScoredChunk struct {
 
 // Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
 // sink in input order. Memory is bounded by the workers, never by the file. The error is that of the earliest chunk
-// that failed; the sink has seen exactly the chunks before it. An input without a row is [ingest.ErrEmpty], one with
+// that failed; the sink has seen exactly the chunks before it. A panic in a stage or the sink is such an error, a
+// [*PanicError]. When Score returns, its goroutines have ended. An input without a row is [ingest.ErrEmpty], one with
 // too many bad rows a [*BudgetError].
 func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Tally, error) {
 	mapping, err := ingest.Map(b.Schema(), in.Header)
@@ -113,7 +117,6 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		return Tally{}, err
 	}
 	mapping.Guard = !opt.Unguarded
-	defer closeWhenDone(ctx, in.Body)()
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	if opt.WithHeader {
@@ -174,14 +177,4 @@ func (opt Options) workers() int {
 		return opt.Workers
 	}
 	return runtime.GOMAXPROCS(0)
-}
-
-// closeWhenDone closes body when the context ends, so that a blocked Read returns; the result ends the watch.
-func closeWhenDone(ctx context.Context, body io.Reader) func() {
-	closer, ok := body.(io.Closer)
-	if !ok {
-		return func() {}
-	}
-	stop := context.AfterFunc(ctx, func() { _ = closer.Close() })
-	return func() { stop() }
 }

@@ -16,7 +16,6 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 	if err != nil {
 		return Tally{}, err
 	}
-	defer closeWhenDone(ctx, in.Body)()
 	v := validator{
 		bundle: b, converter: ingest.NewConverter(m, in.Limits), counter: newColumnCounter(b, m), rejected: rejected,
 	}

@@ -61,6 +61,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("GET /dead-letters", a.handle(a.working(a.listDead)))
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.working(a.attempts)))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))
+	mux.Handle("POST /dead-letters/retry", a.handle(a.working(a.retryMany)))
 	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
 	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.retryWebhooks)))
 	if parts.Issuer != nil {
@@ -149,7 +150,7 @@ func (a *admin) listDead(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.DeadLetters(req.Context(), after, listMax+1)
+	list, err := a.Store.DeadLetters(req.Context(), store.DeadFilter{}, after, listMax+1)
 	if err != nil {
 		return nil, err
 	}
@@ -159,12 +160,16 @@ func (a *admin) listDead(req *http.Request) (any, error) {
 		page.NextCursor = optional(cursorText(list[listMax-1].Cursor()))
 	}
 	for _, d := range list {
-		page.DeadLetters = append(page.DeadLetters, deadLetter{
-			PredictionID: d.ID.String(), Status: d.Status, Generation: d.Generation, Model: d.Model.Name,
-			ModelVersion: d.Model.Version, Error: d.Error, FinishedAt: timeText(d.FinishedAt),
-		})
+		page.DeadLetters = append(page.DeadLetters, newDeadLetter(d))
 	}
 	return page, nil
+}
+
+func newDeadLetter(d store.DeadLetter) deadLetter {
+	return deadLetter{
+		PredictionID: d.ID.String(), Status: d.Status, Generation: d.Generation, Model: d.Model.Name,
+		ModelVersion: d.Model.Version, Error: d.Error, FinishedAt: timeText(d.FinishedAt),
+	}
 }
 
 // attemptView is a failed attempt at a part.

@@ -76,6 +76,7 @@ func TestOperatorsNeedTheLoginOfWorkers(t *testing.T) {
 		{http.MethodGet, "/dead-letters/" + id},
 		{http.MethodPost, "/dead-letters/" + id + "/retry"},
 		{http.MethodPost, "/predictions/" + id + "/cancel"},
+		{http.MethodPost, "/dead-letters/retry?all=true"},
 		{http.MethodPost, "/webhooks/retry"},
 	} {
 		var e errorBody
@@ -115,6 +116,11 @@ func TestDeadLetters(t *testing.T) {
 	} {
 		if err := json.Unmarshal(admin.do(t, http.MethodPost, path).body, &e); err != nil || e.Error.Code != code {
 			t.Errorf("%s: %v, %v", path, e.Error.Code, err)
+		}
+	}
+	for _, query := range []string{"", "?all=yes", "?since=yesterday", "?all=true&dry_run=perhaps", "?all=true&cursor=x"} {
+		if r := admin.do(t, http.MethodPost, "/dead-letters/retry"+query); r.status/100 != 4 {
+			t.Errorf("%s: status %d", query, r.status)
 		}
 	}
 	for path, code := range map[string]string{"/dead-letters/x": "ERR-1101", "/dead-letters?cursor=x": "ERR-1306"} {

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -59,8 +60,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	started := time.Now()
-	patience := bodyGrace + time.Duration(b.read)*time.Second/bodyRateMin - b.waited
-	if err := b.setDeadline(started.Add(patience)); err != nil {
+	if err := b.setDeadline(started.Add(bodyPatience(b.read) - b.waited)); err != nil {
 		b.err = fail(CodeShortBody, "").because(err)
 		return 0, b.err
 	}
@@ -84,6 +84,16 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = bodyFailure(err)
 	}
 	return n, b.err
+}
+
+// bodyPatience is how long reading so many bytes may take, for any number of bytes.
+func bodyPatience(read int64) time.Duration {
+	const second, longest = int64(time.Second), int64(math.MaxInt64) / 2
+	whole, rest := read/bodyRateMin, read%bodyRateMin
+	if whole >= (longest-int64(bodyGrace))/second {
+		return time.Duration(longest)
+	}
+	return bodyGrace + time.Duration(whole*second+rest*second/bodyRateMin)
 }
 
 // failed is what went wrong with the body, if anything did. Readers above may have replaced it by a consequence.

@@ -213,18 +213,22 @@ type (
 	onlyWriter struct{ io.Writer }
 )
 
-// Read implements io.Reader.
-func (o *outStream) Read(p []byte) (int, error) {
+// Read implements io.Reader. The HTTP server calls it from where a panic would end the process.
+func (o *outStream) Read(p []byte) (n int, err error) {
 	if err := o.conn.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
 		return 0, err
 	}
-	return o.source.Read(p)
+	err = guarded(func() (err error) {
+		n, err = o.source.Read(p)
+		return err
+	})
+	return n, err
 }
 
 // Close implements io.Closer.
 func (o *outStream) Close() error {
 	o.cancel()
-	return o.source.Close()
+	return guarded(o.source.Close)
 }
 
 // make turns the object into what is sent.
@@ -241,16 +245,31 @@ func (d *delivery) make(ctx context.Context, object io.ReadCloser) io.ReadCloser
 }
 
 // piped changes a stream as it is read, in a goroutine that ends with the stream, with ctx, or when the reader is
-// closed, and then closes the stream.
+// closed, and that closes the stream. A panic in it breaks this one stream.
 func piped(ctx context.Context, source io.ReadCloser, change func(io.Writer, io.Reader) error) io.ReadCloser {
 	r, w := io.Pipe()
+	p := &pipedStream{PipeReader: r, ended: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
 	go func() {
+		defer close(p.ended)
 		defer func() { _ = source.Close() }()
 		defer stop()
-		_ = w.CloseWithError(change(w, source))
+		_ = w.CloseWithError(guarded(func() error { return change(w, source) }))
 	}()
-	return r
+	return p
+}
+
+// pipedStream is what comes out of a goroutine that changes a stream.
+type pipedStream struct {
+	*io.PipeReader
+	ended chan struct{} // closed when the goroutine has ended
+}
+
+// Close ends the goroutine and waits for it. A Read of its source that waits must have been ended before.
+func (p *pipedStream) Close() error {
+	err := p.PipeReader.Close()
+	<-p.ended
+	return err
 }
 
 // matches says whether an If-None-Match header names a tag; it compares weakly.

@@ -37,13 +37,17 @@ func streamEvents(s *server, r *request) error {
 		return err
 	}
 	e := &eventStream{server: s, conn: r.rc.Conn(), id: last, written: time.Now()}
+	id := r.id
 	r.set("Content-Type", "text/event-stream")
 	r.set("Cache-Control", "no-store")
 	r.set("X-Accel-Buffering", "no")
 	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-s.streams }()
 		defer cancel()
-		e.run(ctx, w, p)
+		err := guarded(func() error { e.run(ctx, w, p); return nil })
+		if err != nil { // the client comes back, as after any end of the stream
+			s.Log.Error("event stream", "request_id", id, "error", err)
+		}
 	})
 	return nil
 }

@@ -93,7 +93,7 @@ func (s *server) dependencies(ctx context.Context) []dependency {
 	}
 	var asked sync.WaitGroup
 	for i := range list {
-		asked.Go(func() { list[i].err = list[i].ask(ctx) })
+		asked.Go(func() { list[i].err = guarded(func() error { return list[i].ask(ctx) }) })
 	}
 	asked.Wait()
 	s.ready.last, s.ready.at = list, time.Now()

@@ -72,10 +72,16 @@ func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(ctx, k.Lease/3) == nil {
-			if err := s.Store.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
-				return // creating the upload will fail for it
+		err := guarded(func() error {
+			for sleep(ctx, k.Lease/3) == nil {
+				if err := s.Store.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
+					return nil // creating the upload will fail for it
+				}
 			}
+			return nil
+		})
+		if err != nil { // not renewed any more, the claim may be lost, and then too the upload fails
+			s.Log.Error("hold request key", "error", err)
 		}
 	}()
 	return func() {

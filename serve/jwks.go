@@ -127,7 +127,11 @@ func (k *keySet) start() {
 	done := make(chan struct{})
 	k.running, k.tried = done, k.now()
 	go func() {
-		keys, err := k.fetch()
+		var keys map[string]*rsa.PublicKey
+		err := guarded(func() (err error) {
+			keys, err = k.fetch()
+			return err
+		})
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.running, k.failed = nil, err

@@ -95,7 +95,8 @@ func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []st
 		places <- struct{}{}
 		reads.Go(func() {
 			defer func() { <-places }()
-			if err := s.readGroup(ctx, p, ranges, group, pieces); err != nil {
+			err := guarded(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
+			if err != nil {
 				fail(err)
 			}
 		})

@@ -171,7 +171,10 @@ func (p *process) addQueue(c RunConfig, ring func()) {
 	}
 	if ring != nil {
 		bell := &doorbell{store: s, objects: p.foundation.objects, bucket: c.S3.Bucket, ring: ring, log: c.Log}
-		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, bell.handle) })
+		handle := func(ctx context.Context, n store.Notice) error {
+			return guarded(func() error { return bell.handle(ctx, n) })
+		}
+		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, handle) })
 	}
 }
 

@@ -67,6 +67,31 @@ func TestRunWithEverythingOn(t *testing.T) {
 }
 
 // wantMetric waits for a line of the metrics.
+// As few connections as can be given are enough for all that a process does, its upkeep included.
+func TestRunWithTheFewestConnections(t *testing.T) {
+	admin := storetest.Postgres(t)
+	requests, work := storetest.Logins(admin)
+	for name, database := range map[string]func(*serve.RunConfig){
+		"one login": func(c *serve.RunConfig) { c.DatabaseURL, c.DatabaseConns = admin, 1 },
+		"two logins": func(c *serve.RunConfig) {
+			c.DatabaseURL, c.LoaderURL, c.MigratedApart, c.DatabaseConns = requests, work, true, 2
+		},
+	} {
+		p := servetest.Start(t, func(c *serve.RunConfig) {
+			c.Retain = 90 * 24 * time.Hour
+			database(c)
+		})
+		status, body := p.Do(t, http.MethodPost, "/upload?model=telecom", strings.NewReader(telecom), "Content-Type",
+			"text/csv", "Prefer", "wait=60")
+		if status != http.StatusOK || !strings.Contains(string(body), `"status":"completed"`) {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+		if err := p.Stop(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func wantMetric(t *testing.T, p *servetest.Process, line string) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {

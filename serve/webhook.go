@@ -151,7 +151,7 @@ func (w *webhook) count(ctx context.Context) {
 
 // announce makes one attempt. One that the shutdown interrupts is made again after its claim.
 func (w *webhook) announce(ctx context.Context, a store.Announcement) {
-	err := w.send(ctx, a)
+	err := guarded(func() error { return w.send(ctx, a) })
 	if ctx.Err() != nil && err != nil {
 		return
 	}

@@ -150,7 +150,12 @@ func (w *worker) loop(ctx, work context.Context, s slots) {
 			w.rest(ctx)
 		case c != nil:
 			s.ring() // where one part was, another may be
-			if w.attempt(work, c) == AttemptPostponed {
+			var result string
+			err := guarded(func() error { result = w.attempt(work, c); return nil })
+			if err != nil { // beside the step, which is guarded: the lease runs out
+				w.log.Error("work on claim", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
+			}
+			if err != nil || result == AttemptPostponed {
 				w.rest(ctx) // the next part would fare no better
 			}
 		case err == nil:
@@ -215,7 +220,7 @@ func (w *worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim,
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := w.renew(ctx, c); err != nil {
+		if err := guarded(func() error { return w.renew(ctx, c) }); err != nil {
 			cancel(err)
 		}
 	})
@@ -263,18 +268,27 @@ func (w *worker) renew(ctx context.Context, c *store.Claim) error {
 
 // step does what the claim asks for. A panic in it fails the claim, not the process.
 func (w *worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &stageError{stagePanic, fmt.Errorf("panic: %v", v)}
+	err = guardedStep(func() (err error) {
+		switch {
+		case c.Finish:
+			return w.finish(ctx, c)
+		case !c.Part.Planned:
+			return w.plan(ctx, c)
 		}
-	}()
-	switch {
-	case c.Finish:
-		return nil, w.finish(ctx, c)
-	case !c.Part.Planned:
-		return nil, w.plan(ctx, c)
+		next, err = w.scorePart(ctx, c)
+		return err
+	})
+	return next, err
+}
+
+// guardedStep runs a part of a step: a panic fails the claim and is the worker's.
+func guardedStep(f func() error) error {
+	err := guarded(f)
+	var panicked *engine.PanicError
+	if errors.As(err, &panicked) {
+		return at(stagePanic, err)
 	}
-	return w.scorePart(ctx, c)
+	return err
 }
 
 // Stages of a claim, as a failure names them.

@@ -53,31 +53,15 @@ type scoredPart struct {
 func (w *worker) scoreBy(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, scorer engine.Scorer,
 ) (p scoredPart, err error) {
-	options, err := claimOptions(c)
-	if err != nil {
-		return p, at(stageScore, err)
-	}
-	in, body, err := w.openPart(ctx, c)
-	if err != nil {
-		return p, err
-	}
-	defer func() { _ = body.Close() }()
-	budget := options.Budget
-	budget.MaxRejectedPercent = nil // of the whole file: see finish
-	sampler, err := w.newSampler(ctx, c, options.ExperimentGroup)
-	if err != nil {
-		return p, at(stageScore, err)
-	}
-	out := w.newPartSink(ctx, c, bundle)
 	snapshot := w.newSnapshot(c)
-	p.tally, err = engine.Score(ctx, in, bundle, engine.Options{
-		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
-		Scorer: scorer, Check: true,
-		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
-		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
-		NewSampler:      sampler,
-		Snapshot:        snapshot,
-	}, out)
+	opt, err := w.partOptions(ctx, c, snapshot)
+	if err != nil {
+		return p, at(stageScore, err)
+	}
+	opt.Scorer, opt.Check = scorer, true
+	out := w.newPartSink(ctx, c, bundle)
+	defer out.abandon()
+	p.tally, err = w.scoreBody(ctx, c, bundle, opt, out)
 	if p.result, err = out.close(err); err != nil {
 		return p, err
 	}
@@ -94,6 +78,36 @@ func (w *worker) scoreBy(
 		return p, at(stageScore, err)
 	}
 	return p, nil
+}
+
+// scoreBody scores the part's bytes of the input into out.
+func (w *worker) scoreBody(
+	ctx context.Context, c *store.Claim, b *engine.Bundle, opt engine.Options, out *partSink,
+) (engine.Tally, error) {
+	in, body, err := w.openPart(ctx, c)
+	if err != nil {
+		return engine.Tally{}, err
+	}
+	defer func() { _ = body.Close() }() // ours alone: Score has ended with it
+	return engine.Score(ctx, in, b, opt, out)
+}
+
+// partOptions say how a part is scored. Options that apply to the whole file are the last step's: see finish.
+func (w *worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snapshot) (engine.Options, error) {
+	options, err := claimOptions(c)
+	if err != nil {
+		return engine.Options{}, err
+	}
+	budget := options.Budget
+	budget.MaxRejectedPercent = nil
+	sampler, err := w.newSampler(ctx, c, options.ExperimentGroup)
+	return engine.Options{
+		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
+		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
+		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
+		NewSampler:      sampler,
+		Snapshot:        s,
+	}, err
 }
 
 // backgroundFor makes large files work for the background. Small ones do not queue up behind their chunks.
@@ -214,6 +228,14 @@ func (s *partSink) close(failed error) (store.PartResult, error) {
 	return r, at(stageWrite, errors.Join(err, rejectsErr))
 }
 
+// abandon ends what close has not: a step that fails before it leaves no put behind that waits for more.
+func (s *partSink) abandon() {
+	_, _ = s.result.close(errAbandoned)
+	_, _ = s.rejects.close(errAbandoned)
+}
+
+var errAbandoned = errors.New("the result was given up")
+
 // objectWriter puts what is written to it as one object, while it is written. An object of nothing is not made.
 type objectWriter struct {
 	ctx     context.Context
@@ -240,7 +262,11 @@ func (o *objectWriter) write(p []byte) error {
 		var r *io.PipeReader
 		r, o.pipe = io.Pipe()
 		go func() { // ends when the pipe is closed, which close does; close waits for it
-			info, err := o.putAll(r)
+			var info store.ObjectInfo
+			err := guardedStep(func() (err error) {
+				info, err = o.objects.Put(o.ctx, o.key, r)
+				return err
+			})
 			_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // a writer must not wait for a put that is over
 			o.put <- putOutcome{info, err}
 		}()
@@ -249,22 +275,13 @@ func (o *objectWriter) write(p []byte) error {
 	return err
 }
 
-// putAll puts the object. A panic ends the part that it belongs to, not the process.
-func (o *objectWriter) putAll(r io.Reader) (info store.ObjectInfo, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &stageError{stagePanic, fmt.Errorf("panic: %v", v)}
-		}
-	}()
-	return o.objects.Put(o.ctx, o.key, r)
-}
-
-// close waits for the object to be durable. With failed it is abandoned.
+// close waits for the object to be durable. With failed it is abandoned. What is closed already is left as it is.
 func (o *objectWriter) close(failed error) (store.ObjectInfo, error) {
 	if o.pipe == nil {
 		return store.ObjectInfo{}, nil
 	}
 	_ = o.pipe.CloseWithError(failed) // nil is EOF
+	o.pipe = nil
 	outcome := <-o.put
 	return outcome.info, outcome.err
 }

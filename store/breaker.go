@@ -3,12 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 )
 
 // A breaker stands before each dependency: the database (its connections, when they are made and when they are used
@@ -35,52 +36,101 @@ func (e *refusedError) Error() string { return e.dependency + " is away: not ask
 // RetryableError tells the AWS client to take the refusal for an answer.
 func (e *refusedError) RetryableError() bool { return false }
 
+// verdict is what a call says about the dependency that it was made to.
+type verdict int
+
+const (
+	noVerdict verdict = iota // nothing: its caller left, or it never got as far
+	answered                 // it is there, whatever the answer was
+	failed                   // nobody answered
+)
+
+// breaker is safe for concurrent use.
 type breaker struct {
 	dependency string
-	circuit    circuitbreaker.CircuitBreaker[any]
 	opens      atomic.Int64
+
+	mu       sync.Mutex
+	failures int       // in a row, while the circuit is closed
+	shut     bool      // calls are refused, or one is tried
+	until    time.Time // when the next trial may begin
+	trying   bool      // the trial is under way
 }
 
-func newBreaker(dependency string) *breaker {
-	b := &breaker{dependency: dependency}
-	b.circuit = circuitbreaker.NewBuilder[any]().
-		WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).
-		WithDelay(breakerDelay).WithJitter(breakerJitter).
-		OnOpen(func(circuitbreaker.StateChangedEvent) { b.opens.Add(1) }).Build()
-	return b
-}
+// permit is a call that was let through. It must be given back.
+type permit struct{ trial bool }
+
+func newBreaker(dependency string) *breaker { return &breaker{dependency: dependency} }
 
 // state takes an open circuit whose time is over for what the next call will find.
 func (b *breaker) state() CircuitState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch {
-	case b.circuit.IsClosed():
+	case !b.shut:
 		return CircuitClosed
-	case b.circuit.RemainingDelay() > 0:
+	case time.Now().Before(b.until):
 		return CircuitOpen
 	}
 	return CircuitHalfOpen
 }
 
-// call runs f unless the dependency is known to be away. f says whether the dependency answered, whatever it said.
-func (b *breaker) call(f func() (answered bool, err error)) error {
-	if !b.circuit.TryAcquirePermit() {
-		return &refusedError{b.dependency}
+// call runs f unless the dependency is known to be away. f says what came of it.
+func (b *breaker) call(f func() (verdict, error)) error {
+	p, err := b.take()
+	if err != nil {
+		return err
 	}
-	answered, err := f()
-	b.record(answered)
+	v := noVerdict
+	defer func() { b.give(p, v) }() // a panic in f is no verdict
+	v, err = f()
 	return err
 }
 
-func (b *breaker) record(answered bool) {
-	if answered {
-		b.circuit.RecordSuccess()
-	} else {
-		b.circuit.RecordFailure()
+// take lets a call through, or refuses it with a [*refusedError].
+func (b *breaker) take() (permit, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.shut:
+		return permit{}, nil
+	case b.trying || time.Now().Before(b.until):
+		return permit{}, &refusedError{b.dependency}
+	}
+	b.trying = true
+	return permit{trial: true}, nil
+}
+
+// give ends a call. While the circuit is not closed, only the trial's verdict counts: others began before. A trial
+// without one leaves its place to the next call.
+func (b *breaker) give(p permit, v verdict) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.trial {
+		b.trying = false
+	}
+	switch {
+	case v == noVerdict || b.shut && !p.trial:
+	case v == answered:
+		b.failures, b.shut = 0, false
+	case p.trial:
+		b.open()
+	default:
+		if b.failures++; b.failures >= breakerFailures {
+			b.open()
+		}
 	}
 }
 
-// gaveUp says that the caller lost patience, which is no sign of the dependency. A deadline is: it is ours.
-func gaveUp(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
+func (b *breaker) open() {
+	b.opens.Add(1)
+	b.failures, b.shut = 0, true
+	b.until = time.Now().Add(breakerDelay - breakerJitter + rand.N(2*breakerJitter))
+}
+
+// gaveUp says that the caller does not wait any more, for whatever cause: it left, lost its lease or was drained. That is
+// no sign of the dependency. A deadline is: it is ours.
+func gaveUp(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // guardedClient is an HTTP client behind the breaker.
 type guardedClient struct {
@@ -90,12 +140,15 @@ type guardedClient struct {
 
 // Do implements aws.HTTPClient. An answer that a server is overloaded is an answer; that a proxy has no server is none.
 func (g guardedClient) Do(req *http.Request) (resp *http.Response, err error) {
-	err = g.call(func() (bool, error) {
+	err = g.call(func() (verdict, error) {
 		resp, err = g.next.Do(req)
-		if err != nil {
-			return gaveUp(req.Context()), err
+		switch {
+		case err != nil && gaveUp(req.Context()):
+			return noVerdict, err
+		case err != nil, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
+			return failed, err
 		}
-		return resp.StatusCode != http.StatusBadGateway && resp.StatusCode != http.StatusGatewayTimeout, nil
+		return answered, nil
 	})
 	return resp, err
 }

@@ -7,8 +7,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
@@ -25,12 +29,12 @@ func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
 	want(DependencyDatabase, CircuitClosed, 0)
 	away, calls := true, 0
 	call := func() error {
-		return b.call(func() (bool, error) {
+		return b.call(func() (verdict, error) {
 			calls++
 			if away {
-				return false, io.ErrUnexpectedEOF
+				return failed, io.ErrUnexpectedEOF
 			}
-			return true, nil
+			return answered, nil
 		})
 	}
 	for range 50 {
@@ -72,6 +76,8 @@ func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
 func TestWhatCountsAsAnAnswer(t *testing.T) {
 	left, leave := context.WithCancel(context.Background())
 	leave()
+	lost, lose := context.WithCancelCause(context.Background())
+	lose(ErrLeaseLost)
 	late, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
 	for name, c := range map[string]struct {
@@ -85,6 +91,7 @@ func TestWhatCountsAsAnAnswer(t *testing.T) {
 		"no server":  {context.Background(), 502, nil, true},
 		"no answer":  {context.Background(), 0, net.ErrClosed, true},
 		"left":       {left, 0, context.Canceled, false},
+		"lease lost": {lost, 0, context.Canceled, false},
 		"too late":   {late, 0, context.DeadlineExceeded, true},
 	} {
 		client := guardedClient{newBreaker(DependencyObjects), roundTrip{c.status, c.err}}
@@ -98,9 +105,103 @@ func TestWhatCountsAsAnAnswer(t *testing.T) {
 				t.Errorf("%s: %v, %v", name, resp, err)
 			}
 		}
-		if got := client.circuit.IsOpen(); got != c.away {
+		if got := client.state() == CircuitOpen; got != c.away {
 			t.Errorf("%s: away %v", name, got)
 		}
+	}
+}
+
+// A trial without an outcome proves nothing: the circuit stays as it is, and the next call is the trial. So it is with a
+// trial that panics, and with what began before the circuit opened and ends after.
+func TestTrialWithoutAVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(DependencyObjects)
+		end := func(v verdict) func() (verdict, error) { return func() (verdict, error) { return v, nil } }
+		early, err := b.take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range breakerFailures {
+			_ = b.call(end(failed))
+		}
+		b.give(early, answered)
+		if b.state() != CircuitOpen {
+			t.Fatalf("state %d after an answer to a call of before", b.state())
+		}
+		time.Sleep(breakerDelay + breakerJitter)
+		if err := b.call(end(noVerdict)); err != nil || b.state() != CircuitHalfOpen {
+			t.Errorf("a caller left: %v, state %d", err, b.state())
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_ = b.call(func() (verdict, error) { panic("trial") })
+		}()
+		p, err := b.take()
+		if err != nil || !p.trial || b.state() != CircuitHalfOpen {
+			t.Fatalf("after a panic: %v, state %d", err, b.state())
+		}
+		if err := b.call(end(answered)); err == nil {
+			t.Error("two trials at the same time")
+		}
+		b.give(p, failed)
+		if b.state() != CircuitOpen || b.opens.Load() != 2 {
+			t.Errorf("a trial failed: state %d, opened %d times", b.state(), b.opens.Load())
+		}
+		time.Sleep(breakerDelay + breakerJitter)
+		if err := b.call(end(answered)); err != nil || b.state() != CircuitClosed {
+			t.Errorf("an answer: %v, state %d", err, b.state())
+		}
+		for range breakerFailures - 1 {
+			_ = b.call(end(failed))
+			_ = b.call(end(noVerdict))
+		}
+		_ = b.call(end(answered))
+		if _ = b.call(end(failed)); b.state() != CircuitClosed {
+			t.Error("failures are counted that were not in a row")
+		}
+	})
+}
+
+// A proxy that has no server behind it accepts and closes: that is no answer.
+func TestProxyWithoutAServerIsNoAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	defer accepting.Wait()
+	defer func() { _ = l.Close() }()
+	accepting.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	})
+	b := newBreaker(DependencyDatabase)
+	pc, err := pgxpool.ParseConfig("postgres://u:p@" + l.Addr().String() + "/d?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.guard(pc, tracer{})
+	pool, err := pgxpool.NewWithConfig(t.Context(), pc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for range breakerFailures {
+		if err := pool.Ping(t.Context()); !Unavailable(err) {
+			t.Errorf("ping: %v", err)
+		}
+	}
+	if b.state() != CircuitOpen {
+		t.Errorf("state %d, opened %d times", b.state(), b.opens.Load())
+	}
+	var refused *refusedError
+	if err := pool.Ping(t.Context()); !errors.As(err, &refused) || !Unavailable(err) {
+		t.Errorf("refused: %v", err)
 	}
 }
 

@@ -168,11 +168,11 @@ func TestDeadLettersAndRetry(t *testing.T) {
 		}
 		late = &store.Claim{}
 	}
-	list, err := b.DeadLetters(t.Context(), nil, 1)
+	list, err := b.DeadLetters(t.Context(), store.DeadFilter{}, nil, 1)
 	if err != nil || len(list) != 1 || list[0].ID != worse.ID || list[0].Error.Chunk != 7 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	list, err = b.DeadLetters(t.Context(), list[0].Cursor(), 10)
+	list, err = b.DeadLetters(t.Context(), store.DeadFilter{}, list[0].Cursor(), 10)
 	if err != nil || len(list) != 1 || list[0].ID != bad.ID || list[0].UserID != b.user.ID {
 		t.Fatalf("%+v, %v", list, err)
 	}

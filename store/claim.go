@@ -143,7 +143,7 @@ func (s *Store) ClaimSmallPart(ctx context.Context, worker string) (*Claim, erro
 
 func (s *Store) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
 	c, err := s.claim(ctx, claimPart, worker, smallOnly)
-	if err == nil && c.torn() {
+	for tries := 0; err == nil && c.torn() && tries < tornMax; tries++ { // also the one in its place may be
 		if err = s.returnTorn(ctx, c); err == nil {
 			c, err = s.claim(ctx, claimPart, worker, smallOnly)
 		}
@@ -153,6 +153,9 @@ func (s *Store) claimAnyPart(ctx context.Context, worker string, smallOnly bool)
 	}
 	return c, nil
 }
+
+// tornMax bounds the claims in a row that are given back. What looks torn after so many is stored like that.
+const tornMax = 10
 
 // torn says that the claim has its part as it was planned, and its upload as it was before: the plan was committed while
 // the statement ran. Locking a row gives its newest version, and what is joined to it is as old as the statement.

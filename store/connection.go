@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,10 +17,16 @@ import (
 // A database can be away without refusing anything: its host or the way to it is gone, or it stands still. Three
 // silences are bounded, so that a request is answered within 2 s: of a new connection, of one that was idle, and, of the
 // host, to what was sent. The first two count for the breaker.
+//
+// The breaker lets a connect through, which may try several addresses: a URL can name a primary and its standbys, a
+// name can stand for several hosts, and those that are away may be tried first. It has failed when none of them has
+// said a word.
 
-// guard lets a pool connect through the breaker and ask a connection that was idle before it is used.
-func (b *breaker) guard(pc *pgxpool.Config) {
-	pc.ConnConfig.DialFunc = b.dial
+// guard lets a pool connect through the breaker and ask a connection that was idle before it is used. t is the pool's
+// tracer.
+func (b *breaker) guard(pc *pgxpool.Config, t tracer) {
+	pc.ConnConfig.Tracer = connectGuard{t, b}
+	pc.ConnConfig.DialFunc = dial
 	pc.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		p.Conn.PgConn().CustomData()[idleKey] = p.IdleDuration > idleMax
 		return false // prepare pings, and says what came of it
@@ -33,25 +39,30 @@ const (
 	idleMax = time.Second
 )
 
-// prepare pings a connection that was idle. One that broke is let go, and the pool takes another; of one that is silent
-// the caller is told, as another would be silent too.
+// prepare pings a connection that was idle. One that broke is let go, and the pool takes another, which says more; of one
+// that is silent the caller is told, as another would be silent too.
 func (b *breaker) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error) {
 	if idle, _ := conn.PgConn().CustomData()[idleKey].(bool); !idle {
 		return true, nil
 	}
-	silent := false
-	err = b.call(func() (bool, error) {
+	v := noVerdict
+	err = b.call(func() (verdict, error) {
 		patience, cancel := context.WithTimeout(ctx, pingTimeout)
 		defer cancel()
 		err := conn.Ping(patience)
-		silent = err != nil && pgconn.Timeout(err) && !gaveUp(ctx)
-		return !silent, err
+		switch {
+		case err == nil:
+			v = answered
+		case pgconn.Timeout(err) && !gaveUp(ctx):
+			v = failed
+		}
+		return v, err
 	})
 	var refused *refusedError
 	switch {
 	case err == nil:
 		return true, nil
-	case silent, ctx.Err() != nil:
+	case v == failed, ctx.Err() != nil:
 		return false, fmt.Errorf("ping: %w", err)
 	case errors.As(err, &refused):
 		return true, err // it may be good again when the breaker lets calls through
@@ -59,45 +70,81 @@ func (b *breaker) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err e
 	return false, nil
 }
 
-// dial connects like pgx does. Whether the database answered is known when it has said something.
-func (b *breaker) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if !b.circuit.TryAcquirePermit() {
-		return nil, &refusedError{b.dependency}
+// connectGuard asks the breaker before a connect and tells it what came of all its addresses. pgx has no other place
+// around them all than its tracer.
+type connectGuard struct {
+	tracer
+	breaker *breaker
+}
+
+var (
+	_ pgx.ConnectTracer     = connectGuard{}
+	_ pgxpool.AcquireTracer = connectGuard{}
+)
+
+// attempt is one connect, which dials one address after the other. It lies in their context.
+type attempt struct {
+	permit  permit
+	refused error       // the breaker's
+	spoken  atomic.Bool // one of the servers said something
+}
+
+type attemptKey struct{}
+
+// TraceConnectStart implements [pgx.ConnectTracer]. A connect that is refused here fails when it dials.
+func (g connectGuard) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	a := new(attempt)
+	a.permit, a.refused = g.breaker.take()
+	return context.WithValue(ctx, attemptKey{}, a)
+}
+
+// TraceConnectEnd implements [pgx.ConnectTracer].
+func (g connectGuard) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
+	a, ok := ctx.Value(attemptKey{}).(*attempt)
+	switch {
+	case !ok || a.refused != nil:
+	case data.Err == nil, a.spoken.Load():
+		g.breaker.give(a.permit, answered)
+	case gaveUp(ctx):
+		g.breaker.give(a.permit, noVerdict)
+	default:
+		g.breaker.give(a.permit, failed)
+	}
+}
+
+// dial connects like pgx does. A dial that belongs to no connect cancels a statement, and is nobody's sign of life.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	a, ok := ctx.Value(attemptKey{}).(*attempt)
+	if !ok {
+		a = new(attempt)
+	}
+	if a.refused != nil {
+		return nil, a.refused
 	}
 	dialer := net.Dialer{KeepAlive: time.Minute, Timeout: dialTimeout, Control: boundSilence(silenceTimeout)}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
-		b.record(gaveUp(ctx))
 		return nil, err
 	}
-	c := &connection{Conn: conn, breaker: b}
-	c.silence = time.AfterFunc(silenceTimeout, func() {
-		c.judged.Do(func() { b.record(false) })
-		_ = conn.Close() // ends the Read that waits
-	})
-	return c, nil
+	return &connection{
+		Conn: conn, attempt: a,
+		silence: time.AfterFunc(silenceTimeout, func() { _ = conn.Close() }), // ends the Read that waits
+	}, nil
 }
 
-// connection tells the breaker of the first thing that the server says, and lets an end of the stream be known as what
-// it is. pgx passes io.ErrUnexpectedEOF on, which could as well be a customer's truncated file.
+// connection notes the first thing that the server says, and lets an end of the stream be known as what it is. pgx
+// passes io.ErrUnexpectedEOF on, which could as well be a customer's truncated file.
 type connection struct {
 	net.Conn
-	breaker *breaker
+	attempt *attempt
 	silence *time.Timer // ends the connection unless the server says something
-	judged  sync.Once   // the breaker was told
-}
-
-// answered tells the breaker, once. The end of a connection that nobody waits for any more is no fault of the server.
-func (c *connection) answered() {
-	c.judged.Do(func() {
-		c.silence.Stop()
-		c.breaker.record(true)
-	})
 }
 
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.answered()
+	if n > 0 && c.silence.Stop() {
+		c.attempt.spoken.Store(true) // a proxy without a server behind it accepts, says nothing and closes
+	}
 	if errors.Is(err, io.EOF) {
 		err = &net.OpError{Op: "read", Net: "postgresql", Err: io.ErrUnexpectedEOF}
 	}
@@ -105,6 +152,6 @@ func (c *connection) Read(p []byte) (int, error) {
 }
 
 func (c *connection) Close() error {
-	c.answered()
+	c.silence.Stop()
 	return c.Conn.Close()
 }

@@ -193,7 +193,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 			func(b bench) any { p := b.upload(10); b.mustScore(b.claim("w")); return p },
 			func(b bench, s *store.Store, p any) error {
 				_, err1 := s.Predictions(ctx(), b.user.ID, store.ListQuery{Limit: 5})
-				_, err2 := s.DeadLetters(ctx(), nil, 5)
+				_, err2 := s.DeadLetters(ctx(), store.DeadFilter{}, nil, 5)
 				_, err3 := s.Attempts(ctx(), p.(store.Prediction).ID)
 				_, err4 := s.Parts(ctx(), &store.Claim{PredictionID: p.(store.Prediction).InternalID, Generation: 1})
 				_, err5 := s.ClaimLetters(ctx(), 5)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,11 +35,31 @@ type Attempt struct {
 	FailedAt   time.Time
 }
 
-// DeadLetters lists at most limit predictions of all users that have failed or are dead, latest first.
-func (s *Store) DeadLetters(ctx context.Context, after *Cursor, limit int) ([]DeadLetter, error) {
+// DeadFilter chooses dead letters. The zero value chooses all.
+type DeadFilter struct {
+	Code  string    // published code of their error; empty: any
+	Since time.Time // when they ended or later; zero: at any time
+}
+
+// DeadLetters lists at most limit predictions of all users that have failed or are dead and that f chooses, latest
+// first.
+func (s *Store) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, limit int) ([]DeadLetter, error) {
 	where, args := "", []any{limit}
+	add := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where += " AND " + condition
+	}
 	if after != nil {
-		where, args = `AND (finished_at, id) < ($2, $3)`, append(args, after.CreatedAt, after.ID)
+		add(`(finished_at, id) < (?, ?)`, after.CreatedAt, after.ID)
+	}
+	if f.Code != "" {
+		add(`error->>'code' = ?`, f.Code)
+	}
+	if !f.Since.IsZero() {
+		add(`finished_at >= ?`, f.Since)
 	}
 	rows, err := s.pool.Query(ctx, `
 		SELECT public_id, id, user_id, status, generation, coalesce(model_name, ''), coalesce(model_version, ''),

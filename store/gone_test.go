@@ -48,7 +48,7 @@ func TestDatabaseGone(t *testing.T) {
 		"Finish":               {"finish", b.finish(c)},
 		"FailPart":             {"fail part", b.FailPart(ctx, c, store.Failure{})},
 		"ReleasePart":          {"give part back", b.ReleasePart(ctx, c)},
-		"DeadLetters":          {"list dead letters", second(b.DeadLetters(ctx, nil, 1))},
+		"DeadLetters":          {"list dead letters", second(b.DeadLetters(ctx, store.DeadFilter{}, nil, 1))},
 		"Attempts":             {"list attempts", second(b.Attempts(ctx, p.ID))},
 		"Retry":                {"retry", b.Retry(ctx, p.ID, store.Model{})},
 		"ClaimLetters":         {"claim letters", second(b.ClaimLetters(ctx, 1))},

@@ -27,7 +27,7 @@ type Objects interface {
 	// Put stores what r gives until io.EOF. After any other error of r nothing is stored.
 	Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error)
 	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
-	// broken connections; the caller closes it.
+	// broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx ends a Read that waits.
 	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, ObjectInfo, error)
 	// Head answers with what is known of an object.
 	Head(ctx context.Context, key string) (ObjectInfo, error)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // expireAtOnce bounds the transactions that expire predictions.
@@ -170,23 +169,23 @@ func (s *Store) Unheard(ctx context.Context, bucket string, objects []ObjectInfo
 	return unheard, nil
 }
 
-// Alone runs f unless another process is running it, and says whether it did. One connection is kept meanwhile, whose
-// end lets others have their turn.
+// Alone runs f unless another process is running it, and says whether it did. The lock is that of a connection which is
+// taken out of the pool, and whose end lets others have their turn: f needs the pool's, and could wait for itself.
 func (s *Store) Alone(ctx context.Context, f func(context.Context) error) (ran bool, err error) {
-	err = s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
-		err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('millrace upkeep'))`).Scan(&ran)
-		if err != nil || !ran {
-			return err
-		}
-		defer func() {
-			after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			if _, err := conn.Exec(after, `SELECT pg_advisory_unlock(hashtext('millrace upkeep'))`); err != nil {
-				_ = conn.Conn().Close(after) // the lock must not stay with a connection of the pool
-			}
-		}()
-		return f(ctx)
-	})
+	pooled, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return false, fmt.Errorf("upkeep: %w", hideURL(err))
+	}
+	conn := pooled.Hijack()
+	defer func() {
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = conn.Close(after)
+	}()
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('millrace upkeep'))`).Scan(&ran)
+	if err == nil && ran {
+		err = f(ctx)
+	}
 	if err != nil {
 		return ran, fmt.Errorf("upkeep: %w", err)
 	}

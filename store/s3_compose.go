@@ -147,10 +147,16 @@ func eachOf(ctx context.Context, n int, do func(ctx context.Context, i int) erro
 			break
 		}
 		group.Go(func() {
-			if errs[i] = do(ctx, i); errs[i] != nil {
-				failed.Store(true)
-			}
-			<-slots
+			defer func() {
+				if v := recover(); v != nil { // of one copy; the process has others to do
+					errs[i] = fmt.Errorf("panic: %v", v)
+				}
+				if errs[i] != nil {
+					failed.Store(true)
+				}
+				<-slots
+			}()
+			errs[i] = do(ctx, i)
 		})
 	}
 	group.Wait()

@@ -45,7 +45,8 @@ func (b *bucket) get(ctx context.Context, key string, r Range, ifMatch string) (
 	return body, info, nil
 }
 
-// resumingBody reads an object and, when the connection breaks, goes on where it stopped, in the same object.
+// resumingBody reads an object and, when the connection breaks, goes on where it stopped, in the same object. It belongs
+// to one goroutine, which also closes it: a Read that waits is ended by the context that [Objects.Get] was given.
 type resumingBody struct {
 	ctx         context.Context
 	bucket      *bucket

@@ -135,6 +135,34 @@ func TestCellsAscend(t *testing.T) {
 	}
 }
 
+// TestOneCellForAllNumbers tries ranges that cannot be divided: of one threshold, and so wide that the width overflows.
+// What an infinity times zero is depends on the processor, so NaNs of both signs stand for it.
+func TestOneCellForAllNumbers(t *testing.T) {
+	nans := []float64{math.Float64frombits(0x7ff8000000000000), math.Float64frombits(0xfff8000000000000)}
+	for _, thresholds := range [][]float64{{0.5}, {0}, {-1e300}, {-math.MaxFloat64, math.MaxFloat64}} {
+		r := equalWidth(thresholds[0], thresholds[len(thresholds)-1])
+		for _, x := range append(ascendingNumbers(), nans...) {
+			if cell := r.cell(x, orderedKey(x)); cell != 0 {
+				t.Fatalf("thresholds %v: cell of %g (%x) is %d", thresholds, x, math.Float64bits(x), cell)
+			}
+		}
+		search, numbers := newRankSearch(thresholds, false), ascendingNumbers()
+		ranks := make([]uint32, len(numbers))
+		search.rankAll(ranks, numbers)
+		for i, x := range numbers {
+			want := uint32(0)
+			for _, threshold := range thresholds {
+				if threshold < x {
+					want++
+				}
+			}
+			if one := search.rank(x, orderedKey(x)); ranks[i] != want || one != want {
+				t.Fatalf("thresholds %v: rank of %g is %d among many and %d alone, want %d", thresholds, x, ranks[i], one, want)
+			}
+		}
+	}
+}
+
 func ascendingNumbers() []float64 {
 	numbers := []float64{0, math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64}
 	for e := -1074; e < 1024; e++ {

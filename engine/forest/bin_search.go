@@ -17,7 +17,7 @@ const guideCells = 1024
 // Go compiles no conditional move for floating point, hence integer keys and the borrow of a subtraction.
 type rankSearch struct {
 	keys       []uint64 // see thresholdKey; padded with keys that nothing is beyond
-	low, scale float64  // cells of equal width
+	low, scale float64  // cells of equal width; with a scale of 0 all numbers share the first
 	lowKey     uint64   // cells of equal ratio
 	shift      uint8
 	equalRatio bool
@@ -79,8 +79,11 @@ func (r *rankSearch) fill(thresholds []float64) {
 
 // cell never falls as x grows. That of NaN says nothing.
 func (r *rankSearch) cell(x float64, key uint64) uint32 {
-	if r.equalRatio {
+	switch {
+	case r.equalRatio:
 		return r.ratioCell(key)
+	case r.scale == 0: // zero times an infinity is NaN, whose sign depends on the processor
+		return 0
 	}
 	return r.widthCell(x)
 }
@@ -90,7 +93,7 @@ func (r *rankSearch) ratioCell(key uint64) uint32 {
 	return uint32(min((above&(borrow-1))>>(r.shift&63), guideCells-1))
 }
 
-// widthCell rounds by adding 2^52, after which the bits are the integer; those of numbers out of range are out of
+// widthCell wants a scale that is not 0. It rounds by adding 2^52, after which the bits are the integer; those of numbers out of range are out of
 // range on the same side.
 func (r *rankSearch) widthCell(x float64) uint32 {
 	const big, bigBits = 1 << 52, 0x4330000000000000
@@ -115,10 +118,12 @@ func (r *rankSearch) rankAll(ranks []uint32, numbers []float64) {
 		for i, x := range numbers {
 			ranks[i] = r.start[r.ratioCell(orderedKey(x))%guideCells]
 		}
-	} else {
+	} else if r.scale != 0 {
 		for i, x := range numbers {
 			ranks[i] = r.start[r.widthCell(x)%guideCells]
 		}
+	} else {
+		clear(ranks) // as no threshold is in a lower cell than the first
 	}
 	whole := len(numbers) &^ 3
 	r.refineFour(ranks[:whole], numbers[:whole])

@@ -86,6 +86,9 @@ func prepare(ctx context.Context, config Config) (*Cluster, error) {
 	if err == nil {
 		err = c.place.stopLeftover(ctx)
 	}
+	if err == nil {
+		err = c.place.removeSocket()
+	}
 	if err != nil {
 		unlock()
 		return nil, err

@@ -229,3 +229,26 @@ func TestClosedDirectoryIsNotOpened(t *testing.T) {
 	}
 	query(t, c.URL(), `SELECT 'up'`)
 }
+
+// A lock of the socket that a killed server left does not keep the next one from starting: empty after a loss of power,
+// or with the number of a process that runs.
+func TestClusterStartsBesideAStaleLockOfItsSocket(t *testing.T) {
+	dir := cluster.NewDir(t)
+	c := start(t, dir)
+	if err := c.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"", strconv.Itoa(os.Getpid()) + "\n"} {
+		lock := filepath.Join(c.Dir(), "socket", ".s.PGSQL.5432.lock")
+		if err := os.WriteFile(lock, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again := start(t, dir)
+		if got := query(t, again.URL(), `SELECT 'up'`); got != "up" {
+			t.Error(got)
+		}
+		if err := again.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -199,6 +199,18 @@ func (p place) stopLeftover(ctx context.Context) error {
 	return fmt.Errorf("process %d still serves %s", pid, p.data())
 }
 
+// removeSocket removes what a server that was killed has left of its socket. Its lock names a process, and refuses when
+// that number is in use again, when it is empty after a loss of power, and in a copy of a directory that is in use. The
+// directory of the socket is this cluster's alone, and no server of it runs any more.
+func (p place) removeSocket() error {
+	for _, name := range []string{".s.PGSQL.5432.lock", ".s.PGSQL.5432"} {
+		if err := os.Remove(filepath.Join(p.socket, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // tail is the end of a text file.
 func tail(name string) string {
 	b, err := os.ReadFile(name)

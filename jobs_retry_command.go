@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+type jobsRetryCommand struct {
+	adminFlag
+	ID     string `arg:"" optional:"" help:"The prediction; or say which with the flags."`
+	All    bool   `help:"Retry every failed and dead prediction."`
+	Code   string `help:"Retry those that ended with this error." placeholder:"ERR-…"`
+	Since  string `help:"Retry those that ended since then: an age such as 90m or 2h, or a time such as 2026-03-31T12:00:00Z." placeholder:"WHEN"`
+	DryRun bool   `help:"Only list what would be retried."`
+}
+
+// Help implements kong's interface for what the usage says beside the flags.
+func (c *jobsRetryCommand) Help() string {
+	return "Several go in batches, latest first. When it is interrupted, what is listed has been retried."
+}
+
+// Run queues a prediction, or those that the flags choose, again.
+func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
+	several := c.All || c.Code != "" || c.Since != ""
+	switch {
+	case c.ID == "" && !several:
+		return &plainError{"say which: the id of a prediction, --all, --code or --since"}
+	case c.ID != "" && (several || c.DryRun):
+		return &plainError{"an id stands alone, without --all, --code, --since and --dry-run"}
+	case c.All && (c.Code != "" || c.Since != ""):
+		return &plainError{"--all stands alone: --code and --since choose some"}
+	case c.ID != "":
+		return c.change(ctx, std, "/dead-letters/"+url.PathEscape(c.ID)+"/retry")
+	}
+	query := url.Values{"dry_run": {fmt.Sprint(c.DryRun)}, "all": {fmt.Sprint(c.All)}}
+	if c.Code != "" {
+		query.Set("code", c.Code)
+	}
+	if c.Since != "" {
+		since, err := parseSince(c.Since, time.Now())
+		if err != nil {
+			return err
+		}
+		query.Set("since", since.UTC().Format(time.RFC3339))
+	}
+	return c.retryMany(ctx, std, query)
+}
+
+// retryMany asks for one batch after the other and prints each as it is done.
+func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url.Values) error {
+	retried, skipped := 0, 0
+	for {
+		var page struct {
+			Retried    []deadJob `json:"retried"`
+			Skipped    int       `json:"skipped"`
+			NextCursor string    `json:"next_cursor"`
+		}
+		if err := c.ask(ctx, http.MethodPost, "/dead-letters/retry?"+query.Encode(), &page); err != nil {
+			return err
+		}
+		now := "queued"
+		if c.DryRun {
+			now = "would be queued"
+		}
+		for _, job := range page.Retried {
+			code := ""
+			if job.Error != nil {
+				code = job.Error.Code
+			}
+			if _, err := fmt.Fprintf(std.out, "%s %s (%s %s)\n", job.ID, now, job.Status, code); err != nil {
+				return err
+			}
+		}
+		retried, skipped = retried+len(page.Retried), skipped+page.Skipped
+		if page.NextCursor == "" {
+			_, err := fmt.Fprintf(std.err, "%d %s, %d skipped: they changed meanwhile or have expired\n",
+				retried, now, skipped)
+			return err
+		}
+		query.Set("cursor", page.NextCursor)
+	}
+}
+
+// parseSince reads an age or a time.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+		return now.Add(-age), nil
+	}
+	since, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return since, &plainError{fmt.Sprintf("--since %s is neither an age such as 2h nor a time such as "+
+			"2026-03-31T12:00:00Z", text)}
+	}
+	return since, nil
+}

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package main
+
+import (
+	"io/fs"
+	"os"
+)
+
+// keepOwner does nothing where a new file in a directory has the owner that it should have.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }

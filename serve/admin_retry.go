@@ -1,0 +1,81 @@
+package serve
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// retryAtOnce bounds the dead letters of one request, each of which is a transaction.
+const retryAtOnce = 50
+
+// retriedPage is what became of some dead letters, latest first. Those that fail again come in front of them, so that
+// who follows the cursor never meets one twice.
+type retriedPage struct {
+	DryRun     bool         `json:"dry_run"`
+	Retried    []deadLetter `json:"retried"` // as they were before; with dry_run, those that would be
+	Skipped    int          `json:"skipped"` // retried by somebody else, deleted or expired meanwhile
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// retryMany scores dead letters again from scratch: ?all=true, or those of a ?code= and ?since= a time.
+func (a *admin) retryMany(req *http.Request) (any, error) {
+	filter, err := deadFilterParams(req)
+	if err != nil {
+		return nil, err
+	}
+	dry := false
+	if text := req.FormValue("dry_run"); text != "" {
+		if dry, err = strconv.ParseBool(text); err != nil {
+			return nil, fail(CodeInvalidValue, "'dry_run' must be true or false.").with(details{"field": "dry_run"})
+		}
+	}
+	after, err := parseCursor(req.FormValue("cursor"))
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Store.DeadLetters(req.Context(), filter, after, retryAtOnce+1)
+	if err != nil {
+		return nil, err
+	}
+	page := retriedPage{DryRun: dry, Retried: []deadLetter{}}
+	if len(list) > retryAtOnce {
+		list = list[:retryAtOnce]
+		page.NextCursor = optional(cursorText(list[retryAtOnce-1].Cursor()))
+	}
+	for _, d := range list {
+		if !dry {
+			err = a.Store.Retry(req.Context(), d.ID, store.Model{})
+		}
+		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+			page.Skipped++
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		page.Retried = append(page.Retried, newDeadLetter(d))
+	}
+	if !dry {
+		a.Log.Info("dead letters retried", "code", filter.Code, "retried", len(page.Retried), "skipped", page.Skipped)
+	}
+	return page, nil
+}
+
+// deadFilterParams reads which dead letters are meant. All of them must be asked for in so many words.
+func deadFilterParams(req *http.Request) (f store.DeadFilter, err error) {
+	f.Code = req.FormValue("code")
+	if text := req.FormValue("since"); text != "" {
+		if f.Since, err = time.Parse(time.RFC3339, text); err != nil {
+			return f, fail(CodeInvalidValue, "'since' must be a time such as 2026-03-31T12:00:00Z.").
+				with(details{"field": "since"})
+		}
+	}
+	if f == (store.DeadFilter{}) && req.FormValue("all") != "true" {
+		return f, fail(CodeInvalidValue, "Say which: all=true, a code or since when.").with(details{"field": "all"})
+	}
+	return f, nil
+}
