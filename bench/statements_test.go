@@ -58,6 +58,8 @@ var unmeasured = []string{
 	"SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'predictions'::regclass",
 	"SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('predictions')",
 	"SELECT set_config('role', $1, true)",
+	"SELECT to_regclass('goose_db_version') IS NULL AND num_nonnulls(to_regclass('users'), " +
+		"to_regclass('uploads'), to_regclass('predictions')) > 0",
 	"SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied",
 	// Follows the lock, which the connection that asks for plans has taken.
 	"SELECT pg_advisory_unlock(hashtext('millrace upkeep'))",

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
@@ -21,19 +19,9 @@ func begunLongAgo(t *testing.T) (a *api, prediction string) {
 	if c, err := a.store.ClaimPart(t.Context(), "w"); c == nil || err != nil {
 		t.Fatalf("claimed %v: %v", c, err)
 	}
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(t.Context()) }()
-	for _, sql := range []string{
-		`UPDATE predictions SET started_at = clock_timestamp() - interval '2 days'`,
-		`INSERT INTO service_uptime (up_since, seen_at) VALUES (clock_timestamp() - interval '3 days', clock_timestamp())`,
-	} {
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
+	storetest.Exec(t, url, `
+		UPDATE predictions SET started_at = clock_timestamp() - interval '2 days';
+		INSERT INTO service_uptime (up_since, seen_at) VALUES (clock_timestamp() - interval '3 days', clock_timestamp())`)
 	return a, prediction
 }
 

@@ -164,6 +164,14 @@ func execute(url, sql string) error {
 	return err
 }
 
+// Exec changes a database past the store.
+func Exec(t testing.TB, database, sql string) {
+	t.Helper()
+	if err := execute(database, sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Ask gives the one value that a statement answers with, as text: for looking at a database past the store.
 func Ask(t testing.TB, database, sql string) (answer string) {
 	t.Helper()
