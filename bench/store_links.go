@@ -68,7 +68,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Expire(ctx, 10*365*24*time.Hour)
 			return err
 		}},
-		{name: "SignOfLife", call: w.SignOfLife},
+		{name: "Heartbeat", call: w.Heartbeat},
 		{name: "EndOverdue, nothing late", call: func(ctx context.Context) error {
 			_, err := w.EndOverdue(ctx, 10*365*24*time.Hour, store.Failure{})
 			return err

@@ -119,34 +119,34 @@ type candidate struct {
 	missing *ingest.MissingColumnsError // nil if every required column is there
 	fields  []int                       // that the bundle reads; -1 for columns that are not there
 	found   int                         // how many of them are there
-	call    call
+	rank    rank
 }
 
-// call says what the header's columns say about a bundle.
-type call int
+// rank orders bundles by the columns that chosen_by names.
+type rank int
 
 const (
-	callAway call = iota // the bundle is chosen by columns of which none is there
-	callNone
-	callHere // the bundle reads a column by which it or another is chosen
+	rankAbsent  rank = iota // the bundle is chosen by columns of which none is there
+	rankNeutral             // no column speaks for it or against it
+	rankChosen              // the bundle reads a column by which it or another is chosen
 )
 
 func (c candidate) better(o candidate) bool {
 	switch {
 	case (c.missing == nil) != (o.missing == nil):
 		return c.missing == nil
-	case c.missing == nil && c.call != o.call:
-		return c.call > o.call
+	case c.missing == nil && c.rank != o.rank:
+		return c.rank > o.rank
 	case c.found != o.found:
 		return c.found > o.found
 	}
-	return c.call > o.call
+	return c.rank > o.rank
 }
 
-// judge looks at the header with the eyes of every bundle.
+// judge compares the header with what every bundle reads and is chosen by.
 func judge(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
 	candidates := make([]candidate, len(bundles))
-	calls := map[int]bool{} // fields by which a bundle is chosen
+	chosenBy := map[int]bool{} // fields by which a bundle is chosen
 	for i, b := range bundles {
 		c, err := fit(b, h)
 		if err != nil {
@@ -154,19 +154,19 @@ func judge(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
 		}
 		for _, name := range b.file.ChosenBy {
 			if field := c.fields[b.columns[name]]; field >= 0 {
-				calls[field] = true
+				chosenBy[field] = true
 			}
 		}
 		candidates[i] = c
 	}
 	for i := range candidates {
 		c := &candidates[i]
-		c.call = callNone
+		c.rank = rankNeutral
 		if len(c.bundle.file.ChosenBy) > 0 {
-			c.call = callAway
+			c.rank = rankAbsent
 		}
-		if slices.ContainsFunc(c.fields, func(field int) bool { return calls[field] }) {
-			c.call = callHere
+		if slices.ContainsFunc(c.fields, func(field int) bool { return chosenBy[field] }) {
+			c.rank = rankChosen
 		}
 	}
 	return candidates, nil

@@ -33,12 +33,12 @@ func (d *deadline) run(ctx context.Context) {
 	}
 }
 
-// once gives a sign of life if everything that scoring needs answers, and ends what is overdue.
+// once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
 func (d *deadline) once(ctx context.Context) error {
 	if err := askObjects(ctx, d.objects); err != nil {
 		return err
 	}
-	if err := d.store.SignOfLife(ctx); err != nil {
+	if err := d.store.Heartbeat(ctx); err != nil {
 		return err
 	}
 	ended, err := d.store.EndOverdue(ctx, d.after, d.failure())

@@ -27,9 +27,9 @@ func fileName(given string) (string, error) {
 			with(details{"field": "filename", "filename": shown(given), "allowed_formats": allowedFormats()})
 	}
 	name := composed(given)
-	if sanitized(name) != name {
+	if suggestion := sanitized(name); suggestion != name {
 		return "", fail(CodeInvalidFile, "Filename contains invalid characters").
-			with(details{"field": "filename", "filename": shown(given)})
+			with(details{"field": "filename", "filename": shown(given), "suggestion": shown(suggestion)})
 	}
 	return shortened(name), nil
 }

@@ -116,6 +116,21 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// TestReplayOfAFinishedUpload sends a request again when its prediction is finished: the answer is still the first one,
+// byte for byte, though the links of the prediction name a generation now.
+func TestReplayOfAFinishedUpload(t *testing.T) {
+	a := startAPI(t, nil)
+	first := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusOK)
+	a.work()
+	done := a.post("/upload", telecom, onceKey("k"), header("Prefer", "wait=30")).want(t, http.StatusOK).object(t)
+	if rows := done["links"].(map[string]any)["rows"].(string); !strings.HasSuffix(rows, "?generation=1") {
+		t.Fatalf("not finished: %s", rows)
+	}
+	if again := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusOK); !bytes.Equal(again.body, first.body) {
+		t.Errorf("now it is\n%s\nand was\n%s", again.body, first.body)
+	}
+}
+
 // TestRefusalsLeaveTheKeyFree sends what is refused and then what is not, under the same key.
 func TestRefusalsLeaveTheKeyFree(t *testing.T) {
 	away := &awayObjects{}

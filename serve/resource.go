@@ -81,11 +81,12 @@ type predictionLinks struct {
 	Cancel   string `json:"cancel"`
 }
 
-func (s *server) links(p store.Prediction) *predictionLinks {
-	self, results := s.PublicURL+"/predictions/"+p.ID.String(), generationQuery(p)
+// links are the addresses of a prediction; query is that of its results, see [generationQuery].
+func (s *server) links(id uuid.UUID, query string) *predictionLinks {
+	self := s.PublicURL + "/predictions/" + id.String()
 	return &predictionLinks{
-		Self: self, Rows: self + "/rows" + results, Events: self + "/events", Download: self + "/download" + results,
-		Rejects: self + "/rejects" + results, Cancel: self + "/cancel",
+		Self: self, Rows: self + "/rows" + query, Events: self + "/events", Download: self + "/download" + query,
+		Rejects: self + "/rejects" + query, Cancel: self + "/cancel",
 	}
 }
 
@@ -100,7 +101,7 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		Source:      predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
 		RowCount:    p.RowCount, RowsProcessed: p.Scored + p.Rejected, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
 		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
-		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p),
+		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p.ID, generationQuery(p)),
 	}
 	view.ExpiresAt = s.expiry(p)
 	if view.Summary == nil {

@@ -284,7 +284,7 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 	if err != nil {
 		return explainAs(CodeDatabase, err)
 	}
-	links := s.links(p)
+	links := s.links(p.ID, "") // also of a replay whose prediction is finished by now
 	r.set("Location", links.Self)
 	if wait > 0 && p.Status.Done() {
 		r.set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))

@@ -8,12 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// outageMin is the silence after which it is said that the service was away. Several signs of life fit into it.
+// outageMin is the silence after which the service counts as having been down. Several heartbeats fit into it.
 const outageMin = 5 * time.Minute
 
-// SignOfLife notes that a worker reaches everything it needs. Whoever calls it does so every minute; when no worker has
+// Heartbeat notes that a worker reaches everything it needs. Workers call it every minute; when none has
 // done so for [outageMin], there was an outage, which ends now. Several processes may do it at the same time.
-func (s *Store) SignOfLife(ctx context.Context) error {
+func (s *Store) Heartbeat(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
 		INSERT INTO service_uptime AS u (up_since, seen_at) VALUES (clock_timestamp(), clock_timestamp())
 		ON CONFLICT (only_row) DO UPDATE
@@ -21,7 +21,7 @@ func (s *Store) SignOfLife(ctx context.Context) error {
 		    up_since = CASE WHEN u.seen_at < excluded.seen_at - $1::bigint * interval '1 microsecond'
 		        THEN excluded.seen_at ELSE u.up_since END`, outageMin.Microseconds())
 	if err != nil {
-		return fmt.Errorf("sign of life: %w", err)
+		return fmt.Errorf("heartbeat: %w", err)
 	}
 	return nil
 }
@@ -30,7 +30,7 @@ func (s *Store) SignOfLife(ctx context.Context) error {
 const overdueAtOnce = 100
 
 // EndOverdue fails predictions whose first part was claimed longer ago than the deadline, and tells how they went.
-// Nothing is overdue until the service has worked for that long without an outage, see [Store.SignOfLife]: what could
+// Nothing is overdue until the service has worked for that long without an outage, see [Store.Heartbeat]: what could
 // not be done meanwhile is no fault of the prediction's. Time in the queue is not counted. Their workers lose their
 // leases; an operator may retry them as any other. It may be called by several processes at the same time.
 func (s *Store) EndOverdue(ctx context.Context, deadline time.Duration, f Failure) (ended []Times, err error) {

@@ -22,7 +22,7 @@ func (b bench) up(since, silent time.Duration) {
 
 func (b bench) endOverdue(deadline time.Duration) int {
 	b.Helper()
-	if err := b.SignOfLife(b.Context()); err != nil {
+	if err := b.Heartbeat(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	ended, err := b.EndOverdue(b.Context(), deadline, timedOut)
