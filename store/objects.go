@@ -26,6 +26,9 @@ var (
 type Objects interface {
 	// Put stores what r gives until io.EOF. After any other error of r nothing is stored.
 	Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error)
+	// PutIf stores a small object if the one that is there has an ETag, or if none is there and the ETag is empty; else
+	// it is [ErrObjectChanged]. Of several at the same time one succeeds.
+	PutIf(ctx context.Context, key string, r io.Reader, etag string) (ObjectInfo, error)
 	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
 	// broken connections; the caller closes it.
 	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, ObjectInfo, error)

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 )
 
 // S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
@@ -242,6 +243,10 @@ func s3Error(err error) error {
 	}
 	switch response.HTTPStatusCode() {
 	case http.StatusNotFound:
+		var api smithy.APIError
+		if errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket" { // an answer to HEAD does not say so
+			return fmt.Errorf("%w: %w", ErrNoBucket, err)
+		}
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("%w: %w", ErrObjectChanged, err)
