@@ -32,6 +32,7 @@ type serveCommand struct {
 	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, this process migrates nothing and checks the schema only; millrace migrate uses it." placeholder:"URL"`
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"16" help:"Connections to PostgreSQL that this process may have, beside two that listen."`
 	S3Bucket      string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
+	S3Prefix      string `env:"S3_PREFIX" help:"What all keys in the bucket begin with, so that it may be shared with others." placeholder:"PREFIX"`
 	S3Endpoint    string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
 	S3Region      string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
 	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
@@ -66,8 +67,9 @@ type serveCommand struct {
 	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
 	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
-	Retain retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
-	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
+	Retain     retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
+	SweepAfter time.Duration  `env:"MILLRACE_SWEEP_AFTER" default:"10m" help:"How long all must have been well before objects that nothing speaks of are removed."`
+	Canary     canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
 
 	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
 }
@@ -150,7 +152,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, LoaderURL: c.LoaderURL, MigratedApart: c.MigrateURL != "",
 		DatabaseConns: c.DatabaseConns,
-		S3:            store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
+		S3:            store.S3Config{Bucket: c.S3Bucket, Prefix: c.S3Prefix, Endpoint: c.S3Endpoint, Region: c.S3Region},
 		Queue:         store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.AuthParties,
@@ -166,8 +168,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		},
 		Lease:  c.Lease,
 		Canary: time.Duration(c.Canary),
-		Retain: time.Duration(c.Retain),
-		Log:    log,
+		Retain: time.Duration(c.Retain), SweepAfter: c.SweepAfter,
+		Log: log,
 	}, nil
 }
 

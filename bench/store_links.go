@@ -27,8 +27,7 @@ func (w *storeWork) linkMethods() []method {
 			return err
 		}, after: w.drop},
 		{name: "SweepUploadLinks", prepare: w.newLink, call: func(ctx context.Context) error {
-			_, err := w.SweepUploadLinks(ctx, -2*time.Hour)
-			return err
+			return w.SweepUploadLinks(ctx, -2*time.Hour)
 		}},
 		{name: "EnableAnnouncements", call: w.EnableAnnouncements},
 		{name: "ClaimAnnouncements", prepare: w.announced, call: w.claimAnnouncement, after: w.drop},
@@ -64,7 +63,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id"))
 			return err
 		}, call: func(ctx context.Context) error {
-			_, err := w.SweepOrphans(ctx, w.objects, 0)
+			_, err := w.owner.SweepOrphans(ctx, 0)
 			return err
 		}},
 		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {

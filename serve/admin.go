@@ -26,6 +26,7 @@ type AdminServer struct {
 // AdminParts are what the operators' server stands on.
 type AdminParts struct {
 	Store   *store.Store
+	Owner   *store.Owner // nil: of no object store
 	Metrics *Metrics
 	Log     *slog.Logger
 	Issuer  *DevelopmentIssuer // nil: no keys of our own
@@ -58,6 +59,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.working(a.attempts)))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))
 	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
+	mux.Handle("GET /installation", a.handle(a.working(a.installation)))
 	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.retryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()

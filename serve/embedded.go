@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/retainwise/millrace/store"
@@ -20,7 +21,8 @@ import (
 //	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
 type foundation struct {
 	store      *store.Store
-	objects    store.Objects
+	objects    store.Objects // asks the owner before it deletes
+	owner      *store.Owner
 	queue      *store.Queue // nil: none is configured
 	models     *models
 	customers  store.CustomerKey
@@ -52,6 +54,9 @@ func lay(ctx context.Context, c RunConfig) (_ *foundation, err error) {
 	if err := f.openObjects(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := startOwner(ctx, f.owner); err != nil {
+		return nil, err
+	}
 	return f, f.openQueue(ctx, c)
 }
 
@@ -76,6 +81,11 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		url = own.URL()
 		f.databaseIs = "a private PostgreSQL in " + dir
 	}
+	return f.openStore(ctx, url, loader, c)
+}
+
+// openStore migrates if that is this process's to do, and opens the database.
+func (f *foundation) openStore(ctx context.Context, url, loader string, c RunConfig) error {
 	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
 	}
@@ -115,17 +125,25 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	return nil
 }
 
-func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
+// openObjects needs the database: the two must belong together.
+func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
+	var objects store.Objects
+	var err error
 	if c.S3.Bucket != "" {
-		f.objectsAre = "the bucket " + c.S3.Bucket
+		f.objectsAre = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
 		c.S3.Circuits = c.circuits
-		f.objects, err = store.OpenS3(ctx, c.S3)
+		objects, err = store.OpenS3(ctx, c.S3)
+	} else {
+		dir := filepath.Join(c.DataDir, "objects")
+		f.objectsAre = "files in " + dir
+		objects, err = store.OpenDirectory(dir)
+	}
+	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.DataDir, "objects")
-	f.objectsAre = "files in " + dir
-	f.objects, err = store.OpenDirectory(dir)
-	return err
+	f.owner = store.NewOwner(f.store, objects, c.Log)
+	f.objects = f.owner.Objects()
+	return nil
 }
 
 func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {

@@ -83,7 +83,8 @@ func WriteBundle(t *testing.T, dir, old, with string) { writeBundle(t, dir, old,
 // LookIntoInbox does what upkeep does for dropped files, at once.
 func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
 	logger := NewLogger(log, slog.LevelInfo)
-	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, bucket: "b", log: logger}, log: logger}
+	files := store.S3Config{Bucket: "b"}
+	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, files: files, log: logger}, log: logger}
 	return u.lookIntoInbox(ctx, 0)
 }
 
@@ -92,7 +93,7 @@ func HandleNotice(
 	ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice,
 ) (rung bool, err error) {
 	d := &doorbell{
-		store: s, objects: o, bucket: "b", ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
+		store: s, objects: o, files: store.S3Config{Bucket: "b"}, ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
 	}
 	err = d.handle(ctx, n)
 	return rung, err
@@ -103,8 +104,12 @@ func Sweep(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) 
 	sweep(ctx, s, o, NewLogger(log, slog.LevelInfo))
 }
 
-// Upkeep is the loop of one process at a time, until ctx ends.
+// Upkeep is the loop of one process at a time, until ctx ends. The store is the database's from now on.
 func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Duration, log io.Writer) {
-	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo)}
-	newUpkeep(c, &foundation{store: s, objects: o}).run(ctx)
+	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: 1}
+	owner := store.NewOwner(s, o, c.Log)
+	if _, err := owner.Adopt(ctx); err != nil {
+		c.Log.Error("adopt", "error", err)
+	}
+	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).run(ctx)
 }

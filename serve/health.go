@@ -40,6 +40,7 @@ type dependency struct {
 	code Code // what requests are answered without it; 0: they are served all the same
 	ask  func(context.Context) error
 	err  error
+	says string // in place of "ok" and "unavailable"
 }
 
 // getReady says whether requests can be served: every dependency that they need answers, and a model is loaded. The
@@ -55,6 +56,9 @@ func getReady(s *server, r *request) error {
 			if worst == nil && d.code != 0 {
 				worst = fail(d.code, "").because(d.err)
 			}
+		}
+		if d.says != "" {
+			answer.Checks[d.name], answer.Status = d.says, "degraded"
 		}
 		s.Metrics.dependences.WithLabelValues(d.name).Set(up)
 	}
@@ -78,6 +82,9 @@ func (s *server) dependencies(ctx context.Context) []dependency {
 		{name: store.DependencyDatabase, code: CodeDatabase, ask: s.Store.Ping},
 		{name: store.DependencyObjects, code: CodeObjectStore, ask: s.askObjects},
 		{name: "models", code: CodeInternal, ask: s.askModels},
+	}
+	if s.Owner != nil {
+		list = append(list, dependency{name: "installation", code: CodeObjectStore, ask: s.askOwner, says: s.ownership()})
 	}
 	if s.Queue != nil {
 		list = append(list, dependency{name: store.DependencyQueue, ask: s.Queue.Ping})

@@ -18,6 +18,7 @@ var logKeys = []string{
 	"rejected", "model", "version", "sha256", "address", "path", "mode", "signal", "component", "panic", "stack",
 	"dependency", "count", "bytes", "listener", "rows_per_second", "result", "created", "user", "expired", "orphans",
 	"previous", "logins_apart", "copy_by_temporary_table",
+	"reason", "objects", "installation", "sweeps_of_database", "sweeps_of_store", "state", "was", "is",
 }
 
 const logValueBytesMax = 2 << 10

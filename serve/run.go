@@ -50,9 +50,12 @@ type RunConfig struct {
 	CustomerSecret string
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
 	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
-	Canary         time.Duration // between two known files that are sent the way of a customer's; 0: none
-	Webhook        WebhookConfig // no URL: nobody is told
-	Log            *slog.Logger
+	// SweepAfter is how long a process must have been up, with database and object store answering, before it removes
+	// objects that nothing speaks of; default 10 min.
+	SweepAfter time.Duration
+	Canary     time.Duration // between two known files that are sent the way of a customer's; 0: none
+	Webhook    WebhookConfig // no URL: nobody is told
+	Log        *slog.Logger
 
 	circuits *store.Circuits // what the metrics show
 }
@@ -68,6 +71,7 @@ type Started struct {
 const (
 	requestsDrain = 10 * time.Second // for requests under way when the process is told to stop
 	closeTime     = 20 * time.Second // for embedded parts to stop
+	sweepAfter    = 10 * time.Minute
 )
 
 // Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
@@ -75,6 +79,9 @@ const (
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := NewMetrics()
 	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.circuits
+	if c.SweepAfter == 0 {
+		c.SweepAfter = sweepAfter
+	}
 	foundation, err := lay(ctx, c)
 	if err != nil {
 		return err
@@ -121,10 +128,11 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	if c.BundleDir != "" {
 		p.work = append(p.work, func(ctx context.Context) { f.models.watch(ctx, metrics, c.Log) })
 	}
+	p.work = append(p.work, func(ctx context.Context) { watchOwner(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
 		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
 	}
-	p.admin = NewAdminServer(AdminParts{Store: f.store, Metrics: metrics, Issuer: issuer, Log: c.Log})
+	p.admin = NewAdminServer(AdminParts{Store: f.store, Owner: f.owner, Metrics: metrics, Issuer: issuer, Log: c.Log})
 	var ring func()
 	var background *engine.Background
 	if c.Role != RoleAPI {
@@ -165,7 +173,7 @@ func (p *process) addQueue(c RunConfig, ring func()) {
 		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
 	}
 	if ring != nil {
-		bell := &doorbell{store: s, objects: p.foundation.objects, bucket: c.S3.Bucket, ring: ring, log: c.Log}
+		bell := &doorbell{store: s, objects: p.foundation.objects, files: c.S3, ring: ring, log: c.Log}
 		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, bell.handle) })
 	}
 }
@@ -223,7 +231,7 @@ func (p *process) addAPI(
 		c.API.PublicURL = p.apiURL()
 	}
 	p.api = NewServer(c.API, Parts{
-		Store: p.foundation.store, Objects: p.foundation.objects, Queue: p.foundation.queue,
+		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
 		Models: p.foundation.models.registry, CustomerKey: p.foundation.customers, Background: background,
 		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})

@@ -41,6 +41,7 @@ type Config struct {
 type Parts struct {
 	Store   *store.Store
 	Objects store.Objects
+	Owner   *store.Owner // of the objects; nil: nobody is asked before they are deleted
 	Queue   *store.Queue // nil: there is none
 	Models  *engine.Registry
 	Auth    *Verifier

@@ -175,7 +175,7 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 		return file, objectFailure(err)
 	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
 		return file, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
-			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, file.Key))
+			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
 	}
 	return file, nil
 }
@@ -199,13 +199,4 @@ func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
 		return fmt.Errorf("complete upload: %w", err)
 	}
 	return nil
-}
-
-// sweepUploadLinks removes links and files that nobody came back for.
-func sweepUploadLinks(ctx context.Context, s *store.Store, o store.Objects) error {
-	keys, err := s.SweepUploadLinks(ctx, uploadLinkAge)
-	if err == nil && len(keys) > 0 {
-		err = o.Delete(ctx, keys...)
-	}
-	return err
 }

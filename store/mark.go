@@ -29,6 +29,8 @@ type Mark struct {
 	Installation uuid.UUID `json:"installation"`
 	// Sweeps counts the sweeps that have begun, in the database before in the store.
 	Sweeps int64 `json:"sweeps"`
+	// Sweep is made anew with every sweep: two databases that have counted to the same number differ in it.
+	Sweep uuid.UUID `json:"sweep"`
 	// Disputed is set in a store by an installation that found itself behind: two databases claim the store, and
 	// nothing in it is deleted until one of them adopts it.
 	Disputed bool `json:"disputed,omitempty"`

@@ -24,7 +24,9 @@ import (
 
 // S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
 type S3Config struct {
-	Bucket               string
+	Bucket string
+	// Prefix is what the keys of everything in the bucket begin with; empty: nothing. A slash is added at its end.
+	Prefix               string
 	Endpoint             string // empty: AWS. Another server is addressed by path.
 	Region               string
 	AccessKey, SecretKey string // empty: AWS's usual places
@@ -40,6 +42,7 @@ type bucket struct {
 	client  *s3.Client
 	presign *s3.PresignClient
 	name    string
+	prefix  string // of all keys in the bucket; ends with a slash unless it is empty
 	timeout time.Duration
 	slots   chan struct{} // one per put at the same time
 	upload  uploadFunc
@@ -50,6 +53,10 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	config, err := loadAWS(ctx, c.Circuits.newBreaker(DependencyObjects), awsAccess{c.Endpoint, c.Region, c.AccessKey, c.SecretKey})
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
+	}
+	prefix, err := keyPrefix(c.Prefix)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket: prefix: %w", err)
 	}
 	setDefault(&c.UploadsMax, 8)
 	setDefault(&c.ReadTimeout, 30*time.Second)
@@ -63,11 +70,34 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
 	})
-	b := &bucket{client: client, name: c.Bucket, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax)}
+	b := &bucket{
+		client: client, name: c.Bucket, prefix: prefix, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax),
+	}
 	b.presign = newPresignClient(client)
 	b.upload = newUploader(client, c.Bucket)
 	return b, nil
 }
+
+// keyPrefix gives a prefix the form that keys need.
+func keyPrefix(prefix string) (string, error) {
+	prefix = strings.Trim(prefix, "/")
+	if prefix == "" {
+		return "", nil
+	}
+	return prefix + "/", checkKey(prefix)
+}
+
+// KeyOf gives the key that an object of the bucket has for us; false if it is not below the prefix.
+func (c S3Config) KeyOf(key string) (string, bool) {
+	prefix, err := keyPrefix(c.Prefix)
+	if err != nil {
+		return "", false
+	}
+	return strings.CutPrefix(key, prefix)
+}
+
+// at is the key in the bucket.
+func (b *bucket) at(key string) *string { return aws.String(b.prefix + key) }
 
 const (
 	awsAttempts   = 3
@@ -128,7 +158,7 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (ObjectInfo, 
 		return ObjectInfo{}, ctx.Err()
 	}
 	counted := newCountingReader(r)
-	etag, err := b.upload(ctx, key, counted)
+	etag, err := b.upload(ctx, *b.at(key), counted)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -142,7 +172,7 @@ func (b *bucket) Head(ctx context.Context, key string) (ObjectInfo, error) {
 	if err := checkKey(key); err != nil {
 		return ObjectInfo{}, fmt.Errorf("head object: %w", err)
 	}
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.at(key)})
 	if err != nil {
 		return ObjectInfo{}, fmt.Errorf("head object: %w", s3Error(err))
 	}
@@ -155,7 +185,7 @@ func (b *bucket) Head(ctx context.Context, key string) (ObjectInfo, error) {
 // List implements [Objects].
 func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, error] {
 	return func(yield func(ObjectInfo, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &prefix})
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.at(prefix)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -164,7 +194,7 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, 
 			}
 			for _, o := range page.Contents {
 				info := ObjectInfo{
-					Key: aws.ToString(o.Key), Bytes: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag),
+					Key: strings.TrimPrefix(aws.ToString(o.Key), b.prefix), Bytes: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag),
 					Modified: aws.ToTime(o.LastModified),
 				}
 				if checkKey(info.Key) == nil && !yield(info, nil) {
@@ -176,7 +206,7 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, 
 }
 
 // Delete implements [Objects].
-func (b *bucket) Delete(ctx context.Context, keys ...string) error {
+func (b *bucket) Delete(ctx context.Context, _ Reason, keys ...string) error {
 	if err := checkKeys(keys...); err != nil {
 		return fmt.Errorf("delete object: %w", err)
 	}
@@ -184,7 +214,7 @@ func (b *bucket) Delete(ctx context.Context, keys ...string) error {
 		n := min(len(keys), 1000)
 		ids := make([]types.ObjectIdentifier, n)
 		for i, key := range keys[:n] {
-			ids[i].Key = aws.String(key)
+			ids[i].Key = b.at(key)
 		}
 		keys = keys[n:]
 		out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
@@ -198,39 +228,6 @@ func (b *bucket) Delete(ctx context.Context, keys ...string) error {
 				return fmt.Errorf("delete object: the server says %s", code)
 			}
 		}
-	}
-	return nil
-}
-
-// Sweep implements [Objects].
-func (b *bucket) Sweep(ctx context.Context, age time.Duration) (int, error) {
-	swept := 0
-	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.name})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return swept, fmt.Errorf("sweep objects: %w", s3Error(err))
-		}
-		for _, u := range page.Uploads {
-			if time.Since(aws.ToTime(u.Initiated)) < age {
-				continue
-			}
-			if err := b.abort(ctx, aws.ToString(u.Key), aws.ToString(u.UploadId)); err != nil {
-				return swept, fmt.Errorf("sweep objects: %w", err)
-			}
-			swept++
-		}
-	}
-	return swept, nil
-}
-
-// abort ends a multipart upload. One that has ended already is fine.
-func (b *bucket) abort(ctx context.Context, key, id string) error {
-	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &b.name, Key: &key, UploadId: &id,
-	})
-	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) {
-		return err
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (b *bucket) putIf(ctx context.Context, key string, r io.Reader, etag string
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	in := &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: bytes.NewReader(content), IfNoneMatch: aws.String("*")}
+	in := &s3.PutObjectInput{Bucket: &b.name, Key: b.at(key), Body: bytes.NewReader(content), IfNoneMatch: aws.String("*")}
 	if etag != "" {
 		in.IfNoneMatch, in.IfMatch = nil, &etag
 	}
