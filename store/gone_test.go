@@ -89,6 +89,7 @@ func TestDatabaseGone(t *testing.T) {
 		"Mark":                 {"read the database's mark", second(b.Mark(ctx))},
 		"Orphans":              {"list orphans", second(b.Orphans(ctx))},
 		"ConfirmOrphans":       {"confirm orphans", b.ConfirmOrphans(ctx, 0)},
+		"CheckObjects":         {"check objects", second(b.CheckObjects(ctx, o, false, nil))},
 		"Housekeeping":         {"count what is to be deleted", second(b.Housekeeping(ctx))},
 		"Expire":               {"expire results", second(b.Expire(ctx, 0))},
 		"Unheard":              {"compare inbox", second(b.Unheard(ctx, "b", []store.ObjectInfo{{Key: "inbox/a"}}))},

@@ -409,3 +409,13 @@ func TestDeletionsAreLogged(t *testing.T) {
 		}
 	})
 }
+
+// uuidOf is the id in the key of an upload.
+func uuidOf(t testing.TB, key string) uuid.UUID {
+	t.Helper()
+	id, err := uuid.Parse(strings.Split(key, "/")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}

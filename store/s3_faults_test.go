@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -313,5 +314,35 @@ func TestS3PutsAtOnceAreBounded(t *testing.T) {
 	close(release)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// Multipart uploads of others in the same bucket go on, whatever their age: beside our folders, into the inbox, under
+// another prefix.
+func TestS3SweepLeavesUploadsOfOthers(t *testing.T) {
+	config := storetest.S3(t)
+	config.Prefix = "ours"
+	o, err := store.OpenS3(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := []string{
+		"other-app/backup.tar", "uploads/a", "results/a", "ours/inbox/u/a.csv", "ours/direct/a", "ours/a", "ours2/uploads/a",
+	}
+	ours := []string{"ours/uploads/a", "ours/results/a/1/result.csv"}
+	for _, key := range append(theirs, ours...) {
+		storetest.OpenMultipart(t, config, key)
+	}
+	var asked []string
+	n, err := o.Sweep(t.Context(), 0, func(key string) error {
+		asked = append(asked, "ours/"+key)
+		return nil
+	})
+	slices.Sort(theirs)
+	if n != 2 || err != nil || !slices.Equal(asked, ours) {
+		t.Errorf("%d swept, %v: %v", n, asked, err)
+	}
+	if left := storetest.Multiparts(t, config); !slices.Equal(left, theirs) {
+		t.Errorf("left %v, want %v", left, theirs)
 	}
 }
