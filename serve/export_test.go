@@ -113,3 +113,17 @@ func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Du
 	}
 	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).run(ctx)
 }
+
+// WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
+func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *Metrics, log io.Writer) {
+	watchOwner(ctx, o, s, m, NewLogger(log, slog.LevelInfo))
+}
+
+// Settled says for looks, one a minute, at which all was well or not, whether the upkeep would sweep.
+func Settled(after time.Duration, well []bool) (sweeps []bool) {
+	u := &upkeep{sweepAfter: after}
+	for i, w := range well {
+		sweeps = append(sweeps, u.settled(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
+	}
+	return sweeps
+}

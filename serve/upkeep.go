@@ -68,7 +68,7 @@ func (u *upkeep) once(ctx context.Context) error {
 	if owned && u.retain > 0 {
 		expired, expiring = u.store.Expire(ctx, u.retain)
 	}
-	if u.settled(owned && expiring == nil) {
+	if u.settled(owned && expiring == nil, time.Now()) {
 		orphans, sweeping = u.sweep(ctx)
 	}
 	if expired+orphans > 0 {
@@ -79,14 +79,14 @@ func (u *upkeep) once(ctx context.Context) error {
 
 // settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about
 // where it is, and an operator needs time to notice.
-func (u *upkeep) settled(well bool) bool {
+func (u *upkeep) settled(well bool, now time.Time) bool {
 	switch {
 	case !well:
 		u.well = time.Time{}
 	case u.well.IsZero():
-		u.well = time.Now()
+		u.well = now
 	}
-	return well && time.Since(u.well) >= u.sweepAfter
+	return well && now.Sub(u.well) >= u.sweepAfter
 }
 
 // sweep removes objects that nothing needs and, now and then, what interrupted writes left.

@@ -53,6 +53,16 @@ var alerts = []alert{
 		expr:    `max by (dependency) (increase(millrace_circuit_opens_total[5m])) >= 3`,
 	},
 	{
+		name: "MillraceStoreNotOwned", severity: "page", wait: "2m", labels: []string{"state"},
+		summary: "Database and object store do not belong together: nothing is deleted",
+		expr:    `max by (state) (millrace_installation_state{state=~"copy|disputed|stranger"}) > 0`,
+	},
+	{
+		name: "MillraceSweepStopped", severity: "ticket", wait: "1m",
+		summary: "The sweep of the object store found something unusual and waits for an operator",
+		expr:    `max(millrace_sweep_stopped) > 0`,
+	},
+	{
 		name: "MillraceQueueOld", severity: "page", wait: "2m", summary: "Predictions wait too long for a worker",
 		expr: "max(millrace_oldest_queued_seconds) > 30\nand max(millrace_predictions{status=\"queued\"}) >= 1",
 	},
