@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -110,7 +111,11 @@ type storeOrphansCommand struct {
 func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 	return c.open(ctx, std, func(i serve.Installation) error {
 		if c.Confirm >= 0 {
-			return i.Store.ConfirmOrphans(ctx, c.Confirm)
+			err := i.Store.ConfirmOrphans(ctx, c.Confirm)
+			if errors.Is(err, store.ErrConflict) {
+				return &plainError{err.Error()}
+			}
+			return err
 		}
 		list, err := i.Store.Orphans(ctx)
 		if err != nil {

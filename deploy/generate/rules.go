@@ -54,7 +54,7 @@ var alerts = []alert{
 	},
 	{
 		name: "MillraceStoreNotOwned", severity: "page", wait: "2m", labels: []string{"state"},
-		summary: "Database and object store do not belong together: nothing is deleted",
+		summary: "Database and object store disagree, and nothing is deleted",
 		expr:    `max by (state) (millrace_installation_state{state=~"copy|disputed|stranger"}) > 0`,
 	},
 	{
