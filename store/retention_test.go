@@ -35,6 +35,8 @@ func TestResultsExpire(t *testing.T) {
 	b.aged(old, 91)
 	b.aged(recent, 89)
 	b.exec(`UPDATE predictions SET finished_at = '2020-01-01' WHERE id = $1`, running.InternalID)
+	// A part that was scored before its prediction failed keeps what it says until then.
+	b.exec(`UPDATE prediction_parts SET summary = '{"id": "A-1"}', warnings = '[]'`)
 	kept := recent.ResultKey
 	putAll(t, o, old.ResultKey, store.InputKey(old.UploadID), kept)
 	const retain = 90 * 24 * time.Hour
@@ -55,6 +57,8 @@ func TestResultsExpire(t *testing.T) {
 		t.Errorf("%+v", gone)
 	}
 	wantEqual(t, "others", b.reload(recent).ResultsDeletedAt == nil && b.reload(running).ResultsDeletedAt == nil, true)
+	wantEqual(t, "parts that say something", ask[int](b, `SELECT count(*)::int FROM prediction_parts
+		WHERE summary IS NOT NULL OR warnings IS NOT NULL`), 2)
 	wantEqual(t, "blocks", ask[int](b, `SELECT count(DISTINCT prediction_id)::int FROM prediction_blocks`), 1)
 	if err := b.SweepDeletions(t.Context(), o); err != nil {
 		t.Fatal(err)
