@@ -55,6 +55,7 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	setDefault(&c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
+		o.HTTPSignerV4 = freshSigner{plainPaths: true}
 		o.APIOptions = append(o.APIOptions, observed("s3", c.Observe))
 		// Ranges and composed objects have no checksum of the whole: that is no news.
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -79,7 +80,8 @@ type awsAccess struct {
 }
 
 // loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-// A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time.
+// A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time. What a
+// service refuses is looked for again in the usual places.
 func loadAWS(ctx context.Context, b *breaker, a awsAccess) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute
@@ -104,8 +106,19 @@ func loadAWS(ctx context.Context, b *breaker, a awsAccess) (aws.Config, error) {
 			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
 	}
 	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return config, err
+	}
 	config.HTTPClient = guardedClient{b, config.HTTPClient}
-	return config, err
+	if a.accessKey == "" {
+		renewed := newRenewedCredentials(config.Credentials, func(ctx context.Context) (aws.CredentialsProvider, error) {
+			again, err := awsconfig.LoadDefaultConfig(ctx, options...)
+			return again.Credentials, err
+		})
+		config.Credentials = renewed
+		config.APIOptions = append(config.APIOptions, renewed.watch)
+	}
+	return config, nil
 }
 
 // Put implements [Objects].
