@@ -63,8 +63,9 @@ type serveCommand struct {
 
 	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Hides customer ids kept for retraining, at least 32 bytes, the same in all processes; made in the data directory if not given." placeholder:"TEXT"`
 
-	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
-	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
+	Lease       time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
+	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is tried again that the object store refuses while it gives others."`
+	PartBytes   int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
 	Retain retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
 	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
@@ -158,7 +159,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		API: api,
 		Worker: serve.WorkerConfig{
 			Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores,
-			Limits: c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
+			PostponeMax: c.PostponeMax,
+			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
 		},
 		CustomerSecret: c.CustomerSecret,
 		Webhook: serve.WebhookConfig{

@@ -244,11 +244,11 @@ func (w *storeWork) endingMethods() []method {
 			return w.ReleasePart(ctx, w.claimed)
 		}, after: w.drop},
 		{name: "PostponePart", prepare: w.claim(10), call: func(ctx context.Context) error {
-			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+			return w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 		}, after: w.drop},
 		{name: "PostponePart of a lost lease", prepare: w.lost(w.claim(10)), call: w.postponeLost, after: w.drop},
 		{name: "PostponePart of a last step", prepare: w.last, call: func(ctx context.Context) error {
-			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+			return w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 		}, after: w.drop},
 		{name: "PostponePart of a lost last step", prepare: w.lost(w.last), call: w.postponeLost, after: w.drop},
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 )
 
 // S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
@@ -242,11 +241,13 @@ func (b *bucket) abort(ctx context.Context, key, id string) error {
 	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &b.name, Key: &key, UploadId: &id,
 	})
-	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) && apiCode(err) != noSuchUpload {
 		return err
 	}
 	return nil
 }
+
+const noSuchUpload = "NoSuchUpload"
 
 // s3Error translates what callers branch on.
 func s3Error(err error) error {
@@ -256,9 +257,11 @@ func s3Error(err error) error {
 	}
 	switch response.HTTPStatusCode() {
 	case http.StatusNotFound:
-		var api smithy.APIError
-		if errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket" { // an answer to HEAD does not say so
+		switch apiCode(err) { // an answer to HEAD has none
+		case "NoSuchBucket":
 			return fmt.Errorf("%w: %w", ErrNoBucket, err)
+		case noSuchUpload: // no object is missing
+			return err
 		}
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case http.StatusPreconditionFailed:
