@@ -240,6 +240,9 @@ func (w *storeWork) endingMethods() []method {
 		{name: "FailPart, to be tried again", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.FailPart(ctx, w.claimed, store.Failure{Code: "ERR-1500"})
 		}, after: w.drop},
+		{name: "Restart", prepare: w.last, call: func(ctx context.Context) error {
+			return w.Restart(ctx, w.claimed, store.Failure{Code: "ERR-1110"})
+		}, after: w.drop},
 		{name: "ReleasePart", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.ReleasePart(ctx, w.claimed)
 		}, after: w.drop},

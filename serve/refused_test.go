@@ -49,6 +49,9 @@ func (a *api) untilReason(id, want string) {
 		if view["status_reason"] == want {
 			return
 		}
+		if view["done"] == true {
+			break
+		}
 	}
 	a.t.Fatalf("no reason %q: %v", want, view)
 }
