@@ -64,8 +64,9 @@ type serveCommand struct {
 
 	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Hides customer ids kept for retraining, at least 32 bytes, the same in all processes; made in the data directory if not given." placeholder:"TEXT"`
 
-	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
-	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
+	Lease       time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
+	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is tried again that the object store refuses while it gives others."`
+	PartBytes   int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
 	Retain     retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
 	SweepAfter time.Duration  `env:"MILLRACE_SWEEP_AFTER" default:"10m" help:"How long all must have been well before objects that nothing speaks of are removed."`
@@ -160,7 +161,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		API: api,
 		Worker: serve.WorkerConfig{
 			Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores,
-			Limits: c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
+			PostponeMax: c.PostponeMax,
+			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
 		},
 		CustomerSecret: c.CustomerSecret,
 		Webhook: serve.WebhookConfig{

@@ -134,7 +134,7 @@ func (w *storeWork) lost(claim func(context.Context) error) func(context.Context
 }
 
 func (w *storeWork) postponeLost(ctx context.Context) error {
-	err := w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+	err := w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 	if errors.Is(err, store.ErrLeaseLost) {
 		return nil
 	}

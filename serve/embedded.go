@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
@@ -132,7 +133,9 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
 	if c.S3.Bucket != "" {
 		f.objectsAre = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
 		c.S3.Circuits = c.circuits
-		objects, err = store.OpenS3(ctx, c.S3)
+		if objects, err = store.OpenS3(ctx, c.S3); err == nil {
+			err = askBucket(ctx, objects, c)
+		}
 	} else {
 		dir := filepath.Join(c.DataDir, "objects")
 		f.objectsAre = "files in " + dir
@@ -145,6 +148,22 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
 	f.objects = f.owner.Objects()
 	return nil
 }
+
+// askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness tells.
+func askBucket(ctx context.Context, o store.Objects, c RunConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	err := store.Reach(ctx, o)
+	if errors.Is(err, store.ErrNoBucket) {
+		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
+	}
+	if err != nil {
+		c.Log.Warn("the bucket does not answer yet", "bucket", c.S3.Bucket, "error", err)
+	}
+	return nil
+}
+
+const askTime = 5 * time.Second // for a bucket, at the start
 
 func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
 	if c.Queue.URL == "" {

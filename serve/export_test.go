@@ -19,6 +19,16 @@ func RunWorker(
 	newWorker(WorkerConfig{Name: "test", CustomerKey: key}, s, o, r, m, l).run(ctx)
 }
 
+// RunWorkerWith is RunWorker with another configuration.
+func RunWorkerWith(
+	ctx context.Context, c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger,
+) {
+	newWorker(c, s, o, r, m, l).run(ctx)
+}
+
+// WatchDependencies is the loop of a process that checks what it stands on, until ctx ends.
+func WatchDependencies(ctx context.Context, p Parts) { newReadiness(p).watch(ctx) }
+
 // Operation is a route as the OpenAPI document describes one.
 type Operation struct {
 	Method, Pattern string

@@ -70,19 +70,19 @@ func sayOwnership(log *slog.Logger, was, is store.Ownership) {
 }
 
 // askOwner is a dependency's check: a store that belongs to another installation must not be written to.
-func (s *server) askOwner(context.Context) error {
-	if s.Owner.Last() == store.Stranger {
+func (r *readiness) askOwner(context.Context) error {
+	if r.parts.Owner.Last() == store.Stranger {
 		return errors.New("the object store belongs to another installation")
 	}
 	return nil
 }
 
 // ownership is what /ready says of the installation; empty: nothing needs to be said.
-func (s *server) ownership() string {
-	if s.Owner == nil {
+func ownership(o *store.Owner) string {
+	if o == nil {
 		return ""
 	}
-	switch state := s.Owner.Last(); state {
+	switch state := o.Last(); state {
 	case store.Copy, store.Disputed, store.Stranger:
 		return state.String()
 	}
@@ -97,7 +97,7 @@ type deletionQueued struct {
 
 // deleted answers a deletion. Rows are gone at once; files wait if database and object store do not agree.
 func (s *server) deleted(r *request) error {
-	if s.ownership() == "" {
+	if ownership(s.Owner) == "" {
 		statusOnly(r, http.StatusNoContent)
 		return nil
 	}

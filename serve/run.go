@@ -132,6 +132,10 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	if f.store.MayWork() {
 		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
 	}
+	ready := newReadiness(Parts{
+		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.registry, Metrics: metrics,
+	})
+	p.work = append(p.work, ready.watch)
 	p.admin = NewAdminServer(AdminParts{Store: f.store, Owner: f.owner, Metrics: metrics, Issuer: issuer, Log: c.Log})
 	var ring func()
 	var background *engine.Background

@@ -76,7 +76,7 @@ type server struct {
 	base     context.Context
 	stop     context.CancelFunc
 	draining atomic.Bool
-	ready    readiness
+	ready    *readiness
 }
 
 const (
@@ -123,7 +123,7 @@ func newServer(cfg Config, parts Parts) *server {
 	}
 	return &server{
 		Config: cfg, Parts: parts, routes: apiRoutes(), pages: errorPages{base: cfg.SupportURL},
-		limiter: limiter, users: newUserCache(parts.Store),
+		limiter: limiter, users: newUserCache(parts.Store), ready: newReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
 	}

@@ -170,6 +170,9 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if away := store.Reach(ctx, o); away != nil { // a bucket that is missing gives the same answer
+			return file, objectFailure(away)
+		}
 		return file, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
 	case err != nil:
 		return file, objectFailure(err)

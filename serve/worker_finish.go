@@ -119,7 +119,8 @@ func (w *worker) join(
 		}
 		keys = append([]string{head}, keys...)
 	}
-	return w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
+	info, err := w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
+	return info, partsGone(err)
 }
 
 // putHead puts a header line that no finished part has.

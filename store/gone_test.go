@@ -96,7 +96,9 @@ func TestDatabaseGone(t *testing.T) {
 		"Alone":                {"upkeep", second(b.Alone(ctx, func(context.Context) error { return nil }))},
 		"QueueState":           {"count the queue", second(b.QueueState(ctx))},
 		"Times":                {"read times", second(b.Times(ctx, c))},
-		"PostponePart":         {"give part back", b.PostponePart(ctx, c, 0, "waiting")},
+		"Restart":              {"restart", b.Restart(ctx, c, store.Failure{})},
+		"Ready":                {"ask database", b.Ready(ctx)},
+		"PostponePart":         {"give part back", b.PostponePart(ctx, c, store.Postponement{Wait: 0, Reason: "waiting"})},
 	}
 	for name, test := range calls {
 		if test.got == nil || !strings.HasPrefix(test.got.Error(), test.says+": ") {

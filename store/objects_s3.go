@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 )
 
 // S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
@@ -62,6 +61,7 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	setDefault(&c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
+		o.HTTPSignerV4 = freshSigner{plainPaths: true}
 		o.APIOptions = append(o.APIOptions, observed("s3", c.Observe))
 		// Ranges and composed objects have no checksum of the whole: that is no news.
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -109,7 +109,8 @@ type awsAccess struct {
 }
 
 // loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-// A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time.
+// A call is tried three times within a second; a longer outage is for the breaker and for whoever has the time. What a
+// service refuses is looked for again in the usual places.
 func loadAWS(ctx context.Context, b *breaker, a awsAccess) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute
@@ -134,8 +135,19 @@ func loadAWS(ctx context.Context, b *breaker, a awsAccess) (aws.Config, error) {
 			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
 	}
 	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return config, err
+	}
 	config.HTTPClient = guardedClient{b, config.HTTPClient}
-	return config, err
+	if a.accessKey == "" {
+		renewed := newRenewedCredentials(config.Credentials, func(ctx context.Context) (aws.CredentialsProvider, error) {
+			again, err := awsconfig.LoadDefaultConfig(ctx, options...)
+			return again.Credentials, err
+		})
+		config.Credentials = renewed
+		config.APIOptions = append(config.APIOptions, renewed.watch)
+	}
+	return config, nil
 }
 
 // Put implements [Objects].
@@ -240,9 +252,11 @@ func s3Error(err error) error {
 	}
 	switch response.HTTPStatusCode() {
 	case http.StatusNotFound:
-		var api smithy.APIError
-		if errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket" { // an answer to HEAD does not say so
+		switch apiCode(err) { // an answer to HEAD has none
+		case "NoSuchBucket":
 			return fmt.Errorf("%w: %w", ErrNoBucket, err)
+		case noSuchUpload: // no object is missing
+			return err
 		}
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case http.StatusPreconditionFailed:

@@ -58,8 +58,11 @@ func (b *bucket) abort(ctx context.Context, key, id string) error {
 	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &b.name, Key: b.at(key), UploadId: &id,
 	})
-	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) && apiCode(err) != noSuchUpload {
 		return err
 	}
 	return nil
 }
+
+// noSuchUpload is what S3 calls a multipart upload that is over.
+const noSuchUpload = "NoSuchUpload"

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,7 +66,8 @@ type Store struct {
 	breaker     *breaker // of both
 	rowSecurity bool
 	mayWork     bool
-	staged      bool // COPY goes by way of a temporary table
+	staged      bool         // COPY goes by way of a temporary table
+	era         atomic.Int64 // of connections: see renewal.go
 }
 
 func (c Config) withDefaults() Config {
@@ -181,6 +183,7 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 	}
 	pc.MaxConns = s.config.ConnsMax
 	s.breaker.guard(pc)
+	s.renew(pc)
 	if s.config.Trace != nil {
 		pc.ConnConfig.Tracer = tracer{s.config.Trace}
 	}

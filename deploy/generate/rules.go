@@ -44,8 +44,14 @@ var alerts = []alert{
 	},
 	{
 		name: "MillraceDependencyDown", severity: "page", wait: "2m", labels: []string{"dependency"},
-		summary: "A dependency does not answer any API process", // the queue is not needed to serve
+		summary: "A dependency does not answer any process", // the queue is not needed to serve
 		expr:    `max by (dependency) (millrace_dependency_up{dependency!="queue"}) == 0`,
+	},
+	{
+		name: "MillraceProcessCutOff", severity: "ticket", wait: "5m", labels: []string{"instance"},
+		summary: "One process does not reach what others reach",
+		expr: "min by (instance) (millrace_dependency_up{dependency!=\"queue\"} == 0\n" +
+			"  and on (dependency) max by (dependency) (millrace_dependency_up) == 1)",
 	},
 	{
 		name: "MillraceCircuitOpens", severity: "ticket", wait: "10m", labels: []string{"dependency"},
@@ -132,6 +138,16 @@ var alerts = []alert{
 		expr: "sum by (service) (rate(millrace_aws_calls_total{result=\"failed\"}[5m]))\n" +
 			"  / sum by (service) (rate(millrace_aws_calls_total[5m])) > 0.05\n" +
 			"and sum by (service) (increase(millrace_aws_calls_total{result=\"failed\"}[5m])) >= 10",
+	},
+	{
+		name: "MillraceFilesRefused", severity: "ticket", wait: "5m",
+		summary: "The object store refuses some files and gives others",
+		expr:    `sum(increase(millrace_attempts_total{result="refused"}[2h])) >= 1`,
+	},
+	{
+		name: "MillraceFilesGone", severity: "ticket", wait: "0s", labels: []string{"kind"},
+		summary: "Files that should be stored are not there",
+		expr:    `sum by (kind) (increase(millrace_objects_gone_total[1h])) > 0`,
 	},
 	{
 		name: "MillraceModelRefused", severity: "ticket", wait: "0s", summary: "A changed bundle failed its checks",

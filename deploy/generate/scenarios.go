@@ -23,6 +23,8 @@ func healthy() map[string]string {
 	s := map[string]string{
 		`millrace_build_info{instance="a"}`:                         `1x600`,
 		`millrace_dependency_up{dependency="database"}`:             `1x600`,
+		`millrace_attempts_total{result="refused"}`:                 `0x600`,
+		`millrace_objects_gone_total{kind="result"}`:                `0x600`,
 		`millrace_circuit_opens_total{dependency="queue"}`:          `0+0.1x600`,
 		`millrace_installation_state{state="owned"}`:                `1x600`,
 		`millrace_installation_state{state="copy"}`:                 `0x600`,
@@ -137,6 +139,10 @@ func scenarios() []scenario {
 		},
 		{name: "nothing is there", at: "10m", fires: []firing{{alert: "MillraceDown"}}},
 		trouble("MillraceDependencyDown", "dependency", "database", `millrace_dependency_up{dependency="database"}`, `0x600`),
+		trouble("MillraceProcessCutOff", "instance", "b",
+			`millrace_dependency_up{dependency="database",instance="b"}`, `0x600`),
+		trouble("MillraceFilesRefused", "", "", `millrace_attempts_total{result="refused"}`, `0x60 1x600`),
+		trouble("MillraceFilesGone", "kind", "result", `millrace_objects_gone_total{kind="result"}`, `0x60 1x600`),
 		{
 			name: "the queue does not answer: requests are served", at: "1h30m",
 			series: but(healthy(), `millrace_dependency_up{dependency="queue"}`, `0x600`),
