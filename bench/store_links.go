@@ -66,6 +66,14 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.owner.SweepOrphans(ctx, 0)
 			return err
 		}},
+		{name: "Mark", call: func(ctx context.Context) error {
+			_, err := w.Mark(ctx)
+			return err
+		}},
+		{name: "Housekeeping", call: func(ctx context.Context) error {
+			_, err := w.Housekeeping(ctx)
+			return err
+		}},
 		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {
 			objects := make([]store.ObjectInfo, 100)
 			for i := range objects {
