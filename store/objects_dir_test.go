@@ -140,7 +140,11 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("listed a link: %v", got)
 	}
 	// What a crash left is swept when it is old.
-	write("inbox/.tmp-crashed", "half")
+	if err := os.MkdirAll(filepath.Join(dir, "uploads/u"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("uploads/u/.tmp-crashed", "half")
+	write("inbox/.tmp-of-others", "half") // not ours to sweep
 	if n, err := o.Sweep(t.Context(), time.Hour, nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}

@@ -170,14 +170,14 @@ func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err = writeMark(ctx, w.objects, raised, etag); errors.Is(err, ErrObjectChanged) {
+	if err = writeMark(ctx, w.objects, raised, etag); err == nil || errors.Is(err, ErrObjectChanged) {
 		err = w.wrote(ctx, raised)
 	}
 	return raised.Sweeps, err
 }
 
-// wrote finds out why the store had changed: this very mark is there if the answer to an earlier try got lost. Another
-// one is that of a database which counted the same sweep.
+// wrote looks what is there after a write, whatever the server said of it: this very mark, also if the answer to an
+// earlier try got lost; or that of a database which counted the same sweep, where conditional writes are not atomic.
 func (w *Owner) wrote(ctx context.Context, m Mark) error {
 	if now, _, err := ReadMark(ctx, w.objects); err != nil || now == m {
 		return err
