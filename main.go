@@ -23,6 +23,7 @@ type commandLine struct {
 	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
 	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
 	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score them again, or stop one."`
+	Store    storeCommand    `cmd:"" help:"Say whose the object store is, compare it with the database, look at what sweeps found."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
 	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
 }

@@ -36,6 +36,7 @@ type serveCommand struct {
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Connections to PostgreSQL that this process may have, beside two that listen and one for upkeep."`
 	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"How many of these stay open while idle."`
 	S3Bucket      string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
+	S3Prefix      string `env:"S3_PREFIX" help:"What all keys in the bucket begin with, so that it may be shared with others." placeholder:"PREFIX"`
 	S3Endpoint    string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
 	S3Region      string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
 	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
@@ -68,14 +69,16 @@ type serveCommand struct {
 
 	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Hides customer ids kept for retraining, at least 32 bytes, the same in all processes; made in the data directory if not given." placeholder:"TEXT"`
 
-	Lease     time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
-	PartBytes int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
+	Lease       time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
+	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is tried again that the object store refuses while it gives others."`
+	PartBytes   int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
 
 	WaitingMax        int       `env:"WAITING_MAX" default:"1000" help:"Unfinished predictions that a user may have; 0 is no limit."`
 	PredictionTimeout retention `env:"MILLRACE_PREDICTION_TIMEOUT" default:"24h" help:"How long a prediction may run, outages not counted, before it fails; off for ever."`
 
-	Retain retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
-	Canary canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
+	Retain     retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
+	SweepAfter time.Duration  `env:"MILLRACE_SWEEP_AFTER" default:"10m" help:"How long all must have been well before objects that nothing speaks of are removed."`
+	Canary     canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
 
 	Scorer string `enum:"compiled,leaves" default:"compiled" env:"MILLRACE_SCORER" help:"Engine that scores: ${enum}. Leaves checks a sample of what compiled scores; models that leaves cannot hold are refused with leaves."`
 
@@ -160,7 +163,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, LoaderURL: c.LoaderURL, MigratedApart: c.MigrateURL != "",
 		DatabaseConns: c.DatabaseConns, DatabaseKept: c.DatabaseKept,
-		S3:    store.S3Config{Bucket: c.S3Bucket, Endpoint: c.S3Endpoint, Region: c.S3Region},
+		S3:    store.S3Config{Bucket: c.S3Bucket, Prefix: c.S3Prefix, Endpoint: c.S3Endpoint, Region: c.S3Region},
 		Queue: store.QueueConfig{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.parties(),
@@ -169,7 +172,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		API: api,
 		Worker: serve.WorkerConfig{
 			Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores,
-			Limits: c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
+			PostponeMax: c.PostponeMax,
+			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
 		},
 		CustomerSecret: c.CustomerSecret,
 		Webhook: serve.WebhookConfig{
@@ -177,7 +181,8 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		},
 		Lease:  c.Lease,
 		Canary: time.Duration(c.Canary),
-		Retain: time.Duration(c.Retain), WaitingMax: c.WaitingMax, PredictionTimeout: time.Duration(c.PredictionTimeout),
+		Retain: time.Duration(c.Retain), SweepAfter: c.SweepAfter, WaitingMax: c.WaitingMax,
+		PredictionTimeout: time.Duration(c.PredictionTimeout),
 		Log: log,
 	}, nil
 }

@@ -35,7 +35,7 @@ func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) err
 		return err
 	}
 	defer traced.Close()
-	w.Store = traced
+	w.Store, w.owner = traced, store.NewOwner(traced, w.objects, nil)
 	for _, m := range w.methods() {
 		e.method, e.bulk, e.user = m.name, m.bulk != "", nil
 		call := m.call

@@ -28,8 +28,7 @@ func (w *storeWork) linkMethods() []method {
 			return err
 		}, after: w.drop},
 		{name: "SweepUploadLinks", prepare: w.newLink, call: func(ctx context.Context) error {
-			_, err := w.SweepUploadLinks(ctx, -2*time.Hour)
-			return err
+			return w.SweepUploadLinks(ctx, -2*time.Hour)
 		}},
 		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.takeLink},
 		{name: "PostponedLinks", prepare: func(ctx context.Context) error {
@@ -77,7 +76,15 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id"))
 			return err
 		}, call: func(ctx context.Context) error {
-			_, err := w.SweepOrphans(ctx, w.objects, 0)
+			_, err := w.owner.SweepOrphans(ctx, 0)
+			return err
+		}},
+		{name: "Mark", call: func(ctx context.Context) error {
+			_, err := w.Mark(ctx)
+			return err
+		}},
+		{name: "Housekeeping", call: func(ctx context.Context) error {
+			_, err := w.Housekeeping(ctx)
 			return err
 		}},
 		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {
@@ -109,11 +116,10 @@ func (w *storeWork) postponeLink(ctx context.Context) error {
 
 // takeLink takes the link away, so that the next call finds one.
 func (w *storeWork) takeLink(ctx context.Context) error {
-	err := w.PostponeUploadLink(ctx, w.link.ID, false)
-	if err == nil {
-		_, err = w.SweepUploadLinks(ctx, -2*time.Hour)
+	if err := w.PostponeUploadLink(ctx, w.link.ID, false); err != nil {
+		return err
 	}
-	return err
+	return w.SweepUploadLinks(ctx, -2*time.Hour)
 }
 
 // announced makes a prediction whose end is waiting to be told.

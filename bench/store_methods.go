@@ -15,7 +15,7 @@ import (
 // methods are all methods of the store that talk to the database.
 func (w *storeWork) methods() []method {
 	return slices.Concat(w.readingMethods(), w.watchingMethods(), w.requestMethods(), w.linkMethods(), w.accountMethods(),
-		w.claimingMethods(), w.endingMethods(), w.sweepingMethods(), w.upkeepMethods())
+		w.claimingMethods(), w.endingMethods(), w.sweepingMethods(), w.upkeepMethods(), w.ownerMethods())
 }
 
 // scatteredRows are 100 rows from everywhere in the large prediction.
@@ -244,15 +244,18 @@ func (w *storeWork) endingMethods() []method {
 		{name: "FailPart, to be tried again", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.FailPart(ctx, w.claimed, store.Failure{Code: "ERR-1500"})
 		}, after: w.drop},
+		{name: "Restart", prepare: w.last, call: func(ctx context.Context) error {
+			return w.Restart(ctx, w.claimed, store.Failure{Code: "ERR-1110"})
+		}, after: w.drop},
 		{name: "ReleasePart", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.ReleasePart(ctx, w.claimed)
 		}, after: w.drop},
 		{name: "PostponePart", prepare: w.claim(10), call: func(ctx context.Context) error {
-			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+			return w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 		}, after: w.drop},
 		{name: "PostponePart of a lost lease", prepare: w.lost(w.claim(10)), call: w.postponeLost, after: w.drop},
 		{name: "PostponePart of a last step", prepare: w.last, call: func(ctx context.Context) error {
-			return w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+			return w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 		}, after: w.drop},
 		{name: "PostponePart of a lost last step", prepare: w.lost(w.last), call: w.postponeLost, after: w.drop},
 	}

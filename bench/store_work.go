@@ -37,6 +37,7 @@ type storeWork struct {
 	told    int64 // announcement
 	leaver  int64 // user who leaves
 	objects store.Objects
+	owner   *store.Owner
 
 	customers   []store.CustomerHash // of whom rows are kept
 	customersOf int64                // whose they are
@@ -52,6 +53,10 @@ func newStoreWork(ctx context.Context, s *store.Store, d *database, f filling) (
 		return nil, err
 	}
 	if w.objects, err = store.OpenDirectory(filepath.Join(d.dir, "objects")); err != nil {
+		return nil, err
+	}
+	w.owner = store.NewOwner(s, w.objects, nil)
+	if _, err := w.owner.Adopt(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.customersOfRows(ctx)
@@ -129,7 +134,7 @@ func (w *storeWork) lost(claim func(context.Context) error) func(context.Context
 }
 
 func (w *storeWork) postponeLost(ctx context.Context) error {
-	err := w.PostponePart(ctx, w.claimed, leaseWait, "waiting")
+	err := w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 	if errors.Is(err, store.ErrLeaseLost) {
 		return nil
 	}

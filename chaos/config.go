@@ -25,6 +25,8 @@ type config struct {
 
 	PartBytes int // 16 KiB are about 150 rows: every file has several parts
 	Cores     int // of a process
+
+	Refuse bool // S3 is behind what refuses for a while
 }
 
 func readConfig() (config, error) {

@@ -54,8 +54,10 @@ func (d *disturber) run(ctx context.Context) {
 			d.kill(ctx)
 		case dice < 83:
 			d.pause(ctx)
-		default:
+		case dice < 93:
 			d.breakLink(ctx)
+		default:
+			d.refuse(ctx)
 		}
 	}
 }

@@ -49,6 +49,7 @@ const recoveryMax = 2 * time.Minute
 func disturbAndCheck(ctx context.Context, c config) error {
 	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s\n", c.Seed, c.Workers, c.Lease)
 	begin := time.Now()
+	c.Refuse = true
 	w, err := startWorld(ctx, c)
 	if err != nil {
 		return err
@@ -61,6 +62,9 @@ func disturbAndCheck(ctx context.Context, c config) error {
 	}
 	for i := range r.done { // everything is awake again: had anybody woken late to write, it would show
 		r.verifyPrint(ctx, &r.done[i])
+	}
+	if err := w.charged(ctx); err != nil {
+		return err
 	}
 	recovered, err := measure(ctx, w, d.kills)
 	if err != nil {

@@ -18,19 +18,20 @@ import (
 
 // world is everything that runs: servers, the network between, and the processes of millrace.
 type world struct {
-	config  config
-	dir     string
-	servers *servers
-	network *network
-	issuer  *issuer
-	db      *pgxpool.Pool // straight, not by the network that is disturbed
-	checker *check.Checker
-	client  *client
-	notes   *notes
-	api     *process
-	workers []*process
-	inputs  []*input
-	hosts   [][]string // how to start a worker on a host of its own; none: on this one
+	config   config
+	dir      string
+	servers  *servers
+	network  *network
+	refusals *refusals // before the network's way to S3; nil: nothing is refused
+	issuer   *issuer
+	db       *pgxpool.Pool // straight, not by the network that is disturbed
+	checker  *check.Checker
+	client   *client
+	notes    *notes
+	api      *process
+	workers  []*process
+	inputs   []*input
+	hosts    [][]string // how to start a worker on a host of its own; none: on this one
 
 	log     io.WriteCloser
 	end     context.CancelFunc
@@ -59,6 +60,12 @@ func newWorld(ctx context.Context, c config, between func(*servers) (*network, e
 	}
 	if w.network, err = between(w.servers); err != nil {
 		return nil, err
+	}
+	if c.Refuse {
+		if w.refusals, err = newRefusals(w.network.objects); err != nil {
+			return nil, err
+		}
+		w.network.objects = w.refusals.address
 	}
 	if w.issuer, err = startIssuer(); err != nil {
 		return nil, err
@@ -165,6 +172,9 @@ func (w *world) close() {
 	w.stop()
 	if w.db != nil {
 		w.db.Close()
+	}
+	if w.refusals != nil {
+		w.refusals.close()
 	}
 	if w.network != nil {
 		w.network.close()

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -198,6 +199,59 @@ func TestOtherFilesSayWhatTheProgramKnows(t *testing.T) {
 				t.Errorf("%s: the program does not read %s", file, f[1])
 			}
 		}
+	}
+}
+
+// TestRetentionIsOne holds the bucket's lifecycle against what the program is told: the bucket may not delete what a
+// prediction still shows, nor what is no folder of ours.
+func TestRetentionIsOne(t *testing.T) {
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	bucket, variables := read("terraform/bucket.tf"), read("terraform/variables.tf")
+	_, days, found := strings.Cut(variables, `variable "retention_days"`)
+	if !found {
+		t.Fatal("no variable")
+	}
+	fallback := regexp.MustCompile(`default\s+= (\d+)`).FindStringSubmatch(days)[1]
+	if !strings.Contains(read("kubernetes/configuration.yaml"), "\n  MILLRACE_RETAIN: "+fallback+"d ") {
+		t.Errorf("the manifests do not retain for %s days", fallback)
+	}
+	if !strings.Contains(read("terraform/outputs.tf"), `MILLRACE_RETAIN = var.retention_days`) {
+		t.Error("the program is not told the bucket's retention")
+	}
+	parsed, diagnostics := hclparse.NewParser().ParseHCL([]byte(bucket), "bucket.tf")
+	if diagnostics.HasErrors() {
+		t.Fatal(diagnostics)
+	}
+	expirations := 0
+	var walk func(body *hclsyntax.Body, path string)
+	walk = func(body *hclsyntax.Body, path string) {
+		for _, b := range body.Blocks {
+			if b.Type == "expiration" {
+				expirations++
+				if path != "resource.dynamic.content" || body.Blocks[0].Type != "filter" ||
+					body.Blocks[0].Body.Attributes["prefix"] == nil {
+					t.Errorf("%s: expires what is in no folder of ours", path)
+				}
+				days := b.Body.Attributes["days"].Expr.Range()
+				if got := string(days.SliceBytes([]byte(bucket))); got != "var.retention_days + local.retention_slack_days" {
+					t.Errorf("after %s", got)
+				}
+			}
+			walk(b.Body, strings.TrimPrefix(path+"."+b.Type, "."))
+		}
+	}
+	walk(parsed.Body.(*hclsyntax.Body), "")
+	if expirations != 1 {
+		t.Errorf("%d expirations", expirations)
+	}
+	if want := `["uploads/", "results/", "direct/", "inbox/"]`; !strings.Contains(bucket, want) {
+		t.Errorf("not the folders %s", want)
 	}
 }
 

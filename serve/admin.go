@@ -27,6 +27,7 @@ type AdminServer struct {
 // AdminParts are what the operators' server stands on.
 type AdminParts struct {
 	Store   *store.Store
+	Owner   *store.Owner // nil: of no object store
 	Metrics *Metrics
 	Models  *engine.Registry
 	Refused func() []RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
@@ -63,6 +64,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))
 	mux.Handle("POST /dead-letters/retry", a.handle(a.working(a.retryMany)))
 	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
+	mux.Handle("GET /installation", a.handle(a.working(a.installation)))
 	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.retryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()

@@ -19,7 +19,12 @@ type adminAPI struct{ url string }
 
 func startAdmin(t *testing.T, a *api, issuer *serve.DevelopmentIssuer) *adminAPI {
 	t.Helper()
-	s := serve.NewAdminServer(serve.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
+	return startAdminWith(t, serve.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
+}
+
+func startAdminWith(t *testing.T, parts serve.AdminParts) *adminAPI {
+	t.Helper()
+	s := serve.NewAdminServer(parts)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

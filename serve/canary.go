@@ -173,10 +173,14 @@ func (c *canary) remove(ctx context.Context, p store.Prediction) error {
 	if err := c.store.DeletePrediction(ctx, p.UserID, p.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := c.objects.Delete(ctx, store.InputKey(p.UploadID)); err != nil {
-		return err
+	err := c.objects.Delete(ctx, store.CanaryOver, store.InputKey(p.UploadID))
+	if err == nil {
+		err = store.DeletePrefix(ctx, c.objects, store.CanaryOver, store.ResultPrefix(p.ID, p.Generation))
 	}
-	return store.DeletePrefix(ctx, c.objects, store.ResultPrefix(p.ID, p.Generation))
+	if errors.Is(err, store.ErrNotOwner) {
+		return nil // the sweep of deletions comes back to it
+	}
+	return err
 }
 
 // canaryAge is when a canary that somebody left behind is removed: its process died.

@@ -206,7 +206,7 @@ func TestChangesUnderAnotherKey(t *testing.T) {
 func TestChangesWithoutThePreviousSnapshot(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, a *api, key string){
 		"deleted": func(t *testing.T, a *api, key string) {
-			if err := a.objects.Delete(t.Context(), key); err != nil {
+			if err := a.objects.Delete(t.Context(), store.Deleted, key); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -40,6 +40,7 @@ const (
 	CodeErrorBudgetSpent   Code = 1107
 	CodeResultExpired      Code = 1108
 	CodeScoredAgain        Code = 1109
+	CodeGone               Code = 1110
 )
 
 // Identity.
@@ -90,6 +91,7 @@ const (
 	CodeQueue            Code = 1503
 	CodeAccountingBroken Code = 1504
 	CodeStorageFull      Code = 1505
+	CodeObjectRefused    Code = 1506
 )
 
 // Models.

@@ -105,6 +105,10 @@ var meanings = [...]meaning{
 		1109, 0, false, "Scored again", "The file was scored again because the model or the engine changed.",
 		"Nothing is needed. All results come from the newer model.",
 	},
+	{
+		1110, 410, false, "File gone", "A file of this prediction is no longer stored.",
+		"Upload the file again to score it anew. Operators: see whether something else than this service deletes files.",
+	},
 
 	{
 		1201, 401, false, "Invalid token", "The access token is not valid.",
@@ -244,6 +248,11 @@ var meanings = [...]meaning{
 	{
 		1505, 503, again, "Storage full", "There is no room to store the file at the moment.",
 		"Try again later.",
+	},
+	{
+		1506, 500, false, "File refused", "The file storage refuses this file.",
+		"Contact support with the prediction's id. Operators: see what the storage says about this one file, as the " +
+			"message names it, and retry the prediction when that is mended.",
 	},
 
 	{

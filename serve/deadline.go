@@ -35,7 +35,7 @@ func (d *deadline) run(ctx context.Context) {
 
 // once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
 func (d *deadline) once(ctx context.Context) error {
-	if err := askObjects(ctx, d.objects); err != nil {
+	if err := store.Reach(ctx, d.objects); err != nil {
 		return err
 	}
 	if err := d.store.Heartbeat(ctx); err != nil {

@@ -2,8 +2,8 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"net/http"
 
 	"github.com/retainwise/millrace/store"
 )
@@ -18,8 +18,7 @@ func deletePrediction(s *server, r *request) error {
 	if err := s.Store.DeletePrediction(r.ctx, r.user.ID, id); err != nil {
 		return explainAs(CodeDatabase, err)
 	}
-	statusOnly(r, http.StatusNoContent)
-	return nil
+	return s.deleted(r)
 }
 
 // deleteAccount ends the account of whoever asks. Their tokens are refused from now on; what they had is removed by the
@@ -29,13 +28,16 @@ func deleteAccount(s *server, r *request) error {
 		return explainAs(CodeDatabase, err)
 	}
 	s.users.forget(r.user.Subject)
-	statusOnly(r, http.StatusNoContent)
-	return nil
+	return s.deleted(r)
 }
 
 // sweepDeletions goes on with deletions that were asked for.
 func sweepDeletions(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
-	if err := s.SweepDeletions(ctx, o); err != nil && ctx.Err() == nil {
+	err := s.SweepDeletions(ctx, o)
+	if errors.Is(err, store.ErrNotOwner) {
+		return // it is reported as a state; what was asked for stays queued
+	}
+	if err != nil && ctx.Err() == nil {
 		log.Warn("sweep deletions", "error", err)
 	}
 }

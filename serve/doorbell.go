@@ -18,24 +18,26 @@ import (
 type doorbell struct {
 	store   *store.Store
 	objects store.Objects
-	bucket  string // events of other buckets are none of ours
-	ring    func() // wakes this process's worker; nil if it has none
+	files   store.S3Config // events of other buckets, and of what is not below its prefix, are none of ours
+	ring    func()         // wakes this process's worker; nil if it has none
 	log     *slog.Logger
 }
 
 // handle is called for each message; an error leaves the message in the queue.
 func (d *doorbell) handle(ctx context.Context, n store.Notice) error {
 	for _, e := range n.Objects {
-		if e.Bucket == d.bucket && strings.HasPrefix(e.Key, store.DirectPrefix) {
-			if err := d.completeByEvent(ctx, e.Key); err != nil {
-				return err
-			}
+		key, ours := d.files.KeyOf(e.Key)
+		if !ours || e.Bucket != d.files.Bucket {
 			continue
 		}
-		if e.Bucket != d.bucket || !strings.HasPrefix(e.Key, store.InboxPrefix) {
-			continue // our own uploads and results raise events too
+		e.Key = key
+		var err error
+		switch { // our own uploads and results raise events too
+		case strings.HasPrefix(key, store.DirectPrefix):
+			err = d.completeByEvent(ctx, key)
+		case strings.HasPrefix(key, store.InboxPrefix):
+			err = d.enqueue(ctx, e)
 		}
-		err := d.enqueue(ctx, e)
 		if waits(err) {
 			d.log.Info("dropped file waits for room among its user's predictions")
 			continue
@@ -76,16 +78,13 @@ func (d *doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 }
 
 const (
-	sweepInterval        = 30 * time.Second
-	sweepAge             = 30 * time.Second // a prediction that waits longer is rung for again
-	objectsSweepInterval = time.Hour        // listing costs money, and what it looks for is a day old
-	temporaryAge         = 24 * time.Hour
+	sweepInterval = 30 * time.Second
+	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
 )
 
-// sweep heals what a crash left: predictions that nobody was told of, and old temporary objects. It also forgets
-// idempotency keys whose time is over. Every worker does this, so the times are spread.
+// sweep heals what a crash left: predictions that nobody was told of. It also forgets idempotency keys whose time is
+// over, and goes on with deletions. Every worker does this, so the times are spread.
 func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
-	objectsAt := time.Now().Add(rand.N(objectsSweepInterval))
 	for ctx.Err() == nil {
 		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep", "error", err)
@@ -96,16 +95,10 @@ func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logge
 		if err := s.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("sweep budgets", "error", err)
 		}
-		sweepDeletions(ctx, s, o, log)
-		if err := sweepUploadLinks(ctx, s, o); err != nil && ctx.Err() == nil {
+		if err := s.SweepUploadLinks(ctx, uploadLinkAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep upload links", "error", err)
 		}
-		if time.Now().After(objectsAt) {
-			if _, err := o.Sweep(ctx, temporaryAge); err != nil && ctx.Err() == nil {
-				log.Warn("sweep objects", "error", err)
-			}
-			objectsAt = objectsAt.Add(objectsSweepInterval)
-		}
+		sweepDeletions(ctx, s, o, log)
 		pause(ctx, sweepInterval/2+rand.N(sweepInterval))
 	}
 }

@@ -46,7 +46,7 @@ func (s *server) download(
 	}
 	info, err := s.Objects.Head(r.ctx, key(p))
 	if err != nil {
-		return objectFailure(err)
+		return s.readFailure(r.ctx, err)
 	}
 	options, err := optionsOf(p)
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *server) send(r *request, d delivery) error {
 	}
 	object, _, err := s.Objects.Get(r.ctx, d.key, store.Range{Offset: d.offset, Length: d.rest}, d.etag)
 	if err != nil {
-		return objectFailure(err)
+		return s.readFailure(r.ctx, err)
 	}
 	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
 		_ = object.Close()

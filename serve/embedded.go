@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
@@ -20,7 +22,8 @@ import (
 //	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
 type foundation struct {
 	store      *store.Store
-	objects    store.Objects
+	objects    store.Objects // asks the owner before it deletes
+	owner      *store.Owner
 	queue      *store.Queue // nil: none is configured
 	models     *models
 	customers  store.CustomerKey
@@ -50,6 +53,9 @@ func lay(ctx context.Context, c RunConfig, metrics *Metrics) (_ *foundation, err
 		return nil, err
 	}
 	if err := f.openObjects(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := startOwner(ctx, f.owner); err != nil {
 		return nil, err
 	}
 	return f, f.openQueue(ctx, c)
@@ -84,6 +90,11 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		url = own.URL()
 		f.databaseIs = "a private PostgreSQL in " + dir
 	}
+	return f.openStore(ctx, url, loader, c)
+}
+
+// openStore migrates if that is this process's to do, and opens the database.
+func (f *foundation) openStore(ctx context.Context, url, loader string, c RunConfig) error {
 	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
 	}
@@ -124,18 +135,44 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	return nil
 }
 
-func (f *foundation) openObjects(ctx context.Context, c RunConfig) (err error) {
+// openObjects needs the database: the two must belong together.
+func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
+	var objects store.Objects
+	var err error
 	if c.S3.Bucket != "" {
-		f.objectsAre = "the bucket " + c.S3.Bucket
+		f.objectsAre = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
 		c.S3.Log, c.S3.Circuits = c.Log, c.circuits
-		f.objects, err = store.OpenS3(ctx, c.S3)
+		if objects, err = store.OpenS3(ctx, c.S3); err == nil {
+			err = askBucket(ctx, objects, c)
+		}
+	} else {
+		dir := filepath.Join(c.DataDir, "objects")
+		f.objectsAre = "files in " + dir
+		objects, err = store.OpenDirectory(dir)
+	}
+	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.DataDir, "objects")
-	f.objectsAre = "files in " + dir
-	f.objects, err = store.OpenDirectory(dir)
-	return err
+	f.owner = store.NewOwner(f.store, objects, c.Log)
+	f.objects = f.owner.Objects()
+	return nil
 }
+
+// askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness tells.
+func askBucket(ctx context.Context, o store.Objects, c RunConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	err := store.Reach(ctx, o)
+	if errors.Is(err, store.ErrNoBucket) {
+		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
+	}
+	if err != nil {
+		c.Log.Warn("the bucket does not answer yet", "bucket", c.S3.Bucket, "error", err)
+	}
+	return nil
+}
+
+const askTime = 5 * time.Second // for a bucket, at the start
 
 func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
 	if c.Queue.URL == "" {

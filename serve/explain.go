@@ -67,10 +67,11 @@ func explain(err error) *failure {
 // CodeOf is the published code of any error.
 func CodeOf(err error) Code { return explain(err).code }
 
-// explainAs is explain with another code for what is not known: that of the part which the error came from.
+// explainAs is explain with another code for what is not known: that of the part which the error came from. What the
+// program did wrong stays an internal error.
 func explainAs(code Code, err error) *failure {
 	f := explain(err)
-	if f.code == CodeInternal {
+	if f.code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
 		f.code = code
 	}
 	return f
@@ -83,6 +84,33 @@ func objectFailure(err error) *failure {
 		return fail(CodeObjectStore, "").because(err)
 	}
 	return explainAs(CodeObjectStore, err)
+}
+
+// readFailure explains why an object that we recorded cannot be read. What the store refuses or does not have may be the
+// first of all that it will refuse, so it is asked for its mark.
+func (s *server) readFailure(ctx context.Context, err error) *failure {
+	gone := errors.Is(err, store.ErrNotFound)
+	isRefused := store.FaultOf(err) == store.FaultRefused
+	if !gone && !isRefused {
+		return objectFailure(err)
+	}
+	if away := store.Reach(ctx, s.Objects); away != nil {
+		return fail(CodeObjectStore, "").because(errors.Join(err, away))
+	}
+	if isRefused {
+		return refused(err)
+	}
+	s.Metrics.Gone(goneResult)
+	return fail(CodeGone, "").because(err)
+}
+
+// refused is the failure of one object that the store refuses while it gives others.
+func refused(err error) *failure {
+	f := fail(CodeObjectRefused, "").because(err)
+	if why := store.Refusal(err); why != "" {
+		f.message = "The file storage refuses this file: " + why + "."
+	}
+	return f
 }
 
 // explainFile knows what can be said about a file's content.

@@ -19,6 +19,16 @@ func RunWorker(
 	newWorker(WorkerConfig{Name: "test", CustomerKey: key}, s, o, r, m, l).run(ctx)
 }
 
+// RunWorkerWith is RunWorker with another configuration.
+func RunWorkerWith(
+	ctx context.Context, c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger,
+) {
+	newWorker(c, s, o, r, m, l).run(ctx)
+}
+
+// WatchDependencies is the loop of a process that checks what it stands on, until ctx ends.
+func WatchDependencies(ctx context.Context, p Parts) { newReadiness(p).watch(ctx) }
+
 // Operation is a route as the OpenAPI document describes one.
 type Operation struct {
 	Method, Pattern string
@@ -84,7 +94,8 @@ func WriteBundle(t *testing.T, dir, old, with string) { writeBundle(t, dir, old,
 // LookIntoInbox does what upkeep does for dropped files, at once.
 func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
 	logger := NewLogger(log, slog.LevelInfo)
-	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, bucket: "b", log: logger}, log: logger}
+	files := store.S3Config{Bucket: "b"}
+	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, files: files, log: logger}, log: logger}
 	return u.lookIntoInbox(ctx, 0)
 }
 
@@ -93,7 +104,7 @@ func HandleNotice(
 	ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice,
 ) (rung bool, err error) {
 	d := &doorbell{
-		store: s, objects: o, bucket: "b", ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
+		store: s, objects: o, files: store.S3Config{Bucket: "b"}, ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
 	}
 	err = d.handle(ctx, n)
 	return rung, err
@@ -104,10 +115,28 @@ func Sweep(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) 
 	sweep(ctx, s, o, NewLogger(log, slog.LevelInfo))
 }
 
-// Upkeep is the loop of one process at a time, until ctx ends.
+// Upkeep is the loop of one process at a time, until ctx ends. The store is the database's from now on.
 func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Duration, log io.Writer) {
-	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo)}
-	newUpkeep(c, &foundation{store: s, objects: o}).run(ctx)
+	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: 1}
+	owner := store.NewOwner(s, o, c.Log)
+	if _, err := owner.Adopt(ctx); err != nil {
+		c.Log.Error("adopt", "error", err)
+	}
+	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).run(ctx)
+}
+
+// WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
+func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *Metrics, log io.Writer) {
+	watchOwner(ctx, o, s, m, NewLogger(log, slog.LevelInfo))
+}
+
+// Settled says for looks, one a minute, at which all was well or not, whether the upkeep would sweep.
+func Settled(after time.Duration, well []bool) (sweeps []bool) {
+	u := &upkeep{sweepAfter: after}
+	for i, w := range well {
+		sweeps = append(sweeps, u.settled(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
+	}
+	return sweeps
 }
 
 // KeepDeadline does once what every worker does each minute for predictions that take too long.

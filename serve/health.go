@@ -25,16 +25,21 @@ func getHealth(_ *server, r *request) error {
 }
 
 const (
-	readyTimeout = 2 * time.Second
-	readyFor     = time.Second // so that many questions make one check
+	readyTimeout  = 2 * time.Second
+	readyFor      = time.Second      // so that many questions make one check
+	readyInterval = 10 * time.Second // of the checks that nobody asks for
 )
 
-// readiness remembers the last check. It is safe for concurrent use.
+// readiness asks what a process stands on, and remembers the last check. It is safe for concurrent use.
 type readiness struct {
+	parts Parts
+
 	mu   sync.Mutex
 	at   time.Time
 	last []dependency
 }
+
+func newReadiness(p Parts) *readiness { return &readiness{parts: p} }
 
 // dependency is what a check found. Requests cannot be served without one that has a code.
 type dependency struct {
@@ -42,6 +47,7 @@ type dependency struct {
 	code Code // what requests are answered without it; 0: they are served all the same
 	ask  func(context.Context) error
 	err  error
+	says string // in place of "ok" and "unavailable"
 }
 
 // getReady says whether requests can be served: every dependency that they need answers, and a model is loaded. The
@@ -50,16 +56,17 @@ type dependency struct {
 func getReady(s *server, r *request) error {
 	answer := healthBody{Status: "ready", Engine: engine.Version, Checks: map[string]string{}}
 	var worst *failure
-	for _, d := range s.dependencies(r.ctx) {
+	for _, d := range s.ready.check(r.ctx) {
 		answer.Checks[d.name] = "ok"
-		up := 1.0
 		if d.err != nil {
-			answer.Checks[d.name], answer.Status, up = "unavailable", "degraded", 0
+			answer.Checks[d.name], answer.Status = "unavailable", "degraded"
 			if worst == nil && d.code != 0 {
 				worst = fail(d.code, "").because(d.err)
 			}
 		}
-		s.Metrics.dependences.WithLabelValues(d.name).Set(up)
+		if d.says != "" {
+			answer.Checks[d.name], answer.Status = d.says, "degraded"
+		}
 	}
 	if worst != nil {
 		worst.status = http.StatusServiceUnavailable
@@ -74,43 +81,59 @@ func getReady(s *server, r *request) error {
 	return r.json(http.StatusOK, answer)
 }
 
-// dependencies asks all at the same time, so that one which is silent does not use up the time of the others.
-func (s *server) dependencies(ctx context.Context) []dependency {
-	s.ready.mu.Lock()
-	defer s.ready.mu.Unlock()
-	if time.Since(s.ready.at) < readyFor {
-		return s.ready.last
+// watch keeps the metrics of the dependencies current until ctx ends, whether anybody asks for readiness or not.
+func (r *readiness) watch(ctx context.Context) {
+	for ; ctx.Err() == nil; pause(ctx, readyInterval) {
+		r.check(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+}
+
+// check asks all at the same time, so that one which is silent does not use up the time of the others, and shows in the
+// metrics what it found.
+func (r *readiness) check(ctx context.Context) []dependency {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.at) < readyFor {
+		return r.last
+	}
+	asking, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	list := []dependency{
-		{name: store.DependencyDatabase, code: CodeDatabase, ask: s.Store.Ping},
-		{name: store.DependencyObjects, code: CodeObjectStore, ask: func(ctx context.Context) error { return askObjects(ctx, s.Objects) }},
-		{name: "models", code: CodeInternal, ask: s.askModels},
+		{name: store.DependencyDatabase, code: CodeDatabase, ask: r.parts.Store.Ready},
+		{name: store.DependencyObjects, code: CodeObjectStore, ask: r.askObjects},
+		{name: "models", code: CodeInternal, ask: r.askModels},
 	}
-	if s.Queue != nil {
-		list = append(list, dependency{name: store.DependencyQueue, ask: s.Queue.Ping})
+	if r.parts.Owner != nil {
+		list = append(list, dependency{
+			name: "installation", code: CodeObjectStore, ask: r.askOwner, says: ownership(r.parts.Owner),
+		})
+	}
+	if r.parts.Queue != nil {
+		list = append(list, dependency{name: store.DependencyQueue, ask: r.parts.Queue.Ping})
 	}
 	var asked sync.WaitGroup
 	for i := range list {
-		asked.Go(func() { list[i].err = guarded(func() error { return list[i].ask(ctx) }) })
+		asked.Go(func() { list[i].err = guarded(func() error { return list[i].ask(asking) }) })
 	}
 	asked.Wait()
-	s.ready.last, s.ready.at = list, time.Now()
+	if ctx.Err() != nil { // whoever asked is gone: this says nothing of the dependencies
+		return list
+	}
+	r.last, r.at = list, time.Now()
+	for _, d := range list {
+		up := 1.0
+		if d.err != nil {
+			up = 0
+		}
+		r.parts.Metrics.dependences.WithLabelValues(d.name).Set(up)
+	}
 	return list
 }
 
-// askObjects asks the object store for a sign of life.
-func askObjects(ctx context.Context, o store.Objects) error {
-	_, err := o.Head(ctx, "ready/none")
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
-}
+func (r *readiness) askObjects(ctx context.Context) error { return store.Reach(ctx, r.parts.Objects) }
 
-func (s *server) askModels(context.Context) error {
-	if len(s.Models.List()) == 0 {
+func (r *readiness) askModels(context.Context) error {
+	if len(r.parts.Models.List()) == 0 {
 		return errors.New("no model is loaded")
 	}
 	return nil

@@ -410,7 +410,7 @@ func TestOneKeyOneUploadLink(t *testing.T) {
 	if n := a.predictions(); n != 1 || len(made) != 1 {
 		t.Errorf("%d predictions, %d answers", n, len(made))
 	}
-	if _, err := a.store.SweepUploadLinks(t.Context(), -time.Hour); err != nil {
+	if err := a.store.SweepUploadLinks(t.Context(), -time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	a.do(http.MethodPost, path, nil, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1101")

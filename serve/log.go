@@ -19,6 +19,7 @@ var logKeys = []string{
 	"dependency", "service", "operation", "pause", "limit", "count", "bytes", "listener", "rows_per_second", "result",
 	"created", "user", "expired", "orphans",
 	"previous", "logins_apart", "copy_by_temporary_table",
+	"reason", "objects", "installation", "sweeps_of_database", "sweeps_of_store", "state", "was", "is",
 }
 
 const logValueBytesMax = 2 << 10

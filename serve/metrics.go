@@ -36,6 +36,7 @@ type Metrics struct {
 	dependencyMetrics
 	canaryMetrics
 	webhookMetrics
+	installationMetrics
 }
 
 // MetricDescription is what is known of a metric before anything was counted.
@@ -56,6 +57,7 @@ func NewMetrics() *Metrics {
 	m.makeDependencies()
 	m.makeCanary()
 	m.makeWebhooks()
+	m.makeInstallation()
 	m.makeProcess()
 	return m
 }

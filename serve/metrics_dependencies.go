@@ -18,7 +18,8 @@ type dependencyMetrics struct {
 }
 
 func (m *Metrics) makeDependencies() {
-	m.dependences = m.gauges("dependency_up", "1 if the dependency answered the last readiness check.", "dependency")
+	m.dependences = m.gauges("dependency_up",
+		"1 if the dependency answered the last check; every process makes one at least every ten seconds.", "dependency")
 	m.calls = m.counters("aws_calls_total",
 		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up by us.", "service", "operation", "result")
 	m.callSeconds = m.counters("aws_call_seconds_total",

@@ -17,6 +17,7 @@ type pipelineMetrics struct {
 	chunkSeconds prometheus.Histogram
 	partSeconds  prometheus.Histogram
 	parts        *prometheus.CounterVec
+	gone         *prometheus.CounterVec
 	leasesLost   prometheus.Counter
 	fenced       prometheus.Counter
 	mismatches   prometheus.Counter
@@ -48,8 +49,15 @@ func (m *Metrics) makePipeline() {
 	m.chunkSeconds = m.histogram("chunk_duration_seconds", "Time of a core for one chunk.")
 	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
 	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
-	for _, result := range []string{AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptFailed, AttemptLost} {
+	for _, result := range []string{
+		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptRestarted, AttemptFailed, AttemptLost,
+	} {
 		m.parts.WithLabelValues(result)
+	}
+	m.gone = m.counters("objects_gone_total", "Objects that should be there and were not, by what they are: an upload, "+
+		"what parts have left, a result.", "kind")
+	for _, kind := range []string{goneUpload, gonePart, goneResult} {
+		m.gone.WithLabelValues(kind)
 	}
 	m.leasesLost = m.counter("lease_lost_total", "Parts that another worker had taken over.")
 	m.fenced = m.counter("epochs_fenced_total", "Writes that the database refused because their claim was void.")
@@ -98,8 +106,10 @@ func (m *Metrics) Flow() *engine.Flow { return &m.flow }
 // Results of an attempt at a part.
 const (
 	AttemptCommitted = "committed"
-	AttemptReleased  = "released" // given back unfinished, at shutdown
-	AttemptPostponed = "postponed"
+	AttemptReleased  = "released"  // given back unfinished, at shutdown
+	AttemptPostponed = "postponed" // what it needs is away
+	AttemptRefused   = "refused"   // the object store refuses its objects alone; it waits as well
+	AttemptRestarted = "restarted" // objects of parts are gone: the prediction is scored from scratch
 	AttemptFailed    = "failed"
 	AttemptLost      = "lost"
 )
@@ -144,6 +154,16 @@ func (m *Metrics) PartDone(result string, took time.Duration) {
 		m.leasesLost.Inc()
 	}
 }
+
+// Kinds of objects that should be there.
+const (
+	goneUpload = "upload"
+	gonePart   = "part"
+	goneResult = "result"
+)
+
+// Gone counts an object that should be there and was not.
+func (m *Metrics) Gone(kind string) { m.gone.WithLabelValues(kind).Inc() }
 
 // Fenced counts a write of a void claim that was refused.
 func (m *Metrics) Fenced() { m.fenced.Inc() }

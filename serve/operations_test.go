@@ -52,7 +52,7 @@ func TestObjectStoreAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.get(view["links"].(map[string]any)["download"].(string)).
-		wantError(t, http.StatusServiceUnavailable, "ERR-1502")
+		wantError(t, http.StatusGone, "ERR-1110")
 	if err := os.Remove(a.dir + "/uploads"); err == nil {
 		t.Fatal("uploads were there")
 	}

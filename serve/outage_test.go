@@ -211,11 +211,15 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 		return n
 	}
 	left, before := parts(), a.get("/predictions/"+id+"/download").want(t, http.StatusOK).body
-	n, err := a.store.SweepOrphans(t.Context(), a.objects, time.Hour)
+	owner := store.NewOwner(a.store, a.objects, nil)
+	if err := owner.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n, err := owner.SweepOrphans(t.Context(), time.Hour)
 	if n != 0 || err != nil || left < 5 || parts() != left {
 		t.Errorf("at once: %d of %d swept, %v", n, left, err)
 	}
-	if n, err := a.store.SweepOrphans(t.Context(), a.objects, 0); n != left || err != nil || parts() != 0 {
+	if n, err := owner.SweepOrphans(t.Context(), 0); n != left || err != nil || parts() != 0 {
 		t.Errorf("later: %d of %d swept, %v", n, left, err)
 	}
 	if after := a.get("/predictions/"+id+"/download").want(t, http.StatusOK).body; !bytes.Equal(after, before) {

@@ -68,7 +68,7 @@ func TestC10DroppedFilesWait(t *testing.T) {
 	if got := a.predictions(); got != 2 {
 		t.Fatalf("%d predictions while there is no room", got)
 	}
-	if err := a.objects.Delete(t.Context(), store.DirectKey(gone.ID)); err != nil {
+	if err := a.objects.Delete(t.Context(), store.Deleted, store.DirectKey(gone.ID)); err != nil {
 		t.Fatal(err)
 	}
 	for i, id := range ids {

@@ -256,6 +256,9 @@ func outcome(p store.Prediction) *failure {
 	if code, ok := parseCode(p.Error.Code); ok {
 		f.code, f.message = code, p.Error.Message
 	}
+	if f.code == CodeGone { // which it stays, whatever is asked for
+		f.status = f.code.Status()
+	}
 	return f
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 func TestExpiredResults(t *testing.T) {
@@ -66,5 +68,37 @@ func TestInboxHealsLostEvents(t *testing.T) {
 	}
 	if !strings.Contains(a.log.String(), "key is not") {
 		t.Error("the log does not tell of the file that belongs to nobody")
+	}
+}
+
+// tablesWith lists the tables in whose rows a text stands.
+func tablesWith(t *testing.T, database, text string) string {
+	t.Helper()
+	return storetest.Ask(t, database, `SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM (
+		SELECT table_name AS name, (xpath('/row/n/text()', query_to_xml(format(
+		    'SELECT count(*) AS n FROM %I x WHERE x::text LIKE ''%%`+text+`%%''', table_name), false, true, '')))[1]::text::int AS n
+		FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE') q WHERE n > 0`)
+}
+
+// Customers' ids are in the summary and in the rows, nowhere else, and after the expiry of the results in no table.
+func TestIdsEndWithTheResults(t *testing.T) {
+	url := storetest.Postgres(t)
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
+	a.work()
+	a.finished(strings.ReplaceAll(telecom, "A-", "CANARYID-"))
+	for tables := range strings.FieldsSeq(tablesWith(t, url, "CANARYID")) {
+		if tables != "predictions" && !strings.HasPrefix(tables, "prediction_blocks") {
+			t.Errorf("%s has an id", tables)
+		}
+	}
+	if got := tablesWith(t, url, "CANARYID"); !strings.Contains(got, "predictions") {
+		t.Errorf("only %q have an id", got)
+	}
+	time.Sleep(2 * time.Millisecond)
+	if n, err := a.store.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if got := tablesWith(t, url, "CANARYID"); got != "" {
+		t.Errorf("%s has an id", got)
 	}
 }

@@ -75,7 +75,7 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	}
 	text, err := s.readRanges(ctx, p, slices.Insert(ranges, 0, header))
 	if err != nil {
-		return objectFailure(err)
+		return s.readFailure(ctx, err)
 	}
 	if err := readReasons(text, rows); err != nil { // the file is ours: nothing in it is the customer's mistake
 		return fail(CodeInternal, "").because(err)

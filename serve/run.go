@@ -51,7 +51,10 @@ type RunConfig struct {
 	CustomerSecret string
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
 	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
-	WaitingMax     int           // unfinished predictions of a user; 0: any number
+	// SweepAfter is how long a process must have been up, with database and object store answering, before it removes
+	// objects that nothing speaks of; default 10 min.
+	SweepAfter time.Duration
+	WaitingMax int // unfinished predictions of a user; 0: any number
 	// PredictionTimeout is how long after its first claim a prediction fails; 0: never. Outages are not counted.
 	PredictionTimeout time.Duration
 	Canary            time.Duration // between two known files that are sent the way of a customer's; 0: none
@@ -72,6 +75,7 @@ type Started struct {
 const (
 	requestsDrain = 10 * time.Second // for requests under way when the process is told to stop
 	closeTime     = 20 * time.Second // for embedded parts to stop
+	sweepAfter    = 10 * time.Minute
 )
 
 // Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
@@ -79,6 +83,9 @@ const (
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := NewMetrics()
 	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.circuits
+	if c.SweepAfter == 0 {
+		c.SweepAfter = sweepAfter
+	}
 	foundation, err := lay(ctx, c, metrics)
 	if err != nil {
 		return err
@@ -124,11 +131,17 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	if c.BundleDir != "" {
 		p.work = append(p.work, f.models.watch)
 	}
+	p.work = append(p.work, func(ctx context.Context) { watchOwner(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
 		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
 	}
+	ready := newReadiness(Parts{
+		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.registry, Metrics: metrics,
+	})
+	p.work = append(p.work, ready.watch)
 	p.admin = NewAdminServer(AdminParts{
-		Store: f.store, Metrics: metrics, Models: f.models.registry, Refused: f.refused(), Issuer: issuer, Log: c.Log,
+		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.registry, Refused: f.refused(), Issuer: issuer,
+		Log: c.Log,
 	})
 	var ring func()
 	var background *engine.Background
@@ -170,7 +183,7 @@ func (p *process) addQueue(c RunConfig, ring func()) {
 		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
 	}
 	if ring != nil {
-		bell := &doorbell{store: s, objects: p.foundation.objects, bucket: c.S3.Bucket, ring: ring, log: c.Log}
+		bell := &doorbell{store: s, objects: p.foundation.objects, files: c.S3, ring: ring, log: c.Log}
 		handle := func(ctx context.Context, n store.Notice) error {
 			return guarded(func() error { return bell.handle(ctx, n) })
 		}
@@ -237,8 +250,9 @@ func (p *process) addAPI(
 		c.API.PublicURL = p.apiURL()
 	}
 	p.api = NewServer(c.API, Parts{
-		Store: p.foundation.store, Objects: p.foundation.objects, Queue: p.foundation.queue,
-		Models: p.foundation.models.registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers, Background: background,
+		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
+		Models: p.foundation.models.registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
+		Background: background,
 		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil

@@ -43,6 +43,7 @@ type Config struct {
 type Parts struct {
 	Store   *store.Store
 	Objects store.Objects
+	Owner   *store.Owner // of the objects; nil: nobody is asked before they are deleted
 	Queue   *store.Queue // nil: there is none
 	Models  *engine.Registry
 	Refused func() []RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
@@ -80,7 +81,7 @@ type server struct {
 	base     context.Context
 	stop     context.CancelFunc
 	draining atomic.Bool
-	ready    readiness
+	ready    *readiness
 }
 
 const (
@@ -127,7 +128,7 @@ func newServer(cfg Config, parts Parts) *server {
 	}
 	return &server{
 		Config: cfg, Parts: parts, routes: apiRoutes(), pages: errorPages{base: cfg.SupportURL},
-		limiter: limiter, users: newUserCache(parts.Store),
+		limiter: limiter, users: newUserCache(parts.Store), ready: newReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
 		packers: newPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),

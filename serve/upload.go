@@ -133,7 +133,7 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	defer cancel()
 	p, err := s.Store.CreateUpload(ctx, u)
 	if errors.Is(err, store.ErrLeaseLost) || waits(err) { // nothing was recorded, for sure
-		s.discard(r.ctx, u.ObjectKey)
+		s.discard(r.ctx, &u)
 		return p, err
 	}
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 		return notSaved(err)
 	}
 	if err := file.finish(); err != nil {
-		s.discard(r.ctx, u.ObjectKey)
+		s.discard(r.ctx, u)
 		return err
 	}
 	plan := storedPlan(planner.Plan(), bundle)
@@ -203,11 +203,15 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 	return ingest.NewPlanner(text, s.UploadLimits)
 }
 
-// discard deletes an object that nothing refers to. If that fails too, the sweep finds it.
-func (s *server) discard(ctx context.Context, key string) {
+// discard deletes the file of an upload that nothing refers to, at once or later. If both fail, the sweep finds it.
+func (s *server) discard(ctx context.Context, u *store.NewUpload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), databaseTimeout)
 	defer cancel()
-	if err := s.Objects.Delete(ctx, key); err != nil {
+	err := s.Objects.Delete(ctx, store.Refused, u.ObjectKey)
+	if err != nil {
+		err = errors.Join(err, s.Store.DeleteLater(ctx, u.UserID, u.ID))
+	}
+	if err != nil {
 		s.Log.Warn("discard object", "error", err.Error())
 	}
 }

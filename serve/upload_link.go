@@ -170,12 +170,15 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if away := store.Reach(ctx, o); away != nil { // a bucket that is missing gives the same answer
+			return file, objectFailure(away)
+		}
 		return file, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
 	case err != nil:
 		return file, objectFailure(err)
 	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
 		return file, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
-			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, file.Key))
+			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
 	}
 	return file, nil
 }
@@ -202,13 +205,4 @@ func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
 		return fmt.Errorf("complete upload: %w", err)
 	}
 	return nil
-}
-
-// sweepUploadLinks removes links and files that nobody came back for.
-func sweepUploadLinks(ctx context.Context, s *store.Store, o store.Objects) error {
-	keys, err := s.SweepUploadLinks(ctx, uploadLinkAge)
-	if err == nil && len(keys) > 0 {
-		err = o.Delete(ctx, keys...)
-	}
-	return err
 }

@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -125,12 +126,14 @@ func TestAbandonedUploadLinks(t *testing.T) {
 	if got := putTo(t, link, telecom, nil); got != http.StatusOK {
 		t.Fatalf("put: %d", got)
 	}
-	if keys, err := a.store.SweepUploadLinks(t.Context(), time.Hour); len(keys) != 0 || err != nil {
-		t.Errorf("swept %v: %v", keys, err)
-	}
-	keys, err := a.store.SweepUploadLinks(t.Context(), -time.Hour)
-	if err != nil || len(keys) != 1 || keys[0] != a.objectKeys()[0] {
-		t.Errorf("swept %v of %v: %v", keys, a.objectKeys(), err)
+	for i, age := range []time.Duration{time.Hour, -time.Hour} {
+		if err := errors.Join(a.store.SweepUploadLinks(t.Context(), age),
+			a.store.SweepDeletions(t.Context(), a.objects)); err != nil {
+			t.Fatal(err)
+		}
+		if keys := a.objectKeys(); len(keys) != 1-i {
+			t.Errorf("after %s %v are left", age, keys)
+		}
 	}
 	complete := link["links"].(map[string]any)["complete"].(string)
 	a.do(http.MethodPost, complete, nil).wantError(t, http.StatusNotFound, "ERR-1101")

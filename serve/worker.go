@@ -24,6 +24,8 @@ type WorkerConfig struct {
 	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
 	Scorer   engine.Scorer // that scores parts; default compiled
 	Limits   ingest.Limits // for files that were dropped, which no upload has checked
+	// PostponeMax is how long a part waits whose own objects the store refuses, before its prediction fails; default 24 h.
+	PostponeMax time.Duration
 	// CustomerKey hides the ids of customers in snapshots and in rows that are kept for retraining.
 	CustomerKey store.CustomerKey
 }
@@ -68,7 +70,8 @@ type ledger interface {
 	ClaimSmallPart(ctx context.Context, worker string) (*store.Claim, error)
 	RenewLease(ctx context.Context, c *store.Claim) error
 	ReleasePart(ctx context.Context, c *store.Claim) error
-	PostponePart(ctx context.Context, c *store.Claim, wait time.Duration, reason string) error
+	PostponePart(ctx context.Context, c *store.Claim, p store.Postponement) error
+	Restart(ctx context.Context, c *store.Claim, f store.Failure) error
 	FailPart(ctx context.Context, c *store.Claim, f store.Failure) error
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
@@ -83,6 +86,9 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 	}
 	if c.Drain <= 0 {
 		c.Drain = 20 * time.Second
+	}
+	if c.PostponeMax <= 0 {
+		c.PostponeMax = postponeMax
 	}
 	if c.Small <= 0 {
 		c.Small = 2

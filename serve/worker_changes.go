@@ -95,7 +95,7 @@ func (w *worker) compare(
 		before = append(before, &pastSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
 	}
 	for _, part := range parts {
-		after = append(after, w.snapshot(ctx, c.PublicID, c.Generation, part.No))
+		after = append(after, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
 	}
 	changes, err := bundle.Compare(before, after, snapshotBufferBytes)
 	if errors.Is(err, errPastSnapshot) || errors.Is(err, engine.ErrSnapshot) {
@@ -146,7 +146,7 @@ func (w *worker) countRepeats(
 		case part.Done && part.SnapshotBytes == 0:
 			return nil
 		case part.Done:
-			done = append(done, w.snapshot(ctx, c.PublicID, c.Generation, part.No))
+			done = append(done, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
 		}
 	}
 	rows, ok, err := bundle.Repeats(done, snapshotBufferBytes)
@@ -202,4 +202,13 @@ func (o *pastSnapshot) Read(p []byte) (int, error) {
 		err = errPastSnapshot
 	}
 	return n, err
+}
+
+// ownSnapshot reads what a part of the same prediction has left.
+type ownSnapshot struct{ *pieces }
+
+// Read implements [io.Reader].
+func (o *ownSnapshot) Read(p []byte) (int, error) {
+	n, err := o.pieces.Read(p)
+	return n, partsGone(err)
 }

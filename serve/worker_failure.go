@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -12,9 +14,23 @@ import (
 )
 
 const (
-	giveUpTime   = 5 * time.Second // for telling the store that a claim failed
-	postponeTime = time.Second     // until a part is tried again after an outage, and up to half as much more
+	giveUpTime      = 5 * time.Second // for telling the store that a claim failed
+	postponeTimeMin = time.Second     // until a part is tried again, and up to half as much more
+	outagePauseMax  = 8 * time.Second // between two tries while everything a part needs is away
+	refusedPauseMax = time.Hour       // while the store refuses this part's objects alone
+	postponeMax     = 24 * time.Hour  // the default of how long it may
 )
+
+// errPartsGone says that the objects that parts left for the last step are no longer there.
+var errPartsGone = errors.New("objects of parts are gone")
+
+// partsGone names the cause of a failure to read what parts have left.
+func partsGone(err error) error {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged) {
+		return fmt.Errorf("%w: %w", errPartsGone, err)
+	}
+	return err
+}
 
 // tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
 // charged if nobody said that it was not the part's fault. Once ctx has ended, it is called once.
@@ -30,25 +46,88 @@ func (w *worker) tell(ctx context.Context, f func(context.Context) error) error 
 	}
 }
 
-// giveUp tells the store how a claim ended without success, and us. ctx may have ended already.
-func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) (result string) {
-	result = AttemptFailed
-	var told error
+// blame says whose fault an error is. What the object store refused, or does not have, may be the first of all that it
+// will refuse: then it is asked for its mark with the same credentials, and one that does not give it is an outage.
+func (w *worker) blame(ctx context.Context, err error) store.Fault {
+	fault := store.FaultOf(err)
+	if fault == store.FaultNone && unknownOfObjects(err) {
+		fault = store.FaultRefused
+	}
+	gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged)
+	if fault != store.FaultRefused && !gone {
+		return fault
+	}
+	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
+	if away := store.Reach(once, w.objects); away != nil {
+		w.log.Warn("the object store does not answer", "error", away)
+		return store.FaultOutage
+	}
+	return fault
+}
+
+// unknownOfObjects says that an object was read or written, and that nothing is known of what went wrong.
+func unknownOfObjects(err error) bool {
+	var at *stageError
+	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && explain(err).code == CodeInternal
+}
+
+// end tells the store how a claim ended without success.
+func (w *worker) end(ctx context.Context, c *store.Claim, err error) (result string, told error) {
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
-		result = AttemptLost
+		return AttemptLost, nil
 	case errors.Is(err, errDrained):
-		result = AttemptReleased
-		told = w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
-	case store.Unavailable(err):
-		result = AttemptPostponed
-		told = w.tell(ctx, func(ctx context.Context) error {
-			wait := postponeTime + rand.N(postponeTime/2)
-			return w.ledger.PostponePart(ctx, c, wait, "waiting for the storage to come back")
-		})
-	default:
-		told = w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, failureOf(err)) })
+		return AttemptReleased, w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
 	}
+	fault := w.blame(ctx, err)
+	switch {
+	case fault == store.FaultOutage:
+		return AttemptPostponed, w.postpone(ctx, c, store.Postponement{
+			Wait: pauseFor(c, false, outagePauseMax), Reason: "waiting for the storage to come back",
+		})
+	case fault == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
+		p := store.Postponement{Wait: pauseFor(c, true, refusedPauseMax), Reason: "waiting: " + refused(err).text(), Refused: true}
+		if c.Refused {
+			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt comes in time
+		}
+		return AttemptRefused, w.postpone(ctx, c, p)
+	case fault == store.FaultRefused:
+		f := failureOf(c, refused(err))
+		f.Permanent = true
+		return AttemptFailed, w.fail(ctx, c, f)
+	case errors.Is(err, errPartsGone):
+		w.metrics.Gone(gonePart)
+		f := failureOf(c, err)
+		return AttemptRestarted, w.tell(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		w.metrics.Gone(goneUpload)
+	}
+	return AttemptFailed, w.fail(ctx, c, failureOf(c, err))
+}
+
+func (w *worker) postpone(ctx context.Context, c *store.Claim, p store.Postponement) error {
+	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.PostponePart(ctx, c, p) })
+}
+
+func (w *worker) fail(ctx context.Context, c *store.Claim, f store.Failure) error {
+	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, f) })
+}
+
+// pauseFor is as long as the claim has been postponed for the same reason, so that pauses double.
+func pauseFor(c *store.Claim, refused bool, longest time.Duration) time.Duration {
+	var since time.Duration
+	if c.Refused == refused {
+		since = c.Postponed
+	}
+	d := min(max(since, postponeTimeMin), longest)
+	return d + rand.N(d/2)
+}
+
+// giveUp tells the store how a claim ended without success, and us. ctx may have ended already.
+func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
+	result, told := w.end(ctx, c, err)
 	if errors.Is(told, store.ErrLeaseLost) {
 		result = AttemptLost // whatever went wrong, another worker has the part or has done it
 	}
@@ -67,7 +146,7 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) (result 
 	if told != nil && !errors.Is(told, store.ErrLeaseLost) {
 		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
 	}
-	if told == nil && result == AttemptFailed {
+	if told == nil && (result == AttemptFailed || result == AttemptRestarted) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 		defer cancel()
 		w.observeEnd(ctx, c, nil)
@@ -76,7 +155,7 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) (result 
 }
 
 // failureOf puts an error into the words that the prediction keeps. A fault of the file will not pass: it is permanent.
-func failureOf(err error) store.Failure {
+func failureOf(c *store.Claim, err error) store.Failure {
 	code := CodePredictionFailed
 	stage := stageScore
 	var at *stageError
@@ -90,8 +169,13 @@ func failureOf(err error) store.Failure {
 		code = CodeDatabase
 	}
 	f := explainAs(code, err)
-	if stage == stageRead && errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, errPartsGone):
+		f = fail(CodeGone, "").because(err)
+	case errors.Is(err, store.ErrNotFound) && strings.HasPrefix(c.ObjectKey, store.InboxPrefix):
 		f = fail(CodeObjectUnreadable, "").because(err)
+	case errors.Is(err, store.ErrNotFound):
+		f = fail(CodeGone, "").because(err)
 	}
 	details, _ := json.Marshal(f.details)
 	return store.Failure{

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,11 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 		{at(stagePlan, &ingest.MissingColumnsError{}), "ERR-1004", true},
 		{at(stageScore, &engine.BudgetError{Budget: engine.Budget{MaxRejected: &limit}}), "ERR-1107", true},
 		{at(stageScore, errModelWithdrawn), "ERR-1702", true},
-		{at(stageRead, store.ErrNotFound), "ERR-1014", true},
+		{at(stageRead, store.ErrNotFound), "ERR-1110", true},
+		{at(stageScore, fmt.Errorf("resume: %w", store.ErrNotFound)), "ERR-1110", true},
+		{at(stageFinish, partsGone(store.ErrNotFound)), "ERR-1110", true},
+		{at(stageFinish, partsGone(store.ErrObjectChanged)), "ERR-1110", true},
+		{refused(errors.New("x")), "ERR-1506", false},
 		{at(stageRead, store.ErrObjectChanged), "ERR-1015", true},
 		{at(stageRead, errors.New("reset")), "ERR-1502", false},
 		{at(stageWrite, errors.New("reset")), "ERR-1502", false},
@@ -36,10 +41,18 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 		{at(stageCommit, store.ErrAccounting), "ERR-1504", false},
 		{at(stageFinish, errors.New("reset")), "ERR-1501", false},
 	} {
-		f := failureOf(test.err)
+		f := failureOf(new(store.Claim), test.err)
 		if f.Code != test.code || f.Permanent != test.permanent || f.Message == "" || f.Stage == "" {
 			t.Errorf("%v: %+v", test.err, f)
 		}
+	}
+}
+
+// A file that others dropped and took away again is theirs to look for.
+func TestDroppedFileGone(t *testing.T) {
+	c := &store.Claim{ObjectKey: store.InboxPrefix + "u/march.csv"}
+	if f := failureOf(c, at(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
+		t.Errorf("%+v", f)
 	}
 }
 
@@ -54,7 +67,7 @@ func (l *plentyLedger) claim(context.Context) (*store.Claim, error) {
 	return &store.Claim{Lease: 30 * time.Second}, nil
 }
 
-func (l *plentyLedger) PostponePart(context.Context, *store.Claim, time.Duration, string) error {
+func (l *plentyLedger) PostponePart(context.Context, *store.Claim, store.Postponement) error {
 	l.postponed++
 	return nil
 }

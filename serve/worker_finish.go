@@ -82,6 +82,9 @@ func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 		if !p.Done {
 			continue
 		}
+		if len(p.Summary) == 0 { // forgotten with the publication
+			return nil, store.ErrLeaseLost
+		}
 		var t engine.Tally
 		if err := json.Unmarshal(p.Summary, &t); err != nil {
 			return nil, err
@@ -116,7 +119,8 @@ func (w *worker) join(
 		}
 		keys = append([]string{head}, keys...)
 	}
-	return w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
+	info, err := w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
+	return info, partsGone(err)
 }
 
 // putHead puts a header line that no finished part has.
@@ -156,7 +160,7 @@ func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 func (w *worker) dropParts(ctx context.Context, c *store.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	if err := store.DeletePrefix(ctx, w.objects, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
+	if err := store.DeletePrefix(ctx, w.objects, store.Joined, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
 		w.log.Warn("delete part objects", "prediction_id", c.PublicID, "error", err)
 	}
 }
@@ -195,7 +199,7 @@ func (w *worker) plan(ctx context.Context, c *store.Claim) error {
 		return at(stageCommit, err)
 	}
 	if strings.HasPrefix(c.ObjectKey, store.DirectPrefix) { // the copy is read from now on
-		if err := w.objects.Delete(ctx, c.ObjectKey); err != nil {
+		if err := w.objects.Delete(ctx, store.TakenOver, c.ObjectKey); err != nil {
 			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
 		}
 	}

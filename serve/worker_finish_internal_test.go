@@ -19,12 +19,12 @@ type slowObjects struct {
 	delay time.Duration
 }
 
-func (o slowObjects) Delete(ctx context.Context, keys ...string) error {
+func (o slowObjects) Delete(ctx context.Context, why store.Reason, keys ...string) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(o.delay):
-		return o.Objects.Delete(ctx, keys...)
+		return o.Objects.Delete(ctx, why, keys...)
 	}
 }
 

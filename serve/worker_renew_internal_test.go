@@ -29,7 +29,7 @@ func (l *silentLedger) RenewLease(ctx context.Context, _ *store.Claim) error {
 	return store.ErrLeaseLost
 }
 
-func (l *silentLedger) PostponePart(context.Context, *store.Claim, time.Duration, string) error {
+func (l *silentLedger) PostponePart(context.Context, *store.Claim, store.Postponement) error {
 	l.postponed++
 	return store.ErrLeaseLost
 }

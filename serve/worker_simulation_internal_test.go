@@ -381,8 +381,13 @@ func (p *simulatedProcess) ReleasePart(ctx context.Context, c *store.Claim) erro
 }
 
 // PostponePart implements ledger.
-func (p *simulatedProcess) PostponePart(ctx context.Context, c *store.Claim, wait time.Duration, _ string) error {
-	return p.call(ctx, func() error { return p.ledger.giveBack(ctx, c, wait) })
+func (p *simulatedProcess) PostponePart(ctx context.Context, c *store.Claim, q store.Postponement) error {
+	return p.call(ctx, func() error { return p.ledger.giveBack(ctx, c, q.Wait) })
+}
+
+// Restart implements ledger: no simulated object is ever gone.
+func (p *simulatedProcess) Restart(context.Context, *store.Claim, store.Failure) error {
+	return errors.New("nothing is gone")
 }
 
 // FailPart implements ledger.

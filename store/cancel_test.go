@@ -219,11 +219,11 @@ func TestOldGenerationChangesNothing(t *testing.T) {
 	wantErr(t, err, store.ErrLeaseLost)
 	wantErr(t, b.FailPart(t.Context(), old, store.Failure{}), store.ErrLeaseLost)
 	wantErr(t, b.RenewLease(t.Context(), old), store.ErrLeaseLost)
-	wantErr(t, b.PostponePart(t.Context(), old, time.Hour, "an outage"), store.ErrLeaseLost)
+	wantErr(t, b.PostponePart(t.Context(), old, store.Postponement{Wait: time.Hour, Reason: "an outage"}), store.ErrLeaseLost)
 	wantErr(t, b.ReleasePart(t.Context(), old), store.ErrLeaseLost)
 	older := *old
 	older.Epoch--
-	wantErr(t, b.PostponePart(t.Context(), &older, time.Hour, "an outage"), store.ErrLeaseLost)
+	wantErr(t, b.PostponePart(t.Context(), &older, store.Postponement{Wait: time.Hour, Reason: "an outage"}), store.ErrLeaseLost)
 	wantEqual(t, "old part", ask[string](b, version), before)
 	if err := b.finish(b.mustScore(c)); err != nil {
 		t.Fatal(err)

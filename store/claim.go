@@ -29,6 +29,9 @@ type Claim struct {
 	Worker  string
 	Lease   time.Duration // from the claim or the last renewal on
 	Small   bool          // of a small file, whose user waits for it
+	// Postponed is for how long it has been given back for one and the same reason, without an attempt; zero: it was not.
+	Postponed time.Duration
+	Refused   bool // the reason: the object store refused its own objects
 
 	ObjectKey  string // the input
 	ObjectETag string // pins every read of it; may be empty
@@ -46,7 +49,8 @@ const selectClaim = `
 	       u.object_key, u.object_etag, coalesce(u.bytes, 0),
 	       u.columns, coalesce(u.delimiter, ''), coalesce(u.header_bytes, 0), coalesce(u.header_lines, 0),
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
-	       coalesce(d.engine_version, ''), d.explain, d.options, d.small
+	       coalesce(d.engine_version, ''), d.explain, d.options, d.small,
+	       coalesce(extract(epoch FROM clock_timestamp() - c.postponed_since), 0)::float8, c.refused
 	FROM c JOIN predictions d ON d.id = c.prediction_id JOIN uploads u ON u.id = d.upload_id`
 
 // claimPart takes the part whose turn it is and that nobody has: large ones first, or ($5) small ones only. An expired
@@ -118,6 +122,7 @@ const claimFinish = `
 	    FROM next n WHERE d.id = n.id
 	    RETURNING d.id AS prediction_id, d.generation, d.upload_id, d.finish_epoch AS epoch,
 	        d.finish_attempts AS attempts, d.finish_worker AS worker, n.spent,
+	        d.finish_postponed_since AS postponed_since, d.finish_refused AS refused,
 	        0 AS part_no, NULL::bigint AS byte_length, 0::bigint AS byte_offset, 0::bigint AS first_row,
 	        0::bigint AS first_line, NULL::bigint AS n_rows
 	), u AS (
@@ -214,13 +219,15 @@ func (s *Store) claim(ctx context.Context, sql, worker string, more ...any) (*Cl
 func (s *Store) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
 	c := &Claim{Lease: s.config.Lease}
 	var delimiter string
+	var postponed float64
 	err := row.Scan(&c.PredictionID, &c.PublicID, &c.UploadID, &c.UserID, &c.Dataset, &c.Generation,
 		&c.Part.No, &c.Part.Planned, &c.Part.Offset, &c.Part.Bytes, &c.Part.FirstRow, &c.Part.FirstLine,
 		&c.Part.Rows, &c.Epoch, &c.Attempt, &c.Worker, spent,
 		&c.ObjectKey, &c.ObjectETag, &c.Bytes,
 		&c.Header.Columns, &delimiter, &c.Header.Bytes, &c.Header.Lines,
 		&c.Model.Name, &c.Model.Version, &c.Model.SHA256,
-		&c.Model.Engine, &c.Explain, &c.Options, &c.Small)
+		&c.Model.Engine, &c.Explain, &c.Options, &c.Small, &postponed, &c.Refused)
+	c.Postponed = time.Duration(postponed * float64(time.Second))
 	if delimiter != "" {
 		c.Header.Delimiter = delimiter[0]
 	}

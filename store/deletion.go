@@ -22,6 +22,7 @@ type doomed struct {
 	publicID, publicUp uuid.UUID
 	userID             int64
 	sourceKey          *string
+	expired            bool // the prediction itself is still there
 }
 
 const selectDoomed = `
@@ -106,6 +107,19 @@ var accountTables = [...]string{
 	"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links",
 }
 
+// DeleteLater notes that an upload of which there is no row has left a file that could not be removed.
+func (s *Store) DeleteLater(ctx context.Context, userID int64, upload uuid.UUID) error {
+	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO deletions (prediction_id, upload_id, user_id) VALUES ($1, $2, $3)`, uuid.New(), upload, userID)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete later: %w", err)
+	}
+	return nil
+}
+
 const (
 	deletionsAtOnce = 20
 	doomedAtOnce    = 100
@@ -181,12 +195,13 @@ func (s *Store) sweepFiles(ctx context.Context, o Objects) (swept int, err error
 		UPDATE deletions SET due_at = clock_timestamp() + interval '5 minutes'
 		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= statement_timestamp()
 		                        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-		RETURNING prediction_id, upload_id, source_key`, deletionsAtOnce)
+		RETURNING prediction_id, upload_id, source_key,
+		          EXISTS (SELECT FROM predictions d WHERE d.public_id = prediction_id)`, deletionsAtOnce)
 	if err != nil {
 		return 0, err
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d doomed, err error) {
-		err = row.Scan(&d.publicID, &d.publicUp, &d.sourceKey)
+		err = row.Scan(&d.publicID, &d.publicUp, &d.sourceKey, &d.expired)
 		return d, err
 	})
 	if err != nil {
@@ -203,8 +218,12 @@ func (s *Store) sweepFiles(ctx context.Context, o Objects) (swept int, err error
 }
 
 func (d doomed) removeFiles(ctx context.Context, o Objects) error {
+	why := Deleted
+	if d.expired {
+		why = Expired
+	}
 	for _, prefix := range []string{uploadPrefix(d.publicUp), predictionPrefix(d.publicID)} {
-		if err := DeletePrefix(ctx, o, prefix); err != nil {
+		if err := DeletePrefix(ctx, o, why, prefix); err != nil {
 			return err
 		}
 	}
@@ -212,7 +231,7 @@ func (d doomed) removeFiles(ctx context.Context, o Objects) error {
 	if d.sourceKey != nil {
 		keys = append(keys, *d.sourceKey)
 	}
-	return o.Delete(ctx, keys...)
+	return o.Delete(ctx, why, keys...)
 }
 
 // passed notes that the files are gone, and when to look again: after ten minutes, and once more after a day.

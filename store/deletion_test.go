@@ -29,7 +29,9 @@ func keysOf(t *testing.T, o store.Objects) (keys []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys = append(keys, info.Key)
+		if info.Key != store.MarkKey {
+			keys = append(keys, info.Key)
+		}
 	}
 	return keys
 }
@@ -136,11 +138,11 @@ type brokenObjects struct {
 	calls int
 }
 
-func (o *brokenObjects) Delete(ctx context.Context, keys ...string) error {
+func (o *brokenObjects) Delete(ctx context.Context, why store.Reason, keys ...string) error {
 	if o.calls++; o.calls%3 == 1 {
 		return errors.New("away")
 	}
-	return o.Objects.Delete(ctx, keys...)
+	return o.Objects.Delete(ctx, why, keys...)
 }
 
 // A sweep that breaks off anywhere is taken up again where it was.

@@ -98,7 +98,7 @@ func TestListenWakesWhenAPartIsFree(t *testing.T) {
 	settle(t, wake)
 	c := b.claim("w")
 	const wait = 3 * time.Second
-	if err := b.PostponePart(t.Context(), c, wait, "away"); err != nil {
+	if err := b.PostponePart(t.Context(), c, store.Postponement{Wait: wait, Reason: "away"}); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()

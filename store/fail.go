@@ -42,6 +42,7 @@ func endClaim(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, end Status, d
 	sql := `
 		UPDATE prediction_parts p
 		SET epoch = p.epoch + 1, worker = NULL, error = $5, status = CASE WHEN $6 THEN 'dead' ELSE 'open' END,
+		    postponed_since = NULL, refused = false,
 		    lease_until = clock_timestamp() + $7::bigint * interval '1 microsecond'
 		FROM predictions d
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'open'
@@ -50,6 +51,7 @@ func endClaim(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, end Status, d
 		sql = `
 		UPDATE predictions
 		SET finish_epoch = finish_epoch + 1, finish_worker = NULL, error = $5, finish_due = NOT $6,
+		    finish_postponed_since = NULL, finish_refused = false,
 		    finish_lease_until = clock_timestamp() + $7::bigint * interval '1 microsecond'
 		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
 	}
@@ -82,16 +84,69 @@ func endPrediction(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, status S
 	return err
 }
 
-// ReleasePart gives a claim back as if it had never been made: the worker shuts down. Another may take it at once.
-func (s *Store) ReleasePart(ctx context.Context, c *Claim) error {
-	return s.giveBack(ctx, c, 0, "")
+// restartsMax is how often a prediction is scored from scratch by itself because objects of its parts are gone.
+const restartsMax = 3
+
+// Restart scores the prediction of a claim of the last step from scratch, as [Store.Retry] does: what its parts left in
+// the object store is gone. It is recorded as a failure; after the third the prediction has failed instead, and so has one
+// that was cancelled meanwhile, of which nothing is left to join.
+func (s *Store) Restart(ctx context.Context, c *Claim, f Failure) error {
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var running bool
+		var restarts int
+		err := tx.QueryRow(ctx, `
+			SELECT status = 'running', (SELECT count(*) FROM prediction_failures
+			    WHERE prediction_id = $1 AND part_no IS NULL AND error->>'code' = $4)
+			FROM predictions WHERE id = $1 AND generation = $2 AND finish_epoch = $3 AND finish_due
+			FOR NO KEY UPDATE`, c.PredictionID, c.Generation, c.Epoch, f.Code).Scan(&running, &restarts)
+		if notFound(err) == ErrNotFound {
+			return ErrLeaseLost
+		}
+		if err != nil {
+			return err
+		}
+		if err := recordFailure(ctx, tx, c, f); err != nil {
+			return err
+		}
+		if !running || restarts >= restartsMax {
+			if err := endClaim(ctx, tx, c, f, Failed, 0); err != nil {
+				return err
+			}
+			return endPrediction(ctx, tx, c, f, Failed)
+		}
+		if err := nextGeneration(ctx, tx, c.PredictionID, c.Generation); err != nil {
+			return err
+		}
+		if err := requeueFromScratch(ctx, tx, c.PredictionID, Model{}); err != nil {
+			return err
+		}
+		return ring(ctx, tx, c.PredictionID, c.PublicID)
+	})
+	if err != nil {
+		return fmt.Errorf("restart: %w", err)
+	}
+	return nil
 }
 
-// PostponePart gives a claim back for a while: what the worker needs is away. The attempt is not counted, not even if
-// it was the database that was away, for longer than the lease. The reason is shown to the customer: "retry in 20 s
-// after a database outage".
-func (s *Store) PostponePart(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
-	err := s.giveBack(ctx, c, wait, reason)
+// ReleasePart gives a claim back as if it had never been made: the worker shuts down. Another may take it at once.
+func (s *Store) ReleasePart(ctx context.Context, c *Claim) error {
+	return s.giveBack(ctx, c, nil)
+}
+
+// Postponement says for how long and why a claim is given back without an attempt.
+type Postponement struct {
+	Wait time.Duration
+	// Reason is shown to the customer: "waiting for the storage to come back".
+	Reason string
+	// Refused says that the object store answers and refused objects of this claim alone.
+	Refused bool
+}
+
+// PostponePart gives a claim back for a while: what the worker needs is away, or refused. The attempt is not counted,
+// not even if it was the database that was away, for longer than the lease. The next claim knows for how long this has
+// been so.
+func (s *Store) PostponePart(ctx context.Context, c *Claim, p Postponement) error {
+	err := s.giveBack(ctx, c, &p)
 	if errors.Is(err, ErrLeaseLost) {
 		if refund := s.refund(ctx, c); refund != nil {
 			return fmt.Errorf("postpone part: %w", refund)
@@ -123,28 +178,41 @@ const stillWanted = `
 		  AND p.status = 'open'
 		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status IN ('queued', 'running')`
 
-func (s *Store) giveBack(ctx context.Context, c *Claim, wait time.Duration, reason string) error {
+// giveBack voids a claim. A postponement begins anew when its reason is another one than before; nil leaves it.
+func (s *Store) giveBack(ctx context.Context, c *Claim, postponed *Postponement) error {
+	var p Postponement
+	if postponed != nil {
+		p = *postponed
+	}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		if c.Finish {
 			return one(tx.Exec(ctx, `
 				UPDATE predictions
 				SET finish_epoch = finish_epoch + 1, finish_attempts = finish_attempts - 1, finish_worker = NULL,
 				    finish_lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond',
-				    status_reason = nullif($5, '')
+				    status_reason = nullif($5, ''),
+				    finish_postponed_since = CASE WHEN NOT $6 THEN finish_postponed_since
+				        WHEN finish_refused = $7 THEN coalesce(finish_postponed_since, clock_timestamp())
+				        ELSE clock_timestamp() END,
+				    finish_refused = CASE WHEN $6 THEN $7 ELSE finish_refused END
 				WHERE id = $1 AND generation = $2 AND finish_epoch = $3 AND finish_due`,
-				c.PredictionID, c.Generation, c.Epoch, wait.Microseconds(), reason))
+				c.PredictionID, c.Generation, c.Epoch, p.Wait.Microseconds(), p.Reason, postponed != nil, p.Refused))
 		}
 		err := one(tx.Exec(ctx, `
 			UPDATE prediction_parts p
 			SET epoch = p.epoch + 1, attempts = p.attempts - 1, worker = NULL,
-			    lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
+			    lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond',
+			    postponed_since = CASE WHEN NOT $6 THEN p.postponed_since
+			        WHEN p.refused = $7 THEN coalesce(p.postponed_since, clock_timestamp())
+			        ELSE clock_timestamp() END,
+			    refused = CASE WHEN $6 THEN $7 ELSE p.refused END
 			FROM predictions d
 			WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4`+stillWanted,
-			c.PredictionID, c.Generation, c.Part.No, c.Epoch, wait.Microseconds()))
+			c.PredictionID, c.Generation, c.Part.No, c.Epoch, p.Wait.Microseconds(), postponed != nil, p.Refused))
 		if err != nil {
 			return err
 		}
-		return requeue(ctx, tx, c, wait, reason)
+		return requeue(ctx, tx, c, p.Wait, p.Reason)
 	})
 	if err != nil {
 		return fmt.Errorf("give part back: %w", err)

@@ -53,9 +53,17 @@ type Result struct {
 // shows what was done. The counts are those of the ledger. If another worker finished it before, it is [ErrLeaseLost].
 func (s *Store) Finish(ctx context.Context, c *Claim, r Result) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		// What parts say of customers is in the summary now, and must not outlive it. Parts are locked first everywhere.
+		_, err := tx.Exec(ctx, `
+			UPDATE prediction_parts SET summary = NULL, warnings = NULL
+			WHERE prediction_id = $1 AND generation <= $2 AND (summary IS NOT NULL OR warnings IS NOT NULL)`,
+			c.PredictionID, c.Generation)
+		if err != nil {
+			return err
+		}
 		var upload int64
 		var status Status
-		err := tx.QueryRow(ctx, `
+		err = tx.QueryRow(ctx, `
 			UPDATE predictions d
 			SET status = CASE WHEN d.status = 'running' THEN 'completed' ELSE d.status END,
 			    finished_at = CASE WHEN d.status = 'running' THEN clock_timestamp() ELSE d.finished_at END,

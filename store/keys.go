@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -10,6 +11,35 @@ import (
 
 // InboxPrefix is where others drop files to be scored.
 const InboxPrefix = "inbox/"
+
+const (
+	uploadsPrefix = "uploads/"
+	resultsPrefix = "results/"
+)
+
+// ownFolders are what sweeps look into; the inbox is others'. Only the first two hold what we write ourselves.
+var ownFolders = [...]string{uploadsPrefix, resultsPrefix, DirectPrefix}
+
+// writtenFolders are where interrupted writes of ours lie.
+var writtenFolders = ownFolders[:2]
+
+// deletable says whether a key lies where something of a prediction may lie.
+func deletable(key string) bool {
+	for _, folder := range ownFolders {
+		if strings.HasPrefix(key, folder) {
+			return true
+		}
+	}
+	return strings.HasPrefix(key, InboxPrefix)
+}
+
+// loggable is a key without what a customer has named. Our own keys are made of ids.
+func loggable(key string) string {
+	if strings.HasPrefix(key, InboxPrefix) {
+		return InboxPrefix + "…"
+	}
+	return key
+}
 
 // Names of the objects of a prediction.
 const (
@@ -21,10 +51,10 @@ const (
 // InputKey is the key of an upload's file.
 func InputKey(upload uuid.UUID) string { return uploadPrefix(upload) + "input.csv" }
 
-func uploadPrefix(upload uuid.UUID) string { return "uploads/" + upload.String() + "/" }
+func uploadPrefix(upload uuid.UUID) string { return uploadsPrefix + upload.String() + "/" }
 
 // predictionPrefix is what the keys of all objects of a prediction begin with.
-func predictionPrefix(prediction uuid.UUID) string { return "results/" + prediction.String() + "/" }
+func predictionPrefix(prediction uuid.UUID) string { return resultsPrefix + prediction.String() + "/" }
 
 // ResultPrefix is what the keys of all objects of one generation of a prediction begin with.
 func ResultPrefix(prediction uuid.UUID, generation int) string {

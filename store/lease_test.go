@@ -174,7 +174,7 @@ func TestReleaseAndPostpone(t *testing.T) {
 	}
 	wantEqual(t, "status", b.reload(p).Status, store.Queued)
 	c, other := b.claim("w"), b.claim("w")
-	if err := b.PostponePart(t.Context(), c, time.Hour, "retry in 1 h after an outage"); err != nil {
+	if err := b.PostponePart(t.Context(), c, store.Postponement{Wait: time.Hour, Reason: "retry in 1 h after an outage"}); err != nil {
 		t.Fatal(err)
 	}
 	b.noClaim()
@@ -194,8 +194,8 @@ func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
 		c := b.claim("w")
 		time.Sleep(5 * time.Millisecond)
 		heir := b.claim("heir")
-		wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost)
-		if err := b.PostponePart(t.Context(), heir, 0, "waiting"); err != nil {
+		wantErr(t, b.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost)
+		if err := b.PostponePart(t.Context(), heir, store.Postponement{Wait: 0, Reason: "waiting"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestGiveBackDuringAClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.PostponePart(t.Context(), first, time.Hour, "waiting"); err != nil {
+	if err := b.PostponePart(t.Context(), first, store.Postponement{Wait: time.Hour, Reason: "waiting"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(t.Context()); err != nil {
@@ -254,7 +254,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	c := again("w")
 	for range 5 {
 		heir := again("heir")
-		wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost)
+		wantErr(t, b.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost)
 		c = heir
 	}
 	attempts := func() int { return ask[int](b, `SELECT finish_attempts FROM predictions`) }
@@ -262,7 +262,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	if err := b.finish(again("w")); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.PostponePart(t.Context(), c, 0, "waiting"), store.ErrLeaseLost) // it is published
+	wantErr(t, b.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost) // it is published
 	wantEqual(t, "attempts", attempts(), before+1)
 	wantEqual(t, "status", b.reload(p).Status, store.Completed)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -33,6 +34,9 @@ func (s *Store) Listen(ctx context.Context) <-chan struct{} {
 	return wake
 }
 
+// errRenewed says that the server of a connection has been replaced by another.
+var errRenewed = errors.New("the server was read-only")
+
 // listen forwards notes until its connection breaks. heard says that it had been up.
 func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, err error) {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
@@ -43,6 +47,7 @@ func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, e
 	if _, err := conn.Exec(ctx, "LISTEN "+doorbell); err != nil {
 		return false, err
 	}
+	era := s.era.Load()
 	due := time.Now() // at once: something may have been queued while nobody listened
 	for {
 		if !time.Now().Before(due) {
@@ -54,6 +59,9 @@ func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, e
 				s.config.Log.Warn("look for the next claim that ends", "error", err.Error())
 			}
 			due = time.Now().Add(max(dueSpread, pause))
+		}
+		if s.era.Load() != era {
+			return true, errRenewed
 		}
 		wait, cancel := context.WithDeadline(ctx, due)
 		_, err := conn.WaitForNotification(wait)

@@ -26,6 +26,9 @@ var (
 type Objects interface {
 	// Put stores what r gives until io.EOF. After any other error of r nothing is stored.
 	Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error)
+	// PutIf stores a small object if the one that is there has an ETag, or if none is there and the ETag is empty; else
+	// it is [ErrObjectChanged]. Of several at the same time one succeeds.
+	PutIf(ctx context.Context, key string, r io.Reader, etag string) (ObjectInfo, error)
 	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
 	// broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx ends a Read that waits.
 	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, ObjectInfo, error)
@@ -33,13 +36,30 @@ type Objects interface {
 	Head(ctx context.Context, key string) (ObjectInfo, error)
 	// List gives the objects whose keys begin with prefix, in the order of their bytes. Their ETag may be empty.
 	List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, error]
-	// Delete removes objects. One that is not there is no error.
-	Delete(ctx context.Context, keys ...string) error
+	// Delete removes objects. One that is not there is no error. Why is for the log of [Owner.Objects].
+	Delete(ctx context.Context, why Reason, keys ...string) error
 	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
 	Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error)
-	// Sweep removes what interrupted puts left behind if it is older than age, and says how many there were.
-	Sweep(ctx context.Context, age time.Duration) (int, error)
+	// Sweep removes what interrupted puts of ours left behind if it is older than age, and says how many there were.
+	// Before each removal may is asked, and its error ends the sweep; nil: nobody is asked.
+	Sweep(ctx context.Context, age time.Duration, may func(key string) error) (int, error)
 }
+
+// Reason says why objects are deleted.
+type Reason string
+
+// The reasons of all deletions.
+const (
+	Deleted     Reason = "its customer deleted it, or a link for it expired"
+	Expired     Reason = "its prediction ended longer ago than results are kept"
+	Refused     Reason = "the upload was refused"
+	Joined      Reason = "the parts have been joined"
+	TakenOver   Reason = "a copy of the uploaded file is read from now on"
+	CanaryOver  Reason = "a canary has been checked"
+	NotNeeded   Reason = "its prediction needs it no more"
+	NobodyKnows Reason = "nothing in the database knows its id, for two sweeps"
+	Interrupted Reason = "the write was interrupted"
+)
 
 // ObjectInfo is what is known of an object.
 type ObjectInfo struct {
@@ -57,7 +77,7 @@ type Range struct {
 }
 
 // DeletePrefix removes all objects whose keys begin with prefix.
-func DeletePrefix(ctx context.Context, o Objects, prefix string) error {
+func DeletePrefix(ctx context.Context, o Objects, why Reason, prefix string) error {
 	var keys []string
 	for info, err := range o.List(ctx, prefix) {
 		if err != nil {
@@ -65,7 +85,10 @@ func DeletePrefix(ctx context.Context, o Objects, prefix string) error {
 		}
 		keys = append(keys, info.Key)
 	}
-	if err := o.Delete(ctx, keys...); err != nil {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := o.Delete(ctx, why, keys...); err != nil {
 		return fmt.Errorf("delete prefix: %w", err)
 	}
 	return nil

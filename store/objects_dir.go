@@ -262,7 +262,7 @@ func (d *directory) Head(ctx context.Context, key string) (ObjectInfo, error) {
 }
 
 // Delete implements [Objects].
-func (d *directory) Delete(_ context.Context, keys ...string) error {
+func (d *directory) Delete(_ context.Context, _ Reason, keys ...string) error {
 	if err := checkKeys(keys...); err != nil {
 		return fmt.Errorf("delete object: %w", err)
 	}

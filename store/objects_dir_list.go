@@ -84,9 +84,9 @@ func (d *directory) readDir(dir string) ([]fs.DirEntry, error) {
 }
 
 // Sweep implements [Objects].
-func (d *directory) Sweep(ctx context.Context, age time.Duration) (int, error) {
+func (d *directory) Sweep(ctx context.Context, age time.Duration, may func(string) error) (int, error) {
 	swept := 0
-	err := fs.WalkDir(d.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+	visit := func(name string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -100,9 +100,25 @@ func (d *directory) Sweep(ctx context.Context, age time.Duration) (int, error) {
 		if err != nil || time.Since(stat.ModTime()) < age {
 			return missingIsFine(err)
 		}
+		if may != nil {
+			if err := may(name); err != nil {
+				return err
+			}
+		}
 		swept++
 		return missingIsFine(d.root.Remove(name))
-	})
+	}
+	for _, folder := range writtenFolders {
+		if err := fs.WalkDir(d.root.FS(), path.Clean(folder), visit); err != nil {
+			return swept, fmt.Errorf("sweep objects: %w", err)
+		}
+	}
+	rest, err := d.readDir(".") // the mark lies beside the folders
+	for _, e := range rest {
+		if err == nil && !e.IsDir() {
+			err = visit(e.Name(), e, nil)
+		}
+	}
 	if err != nil {
 		return swept, fmt.Errorf("sweep objects: %w", err)
 	}

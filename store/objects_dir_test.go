@@ -55,7 +55,7 @@ func TestObjectsAtOnce(t *testing.T) {
 					if _, err := o.Put(t.Context(), key, strings.NewReader("x")); err != nil {
 						t.Error(err)
 					}
-					if err := o.Delete(t.Context(), key); err != nil {
+					if err := o.Delete(t.Context(), store.Deleted, key); err != nil {
 						t.Error(err)
 					}
 				}
@@ -94,7 +94,7 @@ func TestObjectsEndedContext(t *testing.T) {
 		if _, err := o.Compose(ctx, "c", []string{"a/b"}); err == nil {
 			t.Error("composed")
 		}
-		if err := store.DeletePrefix(ctx, o, "a/"); err == nil {
+		if err := store.DeletePrefix(ctx, o, store.Deleted, "a/"); err == nil {
 			t.Error("deleted")
 		}
 	})
@@ -140,21 +140,25 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("listed a link: %v", got)
 	}
 	// What a crash left is swept when it is old.
-	write("inbox/.tmp-crashed", "half")
-	if n, err := o.Sweep(t.Context(), time.Hour); n != 0 || err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "uploads/u"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("uploads/u/.tmp-crashed", "half")
+	write("inbox/.tmp-of-others", "half") // not ours to sweep
+	if n, err := o.Sweep(t.Context(), time.Hour, nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}
-	if n, err := o.Sweep(t.Context(), 0); n != 1 || err != nil {
+	if n, err := o.Sweep(t.Context(), 0, nil); n != 1 || err != nil {
 		t.Error(n, err)
 	}
 	if err := os.Remove(filepath.Join(dir, "inbox/link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Delete(t.Context(), "inbox/a.csv"); err != nil {
+	if err := o.Delete(t.Context(), store.Deleted, "inbox/a.csv"); err != nil {
 		t.Fatal(err)
 	}
 	put(t, o, "x/y/z", nil)
-	if err := o.Delete(t.Context(), "x/y/z"); err != nil {
+	if err := o.Delete(t.Context(), store.Deleted, "x/y/z"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "x")); !errors.Is(err, os.ErrNotExist) {

@@ -23,7 +23,9 @@ import (
 
 // S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
 type S3Config struct {
-	Bucket               string
+	Bucket string
+	// Prefix is what the keys of everything in the bucket begin with; empty: nothing. A slash is added at its end.
+	Prefix               string
 	Endpoint             string // empty: AWS. Another server is addressed by path.
 	Region               string
 	AccessKey, SecretKey string // empty: AWS's usual places
@@ -41,6 +43,7 @@ type bucket struct {
 	client  *s3.Client
 	presign *s3.PresignClient
 	name    string
+	prefix  string // of all keys in the bucket; ends with a slash unless it is empty
 	timeout time.Duration
 	slots   chan struct{} // one per put at the same time
 	upload  uploadFunc
@@ -53,10 +56,15 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
+	prefix, err := keyPrefix(c.Prefix)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket: prefix: %w", err)
+	}
 	setDefault(&c.UploadsMax, 8)
 	setDefault(&c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
+		o.HTTPSignerV4 = freshSigner{plainPaths: true}
 		o.APIOptions = append(o.APIOptions, observed("s3", c.Observe))
 		// Ranges and composed objects have no checksum of the whole: that is no news.
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -65,18 +73,42 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
 	})
-	b := &bucket{client: client, name: c.Bucket, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax)}
+	b := &bucket{
+		client: client, name: c.Bucket, prefix: prefix, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax),
+	}
 	b.presign = newPresignClient(client)
 	b.upload = newUploader(client, c.Bucket)
 	return b, nil
 }
+
+// keyPrefix gives a prefix the form that keys need.
+func keyPrefix(prefix string) (string, error) {
+	prefix = strings.Trim(prefix, "/")
+	if prefix == "" {
+		return "", nil
+	}
+	return prefix + "/", checkKey(prefix)
+}
+
+// KeyOf gives the key that an object of the bucket has for us; false if it is not below the prefix.
+func (c S3Config) KeyOf(key string) (string, bool) {
+	prefix, err := keyPrefix(c.Prefix)
+	if err != nil {
+		return "", false
+	}
+	return strings.CutPrefix(key, prefix)
+}
+
+// at is the key in the bucket.
+func (b *bucket) at(key string) *string { return aws.String(b.prefix + key) }
 
 type awsAccess struct {
 	endpoint, region, accessKey, secretKey string
 }
 
 // loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-// A call is tried three times; a longer outage is for the breaker and for callers that have the time.
+// A call is tried three times; a longer outage is for the breaker and for callers that have the time. What a service
+// refuses is looked for again in the usual places.
 func loadAWS(ctx context.Context, b *breaker, retryer func() aws.Retryer, a awsAccess) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute
@@ -97,8 +129,19 @@ func loadAWS(ctx context.Context, b *breaker, retryer func() aws.Retryer, a awsA
 			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
 	}
 	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return config, err
+	}
 	config.HTTPClient = guardedClient{b, config.HTTPClient}
-	return config, err
+	if a.accessKey == "" {
+		renewed := newRenewedCredentials(config.Credentials, func(ctx context.Context) (aws.CredentialsProvider, error) {
+			again, err := awsconfig.LoadDefaultConfig(ctx, options...)
+			return again.Credentials, err
+		})
+		config.Credentials = renewed
+		config.APIOptions = append(config.APIOptions, renewed.watch)
+	}
+	return config, nil
 }
 
 // Put implements [Objects].
@@ -121,7 +164,7 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (ObjectInfo, 
 		return ObjectInfo{}, ctx.Err()
 	}
 	counted := newCountingReader(r)
-	etag, err := b.upload(ctx, key, counted)
+	etag, err := b.upload(ctx, *b.at(key), counted)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -135,7 +178,7 @@ func (b *bucket) Head(ctx context.Context, key string) (ObjectInfo, error) {
 	if err := checkKey(key); err != nil {
 		return ObjectInfo{}, fmt.Errorf("head object: %w", err)
 	}
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.at(key)})
 	if err != nil {
 		return ObjectInfo{}, fmt.Errorf("head object: %w", s3Error(err))
 	}
@@ -148,7 +191,7 @@ func (b *bucket) Head(ctx context.Context, key string) (ObjectInfo, error) {
 // List implements [Objects].
 func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, error] {
 	return func(yield func(ObjectInfo, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &prefix})
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.at(prefix)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -157,7 +200,7 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, 
 			}
 			for _, o := range page.Contents {
 				info := ObjectInfo{
-					Key: aws.ToString(o.Key), Bytes: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag),
+					Key: strings.TrimPrefix(aws.ToString(o.Key), b.prefix), Bytes: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag),
 					Modified: aws.ToTime(o.LastModified),
 				}
 				if checkKey(info.Key) == nil && !yield(info, nil) {
@@ -169,7 +212,7 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[ObjectInfo, 
 }
 
 // Delete implements [Objects].
-func (b *bucket) Delete(ctx context.Context, keys ...string) error {
+func (b *bucket) Delete(ctx context.Context, _ Reason, keys ...string) error {
 	if err := checkKeys(keys...); err != nil {
 		return fmt.Errorf("delete object: %w", err)
 	}
@@ -177,7 +220,7 @@ func (b *bucket) Delete(ctx context.Context, keys ...string) error {
 		n := min(len(keys), 1000)
 		ids := make([]types.ObjectIdentifier, n)
 		for i, key := range keys[:n] {
-			ids[i].Key = aws.String(key)
+			ids[i].Key = b.at(key)
 		}
 		keys = keys[n:]
 		out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
@@ -195,39 +238,6 @@ func (b *bucket) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// Sweep implements [Objects].
-func (b *bucket) Sweep(ctx context.Context, age time.Duration) (int, error) {
-	swept := 0
-	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.name})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return swept, fmt.Errorf("sweep objects: %w", s3Error(err))
-		}
-		for _, u := range page.Uploads {
-			if time.Since(aws.ToTime(u.Initiated)) < age {
-				continue
-			}
-			if err := b.abort(ctx, aws.ToString(u.Key), aws.ToString(u.UploadId)); err != nil {
-				return swept, fmt.Errorf("sweep objects: %w", err)
-			}
-			swept++
-		}
-	}
-	return swept, nil
-}
-
-// abort ends a multipart upload. One that has ended already is fine.
-func (b *bucket) abort(ctx context.Context, key, id string) error {
-	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &b.name, Key: &key, UploadId: &id,
-	})
-	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return nil
-}
-
 // s3Error translates what callers branch on.
 func s3Error(err error) error {
 	var response *awshttp.ResponseError
@@ -236,6 +246,12 @@ func s3Error(err error) error {
 	}
 	switch response.HTTPStatusCode() {
 	case http.StatusNotFound:
+		switch apiCode(err) { // an answer to HEAD has none
+		case "NoSuchBucket":
+			return fmt.Errorf("%w: %w", ErrNoBucket, err)
+		case noSuchUpload: // no object is missing
+			return err
+		}
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("%w: %w", ErrObjectChanged, err)

@@ -167,7 +167,7 @@ func TestObjectsThatAreNotThere(t *testing.T) {
 		}
 		_, err := o.Head(t.Context(), "d/e")
 		wantErr(t, err, store.ErrNotFound)
-		if err := o.Delete(t.Context(), "a/x", "nothing"); err != nil {
+		if err := o.Delete(t.Context(), store.Deleted, "a/x", "nothing"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -186,7 +186,7 @@ func TestObjectsKeys(t *testing.T) {
 			wantErr(t, err, store.ErrKey)
 			_, err = o.Head(ctx, key)
 			wantErr(t, err, store.ErrKey)
-			wantErr(t, o.Delete(ctx, "fine", key), store.ErrKey)
+			wantErr(t, o.Delete(ctx, store.Deleted, "fine", key), store.ErrKey)
 			_, err = o.Compose(ctx, key, nil)
 			wantErr(t, err, store.ErrKey)
 			_, err = o.Compose(ctx, "fine", []string{key})
@@ -222,7 +222,7 @@ func TestObjectsList(t *testing.T) {
 			}
 			break
 		}
-		if err := store.DeletePrefix(t.Context(), o, "a/b/"); err != nil {
+		if err := store.DeletePrefix(t.Context(), o, store.Deleted, "a/b/"); err != nil {
 			t.Fatal(err)
 		}
 		if got := keys(t, o, ""); !slices.Equal(got, []string{"a-b/x", "a/c", "b"}) {
@@ -238,7 +238,7 @@ func TestObjectsFailedPutLeavesNothing(t *testing.T) {
 			_, err := o.Put(t.Context(), "a/b", io.MultiReader(bytes.NewReader(pattern(n)), iotest.ErrReader(broken)))
 			wantErr(t, err, broken)
 		}
-		if left, err := o.Sweep(t.Context(), 0); left != 0 || err != nil {
+		if left, err := o.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
 			t.Errorf("%d left behind: %v", left, err)
 		}
 		for _, n := range []int{0, 1000, 30 << 20} {
@@ -249,7 +249,7 @@ func TestObjectsFailedPutLeavesNothing(t *testing.T) {
 		wantEqual(t, "objects", len(keys(t, o, "")), 0)
 		// A server may be busy with a part when the upload is aborted, and keep it. That is what the sweep is for.
 		for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-			left, err := o.Sweep(t.Context(), 0)
+			left, err := o.Sweep(t.Context(), 0, nil)
 			if left == 0 && err == nil {
 				break
 			}
@@ -307,7 +307,7 @@ func TestObjectsCompose(t *testing.T) {
 				if got := get(t, o, "results/whole.csv", store.Range{}, info.ETag); !bytes.Equal(got, want) {
 					t.Errorf("%d bytes, want %d", len(got), len(want))
 				}
-				if left, err := o.Sweep(t.Context(), 0); left != 0 || err != nil {
+				if left, err := o.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
 					t.Errorf("%d left behind: %v", left, err)
 				}
 			})
@@ -328,7 +328,7 @@ func TestObjectsComposeOfOneOutlivesIt(t *testing.T) {
 		if got := get(t, o, whole, store.Range{}, info.ETag); string(got) != "first" {
 			t.Errorf("%q after the part was replaced", got)
 		}
-		if err := o.Delete(t.Context(), part); err != nil {
+		if err := o.Delete(t.Context(), store.Deleted, part); err != nil {
 			t.Fatal(err)
 		}
 		if got := get(t, o, whole, store.Range{}, info.ETag); string(got) != "first" {

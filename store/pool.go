@@ -19,6 +19,7 @@ func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
 	pc.MaxConns, pc.MinConns = s.config.ConnsMax, max(0, min(s.config.ConnsKept, s.config.ConnsMax))
 	boundAge(pc)
 	s.breaker.guard(pc, tracer{trace: s.config.Trace, wait: s.config.ConnWait})
+	s.renew(pc)
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
 	params["timezone"] = "UTC"

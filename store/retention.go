@@ -3,11 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -31,6 +28,9 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 			    RETURNING d.id, d.public_id, u.public_id AS upload_id, d.user_id
 			), blocks AS (
 			    DELETE FROM prediction_blocks WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone))
+			), parts AS (
+			    UPDATE prediction_parts SET summary = NULL, warnings = NULL
+			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone)) AND (summary IS NOT NULL OR warnings IS NOT NULL)
 			)
 			INSERT INTO deletions (prediction_id, upload_id, user_id)
 			SELECT public_id, upload_id, user_id FROM gone ON CONFLICT (prediction_id) DO NOTHING`,
@@ -50,97 +50,6 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 		return expired, fmt.Errorf("expire results: %w", err)
 	}
 	return expired, nil
-}
-
-// SweepOrphans removes objects of our own that nothing in the database speaks of and that are older than age: uploads
-// that broke between object and row, results of runs from before a retry, files that were put through a link and then
-// neither completed nor taken over, and the parts of predictions that ended longer ago than age and whose worker broke
-// before it dropped them. Only a finisher reads parts. One that still does after another has published publishes
-// nothing, and joins either all parts, to the same bytes, or fails on the first that is gone and leaves the result.
-func (s *Store) SweepOrphans(ctx context.Context, o Objects, age time.Duration) (swept int, err error) {
-	for _, prefix := range []string{"uploads/", "results/", DirectPrefix} {
-		var batch []string
-		for info, err := range o.List(ctx, prefix) {
-			if err != nil {
-				return swept, fmt.Errorf("sweep orphans: %w", err)
-			}
-			if time.Since(info.Modified) < age {
-				continue
-			}
-			if batch = append(batch, info.Key); len(batch) == orphansAtOnce {
-				n, err := s.sweepOrphans(ctx, o, batch, age)
-				if swept += n; err != nil {
-					return swept, err
-				}
-				batch = batch[:0]
-			}
-		}
-		n, err := s.sweepOrphans(ctx, o, batch, age)
-		if swept += n; err != nil {
-			return swept, err
-		}
-	}
-	return swept, nil
-}
-
-const orphansAtOnce = 500
-
-// sweepOrphans deletes those of the keys whose owner is not in the database. A prediction owns its generation's
-// objects, but the parts only until it has been over for age.
-func (s *Store) sweepOrphans(ctx context.Context, o Objects, keys []string, age time.Duration) (int, error) {
-	if len(keys) == 0 {
-		return 0, nil
-	}
-	ids, generations := make([]*uuid.UUID, len(keys)), make([]int, len(keys))
-	for i, key := range keys {
-		ids[i], generations[i] = ownerOf(key)
-	}
-	rows, err := s.pool.Query(ctx, `
-		SELECT k.key FROM unnest($1::text[], $2::uuid[], $3::int[]) AS k (key, id, generation)
-		WHERE k.id IS NOT NULL
-		  AND NOT EXISTS (SELECT FROM uploads u
-		      WHERE u.public_id = k.id AND (k.generation = 0 OR k.generation = -1 AND u.object_key = k.key))
-		  AND NOT EXISTS (SELECT FROM upload_links l
-		      WHERE l.public_id = k.id AND k.generation = -1 AND l.prediction_id IS NULL)
-		  AND NOT EXISTS (SELECT FROM predictions d WHERE d.public_id = k.id AND d.generation = k.generation
-		      AND NOT (split_part(k.key, '/', 4) = 'parts' AND d.status NOT IN ('queued', 'running')
-		               AND NOT d.finish_due AND d.finished_at < clock_timestamp() - $4::bigint * interval '1 microsecond'))`,
-		keys, ids, generations, age.Microseconds())
-	if err != nil {
-		return 0, fmt.Errorf("sweep orphans: %w", err)
-	}
-	orphans, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err == nil && len(orphans) > 0 {
-		err = o.Delete(ctx, orphans...)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("sweep orphans: %w", err)
-	}
-	return len(orphans), nil
-}
-
-// ownerOf gives the upload (generation 0), its link (-1) or the prediction that a key was made for; nil if we have not
-// made it.
-func ownerOf(key string) (*uuid.UUID, int) {
-	if id, ok := DirectUpload(key); ok {
-		return &id, -1
-	}
-	segments := strings.Split(key, "/")
-	if len(segments) < 3 {
-		return nil, 0
-	}
-	id, err := uuid.Parse(segments[1])
-	if err != nil {
-		return nil, 0
-	}
-	if segments[0] == "uploads" {
-		return &id, 0
-	}
-	generation, err := strconv.Atoi(segments[2])
-	if err != nil || generation < 1 {
-		return nil, 0
-	}
-	return &id, generation
 }
 
 // Unheard says which of the dropped objects no upload speaks of. An object that was there when its key was last

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -57,10 +58,15 @@ func become(ctx context.Context, conn *pgx.Conn, role string) (may, bound bool, 
 			Scan(&bound)
 	})
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && !unavailableState(pg.Code) {
+	if errors.As(err, &pg) && saysNo(pg.Code) {
 		return false, false, nil
 	}
 	return err == nil, bound, err
+}
+
+// saysNo says of a SQLSTATE that it is the answer to what was asked: there is no such role or table, or it is not for us.
+func saysNo(state string) bool {
+	return strings.HasPrefix(state, "42") || strings.HasPrefix(state, "22")
 }
 
 // assume makes every connection of a pool act as a role.
@@ -88,7 +94,7 @@ func CheckSchema(ctx context.Context, url string, files fs.FS) error {
 	var have int64
 	err = conn.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && !unavailableState(pg.Code) {
+	if errors.As(err, &pg) && saysNo(pg.Code) {
 		return fmt.Errorf("check schema: no version can be read (%s): run millrace migrate up as the owner", pg.Code)
 	}
 	if err == nil && have < sources {

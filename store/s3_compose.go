@@ -79,7 +79,7 @@ func copyable(parts []ObjectInfo) bool {
 }
 
 func (b *bucket) copyParts(ctx context.Context, dst string, parts []ObjectInfo) (ObjectInfo, error) {
-	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: &dst})
+	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: b.at(dst)})
 	if err != nil {
 		return ObjectInfo{}, s3WriteError(err)
 	}
@@ -101,8 +101,8 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []O
 	err := eachOf(ctx, len(parts), func(ctx context.Context, i int) error {
 		number := aws.Int32(int32(i + 1))
 		out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
-			Bucket: &b.name, Key: &dst, UploadId: id, PartNumber: number,
-			CopySource: aws.String(copySource(b.name, parts[i].Key)), CopySourceIfMatch: &parts[i].ETag,
+			Bucket: &b.name, Key: b.at(dst), UploadId: id, PartNumber: number,
+			CopySource: aws.String(copySource(b.name, *b.at(parts[i].Key))), CopySourceIfMatch: &parts[i].ETag,
 		})
 		if err != nil {
 			return s3Error(err)
@@ -115,7 +115,7 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []O
 		return ObjectInfo{}, err
 	}
 	out, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: &b.name, Key: &dst, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+		Bucket: &b.name, Key: b.at(dst), UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
 	if err != nil {
 		return b.completedBefore(ctx, info, err)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -125,7 +126,7 @@ func TestS3ReadOfAnObjectThatChanges(t *testing.T) {
 	}{
 		"replaced": {func(t *testing.T, o store.Objects) { put(t, o, "a/b", pattern(500_000)) }, store.ErrObjectChanged},
 		"deleted": {func(t *testing.T, o store.Objects) {
-			if err := o.Delete(t.Context(), "a/b"); err != nil {
+			if err := o.Delete(t.Context(), store.Deleted, "a/b"); err != nil {
 				t.Fatal(err)
 			}
 		}, store.ErrNotFound},
@@ -176,10 +177,10 @@ func TestS3Answers(t *testing.T) {
 			if err == nil || errors.Is(err, store.ErrStorageFull) != c.full || store.Unavailable(err) != c.unavailable {
 				t.Errorf("full %v, unavailable %v: %v", errors.Is(err, store.ErrStorageFull), store.Unavailable(err), err)
 			}
-			if _, err := o.Sweep(t.Context(), 0); err == nil {
+			if _, err := o.Sweep(t.Context(), 0, nil); err == nil {
 				t.Error("swept")
 			}
-			if err := o.Delete(t.Context(), "a/b"); err == nil {
+			if err := o.Delete(t.Context(), store.Deleted, "a/b"); err == nil {
 				t.Error("deleted")
 			}
 			if _, err := o.Compose(t.Context(), "a/b", []string{"a/c"}); err == nil {
@@ -212,7 +213,7 @@ func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 	})
 	put(t, direct, "a/1", pattern(5<<20))
 	put(t, direct, "a/2", pattern(10))
-	info, err := faulty.Compose(t.Context(), "a/whole", []string{"a/1", "a/2"})
+	info, err := faulty.Compose(t.Context(), "results/whole", []string{"a/1", "a/2"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 		t.Error("nothing got lost")
 	}
 	want := append(pattern(5<<20), pattern(10)...)
-	if got := get(t, direct, "a/whole", store.Range{}, info.ETag); !bytes.Equal(got, want) {
+	if got := get(t, direct, "results/whole", store.Range{}, info.ETag); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
@@ -237,12 +238,12 @@ func TestS3ComposeFails(t *testing.T) {
 	for _, key := range []string{"a/1", "a/2", "a/3"} {
 		put(t, direct, key, pattern(5<<20))
 	}
-	if _, err := faulty.Compose(t.Context(), "a/whole", []string{"a/1", "a/2", "a/3"}); err == nil {
+	if _, err := faulty.Compose(t.Context(), "results/whole", []string{"a/1", "a/2", "a/3"}); err == nil {
 		t.Fatal("composed")
 	}
-	_, err := direct.Head(t.Context(), "a/whole")
+	_, err := direct.Head(t.Context(), "results/whole")
 	wantErr(t, err, store.ErrNotFound)
-	if left, err := direct.Sweep(t.Context(), 0); left != 0 || err != nil {
+	if left, err := direct.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
 		t.Errorf("%d open uploads: %v", left, err)
 	}
 }
@@ -277,16 +278,16 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 		}
 		return w, false
 	})
-	if _, err := faulty.Put(t.Context(), "a/b", bytes.NewReader(pattern(20<<20))); err == nil {
+	if _, err := faulty.Put(t.Context(), "uploads/a/b", bytes.NewReader(pattern(20<<20))); err == nil {
 		t.Fatal("stored")
 	}
-	if left, err := direct.Sweep(t.Context(), time.Hour); left != 0 || err != nil {
+	if left, err := direct.Sweep(t.Context(), time.Hour, nil); left != 0 || err != nil {
 		t.Errorf("swept %d young ones: %v", left, err)
 	}
-	if left, err := direct.Sweep(t.Context(), 0); left != 1 || err != nil {
+	if left, err := direct.Sweep(t.Context(), 0, nil); left != 1 || err != nil {
 		t.Errorf("swept %d: %v", left, err)
 	}
-	if left, err := direct.Sweep(t.Context(), 0); left != 0 || err != nil {
+	if left, err := direct.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
 		t.Errorf("swept %d again: %v", left, err)
 	}
 }
@@ -313,5 +314,35 @@ func TestS3PutsAtOnceAreBounded(t *testing.T) {
 	close(release)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// Multipart uploads of others in the same bucket go on, whatever their age: beside our folders, into the inbox, under
+// another prefix.
+func TestS3SweepLeavesUploadsOfOthers(t *testing.T) {
+	config := storetest.S3(t)
+	config.Prefix = "ours"
+	o, err := store.OpenS3(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := []string{
+		"other-app/backup.tar", "uploads/a", "results/a", "ours/inbox/u/a.csv", "ours/direct/a", "ours/a", "ours2/uploads/a",
+	}
+	ours := []string{"ours/uploads/a", "ours/results/a/1/result.csv"}
+	for _, key := range append(theirs, ours...) {
+		storetest.OpenMultipart(t, config, key)
+	}
+	var asked []string
+	n, err := o.Sweep(t.Context(), 0, func(key string) error {
+		asked = append(asked, "ours/"+key)
+		return nil
+	})
+	slices.Sort(theirs)
+	if n != 2 || err != nil || !slices.Equal(asked, ours) {
+		t.Errorf("%d swept, %v: %v", n, asked, err)
+	}
+	if left := storetest.Multiparts(t, config); !slices.Equal(left, theirs) {
+		t.Errorf("left %v, want %v", left, theirs)
 	}
 }

@@ -40,7 +40,7 @@ func (b *bucket) PresignPut(ctx context.Context, key string, size int64, life ti
 		return PresignedPut{}, fmt.Errorf("presign: %w", err)
 	}
 	signed, err := b.presign.PresignPutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.name, Key: &key, ContentLength: &size, ContentType: aws.String("text/csv"),
+		Bucket: &b.name, Key: b.at(key), ContentLength: &size, ContentType: aws.String("text/csv"),
 		IfNoneMatch: aws.String("*"),
 	}, s3.WithPresignExpires(life))
 	if err != nil {

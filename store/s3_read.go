@@ -61,7 +61,7 @@ type resumingBody struct {
 // connect asks for the bytes from offset on. The context of the request lives as long as its body.
 func (r *resumingBody) connect() (ObjectInfo, error) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: &r.key}
+	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: r.bucket.at(r.key)}
 	if r.etag != "" {
 		in.IfMatch = &r.etag
 	}

@@ -23,7 +23,8 @@ func newUploader(client *s3.Client, bucket string) uploadFunc {
 	uploader := manager.NewUploader(client, func(u *manager.Uploader) {
 		u.PartSize = 8 << 20
 		u.Concurrency = 2
-		u.LeavePartsOnError = true // its own abort would use the context that may have ended
+		u.RequestChecksumCalculation = client.Options().RequestChecksumCalculation // as configured for all other requests
+		u.LeavePartsOnError = true                                                 // its own abort would use the context that may have ended
 	})
 	return func(ctx context.Context, key string, r io.Reader) (string, error) {
 		out, err := uploader.Upload(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: r})

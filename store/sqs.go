@@ -47,6 +47,7 @@ func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	client := sqs.NewFromConfig(config, func(o *sqs.Options) {
+		o.HTTPSignerV4 = freshSigner{}
 		o.APIOptions = append(o.APIOptions, observed("sqs", c.Observe))
 	})
 	return &Queue{client: client, config: c}, nil

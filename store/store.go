@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -68,7 +69,8 @@ type Store struct {
 	breaker     *breaker // of both
 	rowSecurity bool
 	mayWork     bool
-	staged      bool // COPY goes by way of a temporary table
+	staged      bool         // COPY goes by way of a temporary table
+	era         atomic.Int64 // of connections: see renewal.go
 }
 
 func (c Config) withDefaults() Config {

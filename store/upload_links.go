@@ -155,26 +155,19 @@ func (s *Store) PostponedLinks(ctx context.Context, but []int64) ([]UploadLink, 
 	return list, nil
 }
 
-// SweepUploadLinks forgets links that expired more than age ago and gives the keys of the files that nobody completed.
-// Those that were postponed stay.
-func (s *Store) SweepUploadLinks(ctx context.Context, age time.Duration) (keys []string, err error) {
-	rows, err := s.pool.Query(ctx, `
-		DELETE FROM upload_links
-		WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond' AND NOT postponed
-		RETURNING public_id, prediction_id IS NULL`, age.Microseconds())
+// SweepUploadLinks forgets links that expired more than age ago, but for those that were postponed. The files that
+// nobody completed are left to [Store.SweepDeletions].
+func (s *Store) SweepUploadLinks(ctx context.Context, age time.Duration) error {
+	_, err := s.pool.Exec(ctx, `
+		WITH gone AS (
+		    DELETE FROM upload_links
+		    WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond' AND NOT postponed
+		    RETURNING public_id, user_id, prediction_id
+		)
+		INSERT INTO deletions (prediction_id, upload_id, user_id)
+		SELECT gen_random_uuid(), public_id, user_id FROM gone WHERE prediction_id IS NULL`, age.Microseconds())
 	if err != nil {
-		return nil, fmt.Errorf("sweep upload links: %w", err)
+		return fmt.Errorf("sweep upload links: %w", err)
 	}
-	var id uuid.UUID
-	var abandoned bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &abandoned}, func() error {
-		if abandoned {
-			keys = append(keys, DirectKey(id))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("sweep upload links: %w", err)
-	}
-	return keys, nil
+	return nil
 }

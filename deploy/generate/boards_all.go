@@ -209,6 +209,16 @@ func dependenciesBoard() *dashboard.DashboardBuilder {
 			queries: []query{q("min by (dependency) (millrace_dependency_up)", "{{dependency}}")},
 		},
 		panel{
+			title: "Whose the object store is", unit: short, width: 8, max: 1, about: "Objects are deleted as owned only.",
+			queries: []query{q("max by (state) (millrace_installation_state)", "{{state}}")},
+		},
+		panel{
+			title: "Waiting to be deleted", unit: short, width: 8, about: "millrace store orphans lists the second.",
+			queries: []query{
+				q("max(millrace_deletions_waiting)", "deletions"), q("max(millrace_orphan_objects)", "objects nobody knows"),
+			},
+		},
+		panel{
 			title: "Database connections in use", unit: share, width: 8, max: 1,
 			queries: []query{q("millrace_database_connections_acquired / millrace_database_connections_max", "{{instance}}")},
 		},

@@ -44,13 +44,29 @@ var alerts = []alert{
 	},
 	{
 		name: "MillraceDependencyDown", severity: "page", wait: "2m", labels: []string{"dependency"},
-		summary: "A dependency does not answer any API process", // the queue is not needed to serve
+		summary: "A dependency does not answer any process", // the queue is not needed to serve
 		expr:    `max by (dependency) (millrace_dependency_up{dependency!="queue"}) == 0`,
+	},
+	{
+		name: "MillraceProcessCutOff", severity: "ticket", wait: "5m", labels: []string{"instance"},
+		summary: "One process does not reach what others reach",
+		expr: "min by (instance) (millrace_dependency_up{dependency!=\"queue\"} == 0\n" +
+			"  and on (dependency) max by (dependency) (millrace_dependency_up) == 1)",
 	},
 	{
 		name: "MillraceCircuitOpens", severity: "ticket", wait: "10m", labels: []string{"dependency"},
 		summary: "A process goes on failing to reach a dependency",
 		expr:    `max by (dependency) (increase(millrace_circuit_opens_total[5m])) >= 3`,
+	},
+	{
+		name: "MillraceStoreNotOwned", severity: "page", wait: "2m", labels: []string{"state"},
+		summary: "Database and object store disagree, and nothing is deleted",
+		expr:    `max by (state) (millrace_installation_state{state=~"copy|disputed|stranger"}) > 0`,
+	},
+	{
+		name: "MillraceSweepStopped", severity: "ticket", wait: "1m",
+		summary: "The sweep of the object store found something unusual and waits for an operator",
+		expr:    `max(millrace_sweep_stopped) > 0`,
 	},
 	{
 		name: "MillraceQueueOld", severity: "page", wait: "2m", summary: "Predictions wait too long for a worker",
@@ -127,6 +143,16 @@ var alerts = []alert{
 		expr: "sum by (service) (rate(millrace_aws_calls_total{result=\"failed\"}[5m]))\n" +
 			"  / sum by (service) (rate(millrace_aws_calls_total[5m])) > 0.05\n" +
 			"and sum by (service) (increase(millrace_aws_calls_total{result=\"failed\"}[5m])) >= 10",
+	},
+	{
+		name: "MillraceFilesRefused", severity: "ticket", wait: "5m",
+		summary: "The object store refuses some files and gives others",
+		expr:    `sum(increase(millrace_attempts_total{result="refused"}[2h])) >= 1`,
+	},
+	{
+		name: "MillraceFilesGone", severity: "ticket", wait: "0s", labels: []string{"kind"},
+		summary: "Files that should be stored are not there",
+		expr:    `sum by (kind) (increase(millrace_objects_gone_total[1h])) > 0`,
 	},
 	{
 		name: "MillraceModelRefused", severity: "ticket", wait: "0s", summary: "A bundle failed its checks",

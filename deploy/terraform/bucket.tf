@@ -35,6 +35,14 @@ resource "aws_s3_bucket_versioning" "files" {
   }
 }
 
+# Millrace deletes what is older than MILLRACE_RETAIN, which counts from the end of a prediction; see the output
+# "environment". The bucket's own clock runs from the upload on and knows nothing of predictions, so its rule comes a week
+# later and takes only what was left behind. It names our folders: the installation's mark beside them must stay.
+locals {
+  retention_slack_days = 7
+  retained_prefixes    = ["uploads/", "results/", "direct/", "inbox/"]
+}
+
 resource "aws_s3_bucket_lifecycle_configuration" "files" {
   bucket     = aws_s3_bucket.files.id
   depends_on = [aws_s3_bucket_versioning.files]
@@ -49,14 +57,25 @@ resource "aws_s3_bucket_lifecycle_configuration" "files" {
   }
 
   rule {
-    id     = "retention"
+    id     = "replaced-and-deleted"
     status = "Enabled"
     filter {}
-    expiration {
-      days = var.retention_days
-    }
     noncurrent_version_expiration {
       noncurrent_days = 7
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.retention_days > 0 ? local.retained_prefixes : []
+    content {
+      id     = "retention-${trimsuffix(rule.value, "/")}"
+      status = "Enabled"
+      filter {
+        prefix = rule.value
+      }
+      expiration {
+        days = var.retention_days + local.retention_slack_days
+      }
     }
   }
 }

@@ -1,9 +1,10 @@
 output "environment" {
   description = "What millrace is told, but for DATABASE_URL, whose password is in the secret below."
   value = {
-    S3_BUCKET     = aws_s3_bucket.files.id
-    SQS_QUEUE_URL = aws_sqs_queue.doorbell.id
-    AWS_REGION    = aws_s3_bucket.files.region
+    S3_BUCKET       = aws_s3_bucket.files.id
+    SQS_QUEUE_URL   = aws_sqs_queue.doorbell.id
+    AWS_REGION      = aws_s3_bucket.files.region
+    MILLRACE_RETAIN = var.retention_days > 0 ? "${var.retention_days}d" : "off"
   }
 }
 

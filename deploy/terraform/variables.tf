@@ -10,7 +10,7 @@ variable "bucket" {
 }
 
 variable "retention_days" {
-  description = "Days after which files and results are deleted."
+  description = "Days after the end of a prediction when its files and results are deleted (MILLRACE_RETAIN); 0: never."
   type        = number
   default     = 90
 }

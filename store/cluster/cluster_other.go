@@ -24,6 +24,9 @@ func Start(context.Context, Config) (*Cluster, error) {
 	return nil, errors.New("start postgresql: not possible on this system: set DATABASE_URL")
 }
 
+// Running says that there is none.
+func Running(Config) (string, bool, error) { return "", false, nil }
+
 // URL is empty.
 func (*Cluster) URL() string { return "" }
 

@@ -1,0 +1,89 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// ownerMethods are about whose an object store is, and what a sweep has found there.
+func (w *storeWork) ownerMethods() []method {
+	const asks = "asks the object store as well"
+	return []method{
+		{name: "Owner.Start, without a mark", bulk: asks, prepare: w.unmark, call: func(ctx context.Context) error {
+			return w.owner.Start(ctx)
+		}},
+		{name: "Owner.Start, of a stranger", bulk: asks, prepare: func(ctx context.Context) error {
+			return errors.Join(w.unmark(ctx), w.strays(ctx))
+		}, call: func(ctx context.Context) error {
+			var stranger *store.StrangerError
+			if err := w.owner.Start(ctx); !errors.As(err, &stranger) {
+				return errors.Join(err, errors.New("the store was taken for the database's own"))
+			}
+			return nil
+		}, after: func(ctx context.Context) error {
+			if err := w.unmark(ctx); err != nil {
+				return err
+			}
+			return w.owner.Start(ctx)
+		}},
+		{name: "Owner.Adopt", bulk: asks, call: func(ctx context.Context) error {
+			_, err := w.owner.Adopt(ctx)
+			return err
+		}},
+		{name: "Owner.SweepOrphans, stopped", bulk: asks, prepare: w.strays, call: func(ctx context.Context) error {
+			if _, err := w.owner.SweepOrphans(ctx, 0); !errors.Is(err, store.ErrSweepStopped) {
+				return errors.Join(err, errors.New("the sweep was not stopped"))
+			}
+			return nil
+		}, after: w.confirm},
+		{name: "Orphans", call: func(ctx context.Context) error {
+			_, err := w.Orphans(ctx)
+			return err
+		}},
+		{name: "ConfirmOrphans", call: w.confirm},
+		{name: "DeleteLater", call: func(ctx context.Context) error {
+			return w.DeleteLater(ctx, w.user.ID, uuid.New())
+		}},
+		{name: "CheckObjects", bulk: asks, call: func(ctx context.Context) error {
+			_, err := w.CheckObjects(ctx, w.objects, false, func(store.Problem) {})
+			return err
+		}},
+	}
+}
+
+// unmark takes database and object store back to before they knew each other.
+func (w *storeWork) unmark(ctx context.Context) error {
+	if _, err := w.database.conn.Exec(ctx, `DELETE FROM installation`); err != nil {
+		return err
+	}
+	for _, prefix := range []string{store.MarkKey, "uploads/", "results/", "direct/"} {
+		if err := store.DeletePrefix(ctx, w.objects, store.Deleted, prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// strays puts more objects that nobody knows than a sweep takes for usual.
+func (w *storeWork) strays(ctx context.Context) error {
+	for range 25 {
+		if _, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// confirm lets sweeps go on.
+func (w *storeWork) confirm(ctx context.Context) error {
+	h, err := w.Housekeeping(ctx)
+	if err != nil {
+		return err
+	}
+	return w.ConfirmOrphans(ctx, h.Orphans)
+}

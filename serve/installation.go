@@ -1,0 +1,47 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/cluster"
+)
+
+// Installation is the database and the object store of a configuration, for operators: nothing is served.
+type Installation struct {
+	Store   *store.Store
+	Owner   *store.Owner
+	Objects string // in words
+}
+
+// WithInstallation opens what [Run] would work with and calls do. A private PostgreSQL that a server has started is used;
+// else it runs meanwhile. Whether database and store belong together is for do to ask.
+func WithInstallation(ctx context.Context, c RunConfig, do func(Installation) error) (err error) {
+	f := new(foundation)
+	defer func() { err = errors.Join(err, f.close()) }()
+	c.Role = RoleWorker
+	dir := filepath.Join(c.DataDir, "postgres")
+	running := false
+	if c.DatabaseURL == "" && c.LoaderURL == "" {
+		var url string
+		if url, running, err = cluster.Running(cluster.Config{Dir: dir}); err != nil {
+			return fmt.Errorf("find private PostgreSQL: %w", err)
+		}
+		if running {
+			err = f.openStore(ctx, url, "", c)
+		}
+	}
+	if !running {
+		err = f.openDatabase(ctx, c)
+	}
+	if err == nil {
+		err = f.openObjects(ctx, c)
+	}
+	if err != nil {
+		return err
+	}
+	return do(Installation{Store: f.store, Owner: f.owner, Objects: f.objectsAre})
+}

@@ -1,0 +1,164 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+)
+
+// startOwned is an API whose database owns its objects.
+func startOwned(t *testing.T) (*api, *store.Owner) {
+	t.Helper()
+	var owner *store.Owner
+	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+		owner = store.NewOwner(p.Store, p.Objects, p.Log)
+		if err := owner.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.Owner, p.Objects = owner, owner.Objects()
+	})
+	return a, owner
+}
+
+// mark changes what the store says of itself.
+func (a *api) mark(change func(*store.Mark)) {
+	a.t.Helper()
+	m, _, err := store.ReadMark(a.t.Context(), a.objects)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	change(&m)
+	text, err := json.Marshal(m)
+	if err == nil {
+		_, err = a.objects.Put(a.t.Context(), store.MarkKey, bytes.NewReader(text))
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func wantReady(t *testing.T, a *api, status int, installation string) {
+	t.Helper()
+	time.Sleep(1100 * time.Millisecond) // an answer is kept for a second
+	r := a.get("/ready").want(t, status).object(t)
+	if e, refused := r["error"].(map[string]any); refused {
+		r = e["details"].(map[string]any)
+	}
+	if got := r["checks"].(map[string]any)["installation"]; got != installation {
+		t.Errorf("installation is %v, want %s", got, installation)
+	}
+}
+
+// A copy serves and scores, but no file is deleted until it is adopted: that is said in every place, and what customers
+// ask for waits.
+func TestCopyDeletesNothing(t *testing.T) {
+	a, owner := startOwned(t)
+	wantReady(t, a, http.StatusOK, "ok")
+	first, second := a.upload(telecom), a.upload(bad)
+	a.do(http.MethodDelete, "/predictions/"+first, nil).want(t, http.StatusNoContent)
+	a.mark(func(m *store.Mark) { m.Sweeps += 3 })
+	if state, err := owner.Check(t.Context()); state != store.Copy || err != nil {
+		t.Fatal(state, err)
+	}
+	wantReady(t, a, http.StatusOK, "copy")
+	before := a.objectKeys()
+	answer := a.do(http.MethodDelete, "/predictions/"+second, nil).want(t, http.StatusAccepted).object(t)
+	if answer["status"] != "queued" || answer["message"] == "" {
+		t.Errorf("%v", answer)
+	}
+	a.get("/predictions/"+second).wantError(t, http.StatusNotFound, "ERR-1101")
+	a.do(http.MethodDelete, "/predictions/"+second, nil).want(t, http.StatusAccepted)
+	a.get("/account", as(a.token("leaving"))).want(t, http.StatusOK)
+	a.do(http.MethodDelete, "/account", nil, as(a.token("leaving"))).want(t, http.StatusAccepted)
+	if err := a.store.SweepDeletions(t.Context(), owner.Objects()); err == nil {
+		t.Error("files were deleted")
+	}
+	if after := a.objectKeys(); !slices.Equal(before, after) || len(after) != 3 {
+		t.Errorf("before %v, after %v", before, after)
+	}
+	view := startAdminWith(t, serve.AdminParts{Store: a.store, Owner: owner, Metrics: a.metrics}).get(t, "/installation").want(t, http.StatusOK).object(t)
+	if view["state"] != "copy" || view["deletions_waiting"] != 2.0 {
+		t.Errorf("%v", view)
+	}
+
+	if _, err := owner.Adopt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantReady(t, a, http.StatusOK, "ok")
+	if err := a.store.SweepDeletions(t.Context(), owner.Objects()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process whose store was adopted by another installation must get no requests any more.
+func TestStrangerIsNotReady(t *testing.T) {
+	a, owner := startOwned(t)
+	a.mark(func(m *store.Mark) { m.Installation = uuid.New() })
+	if state, err := owner.Check(t.Context()); state != store.Stranger || err != nil {
+		t.Fatal(state, err)
+	}
+	wantReady(t, a, http.StatusServiceUnavailable, "stranger")
+	scrape := a.scrape()
+	if !strings.Contains(scrape, `millrace_dependency_up{dependency="installation"} 0`) {
+		t.Error("the metric does not say so")
+	}
+}
+
+// A refused upload whose file cannot be removed now is removed later.
+func TestRefusedUploadIsRemovedLater(t *testing.T) {
+	a, owner := startOwned(t)
+	a.mark(func(m *store.Mark) { m.Disputed = true })
+	short := strings.Replace(telecom, "\n", "\n\"", 2)
+	if r := a.post("/upload", short); r.status < 400 {
+		t.Fatalf("accepted: %d", r.status)
+	}
+	stored := len(a.objectKeys()) > 1 // the mark is one
+	a.mark(func(m *store.Mark) { m.Disputed = false })
+	if err := a.store.SweepDeletions(t.Context(), owner.Objects()); err != nil {
+		t.Fatal(err)
+	}
+	if keys := a.objectKeys(); len(keys) != 1 {
+		t.Errorf("left %v (stored before: %v)", keys, stored)
+	}
+}
+
+// While the process runs it notices that the store is disputed, says so in metrics and log, and notices the end of it.
+func TestOwnershipIsWatched(t *testing.T) {
+	a, owner := startOwned(t)
+	a.mark(func(m *store.Mark) { m.Disputed = true })
+	whileRunning(t, func(ctx context.Context) { serve.WatchOwner(ctx, owner, a.store, a.metrics, a.log) }, func() bool {
+		return strings.Contains(a.scrape(), `millrace_installation_state{state="disputed"} 1`) &&
+			strings.Contains(a.log.String(), `"is":"disputed"`)
+	})
+	a.mark(func(m *store.Mark) { m.Disputed = false })
+	whileRunning(t, func(ctx context.Context) { serve.WatchOwner(ctx, owner, a.store, a.metrics, a.log) }, func() bool {
+		return strings.Contains(a.scrape(), `millrace_installation_state{state="owned"} 1`)
+	})
+}
+
+// Nothing is swept before all has been well for a while, and after a failure the while begins anew.
+func TestSweepsWaitUntilAllIsWell(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration
+		well  []bool
+		want  []bool
+	}{
+		{time.Minute, []bool{true, true}, []bool{false, true}},
+		{time.Minute, []bool{true, true, false, true, true}, []bool{false, true, false, false, true}},
+		{time.Hour, []bool{true, true, true}, []bool{false, false, false}},
+	} {
+		if got := serve.Settled(c.after, c.well); !slices.Equal(got, c.want) {
+			t.Errorf("after %s, well %v: swept %v, want %v", c.after, c.well, got, c.want)
+		}
+	}
+}

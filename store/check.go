@@ -1,0 +1,219 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// A check compares what the database says is stored with what is. It changes nothing, and it may run beside a server.
+
+// Problem is something that a check found.
+type Problem struct {
+	What string // "missing", "size", "digest" or "unknown"
+	Key  string // without what customers named
+	Of   string // what the object is: "upload", "result", "rejects", "snapshot", "part"; empty if unknown
+}
+
+// Checked is what a check has looked at.
+type Checked struct {
+	Rows, Objects int // objects that rows speak of; objects that there are
+	Digests       int // of the first: read and compared with the digest that was recorded
+	NotNeeded     int // of the second: left behind, and removed by the next sweep
+}
+
+const checkedAtOnce = 200
+
+// expected is an object that a row speaks of.
+type expected struct {
+	prediction int64
+	of, key    string
+	bytes      int64  // -1: not recorded
+	sha256     []byte // nil: not recorded
+}
+
+// CheckObjects looks for objects that rows speak of and that are missing or others, and for objects whose id no row has.
+// digests says whether objects are read whole where a digest of theirs was recorded. found is called for each problem.
+func (s *Store) CheckObjects(
+	ctx context.Context, o Objects, digests bool, found func(Problem),
+) (c Checked, err error) {
+	if err := s.checkRows(ctx, o, digests, &c, found); err != nil {
+		return c, fmt.Errorf("check objects: %w", err)
+	}
+	if err := s.checkUnknown(ctx, o, &c, found); err != nil {
+		return c, fmt.Errorf("check objects: %w", err)
+	}
+	return c, nil
+}
+
+func (s *Store) checkRows(ctx context.Context, o Objects, digests bool, c *Checked, found func(Problem)) error {
+	for after := int64(0); ; {
+		list, last, err := s.expectedObjects(ctx, after, checkedAtOnce)
+		if err != nil || last == after {
+			return err
+		}
+		after = last
+		wrong := make([]string, len(list))
+		err = eachOf(ctx, len(list), func(ctx context.Context, i int) (err error) {
+			wrong[i], err = compareObject(ctx, o, list[i], digests)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i, what := range wrong {
+			c.Rows++
+			if digests && list[i].sha256 != nil {
+				c.Digests++
+			}
+			if what == "" {
+				continue
+			}
+			if still, err := s.stillExpected(ctx, list[i]); err != nil {
+				return err
+			} else if still { // else it was joined, expired or deleted meanwhile
+				found(Problem{What: what, Key: loggable(list[i].key), Of: list[i].of})
+			}
+		}
+	}
+}
+
+// compareObject says what is wrong with an object; empty: nothing.
+func compareObject(ctx context.Context, o Objects, e expected, digests bool) (string, error) {
+	info, err := o.Head(ctx, e.key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return "missing", nil
+	case err != nil:
+		return "", err
+	case e.bytes >= 0 && info.Bytes != e.bytes:
+		return "size", nil
+	case !digests || e.sha256 == nil:
+		return "", nil
+	}
+	body, _, err := o.Get(ctx, e.key, Range{}, info.ETag)
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.New()
+	_, err = io.Copy(digest, body)
+	if err := errors.Join(err, body.Close()); err != nil {
+		return "", err
+	}
+	if !bytes.Equal(digest.Sum(nil), e.sha256) {
+		return "digest", nil
+	}
+	return "", nil
+}
+
+func (s *Store) stillExpected(ctx context.Context, e expected) (bool, error) {
+	now, _, err := s.expectedObjects(ctx, e.prediction-1, 1)
+	return slices.ContainsFunc(now, func(n expected) bool { return n.prediction == e.prediction && n.key == e.key }), err
+}
+
+// expectedObjects lists the objects of some predictions in the order of their ids, and the last of these. A file that
+// others dropped is needed until it has been copied; parts until they have been joined.
+func (s *Store) expectedObjects(ctx context.Context, after int64, limit int) ([]expected, int64, error) {
+	rows, err := s.pool.Query(ctx, `
+		WITH d AS (
+		    SELECT *, status IN ('queued', 'running') OR finish_due AS open FROM predictions
+		    WHERE id > $1 ORDER BY id LIMIT $2
+		), list AS (
+		    SELECT d.id, 'upload' AS of, u.object_key AS key, NULL::int AS part, coalesce(u.bytes, -1) AS bytes, u.sha256
+		    FROM d JOIN uploads u ON u.id = d.upload_id
+		    WHERE results_deleted_at IS NULL AND (u.object_key LIKE 'uploads/%' OR d.open)
+		    UNION ALL
+		    SELECT id, 'result', result_key, NULL, result_bytes, NULL FROM d
+		    WHERE result_key IS NOT NULL AND results_deleted_at IS NULL
+		    UNION ALL
+		    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, NULL FROM d
+		    WHERE rejects_key IS NOT NULL AND results_deleted_at IS NULL
+		    UNION ALL
+		    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL
+		    FROM d JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
+		    CROSS JOIN LATERAL (VALUES ('part', p.result_bytes, d.open), ('rejected', p.rejects_bytes, d.open),
+		        ('snapshot', p.snapshot_bytes, d.open OR d.result_key IS NOT NULL)) AS w (of, bytes, needed)
+		    WHERE p.status = 'done' AND w.needed AND w.bytes > 0 AND results_deleted_at IS NULL
+		)
+		SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256
+		FROM d LEFT JOIN list ON list.id = d.id ORDER BY d.id`, after, limit)
+	if err != nil {
+		return nil, after, err
+	}
+	var list []expected
+	var id uuid.UUID
+	var generation int
+	var of, key *string
+	var part *int
+	var size *int64
+	var e expected
+	_, err = pgx.ForEachRow(rows, []any{&e.prediction, &id, &generation, &of, &key, &part, &size, &e.sha256}, func() error {
+		after = e.prediction
+		if of == nil {
+			return nil // it has none
+		}
+		e.of, e.bytes = *of, -1
+		if size != nil {
+			e.bytes = *size
+		}
+		switch e.of {
+		case "part":
+			e.key = PartKey(id, generation, *part, ResultName)
+		case "rejected":
+			e.of, e.key = "part", PartKey(id, generation, *part, RejectsName)
+		case "snapshot":
+			e.key = SnapshotKey(id, generation, *part)
+		default:
+			e.key = *key
+		}
+		list = append(list, e)
+		e.sha256 = nil
+		return nil
+	})
+	return list, after, err
+}
+
+func (s *Store) checkUnknown(ctx context.Context, o Objects, c *Checked, found func(Problem)) error {
+	var batch []string
+	check := func() error {
+		kinds, err := s.kindsOf(ctx, batch, 24*time.Hour)
+		if err != nil {
+			return err
+		}
+		for i, kind := range kinds {
+			switch kind {
+			case notNeeded:
+				c.NotNeeded++
+			case nobodyKnows:
+				found(Problem{What: "unknown", Key: batch[i]})
+			}
+		}
+		batch = batch[:0]
+		return nil
+	}
+	for _, folder := range ownFolders {
+		for info, err := range o.List(ctx, folder) {
+			if err != nil {
+				return err
+			}
+			c.Objects++
+			if time.Since(info.Modified) < clockSkew {
+				continue // its row may follow
+			}
+			if batch = append(batch, info.Key); len(batch) == orphansAtOnce {
+				if err := check(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return check()
+}

@@ -1,0 +1,150 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// checked lists what a check finds.
+func (b bench) checked(o store.Objects, digests bool) (found []string, c store.Checked) {
+	b.Helper()
+	c, err := b.CheckObjects(b.Context(), o, digests, func(p store.Problem) {
+		found = append(found, p.What+" "+p.Of+" "+p.Key)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	slices.Sort(found)
+	return found, c
+}
+
+// kept is an upload of two parts, both scored, with everything that rows then speak of.
+func (b bench) kept(o store.Objects, finish bool) store.Prediction {
+	b.Helper()
+	u := newUpload(b.user.ID, 10, 10)
+	info := put(b, o, u.ObjectKey, []byte("content"))
+	u.Bytes, u.SHA256 = info.Bytes, info.SHA256
+	p, err := b.CreateUpload(b.Context(), u)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var last *store.Claim
+	for range 2 {
+		c := b.claim("w")
+		put(b, o, store.PartKey(p.ID, 1, c.Part.No, store.ResultName), []byte("0123456789"))
+		last = b.mustScore(c)
+	}
+	b.exec(`UPDATE prediction_parts SET snapshot_bytes = 3`)
+	for part := range 2 {
+		put(b, o, store.SnapshotKey(p.ID, 1, part), []byte("abc"))
+	}
+	if !finish {
+		return b.reload(p)
+	}
+	err = b.Finish(b.Context(), last, store.Result{
+		ResultKey: store.ResultKey(p.ID, 1, store.ResultName), ResultBytes: 4,
+		RejectsKey: store.ResultKey(p.ID, 1, store.RejectsName), RejectsBytes: 2,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	put(b, o, store.ResultKey(p.ID, 1, store.ResultName), []byte("rows"))
+	put(b, o, store.ResultKey(p.ID, 1, store.RejectsName), []byte("no"))
+	if err := store.DeletePrefix(b.Context(), o, store.Joined, store.PartsPrefix(p.ID, 1)); err != nil {
+		b.Fatal(err)
+	}
+	return b.reload(p)
+}
+
+func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
+	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+		b.start(o)
+		done, open := b.kept(o, true), b.kept(o, false)
+		gone, expired := b.kept(o, true), b.kept(o, true)
+		for _, p := range []store.Prediction{gone, expired} {
+			if err := store.DeletePrefix(t.Context(), o, store.Deleted, "results/"+p.ID.String()+"/"); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.Delete(t.Context(), store.Deleted, store.InputKey(p.UploadID)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.DeletePrediction(t.Context(), b.user.ID, gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		b.aged(expired, 91)
+		if _, err := b.Expire(t.Context(), 90*24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		found, c := b.checked(o, true)
+		if len(found) > 0 || c.Rows != 10 || c.Digests != 2 || c.Objects != 10 {
+			t.Fatalf("%v, %+v", found, c)
+		}
+		// Each object that a row speaks of, taken away and replaced by a longer one.
+		objects := map[string]string{
+			store.InputKey(done.UploadID): "upload", store.ResultKey(done.ID, 1, store.ResultName): "result",
+			store.ResultKey(done.ID, 1, store.RejectsName): "rejects", store.SnapshotKey(done.ID, 1, 0): "snapshot",
+			store.SnapshotKey(done.ID, 1, 1): "snapshot", store.InputKey(open.UploadID): "upload",
+			store.PartKey(open.ID, 1, 0, store.ResultName): "part", store.PartKey(open.ID, 1, 1, store.ResultName): "part",
+			store.SnapshotKey(open.ID, 1, 0): "snapshot", store.SnapshotKey(open.ID, 1, 1): "snapshot",
+		}
+		wantEqual(t, "objects", len(objects), len(keys(t, o, "uploads/"))+len(keys(t, o, "results/")))
+		for key, of := range objects {
+			content := get(t, o, key, store.Range{}, "")
+			if err := o.Delete(t.Context(), store.Deleted, key); err != nil {
+				t.Fatal(err)
+			}
+			found, _ := b.checked(o, false)
+			wantEqual(t, "without "+key, strings.Join(found, "; "), "missing "+of+" "+key)
+			put(t, o, key, append(content, '!'))
+			found, _ = b.checked(o, false)
+			wantEqual(t, "longer", strings.Join(found, "; "), "size "+of+" "+key)
+			put(t, o, key, content)
+		}
+		put(t, o, store.InputKey(done.UploadID), []byte("c0ntent"))
+		found, _ = b.checked(o, true)
+		wantEqual(t, "changed", strings.Join(found, "; "), "digest upload "+store.InputKey(done.UploadID))
+		if found, _ = b.checked(o, false); len(found) > 0 {
+			t.Errorf("without digests: %v", found)
+		}
+	})
+}
+
+// Objects without a row are found when their row cannot be on its way any more; what a sweep removes is none.
+func TestCheckFindsObjectsWithoutRows(t *testing.T) {
+	b, dir := newBench(t, store.Config{}), t.TempDir()
+	o, err := store.OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.kept(o, true)
+	stray, young := store.ResultKey(uuid.New(), 1, store.ResultName), store.InputKey(store.NewID())
+	housekeeping := store.DirectKey(p.UploadID)
+	putAll(t, o, stray, young, housekeeping, "other/a", "inbox/u/a.csv")
+	for _, key := range []string{stray, housekeeping} {
+		if err := os.Chtimes(filepath.Join(dir, key), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, c := b.checked(o, true)
+	if fmt.Sprint(found) != "[unknown  "+stray+"]" || c.NotNeeded != 1 {
+		t.Errorf("%q, %+v", found, c)
+	}
+	before := keysOf(t, o)
+	if slices.Sort(before); len(before) != 10 {
+		t.Errorf("a check changes nothing: %v", before)
+	}
+	if _, _, err := store.ReadMark(t.Context(), o); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("mark: %v", err)
+	}
+}

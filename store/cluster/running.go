@@ -1,0 +1,32 @@
+//go:build unix
+
+package cluster
+
+import "errors"
+
+// errInUse says that another process has a cluster's directory.
+var errInUse = errors.New("in use by another millrace")
+
+// Running gives the URL of a cluster whose server another process has started; false: no process has.
+func Running(config Config) (url string, running bool, err error) {
+	if config.Log == nil {
+		config.Log = func(string) {}
+	}
+	who, err := findOwner()
+	if err != nil {
+		return "", false, err
+	}
+	where, err := makePlace(config, who)
+	if err != nil {
+		return "", false, err
+	}
+	unlock, err := where.lock()
+	if errors.Is(err, errInUse) {
+		c := Cluster{place: where}
+		return c.URL(), true, nil
+	}
+	if err == nil {
+		unlock()
+	}
+	return "", false, err
+}

@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Fault says whose fault an error of PostgreSQL, S3, SQS or the file system is. No error of theirs is the fault of a
+// customer's file, whatever it says.
+type Fault int
+
+// The faults. The zero value is that of an error that is none of a dependency's, and of those that callers branch on:
+// [ErrNotFound], [ErrObjectChanged], [ErrLeaseLost] and the like.
+const (
+	FaultNone Fault = iota
+	// FaultOutage is the operator's or a provider's: the same call may work later, and no attempt is charged for it.
+	FaultOutage
+	// FaultRefused is that of one request that an object store refused. Whether it refuses all of them, which makes it an
+	// outage, is asked: [Reach].
+	FaultRefused
+	// FaultOurs is the program's: it asked for what cannot be, and will again.
+	FaultOurs
+)
+
+// postgresFaults is by SQLSTATE or class. What is not in it is an outage: of the connection (08), of rights and names
+// that an operator gives (28, 3D, 3F, 42501, 42P01 …), of a server that is full, busy, stopping, read-only, or broken
+// (25006, 40, 53, 55, 57, 58, XX), of a pooler that mixes sessions up (26, 42P05).
+var postgresFaults = map[string]Fault{
+	"00": FaultOurs, "01": FaultOurs, "02": FaultOurs, "03": FaultOurs, "09": FaultOurs, "0B": FaultOurs,
+	"0F": FaultOurs, "0L": FaultOurs, "0P": FaultOurs, "0Z": FaultOurs, "20": FaultOurs, "21": FaultOurs,
+	"22": FaultOurs, "23": FaultOurs, "24": FaultOurs, "25": FaultOurs, "27": FaultOurs, "2B": FaultOurs,
+	"2D": FaultOurs, "2F": FaultOurs, "34": FaultOurs, "3B": FaultOurs, "42": FaultOurs, "44": FaultOurs,
+	"54": FaultOurs, "P0": FaultOurs,
+
+	readOnlyState: FaultOutage,
+	"25P03":       FaultOutage, // idle_in_transaction_session_timeout: it waited for us, who send as soon as it answers
+	"25P04":       FaultOutage, // transaction_timeout
+	"42501":       FaultOutage, // insufficient_privilege
+	"42P05":       FaultOutage, // duplicate_prepared_statement
+	"42P01":       FaultOutage, // undefined_table: the schema is another version's, as are the three below
+	"42703":       FaultOutage, // undefined_column
+	"42704":       FaultOutage, // undefined_object
+	"42883":       FaultOutage, // undefined_function
+}
+
+// readOnlyState is read_only_sql_transaction: of a standby, or of a primary that was.
+const readOnlyState = "25006"
+
+// s3Faults is by the code of an answer. A code that is not in it is refused, or an outage if its status is above 499.
+var s3Faults = map[string]Fault{
+	"InternalError":               FaultOutage,
+	"ServiceUnavailable":          FaultOutage,
+	"SlowDown":                    FaultOutage,
+	"RequestTimeout":              FaultOutage,
+	"OperationAborted":            FaultOutage,
+	"BadDigest":                   FaultOutage, // these three: bytes were lost or changed on the way
+	"IncompleteBody":              FaultOutage,
+	"XAmzContentSHA256Mismatch":   FaultOutage,
+	"XAmzContentChecksumMismatch": FaultOutage,
+	"NotImplemented":              FaultRefused,
+}
+
+// sqsFaults is by the code of an answer. A code that is not in it is an outage: a queue is for all messages alike.
+var sqsFaults = map[string]Fault{
+	"BatchEntryIdsNotDistinct":     FaultOurs,
+	"BatchRequestTooLong":          FaultOurs,
+	"EmptyBatchRequest":            FaultOurs,
+	"InvalidAttributeName":         FaultOurs,
+	"InvalidAttributeValue":        FaultOurs,
+	"InvalidBatchEntryId":          FaultOurs,
+	"InvalidIdFormat":              FaultOurs,
+	"InvalidMessageContents":       FaultOurs,
+	"InvalidParameterValue":        FaultOurs,
+	"MessageNotInflight":           FaultOurs,
+	"MissingParameter":             FaultOurs,
+	"ReceiptHandleIsInvalid":       FaultOurs,
+	"TooManyEntriesInBatchRequest": FaultOurs,
+	"UnsupportedOperation":         FaultOurs,
+}
+
+// fileFaults is by the error of a system call. One that is not in it (EACCES, EIO, ELOOP …) may be that of one file.
+var fileFaults = map[syscall.Errno]Fault{
+	syscall.EAGAIN:       FaultOutage,
+	syscall.EBUSY:        FaultOutage,
+	syscall.EDQUOT:       FaultOutage,
+	syscall.EINTR:        FaultOutage,
+	syscall.EMFILE:       FaultOutage,
+	syscall.ENFILE:       FaultOutage,
+	syscall.ENODEV:       FaultOutage,
+	syscall.ENOLCK:       FaultOutage,
+	syscall.ENOMEM:       FaultOutage,
+	syscall.ENOSPC:       FaultOutage,
+	syscall.ENXIO:        FaultOutage,
+	syscall.EROFS:        FaultOutage,
+	syscall.ESTALE:       FaultOutage,
+	syscall.ETIMEDOUT:    FaultOutage,
+	syscall.EBADF:        FaultOurs,
+	syscall.EFAULT:       FaultOurs,
+	syscall.EINVAL:       FaultOurs,
+	syscall.ENAMETOOLONG: FaultOurs,
+}
+
+// branched are the errors that callers know what to do about, whatever they wrap.
+var branched = []error{
+	ErrNotFound, ErrObjectChanged, ErrRange, ErrKey, ErrLeaseLost, ErrConflict, ErrAccounting,
+}
+
+// FaultOf says whose fault an error is; of nil it is [FaultNone].
+func FaultOf(err error) Fault {
+	if err == nil {
+		return FaultNone
+	}
+	for _, known := range branched {
+		if errors.Is(err, known) {
+			return FaultNone
+		}
+	}
+	var refused *refusedError
+	if errors.Is(err, ErrStorageFull) || errors.Is(err, ErrInterrupted) || errors.As(err, &refused) {
+		return FaultOutage
+	}
+	var pg *pgconn.PgError
+	var operation *smithy.OperationError
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &pg):
+		return postgresFault(pg.Code)
+	case errors.Is(err, context.Canceled): // by ourselves
+		return FaultNone
+	case errors.Is(err, context.DeadlineExceeded):
+		return FaultOutage
+	case errors.As(err, &operation):
+		return awsFault(operation)
+	case unreached(err):
+		return FaultOutage
+	case errors.As(err, &number):
+		return fileFault(number)
+	}
+	return FaultNone
+}
+
+func postgresFault(state string) Fault {
+	if f, known := postgresFaults[state]; known {
+		return f
+	}
+	if f, known := postgresFaults[state[:min(2, len(state))]]; known {
+		return f
+	}
+	return FaultOutage
+}
+
+// awsFault looks into the answer to a call. Without an answer, it is an outage: of the server, of the way to it, or of
+// where credentials come from.
+func awsFault(err *smithy.OperationError) Fault {
+	status := statusOf(err)
+	code := apiCode(err)
+	if err.ServiceID == "SQS" {
+		if f, known := sqsFaults[code]; known {
+			return f
+		}
+		return FaultOutage
+	}
+	if f, known := s3Faults[code]; known {
+		return f
+	}
+	if status == 0 || status >= http.StatusInternalServerError ||
+		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary {
+		return FaultOutage
+	}
+	return FaultRefused
+}
+
+// apiCode is the code that S3 or SQS gave for an error; empty: it gave none.
+func apiCode(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	code := api.ErrorCode()
+	return code[strings.LastIndexByte(code, '.')+1:] // AWS.SimpleQueueService.NonExistentQueue
+}
+
+// unreached says that PostgreSQL could not be connected to, or that the connection to it broke.
+func unreached(err error) bool {
+	var network *net.OpError
+	var connect *pgconn.ConnectError
+	return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err)
+}
+
+func fileFault(number syscall.Errno) Fault {
+	if f, known := fileFaults[number]; known {
+		return f
+	}
+	return FaultRefused
+}
+
+// Refusal names why an object store refused a request, in its own words: "AccessDenied", "input/output error". It holds
+// neither keys nor names; empty: the store said nothing of the kind.
+func Refusal(err error) string {
+	var number syscall.Errno
+	text := apiCode(err)
+	if text == "" && errors.As(err, &number) {
+		return number.Error()
+	}
+	if len(text) > refusalMax || strings.ContainsFunc(text, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+	}) {
+		return ""
+	}
+	return text
+}
+
+const refusalMax = 64 // of letters and digits; a server may say anything
+
+// Reach asks whether an object store answers with the credentials that everything else is read with. A store answers
+// also if it has no mark, or none that can be read: whose it is is asked elsewhere.
+func Reach(ctx context.Context, o Objects) error {
+	_, _, err := ReadMark(ctx, o)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrMark) {
+		return nil
+	}
+	return err
+}

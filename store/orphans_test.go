@@ -1,0 +1,228 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/storetest"
+)
+
+// strays puts objects whose id nobody knows.
+func strays(t testing.TB, o store.Objects, n int) (keys []string) {
+	t.Helper()
+	for range n {
+		key := store.InputKey(store.NewID())
+		put(t, o, key, []byte("x"))
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// left counts those of the keys that are still there.
+func left(t testing.TB, o store.Objects, keys []string) (n int) {
+	t.Helper()
+	for _, key := range keys {
+		if _, err := o.Head(t.Context(), key); err == nil {
+			n++
+		} else if !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// Twenty objects of unknown owners go, one sweep after they were found; with one more nothing goes, not even what is
+// housekeeping, until an operator has confirmed the very number.
+func TestManyStrangersStopTheSweep(t *testing.T) {
+	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+		var log bytes.Buffer
+		w := store.NewOwner(b.Store, o, slog.New(slog.NewTextHandler(&log, nil)))
+		if err := w.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p := b.stored(o)
+		few := strays(t, o, 20)
+		for i, want := range []int{20, 0} {
+			if _, err := w.SweepOrphans(t.Context(), 0); err != nil || left(t, o, few) != want {
+				t.Fatalf("sweep %d leaves %d: %v", i, left(t, o, few), err)
+			}
+		}
+		many, old := strays(t, o, 21), store.ResultKey(p.ID, 1, store.ResultName)
+		b.exec(`UPDATE predictions SET generation = 2`)
+		put(t, o, old, []byte("of an older generation"))
+		for range 3 {
+			_, err := w.SweepOrphans(t.Context(), 0)
+			wantErr(t, err, store.ErrSweepStopped)
+		}
+		wantEqual(t, "left", left(t, o, append(many, old)), 22)
+		if !strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("log: %s", &log)
+		}
+		list, err := b.Orphans(t.Context())
+		h, failed := b.Housekeeping(t.Context())
+		if len(list) != 22 || err != nil || failed != nil || h.Stopped == nil || h.Orphans != 21 {
+			t.Errorf("%d listed, %+v, %v %v", len(list), h, err, failed)
+		}
+		for _, count := range []int{0, 20, 22} {
+			wantErr(t, b.ConfirmOrphans(t.Context(), count), store.ErrConflict)
+		}
+		if err := b.ConfirmOrphans(t.Context(), 21); err != nil {
+			t.Fatal(err)
+		}
+		more := strays(t, o, 3) // what came later is not confirmed with them
+		if n, err := w.SweepOrphans(t.Context(), 0); n != 22 || err != nil || left(t, o, append(many, old)) != 0 {
+			t.Errorf("%d swept: %v", n, err)
+		}
+		wantEqual(t, "later ones", left(t, o, more), 3)
+		if list, err := b.Orphans(t.Context()); len(list) != 3 || err != nil {
+			t.Errorf("%v, %v", list, err)
+		}
+	})
+}
+
+// A hundredth of what there is may be of unknown owners where that is more than twenty.
+func TestStrangersOfALargeStore(t *testing.T) {
+	b, o := newBench(t, store.Config{}), objects(t)
+	w := b.start(o)
+	p := b.upload(10)
+	for i := range 2500 {
+		put(t, o, store.SnapshotKey(p.ID, 1, i), nil)
+	}
+	many := strays(t, o, 25)
+	mustSweep(t, w)
+	for _, want := range []int{25, 0} {
+		if _, err := w.SweepOrphans(t.Context(), 0); err != nil || left(t, o, many) != want {
+			t.Fatalf("%d left, want %d: %v", left(t, o, many), want, err)
+		}
+	}
+	strays(t, o, 26)
+	_, err := w.SweepOrphans(t.Context(), 0)
+	wantErr(t, err, store.ErrSweepStopped)
+}
+
+// An object whose id the database does not know and that is newer than its newest upload: the database is an old copy,
+// whatever the marks say.
+func TestNewerStrangerStopsTheSweep(t *testing.T) {
+	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+		w := b.start(o)
+		kept := b.stored(o)
+		stray := strays(t, o, 1)
+		b.exec(`UPDATE uploads SET created_at = created_at - interval '1 day'`)
+		for range 3 {
+			_, err := w.SweepOrphans(t.Context(), 0)
+			wantErr(t, err, store.ErrSweepStopped)
+		}
+		wantEqual(t, "left", left(t, o, append(stray, store.InputKey(kept.UploadID))), 2)
+		if err := b.ConfirmOrphans(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.SweepOrphans(t.Context(), 0); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+}
+
+// A young object without a row is an upload under way: it neither goes nor stops anything, nor is it listed.
+func TestUploadUnderWayIsNoStranger(t *testing.T) {
+	b, o := newBench(t, store.Config{}), objects(t)
+	w := b.start(o)
+	young := strays(t, o, 30)
+	for range 3 {
+		mustSweep(t, w)
+	}
+	list, err := b.Orphans(t.Context())
+	if left(t, o, young) != 30 || len(list) != 0 || err != nil {
+		t.Errorf("%d left, %d listed, %v", left(t, o, young), len(list), err)
+	}
+}
+
+// A stranger that got a row, or was replaced, since it was found is not deleted for what it was.
+func TestStrangersAreLookedAtAgain(t *testing.T) {
+	b, o := newBench(t, store.Config{}), objects(t)
+	w := b.start(o)
+	b.upload(10)
+	found := strays(t, o, 3)
+	if n, err := w.SweepOrphans(t.Context(), 0); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	u := newUpload(b.user.ID, 10)
+	u.ObjectKey = found[0]
+	u.ID = uuidOf(t, found[0])
+	if _, err := b.CreateUpload(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	put(t, o, found[1], []byte("again"))
+	for _, want := range [][]string{{found[0], found[1]}, {found[0]}} {
+		if _, err := w.SweepOrphans(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(want)
+		wantEqual(t, "left", fmt.Sprint(keysOf(t, o)), fmt.Sprint(want))
+	}
+}
+
+// Two installations under prefixes of one bucket, and others' objects and multipart uploads beside them: each deletes its
+// own only.
+func TestPrefixesOfOneBucket(t *testing.T) {
+	config := storetest.S3(t)
+	var stores []store.Objects
+	for _, prefix := range []string{"", "a/", "/a/b", "ab"} {
+		config.Prefix = prefix
+		o, err := store.OpenS3(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, o)
+	}
+	var owners []*store.Owner
+	var benches []bench
+	for _, o := range stores {
+		b := newBench(t, store.Config{})
+		owners, benches = append(owners, b.start(o)), append(benches, b)
+		p := b.stored(o)
+		whole(t, o, p)
+	}
+	for _, w := range owners {
+		strays(t, w.Objects(), 2)
+	}
+	for i, w := range owners {
+		for sweep, want := range []int{0, 2} {
+			if n, err := w.SweepOrphans(t.Context(), 0); n != want || err != nil {
+				t.Errorf("store %d, sweep %d: %d, want %d: %v", i, sweep, n, want, err)
+			}
+		}
+		if list, err := benches[i].Orphans(t.Context()); len(list) != 0 || err != nil {
+			t.Errorf("store %d: %v, %v", i, list, err)
+		}
+	}
+	for i, o := range stores[1:] {
+		if n := len(keys(t, o, "uploads/")); n != 1 {
+			t.Errorf("store %d has %d uploads", i+1, n)
+		}
+	}
+	config.Prefix = "../x"
+	if _, err := store.OpenS3(t.Context(), config); !errors.Is(err, store.ErrKey) {
+		t.Errorf("a prefix that is none: %v", err)
+	}
+}
+
+// whole tries everything else that makes keys under a prefix.
+func whole(t *testing.T, o store.Objects, p store.Prediction) {
+	t.Helper()
+	parts := []string{store.PartKey(p.ID, 1, 0, store.ResultName), store.PartKey(p.ID, 1, 1, store.ResultName)}
+	put(t, o, parts[0], pattern(6<<20))
+	put(t, o, parts[1], []byte("end"))
+	key := store.ResultKey(p.ID, 1, store.ResultName)
+	if _, err := o.Compose(t.Context(), key, parts); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "composed", string(get(t, o, key, store.Range{Offset: 6 << 20}, "")), "end")
+}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Start is what a process does before it works with database and store. The first one marks both. A store that belongs
+// to another installation is a [StrangerError]. A copy, and a store that cannot be asked now, are no errors: nothing is
+// deleted until that is over.
+func (w *Owner) Start(ctx context.Context) error {
+	state, err := w.Check(ctx)
+	switch {
+	case errors.Is(err, ErrNoBucket):
+		return fmt.Errorf("object store: %w", err)
+	case err != nil:
+		w.log.Warn("the object store's owner is not known yet: nothing is deleted", "error", err)
+		return nil
+	case state == Unmarked:
+		return w.settle(ctx)
+	case state == Stranger:
+		return w.stranger(ctx)
+	case state == Copy || state == Disputed:
+		w.log.Error("the object store and the database do not agree: nothing is deleted until millrace store adopt "+
+			"has been run with the database that owns the store", "state", state.String())
+	}
+	return nil
+}
+
+func (w *Owner) stranger(ctx context.Context) error {
+	f, err := w.look(ctx)
+	if err != nil {
+		return fmt.Errorf("object store: %w", err)
+	}
+	return &StrangerError{Database: f.database.Installation, Store: f.store.Installation}
+}
+
+// settle marks a database and a store that have no mark yet: both new, or from before there were marks. A store that
+// holds something else than what the database recorded last is somebody else's. A process whose login is for requests
+// alone leaves it to one that works.
+func (w *Owner) settle(ctx context.Context) error {
+	if !w.store.MayWork() {
+		w.log.Info("the object store has no mark yet: a worker makes it, and nothing is deleted before")
+		return nil
+	}
+	ours, err := w.recorded(ctx)
+	if err != nil {
+		return fmt.Errorf("object store: %w", err)
+	}
+	if !ours {
+		return w.stranger(ctx)
+	}
+	m, err := w.store.makeMark(ctx)
+	if err != nil {
+		return fmt.Errorf("object store: %w", err)
+	}
+	if err := writeMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, ErrObjectChanged) {
+		return fmt.Errorf("object store: %w", err)
+	}
+	state, err := w.Check(ctx) // another process may have been faster
+	if err == nil && state == Stranger {
+		return w.stranger(ctx)
+	}
+	return err
+}
+
+// recorded says whether a store without a mark is empty or holds the database's newest recorded objects. A customer may
+// delete one of them at this moment, so it looks twice.
+func (w *Owner) recorded(ctx context.Context) (bool, error) {
+	for _, folder := range ownFolders {
+		for _, err := range w.objects.List(ctx, folder) {
+			if err != nil {
+				return false, err
+			}
+			holds, err := w.holdsNewest(ctx)
+			if err == nil && !holds {
+				holds, err = w.holdsNewest(ctx)
+			}
+			return holds, err
+		}
+	}
+	return true, nil
+}
+
+func (w *Owner) holdsNewest(ctx context.Context) (bool, error) {
+	newest, err := w.store.newestObjects(ctx)
+	if err != nil || len(newest) == 0 {
+		return false, err
+	}
+	for _, want := range newest {
+		have, err := w.objects.Head(ctx, want.Key)
+		if errors.Is(err, ErrNotFound) || err == nil && want.Bytes >= 0 && have.Bytes != want.Bytes {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// Adoption is what an adoption changed.
+type Adoption struct {
+	State           Ownership // before
+	Database, Store Mark      // before; zero: it had none
+	Now             Mark      // of both
+}
+
+// Adopt makes the database the one owner of the object store: both get a new installation id, which no copy of either
+// has. Any other database that worked with the store is a stranger from now on. Doing it again does no harm.
+func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
+	f, err := w.look(ctx)
+	if err != nil {
+		return a, fmt.Errorf("adopt: %w", err)
+	}
+	a = Adoption{State: f.state, Database: f.database, Store: f.store}
+	if a.Now, err = w.store.adoptMark(ctx, f.store.Sweeps); err != nil {
+		return a, err
+	}
+	for range adoptTries {
+		if err = writeMark(ctx, w.objects, a.Now, f.etag); !errors.Is(err, ErrObjectChanged) {
+			break
+		}
+		if f, err = w.look(ctx); err != nil || f.state == Owned {
+			break // an answer got lost
+		}
+	}
+	if err != nil {
+		return a, fmt.Errorf("adopt: the database is marked and the store is not, run it again: %w", err)
+	}
+	_, err = w.Check(ctx)
+	return a, err
+}
+
+// adoptTries bounds how often a store is marked that others mark at the same time.
+const adoptTries = 5

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A failover need not close a socket: the old primary lives on, read-only, while new connections lead to the new one. The
+// first statement that is refused for that reason closes its connection and begins a new era; connections of an older
+// era are closed when they are next asked for. So are those of a standby that is promoted later.
+
+// eraKey is of a connection's own data: the era in which it was first used.
+const eraKey = "millrace era"
+
+// renew lets a pool replace its connections when a server turns out to be read-only.
+func (s *Store) renew(pc *pgxpool.Config) {
+	pc.ConnConfig.OnPgError = s.onError
+	prepare := pc.PrepareConn
+	pc.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+		data, now := conn.PgConn().CustomData(), s.era.Load()
+		if era, used := data[eraKey].(int64); used && era != now {
+			return false, nil
+		}
+		data[eraKey] = now
+		return prepare(ctx, conn)
+	}
+}
+
+// onError says whether a connection goes on after an error of the server.
+func (s *Store) onError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+	if err.Code != readOnlyState {
+		return !strings.EqualFold(err.Severity, "FATAL") // as pgx does
+	}
+	if era, used := conn.CustomData()[eraKey].(int64); used {
+		s.era.CompareAndSwap(era, era+1)
+	}
+	return false
+}
+
+// Ready asks whether the database can be written to and runs functions, as every write needs both: a standby answers a
+// ping, and so does a server whose files were replaced while it runs.
+func (s *Store) Ready(ctx context.Context) error {
+	_, err := s.requests.Exec(ctx, `DO $$ BEGIN
+		IF current_setting('transaction_read_only')::boolean THEN
+			RAISE read_only_sql_transaction USING MESSAGE = 'the server is read-only';
+		END IF;
+	END $$`)
+	if err != nil {
+		return fmt.Errorf("ask database: %w", hideURL(err))
+	}
+	return nil
+}

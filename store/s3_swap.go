@@ -1,0 +1,74 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// PutIf implements [Objects]. A server without conditional writes is asked what it has before it is written to.
+func (b *bucket) PutIf(ctx context.Context, key string, r io.Reader, etag string) (ObjectInfo, error) {
+	info, err := b.putIf(ctx, key, r, etag)
+	if err != nil {
+		return ObjectInfo{}, fmt.Errorf("put object: %w", s3Error(err))
+	}
+	return info, nil
+}
+
+func (b *bucket) putIf(ctx context.Context, key string, r io.Reader, etag string) (ObjectInfo, error) {
+	if err := checkKey(key); err != nil {
+		return ObjectInfo{}, err
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	in := &s3.PutObjectInput{Bucket: &b.name, Key: b.at(key), Body: bytes.NewReader(content), IfNoneMatch: aws.String("*")}
+	if etag != "" {
+		in.IfNoneMatch, in.IfMatch = nil, &etag
+	}
+	out, err := b.client.PutObject(ctx, in)
+	switch code := statusOf(err); code {
+	case http.StatusConflict: // another conditional write is under way
+		return ObjectInfo{}, fmt.Errorf("%w: %w", ErrObjectChanged, err)
+	case http.StatusNotImplemented:
+		if err := b.unchanged(ctx, key, etag); err != nil {
+			return ObjectInfo{}, err
+		}
+		in.IfMatch, in.IfNoneMatch, in.Body = nil, nil, bytes.NewReader(content)
+		out, err = b.client.PutObject(ctx, in)
+	}
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	return ObjectInfo{Key: key, Bytes: int64(len(content)), ETag: aws.ToString(out.ETag), Modified: time.Now()}, nil
+}
+
+// unchanged asks whether an object still has an ETag; empty: whether there is none.
+func (b *bucket) unchanged(ctx context.Context, key, etag string) error {
+	info, err := b.Head(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		info, err = ObjectInfo{}, nil
+	}
+	if err == nil && info.ETag != etag {
+		err = ErrObjectChanged
+	}
+	return err
+}
+
+// statusOf is the HTTP status that a server refused a request with; 0: it did not.
+func statusOf(err error) int {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
