@@ -218,7 +218,7 @@ lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell)
 .PHONY: imports
 imports:
 	@echo "==> borders, fences, pages"
-	@go test -count=1 ./imports_test.go ./dependencies_test.go ./documents_test.go
+	@go test -count=1 ./imports_test.go ./dependencies_test.go ./documents_test.go ./predecessor_test.go
 
 .PHONY: generate
 generate: ## Write every generated file anew

@@ -29,11 +29,6 @@ func promiseRows() (rows []string) {
 
 var promiseTest = regexp.MustCompile(`(?m)^func (Test([BC]\d+)(?:[A-Z]\w*)?)\(`)
 
-// notOurs says that nobody wrote a folder: it is hidden, or made by make or a run.
-func notOurs(name string, entry fs.DirEntry) bool {
-	return name != "." && strings.HasPrefix(entry.Name(), ".") || name == "bin" || name == "data"
-}
-
 // promiseTests are the tests of each promise, by their names, in every module of the tree.
 func promiseTests(t *testing.T) map[string][]string {
 	t.Helper()
@@ -42,7 +37,7 @@ func promiseTests(t *testing.T) map[string][]string {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && notOurs(name, entry):
+		case entry.IsDir() && generated(name, entry):
 			return fs.SkipDir
 		case strings.HasSuffix(name, "_test.go"):
 			for _, found := range promiseTest.FindAllStringSubmatch(readText(t, name), -1) {
