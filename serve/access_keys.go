@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -122,8 +121,6 @@ func (r *request) newAccessKey(now time.Time) (store.AccessKey, error) {
 	}
 	return store.AccessKey{Name: name, Scopes: scopes, ExpiresAt: wanted.ExpiresAt}, nil
 }
-
-func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 func missingField(name string) *failure {
 	return fail(CodeMissingField, "The field '"+name+"' is missing.").with(details{"field": name})

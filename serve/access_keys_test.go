@@ -13,14 +13,14 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-func (a *api) postJSON(path, text string, options ...option) answer {
+func (a *testAPI) postJSON(path, text string, options ...option) answer {
 	a.t.Helper()
 	return a.do(http.MethodPost, path, strings.NewReader(text), append([]option{header("Content-Type",
 		"application/json")}, options...)...)
 }
 
 // accessKey makes a key with one scope and gives its id and secret.
-func (a *api) accessKey(scope string, options ...option) (id, secret string) {
+func (a *testAPI) accessKey(scope string, options ...option) (id, secret string) {
 	a.t.Helper()
 	r := a.postJSON("/keys", `{"name":"job","scopes":["`+scope+`"]}`, options...).want(a.t, http.StatusCreated)
 	view := r.object(a.t)

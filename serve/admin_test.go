@@ -17,7 +17,7 @@ import (
 // adminAPI is a running operators' server.
 type adminAPI struct{ url string }
 
-func startAdmin(t *testing.T, a *api, issuer *serve.DevelopmentIssuer) *adminAPI {
+func startAdmin(t *testing.T, a *testAPI, issuer *serve.DevelopmentIssuer) *adminAPI {
 	t.Helper()
 	return startAdminWith(t, serve.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
 }
@@ -186,7 +186,7 @@ func TestDeadLetterPages(t *testing.T) {
 }
 
 func TestAdminDatabaseAway(t *testing.T) {
-	a := &api{t: t, metrics: serve.NewMetrics(), store: storetest.Open(t, store.Config{})}
+	a := &testAPI{t: t, metrics: serve.NewMetrics(), store: storetest.Open(t, store.Config{})}
 	admin := startAdmin(t, a, nil)
 	a.store.Close()
 	for _, path := range []string{"/dead-letters", "/dead-letters/00000000-0000-4000-8000-000000000000"} {
@@ -205,7 +205,7 @@ func TestAdminDevelopmentKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &api{t: t, metrics: serve.NewMetrics()}
+	a := &testAPI{t: t, metrics: serve.NewMetrics()}
 	if got := startAdmin(t, a, issuer).get(t, "/.well-known/jwks.json").body; !bytes.Equal(got, issuer.JWKS()) {
 		t.Errorf("got %s", got)
 	}

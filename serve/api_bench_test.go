@@ -18,14 +18,14 @@ import (
 )
 
 // startBench serves on a real listener and a real database, without rate limits.
-func startBench(b *testing.B) *api {
+func startBench(b *testing.B) *testAPI {
 	b.Helper()
 	models, err := baselines()
 	if err != nil {
 		b.Fatal(err)
 	}
 	is := newIssuer(b, publicJWK("k1", keyPair()))
-	a := &api{
+	a := &testAPI{
 		store: storetest.Open(b, store.Config{}), models: models, clock: newClock(), issuer: is,
 		metrics: serve.NewMetrics(),
 	}
@@ -54,7 +54,7 @@ func startBench(b *testing.B) *api {
 }
 
 // measure sends a request b.N times, one behind the other, and reports the latencies' quantiles.
-func (a *api) measure(b *testing.B, method, path string, body []byte, status int) {
+func (a *testAPI) measure(b *testing.B, method, path string, body []byte, status int) {
 	b.Helper()
 	token := a.token("owner")
 	var took []time.Duration

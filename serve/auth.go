@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -136,3 +137,5 @@ func (v *Verifier) signingKey(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 	return v.keys.key(ctx, kid)
 }
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }

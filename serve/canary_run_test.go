@@ -128,9 +128,9 @@ func column(t *testing.T, file []byte, name string) (cells []string) {
 }
 
 // scrape is the text of the metrics.
-func (a *api) scrape() string { return string(startAdmin(a.t, a, nil).get(a.t, "/metrics").body) }
+func (a *testAPI) scrape() string { return string(startAdmin(a.t, a, nil).get(a.t, "/metrics").body) }
 
-func (a *api) wantMetrics(lines ...string) {
+func (a *testAPI) wantMetrics(lines ...string) {
 	a.t.Helper()
 	text := a.scrape()
 	for _, line := range lines {
@@ -233,6 +233,6 @@ func TestCanarySweepsWhatOthersLeft(t *testing.T) {
 }
 
 // canary runs one canary of the api's parts, and counts it.
-func (a *api) canary(models *engine.Registry) error {
+func (a *testAPI) canary(models *engine.Registry) error {
 	return serve.RunCanary(a.t.Context(), a.store, a.objects, models, a.metrics)
 }

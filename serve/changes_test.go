@@ -32,7 +32,7 @@ type month struct {
 }
 
 // month uploads a file, waits for the end of its prediction and reads everything about it.
-func (a *api) month(path, file string, options ...option) month {
+func (a *testAPI) month(path, file string, options ...option) month {
 	a.t.Helper()
 	r := a.post(path, file, append(options, header("Prefer", "wait=60"))...).want(a.t, http.StatusOK)
 	var m month
@@ -204,13 +204,13 @@ func TestChangesUnderAnotherKey(t *testing.T) {
 
 // What the comparison needs may be deleted: that is said, and fails nothing.
 func TestChangesWithoutThePreviousSnapshot(t *testing.T) {
-	for name, spoil := range map[string]func(t *testing.T, a *api, key string){
-		"deleted": func(t *testing.T, a *api, key string) {
+	for name, spoil := range map[string]func(t *testing.T, a *testAPI, key string){
+		"deleted": func(t *testing.T, a *testAPI, key string) {
 			if err := a.objects.Delete(t.Context(), store.Deleted, key); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"damaged": func(t *testing.T, a *api, key string) {
+		"damaged": func(t *testing.T, a *testAPI, key string) {
 			if _, err := a.objects.Put(t.Context(), key, strings.NewReader("mrsnap1\n")); err != nil {
 				t.Fatal(err)
 			}

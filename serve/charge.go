@@ -23,9 +23,6 @@ func (s *server) identify(r *request) error {
 	return r.checkScope()
 }
 
-// loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
-const loginsMax = 60
-
 func (s *server) countFailedLogin(r *request, who string, err error) error {
 	if explain(err).httpStatus() != fasthttp.StatusUnauthorized {
 		return err // nobody's guess was wrong

@@ -58,7 +58,7 @@ func TestB17RateHeadersThatClientsKnow(t *testing.T) {
 // What no route takes counts too: for the user of a token that is good, else for the caller's address. Checks and
 // preflights do not count.
 func TestC9UnknownAddressesCount(t *testing.T) {
-	start := func(t *testing.T) *api {
+	start := func(t *testing.T) *testAPI {
 		return startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Rates = &serve.RateLimits{Default: 3} })
 	}
 	for name, test := range map[string]struct {

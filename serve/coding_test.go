@@ -29,7 +29,7 @@ func manyRows(n int) string {
 }
 
 // answers asks for every route that has an answer of its own, and gives them by what was asked.
-func (a *api) answers(file string, links map[string]any, options ...option) map[string]answer {
+func (a *testAPI) answers(file string, links map[string]any, options ...option) map[string]answer {
 	list := map[string]answer{}
 	for _, o := range serve.Operations() {
 		path := strings.NewReplacer("{code}", "ERR-1001", "{name}", "telecom").Replace(o.Pattern)

@@ -12,7 +12,7 @@ import (
 )
 
 // begunLongAgo is a server with a prediction that a worker has had in hand for two days.
-func begunLongAgo(t *testing.T) (a *api, prediction string) {
+func begunLongAgo(t *testing.T) (a *testAPI, prediction string) {
 	url := storetest.Postgres(t)
 	a = startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
 	prediction = a.upload(telecom)

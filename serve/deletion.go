@@ -3,7 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"net/http"
 
 	"github.com/retainwise/millrace/store"
 )
@@ -31,13 +31,41 @@ func deleteAccount(s *server, r *request) error {
 	return s.deleted(r)
 }
 
-// sweepDeletions goes on with deletions that were asked for.
-func sweepDeletions(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
-	err := s.SweepDeletions(ctx, o)
-	if errors.Is(err, store.ErrNotOwner) {
-		return // it is reported as a state; what was asked for stays queued
+// askOwner is a dependency's check: a store that belongs to another installation must not be written to.
+func (r *readiness) askOwner(context.Context) error {
+	if r.parts.Owner.Last() == store.Stranger {
+		return errors.New("the object store belongs to another installation")
 	}
-	if err != nil && ctx.Err() == nil {
-		log.Warn("sweep deletions", "error", err)
+	return nil
+}
+
+// ownership is what /ready says of the installation; empty: nothing needs to be said.
+func ownership(o *store.Owner) string {
+	if o == nil {
+		return ""
 	}
+	switch state := o.Last(); state {
+	case store.Copy, store.Disputed, store.Stranger:
+		return state.String()
+	}
+	return ""
+}
+
+// deletionQueued is the answer to a deletion while nothing may be removed from the object store.
+type deletionQueued struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
+// deleted answers a deletion. Rows are gone at once; files wait if database and object store do not agree.
+func (s *server) deleted(r *request) error {
+	if ownership(s.Owner) == "" {
+		statusOnly(r, http.StatusNoContent)
+		return nil
+	}
+	return r.json(http.StatusAccepted, deletionQueued{
+		Status: "queued",
+		Message: "Nothing of it can be read any more. Its files will be removed as soon as an operator has confirmed " +
+			"which database they belong to.",
+	})
 }

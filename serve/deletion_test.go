@@ -37,7 +37,7 @@ func TestDeletePrediction(t *testing.T) {
 	a.do(http.MethodDelete, "/predictions/x", nil).wantError(t, http.StatusNotFound, "ERR-1101")
 }
 
-func (a *api) sweep() {
+func (a *testAPI) sweep() {
 	a.t.Helper()
 	if err := a.store.SweepDeletions(context.Background(), a.objects); err != nil {
 		a.t.Fatal(err)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"path"
 	"strings"
-	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
 )
@@ -77,28 +77,26 @@ func (d *doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	return nil
 }
 
-const (
-	sweepInterval = 30 * time.Second
-	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
-)
-
-// sweep heals what a crash left: predictions that nobody was told of. It also forgets idempotency keys whose time is
-// over, and goes on with deletions. Every worker does this, so the times are spread.
-func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
-	for ctx.Err() == nil {
-		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
-			log.Warn("sweep", "error", err)
-		}
-		if err := s.SweepKeys(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("sweep keys", "error", err)
-		}
-		if err := s.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("sweep budgets", "error", err)
-		}
-		if err := s.SweepUploadLinks(ctx, uploadLinkAge); err != nil && ctx.Err() == nil {
-			log.Warn("sweep upload links", "error", err)
-		}
-		sweepDeletions(ctx, s, o, log)
-		pause(ctx, sweepInterval/2+rand.N(sweepInterval))
+// completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's, and one that was
+// completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
+func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
+	id, ok := store.DirectUpload(key)
+	if !ok {
+		return nil
 	}
+	l, err := d.store.LinkOfObject(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		d.log.Warn("file without an upload link")
+		return nil
+	}
+	if err == nil && l.Prediction == uuid.Nil {
+		_, err = completeLink(ctx, d.store, d.objects, l)
+	}
+	if waits(err) {
+		err = d.store.PostponeUploadLink(ctx, id, true)
+	}
+	if err != nil {
+		return fmt.Errorf("complete upload: %w", err)
+	}
+	return nil
 }

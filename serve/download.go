@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -188,8 +189,6 @@ type outStream struct {
 	buffers *copyBuffers
 }
 
-const copyBytes = 64 << 10
-
 // copyBuffers are buffers for copying, used again and again.
 type copyBuffers struct{ pool sync.Pool }
 
@@ -342,4 +341,22 @@ func dispositionAs(filename, kind, format string) string {
 		}
 	}
 	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, ascii.String(), full.String())
+}
+
+// readFailure explains why an object that we recorded cannot be read. What the store refuses or does not have may be the
+// first of all that it will refuse, so it is asked for its mark.
+func (s *server) readFailure(ctx context.Context, err error) *failure {
+	gone := errors.Is(err, store.ErrNotFound)
+	isRefused := store.FaultOf(err) == store.FaultRefused
+	if !gone && !isRefused {
+		return objectFailure(err)
+	}
+	if away := store.Reach(ctx, s.Objects); away != nil {
+		return fail(CodeObjectStore, "").because(errors.Join(err, away))
+	}
+	if isRefused {
+		return refused(err)
+	}
+	s.Metrics.Gone(goneResult)
+	return fail(CodeGone, "").because(err)
 }

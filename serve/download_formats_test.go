@@ -37,7 +37,7 @@ func TestDownloadFormats(t *testing.T) {
 }
 
 // testForms wants one content, and one tag of its own, in every coding.
-func (a *api) testForms(path string, tags map[string]string) answer {
+func (a *testAPI) testForms(path string, tags map[string]string) answer {
 	t := a.t
 	whole := a.get(path, header("Range", "bytes=0-9")).want(t, http.StatusOK)
 	if got := whole.header.Get("Accept-Ranges"); got != "none" || whole.header.Get("Content-Range") != "" {

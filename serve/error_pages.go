@@ -16,30 +16,9 @@ const (
 	pageStyleHash = "eZtntDHEroKl1XkzVYrFQMqENXpBdcfx4swOnCAyBho="
 )
 
-// errorView is what a page tells about a code.
-type errorView struct {
-	Code      string `json:"code"`
-	Title     string `json:"title"`
-	Message   string `json:"message"`
-	Advice    string `json:"advice"`
-	Status    int    `json:"status,omitempty"` // 0: never an answer by itself
-	Retryable bool   `json:"retryable"`
-	// Reserved says why nothing is answered with the code; empty: something is.
-	Reserved string `json:"reserved,omitempty"`
-	// Example is what a customer sees of it; not in lists, and absent for what only operators see.
-	Example json.RawMessage `json:"example,omitempty"`
-}
-
-func (m meaning) view() errorView {
-	return errorView{
-		Code: m.code.String(), Title: m.title, Message: m.message, Advice: m.advice, Status: m.status,
-		Retryable: m.retryable, Reserved: m.code.reserved(),
-	}
-}
-
-// example is what is answered if nothing more is known: an error, a refused row, a remark on rows that were scored, or the
+// exampleOf is what is answered if nothing more is known: an error, a refused row, a remark on rows that were scored, or the
 // error of a prediction.
-func (p errorPages) example(m meaning) (json.RawMessage, error) {
+func exampleOf(p errorPages, m meaning) (json.RawMessage, error) {
 	var v any
 	switch code := m.code; {
 	case code >= 1600 && code < 1650:
@@ -93,7 +72,7 @@ func getErrorPage(s *server, r *request) error {
 	}
 	view := code.meaning().view()
 	var err error
-	if view.Example, err = s.pages.example(code.meaning()); err != nil {
+	if view.Example, err = exampleOf(s.pages, code.meaning()); err != nil {
 		return err
 	}
 	if r.accepts(typeJSON) {

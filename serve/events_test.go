@@ -18,7 +18,7 @@ type event struct {
 
 // follow reads a stream as a browser does: events that arrived whole, until the stream ends or cut, which is asked behind
 // every line, says that the connection breaks there.
-func (a *api) follow(id string, lastID int, cut func(line string) bool) (events []event) {
+func (a *testAPI) follow(id string, lastID int, cut func(line string) bool) (events []event) {
 	a.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, a.url+"/predictions/"+id+"/events", nil)
 	if err != nil {

@@ -86,24 +86,6 @@ func objectFailure(err error) *failure {
 	return explainAs(CodeObjectStore, err)
 }
 
-// readFailure explains why an object that we recorded cannot be read. What the store refuses or does not have may be the
-// first of all that it will refuse, so it is asked for its mark.
-func (s *server) readFailure(ctx context.Context, err error) *failure {
-	gone := errors.Is(err, store.ErrNotFound)
-	isRefused := store.FaultOf(err) == store.FaultRefused
-	if !gone && !isRefused {
-		return objectFailure(err)
-	}
-	if away := store.Reach(ctx, s.Objects); away != nil {
-		return fail(CodeObjectStore, "").because(errors.Join(err, away))
-	}
-	if isRefused {
-		return refused(err)
-	}
-	s.Metrics.Gone(goneResult)
-	return fail(CodeGone, "").because(err)
-}
-
 // refused is the failure of one object that the store refuses while it gives others.
 func refused(err error) *failure {
 	f := fail(CodeObjectRefused, "").because(err)

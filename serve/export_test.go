@@ -141,7 +141,9 @@ func Settled(after time.Duration, well []bool) (sweeps []bool) {
 
 // KeepDeadline does once what every worker does each minute for predictions that take too long.
 func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *Metrics) error {
-	return (&deadline{s, o, after, m, slog.New(slog.DiscardHandler)}).once(ctx)
+	return (&deadline{
+		store: s, objects: o, after: after, metrics: m, log: slog.New(slog.DiscardHandler),
+	}).once(ctx)
 }
 
 // CompletePostponed does what upkeep does for links that wait for room, at once.

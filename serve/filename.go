@@ -14,9 +14,6 @@ import (
 
 const filenameBytesMax = 255
 
-// allowedFormats are the ends of names that are taken, without their points.
-func allowedFormats() []string { return []string{"csv", "csv.gz", "csv.zst"} }
-
 // fileName checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
 // shown.
 func fileName(given string) (string, error) {

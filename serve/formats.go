@@ -7,19 +7,6 @@ import (
 	"strings"
 )
 
-// Formats of tables.
-const (
-	formatCSV   = "csv"
-	formatJSON  = "json"
-	formatLines = "jsonl"
-	formatArrow = "arrow"
-)
-
-const (
-	typeArrow = "application/vnd.apache.arrow.stream"
-	typeLines = "application/x-ndjson"
-)
-
 // mediaTypes of the formats.
 var mediaTypes = map[string]string{
 	formatCSV: typeCSV, formatJSON: typeJSON, formatLines: typeLines, formatArrow: typeArrow,

@@ -27,7 +27,7 @@ import (
 const origin = "https://retainwiseanalytics.com"
 
 // api is a running server on a fresh database and an empty directory of objects.
-type api struct {
+type testAPI struct {
 	t       *testing.T
 	url     string
 	address string
@@ -75,13 +75,13 @@ var baselines = sync.OnceValues(func() (*engine.Registry, error) {
 	return engine.NewRegistry(bundles...)
 })
 
-func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *api {
+func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *testAPI {
 	t.Helper()
 	models, err := baselines()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &api{
+	a := &testAPI{
 		t: t, store: storetest.Open(t, store.Config{URL: storetest.Postgres(t)}), dir: t.TempDir(), models: models,
 		metrics: serve.NewMetrics(), log: &logBuffer{}, clock: newClock(), issuer: newIssuer(t, publicJWK("k1", keyPair())),
 	}
@@ -112,7 +112,7 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *api {
 }
 
 // restart serves the same store and objects with other models, on another port.
-func (a *api) restart(models *engine.Registry) {
+func (a *testAPI) restart(models *engine.Registry) {
 	unlimited := serve.RateLimits{}
 	a.server = serve.NewServer(serve.Config{Rates: &unlimited}, serve.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Metrics: serve.NewMetrics(),
@@ -121,7 +121,7 @@ func (a *api) restart(models *engine.Registry) {
 	a.listen()
 }
 
-func (a *api) listen() {
+func (a *testAPI) listen() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		a.t.Fatal(err)
@@ -143,7 +143,7 @@ func (a *api) listen() {
 }
 
 // work runs a worker until it is stopped or the test ends.
-func (a *api) work() (stop func()) {
+func (a *testAPI) work() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -159,7 +159,7 @@ func (a *api) work() (stop func()) {
 }
 
 // token is an Authorization header of a user.
-func (a *api) token(subject string) string {
+func (a *testAPI) token(subject string) string {
 	return "Bearer " + signRS256(keyPair(), goodHeader, with(goodClaims(a.clock), "sub", subject))
 }
 
@@ -178,7 +178,7 @@ func header(name, value string) option { return func(r *http.Request) { r.Header
 
 func as(authorization string) option { return header("Authorization", authorization) }
 
-func (a *api) do(method, path string, body io.Reader, options ...option) answer {
+func (a *testAPI) do(method, path string, body io.Reader, options ...option) answer {
 	a.t.Helper()
 	req, err := http.NewRequest(method, a.url+path, body)
 	if err != nil {
@@ -203,12 +203,12 @@ func (a *api) do(method, path string, body io.Reader, options ...option) answer 
 	return r
 }
 
-func (a *api) get(path string, options ...option) answer {
+func (a *testAPI) get(path string, options ...option) answer {
 	return a.do(http.MethodGet, path, nil, options...)
 }
 
 // post sends a CSV as the whole body.
-func (a *api) post(path, text string, options ...option) answer {
+func (a *testAPI) post(path, text string, options ...option) answer {
 	return a.do(http.MethodPost, path, strings.NewReader(text), append([]option{header("Content-Type",
 		"text/csv")}, options...)...)
 }
@@ -236,7 +236,7 @@ func form(t *testing.T, filename string, content []byte, fields ...string) (body
 	return b.Bytes(), w.FormDataContentType()
 }
 
-func (a *api) postForm(path string, body []byte, contentType string, options ...option) answer {
+func (a *testAPI) postForm(path string, body []byte, contentType string, options ...option) answer {
 	return a.do(http.MethodPost, path, bytes.NewReader(body), append([]option{header("Content-Type", contentType)},
 		options...)...)
 }
@@ -312,14 +312,14 @@ const bad = "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" +
 	"A-3,12,99.9,1198.8,One year\n"
 
 // upload sends a good file and gives the id of its prediction.
-func (a *api) upload(text string, options ...option) string {
+func (a *testAPI) upload(text string, options ...option) string {
 	a.t.Helper()
 	r := a.post("/upload?filename=march.csv", text, options...).want(a.t, http.StatusOK)
 	return r.object(a.t)["prediction_id"].(string)
 }
 
 // finished uploads a file and waits for the end of its prediction; it needs a worker.
-func (a *api) finished(text string, options ...option) map[string]any {
+func (a *testAPI) finished(text string, options ...option) map[string]any {
 	a.t.Helper()
 	r := a.post("/upload?filename=march.csv", text, append(options, header("Prefer", "wait=30"))...)
 	return r.want(a.t, http.StatusOK).object(a.t)
@@ -332,7 +332,7 @@ func address(link any) string {
 }
 
 // objectKeys lists what lies in the object store.
-func (a *api) objectKeys() []string {
+func (a *testAPI) objectKeys() []string {
 	a.t.Helper()
 	var keys []string
 	for info, err := range a.objects.List(context.Background(), "") {
@@ -345,7 +345,7 @@ func (a *api) objectKeys() []string {
 }
 
 // leftovers lists every file in the directory of objects, hidden ones too.
-func (a *api) leftovers() []string {
+func (a *testAPI) leftovers() []string {
 	a.t.Helper()
 	var files []string
 	err := filepath.WalkDir(a.dir, func(path string, d os.DirEntry, err error) error {

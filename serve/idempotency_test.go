@@ -39,7 +39,7 @@ func (o *awayObjects) Put(ctx context.Context, key string, r io.Reader) (store.O
 func onceKey(text string) option { return header("Idempotency-Key", text) }
 
 // predictions counts the owner's predictions.
-func (a *api) predictions() int {
+func (a *testAPI) predictions() int {
 	a.t.Helper()
 	return len(a.get("/predictions?limit=100").object(a.t)["predictions"].([]any))
 }
@@ -195,7 +195,7 @@ func TestContentDigest(t *testing.T) {
 }
 
 // uploadHead begins an upload under the key "k" on a bare connection.
-func (a *api) uploadHead(length int) string {
+func (a *testAPI) uploadHead(length int) string {
 	return fmt.Sprintf("POST /upload?filename=march.csv HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n"+
 		"Content-Type: text/csv\r\nContent-Length: %d\r\nIdempotency-Key: k\r\n", a.token("owner"), length)
 }
@@ -222,8 +222,8 @@ func TestDigestAnswersEarly(t *testing.T) {
 
 // TestCrashesUnderAKey breaks an upload off where the reference names it, and sends it again with the same key.
 func TestCrashesUnderAKey(t *testing.T) {
-	for name, crash := range map[string]func(*api){
-		"C2: stored, then dead before the commit": func(a *api) {
+	for name, crash := range map[string]func(*testAPI){
+		"C2: stored, then dead before the commit": func(a *testAPI) {
 			if _, err := a.store.ClaimKey(context.Background(), a.owner(), "POST /upload", "k"); err != nil {
 				t.Fatal(err)
 			}
@@ -232,7 +232,7 @@ func TestCrashesUnderAKey(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"C4: committed, answer not sent": func(a *api) {
+		"C4: committed, answer not sent": func(a *testAPI) {
 			conn, err := net.Dial("tcp", a.address)
 			if err != nil {
 				t.Fatal(err)
@@ -264,7 +264,7 @@ func TestCrashesUnderAKey(t *testing.T) {
 }
 
 // owner is the internal id of the user whom requests are sent as.
-func (a *api) owner() int64 {
+func (a *testAPI) owner() int64 {
 	a.t.Helper()
 	u, err := a.store.EnsureUser(context.Background(), "owner")
 	if err != nil {
@@ -364,7 +364,7 @@ func TestOneKeyOneAccessKey(t *testing.T) {
 }
 
 // atOnce sends the same request n times at once, and each again until it is not told that another one runs.
-func (a *api) atOnce(n int, send func() answer) []answer {
+func (a *testAPI) atOnce(n int, send func() answer) []answer {
 	answers := make([]answer, n)
 	var wg sync.WaitGroup
 	for i := range answers {

@@ -195,3 +195,6 @@ func (a allowance) state() string {
 func wholeSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }
+
+// loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
+const loginsMax = 60

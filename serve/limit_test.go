@@ -114,13 +114,13 @@ func TestBudgetsAreSharedByProcesses(t *testing.T) {
 		Auth: newVerifier(t, a.issuer, a.clock, nil),
 	})
 	b.listen()
-	for i, at := range []*api{a, &b, a, &b} {
+	for i, at := range []*testAPI{a, &b, a, &b} {
 		r := at.get("/models").want(t, http.StatusOK)
 		if got, want := r.header.Get("RateLimit"), fmt.Sprintf(`"default";r=%d;t=%d`, 3-i, 15*(i+1)); got != want {
 			t.Errorf("request %d: RateLimit %s, want %s", i, got, want)
 		}
 	}
-	for _, at := range []*api{a, &b, a, &b} {
+	for _, at := range []*testAPI{a, &b, a, &b} {
 		at.get("/models").wantError(t, http.StatusTooManyRequests, "ERR-1401")
 	}
 }

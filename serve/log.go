@@ -1,12 +1,9 @@
 package serve
 
 import (
-	"encoding/hex"
 	"io"
 	"log/slog"
 	"slices"
-
-	"github.com/retainwise/millrace/store"
 )
 
 // logKeys are the only attributes that reach the log. An allow-list, because a list of what to leave out always misses
@@ -46,11 +43,4 @@ func allowedAttr(groups []string, a slog.Attr) slog.Attr {
 		text = text[:logValueBytesMax] + "…"
 	}
 	return slog.String(a.Key, text)
-}
-
-// logName stands for a user in the log: the same in every line of an environment, and of no use to whoever does not
-// have its secret.
-func (s *server) logName(u store.User) string {
-	name := s.CustomerKey.Hasher(u.ID).Hash([]byte("\x00log"))
-	return hex.EncodeToString(name[:8])
 }

@@ -298,7 +298,7 @@ func TestWorkerMetrics(t *testing.T) {
 	m.ModelLoaded("telecom", "1", "abc", 30*time.Millisecond)
 	m.PartDone(serve.AttemptLost, 0)
 	m.AccountingMismatch()
-	a := &api{t: t, metrics: m}
+	a := &testAPI{t: t, metrics: m}
 	text := string(startAdmin(t, a, nil).get(t, "/metrics").body)
 	for _, want := range []string{
 		`millrace_prediction_duration_seconds_count{result="completed",size_class="10k"} 1`,

@@ -70,7 +70,7 @@ func (o troubled) Get(
 }
 
 // workWith runs a worker on other objects than the API's until the test ends.
-func (a *api) workWith(o store.Objects) {
+func (a *testAPI) workWith(o store.Objects) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() {
@@ -81,7 +81,7 @@ func (a *api) workWith(o store.Objects) {
 }
 
 // ended waits for the end of a prediction and gives it.
-func (a *api) ended(id string) map[string]any {
+func (a *testAPI) ended(id string) map[string]any {
 	a.t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if r := a.get("/predictions/" + id); r.status == http.StatusOK && r.object(a.t)["done"] == true {
@@ -171,7 +171,7 @@ func TestQueueAway(t *testing.T) {
 }
 
 // attemptsTotal gives the lines of the metric that counts attempts.
-func (a *api) attemptsTotal(t *testing.T) string {
+func (a *testAPI) attemptsTotal(t *testing.T) string {
 	t.Helper()
 	var lines []string
 	for line := range strings.Lines(string(startAdmin(t, a, nil).get(t, "/metrics").body)) {

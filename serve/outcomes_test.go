@@ -33,7 +33,7 @@ type report struct {
 	engine.Proof
 }
 
-func (a *api) outcomes(text string, options ...option) outcomesBody {
+func (a *testAPI) outcomes(text string, options ...option) outcomesBody {
 	a.t.Helper()
 	var body outcomesBody
 	r := a.post("/outcomes", text, options...).want(a.t, http.StatusOK)
@@ -47,7 +47,7 @@ func (a *api) outcomes(text string, options ...option) outcomesBody {
 }
 
 // optIn lets rows be kept for retraining.
-func (a *api) optIn(rate string, options ...option) {
+func (a *testAPI) optIn(rate string, options ...option) {
 	a.t.Helper()
 	a.do(http.MethodPut, "/account", strings.NewReader(`{"training_rate":`+rate+`}`),
 		append(options, header("Content-Type", "application/json"))...).want(a.t, http.StatusOK)
@@ -142,7 +142,7 @@ func equalJSON(t *testing.T, got, want any) {
 	}
 }
 
-func (a *api) model(name string) *engine.Bundle {
+func (a *testAPI) model(name string) *engine.Bundle {
 	a.t.Helper()
 	b, ok := a.models.Get(name)
 	if !ok {

@@ -17,7 +17,7 @@ import (
 )
 
 // startOwned is an API whose database owns its objects.
-func startOwned(t *testing.T) (*api, *store.Owner) {
+func startOwned(t *testing.T) (*testAPI, *store.Owner) {
 	t.Helper()
 	var owner *store.Owner
 	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
@@ -31,7 +31,7 @@ func startOwned(t *testing.T) (*api, *store.Owner) {
 }
 
 // mark changes what the store says of itself.
-func (a *api) mark(change func(*store.Mark)) {
+func (a *testAPI) mark(change func(*store.Mark)) {
 	a.t.Helper()
 	m, _, err := store.ReadMark(a.t.Context(), a.objects)
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *api) mark(change func(*store.Mark)) {
 	}
 }
 
-func wantReady(t *testing.T, a *api, status int, installation string) {
+func wantReady(t *testing.T, a *testAPI, status int, installation string) {
 	t.Helper()
 	time.Sleep(1100 * time.Millisecond) // an answer is kept for a second
 	r := a.get("/ready").want(t, status).object(t)

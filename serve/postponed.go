@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -12,12 +11,6 @@ import (
 // A file that comes by itself, while its user has as many predictions waiting as one may have, is not refused: there is
 // no one to answer. One under inbox/ stays where it is, and the upkeep finds it like any of which no event came. One that was
 // put through a link is noted with the link.
-
-// waits says that an error is the user's own backlog.
-func waits(err error) bool {
-	var waiting *store.WaitingError
-	return errors.As(err, &waiting)
-}
 
 // inboxUser is the folder of a dropped file, which names its user.
 func inboxUser(key string) string {

@@ -12,7 +12,7 @@ import (
 )
 
 // startFull is a server on which the owner has as many predictions waiting as one may: the ids are theirs.
-func startFull(t *testing.T) (a *api, ids []string) {
+func startFull(t *testing.T) (a *testAPI, ids []string) {
 	t.Helper()
 	a = startAPI(t, func(_ *serve.Config, p *serve.Parts) {
 		p.Store = storetest.Open(t, store.Config{URL: storetest.Postgres(t), WaitingMax: 2})

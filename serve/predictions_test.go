@@ -71,7 +71,7 @@ func TestPredictionFromUploadToDownload(t *testing.T) {
 }
 
 // testDelivery asks for a file in every way there is.
-func (a *api) testDelivery(path string, whole answer) {
+func (a *testAPI) testDelivery(path string, whole answer) {
 	t, size, tag := a.t, len(whole.body), whole.header.Get("ETag")
 	for value, want := range map[string]string{
 		"bytes=0-9":        string(whole.body[:10]),
@@ -127,7 +127,7 @@ func (a *api) testDelivery(path string, whole answer) {
 	a.get(path+"?format=parquet").wantError(t, http.StatusUnprocessableEntity, "ERR-1302")
 }
 
-func (a *api) testCodings(path string, whole answer) {
+func (a *testAPI) testCodings(path string, whole answer) {
 	t := a.t
 	for accept, want := range map[string]string{
 		"gzip": "gzip", "zstd": "zstd", "gzip, deflate, br, zstd": "zstd", "zstd;q=0, gzip;q=0.5": "gzip", "br": "br",
@@ -231,7 +231,7 @@ func TestNoRejects(t *testing.T) {
 }
 
 // claim takes the next part as a worker would.
-func (a *api) claim() *store.Claim {
+func (a *testAPI) claim() *store.Claim {
 	a.t.Helper()
 	c, err := a.store.ClaimPart(context.Background(), "test")
 	if err != nil || c == nil {

@@ -49,7 +49,7 @@ func TestNothingOfCustomersIsTold(t *testing.T) {
 }
 
 // plantInRequests sends the canary in whatever a request consists of, good and bad.
-func (a *api) plantInRequests(t *testing.T) {
+func (a *testAPI) plantInRequests(t *testing.T) {
 	text := strings.ReplaceAll(bad, "A-2", canary)
 	a.finished(text)
 	a.finished(strings.Replace(telecom, "Contract", "Contract,"+canary, 1)) // a column too many in the header
@@ -85,7 +85,7 @@ func (a *api) plantInRequests(t *testing.T) {
 }
 
 // plantInIdentity sends the canary as token, as subject, and as the name of a key.
-func (a *api) plantInIdentity(t *testing.T) {
+func (a *testAPI) plantInIdentity(t *testing.T) {
 	for _, token := range []string{"Bearer " + canary, canary, "Bearer mr_" + canary, "Bearer " + canary + "." + canary + "." + canary} {
 		if r := a.get("/models", as(token)); r.status != http.StatusUnauthorized {
 			t.Errorf("token %q: %d", token, r.status)
@@ -102,7 +102,7 @@ func (a *api) plantInIdentity(t *testing.T) {
 }
 
 // plantInFailures lets predictions die of files with the canary in them.
-func (a *api) plantInFailures(t *testing.T) {
+func (a *testAPI) plantInFailures(t *testing.T) {
 	broken := strings.ReplaceAll(bad, "forty", canary)
 	r := a.post("/upload?max_rejected=0", broken, header("Prefer", "wait=30")).want(t, http.StatusOK)
 	if status := r.object(t)["status"]; status != "failed" && status != "dead" {
@@ -139,7 +139,7 @@ func TestUsersInTheLog(t *testing.T) {
 			}
 		}
 	}
-	names := func(a *api) (list []string) {
+	names := func(a *testAPI) (list []string) {
 		for _, who := range []string{"ann", "ann", "bob"} {
 			a.get("/models", as(a.token(who))).want(t, http.StatusOK)
 		}

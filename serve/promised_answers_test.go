@@ -111,7 +111,7 @@ func TestB6StatusOfBadFiles(t *testing.T) {
 }
 
 // uploads makes predictions and gives their ids, newest first.
-func (a *api) uploads(n int) []string {
+func (a *testAPI) uploads(n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
 		ids[n-1-i] = a.upload(telecom)

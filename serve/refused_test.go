@@ -16,7 +16,7 @@ import (
 )
 
 // startBehindFaults runs an API on a bucket that can be told to refuse.
-func startBehindFaults(t *testing.T) (*api, *storetest.Faults) {
+func startBehindFaults(t *testing.T) (*testAPI, *storetest.Faults) {
 	t.Helper()
 	faults, config := storetest.NewFaults(t, storetest.S3(t))
 	objects, err := store.OpenS3(t.Context(), config)
@@ -29,7 +29,7 @@ func startBehindFaults(t *testing.T) (*api, *storetest.Faults) {
 }
 
 // workFor runs a worker that gives up an object after a while, until the test ends.
-func (a *api) workFor(postponeMax time.Duration) {
+func (a *testAPI) workFor(postponeMax time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() {
@@ -41,7 +41,7 @@ func (a *api) workFor(postponeMax time.Duration) {
 }
 
 // untilReason waits until a prediction is shown with a reason to wait.
-func (a *api) untilReason(id, want string) {
+func (a *testAPI) untilReason(id, want string) {
 	a.t.Helper()
 	var view map[string]any
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -57,7 +57,7 @@ func (a *api) untilReason(id, want string) {
 }
 
 // wantNothingCharged looks at the ledger of predictions: no failure, and one attempt at each part.
-func (a *api) wantNothingCharged(t *testing.T, ids []string) {
+func (a *testAPI) wantNothingCharged(t *testing.T, ids []string) {
 	t.Helper()
 	attempts := a.attemptsTotal(t)
 	if !strings.Contains(attempts, `"failed"} 0`) || !strings.Contains(attempts, fmt.Sprintf(`"committed"} %d`, len(ids))) {
@@ -114,7 +114,7 @@ func TestRefusedStoreChargesNothing(t *testing.T) {
 }
 
 // untilReady waits until readiness has a status and says something of the object store.
-func (a *api) untilReady(status int, of string) {
+func (a *testAPI) untilReady(status int, of string) {
 	a.t.Helper()
 	var last answer
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
@@ -127,7 +127,7 @@ func (a *api) untilReady(status int, of string) {
 }
 
 // inputOf is the key of the file that a prediction is made of.
-func (a *api) inputOf(id string) string {
+func (a *testAPI) inputOf(id string) string {
 	a.t.Helper()
 	return "/uploads/" + a.get("/predictions/" + id).object(a.t)["upload_id"].(string) + "/"
 }

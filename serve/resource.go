@@ -262,9 +262,6 @@ func outcome(p store.Prediction) *failure {
 	return f
 }
 
-// timeText writes times as the whole API does: UTC, milliseconds.
-func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
 func timeTextOf(t *time.Time) *string {
 	if t == nil {
 		return nil

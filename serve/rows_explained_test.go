@@ -46,7 +46,7 @@ func (c *countedReads) taken() (reads int, bytes int64) {
 }
 
 // startReasons scores the sample, some rows of it spoiled, in several parts, and gives the reasons in the result file.
-func startReasons(t *testing.T, upload string, inner store.Objects) (*api, *countedReads, string, map[string]string) {
+func startReasons(t *testing.T, upload string, inner store.Objects) (*testAPI, *countedReads, string, map[string]string) {
 	t.Helper()
 	var objects *countedReads
 	a := startAPI(t, func(c *serve.Config, p *serve.Parts) {
@@ -89,7 +89,7 @@ func reasonsText(row map[string]any) string {
 }
 
 // checkReasons reads all pages and compares each row's reasons with the file's.
-func (a *api) checkReasons(path, query string, want map[string]string) {
+func (a *testAPI) checkReasons(path, query string, want map[string]string) {
 	a.t.Helper()
 	rows := 0
 	for cursor := ""; ; {

@@ -59,7 +59,7 @@ func TestRowsEqualTheFile(t *testing.T) {
 }
 
 // pages reads all pages and writes each row as a line.
-func (a *api) pages(path, query string) (rows []string) {
+func (a *testAPI) pages(path, query string) (rows []string) {
 	a.t.Helper()
 	for cursor := ""; ; {
 		page := a.get(path+"?"+query+cursor).want(a.t, http.StatusOK).object(a.t)

@@ -214,7 +214,9 @@ func (p *process) addWorker(c RunConfig, metrics *Metrics) (*worker, error) {
 	p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).run)
 	if c.PredictionTimeout > 0 {
-		p.work = append(p.work, (&deadline{f.store, f.objects, c.PredictionTimeout, metrics, c.Log}).run)
+		p.work = append(p.work, (&deadline{
+			store: f.store, objects: f.objects, after: c.PredictionTimeout, metrics: metrics, log: c.Log,
+		}).run)
 	}
 	if c.Webhook.URL != "" {
 		hook, err := newWebhook(c.Webhook, f.store, metrics, c.Log)
@@ -253,7 +255,7 @@ func (p *process) addAPI(
 		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
 		Models: p.foundation.models.registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
 		Background: background,
-		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
+		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
 }
@@ -321,4 +323,14 @@ func (p *process) describe() Started {
 		s.API = p.apiURL()
 	}
 	return s
+}
+
+func newUpkeep(c RunConfig, f *foundation) *upkeep {
+	u := &upkeep{
+		store: f.store, objects: f.objects, owner: f.owner, retain: c.Retain, log: c.Log, sweepAfter: c.SweepAfter,
+	}
+	if c.S3.Bucket != "" {
+		u.inbox = &doorbell{store: f.store, files: c.S3, log: c.Log}
+	}
+	return u
 }

@@ -95,7 +95,7 @@ func TestB26WalkerTakesOverFromAWrongKernel(t *testing.T) {
 }
 
 // result uploads a file and downloads what came of it.
-func (a *api) result(file string) string {
+func (a *testAPI) result(file string) string {
 	a.t.Helper()
 	view := a.finished(file)
 	return string(a.get(view["links"].(map[string]any)["download"].(string)).want(a.t, http.StatusOK).body)

@@ -165,7 +165,7 @@ func orElse[T int | int64](value *T, standard T) {
 
 // Serve answers requests on a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(lingerListener{l}); err != nil {
+	if err := s.http.Serve(lingerListener{Listener: l}); err != nil {
 		return fmt.Errorf("serve API: %w", err)
 	}
 	return nil

@@ -39,7 +39,7 @@ func whileRunning(t *testing.T, loop func(context.Context), until func() bool) {
 }
 
 // link makes an upload link that ends after life, and puts a file there.
-func (a *api) link(life time.Duration, promised int, text string) store.UploadLink {
+func (a *testAPI) link(life time.Duration, promised int, text string) store.UploadLink {
 	a.t.Helper()
 	l := store.UploadLink{
 		ID: store.NewID(), UserID: a.owner(), Filename: "march.csv", Bytes: int64(promised), Explain: "all",
@@ -52,7 +52,7 @@ func (a *api) link(life time.Duration, promised int, text string) store.UploadLi
 	return l
 }
 
-func (a *api) put(key, text string) {
+func (a *testAPI) put(key, text string) {
 	a.t.Helper()
 	if _, err := a.objects.Put(a.t.Context(), key, strings.NewReader(text)); err != nil {
 		a.t.Fatal(err)
@@ -92,7 +92,7 @@ func TestSweepGoesOn(t *testing.T) {
 }
 
 // age makes a file of the object store as old as that.
-func (a *api) age(key string, age time.Duration) {
+func (a *testAPI) age(key string, age time.Duration) {
 	a.t.Helper()
 	at := time.Now().Add(-age)
 	if err := os.Chtimes(filepath.Join(a.dir, filepath.FromSlash(key)), at, at); err != nil {
@@ -214,7 +214,7 @@ func TestNoticesOfFiles(t *testing.T) {
 }
 
 // newest is the id of the prediction that was made last.
-func (a *api) newest() string {
+func (a *testAPI) newest() string {
 	list := a.get("/predictions").want(a.t, http.StatusOK).object(a.t)["predictions"].([]any)
 	return list[0].(map[string]any)["prediction_id"].(string)
 }

@@ -300,3 +300,18 @@ func compactJSON(v any) (string, error) {
 	}
 	return string(text[:len(text)-1]), nil
 }
+
+const copyBytes = 64 << 10
+
+// Formats of tables.
+const (
+	formatCSV   = "csv"
+	formatJSON  = "json"
+	formatLines = "jsonl"
+	formatArrow = "arrow"
+)
+
+const (
+	typeArrow = "application/vnd.apache.arrow.stream"
+	typeLines = "application/x-ndjson"
+)

@@ -69,7 +69,7 @@ func TestTenancy(t *testing.T) {
 	}
 }
 
-func (a *api) testRow(t *testing.T, method, path string, row matrixRow) {
+func (a *testAPI) testRow(t *testing.T, method, path string, row matrixRow) {
 	thing := a.finished(bad)["prediction_id"].(string)
 	switch {
 	case strings.HasPrefix(path, "/keys"):
@@ -108,7 +108,7 @@ func (a *api) testRow(t *testing.T, method, path string, row matrixRow) {
 }
 
 // testDeletedUser asks for something of one's own after leaving, with the token and with a key from before.
-func (a *api) testDeletedUser(t *testing.T, method, path string) {
+func (a *testAPI) testDeletedUser(t *testing.T, method, path string) {
 	gone := as(a.token("gone " + method + path))
 	id := a.upload(telecom, gone)
 	_, key := a.accessKey("read", gone)

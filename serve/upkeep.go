@@ -34,16 +34,6 @@ const (
 	temporaryAge      = 24 * time.Hour
 )
 
-func newUpkeep(c RunConfig, f *foundation) *upkeep {
-	u := &upkeep{
-		store: f.store, objects: f.objects, owner: f.owner, retain: c.Retain, log: c.Log, sweepAfter: c.SweepAfter,
-	}
-	if c.S3.Bucket != "" {
-		u.inbox = &doorbell{store: f.store, files: c.S3, log: c.Log}
-	}
-	return u
-}
-
 // run works until ctx ends. With a short time before sweeps it looks as often as that takes.
 func (u *upkeep) run(ctx context.Context) {
 	for ctx.Err() == nil {

@@ -19,9 +19,6 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// databaseTimeout bounds the steps behind a long body.
-const databaseTimeout = 15 * time.Second
-
 // postUpload takes a file: it is checked and counted while it streams into the object store, then recorded together
 // with its prediction.
 func postUpload(s *server, r *request) error {
@@ -327,15 +324,4 @@ func (s *server) await(ctx context.Context, p store.Prediction, wait time.Durati
 		pause = min(pause+pause/4, 250*time.Millisecond)
 	}
 	return p, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,10 +1,8 @@
 package serve
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,14 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
-)
-
-const (
-	directBytesMax = 5 << 30 // what S3 takes in one put
-	// uploadLinkLife is short: whoever has a link may use it, also after its owner has signed out.
-	uploadLinkLife = 15 * time.Minute
-	// uploadLinkAge is how long an upload may be completed after its link expired.
-	uploadLinkAge = 24 * time.Hour
 )
 
 // uploadLink tells how to put a file straight into the bucket.
@@ -144,65 +134,4 @@ func completeUpload(s *server, r *request) error {
 		return err
 	}
 	return s.answerUpload(r, p, wait)
-}
-
-// completeLink makes the prediction, unless that was done before: then it finds it.
-func completeLink(
-	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
-) (p store.Prediction, err error) {
-	if l.Prediction != uuid.Nil {
-		p, err = s.Prediction(ctx, l.UserID, l.Prediction)
-	} else {
-		file, failed := linkedFile(ctx, o, l)
-		if failed != nil {
-			return p, failed
-		}
-		p, err = s.CompleteUpload(ctx, l, file)
-	}
-	if err != nil {
-		return p, explainAs(CodeDatabase, err)
-	}
-	return p, nil
-}
-
-// linkedFile looks whether the file is there and what was promised.
-func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store.ObjectInfo, error) {
-	file, err := o.Head(ctx, store.DirectKey(l.ID))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		if away := store.Reach(ctx, o); away != nil { // a bucket that is missing gives the same answer
-			return file, objectFailure(away)
-		}
-		return file, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
-	case err != nil:
-		return file, objectFailure(err)
-	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
-		return file, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
-			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
-	}
-	return file, nil
-}
-
-// completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's, and one that was
-// completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
-func (d *doorbell) completeByEvent(ctx context.Context, key string) error {
-	id, ok := store.DirectUpload(key)
-	if !ok {
-		return nil
-	}
-	l, err := d.store.LinkOfObject(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		d.log.Warn("file without an upload link")
-		return nil
-	}
-	if err == nil && l.Prediction == uuid.Nil {
-		_, err = completeLink(ctx, d.store, d.objects, l)
-	}
-	if waits(err) {
-		err = d.store.PostponeUploadLink(ctx, id, true)
-	}
-	if err != nil {
-		return fmt.Errorf("complete upload: %w", err)
-	}
-	return nil
 }

@@ -36,7 +36,7 @@ func putTo(t *testing.T, link map[string]any, text string, change func(*http.Req
 	return resp.StatusCode
 }
 
-func startAPIOnS3(t *testing.T) *api {
+func startAPIOnS3(t *testing.T) *testAPI {
 	t.Helper()
 	objects, err := store.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {

@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,32 +10,6 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/store"
 )
-
-// The parts of small files are urgent as long as they are in hand, those of large ones never.
-func TestSmallPartsAreUrgent(t *testing.T) {
-	for _, small := range []bool{true, false} {
-		w := newWorker(WorkerConfig{Cores: 1}, nil, nil, nil, NewMetrics(), slog.New(slog.DiscardHandler))
-		urgent := -1
-		w.work = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
-			urgent = w.background.State().Urgent
-			return nil, nil
-		}
-		w.attempt(t.Context(), &store.Claim{Small: small, Lease: time.Minute})
-		want := 0
-		if small {
-			want = 1
-		}
-		if urgent != want {
-			t.Errorf("small %v: %d urgent, want %d", small, urgent, want)
-		}
-		if after := w.background.State().Urgent; after != 0 {
-			t.Errorf("small %v: %d urgent when it was done", small, after)
-		}
-		if b := w.backgroundFor(&store.Claim{Small: small}); (b == nil) != small {
-			t.Errorf("small %v: in the background: %v", small, b != nil)
-		}
-	}
-}
 
 func TestSmallUploadsAreUrgent(t *testing.T) {
 	for length, want := range map[int]int{0: 1, 100: 1, store.SmallBytesMax: 1, store.SmallBytesMax + 1: 0, -1: 0} {

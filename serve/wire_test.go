@@ -16,7 +16,7 @@ import (
 )
 
 // raw sends bytes over a connection of its own and reads the first answer.
-func (a *api) raw(text string) (answer, error) {
+func (a *testAPI) raw(text string) (answer, error) {
 	a.t.Helper()
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
@@ -139,7 +139,7 @@ func TestMalformedRequests(t *testing.T) {
 }
 
 // wantHalfClosed sends a request, ends the sending direction, and checks the answer.
-func (a *api) wantHalfClosed(t *testing.T, text string, status int, code string) {
+func (a *testAPI) wantHalfClosed(t *testing.T, text string, status int, code string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {

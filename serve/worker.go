@@ -76,10 +76,6 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-// claimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
-// from coming at once.
-const claimPause = time.Second
-
 func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger) *worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
@@ -181,15 +177,6 @@ func (w *worker) ring() {
 
 // rest waits until it may be worth while to ask again for what was away.
 func (w *worker) rest(ctx context.Context) { pause(ctx, claimPause/2+rand.N(claimPause)) }
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
 
 // claim takes a last step that somebody left, else the part whose turn it is.
 func (w *worker) claim(ctx context.Context) (*store.Claim, error) {

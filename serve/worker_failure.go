@@ -80,19 +80,19 @@ func (w *worker) end(ctx context.Context, c *store.Claim, err error) (result str
 	case errors.Is(err, errDrained):
 		return AttemptReleased, w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
 	}
-	fault := w.blame(ctx, err)
+	whose := w.blame(ctx, err)
 	switch {
-	case fault == store.FaultOutage:
+	case whose == store.FaultOutage:
 		return AttemptPostponed, w.postpone(ctx, c, store.Postponement{
 			Wait: pauseFor(c, false, outagePauseMax), Reason: "waiting for the storage to come back",
 		})
-	case fault == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
+	case whose == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
 		p := store.Postponement{Wait: pauseFor(c, true, refusedPauseMax), Reason: "waiting: " + refused(err).text(), Refused: true}
 		if c.Refused {
 			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt comes in time
 		}
 		return AttemptRefused, w.postpone(ctx, c, p)
-	case fault == store.FaultRefused:
+	case whose == store.FaultRefused:
 		f := failureOf(c, refused(err))
 		f.Permanent = true
 		return AttemptFailed, w.fail(ctx, c, f)

@@ -14,9 +14,6 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// errModelWithdrawn says that the model which a prediction is pinned to is not loaded here.
-var errModelWithdrawn = fail(CodeModelWithdrawn, "")
-
 // scorePart scores a part, puts its results into the object store and commits its blocks with its line of the ledger.
 // It returns the claim of the last step if this was the last part. Where leaves disagrees with the compiled engine, the
 // whole part is scored again by the walker, and nothing of the first time is kept.

@@ -1,0 +1,45 @@
+package serve
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// installationView is what operators see of database and object store.
+type installationView struct {
+	Installation     string  `json:"installation"` // the database's
+	Sweeps           int64   `json:"sweeps"`
+	State            string  `json:"state"`
+	DeletionsWaiting int     `json:"deletions_waiting"`
+	Orphans          int     `json:"orphans"`
+	SweepStopped     *string `json:"sweep_stopped"` // why
+}
+
+func (a *admin) installation(req *http.Request) (any, error) {
+	if a.Owner == nil {
+		return nil, store.ErrNotFound
+	}
+	state, err := a.Owner.Check(req.Context())
+	view := installationView{State: state.String()}
+	if err != nil {
+		a.Log.Warn("check installation", "error", err)
+	}
+	mark, err := a.Store.Mark(req.Context())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err == nil {
+		view.Installation, view.Sweeps = mark.Installation.String(), mark.Sweeps
+	}
+	h, err := a.Store.Housekeeping(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	view.DeletionsWaiting, view.Orphans = h.Deletions, h.Orphans
+	if h.Stopped != nil {
+		view.SweepStopped = &h.Stopped.Reason
+	}
+	return view, nil
+}

@@ -1,0 +1,26 @@
+package serve
+
+import (
+	"encoding/json"
+)
+
+// errorView is what a page tells about a code.
+type errorView struct {
+	Code      string `json:"code"`
+	Title     string `json:"title"`
+	Message   string `json:"message"`
+	Advice    string `json:"advice"`
+	Status    int    `json:"status,omitempty"` // 0: never an answer by itself
+	Retryable bool   `json:"retryable"`
+	// Reserved says why nothing is answered with the code; empty: something is.
+	Reserved string `json:"reserved,omitempty"`
+	// Example is what a customer sees of it; not in lists, and absent for what only operators see.
+	Example json.RawMessage `json:"example,omitempty"`
+}
+
+func (m meaning) view() errorView {
+	return errorView{
+		Code: m.code.String(), Title: m.title, Message: m.message, Advice: m.advice, Status: m.status,
+		Retryable: m.retryable, Reserved: m.code.reserved(),
+	}
+}

@@ -1,0 +1,48 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// sweepDeletions goes on with deletions that were asked for.
+func sweepDeletions(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
+	err := s.SweepDeletions(ctx, o)
+	if errors.Is(err, store.ErrNotOwner) {
+		return // it is reported as a state; what was asked for stays queued
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Warn("sweep deletions", "error", err)
+	}
+}
+
+const (
+	sweepInterval = 30 * time.Second
+	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
+)
+
+// sweep heals what a crash left: predictions that nobody was told of. It also forgets idempotency keys whose time is
+// over, and goes on with deletions. Every worker does this, so the times are spread.
+func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
+	for ctx.Err() == nil {
+		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
+			log.Warn("sweep", "error", err)
+		}
+		if err := s.SweepKeys(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("sweep keys", "error", err)
+		}
+		if err := s.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("sweep budgets", "error", err)
+		}
+		if err := s.SweepUploadLinks(ctx, uploadLinkAge); err != nil && ctx.Err() == nil {
+			log.Warn("sweep upload links", "error", err)
+		}
+		sweepDeletions(ctx, s, o, log)
+		pause(ctx, sweepInterval/2+rand.N(sweepInterval))
+	}
+}

@@ -1,0 +1,18 @@
+package serve
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/retainwise/millrace/store"
+)
+
+func TestUserCacheIsBounded(t *testing.T) {
+	c := newUserCache(nil)
+	for i := range usersKnownMax + 5 {
+		c.remember(fmt.Sprint(i), store.User{ID: int64(i)})
+	}
+	if n := len(c.known); n != usersKnownMax {
+		t.Errorf("%d users remembered", n)
+	}
+}

@@ -1,0 +1,28 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/retainwise/millrace/store"
+)
+
+// queueInterval is how old the gauges of the queue may become.
+const queueInterval = 5 * time.Second
+
+// watchQueue keeps the gauges of the queue current until ctx ends.
+func watchQueue(ctx context.Context, s *store.Store, m *Metrics, log *slog.Logger) {
+	for ; ctx.Err() == nil; pause(ctx, queueInterval) {
+		asked, cancel := context.WithTimeout(ctx, queueInterval)
+		q, err := s.QueueState(asked)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil {
+				log.Warn("watch queue", "error", err)
+			}
+			continue
+		}
+		m.Queue(q)
+	}
+}
