@@ -2,14 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -18,21 +17,7 @@ import (
 func startAdmin(t *testing.T) (s *store.Store, address string) {
 	t.Helper()
 	s = storetest.Open(t, store.Config{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, done := serve.NewAdminServer(serve.AdminParts{Store: s, Metrics: serve.NewMetrics()}), make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		if err := server.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return s, "http://" + l.Addr().String()
+	return s, servetest.Admin(t, s)
 }
 
 // jobs runs a command and gives its output, or its error.

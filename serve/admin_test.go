@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/admin"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -17,14 +20,14 @@ import (
 // adminAPI is a running operators' server.
 type adminAPI struct{ url string }
 
-func startAdmin(t *testing.T, a *testAPI, issuer *serve.DevelopmentIssuer) *adminAPI {
+func startAdmin(t *testing.T, a *testAPI, issuer *auth.DevelopmentIssuer) *adminAPI {
 	t.Helper()
-	return startAdminWith(t, serve.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
+	return startAdminWith(t, admin.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
 }
 
-func startAdminWith(t *testing.T, parts serve.AdminParts) *adminAPI {
+func startAdminWith(t *testing.T, parts admin.AdminParts) *adminAPI {
 	t.Helper()
-	s := serve.NewAdminServer(parts)
+	s := admin.NewAdminServer(parts)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +68,7 @@ func (a *adminAPI) get(t *testing.T, path string) answer {
 func TestOperatorsNeedTheLoginOfWorkers(t *testing.T) {
 	admin := storetest.Postgres(t)
 	requests, work := storetest.Logins(admin)
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Store = storetest.Open(t, store.Config{URL: requests})
 	})
 	id := a.upload(telecom)
@@ -186,7 +189,7 @@ func TestDeadLetterPages(t *testing.T) {
 }
 
 func TestAdminDatabaseAway(t *testing.T) {
-	a := &testAPI{t: t, metrics: serve.NewMetrics(), store: storetest.Open(t, store.Config{})}
+	a := &testAPI{t: t, metrics: metrics.NewMetrics(), store: storetest.Open(t, store.Config{})}
 	admin := startAdmin(t, a, nil)
 	a.store.Close()
 	for _, path := range []string{"/dead-letters", "/dead-letters/00000000-0000-4000-8000-000000000000"} {
@@ -201,11 +204,11 @@ func TestAdminDatabaseAway(t *testing.T) {
 }
 
 func TestAdminDevelopmentKeys(t *testing.T) {
-	issuer, err := serve.NewDevelopmentIssuer(t.TempDir())
+	issuer, err := auth.NewDevelopmentIssuer(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &testAPI{t: t, metrics: serve.NewMetrics()}
+	a := &testAPI{t: t, metrics: metrics.NewMetrics()}
 	if got := startAdmin(t, a, issuer).get(t, "/.well-known/jwks.json").body; !bytes.Equal(got, issuer.JWKS()) {
 		t.Errorf("got %s", got)
 	}

@@ -12,7 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -27,21 +31,21 @@ func startBench(b *testing.B) *testAPI {
 	is := newIssuer(b, publicJWK("k1", keyPair()))
 	a := &testAPI{
 		store: storetest.Open(b, store.Config{}), models: models, clock: newClock(), issuer: is,
-		metrics: serve.NewMetrics(),
+		metrics: metrics.NewMetrics(),
 	}
 	if a.objects, err = store.OpenDirectory(b.TempDir()); err != nil {
 		b.Fatal(err)
 	}
-	verifier, err := serve.NewVerifier(b.Context(), serve.AuthConfig{
+	verifier, err := auth.NewVerifier(b.Context(), auth.AuthConfig{
 		JWKSURL: is.URL, Issuer: testIssuer, Parties: []string{origin}, Now: a.clock.now,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	unlimited := serve.RateLimits{}
-	a.server = serve.NewServer(serve.Config{Rates: &unlimited}, serve.Parts{
+	unlimited := limit.RateLimits{}
+	a.server = api.NewServer(api.Config{Rates: &unlimited}, api.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Auth: verifier, Metrics: a.metrics,
-		Log: serve.NewLogger(io.Discard, slog.LevelInfo),
+		Log: logging.NewLogger(io.Discard, slog.LevelInfo),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 const testIssuer = "https://clerk.example.com"
@@ -110,15 +111,15 @@ func (c *clock) now() time.Time             { return time.Unix(0, c.at.Load()) }
 func (c *clock) move(d time.Duration)       { c.at.Add(int64(d)) }
 func (c *clock) unix(d time.Duration) int64 { return c.now().Add(d).Unix() }
 
-func newVerifier(t *testing.T, is *issuer, c *clock, change func(*serve.AuthConfig)) *serve.Verifier {
+func newVerifier(t *testing.T, is *issuer, c *clock, change func(*auth.AuthConfig)) *auth.Verifier {
 	t.Helper()
-	cfg := serve.AuthConfig{
+	cfg := auth.AuthConfig{
 		JWKSURL: is.URL, Issuer: testIssuer, Parties: []string{"https://retainwiseanalytics.com"}, Now: c.now,
 	}
 	if change != nil {
 		change(&cfg)
 	}
-	v, err := serve.NewVerifier(t.Context(), cfg)
+	v, err := auth.NewVerifier(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +127,10 @@ func newVerifier(t *testing.T, is *issuer, c *clock, change func(*serve.AuthConf
 }
 
 // codeOf asks a verifier and gives the subject, or the code of the refusal.
-func codeOf(v *serve.Verifier, authorization string) string {
+func codeOf(v *auth.Verifier, authorization string) string {
 	subject, err := v.Subject(context.Background(), authorization)
 	if err != nil {
-		return serve.CodeOf(err).String()
+		return fault.CodeOf(err).String()
 	}
 	return subject
 }
@@ -300,7 +301,7 @@ func TestTokens(t *testing.T) {
 
 func TestTokenAudience(t *testing.T) {
 	c, key := newClock(), keyPair()
-	v := newVerifier(t, newIssuer(t, publicJWK("k1", key)), c, func(cfg *serve.AuthConfig) { cfg.Audience = "api" })
+	v := newVerifier(t, newIssuer(t, publicJWK("k1", key)), c, func(cfg *auth.AuthConfig) { cfg.Audience = "api" })
 	for want, audience := range map[string]any{"user_1": []string{"web", "api"}, "ERR-1201": "web"} {
 		if got := codeOf(v, "Bearer "+signRS256(key, goodHeader, with(goodClaims(c), "aud", audience))); got != want {
 			t.Errorf("audience %v: got %s, want %s", audience, got, want)
@@ -330,7 +331,7 @@ func TestTokenAddressesAreNotFollowed(t *testing.T) {
 }
 
 func TestVerifierConfig(t *testing.T) {
-	for name, cfg := range map[string]serve.AuthConfig{
+	for name, cfg := range map[string]auth.AuthConfig{
 		"no issuer":          {JWKSURL: "https://example.com/jwks"},
 		"plain http":         {JWKSURL: "http://example.com/jwks", Issuer: "x"},
 		"no url":             {Issuer: "x"},
@@ -338,7 +339,7 @@ func TestVerifierConfig(t *testing.T) {
 		"file":               {JWKSURL: "file:///etc/passwd", Issuer: "x"},
 		"loopback lookalike": {JWKSURL: "http://127.0.0.1.example.com/jwks", Issuer: "x"},
 	} {
-		if _, err := serve.NewVerifier(t.Context(), cfg); err == nil {
+		if _, err := auth.NewVerifier(t.Context(), cfg); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -346,7 +347,7 @@ func TestVerifierConfig(t *testing.T) {
 		"https://example.com/jwks", "http://localhost:1/jwks", "http://[::1]:1/",
 		"http://127.0.0.2:1/",
 	} {
-		if _, err := serve.NewVerifier(t.Context(), serve.AuthConfig{JWKSURL: url, Issuer: "x"}); err != nil {
+		if _, err := auth.NewVerifier(t.Context(), auth.AuthConfig{JWKSURL: url, Issuer: "x"}); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -354,11 +355,11 @@ func TestVerifierConfig(t *testing.T) {
 
 func TestDevelopmentIssuer(t *testing.T) {
 	dir := t.TempDir()
-	d, err := serve.NewDevelopmentIssuer(dir)
+	d, err := auth.NewDevelopmentIssuer(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := serve.NewDevelopmentIssuer(dir)
+	again, err := auth.NewDevelopmentIssuer(dir)
 	if err != nil || string(again.JWKS()) != string(d.JWKS()) {
 		t.Fatalf("the key is not kept: %v", err)
 	}
@@ -369,7 +370,7 @@ func TestDevelopmentIssuer(t *testing.T) {
 	is := newIssuer(t)
 	text := string(d.JWKS())
 	is.body.Store(&text)
-	v, err := serve.NewVerifier(t.Context(), serve.AuthConfig{JWKSURL: is.URL, Issuer: serve.DevelopmentIssuerName})
+	v, err := auth.NewVerifier(t.Context(), auth.AuthConfig{JWKSURL: is.URL, Issuer: auth.DevelopmentIssuerName})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -95,7 +95,7 @@ func TestB21FinishedResultsAreKeptByGeneration(t *testing.T) {
 
 // What expires is kept no longer than until then, and answers that it has expired.
 func TestB21NothingIsKeptBeyondItsEnd(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Retain = time.Hour })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Retain = time.Hour })
 	a.work()
 	link := a.finished(telecom)["links"].(map[string]any)["download"].(string)
 	var seconds int
@@ -116,7 +116,7 @@ func TestB21NothingIsKeptBeyondItsEnd(t *testing.T) {
 // A prediction that is scored again has new addresses for its results. The old ones are gone and never answer with the
 // new bytes, neither while it runs nor afterwards; while it runs no link promises what may still change.
 func TestB21AnotherGenerationHasOtherAddresses(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.UploadLimits.PartBytes, c.UploadLimits.ChunkBytes = 32<<10, 4<<10
 	})
 	id := a.upload(rejectedCustomers(3000))

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -23,7 +23,7 @@ func rejectedCustomers(n int) string {
 // A prediction that is cancelled before its first part is done gives what was done, with the header line that the first
 // part would have had: the rows are those of the undisturbed run.
 func TestCancelledBeforeTheFirstPart(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.UploadLimits.PartBytes, c.UploadLimits.ChunkBytes = 32<<10, 4<<10
 	})
 	file := rejectedCustomers(3000)

@@ -19,6 +19,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -305,7 +306,7 @@ func TestChangesAcrossParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.UploadLimits = ingest.Limits{PartBytes: 128 << 10, ChunkBytes: 16 << 10}
 	})
 	a.work()

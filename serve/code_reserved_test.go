@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // usedNames are the identifiers of a folder's sources, but for tests and the files that define codes.
@@ -39,17 +40,17 @@ func usedNames(t *testing.T) map[string]bool {
 }
 
 // codeNames are the names of the numbered codes.
-func codeNames(t *testing.T) map[string]serve.Code {
+func codeNames(t *testing.T) map[string]fault.Code {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	byNumber := map[string]serve.Code{}
+	byNumber := map[string]fault.Code{}
 	for _, c := range serve.AllCodes() {
 		byNumber[strings.TrimPrefix(c.String(), "ERR-")] = c
 	}
-	names := map[string]serve.Code{}
+	names := map[string]fault.Code{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
 			number := spec.Values[0].(*ast.BasicLit).Value

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -14,7 +15,7 @@ import (
 // begunLongAgo is a server with a prediction that a worker has had in hand for two days.
 func begunLongAgo(t *testing.T) (a *testAPI, prediction string) {
 	url := storetest.Postgres(t)
-	a = startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
+	a = startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
 	prediction = a.upload(telecom)
 	if c, err := a.store.ClaimPart(t.Context(), "w"); c == nil || err != nil {
 		t.Fatalf("claimed %v: %v", c, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -81,7 +82,7 @@ func TestReasonsOfOtherRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			on := false
-			a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+			a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 				p.Objects = changedReads{p.Objects, func(text []byte) []byte {
 					if on {
 						return test.change(text)

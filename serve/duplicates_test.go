@@ -8,7 +8,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 )
 
 // Customers that come again in another part are counted like those of the same part: as many as one pass finds.
@@ -20,7 +20,7 @@ func TestDuplicatesAcrossParts(t *testing.T) {
 	lines := strings.SplitAfter(string(sample), "\n")
 	file := strings.Join(append(lines[:4000:4000], append(lines[1:900:900], append(lines[3990:4000:4000],
 		lines[3000:6000]...)...)...), "")
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.UploadLimits = ingest.Limits{PartBytes: 128 << 10, ChunkBytes: 16 << 10}
 	})
 	a.work()

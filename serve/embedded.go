@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/duty"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
 )
@@ -25,7 +28,7 @@ type foundation struct {
 	objects    store.Objects // asks the owner before it deletes
 	owner      *store.Owner
 	queue      *store.Queue // nil: none is configured
-	models     *models
+	models     *plan.Models
 	customers  store.CustomerKey
 	databaseIs string
 	objectsAre string
@@ -33,14 +36,14 @@ type foundation struct {
 }
 
 // lay opens everything. On an error nothing is left open.
-func lay(ctx context.Context, c RunConfig, metrics *Metrics) (_ *foundation, err error) {
+func lay(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *foundation, err error) {
 	f := new(foundation)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
 		}
 	}()
-	if f.models, err = openModels(c.BundleDir, c.API.Scorer, metrics, c.Log); err != nil {
+	if f.models, err = plan.OpenModels(c.BundleDir, c.API.Scorer, metrics, c.Log); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil { // the cluster's own user must pass through
@@ -55,18 +58,18 @@ func lay(ctx context.Context, c RunConfig, metrics *Metrics) (_ *foundation, err
 	if err := f.openObjects(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := startOwner(ctx, f.owner); err != nil {
+	if err := duty.StartOwner(ctx, f.owner); err != nil {
 		return nil, err
 	}
 	return f, f.openQueue(ctx, c)
 }
 
 // refused gives the bundles that are refused at present; nil if there is no directory of bundles.
-func (f *foundation) refused() func() []RefusedBundle {
-	if f.models.dir == "" {
+func (f *foundation) refused() func() []plan.RefusedBundle {
+	if f.models.Dir == "" {
 		return nil
 	}
-	return f.models.refusals.list
+	return f.models.Refusals.List
 }
 
 func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {

@@ -8,26 +8,34 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/duty"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan/plantest"
+	"github.com/retainwise/millrace/serve/internal/work"
 	"github.com/retainwise/millrace/store"
 )
 
 // RunWorker works until ctx ends, as the program's own worker does.
 func RunWorker(
-	ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger,
+	ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 	key store.CustomerKey,
 ) {
-	newWorker(WorkerConfig{Name: "test", CustomerKey: key}, s, o, r, m, l).run(ctx)
+	work.NewWorker(work.WorkerConfig{Name: "test", CustomerKey: key}, s, o, r, m, l).Run(ctx)
 }
 
 // RunWorkerWith is RunWorker with another configuration.
 func RunWorkerWith(
-	ctx context.Context, c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger,
+	ctx context.Context, c work.WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 ) {
-	newWorker(c, s, o, r, m, l).run(ctx)
+	work.NewWorker(c, s, o, r, m, l).Run(ctx)
 }
 
 // WatchDependencies is the loop of a process that checks what it stands on, until ctx ends.
-func WatchDependencies(ctx context.Context, p Parts) { newReadiness(p).watch(ctx) }
+func WatchDependencies(ctx context.Context, p api.Parts) { api.NewReadiness(p).Watch(ctx) }
 
 // Operation is a route as the OpenAPI document describes one.
 type Operation struct {
@@ -40,114 +48,114 @@ type Operation struct {
 // Operations lists every route.
 func Operations() []Operation {
 	var list []Operation
-	for _, r := range apiRoutes() {
-		if r.asset {
+	for _, r := range api.ApiRoutes() {
+		if r.Asset {
 			continue
 		}
-		list = append(list, Operation{r.method, r.pattern, r.open, r.body, r.limit != limitNone, r.params})
+		list = append(list, Operation{r.Method, r.Pattern, r.Open, r.Body, r.Limit != limit.LimitNone, r.Params})
 	}
 	return list
 }
 
 // AllCodes lists every published code.
-func AllCodes() []Code {
-	var list []Code
-	for _, m := range meanings {
-		list = append(list, m.code)
+func AllCodes() []fault.Code {
+	var list []fault.Code
+	for _, m := range fault.Meanings {
+		list = append(list, m.Code)
 	}
 	return list
 }
 
-func newCanary(s *store.Store, o store.Objects, r *engine.Registry, m *Metrics) *canary {
-	return &canary{store: s, objects: o, models: r, metrics: m, log: slog.New(slog.DiscardHandler), now: time.Now}
+func newCanary(s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics) *duty.Canary {
+	return &duty.Canary{Store: s, Objects: o, Models: r, Metrics: m, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 }
 
 // RunCanary sends one canary and counts it.
-func RunCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics) error {
-	return newCanary(s, o, r, m).counted(ctx)
+func RunCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics) error {
+	return newCanary(s, o, r, m).Counted(ctx)
 }
 
 // LeaveCanary does what a process does that dies behind the upload.
 func LeaveCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry) (store.Prediction, error) {
-	user, err := s.EnsureUser(ctx, canarySubject)
+	user, err := s.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	b, _ := r.Get(canaryModel)
-	return newCanary(s, o, r, nil).upload(ctx, user, b)
+	b, _ := r.Get(duty.CanaryModel)
+	return newCanary(s, o, r, nil).Upload(ctx, user, b)
 }
 
 // SweepCanaries removes what is old by a clock.
 func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now time.Time) error {
-	user, err := s.EnsureUser(ctx, canarySubject)
+	user, err := s.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return err
 	}
 	c := newCanary(s, o, nil, nil)
-	c.now = func() time.Time { return now }
-	return c.sweep(ctx, user)
+	c.Now = func() time.Time { return now }
+	return c.Sweep(ctx, user)
 }
 
 // WriteBundle puts a copy of the telecom bundle into a directory, with a change to its bundle.yaml.
-func WriteBundle(t *testing.T, dir, old, with string) { writeBundle(t, dir, old, with) }
+func WriteBundle(t *testing.T, dir, old, with string) { plantest.WriteBundle(t, dir, old, with) }
 
 // LookIntoInbox does what upkeep does for dropped files, at once.
 func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
-	logger := NewLogger(log, slog.LevelInfo)
+	logger := logging.NewLogger(log, slog.LevelInfo)
 	files := store.S3Config{Bucket: "b"}
-	u := &upkeep{store: s, objects: o, inbox: &doorbell{store: s, files: files, log: logger}, log: logger}
-	return u.lookIntoInbox(ctx, 0)
+	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.Doorbell{Store: s, Files: files, Log: logger}, Log: logger}
+	return u.LookIntoInbox(ctx, 0)
 }
 
 // HandleNotice does what a process does with a message of the queue, and says whether its worker was rung for.
 func HandleNotice(
 	ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice,
 ) (rung bool, err error) {
-	d := &doorbell{
-		store: s, objects: o, files: store.S3Config{Bucket: "b"}, ring: func() { rung = true }, log: NewLogger(log, slog.LevelInfo),
+	d := &duty.Doorbell{
+		Store: s, Objects: o, Files: store.S3Config{Bucket: "b"}, Ring: func() { rung = true }, Log: logging.NewLogger(log, slog.LevelInfo),
 	}
-	err = d.handle(ctx, n)
+	err = d.Handle(ctx, n)
 	return rung, err
 }
 
 // Sweep is the loop that heals what a crash left, until ctx ends.
 func Sweep(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) {
-	sweep(ctx, s, o, NewLogger(log, slog.LevelInfo))
+	duty.Sweep(ctx, s, o, logging.NewLogger(log, slog.LevelInfo))
 }
 
 // Upkeep is the loop of one process at a time, until ctx ends. The store is the database's from now on.
 func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Duration, log io.Writer) {
-	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: 1}
+	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: logging.NewLogger(log, slog.LevelInfo), SweepAfter: 1}
 	owner := store.NewOwner(s, o, c.Log)
 	if _, err := owner.Adopt(ctx); err != nil {
 		c.Log.Error("adopt", "error", err)
 	}
-	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).run(ctx)
+	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Run(ctx)
 }
 
 // WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
-func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *Metrics, log io.Writer) {
-	watchOwner(ctx, o, s, m, NewLogger(log, slog.LevelInfo))
+func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log io.Writer) {
+	duty.WatchOwner(ctx, o, s, m, logging.NewLogger(log, slog.LevelInfo))
 }
 
 // Settled says for looks, one a minute, at which all was well or not, whether the upkeep would sweep.
 func Settled(after time.Duration, well []bool) (sweeps []bool) {
-	u := &upkeep{sweepAfter: after}
+	u := &duty.Upkeep{SweepAfter: after}
 	for i, w := range well {
-		sweeps = append(sweeps, u.settled(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
+		sweeps = append(sweeps, u.Settled(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
 	}
 	return sweeps
 }
 
 // KeepDeadline does once what every worker does each minute for predictions that take too long.
-func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *Metrics) error {
-	return (&deadline{
-		store: s, objects: o, after: after, metrics: m, log: slog.New(slog.DiscardHandler),
-	}).once(ctx)
+func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *metrics.Metrics) error {
+	return (&duty.Deadline{
+		Store: s, Objects: o, After: after, Metrics: m, Log: slog.New(slog.DiscardHandler),
+	}).Once(ctx)
 }
 
 // CompletePostponed does what upkeep does for links that wait for room, at once.
 func CompletePostponed(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
-	u := &upkeep{store: s, objects: o, log: NewLogger(log, slog.LevelInfo)}
-	return u.completePostponed(ctx)
+	u := &duty.Upkeep{Store: s, Objects: o, Log: logging.NewLogger(log, slog.LevelInfo)}
+	return u.CompletePostponed(ctx)
 }

@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -23,7 +24,7 @@ func TestObjectsInS3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(c *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, p *api.Parts) {
 		p.Objects = objects
 		smallLimits(c, p)
 	})
@@ -49,7 +50,7 @@ func TestObjectsInS3(t *testing.T) {
 }
 
 func TestPanicIsOneRequestsFault(t *testing.T) {
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Samples = func(string) ([]byte, bool) { panic("a customer's cell") }
 	})
 	a.get("/csv-samples/saas").wantError(t, http.StatusInternalServerError, "ERR-1500")
@@ -126,7 +127,7 @@ func TestDatabaseAway(t *testing.T) {
 
 func TestDevelopmentKeyIsNobodyElses(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := serve.NewDevelopmentIssuer(dir); err != nil {
+	if _, err := auth.NewDevelopmentIssuer(dir); err != nil {
 		t.Fatal(err)
 	}
 	file := dir + "/development-key.pem"
@@ -137,7 +138,7 @@ func TestDevelopmentKeyIsNobodyElses(t *testing.T) {
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := serve.NewDevelopmentIssuer(dir); err == nil {
+	if _, err := auth.NewDevelopmentIssuer(dir); err == nil {
 		t.Error("a key that everybody can read was taken")
 	}
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
@@ -146,10 +147,10 @@ func TestDevelopmentKeyIsNobodyElses(t *testing.T) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := serve.NewDevelopmentIssuer(dir); err == nil {
+	if _, err := auth.NewDevelopmentIssuer(dir); err == nil {
 		t.Error("a file without a key was taken")
 	}
-	if _, err := serve.NewDevelopmentIssuer(dir + "/none"); err == nil {
+	if _, err := auth.NewDevelopmentIssuer(dir + "/none"); err == nil {
 		t.Error("a directory that is not there was taken")
 	}
 }

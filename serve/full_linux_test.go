@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -19,7 +19,7 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Objects = objects })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Objects = objects })
 	a.objects, a.dir = objects, dir
 	id := a.upload(telecom)
 	makeRoom := storetest.FillDisk(t, dir)

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -80,7 +80,7 @@ func TestPartsGoneAtTheLastStep(t *testing.T) {
 		end   string
 	}{"once": {1, "completed"}, "three times": {3, "completed"}, "always": {1 << 30, "failed"}} {
 		t.Run(name, func(t *testing.T) {
-			a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+			a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 				c.UploadLimits = ingest.Limits{PartBytes: 16 << 10, ChunkBytes: 2 << 10}
 			})
 			objects := &forgetful{Objects: a.objects}

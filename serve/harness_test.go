@@ -19,6 +19,10 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -31,12 +35,12 @@ type testAPI struct {
 	t       *testing.T
 	url     string
 	address string
-	server  *serve.Server
+	server  *api.Server
 	store   *store.Store
 	objects store.Objects
 	dir     string // of the objects
 	models  *engine.Registry
-	metrics *serve.Metrics
+	metrics *metrics.Metrics
 	log     *logBuffer
 	issuer  *issuer
 	clock   *clock
@@ -75,7 +79,7 @@ var baselines = sync.OnceValues(func() (*engine.Registry, error) {
 	return engine.NewRegistry(bundles...)
 })
 
-func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *testAPI {
+func startAPI(t *testing.T, change func(*api.Config, *api.Parts)) *testAPI {
 	t.Helper()
 	models, err := baselines()
 	if err != nil {
@@ -83,7 +87,7 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *testAPI {
 	}
 	a := &testAPI{
 		t: t, store: storetest.Open(t, store.Config{URL: storetest.Postgres(t)}), dir: t.TempDir(), models: models,
-		metrics: serve.NewMetrics(), log: &logBuffer{}, clock: newClock(), issuer: newIssuer(t, publicJWK("k1", keyPair())),
+		metrics: metrics.NewMetrics(), log: &logBuffer{}, clock: newClock(), issuer: newIssuer(t, publicJWK("k1", keyPair())),
 	}
 	if a.objects, err = store.OpenDirectory(a.dir); err != nil {
 		t.Fatal(err)
@@ -91,11 +95,11 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *testAPI {
 	if a.customers, err = store.NewCustomerKey(make([]byte, store.CustomerSecretMin)); err != nil {
 		t.Fatal(err)
 	}
-	unlimited := serve.RateLimits{}
-	cfg := serve.Config{Origins: []string{origin}, Rates: &unlimited}
-	parts := serve.Parts{
+	unlimited := limit.RateLimits{}
+	cfg := api.Config{Origins: []string{origin}, Rates: &unlimited}
+	parts := api.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Metrics: a.metrics,
-		Auth: newVerifier(t, a.issuer, a.clock, nil), Log: serve.NewLogger(a.log, slog.LevelInfo),
+		Auth: newVerifier(t, a.issuer, a.clock, nil), Log: logging.NewLogger(a.log, slog.LevelInfo),
 		CustomerKey: a.customers,
 		Samples: func(model string) ([]byte, bool) {
 			text, err := os.ReadFile("../testdata/samples/" + model + "_sample.csv")
@@ -106,16 +110,16 @@ func startAPI(t *testing.T, change func(*serve.Config, *serve.Parts)) *testAPI {
 		change(&cfg, &parts)
 	}
 	a.store = parts.Store
-	a.server = serve.NewServer(cfg, parts)
+	a.server = api.NewServer(cfg, parts)
 	a.listen()
 	return a
 }
 
 // restart serves the same store and objects with other models, on another port.
 func (a *testAPI) restart(models *engine.Registry) {
-	unlimited := serve.RateLimits{}
-	a.server = serve.NewServer(serve.Config{Rates: &unlimited}, serve.Parts{
-		Store: a.store, Objects: a.objects, Models: models, Metrics: serve.NewMetrics(),
+	unlimited := limit.RateLimits{}
+	a.server = api.NewServer(api.Config{Rates: &unlimited}, api.Parts{
+		Store: a.store, Objects: a.objects, Models: models, Metrics: metrics.NewMetrics(),
 		Auth: newVerifier(a.t, a.issuer, a.clock, nil), CustomerKey: a.customers,
 	})
 	a.listen()
@@ -360,7 +364,7 @@ func (a *testAPI) leftovers() []string {
 	return files
 }
 
-func smallLimits(c *serve.Config, _ *serve.Parts) {
+func smallLimits(c *api.Config, _ *api.Parts) {
 	c.UploadBytesMax = 1 << 20
 	c.UploadLimits = ingest.Limits{RowsMax: 1000}
 }

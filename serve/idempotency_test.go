@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -134,7 +134,7 @@ func TestReplayOfAFinishedUpload(t *testing.T) {
 // TestRefusalsLeaveTheKeyFree sends what is refused and then what is not, under the same key.
 func TestRefusalsLeaveTheKeyFree(t *testing.T) {
 	away := &awayObjects{}
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		away.Objects = p.Objects
 		p.Objects = away
 	})
@@ -242,7 +242,7 @@ func TestCrashesUnderAKey(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+			a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 				p.Store = storetest.Open(t, store.Config{Lease: 300 * time.Millisecond})
 			})
 			crash(a)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/auth"
 )
 
 // signer makes valid tokens with a key id.
@@ -208,7 +208,7 @@ func TestKeyFetchFollowsNoRedirectAndDoesNotWaitLong(t *testing.T) {
 }
 
 func TestDevelopmentKeyFile(t *testing.T) {
-	if _, err := serve.NewDevelopmentIssuer("/dev/null"); err == nil {
+	if _, err := auth.NewDevelopmentIssuer("/dev/null"); err == nil {
 		t.Error("a file as directory was accepted")
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
 func TestRateLimit(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Rates = &serve.RateLimits{Default: 5, Upload: 2} })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 5, Upload: 2} })
 	for i := range 5 {
 		r := a.get("/predictions").want(t, http.StatusOK)
 		if got := r.header.Get("RateLimit-Policy"); got != `"default";q=5;w=60` {
@@ -53,7 +55,7 @@ func TestWrongTokensAreCountedByAddress(t *testing.T) {
 }
 
 func TestPublishedRates(t *testing.T) {
-	if got, want := serve.DefaultRateLimits(), (serve.RateLimits{
+	if got, want := limit.DefaultRateLimits(), (limit.RateLimits{
 		Default: 100, Upload: 10, Score: 20,
 		Download: 50,
 	}); got != want {
@@ -62,7 +64,7 @@ func TestPublishedRates(t *testing.T) {
 }
 
 func TestRatesAreDefault(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Rates = nil })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = nil })
 	for name, want := range map[string]string{
 		"/models": `"default";q=100;w=60`, "/predictions/x/download": `"download";q=50;w=60`, "/health": "",
 	} {
@@ -78,7 +80,7 @@ func TestRatesAreDefault(t *testing.T) {
 // TestForwardedAddressesAreNotBelieved sends wrong tokens, each with another forged address in front. From a client that
 // is no trusted proxy the header changes nothing; a trusted proxy's own word counts, not what stands in front of it.
 func TestForwardedAddressesAreNotBelieved(t *testing.T) {
-	proxies, err := serve.ParseNetworks([]string{"127.0.0.0/8"})
+	proxies, err := api.ParseNetworks([]string{"127.0.0.0/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func TestForwardedAddressesAreNotBelieved(t *testing.T) {
 		behind  string
 	}{"anyone": {nil, ""}, "trusted proxy": {proxies, ", 203.0.113.9"}} {
 		t.Run(name, func(t *testing.T) {
-			a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.TrustedProxies = test.trusted })
+			a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.TrustedProxies = test.trusted })
 			granted := 0
 			for range 1000 {
 				forged := fmt.Sprintf("%d.%d.%d.%d", random.IntN(224), random.IntN(256), random.IntN(256), random.IntN(256))
@@ -106,11 +108,11 @@ func TestForwardedAddressesAreNotBelieved(t *testing.T) {
 
 // TestBudgetsAreSharedByProcesses spends a budget at two servers on one database.
 func TestBudgetsAreSharedByProcesses(t *testing.T) {
-	rates := func(c *serve.Config, _ *serve.Parts) { c.Rates = &serve.RateLimits{Default: 4} }
+	rates := func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 4} }
 	a := startAPI(t, rates)
 	b := *a
-	b.server = serve.NewServer(serve.Config{Rates: &serve.RateLimits{Default: 4}}, serve.Parts{
-		Store: a.store, Objects: a.objects, Models: a.models, Metrics: serve.NewMetrics(),
+	b.server = api.NewServer(api.Config{Rates: &limit.RateLimits{Default: 4}}, api.Parts{
+		Store: a.store, Objects: a.objects, Models: a.models, Metrics: metrics.NewMetrics(),
 		Auth: newVerifier(t, a.issuer, a.clock, nil),
 	})
 	b.listen()

@@ -15,7 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
 const (
@@ -38,7 +38,7 @@ func TestMetricsPageIsCurrent(t *testing.T) {
 	end := bytes.Index(rest, []byte("\n\n"))
 	got, after := string(rest[:end+1]), rest[end+1:]
 	var want strings.Builder
-	for _, d := range serve.NewMetrics().Descriptions() {
+	for _, d := range metrics.NewMetrics().Descriptions() {
 		labels := strings.Join(d.Labels, ", ")
 		if labels == "" {
 			labels = "–"
@@ -65,7 +65,7 @@ var allowedLabels = map[string]int{
 }
 
 func TestLabelsAreBounded(t *testing.T) {
-	for _, d := range serve.NewMetrics().Descriptions() {
+	for _, d := range metrics.NewMetrics().Descriptions() {
 		for _, label := range d.Labels {
 			if allowedLabels[label] == 0 {
 				t.Errorf("%s: label %s is not among those that are bounded", d.Name, label)

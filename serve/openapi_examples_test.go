@@ -10,6 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // TestOpenAPIExamples wants an example beside every JSON that is taken or answered, in words of the schema: whoever reads
@@ -88,7 +89,7 @@ func TestErrorExamples(t *testing.T) {
 		case code.Status() != 0:
 		case code >= 1700:
 			form = "" // in the log of operators
-		case code >= 1650 || code == serve.CodeScoredAgain:
+		case code >= 1650 || code == fault.CodeScoredAgain:
 			form = "remark"
 		case code >= 1600:
 			form = "refused row"

@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/limit"
 )
 
 // namedCode finds the codes in the description of a response.
@@ -150,7 +151,7 @@ func TestC4DocumentProse(t *testing.T) {
 	if !strings.HasPrefix(info.Description, "SaaS churn prediction platform API\n") {
 		t.Errorf("%.80s", info.Description)
 	}
-	rates := serve.DefaultRateLimits()
+	rates := limit.DefaultRateLimits()
 	at := 0
 	for _, text := range []string{
 		"## Overview", "RetainWise Analytics API provides SaaS churn prediction using ML models.",

@@ -10,6 +10,9 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -34,7 +37,7 @@ func TestHealthAndReadiness(t *testing.T) {
 }
 
 func TestNotReady(t *testing.T) {
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Models, _ = engine.NewRegistry()
 	})
 	a.get("/ready").wantError(t, http.StatusServiceUnavailable, "ERR-1500")
@@ -98,9 +101,9 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	a.get("/csv-samples/weather").wantError(t, http.StatusNotFound, "ERR-1307")
-	none := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Samples = nil })
+	none := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Samples = nil })
 	none.get("/csv-samples/saas").wantError(t, http.StatusNotFound, "ERR-1307")
-	other := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	other := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Samples = func(string) ([]byte, bool) { return nil, false }
 	})
 	other.get("/csv-samples/saas").wantError(t, http.StatusNotFound, "ERR-1307")
@@ -144,7 +147,7 @@ func TestErrorPages(t *testing.T) {
 
 // TestPublishedCodes pins the numbers and statuses that customers' programs know.
 func TestPublishedCodes(t *testing.T) {
-	for code, want := range map[serve.Code]int{
+	for code, want := range map[fault.Code]int{
 		1001: 400, 1002: 413, 1003: 400, 1004: 400, 1101: 404, 1102: 409, 1103: 409, 1201: 401, 1202: 401, 1203: 401,
 		1301: 422, 1302: 422, 1303: 422, 1500: 500, 1501: 503, 1502: 503, 1503: 503,
 	} {
@@ -155,7 +158,7 @@ func TestPublishedCodes(t *testing.T) {
 }
 
 func TestProblemForm(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.SupportURL = "https://help.example.com/errors/" })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.SupportURL = "https://help.example.com/errors/" })
 	r := a.get("/predictions?limit=0", header("Accept", "text/html, application/problem+json;q=0.9"))
 	if r.status != 422 || r.header.Get("Content-Type") != "application/problem+json" {
 		t.Fatalf("%d %s", r.status, r.header.Get("Content-Type"))
@@ -283,7 +286,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestWorkerMetrics(t *testing.T) {
-	m := serve.NewMetrics()
+	m := metrics.NewMetrics()
 	for rows, status := range map[int64]store.Status{
 		5_000: store.Completed, 50_000: store.Dead, 500_000: store.Completed, 5_000_000: store.Completed,
 	} {
@@ -296,7 +299,7 @@ func TestWorkerMetrics(t *testing.T) {
 	m.Fenced()
 	m.ModelRefused()
 	m.ModelLoaded("telecom", "1", "abc", 30*time.Millisecond)
-	m.PartDone(serve.AttemptLost, 0)
+	m.PartDone(metrics.AttemptLost, 0)
 	m.AccountingMismatch()
 	a := &testAPI{t: t, metrics: m}
 	text := string(startAdmin(t, a, nil).get(t, "/metrics").body)

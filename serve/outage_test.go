@@ -20,6 +20,7 @@ import (
 
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -98,7 +99,7 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	direct := storetest.Postgres(t)
 	toDatabase, through := newLine(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = throughIt })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = throughIt })
 	a.store = throughIt
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -144,7 +145,7 @@ func TestQueueAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Queue = queue })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Queue = queue })
 	a.work()
 	readiness := func(status, of string) {
 		t.Helper()
@@ -189,7 +190,7 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.UploadLimits = ingest.Limits{PartBytes: 128 << 10, ChunkBytes: 16 << 10}
 	})
 	over := make(chan struct{})

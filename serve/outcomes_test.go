@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // outcomesBody is the answer to an outcomes file.
@@ -288,7 +288,7 @@ func TestOutcomesWithoutDatabase(t *testing.T) {
 	a := startAPI(t, nil)
 	a.get("/account").want(t, http.StatusOK) // the user is known from now on
 	a.store.Close()
-	a.get("/account").wantError(t, http.StatusServiceUnavailable, serve.CodeDatabase.String())
-	a.get("/models/telecom").wantError(t, http.StatusServiceUnavailable, serve.CodeDatabase.String())
-	a.post("/outcomes", "id,churned\nA-1,yes\n").wantError(t, http.StatusServiceUnavailable, serve.CodeDatabase.String())
+	a.get("/account").wantError(t, http.StatusServiceUnavailable, fault.CodeDatabase.String())
+	a.get("/models/telecom").wantError(t, http.StatusServiceUnavailable, fault.CodeDatabase.String())
+	a.post("/outcomes", "id,churned\nA-1,yes\n").wantError(t, http.StatusServiceUnavailable, fault.CodeDatabase.String())
 }

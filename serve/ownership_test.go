@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/admin"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -20,7 +22,7 @@ import (
 func startOwned(t *testing.T) (*testAPI, *store.Owner) {
 	t.Helper()
 	var owner *store.Owner
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		owner = store.NewOwner(p.Store, p.Objects, p.Log)
 		if err := owner.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -86,7 +88,7 @@ func TestCopyDeletesNothing(t *testing.T) {
 	if after := a.objectKeys(); !slices.Equal(before, after) || len(after) != 3 {
 		t.Errorf("before %v, after %v", before, after)
 	}
-	view := startAdminWith(t, serve.AdminParts{Store: a.store, Owner: owner, Metrics: a.metrics}).get(t, "/installation").want(t, http.StatusOK).object(t)
+	view := startAdminWith(t, admin.AdminParts{Store: a.store, Owner: owner, Metrics: a.metrics}).get(t, "/installation").want(t, http.StatusOK).object(t)
 	if view["state"] != "copy" || view["deletions_waiting"] != 2.0 {
 		t.Errorf("%v", view)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -14,7 +15,7 @@ import (
 // startFull is a server on which the owner has as many predictions waiting as one may: the ids are theirs.
 func startFull(t *testing.T) (a *testAPI, ids []string) {
 	t.Helper()
-	a = startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a = startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Store = storetest.Open(t, store.Config{URL: storetest.Postgres(t), WaitingMax: 2})
 	})
 	return a, []string{a.upload(telecom), a.upload(telecom)}

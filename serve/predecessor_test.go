@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 )
 
 const predecessorErrors = "https://docs.retainwiseanalytics.com/errors"
@@ -19,7 +19,7 @@ const predecessorErrors = "https://docs.retainwiseanalytics.com/errors"
 // The address of help is the predecessor's where the operator wants so, and a page of this server otherwise.
 func TestB18SupportURL(t *testing.T) {
 	path := "/predictions/" + uuid.NewString()
-	theirs := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.SupportURL = predecessorErrors })
+	theirs := startAPI(t, func(c *api.Config, _ *api.Parts) { c.SupportURL = predecessorErrors })
 	e := theirs.get(path).wantError(t, http.StatusNotFound, "ERR-1101")
 	if want := predecessorErrors + "/ERR-1101"; e.Error.SupportURL != want {
 		t.Errorf("%s, want %s", e.Error.SupportURL, want)

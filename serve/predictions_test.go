@@ -18,7 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -389,7 +389,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestTooManyEventStreams(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.StreamsAtOnce = 1 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.StreamsAtOnce = 1 })
 	id := a.upload(telecom)
 	req, _ := http.NewRequest(http.MethodGet, a.url+"/predictions/"+id+"/events", nil)
 	req.Header.Set("Authorization", a.token("owner"))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -131,8 +131,8 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 
 // TestUsersInTheLog wants to tell users apart in the log without knowing who they are.
 func TestUsersInTheLog(t *testing.T) {
-	key := func(text string) func(*serve.Config, *serve.Parts) {
-		return func(_ *serve.Config, p *serve.Parts) {
+	key := func(text string) func(*api.Config, *api.Parts) {
+		return func(_ *api.Config, p *api.Parts) {
 			var err error
 			if p.CustomerKey, err = store.NewCustomerKey([]byte(strings.Repeat(text, 32))); err != nil {
 				t.Fatal(err)

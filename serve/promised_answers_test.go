@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -99,9 +99,9 @@ func TestB6StatusOfBadFiles(t *testing.T) {
 	}
 	a.post("/upload?filename=a.exe", telecom).wantError(t, http.StatusBadRequest, "ERR-1001")
 	a.post("/outcomes", "customer_id\nA-1\n").wantError(t, http.StatusBadRequest, "ERR-1004")
-	for code := serve.CodeInvalidFile; code <= serve.CodeRowTooLong; code++ {
+	for code := fault.CodeInvalidFile; code <= fault.CodeRowTooLong; code++ {
 		want := http.StatusBadRequest
-		if code == serve.CodeTooLarge {
+		if code == fault.CodeTooLarge {
 			want = http.StatusRequestEntityTooLarge
 		}
 		if code.Status() != want {

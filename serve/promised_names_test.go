@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -106,7 +106,7 @@ func TestC3AnyName(t *testing.T) {
 
 // TestC3UploadLinks wants the same of names for links into the bucket.
 func TestC3UploadLinks(t *testing.T) {
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		var err error
 		if p.Objects, err = store.OpenS3(t.Context(), storetest.S3(t)); err != nil {
 			t.Fatal(err)

@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -87,14 +88,14 @@ func TestB9OtherType(t *testing.T) {
 			}
 		}
 	}
-	if got := serve.CodeInvalidFile.Message(); got != "Invalid file format. Please upload a CSV file." {
+	if got := fault.CodeInvalidFile.Message(); got != "Invalid file format. Please upload a CSV file." {
 		t.Errorf("the page says %q", got)
 	}
 }
 
 // TestB10Busy takes the only place for uploads and wants the promised sentence for whoever comes then.
 func TestB10Busy(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.UploadsAtOnce = 1 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +125,7 @@ func TestB11NotSaved(t *testing.T) {
 	}
 	line := storetest.NewLine(t, "tcp", endpoint.Host)
 	config.Endpoint = "http://" + line.Address()
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		if p.Objects, err = store.OpenS3(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +138,7 @@ func TestB11NotSaved(t *testing.T) {
 	if view := a.get("/predictions/" + id).object(t); view["status"] != "queued" {
 		t.Errorf("another's: %v", view["status"])
 	}
-	if got := serve.CodeObjectStore.Message(); strings.Contains(got, "save") {
+	if got := fault.CodeObjectStore.Message(); strings.Contains(got, "save") {
 		t.Errorf("what is not about saving says %q", got)
 	}
 }
@@ -157,7 +158,7 @@ func TestB12KeysAway(t *testing.T) {
 func TestB11TooLarge(t *testing.T) {
 	const mb = 1 << 20
 	for limit, want := range map[int64]string{50 * mb: "50MB", 1 * mb: "1MB"} {
-		a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.UploadBytesMax = limit })
+		a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadBytesMax = limit })
 		large := strings.Repeat("x", int(limit)+100<<10)
 		body, contentType := form(t, "a.csv", []byte(telecom+large))
 		for _, r := range []answer{a.post("/upload", large), a.postForm("/upload", body, contentType)} {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/work"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -23,7 +25,7 @@ func startBehindFaults(t *testing.T) (*testAPI, *storetest.Faults) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Objects = objects })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Objects = objects })
 	a.objects = objects
 	return a, faults
 }
@@ -33,7 +35,7 @@ func (a *testAPI) workFor(postponeMax time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() {
-		c := serve.WorkerConfig{Name: "test", CustomerKey: a.customers, PostponeMax: postponeMax}
+		c := work.WorkerConfig{Name: "test", CustomerKey: a.customers, PostponeMax: postponeMax}
 		serve.RunWorkerWith(ctx, c, a.store, a.objects, a.models, a.metrics, slog.New(slog.DiscardHandler))
 	})
 	a.t.Cleanup(worker.Wait)
@@ -195,7 +197,7 @@ func TestDependenciesAreWatched(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		serve.WatchDependencies(ctx, serve.Parts{
+		serve.WatchDependencies(ctx, api.Parts{
 			Store: a.store, Objects: a.objects, Models: a.models, Metrics: a.metrics,
 		})
 	})

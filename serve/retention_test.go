@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 func TestExpiredResults(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.Retain = 90 * 24 * time.Hour })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Retain = 90 * 24 * time.Hour })
 	a.work()
 	view := a.finished(telecom)
 	finished, err := time.Parse(time.RFC3339, view["finished_at"].(string))
@@ -83,7 +84,7 @@ func tablesWith(t *testing.T, database, text string) string {
 // Customers' ids are in the summary and in the rows, nowhere else, and after the expiry of the results in no table.
 func TestIdsEndWithTheResults(t *testing.T) {
 	url := storetest.Postgres(t)
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
 	a.work()
 	a.finished(strings.ReplaceAll(telecom, "A-", "CANARYID-"))
 	for tables := range strings.FieldsSeq(tablesWith(t, url, "CANARYID")) {

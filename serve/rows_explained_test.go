@@ -13,7 +13,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -49,7 +49,7 @@ func (c *countedReads) taken() (reads int, bytes int64) {
 func startReasons(t *testing.T, upload string, inner store.Objects) (*testAPI, *countedReads, string, map[string]string) {
 	t.Helper()
 	var objects *countedReads
-	a := startAPI(t, func(c *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, p *api.Parts) {
 		if inner == nil {
 			inner = p.Objects
 		}

@@ -11,6 +11,13 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/admin"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/duty"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/work"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -43,9 +50,9 @@ type RunConfig struct {
 	DatabaseKept  int32             // of these, kept open while idle; default none
 	S3            store.S3Config    // no bucket: a directory in DataDir
 	Queue         store.QueueConfig // no URL: PostgreSQL's notifications alone
-	Auth          AuthConfig        // no JWKS URL: development tokens
-	API           Config
-	Worker        WorkerConfig
+	Auth          auth.AuthConfig   // no JWKS URL: development tokens
+	API           api.Config
+	Worker        work.WorkerConfig
 	// CustomerSecret hides customers' ids where rows are kept for retraining: the same in all processes, at least
 	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
 	CustomerSecret string
@@ -57,8 +64,8 @@ type RunConfig struct {
 	WaitingMax int // unfinished predictions of a user; 0: any number
 	// PredictionTimeout is how long after its first claim a prediction fails; 0: never. Outages are not counted.
 	PredictionTimeout time.Duration
-	Canary            time.Duration // between two known files that are sent the way of a customer's; 0: none
-	Webhook           WebhookConfig // no URL: nobody is told
+	Canary            time.Duration      // between two known files that are sent the way of a customer's; 0: none
+	Webhook           duty.WebhookConfig // no URL: nobody is told
 	Log               *slog.Logger
 
 	circuits *store.Circuits // what the metrics show
@@ -81,8 +88,8 @@ const (
 // Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
 // takes no new work, finishes or gives back what is in hand and stops everything it has started, within 25 seconds.
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
-	metrics := NewMetrics()
-	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.circuits
+	metrics := metrics.NewMetrics()
+	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.Circuits
 	if c.SweepAfter == 0 {
 		c.SweepAfter = sweepAfter
 	}
@@ -104,15 +111,15 @@ func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 type process struct {
 	config     RunConfig
 	foundation *foundation
-	api        *Server // nil for a worker
+	api        *api.Server // nil for a worker
 	apiAt      net.Listener
-	admin      *AdminServer
+	admin      *admin.AdminServer
 	adminAt    net.Listener
 	work       []func(context.Context) // loops that end with their context
 	token      string
 }
 
-func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metrics) (_ *process, err error) {
+func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metrics.Metrics) (_ *process, err error) {
 	p := &process{config: c, foundation: f}
 	defer func() {
 		if err != nil {
@@ -122,25 +129,25 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 	if p.adminAt, err = net.Listen("tcp", c.AdminListen); err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
-	var issuer *DevelopmentIssuer
+	var issuer *auth.DevelopmentIssuer
 	if c.Auth.JWKSURL == "" {
 		if issuer, err = p.issueTokens(&c); err != nil {
 			return nil, err
 		}
 	}
 	if c.BundleDir != "" {
-		p.work = append(p.work, f.models.watch)
+		p.work = append(p.work, f.models.Watch)
 	}
-	p.work = append(p.work, func(ctx context.Context) { watchOwner(ctx, f.owner, f.store, metrics, c.Log) })
+	p.work = append(p.work, func(ctx context.Context) { duty.WatchOwner(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
-		p.work = append(p.work, func(ctx context.Context) { watchQueue(ctx, f.store, metrics, c.Log) })
+		p.work = append(p.work, func(ctx context.Context) { duty.WatchQueue(ctx, f.store, metrics, c.Log) })
 	}
-	ready := newReadiness(Parts{
-		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.registry, Metrics: metrics,
+	ready := api.NewReadiness(api.Parts{
+		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.Registry, Metrics: metrics,
 	})
-	p.work = append(p.work, ready.watch)
-	p.admin = NewAdminServer(AdminParts{
-		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.registry, Refused: f.refused(), Issuer: issuer,
+	p.work = append(p.work, ready.Watch)
+	p.admin = admin.NewAdminServer(admin.AdminParts{
+		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refused(), Issuer: issuer,
 		Log: c.Log,
 	})
 	var ring func()
@@ -150,7 +157,7 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 		if err != nil {
 			return nil, err
 		}
-		ring, background = w.ring, w.background
+		ring, background = w.Ring, w.Background
 	}
 	if c.Role != RoleWorker {
 		if err := p.addAPI(ctx, c, metrics, background); err != nil {
@@ -165,12 +172,12 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *Metric
 }
 
 // addCanary sends known files the way of the customers'.
-func (p *process) addCanary(c RunConfig, metrics *Metrics) {
+func (p *process) addCanary(c RunConfig, metrics *metrics.Metrics) {
 	f := p.foundation
-	bird := &canary{
-		store: f.store, objects: f.objects, models: f.models.registry, metrics: metrics, log: c.Log, now: time.Now,
+	bird := &duty.Canary{
+		Store: f.store, Objects: f.objects, Models: f.models.Registry, Metrics: metrics, Log: c.Log, Now: time.Now,
 	}
-	p.work = append(p.work, func(ctx context.Context) { bird.run(ctx, c.Canary) })
+	p.work = append(p.work, func(ctx context.Context) { bird.Run(ctx, c.Canary) })
 }
 
 // addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.
@@ -183,22 +190,22 @@ func (p *process) addQueue(c RunConfig, ring func()) {
 		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
 	}
 	if ring != nil {
-		bell := &doorbell{store: s, objects: p.foundation.objects, files: c.S3, ring: ring, log: c.Log}
+		bell := &duty.Doorbell{Store: s, Objects: p.foundation.objects, Files: c.S3, Ring: ring, Log: c.Log}
 		handle := func(ctx context.Context, n store.Notice) error {
-			return guarded(func() error { return bell.handle(ctx, n) })
+			return fault.Guarded(func() error { return bell.Handle(ctx, n) })
 		}
 		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, handle) })
 	}
 }
 
 // issueTokens makes tokens of our own acceptable: through the same verifier as any other issuer's.
-func (p *process) issueTokens(c *RunConfig) (*DevelopmentIssuer, error) {
-	issuer, err := NewDevelopmentIssuer(c.DataDir)
+func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
+	issuer, err := auth.NewDevelopmentIssuer(c.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + jwksPath
-	c.Auth.Issuer = DevelopmentIssuerName
+	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + admin.JwksPath
+	c.Auth.Issuer = auth.DevelopmentIssuerName
 	p.token, err = issuer.Token("developer", developmentTokenLife)
 	return issuer, err
 }
@@ -206,32 +213,32 @@ func (p *process) issueTokens(c *RunConfig) (*DevelopmentIssuer, error) {
 const developmentTokenLife = 30 * 24 * time.Hour
 
 // addWorker adds the loops of a worker and what it keeps in order.
-func (p *process) addWorker(c RunConfig, metrics *Metrics) (*worker, error) {
+func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker, error) {
 	f := p.foundation
 	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
-	w := newWorker(c.Worker, f.store, f.objects, f.models.registry, metrics, c.Log)
-	metrics.WatchBackground(w.background)
-	p.work = append(p.work, w.run, func(ctx context.Context) { sweep(ctx, f.store, f.objects, c.Log) },
-		newUpkeep(c, f).run)
+	w := work.NewWorker(c.Worker, f.store, f.objects, f.models.Registry, metrics, c.Log)
+	metrics.WatchBackground(w.Background)
+	p.work = append(p.work, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
+		newUpkeep(c, f).Run)
 	if c.PredictionTimeout > 0 {
-		p.work = append(p.work, (&deadline{
-			store: f.store, objects: f.objects, after: c.PredictionTimeout, metrics: metrics, log: c.Log,
-		}).run)
+		p.work = append(p.work, (&duty.Deadline{
+			Store: f.store, Objects: f.objects, After: c.PredictionTimeout, Metrics: metrics, Log: c.Log,
+		}).Run)
 	}
 	if c.Webhook.URL != "" {
-		hook, err := newWebhook(c.Webhook, f.store, metrics, c.Log)
+		hook, err := duty.NewWebhook(c.Webhook, f.store, metrics, c.Log)
 		if err != nil {
 			return nil, err
 		}
-		p.work = append(p.work, hook.run)
+		p.work = append(p.work, hook.Run)
 	}
 	return w, nil
 }
 
 func (p *process) addAPI(
-	ctx context.Context, c RunConfig, metrics *Metrics, background *engine.Background,
+	ctx context.Context, c RunConfig, metrics *metrics.Metrics, background *engine.Background,
 ) (err error) {
-	verifier, err := NewVerifier(ctx, c.Auth)
+	verifier, err := auth.NewVerifier(ctx, c.Auth)
 	if err != nil {
 		return err
 	}
@@ -251,9 +258,9 @@ func (p *process) addAPI(
 	if c.API.PublicURL == "" {
 		c.API.PublicURL = p.apiURL()
 	}
-	p.api = NewServer(c.API, Parts{
+	p.api = api.NewServer(c.API, api.Parts{
 		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
-		Models: p.foundation.models.registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
+		Models: p.foundation.models.Registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
 		Background: background,
 		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
@@ -325,12 +332,12 @@ func (p *process) describe() Started {
 	return s
 }
 
-func newUpkeep(c RunConfig, f *foundation) *upkeep {
-	u := &upkeep{
-		store: f.store, objects: f.objects, owner: f.owner, retain: c.Retain, log: c.Log, sweepAfter: c.SweepAfter,
+func newUpkeep(c RunConfig, f *foundation) *duty.Upkeep {
+	u := &duty.Upkeep{
+		Store: f.store, Objects: f.objects, Owner: f.owner, Retain: c.Retain, Log: c.Log, SweepAfter: c.SweepAfter,
 	}
 	if c.S3.Bucket != "" {
-		u.inbox = &doorbell{store: f.store, files: c.S3, log: c.Log}
+		u.Inbox = &duty.Doorbell{Store: f.store, Files: c.S3, Log: c.Log}
 	}
 	return u
 }

@@ -11,6 +11,10 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -25,7 +29,7 @@ func TestB22ServedBesideABadBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := servetest.Start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.BundleDir, c.Log = storetest.Postgres(t), bundles, serve.NewLogger(log, slog.LevelInfo)
+		c.DatabaseURL, c.BundleDir, c.Log = storetest.Postgres(t), bundles, logging.NewLogger(log, slog.LevelInfo)
 	})
 	var ready struct {
 		Status  string              `json:"status"`
@@ -66,15 +70,15 @@ func TestB22ServedBesideABadBundle(t *testing.T) {
 
 // Bundles that are all good are one more check that is ok, and without a directory of them there is no such check.
 func TestB22ReadyWithGoodBundles(t *testing.T) {
-	var refused []serve.RefusedBundle
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) {
-		p.Refused = func() []serve.RefusedBundle { return refused }
+	var refused []plan.RefusedBundle
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
+		p.Refused = func() []plan.RefusedBundle { return refused }
 	})
 	if ready := a.get("/ready").want(t, http.StatusOK).object(t); ready["status"] != "ready" ||
 		ready["checks"].(map[string]any)["bundles"] != "ok" || ready["refused_bundles"] != nil {
 		t.Errorf("%v", ready)
 	}
-	refused = []serve.RefusedBundle{{Bundle: "mine", Code: "ERR-1706"}}
+	refused = []plan.RefusedBundle{{Bundle: "mine", Code: "ERR-1706"}}
 	if ready := a.get("/ready").want(t, http.StatusOK).object(t); ready["status"] != "degraded" {
 		t.Errorf("%v", ready)
 	}
@@ -87,8 +91,8 @@ func TestB2TheStartWarns(t *testing.T) {
 	for _, parties := range [][]string{nil, {"https://a.example"}} {
 		log := &logBuffer{}
 		servetest.Start(t, func(c *serve.RunConfig) {
-			c.DatabaseURL, c.Role, c.Log = storetest.Postgres(t), serve.RoleAPI, serve.NewLogger(log, slog.LevelInfo)
-			c.Auth = serve.AuthConfig{JWKSURL: "https://id.example/keys", Issuer: "https://id.example", Parties: parties}
+			c.DatabaseURL, c.Role, c.Log = storetest.Postgres(t), serve.RoleAPI, logging.NewLogger(log, slog.LevelInfo)
+			c.Auth = auth.AuthConfig{JWKSURL: "https://id.example/keys", Issuer: "https://id.example", Parties: parties}
 		})
 		if warned := strings.Contains(log.String(), "AUTH_PARTIES or CORS_ORIGINS"); warned != (parties == nil) {
 			t.Errorf("parties %q: %s", parties, log.String())

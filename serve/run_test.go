@@ -21,6 +21,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/duty"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -37,7 +39,7 @@ func TestRunWithEverythingOn(t *testing.T) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
 	p := servetest.Start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL, c.S3, c.Queue, c.BundleDir = storetest.Postgres(t), bucket, queue.QueueConfig, bundles
-		c.Webhook = serve.WebhookConfig{URL: receiver.URL, Secrets: []string{secret}, AllowPrivate: true}
+		c.Webhook = duty.WebhookConfig{URL: receiver.URL, Secrets: []string{secret}, AllowPrivate: true}
 		c.Canary = time.Hour
 	})
 	if p.Database != "the PostgreSQL of DATABASE_URL" || p.Objects != "the bucket "+bucket.Bucket {
@@ -198,11 +200,11 @@ func TestErrorLine(t *testing.T) {
 	_, gone := os.Open("nowhere.csv")
 	for want, err := range map[string]error{
 		"ERR-1001: open nowhere.csv: no such file or directory": gone,
-		"ERR-1005: " + serve.CodeEmptyFile.Message():            fmt.Errorf("read header: %w", ingest.ErrEmpty),
+		"ERR-1005: " + fault.CodeEmptyFile.Message():            fmt.Errorf("read header: %w", ingest.ErrEmpty),
 		"ERR-1500: broken pipes":                                errors.New("broken pipes"),
 		"ERR-1705: row 3: " + engine.ErrGolden.Error():          fmt.Errorf("row 3: %w", engine.ErrGolden),
 	} {
-		if got := serve.ErrorLine(err); got != want {
+		if got := fault.ErrorLine(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}

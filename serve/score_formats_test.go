@@ -16,7 +16,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 )
 
 const (
@@ -227,7 +227,7 @@ func readArrow(t *testing.T, text []byte) map[string][]string {
 }
 
 func TestScoreFormatsRefused(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.ScoreRowsMax, c.ScoreBytesMax = 100, 1<<20 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.ScoreRowsMax, c.ScoreBytesMax = 100, 1<<20 })
 	row := `{"customerID":"A-1","tenure":5,"MonthlyCharges":70.35,"TotalCharges":350.5,"Contract":"One year"}`
 	deep := strings.Repeat(`{"a":`, 100_000)
 	for name, test := range map[string]struct {

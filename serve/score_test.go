@@ -8,7 +8,8 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // TestScoreEqualsUpload scores a file in memory and by a worker: the bytes must be the same.
@@ -69,7 +70,7 @@ func TestScoreBudget(t *testing.T) {
 }
 
 func TestScoreRefused(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.ScoreRowsMax, c.ScoreBytesMax = 100, 1<<20
 		c.UploadLimits = ingest.Limits{RowBytesMax: 1000}
 	})
@@ -155,7 +156,7 @@ func TestValidateForetells(t *testing.T) {
 					}
 				}
 				code := e.(map[string]any)["code"].(string)
-				if !slices.ContainsFunc(file.Codes, func(c int) bool { return serve.Code(c).String() == code }) {
+				if !slices.ContainsFunc(file.Codes, func(c int) bool { return fault.Code(c).String() == code }) {
 					t.Errorf("found %v, want one of %v", e, file.Codes)
 				}
 			}

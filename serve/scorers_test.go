@@ -12,7 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 )
 
 // wrongKernel is the telecom baseline whose compiled engine is that of other trees: it scores wrong, as a defect of a
@@ -71,7 +71,7 @@ func TestB26WalkerTakesOverFromAWrongKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Models = models })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Models = models })
 	a.models = models
 	a.work()
 	if got := a.post("/score", file).want(t, http.StatusOK).body; !bytes.Equal(got, want) {
@@ -123,7 +123,7 @@ func TestB26ModelsSayWhetherLeavesHoldsThem(t *testing.T) {
 		}
 		models.Swap(b)
 	}
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Models = models })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Models = models })
 	for _, m := range a.get("/models").want(t, http.StatusOK).object(t)["models"].([]any) {
 		view := m.(map[string]any)
 		leaves := view["leaves"].(map[string]any)
@@ -152,7 +152,7 @@ func TestB26ScorerLeaves(t *testing.T) {
 	}
 	file := scorableRows(500)
 	want := startAPI(t, nil).post("/score", file).want(t, http.StatusOK).body
-	a := startAPI(t, func(c *serve.Config, p *serve.Parts) { c.Scorer, p.Models = engine.ScorerLeaves, models })
+	a := startAPI(t, func(c *api.Config, p *api.Parts) { c.Scorer, p.Models = engine.ScorerLeaves, models })
 	if got := a.post("/score", file).want(t, http.StatusOK).body; !bytes.Equal(got, want) {
 		t.Errorf("the wrong kernel scored: %.300s", got)
 	}

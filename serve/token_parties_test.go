@@ -3,7 +3,7 @@ package serve_test
 import (
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/auth"
 )
 
 // Which tokens a verifier takes by the application they were made for and by their session, which tokens of Clerk's
@@ -31,7 +31,7 @@ func TestB2TokensByApplicationAndSession(t *testing.T) {
 		"session where one is required":       {nil, true, "sid", "sess_2", "user_1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVerifier(t, is, c, func(cfg *serve.AuthConfig) {
+			v := newVerifier(t, is, c, func(cfg *auth.AuthConfig) {
 				cfg.Parties, cfg.RequireSession = test.parties, test.session
 			})
 			token := signRS256(keyPair(), goodHeader, with(goodClaims(c), test.claim, test.value))

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -42,7 +42,7 @@ func startAPIOnS3(t *testing.T) *testAPI {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := startAPI(t, func(c *serve.Config, p *serve.Parts) {
+	a := startAPI(t, func(c *api.Config, p *api.Parts) {
 		p.Objects, c.UploadBytesMax, c.DirectBytesMax = objects, 200, 1<<20
 	})
 	a.objects = objects

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 func TestUpload(t *testing.T) {
@@ -110,13 +110,13 @@ func TestBadFiles(t *testing.T) {
 			}
 			known := false
 			for _, code := range file.Codes {
-				known = known || e.Error.Code == serve.Code(code).String()
+				known = known || e.Error.Code == fault.Code(code).String()
 			}
 			if !known {
 				t.Errorf("got %s, want one of %v", r.body, file.Codes)
 			}
 			status := http.StatusBadRequest
-			if e.Error.Code == serve.CodeDamagedArchive.String() {
+			if e.Error.Code == fault.CodeDamagedArchive.String() {
 				status = http.StatusUnprocessableEntity
 			}
 			r.wantError(t, status, e.Error.Code)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 )
 
 // raw sends bytes over a connection of its own and reads the first answer.
@@ -319,7 +319,7 @@ func TestSlowBody(t *testing.T) {
 }
 
 func TestUploadsAtOnce(t *testing.T) {
-	a := startAPI(t, func(c *serve.Config, _ *serve.Parts) { c.UploadsAtOnce = 1 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +354,7 @@ func TestChunkedBodyIsTooLarge(t *testing.T) {
 // Large files make way while a small one arrives.
 func TestAnUploadIsUrgentWhileItArrives(t *testing.T) {
 	background := engine.NewBackground(1)
-	a := startAPI(t, func(_ *serve.Config, p *serve.Parts) { p.Background = background })
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Background = background })
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
 		t.Fatal(err)

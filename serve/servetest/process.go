@@ -12,6 +12,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/work"
 )
 
 // Process is a running millrace.
@@ -25,8 +27,8 @@ func Start(t testing.TB, change func(*serve.RunConfig)) *Process {
 	t.Helper()
 	config := serve.RunConfig{
 		Role: serve.RoleAll, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", DataDir: t.TempDir(),
-		Migrations: migrations.FS, Log: serve.NewLogger(t.Output(), nil),
-		Worker: serve.WorkerConfig{Name: "test", Limits: ingest.Limits{RowsMax: 100_000}},
+		Migrations: migrations.FS, Log: logging.NewLogger(t.Output(), nil),
+		Worker: work.WorkerConfig{Name: "test", Limits: ingest.Limits{RowsMax: 100_000}},
 	}
 	change(&config)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,6 +1,9 @@
-package serve
+package admin
 
-import "net/http"
+import (
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"net/http"
+)
 
 // bundleView is a bundle in use, as operators see it.
 type bundleView struct {
@@ -11,7 +14,7 @@ type bundleView struct {
 
 // refusedView is one that is refused, with the reason, which is about the operator's own files.
 type refusedView struct {
-	RefusedBundle
+	plan.RefusedBundle
 	Error string `json:"error"`
 }
 
@@ -21,7 +24,7 @@ type bundlesPage struct {
 }
 
 // listBundles says which bundles are in use and which are refused.
-func (a *admin) listBundles(*http.Request) (any, error) {
+func (a *Admin) listBundles(*http.Request) (any, error) {
 	page := bundlesPage{Bundles: []bundleView{}, Refused: []refusedView{}}
 	if a.Models != nil {
 		for _, b := range a.Models.List() {
@@ -30,7 +33,7 @@ func (a *admin) listBundles(*http.Request) (any, error) {
 	}
 	if a.Refused != nil {
 		for _, r := range a.Refused() {
-			page.Refused = append(page.Refused, refusedView{r, r.cause.Error()})
+			page.Refused = append(page.Refused, refusedView{r, r.Cause.Error()})
 		}
 	}
 	return page, nil

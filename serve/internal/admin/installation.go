@@ -1,4 +1,4 @@
-package serve
+package admin
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ type installationView struct {
 	SweepStopped     *string `json:"sweep_stopped"` // why
 }
 
-func (a *admin) installation(req *http.Request) (any, error) {
+func (a *Admin) installation(req *http.Request) (any, error) {
 	if a.Owner == nil {
 		return nil, store.ErrNotFound
 	}

@@ -1,4 +1,4 @@
-package serve
+package admin
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -22,7 +24,7 @@ type retriedPage struct {
 }
 
 // retryMany scores dead letters again from scratch: ?all=true, or those of a ?code= and ?since= a time.
-func (a *admin) retryMany(req *http.Request) (any, error) {
+func (a *Admin) retryMany(req *http.Request) (any, error) {
 	filter, err := deadFilterParams(req)
 	if err != nil {
 		return nil, err
@@ -30,10 +32,10 @@ func (a *admin) retryMany(req *http.Request) (any, error) {
 	dry := false
 	if text := req.FormValue("dry_run"); text != "" {
 		if dry, err = strconv.ParseBool(text); err != nil {
-			return nil, fail(CodeInvalidValue, "'dry_run' must be true or false.").with(details{"field": "dry_run"})
+			return nil, fault.Fail(fault.CodeInvalidValue, "'dry_run' must be true or false.").With(fault.Details{"field": "dry_run"})
 		}
 	}
-	after, err := parseCursor(req.FormValue("cursor"))
+	after, err := api.ParseCursor(req.FormValue("cursor"))
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +46,7 @@ func (a *admin) retryMany(req *http.Request) (any, error) {
 	page := retriedPage{DryRun: dry, Retried: []deadLetter{}}
 	if len(list) > retryAtOnce {
 		list = list[:retryAtOnce]
-		page.NextCursor = optional(cursorText(list[retryAtOnce-1].Cursor()))
+		page.NextCursor = api.Optional(api.CursorText(list[retryAtOnce-1].Cursor()))
 	}
 	for _, d := range list {
 		if !dry {
@@ -70,12 +72,12 @@ func deadFilterParams(req *http.Request) (f store.DeadFilter, err error) {
 	f.Code = req.FormValue("code")
 	if text := req.FormValue("since"); text != "" {
 		if f.Since, err = time.Parse(time.RFC3339, text); err != nil {
-			return f, fail(CodeInvalidValue, "'since' must be a time such as 2026-03-31T12:00:00Z.").
-				with(details{"field": "since"})
+			return f, fault.Fail(fault.CodeInvalidValue, "'since' must be a time such as 2026-03-31T12:00:00Z.").
+				With(fault.Details{"field": "since"})
 		}
 	}
 	if f == (store.DeadFilter{}) && req.FormValue("all") != "true" {
-		return f, fail(CodeInvalidValue, "Say which: all=true, a code or since when.").with(details{"field": "all"})
+		return f, fault.Fail(fault.CodeInvalidValue, "Say which: all=true, a code or since when.").With(fault.Details{"field": "all"})
 	}
 	return f, nil
 }

@@ -1,4 +1,4 @@
-package serve
+package admin
 
 import (
 	"cmp"
@@ -15,6 +15,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -28,21 +34,21 @@ type AdminServer struct {
 type AdminParts struct {
 	Store   *store.Store
 	Owner   *store.Owner // nil: of no object store
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	Models  *engine.Registry
-	Refused func() []RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
+	Refused func() []plan.RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
 	Log     *slog.Logger
-	Issuer  *DevelopmentIssuer // nil: no keys of our own
+	Issuer  *auth.DevelopmentIssuer // nil: no keys of our own
 	// SupportURL is what support_url begins with; empty: a path of the API.
 	SupportURL string
 }
 
 // jwksPath is where the development keys are.
-const jwksPath = "/.well-known/jwks.json"
+const JwksPath = "/.well-known/jwks.json"
 
-type admin struct {
+type Admin struct {
 	AdminParts
-	pages errorPages
+	pages fault.ErrorPages
 }
 
 // NewAdminServer makes the operators' server.
@@ -50,7 +56,7 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	if parts.Log == nil {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &admin{AdminParts: parts, pages: errorPages{base: cmp.Or(parts.SupportURL, "/errors")}}
+	a := &Admin{AdminParts: parts, pages: fault.ErrorPages{Base: cmp.Or(parts.SupportURL, "/errors")}}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", parts.Metrics.Handler())
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -65,16 +71,16 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("POST /dead-letters/retry", a.handle(a.working(a.retryMany)))
 	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
 	mux.Handle("GET /installation", a.handle(a.working(a.installation)))
-	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.retryWebhooks)))
+	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.RetryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
-		mux.HandleFunc("GET "+jwksPath, func(w http.ResponseWriter, _ *http.Request) {
+		mux.HandleFunc("GET "+JwksPath, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/jwk-set+json")
 			_, _ = w.Write(keys)
 		})
 	}
 	return &AdminServer{http: &http.Server{
-		Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerMax,
+		Handler: mux, ReadHeaderTimeout: api.HeaderTimeout, IdleTimeout: api.IdleTimeout, MaxHeaderBytes: api.HeaderMax,
 		ErrorLog: slog.NewLogLogger(parts.Log.Handler(), slog.LevelWarn),
 	}}
 }
@@ -96,21 +102,21 @@ func (a *AdminServer) Shutdown(ctx context.Context) error {
 }
 
 // handle turns what f gives into an answer.
-func (a *admin) handle(f func(*http.Request) (any, error)) http.Handler {
+func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		ctx, cancel := context.WithTimeout(req.Context(), controlTimeout)
+		ctx, cancel := context.WithTimeout(req.Context(), api.ControlTimeout)
 		defer cancel()
 		v, err := f(req.WithContext(ctx))
-		status, mediaType := http.StatusOK, typeJSON
+		status, mediaType := http.StatusOK, fault.TypeJSON
 		var text []byte
 		if err == nil {
 			text, err = json.Marshal(v)
 		}
 		if err != nil {
-			f := explainAs(CodeDatabase, err)
-			status = f.httpStatus()
-			text, mediaType = a.pages.body(f, requestID(nil), req.URL.Path, false)
-			a.Log.Warn("admin request", "code", f.code.String(), "error", err.Error())
+			f := fault.ExplainAs(fault.CodeDatabase, err)
+			status = f.HttpStatus()
+			text, mediaType = a.pages.Body(f, api.RequestID(nil), req.URL.Path, false)
+			a.Log.Warn("admin request", "code", f.Code.String(), "error", err.Error())
 		}
 		w.Header().Set("Content-Type", mediaType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -121,12 +127,12 @@ func (a *admin) handle(f func(*http.Request) (any, error)) http.Handler {
 
 // working refuses what is about everybody's predictions in a process whose database login is for requests alone: row
 // level security would show it an empty list, which is not true.
-func (a *admin) working(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+func (a *Admin) working(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
 	return func(req *http.Request) (any, error) {
 		if a.Store.MayWork() {
 			return f(req)
 		}
-		return nil, fail(CodeNotAllowed, "The database login of this process is for requests alone and may not see "+
+		return nil, fault.Fail(fault.CodeNotAllowed, "The database login of this process is for requests alone and may not see "+
 			"everybody's predictions. Ask the admin listener of a worker, which has LOADER_DATABASE_URL.")
 	}
 }
@@ -147,19 +153,19 @@ type deadPage struct {
 	NextCursor  *string      `json:"next_cursor"`
 }
 
-func (a *admin) listDead(req *http.Request) (any, error) {
-	after, err := parseCursor(req.FormValue("cursor"))
+func (a *Admin) listDead(req *http.Request) (any, error) {
+	after, err := api.ParseCursor(req.FormValue("cursor"))
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.DeadLetters(req.Context(), store.DeadFilter{}, after, listMax+1)
+	list, err := a.Store.DeadLetters(req.Context(), store.DeadFilter{}, after, api.ListMax+1)
 	if err != nil {
 		return nil, err
 	}
 	page := deadPage{DeadLetters: []deadLetter{}}
-	if len(list) > listMax {
-		list = list[:listMax]
-		page.NextCursor = optional(cursorText(list[listMax-1].Cursor()))
+	if len(list) > api.ListMax {
+		list = list[:api.ListMax]
+		page.NextCursor = api.Optional(api.CursorText(list[api.ListMax-1].Cursor()))
 	}
 	for _, d := range list {
 		page.DeadLetters = append(page.DeadLetters, newDeadLetter(d))
@@ -170,7 +176,7 @@ func (a *admin) listDead(req *http.Request) (any, error) {
 func newDeadLetter(d store.DeadLetter) deadLetter {
 	return deadLetter{
 		PredictionID: d.ID.String(), Status: d.Status, Generation: d.Generation, Model: d.Model.Name,
-		ModelVersion: d.Model.Version, Error: d.Error, FinishedAt: timeText(d.FinishedAt),
+		ModelVersion: d.Model.Version, Error: d.Error, FinishedAt: wire.TimeText(d.FinishedAt),
 	}
 }
 
@@ -184,10 +190,10 @@ type attemptView struct {
 	FailedAt   time.Time     `json:"failed_at"`
 }
 
-func (a *admin) attempts(req *http.Request) (any, error) {
+func (a *Admin) attempts(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
-		return nil, fail(CodePredictionNotFound, "")
+		return nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
 	list, err := a.Store.Attempts(req.Context(), id)
 	if err != nil {
@@ -201,10 +207,10 @@ func (a *admin) attempts(req *http.Request) (any, error) {
 }
 
 // cancel stops anybody's prediction.
-func (a *admin) cancel(req *http.Request) (any, error) {
+func (a *Admin) cancel(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
-		return nil, fail(CodePredictionNotFound, "")
+		return nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
 	p, err := a.Store.CancelAny(req.Context(), id)
 	if err != nil {
@@ -214,10 +220,10 @@ func (a *admin) cancel(req *http.Request) (any, error) {
 }
 
 // retry scores a dead prediction again from scratch, with the model that it was pinned to.
-func (a *admin) retry(req *http.Request) (any, error) {
+func (a *Admin) retry(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
-		return nil, fail(CodePredictionNotFound, "")
+		return nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
 	if err := a.Store.Retry(req.Context(), id, store.Model{}); err != nil {
 		return nil, err
@@ -226,7 +232,7 @@ func (a *admin) retry(req *http.Request) (any, error) {
 }
 
 // retryWebhooks sends the webhooks again that were given up.
-func (a *admin) retryWebhooks(req *http.Request) (any, error) {
+func (a *Admin) RetryWebhooks(req *http.Request) (any, error) {
 	n, err := a.Store.ReviveAnnouncements(req.Context())
 	if err != nil {
 		return nil, err

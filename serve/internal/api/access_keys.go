@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"bytes"
@@ -15,6 +15,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -37,7 +40,7 @@ type accessKeyView struct {
 
 func accessKeyOf(k store.AccessKey) accessKeyView {
 	return accessKeyView{
-		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, CreatedAt: timeText(k.CreatedAt),
+		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes, CreatedAt: wire.TimeText(k.CreatedAt),
 		ExpiresAt: timeTextOf(k.ExpiresAt), LastUsedAt: timeTextOf(k.LastUsedAt),
 	}
 }
@@ -53,11 +56,11 @@ func createAccessKey(s *server, r *request) error {
 		k.Prefix = secret[:prefixShown]
 		made, err := s.Store.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)), once)
 		if errors.Is(err, store.ErrConflict) {
-			return fail(CodeWrongState, "You have as many access keys as an account may have. Revoke one first.").
-				with(details{"limit": store.AccessKeysMax, "unit": "keys"}).because(err)
+			return fault.Fail(fault.CodeWrongState, "You have as many access keys as an account may have. Revoke one first.").
+				With(fault.Details{"limit": store.AccessKeysMax, "unit": "keys"}).Because(err)
 		}
 		if err != nil {
-			return explainAs(CodeDatabase, err)
+			return fault.ExplainAs(fault.CodeDatabase, err)
 		}
 		view := accessKeyOf(made)
 		view.Key = secret
@@ -76,11 +79,11 @@ func (r *request) madeAccessKey(view accessKeyView) error {
 func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
 	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	i := slices.IndexFunc(list, func(k store.AccessKey) bool { return k.ID == id })
 	if i < 0 {
-		return fail(CodeAccessKeyNotFound, "The access key made with this idempotency key has been revoked.")
+		return fault.Fail(fault.CodeAccessKeyNotFound, "The access key made with this idempotency key has been revoked.")
 	}
 	return r.madeAccessKey(accessKeyOf(list[i]))
 }
@@ -99,9 +102,9 @@ func (r *request) newAccessKey(now time.Time) (store.AccessKey, error) {
 	switch {
 	case name == "":
 		return store.AccessKey{}, missingField("name")
-	case utf8.RuneCountInString(name) > keyNameRunesMax || strings.ContainsFunc(name, unprintable):
-		return store.AccessKey{}, fail(CodeInvalidValue, "'name' must be one line of at most 100 characters.").
-			with(details{"field": "name", "limit": keyNameRunesMax, "unit": "characters"})
+	case utf8.RuneCountInString(name) > keyNameRunesMax || strings.ContainsFunc(name, auth.Unprintable):
+		return store.AccessKey{}, fault.Fail(fault.CodeInvalidValue, "'name' must be one line of at most 100 characters.").
+			With(fault.Details{"field": "name", "limit": keyNameRunesMax, "unit": "characters"})
 	case len(wanted.Scopes) == 0:
 		return store.AccessKey{}, missingField("scopes")
 	}
@@ -112,25 +115,25 @@ func (r *request) newAccessKey(now time.Time) (store.AccessKey, error) {
 		}
 	}
 	if len(scopes) != len(wanted.Scopes) {
-		return store.AccessKey{}, fail(CodeInvalidValue, "'scopes' must be some of "+listText(allScopes)+", each once.").
-			with(details{"field": "scopes", "expected": allScopes})
+		return store.AccessKey{}, fault.Fail(fault.CodeInvalidValue, "'scopes' must be some of "+fault.ListText(allScopes)+", each once.").
+			With(fault.Details{"field": "scopes", "expected": allScopes})
 	}
 	if at := wanted.ExpiresAt; at != nil && (at.Before(now) || at.After(now.Add(accessKeyLifeMax))) {
-		return store.AccessKey{}, fail(CodeOutOfRange, "'expires_at' must lie in the next ten years.").
-			with(details{"field": "expires_at"})
+		return store.AccessKey{}, fault.Fail(fault.CodeOutOfRange, "'expires_at' must lie in the next ten years.").
+			With(fault.Details{"field": "expires_at"})
 	}
 	return store.AccessKey{Name: name, Scopes: scopes, ExpiresAt: wanted.ExpiresAt}, nil
 }
 
-func missingField(name string) *failure {
-	return fail(CodeMissingField, "The field '"+name+"' is missing.").with(details{"field": name})
+func missingField(name string) *fault.Failure {
+	return fault.Fail(fault.CodeMissingField, "The field '"+name+"' is missing.").With(fault.Details{"field": name})
 }
 
 // readJSON decodes a small body. Members that are not known are an error, like parameters that are not.
 func (r *request) readJSON(v any) error {
-	if mediaType, _, err := mime.ParseMediaType(r.header("Content-Type")); err != nil || mediaType != typeJSON {
-		return fail(CodeUnsupportedMediaType, "Send the body as application/json.").
-			with(details{"field": "Content-Type", "expected": []string{typeJSON}})
+	if mediaType, _, err := mime.ParseMediaType(r.header("Content-Type")); err != nil || mediaType != fault.TypeJSON {
+		return fault.Fail(fault.CodeUnsupportedMediaType, "Send the body as application/json.").
+			With(fault.Details{"field": "Content-Type", "expected": []string{fault.TypeJSON}})
 	}
 	b, err := r.openBody(jsonBytesMax, 0)
 	if err != nil {
@@ -143,8 +146,8 @@ func (r *request) readJSON(v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if d.Decode(v) != nil || d.More() { // the decoder's words may quote the body
-		return fail(CodeUnparseableBody, "The body is not the JSON object that this route takes. GET /docs shows it.").
-			because(errors.New("body is not the JSON that is wanted"))
+		return fault.Fail(fault.CodeUnparseableBody, "The body is not the JSON object that this route takes. GET /docs shows it.").
+			Because(errors.New("body is not the JSON that is wanted"))
 	}
 	return nil
 }
@@ -153,7 +156,7 @@ func (r *request) readJSON(v any) error {
 func listAccessKeys(s *server, r *request) error {
 	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	views := []accessKeyView{}
 	for _, k := range list {
@@ -172,10 +175,10 @@ func revokeAccessKey(s *server, r *request) error {
 		err = store.ErrNotFound
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return fail(CodeAccessKeyNotFound, "").because(err)
+		return fault.Fail(fault.CodeAccessKeyNotFound, "").Because(err)
 	}
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	statusOnly(r, http.StatusNoContent)
 	return nil

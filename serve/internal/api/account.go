@@ -1,6 +1,7 @@
-package serve
+package api
 
 import (
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"math"
 	"net/http"
 )
@@ -23,7 +24,7 @@ func getAccount(s *server, r *request) error {
 func (s *server) account(r *request) (accountBody, error) {
 	rate, err := s.Store.TrainingRate(r.ctx, r.user.ID)
 	if err != nil {
-		return accountBody{}, explainAs(CodeDatabase, err)
+		return accountBody{}, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return accountBody{shortest(rate)}, nil
 }
@@ -38,7 +39,7 @@ func putAccount(s *server, r *request) error {
 		return err
 	}
 	if err := s.Store.SetTrainingRate(r.ctx, r.user.ID, float32(account.TrainingRate)); err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	if account, err = s.account(r); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -9,30 +9,34 @@ import (
 	"net"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/valyala/fasthttp"
 )
 
 // finish turns an error into its answer, and notes how the request went.
 func (s *server) finish(r *request, err error) {
 	if err != nil {
-		s.refuse(r, explain(err))
+		s.refuse(r, fault.Explain(err))
 	}
 	if !r.kept {
 		r.cancel()
 	}
 	took := time.Since(r.started)
 	status := r.rc.Response.StatusCode()
-	s.Metrics.requestsRunning.Dec()
-	s.Metrics.answered(r.routeLabel(), r.method, status, took)
+	s.Metrics.RequestsRunning.Dec()
+	s.Metrics.Answered(r.routeLabel(), r.method, status, took)
 	attrs := []any{
-		"request_id", r.id, "method", methodLabel(r.method), "route", r.routeLabel(), "status", status,
+		"request_id", r.id, "method", metrics.MethodLabel(r.method), "route", r.routeLabel(), "status", status,
 		"duration_ms", float64(took.Microseconds()) / 1000,
 	}
 	if r.user.ID != 0 && !s.CustomerKey.IsZero() {
 		attrs = append(attrs, "user", s.logName(r.user))
 	}
 	if r.body != nil {
-		s.Metrics.bodyRead(r.body.read)
+		s.Metrics.BodyRead(r.body.read)
 		attrs = append(attrs, "bytes_in", r.body.read)
 	}
 	level := slog.LevelInfo
@@ -47,33 +51,33 @@ func (s *server) finish(r *request, err error) {
 
 // causeText is what the log may know about an error; no cause text holds a value of a customer's.
 func causeText(err error) string {
-	var f *failure
-	if errors.As(err, &f) && f.cause != nil {
-		return f.cause.Error()
+	var f *fault.Failure
+	if errors.As(err, &f) && f.Cause != nil {
+		return f.Cause.Error()
 	}
 	return err.Error()
 }
 
 // refuse answers with an error.
-func (s *server) refuse(r *request, f *failure) {
-	r.code = f.code
-	s.Metrics.refused(f.code)
+func (s *server) refuse(r *request, f *fault.Failure) {
+	r.code = f.Code
+	s.Metrics.Refused(f.Code)
 	resp := &r.rc.Response
 	resp.ResetBody()
 	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
 		resp.Header.Del(name)
 	}
 	r.set("Cache-Control", cacheNot) // whatever the answer would have been
-	text, mediaType := s.pages.body(f, r.id, r.path, r.accepts(typeProblem))
-	r.bytes(f.httpStatus(), mediaType, text)
-	switch status := f.httpStatus(); {
+	text, mediaType := s.pages.Body(f, r.id, r.path, r.accepts(fault.TypeProblem))
+	r.bytes(f.HttpStatus(), mediaType, text)
+	switch status := f.HttpStatus(); {
 	case status == fasthttp.StatusUnauthorized:
 		r.set("WWW-Authenticate", `Bearer realm="millrace"`)
-	case f.allow != "":
-		r.set("Allow", f.allow)
+	case f.Allow != "":
+		r.set("Allow", f.Allow)
 	}
-	if f.code.Retryable() {
-		r.set("Retry-After", fmt.Sprint(wholeSeconds(f.wait())))
+	if f.Code.Retryable() {
+		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.Wait())))
 	}
 	r.leaveBody()
 }
@@ -84,7 +88,7 @@ func (r *request) leaveBody() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
 		r.rc.SetConnectionClose()
-		linger(r.rc.Conn())
+		wire.Linger(r.rc.Conn())
 	}
 }
 
@@ -94,22 +98,22 @@ func (s *server) unreadable(rc *fasthttp.RequestCtx, err error) {
 	s.commonHeaders(r)
 	s.finish(r, parseFailure(err))
 	rc.SetConnectionClose()
-	linger(rc.Conn())
+	wire.Linger(rc.Conn())
 }
 
-func parseFailure(err error) *failure {
+func parseFailure(err error) *fault.Failure {
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
 	case errors.As(err, &small):
-		f := fail(CodeMalformedRequest, "The request's header is too long.").
-			with(details{"limit": headerMax, "unit": "bytes"}).because(errors.New("header too long"))
-		f.status = fasthttp.StatusRequestHeaderFieldsTooLarge
+		f := fault.Fail(fault.CodeMalformedRequest, "The request's header is too long.").
+			With(fault.Details{"limit": HeaderMax, "unit": "bytes"}).Because(errors.New("header too long"))
+		f.Status = fasthttp.StatusRequestHeaderFieldsTooLarge
 		return f
 	case errors.As(err, &network) && network.Timeout():
-		return fail(CodeSlowBody, "The request arrived too slowly and was ended.").because(err)
+		return fault.Fail(fault.CodeSlowBody, "The request arrived too slowly and was ended.").Because(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fail(CodeShortBody, "").because(err)
+		return fault.Fail(fault.CodeShortBody, "").Because(err)
 	}
-	return fail(CodeMalformedRequest, "").because(errors.New("request cannot be parsed"))
+	return fault.Fail(fault.CodeMalformedRequest, "").Because(errors.New("request cannot be parsed"))
 }

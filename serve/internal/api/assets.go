@@ -1,7 +1,8 @@
-package serve
+package api
 
 import (
 	"bytes"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"net/http"
 	"sync"
 )
@@ -41,7 +42,7 @@ func (a *assets) get(name string, open func() (*asset, error)) (*asset, error) {
 }
 
 // form is the body in a coding; empty is the plain one.
-func (a *asset) form(p *packers, coding string) ([]byte, error) {
+func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
 	if coding == "" {
 		return a.body, nil
 	}
@@ -51,7 +52,7 @@ func (a *asset) form(p *packers, coding string) ([]byte, error) {
 		return text, nil
 	}
 	var text bytes.Buffer
-	if err := p.page(&text, a.body, coding); err != nil {
+	if err := p.Page(&text, a.body, coding); err != nil {
 		return nil, err
 	}
 	if a.coded == nil {

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/valyala/fasthttp"
 )
 
@@ -26,7 +28,7 @@ type body struct {
 	limit       int64
 	read        int64
 	waited      time.Duration // spent in Read: time that others take is not the client's fault
-	digests     digests       // as announced
+	digests     wire.Digests  // as announced
 	err         error
 }
 
@@ -37,9 +39,9 @@ func (r *request) openBody(limit, extra int64) (*body, error) {
 		length = 0
 	}
 	if length > limit+extra {
-		return nil, tooLarge(limit, "bytes")
+		return nil, fault.TooLarge(limit, "bytes")
 	}
-	announced, err := parseDigests(r.header("Content-Digest"))
+	announced, err := wire.ParseDigests(r.header("Content-Digest"))
 	if err != nil {
 		return nil, err
 	}
@@ -61,23 +63,23 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	started := time.Now()
 	if err := b.setDeadline(started.Add(bodyPatience(b.read) - b.waited)); err != nil {
-		b.err = fail(CodeShortBody, "").because(err)
+		b.err = fault.Fail(fault.CodeShortBody, "").Because(err)
 		return 0, b.err
 	}
 	n, err := b.stream.Read(p)
 	b.waited += time.Since(started)
 	b.read += int64(n)
-	b.digests.write(p[:n])
+	b.digests.Write(p[:n])
 	switch {
 	case b.read > b.limit:
-		b.err = tooLarge(b.limit, "bytes")
-	case errors.Is(err, io.EOF) && b.length < 0 && clientEnded(b.conn):
-		b.err = fail(CodeShortBody, "") // the last chunk is missing, which the stream takes for the end
+		b.err = fault.TooLarge(b.limit, "bytes")
+	case errors.Is(err, io.EOF) && b.length < 0 && wire.ClientEnded(b.conn):
+		b.err = fault.Fail(fault.CodeShortBody, "") // the last chunk is missing, which the stream takes for the end
 	case errors.Is(err, io.EOF) && b.read < b.length:
-		b.err = fail(CodeShortBody, "").with(details{"expected": b.length, "actual": b.read, "unit": "bytes"})
-	case errors.Is(err, io.EOF) && !b.digests.matched():
-		b.err = fail(CodeShortBody, "The body differs from its Content-Digest header. Send the file again.").
-			with(details{"field": "Content-Digest"})
+		b.err = fault.Fail(fault.CodeShortBody, "").With(fault.Details{"expected": b.length, "actual": b.read, "unit": "bytes"})
+	case errors.Is(err, io.EOF) && !b.digests.Matched():
+		b.err = fault.Fail(fault.CodeShortBody, "The body differs from its Content-Digest header. Send the file again.").
+			With(fault.Details{"field": "Content-Digest"})
 	case errors.Is(err, io.EOF):
 		b.err = io.EOF
 	case err != nil:
@@ -105,18 +107,18 @@ func (b *body) failed() error {
 }
 
 // bodyFailure tells a slow client from one that left and from broken framing, whose errors may quote the body.
-func bodyFailure(err error) *failure {
+func bodyFailure(err error) *fault.Failure {
 	var network net.Error
 	var chunk fasthttp.ErrBrokenChunk
 	switch {
 	case errors.As(err, &network) && network.Timeout():
-		return fail(CodeSlowBody, "").because(err)
+		return fault.Fail(fault.CodeSlowBody, "").Because(err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
-		return fail(CodeShortBody, "").because(err)
+		return fault.Fail(fault.CodeShortBody, "").Because(err)
 	case errors.As(err, &chunk):
-		return fail(CodeMalformedRequest, "The body is not framed correctly.").because(errors.New("broken chunk"))
+		return fault.Fail(fault.CodeMalformedRequest, "The body is not framed correctly.").Because(errors.New("broken chunk"))
 	}
-	return fail(CodeMalformedRequest, "The body cannot be read.").because(errors.New("unreadable body"))
+	return fault.Fail(fault.CodeMalformedRequest, "The body cannot be read.").Because(errors.New("unreadable body"))
 }
 
 type eofReader struct{}

@@ -1,10 +1,11 @@
-package serve
+package api
 
 import (
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -41,15 +42,15 @@ func (r *request) checkGeneration(p store.Prediction) error {
 	n, err := strconv.ParseUint(text, 10, 31)
 	switch {
 	case err != nil || n == 0 || strconv.FormatUint(n, 10) != text:
-		return fail(CodeInvalidValue, "'generation' must be a whole number, 1 or more.").
-			with(details{"field": "generation"})
+		return fault.Fail(fault.CodeInvalidValue, "'generation' must be a whole number, 1 or more.").
+			With(fault.Details{"field": "generation"})
 	case int(n) > p.Generation:
-		return fail(CodePredictionNotFound, fmt.Sprintf("This prediction has no generation %d.", n)).
-			with(details{"field": "generation", "limit": p.Generation})
+		return fault.Fail(fault.CodePredictionNotFound, fmt.Sprintf("This prediction has no generation %d.", n)).
+			With(fault.Details{"field": "generation", "limit": p.Generation})
 	case int(n) < p.Generation:
-		return fail(CodeResultExpired, "These results were replaced when the prediction was scored again. "+
+		return fault.Fail(fault.CodeResultExpired, "These results were replaced when the prediction was scored again. "+
 			"Ask for the prediction: its links are those of the new results.").
-			with(details{"field": "generation", "expected": p.Generation})
+			With(fault.Details{"field": "generation", "expected": p.Generation})
 	}
 	return nil
 }

@@ -1,10 +1,11 @@
-package serve
+package api
 
 import (
 	"context"
 	"errors"
 	"net/http"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -16,7 +17,7 @@ func deletePrediction(s *server, r *request) error {
 		return err
 	}
 	if err := s.Store.DeletePrediction(r.ctx, r.user.ID, id); err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return s.deleted(r)
 }
@@ -25,9 +26,9 @@ func deletePrediction(s *server, r *request) error {
 // sweep.
 func deleteAccount(s *server, r *request) error {
 	if err := s.Store.DeleteAccount(r.ctx, r.user.ID); err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
-	s.users.forget(r.user.Subject)
+	s.users.Forget(r.user.Subject)
 	return s.deleted(r)
 }
 

@@ -1,10 +1,11 @@
-package serve
+package api
 
 import (
 	"bytes"
 	"compress/gzip"
 	"embed"
 	"fmt"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"io"
 	"io/fs"
 	"net/http"
@@ -69,7 +70,7 @@ func (r *request) docFile(s *server, start, prefix string) error {
 		return nil
 	}
 	if !strings.HasPrefix(r.value, prefix) {
-		return fail(CodeNoSuchRoute, "")
+		return fault.Fail(fault.CodeNoSuchRoute, "")
 	}
 	file, err := s.assets.get("docs/"+r.value, func() (*asset, error) { return openDocFile(r.value) })
 	if err != nil {
@@ -83,7 +84,7 @@ func (r *request) docFile(s *server, start, prefix string) error {
 func openDocFile(name string) (*asset, error) {
 	packed, err := fs.ReadFile(docFiles, "docs/"+name+".gz")
 	if err != nil {
-		return nil, fail(CodeNoSuchRoute, "")
+		return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 	}
 	text, err := unpacked(packed)
 	if err != nil {

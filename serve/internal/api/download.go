@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -13,6 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -20,18 +24,18 @@ import (
 const streamPause = 60 * time.Second
 
 func downloadResult(s *server, r *request) error {
-	return s.download(r, "scored", resultColumns, func(p store.Prediction) string { return p.ResultKey })
+	return s.download(r, "scored", wire.ResultColumns, func(p store.Prediction) string { return p.ResultKey })
 }
 
 func downloadRejects(s *server, r *request) error {
-	return s.download(r, "rejects", rejectColumns, func(p store.Prediction) string { return p.RejectsKey })
+	return s.download(r, "rejects", wire.RejectColumns, func(p store.Prediction) string { return p.RejectsKey })
 }
 
 // download answers with an object of a prediction that has ended, whose last columns are own.
 func (s *server) download(
-	r *request, kind string, own []tableColumn, key func(store.Prediction) string,
+	r *request, kind string, own []wire.TableColumn, key func(store.Prediction) string,
 ) error {
-	format, err := r.formatParam(formatCSV, formatArrow, formatLines)
+	format, err := r.formatParam(wire.FormatCSV, wire.FormatArrow, wire.FormatLines)
 	if err != nil {
 		return err
 	}
@@ -49,13 +53,13 @@ func (s *server) download(
 	if err != nil {
 		return s.readFailure(r.ctx, err)
 	}
-	options, err := optionsOf(p)
+	options, err := plan.OptionsOf(p)
 	if err != nil {
 		return err
 	}
-	r.tellGuard(options.unguarded())
+	r.tellGuard(options.Unguarded())
 	d := delivery{
-		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{formatCSV}), own: own,
+		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{wire.FormatCSV}), own: own,
 		packers: s.packers,
 	}
 	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
@@ -67,21 +71,21 @@ func (s *server) download(
 }
 
 // unreadyFor says why a prediction has no such file; nil if it has.
-func unreadyFor(p store.Prediction, key string) *failure {
+func unreadyFor(p store.Prediction, key string) *fault.Failure {
 	switch {
 	case p.ResultsDeletedAt != nil:
-		return fail(CodeResultExpired, "")
+		return fault.Fail(fault.CodeResultExpired, "")
 	case p.Status == store.Completed && key == "":
-		return fail(CodeObjectStore, "")
+		return fault.Fail(fault.CodeObjectStore, "")
 	case p.Status == store.Completed, p.Status == store.Cancelled && key != "":
 		return nil
 	case p.Status == store.Cancelled && p.PartsDone == 0:
-		return fail(CodeCancelled, "")
+		return fault.Fail(fault.CodeCancelled, "")
 	case outcome(p) != nil:
 		return outcome(p)
 	}
-	f := fail(CodeNotFinished, "").with(details{"state": p.Status})
-	f.retryAfter = time.Second
+	f := fault.Fail(fault.CodeNotFinished, "").With(fault.Details{"state": p.Status})
+	f.RetryAfter = time.Second
 	return f
 }
 
@@ -92,17 +96,17 @@ type delivery struct {
 	offset, rest int64 // what of it is sent
 	coding       string
 	format       string
-	own          []tableColumn
-	packers      *packers
+	own          []wire.TableColumn
+	packers      *wire.Packers
 }
 
 // made says that what is sent is made while it is sent: its length is not known, and there are no ranges of it.
-func (d *delivery) made() bool { return d.coding != "" || d.format != formatCSV }
+func (d *delivery) made() bool { return d.coding != "" || d.format != wire.FormatCSV }
 
 // tag is different for every form in which the object is sent.
 func (d *delivery) tag() string {
 	form := d.coding
-	if d.format != formatCSV {
+	if d.format != wire.FormatCSV {
 		form = strings.TrimSuffix(d.format+"-"+d.coding, "-")
 	}
 	return quotedTag(d.etag, form)
@@ -111,7 +115,7 @@ func (d *delivery) tag() string {
 // deliver answers with all of an object, or a range, or that the customer has it already.
 func (s *server) deliver(r *request, d delivery) error {
 	d.coding = coding(r.header("Accept-Encoding"))
-	if r.header("Range") != "" && d.format == formatCSV {
+	if r.header("Range") != "" && d.format == wire.FormatCSV {
 		d.coding = "" // ranges count the bytes of the file itself
 	}
 	tag := d.tag()
@@ -144,7 +148,7 @@ func (d *delivery) cut(r *request) (partial bool, err error) {
 	}
 	if !ok {
 		r.set("Content-Range", fmt.Sprintf("bytes */%d", d.size))
-		return false, fail(CodeRangeNotSatisfiable, "").with(details{"limit": d.size, "unit": "bytes"})
+		return false, fault.Fail(fault.CodeRangeNotSatisfiable, "").With(fault.Details{"limit": d.size, "unit": "bytes"})
 	}
 	d.offset, d.rest = from, to-from
 	r.set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, d.size))
@@ -192,11 +196,11 @@ type outStream struct {
 // copyBuffers are buffers for copying, used again and again.
 type copyBuffers struct{ pool sync.Pool }
 
-func (c *copyBuffers) take() *[copyBytes]byte {
-	if b, ok := c.pool.Get().(*[copyBytes]byte); ok {
+func (c *copyBuffers) take() *[wire.CopyBytes]byte {
+	if b, ok := c.pool.Get().(*[wire.CopyBytes]byte); ok {
 		return b
 	}
-	return new([copyBytes]byte)
+	return new([wire.CopyBytes]byte)
 }
 
 // WriteTo implements io.WriterTo. The HTTP server would copy in much smaller steps.
@@ -217,7 +221,7 @@ func (o *outStream) Read(p []byte) (n int, err error) {
 	if err := o.conn.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
 		return 0, err
 	}
-	err = guarded(func() (err error) {
+	err = fault.Guarded(func() (err error) {
 		n, err = o.source.Read(p)
 		return err
 	})
@@ -227,18 +231,18 @@ func (o *outStream) Read(p []byte) (n int, err error) {
 // Close implements io.Closer.
 func (o *outStream) Close() error {
 	o.cancel()
-	return guarded(o.source.Close)
+	return fault.Guarded(o.source.Close)
 }
 
 // make turns the object into what is sent.
 func (d *delivery) make(ctx context.Context, object io.ReadCloser) io.ReadCloser {
-	if d.format != formatCSV {
+	if d.format != wire.FormatCSV {
 		object = piped(ctx, object, func(w io.Writer, source io.Reader) error {
-			return convertTable(w, source, d.format, d.own)
+			return wire.ConvertTable(w, source, d.format, d.own)
 		})
 	}
 	if d.coding != "" {
-		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.packers.pack(w, source, d.coding) })
+		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.packers.Pack(w, source, d.coding) })
 	}
 	return object
 }
@@ -253,7 +257,7 @@ func piped(ctx context.Context, source io.ReadCloser, change func(io.Writer, io.
 		defer close(p.ended)
 		defer func() { _ = source.Close() }()
 		defer stop()
-		_ = w.CloseWithError(guarded(func() error { return change(w, source) }))
+		_ = w.CloseWithError(fault.Guarded(func() error { return change(w, source) }))
 	}()
 	return p
 }
@@ -315,7 +319,7 @@ func parseRange(header string, size int64) (from, to int64, given, ok bool) {
 
 // disposition names a download after the customer's file, as RFC 6266 wants it: for old readers in ASCII, for others in
 // full.
-func disposition(filename, kind string) string { return dispositionAs(filename, kind, formatCSV) }
+func disposition(filename, kind string) string { return dispositionAs(filename, kind, wire.FormatCSV) }
 
 func dispositionAs(filename, kind, format string) string {
 	base := path.Base(filename)
@@ -345,18 +349,18 @@ func dispositionAs(filename, kind, format string) string {
 
 // readFailure explains why an object that we recorded cannot be read. What the store refuses or does not have may be the
 // first of all that it will refuse, so it is asked for its mark.
-func (s *server) readFailure(ctx context.Context, err error) *failure {
+func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 	gone := errors.Is(err, store.ErrNotFound)
 	isRefused := store.FaultOf(err) == store.FaultRefused
 	if !gone && !isRefused {
-		return objectFailure(err)
+		return fault.ObjectFailure(err)
 	}
 	if away := store.Reach(ctx, s.Objects); away != nil {
-		return fail(CodeObjectStore, "").because(errors.Join(err, away))
+		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, away))
 	}
 	if isRefused {
-		return refused(err)
+		return fault.Refused(err)
 	}
-	s.Metrics.Gone(goneResult)
-	return fail(CodeGone, "").because(err)
+	s.Metrics.Gone(metrics.GoneResult)
+	return fault.Fail(fault.CodeGone, "").Because(err)
 }

@@ -1,8 +1,9 @@
-package serve
+package api
 
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"html/template"
 	"net/http"
 )
@@ -18,17 +19,17 @@ const (
 
 // exampleOf is what is answered if nothing more is known: an error, a refused row, a remark on rows that were scored, or the
 // error of a prediction.
-func exampleOf(p errorPages, m meaning) (json.RawMessage, error) {
+func exampleOf(p fault.ErrorPages, m fault.Meaning) (json.RawMessage, error) {
 	var v any
-	switch code := m.code; {
+	switch code := m.Code; {
 	case code >= 1600 && code < 1650:
-		v = finding{Row: 2, Line: 3, Code: code.String(), Column: exampleColumn, Message: m.message}
-	case code >= 1650 && code < 1700, code == CodeScoredAgain:
-		v = warning{Code: code.String(), Count: 12, Column: exampleColumn, Message: m.message}
-	case m.status != 0:
-		v = errorBody{Error: p.object(fail(code, "")), RequestID: exampleRequest, Retryable: m.retryable}
+		v = finding{Row: 2, Line: 3, Code: code.String(), Column: exampleColumn, Message: m.Message}
+	case code >= 1650 && code < 1700, code == fault.CodeScoredAgain:
+		v = warning{Code: code.String(), Count: 12, Column: exampleColumn, Message: m.Message}
+	case m.Status != 0:
+		v = fault.ErrorBody{Error: p.Object(fault.Fail(code, "")), RequestID: exampleRequest, Retryable: m.Retryable}
 	case code < 1700:
-		v = p.object(fail(code, ""))
+		v = p.Object(fault.Fail(code, ""))
 	default:
 		return nil, nil
 	}
@@ -66,20 +67,20 @@ var pageListTemplate = template.Must(template.New("list").Parse(`<!doctype html>
 
 // getErrorPage explains a code, to people as a page and to programs as JSON.
 func getErrorPage(s *server, r *request) error {
-	code, ok := parseCode(r.value)
+	code, ok := fault.ParseCode(r.value)
 	if !ok {
-		return fail(CodeNoSuchRoute, "There is no error code '"+shown(r.value)+"'.")
+		return fault.Fail(fault.CodeNoSuchRoute, "There is no error code '"+fault.Shown(r.value)+"'.")
 	}
-	view := code.meaning().view()
+	view := code.Meaning().View()
 	var err error
-	if view.Example, err = exampleOf(s.pages, code.meaning()); err != nil {
+	if view.Example, err = exampleOf(s.pages, code.Meaning()); err != nil {
 		return err
 	}
-	if r.accepts(typeJSON) {
+	if r.accepts(fault.TypeJSON) {
 		return r.json(http.StatusOK, view)
 	}
 	return r.page(pageTemplates, struct {
-		errorView
+		fault.ErrorView
 		Root string
 	}{view, r.root()})
 }
@@ -87,13 +88,13 @@ func getErrorPage(s *server, r *request) error {
 // listErrorPages lists every code.
 func listErrorPages(_ *server, r *request) error {
 	var list struct {
-		Errors []errorView `json:"errors"`
-		Root   string      `json:"-"`
+		Errors []fault.ErrorView `json:"errors"`
+		Root   string            `json:"-"`
 	}
-	for _, m := range meanings {
-		list.Errors = append(list.Errors, m.view())
+	for _, m := range fault.Meanings {
+		list.Errors = append(list.Errors, m.View())
 	}
-	if r.accepts(typeJSON) {
+	if r.accepts(fault.TypeJSON) {
 		return r.json(http.StatusOK, list)
 	}
 	list.Root = r.root()

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"bufio"
@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -28,7 +30,7 @@ func streamEvents(s *server, r *request) error {
 	select {
 	case s.streams <- struct{}{}:
 	default:
-		return fail(CodeBusy, "").with(details{"limit": cap(s.streams), "unit": "open event streams"})
+		return fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(s.streams), "unit": "open event streams"})
 	}
 	last := lastEventID(r.header("Last-Event-ID"))
 	ctx, cancel := r.keep()
@@ -44,7 +46,7 @@ func streamEvents(s *server, r *request) error {
 	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-s.streams }()
 		defer cancel()
-		err := guarded(func() error { e.run(ctx, w, p); return nil })
+		err := fault.Guarded(func() error { e.run(ctx, w, p); return nil })
 		if err != nil { // the client comes back, as after any end of the stream
 			s.Log.Error("event stream", "request_id", id, "error", err)
 		}
@@ -77,7 +79,7 @@ func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Predicti
 		return
 	}
 	for !p.Status.Done() {
-		if sleep(ctx, eventsPause) != nil {
+		if backoff.Sleep(ctx, eventsPause) != nil {
 			return
 		}
 		now, err := e.server.Store.Prediction(ctx, p.UserID, p.ID)

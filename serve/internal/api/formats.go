@@ -1,6 +1,8 @@
-package serve
+package api
 
 import (
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"mime"
 	"slices"
 	"strconv"
@@ -9,15 +11,15 @@ import (
 
 // mediaTypes of the formats.
 var mediaTypes = map[string]string{
-	formatCSV: typeCSV, formatJSON: typeJSON, formatLines: typeLines, formatArrow: typeArrow,
+	wire.FormatCSV: typeCSV, wire.FormatJSON: fault.TypeJSON, wire.FormatLines: wire.TypeLines, wire.FormatArrow: wire.TypeArrow,
 }
 
 // formatParam reads ?format=; empty if it is not given.
 func (r *request) formatParam(offered ...string) (string, error) {
 	format := r.query["format"]
 	if format != "" && !slices.Contains(offered, format) {
-		return "", fail(CodeInvalidValue, "'format' must be "+choiceText(offered)+".").
-			with(details{"field": "format", "expected": offered})
+		return "", fault.Fail(fault.CodeInvalidValue, "'format' must be "+choiceText(offered)+".").
+			With(fault.Details{"field": "format", "expected": offered})
 	}
 	return format, nil
 }
@@ -45,14 +47,14 @@ func (r *request) negotiate(offered ...string) (string, error) {
 	}
 	for part := range strings.SplitSeq(accept, ",") {
 		mediaType, _, err := mime.ParseMediaType(part)
-		others = others || err == nil && mediaType != typeProblem
+		others = others || err == nil && mediaType != fault.TypeProblem
 	}
 	if best == "" && others {
 		var expected []string
 		for _, f := range offered {
 			expected = append(expected, mediaTypes[f])
 		}
-		return "", fail(CodeNotAcceptable, "").with(details{"field": "Accept", "expected": expected})
+		return "", fault.Fail(fault.CodeNotAcceptable, "").With(fault.Details{"field": "Accept", "expected": expected})
 	}
 	return firstOf(best, offered), nil
 }

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -11,16 +11,19 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
 // FuzzToken wants of any token a refusal, and no panic: no fuzzer can sign.
 func FuzzToken(f *testing.F) {
-	v, err := NewVerifier(context.Background(), AuthConfig{JWKSURL: "http://127.0.0.1:1/", Issuer: "x"})
+	v, err := auth.NewVerifier(context.Background(), auth.AuthConfig{JWKSURL: "http://127.0.0.1:1/", Issuer: "x"})
 	if err != nil {
 		f.Fatal(err)
 	}
-	v.keys.tried = time.Now().Add(time.Hour) // no fetches
+	v.Keys.Tried = time.Now().Add(time.Hour) // no fetches
 	for _, seed := range []string{
 		"", "a.b.c", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJzdWIiOiJ1IiwiZXhwIjoxfQ.c2ln",
 		"eyJhbGciOiJub25lIn0.e30.", "eyJhIjp7ImEiOlsxLHsiYSI6MX1dfX0.W10.",
@@ -55,7 +58,7 @@ func FuzzForm(f *testing.F) {
 				err = file.finish()
 			}
 		}
-		if status := CodeOf(err).Status(); err != nil && status >= 500 {
+		if status := fault.CodeOf(err).Status(); err != nil && status >= 500 {
 			t.Errorf("%v answers %d", err, status)
 		}
 	})
@@ -69,19 +72,19 @@ func FuzzQuestion(f *testing.F) {
 			t.Errorf("range %q gives %d to %d", header, from, to)
 		}
 		coding(accept)
-		if c, err := parseCursor(cursor); err == nil && c != nil && cursorText(c) != cursor {
+		if c, err := ParseCursor(cursor); err == nil && c != nil && CursorText(c) != cursor {
 			t.Errorf("cursor %q has a second spelling", cursor)
 		}
 		if c, err := parseRowCursor(uuid.UUID{}, store.RowQuery{}, cursor); err == nil && c != nil && c.Row < 0 {
 			t.Errorf("cursor %q", cursor)
 		}
-		if checkTarget([]byte(target)) == nil {
+		if wire.CheckTarget([]byte(target)) == nil {
 			path, _, _ := strings.Cut(target, "?")
 			if !strings.HasPrefix(path, "/") || strings.Contains(path, "..") && strings.Contains("/"+path+"/", "/../") {
 				t.Errorf("target %q passed", target)
 			}
 		}
-		parseCode(header)
+		fault.ParseCode(header)
 		fileNameTwice(t, target)
 	})
 }
@@ -89,8 +92,8 @@ func FuzzQuestion(f *testing.F) {
 // fileNameTwice wants a cleaned name to be clean.
 func fileNameTwice(t *testing.T, name string) {
 	t.Helper()
-	once := filenameOf(name)
-	if twice := filenameOf(once); twice != once || len(once) > filenameBytesMax || strings.ContainsAny(once, "\r\n\\") {
+	once := wire.FilenameOf(name)
+	if twice := wire.FilenameOf(once); twice != once || len(once) > wire.FilenameBytesMax || strings.ContainsAny(once, "\r\n\\") {
 		t.Errorf("%q becomes %q, then %q", name, once, twice)
 	}
 }

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -16,7 +19,7 @@ type healthBody struct {
 	Engine string            `json:"engine_version"`
 	Checks map[string]string `json:"checks,omitempty"`
 	// Refused are the bundles that are not in use because they failed a check.
-	Refused []RefusedBundle `json:"refused_bundles,omitempty"`
+	Refused []plan.RefusedBundle `json:"refused_bundles,omitempty"`
 }
 
 // getHealth says that the process answers, whatever its dependencies do.
@@ -39,12 +42,12 @@ type readiness struct {
 	last []dependency
 }
 
-func newReadiness(p Parts) *readiness { return &readiness{parts: p} }
+func NewReadiness(p Parts) *readiness { return &readiness{parts: p} }
 
 // dependency is what a check found. Requests cannot be served without one that has a code.
 type dependency struct {
 	name string
-	code Code // what requests are answered without it; 0: they are served all the same
+	code fault.Code // what requests are answered without it; 0: they are served all the same
 	ask  func(context.Context) error
 	err  error
 	says string // in place of "ok" and "unavailable"
@@ -55,13 +58,13 @@ type dependency struct {
 // that is refused: taking every process out of service for it would take the other models away too.
 func getReady(s *server, r *request) error {
 	answer := healthBody{Status: "ready", Engine: engine.Version, Checks: map[string]string{}}
-	var worst *failure
+	var worst *fault.Failure
 	for _, d := range s.ready.check(r.ctx) {
 		answer.Checks[d.name] = "ok"
 		if d.err != nil {
 			answer.Checks[d.name], answer.Status = "unavailable", "degraded"
 			if worst == nil && d.code != 0 {
-				worst = fail(d.code, "").because(d.err)
+				worst = fault.Fail(d.code, "").Because(d.err)
 			}
 		}
 		if d.says != "" {
@@ -69,8 +72,8 @@ func getReady(s *server, r *request) error {
 		}
 	}
 	if worst != nil {
-		worst.status = http.StatusServiceUnavailable
-		return worst.with(details{"checks": answer.Checks})
+		worst.Status = http.StatusServiceUnavailable
+		return worst.With(fault.Details{"checks": answer.Checks})
 	}
 	if s.Refused != nil {
 		answer.Checks["bundles"] = "ok"
@@ -82,8 +85,8 @@ func getReady(s *server, r *request) error {
 }
 
 // watch keeps the metrics of the dependencies current until ctx ends, whether anybody asks for readiness or not.
-func (r *readiness) watch(ctx context.Context) {
-	for ; ctx.Err() == nil; pause(ctx, readyInterval) {
+func (r *readiness) Watch(ctx context.Context) {
+	for ; ctx.Err() == nil; backoff.Pause(ctx, readyInterval) {
 		r.check(ctx)
 	}
 }
@@ -99,13 +102,13 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	asking, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	list := []dependency{
-		{name: store.DependencyDatabase, code: CodeDatabase, ask: r.parts.Store.Ready},
-		{name: store.DependencyObjects, code: CodeObjectStore, ask: r.askObjects},
-		{name: "models", code: CodeInternal, ask: r.askModels},
+		{name: store.DependencyDatabase, code: fault.CodeDatabase, ask: r.parts.Store.Ready},
+		{name: store.DependencyObjects, code: fault.CodeObjectStore, ask: r.askObjects},
+		{name: "models", code: fault.CodeInternal, ask: r.askModels},
 	}
 	if r.parts.Owner != nil {
 		list = append(list, dependency{
-			name: "installation", code: CodeObjectStore, ask: r.askOwner, says: ownership(r.parts.Owner),
+			name: "installation", code: fault.CodeObjectStore, ask: r.askOwner, says: ownership(r.parts.Owner),
 		})
 	}
 	if r.parts.Queue != nil {
@@ -113,7 +116,7 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	}
 	var asked sync.WaitGroup
 	for i := range list {
-		asked.Go(func() { list[i].err = guarded(func() error { return list[i].ask(asking) }) })
+		asked.Go(func() { list[i].err = fault.Guarded(func() error { return list[i].ask(asking) }) })
 	}
 	asked.Wait()
 	if ctx.Err() != nil { // whoever asked is gone: this says nothing of the dependencies
@@ -125,7 +128,7 @@ func (r *readiness) check(ctx context.Context) []dependency {
 		if d.err != nil {
 			up = 0
 		}
-		r.parts.Metrics.dependences.WithLabelValues(d.name).Set(up)
+		r.parts.Metrics.Dependences.WithLabelValues(d.name).Set(up)
 	}
 	return list
 }

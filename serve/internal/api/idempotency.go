@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -36,14 +39,14 @@ func (s *server) claimKey(r *request) (*onceKey, error) {
 	if err := checkRequestKey(text, len(given)); err != nil {
 		return nil, err
 	}
-	k, err := s.Store.ClaimKey(r.ctx, r.user.ID, r.route.method+" "+r.route.pattern, text)
+	k, err := s.Store.ClaimKey(r.ctx, r.user.ID, r.route.Method+" "+r.route.Pattern, text)
 	if errors.Is(err, store.ErrKeyInUse) {
-		f := fail(CodeKeyStillRunning, "").with(details{"field": keyHeader})
-		f.retryAfter = time.Second
+		f := fault.Fail(fault.CodeKeyStillRunning, "").With(fault.Details{"field": keyHeader})
+		f.RetryAfter = time.Second
 		return nil, f
 	}
 	if err != nil {
-		return nil, explainAs(CodeDatabase, err)
+		return nil, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return &onceKey{RequestKey: k, file: sha256.New()}, nil
 }
@@ -51,16 +54,16 @@ func (s *server) claimKey(r *request) (*onceKey, error) {
 // checkRequestKey wants printable ASCII, as the draft standard does: what a proxy might change is no key.
 func checkRequestKey(text string, times int) error {
 	if times > 1 {
-		return fail(CodeInvalidValue, "'Idempotency-Key' is given twice.").with(details{"field": keyHeader})
+		return fault.Fail(fault.CodeInvalidValue, "'Idempotency-Key' is given twice.").With(fault.Details{"field": keyHeader})
 	}
 	if text == "" || len(text) > keyBytesMax {
-		return fail(CodeOutOfRange, "'Idempotency-Key' must have 1 to 255 characters.").
-			with(details{"field": keyHeader, "expected": []int{1, keyBytesMax}, "unit": "characters"})
+		return fault.Fail(fault.CodeOutOfRange, "'Idempotency-Key' must have 1 to 255 characters.").
+			With(fault.Details{"field": keyHeader, "expected": []int{1, keyBytesMax}, "unit": "characters"})
 	}
 	for _, c := range []byte(text) {
 		if c < ' ' || c > '~' {
-			return fail(CodeInvalidValue, "'Idempotency-Key' must be plain ASCII text.").
-				with(details{"field": keyHeader})
+			return fault.Fail(fault.CodeInvalidValue, "'Idempotency-Key' must be plain ASCII text.").
+				With(fault.Details{"field": keyHeader})
 		}
 	}
 	return nil
@@ -72,8 +75,8 @@ func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := guarded(func() error {
-			for sleep(ctx, k.Lease/3) == nil {
+		err := fault.Guarded(func() error {
+			for backoff.Sleep(ctx, k.Lease/3) == nil {
 				if err := s.Store.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
 					return nil // creating the upload will fail for it
 				}
@@ -103,13 +106,13 @@ func (s *server) giveBack(r *request, k *onceKey, err error) error {
 	if err == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), databaseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), plan.DatabaseTimeout)
 	defer cancel()
 	if failed := s.Store.ReleaseKey(ctx, k.RequestKey); failed != nil {
 		s.Log.Warn("release key", "request_id", r.id, "error", failed) // its lease runs out
 	}
 	if errors.Is(err, store.ErrLeaseLost) {
-		err = fail(CodeKeyStillRunning, "").with(details{"field": keyHeader}).because(err)
+		err = fault.Fail(fault.CodeKeyStillRunning, "").With(fault.Details{"field": keyHeader}).Because(err)
 	}
 	return err
 }
@@ -136,7 +139,7 @@ func (s *server) keyed(
 		return s.giveBack(r, k, create(k.RequestKey))
 	}
 	if sum != k.Fingerprint {
-		return fail(CodeKeyOtherRequest, "").with(details{"field": keyHeader})
+		return fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
 	}
 	r.set("Idempotent-Replayed", "true")
 	return again(k.Made)
@@ -165,16 +168,16 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 		sum = k.file.Sum(nil)
 	}
 	if fingerprint(r, file, sum) != k.Fingerprint {
-		return store.Prediction{}, fail(CodeKeyOtherRequest, "").with(details{"field": keyHeader})
+		return store.Prediction{}, fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
 	}
 	r.set("Idempotent-Replayed", "true")
 	r.leaveBody() // its digest said enough
 	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.Made)
 	if errors.Is(err, store.ErrNotFound) {
-		return p, fail(CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
+		return p, fault.Fail(fault.CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
 	}
 	if err != nil {
-		return p, explainAs(CodeDatabase, err)
+		return p, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -184,7 +187,7 @@ func (f *uploadFile) announced() []byte {
 	if f.form != nil {
 		return nil
 	}
-	return f.body.digests.sha256
+	return f.body.digests.Sha256
 }
 
 // fingerprint tells requests apart: every parameter, every field of the form, and the file.

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"crypto/rand"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -31,13 +33,13 @@ const (
 func newSecret() string {
 	var b [secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return accessKeyPrefix + base64url.EncodeToString(b[:])
+	return accessKeyPrefix + auth.Base64url.EncodeToString(b[:])
 }
 
 // authenticate checks the token of a request: of someone who signed in, or an access key.
 func (s *server) authenticate(r *request) (err error) {
 	authorization := r.header("Authorization")
-	token, err := bearer(authorization)
+	token, err := auth.Bearer(authorization)
 	if err != nil {
 		return err
 	}
@@ -48,29 +50,29 @@ func (s *server) authenticate(r *request) (err error) {
 	if err != nil {
 		return err
 	}
-	r.user, err = s.users.user(r.ctx, subject)
+	r.user, err = s.users.User(r.ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {
-		return fail(CodeInvalidToken, "This account has been deleted.").because(err)
+		return fault.Fail(fault.CodeInvalidToken, "This account has been deleted.").Because(err)
 	}
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return nil
 }
 
 // authenticateKey asks the database each time, so that a key that is revoked is of no use from that moment on.
 func (s *server) authenticateKey(r *request, token string) (err error) {
-	if len(token) != len(accessKeyPrefix)+base64url.EncodedLen(secretBytes) {
-		return fail(CodeInvalidToken, "This access key is not valid.").because(errors.New("access key is malformed"))
+	if len(token) != len(accessKeyPrefix)+auth.Base64url.EncodedLen(secretBytes) {
+		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid.").Because(errors.New("access key is malformed"))
 	}
 	r.user, r.scopes, err = s.Store.UserOfAccessKey(r.ctx, sha256.Sum256([]byte(token)))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return fail(CodeInvalidToken, "This access key is not valid, or was revoked.").because(err)
+		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid, or was revoked.").Because(err)
 	case errors.Is(err, store.ErrExpired):
-		return fail(CodeExpiredToken, "This access key has expired.").because(err)
+		return fault.Fail(fault.CodeExpiredToken, "This access key has expired.").Because(err)
 	case err != nil:
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	r.byKey = true
 	return nil
@@ -82,10 +84,10 @@ func (r *request) checkScope() error {
 	case !r.byKey:
 		return nil
 	case r.route.session:
-		return fail(CodeNotAllowed, "An access key may not do this. Sign in and use the token of your session.")
+		return fault.Fail(fault.CodeNotAllowed, "An access key may not do this. Sign in and use the token of your session.")
 	case !slices.Contains(r.scopes, scope):
-		return fail(CodeNotAllowed, "This access key does not have the scope '"+scope+"'.").
-			with(details{"expected": []string{scope}, "actual": r.scopes})
+		return fault.Fail(fault.CodeNotAllowed, "This access key does not have the scope '"+scope+"'.").
+			With(fault.Details{"expected": []string{scope}, "actual": r.scopes})
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"encoding/csv"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 type modelView struct {
@@ -36,7 +37,7 @@ func leavesOf(b *engine.Bundle) leavesView {
 	if err == nil {
 		return leavesView{Holds: true}
 	}
-	reason, code := err.Error(), CodeOf(err).String()
+	reason, code := err.Error(), fault.CodeOf(err).String()
 	return leavesView{Reason: &reason, Code: &code}
 }
 
@@ -150,11 +151,11 @@ func sample(model string) func(*server, *request) error {
 
 func (s *server) openSample(model string) (*asset, error) {
 	if s.Samples == nil {
-		return nil, fail(CodeNoSuchRoute, "")
+		return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 	}
 	text, ok := s.Samples(model)
 	if !ok {
-		return nil, fail(CodeNoSuchRoute, "")
+		return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 	}
 	return &asset{mediaType: typeCSV, body: text}, nil
 }

@@ -1,6 +1,9 @@
-package serve
+package api
 
-import _ "embed"
+import (
+	_ "embed"
+	"github.com/retainwise/millrace/serve/internal/fault"
+)
 
 // openAPI is openapi.yaml as JSON; a test compares them, and writes it with -update.
 //
@@ -9,7 +12,7 @@ var openAPI []byte
 
 func getOpenAPI(s *server, r *request) error {
 	file, err := s.assets.get("openapi.json", func() (*asset, error) {
-		return &asset{mediaType: typeJSON, body: openAPI}, nil
+		return &asset{mediaType: fault.TypeJSON, body: openAPI}, nil
 	})
 	if err != nil {
 		return err

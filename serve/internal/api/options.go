@@ -1,13 +1,18 @@
-package serve
+package api
+
+import (
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
+)
 
 // optionsParams reads what an upload says beside its file.
-func (r *request) optionsParams() (o predictionOptions, err error) {
+func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	if o.Budget, err = r.budgetParams(); err != nil {
 		return o, err
 	}
 	off, err := r.guardParam()
 	if off {
-		o.Guard = guardOff
+		o.Guard = plan.GuardOff
 	}
 	return o, err
 }
@@ -15,20 +20,20 @@ func (r *request) optionsParams() (o predictionOptions, err error) {
 // guardParam reads ?guard=.
 func (r *request) guardParam() (off bool, err error) {
 	switch r.query["guard"] {
-	case "", guardOn:
+	case "", plan.GuardOn:
 		return false, nil
-	case guardOff:
+	case plan.GuardOff:
 		return true, nil
 	}
-	return false, fail(CodeInvalidValue, "'guard' must be on or off.").
-		with(details{"field": "guard", "expected": []string{guardOn, guardOff}})
+	return false, fault.Fail(fault.CodeInvalidValue, "'guard' must be on or off.").
+		With(fault.Details{"field": "guard", "expected": []string{plan.GuardOn, plan.GuardOff}})
 }
 
 // tellGuard says whether cells of the answer were kept from being taken for formulas.
 func (r *request) tellGuard(off bool) {
 	if off {
-		r.set("Csv-Guard", guardOff)
+		r.set("Csv-Guard", plan.GuardOff)
 		return
 	}
-	r.set("Csv-Guard", guardOn)
+	r.set("Csv-Guard", plan.GuardOn)
 }

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -104,7 +105,7 @@ func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	defer cancel()
 	done, err := s.Store.RecordOutcomes(ctx, r.user.ID, f.outcomes, s.prove)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	f.RowsUpdated = done.Changed
 	f.match(done.Matched)
@@ -159,7 +160,7 @@ func (s *server) prove(m store.Model, rows []store.ObservedRow) (json.RawMessage
 func (s *server) outcomeReports(r *request, model string) ([]outcomeReport, error) {
 	stored, err := s.Store.OutcomeReports(r.ctx, r.user.ID, model)
 	if err != nil {
-		return nil, explainAs(CodeDatabase, err)
+		return nil, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	list := make([]outcomeReport, len(stored))
 	for i, o := range stored {

@@ -1,7 +1,8 @@
-package serve
+package api
 
 import (
 	"embed"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"io/fs"
 	"path"
 )
@@ -28,7 +29,7 @@ func (r *request) pageFile(s *server, name string) error {
 	file, err := s.assets.get("page/"+name, func() (*asset, error) {
 		text, err := fs.ReadFile(pageFiles, "page/"+name)
 		if err != nil {
-			return nil, fail(CodeNoSuchRoute, "")
+			return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 		}
 		return &asset{mediaType: mediaTypeOf(name), body: text}, nil
 	})

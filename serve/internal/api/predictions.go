@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"encoding/binary"
@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
 const (
-	listMax = 100 // predictions of one page, and how many it has unless fewer are asked for
+	ListMax = 100 // predictions of one page, and how many it has unless fewer are asked for
 	skipMax = 10_000
 )
 
@@ -30,12 +32,12 @@ func listPredictions(s *server, r *request) error {
 	q.Limit++ // one more says whether there is another page
 	list, err := s.Store.Predictions(r.ctx, r.user.ID, q)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	page := predictionPage{Predictions: []*prediction{}}
 	if len(list) > limit {
 		list = list[:limit]
-		page.NextCursor = optional(cursorText(list[limit-1].Cursor()))
+		page.NextCursor = Optional(CursorText(list[limit-1].Cursor()))
 	}
 	now := time.Now()
 	for _, p := range list {
@@ -48,10 +50,10 @@ func listPredictions(s *server, r *request) error {
 
 // listQuery reads which page of a list is asked for.
 func (r *request) listQuery() (q store.ListQuery, err error) {
-	if q.Limit, err = r.limitParam(listMax, listMax); err != nil {
+	if q.Limit, err = r.limitParam(ListMax, ListMax); err != nil {
 		return q, err
 	}
-	if q.After, err = parseCursor(r.query["cursor"]); err != nil {
+	if q.After, err = ParseCursor(r.query["cursor"]); err != nil {
 		return q, err
 	}
 	q.Skip, err = r.skipParam()
@@ -66,11 +68,11 @@ func (r *request) skipParam() (int, error) {
 		return 0, err
 	case skip < 0 || skip > skipMax:
 		f := outOfRange("skip", 0, skipMax)
-		f.message += " To read further, pass next_cursor of each page as 'cursor' to get the next one."
+		f.Message += " To read further, pass next_cursor of each page as 'cursor' to get the next one."
 		return 0, f
 	case r.query["skip"] != "" && r.query["cursor"] != "":
-		return 0, fail(CodeInvalidValue, "Give either 'skip' or 'cursor': a cursor knows its place.").
-			with(details{"field": "skip"})
+		return 0, fault.Fail(fault.CodeInvalidValue, "Give either 'skip' or 'cursor': a cursor knows its place.").
+			With(fault.Details{"field": "skip"})
 	}
 	return skip, nil
 }
@@ -92,7 +94,7 @@ func (r *request) wholeParam(name string, standard int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		return 0, fail(CodeInvalidValue, "'"+name+"' must be a whole number.").with(details{"field": name})
+		return 0, fault.Fail(fault.CodeInvalidValue, "'"+name+"' must be a whole number.").With(fault.Details{"field": name})
 	}
 	return n, nil
 }
@@ -103,25 +105,25 @@ const (
 	cursorBytes   = 17
 )
 
-func cursorText(c *store.Cursor) string {
+func CursorText(c *store.Cursor) string {
 	b := make([]byte, 1, cursorBytes)
 	b[0] = cursorVersion
 	b = binary.BigEndian.AppendUint64(b, uint64(c.CreatedAt.UnixMicro()))
-	return base64url.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(c.ID)))
+	return auth.Base64url.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(c.ID)))
 }
 
-func parseCursor(text string) (*store.Cursor, error) {
+func ParseCursor(text string) (*store.Cursor, error) {
 	if text == "" {
 		return nil, nil
 	}
-	b, err := base64url.DecodeString(text)
+	b, err := auth.Base64url.DecodeString(text)
 	if err != nil || len(b) != cursorBytes || b[0] != cursorVersion {
-		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+		return nil, fault.Fail(fault.CodeInvalidCursor, "").With(fault.Details{"field": "cursor"})
 	}
 	at, id := int64(binary.BigEndian.Uint64(b[1:])), int64(binary.BigEndian.Uint64(b[9:]))
 	c := &store.Cursor{CreatedAt: time.UnixMicro(at), ID: id}
 	if year := c.CreatedAt.Year(); id < 0 || year < 2000 || year > 9999 {
-		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+		return nil, fault.Fail(fault.CodeInvalidCursor, "").With(fault.Details{"field": "cursor"})
 	}
 	return c, nil
 }
@@ -134,7 +136,7 @@ func (s *server) find(r *request) (store.Prediction, error) {
 	}
 	p, err := s.Store.Prediction(r.ctx, r.user.ID, id)
 	if err != nil {
-		return store.Prediction{}, explainAs(CodeDatabase, err)
+		return store.Prediction{}, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -149,11 +151,11 @@ func getPrediction(s *server, r *request) error {
 	if p.Status == store.Queued {
 		ahead, err := s.Store.Ahead(r.ctx, p)
 		if err != nil {
-			return explainAs(CodeDatabase, err)
+			return fault.ExplainAs(fault.CodeDatabase, err)
 		}
 		view.Progress.QueuePosition, view.Progress.ETASeconds = &ahead.Predictions, etaOfQueued(p, ahead)
 		if view.StatusReason == nil {
-			view.StatusReason = optional(aheadText(ahead.Predictions))
+			view.StatusReason = Optional(aheadText(ahead.Predictions))
 		}
 	}
 	if !p.Status.Done() {
@@ -165,7 +167,7 @@ func getPrediction(s *server, r *request) error {
 
 // aheadText says what a waiting prediction waits for.
 func aheadText(n int) string {
-	return fmt.Sprintf("%d %s ahead", n, plural(n, "prediction", "predictions"))
+	return fmt.Sprintf("%d %s ahead", n, fault.Plural(n, "prediction", "predictions"))
 }
 
 // cancelPrediction stops a prediction. Cancelling it again changes nothing and is no error.
@@ -176,9 +178,9 @@ func cancelPrediction(s *server, r *request) error {
 	}
 	p, err := s.Store.Cancel(r.ctx, r.user.ID, id)
 	if err != nil {
-		f := explainAs(CodeDatabase, err)
-		if f.code == CodeWrongState {
-			f = fail(CodeWrongState, "This prediction is finished, so it cannot be cancelled.").because(err)
+		f := fault.ExplainAs(fault.CodeDatabase, err)
+		if f.Code == fault.CodeWrongState {
+			f = fault.Fail(fault.CodeWrongState, "This prediction is finished, so it cannot be cancelled.").Because(err)
 		}
 		return f
 	}

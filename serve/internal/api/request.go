@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -29,10 +31,10 @@ type request struct {
 	scopes  []string // of the access key that was used
 	byKey   bool     // an access key was used
 	query   map[string]string
-	body    *body // nil until opened
-	code    Code  // of the answer, if it is an error
-	kept    bool  // a stream took the context over
-	packers *packers
+	body    *body      // nil until opened
+	code    fault.Code // of the answer, if it is an error
+	kept    bool       // a stream took the context over
+	packers *wire.Packers
 }
 
 // routeLabel is the route's pattern, or one label for everything that is none.
@@ -40,7 +42,7 @@ func (r *request) routeLabel() string {
 	if r.route == nil {
 		return "none"
 	}
-	return r.route.pattern
+	return r.route.Pattern
 }
 
 // root leads from the page that was asked for to the root of the API, relative, as a proxy may put it under a folder.
@@ -57,7 +59,7 @@ func (r *request) json(status int, v any) error {
 	if err != nil {
 		return err
 	}
-	r.bytes(status, typeJSON, text)
+	r.bytes(status, fault.TypeJSON, text)
 	return nil
 }
 
@@ -69,7 +71,7 @@ func (r *request) bytes(status int, mediaType string, body []byte) {
 		return
 	}
 	r.rc.Response.ResetBody()
-	if err := r.packers.page(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
+	if err := r.packers.Page(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
 		r.rc.Response.SetBodyRaw(body)
 		return
 	}
@@ -104,7 +106,7 @@ func (r *request) accepts(mediaType string) bool {
 }
 
 // requestID takes over a caller's id if it is harmless in a log, else makes one.
-func requestID(given []byte) string {
+func RequestID(given []byte) string {
 	if len(given) == 0 || len(given) > 64 {
 		return uuid.NewString()
 	}
@@ -118,18 +120,18 @@ func requestID(given []byte) string {
 
 // parseQuery reads the parameters that the route knows. One that it does not know, or one given twice, is an error: a
 // misspelt parameter must not be passed over silently.
-func (r *request) parseQuery() *failure {
+func (r *request) parseQuery() *fault.Failure {
 	r.query = map[string]string{}
-	var bad *failure
+	var bad *fault.Failure
 	for name, value := range r.rc.QueryArgs().All() {
 		key := string(name)
 		switch _, twice := r.query[key]; {
 		case bad != nil:
-		case !contains(r.route.params, key):
-			bad = fail(CodeUnknownParameter, "The parameter '"+shown(key)+"' is not known here.").
-				with(details{"field": shown(key), "expected": append([]string{}, r.route.params...)})
+		case !contains(r.route.Params, key):
+			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Shown(key)+"' is not known here.").
+				With(fault.Details{"field": fault.Shown(key), "expected": append([]string{}, r.route.Params...)})
 		case twice:
-			bad = fail(CodeInvalidValue, "The parameter '"+key+"' is given twice.").with(details{"field": key})
+			bad = fault.Fail(fault.CodeInvalidValue, "The parameter '"+key+"' is given twice.").With(fault.Details{"field": key})
 		default:
 			r.query[key] = string(value)
 		}
@@ -150,7 +152,7 @@ func contains(list []string, s string) bool {
 func (r *request) predictionID() (uuid.UUID, error) {
 	id, err := uuid.Parse(r.value)
 	if err != nil || id.String() != r.value {
-		return uuid.Nil, fail(CodePredictionNotFound, "")
+		return uuid.Nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
 	return id, nil
 }

@@ -1,9 +1,10 @@
-package serve
+package api
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"net/http"
 )
 
@@ -15,7 +16,7 @@ func (r *request) tagged(v any) error {
 		return err
 	}
 	if !r.unchanged(quotedTag(digest(text), r.codingOf(len(text)))) {
-		r.bytes(http.StatusOK, typeJSON, text)
+		r.bytes(http.StatusOK, fault.TypeJSON, text)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"encoding/hex"
@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -37,7 +39,7 @@ type prediction struct {
 	Progress      predictionProgress `json:"progress"`
 	Warnings      []warning          `json:"warnings"`
 	Summary       json.RawMessage    `json:"summary,omitempty"` // null until there is one; not in lists
-	Error         *errorObject       `json:"error"`
+	Error         *fault.ErrorObject `json:"error"`
 	CreatedAt     string             `json:"created_at"`
 	StartedAt     *string            `json:"started_at"`
 	FirstResultAt *string            `json:"first_result_at"`
@@ -94,13 +96,13 @@ func (s *server) links(id uuid.UUID, query string) *predictionLinks {
 func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 	view := &prediction{
 		ID: p.ID.String(), PredictionID: p.ID.String(), UploadID: p.UploadNumber, Filename: p.Filename,
-		Status: p.Status, UploadStatus: uploadStatus(p.Status), Done: p.Status.Done(), Stage: stage(p), StatusReason: optional(p.StatusReason),
-		Model: optional(p.Model.Name), ModelVersion: optional(p.Model.Version), ModelSHA256: optional(p.Model.SHA256),
-		EngineVersion: optional(p.Model.Engine), Dataset: p.Dataset,
+		Status: p.Status, UploadStatus: uploadStatus(p.Status), Done: p.Status.Done(), Stage: stage(p), StatusReason: Optional(p.StatusReason),
+		Model: Optional(p.Model.Name), ModelVersion: Optional(p.Model.Version), ModelSHA256: Optional(p.Model.SHA256),
+		EngineVersion: Optional(p.Model.Engine), Dataset: p.Dataset,
 		DuplicateOf: idText(p.PossibleDuplicateOf),
-		Source:      predictionSource{Bytes: p.Bytes, SHA256: optional(hex.EncodeToString(p.SHA256))},
+		Source:      predictionSource{Bytes: p.Bytes, SHA256: Optional(hex.EncodeToString(p.SHA256))},
 		RowCount:    p.RowCount, RowsProcessed: p.Scored + p.Rejected, Rows: rowsOf(p), Progress: progressOf(p, now), Warnings: warnings(p.Warnings),
-		Summary: p.Summary, CreatedAt: timeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
+		Summary: p.Summary, CreatedAt: wire.TimeText(p.CreatedAt), StartedAt: timeTextOf(p.StartedAt),
 		FirstResultAt: timeTextOf(p.FirstResultAt), FinishedAt: timeTextOf(p.FinishedAt), Links: s.links(p.ID, generationQuery(p)),
 	}
 	view.ExpiresAt = s.expiry(p)
@@ -108,7 +110,7 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 		view.Summary = json.RawMessage("null")
 	}
 	if f := outcome(p); f != nil {
-		object := s.pages.object(f)
+		object := s.pages.Object(f)
 		view.Error = &object
 	}
 	return view
@@ -132,10 +134,10 @@ func (s *server) expiry(p store.Prediction) *string {
 	if p.ResultsDeletedAt != nil || p.FinishedAt == nil || s.Retain == 0 {
 		return timeTextOf(p.ResultsDeletedAt)
 	}
-	return optional(timeText(p.FinishedAt.Add(s.Retain)))
+	return Optional(wire.TimeText(p.FinishedAt.Add(s.Retain)))
 }
 
-func optional(text string) *string {
+func Optional(text string) *string {
 	if text == "" {
 		return nil
 	}
@@ -146,7 +148,7 @@ func idText(id *uuid.UUID) *string {
 	if id == nil {
 		return nil
 	}
-	return optional(id.String())
+	return Optional(id.String())
 }
 
 func stage(p store.Prediction) *string {
@@ -154,11 +156,11 @@ func stage(p store.Prediction) *string {
 	case p.Status != store.Running:
 		return nil
 	case p.RowCount == nil:
-		return optional("reading")
+		return Optional("reading")
 	case p.PartsDone == p.PartsTotal:
-		return optional("finalizing")
+		return Optional("finalizing")
 	}
-	return optional("scoring")
+	return Optional("scoring")
 }
 
 func rowsOf(p store.Prediction) predictionRows {
@@ -229,35 +231,35 @@ func warnings(kept json.RawMessage) []warning {
 func warningsOf(counts []engine.ReasonCount) []warning {
 	list := []warning{}
 	for _, c := range counts {
-		code, _ := parseCode(c.Code)
+		code, _ := fault.ParseCode(c.Code)
 		list = append(list, warning{Code: c.Code, Count: c.Count, Column: c.Column, Message: code.Message()})
 	}
 	return list
 }
 
 // outcome is the error that a prediction ended with, if it did.
-func outcome(p store.Prediction) *failure {
+func outcome(p store.Prediction) *fault.Failure {
 	if p.Status != store.Failed && p.Status != store.Dead {
 		return nil
 	}
-	f := fail(CodePredictionFailed, "")
-	f.status = 409
+	f := fault.Fail(fault.CodePredictionFailed, "")
+	f.Status = 409
 	if p.Error == nil {
 		return f
 	}
-	d := details{}
+	d := fault.Details{}
 	if json.Unmarshal(p.Error.Details, &d) != nil || d == nil {
-		d = details{}
+		d = fault.Details{}
 	}
 	if p.Error.Stage != "" {
 		d["stage"], d["chunk"] = p.Error.Stage, p.Error.Chunk
 	}
-	f.details = d
-	if code, ok := parseCode(p.Error.Code); ok {
-		f.code, f.message = code, p.Error.Message
+	f.Details = d
+	if code, ok := fault.ParseCode(p.Error.Code); ok {
+		f.Code, f.Message = code, p.Error.Message
 	}
-	if f.code == CodeGone { // which it stays, whatever is asked for
-		f.status = f.code.Status()
+	if f.Code == fault.CodeGone { // which it stays, whatever is asked for
+		f.Status = f.Code.Status()
 	}
 	return f
 }
@@ -266,5 +268,5 @@ func timeTextOf(t *time.Time) *string {
 	if t == nil {
 		return nil
 	}
-	return optional(timeText(*t))
+	return Optional(wire.TimeText(*t))
 }

@@ -1,6 +1,7 @@
-package serve
+package api
 
 import (
+	"github.com/retainwise/millrace/serve/internal/limit"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,21 +10,21 @@ import (
 
 // route is one operation. Its pattern is also its label in metrics and its path in the OpenAPI document.
 type route struct {
-	method  string
-	pattern string // exact, but for at most one segment in braces
+	Method  string
+	Pattern string // exact, but for at most one segment in braces
 	handle  func(*server, *request) error
-	limit   limitClass
-	open    bool          // needs no token
+	Limit   limit.LimitClass
+	Open    bool          // needs no token
 	session bool          // needs a token of someone who signed in: no access key will do
-	asset   bool          // part of a page, not of the API
-	body    bool          // takes one; others have none worth waiting for
+	Asset   bool          // part of a page, not of the API
+	Body    bool          // takes one; others have none worth waiting for
 	timeout time.Duration // of the request's context; 0: controlTimeout
-	params  []string      // query parameters it knows
+	Params  []string      // query parameters it knows
 }
 
 // scope is what an access key must allow for the route.
 func (r *route) scope() string {
-	switch r.method {
+	switch r.Method {
 	case http.MethodGet:
 		return scopeRead
 	case http.MethodDelete:
@@ -33,7 +34,7 @@ func (r *route) scope() string {
 }
 
 const (
-	controlTimeout = 10 * time.Second
+	ControlTimeout = 10 * time.Second
 	uploadTimeout  = time.Hour
 )
 
@@ -43,15 +44,15 @@ func lookup(routes []route, method, path string) (found *route, value string, al
 	path = withoutSlash(path)
 	for i := range routes {
 		r := &routes[i]
-		v, ok := matchPath(r.pattern, path)
+		v, ok := matchPath(r.Pattern, path)
 		if !ok {
 			continue
 		}
-		if r.method == method || r.method == http.MethodGet && method == http.MethodHead {
+		if r.Method == method || r.Method == http.MethodGet && method == http.MethodHead {
 			return r, v, nil
 		}
-		allow = append(allow, r.method)
-		if r.method == http.MethodGet {
+		allow = append(allow, r.Method)
+		if r.Method == http.MethodGet {
 			allow = append(allow, http.MethodHead)
 		}
 	}

@@ -1,6 +1,7 @@
-package serve
+package api
 
 import (
+	"github.com/retainwise/millrace/serve/internal/limit"
 	"net/http"
 	"slices"
 )
@@ -9,7 +10,7 @@ const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, 
 
 // apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
 // a test compares the two.
-func apiRoutes() []route {
+func ApiRoutes() []route {
 	return slices.Concat(fileRoutes(), predictionRoutes(), modelRoutes(), accountRoutes(), openRoutes())
 }
 
@@ -17,35 +18,35 @@ func apiRoutes() []route {
 func fileRoutes() []route {
 	return []route{
 		{
-			method: post, pattern: "/upload", handle: postUpload, limit: limitUpload, body: true,
+			Method: post, Pattern: "/upload", handle: postUpload, Limit: limit.LimitUpload, Body: true,
 			timeout: uploadTimeout,
-			params: []string{
+			Params: []string{
 				"model", "filename", "dataset", "explain", "guard", "max_rejected", "max_rejected_percent",
 				"experiment_group",
 			},
 		},
 		{
-			method: post, pattern: "/upload-links", handle: postUploadLink, limit: limitUpload,
-			params: []string{"bytes", "filename", "model", "explain", "guard", "max_rejected", "max_rejected_percent"},
+			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.LimitUpload,
+			Params: []string{"bytes", "filename", "model", "explain", "guard", "max_rejected", "max_rejected_percent"},
 		},
 		{
-			method: post, pattern: "/upload-links/{id}/complete", handle: completeUpload, limit: limitUpload,
+			Method: post, Pattern: "/upload-links/{id}/complete", handle: completeUpload, Limit: limit.LimitUpload,
 			timeout: scoreTimeout,
 		},
 		{
-			method: post, pattern: "/score", handle: postScore, limit: limitScore, body: true,
+			Method: post, Pattern: "/score", handle: postScore, Limit: limit.LimitScore, Body: true,
 			timeout: scoreTimeout,
-			params: []string{
+			Params: []string{
 				"model", "filename", "explain", "format", "guard", "max_rejected", "max_rejected_percent",
 			},
 		},
 		{
-			method: post, pattern: "/validate", handle: postValidate, limit: limitScore, body: true,
-			timeout: uploadTimeout, params: []string{"model", "filename"},
+			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.LimitScore, Body: true,
+			timeout: uploadTimeout, Params: []string{"model", "filename"},
 		},
 		{
-			method: post, pattern: "/outcomes", handle: postOutcomes, limit: limitUpload, body: true,
-			timeout: uploadTimeout, params: []string{"filename"},
+			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.LimitUpload, Body: true,
+			timeout: uploadTimeout, Params: []string{"filename"},
 		},
 	}
 }
@@ -54,66 +55,66 @@ func fileRoutes() []route {
 func predictionRoutes() []route {
 	return []route{
 		{
-			method: get, pattern: "/predictions", handle: listPredictions, limit: limitDefault,
-			params: []string{"limit", "skip", "cursor"},
+			Method: get, Pattern: "/predictions", handle: listPredictions, Limit: limit.LimitDefault,
+			Params: []string{"limit", "skip", "cursor"},
 		},
-		{method: get, pattern: "/predictions/{id}", handle: getPrediction, limit: limitDefault},
+		{Method: get, Pattern: "/predictions/{id}", handle: getPrediction, Limit: limit.LimitDefault},
 		{
-			method: get, pattern: "/predictions/{id}/download", handle: downloadResult, limit: limitDownload,
-			timeout: uploadTimeout, params: []string{"format", "generation"},
-		},
-		{
-			method: get, pattern: "/predictions/{id}/rejects", handle: downloadRejects, limit: limitDownload,
-			timeout: uploadTimeout, params: []string{"format", "generation"},
+			Method: get, Pattern: "/predictions/{id}/download", handle: downloadResult, Limit: limit.LimitDownload,
+			timeout: uploadTimeout, Params: []string{"format", "generation"},
 		},
 		{
-			method: get, pattern: "/predictions/{id}/rows", handle: getRows, limit: limitDefault,
-			params: []string{"limit", "cursor", "sort", "band", "explain", "generation"},
+			Method: get, Pattern: "/predictions/{id}/rejects", handle: downloadRejects, Limit: limit.LimitDownload,
+			timeout: uploadTimeout, Params: []string{"format", "generation"},
 		},
 		{
-			method: get, pattern: "/predictions/{id}/events", handle: streamEvents, limit: limitDefault,
+			Method: get, Pattern: "/predictions/{id}/rows", handle: getRows, Limit: limit.LimitDefault,
+			Params: []string{"limit", "cursor", "sort", "band", "explain", "generation"},
+		},
+		{
+			Method: get, Pattern: "/predictions/{id}/events", handle: streamEvents, Limit: limit.LimitDefault,
 			timeout: eventsTimeout,
 		},
-		{method: post, pattern: "/predictions/{id}/cancel", handle: cancelPrediction, limit: limitDefault},
-		{method: remove, pattern: "/predictions/{id}", handle: deletePrediction, limit: limitDefault},
+		{Method: post, Pattern: "/predictions/{id}/cancel", handle: cancelPrediction, Limit: limit.LimitDefault},
+		{Method: remove, Pattern: "/predictions/{id}", handle: deletePrediction, Limit: limit.LimitDefault},
 	}
 }
 
 func modelRoutes() []route {
 	return []route{
-		{method: get, pattern: "/models", handle: listModels, limit: limitDefault},
-		{method: get, pattern: "/models/{name}", handle: getModel, limit: limitDefault},
-		{method: get, pattern: "/models/{name}/template.csv", handle: modelTemplate, limit: limitDefault},
+		{Method: get, Pattern: "/models", handle: listModels, Limit: limit.LimitDefault},
+		{Method: get, Pattern: "/models/{name}", handle: getModel, Limit: limit.LimitDefault},
+		{Method: get, Pattern: "/models/{name}/template.csv", handle: modelTemplate, Limit: limit.LimitDefault},
 	}
 }
 
 // accountRoutes are about the user; most are for somebody who has signed in, and not for access keys.
 func accountRoutes() []route {
 	return []route{
-		{method: get, pattern: "/account", handle: getAccount, limit: limitDefault},
-		{method: put, pattern: "/account", handle: putAccount, limit: limitDefault, session: true, body: true},
-		{method: get, pattern: "/keys", handle: listAccessKeys, limit: limitDefault, session: true},
-		{method: post, pattern: "/keys", handle: createAccessKey, limit: limitDefault, session: true, body: true},
-		{method: remove, pattern: "/keys/{id}", handle: revokeAccessKey, limit: limitDefault, session: true},
-		{method: remove, pattern: "/account", handle: deleteAccount, limit: limitDefault, session: true},
+		{Method: get, Pattern: "/account", handle: getAccount, Limit: limit.LimitDefault},
+		{Method: put, Pattern: "/account", handle: putAccount, Limit: limit.LimitDefault, session: true, Body: true},
+		{Method: get, Pattern: "/keys", handle: listAccessKeys, Limit: limit.LimitDefault, session: true},
+		{Method: post, Pattern: "/keys", handle: createAccessKey, Limit: limit.LimitDefault, session: true, Body: true},
+		{Method: remove, Pattern: "/keys/{id}", handle: revokeAccessKey, Limit: limit.LimitDefault, session: true},
+		{Method: remove, Pattern: "/account", handle: deleteAccount, Limit: limit.LimitDefault, session: true},
 	}
 }
 
 // openRoutes need no token.
 func openRoutes() []route {
 	return []route{
-		{method: get, pattern: "/csv-samples/saas", handle: sample("saas"), limit: limitDefault, open: true},
-		{method: get, pattern: "/csv-samples/telecom", handle: sample("telecom"), limit: limitDefault, open: true},
-		{method: get, pattern: "/errors", handle: listErrorPages, limit: limitDefault, open: true},
-		{method: get, pattern: "/errors/{code}", handle: getErrorPage, limit: limitDefault, open: true},
-		{method: get, pattern: "/", handle: getPage, limit: limitDefault, open: true},
-		{method: get, pattern: "/page/{file}", handle: getPageFile, open: true, asset: true},
-		{method: get, pattern: "/docs", handle: getDocs, limit: limitDefault, open: true},
-		{method: get, pattern: "/docs/{file}", handle: getSwaggerFile, open: true, asset: true},
-		{method: get, pattern: "/redoc", handle: getRedoc, limit: limitDefault, open: true},
-		{method: get, pattern: "/redoc/{file}", handle: getRedocFile, open: true, asset: true},
-		{method: get, pattern: "/openapi.json", handle: getOpenAPI, limit: limitDefault, open: true},
-		{method: get, pattern: "/health", handle: getHealth, open: true},
-		{method: get, pattern: "/ready", handle: getReady, open: true},
+		{Method: get, Pattern: "/csv-samples/saas", handle: sample("saas"), Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/csv-samples/telecom", handle: sample("telecom"), Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/errors", handle: listErrorPages, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/errors/{code}", handle: getErrorPage, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/", handle: getPage, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/page/{file}", handle: getPageFile, Open: true, Asset: true},
+		{Method: get, Pattern: "/docs", handle: getDocs, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/docs/{file}", handle: getSwaggerFile, Open: true, Asset: true},
+		{Method: get, Pattern: "/redoc", handle: getRedoc, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/redoc/{file}", handle: getRedocFile, Open: true, Asset: true},
+		{Method: get, Pattern: "/openapi.json", handle: getOpenAPI, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/health", handle: getHealth, Open: true},
+		{Method: get, Pattern: "/ready", handle: getReady, Open: true},
 	}
 }

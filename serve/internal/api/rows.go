@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -45,7 +47,7 @@ func getRows(s *server, r *request) error {
 		return err
 	}
 	if p.ResultsDeletedAt != nil {
-		return fail(CodeResultExpired, "")
+		return fault.Fail(fault.CodeResultExpired, "")
 	}
 	bands := s.bandNames(p)
 	q, err := r.rowQuery(p.ID, bands)
@@ -63,12 +65,12 @@ func getRows(s *server, r *request) error {
 	}
 	page, err := s.Store.Rows(r.ctx, r.user.ID, p.ID, q)
 	if errors.Is(err, store.ErrTooManyRows) {
-		return fail(CodeOutOfRange, "This prediction has more than "+groupedText(store.RowsSortMax)+
+		return fault.Fail(fault.CodeOutOfRange, "This prediction has more than "+fault.GroupedText(store.RowsSortMax)+
 			" rows, too many to be sorted here. Sort the downloaded file instead.").
-			with(details{"field": "sort", "limit": store.RowsSortMax, "unit": "rows"}).because(err)
+			With(fault.Details{"field": "sort", "limit": store.RowsSortMax, "unit": "rows"}).Because(err)
 	}
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	body := rowsBody{Rows: make([]rowView, len(page.Rows)), Done: p.Status.Done()}
 	for i, row := range page.Rows {
@@ -82,7 +84,7 @@ func getRows(s *server, r *request) error {
 		}
 	}
 	if page.Next != nil {
-		body.NextCursor = optional(rowCursorText(p.ID, q, *page.Next))
+		body.NextCursor = Optional(rowCursorText(p.ID, q, *page.Next))
 	}
 	return s.answerRows(r, p, body)
 }
@@ -142,13 +144,13 @@ func (r *request) rowQuery(id uuid.UUID, bands []string) (q store.RowQuery, err 
 	case "probability":
 		q.Order = store.ByProbability
 	default:
-		return q, fail(CodeInvalidValue, "'sort' must be row or probability.").
-			with(details{"field": "sort", "expected": []string{"row", "probability"}})
+		return q, fault.Fail(fault.CodeInvalidValue, "'sort' must be row or probability.").
+			With(fault.Details{"field": "sort", "expected": []string{"row", "probability"}})
 	}
 	if name, given := r.query["band"]; given {
 		if q.Band = bandNumber(bands, name); q.Band == nil {
-			return q, fail(CodeInvalidValue, "There is no risk band '"+shown(name)+"'. Available: "+listText(bands)+".").
-				with(details{"field": "band", "expected": bands})
+			return q, fault.Fail(fault.CodeInvalidValue, "There is no risk band '"+fault.Shown(name)+"'. Available: "+fault.ListText(bands)+".").
+				With(fault.Details{"field": "band", "expected": bands})
 		}
 	}
 	q.After, err = parseRowCursor(id, q, r.query["cursor"])
@@ -176,7 +178,7 @@ func rowCursorText(id uuid.UUID, q store.RowQuery, c store.RowCursor) string {
 	b := append(make([]byte, 0, rowCursorBytes), rowCursorHead(q)...)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Row))
 	b = binary.BigEndian.AppendUint32(b, math.Float32bits(c.Probability))
-	return base64url.EncodeToString(append(b, id[:]...))
+	return auth.Base64url.EncodeToString(append(b, id[:]...))
 }
 
 func rowCursorHead(q store.RowQuery) []byte {
@@ -191,17 +193,17 @@ func parseRowCursor(id uuid.UUID, q store.RowQuery, text string) (*store.RowCurs
 	if text == "" {
 		return nil, nil
 	}
-	b, err := base64url.DecodeString(text)
+	b, err := auth.Base64url.DecodeString(text)
 	if err != nil || len(b) != rowCursorBytes ||
 		!bytes.Equal(b[:4], rowCursorHead(q)) || !bytes.Equal(b[16:], id[:]) {
-		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+		return nil, fault.Fail(fault.CodeInvalidCursor, "").With(fault.Details{"field": "cursor"})
 	}
 	c := &store.RowCursor{
 		Row:         int64(binary.BigEndian.Uint64(b[4:])),
 		Probability: math.Float32frombits(binary.BigEndian.Uint32(b[12:])),
 	}
 	if c.Row < 0 || c.Row > math.MaxInt32 || math.IsNaN(float64(c.Probability)) {
-		return nil, fail(CodeInvalidCursor, "").with(details{"field": "cursor"})
+		return nil, fault.Fail(fault.CodeInvalidCursor, "").With(fault.Details{"field": "cursor"})
 	}
 	return c, nil
 }

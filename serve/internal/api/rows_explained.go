@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -41,8 +43,8 @@ func (r *request) reasonsParam() (bool, error) {
 	case "true":
 		return true, nil
 	}
-	return false, fail(CodeInvalidValue, "'explain' must be true or false.").
-		with(details{"field": "explain", "expected": []string{"true", "false"}})
+	return false, fault.Fail(fault.CodeInvalidValue, "'explain' must be true or false.").
+		With(fault.Details{"field": "explain", "expected": []string{"true", "false"}})
 }
 
 // explainRows reads the rows' reasons from the result file, by ranges of it.
@@ -59,26 +61,26 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	}
 	header, ranges, err := s.Store.ResultRows(ctx, p.UserID, p.ID, numbers)
 	if errors.Is(err, store.ErrNoResultRows) {
-		return fail(CodeWrongState, "This prediction was made before explanations could be shown row by row. "+
-			"They are in the downloaded file.").because(err)
+		return fault.Fail(fault.CodeWrongState, "This prediction was made before explanations could be shown row by row. "+
+			"They are in the downloaded file.").Because(err)
 	}
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	total := int64(0)
 	for _, r := range ranges {
 		total += r.Length
 	}
 	if total > explainedBytesMax {
-		return fail(CodeOutOfRange, "These rows are too long to be explained in one page. Ask for fewer.").
-			with(details{"field": "limit", "limit": explainedBytesMax, "unit": "bytes"})
+		return fault.Fail(fault.CodeOutOfRange, "These rows are too long to be explained in one page. Ask for fewer.").
+			With(fault.Details{"field": "limit", "limit": explainedBytesMax, "unit": "bytes"})
 	}
 	text, err := s.readRanges(ctx, p, slices.Insert(ranges, 0, header))
 	if err != nil {
 		return s.readFailure(ctx, err)
 	}
 	if err := readReasons(text, rows); err != nil { // the file is ours: nothing in it is the customer's mistake
-		return fail(CodeInternal, "").because(err)
+		return fault.Fail(fault.CodeInternal, "").Because(err)
 	}
 	return nil
 }
@@ -95,7 +97,7 @@ func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []st
 		places <- struct{}{}
 		reads.Go(func() {
 			defer func() { <-places }()
-			err := guarded(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
+			err := fault.Guarded(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
 			if err != nil {
 				fail(err)
 			}
@@ -148,7 +150,7 @@ func (s *server) readGroup(
 
 // readReasons takes the reasons from a result file of just these rows. A row with another score is not theirs.
 func readReasons(text []byte, rows []rowView) error {
-	table, columns, err := openTable(bytes.NewReader(text), resultColumns)
+	table, columns, err := wire.OpenTable(bytes.NewReader(text), wire.ResultColumns)
 	if err != nil {
 		return err
 	}
@@ -160,13 +162,13 @@ func readReasons(text []byte, rows []rowView) error {
 		if len(cells) != len(columns) {
 			return fmt.Errorf("row %d of the result has %d cells", rows[i].Row, len(cells))
 		}
-		own := cells[len(cells)-len(resultColumns):]
+		own := cells[len(cells)-len(wire.ResultColumns):]
 		if score, err := strconv.ParseFloat(string(own[0]), 32); err != nil || float32(score) != rows[i].Probability {
 			return fmt.Errorf("row %d of the result has another score", rows[i].Row)
 		}
 		rows[i].rowReasons = &rowReasons{Risk: jsonCell(own[2]), Protective: jsonCell(own[3])}
 		if len(own[4]) > 0 {
-			rows[i].Explanation = optional(string(own[4]))
+			rows[i].Explanation = Optional(string(own[4]))
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -12,6 +12,10 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
 const (
@@ -25,7 +29,7 @@ func scoresAtOnce() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // postScore scores a small file and answers with the result; nothing is stored.
 func postScore(s *server, r *request) error {
-	format, err := r.negotiate(formatCSV, formatJSON, formatLines, formatArrow)
+	format, err := r.negotiate(wire.FormatCSV, wire.FormatJSON, wire.FormatLines, wire.FormatArrow)
 	if err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func postScore(s *server, r *request) error {
 	defer leave()
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
-		Unguarded: options.unguarded() || format != formatCSV, // only CSV is opened in spreadsheets
+		Unguarded: options.Unguarded() || format != wire.FormatCSV, // only CSV is opened in spreadsheets
 	})
 	if err != nil {
 		return s.scoreFailure(file, err)
@@ -64,8 +68,8 @@ func (r *request) explainParam() (engine.Explain, error) {
 	case engine.ExplainAll, engine.ExplainAtRisk, engine.ExplainNone:
 		return given, nil
 	}
-	return "", fail(CodeInvalidValue, "'explain' must be all, at_risk or none.").
-		with(details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
+	return "", fault.Fail(fault.CodeInvalidValue, "'explain' must be all, at_risk or none.").
+		With(fault.Details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
 }
 
 // budgetParams reads ?max_rejected= and ?max_rejected_percent=.
@@ -73,16 +77,16 @@ func (r *request) budgetParams() (b engine.Budget, err error) {
 	if text := r.query["max_rejected"]; text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
-			return b, fail(CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
-				with(details{"field": "max_rejected"})
+			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
+				With(fault.Details{"field": "max_rejected"})
 		}
 		b.MaxRejected = &n
 	}
 	if text := r.query["max_rejected_percent"]; text != "" {
 		share, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(share) {
-			return b, fail(CodeInvalidValue, "'max_rejected_percent' must be a number.").
-				with(details{"field": "max_rejected_percent"})
+			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected_percent' must be a number.").
+				With(fault.Details{"field": "max_rejected_percent"})
 		}
 		if share < 0 || share > 100 {
 			return b, outOfRange("max_rejected_percent", 0, 100)
@@ -94,10 +98,10 @@ func (r *request) budgetParams() (b engine.Budget, err error) {
 
 // scored is a file that was scored in memory. It is the sink of its own scoring.
 type scored struct {
-	result, rejects *spool
+	result, rejects *wire.Spool
 	tally           engine.Tally
 	bundle          *engine.Bundle
-	metrics         *Metrics
+	metrics         *metrics.Metrics
 	unguarded       bool
 }
 
@@ -150,13 +154,13 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 func (s *server) scoreChecked(
 	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (*scored, error) {
-	rows, kept := in.Body, &spool{free: &s.blocks}
+	rows, kept := in.Body, &wire.Spool{Free: &s.blocks}
 	defer func() { _ = kept.Close() }()
 	if bundle.NoLeaves() == nil && opt.Scorer != engine.ScorerLeaves {
 		in.Body = io.TeeReader(rows, kept)
 	}
 	out, err := s.scoreOnce(r.ctx, in, bundle, opt)
-	if disagreed(err, bundle, s.Metrics, s.Log) {
+	if plan.Disagreed(err, bundle, s.Metrics, s.Log) {
 		out.close()
 		in.Body, opt.Scorer = io.MultiReader(kept, rows), engine.ScorerWalker
 		out, err = s.scoreOnce(r.ctx, in, bundle, opt)
@@ -168,7 +172,7 @@ func (s *server) scoreOnce(
 	ctx context.Context, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (out *scored, err error) {
 	out = &scored{
-		result: &spool{free: &s.blocks}, rejects: &spool{free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
+		result: &wire.Spool{Free: &s.blocks}, rejects: &wire.Spool{Free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
 		unguarded: opt.Unguarded,
 	}
 	out.tally, err = engine.Score(ctx, in, bundle, opt, out)
@@ -189,9 +193,9 @@ func (s *server) scoreFailure(file *uploadFile, err error) error {
 	}
 	var large *ingest.TooLargeError
 	if errors.As(err, &large) && large.Unit == "rows" {
-		return fail(CodeTooManyToScore, fmt.Sprintf(
+		return fault.Fail(fault.CodeTooManyToScore, fmt.Sprintf(
 			"More than %s rows cannot be scored in one request. Send the file to POST /upload instead.",
-			groupedText(large.Limit))).with(details{"limit": large.Limit, "unit": "rows"})
+			fault.GroupedText(large.Limit))).With(fault.Details{"limit": large.Limit, "unit": "rows"})
 	}
 	return err
 }

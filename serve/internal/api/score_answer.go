@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
 // scoreHead is what an answer as JSON tells in front of the rows.
@@ -40,33 +41,33 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	r.set("X-Model", o.bundle.Name()+" "+o.bundle.Version())
 	r.rc.SetContentType(mediaTypes[format])
 	answer := o.result
-	if format == formatCSV {
+	if format == wire.FormatCSV {
 		r.tellGuard(o.unguarded)
 	} else {
 		defer o.close()
-		answer = &spool{free: &s.blocks} // the result's blocks come back as they are read
+		answer = &wire.Spool{Free: &s.blocks} // the result's blocks come back as they are read
 		if err := o.convert(answer, format); err != nil {
 			_ = answer.Close()
 			return err
 		}
 	}
 	_ = o.rejects.Close()
-	if coding := r.codingOf(int(answer.size)); coding != "" {
-		packed := &spool{free: &s.blocks}
+	if coding := r.codingOf(int(answer.Size)); coding != "" {
+		packed := &wire.Spool{Free: &s.blocks}
 		if err := s.packSpool(packed, answer, coding); err != nil {
 			return err
 		}
 		r.set("Content-Encoding", coding)
 		answer = packed
 	}
-	r.rc.SetBodyStream(answer, int(answer.size)) // closes it
+	r.rc.SetBodyStream(answer, int(answer.Size)) // closes it
 	return nil
 }
 
 // packSpool packs one spool into another, whose length is then known, and closes the first: its blocks are free as they
 // are read.
-func (s *server) packSpool(packed, plain *spool, coding string) error {
-	err := s.packers.pack(packed, plain, coding)
+func (s *server) packSpool(packed, plain *wire.Spool, coding string) error {
+	err := s.packers.Pack(packed, plain, coding)
 	_ = plain.Close()
 	if err != nil {
 		_ = packed.Close()
@@ -76,26 +77,26 @@ func (s *server) packSpool(packed, plain *spool, coding string) error {
 
 // convert writes every row of the input in its order: scored ones with their scores, refused ones with their reasons.
 func (o *scored) convert(w io.Writer, format string) error {
-	results, columns, err := openTable(o.result, resultColumns)
+	results, columns, err := wire.OpenTable(o.result, wire.ResultColumns)
 	if err != nil {
 		return err
 	}
-	rejects, _, err := openTable(o.rejects, rejectColumns)
+	rejects, _, err := wire.OpenTable(o.rejects, wire.RejectColumns)
 	if err != nil {
 		return err
 	}
-	m := merger{results: results, rejects: rejects, theirs: len(columns) - len(resultColumns)}
-	all := append([]tableColumn{rejectColumns[0]}, columns...)
-	all = append(all, rejectColumns[1:]...)
+	m := merger{results: results, rejects: rejects, theirs: len(columns) - len(wire.ResultColumns)}
+	all := append([]wire.TableColumn{wire.RejectColumns[0]}, columns...)
+	all = append(all, wire.RejectColumns[1:]...)
 	m.cells = make([][]byte, len(all))
-	table := newTableWriter
-	if format == formatJSON {
-		head, err := compactJSON(o.head())
+	table := wire.NewTableWriter
+	if format == wire.FormatJSON {
+		head, err := wire.CompactJSON(o.head())
 		if err != nil {
 			return err
 		}
-		table = func(w io.Writer, _ string, columns []tableColumn) tableWriter {
-			return newJSONTable(w, columns, head+`,"rows":[`, ",", "]}")
+		table = func(w io.Writer, _ string, columns []wire.TableColumn) wire.TableWriter {
+			return wire.NewJSONTable(w, columns, head+`,"rows":[`, ",", "]}")
 		}
 	}
 	return m.write(table(w, format, all))
@@ -109,7 +110,7 @@ type merger struct {
 	number           []byte
 }
 
-func (m *merger) write(table tableWriter) error {
+func (m *merger) write(table wire.TableWriter) error {
 	refused, err := nextRow(m.rejects)
 	if err != nil {
 		return err
@@ -120,8 +121,8 @@ func (m *merger) write(table tableWriter) error {
 		m.cells[0] = m.number
 		if refused != nil && string(refused[m.theirs]) == string(m.number) {
 			copy(m.cells[1:], refused[:m.theirs])
-			copy(m.cells[1+m.theirs+len(resultColumns):], refused[m.theirs+1:])
-			if err := table.write(m.cells); err != nil {
+			copy(m.cells[1+m.theirs+len(wire.ResultColumns):], refused[m.theirs+1:])
+			if err := table.Write(m.cells); err != nil {
 				return err
 			}
 			if refused, err = nextRow(m.rejects); err != nil {
@@ -134,10 +135,10 @@ func (m *merger) write(table tableWriter) error {
 			return err
 		}
 		if scored == nil {
-			return table.close()
+			return table.Close()
 		}
 		copy(m.cells[1:], scored)
-		if err := table.write(m.cells); err != nil {
+		if err := table.Write(m.cells); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -16,23 +16,29 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
 // Config is the policy of the API. Zero fields mean their defaults.
 type Config struct {
-	PublicURL      string        // what links begin with; empty: links are paths
-	SupportURL     string        // what support_url begins with; default PublicURL + "/errors"
-	Origins        []string      // CORS: exactly these
-	UploadBytesMax int64         // bytes of a file as it is sent; default 50 MB
-	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
-	DirectBytesMax int64         // of a file that goes straight into the bucket; default and most 5 GiB
-	ScoreRowsMax   int64         // rows of POST /score; default 20,000
-	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
-	Retain         time.Duration // how long results are kept; 0: for ever
-	Cores          int           // for one POST /score; default all
-	Scorer         engine.Scorer // that scores; default compiled
-	Rates          *RateLimits   // nil: the published ones
+	PublicURL      string            // what links begin with; empty: links are paths
+	SupportURL     string            // what support_url begins with; default PublicURL + "/errors"
+	Origins        []string          // CORS: exactly these
+	UploadBytesMax int64             // bytes of a file as it is sent; default 50 MB
+	UploadLimits   ingest.Limits     // of a file's content; RowsMax defaults to 100,000
+	DirectBytesMax int64             // of a file that goes straight into the bucket; default and most 5 GiB
+	ScoreRowsMax   int64             // rows of POST /score; default 20,000
+	ScoreBytesMax  int64             // bytes of POST /score, which answers from memory; default 16 MB
+	Retain         time.Duration     // how long results are kept; 0: for ever
+	Cores          int               // for one POST /score; default all
+	Scorer         engine.Scorer     // that scores; default compiled
+	Rates          *limit.RateLimits // nil: the published ones
 	// TrustedProxies are the networks whose word about a caller's address (X-Forwarded-For) is believed.
 	TrustedProxies []netip.Prefix
 	UploadsAtOnce  int // bodies taken at one time; default 32
@@ -46,9 +52,9 @@ type Parts struct {
 	Owner   *store.Owner // of the objects; nil: nobody is asked before they are deleted
 	Queue   *store.Queue // nil: there is none
 	Models  *engine.Registry
-	Refused func() []RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
-	Auth    *Verifier
-	Metrics *Metrics
+	Refused func() []plan.RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
+	Auth    *auth.Verifier
+	Metrics *metrics.Metrics
 	Log     *slog.Logger
 	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
 	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
@@ -68,15 +74,15 @@ type server struct {
 	Config
 	Parts
 	routes   []route
-	pages    errorPages
-	limiter  *limiter
-	users    *userCache
-	uploads  chan struct{} // a place for each body taken at one time
-	streams  chan struct{} // a place for each event stream
-	scores   chan struct{} // a place for each file that is scored in memory
-	blocks   spoolBlocks   // for the results of those
-	copies   copyBuffers   // for downloads
-	packers  *packers
+	pages    fault.ErrorPages
+	limiter  *limit.Limiter
+	users    *auth.UserCache
+	uploads  chan struct{}    // a place for each body taken at one time
+	streams  chan struct{}    // a place for each event stream
+	scores   chan struct{}    // a place for each file that is scored in memory
+	blocks   wire.SpoolBlocks // for the results of those
+	copies   copyBuffers      // for downloads
+	packers  *wire.Packers
 	assets   *assets
 	base     context.Context
 	stop     context.CancelFunc
@@ -85,10 +91,10 @@ type server struct {
 }
 
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 60 * time.Second
+	HeaderTimeout = 10 * time.Second
+	IdleTimeout   = 60 * time.Second
 	writeTimeout  = 30 * time.Second
-	headerMax     = 16 << 10
+	HeaderMax     = 16 << 10
 	connsMax      = 1 << 18
 )
 
@@ -108,10 +114,10 @@ func NewServer(cfg Config, parts Parts) *Server {
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
 
-		ReadTimeout:    headerTimeout,
+		ReadTimeout:    HeaderTimeout,
 		WriteTimeout:   writeTimeout, // streams set their own as they go
-		IdleTimeout:    idleTimeout,
-		ReadBufferSize: headerMax,
+		IdleTimeout:    IdleTimeout,
+		ReadBufferSize: HeaderMax,
 		Concurrency:    connsMax, // connections, idle ones too; work is bounded where it is done
 	}}
 }
@@ -122,16 +128,16 @@ func newServer(cfg Config, parts Parts) *server {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
 	base, stop := context.WithCancel(context.Background())
-	limiter := newLimiter(*cfg.Rates, time.Now)
+	limiter := limit.NewLimiter(*cfg.Rates, time.Now)
 	if parts.Store != nil {
-		limiter.spend = parts.Store.Spend
+		limiter.Spend = parts.Store.Spend
 	}
 	return &server{
-		Config: cfg, Parts: parts, routes: apiRoutes(), pages: errorPages{base: cfg.SupportURL},
-		limiter: limiter, users: newUserCache(parts.Store), ready: newReadiness(parts),
+		Config: cfg, Parts: parts, routes: ApiRoutes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
+		limiter: limiter, users: auth.NewUserCache(parts.Store), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
-		packers: newPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),
+		packers: wire.NewPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),
 	}
 }
 
@@ -144,14 +150,14 @@ func (c Config) withDefaults() Config {
 	orElse(&c.UploadBytesMax, 50<<20)
 	orElse(&c.UploadLimits.RowsMax, 100_000)
 	orElse(&c.UploadLimits.UnpackedMax, 4*c.UploadBytesMax)
-	orElse(&c.DirectBytesMax, directBytesMax)
-	c.DirectBytesMax = min(c.DirectBytesMax, directBytesMax)
+	orElse(&c.DirectBytesMax, plan.DirectBytesMax)
+	c.DirectBytesMax = min(c.DirectBytesMax, plan.DirectBytesMax)
 	orElse(&c.ScoreRowsMax, 20_000)
 	orElse(&c.ScoreBytesMax, 16<<20)
 	orElse(&c.UploadsAtOnce, 32)
 	orElse(&c.StreamsAtOnce, 256)
 	if c.Rates == nil {
-		rates := DefaultRateLimits()
+		rates := limit.DefaultRateLimits()
 		c.Rates = &rates
 	}
 	return c
@@ -165,7 +171,7 @@ func orElse[T int | int64](value *T, standard T) {
 
 // Serve answers requests on a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(lingerListener{Listener: l}); err != nil {
+	if err := s.http.Serve(wire.LingerListener{Listener: l}); err != nil {
 		return fmt.Errorf("serve API: %w", err)
 	}
 	return nil
@@ -218,19 +224,19 @@ func (s *server) serve(rc *fasthttp.RequestCtx) {
 
 func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r := &request{
-		rc: rc, started: time.Now(), id: requestID(rc.Request.Header.Peek("X-Request-Id")),
+		rc: rc, started: time.Now(), id: RequestID(rc.Request.Header.Peek("X-Request-Id")),
 		method: string(rc.Method()), ctx: s.base, cancel: func() {}, packers: s.packers,
 	}
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
-	s.Metrics.requestsRunning.Inc()
+	s.Metrics.RequestsRunning.Inc()
 	return r
 }
 
 // admit does everything that needs the header only: form of the request, route, who asks, how often.
 func (s *server) admit(r *request) error {
 	s.commonHeaders(r)
-	if f := checkWire(&r.rc.Request.Header); f != nil {
+	if f := wire.CheckWire(&r.rc.Request.Header); f != nil {
 		return f
 	}
 	found, value, allow := lookup(s.routes, r.method, r.path)
@@ -240,11 +246,11 @@ func (s *server) admit(r *request) error {
 	r.route, r.value = found, value
 	timeout := found.timeout
 	if timeout == 0 {
-		timeout = controlTimeout
+		timeout = ControlTimeout
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.base, timeout)
-	if s.draining.Load() && found.pattern != "/health" { // who drains is alive
-		return fail(CodeShuttingDown, "")
+	if s.draining.Load() && found.Pattern != "/health" { // who drains is alive
+		return fault.Fail(fault.CodeShuttingDown, "")
 	}
 	if err := s.identify(r); err != nil {
 		return err
@@ -257,8 +263,8 @@ func (s *server) admit(r *request) error {
 
 // announced refuses a body by its announced length, before it is sent.
 func (s *server) announced(r *request) error {
-	if length := int64(r.rc.Request.Header.ContentLength()); r.route.body && length > s.UploadBytesMax+multipartExtra {
-		return tooLarge(s.UploadBytesMax, "bytes")
+	if length := int64(r.rc.Request.Header.ContentLength()); r.route.Body && length > s.UploadBytesMax+multipartExtra {
+		return fault.TooLarge(s.UploadBytesMax, "bytes")
 	}
 	return nil
 }
@@ -266,19 +272,19 @@ func (s *server) announced(r *request) error {
 // noRoute answers what no route takes: a preflight, or an error that counts like any other request.
 func (s *server) noRoute(r *request, allow []string) error {
 	if allow != nil && r.method == fasthttp.MethodOptions {
-		r.route = &route{pattern: "options", open: true, handle: answerOptions}
+		r.route = &route{Pattern: "options", Open: true, handle: answerOptions}
 		r.set("Allow", strings.Join(allow, ", "))
 		return nil
 	}
-	r.ctx, r.cancel = context.WithTimeout(s.base, controlTimeout)
+	r.ctx, r.cancel = context.WithTimeout(s.base, ControlTimeout)
 	if err := s.chargeStray(r); err != nil {
 		return err
 	}
 	if allow == nil {
-		return fail(CodeNoSuchRoute, "")
+		return fault.Fail(fault.CodeNoSuchRoute, "")
 	}
-	f := fail(CodeWrongMethod, "").with(details{"expected": allow})
-	f.allow = strings.Join(allow, ", ")
+	f := fault.Fail(fault.CodeWrongMethod, "").With(fault.Details{"expected": allow})
+	f.Allow = strings.Join(allow, ", ")
 	return f
 }
 
@@ -288,7 +294,7 @@ func (s *server) handle(r *request) (err error) {
 		if v := recover(); v != nil {
 			s.Log.Error("request panicked", "request_id", r.id, "route", r.routeLabel(),
 				"panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			err = fail(CodeInternal, "")
+			err = fault.Fail(fault.CodeInternal, "")
 		}
 	}()
 	return r.route.handle(s, r)

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"context"
@@ -16,6 +16,9 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -95,7 +98,7 @@ func enter(ctx context.Context, places chan struct{}, unit string) (leave func()
 	case places <- struct{}{}:
 		return func() { <-places }, nil
 	case <-ctx.Done():
-		return nil, fail(CodeBusy, "").with(details{"limit": cap(places), "unit": unit})
+		return nil, fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(places), "unit": unit})
 	}
 }
 
@@ -126,17 +129,17 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 		u.Key = key.RequestKey
 		u.Key.Fingerprint = fingerprint(r, file, key.file.Sum(nil))
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, databaseTimeout)
+	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
 	defer cancel()
 	p, err := s.Store.CreateUpload(ctx, u)
-	if errors.Is(err, store.ErrLeaseLost) || waits(err) { // nothing was recorded, for sure
+	if errors.Is(err, store.ErrLeaseLost) || plan.Waits(err) { // nothing was recorded, for sure
 		s.discard(r.ctx, &u)
 		return p, err
 	}
 	if err != nil {
 		// The commit may have happened although its answer was lost, so the object must stay. If it did not happen, the
 		// sweep finds an object without an upload.
-		return p, explainAs(CodeDatabase, err)
+		return p, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -159,17 +162,17 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 		s.discard(r.ctx, u)
 		return err
 	}
-	plan := storedPlan(planner.Plan(), bundle)
+	plan := plan.StoredPlan(planner.Plan(), bundle)
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
 	return nil
 }
 
 // notSaved explains why a file could not be put into the object store.
-func notSaved(err error) *failure {
-	f := objectFailure(err)
-	if f.code == CodeObjectStore {
-		f.message = "Failed to save your file. Please try uploading again."
+func notSaved(err error) *fault.Failure {
+	f := fault.ObjectFailure(err)
+	if f.Code == fault.CodeObjectStore {
+		f.Message = "Failed to save your file. Please try uploading again."
 	}
 	return f
 }
@@ -184,9 +187,9 @@ func (r *request) label(file *uploadFile, param string) (string, error) {
 	}
 	printable := strings.IndexFunc(label, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
 	if !printable || !utf8.ValidString(label) || utf8.RuneCountInString(label) > labelMax {
-		return "", fail(CodeInvalidValue, fmt.Sprintf(
+		return "", fault.Fail(fault.CodeInvalidValue, fmt.Sprintf(
 			"'%s' must be a name of at most %d printable characters.", param, labelMax)).
-			with(details{"field": param, "limit": labelMax, "unit": "characters"})
+			With(fault.Details{"field": param, "limit": labelMax, "unit": "characters"})
 	}
 	return label, nil
 }
@@ -202,7 +205,7 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 
 // discard deletes the file of an upload that nothing refers to, at once or later. If both fail, the sweep finds it.
 func (s *server) discard(ctx context.Context, u *store.NewUpload) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), databaseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
 	defer cancel()
 	err := s.Objects.Delete(ctx, store.Refused, u.ObjectKey)
 	if err != nil {
@@ -223,16 +226,16 @@ func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*en
 	if _, ok := s.Models.Get(name); name != "" && !ok {
 		return nil, s.unknownModel(name)
 	}
-	return chooseModel(s.Models, name, h)
+	return plan.ChooseModel(s.Models, name, h)
 }
 
-func (s *server) unknownModel(name string) *failure {
+func (s *server) unknownModel(name string) *fault.Failure {
 	var names []string
 	for _, b := range s.Models.List() {
 		names = append(names, b.Name())
 	}
-	return fail(CodeUnknownModel, "There is no model named '"+shown(name)+"'. Available: "+listText(names)+".").
-		with(details{"field": "model", "expected": names})
+	return fault.Fail(fault.CodeUnknownModel, "There is no model named '"+fault.Shown(name)+"'. Available: "+fault.ListText(names)+".").
+		With(fault.Details{"field": "model", "expected": names})
 }
 
 // waitMax is the longest time that Prefer: wait may ask for.
@@ -247,8 +250,8 @@ func (r *request) preferWait() (time.Duration, error) {
 		}
 		seconds, err := strconv.Atoi(strings.Trim(value, `"`))
 		if err != nil {
-			return 0, fail(CodeInvalidValue, "The Prefer header's wait must be a number of seconds.").
-				with(details{"field": "Prefer"})
+			return 0, fault.Fail(fault.CodeInvalidValue, "The Prefer header's wait must be a number of seconds.").
+				With(fault.Details{"field": "Prefer"})
 		}
 		if seconds < 0 || seconds > int(waitMax/time.Second) {
 			return 0, outOfRange("Prefer: wait", 0, int(waitMax/time.Second))
@@ -258,9 +261,9 @@ func (r *request) preferWait() (time.Duration, error) {
 	return 0, nil
 }
 
-func outOfRange(field string, least, most int) *failure {
-	return fail(CodeOutOfRange, fmt.Sprintf("'%s' must be between %d and %d.", field, least, most)).
-		with(details{"field": field, "expected": []int{least, most}})
+func outOfRange(field string, least, most int) *fault.Failure {
+	return fault.Fail(fault.CodeOutOfRange, fmt.Sprintf("'%s' must be between %d and %d.", field, least, most)).
+		With(fault.Details{"field": field, "expected": []int{least, most}})
 }
 
 // uploadBody is the answer to an upload whose prediction is not finished. It tells how the upload was accepted, so that
@@ -283,7 +286,7 @@ type uploadBody struct {
 func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration) error {
 	p, err := s.await(r.ctx, p, wait)
 	if err != nil {
-		return explainAs(CodeDatabase, err)
+		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	links := s.links(p.ID, "") // also of a replay whose prediction is finished by now
 	r.set("Location", links.Self)
@@ -305,7 +308,7 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 // notUsed names the columns of the file that its model does not read.
 func (s *server) notUsed(p store.Prediction) []string {
 	if b, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256); ok {
-		return shownAll(b.NotUsed(p.Columns))
+		return fault.ShownAll(b.NotUsed(p.Columns))
 	}
 	return []string{}
 }
@@ -314,7 +317,7 @@ func (s *server) notUsed(p store.Prediction) []string {
 func (s *server) await(ctx context.Context, p store.Prediction, wait time.Duration) (store.Prediction, error) {
 	deadline := time.Now().Add(wait)
 	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Add(pause).Before(deadline); {
-		if err := sleep(ctx, pause); err != nil {
+		if err := backoff.Sleep(ctx, pause); err != nil {
 			return p, nil // shutting down: the upload was accepted all the same
 		}
 		var err error

@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
 const (
@@ -42,9 +44,9 @@ func (r *request) openFile(limit int64) (*uploadFile, error) {
 		"application/vnd.ms-excel", "application/octet-stream":
 		return r.openRaw(limit)
 	}
-	return nil, fail(CodeUnsupportedMediaType,
+	return nil, fault.Fail(fault.CodeUnsupportedMediaType,
 		"Send the file as multipart/form-data with a field named 'file', or as text/csv.").
-		with(details{"field": "Content-Type", "expected": []string{"multipart/form-data", "text/csv"}})
+		With(fault.Details{"field": "Content-Type", "expected": []string{"multipart/form-data", "text/csv"}})
 }
 
 // openRows is openFile for a body that may also be JSON or Arrow.
@@ -55,11 +57,11 @@ func (r *request) openRows(limit int64) (*uploadFile, error) {
 	}
 	var rows func(io.Reader, ingest.Limits) io.Reader
 	switch mediaType {
-	case typeJSON, typeLines, "application/jsonl":
+	case fault.TypeJSON, wire.TypeLines, "application/jsonl":
 		rows = func(text io.Reader, limits ingest.Limits) io.Reader {
-			return ingest.FromJSON(text, mediaType != typeJSON, limits)
+			return ingest.FromJSON(text, mediaType != fault.TypeJSON, limits)
 		}
-	case typeArrow:
+	case wire.TypeArrow:
 		rows = func(text io.Reader, limits ingest.Limits) io.Reader {
 			limits.BytesMax = limits.UnpackedMax
 			return ingest.FromArrow(text, limits)
@@ -83,8 +85,8 @@ func (r *request) checkEncoding() error {
 	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes tell which
 		return nil
 	default:
-		return fail(CodeUnsupportedMediaType, "The Content-Encoding '"+shown(encoding)+"' is not supported.").
-			with(details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
+		return fault.Fail(fault.CodeUnsupportedMediaType, "The Content-Encoding '"+fault.Shown(encoding)+"' is not supported.").
+			With(fault.Details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
 	}
 }
 
@@ -93,7 +95,7 @@ func (r *request) openRaw(limit int64) (*uploadFile, error) {
 	if name == "" {
 		name = "upload.csv"
 	}
-	name, err := fileName(name)
+	name, err := wire.FileName(name)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +108,8 @@ func (r *request) openRaw(limit int64) (*uploadFile, error) {
 
 func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if boundary == "" {
-		return nil, fail(CodeUnparseableBody, "The Content-Type header names no boundary.").
-			with(details{"field": "Content-Type"})
+		return nil, fault.Fail(fault.CodeUnparseableBody, "The Content-Type header names no boundary.").
+			With(fault.Details{"field": "Content-Type"})
 	}
 	b, err := r.openBody(limit, multipartExtra)
 	if err != nil {
@@ -118,7 +120,7 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.name, err = fileName(rawFileName(part)); err != nil {
+	if f.name, err = wire.FileName(wire.RawFileName(part)); err != nil {
 		return nil, err
 	}
 	f.Reader = &fileReader{form: f, part: part, left: limit, limit: limit}
@@ -131,8 +133,8 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 		part, err := f.form.NextPart()
 		switch {
 		case err == io.EOF: // and nothing that wraps it: that is a form without its end
-			return nil, fail(CodeMissingField, "The form has no file. Send the CSV in a field named 'file'.").
-				with(details{"field": "file"})
+			return nil, fault.Fail(fault.CodeMissingField, "The form has no file. Send the CSV in a field named 'file'.").
+				With(fault.Details{"field": "file"})
 		case err != nil:
 			return nil, f.unreadable(err)
 		case part.FileName() != "":
@@ -143,13 +145,13 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 			return nil, f.unreadable(err)
 		}
 		if len(value) > formFieldMax || len(f.fields) == formFieldsMax {
-			return nil, fail(CodeInvalidValue, "A field of the form is too long, or there are too many.").
-				with(details{"field": shown(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
+			return nil, fault.Fail(fault.CodeInvalidValue, "A field of the form is too long, or there are too many.").
+				With(fault.Details{"field": fault.Shown(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
 		}
 		f.fields[part.FormName()] = string(value)
 	}
-	return nil, fail(CodeInvalidValue, "The form has too many parts before the file.").
-		with(details{"limit": formPartsMax, "unit": "parts"})
+	return nil, fault.Fail(fault.CodeInvalidValue, "The form has too many parts before the file.").
+		With(fault.Details{"limit": formPartsMax, "unit": "parts"})
 }
 
 // finish reads what follows the file, so that a body that broke off behind it is noticed. Further files are an error:
@@ -162,7 +164,7 @@ func (f *uploadFile) finish() error {
 		part, err := f.form.NextPart()
 		for ; err == nil; part, err = f.form.NextPart() {
 			if part.FileName() != "" {
-				return fail(CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
+				return fault.Fail(fault.CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
 			}
 		}
 		if err != io.EOF { // nothing that wraps it either: that is a form without its end
@@ -180,7 +182,7 @@ func (f *uploadFile) unreadable(err error) error {
 	if broken := f.body.failed(); broken != nil {
 		return broken
 	}
-	return fail(CodeUnparseableBody, "The multipart form cannot be read.").because(errForm(err))
+	return fault.Fail(fault.CodeUnparseableBody, "The multipart form cannot be read.").Because(errForm(err))
 }
 
 // errForm names the kind of a multipart error; its text may quote the form.
@@ -202,7 +204,7 @@ type fileReader struct {
 func (f *fileReader) Read(p []byte) (int, error) {
 	n, err := f.part.Read(p)
 	if f.left -= int64(n); f.left < 0 {
-		return 0, tooLarge(f.limit, "bytes")
+		return 0, fault.TooLarge(f.limit, "bytes")
 	}
 	if err != nil && err != io.EOF {
 		err = f.form.unreadable(err) // io.ErrUnexpectedEOF would pass for the end of the file

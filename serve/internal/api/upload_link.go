@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"encoding/json"
@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -32,7 +35,7 @@ type uploadLinkLinks struct {
 func postUploadLink(s *server, r *request) error {
 	presigner, ok := s.Objects.(store.Presigner)
 	if !ok {
-		return fail(CodeNoDirectUploads, "")
+		return fault.Fail(fault.CodeNoDirectUploads, "")
 	}
 	l, err := s.wantedLink(r)
 	if err != nil {
@@ -40,8 +43,8 @@ func postUploadLink(s *server, r *request) error {
 	}
 	return s.keyed(r, nil, func(k *store.RequestKey) error {
 		l.Key = k
-		if err := s.Store.CreateUploadLink(r.ctx, &l, uploadLinkLife); err != nil {
-			return explainAs(CodeDatabase, err)
+		if err := s.Store.CreateUploadLink(r.ctx, &l, plan.UploadLinkLife); err != nil {
+			return fault.ExplainAs(fault.CodeDatabase, err)
 		}
 		return s.answerLink(r, presigner, l)
 	}, func(id uuid.UUID) error {
@@ -57,17 +60,17 @@ func postUploadLink(s *server, r *request) error {
 func (s *server) answerLink(r *request, presigner store.Presigner, l store.UploadLink) error {
 	left := time.Until(l.ExpiresAt)
 	if left < time.Second {
-		return fail(CodeWrongState,
+		return fault.Fail(fault.CodeWrongState,
 			"The link made with this idempotency key has expired. Ask for one with another key.")
 	}
 	put, err := presigner.PresignPut(r.ctx, store.DirectKey(l.ID), l.Bytes, left)
 	if err != nil {
-		return objectFailure(err)
+		return fault.ObjectFailure(err)
 	}
 	r.set("Cache-Control", "no-store")
 	return r.json(http.StatusCreated, uploadLink{
 		LinkID: l.ID.String(), Filename: l.Filename, Method: http.MethodPut, URL: put.URL, Headers: put.Headers,
-		ExpiresAt: timeText(l.ExpiresAt),
+		ExpiresAt: wire.TimeText(l.ExpiresAt),
 		Links:     uploadLinkLinks{Complete: s.PublicURL + "/upload-links/" + l.ID.String() + "/complete"},
 	})
 }
@@ -76,10 +79,10 @@ func (s *server) answerLink(r *request, presigner store.Presigner, l store.Uploa
 func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) {
 	l, err := s.Store.UploadLink(r.ctx, r.user.ID, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return l, fail(CodePredictionNotFound, "There is no such upload link.")
+		return l, fault.Fail(fault.CodePredictionNotFound, "There is no such upload link.")
 	}
 	if err != nil {
-		return l, explainAs(CodeDatabase, err)
+		return l, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return l, nil
 }
@@ -102,14 +105,14 @@ func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
 	if name == "" {
 		name = "upload.csv"
 	}
-	if l.Filename, err = fileName(name); err != nil {
+	if l.Filename, err = wire.FileName(name); err != nil {
 		return l, err
 	}
 	if l.Bytes, err = strconv.ParseInt(r.query["bytes"], 10, 64); err != nil || l.Bytes < 1 {
-		return l, fail(CodeInvalidValue, "'bytes' must be the exact size of the file.").with(details{"field": "bytes"})
+		return l, fault.Fail(fault.CodeInvalidValue, "'bytes' must be the exact size of the file.").With(fault.Details{"field": "bytes"})
 	}
 	if l.Bytes > s.DirectBytesMax {
-		return l, tooLarge(s.DirectBytesMax, "bytes")
+		return l, fault.TooLarge(s.DirectBytesMax, "bytes")
 	}
 	l.Options, err = json.Marshal(options)
 	return l, err
@@ -123,13 +126,13 @@ func completeUpload(s *server, r *request) error {
 	}
 	id, err := uuid.Parse(r.value)
 	if err != nil || id.String() != r.value {
-		return fail(CodePredictionNotFound, "There is no such upload link.")
+		return fault.Fail(fault.CodePredictionNotFound, "There is no such upload link.")
 	}
 	l, err := s.uploadLink(r, id)
 	if err != nil {
 		return err
 	}
-	p, err := completeLink(r.ctx, s.Store, s.Objects, l)
+	p, err := plan.CompleteLink(r.ctx, s.Store, s.Objects, l)
 	if err != nil {
 		return err
 	}

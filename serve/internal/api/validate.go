@@ -1,10 +1,11 @@
-package serve
+package api
 
 import (
 	"net/http"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // findingsMax is how many rejected rows are listed; the others are counted.
@@ -83,7 +84,7 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
 	v.Warnings = warningsOf(tally.Warnings)
-	v.NotUsed = shownAll(tally.NotUsed)
+	v.NotUsed = fault.ShownAll(tally.NotUsed)
 	v.Quality = tally.Summary().Quality
 	return v, nil
 }
@@ -97,7 +98,7 @@ func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 
 func newFinding(reject ingest.Reject) finding {
 	return finding{
-		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: shown(reject.Column),
+		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Shown(reject.Column),
 		Message: reject.Sentence(),
 	}
 }

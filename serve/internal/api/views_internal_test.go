@@ -1,4 +1,4 @@
-package serve
+package api
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -63,8 +64,8 @@ func TestProgress(t *testing.T) {
 }
 
 func TestExpiredLinkIsNotSignedAgain(t *testing.T) {
-	var f *failure
-	if err := (&server{}).answerLink(nil, nil, store.UploadLink{}); !errors.As(err, &f) || f.code != CodeWrongState {
+	var f *fault.Failure
+	if err := (&server{}).answerLink(nil, nil, store.UploadLink{}); !errors.As(err, &f) || f.Code != fault.CodeWrongState {
 		t.Errorf("got %v", err)
 	}
 }
@@ -89,20 +90,20 @@ func TestETAOfQueued(t *testing.T) {
 
 func TestOutcomeWithoutWords(t *testing.T) {
 	f := outcome(store.Prediction{Status: store.Dead})
-	if f.code != CodePredictionFailed || f.httpStatus() != 409 {
+	if f.Code != fault.CodePredictionFailed || f.HttpStatus() != 409 {
 		t.Errorf("got %v", f)
 	}
 	f = outcome(store.Prediction{Status: store.Dead, Error: &store.Failure{
 		Code:    "ERR-1009",
 		Details: json.RawMessage("[1"),
 	}})
-	if f.code != CodeBadQuoting || f.text() != CodeBadQuoting.Message() {
-		t.Errorf("got %v %q", f.code, f.text())
+	if f.Code != fault.CodeBadQuoting || f.Text() != fault.CodeBadQuoting.Message() {
+		t.Errorf("got %v %q", f.Code, f.Text())
 	}
 	if got := warnings(json.RawMessage("{")); len(got) != 0 {
 		t.Errorf("warnings %v", got)
 	}
-	if f := unreadyFor(store.Prediction{Status: store.Completed}, ""); f.code != CodeObjectStore {
+	if f := unreadyFor(store.Prediction{Status: store.Completed}, ""); f.Code != fault.CodeObjectStore {
 		t.Errorf("a completed prediction without a file: %v", f)
 	}
 }
@@ -110,18 +111,18 @@ func TestOutcomeWithoutWords(t *testing.T) {
 func TestBodyFailures(t *testing.T) {
 	for _, test := range []struct {
 		err  error
-		want Code
+		want fault.Code
 	}{
-		{io.ErrUnexpectedEOF, CodeShortBody},
-		{&net.OpError{Op: "read", Err: errors.New("reset")}, CodeShortBody},
-		{errors.New("x"), CodeMalformedRequest},
+		{io.ErrUnexpectedEOF, fault.CodeShortBody},
+		{&net.OpError{Op: "read", Err: errors.New("reset")}, fault.CodeShortBody},
+		{errors.New("x"), fault.CodeMalformedRequest},
 	} {
-		if got := bodyFailure(test.err); got.code != test.want {
-			t.Errorf("%v: %v", test.err, got.code)
+		if got := bodyFailure(test.err); got.Code != test.want {
+			t.Errorf("%v: %v", test.err, got.Code)
 		}
 	}
 	b := &body{setDeadline: func(time.Time) error { return errors.New("closed") }}
-	if _, err := b.Read(nil); CodeOf(err) != CodeShortBody {
+	if _, err := b.Read(nil); fault.CodeOf(err) != fault.CodeShortBody {
 		t.Errorf("closed connection: %v", err)
 	}
 	if n, err := (eofReader{}).Read(nil); n != 0 || err != io.EOF {

@@ -1,4 +1,4 @@
-package serve
+package auth
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 const (
@@ -37,7 +38,7 @@ type AuthConfig struct {
 
 // Verifier checks access tokens. It is safe for concurrent use.
 type Verifier struct {
-	keys           *keySet
+	Keys           *keySet
 	parser         *jwt.Parser
 	parties        []string
 	requireSession bool
@@ -65,18 +66,18 @@ func NewVerifier(ctx context.Context, cfg AuthConfig) (*Verifier, error) {
 		options = append(options, jwt.WithAudience(cfg.Audience))
 	}
 	return &Verifier{
-		keys: keys, parser: jwt.NewParser(options...), parties: cfg.Parties, requireSession: cfg.RequireSession,
+		Keys: keys, parser: jwt.NewParser(options...), parties: cfg.Parties, requireSession: cfg.RequireSession,
 	}, nil
 }
 
 // Subject checks an Authorization header and gives the user it names.
 func (v *Verifier) Subject(ctx context.Context, authorization string) (string, error) {
-	token, err := bearer(authorization)
+	token, err := Bearer(authorization)
 	if err != nil {
 		return "", err
 	}
 	if err := wellFormed(token); err != nil {
-		return "", fail(CodeInvalidToken, "").because(err)
+		return "", fault.Fail(fault.CodeInvalidToken, "").Because(err)
 	}
 	var c claims
 	_, err = v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.signingKey(ctx, t) })
@@ -84,40 +85,40 @@ func (v *Verifier) Subject(ctx context.Context, authorization string) (string, e
 		return "", tokenFailure(err)
 	}
 	if err := v.check(&c); err != nil {
-		return "", fail(CodeInvalidToken, "").because(err)
+		return "", fault.Fail(fault.CodeInvalidToken, "").Because(err)
 	}
 	return c.Subject, nil
 }
 
 // bearer is the token in an Authorization header.
-func bearer(authorization string) (string, error) {
+func Bearer(authorization string) (string, error) {
 	if authorization == "" {
-		return "", fail(CodeMissingToken, "")
+		return "", fault.Fail(fault.CodeMissingToken, "")
 	}
 	scheme, token, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", fail(CodeMissingToken, "The Authorization header must read 'Bearer <token>'.")
+		return "", fault.Fail(fault.CodeMissingToken, "The Authorization header must read 'Bearer <token>'.")
 	}
 	return token, nil
 }
 
 // tokenFailure tells expired from wrong, and both from keys that cannot be had.
-func tokenFailure(err error) *failure {
+func tokenFailure(err error) *fault.Failure {
 	switch {
 	case errors.Is(err, errKeysUnavailable):
-		return fail(CodeSigningKeysMissing, "").because(err)
+		return fault.Fail(fault.CodeSigningKeysMissing, "").Because(err)
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidIssuer) &&
 		!errors.Is(err, jwt.ErrTokenInvalidAudience) && !errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		return fail(CodeExpiredToken, "").because(err)
+		return fault.Fail(fault.CodeExpiredToken, "").Because(err)
 	}
-	return fail(CodeInvalidToken, "").because(err)
+	return fault.Fail(fault.CodeInvalidToken, "").Because(err)
 }
 
 func (v *Verifier) check(c *claims) error {
 	switch {
 	case c.Subject == "":
 		return errors.New("token has no subject")
-	case len(c.Subject) > subjectBytesMax || strings.ContainsFunc(c.Subject, unprintable):
+	case len(c.Subject) > subjectBytesMax || strings.ContainsFunc(c.Subject, Unprintable):
 		return errors.New("token has a subject that cannot be kept")
 	case c.SessionID == "" && v.requireSession:
 		return errors.New("token has no session")
@@ -135,7 +136,7 @@ func (v *Verifier) signingKey(ctx context.Context, t *jwt.Token) (any, error) {
 	if !ok || kid == "" || len(kid) > kidRunesMax {
 		return nil, errors.New("token names no key")
 	}
-	return v.keys.key(ctx, kid)
+	return v.Keys.key(ctx, kid)
 }
 
-func unprintable(c rune) bool { return !unicode.IsPrint(c) }
+func Unprintable(c rune) bool { return !unicode.IsPrint(c) }

@@ -1,4 +1,4 @@
-package serve
+package auth
 
 import (
 	"crypto/rand"
@@ -41,7 +41,7 @@ func NewDevelopmentIssuer(dir string) (*DevelopmentIssuer, error) {
 		return nil, fmt.Errorf("development key: %w", err)
 	}
 	sum := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
-	return &DevelopmentIssuer{key: key, kid: base64url.EncodeToString(sum[:12])}, nil
+	return &DevelopmentIssuer{key: key, kid: Base64url.EncodeToString(sum[:12])}, nil
 }
 
 func readKey(path string) (*rsa.PrivateKey, error) {
@@ -90,8 +90,8 @@ func (d *DevelopmentIssuer) Token(subject string, ttl time.Duration) (string, er
 func (d *DevelopmentIssuer) JWKS() []byte {
 	set := jwkSet{Keys: []jwk{{
 		Type: "RSA", Use: "sig", Algorithm: "RS256", ID: d.kid,
-		Modulus:  base64url.EncodeToString(d.key.N.Bytes()),
-		Exponent: base64url.EncodeToString(big.NewInt(int64(d.key.E)).Bytes()),
+		Modulus:  Base64url.EncodeToString(d.key.N.Bytes()),
+		Exponent: Base64url.EncodeToString(big.NewInt(int64(d.key.E)).Bytes()),
 	}}}
 	text, _ := json.Marshal(set) // plain strings always encode
 	return text

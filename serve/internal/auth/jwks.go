@@ -1,4 +1,4 @@
-package serve
+package auth
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"io"
 	"math/big"
 	"net"
@@ -29,7 +30,7 @@ const (
 // errKeysUnavailable means that a token can be neither accepted nor refused.
 var errKeysUnavailable = errors.New("signing keys are not available")
 
-var base64url = base64.RawURLEncoding.Strict()
+var Base64url = base64.RawURLEncoding.Strict()
 
 // keySet holds the public keys of an issuer. At most one fetch runs at a time and every waiting request shares it.
 type keySet struct {
@@ -41,7 +42,7 @@ type keySet struct {
 	mu      sync.Mutex
 	keys    map[string]*rsa.PublicKey
 	fetched time.Time     // when keys was fetched
-	tried   time.Time     // when the last fetch began
+	Tried   time.Time     // when the last fetch began
 	failed  error         // outcome of the last fetch
 	running chan struct{} // closed when the fetch in flight ends; nil: none is
 }
@@ -95,7 +96,7 @@ func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 // look finds a key and starts a fetch if one is due. A nil key with a channel means: wait, then look again.
 func (k *keySet) look(kid string, waited bool) (*rsa.PublicKey, <-chan struct{}) {
 	age := k.now().Sub(k.fetched)
-	since := k.now().Sub(k.tried)
+	since := k.now().Sub(k.Tried)
 	if key := k.keys[kid]; key != nil && k.usable() {
 		if age > keysFreshFor && since > keysRefreshEvery {
 			k.start()
@@ -107,7 +108,7 @@ func (k *keySet) look(kid string, waited bool) (*rsa.PublicKey, <-chan struct{})
 		if !k.usable() {
 			pause = keysRetryEvery
 		}
-		if k.tried.IsZero() || since > pause {
+		if k.Tried.IsZero() || since > pause {
 			k.start()
 		}
 	}
@@ -125,10 +126,10 @@ func (k *keySet) start() {
 		return
 	}
 	done := make(chan struct{})
-	k.running, k.tried = done, k.now()
+	k.running, k.Tried = done, k.now()
 	go func() {
 		var keys map[string]*rsa.PublicKey
-		err := guarded(func() (err error) {
+		err := fault.Guarded(func() (err error) {
 			keys, err = k.fetch()
 			return err
 		})
@@ -218,8 +219,8 @@ func (j jwk) publicKey() *rsa.PublicKey {
 	if j.Type != "RSA" || !signs || j.ID == "" {
 		return nil
 	}
-	n, errN := base64url.DecodeString(j.Modulus)
-	e, errE := base64url.DecodeString(j.Exponent)
+	n, errN := Base64url.DecodeString(j.Modulus)
+	e, errE := Base64url.DecodeString(j.Exponent)
 	if errN != nil || errE != nil || len(e) > 4 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package serve
+package auth
 
 import (
 	"bytes"
@@ -72,7 +72,7 @@ func wellFormed(token string) error {
 		return errors.New("token has no three parts")
 	}
 	for _, part := range parts[:2] {
-		text, err := base64url.DecodeString(part)
+		text, err := Base64url.DecodeString(part)
 		if err != nil {
 			return fmt.Errorf("decode token: %w", err)
 		}

@@ -1,4 +1,4 @@
-package serve
+package auth
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 // userCache remembers the users of subjects for a short while, so that few requests cost a query for it. An account
 // that another process deletes is let in until then; the sweep removes what it does meanwhile. It is safe for
 // concurrent use.
-type userCache struct {
+type UserCache struct {
 	store *store.Store
 	now   func() time.Time
 	mu    sync.Mutex
@@ -28,11 +28,11 @@ const (
 	usersKnownFor = 10 * time.Second
 )
 
-func newUserCache(st *store.Store) *userCache {
-	return &userCache{store: st, now: time.Now, known: map[string]knownUser{}}
+func NewUserCache(st *store.Store) *UserCache {
+	return &UserCache{store: st, now: time.Now, known: map[string]knownUser{}}
 }
 
-func (c *userCache) user(ctx context.Context, subject string) (store.User, error) {
+func (c *UserCache) User(ctx context.Context, subject string) (store.User, error) {
 	c.mu.Lock()
 	u, ok := c.known[subject]
 	c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *userCache) user(ctx context.Context, subject string) (store.User, error
 	return fresh, nil
 }
 
-func (c *userCache) remember(subject string, u store.User) {
+func (c *UserCache) remember(subject string, u store.User) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for other := range c.known {
@@ -59,7 +59,7 @@ func (c *userCache) remember(subject string, u store.User) {
 	c.known[subject] = knownUser{u, c.now().Add(usersKnownFor)}
 }
 
-func (c *userCache) forget(subject string) {
+func (c *UserCache) Forget(subject string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.known, subject)

@@ -1,4 +1,4 @@
-package serve
+package auth
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestUserCacheIsBounded(t *testing.T) {
-	c := newUserCache(nil)
+	c := NewUserCache(nil)
 	for i := range usersKnownMax + 5 {
 		c.remember(fmt.Sprint(i), store.User{ID: int64(i)})
 	}

@@ -1,4 +1,4 @@
-package serve
+package backoff
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 
 // claimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
 // from coming at once.
-const claimPause = time.Second
+const ClaimPause = time.Second
 
-func pause(ctx context.Context, d time.Duration) {
+func Pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -18,7 +18,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

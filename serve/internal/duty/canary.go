@@ -1,4 +1,4 @@
-package serve
+package duty
 
 import (
 	"bytes"
@@ -15,6 +15,9 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -28,9 +31,9 @@ var (
 )
 
 const (
-	canaryModel = "telecom"
+	CanaryModel = "telecom"
 	// canarySubject is nobody's: identity providers give out no such subject.
-	canarySubject = "millrace canary"
+	CanarySubject = "millrace canary"
 	// canaryPatience is how long a canary may take before it has failed.
 	canaryPatience = 30 * time.Second
 )
@@ -45,63 +48,63 @@ var errCanaryMismatch = errors.New("the result differs from what it must be")
 
 // canary sends a small known file the way of a customer's, behind the HTTP header: object store, ledger, doorbell,
 // whichever worker claims it, result. It leaves nothing behind.
-type canary struct {
-	store   *store.Store
-	objects store.Objects
-	models  *engine.Registry
-	metrics *Metrics
-	log     *slog.Logger
-	now     func() time.Time
+type Canary struct {
+	Store   *store.Store
+	Objects store.Objects
+	Models  *engine.Registry
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // run sends one at each interval until ctx ends.
-func (c *canary) run(ctx context.Context, interval time.Duration) {
-	c.metrics.canaryInterval.Set(interval.Seconds())
-	for ; ctx.Err() == nil; pause(ctx, interval) {
-		_ = c.counted(ctx) // it has been logged
+func (c *Canary) Run(ctx context.Context, interval time.Duration) {
+	c.Metrics.CanaryInterval.Set(interval.Seconds())
+	for ; ctx.Err() == nil; backoff.Pause(ctx, interval) {
+		_ = c.Counted(ctx) // it has been logged
 	}
 }
 
 // counted sends one and shows how it went, unless it was ctx that ended it.
-func (c *canary) counted(ctx context.Context) error {
+func (c *Canary) Counted(ctx context.Context) error {
 	begin := time.Now()
 	err := c.once(ctx)
 	if ctx.Err() != nil {
 		return err
 	}
-	result := canaryOK
+	result := metrics.CanaryOK
 	switch {
 	case errors.Is(err, errCanaryMismatch):
-		result = canaryMismatch
+		result = metrics.CanaryMismatch
 	case err != nil:
-		result = canaryFailed
+		result = metrics.CanaryFailed
 	}
-	c.metrics.canaryDone(result, time.Since(begin))
+	c.Metrics.CanaryDone(result, time.Since(begin))
 	if err != nil {
-		c.log.Error("canary", "result", result, "error", err)
+		c.Log.Error("canary", "result", result, "error", err)
 	}
 	return err
 }
 
-func (c *canary) once(ctx context.Context) (err error) {
+func (c *Canary) once(ctx context.Context) (err error) {
 	var want canaryResult
 	if err := json.Unmarshal(canaryWant, &want); err != nil {
 		return err
 	}
-	bundle, ok := c.models.Pinned(canaryModel, want.ModelSHA256)
+	bundle, ok := c.Models.Pinned(CanaryModel, want.ModelSHA256)
 	if !ok {
-		return errModelWithdrawn
+		return plan.ErrModelWithdrawn
 	}
 	ctx, cancel := context.WithTimeout(ctx, canaryPatience)
 	defer cancel()
-	user, err := c.store.EnsureUser(ctx, canarySubject)
+	user, err := c.Store.EnsureUser(ctx, CanarySubject)
 	if err != nil {
 		return err
 	}
-	if err := c.sweep(ctx, user); err != nil {
+	if err := c.Sweep(ctx, user); err != nil {
 		return err
 	}
-	p, err := c.upload(ctx, user, bundle)
+	p, err := c.Upload(ctx, user, bundle)
 	if err != nil {
 		return err
 	}
@@ -113,32 +116,32 @@ func (c *canary) once(ctx context.Context) (err error) {
 }
 
 // upload records the file as an upload is recorded.
-func (c *canary) upload(ctx context.Context, user store.User, b *engine.Bundle) (store.Prediction, error) {
+func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) (store.Prediction, error) {
 	planner, err := ingest.NewPlanner(bytes.NewReader(canaryFile), ingest.Limits{})
 	if err != nil {
 		return store.Prediction{}, err
 	}
 	u := store.NewUpload{
 		ID: store.NewID(), UserID: user.ID, Filename: "canary.csv", Explain: string(engine.ExplainAll),
-		Options: internalOptions,
+		Options: plan.InternalOptions,
 	}
 	u.ObjectKey = store.InputKey(u.ID)
-	info, err := c.objects.Put(ctx, u.ObjectKey, planner)
+	info, err := c.Objects.Put(ctx, u.ObjectKey, planner)
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	plan := storedPlan(planner.Plan(), b)
+	plan := plan.StoredPlan(planner.Plan(), b)
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
-	return c.store.CreateUpload(ctx, u)
+	return c.Store.CreateUpload(ctx, u)
 }
 
-func (c *canary) await(ctx context.Context, p store.Prediction) (store.Prediction, error) {
+func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Prediction, error) {
 	for wait := 5 * time.Millisecond; !p.Status.Done(); wait = min(2*wait, 200*time.Millisecond) {
-		if err := sleep(ctx, wait); err != nil {
+		if err := backoff.Sleep(ctx, wait); err != nil {
 			return p, fmt.Errorf("still %s after %s: %w", p.Status, canaryPatience, err)
 		}
-		now, err := c.store.Prediction(ctx, p.UserID, p.ID)
+		now, err := c.Store.Prediction(ctx, p.UserID, p.ID)
 		if err != nil {
 			return p, err
 		}
@@ -150,8 +153,8 @@ func (c *canary) await(ctx context.Context, p store.Prediction) (store.Predictio
 	return p, nil
 }
 
-func (c *canary) check(ctx context.Context, p store.Prediction, want canaryResult) error {
-	body, _, err := c.objects.Get(ctx, p.ResultKey, store.Range{}, p.ResultETag)
+func (c *Canary) check(ctx context.Context, p store.Prediction, want canaryResult) error {
+	body, _, err := c.Objects.Get(ctx, p.ResultKey, store.Range{}, p.ResultETag)
 	if err != nil {
 		return err
 	}
@@ -167,15 +170,15 @@ func (c *canary) check(ctx context.Context, p store.Prediction, want canaryResul
 }
 
 // remove deletes everything of a canary, even if ctx has ended.
-func (c *canary) remove(ctx context.Context, p store.Prediction) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), databaseTimeout)
+func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
 	defer cancel()
-	if err := c.store.DeletePrediction(ctx, p.UserID, p.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := c.Store.DeletePrediction(ctx, p.UserID, p.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	err := c.objects.Delete(ctx, store.CanaryOver, store.InputKey(p.UploadID))
+	err := c.Objects.Delete(ctx, store.CanaryOver, store.InputKey(p.UploadID))
 	if err == nil {
-		err = store.DeletePrefix(ctx, c.objects, store.CanaryOver, store.ResultPrefix(p.ID, p.Generation))
+		err = store.DeletePrefix(ctx, c.Objects, store.CanaryOver, store.ResultPrefix(p.ID, p.Generation))
 	}
 	if errors.Is(err, store.ErrNotOwner) {
 		return nil // the sweep of deletions comes back to it
@@ -187,14 +190,14 @@ func (c *canary) remove(ctx context.Context, p store.Prediction) error {
 const canaryAge = 10 * canaryPatience
 
 // sweep removes canaries of processes that died before they could.
-func (c *canary) sweep(ctx context.Context, user store.User) error {
+func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 	const most = 20
-	left, err := c.store.Predictions(ctx, user.ID, store.ListQuery{Limit: most})
+	left, err := c.Store.Predictions(ctx, user.ID, store.ListQuery{Limit: most})
 	if err != nil {
 		return err
 	}
 	for _, p := range left {
-		if c.now().Sub(p.CreatedAt) < canaryAge {
+		if c.Now().Sub(p.CreatedAt) < canaryAge {
 			continue
 		}
 		if err := c.remove(ctx, p); err != nil {

@@ -1,4 +1,4 @@
-package serve
+package duty
 
 import (
 	"context"
@@ -6,54 +6,57 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
 // deadline ends predictions that take longer than one may, once what they need has been there for all that time. Every
 // worker keeps it.
-type deadline struct {
-	store   *store.Store
-	objects store.Objects
-	after   time.Duration // from the first claim on
-	metrics *Metrics
-	log     *slog.Logger
+type Deadline struct {
+	Store   *store.Store
+	Objects store.Objects
+	After   time.Duration // from the first claim on
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
 }
 
 const deadlineInterval = time.Minute
 
 // run looks every minute until ctx ends.
-func (d *deadline) run(ctx context.Context) {
-	for ; ctx.Err() == nil; pause(ctx, deadlineInterval) {
+func (d *Deadline) Run(ctx context.Context) {
+	for ; ctx.Err() == nil; backoff.Pause(ctx, deadlineInterval) {
 		asked, cancel := context.WithTimeout(ctx, deadlineInterval)
-		err := d.once(asked)
+		err := d.Once(asked)
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			d.log.Warn("deadline", "error", err)
+			d.Log.Warn("deadline", "error", err)
 		}
 	}
 }
 
 // once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
-func (d *deadline) once(ctx context.Context) error {
-	if err := store.Reach(ctx, d.objects); err != nil {
+func (d *Deadline) Once(ctx context.Context) error {
+	if err := store.Reach(ctx, d.Objects); err != nil {
 		return err
 	}
-	if err := d.store.Heartbeat(ctx); err != nil {
+	if err := d.Store.Heartbeat(ctx); err != nil {
 		return err
 	}
-	ended, err := d.store.EndOverdue(ctx, d.after, d.failure())
+	ended, err := d.Store.EndOverdue(ctx, d.After, d.failure())
 	for _, t := range ended {
-		d.metrics.PredictionDone(t)
+		d.Metrics.PredictionDone(t)
 	}
 	if len(ended) > 0 {
-		d.log.Warn("predictions timed out", "count", len(ended), "limit", d.after.String())
+		d.Log.Warn("predictions timed out", "count", len(ended), "limit", d.After.String())
 	}
 	return err
 }
 
-func (d *deadline) failure() store.Failure {
-	limit, _ := json.Marshal(details{"limit": d.after.Seconds(), "unit": "seconds"})
+func (d *Deadline) failure() store.Failure {
+	limit, _ := json.Marshal(fault.Details{"limit": d.After.Seconds(), "unit": "seconds"})
 	return store.Failure{
-		Code: CodePredictionTimeout.String(), Message: CodePredictionTimeout.Message(), Details: limit, Permanent: true,
+		Code: fault.CodePredictionTimeout.String(), Message: fault.CodePredictionTimeout.Message(), Details: limit, Permanent: true,
 	}
 }

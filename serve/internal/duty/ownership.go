@@ -1,10 +1,12 @@
-package serve
+package duty
 
 import (
 	"context"
 	"log/slog"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -15,7 +17,7 @@ const (
 
 // startOwner looks whether the object store is this database's. A store that does not answer in time is asked again
 // while serving.
-func startOwner(ctx context.Context, o *store.Owner) error {
+func StartOwner(ctx context.Context, o *store.Owner) error {
 	asked, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()
 	err := o.Start(asked)
@@ -27,9 +29,9 @@ func startOwner(ctx context.Context, o *store.Owner) error {
 
 // watchOwner keeps the gauges of the installation current until ctx ends, and notices when database and object store
 // stop to agree.
-func watchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *Metrics, log *slog.Logger) {
+func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	was := o.Last()
-	for ; ctx.Err() == nil; pause(ctx, ownerInterval) {
+	for ; ctx.Err() == nil; backoff.Pause(ctx, ownerInterval) {
 		asked, cancel := context.WithTimeout(ctx, ownerTimeout)
 		state, err := o.Check(asked)
 		if err == nil && state == store.Unmarked { // the store did not answer at the start, or a worker has to mark it
@@ -39,11 +41,11 @@ func watchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *Metrics,
 		if err != nil && ctx.Err() == nil {
 			log.Warn("watch ownership", "error", err)
 		}
-		m.installation(state)
+		m.Installation(state)
 		if s.MayWork() {
 			h, err := s.Housekeeping(asked)
 			if err == nil {
-				m.housekeeping(h)
+				m.Housekeeping(h)
 			} else if ctx.Err() == nil {
 				log.Warn("watch deletions", "error", err)
 			}

@@ -1,10 +1,12 @@
-package serve
+package duty
 
 import (
 	"context"
 	"slices"
 	"strings"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -19,10 +21,10 @@ func inboxUser(key string) string {
 }
 
 // completePostponed completes links until their users have enough waiting again. A file that is gone is not waited for.
-func (u *upkeep) completePostponed(ctx context.Context) error {
+func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 	var full []int64 // and users with a file that made another trouble: next time
 	for {
-		links, err := u.store.PostponedLinks(ctx, full)
+		links, err := u.Store.PostponedLinks(ctx, full)
 		if err != nil || len(links) == 0 {
 			return err
 		}
@@ -30,15 +32,15 @@ func (u *upkeep) completePostponed(ctx context.Context) error {
 			if slices.Contains(full, l.UserID) {
 				continue
 			}
-			_, err := completeLink(ctx, u.store, u.objects, l)
-			if code := CodeOf(err); err != nil && (code == CodeWrongState || code == CodeInvalidFile) {
-				err = u.store.PostponeUploadLink(ctx, l.ID, false)
+			_, err := plan.CompleteLink(ctx, u.Store, u.Objects, l)
+			if code := fault.CodeOf(err); err != nil && (code == fault.CodeWrongState || code == fault.CodeInvalidFile) {
+				err = u.Store.PostponeUploadLink(ctx, l.ID, false)
 			}
 			if err != nil {
 				full = append(full, l.UserID)
 			}
-			if err != nil && !waits(err) {
-				u.log.Warn("complete postponed upload", "upload_id", l.ID, "error", err)
+			if err != nil && !plan.Waits(err) {
+				u.Log.Warn("complete postponed upload", "upload_id", l.ID, "error", err)
 			}
 		}
 	}

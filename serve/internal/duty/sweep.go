@@ -1,4 +1,4 @@
-package serve
+package duty
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -28,7 +30,7 @@ const (
 
 // sweep heals what a crash left: predictions that nobody was told of. It also forgets idempotency keys whose time is
 // over, and goes on with deletions. Every worker does this, so the times are spread.
-func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
+func Sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
 	for ctx.Err() == nil {
 		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep", "error", err)
@@ -39,10 +41,10 @@ func sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logge
 		if err := s.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("sweep budgets", "error", err)
 		}
-		if err := s.SweepUploadLinks(ctx, uploadLinkAge); err != nil && ctx.Err() == nil {
+		if err := s.SweepUploadLinks(ctx, plan.UploadLinkAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep upload links", "error", err)
 		}
 		sweepDeletions(ctx, s, o, log)
-		pause(ctx, sweepInterval/2+rand.N(sweepInterval))
+		backoff.Pause(ctx, sweepInterval/2+rand.N(sweepInterval))
 	}
 }

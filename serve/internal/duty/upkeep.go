@@ -1,4 +1,4 @@
-package serve
+package duty
 
 import (
 	"context"
@@ -6,20 +6,22 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
 // upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
 // reads any more are removed, and dropped files of which no event told us are scored.
-type upkeep struct {
-	store   *store.Store
-	objects store.Objects
-	owner   *store.Owner
-	retain  time.Duration // how long results are kept; 0: for ever
-	inbox   *doorbell     // nil: nothing is dropped here
-	log     *slog.Logger
+type Upkeep struct {
+	Store   *store.Store
+	Objects store.Objects
+	Owner   *store.Owner
+	Retain  time.Duration // how long results are kept; 0: for ever
+	Inbox   *Doorbell     // nil: nothing is dropped here
+	Log     *slog.Logger
 
-	sweepAfter time.Duration // how long all must have been well before anything is swept
+	SweepAfter time.Duration // how long all must have been well before anything is swept
 	well       time.Time     // since when it is; zero: it is not
 	temporary  time.Time     // when interrupted writes were swept last
 }
@@ -35,68 +37,68 @@ const (
 )
 
 // run works until ctx ends. With a short time before sweeps it looks as often as that takes.
-func (u *upkeep) run(ctx context.Context) {
+func (u *Upkeep) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		_, err := u.store.Alone(ctx, u.once)
+		_, err := u.Store.Alone(ctx, u.once)
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, store.ErrSweepStopped):
-			u.log.Error("upkeep", "error", err)
+			u.Log.Error("upkeep", "error", err)
 		default:
-			u.log.Warn("upkeep", "error", err)
+			u.Log.Warn("upkeep", "error", err)
 		}
-		pause(ctx, min(upkeepInterval, max(u.sweepAfter/2, time.Second)))
+		backoff.Pause(ctx, min(upkeepInterval, max(u.SweepAfter/2, time.Second)))
 	}
 }
 
 // once does everything, also what comes behind a failure. Nothing is deleted unless database and store belong together.
-func (u *upkeep) once(ctx context.Context) error {
+func (u *Upkeep) once(ctx context.Context) error {
 	var expired, orphans int
 	var expiring, sweeping error
-	state, failed := u.owner.Check(ctx)
+	state, failed := u.Owner.Check(ctx)
 	owned := failed == nil && state == store.Owned
-	if owned && u.retain > 0 {
-		expired, expiring = u.store.Expire(ctx, u.retain)
+	if owned && u.Retain > 0 {
+		expired, expiring = u.Store.Expire(ctx, u.Retain)
 	}
-	if u.settled(owned && expiring == nil, time.Now()) {
+	if u.Settled(owned && expiring == nil, time.Now()) {
 		orphans, sweeping = u.sweep(ctx)
 	}
 	if expired+orphans > 0 {
-		u.log.Info("upkeep", "expired", expired, "orphans", orphans)
+		u.Log.Info("upkeep", "expired", expired, "orphans", orphans)
 	}
-	return errors.Join(failed, expiring, sweeping, u.completePostponed(ctx), u.lookIntoInbox(ctx, unheardAge))
+	return errors.Join(failed, expiring, sweeping, u.CompletePostponed(ctx), u.LookIntoInbox(ctx, unheardAge))
 }
 
 // settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about
 // where it is, and an operator needs time to notice.
-func (u *upkeep) settled(well bool, now time.Time) bool {
+func (u *Upkeep) Settled(well bool, now time.Time) bool {
 	switch {
 	case !well:
 		u.well = time.Time{}
 	case u.well.IsZero():
 		u.well = now
 	}
-	return well && now.Sub(u.well) >= u.sweepAfter
+	return well && now.Sub(u.well) >= u.SweepAfter
 }
 
 // sweep removes objects that nothing needs and, now and then, what interrupted writes left.
-func (u *upkeep) sweep(ctx context.Context) (orphans int, err error) {
-	orphans, err = u.owner.SweepOrphans(ctx, orphanAge)
+func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
+	orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
 	if err == nil && time.Since(u.temporary) >= temporaryInterval {
 		u.temporary = time.Now()
-		_, err = u.objects.Sweep(ctx, temporaryAge, nil)
+		_, err = u.Objects.Sweep(ctx, temporaryAge, nil)
 	}
 	return orphans, err
 }
 
 // lookIntoInbox scores dropped files that are older than age and of which nobody has told us.
-func (u *upkeep) lookIntoInbox(ctx context.Context, age time.Duration) error {
-	if u.inbox == nil {
+func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
+	if u.Inbox == nil {
 		return nil
 	}
 	var batch []store.ObjectInfo
 	full := map[string]bool{}
-	for info, err := range u.objects.List(ctx, store.InboxPrefix) {
+	for info, err := range u.Objects.List(ctx, store.InboxPrefix) {
 		if err != nil {
 			return err
 		}
@@ -114,19 +116,19 @@ func (u *upkeep) lookIntoInbox(ctx context.Context, age time.Duration) error {
 }
 
 // enqueueUnheard records files until their users have enough waiting; full has the folders of those who have.
-func (u *upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
-	bucket := u.inbox.files.Bucket
-	unheard, err := u.store.Unheard(ctx, bucket, list)
+func (u *Upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
+	bucket := u.Inbox.Files.Bucket
+	unheard, err := u.Store.Unheard(ctx, bucket, list)
 	for _, o := range unheard {
 		if full[inboxUser(o.Key)] {
 			continue
 		}
 		event := store.ObjectEvent{Bucket: bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
-		switch failed := u.inbox.enqueue(ctx, event); {
-		case waits(failed):
+		switch failed := u.Inbox.enqueue(ctx, event); {
+		case plan.Waits(failed):
 			full[inboxUser(o.Key)] = true
 		case failed != nil: // the next file is not to blame
-			u.log.Warn("inbox", "error", failed)
+			u.Log.Warn("inbox", "error", failed)
 		}
 	}
 	return err

@@ -1,10 +1,12 @@
-package serve
+package duty
 
 import (
 	"context"
 	"log/slog"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -12,8 +14,8 @@ import (
 const queueInterval = 5 * time.Second
 
 // watchQueue keeps the gauges of the queue current until ctx ends.
-func watchQueue(ctx context.Context, s *store.Store, m *Metrics, log *slog.Logger) {
-	for ; ctx.Err() == nil; pause(ctx, queueInterval) {
+func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
+	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
 		asked, cancel := context.WithTimeout(ctx, queueInterval)
 		q, err := s.QueueState(asked)
 		cancel()

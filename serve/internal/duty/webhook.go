@@ -1,4 +1,4 @@
-package serve
+package duty
 
 import (
 	"bytes"
@@ -21,6 +21,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -48,11 +52,11 @@ type webhook struct {
 	secrets [][]byte
 	client  *http.Client
 	store   *store.Store
-	metrics *Metrics
+	metrics *metrics.Metrics
 	log     *slog.Logger
 }
 
-func newWebhook(c WebhookConfig, s *store.Store, m *Metrics, log *slog.Logger) (*webhook, error) {
+func NewWebhook(c WebhookConfig, s *store.Store, m *metrics.Metrics, log *slog.Logger) (*webhook, error) {
 	target, err := url.Parse(c.URL)
 	switch {
 	case err != nil || target.Host == "" || target.User != nil:
@@ -116,12 +120,12 @@ func publicAddress(a netip.Addr) bool {
 }
 
 // run sends until ctx ends.
-func (w *webhook) run(ctx context.Context) {
+func (w *webhook) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.store.EnableAnnouncements(ctx); err == nil {
 			break
 		}
-		pause(ctx, claimPause)
+		backoff.Pause(ctx, backoff.ClaimPause)
 	}
 	var counted time.Time
 	for ctx.Err() == nil {
@@ -137,21 +141,21 @@ func (w *webhook) run(ctx context.Context) {
 			w.announce(ctx, a)
 		}
 		if len(list) == 0 {
-			pause(ctx, webhookPoll)
+			backoff.Pause(ctx, webhookPoll)
 		}
 	}
 }
 
 func (w *webhook) count(ctx context.Context) {
 	if lag, dead, err := w.store.AnnouncementBacklog(ctx); err == nil {
-		w.metrics.webhookLag.Set(lag.Seconds())
-		w.metrics.webhookDead.Set(float64(dead))
+		w.metrics.WebhookLag.Set(lag.Seconds())
+		w.metrics.WebhookDead.Set(float64(dead))
 	}
 }
 
 // announce makes one attempt. One that the shutdown interrupts is made again after its claim.
 func (w *webhook) announce(ctx context.Context, a store.Announcement) {
-	err := guarded(func() error { return w.send(ctx, a) })
+	err := fault.Guarded(func() error { return w.send(ctx, a) })
 	if ctx.Err() != nil && err != nil {
 		return
 	}
@@ -167,7 +171,7 @@ func (w *webhook) announce(ctx context.Context, a store.Announcement) {
 			"error", err.Error())
 		err = w.store.PostponeAnnouncement(ctx, a.ID, webhookDelay(a.Attempt), dead)
 	}
-	w.metrics.webhooks.WithLabelValues(result).Inc()
+	w.metrics.Webhooks.WithLabelValues(result).Inc()
 	if err != nil && ctx.Err() == nil {
 		w.log.Warn("webhook", "error", err)
 	}
@@ -195,7 +199,7 @@ type webhookData struct {
 
 func (w *webhook) send(ctx context.Context, a store.Announcement) error {
 	body, err := json.Marshal(webhookMessage{
-		Type: "prediction." + string(a.Status), Timestamp: timeText(a.EndedAt),
+		Type: "prediction." + string(a.Status), Timestamp: wire.TimeText(a.EndedAt),
 		Data: webhookData{
 			PredictionID: a.Prediction.String(), Status: a.Status, Scored: a.Scored, Rejected: a.Rejected,
 		},
@@ -208,7 +212,7 @@ func (w *webhook) send(ctx context.Context, a store.Announcement) error {
 		return err
 	}
 	id, now := a.PublicID.String(), strconv.FormatInt(time.Now().Unix(), 10)
-	req.Header.Set("Content-Type", typeJSON)
+	req.Header.Set("Content-Type", fault.TypeJSON)
 	req.Header.Set("User-Agent", "millrace")
 	req.Header.Set("Webhook-Id", id)
 	req.Header.Set("Webhook-Timestamp", now)

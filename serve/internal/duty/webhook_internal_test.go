@@ -1,4 +1,4 @@
-package serve
+package duty
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/admin"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -60,7 +62,7 @@ func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *webho
 	t.Helper()
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
-	w, err := newWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: secrets, AllowPrivate: true}, s, NewMetrics(),
+	w, err := NewWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: secrets, AllowPrivate: true}, s, metrics.NewMetrics(),
 		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -172,9 +174,9 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil {
 		t.Errorf("a dead letter is sent: %v %v", list, err)
 	}
-	operators := &admin{AdminParts: AdminParts{Store: s}}
+	operators := &admin.Admin{AdminParts: admin.AdminParts{Store: s}}
 	for _, want := range []int{1, 0} {
-		answer, err := operators.retryWebhooks(httptest.NewRequest(http.MethodPost, "/webhooks/retry", nil))
+		answer, err := operators.RetryWebhooks(httptest.NewRequest(http.MethodPost, "/webhooks/retry", nil))
 		if got, ok := answer.(map[string]int); err != nil || !ok || got["webhooks"] != want {
 			t.Errorf("%v, %v, want %d", answer, err, want)
 		}
@@ -199,7 +201,7 @@ func TestWebhookLoop(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.run(ctx)
+		w.Run(ctx)
 	}()
 	for deadline := time.Now().Add(20 * time.Second); r.seen() == 0 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
@@ -221,7 +223,7 @@ func TestWebhookIsSentWithinItsClaim(t *testing.T) {
 func TestWebhookStaysOutside(t *testing.T) {
 	server := httptest.NewTLSServer(&receiver{})
 	defer server.Close()
-	w, err := newWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}}, nil, NewMetrics(), nil)
+	w, err := NewWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}}, nil, metrics.NewMetrics(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +254,7 @@ func TestWebhookConfig(t *testing.T) {
 		"plain":       {URL: "https://example.com", Secrets: []string{"secret"}},
 		"short":       {URL: "https://example.com", Secrets: []string{"whsec_c2hvcnQ="}},
 	} {
-		if _, err := newWebhook(c, nil, nil, nil); err == nil {
+		if _, err := NewWebhook(c, nil, nil, nil); err == nil {
 			t.Errorf("%s was taken", name)
 		} else if strings.Contains(err.Error(), latestSecret) {
 			t.Errorf("%s: %v", name, err)

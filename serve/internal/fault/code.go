@@ -1,4 +1,4 @@
-package serve
+package fault
 
 import (
 	"fmt"
@@ -112,41 +112,41 @@ func (c Code) String() string { return fmt.Sprintf("ERR-%04d", int(c)) }
 
 // Status is the HTTP status of an answer with this code. It is 0 for codes that are never an answer by themselves: of
 // rows, of warnings, and of models at load.
-func (c Code) Status() int { return c.meaning().status }
+func (c Code) Status() int { return c.Meaning().Status }
 
 // Retryable says whether the same request may succeed later.
-func (c Code) Retryable() bool { return c.meaning().retryable }
+func (c Code) Retryable() bool { return c.Meaning().Retryable }
 
 // Message is the code's sentence for a customer when nothing more is known.
-func (c Code) Message() string { return c.meaning().message }
+func (c Code) Message() string { return c.Meaning().Message }
 
-func (c Code) meaning() meaning {
-	for i := range meanings {
-		if meanings[i].code == c {
-			return meanings[i]
+func (c Code) Meaning() Meaning {
+	for i := range Meanings {
+		if Meanings[i].Code == c {
+			return Meanings[i]
 		}
 	}
-	return meaning{code: CodeInternal, status: http.StatusInternalServerError}
+	return Meaning{Code: CodeInternal, Status: http.StatusInternalServerError}
 }
 
 // parseCode reads "ERR-1001", and "1001" for people who type.
-func parseCode(text string) (Code, bool) {
+func ParseCode(text string) (Code, bool) {
 	digits := strings.TrimPrefix(strings.ToUpper(text), "ERR-")
 	n, err := strconv.Atoi(digits)
 	if err != nil || len(digits) != 4 {
 		return 0, false
 	}
 	c := Code(n)
-	return c, c.meaning().code == c
+	return c, c.Meaning().Code == c
 }
 
 // meaning is one line of the table that says what a code is: its HTTP status, whether to try again, its name, its
 // sentence, and what a customer can do about it.
-type meaning struct {
-	code      Code
-	status    int
-	retryable bool
+type Meaning struct {
+	Code      Code
+	Status    int
+	Retryable bool
 	title     string
-	message   string
+	Message   string
 	advice    string
 }

@@ -1,4 +1,4 @@
-package serve
+package fault
 
 import (
 	"cmp"
@@ -41,8 +41,8 @@ var plain = [...]struct {
 }
 
 // explain puts any error into a customer's words. What it does not know is an internal error, whose text stays inside.
-func explain(err error) *failure {
-	var known *failure
+func Explain(err error) *Failure {
+	var known *Failure
 	if errors.As(err, &known) {
 		return known
 	}
@@ -51,52 +51,52 @@ func explain(err error) *failure {
 		return explainWaiting(waiting)
 	}
 	if store.StorageFull(err) {
-		return fail(CodeStorageFull, "").because(err)
+		return Fail(CodeStorageFull, "").Because(err)
 	}
 	if f := explainFile(err); f != nil {
-		return f.because(err)
+		return f.Because(err)
 	}
 	for _, p := range plain {
 		if errors.Is(err, p.err) {
-			return fail(p.code, "").because(err)
+			return Fail(p.code, "").Because(err)
 		}
 	}
-	return fail(CodeInternal, "").because(err)
+	return Fail(CodeInternal, "").Because(err)
 }
 
 // CodeOf is the published code of any error.
-func CodeOf(err error) Code { return explain(err).code }
+func CodeOf(err error) Code { return Explain(err).Code }
 
 // explainAs is explain with another code for what is not known: that of the part which the error came from. What the
 // program did wrong stays an internal error.
-func explainAs(code Code, err error) *failure {
-	f := explain(err)
-	if f.code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
-		f.code = code
+func ExplainAs(code Code, err error) *Failure {
+	f := Explain(err)
+	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
+		f.Code = code
 	}
 	return f
 }
 
 // objectFailure explains an error of the object store. An object that we recorded and cannot find is our fault, not the
 // customer's.
-func objectFailure(err error) *failure {
+func ObjectFailure(err error) *Failure {
 	if errors.Is(err, store.ErrNotFound) {
-		return fail(CodeObjectStore, "").because(err)
+		return Fail(CodeObjectStore, "").Because(err)
 	}
-	return explainAs(CodeObjectStore, err)
+	return ExplainAs(CodeObjectStore, err)
 }
 
 // refused is the failure of one object that the store refuses while it gives others.
-func refused(err error) *failure {
-	f := fail(CodeObjectRefused, "").because(err)
+func Refused(err error) *Failure {
+	f := Fail(CodeObjectRefused, "").Because(err)
 	if why := store.Refusal(err); why != "" {
-		f.message = "The file storage refuses this file: " + why + "."
+		f.Message = "The file storage refuses this file: " + why + "."
 	}
 	return f
 }
 
 // explainFile knows what can be said about a file's content.
-func explainFile(err error) *failure {
+func explainFile(err error) *Failure {
 	var (
 		missing   *ingest.MissingColumnsError
 		duplicate *ingest.DuplicateColumnError
@@ -112,18 +112,18 @@ func explainFile(err error) *failure {
 		return explainMissing(missing)
 	case errors.As(err, &duplicate):
 		first, second := duplicate.Fields[0]+1, duplicate.Fields[1]+1
-		return fail(CodeUnreadableHeader, fmt.Sprintf(
+		return Fail(CodeUnreadableHeader, fmt.Sprintf(
 			"The column '%s' is in your file twice, as columns %d and %d. Remove or rename one of them.",
-			duplicate.Name, first, second)).with(details{"column": duplicate.Name, "columns": []int{first, second}})
+			duplicate.Name, first, second)).With(Details{"column": duplicate.Name, "columns": []int{first, second}})
 	case errors.As(err, &quote):
 		return explainQuote(quote)
 	case errors.As(err, &long):
-		return fail(CodeRowTooLong, fmt.Sprintf(
+		return Fail(CodeRowTooLong, fmt.Sprintf(
 			"The row that starts on line %d is longer than %s. A missing closing quotation mark is the usual cause.",
 			long.Line, sizeText(int64(long.Limit)))).
-			with(details{"line": long.Line, "limit": long.Limit, "unit": "bytes"})
+			With(Details{"line": long.Line, "limit": long.Limit, "unit": "bytes"})
 	case errors.As(err, &large):
-		return tooLarge(large.Limit, large.Unit)
+		return TooLarge(large.Limit, large.Unit)
 	case errors.As(err, &budget):
 		return explainBudget(budget)
 	case errors.As(err, &format):
@@ -134,83 +134,83 @@ func explainFile(err error) *failure {
 	return nil
 }
 
-func explainForeign(e *ingest.ForeignError) *failure {
+func explainForeign(e *ingest.ForeignError) *Failure {
 	if errors.Is(e, ingest.ErrNotCSV) {
-		return fail(CodeInvalidFormat, "").with(details{"actual": e.Kind, "allowed_formats": allowedFormats()})
+		return Fail(CodeInvalidFormat, "").With(Details{"actual": e.Kind, "allowed_formats": AllowedFormats()})
 	}
-	return fail(CodeNotText, "This is "+e.Kind+", not CSV, whatever its name says. "+
-		"Save it as CSV (in UTF-8) and send that.").with(details{"actual": e.Kind, "expected": "CSV"})
+	return Fail(CodeNotText, "This is "+e.Kind+", not CSV, whatever its name says. "+
+		"Save it as CSV (in UTF-8) and send that.").With(Details{"actual": e.Kind, "expected": "CSV"})
 }
 
 // explainMissing names the columns as people do; the details have their names and the nearest ones of the file.
-func explainMissing(e *ingest.MissingColumnsError) *failure {
+func explainMissing(e *ingest.MissingColumnsError) *Failure {
 	var names []string
-	var columns []details
+	var columns []Details
 	for _, c := range e.Columns {
 		label := heading(cmp.Or(c.Label, c.Name))
 		names = append(names, "'"+label+"'")
-		column := details{"column": c.Name, "label": label}
+		column := Details{"column": c.Name, "label": label}
 		if c.Closest != "" {
-			column["suggestion"] = shown(c.Closest)
+			column["suggestion"] = Shown(c.Closest)
 		}
 		columns = append(columns, column)
 	}
-	d := details{"columns": columns}
+	d := Details{"columns": columns}
 	if len(columns) == 1 && e.Columns[0].Closest != "" {
 		d["suggestion"] = columns[0]["suggestion"]
 	}
-	return fail(CodeMissingColumns, fmt.Sprintf("Missing required %s %s. Please ensure your CSV contains %s.",
-		plural(len(names), "column", "columns"), listText(names), plural(len(names), "this column", "these columns"))).
-		with(d)
+	return Fail(CodeMissingColumns, fmt.Sprintf("Missing required %s %s. Please ensure your CSV contains %s.",
+		Plural(len(names), "column", "columns"), ListText(names), Plural(len(names), "this column", "these columns"))).
+		With(d)
 }
 
 // waitingRetry is how long after a refusal some of what waits may be done.
 const waitingRetry = 30 * time.Second
 
-func explainWaiting(e *store.WaitingError) *failure {
-	f := fail(CodeTooManyWaiting, "You have "+groupedText(int64(e.Max))+" predictions waiting, the most that one account "+
-		"may have. Wait until some are finished.").with(details{"limit": e.Max, "unit": "predictions"}).because(e)
-	f.retryAfter = waitingRetry
+func explainWaiting(e *store.WaitingError) *Failure {
+	f := Fail(CodeTooManyWaiting, "You have "+GroupedText(int64(e.Max))+" predictions waiting, the most that one account "+
+		"may have. Wait until some are finished.").With(Details{"limit": e.Max, "unit": "predictions"}).Because(e)
+	f.RetryAfter = waitingRetry
 	return f
 }
 
-func explainQuote(e *ingest.QuoteError) *failure {
+func explainQuote(e *ingest.QuoteError) *Failure {
 	text := "There is a stray quotation mark on line %d. A cell that contains quotation marks must be quoted, " +
 		"and each quotation mark inside it doubled."
 	if e.Unclosed {
 		text = "The quotation mark opened on line %d is not closed. Close it, or double it if it belongs to the text."
 	}
-	return fail(CodeBadQuoting, fmt.Sprintf(text, e.Line)).with(details{"line": e.Line})
+	return Fail(CodeBadQuoting, fmt.Sprintf(text, e.Line)).With(Details{"line": e.Line})
 }
 
-func explainBudget(e *engine.BudgetError) *failure {
-	return fail(CodeErrorBudgetSpent, fmt.Sprintf("%s of the first %s rows were rejected, more than the %s allowed.",
-		groupedText(e.Rejected), groupedText(e.Rows), e.Limit())).
-		with(details{"limit": e.Limit(), "actual": e.Rejected, "unit": "rows"})
+func explainBudget(e *engine.BudgetError) *Failure {
+	return Fail(CodeErrorBudgetSpent, fmt.Sprintf("%s of the first %s rows were rejected, more than the %s allowed.",
+		GroupedText(e.Rejected), GroupedText(e.Rows), e.Limit())).
+		With(Details{"limit": e.Limit(), "actual": e.Rejected, "unit": "rows"})
 }
 
-func explainFormat(e *ingest.FormatError) *failure {
-	d := details{}
+func explainFormat(e *ingest.FormatError) *Failure {
+	d := Details{}
 	text := "The body cannot be read as " + e.Format + ": " + e.Problem + "."
 	if e.Row > 0 {
 		text = fmt.Sprintf("Row %d of the body cannot be read as %s: %s.", e.Row, e.Format, e.Problem)
 		d["row"] = e.Row
 	}
 	if e.Column != "" {
-		d["column"] = shown(e.Column)
-		text += " It is about '" + shown(e.Column) + "'."
+		d["column"] = Shown(e.Column)
+		text += " It is about '" + Shown(e.Column) + "'."
 	}
-	return fail(CodeUnparseableBody, text).with(d)
+	return Fail(CodeUnparseableBody, text).With(d)
 }
 
 // tooLarge says which limit a file passed; unit is "bytes" or "rows".
-func tooLarge(limit int64, unit string) *failure {
+func TooLarge(limit int64, unit string) *Failure {
 	text := "File too large. Maximum size is " + strings.ReplaceAll(sizeText(limit), " MB", "MB")
 	if unit == "rows" {
-		text = "The file has more than " + groupedText(limit) + " rows, the most that one upload may have. " +
+		text = "The file has more than " + GroupedText(limit) + " rows, the most that one upload may have. " +
 			"Split it into smaller files."
 	}
-	return fail(CodeTooLarge, text).with(details{"limit": limit, "unit": unit})
+	return Fail(CodeTooLarge, text).With(Details{"limit": limit, "unit": unit})
 }
 
 // sizeText writes a number of bytes as people do: "50 MB".
@@ -221,11 +221,11 @@ func sizeText(bytes int64) string {
 	case bytes >= 1<<10 && bytes%(1<<10) == 0:
 		return fmt.Sprintf("%d KB", bytes>>10)
 	}
-	return groupedText(bytes) + " bytes"
+	return GroupedText(bytes) + " bytes"
 }
 
 // groupedText writes 100000 as "100,000".
-func groupedText(n int64) string {
+func GroupedText(n int64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
@@ -233,7 +233,7 @@ func groupedText(n int64) string {
 	return text
 }
 
-func plural(n int, one, many string) string {
+func Plural(n int, one, many string) string {
 	if n == 1 {
 		return one
 	}
@@ -241,7 +241,7 @@ func plural(n int, one, many string) string {
 }
 
 // listText joins as people do: "a, b and c".
-func listText(items []string) string {
+func ListText(items []string) string {
 	if len(items) < 2 {
 		return strings.Join(items, "")
 	}
@@ -252,7 +252,7 @@ func listText(items []string) string {
 const shownRunesMax = 80
 
 // shown makes a customer's own text fit to be repeated to them: one line, not long, nothing that turns the line around.
-func shown(text string) string {
+func Shown(text string) string {
 	var b strings.Builder
 	runes := 0
 	for _, r := range text {
@@ -269,10 +269,10 @@ func shown(text string) string {
 }
 
 // shownAll is shown for every text of a list; it is never nil.
-func shownAll(texts []string) []string {
+func ShownAll(texts []string) []string {
 	list := make([]string, len(texts))
 	for i, text := range texts {
-		list[i] = shown(text)
+		list[i] = Shown(text)
 	}
 	return list
 }

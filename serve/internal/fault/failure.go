@@ -1,4 +1,4 @@
-package serve
+package fault
 
 import (
 	"encoding/json"
@@ -7,54 +7,54 @@ import (
 )
 
 // failure is an error in a customer's words. Only its code, message and details are ever shown; cause is for the log.
-type failure struct {
-	code       Code
-	message    string // empty: the code's own sentence
-	details    details
-	cause      error
-	status     int           // 0: the code's own
-	retryAfter time.Duration // 0: the code's default
-	allow      string        // value of the Allow header of a 405
+type Failure struct {
+	Code       Code
+	Message    string // empty: the code's own sentence
+	Details    Details
+	Cause      error
+	Status     int           // 0: the code's own
+	RetryAfter time.Duration // 0: the code's default
+	Allow      string        // value of the Allow header of a 405
 }
 
 // details is the machine-readable part of an error. Keys are those of the published list: row, line, column, columns,
 // label, field, filename, allowed_formats, expected, limit, unit, actual, suggestion, state, stage, chunk, errors.
-type details map[string]any
+type Details map[string]any
 
-func (f *failure) Error() string {
-	text := f.code.String()
-	if f.cause != nil {
-		text += ": " + f.cause.Error()
+func (f *Failure) Error() string {
+	text := f.Code.String()
+	if f.Cause != nil {
+		text += ": " + f.Cause.Error()
 	}
 	return text
 }
 
-func (f *failure) Unwrap() error { return f.cause }
+func (f *Failure) Unwrap() error { return f.Cause }
 
 // text is the sentence for the customer.
-func (f *failure) text() string {
-	if f.message != "" {
-		return f.message
+func (f *Failure) Text() string {
+	if f.Message != "" {
+		return f.Message
 	}
-	return f.code.Message()
+	return f.Code.Message()
 }
 
 // httpStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
 // the outcome of what was asked for.
-func (f *failure) httpStatus() int {
+func (f *Failure) HttpStatus() int {
 	switch {
-	case f.status != 0:
-		return f.status
-	case f.code.Status() != 0:
-		return f.code.Status()
+	case f.Status != 0:
+		return f.Status
+	case f.Code.Status() != 0:
+		return f.Code.Status()
 	}
 	return http.StatusConflict
 }
 
 // wait is the time after which a retryable request is worth sending again.
-func (f *failure) wait() time.Duration {
-	if f.retryAfter > 0 {
-		return f.retryAfter
+func (f *Failure) Wait() time.Duration {
+	if f.RetryAfter > 0 {
+		return f.RetryAfter
 	}
 	return defaultRetryAfter
 }
@@ -63,33 +63,33 @@ func (f *failure) wait() time.Duration {
 const defaultRetryAfter = 2 * time.Second
 
 // fail makes a failure with a code and a sentence; an empty sentence is the code's own.
-func fail(code Code, message string) *failure {
-	return &failure{code: code, message: message}
+func Fail(code Code, message string) *Failure {
+	return &Failure{Code: code, Message: message}
 }
 
 // with adds the machine-readable part.
-func (f *failure) with(d details) *failure {
-	f.details = d
+func (f *Failure) With(d Details) *Failure {
+	f.Details = d
 	return f
 }
 
 // because keeps the error behind the failure for the log.
-func (f *failure) because(err error) *failure {
-	f.cause = err
+func (f *Failure) Because(err error) *Failure {
+	f.Cause = err
 	return f
 }
 
 // errorObject is the error as a customer sees it, in answers and in prediction resources. The order of its fields is
 // published.
-type errorObject struct {
+type ErrorObject struct {
 	Code       string  `json:"code"`
 	Message    string  `json:"message"`
-	Details    details `json:"details"`
+	Details    Details `json:"details"`
 	SupportURL string  `json:"support_url"`
 }
 
-type errorBody struct {
-	Error     errorObject `json:"error"`
+type ErrorBody struct {
+	Error     ErrorObject `json:"error"`
 	RequestID string      `json:"request_id"`
 	Retryable bool        `json:"retryable"`
 }
@@ -104,50 +104,50 @@ type problemBody struct {
 	Code      string  `json:"code"`
 	RequestID string  `json:"request_id"`
 	Retryable bool    `json:"retryable"`
-	Details   details `json:"details"`
+	Details   Details `json:"details"`
 	Errors    any     `json:"errors,omitempty"`
 }
 
 const (
-	typeJSON    = "application/json"
-	typeProblem = "application/problem+json"
+	TypeJSON    = "application/json"
+	TypeProblem = "application/problem+json"
 )
 
 // errorPages makes the addresses that explain codes.
-type errorPages struct {
-	base string // without a trailing slash
+type ErrorPages struct {
+	Base string // without a trailing slash
 }
 
-func (p errorPages) url(c Code) string { return p.base + "/" + c.String() }
+func (p ErrorPages) url(c Code) string { return p.Base + "/" + c.String() }
 
-func (p errorPages) object(f *failure) errorObject {
-	d := f.details
+func (p ErrorPages) Object(f *Failure) ErrorObject {
+	d := f.Details
 	if d == nil {
-		d = details{}
+		d = Details{}
 	}
-	return errorObject{Code: f.code.String(), Message: f.text(), Details: d, SupportURL: p.url(f.code)}
+	return ErrorObject{Code: f.Code.String(), Message: f.Text(), Details: d, SupportURL: p.url(f.Code)}
 }
 
 // body encodes a failure for a request, as problem+json if asked for, and gives its media type.
-func (p errorPages) body(f *failure, requestID, path string, problem bool) (body []byte, mediaType string) {
-	object := p.object(f)
-	var v any = errorBody{Error: object, RequestID: requestID, Retryable: f.code.Retryable()}
-	mediaType = typeJSON
+func (p ErrorPages) Body(f *Failure, requestID, path string, problem bool) (body []byte, mediaType string) {
+	object := p.Object(f)
+	var v any = ErrorBody{Error: object, RequestID: requestID, Retryable: f.Code.Retryable()}
+	mediaType = TypeJSON
 	if problem {
-		mediaType = typeProblem
+		mediaType = TypeProblem
 		v = problemBody{
-			Type: object.SupportURL, Title: f.code.meaning().title, Status: f.httpStatus(), Detail: object.Message,
-			Instance: path, Code: object.Code, RequestID: requestID, Retryable: f.code.Retryable(),
+			Type: object.SupportURL, Title: f.Code.Meaning().title, Status: f.HttpStatus(), Detail: object.Message,
+			Instance: path, Code: object.Code, RequestID: requestID, Retryable: f.Code.Retryable(),
 			Details: object.Details, Errors: object.Details["errors"],
 		}
 	}
 	body, err := json.Marshal(v)
 	if err != nil { // details hold plain values only; a body without them still tells the code
-		body, _ = json.Marshal(errorBody{
-			Error:     errorObject{object.Code, object.Message, details{}, object.SupportURL},
-			RequestID: requestID, Retryable: f.code.Retryable(),
+		body, _ = json.Marshal(ErrorBody{
+			Error:     ErrorObject{object.Code, object.Message, Details{}, object.SupportURL},
+			RequestID: requestID, Retryable: f.Code.Retryable(),
 		})
-		mediaType = typeJSON
+		mediaType = TypeJSON
 	}
 	return body, mediaType
 }

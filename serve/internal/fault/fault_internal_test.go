@@ -1,4 +1,4 @@
-package serve
+package fault
 
 import (
 	"context"
@@ -44,22 +44,22 @@ func TestExplain(t *testing.T) {
 		{context.DeadlineExceeded, CodeBusy},
 		{context.Canceled, CodeShuttingDown},
 		{errors.New("anything"), CodeInternal},
-		{fail(CodeNotText, ""), CodeNotText},
+		{Fail(CodeNotText, ""), CodeNotText},
 	} {
-		f := explain(wrap(test.err))
-		if f.code != test.want {
-			t.Errorf("%v: %v, want %v", test.err, f.code, test.want)
+		f := Explain(wrap(test.err))
+		if f.Code != test.want {
+			t.Errorf("%v: %v, want %v", test.err, f.Code, test.want)
 		}
-		body, _ := errorPages{"/errors"}.body(f, "id", "/path", false)
-		if strings.Contains(string(body), secret) || strings.Contains(f.text(), secret) {
+		body, _ := ErrorPages{"/errors"}.Body(f, "id", "/path", false)
+		if strings.Contains(string(body), secret) || strings.Contains(f.Text(), secret) {
 			t.Errorf("%v: the answer has internal text: %s", test.err, body)
 		}
 	}
-	if f := objectFailure(wrap(store.ErrNotFound)); f.code != CodeObjectStore {
-		t.Errorf("an object that is gone: %v", f.code)
+	if f := ObjectFailure(wrap(store.ErrNotFound)); f.Code != CodeObjectStore {
+		t.Errorf("an object that is gone: %v", f.Code)
 	}
-	if f := explainAs(CodeDatabase, errors.New("x")); f.code != CodeDatabase {
-		t.Errorf("unknown error of the database: %v", f.code)
+	if f := ExplainAs(CodeDatabase, errors.New("x")); f.Code != CodeDatabase {
+		t.Errorf("unknown error of the database: %v", f.Code)
 	}
 }
 
@@ -68,13 +68,13 @@ func TestMissingColumnsInWords(t *testing.T) {
 		{Name: "a", Closest: "A\u202e\nx" + strings.Repeat("y", 200)}, {Name: "b"}, {Name: "c"},
 	}}
 	const want = "Missing required columns 'A', 'B' and 'C'. Please ensure your CSV contains these columns."
-	f := explain(e)
-	if got := f.text(); got != want {
+	f := Explain(e)
+	if got := f.Text(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	first, nearest := f.details["columns"].([]details)[0], "A  x"+strings.Repeat("y", 76)+"…"
-	if first["suggestion"] != nearest || f.details["suggestion"] != nil {
-		t.Errorf("details %v", f.details)
+	first, nearest := f.Details["columns"].([]Details)[0], "A  x"+strings.Repeat("y", 76)+"…"
+	if first["suggestion"] != nearest || f.Details["suggestion"] != nil {
+		t.Errorf("details %v", f.Details)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestHeadings(t *testing.T) {
 
 func TestCodesAreAsIngestSaysThem(t *testing.T) {
 	for reason := ingest.WrongFieldCount; reason <= ingest.DuplicateIDScored; reason++ {
-		code, known := parseCode(reason.Code())
+		code, known := ParseCode(reason.Code())
 		if code != 1600+Code(reason) {
 			t.Errorf("reason %d is %v", reason, code)
 		}
@@ -104,14 +104,14 @@ func TestCodesAreAsIngestSaysThem(t *testing.T) {
 
 func TestTableIsInOrder(t *testing.T) {
 	last := Code(0)
-	for _, m := range meanings {
-		if m.code <= last {
-			t.Errorf("%v comes behind %v", m.code, last)
+	for _, m := range Meanings {
+		if m.Code <= last {
+			t.Errorf("%v comes behind %v", m.Code, last)
 		}
-		last = m.code
-		if m.title == "" || m.message == "" || m.advice == "" || !strings.HasSuffix(m.advice, ".") ||
-			!strings.HasSuffix(m.message, ".") && m.code != CodeInvalidFormat { // whose words were promised without one
-			t.Errorf("%v: words are missing", m.code)
+		last = m.Code
+		if m.title == "" || m.Message == "" || m.advice == "" || !strings.HasSuffix(m.advice, ".") ||
+			!strings.HasSuffix(m.Message, ".") && m.Code != CodeInvalidFormat { // whose words were promised without one
+			t.Errorf("%v: words are missing", m.Code)
 		}
 	}
 	if got := Code(9999).Status(); got != 500 {
@@ -130,9 +130,9 @@ func TestSizesInWords(t *testing.T) {
 }
 
 func TestErrorBodySurvivesStrangeDetails(t *testing.T) {
-	f := fail(CodeInvalidValue, "x").with(details{"bad": func() {}})
-	body, mediaType := errorPages{"/errors"}.body(f, "id", "/", true)
-	if mediaType != typeJSON || !json.Valid(body) || !strings.Contains(string(body), "ERR-1302") {
+	f := Fail(CodeInvalidValue, "x").With(Details{"bad": func() {}})
+	body, mediaType := ErrorPages{"/errors"}.Body(f, "id", "/", true)
+	if mediaType != TypeJSON || !json.Valid(body) || !strings.Contains(string(body), "ERR-1302") {
 		t.Errorf("%s %s", mediaType, body)
 	}
 }

@@ -1,4 +1,4 @@
-package serve
+package fault
 
 // allowedFormats are the ends of names that are taken, without their points.
-func allowedFormats() []string { return []string{"csv", "csv.gz", "csv.zst"} }
+func AllowedFormats() []string { return []string{"csv", "csv.gz", "csv.zst"} }

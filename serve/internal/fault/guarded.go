@@ -1,4 +1,4 @@
-package serve
+package fault
 
 import (
 	"runtime/debug"
@@ -8,7 +8,7 @@ import (
 
 // guarded runs f. A panic in f becomes its error, an [*engine.PanicError]. A goroutine for one request, one part or one
 // message is run guarded, as nothing else stands between such a panic and the end of the process.
-func guarded(f func() error) (err error) {
+func Guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &engine.PanicError{Value: v, Stack: debug.Stack()}

@@ -1,4 +1,4 @@
-package serve
+package fault
 
 import (
 	"errors"
@@ -9,24 +9,24 @@ import (
 // ErrorLine puts an error into one line for whoever sits at the terminal: the published code and a sentence. Unlike an
 // answer of the API it may name files and internals, as the reader owns them.
 func ErrorLine(err error) string {
-	f := explain(err)
+	f := Explain(err)
 	var path *fs.PathError
 	switch {
-	case f.code == CodeInternal && errors.As(err, &path):
+	case f.Code == CodeInternal && errors.As(err, &path):
 		return CodeInvalidFile.String() + ": " + err.Error()
-	case f.code == CodeInternal, f.code.Status() == 0, f.code == CodeShuttingDown:
-		return f.code.String() + ": " + err.Error()
+	case f.Code == CodeInternal, f.Code.Status() == 0, f.Code == CodeShuttingDown:
+		return f.Code.String() + ": " + err.Error()
 	}
-	return f.code.String() + ": " + f.text() + f.hint()
+	return f.Code.String() + ": " + f.Text() + f.hint()
 }
 
 // hint says what the details know of a file beyond the sentence.
-func (f *failure) hint() string {
-	if kind, ok := f.details["actual"]; ok && f.code == CodeInvalidFormat {
+func (f *Failure) hint() string {
+	if kind, ok := f.Details["actual"]; ok && f.Code == CodeInvalidFormat {
 		return fmt.Sprintf(": this is %v.", kind)
 	}
 	text := ""
-	columns, _ := f.details["columns"].([]details)
+	columns, _ := f.Details["columns"].([]Details)
 	for _, c := range columns {
 		if near, ok := c["suggestion"]; ok {
 			text += fmt.Sprintf(" '%v' looks like '%v'.", near, c["label"])

@@ -1,4 +1,4 @@
-package serve
+package fault
 
 // reserved is why a published code is not answered by anything: its number keeps its meaning and is given to nothing else.
 // It is empty for all other codes.

@@ -1,11 +1,11 @@
-package serve
+package fault
 
 import (
 	"encoding/json"
 )
 
 // errorView is what a page tells about a code.
-type errorView struct {
+type ErrorView struct {
 	Code      string `json:"code"`
 	Title     string `json:"title"`
 	Message   string `json:"message"`
@@ -18,9 +18,9 @@ type errorView struct {
 	Example json.RawMessage `json:"example,omitempty"`
 }
 
-func (m meaning) view() errorView {
-	return errorView{
-		Code: m.code.String(), Title: m.title, Message: m.message, Advice: m.advice, Status: m.status,
-		Retryable: m.retryable, Reserved: m.code.reserved(),
+func (m Meaning) View() ErrorView {
+	return ErrorView{
+		Code: m.Code.String(), Title: m.title, Message: m.Message, Advice: m.advice, Status: m.Status,
+		Retryable: m.Retryable, Reserved: m.Code.reserved(),
 	}
 }

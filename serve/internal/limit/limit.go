@@ -1,4 +1,4 @@
-package serve
+package limit
 
 import (
 	"context"
@@ -22,15 +22,15 @@ func DefaultRateLimits() RateLimits {
 }
 
 // limitClass names a budget; it is the policy's name in the RateLimit headers.
-type limitClass string
+type LimitClass string
 
 const (
-	limitNone     limitClass = ""
-	limitDefault  limitClass = "default"
-	limitUpload   limitClass = "upload"
-	limitScore    limitClass = "score"
-	limitDownload limitClass = "download"
-	limitLogin    limitClass = "login" // wrong tokens, by address
+	LimitNone     LimitClass = ""
+	LimitDefault  LimitClass = "default"
+	LimitUpload   LimitClass = "upload"
+	LimitScore    LimitClass = "score"
+	LimitDownload LimitClass = "download"
+	LimitLogin    LimitClass = "login" // wrong tokens, by address
 )
 
 const (
@@ -43,10 +43,10 @@ const (
 // again. The times that count are in the database, one small statement a request. What the limiter remembers of them can
 // only be too early, so a request that it refuses would be refused there too: a flood costs the database nothing. It is
 // safe for concurrent use and its memory is bounded.
-type limiter struct {
-	limits map[limitClass]int
+type Limiter struct {
+	limits map[LimitClass]int
 	now    func() time.Time
-	spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // nil: not shared
+	Spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // nil: not shared
 	shards [limitShards]limitShard
 }
 
@@ -54,7 +54,7 @@ type limiter struct {
 const spendPatience = time.Second
 
 type limitKey struct {
-	class limitClass
+	class LimitClass
 	user  string
 }
 
@@ -64,10 +64,10 @@ type limitShard struct {
 }
 
 // newLimiter makes a limiter of one process; spend makes it one of many.
-func newLimiter(l RateLimits, now func() time.Time) *limiter {
-	lim := &limiter{now: now, limits: map[limitClass]int{
-		limitDefault: l.Default, limitUpload: l.Upload, limitScore: l.Score, limitDownload: l.Download,
-		limitLogin: loginsMax,
+func NewLimiter(l RateLimits, now func() time.Time) *Limiter {
+	lim := &Limiter{now: now, limits: map[LimitClass]int{
+		LimitDefault: l.Default, LimitUpload: l.Upload, LimitScore: l.Score, LimitDownload: l.Download,
+		LimitLogin: loginsMax,
 	}}
 	for i := range lim.shards {
 		lim.shards[i].whole = map[limitKey]time.Time{}
@@ -76,19 +76,19 @@ func newLimiter(l RateLimits, now func() time.Time) *limiter {
 }
 
 // allowance is what is left of a budget.
-type allowance struct {
-	class     limitClass
-	limit     int
-	remaining int
-	reset     time.Duration // until the budget is whole again
-	retry     time.Duration // above zero: refused, try again after this
+type Allowance struct {
+	class     LimitClass
+	Limit     int
+	Remaining int
+	Reset     time.Duration // until the budget is whole again
+	Retry     time.Duration // above zero: refused, try again after this
 }
 
 // take spends one request of a user's budget. ok is false for routes without one.
-func (l *limiter) take(ctx context.Context, class limitClass, user string) (a allowance, ok bool) {
+func (l *Limiter) Take(ctx context.Context, class LimitClass, user string) (a Allowance, ok bool) {
 	limit := l.limits[class]
 	if limit <= 0 {
-		return allowance{}, false
+		return Allowance{}, false
 	}
 	key := limitKey{class, user}
 	budget := store.Budget{ID: key.id(), Step: limitWindow / time.Duration(limit)}
@@ -97,10 +97,10 @@ func (l *limiter) take(ctx context.Context, class limitClass, user string) (a al
 	if whole, refused := s.refused(key, budget, l.now()); refused {
 		return l.allowance(class, budget, whole, false), true
 	}
-	if l.spend != nil {
+	if l.Spend != nil {
 		ctx, cancel := context.WithTimeout(ctx, spendPatience)
 		defer cancel()
-		if whole, granted, err := l.spend(ctx, budget); err == nil {
+		if whole, granted, err := l.Spend(ctx, budget); err == nil {
 			s.remember(key, l.now(), whole)
 			return l.allowance(class, budget, whole, granted), true
 		}
@@ -110,12 +110,12 @@ func (l *limiter) take(ctx context.Context, class limitClass, user string) (a al
 }
 
 // allowance describes a budget that will be whole after some time; the request was granted or not.
-func (l *limiter) allowance(class limitClass, b store.Budget, whole time.Duration, granted bool) allowance {
-	a := allowance{class: class, limit: l.limits[class], reset: max(whole, 0)}
+func (l *Limiter) allowance(class LimitClass, b store.Budget, whole time.Duration, granted bool) Allowance {
+	a := Allowance{class: class, Limit: l.limits[class], Reset: max(whole, 0)}
 	if granted {
-		a.remaining = int((b.Window - a.reset) / b.Step)
+		a.Remaining = int((b.Window - a.Reset) / b.Step)
 	} else {
-		a.retry = max(whole+b.Step-b.Window, time.Millisecond)
+		a.Retry = max(whole+b.Step-b.Window, time.Millisecond)
 	}
 	return a
 }
@@ -183,16 +183,16 @@ func shardOf(k limitKey) uint32 {
 }
 
 // policy and state are the values of the RateLimit-Policy and RateLimit headers.
-func (a allowance) policy() string {
-	return fmt.Sprintf(`"%s";q=%d;w=%d`, a.class, a.limit, int(limitWindow/time.Second))
+func (a Allowance) Policy() string {
+	return fmt.Sprintf(`"%s";q=%d;w=%d`, a.class, a.Limit, int(limitWindow/time.Second))
 }
 
-func (a allowance) state() string {
-	return fmt.Sprintf(`"%s";r=%d;t=%d`, a.class, a.remaining, wholeSeconds(a.reset))
+func (a Allowance) State() string {
+	return fmt.Sprintf(`"%s";r=%d;t=%d`, a.class, a.Remaining, WholeSeconds(a.Reset))
 }
 
 // wholeSeconds rounds up, so that a client that waits as told is not refused again.
-func wholeSeconds(d time.Duration) int {
+func WholeSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }
 

@@ -1,4 +1,4 @@
-package serve
+package metrics
 
 import (
 	"time"
@@ -11,34 +11,34 @@ type canaryMetrics struct {
 	canarySeconds    prometheus.Histogram
 	canarySuccess    prometheus.Gauge
 	canaryMismatches prometheus.Counter
-	canaryInterval   prometheus.Gauge
+	CanaryInterval   prometheus.Gauge
 }
 
 // Results of a canary's run.
 const (
-	canaryOK       = "ok"
-	canaryMismatch = "mismatch"
-	canaryFailed   = "failed"
+	CanaryOK       = "ok"
+	CanaryMismatch = "mismatch"
+	CanaryFailed   = "failed"
 )
 
 func (m *Metrics) makeCanary() {
 	m.canaryRuns = m.counters("canary_runs_total", "Runs of the canary by result.", "result")
-	for _, result := range []string{canaryOK, canaryMismatch, canaryFailed} {
+	for _, result := range []string{CanaryOK, CanaryMismatch, CanaryFailed} {
 		m.canaryRuns.WithLabelValues(result)
 	}
 	m.canarySeconds = m.histogram("canary_duration_seconds", "Time of the canary from its upload to its checked result.")
 	m.canarySuccess = m.gauge("canary_last_success_timestamp_seconds", "When the canary last gave the right bytes.")
 	m.canaryMismatches = m.counter("canary_mismatch_total", "Canaries whose result was not what it must be. Must stay 0.")
-	m.canaryInterval = m.gauge("canary_interval_seconds", "Time between two canaries; 0: they are off.")
+	m.CanaryInterval = m.gauge("canary_interval_seconds", "Time between two canaries; 0: they are off.")
 }
 
-func (m *Metrics) canaryDone(result string, took time.Duration) {
+func (m *Metrics) CanaryDone(result string, took time.Duration) {
 	m.canaryRuns.WithLabelValues(result).Inc()
 	switch result {
-	case canaryOK:
+	case CanaryOK:
 		m.canarySuccess.SetToCurrentTime()
 		m.canarySeconds.Observe(took.Seconds())
-	case canaryMismatch:
+	case CanaryMismatch:
 		m.canaryMismatches.Inc()
 	}
 }

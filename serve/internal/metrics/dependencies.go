@@ -1,4 +1,4 @@
-package serve
+package metrics
 
 import (
 	"sync/atomic"
@@ -9,16 +9,16 @@ import (
 )
 
 type dependencyMetrics struct {
-	dependences *prometheus.GaugeVec
+	Dependences *prometheus.GaugeVec
 	calls       *prometheus.CounterVec
 	callSeconds *prometheus.CounterVec
 	retries     *prometheus.CounterVec
 	pool        atomic.Pointer[func() store.PoolState]
-	circuits    store.Circuits // of this process
+	Circuits    store.Circuits // of this process
 }
 
 func (m *Metrics) makeDependencies() {
-	m.dependences = m.gauges("dependency_up",
+	m.Dependences = m.gauges("dependency_up",
 		"1 if the dependency answered the last check; every process makes one at least every ten seconds.", "dependency")
 	m.calls = m.counters("aws_calls_total",
 		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up by us.", "service", "operation", "result")
@@ -39,9 +39,9 @@ func (m *Metrics) makeCircuits() {
 	for _, dependency := range []string{store.DependencyDatabase, store.DependencyObjects, store.DependencyQueue} {
 		m.sampledGauge("circuit_state", "0: calls of the dependency go through. 1: one goes through as a trial. "+
 			"2: they are refused after failures in a row.", "dependency", dependency,
-			func() float64 { return float64(m.circuits.Of(dependency).State) })
+			func() float64 { return float64(m.Circuits.Of(dependency).State) })
 		m.sampledCounter("circuit_opens_total", "Times that calls of the dependency were stopped, trials that failed included.",
-			"dependency", dependency, func() float64 { return float64(m.circuits.Of(dependency).Opens) })
+			"dependency", dependency, func() float64 { return float64(m.Circuits.Of(dependency).Opens) })
 	}
 }
 

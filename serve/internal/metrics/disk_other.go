@@ -1,6 +1,6 @@
 //go:build !unix
 
-package serve
+package metrics
 
 // diskSpace is not known here.
 func diskSpace(string) (size, free float64) { return 0, 0 }

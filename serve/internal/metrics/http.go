@@ -1,4 +1,4 @@
-package serve
+package metrics
 
 import (
 	"net/http"
@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 type httpMetrics struct {
 	requests        *prometheus.CounterVec
 	requestSeconds  *prometheus.HistogramVec
-	requestsRunning prometheus.Gauge
+	RequestsRunning prometheus.Gauge
 	bodyBytes       prometheus.Counter
 	errorCodes      *prometheus.CounterVec
 	keysFailed      prometheus.Counter
@@ -21,14 +22,14 @@ func (m *Metrics) makeHTTP() {
 	m.requests = m.counters("http_requests_total", "Requests answered.", "route", "method", "status")
 	m.requestSeconds = m.histograms("http_request_duration_seconds",
 		"Time from the header's arrival to the answer's readiness.", "route", "method")
-	m.requestsRunning = m.gauge("http_requests_in_flight", "Requests being answered.")
+	m.RequestsRunning = m.gauge("http_requests_in_flight", "Requests being answered.")
 	m.bodyBytes = m.counter("http_body_bytes_total", "Bytes of request bodies read.")
 	m.errorCodes = m.counters("http_errors_total", "Error answers by published code.", "code")
 	m.keysFailed = m.counter("signing_keys_unavailable_total", "Tokens that could not be checked.")
 }
 
 // methodLabel bounds the label of methods, which clients choose.
-func methodLabel(method string) string {
+func MethodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodDelete,
 		http.MethodPatch:
@@ -37,19 +38,19 @@ func methodLabel(method string) string {
 	return "other"
 }
 
-func (m *Metrics) answered(route, method string, status int, took time.Duration) {
-	method = methodLabel(method)
+func (m *Metrics) Answered(route, method string, status int, took time.Duration) {
+	method = MethodLabel(method)
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.requestSeconds.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
 // bodyRead counts bytes of request bodies.
-func (m *Metrics) bodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
+func (m *Metrics) BodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
 
 // refused counts an error answer.
-func (m *Metrics) refused(code Code) {
+func (m *Metrics) Refused(code fault.Code) {
 	m.errorCodes.WithLabelValues(code.String()).Inc()
-	if code == CodeSigningKeysMissing {
+	if code == fault.CodeSigningKeysMissing {
 		m.keysFailed.Inc()
 	}
 }

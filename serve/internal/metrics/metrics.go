@@ -1,4 +1,4 @@
-package serve
+package metrics
 
 //go:generate go run -C ../deploy ./generate
 

@@ -1,4 +1,4 @@
-package serve
+package metrics
 
 import (
 	"time"
@@ -11,12 +11,12 @@ import (
 type modelMetrics struct {
 	modelInfo    *prometheus.GaugeVec
 	modelLoad    *prometheus.GaugeVec
-	modelRefused prometheus.Counter
+	RefusedTotal prometheus.Counter
 	modelLeaves  *prometheus.GaugeVec
 
 	leavesChecked, leavesDiffering, walkerScored *prometheus.CounterVec
 
-	refusedNow   prometheus.Gauge
+	RefusedNow   prometheus.Gauge
 	banded       *prometheus.CounterVec
 	meanScore    *prometheus.GaugeVec
 	scoreDrift   *prometheus.GaugeVec
@@ -29,9 +29,9 @@ const driftFeaturesMax = 20
 func (m *Metrics) makeModels() {
 	m.modelInfo = m.gauges("model_info", "1 for each model in use.", "model", "version", "sha256")
 	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
-	m.modelRefused = m.counter("model_refused_total",
+	m.RefusedTotal = m.counter("model_refused_total",
 		"Bundles, new or changed, that failed a check; what was in use stayed.")
-	m.refusedNow = m.gauge("bundles_refused", "Bundles that are refused at present because they failed a check.")
+	m.RefusedNow = m.gauge("bundles_refused", "Bundles that are refused at present because they failed a check.")
 	m.modelLeaves = m.gauges("model_leaves", "1 if leaves holds the model and checks what is scored, else 0.", "model")
 	m.leavesChecked = m.counters("leaves_checked_rows_total", "Rows that leaves scored too.", "model")
 	m.leavesDiffering = m.counters("leaves_differing_rows_total",
@@ -73,10 +73,10 @@ func (m *Metrics) ScorersDiffer(model string, e *engine.DifferenceError) {
 }
 
 // ModelRefused counts a bundle that was not taken in.
-func (m *Metrics) ModelRefused() { m.modelRefused.Inc() }
+func (m *Metrics) ModelRefused() { m.RefusedTotal.Inc() }
 
 // BundlesRefused shows how many are not taken in at present.
-func (m *Metrics) BundlesRefused(n int) { m.refusedNow.Set(float64(n)) }
+func (m *Metrics) BundlesRefused(n int) { m.RefusedNow.Set(float64(n)) }
 
 // Scored shows the latest prediction of a model. Bands and columns are the bundle's words, never the customer's.
 func (m *Metrics) Scored(model string, s *engine.Summary) {

@@ -1,4 +1,4 @@
-package serve
+package metrics
 
 import (
 	"time"
@@ -30,13 +30,13 @@ type pipelineMetrics struct {
 // Stages of the pipeline as labels. Those of the engine are chunk to put; copy is the commit of a part's blocks, plan
 // the pass over a file that was dropped.
 const (
-	stagePut  = "put"
-	stageCopy = "copy"
+	StagePut  = "put"
+	StageCopy = "copy"
 )
 
 var engineStages = map[engine.Stage]string{
 	engine.StageChunk: "chunk", engine.StageParse: "parse", engine.StageScore: "score", engine.StageExplain: "explain",
-	engine.StageEncode: "encode", engine.StagePut: stagePut,
+	engine.StageEncode: "encode", engine.StagePut: StagePut,
 }
 
 func (m *Metrics) makePipeline() {
@@ -56,7 +56,7 @@ func (m *Metrics) makePipeline() {
 	}
 	m.gone = m.counters("objects_gone_total", "Objects that should be there and were not, by what they are: an upload, "+
 		"what parts have left, a result.", "kind")
-	for _, kind := range []string{goneUpload, gonePart, goneResult} {
+	for _, kind := range []string{GoneUpload, GonePart, GoneResult} {
 		m.gone.WithLabelValues(kind)
 	}
 	m.leasesLost = m.counter("lease_lost_total", "Parts that another worker had taken over.")
@@ -92,7 +92,7 @@ func (m *Metrics) makeFlow() {
 	}
 	m.copying = prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: inFlight, Help: "Chunks, or parts in copy, that a stage works on.",
-		ConstLabels: prometheus.Labels{"stage": stageCopy},
+		ConstLabels: prometheus.Labels{"stage": StageCopy},
 	})
 	m.registry.MustRegister(m.copying)
 }
@@ -124,16 +124,16 @@ func (m *Metrics) ChunkDone(model string, c *engine.ScoredChunk) {
 	b, t := c.Busy, c.Tally
 	m.leavesChecked.WithLabelValues(model).Add(float64(c.Checked))
 	m.chunkSeconds.Observe((b.Parse + b.Score + b.Explain + b.Encode).Seconds())
-	m.stageDone("chunk", b.Chunk, t.Rows)
-	m.stageDone("parse", b.Parse, t.Scored)
+	m.StageDone("chunk", b.Chunk, t.Rows)
+	m.StageDone("parse", b.Parse, t.Scored)
 	m.rows.WithLabelValues("parse", rowsRejected).Add(float64(t.Rejected))
-	m.stageDone("score", b.Score, t.Scored)
-	m.stageDone("explain", b.Explain, t.Explained)
-	m.stageDone("encode", b.Encode, t.Scored)
+	m.StageDone("score", b.Score, t.Scored)
+	m.StageDone("explain", b.Explain, t.Explained)
+	m.StageDone("encode", b.Encode, t.Scored)
 }
 
 // stageDone adds the time that a stage worked and the rows that it got done.
-func (m *Metrics) stageDone(stage string, d time.Duration, rows int64) {
+func (m *Metrics) StageDone(stage string, d time.Duration, rows int64) {
 	m.stageBusy.WithLabelValues(stage).Add(d.Seconds())
 	m.stageSuccess.WithLabelValues(stage).SetToCurrentTime()
 	m.rows.WithLabelValues(stage, rowsDone).Add(float64(rows))
@@ -157,9 +157,9 @@ func (m *Metrics) PartDone(result string, took time.Duration) {
 
 // Kinds of objects that should be there.
 const (
-	goneUpload = "upload"
-	gonePart   = "part"
-	goneResult = "result"
+	GoneUpload = "upload"
+	GonePart   = "part"
+	GoneResult = "result"
 )
 
 // Gone counts an object that should be there and was not.

@@ -1,15 +1,17 @@
-package serve
+package plan
 
 import (
 	"errors"
 	"log/slog"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
 // disagreed says that leaves scores rows differently than the compiled engine did, so that the walker must score all of
 // them. It counts that and logs it.
-func disagreed(err error, b *engine.Bundle, m *Metrics, log *slog.Logger) bool {
+func Disagreed(err error, b *engine.Bundle, m *metrics.Metrics, log *slog.Logger) bool {
 	var e *engine.DifferenceError
 	if !errors.As(err, &e) {
 		return false
@@ -24,6 +26,6 @@ func disagreed(err error, b *engine.Bundle, m *Metrics, log *slog.Logger) bool {
 func warnWithoutLeaves(b *engine.Bundle, log *slog.Logger) {
 	if err := b.NoLeaves(); err != nil {
 		log.Warn("leaves cannot hold the model, nothing checks its scores while serving", "model", b.Name(),
-			"version", b.Version(), "code", CodeOf(err).String(), "error", err)
+			"version", b.Version(), "code", fault.CodeOf(err).String(), "error", err)
 	}
 }

@@ -1,4 +1,4 @@
-package serve
+package plan
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
 // completeLink makes the prediction, unless that was done before: then it finds it.
-func completeLink(
+func CompleteLink(
 	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
 ) (p store.Prediction, err error) {
 	if l.Prediction != uuid.Nil {
@@ -24,7 +25,7 @@ func completeLink(
 		p, err = s.CompleteUpload(ctx, l, file)
 	}
 	if err != nil {
-		return p, explainAs(CodeDatabase, err)
+		return p, fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -35,28 +36,28 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if away := store.Reach(ctx, o); away != nil { // a bucket that is missing gives the same answer
-			return file, objectFailure(away)
+			return file, fault.ObjectFailure(away)
 		}
-		return file, fail(CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
+		return file, fault.Fail(fault.CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
 	case err != nil:
-		return file, objectFailure(err)
+		return file, fault.ObjectFailure(err)
 	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
-		return file, errors.Join(fail(CodeInvalidFile, "The file does not have the size that the link was made for.").
-			with(details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
+		return file, errors.Join(fault.Fail(fault.CodeInvalidFile, "The file does not have the size that the link was made for.").
+			With(fault.Details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
 	}
 	return file, nil
 }
 
 // waits says that an error is the user's own backlog.
-func waits(err error) bool {
+func Waits(err error) bool {
 	var waiting *store.WaitingError
 	return errors.As(err, &waiting)
 }
 
 const (
-	directBytesMax = 5 << 30 // what S3 takes in one put
+	DirectBytesMax = 5 << 30 // what S3 takes in one put
 	// uploadLinkLife is short: whoever has a link may use it, also after its owner has signed out.
-	uploadLinkLife = 15 * time.Minute
+	UploadLinkLife = 15 * time.Minute
 	// uploadLinkAge is how long an upload may be completed after its link expired.
-	uploadLinkAge = 24 * time.Hour
+	UploadLinkAge = 24 * time.Hour
 )

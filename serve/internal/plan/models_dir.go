@@ -1,4 +1,4 @@
-package serve
+package plan
 
 import (
 	"context"
@@ -13,21 +13,23 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
 // models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory
 // replaces the baseline of its name. One that fails a check is refused: it is shown, and what is in use stays. Only
 // refused may be called from other goroutines.
-type models struct {
-	registry *engine.Registry
-	metrics  *Metrics
+type Models struct {
+	Registry *engine.Registry
+	metrics  *metrics.Metrics
 	log      *slog.Logger
-	dir      string                   // empty: baselines only
+	Dir      string                   // empty: baselines only
 	scorer   engine.Scorer            // that every model must be held by
 	seen     map[string]string        // by bundle directory: its mark as last opened or refused
 	names    map[string]string        // by bundle directory: the name of the bundle in use from it
 	took     map[string]time.Duration // time that loading took, by name
-	refusals refusals
+	Refusals refusals
 	watching bool // the start is over
 }
 
@@ -38,13 +40,13 @@ const watchInterval = 5 * time.Second
 var errNameTaken = errors.New("its name is taken")
 
 // openModels opens everything. Only a baseline that cannot be used is an error.
-func openModels(dir string, scorer engine.Scorer, metrics *Metrics, log *slog.Logger) (*models, error) {
+func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log *slog.Logger) (*Models, error) {
 	registry, err := engine.NewRegistry()
 	if err != nil {
 		return nil, err
 	}
-	m := &models{
-		registry: registry, metrics: metrics, log: log, dir: dir, scorer: scorer,
+	m := &Models{
+		Registry: registry, metrics: metrics, log: log, Dir: dir, scorer: scorer,
 		seen: map[string]string{}, names: map[string]string{}, took: map[string]time.Duration{},
 	}
 	for _, name := range engine.BaselineNames() {
@@ -64,7 +66,7 @@ func openModels(dir string, scorer engine.Scorer, metrics *Metrics, log *slog.Lo
 }
 
 // usable refuses a model that the scorer in use cannot hold.
-func (m *models) usable(b *engine.Bundle) error {
+func (m *Models) usable(b *engine.Bundle) error {
 	if err := b.NoLeaves(); err != nil && m.scorer == engine.ScorerLeaves {
 		return fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
 	}
@@ -72,36 +74,36 @@ func (m *models) usable(b *engine.Bundle) error {
 }
 
 // use puts a usable bundle in the place of the one of its name.
-func (m *models) use(b *engine.Bundle, took time.Duration) {
+func (m *Models) use(b *engine.Bundle, took time.Duration) {
 	m.took[b.Name()] = took
 	warnWithoutLeaves(b, m.log)
-	m.registry.Swap(b)
+	m.Registry.Swap(b)
 	m.publish()
 }
 
 // publish tells the metrics which models are in use.
-func (m *models) publish() {
-	for _, b := range m.registry.List() {
+func (m *Models) publish() {
+	for _, b := range m.Registry.List() {
 		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
 		m.metrics.ModelLeaves(b.Name(), b.NoLeaves() == nil)
 	}
 }
 
 // watch takes in changed bundles until ctx ends.
-func (m *models) watch(ctx context.Context) {
-	for ; ctx.Err() == nil; pause(ctx, watchInterval) {
+func (m *Models) Watch(ctx context.Context) {
+	for ; ctx.Err() == nil; backoff.Pause(ctx, watchInterval) {
 		m.refresh()
 	}
 }
 
 // refresh takes in the bundles that are new or have changed.
-func (m *models) refresh() {
-	if m.dir == "" {
+func (m *Models) refresh() {
+	if m.Dir == "" {
 		return
 	}
-	dirs, err := bundleDirs(m.dir)
+	dirs, err := bundleDirs(m.Dir)
 	if err != nil {
-		m.refuse(m.dir, err)
+		m.refuse(m.Dir, err)
 		return
 	}
 	m.forget(dirs)
@@ -110,7 +112,7 @@ func (m *models) refresh() {
 			m.take(dir)
 		}
 	}
-	m.metrics.BundlesRefused(len(m.refusals.list()))
+	m.metrics.BundlesRefused(len(m.Refusals.List()))
 }
 
 // bundleDirs lists the directories that may hold bundles, in the order of their names. Hidden ones are passed over: a
@@ -135,12 +137,12 @@ func bundleDirs(dir string) ([]string, error) {
 
 // forget drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
 // that were refused for one are looked at again.
-func (m *models) forget(dirs []string) {
-	m.refusals.keep(dirs)
+func (m *Models) forget(dirs []string) {
+	m.Refusals.keep(dirs)
 	for dir := range m.names {
 		if !slices.Contains(dirs, dir) {
 			delete(m.names, dir)
-			for _, refused := range m.refusals.because(errNameTaken) {
+			for _, refused := range m.Refusals.because(errNameTaken) {
 				delete(m.seen, refused)
 			}
 		}
@@ -154,7 +156,7 @@ func (m *models) forget(dirs []string) {
 
 // changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
 // the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
-func (m *models) changed(dir string) bool {
+func (m *Models) changed(dir string) bool {
 	mark, err := m.mark(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -168,9 +170,9 @@ func (m *models) changed(dir string) bool {
 
 // mark changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
 // well, so that a file which is put right is noticed.
-func (m *models) mark(dir string) (string, error) {
+func (m *Models) mark(dir string) (string, error) {
 	manifest, err := os.ReadFile(filepath.Join(dir, engine.ManifestFile))
-	if err != nil || !m.refusals.has(dir) {
+	if err != nil || !m.Refusals.has(dir) {
 		return string(manifest), err
 	}
 	entries, err := os.ReadDir(dir)
@@ -187,7 +189,7 @@ func (m *models) mark(dir string) (string, error) {
 }
 
 // take opens a bundle and uses or refuses it.
-func (m *models) take(dir string) {
+func (m *Models) take(dir string) {
 	begin := time.Now()
 	b, err := engine.OpenBundle(os.DirFS(dir))
 	if err == nil {
@@ -198,7 +200,7 @@ func (m *models) take(dir string) {
 		m.seen[dir], _ = m.mark(dir)
 		return
 	}
-	m.refusals.drop(dir)
+	m.Refusals.drop(dir)
 	m.seen[dir], _ = m.mark(dir)
 	m.names[dir] = b.Name()
 	m.use(b, time.Since(begin))
@@ -206,7 +208,7 @@ func (m *models) take(dir string) {
 }
 
 // nameFree wants no other directory to have a bundle of a name: which of two was served would be chance.
-func (m *models) nameFree(dir, name string) error {
+func (m *Models) nameFree(dir, name string) error {
 	for other, taken := range m.names {
 		if taken == name && other != dir {
 			return fmt.Errorf("bundle %s: %w by %s", name, errNameTaken, filepath.Base(other))
@@ -216,10 +218,10 @@ func (m *models) nameFree(dir, name string) error {
 }
 
 // refuse notes a bundle that failed a check, once for each reason.
-func (m *models) refuse(dir string, err error) {
-	if code, isNew := m.refusals.add(dir, err); isNew {
+func (m *Models) refuse(dir string, err error) {
+	if code, isNew := m.Refusals.add(dir, err); isNew {
 		m.metrics.ModelRefused()
-		m.metrics.BundlesRefused(len(m.refusals.list()))
+		m.metrics.BundlesRefused(len(m.Refusals.List()))
 		m.log.Error("bundle refused, what is in use stays", "path", dir, "code", code, "error", err)
 	}
 }

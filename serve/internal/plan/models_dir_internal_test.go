@@ -1,4 +1,4 @@
-package serve
+package plan
 
 import (
 	"bytes"
@@ -11,17 +11,21 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan/plantest"
 )
 
 func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 	dir := t.TempDir()
-	writeBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
+	plantest.WriteBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
 	m := mustOpenModels(t, dir)
-	if got := len(m.registry.List()); got != len(engine.BaselineNames())+1 {
+	if got := len(m.Registry.List()); got != len(engine.BaselineNames())+1 {
 		t.Fatalf("%d models", got)
 	}
 	version := func() string {
-		b, ok := m.registry.Get("mine")
+		b, ok := m.Registry.Get("mine")
 		if !ok {
 			t.Fatal("the model is gone")
 		}
@@ -33,7 +37,7 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 		{"name: telecom\nversion: '1'", "name: mine\nversion: '4'", "4"},
 	}
 	for _, step := range steps {
-		writeBundle(t, filepath.Join(dir, "mine"), step.old, step.with)
+		plantest.WriteBundle(t, filepath.Join(dir, "mine"), step.old, step.with)
 		m.refresh()
 		m.refresh() // nothing has changed since
 		if got := version(); got != step.want {
@@ -50,8 +54,8 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := func() (*engine.Bundle, error) { return engine.OpenModelFile("native.ubj", model) }
-	for scorer, code := range map[engine.Scorer]Code{"": 0, engine.ScorerCompiled: 0, engine.ScorerLeaves: CodeModelUnsupported} {
-		m, err := openModels("", scorer, NewMetrics(), slog.New(slog.DiscardHandler))
+	for scorer, code := range map[engine.Scorer]fault.Code{"": 0, engine.ScorerCompiled: 0, engine.ScorerLeaves: fault.CodeModelUnsupported} {
+		m, err := OpenModels("", scorer, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +64,7 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := m.usable(b); code != 0 {
-			if err == nil || CodeOf(err) != code {
+			if err == nil || fault.CodeOf(err) != code {
 				t.Errorf("scorer %s: %v", scorer, err)
 			}
 			continue
@@ -68,7 +72,7 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		warnWithoutLeaves(b, NewLogger(&log, slog.LevelInfo))
+		warnWithoutLeaves(b, logging.NewLogger(&log, slog.LevelInfo))
 		for _, want := range []string{"native", "ERR-1703", "leaves cannot send a missing category to the right"} {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("%q is not in the log: %s", want, log.String())
@@ -81,15 +85,15 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if warnWithoutLeaves(b, NewLogger(&log, slog.LevelInfo)); log.Len() > 0 {
+		if warnWithoutLeaves(b, logging.NewLogger(&log, slog.LevelInfo)); log.Len() > 0 {
 			t.Errorf("%s: %s", name, log.String())
 		}
 	}
 }
 
-func mustOpenModels(t *testing.T, dir string) *models {
+func mustOpenModels(t *testing.T, dir string) *Models {
 	t.Helper()
-	m, err := openModels(dir, "", NewMetrics(), slog.New(slog.DiscardHandler))
+	m, err := OpenModels(dir, "", metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,24 +101,24 @@ func mustOpenModels(t *testing.T, dir string) *models {
 }
 
 // refusedNow writes what is refused as "bundle code", and checks that the metric agrees.
-func refusedNow(t *testing.T, m *models) string {
+func refusedNow(t *testing.T, m *Models) string {
 	t.Helper()
 	var list []string
-	for _, r := range m.refusals.list() {
+	for _, r := range m.Refusals.List() {
 		list = append(list, r.Bundle+" "+r.Code)
 	}
 	var shown dto.Metric
-	if err := m.metrics.refusedNow.Write(&shown); err != nil || int(shown.GetGauge().GetValue()) != len(list) {
+	if err := m.metrics.RefusedNow.Write(&shown); err != nil || int(shown.GetGauge().GetValue()) != len(list) {
 		t.Errorf("the metric says %v (%v), refused are %q", shown.GetGauge().GetValue(), err, list)
 	}
 	return strings.Join(list, ", ")
 }
 
 // refusedTimes is how often bundles were refused.
-func refusedTimes(t *testing.T, m *models) int {
+func refusedTimes(t *testing.T, m *Models) int {
 	t.Helper()
 	var shown dto.Metric
-	if err := m.metrics.modelRefused.Write(&shown); err != nil {
+	if err := m.metrics.RefusedTotal.Write(&shown); err != nil {
 		t.Fatal(err)
 	}
 	return int(shown.GetCounter().GetValue())
@@ -158,27 +162,27 @@ func TestB22ABadBundleAtTheStart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		"YAML that is none": {"ERR-1709", func(t *testing.T, dir string) { writeBundle(t, dir, "name: telecom", "name: [") }},
-		"an unknown key":    {"ERR-1709", func(t *testing.T, dir string) { writeBundle(t, dir, "title:", "titel:") }},
+		"YAML that is none": {"ERR-1709", func(t *testing.T, dir string) { plantest.WriteBundle(t, dir, "name: telecom", "name: [") }},
+		"an unknown key":    {"ERR-1709", func(t *testing.T, dir string) { plantest.WriteBundle(t, dir, "title:", "titel:") }},
 		"a column of another name": {"ERR-1704", func(t *testing.T, dir string) {
-			writeBundle(t, dir, "- name: gender", "- name: sort")
+			plantest.WriteBundle(t, dir, "- name: gender", "- name: sort")
 		}},
 		"scores that differ": {"ERR-1705", func(t *testing.T, dir string) {
-			writeBundle(t, dir, "categories: [Female, Male]", "categories: [Male, Female]")
+			plantest.WriteBundle(t, dir, "categories: [Female, Male]", "categories: [Male, Female]")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			bad := filepath.Join(dir, "bad")
-			writeBundle(t, bad, "name: telecom", "name: bad")
-			writeBundle(t, filepath.Join(dir, "good"), "name: telecom", "name: good")
+			plantest.WriteBundle(t, bad, "name: telecom", "name: bad")
+			plantest.WriteBundle(t, filepath.Join(dir, "good"), "name: telecom", "name: good")
 			test.damage(t, bad)
 			m := mustOpenModels(t, dir)
 			if got := refusedNow(t, m); got != "bad "+test.code {
 				t.Errorf("refused: %q, want %s", got, test.code)
 			}
 			for _, model := range append(engine.BaselineNames(), "good") {
-				if _, ok := m.registry.Get(model); !ok {
+				if _, ok := m.Registry.Get(model); !ok {
 					t.Errorf("%s is not in use", model)
 				}
 			}
@@ -190,9 +194,9 @@ func TestB22ABadBundleAtTheStart(t *testing.T) {
 			if err := os.RemoveAll(bad); err != nil {
 				t.Fatal(err)
 			}
-			writeBundle(t, bad, "name: telecom", "name: bad")
+			plantest.WriteBundle(t, bad, "name: telecom", "name: bad")
 			m.refresh()
-			if _, ok := m.registry.Get("bad"); !ok || refusedNow(t, m) != "" {
+			if _, ok := m.Registry.Get("bad"); !ok || refusedNow(t, m) != "" {
 				t.Errorf("put right it is still refused: %s", refusedNow(t, m))
 			}
 		})
@@ -203,7 +207,7 @@ func TestB22ABadBundleAtTheStart(t *testing.T) {
 func TestB22ABundleIsPutRight(t *testing.T) {
 	dir := t.TempDir()
 	bundle := filepath.Join(dir, "mine")
-	writeBundle(t, bundle, "name: telecom", "name: mine")
+	plantest.WriteBundle(t, bundle, "name: telecom", "name: mine")
 	file := filepath.Join(bundle, "golden.csv")
 	good, err := os.ReadFile(file)
 	if err != nil {
@@ -220,7 +224,7 @@ func TestB22ABundleIsPutRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.refresh()
-	if _, ok := m.registry.Get("mine"); !ok || refusedNow(t, m) != "" {
+	if _, ok := m.Registry.Get("mine"); !ok || refusedNow(t, m) != "" {
 		t.Errorf("refused: %q", refusedNow(t, m))
 	}
 }
@@ -228,11 +232,11 @@ func TestB22ABundleIsPutRight(t *testing.T) {
 // Of two bundles of one name the first is used, and the second as soon as that is gone.
 func TestB22TwoBundlesOfOneName(t *testing.T) {
 	dir := t.TempDir()
-	writeBundle(t, filepath.Join(dir, "a"), "name: telecom\nversion: '1'", "name: mine\nversion: '7'")
-	writeBundle(t, filepath.Join(dir, "b"), "name: telecom\nversion: '1'", "name: mine\nversion: '8'")
+	plantest.WriteBundle(t, filepath.Join(dir, "a"), "name: telecom\nversion: '1'", "name: mine\nversion: '7'")
+	plantest.WriteBundle(t, filepath.Join(dir, "b"), "name: telecom\nversion: '1'", "name: mine\nversion: '8'")
 	m := mustOpenModels(t, dir)
 	used := func() string {
-		b, ok := m.registry.Get("mine")
+		b, ok := m.Registry.Get("mine")
 		if !ok {
 			t.Fatal("none is in use")
 		}
@@ -258,7 +262,7 @@ func TestB22TwoBundlesOfOneName(t *testing.T) {
 func TestB22TheDirectoryOfBundles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "bundles")
 	m := mustOpenModels(t, dir)
-	if got := refusedNow(t, m); got != "bundles ERR-1709" || len(m.registry.List()) != len(engine.BaselineNames()) {
+	if got := refusedNow(t, m); got != "bundles ERR-1709" || len(m.Registry.List()) != len(engine.BaselineNames()) {
 		t.Errorf("refused: %q", got)
 	}
 	for _, name := range []string{"empty", "lost+found", ".half/x"} {
@@ -266,12 +270,12 @@ func TestB22TheDirectoryOfBundles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	writeBundle(t, filepath.Join(dir, ".mine"), "name: telecom", "name: hidden")
+	plantest.WriteBundle(t, filepath.Join(dir, ".mine"), "name: telecom", "name: hidden")
 	if err := os.WriteFile(filepath.Join(dir, "README"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	writeBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
-	writeBundle(t, filepath.Join(dir, "copied"), "name: telecom", "name: copied")
+	plantest.WriteBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
+	plantest.WriteBundle(t, filepath.Join(dir, "copied"), "name: telecom", "name: copied")
 	manifest := filepath.Join(dir, "copied", engine.ManifestFile)
 	text, err := os.ReadFile(manifest)
 	if err != nil {
@@ -281,17 +285,17 @@ func TestB22TheDirectoryOfBundles(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.refresh()
-	if _, ok := m.registry.Get("mine"); !ok || refusedNow(t, m) != "" {
+	if _, ok := m.Registry.Get("mine"); !ok || refusedNow(t, m) != "" {
 		t.Errorf("while one is copied: %q", refusedNow(t, m))
 	}
 	if err := os.WriteFile(manifest, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m.refresh()
-	if _, ok := m.registry.Get("copied"); !ok || refusedNow(t, m) != "" {
+	if _, ok := m.Registry.Get("copied"); !ok || refusedNow(t, m) != "" {
 		t.Errorf("when it is complete: %q", refusedNow(t, m))
 	}
-	if _, ok := m.registry.Get("hidden"); ok {
+	if _, ok := m.Registry.Get("hidden"); ok {
 		t.Error("a hidden directory was opened")
 	}
 	none := mustOpenModels(t, "")

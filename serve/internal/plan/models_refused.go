@@ -1,7 +1,8 @@
-package serve
+package plan
 
 import (
 	"errors"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,7 @@ import (
 type RefusedBundle struct {
 	Bundle string `json:"bundle"` // its directory's own name
 	Code   string `json:"code"`
-	cause  error
+	Cause  error
 }
 
 // refusals are the bundles that are refused at present. The zero value is ready; safe for concurrent use.
@@ -24,15 +25,15 @@ type refusals struct {
 
 // add notes a refusal and says with which code, and whether it is another than before.
 func (r *refusals) add(dir string, err error) (code string, isNew bool) {
-	code = explainAs(CodeBundleUnusable, err).code.String()
+	code = fault.ExplainAs(fault.CodeBundleUnusable, err).Code.String()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, known := r.byDir[dir]
 	if r.byDir == nil {
 		r.byDir = map[string]RefusedBundle{}
 	}
-	r.byDir[dir] = RefusedBundle{Bundle: filepath.Base(dir), Code: code, cause: err}
-	return code, !known || before.cause.Error() != err.Error()
+	r.byDir[dir] = RefusedBundle{Bundle: filepath.Base(dir), Code: code, Cause: err}
+	return code, !known || before.Cause.Error() != err.Error()
 }
 
 func (r *refusals) drop(dir string) {
@@ -60,7 +61,7 @@ func (r *refusals) because(reason error) (dirs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for dir, b := range r.byDir {
-		if errors.Is(b.cause, reason) {
+		if errors.Is(b.Cause, reason) {
 			dirs = append(dirs, dir)
 		}
 	}
@@ -68,7 +69,7 @@ func (r *refusals) because(reason error) (dirs []string) {
 }
 
 // list gives all of them by the names of their directories.
-func (r *refusals) list() []RefusedBundle {
+func (r *refusals) List() []RefusedBundle {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.SortedFunc(maps.Values(r.byDir), func(a, b RefusedBundle) int {

@@ -1,4 +1,4 @@
-package serve
+package plan
 
 import (
 	"encoding/json"
@@ -9,13 +9,13 @@ import (
 )
 
 // databaseTimeout bounds the steps behind a long body.
-const databaseTimeout = 15 * time.Second
+const DatabaseTimeout = 15 * time.Second
 
 // internalOptions marks work of our own, which is in no statistics.
-var internalOptions = json.RawMessage(`{"internal":true}`)
+var InternalOptions = json.RawMessage(`{"internal":true}`)
 
 // internal says that a prediction's options mark it as our own. Customers cannot set them.
-func internal(options json.RawMessage) bool {
+func Internal(options json.RawMessage) bool {
 	var o struct {
 		Internal bool `json:"internal"`
 	}
@@ -23,7 +23,7 @@ func internal(options json.RawMessage) bool {
 }
 
 // predictionOptions are kept with a prediction for its workers.
-type predictionOptions struct {
+type PredictionOptions struct {
 	engine.Budget
 	// Guard is "off" for files that machines read. It is chosen at the upload, because a result is stored once, in the
 	// form in which ranges of it are served; an apostrophe that was put in cannot be told from one that was there.
@@ -32,19 +32,19 @@ type predictionOptions struct {
 	ExperimentGroup string `json:"experiment_group,omitempty"`
 }
 
-func (o predictionOptions) unguarded() bool { return o.Guard == guardOff }
+func (o PredictionOptions) Unguarded() bool { return o.Guard == GuardOff }
 
 const (
-	guardOn  = "on"
-	guardOff = "off"
+	GuardOn  = "on"
+	GuardOff = "off"
 )
 
 // optionsOf reads the options of a prediction.
-func optionsOf(p store.Prediction) (o predictionOptions, err error) {
-	return o, unmarshalOptions(p.Options, &o)
+func OptionsOf(p store.Prediction) (o PredictionOptions, err error) {
+	return o, UnmarshalOptions(p.Options, &o)
 }
 
-func unmarshalOptions(text json.RawMessage, o *predictionOptions) error {
+func UnmarshalOptions(text json.RawMessage, o *PredictionOptions) error {
 	if len(text) == 0 {
 		return nil
 	}

@@ -1,16 +1,17 @@
-package serve
+package plan
 
 import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )
 
 // errModelWithdrawn says that the model which a prediction is pinned to is not loaded here.
-var errModelWithdrawn = fail(CodeModelWithdrawn, "")
+var ErrModelWithdrawn = fault.Fail(fault.CodeModelWithdrawn, "")
 
 // storedPlan is a plan as the ledger keeps it, pinned to a bundle.
-func storedPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
+func StoredPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
 	plan := store.Plan{
 		Header: store.Header{
 			Columns: p.Header.Names, Delimiter: p.Header.Delimiter, Bytes: p.Header.Bytes, Lines: p.Header.Lines,
@@ -32,13 +33,13 @@ func pinned(b *engine.Bundle) store.Model {
 }
 
 // chooseModel finds the bundle that was asked for, or the one that the header was made for, and checks the header.
-func chooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
+func ChooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
 	if name == "" {
 		return models.Choose(h)
 	}
 	b, ok := models.Get(name)
 	if !ok {
-		return nil, fail(CodeUnknownModel, "")
+		return nil, fault.Fail(fault.CodeUnknownModel, "")
 	}
 	if _, err := ingest.Map(b.Schema(), h); err != nil {
 		return nil, err

@@ -1,23 +1,24 @@
-package serve
+package wire
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"hash"
 	"strings"
 )
 
 // digests are what a Content-Digest header (RFC 9530) says about a body; nil is what it does not say.
-type digests struct {
-	sha256, sha512 []byte
+type Digests struct {
+	Sha256, sha512 []byte
 	hashes         []hash.Hash // of the body so far, for those that are given
 }
 
 // parseDigests reads the header. Algorithms that we do not know are passed over, as the standard wants it.
-func parseDigests(header string) (digests, error) {
-	var d digests
+func ParseDigests(header string) (Digests, error) {
+	var d Digests
 	if header == "" {
 		return d, nil
 	}
@@ -27,7 +28,7 @@ func parseDigests(header string) (digests, error) {
 		var field *[]byte
 		switch strings.ToLower(name) {
 		case "sha-256":
-			size, field = sha256.Size, &d.sha256
+			size, field = sha256.Size, &d.Sha256
 		case "sha-512":
 			size, field = sha512.Size, &d.sha512
 		default:
@@ -37,12 +38,12 @@ func parseDigests(header string) (digests, error) {
 		value, end := strings.CutSuffix(value, ":")
 		sum, err := base64.StdEncoding.DecodeString(value)
 		if !colon || !end || err != nil || len(sum) != size {
-			return d, fail(CodeInvalidValue, "The Content-Digest header cannot be read. It looks like 'sha-256=:…:'.").
-				with(details{"field": "Content-Digest"})
+			return d, fault.Fail(fault.CodeInvalidValue, "The Content-Digest header cannot be read. It looks like 'sha-256=:…:'.").
+				With(fault.Details{"field": "Content-Digest"})
 		}
 		*field = sum
 	}
-	if d.sha256 != nil {
+	if d.Sha256 != nil {
 		d.hashes = append(d.hashes, sha256.New())
 	}
 	if d.sha512 != nil {
@@ -51,16 +52,16 @@ func parseDigests(header string) (digests, error) {
 	return d, nil
 }
 
-func (d *digests) write(p []byte) {
+func (d *Digests) Write(p []byte) {
 	for _, h := range d.hashes {
 		_, _ = h.Write(p) // a hash never fails
 	}
 }
 
 // matched says whether the whole body is the one that was announced.
-func (d *digests) matched() bool {
+func (d *Digests) Matched() bool {
 	for _, h := range d.hashes {
-		want := d.sha256
+		want := d.Sha256
 		if h.Size() == sha512.Size {
 			want = d.sha512
 		}

@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"mime"
@@ -9,30 +9,31 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"golang.org/x/text/unicode/norm"
 )
 
-const filenameBytesMax = 255
+const FilenameBytesMax = 255
 
 // fileName checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
 // shown.
-func fileName(given string) (string, error) {
+func FileName(given string) (string, error) {
 	lower := strings.ToLower(given)
 	isFormat := func(format string) bool { return strings.HasSuffix(lower, "."+format) }
-	if !slices.ContainsFunc(allowedFormats(), isFormat) {
-		return "", fail(CodeInvalidFile, "").
-			with(details{"field": "filename", "filename": shown(given), "allowed_formats": allowedFormats()})
+	if !slices.ContainsFunc(fault.AllowedFormats(), isFormat) {
+		return "", fault.Fail(fault.CodeInvalidFile, "").
+			With(fault.Details{"field": "filename", "filename": fault.Shown(given), "allowed_formats": fault.AllowedFormats()})
 	}
 	name := composed(given)
 	if suggestion := sanitized(name); suggestion != name {
-		return "", fail(CodeInvalidFile, "Filename contains invalid characters").
-			with(details{"field": "filename", "filename": shown(given), "suggestion": shown(suggestion)})
+		return "", fault.Fail(fault.CodeInvalidFile, "Filename contains invalid characters").
+			With(fault.Details{"field": "filename", "filename": fault.Shown(given), "suggestion": fault.Shown(suggestion)})
 	}
 	return shortened(name), nil
 }
 
 // filenameOf makes any file name one that [fileName] could have given, whatever it ends in.
-func filenameOf(given string) string { return shortened(sanitized(composed(given))) }
+func FilenameOf(given string) string { return shortened(sanitized(composed(given))) }
 
 // composed writes a name in NFC and with plain spaces, so that it has one spelling whatever system it comes from.
 func composed(name string) string {
@@ -59,7 +60,7 @@ func sanitized(name string) string {
 
 // shortened keeps the end of a name that is too long.
 func shortened(name string) string {
-	for len(name) > filenameBytesMax {
+	for len(name) > FilenameBytesMax {
 		_, size := utf8.DecodeRuneInString(name)
 		name = name[size:]
 	}
@@ -67,7 +68,7 @@ func shortened(name string) string {
 }
 
 // rawFileName is the file's name as the form has it. [multipart.Part.FileName] leaves its folders out.
-func rawFileName(part *multipart.Part) string {
+func RawFileName(part *multipart.Part) string {
 	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil {
 		return part.FileName()

@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"io"
@@ -13,10 +13,10 @@ const (
 )
 
 // lingerListener hands out connections that can be closed gently.
-type lingerListener struct{ net.Listener }
+type LingerListener struct{ net.Listener }
 
 // Accept implements net.Listener.
-func (l lingerListener) Accept() (net.Conn, error) {
+func (l LingerListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -43,13 +43,13 @@ func (c *lingerConn) Read(p []byte) (int, error) {
 }
 
 // clientEnded says whether the client has ended its direction of the connection, and we have read up to there.
-func clientEnded(c net.Conn) bool {
+func ClientEnded(c net.Conn) bool {
 	l, ok := c.(*lingerConn)
 	return ok && l.ended.Load()
 }
 
 // linger asks for a gentle close.
-func linger(c net.Conn) {
+func Linger(c net.Conn) {
 	if l, ok := c.(*lingerConn); ok {
 		l.gentle.Store(true)
 	}

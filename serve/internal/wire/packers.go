@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"bytes"
@@ -11,14 +11,14 @@ import (
 )
 
 // packers hold packers to use again: making one costs more than packing a page. They are safe for concurrent use.
-type packers struct {
+type Packers struct {
 	zstd, brotli, gzip sync.Pool
 	// pages is a place for each body that is packed in memory at one time, so that a burst of requests makes no more
 	// packers, of a megabyte or two each, than there are cores to run them.
 	pages chan struct{}
 }
 
-func newPackers(pages int) *packers { return &packers{pages: make(chan struct{}, pages)} }
+func NewPackers(pages int) *Packers { return &Packers{pages: make(chan struct{}, pages)} }
 
 // packer is what the three libraries have in common.
 type packer interface {
@@ -35,7 +35,7 @@ const (
 
 // pack writes a stream in a content coding. The fastest levels take about a millisecond for 200 kB and leave a fifth
 // of it.
-func (p *packers) pack(w io.Writer, source io.Reader, coding string) error {
+func (p *Packers) Pack(w io.Writer, source io.Reader, coding string) error {
 	pool := p.pool(coding)
 	one, ok := pool.Get().(packer)
 	if !ok {
@@ -57,13 +57,13 @@ func (p *packers) pack(w io.Writer, source io.Reader, coding string) error {
 }
 
 // page packs a body that is in memory.
-func (p *packers) page(w io.Writer, body []byte, coding string) error {
+func (p *Packers) Page(w io.Writer, body []byte, coding string) error {
 	p.pages <- struct{}{}
 	defer func() { <-p.pages }()
-	return p.pack(w, bytes.NewReader(body), coding)
+	return p.Pack(w, bytes.NewReader(body), coding)
 }
 
-func (p *packers) pool(coding string) *sync.Pool {
+func (p *Packers) pool(coding string) *sync.Pool {
 	switch coding {
 	case "zstd":
 		return &p.zstd

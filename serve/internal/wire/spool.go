@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"io"
@@ -8,33 +8,33 @@ import (
 const spoolBlockBytes = 256 << 10
 
 // spoolBlocks are blocks for spools, used again and again.
-type spoolBlocks struct{ pool sync.Pool }
+type SpoolBlocks struct{ pool sync.Pool }
 
-func (p *spoolBlocks) take() []byte {
+func (p *SpoolBlocks) take() []byte {
 	if b, ok := p.pool.Get().(*[spoolBlockBytes]byte); ok {
 		return b[:0]
 	}
 	return new([spoolBlockBytes]byte)[:0]
 }
 
-func (p *spoolBlocks) give(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
+func (p *SpoolBlocks) give(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
 
 // spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
 // It is written, then read once, then closed.
-type spool struct {
-	free   *spoolBlocks
+type Spool struct {
+	Free   *SpoolBlocks
 	blocks [][]byte
-	size   int64
+	Size   int64
 	read   int // bytes of the first block that have been read
 }
 
 // Write implements io.Writer; it cannot fail.
-func (s *spool) Write(p []byte) (int, error) {
-	s.size += int64(len(p))
+func (s *Spool) Write(p []byte) (int, error) {
+	s.Size += int64(len(p))
 	for rest := p; len(rest) > 0; {
 		last := len(s.blocks) - 1
 		if last < 0 || len(s.blocks[last]) == spoolBlockBytes {
-			s.blocks = append(s.blocks, s.free.take())
+			s.blocks = append(s.blocks, s.Free.take())
 			last++
 		}
 		n := min(len(rest), spoolBlockBytes-len(s.blocks[last]))
@@ -45,7 +45,7 @@ func (s *spool) Write(p []byte) (int, error) {
 }
 
 // Read implements io.Reader.
-func (s *spool) Read(p []byte) (int, error) {
+func (s *Spool) Read(p []byte) (int, error) {
 	if len(s.blocks) == 0 {
 		return 0, io.EOF
 	}
@@ -57,7 +57,7 @@ func (s *spool) Read(p []byte) (int, error) {
 }
 
 // WriteTo implements io.WriterTo: blocks are written as they are.
-func (s *spool) WriteTo(w io.Writer) (total int64, err error) {
+func (s *Spool) WriteTo(w io.Writer) (total int64, err error) {
 	for len(s.blocks) > 0 {
 		n, err := w.Write(s.blocks[0][s.read:])
 		total += int64(n)
@@ -69,13 +69,13 @@ func (s *spool) WriteTo(w io.Writer) (total int64, err error) {
 	return total, nil
 }
 
-func (s *spool) drop() {
-	s.free.give(s.blocks[0])
+func (s *Spool) drop() {
+	s.Free.give(s.blocks[0])
 	s.blocks, s.read = s.blocks[1:], 0
 }
 
 // Close gives back what has not been read.
-func (s *spool) Close() error {
+func (s *Spool) Close() error {
 	for len(s.blocks) > 0 {
 		s.drop()
 	}
@@ -83,8 +83,8 @@ func (s *spool) Close() error {
 }
 
 // text takes everything as a string.
-func (s *spool) text() string {
-	b := make([]byte, 0, s.size)
+func (s *Spool) text() string {
+	b := make([]byte, 0, s.Size)
 	for _, block := range s.blocks {
 		b = append(b, block...)
 	}

@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"bytes"
@@ -9,14 +9,14 @@ import (
 )
 
 func TestSpool(t *testing.T) {
-	free := &spoolBlocks{}
+	free := &SpoolBlocks{}
 	for _, size := range []int{0, 1, spoolBlockBytes - 1, spoolBlockBytes, spoolBlockBytes + 1, 3*spoolBlockBytes + 7} {
 		want := make([]byte, size)
 		for i := range want {
 			want[i] = byte(i * 7)
 		}
-		fill := func() *spool {
-			s := &spool{free: free}
+		fill := func() *Spool {
+			s := &Spool{Free: free}
 			for rest := want; len(rest) > 0; {
 				n := min(len(rest), 100_003)
 				if _, err := s.Write(rest[:n]); err != nil {
@@ -26,7 +26,7 @@ func TestSpool(t *testing.T) {
 			}
 			return s
 		}
-		if s := fill(); s.size != int64(size) || s.text() != string(want) || s.text() != string(want) {
+		if s := fill(); s.Size != int64(size) || s.text() != string(want) || s.text() != string(want) {
 			t.Errorf("%d: other text", size)
 		}
 		if err := iotest.TestReader(fill(), want); err != nil && size > 0 {

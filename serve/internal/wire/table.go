@@ -1,4 +1,4 @@
-package serve
+package wire
 
 import (
 	"encoding/json"
@@ -28,41 +28,41 @@ const (
 	cellJSON
 )
 
-type tableColumn struct {
+type TableColumn struct {
 	name string
 	kind cellKind
 }
 
 // resultColumns and rejectColumns are what the two files have behind the customer's columns.
 var (
-	resultColumns = []tableColumn{
+	ResultColumns = []TableColumn{
 		{ingest.ProbabilityColumn, cellFloat},
 		{ingest.BandColumn, cellText},
 		{ingest.RiskColumn, cellJSON},
 		{ingest.ProtectiveColumn, cellJSON},
 		{ingest.ExplanationColumn, cellText},
 	}
-	rejectColumns = []tableColumn{
+	RejectColumns = []TableColumn{
 		{"_row", cellInteger}, {"_line", cellInteger}, {"_code", cellText}, {"_column", cellText}, {"_reason", cellText},
 	}
 )
 
 // tableWriter writes rows in a format. A cell that is nil has no value.
-type tableWriter interface {
-	write(cells [][]byte) error
-	close() error
+type TableWriter interface {
+	Write(cells [][]byte) error
+	Close() error
 }
 
 // newTableWriter begins a table of the format "arrow" or "jsonl".
-func newTableWriter(w io.Writer, format string, columns []tableColumn) tableWriter {
-	if format == formatArrow {
+func NewTableWriter(w io.Writer, format string, columns []TableColumn) TableWriter {
+	if format == FormatArrow {
 		return newArrowTable(w, columns)
 	}
-	return newJSONTable(w, columns, "", "\n", "")
+	return NewJSONTable(w, columns, "", "\n", "")
 }
 
 // openTable reads CSV of ours. Behind the customer's columns, whose names are made unique, come own.
-func openTable(text io.Reader, own []tableColumn) (*ingest.Rows, []tableColumn, error) {
+func OpenTable(text io.Reader, own []TableColumn) (*ingest.Rows, []TableColumn, error) {
 	rows, err := ingest.NewRows(text, ingest.Limits{RowBytesMax: 64 << 20, ColumnsMax: 1 << 16, ChunkBytes: 256 << 10})
 	if err != nil {
 		return nil, nil, err
@@ -75,36 +75,36 @@ func openTable(text io.Reader, own []tableColumn) (*ingest.Rows, []tableColumn, 
 }
 
 // customerColumns gives names that are neither there twice nor ours.
-func customerColumns(names []string) []tableColumn {
+func customerColumns(names []string) []TableColumn {
 	taken := map[string]bool{}
-	for _, own := range [][]tableColumn{resultColumns, rejectColumns} {
+	for _, own := range [][]TableColumn{ResultColumns, RejectColumns} {
 		for _, c := range own {
 			taken[c.name] = true
 		}
 	}
-	var columns []tableColumn
+	var columns []TableColumn
 	for _, name := range names {
 		free := name
 		for n := 2; taken[free]; n++ {
 			free = name + "_" + strconv.Itoa(n)
 		}
 		taken[free] = true
-		columns = append(columns, tableColumn{name: free})
+		columns = append(columns, TableColumn{name: free})
 	}
 	return columns
 }
 
 // convertTable writes CSV of ours in another format.
-func convertTable(w io.Writer, text io.Reader, format string, own []tableColumn) error {
-	rows, columns, err := openTable(text, own)
+func ConvertTable(w io.Writer, text io.Reader, format string, own []TableColumn) error {
+	rows, columns, err := OpenTable(text, own)
 	if err != nil {
 		return err
 	}
-	table := newTableWriter(w, format, columns)
+	table := NewTableWriter(w, format, columns)
 	for {
 		cells, err := rows.Next()
 		if err == io.EOF {
-			return table.close()
+			return table.Close()
 		}
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func convertTable(w io.Writer, text io.Reader, format string, own []tableColumn)
 		if len(cells) != len(columns) {
 			return fmt.Errorf("stored table: row of %d cells", len(cells))
 		}
-		if err := table.write(cells); err != nil {
+		if err := table.Write(cells); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func convertTable(w io.Writer, text io.Reader, format string, own []tableColumn)
 // jsonTable writes an object a row, with what stands in front of the first, between two, and behind the last.
 type jsonTable struct {
 	w          io.Writer
-	columns    []tableColumn
+	columns    []TableColumn
 	names      [][]byte // encoded, with the colon
 	buf        []byte
 	separator  string
@@ -130,7 +130,7 @@ type jsonTable struct {
 	terminated bool // every row, the last too, is followed by the separator
 }
 
-func newJSONTable(w io.Writer, columns []tableColumn, begin, separator, end string) *jsonTable {
+func NewJSONTable(w io.Writer, columns []TableColumn, begin, separator, end string) *jsonTable {
 	t := &jsonTable{
 		w: w, columns: columns, buf: []byte(begin), separator: separator, end: end, terminated: end == "",
 	}
@@ -140,7 +140,7 @@ func newJSONTable(w io.Writer, columns []tableColumn, begin, separator, end stri
 	return t
 }
 
-func (t *jsonTable) write(cells [][]byte) error {
+func (t *jsonTable) Write(cells [][]byte) error {
 	if t.rows > 0 && !t.terminated {
 		t.buf = append(t.buf, t.separator...)
 	}
@@ -169,7 +169,7 @@ func (t *jsonTable) write(cells [][]byte) error {
 	if t.terminated {
 		t.buf = append(t.buf, t.separator...)
 	}
-	if len(t.buf) < copyBytes {
+	if len(t.buf) < CopyBytes {
 		return nil
 	}
 	return t.flush()
@@ -181,7 +181,7 @@ func (t *jsonTable) flush() error {
 	return err
 }
 
-func (t *jsonTable) close() error {
+func (t *jsonTable) Close() error {
 	t.buf = append(t.buf, t.end...)
 	return t.flush()
 }
@@ -217,14 +217,14 @@ const (
 
 // arrowTable writes an Arrow IPC stream.
 type arrowTable struct {
-	columns []tableColumn
+	columns []TableColumn
 	builder *array.RecordBuilder
 	writer  *ipc.Writer
 	rows    int
 	bytes   int
 }
 
-func newArrowTable(w io.Writer, columns []tableColumn) *arrowTable {
+func newArrowTable(w io.Writer, columns []TableColumn) *arrowTable {
 	var fields []arrow.Field
 	types := map[cellKind]arrow.DataType{
 		cellText: arrow.BinaryTypes.String, cellJSON: arrow.BinaryTypes.String,
@@ -240,7 +240,7 @@ func newArrowTable(w io.Writer, columns []tableColumn) *arrowTable {
 	}
 }
 
-func (t *arrowTable) write(cells [][]byte) error {
+func (t *arrowTable) Write(cells [][]byte) error {
 	for i, cell := range cells {
 		t.bytes += len(cell)
 		if cell == nil || len(cell) == 0 && t.columns[i].kind != cellText {
@@ -282,7 +282,7 @@ func (t *arrowTable) flush() error {
 	return t.writer.Write(record)
 }
 
-func (t *arrowTable) close() error {
+func (t *arrowTable) Close() error {
 	defer t.builder.Release()
 	if t.rows > 0 {
 		if err := t.flush(); err != nil {
@@ -293,7 +293,7 @@ func (t *arrowTable) close() error {
 }
 
 // compactJSON encodes a value of ours without its closing brace, so that more can follow.
-func compactJSON(v any) (string, error) {
+func CompactJSON(v any) (string, error) {
 	text, err := json.Marshal(v)
 	if err != nil || len(text) < 2 {
 		return "", err
@@ -301,17 +301,17 @@ func compactJSON(v any) (string, error) {
 	return string(text[:len(text)-1]), nil
 }
 
-const copyBytes = 64 << 10
+const CopyBytes = 64 << 10
 
 // Formats of tables.
 const (
-	formatCSV   = "csv"
-	formatJSON  = "json"
-	formatLines = "jsonl"
-	formatArrow = "arrow"
+	FormatCSV   = "csv"
+	FormatJSON  = "json"
+	FormatLines = "jsonl"
+	FormatArrow = "arrow"
 )
 
 const (
-	typeArrow = "application/vnd.apache.arrow.stream"
-	typeLines = "application/x-ndjson"
+	TypeArrow = "application/vnd.apache.arrow.stream"
+	TypeLines = "application/x-ndjson"
 )

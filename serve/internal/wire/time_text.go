@@ -1,8 +1,8 @@
-package serve
+package wire
 
 import (
 	"time"
 )
 
 // timeText writes times as the whole API does: UTC, milliseconds.
-func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+func TimeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

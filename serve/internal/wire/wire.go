@@ -1,21 +1,22 @@
-package serve
+package wire
 
 import (
 	"bytes"
 	"strings"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/valyala/fasthttp"
 )
 
 // checkWire refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
 // front of us read must be what we read.
-func checkWire(h *fasthttp.RequestHeader) *failure {
+func CheckWire(h *fasthttp.RequestHeader) *fault.Failure {
 	switch string(h.Protocol()) {
 	case "HTTP/1.1", "HTTP/1.0":
 	default:
 		return malformed("Only HTTP/1.0 and HTTP/1.1 are supported here.")
 	}
-	if f := checkTarget(h.RequestURI()); f != nil {
+	if f := CheckTarget(h.RequestURI()); f != nil {
 		return f
 	}
 	fields := countFields(h.RawHeaders())
@@ -36,10 +37,10 @@ func checkWire(h *fasthttp.RequestHeader) *failure {
 	return nil
 }
 
-func malformed(message string) *failure { return fail(CodeMalformedRequest, message) }
+func malformed(message string) *fault.Failure { return fault.Fail(fault.CodeMalformedRequest, message) }
 
 // checkTarget wants the plain form of a path: what our routes never need, somebody might use to get around a check.
-func checkTarget(target []byte) *failure {
+func CheckTarget(target []byte) *fault.Failure {
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	switch {
 	case len(path) == 0 || path[0] != '/':

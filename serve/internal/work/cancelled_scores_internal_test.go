@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"bytes"
@@ -21,6 +21,8 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -73,16 +75,16 @@ func TestCancelledScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models, err := openModels("", "", NewMetrics(), slog.New(slog.DiscardHandler))
+	models, err := plan.OpenModels("", "", metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, ok := models.registry.Get("telecom")
+	bundle, ok := models.Registry.Get("telecom")
 	if !ok {
 		t.Fatal("no model")
 	}
 	limits := ingest.Limits{ChunkBytes: 4 << 10}
-	w := newWorker(WorkerConfig{Name: "w", Cores: 1, Limits: limits}, nil, objects, models.registry, NewMetrics(),
+	w := NewWorker(WorkerConfig{Name: "w", Cores: 1, Limits: limits}, nil, objects, models.Registry, metrics.NewMetrics(),
 		slog.New(slog.DiscardHandler))
 	next := partsOf(t, objects)
 
@@ -155,7 +157,7 @@ func partsOf(t *testing.T, o store.Objects) func(k int64) *store.Claim {
 }
 
 // scoreAndCancel does what scorePart does with objects; the claim ends at one of many moments.
-func scoreAndCancel(ctx context.Context, w *worker, c *store.Claim, b *engine.Bundle, k int64) error {
+func scoreAndCancel(ctx context.Context, w *Worker, c *store.Claim, b *engine.Bundle, k int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	causes := []error{store.ErrLeaseLost, errDrained, nil}

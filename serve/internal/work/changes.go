@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -24,8 +26,8 @@ const (
 )
 
 // newSnapshot makes what keeps a part for the comparison with the next upload; nil for work of our own.
-func (w *worker) newSnapshot(c *store.Claim) *engine.Snapshot {
-	if internal(c.Options) {
+func (w *Worker) newSnapshot(c *store.Claim) *engine.Snapshot {
+	if plan.Internal(c.Options) {
 		return nil
 	}
 	return engine.NewSnapshot(func() func(id []byte) uint64 {
@@ -38,7 +40,7 @@ func (w *worker) newSnapshot(c *store.Claim) *engine.Snapshot {
 }
 
 // putSnapshot stores the snapshot of a part and says how large it is.
-func (w *worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (int64, error) {
+func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (int64, error) {
 	if s == nil {
 		return 0, nil
 	}
@@ -52,7 +54,7 @@ func (w *worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snap
 
 // changes compares a prediction that is about to be finished with the one before it; nil if there is nothing to say of
 // it: it was cancelled, is our own, or was begun before snapshots were kept.
-func (w *worker) changes(
+func (w *Worker) changes(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally,
 ) (*engine.Changes, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
@@ -81,13 +83,13 @@ func (w *worker) changes(
 	}
 	changes.Previous = &engine.PreviousUpload{
 		PredictionID: previous.PublicID.String(), Filename: previous.Filename,
-		CreatedAt: timeText(previous.CreatedAt), ModelVersion: previous.ModelVersion,
+		CreatedAt: wire.TimeText(previous.CreatedAt), ModelVersion: previous.ModelVersion,
 	}
 	return changes, nil
 }
 
 // compare reads the snapshots of both. Those of the previous upload may be gone, or be no good: that fails nothing.
-func (w *worker) compare(
+func (w *Worker) compare(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, previous *store.Previous, parts []store.PartRecord,
 ) (*engine.Changes, error) {
 	var before, after []io.Reader
@@ -109,7 +111,7 @@ func (w *worker) compare(
 }
 
 // nameMoves sets the customers' ids, which snapshots do not hold.
-func (w *worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
+func (w *Worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
 	var rows []int64
 	for _, m := range slices.Concat(changes.Risen, changes.Fallen) {
 		rows = append(rows, m.Row)
@@ -129,7 +131,7 @@ func (w *worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.
 // countRepeats corrects the number of rows whose customer came before: a part knows of its own rows only. The snapshots of
 // an upload that is too large to be compared are not read, nor are there any of parts from before they were kept: then
 // the number is that within the parts.
-func (w *worker) countRepeats(
+func (w *Worker) countRepeats(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally, changes *engine.Changes,
 ) error {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
@@ -156,7 +158,7 @@ func (w *worker) countRepeats(
 	return err
 }
 
-func (w *worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
+func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
 	return &pieces{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
 }
 

@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -34,7 +36,7 @@ func partsGone(err error) error {
 
 // tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
 // charged if nobody said that it was not the part's fault. Once ctx has ended, it is called once.
-func (w *worker) tell(ctx context.Context, f func(context.Context) error) error {
+func (w *Worker) tell(ctx context.Context, f func(context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 		err := f(once)
@@ -48,7 +50,7 @@ func (w *worker) tell(ctx context.Context, f func(context.Context) error) error 
 
 // blame says whose fault an error is. What the object store refused, or does not have, may be the first of all that it
 // will refuse: then it is asked for its mark with the same credentials, and one that does not give it is an outage.
-func (w *worker) blame(ctx context.Context, err error) store.Fault {
+func (w *Worker) blame(ctx context.Context, err error) store.Fault {
 	fault := store.FaultOf(err)
 	if fault == store.FaultNone && unknownOfObjects(err) {
 		fault = store.FaultRefused
@@ -69,49 +71,49 @@ func (w *worker) blame(ctx context.Context, err error) store.Fault {
 // unknownOfObjects says that an object was read or written, and that nothing is known of what went wrong.
 func unknownOfObjects(err error) bool {
 	var at *stageError
-	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && explain(err).code == CodeInternal
+	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && fault.Explain(err).Code == fault.CodeInternal
 }
 
 // end tells the store how a claim ended without success.
-func (w *worker) end(ctx context.Context, c *store.Claim, err error) (result string, told error) {
+func (w *Worker) end(ctx context.Context, c *store.Claim, err error) (result string, told error) {
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
-		return AttemptLost, nil
+		return metrics.AttemptLost, nil
 	case errors.Is(err, errDrained):
-		return AttemptReleased, w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
+		return metrics.AttemptReleased, w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
 	}
 	whose := w.blame(ctx, err)
 	switch {
 	case whose == store.FaultOutage:
-		return AttemptPostponed, w.postpone(ctx, c, store.Postponement{
+		return metrics.AttemptPostponed, w.postpone(ctx, c, store.Postponement{
 			Wait: pauseFor(c, false, outagePauseMax), Reason: "waiting for the storage to come back",
 		})
 	case whose == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
-		p := store.Postponement{Wait: pauseFor(c, true, refusedPauseMax), Reason: "waiting: " + refused(err).text(), Refused: true}
+		p := store.Postponement{Wait: pauseFor(c, true, refusedPauseMax), Reason: "waiting: " + fault.Refused(err).Text(), Refused: true}
 		if c.Refused {
 			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt comes in time
 		}
-		return AttemptRefused, w.postpone(ctx, c, p)
+		return metrics.AttemptRefused, w.postpone(ctx, c, p)
 	case whose == store.FaultRefused:
-		f := failureOf(c, refused(err))
+		f := failureOf(c, fault.Refused(err))
 		f.Permanent = true
-		return AttemptFailed, w.fail(ctx, c, f)
+		return metrics.AttemptFailed, w.fail(ctx, c, f)
 	case errors.Is(err, errPartsGone):
-		w.metrics.Gone(gonePart)
+		w.metrics.Gone(metrics.GonePart)
 		f := failureOf(c, err)
-		return AttemptRestarted, w.tell(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
+		return metrics.AttemptRestarted, w.tell(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		w.metrics.Gone(goneUpload)
+		w.metrics.Gone(metrics.GoneUpload)
 	}
-	return AttemptFailed, w.fail(ctx, c, failureOf(c, err))
+	return metrics.AttemptFailed, w.fail(ctx, c, failureOf(c, err))
 }
 
-func (w *worker) postpone(ctx context.Context, c *store.Claim, p store.Postponement) error {
+func (w *Worker) postpone(ctx context.Context, c *store.Claim, p store.Postponement) error {
 	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.PostponePart(ctx, c, p) })
 }
 
-func (w *worker) fail(ctx context.Context, c *store.Claim, f store.Failure) error {
+func (w *Worker) fail(ctx context.Context, c *store.Claim, f store.Failure) error {
 	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, f) })
 }
 
@@ -126,15 +128,15 @@ func pauseFor(c *store.Claim, refused bool, longest time.Duration) time.Duration
 }
 
 // giveUp tells the store how a claim ended without success, and us. ctx may have ended already.
-func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
+func (w *Worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
 	result, told := w.end(ctx, c, err)
 	if errors.Is(told, store.ErrLeaseLost) {
-		result = AttemptLost // whatever went wrong, another worker has the part or has done it
+		result = metrics.AttemptLost // whatever went wrong, another worker has the part or has done it
 	}
 	m := w.counted(c)
 	m.PartDone(result, 0)
 	var stage *stageError
-	if result == AttemptLost && errors.As(err, &stage) { // else the renewal said so, before anything was written
+	if result == metrics.AttemptLost && errors.As(err, &stage) { // else the renewal said so, before anything was written
 		m.Fenced()
 	}
 	var accounting *engine.AccountingError
@@ -146,7 +148,7 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
 	if told != nil && !errors.Is(told, store.ErrLeaseLost) {
 		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
 	}
-	if told == nil && (result == AttemptFailed || result == AttemptRestarted) {
+	if told == nil && (result == metrics.AttemptFailed || result == metrics.AttemptRestarted) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 		defer cancel()
 		w.observeEnd(ctx, c, nil)
@@ -156,7 +158,7 @@ func (w *worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
 
 // failureOf puts an error into the words that the prediction keeps. A fault of the file will not pass: it is permanent.
 func failureOf(c *store.Claim, err error) store.Failure {
-	code := CodePredictionFailed
+	code := fault.CodePredictionFailed
 	stage := stageScore
 	var at *stageError
 	if errors.As(err, &at) {
@@ -164,22 +166,22 @@ func failureOf(c *store.Claim, err error) store.Failure {
 	}
 	switch stage {
 	case stageRead, stageWrite:
-		code = CodeObjectStore
+		code = fault.CodeObjectStore
 	case stageCommit, stageFinish:
-		code = CodeDatabase
+		code = fault.CodeDatabase
 	}
-	f := explainAs(code, err)
+	f := fault.ExplainAs(code, err)
 	switch {
 	case errors.Is(err, errPartsGone):
-		f = fail(CodeGone, "").because(err)
+		f = fault.Fail(fault.CodeGone, "").Because(err)
 	case errors.Is(err, store.ErrNotFound) && strings.HasPrefix(c.ObjectKey, store.InboxPrefix):
-		f = fail(CodeObjectUnreadable, "").because(err)
+		f = fault.Fail(fault.CodeObjectUnreadable, "").Because(err)
 	case errors.Is(err, store.ErrNotFound):
-		f = fail(CodeGone, "").because(err)
+		f = fault.Fail(fault.CodeGone, "").Because(err)
 	}
-	details, _ := json.Marshal(f.details)
+	details, _ := json.Marshal(f.Details)
 	return store.Failure{
-		Code: f.code.String(), Stage: stage, Message: f.text(), Details: details,
-		Permanent: f.code != CodePredictionFailed && f.code.Status() < 500,
+		Code: f.Code.String(), Stage: stage, Message: f.Text(), Details: details,
+		Permanent: f.Code != fault.CodePredictionFailed && f.Code.Status() < 500,
 	}
 }

@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -11,6 +11,9 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -28,12 +31,12 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 		{at(stagePlan, ingest.ErrEmpty), "ERR-1005", true},
 		{at(stagePlan, &ingest.MissingColumnsError{}), "ERR-1004", true},
 		{at(stageScore, &engine.BudgetError{Budget: engine.Budget{MaxRejected: &limit}}), "ERR-1107", true},
-		{at(stageScore, errModelWithdrawn), "ERR-1702", true},
+		{at(stageScore, plan.ErrModelWithdrawn), "ERR-1702", true},
 		{at(stageRead, store.ErrNotFound), "ERR-1110", true},
 		{at(stageScore, fmt.Errorf("resume: %w", store.ErrNotFound)), "ERR-1110", true},
 		{at(stageFinish, partsGone(store.ErrNotFound)), "ERR-1110", true},
 		{at(stageFinish, partsGone(store.ErrObjectChanged)), "ERR-1110", true},
-		{refused(errors.New("x")), "ERR-1506", false},
+		{fault.Refused(errors.New("x")), "ERR-1506", false},
 		{at(stageRead, store.ErrObjectChanged), "ERR-1015", true},
 		{at(stageRead, errors.New("reset")), "ERR-1502", false},
 		{at(stageWrite, errors.New("reset")), "ERR-1502", false},
@@ -76,8 +79,8 @@ func (l *plentyLedger) PostponePart(context.Context, *store.Claim, store.Postpon
 func TestWorkerRestsInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(plentyLedger)
-		w := &worker{
-			ledger: l, metrics: NewMetrics(), log: slog.New(slog.DiscardHandler),
+		w := &Worker{
+			ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
 			work: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, store.ErrInterrupted },
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"bytes"
@@ -11,11 +11,12 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
 // finish joins the results of the parts that are done and publishes them. Done twice, it makes the same bytes.
-func (w *worker) finish(ctx context.Context, c *store.Claim) error {
+func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	parts, err := w.store.Parts(ctx, c)
 	if err != nil {
 		return at(stageFinish, err)
@@ -67,7 +68,7 @@ func (w *worker) finish(ctx context.Context, c *store.Claim) error {
 }
 
 // keepBudget fails a prediction of which too many rows were rejected, over all its parts.
-func (w *worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
+func (w *Worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
 	options, err := claimOptions(c)
 	if err != nil || tally == nil {
 		return err
@@ -100,7 +101,7 @@ func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 
 // join makes one object of what the parts that are done have under a name. A single part's bytes are copied too: the
 // key of a finished object never depends on the number of parts.
-func (w *worker) join(
+func (w *Worker) join(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string, size func(*store.PartRecord) int64,
 ) (store.ObjectInfo, error) {
 	var keys []string
@@ -124,10 +125,10 @@ func (w *worker) join(
 }
 
 // putHead puts a header line that no finished part has.
-func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (string, error) {
+func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (string, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
-		return "", errModelWithdrawn
+		return "", plan.ErrModelWithdrawn
 	}
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{Length: c.Header.Bytes + 1}, c.ObjectETag)
 	if err != nil {
@@ -143,7 +144,7 @@ func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 		return "", err
 	}
 	result, rejects, err := engine.AppendHeaders(nil, nil, header, bundle,
-		engine.Options{Unguarded: options.unguarded()})
+		engine.Options{Unguarded: options.Unguarded()})
 	if err != nil {
 		return "", err
 	}
@@ -157,7 +158,7 @@ func (w *worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 
 // dropParts removes the parts' own objects, whoever put them. The claim ended with the publication and with it the lease
 // and its context, so this has a time of its own. What it does not get at is left to the upkeep.
-func (w *worker) dropParts(ctx context.Context, c *store.Claim) {
+func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
 	if err := store.DeletePrefix(ctx, w.objects, store.Joined, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
@@ -167,7 +168,7 @@ func (w *worker) dropParts(ctx context.Context, c *store.Claim) {
 
 // plan looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
 // that nobody can change what is scored.
-func (w *worker) plan(ctx context.Context, c *store.Claim) error {
+func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 	begin := time.Now()
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{}, c.ObjectETag)
 	if err != nil {
@@ -182,7 +183,7 @@ func (w *worker) plan(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return at(stagePlan, err)
 	}
-	bundle, err := chooseModel(w.models, c.Model.Name, planner.Header())
+	bundle, err := plan.ChooseModel(w.models, c.Model.Name, planner.Header())
 	if err != nil {
 		return at(stagePlan, err)
 	}
@@ -192,7 +193,7 @@ func (w *worker) plan(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return at(stagePlan, err)
 	}
-	plan := storedPlan(planner.Plan(), bundle)
+	plan := plan.StoredPlan(planner.Plan(), bundle)
 	plan.ObjectKey, plan.ObjectETag = key, info.ETag
 	digest.Sum(plan.SHA256[:0])
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
@@ -203,6 +204,6 @@ func (w *worker) plan(ctx context.Context, c *store.Claim) error {
 			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
 		}
 	}
-	w.counted(c).stageDone("plan", time.Since(begin), plan.Rows)
+	w.counted(c).StageDone("plan", time.Since(begin), plan.Rows)
 	return nil
 }

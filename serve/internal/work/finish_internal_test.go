@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -36,7 +38,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models, err := openModels("", "", NewMetrics(), slog.New(slog.DiscardHandler))
+	models, err := plan.OpenModels("", "", metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := WorkerConfig{Name: "w", CustomerKey: key}
-	w := newWorker(config, s, slow, models.registry, NewMetrics(), slog.New(slog.DiscardHandler))
+	w := NewWorker(config, s, slow, models.Registry, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	for {
 		c, err := s.ClaimPart(t.Context(), "w")
 		if err != nil {
@@ -76,7 +78,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 }
 
 // queueFile records an upload in several parts.
-func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *models, file string) {
+func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *plan.Models, file string) {
 	t.Helper()
 	user, err := s.EnsureUser(t.Context(), "user_1")
 	if err != nil {
@@ -92,11 +94,11 @@ func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *models, f
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := m.registry.Choose(planner.Header())
+	bundle, err := m.Registry.Choose(planner.Header())
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := storedPlan(planner.Plan(), bundle)
+	plan := plan.StoredPlan(planner.Plan(), bundle)
 	u.ObjectETag, u.Bytes, u.Rows, u.Header = info.ETag, plan.Bytes, plan.Rows, plan.Header
 	u.Parts, u.Model = plan.Parts, plan.Model
 	if len(u.Parts) < 3 {

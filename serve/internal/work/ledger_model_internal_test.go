@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -167,7 +168,7 @@ func (l *ledgerModel) locked(ctx context.Context, c *store.Claim) error {
 			return nil // with the mutex held
 		}
 		l.mu.Unlock()
-		pause(ctx, 10*time.Millisecond)
+		backoff.Pause(ctx, 10*time.Millisecond)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -1,22 +1,24 @@
-package serve
+package work
 
 import (
 	"context"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
 // counted is where the figures of a claim go: those of our own work are not shown with the customers'.
-func (w *worker) counted(c *store.Claim) *Metrics {
-	if internal(c.Options) {
+func (w *Worker) counted(c *store.Claim) *metrics.Metrics {
+	if plan.Internal(c.Options) {
 		return w.unpublished
 	}
 	return w.metrics
 }
 
 // observeEnd shows a claim's prediction if it has come to its end; summary is nil if it has none.
-func (w *worker) observeEnd(ctx context.Context, c *store.Claim, summary *engine.Summary) {
+func (w *Worker) observeEnd(ctx context.Context, c *store.Claim, summary *engine.Summary) {
 	times, err := w.ledger.Times(ctx, c)
 	if err != nil {
 		w.log.Warn("read times", "prediction_id", c.PublicID, "error", err)

@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -46,8 +47,8 @@ func TestLeaseLostInAnOutage(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &silentLedger{silence: test.silence}
-			w := &worker{
-				ledger: l, metrics: NewMetrics(), log: slog.New(slog.DiscardHandler),
+			w := &Worker{
+				ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
 				work: func(ctx context.Context, _ *store.Claim) (*store.Claim, error) {
 					<-ctx.Done()
 					return nil, ctx.Err()

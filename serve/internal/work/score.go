@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"bytes"
@@ -11,21 +11,23 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
 // scorePart scores a part, puts its results into the object store and commits its blocks with its line of the ledger.
 // It returns the claim of the last step if this was the last part. Where leaves disagrees with the compiled engine, the
 // whole part is scored again by the walker, and nothing of the first time is kept.
-func (w *worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
+func (w *Worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
 	begin := time.Now()
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
-		return nil, at(stageScore, errModelWithdrawn)
+		return nil, at(stageScore, plan.ErrModelWithdrawn)
 	}
 	part, err := w.scoreBy(ctx, c, bundle, w.config.Scorer)
 	log := w.log.With("prediction_id", c.PublicID, "part", c.Part.No)
-	if disagreed(err, bundle, w.metrics, log) { // also of a canary: it is a fault whoever sent the file
+	if plan.Disagreed(err, bundle, w.metrics, log) { // also of a canary: it is a fault whoever sent the file
 		part, err = w.scoreBy(ctx, c, bundle, engine.ScorerWalker)
 	}
 	if err != nil {
@@ -47,7 +49,7 @@ type scoredPart struct {
 }
 
 // scoreBy scores a part by one engine and puts its results, or nothing, into the object store.
-func (w *worker) scoreBy(
+func (w *Worker) scoreBy(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, scorer engine.Scorer,
 ) (p scoredPart, err error) {
 	snapshot := w.newSnapshot(c)
@@ -78,7 +80,7 @@ func (w *worker) scoreBy(
 }
 
 // scoreBody scores the part's bytes of the input into out.
-func (w *worker) scoreBody(
+func (w *Worker) scoreBody(
 	ctx context.Context, c *store.Claim, b *engine.Bundle, opt engine.Options, out *partSink,
 ) (engine.Tally, error) {
 	in, body, err := w.openPart(ctx, c)
@@ -90,7 +92,7 @@ func (w *worker) scoreBody(
 }
 
 // partOptions say how a part is scored. Options that apply to the whole file are the last step's: see finish.
-func (w *worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snapshot) (engine.Options, error) {
+func (w *Worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snapshot) (engine.Options, error) {
 	options, err := claimOptions(c)
 	if err != nil {
 		return engine.Options{}, err
@@ -100,7 +102,7 @@ func (w *worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snap
 	sampler, err := w.newSampler(ctx, c, options.ExperimentGroup)
 	return engine.Options{
 		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
-		Budget: budget, Unguarded: options.unguarded(), Flow: w.counted(c).Flow(),
+		Budget: budget, Unguarded: options.Unguarded(), Flow: w.counted(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 		NewSampler:      sampler,
 		Snapshot:        s,
@@ -108,20 +110,20 @@ func (w *worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snap
 }
 
 // backgroundFor makes large files work for the background. Small ones do not queue up behind their chunks.
-func (w *worker) backgroundFor(c *store.Claim) *engine.Background {
+func (w *Worker) backgroundFor(c *store.Claim) *engine.Background {
 	if c.Small {
 		return nil
 	}
-	return w.background
+	return w.Background
 }
 
 // claimOptions are the options of the prediction that a claim belongs to.
-func claimOptions(c *store.Claim) (o predictionOptions, err error) {
-	return o, unmarshalOptions(c.Options, &o)
+func claimOptions(c *store.Claim) (o plan.PredictionOptions, err error) {
+	return o, plan.UnmarshalOptions(c.Options, &o)
 }
 
 // newSampler makes what keeps rows for retraining; nil if the prediction's owner has not opted in.
-func (w *worker) newSampler(ctx context.Context, c *store.Claim, group string) (func() engine.Sampler, error) {
+func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (func() engine.Sampler, error) {
 	rate, err := w.store.TrainingRate(ctx, c.UserID)
 	if err != nil || rate <= 0 {
 		return nil, err
@@ -131,7 +133,7 @@ func (w *worker) newSampler(ctx context.Context, c *store.Claim, group string) (
 }
 
 // commit copies a part's blocks and writes its line of the ledger.
-func (w *worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
+func (w *Worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
 	m := w.counted(c)
 	defer m.Copying()()
 	begin := time.Now()
@@ -139,13 +141,13 @@ func (w *worker) commit(ctx context.Context, c *store.Claim, r store.PartResult,
 	if err != nil {
 		return nil, at(stageCommit, err)
 	}
-	m.stageDone(stageCopy, time.Since(begin), r.Scored)
+	m.StageDone(metrics.StageCopy, time.Since(begin), r.Scored)
 	return last, nil
 }
 
-func (w *worker) countPart(c *store.Claim, tally *engine.Tally, took time.Duration) {
+func (w *Worker) countPart(c *store.Claim, tally *engine.Tally, took time.Duration) {
 	m := w.counted(c)
-	m.PartDone(AttemptCommitted, took)
+	m.PartDone(metrics.AttemptCommitted, took)
 	for _, r := range tally.Rejects {
 		m.Rejected(r.Code, r.Count)
 	}
@@ -153,7 +155,7 @@ func (w *worker) countPart(c *store.Claim, tally *engine.Tally, took time.Durati
 
 // openPart opens the part's bytes of the input. The first part begins with the header line as it stands in the file;
 // for the others the header that was planned is enough.
-func (w *worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
+func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
 	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
 		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
 	}}
@@ -180,11 +182,11 @@ func (w *worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 type partSink struct {
 	result, rejects *objectWriter
 	blocks, sample  []byte
-	metrics         *Metrics
+	metrics         *metrics.Metrics
 	model           string
 }
 
-func (w *worker) newPartSink(ctx context.Context, c *store.Claim, b *engine.Bundle) *partSink {
+func (w *Worker) newPartSink(ctx context.Context, c *store.Claim, b *engine.Bundle) *partSink {
 	key := func(name string) string { return store.PartKey(c.PublicID, c.Generation, c.Part.No, name) }
 	return &partSink{
 		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
@@ -204,7 +206,7 @@ func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
 	if err := s.rejects.write(c.Rejects); err != nil {
 		return at(stageWrite, fmt.Errorf("put rejects: %w", err))
 	}
-	s.metrics.stageDone(stagePut, time.Since(begin), c.Tally.Rows)
+	s.metrics.StageDone(metrics.StagePut, time.Since(begin), c.Tally.Rows)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -47,7 +49,7 @@ func TestLeaseProtocol(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, violation := range simulate(t, seed, true, NewMetrics()) {
+		for _, violation := range simulate(t, seed, true, metrics.NewMetrics()) {
 			t.Error(violation)
 		}
 		return
@@ -79,7 +81,7 @@ func manySeeds(t *testing.T, seeds uint64, fenced bool) map[uint64][]string {
 	var mu sync.Mutex
 	bad := map[uint64][]string{}
 	var next atomic.Uint64
-	metrics := NewMetrics()
+	metrics := metrics.NewMetrics()
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
@@ -97,7 +99,7 @@ func manySeeds(t *testing.T, seeds uint64, fenced bool) map[uint64][]string {
 }
 
 // simulate runs one seed and returns what went wrong.
-func simulate(t *testing.T, seed uint64, fenced bool, metrics *Metrics) (violations []string) {
+func simulate(t *testing.T, seed uint64, fenced bool, metrics *metrics.Metrics) (violations []string) {
 	synctest.Test(t, func(*testing.T) {
 		s := &simulation{
 			seed: seed, random: rand.New(rand.NewPCG(seed, 0)), metrics: metrics, begin: time.Now(),
@@ -112,7 +114,7 @@ func simulate(t *testing.T, seed uint64, fenced bool, metrics *Metrics) (violati
 type simulation struct {
 	seed    uint64
 	random  *rand.Rand // for the plan only, which one goroutine makes
-	metrics *Metrics
+	metrics *metrics.Metrics
 	ledger  *ledgerModel
 	begin   time.Time
 	storms  []storm
@@ -189,12 +191,12 @@ func (s *simulation) start() *simulatedProcess {
 	p := &simulatedProcess{simulation: s, name: fmt.Sprint("process-", s.started)}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
-	w := &worker{
+	w := &Worker{
 		config: WorkerConfig{Name: p.name, Attempts: 2, Cores: 1, Drain: 20 * time.Second},
 		ledger: p, work: p.work, metrics: s.metrics, unpublished: s.metrics, log: slog.New(slog.DiscardHandler),
 	}
 	w.any, w.small = slots{2, make(chan struct{}, 2), w.claim}, slots{1, make(chan struct{}, 1), w.claimSmall}
-	s.running.Go(func() { w.run(ctx) })
+	s.running.Go(func() { w.Run(ctx) })
 	return p
 }
 
@@ -247,7 +249,7 @@ func (p *simulatedProcess) call(ctx context.Context, statement func() error) err
 	p.calls++
 	dice := p.dice("call", p.calls)
 	p.mu.Unlock()
-	pause(ctx, time.Duration(dice%20)*time.Millisecond)
+	backoff.Pause(ctx, time.Duration(dice%20)*time.Millisecond)
 	if !p.awake() {
 		return errNetwork
 	}
@@ -285,7 +287,7 @@ func (p *simulatedProcess) dice(what ...any) uint64 {
 // work stands in for the worker's step.
 func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	dice := p.dice("work", c.PredictionID, c.Generation, c.Part.No, c.Epoch)
-	pause(ctx, time.Duration(dice%uint64(2*simulatedLease)))
+	backoff.Pause(ctx, time.Duration(dice%uint64(2*simulatedLease)))
 	if !p.awake() {
 		return nil, errNetwork
 	}
@@ -329,7 +331,7 @@ func (p *simulatedProcess) Listen(ctx context.Context) <-chan struct{} {
 			case wake <- struct{}{}:
 			default:
 			}
-			pause(ctx, 5*time.Second)
+			backoff.Pause(ctx, 5*time.Second)
 		}
 	})
 	return wake

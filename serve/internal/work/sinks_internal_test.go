@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -29,7 +30,7 @@ func TestSinksAreClosedOnEveryPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
-		w := &worker{objects: heldObjects{}, metrics: NewMetrics()}
+		w := &Worker{objects: heldObjects{}, metrics: metrics.NewMetrics()}
 		out := w.newPartSink(t.Context(), &store.Claim{}, bundle)
 		if err := out.WriteChunk(&engine.ScoredChunk{Result: []byte("a"), Rejects: []byte("b")}); err != nil {
 			t.Fatal(err)

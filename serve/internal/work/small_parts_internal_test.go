@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -6,16 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
 // The parts of small files are urgent as long as they are in hand, those of large ones never.
 func TestSmallPartsAreUrgent(t *testing.T) {
 	for _, small := range []bool{true, false} {
-		w := newWorker(WorkerConfig{Cores: 1}, nil, nil, nil, NewMetrics(), slog.New(slog.DiscardHandler))
+		w := NewWorker(WorkerConfig{Cores: 1}, nil, nil, nil, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 		urgent := -1
 		w.work = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
-			urgent = w.background.State().Urgent
+			urgent = w.Background.State().Urgent
 			return nil, nil
 		}
 		w.attempt(t.Context(), &store.Claim{Small: small, Lease: time.Minute})
@@ -26,7 +27,7 @@ func TestSmallPartsAreUrgent(t *testing.T) {
 		if urgent != want {
 			t.Errorf("small %v: %d urgent, want %d", small, urgent, want)
 		}
-		if after := w.background.State().Urgent; after != 0 {
+		if after := w.Background.State().Urgent; after != 0 {
 			t.Errorf("small %v: %d urgent when it was done", small, after)
 		}
 		if b := w.backgroundFor(&store.Claim{Small: small}); (b == nil) != small {

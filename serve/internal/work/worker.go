@@ -1,4 +1,4 @@
-package serve
+package work
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -31,18 +34,18 @@ type WorkerConfig struct {
 }
 
 // worker claims parts, scores them and commits what it found, over and over.
-type worker struct {
+type Worker struct {
 	config  WorkerConfig
 	store   *store.Store
 	ledger  ledger                                                    // the store, as the loop sees it
 	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
 	objects store.Objects
 	models  *engine.Registry
-	metrics *Metrics
+	metrics *metrics.Metrics
 	// unpublished takes the figures of work of our own.
-	unpublished *Metrics
+	unpublished *metrics.Metrics
 	log         *slog.Logger
-	background  *engine.Background // what the parts of large files share
+	Background  *engine.Background // what the parts of large files share
 	any         slots              // take whatever waits
 	small       slots              // take small files only
 }
@@ -76,7 +79,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *Metrics, l *slog.Logger) *worker {
+func NewWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
 	}
@@ -92,9 +95,9 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 	if c.Cores <= 0 {
 		c.Cores = runtime.GOMAXPROCS(0)
 	}
-	w := &worker{
-		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, unpublished: NewMetrics(), log: l,
-		background: engine.NewBackground(c.Cores),
+	w := &Worker{
+		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, unpublished: metrics.NewMetrics(), log: l,
+		Background: engine.NewBackground(c.Cores),
 	}
 	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
 	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
@@ -103,7 +106,7 @@ func newWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 }
 
 // run works until ctx ends, then finishes or gives back what is in hand and returns.
-func (w *worker) run(ctx context.Context) {
+func (w *Worker) Run(ctx context.Context) {
 	w.metrics.Workers(w.any.n+w.small.n, w.config.Cores)
 	work, stop := w.outlive(ctx)
 	defer stop()
@@ -114,13 +117,13 @@ func (w *worker) run(ctx context.Context) {
 		}
 	}
 	for range w.ledger.Listen(ctx) { // closed when ctx ends
-		w.ring()
+		w.Ring()
 	}
 	wg.Wait()
 }
 
 // outlive gives a context that ends a drain time after ctx.
-func (w *worker) outlive(ctx context.Context) (context.Context, func()) {
+func (w *Worker) outlive(ctx context.Context) (context.Context, func()) {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unwatch := context.AfterFunc(ctx, func() {
 		timer := time.NewTimer(w.config.Drain)
@@ -140,7 +143,7 @@ func (w *worker) outlive(ctx context.Context) (context.Context, func()) {
 var errDrained = errors.New("shutting down")
 
 // loop claims and works; ctx says when to claim nothing more, work bounds what is in hand.
-func (w *worker) loop(ctx, work context.Context, s slots) {
+func (w *Worker) loop(ctx, work context.Context, s slots) {
 	for ctx.Err() == nil {
 		c, err := s.claim(ctx)
 		if err == nil {
@@ -153,11 +156,11 @@ func (w *worker) loop(ctx, work context.Context, s slots) {
 		case c != nil:
 			s.ring() // where one part was, another may be
 			var result string
-			err := guarded(func() error { result = w.attempt(work, c); return nil })
+			err := fault.Guarded(func() error { result = w.attempt(work, c); return nil })
 			if err != nil { // beside the step, which is guarded: the lease runs out
 				w.log.Error("work on claim", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
 			}
-			if err != nil || result == AttemptPostponed {
+			if err != nil || result == metrics.AttemptPostponed {
 				w.rest(ctx) // the next part would fare no better
 			}
 		case err == nil:
@@ -170,16 +173,18 @@ func (w *worker) loop(ctx, work context.Context, s slots) {
 }
 
 // ring wakes a loop of each kind: something was queued.
-func (w *worker) ring() {
+func (w *Worker) Ring() {
 	w.any.ring()
 	w.small.ring()
 }
 
 // rest waits until it may be worth while to ask again for what was away.
-func (w *worker) rest(ctx context.Context) { pause(ctx, claimPause/2+rand.N(claimPause)) }
+func (w *Worker) rest(ctx context.Context) {
+	backoff.Pause(ctx, backoff.ClaimPause/2+rand.N(backoff.ClaimPause))
+}
 
 // claim takes a last step that somebody left, else the part whose turn it is.
-func (w *worker) claim(ctx context.Context) (*store.Claim, error) {
+func (w *Worker) claim(ctx context.Context) (*store.Claim, error) {
 	c, err := w.ledger.ClaimFinish(ctx, w.config.Name)
 	if c != nil || err != nil {
 		return c, err
@@ -187,16 +192,16 @@ func (w *worker) claim(ctx context.Context) (*store.Claim, error) {
 	return w.ledger.ClaimPart(ctx, w.config.Name)
 }
 
-func (w *worker) claimSmall(ctx context.Context) (*store.Claim, error) {
+func (w *Worker) claimSmall(ctx context.Context) (*store.Claim, error) {
 	return w.ledger.ClaimSmallPart(ctx, w.config.Name)
 }
 
 // attempt works on a claim, and on the last step if the claim's commit makes it ours. It says how the last of them
 // ended.
-func (w *worker) attempt(ctx context.Context, c *store.Claim) (result string) {
+func (w *Worker) attempt(ctx context.Context, c *store.Claim) (result string) {
 	defer w.counted(c).WorkerBusy()()
 	if c.Small {
-		defer w.background.Urgent()()
+		defer w.Background.Urgent()()
 	}
 	for c != nil {
 		next, err := w.leased(ctx, c)
@@ -205,15 +210,15 @@ func (w *worker) attempt(ctx context.Context, c *store.Claim) (result string) {
 		}
 		c = next
 	}
-	return AttemptCommitted
+	return metrics.AttemptCommitted
 }
 
 // leased runs one step while the lease is renewed. If the lease is lost, the step is cancelled.
-func (w *worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
+func (w *Worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := guarded(func() error { return w.renew(ctx, c) }); err != nil {
+		if err := fault.Guarded(func() error { return w.renew(ctx, c) }); err != nil {
 			cancel(err)
 		}
 	})
@@ -231,7 +236,7 @@ func (w *worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim,
 // renew extends the lease three times as often as needed, until ctx ends or the lease is lost. A database that does not
 // answer is asked again: the lease outlives two missed renewals. One that is lost after missed renewals is the
 // database's fault and costs no attempt.
-func (w *worker) renew(ctx context.Context, c *store.Claim) error {
+func (w *Worker) renew(ctx context.Context, c *store.Claim) error {
 	ticker := time.NewTicker(c.Lease / 3)
 	defer ticker.Stop()
 	var missed error // the renewal before, if the database did not answer it
@@ -260,7 +265,7 @@ func (w *worker) renew(ctx context.Context, c *store.Claim) error {
 }
 
 // step does what the claim asks for. A panic in it fails the claim, not the process.
-func (w *worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
+func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	err = guardedStep(func() (err error) {
 		switch {
 		case c.Finish:
@@ -276,7 +281,7 @@ func (w *worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, e
 
 // guardedStep runs a part of a step: a panic fails the claim and is the worker's.
 func guardedStep(f func() error) error {
-	err := guarded(f)
+	err := fault.Guarded(f)
 	var panicked *engine.PanicError
 	if errors.As(err, &panicked) {
 		return at(stagePanic, err)

@@ -1,4 +1,4 @@
-package serve
+package plantest
 
 import (
 	"crypto/sha256"
@@ -13,7 +13,7 @@ import (
 )
 
 // writeBundle puts a copy of the telecom baseline into a directory, with a change to its bundle.yaml.
-func writeBundle(t *testing.T, dir, old, with string) {
+func WriteBundle(t *testing.T, dir, old, with string) {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	source := filepath.Join(filepath.Dir(here), "..", "..", "..", "..", "engine", "baseline", "telecom")

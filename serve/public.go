@@ -1,0 +1,43 @@
+package serve
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/duty"
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/work"
+)
+
+// The parts of [RunConfig], each declared in the package that reads it.
+type (
+	Config        = api.Config
+	AuthConfig    = auth.AuthConfig
+	RateLimits    = limit.RateLimits
+	WebhookConfig = duty.WebhookConfig
+	WorkerConfig  = work.WorkerConfig
+)
+
+// DevelopmentIssuer signs the tokens of an installation without an identity provider.
+type DevelopmentIssuer = auth.DevelopmentIssuer
+
+// NewDevelopmentIssuer reads the signing key of a data directory, or makes one.
+func NewDevelopmentIssuer(dir string) (*DevelopmentIssuer, error) { return auth.NewDevelopmentIssuer(dir) }
+
+// NewLogger returns a logger that writes JSON lines with allowed keys only; long values are cut.
+func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger { return logging.NewLogger(w, level) }
+
+// ErrorLine puts an error into one line for a terminal: the published code and a sentence. Unlike an answer of the API it
+// may name files and internals, as its reader owns them.
+func ErrorLine(err error) string { return fault.ErrorLine(err) }
+
+// ParseNetworks reads networks written as "10.0.0.0/8", or single addresses.
+func ParseNetworks(texts []string) ([]netip.Prefix, error) { return api.ParseNetworks(texts) }
+
+// DefaultRateLimits are the published ones.
+func DefaultRateLimits() RateLimits { return limit.DefaultRateLimits() }
