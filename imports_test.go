@@ -32,17 +32,55 @@ var allowed = map[string][]string{
 	"engine/forest":       {},
 	"ingest":              {},
 	"migrations":          {},
-	"serve":               {"engine", "ingest", "store", "store/cluster"},
+	"serve":               serveAnd("engine", "store", "store/cluster"),
 	"store":               {},
 	"store/cluster":       {},
 	"store/storetest":     {"migrations", "store", "store/cluster"},
 
-	"serve/servetest":         {"ingest", "migrations", "serve"},
+	// What serve is made of, from above to below.
+	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
+	"serve/internal/api":     rooms("auth", "backoff", "fault", "limit", "metrics", "plan", "wire", "engine", "ingest", "store"),
+	"serve/internal/work":    rooms("backoff", "fault", "metrics", "plan", "wire", "engine", "ingest", "store"),
+	"serve/internal/duty":    rooms("backoff", "fault", "metrics", "plan", "wire", "engine", "ingest", "store"),
+	"serve/internal/plan":    rooms("backoff", "fault", "metrics", "engine", "ingest", "store"),
+	"serve/internal/auth":    rooms("fault", "store"),
+	"serve/internal/metrics": rooms("fault", "engine", "store"),
+	"serve/internal/wire":    rooms("fault", "ingest"),
+	"serve/internal/fault":   rooms("engine", "ingest", "store"),
+	"serve/internal/limit":   rooms("store"),
+	"serve/internal/backoff": {},
+	"serve/internal/logging": {},
+
+	"serve/internal/plan/plantest": {"engine"},
+
+	"serve/servetest":         serveAnd("ingest", "migrations", "serve", "store"),
 	"store/storetest/servers": {"store/storetest"},
 }
 
+// serveRooms are the packages that serve is made of.
+var serveRooms = []string{
+	"admin", "api", "auth", "backoff", "duty", "fault", "limit", "logging", "metrics", "plan", "wire", "work",
+}
+
+// rooms names packages, those that serve is made of by their last name.
+func rooms(names ...string) (list []string) {
+	for _, name := range names {
+		if slices.Contains(serveRooms, name) {
+			name = "serve/internal/" + name
+		}
+		list = append(list, name)
+	}
+	return list
+}
+
+// serveAnd names all that serve is made of, and others.
+func serveAnd(names ...string) []string { return append(rooms(serveRooms...), names...) }
+
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
 var allowedInTests = []string{"migrations", "serve/servetest", "store/cluster", "store/storetest"}
+
+// allowedInServeTests adds to both for the tests of serve and of what it is made of.
+var allowedInServeTests = serveAnd("engine", "ingest", "serve", "serve/internal/plan/plantest")
 
 // fence names the folders that may import a module (or a part of the standard library), and those whose tests also may.
 type fence struct{ owners, inTests []string }
@@ -50,7 +88,9 @@ type fence struct{ owners, inTests []string }
 // outward lists the folders that may touch files, processes and the network.
 var outward = []string{
 	".", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/cluster",
-	"store/storetest", "store/storetest/servers",
+	"store/storetest", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
+	"serve/internal/duty", "serve/internal/fault", "serve/internal/logging", "serve/internal/metrics",
+	"serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
 }
 
 // fenced is by import path and everything below it; of several that fit, the longest counts.
@@ -62,10 +102,11 @@ var fenced = map[string]fence{
 	// Tests of serve break a kernel with it, for which the engine has no door.
 	"unsafe": {owners: []string{"engine", "engine/forest", "ingest", "store"}, inTests: []string{"serve"}},
 
-	"github.com/andybalholm/brotli": {owners: []string{"serve"}},
+	"github.com/andybalholm/brotli": {owners: rooms("wire"), inTests: []string{"serve"}},
 	"github.com/alecthomas/kong":    {owners: []string{"."}},
 	"github.com/apache/arrow/go/v17": {
-		owners: []string{"bench", "bench/peers/readers", "engine", "ingest", "serve", "store"},
+		owners:  []string{"bench", "bench/peers/readers", "engine", "ingest", "serve/internal/wire", "store"},
+		inTests: []string{"serve"},
 	},
 	"github.com/apache/arrow/go/v17/arrow/flight": {},
 	"github.com/apache/arrow/go/v17/parquet":      {},
@@ -73,13 +114,15 @@ var fenced = map[string]fence{
 	"github.com/dmitryikh/leaves":                 {owners: []string{"engine/forest"}},
 	"github.com/fergusstrange/embedded-postgres":  {owners: []string{"store/cluster"}},
 	"github.com/getkin/kin-openapi":               {inTests: []string{"serve"}},
-	"github.com/golang-jwt":                       {owners: []string{"serve"}},
+	"github.com/golang-jwt":                       {owners: rooms("auth"), inTests: []string{"serve"}},
 	"github.com/jackc":                            {owners: []string{"bench", "store", "store/cluster", "store/storetest"}},
-	"github.com/klauspost/compress":               {owners: []string{"ingest", "serve", "store"}},
-	"github.com/pressly/goose":                    {owners: []string{"store"}},
-	"github.com/prometheus":                       {owners: []string{"bench", "serve"}},
-	"github.com/valyala/fasthttp":                 {owners: []string{"bench", "serve"}},
-	"go.yaml.in/yaml":                             {owners: []string{"engine"}, inTests: []string{"serve"}},
+	"github.com/klauspost/compress": {
+		owners: []string{"ingest", "serve/internal/wire", "store"}, inTests: []string{"serve"},
+	},
+	"github.com/pressly/goose":    {owners: []string{"store"}},
+	"github.com/prometheus":       {owners: append(rooms("metrics"), "bench"), inTests: append(rooms("plan"), "serve")},
+	"github.com/valyala/fasthttp": {owners: append(rooms("api", "wire"), "bench"), inTests: []string{"serve"}},
+	"go.yaml.in/yaml":             {owners: []string{"engine"}, inTests: []string{"serve"}},
 }
 
 func TestBordersHold(t *testing.T) {
@@ -147,7 +190,9 @@ func checkFile(tree fs.FS, name string) (broken []string, err error) {
 func mayImport(folder, imported string, test bool) bool {
 	if within(imported, module) {
 		target := strings.TrimPrefix(strings.TrimPrefix(imported, module), "/")
-		return listed(allowed[folder], target) || test && (target == folder || listed(allowedInTests, target))
+		inServe := folder == "serve" || strings.HasPrefix(folder, "serve/internal/")
+		return listed(allowed[folder], target) || test && (target == folder || listed(allowedInTests, target) ||
+			inServe && listed(allowedInServeTests, target))
 	}
 	rule, found := longestFence(imported)
 	return !found || listed(rule.owners, folder) || test && listed(rule.inTests, folder)
@@ -184,15 +229,15 @@ func TestCheckerReports(t *testing.T) {
 		"up from a test":                 {"ingest/header_test.go", project + "serve", true},
 		"own package from a test":        {"ingest/header_test.go", project + "ingest", false},
 		"real servers from a test":       {"serve/upload_test.go", project + "store/storetest", false},
-		"real servers from code":         {"serve/upload.go", project + "store/storetest", true},
+		"real servers from code":         {"serve/internal/api/upload.go", project + "store/storetest", true},
 		"main imports all":               {"main.go", project + "serve", false},
-		"module within its fence":        {"serve/routes.go", "github.com/valyala/fasthttp", false},
+		"module within its fence":        {"serve/internal/api/routes.go", "github.com/valyala/fasthttp", false},
 		"below a fenced module":          {"engine/score.go", "github.com/valyala/fasthttp/fasthttputil", true},
 		"a name that only looks fenced":  {"engine/score.go", "github.com/valyala/fasthttpx", false},
 		"part of an allowed module":      {"engine/score.go", "github.com/apache/arrow/go/v17/parquet/file", true},
 		"fenced standard library":        {"ingest/chunker.go", "os", true},
 		"the same in a test":             {"ingest/chunker_test.go", "os", false},
-		"test library in code":           {"serve/routes.go", "github.com/getkin/kin-openapi/openapi3", true},
+		"test library in code":           {"serve/internal/api/routes.go", "github.com/getkin/kin-openapi/openapi3", true},
 		"test library in a test":         {"serve/openapi_test.go", "github.com/getkin/kin-openapi/openapi3", false},
 		"folder nobody listed":           {"util/strings.go", "strings", true},
 		"testdata is part of the module": {"testdata/generate/main.go", "strings", true},

@@ -27,7 +27,9 @@ type (
 type DevelopmentIssuer = auth.DevelopmentIssuer
 
 // NewDevelopmentIssuer reads the signing key of a data directory, or makes one.
-func NewDevelopmentIssuer(dir string) (*DevelopmentIssuer, error) { return auth.NewDevelopmentIssuer(dir) }
+func NewDevelopmentIssuer(dir string) (*DevelopmentIssuer, error) {
+	return auth.NewDevelopmentIssuer(dir)
+}
 
 // NewLogger returns a logger that writes JSON lines with allowed keys only; long values are cut.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger { return logging.NewLogger(w, level) }
