@@ -15,17 +15,6 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// childVariable makes the test binary be millrace itself, for tests that must kill a process.
-const childVariable = "MILLRACE_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // child is a millrace in a process of its own.
 type child struct {
 	running

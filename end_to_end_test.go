@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
+	"github.com/retainwise/millrace/testdata/samples"
 )
 
 // running is a millrace under test, in this process.
@@ -24,13 +26,28 @@ type running struct{ servetest.Process }
 func start(t *testing.T, change func(*serve.RunConfig)) *running {
 	t.Helper()
 	return &running{*servetest.Start(t, func(c *serve.RunConfig) {
-		c.Samples = sampleOf
+		c.Samples = samples.Of
 		change(c)
 	})}
 }
 
+// scored is what the tests read of a prediction.
+type scored struct {
+	ID       string `json:"prediction_id"`
+	Status   string `json:"status"`
+	RowCount int64  `json:"row_count"`
+	Rows     struct {
+		Scored   int64 `json:"scored"`
+		Rejected int64 `json:"rejected"`
+	} `json:"rows"`
+	Model   string            `json:"model"`
+	Summary engine.Summary    `json:"summary"`
+	Links   map[string]string `json:"links"`
+	Error   json.RawMessage   `json:"error"`
+}
+
 // upload sends a file and returns its prediction.
-func (r *running) upload(t *testing.T, file string) samplePrediction {
+func (r *running) upload(t *testing.T, file string) scored {
 	t.Helper()
 	status, body := r.Do(t, http.MethodPost, "/upload", strings.NewReader(file), "Content-Type", "text/csv")
 	if status/100 != 2 {
@@ -39,9 +56,9 @@ func (r *running) upload(t *testing.T, file string) samplePrediction {
 	return decodePrediction(t, body)
 }
 
-func decodePrediction(t *testing.T, body []byte) samplePrediction {
+func decodePrediction(t *testing.T, body []byte) scored {
 	t.Helper()
-	var p samplePrediction
+	var p scored
 	if err := json.Unmarshal(body, &p); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
@@ -49,7 +66,7 @@ func decodePrediction(t *testing.T, body []byte) samplePrediction {
 }
 
 // wait polls until a prediction is done.
-func (r *running) wait(t *testing.T, id string) samplePrediction {
+func (r *running) wait(t *testing.T, id string) scored {
 	t.Helper()
 	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		status, body := r.Do(t, http.MethodGet, "/predictions/"+id, nil)
@@ -65,7 +82,7 @@ func (r *running) wait(t *testing.T, id string) samplePrediction {
 		}
 	}
 	t.Fatal("prediction is not done after 90 s")
-	return samplePrediction{}
+	return scored{}
 }
 
 // scoredOffline is what the command line makes of a file.
@@ -81,15 +98,6 @@ func scoredOffline(t *testing.T, model, file string, flags ...string) string {
 		t.Fatal(messages.String())
 	}
 	return out.String()
-}
-
-func readSample(t *testing.T, name string) string {
-	t.Helper()
-	file, err := os.ReadFile("testdata/samples/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(file)
 }
 
 func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
@@ -162,7 +170,7 @@ func created(bucket, key string, info store.ObjectInfo) string {
 func (r *running) wantOne(t *testing.T, file string) {
 	t.Helper()
 	var list struct {
-		Predictions []samplePrediction `json:"predictions"`
+		Predictions []scored `json:"predictions"`
 	}
 	for deadline := time.Now().Add(60 * time.Second); len(list.Predictions) == 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -34,6 +34,7 @@ type streams struct {
 	out, err io.Writer
 }
 
+// Main runs the command line of the process and ends it.
 func main() {
 	ctx, stop := untilSignal(context.Background())
 	status := runCommand(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})

@@ -164,7 +164,7 @@ func TestPredecessorClient(t *testing.T) {
 	var accounts *serve.DevelopmentIssuer
 	server := start(t, func(c *serve.RunConfig) {
 		rates := serve.DefaultRateLimits()
-		c.API.Rates, c.API.Origins = &rates, (&serveCommand{}).origins()
+		c.API.Rates, c.API.Origins = &rates, []string{"https://retainwiseanalytics.com"}
 		var err error
 		if accounts, err = serve.NewDevelopmentIssuer(c.DataDir); err != nil {
 			t.Fatal(err)

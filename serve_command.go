@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"embed"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/testdata/samples"
 )
 
 // serveCommand runs the servers. Without any flag everything it needs is embedded.
@@ -91,15 +91,6 @@ const (
 	chunksOfPart = 8
 )
 
-//go:embed testdata/samples/telecom_sample.csv testdata/samples/saas_sample.csv
-var samples embed.FS
-
-// sampleOf is the sample CSV of a baseline.
-func sampleOf(model string) ([]byte, bool) {
-	file, err := samples.ReadFile("testdata/samples/" + model + "_sample.csv")
-	return file, err == nil
-}
-
 // Run serves until the process is told to stop.
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	config, err := c.config(serve.NewLogger(std.err, slog.LevelInfo))
@@ -160,7 +151,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen,
 		TLS:        serve.TLSFiles{Certificate: c.TLSCert, Key: c.TLSKey},
 		DataDir:    dir,
-		Migrations: migrations.FS, Samples: sampleOf, BundleDir: c.Bundles,
+		Migrations: migrations.FS, Samples: samples.Of, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, LoaderURL: c.LoaderURL, MigratedApart: c.MigrateURL != "",
 		DatabaseConns: c.DatabaseConns, DatabaseKept: c.DatabaseKept,
 		S3:    store.S3Config{Bucket: c.S3Bucket, Prefix: c.S3Prefix, Endpoint: c.S3Endpoint, Region: c.S3Region},

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"os"
+	"testing"
+)
+
+// childVariable makes the test binary be millrace itself, for tests that must kill a process.
+const childVariable = "MILLRACE_TEST_CHILD"
+
+// TestMain runs the tests in the root of the repository, where the paths in them begin.
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func readSample(t *testing.T, name string) string {
+	t.Helper()
+	file, err := os.ReadFile("testdata/samples/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(file)
+}
