@@ -59,7 +59,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	original := start(t, config)
 	var load sync.WaitGroup
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	original.upload(t, file)
 	load.Go(func() {
 		for range 8 {
@@ -72,7 +72,7 @@ func TestBackupAndRestore(t *testing.T) {
 	load.Wait()
 
 	flags := []string{"--data-dir", copied, "--database-url", dump}
-	if status, out, messages := command(t, "", append([]string{"store", "adopt"}, flags...)...); status != 0 {
+	if status, out, messages := millrace(t, append([]string{"store", "adopt"}, flags...)...); status != 0 {
 		t.Fatalf("adopt: %s%s", out, messages)
 	}
 	database, dir = dump, copied
@@ -90,7 +90,7 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes, want %d", id, status, len(got), len(want))
 		}
 	}
-	status, out, messages := command(t, "", append([]string{"store", "check"}, flags...)...)
+	status, out, messages := millrace(t, append([]string{"store", "check"}, flags...)...)
 	if status != 0 {
 		t.Errorf("check: %s%s", out, messages)
 	}

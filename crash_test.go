@@ -26,7 +26,7 @@ func startChild(t *testing.T, args ...string) *child {
 	t.Helper()
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	command := exec.CommandContext(context.Background(), os.Args[0], args...)
-	command.Env = append(os.Environ(), childVariable+"=1")
+	command.Env = append(os.Environ(), childEnv+"=1")
 	command.Stderr = t.Output()
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *child) end(signal syscall.Signal) int {
 // A process that is killed loses no upload that it has answered: the next one finishes it, with the same bytes.
 func TestKilledProcessLosesNoUpload(t *testing.T) {
 	args := []string{"--data-dir", t.TempDir(), "--database-url", storetest.Postgres(t), "--lease", "2s"}
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	first := startChild(t, args...)
 	var ids []string
 	for range 4 {
@@ -86,7 +86,7 @@ func TestKilledProcessLosesNoUpload(t *testing.T) {
 // Nothing configured: everything is embedded, a second start finds what the first one kept, and nothing is left behind.
 func TestEmbeddedPartsKeepTheirData(t *testing.T) {
 	args := []string{"--data-dir", t.TempDir()}
-	file := readSample(t, "saas_sample.csv")
+	file := sampleFile(t, "saas_sample.csv")
 	first := startChild(t, args...)
 	id := first.upload(t, file).ID
 	first.wait(t, id)
@@ -102,7 +102,7 @@ func TestEmbeddedPartsKeepTheirData(t *testing.T) {
 		"serve", "--listen", "127.0.0.1:0",
 		"--admin-listen", "127.0.0.1:0",
 	}, args...)...)
-	other.Env = append(os.Environ(), childVariable+"=1")
+	other.Env = append(os.Environ(), childEnv+"=1")
 	if out, err := other.CombinedOutput(); err == nil {
 		t.Errorf("a second millrace took the same directory: %s", out)
 	}
@@ -121,7 +121,7 @@ func TestRolesInSeparateProcesses(t *testing.T) {
 			c.Worker.Limits.ChunkBytes = 32 << 10
 		})
 	}
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	begin := time.Now()
 	p := api.wait(t, api.upload(t, file).ID)
 	t.Logf("scored by two workers in %s", time.Since(begin))

@@ -27,7 +27,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 		}
 	})
 	r := start(t, func(c *serve.RunConfig) { c.DatabaseURL = own.URL() })
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	var ids []string
 	for range 2 {
 		ids = append(ids, r.wait(t, r.upload(t, file).ID).ID)

@@ -48,7 +48,7 @@ func TestStoppedAtAnyMomentUnderLoad(t *testing.T) {
 		"--data-dir", t.TempDir(), "--database-url", database, "--lease", "10m", "--part-bytes", "65536",
 		"--rate-upload", "0", "--rate-default", "0", "--rate-download", "0", "--canary", "off",
 	}
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	var ids []string
 	done := map[string]string{}
 	longest := time.Duration(0)

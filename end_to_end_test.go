@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -92,12 +91,11 @@ func scoredOffline(t *testing.T, model, file string, flags ...string) string {
 	if err := os.WriteFile(in, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out, messages bytes.Buffer
-	std := streams{strings.NewReader(""), &out, &messages}
-	if status := runCommand(t.Context(), append([]string{"score", "--model", model, in}, flags...), std); status != 0 {
-		t.Fatal(messages.String())
+	status, out, messages := millrace(t, append([]string{"score", "--model", model, in}, flags...)...)
+	if status != 0 {
+		t.Fatal(messages)
 	}
-	return out.String()
+	return out
 }
 
 func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
@@ -122,7 +120,7 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 				setup.change(t, c)
 			})
 			for model, file := range map[string]string{
-				"telecom": readSample(t, "telecom_10k.csv"), "saas": readSample(t, "saas_sample.csv"),
+				"telecom": sampleFile(t, "telecom_10k.csv"), "saas": sampleFile(t, "saas_sample.csv"),
 			} {
 				p := r.wait(t, r.upload(t, file).ID)
 				rows := int64(strings.Count(strings.TrimSpace(file), "\n"))
@@ -148,7 +146,7 @@ func TestDroppedFileIsScored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := readSample(t, "telecom_sample.csv")
+	file := sampleFile(t, "telecom_sample.csv")
 	info, err := objects.Put(t.Context(), "inbox/developer/march figures.csv", strings.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +201,7 @@ func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := readSample(t, "telecom_sample.csv")
+	file := sampleFile(t, "telecom_sample.csv")
 	status, body := r.Do(t, http.MethodPost, fmt.Sprintf("/upload-links?filename=march.csv&bytes=%d", len(file)), nil)
 	var link struct {
 		LinkID  string            `json:"link_id"`
@@ -251,7 +249,7 @@ func TestLargeFileIsScoredInParts(t *testing.T) {
 		c.Worker.Limits.ChunkBytes = 32 << 10
 		c.Worker.Attempts = 3
 	})
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	p := r.wait(t, r.upload(t, file).ID)
 	_, result := r.Do(t, http.MethodGet, "/predictions/"+p.ID+"/download", nil)
 	if string(result) != scoredOffline(t, "telecom", file) {

@@ -34,13 +34,19 @@ type streams struct {
 	out, err io.Writer
 }
 
-// Main runs the command line of the process and ends it.
-func main() {
+// Main runs the command that the process was started with until it ends or a signal ends it, and returns the exit status.
+func Main() (status int) {
 	ctx, stop := untilSignal(context.Background())
-	status := runCommand(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
-	stop()
-	os.Exit(status)
+	defer stop()
+	return Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
+
+// Run runs one command with the streams given and returns the exit status.
+func Run(ctx context.Context, args []string, in io.Reader, out, messages io.Writer) (status int) {
+	return runCommand(ctx, args, streams{in, out, messages})
+}
+
+func main() { os.Exit(Main()) }
 
 // runCommand parses and runs one command; it returns the exit status: 0, or 1 after one clear line on standard error, and
 // one for each output that is not whole and could not be taken back. A command that a signal ended gives 128 and the

@@ -11,8 +11,7 @@ const childVariable = "MILLRACE_TEST_CHILD"
 // TestMain runs the tests in the root of the repository, where the paths in them begin.
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
-		main()
-		return
+		os.Exit(Main())
 	}
 	os.Exit(m.Run())
 }

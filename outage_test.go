@@ -65,7 +65,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 		c.Queue.Endpoint = endpoint
 		c.API.UploadLimits.PartBytes, c.API.UploadLimits.ChunkBytes = 128<<10, 32<<10
 	})
-	file := readSample(t, "telecom_10k.csv")
+	file := sampleFile(t, "telecom_10k.csv")
 	r.ready(t, http.StatusOK)
 	ids := []string{r.upload(t, file).ID, r.upload(t, file).ID}
 	toBucket.Cut()

@@ -164,7 +164,9 @@ func TestPredecessorClient(t *testing.T) {
 	var accounts *serve.DevelopmentIssuer
 	server := start(t, func(c *serve.RunConfig) {
 		rates := serve.DefaultRateLimits()
-		c.API.Rates, c.API.Origins = &rates, []string{"https://retainwiseanalytics.com"}
+		c.API.Rates, c.API.Origins = &rates, []string{
+			"https://retainwiseanalytics.com", "https://www.retainwiseanalytics.com",
+		}
 		var err error
 		if accounts, err = serve.NewDevelopmentIssuer(c.DataDir); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+// childEnv makes the test binary be millrace itself, for tests that must kill a process.
+const childEnv = "MILLRACE_TEST_CHILD"
+
+// millrace runs a command line in this process and returns what it printed.
+func millrace(t *testing.T, args ...string) (status int, out, messages string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status = Run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+	return status, stdout.String(), stderr.String()
+}
+
+func sampleFile(t *testing.T, name string) string {
+	t.Helper()
+	file, err := os.ReadFile("testdata/samples/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(file)
+}
