@@ -65,7 +65,7 @@ race: test-parts ## Whole suite under the race detector, in random order
 
 .PHONY: browser
 browser: test-parts ## The pages in a headless Chromium, which must be on PATH; images go to MILLRACE_SCREENSHOTS
-	MILLRACE_BROWSER=required go test -count=1 -run '^TestPage|^TestDocsAreDrawn$$' .
+	MILLRACE_BROWSER=required go test -count=1 -run '^TestPage|^TestDocsAreDrawn$$' ./test
 
 .PHONY: purego
 purego: ## The kernels' packages without assembly
@@ -218,7 +218,7 @@ lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell)
 .PHONY: imports
 imports:
 	@echo "==> borders, fences, pages"
-	@go test -count=1 ./imports_test.go ./dependencies_test.go ./documents_test.go ./predecessor_test.go
+	@go test -count=1 -run '^TestBorders|^TestChecker|^TestDependencies|^TestPagesName|^TestPromisesAreProven$$' ./test
 
 .PHONY: generate
 generate: ## Write every generated file anew

@@ -1,5 +1,5 @@
-// Millrace scores customer files for churn: CSV in, probabilities and reasons out, as a server or on the command line.
-package main
+// Package cli is the command line: a file for each command, with its flags, tables and progress.
+package cli
 
 import (
 	"context"
@@ -45,8 +45,6 @@ func Main() (status int) {
 func Run(ctx context.Context, args []string, in io.Reader, out, messages io.Writer) (status int) {
 	return runCommand(ctx, args, streams{in, out, messages})
 }
-
-func main() { os.Exit(Main()) }
 
 // runCommand parses and runs one command; it returns the exit status: 0, or 1 after one clear line on standard error, and
 // one for each output that is not whole and could not be taken back. A command that a signal ended gives 128 and the

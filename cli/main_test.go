@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"os"
@@ -12,6 +12,9 @@ const childVariable = "MILLRACE_TEST_CHILD"
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(Main())
+	}
+	if err := os.Chdir(".."); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

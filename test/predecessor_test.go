@@ -1,4 +1,4 @@
-package main_test
+package test_test
 
 import (
 	"fmt"
@@ -94,6 +94,6 @@ func TestPromisesAreProven(t *testing.T) {
 			t.Fatal(err)
 		}
 	case table+"\n" != want.String():
-		t.Errorf("the table in %s is stale: UPDATE_PAGES=1 go test -run PromisesAreProven .", proofsPage)
+		t.Errorf("the table in %s is stale: UPDATE_PAGES=1 go test -run PromisesAreProven ./test", proofsPage)
 	}
 }

@@ -1,20 +1,33 @@
-package main
+package test
 
 import (
 	"bytes"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/retainwise/millrace/cli"
 )
 
 // childEnv makes the test binary be millrace itself, for tests that must kill a process.
 const childEnv = "MILLRACE_TEST_CHILD"
 
+// TestMain runs the tests in the root of the repository, where the paths in them begin.
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(cli.Main())
+	}
+	if err := os.Chdir(".."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // millrace runs a command line in this process and returns what it printed.
 func millrace(t *testing.T, args ...string) (status int, out, messages string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = Run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+	status = cli.Run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
 	return status, stdout.String(), stderr.String()
 }
 

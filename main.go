@@ -1,0 +1,10 @@
+// Millrace scores customer files for churn: CSV in, probabilities and reasons out, as a server or on the command line.
+package main
+
+import (
+	"os"
+
+	"github.com/retainwise/millrace/cli"
+)
+
+func main() { os.Exit(cli.Main()) }
