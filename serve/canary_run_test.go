@@ -50,7 +50,7 @@ func TestCanaryFilesAreCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{"canary/input.csv": input, "canary/want.json": append(want, '\n')} {
+	for name, text := range map[string][]byte{"internal/duty/canary/input.csv": input, "internal/duty/canary/want.json": append(want, '\n')} {
 		if *update {
 			if err := os.WriteFile(name, text, 0o644); err != nil {
 				t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,13 +17,14 @@ import (
 // usedNames are the identifiers of a folder's sources, but for tests and the files that define codes.
 func usedNames(t *testing.T) map[string]bool {
 	t.Helper()
-	paths, err := filepath.Glob("*.go")
+	paths, err := filepath.Glob("internal/*/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	definitions := []string{"internal/fault/code.go", "internal/fault/reserved.go", "internal/fault/table.go"}
 	used := map[string]bool{}
 	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "code") {
+		if strings.HasSuffix(path, "_test.go") || slices.Contains(definitions, path) {
 			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
@@ -42,7 +44,7 @@ func usedNames(t *testing.T) map[string]bool {
 // codeNames are the names of the numbered codes.
 func codeNames(t *testing.T) map[string]fault.Code {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(token.NewFileSet(), "internal/fault/code.go", nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}

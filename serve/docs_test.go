@@ -51,7 +51,7 @@ func TestDocPages(t *testing.T) {
 // TestVendoredFiles compares the viewers with the digests of what their packages hold.
 func TestVendoredFiles(t *testing.T) {
 	a := startAPI(t, nil)
-	sums, err := os.ReadFile("docs/SHA256SUMS")
+	sums, err := os.ReadFile("internal/api/docs/SHA256SUMS")
 	if err != nil {
 		t.Fatal(err)
 	}

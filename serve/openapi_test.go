@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write openapi.json from openapi.yaml")
 
 // TestOpenAPITwin keeps openapi.json what openapi.yaml says: the program embeds the one and people write the other.
 func TestOpenAPITwin(t *testing.T) {
-	text, err := os.ReadFile("openapi.yaml")
+	text, err := os.ReadFile("internal/api/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,11 +40,11 @@ func TestOpenAPITwin(t *testing.T) {
 	}
 	want = append(want, '\n')
 	if *update {
-		if err := os.WriteFile("openapi.json", want, 0o644); err != nil {
+		if err := os.WriteFile("internal/api/openapi.json", want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile("openapi.json")
+	got, err := os.ReadFile("internal/api/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestOpenAPITwin(t *testing.T) {
 
 // openAPI is the document, read once.
 var openAPI = sync.OnceValues(func() (*openapi3.T, error) {
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.json")
+	doc, err := openapi3.NewLoader().LoadFromFile("internal/api/openapi.json")
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func describedRoute(t *testing.T, method, path string) (*routers.Route, map[stri
 
 func TestOpenAPIIsServed(t *testing.T) {
 	a := startAPI(t, nil)
-	want, err := os.ReadFile("openapi.json")
+	want, err := os.ReadFile("internal/api/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,7 +209,7 @@ func TestB7TrailingSlash(t *testing.T) {
 // documentedPaths are the operations of the OpenAPI document by path and method.
 func documentedPaths(t *testing.T) map[string]map[string]any {
 	t.Helper()
-	text, err := os.ReadFile("openapi.json")
+	text, err := os.ReadFile("internal/api/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,16 @@
+// Package serve is millrace as a process: [Run] opens what a configuration names, starts what its role needs and stops it
+// in order. What it starts is below internal, each package above those that it may import:
+//
+//	admin                  the operators' listener: metrics, profiles, dead letters, bundles, the installation
+//	api                    the customers' listener: routes.go lists them, upload.go is an upload's way
+//	work                   the worker: worker.go claims, score.go scores a part, finish.go joins, failure.go gives back
+//	duty                   what runs beside both: sweeps, upkeep, canary, webhooks, doorbell, deadlines, ownership
+//	plan                   what the API and the work both need: which model, which parts, which options
+//	auth                   tokens, signing keys, users
+//	metrics                every metric by name
+//	wire                   what goes over a connection: framing, packing, digests, tables, file names
+//	fault                  the published codes, and every error in a customer's words
+//	limit, backoff, logging
 package serve
 
 import (

@@ -1,3 +1,4 @@
+// Package admin is the operators' HTTP server.
 package admin
 
 import (

@@ -1,3 +1,5 @@
+// Package api is the customers' HTTP server: routes.go lists every route, server.go is a request's way to its handler, and
+// each handler stands in the file of its noun.
 package api
 
 import (

@@ -1,3 +1,4 @@
+// Package auth checks access tokens with the signing keys of their issuer, signs development tokens, and remembers users.
 package auth
 
 import (

@@ -1,3 +1,4 @@
+// Package backoff waits between attempts, for a time or until a context ends.
 package backoff
 
 import (

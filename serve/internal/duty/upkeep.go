@@ -1,3 +1,5 @@
+// Package duty has the loops that run beside requests and parts: the upkeep and the sweeps, the canary, webhooks, the
+// doorbell of a queue, deadlines of predictions, and the ownership of the object store.
 package duty
 
 import (

@@ -1,3 +1,5 @@
+// Package fault has the published error codes, the one table from code to HTTP status and words, and what turns any error
+// into one of them.
 package fault
 
 import (

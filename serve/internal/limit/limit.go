@@ -1,3 +1,4 @@
+// Package limit counts requests against the budgets of users and addresses, for all processes on a database together.
 package limit
 
 import (

@@ -1,3 +1,4 @@
+// Package logging makes the log: JSON lines with allowed keys only.
 package logging
 
 import (

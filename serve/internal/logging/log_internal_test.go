@@ -17,7 +17,7 @@ import (
 func TestEveryAttributeReachesTheLog(t *testing.T) {
 	files := token.NewFileSet()
 	seen := map[string]bool{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() && slices.Contains([]string{"bin", "chaos", "deploy"}, d.Name()) {
 			if err == nil {
 				err = fs.SkipDir

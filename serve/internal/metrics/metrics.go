@@ -1,6 +1,7 @@
+// Package metrics has every metric that the program exports, by name, and the methods that keep them.
 package metrics
 
-//go:generate go run -C ../deploy ./generate
+//go:generate go run -C ../../../deploy ./generate
 
 import (
 	"net/http"

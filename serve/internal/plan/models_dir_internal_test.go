@@ -49,7 +49,7 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 // TestB26ModelsThatLeavesCannotHold wants such a model in use with a line in the log, and refused where leaves is to
 // score.
 func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
-	model, err := os.ReadFile("../testdata/forest/xgboost/categorical/model.ubj")
+	model, err := os.ReadFile("../../../testdata/forest/xgboost/categorical/model.ubj")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,5 @@
+// Package plan decides what an upload and a worker both need to know of a prediction: which model scores it, which parts
+// its file has, and which options it was sent with. It also holds the bundles in use.
 package plan
 
 import (

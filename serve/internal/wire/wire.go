@@ -1,3 +1,5 @@
+// Package wire has what goes over a connection, without routes: the framing of requests, file names, digests, packing,
+// tables of rows as CSV, JSON and Arrow, and results held in memory.
 package wire
 
 import (

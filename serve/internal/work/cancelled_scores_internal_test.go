@@ -122,7 +122,7 @@ func TestCancelledScores(t *testing.T) {
 // partsOf uploads a file and gives claims of its first part and of one behind it in turn.
 func partsOf(t *testing.T, o store.Objects) func(k int64) *store.Claim {
 	t.Helper()
-	file, err := os.ReadFile("../testdata/samples/telecom_sample.csv")
+	file, err := os.ReadFile("../../../testdata/samples/telecom_sample.csv")
 	if err != nil {
 		t.Fatal(err)
 	}

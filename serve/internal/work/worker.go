@@ -1,3 +1,5 @@
+// Package work claims parts of predictions, scores them, joins their results and gives back what it cannot finish.
+// worker.go is the loop, score.go a part's way, finish.go the last step, failure.go what an error means for a part.
 package work
 
 import (

@@ -1,3 +1,4 @@
+// Package plantest writes bundles for tests.
 package plantest
 
 import (
