@@ -265,9 +265,9 @@ $(TOOLS)/promtool $(TOOLS)/prometheus: deploy/go.mod
 	@echo "==> building $@ from deploy/go.mod"
 	@cd deploy && CGO_ENABLED=0 go build -o ../$@ github.com/prometheus/prometheus/cmd/$(@F)
 
-$(TOOLS)/%: go.tools.mod go.audit.mod
+$(TOOLS)/%: tools/go.tools.mod tools/go.audit.mod
 	@echo "==> building $@"
-	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=$(if $(tool_$*),go.tools.mod,go.audit.mod) -o $@ $(tool_$*)$(audit_$*) 2>&1 | \
+	@start=$$SECONDS; CGO_ENABLED=0 go build -modfile=$(if $(tool_$*),tools/go.tools.mod,tools/go.audit.mod) -o $@ $(tool_$*)$(audit_$*) 2>&1 | \
 		awk '/^go: downloading/ {n++; next} {print} END {if (n) print "    " n " modules downloaded"}'; \
 		touch $@; echo "    after $$((SECONDS - start)) s"
 

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod, go.tools.mod, go.audit.mod and deploy/go.mod:
+// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod, tools/go.tools.mod, tools/go.audit.mod and deploy/go.mod:
 // each direct dependency and the module of each tool has one row with the version in use, and no row names anything
 // else.
 func TestDependenciesPageIsCurrent(t *testing.T) {
 	want := directModules(t, "go.mod")
-	want = append(want, toolModules(t, "go.tools.mod")...)
-	want = append(want, toolModules(t, "go.audit.mod")...)
+	want = append(want, toolModules(t, "tools/go.tools.mod")...)
+	want = append(want, toolModules(t, "tools/go.audit.mod")...)
 	want = append(want, directModules(t, "deploy/go.mod")...)
 	slices.Sort(want)
 	want = slices.Compact(want) // what is in the program and in deploy alike

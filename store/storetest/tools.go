@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// tool is a program that go.tools.mod pins.
+// tool is a program that tools/go.tools.mod pins.
 type tool struct {
 	name, module, pkg string
 }
 
-const toolsFile = "go.tools.mod"
+const toolsFile = "tools/go.tools.mod"
 
 // build gives the path of the tool's binary. It is built at the first use on a machine and kept in the user's cache
 // under its version; of several processes that need it at once one builds and the others wait.
@@ -68,7 +68,7 @@ func (b tool) version(root string) (string, error) {
 	return "", fmt.Errorf("%s is not in %s", b.module, toolsFile)
 }
 
-// moduleRoot is the directory of go.tools.mod, in or above the package whose tests run.
+// moduleRoot is the directory that has tools/go.tools.mod, in or above the package whose tests run.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
