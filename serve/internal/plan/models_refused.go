@@ -14,7 +14,7 @@ import (
 type RefusedBundle struct {
 	Bundle string `json:"bundle"` // its directory's own name
 	Code   string `json:"code"`
-	Cause  error
+	Cause  error  `json:"-"`
 }
 
 // refusals are the bundles that are refused at present. The zero value is ready; safe for concurrent use.
