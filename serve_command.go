@@ -183,7 +183,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Canary: time.Duration(c.Canary),
 		Retain: time.Duration(c.Retain), SweepAfter: c.SweepAfter, WaitingMax: c.WaitingMax,
 		PredictionTimeout: time.Duration(c.PredictionTimeout),
-		Log: log,
+		Log:               log,
 	}, nil
 }
 

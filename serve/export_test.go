@@ -125,6 +125,12 @@ func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Du
 	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).run(ctx)
 }
 
+// UpkeepOnce is one turn of the upkeep of an owner's store, to which files may be dropped.
+func UpkeepOnce(ctx context.Context, s *store.Store, owner *store.Owner, log io.Writer) error {
+	c := RunConfig{S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: time.Hour}
+	return newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).once(ctx)
+}
+
 // WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
 func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *Metrics, log io.Writer) {
 	watchOwner(ctx, o, s, m, NewLogger(log, slog.LevelInfo))

@@ -253,7 +253,7 @@ func (p *process) addAPI(
 		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
 		Models: p.foundation.models.registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
 		Background: background,
-		Auth: verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
+		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
 	return nil
 }

@@ -74,7 +74,10 @@ func (u *upkeep) once(ctx context.Context) error {
 	if expired+orphans > 0 {
 		u.log.Info("upkeep", "expired", expired, "orphans", orphans)
 	}
-	return errors.Join(failed, expiring, sweeping, u.completePostponed(ctx), u.lookIntoInbox(ctx, unheardAge))
+	if failed = errors.Join(failed, expiring, sweeping); state == store.Stranger {
+		return failed // what was dropped there is for the other installation to score
+	}
+	return errors.Join(failed, u.completePostponed(ctx), u.lookIntoInbox(ctx, unheardAge))
 }
 
 // settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about

@@ -55,14 +55,19 @@ func (w *Owner) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("object store: %w", err)
 	}
-	if err := writeMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, ErrObjectChanged) {
-		return fmt.Errorf("object store: %w", err)
+	state := Unmarked
+	for try := 0; state == Unmarked && try < markTries; try++ { // another process may be faster, or about to fail
+		if err := writeMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, ErrObjectChanged) {
+			return fmt.Errorf("object store: %w", err)
+		}
+		if state, err = w.Check(ctx); err != nil {
+			return err
+		}
 	}
-	state, err := w.Check(ctx) // another process may have been faster
-	if err == nil && state == Stranger {
+	if state == Stranger {
 		return w.stranger(ctx)
 	}
-	return err
+	return nil
 }
 
 // recorded says whether a store without a mark is empty or holds the database's newest recorded objects. A customer may
@@ -118,13 +123,15 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	if a.Now, err = w.store.adoptMark(ctx, f.store.Sweeps); err != nil {
 		return a, err
 	}
-	for range adoptTries {
-		if err = writeMark(ctx, w.objects, a.Now, f.etag); !errors.Is(err, ErrObjectChanged) {
+	for range markTries {
+		changed := writeMark(ctx, w.objects, a.Now, f.etag)
+		if err = changed; !errors.Is(changed, ErrObjectChanged) {
 			break
 		}
 		if f, err = w.look(ctx); err != nil || f.state == Owned {
 			break // an answer got lost
 		}
+		err = changed
 	}
 	if err != nil {
 		return a, fmt.Errorf("adopt: the database is marked and the store is not, run it again: %w", err)
@@ -133,5 +140,5 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	return a, err
 }
 
-// adoptTries bounds how often a store is marked that others mark at the same time.
-const adoptTries = 5
+// markTries bounds how often a store is marked that others mark at the same time.
+const markTries = 5
