@@ -23,6 +23,7 @@ type servers struct {
 	DatabaseURL string  `json:"database_url"`
 	S3          account `json:"s3"`
 	SQS         account `json:"sqs"`
+	S3Dir       string  `json:"s3_dir"` // the bucket's files, whose times are the objects'
 
 	stdin   io.Closer
 	command *exec.Cmd
