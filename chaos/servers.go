@@ -75,3 +75,13 @@ func through(databaseURL, address string) (string, error) {
 	u.Host, u.RawQuery = address, "sslmode=disable"
 	return u.String(), nil
 }
+
+// databaseNamed is the URL of another database of the same server.
+func databaseNamed(databaseURL, name string) (string, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return "", err
+	}
+	u.Path = "/" + name
+	return u.String(), nil
+}
