@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +26,7 @@ type databaseCopy struct {
 
 // restoreCopy dumps the database, restores it beside, and starts a process with it on the same bucket when the original
 // has swept again. The copy must serve and delete nothing, not even what its customers delete; what the original's
-// customers delete waits until an operator adopts the bucket with the original, and is removed then.
+// customers delete waits until an operator adopts the bucket with the original.
 func (d *disturber) restoreCopy(ctx context.Context, n int) (err error) {
 	c := &databaseCopy{disturber: d}
 	defer c.close()
@@ -161,76 +160,6 @@ func (c *databaseCopy) keepsFiles(ctx context.Context, s settled) error {
 		err = errors.New(strings.Join(wrong, "; "))
 	}
 	return err
-}
-
-// adoptInDispute deletes a prediction as a customer, sees that its files stay, lets an operator adopt the bucket, and
-// waits until the files are gone.
-func (d *disturber) adoptInDispute(ctx context.Context) error {
-	err := d.until(ctx, "the bucket is in dispute", func() (bool, error) {
-		m, err := d.checker.Mark(ctx)
-		return m.Disputed, err
-	})
-	if err != nil {
-		return err
-	}
-	s, ok := d.rounds.take()
-	if !ok {
-		return errors.New("there is no prediction to delete")
-	}
-	status, err := d.client.remove(ctx, s.name, s.PublicID)
-	if err != nil {
-		return err
-	}
-	d.notes.add(fmt.Sprint("deletions in a dispute answered with ", status))
-	err = d.until(ctx, "a worker has tried", func() (bool, error) { return tried(ctx, d.db, s.PublicID) })
-	if err != nil {
-		return err
-	}
-	left, err := d.filesOf(ctx, s)
-	if err == nil && left != 3 {
-		err = fmt.Errorf("%d of 3 files were left in the dispute", left)
-	}
-	if err != nil {
-		return err
-	}
-	straight := way{database: d.servers.DatabaseURL, objects: hostOf(d.servers.S3.Endpoint)}
-	code, text, err := d.command(ctx, straight, "operator",
-		"store", "adopt", "--data-dir", filepath.Join(d.dir, "operator"))
-	if err == nil && code != 0 {
-		err = errors.New(text)
-	}
-	if err != nil {
-		return fmt.Errorf("adopt: %w", err)
-	}
-	d.write("an operator adopted the bucket")
-	return d.until(ctx, "the files of "+s.PublicID+" are removed", func() (bool, error) {
-		left, err := d.filesOf(ctx, s)
-		return left == 0, err
-	})
-}
-
-// filesOf counts the files of a prediction that are there: of upload, result and rejects.
-func (d *disturber) filesOf(ctx context.Context, s settled) (n int, err error) {
-	for _, key := range []string{s.UploadKey, s.ResultKey, s.RejectsKey} {
-		keys, err := d.checker.Objects(ctx, key)
-		if err != nil {
-			return n, err
-		}
-		n += len(keys)
-	}
-	return n, nil
-}
-
-// querier is a connection or a pool.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// tried says whether a worker has taken a deletion: it is not due before another time.
-func tried(ctx context.Context, q querier, prediction string) (yes bool, err error) {
-	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions
-		WHERE prediction_id = $1::uuid AND due_at > clock_timestamp() + interval '1 minute')`, prediction).Scan(&yes)
-	return yes, err
 }
 
 // close ends what the copy had for itself.

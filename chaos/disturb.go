@@ -26,6 +26,7 @@ type disturber struct {
 	begin    time.Time
 	kills    []kill
 	refusals int
+	removed  []settled // by their customers, in a dispute
 	paused   sync.WaitGroup
 }
 

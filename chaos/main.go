@@ -65,7 +65,7 @@ func disturbAndCheck(ctx context.Context, c config) error {
 	for i := range r.done { // everything is awake again: had anybody woken late to write, it would show
 		r.verifyPrint(ctx, &r.done[i])
 	}
-	if err := errors.Join(w.charged(ctx), r.verifyFiles(ctx)); err != nil {
+	if err := errors.Join(w.charged(ctx), r.verifyFiles(ctx), d.verifyRemoved(ctx)); err != nil {
 		return err
 	}
 	recovered, err := measure(ctx, w, d.kills)
