@@ -30,6 +30,7 @@ type databaseCopy struct {
 func (d *disturber) restoreCopy(ctx context.Context, n int) (err error) {
 	c := &databaseCopy{disturber: d}
 	defer c.close()
+	kept := d.rounds.last() // the dump has it as complete
 	name := fmt.Sprint("chaos_copy_", n)
 	if err := c.restore(ctx, name); err != nil {
 		return fmt.Errorf("restore: %w", err)
@@ -49,7 +50,6 @@ func (d *disturber) restoreCopy(ctx context.Context, n int) (err error) {
 		return err
 	}
 	group.Go(func() { c.child.supervise(running) })
-	kept := d.rounds.last()
 	if err := c.serves(ctx, kept); err != nil {
 		return err
 	}
