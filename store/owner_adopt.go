@@ -113,7 +113,8 @@ type Adoption struct {
 }
 
 // Adopt makes the database the one owner of the object store: both get a new installation id, which no copy of either
-// has. Any other database that worked with the store is a stranger from now on. Doing it again does no harm.
+// has. Any other database that worked with the store is a stranger from now on. Deletions that waited for it are due at
+// once. Doing it again does no harm.
 func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	f, err := w.look(ctx)
 	if err != nil {
@@ -136,7 +137,9 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	if err != nil {
 		return a, fmt.Errorf("adopt: the database is marked and the store is not, run it again: %w", err)
 	}
-	_, err = w.Check(ctx)
+	if _, err = w.Check(ctx); err == nil {
+		err = w.store.deleteNow(ctx)
+	}
 	return a, err
 }
 
