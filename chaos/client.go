@@ -52,6 +52,22 @@ func (c *client) upload(ctx context.Context, name string, in *input) (id string,
 	return "", ctx.Err()
 }
 
+// remove does what a customer does with a prediction, until it is answered.
+func (c *client) remove(ctx context.Context, user, id string) (status int, err error) {
+	for ctx.Err() == nil {
+		status, body, err := c.do(ctx, http.MethodDelete, c.api+"/predictions/"+id, c.issuer.token(user), user, nil)
+		switch {
+		case err != nil || status >= 500 || status == http.StatusTooManyRequests:
+			wait(ctx, retryPause)
+		case status/100 == 2:
+			return status, nil
+		default:
+			return status, fmt.Errorf("delete %s: %d %s", id, status, body)
+		}
+	}
+	return 0, ctx.Err()
+}
+
 // revive does what an operator does with a dead prediction.
 func (c *client) revive(ctx context.Context, id string) {
 	status, _, err := c.do(ctx, http.MethodPost, c.admin+"/dead-letters/"+id+"/retry", "", "", nil)

@@ -21,12 +21,13 @@ type config struct {
 	Rounds   int           // CHAOS_ROUNDS_AT_ONCE
 	Stuck    time.Duration // CHAOS_STUCK: a round that takes longer has lost something
 	Outage   time.Duration // CHAOS_OUTAGE: how long each server is away in outages
+	Each     int           // CHAOS_EACH: and until each kind of mishap came so often
 	Keep     string        // CHAOS_KEEP: a directory for the logs of every process
 
 	PartBytes int // 16 KiB are about 150 rows: every file has several parts
 	Cores     int // of a process
 
-	Refuse bool // S3 is behind what refuses for a while
+	Mishaps bool // S3 refuses for a while, sweeps are broken off, and other databases come by
 }
 
 func readConfig() (config, error) {
@@ -64,9 +65,15 @@ func readConfig() (config, error) {
 	read("CHAOS_ROUNDS_AT_ONCE", number(&c.Rounds))
 	read("CHAOS_STUCK", duration(&c.Stuck))
 	read("CHAOS_OUTAGE", duration(&c.Outage))
+	read("CHAOS_EACH", number(&c.Each))
 	read("CHAOS_KEEP", text(&c.Keep))
 	if c.Kills == 0 && c.Pauses == 0 && c.For == 0 {
 		c.Kills, c.Pauses = 1000, 300
+	}
+	if c.Each == 0 {
+		if c.Each = 20; c.For > 0 {
+			c.Each = 1
+		}
 	}
 	return c, wrong
 }

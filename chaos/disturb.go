@@ -21,9 +21,13 @@ const (
 // disturber kills and stops processes and breaks connections, in an order that the seed decides.
 type disturber struct {
 	*world
-	random *rand.Rand
-	kills  []kill
-	paused sync.WaitGroup
+	rounds   *rounds
+	random   *rand.Rand
+	begin    time.Time
+	kills    []kill
+	refusals int
+	removed  []settled // by their customers, in a dispute
+	paused   sync.WaitGroup
 }
 
 // kill is the end of a worker that had parts in hand.
@@ -37,24 +41,27 @@ type partKey struct {
 	generation, part int
 }
 
-func newDisturber(w *world) *disturber {
-	return &disturber{world: w, random: rand.New(rand.NewPCG(w.config.Seed, 2))}
+func newDisturber(w *world, r *rounds) *disturber {
+	return &disturber{world: w, rounds: r, random: rand.New(rand.NewPCG(w.config.Seed, 2)), begin: time.Now()}
 }
 
-// run disturbs until ctx ends or all kills and pauses were made; everything goes on when it returns.
+// run disturbs until ctx ends or all was done that is wanted; everything goes on when it returns.
 func (d *disturber) run(ctx context.Context) {
 	defer d.paused.Wait()
+	mishaps, stop := context.WithCancel(ctx)
+	defer stop()
+	d.paused.Go(func() { d.mishaps(mishaps) })
 	for ctx.Err() == nil && d.more() {
 		wait(ctx, min(time.Duration(d.random.ExpFloat64()*float64(d.config.Every)), 3*d.config.Every))
 		if ctx.Err() != nil {
 			return
 		}
 		switch dice := d.random.IntN(100); {
-		case dice < 60:
+		case dice < 59:
 			d.kill(ctx)
-		case dice < 83:
+		case dice < 81:
 			d.pause(ctx)
-		case dice < 93:
+		case dice < 90 || d.gate.refusal.Load() != nil:
 			d.breakLink(ctx)
 		default:
 			d.refuse(ctx)
@@ -63,7 +70,15 @@ func (d *disturber) run(ctx context.Context) {
 }
 
 func (d *disturber) more() bool {
-	return d.config.For > 0 || d.notes.count(killsNote) < d.config.Kills || d.notes.count(pausesNote) < d.config.Pauses
+	if passed := time.Since(d.begin); d.config.For > 0 {
+		return passed < d.config.For || passed < 2*d.config.For && d.wanting()
+	}
+	return d.notes.count(killsNote) < d.config.Kills || d.notes.count(pausesNote) < d.config.Pauses || d.wanting()
+}
+
+// wanting says whether some mishap has not come often enough. Where something has gone wrong nothing waits for that.
+func (d *disturber) wanting() bool {
+	return d.notes.bad() == 0 && len(d.notes.fewer(d.config.Each)) > 0
 }
 
 // kill is kill -9, of the API once in eight times.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -49,13 +50,14 @@ const recoveryMax = 2 * time.Minute
 func disturbAndCheck(ctx context.Context, c config) error {
 	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s\n", c.Seed, c.Workers, c.Lease)
 	begin := time.Now()
-	c.Refuse = true
+	c.Mishaps = true
 	w, err := startWorld(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	d, r := newDisturber(w), &rounds{world: w}
+	r := &rounds{world: w}
+	d := newDisturber(w, r)
 	disturbed(ctx, c, d, r)
 	if ctx.Err() != nil {
 		return errors.New("stopped by a signal")
@@ -63,7 +65,7 @@ func disturbAndCheck(ctx context.Context, c config) error {
 	for i := range r.done { // everything is awake again: had anybody woken late to write, it would show
 		r.verifyPrint(ctx, &r.done[i])
 	}
-	if err := w.charged(ctx); err != nil {
+	if err := errors.Join(w.charged(ctx), r.verifyFiles(ctx), d.verifyRemoved(ctx)); err != nil {
 		return err
 	}
 	recovered, err := measure(ctx, w, d.kills)
@@ -84,6 +86,8 @@ func disturbAndCheck(ctx context.Context, c config) error {
 		return fmt.Errorf("%d violations; CHAOS_SEED=%d", w.notes.bad(), c.Seed)
 	case len(r.done) == 0 || w.notes.count(killsNote) == 0:
 		return errors.New("nothing was disturbed")
+	case len(w.notes.fewer(c.Each)) > 0:
+		return fmt.Errorf("fewer than %d times: %s", c.Each, strings.Join(w.notes.fewer(c.Each), ", "))
 	case percentile(recovered.next, 95) > recoveryMax:
 		return fmt.Errorf("it takes more than %s to recover", recoveryMax)
 	}
@@ -94,9 +98,6 @@ func disturbAndCheck(ctx context.Context, c config) error {
 // disturbed runs rounds while everything is disturbed, and lets the last ones end in peace.
 func disturbed(ctx context.Context, c config, d *disturber, r *rounds) {
 	sending, stop := context.WithCancel(ctx)
-	if c.For > 0 {
-		sending, stop = context.WithTimeout(ctx, c.For)
-	}
 	defer stop()
 	var group sync.WaitGroup
 	for range c.Rounds {

@@ -25,6 +25,7 @@ type process struct {
 	env     []string
 	prefix  []string // in front of the program: how to enter another network namespace
 	notes   *notes
+	aside   bool // its warnings are not counted
 	log     io.Writer
 
 	mu     sync.Mutex
@@ -117,7 +118,7 @@ func (p *process) readLog(messages io.Reader) {
 			}
 		}
 		var entry struct{ Level, Msg, Result string }
-		if json.Unmarshal(line, &entry) == nil && entry.Level != "INFO" {
+		if json.Unmarshal(line, &entry) == nil && entry.Level != "INFO" && !p.aside {
 			p.notes.add(strings.TrimSpace(entry.Msg + " " + entry.Result))
 		}
 	}

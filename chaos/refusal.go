@@ -4,12 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"sync/atomic"
 	"time"
 )
 
@@ -26,70 +21,31 @@ var refused = []refusal{
 	{"a bucket that answers 429", "TooManyRequests", http.StatusTooManyRequests},
 }
 
-// refusals stand before the way to S3 and pass requests on, or refuse them all.
-type refusals struct {
-	address string
-	server  *http.Server
-	now     atomic.Pointer[refusal] // nil: none
-	served  chan struct{}
+func (f *refusal) answer(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.WriteHeader(f.status)
+	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>refused</Message></Error>", f.code)
 }
 
-func newRefusals(to string) (*refusals, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	quiet := log.New(io.Discard, "", 0)
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: to})
-			r.Out.Host = r.In.Host // it is signed
-		},
-		// What breaks behind breaks before: an answer of our own would be another fault.
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:     quiet,
-	}
-	s := &refusals{address: l.Addr().String(), served: make(chan struct{})}
-	s.server = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		now := s.now.Load()
-		if now == nil {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(now.status)
-		_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>refused</Message></Error>", now.code)
-	})}
-	go func() { // ends with close
-		defer close(s.served)
-		_ = s.server.Serve(l)
-	}()
-	return s, nil
-}
-
-func (s *refusals) close() {
-	_ = s.server.Close()
-	<-s.served
-}
-
-// suffer refuses for a while. It returns false at once if something is refused already.
-func (s *refusals) suffer(ctx context.Context, r *refusal, d time.Duration) bool {
-	if !s.now.CompareAndSwap(nil, r) {
+// refuse refuses everything for a while. It returns false at once if something is refused already.
+func (g *gate) refuse(ctx context.Context, f *refusal, d time.Duration) bool {
+	if !g.refusal.CompareAndSwap(nil, f) {
 		return false
 	}
 	wait(ctx, d)
-	s.now.Store(nil)
+	g.refusal.Store(nil)
 	return true
 }
 
-// refuse lets S3 refuse everything for a while.
+// refuse lets S3 refuse everything for a while, with each answer in turn.
 func (d *disturber) refuse(ctx context.Context) {
-	r := &refused[d.random.IntN(len(refused))]
+	f := &refused[d.refusals%len(refused)]
+	d.refusals++
 	length := time.Duration(1000+d.random.IntN(3000)) * time.Millisecond
 	d.paused.Go(func() {
-		if d.refusals.suffer(ctx, r, length) {
-			d.notes.add(r.name)
-			d.write("S3 refused with %s for %s", r.code, length)
+		if d.gate.refuse(ctx, f, length) {
+			d.notes.add(f.name)
+			d.write("S3 refused with %s for %s", f.code, length)
 		}
 	})
 }

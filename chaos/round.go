@@ -154,6 +154,39 @@ func (r *rounds) verifyPrint(ctx context.Context, s *settled) {
 	s.print = print
 }
 
+// verifyFiles checks that every file of every prediction is still there.
+func (r *rounds) verifyFiles(ctx context.Context) error {
+	list := make([]check.Prediction, len(r.done))
+	for i := range r.done {
+		list[i] = r.done[i].Prediction
+	}
+	missing, err := r.checker.Missing(ctx, list)
+	for _, key := range missing {
+		r.notes.violation("%s is gone", key)
+	}
+	return err
+}
+
+// take gives a prediction that is complete and was verified, and takes it out of what is verified again; false if there
+// is none but one.
+func (r *rounds) take() (s settled, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.done) < 2 {
+		return s, false
+	}
+	s = r.done[0]
+	r.done = r.done[1:]
+	return s, true
+}
+
+// last is the newest prediction that was verified.
+func (r *rounds) last() settled {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done[len(r.done)-1]
+}
+
 // without are the lines of a that b has not.
 func without(a, b []string) (lines []string) {
 	for _, line := range a {

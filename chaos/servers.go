@@ -23,6 +23,7 @@ type servers struct {
 	DatabaseURL string  `json:"database_url"`
 	S3          account `json:"s3"`
 	SQS         account `json:"sqs"`
+	S3Dir       string  `json:"s3_dir"` // the bucket's files, whose times are the objects'
 
 	stdin   io.Closer
 	command *exec.Cmd
@@ -72,5 +73,15 @@ func through(databaseURL, address string) (string, error) {
 		return "", err
 	}
 	u.Host, u.RawQuery = address, "sslmode=disable"
+	return u.String(), nil
+}
+
+// databaseNamed is the URL of another database of the same server.
+func databaseNamed(databaseURL, name string) (string, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return "", err
+	}
+	u.Path = "/" + name
 	return u.String(), nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +99,25 @@ func TestCheckerSeesWritesToAnOlderGeneration(t *testing.T) {
 			w.notes = newNotes()
 		})
 	}
+}
+
+// A file that somebody removed is missed.
+func TestCheckerSeesMissingFiles(t *testing.T) {
+	w := testWorld(t)
+	s := finished(t, w, "missing.csv", w.inputs[1])
+	r := &rounds{world: w, done: []settled{s}}
+	for i, key := range []string{"", s.UploadKey, s.ResultKey, s.RejectsKey} {
+		if key != "" {
+			if err := os.Remove(filepath.Join(w.servers.S3Dir, key)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.notes = newNotes()
+		if err := r.verifyFiles(t.Context()); err != nil || w.notes.bad() != i {
+			t.Errorf("%s: %q, %v", key, w.notes.violations, err)
+		}
+	}
+	w.notes = newNotes()
 }
 
 // doubled stores the first block once more, beside itself.

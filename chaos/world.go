@@ -18,20 +18,20 @@ import (
 
 // world is everything that runs: servers, the network between, and the processes of millrace.
 type world struct {
-	config   config
-	dir      string
-	servers  *servers
-	network  *network
-	refusals *refusals // before the network's way to S3; nil: nothing is refused
-	issuer   *issuer
-	db       *pgxpool.Pool // straight, not by the network that is disturbed
-	checker  *check.Checker
-	client   *client
-	notes    *notes
-	api      *process
-	workers  []*process
-	inputs   []*input
-	hosts    [][]string // how to start a worker on a host of its own; none: on this one
+	config  config
+	dir     string
+	servers *servers
+	network *network
+	gate    *gate // before the network's way to S3; nil: nothing is refused, and nothing swept
+	issuer  *issuer
+	db      *pgxpool.Pool // straight, not by the network that is disturbed
+	checker *check.Checker
+	client  *client
+	notes   *notes
+	api     *process
+	workers []*process
+	inputs  []*input
+	hosts   [][]string // how to start a worker on a host of its own; none: on this one
 
 	log     io.WriteCloser
 	end     context.CancelFunc
@@ -61,11 +61,11 @@ func newWorld(ctx context.Context, c config, between func(*servers) (*network, e
 	if w.network, err = between(w.servers); err != nil {
 		return nil, err
 	}
-	if c.Refuse {
-		if w.refusals, err = newRefusals(w.network.objects); err != nil {
+	if c.Mishaps {
+		if w.gate, err = newGate(w.network.objects); err != nil {
 			return nil, err
 		}
-		w.network.objects = w.refusals.address
+		w.network.objects = w.gate.address
 	}
 	if w.issuer, err = startIssuer(); err != nil {
 		return nil, err
@@ -127,28 +127,50 @@ func (w *world) start(ctx context.Context) error {
 	return nil
 }
 
+// newProcess is one on the network that is disturbed.
 func (w *world) newProcess(name string, args ...string) (*process, error) {
 	database, err := through(w.servers.DatabaseURL, w.network.database)
 	if err != nil {
 		return nil, err
 	}
+	if w.gate != nil {
+		args = append(args, "--sweep-after", "1s")
+	}
+	return w.newProcessOn(way{database, w.network.objects, w.network.queue}, name, args...), nil
+}
+
+// way is how a process reaches its servers.
+type way struct {
+	database       string // a URL
+	objects, queue string // addresses; no queue: notifications of the database alone
+}
+
+func (w *world) newProcessOn(servers way, name string, args ...string) *process {
 	return &process{
-		name: name, program: w.config.Millrace, notes: w.notes, log: w.log,
+		name: name, program: w.config.Millrace, notes: w.notes, log: w.log, env: w.environment(servers, name),
 		args: append([]string{
 			"serve", "--data-dir", filepath.Join(w.dir, name),
 			"--lease", w.config.Lease.String(), "--part-bytes", fmt.Sprint(w.config.PartBytes),
 		}, args...),
-		env: []string{
-			"DATABASE_URL=" + database,
-			"S3_BUCKET=" + w.servers.S3.Name, "S3_ENDPOINT=http://" + w.network.objects,
-			"SQS_QUEUE_URL=" + w.servers.SQS.Name, "SQS_ENDPOINT=http://" + w.network.queue,
-			"AWS_ACCESS_KEY_ID=" + w.servers.S3.AccessKey, "AWS_SECRET_ACCESS_KEY=" + w.servers.S3.SecretKey,
-			"AUTH_JWKS_URL=" + w.issuer.url, "AUTH_ISSUER=" + issuerName,
-			fmt.Sprint("GOMAXPROCS=", w.config.Cores), fmt.Sprint("MILLRACE_CORES=", w.config.Cores),
-			"MILLRACE_CANARY=off",
-			"UPLOAD_BYTES_MAX=1073741824", "UPLOAD_ROWS_MAX=10000000",
-		},
-	}, nil
+	}
+}
+
+// environment is what a process reads beside its flags. S3 learns its name.
+func (w *world) environment(servers way, name string) []string {
+	env := []string{
+		"DATABASE_URL=" + servers.database,
+		"S3_BUCKET=" + w.servers.S3.Name, "S3_ENDPOINT=http://" + servers.objects,
+		"AWS_ACCESS_KEY_ID=" + w.servers.S3.AccessKey, "AWS_SECRET_ACCESS_KEY=" + w.servers.S3.SecretKey,
+		"AWS_SDK_UA_APP_ID=" + name,
+		"AUTH_JWKS_URL=" + w.issuer.url, "AUTH_ISSUER=" + issuerName,
+		fmt.Sprint("GOMAXPROCS=", w.config.Cores), fmt.Sprint("MILLRACE_CORES=", w.config.Cores),
+		"MILLRACE_CANARY=off",
+		"UPLOAD_BYTES_MAX=1073741824", "UPLOAD_ROWS_MAX=10000000",
+	}
+	if servers.queue != "" {
+		env = append(env, "SQS_QUEUE_URL="+w.servers.SQS.Name, "SQS_ENDPOINT=http://"+servers.queue)
+	}
+	return env
 }
 
 func (w *world) run(ctx context.Context, p *process) {
@@ -173,8 +195,8 @@ func (w *world) close() {
 	if w.db != nil {
 		w.db.Close()
 	}
-	if w.refusals != nil {
-		w.refusals.close()
+	if w.gate != nil {
+		w.gate.close()
 	}
 	if w.network != nil {
 		w.network.close()

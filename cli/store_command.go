@@ -38,10 +38,13 @@ type storeFlags struct {
 	S3Region    string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket."`
 }
 
-// open calls do with the database and the object store.
-func (f storeFlags) open(ctx context.Context, std streams, do func(serve.Installation) error) error {
+// open calls do with the database and the object store. The schema is only migrated if that is asked for.
+func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func(serve.Installation) error) error {
 	dir, err := filepath.Abs(cmp.Or(f.DataDir, defaultDataDir(os.Getuid(), os.Getenv("HOME"))))
 	if err != nil {
+		return err
+	}
+	if err := f.embedded(dir); err != nil {
 		return err
 	}
 	url, loader := f.DatabaseURL, f.LoaderURL
@@ -49,17 +52,34 @@ func (f storeFlags) open(ctx context.Context, std streams, do func(serve.Install
 		url, loader = loader, ""
 	}
 	return serve.WithInstallation(ctx, serve.RunConfig{
-		DataDir: dir, Migrations: migrations.FS, DatabaseURL: url, LoaderURL: loader, MigratedApart: f.MigrateURL != "",
+		DataDir: dir, Migrations: migrations.FS, DatabaseURL: url, LoaderURL: loader, MigratedApart: !migrate || f.MigrateURL != "",
 		S3:  store.S3Config{Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region},
 		Log: serve.NewLogger(std.err, slog.LevelWarn),
 	}, do)
+}
+
+// embedded looks whether there is a data directory for what no flag names. A database and a store that were made just
+// now would agree in everything.
+func (f storeFlags) embedded(dir string) error {
+	needed := dir // a private PostgreSQL may lie elsewhere, where its user can go
+	switch {
+	case f.S3Bucket == "":
+		needed = filepath.Join(dir, "objects")
+	case f.DatabaseURL != "" || f.LoaderURL != "":
+		return nil
+	}
+	if _, err := os.Stat(needed); err != nil {
+		return &plainError{fmt.Sprintf("there is no %s: give the data directory, the database and the bucket that serve "+
+			"works with", needed)}
+	}
+	return nil
 }
 
 type storeAdoptCommand struct{ storeFlags }
 
 // Run adopts the store.
 func (c *storeAdoptCommand) Run(ctx context.Context, std streams) error {
-	return c.open(ctx, std, func(i serve.Installation) error {
+	return c.open(ctx, std, true, func(i serve.Installation) error {
 		a, err := i.Owner.Adopt(ctx)
 		if err != nil {
 			return err
@@ -84,7 +104,7 @@ type storeCheckCommand struct {
 
 // Run compares database and store.
 func (c *storeCheckCommand) Run(ctx context.Context, std streams) error {
-	return c.open(ctx, std, func(i serve.Installation) error {
+	return c.open(ctx, std, false, func(i serve.Installation) error {
 		problems := 0
 		checked, err := i.Store.CheckObjects(ctx, i.Owner.Objects(), c.Digests, func(p store.Problem) {
 			problems++
@@ -109,7 +129,7 @@ type storeOrphansCommand struct {
 
 // Run lists what a sweep found, or confirms it.
 func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
-	return c.open(ctx, std, func(i serve.Installation) error {
+	return c.open(ctx, std, false, func(i serve.Installation) error {
 		if c.Confirm >= 0 {
 			err := i.Store.ConfirmOrphans(ctx, c.Confirm)
 			if errors.Is(err, store.ErrConflict) {

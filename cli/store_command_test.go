@@ -153,7 +153,6 @@ func TestStoreCommandsOnPrivatePostgres(t *testing.T) {
 			t.Errorf("%s: status %d: %s%s", when, status, out, messages)
 		}
 	}
-	check("before the first start")
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, isReady := context.WithCancel(t.Context())
 	stdout := &printed{until: "millrace is ready", seen: isReady}
@@ -175,4 +174,29 @@ func TestStoreCommandsOnPrivatePostgres(t *testing.T) {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 	check("afterwards")
+}
+
+// A mistyped data directory or database is an error, not a new installation in which all is well, and comparing migrates
+// nothing.
+func TestStoreCommandsMakeNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mistyped")
+	database := storetest.EmptyPostgres(t)
+	for _, args := range []string{"check", "adopt", "orphans", "orphans --confirm 0"} {
+		for _, flags := range []string{"", " --database-url " + database, " --s-3-bucket none"} {
+			status, out, messages := command(t, "", strings.Fields("store "+args+" --data-dir "+dir+flags)...)
+			if status != 1 || out != "" || !strings.Contains(messages, "there is no "+dir) {
+				t.Errorf("%s%s: status %d: %s%s", args, flags, status, out, messages)
+			}
+		}
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("made: %v", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "objects"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	status, _, messages := command(t, "", "store", "check", "--data-dir", dir, "--database-url", database)
+	if status != 1 || !strings.Contains(messages, "run millrace migrate up") {
+		t.Errorf("status %d: %s", status, messages)
+	}
 }

@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -54,8 +55,8 @@ func TestC10PredictionTimesOut(t *testing.T) {
 // silentObjects are out of reach.
 type silentObjects struct{ store.Objects }
 
-func (silentObjects) Head(context.Context, string) (store.ObjectInfo, error) {
-	return store.ObjectInfo{}, store.ErrInterrupted
+func (silentObjects) Get(context.Context, string, store.Range, string) (io.ReadCloser, store.ObjectInfo, error) {
+	return nil, store.ObjectInfo{}, store.ErrInterrupted
 }
 
 // While the object store is away nothing is overdue, and what was begun before gets its time again.

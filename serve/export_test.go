@@ -133,6 +133,12 @@ func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Du
 	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Run(ctx)
 }
 
+// UpkeepOnce is one turn of the upkeep of an owner's store, to which files may be dropped.
+func UpkeepOnce(ctx context.Context, s *store.Store, owner *store.Owner, log io.Writer) error {
+	c := RunConfig{S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: time.Hour}
+	return newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Once(ctx)
+}
+
 // WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
 func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log io.Writer) {
 	duty.WatchOwner(ctx, o, s, m, logging.NewLogger(log, slog.LevelInfo))

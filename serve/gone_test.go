@@ -29,6 +29,15 @@ func TestResultGone(t *testing.T) {
 	for _, path := range paths {
 		a.get(path).wantError(t, http.StatusServiceUnavailable, "ERR-1502")
 	}
+	faults.Answer(func(r *http.Request) (int, string) { // the result, but not the mark
+		if strings.Contains(r.URL.Path, id) {
+			return http.StatusForbidden, "InvalidObjectState"
+		}
+		return 0, ""
+	})
+	for _, path := range paths {
+		a.get(path).wantError(t, http.StatusInternalServerError, "ERR-1506")
+	}
 	faults.Answer(nil)
 	if err := store.DeletePrefix(t.Context(), a.objects, store.Deleted, "results/"+id); err != nil {
 		t.Fatal(err)

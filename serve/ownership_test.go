@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,6 +116,64 @@ func TestStrangerIsNotReady(t *testing.T) {
 	if !strings.Contains(scrape, `millrace_dependency_up{dependency="installation"} 0`) {
 		t.Error("the metric does not say so")
 	}
+}
+
+// A process whose store was replaced by another fails nothing for what the other one lacks, and puts nothing there.
+func TestStrangerFailsNothing(t *testing.T) {
+	a, owner := startOwned(t)
+	id := a.upload(telecom)
+	input := a.onlyInput()
+	body, _, err := a.objects.Get(t.Context(), input, store.Range{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close(), a.objects.Delete(t.Context(), store.Deleted, input)); err != nil {
+		t.Fatal(err)
+	}
+	var was uuid.UUID
+	a.mark(func(m *store.Mark) { was, m.Installation = m.Installation, uuid.New() })
+	a.workWith(owner.Objects())
+	a.untilReason(id, "waiting for the storage to come back")
+	if state, err := owner.Check(t.Context()); state != store.Stranger || err != nil {
+		t.Fatal(state, err)
+	}
+	a.post("/upload", telecom).wantError(t, http.StatusServiceUnavailable, "ERR-1502")
+	if keys := a.objectKeys(); len(keys) != 1 {
+		t.Errorf("stored %v", keys)
+	}
+	a.mark(func(m *store.Mark) { m.Installation = was })
+	if _, err := a.objects.Put(t.Context(), input, bytes.NewReader(file)); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := owner.Check(t.Context()); state != store.Owned || err != nil {
+		t.Fatal(state, err)
+	}
+	if view := a.ended(id); view["status"] != "completed" {
+		t.Errorf("%v", view)
+	}
+	a.wantNothingCharged(t, []string{id})
+}
+
+// What is dropped into a store that has become another installation's is not scored twice.
+func TestStrangerLeavesTheInbox(t *testing.T) {
+	a, owner := startOwned(t)
+	a.put("inbox/owner/march.csv", telecom)
+	a.age("inbox/owner/march.csv", time.Hour)
+	var was uuid.UUID
+	a.mark(func(m *store.Mark) { was, m.Installation = m.Installation, uuid.New() })
+	dropped := func(want int) {
+		t.Helper()
+		if err := serve.UpkeepOnce(t.Context(), a.store, owner, a.log); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(a.get("/predictions", as(a.token("owner"))).object(t)["predictions"].([]any)); n != want {
+			t.Errorf("%d predictions, want %d", n, want)
+		}
+	}
+	dropped(0)
+	a.mark(func(m *store.Mark) { m.Installation = was })
+	dropped(1)
 }
 
 // A refused upload whose file cannot be removed now is removed later.

@@ -234,6 +234,15 @@ func (d doomed) removeFiles(ctx context.Context, o Objects) error {
 	return o.Delete(ctx, why, keys...)
 }
 
+// deleteNow makes deletions due whose files were not removed yet: what kept them may be over.
+func (s *Store) deleteNow(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `UPDATE deletions SET due_at = clock_timestamp() WHERE passes = 0`)
+	if err != nil {
+		return fmt.Errorf("make deletions due: %w", err)
+	}
+	return nil
+}
+
 // passed notes that the files are gone, and when to look again: after ten minutes, and once more after a day.
 func (s *Store) passed(ctx context.Context, id uuid.UUID) error {
 	var batch pgx.Batch

@@ -25,3 +25,6 @@ func Backend(ctx context.Context, s *Store) (pid uint32, err error) {
 	})
 	return pid, err
 }
+
+// Unguarded is the object store of an owner, which deletes and is written to without asking.
+func Unguarded(w *Owner) Objects { return w.objects }

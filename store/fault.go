@@ -125,7 +125,8 @@ func FaultOf(err error) Fault {
 		}
 	}
 	var refused *refusedError
-	if errors.Is(err, ErrStorageFull) || errors.Is(err, ErrInterrupted) || errors.As(err, &refused) {
+	if errors.Is(err, ErrStorageFull) || errors.Is(err, ErrInterrupted) || errors.Is(err, ErrNotOwner) ||
+		errors.As(err, &refused) {
 		return FaultOutage
 	}
 	var pg *pgconn.PgError
@@ -221,9 +222,13 @@ func Refusal(err error) string {
 
 const refusalMax = 64 // of letters and digits; a server may say anything
 
-// Reach asks whether an object store answers with the credentials that everything else is read with. A store answers
-// also if it has no mark, or none that can be read: whose it is is asked elsewhere.
+// Reach asks whether an object store answers with the credentials that everything else is read with. That of
+// [Owner.Objects] must not be another installation's either, which is [ErrNotOwner]; of any other, it does not matter
+// whether it has a mark.
 func Reach(ctx context.Context, o Objects) error {
+	if owned, ok := o.(interface{ reach(context.Context) error }); ok {
+		return owned.reach(ctx)
+	}
 	_, _, err := ReadMark(ctx, o)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrMark) {
 		return nil

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -81,15 +82,50 @@ func TestReadMark(t *testing.T) {
 }
 
 func TestReadMarkWithoutBucket(t *testing.T) {
-	config := storetest.S3(t)
-	config.Bucket += "-mistyped"
+	for _, mistyped := range []string{"no-such-bucket", "bu", "Bucket_"} { // the last two are no names of buckets
+		config := storetest.S3(t)
+		config.Bucket = mistyped
+		o, err := store.OpenS3(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = store.ReadMark(t.Context(), o)
+		wantErr(t, err, store.ErrNoBucket)
+		if errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: the bucket is missing, not the mark", mistyped)
+		}
+	}
+}
+
+// answerPuts is a bucket that gives some writes another answer, as long as it is asked to.
+func answerPuts(t *testing.T, status int, code string, times int64) store.Objects {
+	t.Helper()
+	faults, config := storetest.NewFaults(t, storetest.S3(t))
+	faults.Answer(func(r *http.Request) (int, string) {
+		if r.Method == http.MethodPut && faults.Given() < times {
+			return status, code
+		}
+		return 0, ""
+	})
 	o, err := store.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = store.ReadMark(t.Context(), o)
-	wantErr(t, err, store.ErrNoBucket)
-	if errors.Is(err, store.ErrNotFound) {
-		t.Error("the bucket is missing, not the mark")
+	return o
+}
+
+// A server may refuse a conditional write because another is under way, of which nothing came.
+func TestMarkIsMadeInTheEnd(t *testing.T) {
+	b := newBench(t, store.Config{})
+	w := b.start(answerPuts(t, http.StatusConflict, "ConditionalRequestConflict", 2))
+	wantState(t, w, store.Owned)
+}
+
+// An adoption that never gets its mark into the store has failed.
+func TestAdoptionThatIsNeverWritten(t *testing.T) {
+	b := newBench(t, store.Config{})
+	w := store.NewOwner(b.Store, answerPuts(t, http.StatusPreconditionFailed, "PreconditionFailed", 1<<40), nil)
+	if a, err := w.Adopt(t.Context()); !errors.Is(err, store.ErrObjectChanged) {
+		t.Errorf("%+v, %v", a, err)
 	}
 }

@@ -244,14 +244,14 @@ func s3Error(err error) error {
 	if !errors.As(err, &response) {
 		return err
 	}
+	switch apiCode(err) { // an answer to HEAD has none
+	case "NoSuchBucket", "InvalidBucketName":
+		return fmt.Errorf("%w: %w", ErrNoBucket, err)
+	case noSuchUpload: // no object is missing
+		return err
+	}
 	switch response.HTTPStatusCode() {
 	case http.StatusNotFound:
-		switch apiCode(err) { // an answer to HEAD has none
-		case "NoSuchBucket":
-			return fmt.Errorf("%w: %w", ErrNoBucket, err)
-		case noSuchUpload: // no object is missing
-			return err
-		}
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("%w: %w", ErrObjectChanged, err)

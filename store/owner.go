@@ -10,8 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrNotOwner says that database and object store do not agree on whose the store is: nothing is deleted.
-var ErrNotOwner = errors.New("the object store is not this database's to delete from")
+// ErrNotOwner says that database and object store do not agree on whose the store is: nothing is deleted, and if it is
+// another installation's, nothing is written.
+var ErrNotOwner = errors.New("the object store is not this database's")
 
 // Ownership is what database and object store say of each other.
 type Ownership int32
@@ -106,6 +107,7 @@ type finding struct {
 	state           Ownership
 	database, store Mark   // zero: it has none
 	etag            string // of the store's
+	answered        bool   // by the store, if only that it has no mark
 }
 
 // look reads the store first: its own database is never behind what it said then.
@@ -116,6 +118,7 @@ func (w *Owner) look(ctx context.Context) (f finding, err error) {
 	if err != nil && !bare && !unreadable {
 		return f, err
 	}
+	f.answered = true
 	f.database, err = w.store.Mark(ctx)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return f, err
@@ -143,6 +146,31 @@ func (w *Owner) dispute(ctx context.Context, f finding) error {
 		return nil // the next check looks at what it has become
 	}
 	return err
+}
+
+// reach is [Reach] for a store that has an owner. One that has lost its mark, or has another installation's, is another
+// store than the one that rows speak of, whatever else it answers.
+func (w *Owner) reach(ctx context.Context) error {
+	f, err := w.look(ctx)
+	if f.state == Stranger { // maybe read in the middle of an adoption
+		f, err = w.look(ctx)
+	}
+	switch {
+	case !f.answered:
+		return err
+	case f.state == Stranger:
+		return fmt.Errorf("%w: %s", ErrNotOwner, Stranger)
+	}
+	return nil // if the database does not answer, that is not the store's fault
+}
+
+// mayWrite answers nil unless the last check found the store to be another installation's, which would take what is
+// written for an orphan.
+func (w *Owner) mayWrite() error {
+	if w.Last() == Stranger {
+		return fmt.Errorf("%w: %s", ErrNotOwner, Stranger)
+	}
+	return nil
 }
 
 // may answers nil if objects may be deleted now.

@@ -55,14 +55,19 @@ func (w *Owner) settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("object store: %w", err)
 	}
-	if err := writeMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, ErrObjectChanged) {
-		return fmt.Errorf("object store: %w", err)
+	state := Unmarked
+	for try := 0; state == Unmarked && try < markTries; try++ { // another process may be faster, or about to fail
+		if err := writeMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, ErrObjectChanged) {
+			return fmt.Errorf("object store: %w", err)
+		}
+		if state, err = w.Check(ctx); err != nil {
+			return err
+		}
 	}
-	state, err := w.Check(ctx) // another process may have been faster
-	if err == nil && state == Stranger {
+	if state == Stranger {
 		return w.stranger(ctx)
 	}
-	return err
+	return nil
 }
 
 // recorded says whether a store without a mark is empty or holds the database's newest recorded objects. A customer may
@@ -108,7 +113,8 @@ type Adoption struct {
 }
 
 // Adopt makes the database the one owner of the object store: both get a new installation id, which no copy of either
-// has. Any other database that worked with the store is a stranger from now on. Doing it again does no harm.
+// has. Any other database that worked with the store is a stranger from now on. Deletions that waited for it are due at
+// once. Doing it again does no harm.
 func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	f, err := w.look(ctx)
 	if err != nil {
@@ -118,20 +124,24 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	if a.Now, err = w.store.adoptMark(ctx, f.store.Sweeps); err != nil {
 		return a, err
 	}
-	for range adoptTries {
-		if err = writeMark(ctx, w.objects, a.Now, f.etag); !errors.Is(err, ErrObjectChanged) {
+	for range markTries {
+		changed := writeMark(ctx, w.objects, a.Now, f.etag)
+		if err = changed; !errors.Is(changed, ErrObjectChanged) {
 			break
 		}
 		if f, err = w.look(ctx); err != nil || f.state == Owned {
 			break // an answer got lost
 		}
+		err = changed
 	}
 	if err != nil {
 		return a, fmt.Errorf("adopt: the database is marked and the store is not, run it again: %w", err)
 	}
-	_, err = w.Check(ctx)
+	if _, err = w.Check(ctx); err == nil {
+		err = w.store.deleteNow(ctx)
+	}
 	return a, err
 }
 
-// adoptTries bounds how often a store is marked that others mark at the same time.
-const adoptTries = 5
+// markTries bounds how often a store is marked that others mark at the same time.
+const markTries = 5

@@ -2,11 +2,14 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"time"
 )
 
-// Objects gives the object store as the rest of the program uses it: it deletes only what is ours, only while database
-// and store agree, and logs each deletion with its reason.
+// Objects gives the object store as the rest of the program uses it: it deletes only below our own folders, only while
+// database and store agree, and logs each deletion with its reason. It writes nothing once a check has found that the
+// store is another installation's; that is [ErrNotOwner].
 func (w *Owner) Objects() Objects {
 	if p, ok := w.objects.(Presigner); ok {
 		return guardedBucket{guarded{w.objects, w}, p}
@@ -24,6 +27,34 @@ type guarded struct {
 type guardedBucket struct {
 	guarded
 	Presigner
+}
+
+// Put implements [Objects].
+func (g guarded) Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error) {
+	if err := g.owner.mayWrite(); err != nil {
+		return ObjectInfo{}, fmt.Errorf("put object: %w", err)
+	}
+	return g.Objects.Put(ctx, key, r)
+}
+
+// Compose implements [Objects].
+func (g guarded) Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error) {
+	if err := g.owner.mayWrite(); err != nil {
+		return ObjectInfo{}, fmt.Errorf("compose object: %w", err)
+	}
+	return g.Objects.Compose(ctx, dst, parts)
+}
+
+func (g guarded) reach(ctx context.Context) error { return g.owner.reach(ctx) }
+
+// PresignPut implements [Presigner].
+func (g guardedBucket) PresignPut(
+	ctx context.Context, key string, size int64, life time.Duration,
+) (PresignedPut, error) {
+	if err := g.owner.mayWrite(); err != nil {
+		return PresignedPut{}, fmt.Errorf("presign: %w", err)
+	}
+	return g.Presigner.PresignPut(ctx, key, size, life)
 }
 
 // What is deleted between two looks at the marks, and what one line of the log names.

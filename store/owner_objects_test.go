@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
 )
@@ -36,4 +39,46 @@ func TestDeletionsAreLogged(t *testing.T) {
 			t.Errorf("log: %s", said)
 		}
 	})
+}
+
+// A store that has become another installation's is not written to, and is taken for one that is not there: what it
+// lacks may lie in the right one.
+func TestStrangerIsNotWrittenTo(t *testing.T) {
+	for name, mark := range map[string]string{
+		"another id": `{"installation":"` + uuid.NewString() + `","sweeps":1}`,
+		"no mark":    "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+				w := b.start(o)
+				mustSweep(t, w)
+				guarded := w.Objects()
+				if err := store.Reach(t.Context(), guarded); err != nil {
+					t.Fatal(err)
+				}
+				put(t, guarded, "uploads/a", []byte("x"))
+				if mark != "" {
+					put(t, o, store.MarkKey, []byte(mark))
+				} else if err := o.Delete(t.Context(), store.Deleted, store.MarkKey); err != nil {
+					t.Fatal(err)
+				}
+				err := store.Reach(t.Context(), guarded)
+				wantErr(t, err, store.ErrNotOwner)
+				wantEqual(t, "fault", store.FaultOf(err), store.FaultOutage)
+				wantState(t, w, store.Stranger)
+				_, err = guarded.Put(t.Context(), "uploads/b", strings.NewReader("x"))
+				wantErr(t, err, store.ErrNotOwner)
+				_, err = guarded.Compose(t.Context(), "uploads/b", []string{"uploads/a"})
+				wantErr(t, err, store.ErrNotOwner)
+				if links, ok := guarded.(store.Presigner); ok {
+					_, err = links.PresignPut(t.Context(), "direct/b.csv", 1, time.Minute)
+					wantErr(t, err, store.ErrNotOwner)
+				}
+				wantEqual(t, "keys", strings.Join(keys(t, o, "uploads/"), " "), "uploads/a")
+				if err := store.Reach(t.Context(), o); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

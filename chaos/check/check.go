@@ -9,8 +9,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
@@ -50,6 +50,7 @@ type Prediction struct {
 	Generation                    int
 	Scored, Rejected, Rows        int64
 	SHA256                        string
+	UploadKey                     string
 	ResultKey, RejectsKey         string
 	ResultBytes, RejectsBytes     int64
 }
@@ -61,7 +62,7 @@ func (p *Prediction) Done() bool { return p.Status != "queued" && p.Status != "r
 func (c *Checker) Predictions(ctx context.Context, filename string) ([]Prediction, error) {
 	rows, err := c.db.Query(ctx, `
 		SELECT d.id, d.public_id::text, d.status, coalesce(d.error->>'stage', ''), coalesce(d.error->>'code', ''),
-		       d.generation, d.rows_scored, d.rows_rejected, u.row_count, encode(u.sha256, 'hex'),
+		       d.generation, d.rows_scored, d.rows_rejected, u.row_count, encode(u.sha256, 'hex'), u.object_key,
 		       coalesce(d.result_key, ''), coalesce(d.rejects_key, ''),
 		       coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0)
 		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE u.filename = $1 ORDER BY d.id`, filename)
@@ -181,21 +182,13 @@ func differAt(a, b []byte) int {
 // Leftovers counts the objects of parts that are still there, which only a crash between publishing and cleaning up
 // leaves behind.
 func (c *Checker) Leftovers(ctx context.Context) (n int, err error) {
-	pages := s3.NewListObjectsV2Paginator(c.s3, &s3.ListObjectsV2Input{
-		Bucket: &c.bucket, Prefix: aws.String("results/"),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return n, fmt.Errorf("list objects: %w", err)
-		}
-		for _, o := range page.Contents {
-			if bytes.Contains([]byte(*o.Key), []byte("/parts/")) {
-				n++
-			}
+	keys, err := c.Objects(ctx, "results/")
+	for _, key := range keys {
+		if strings.Contains(key, "/parts/") {
+			n++
 		}
 	}
-	return n, nil
+	return n, err
 }
 
 // SHA256 is the digest of an object.

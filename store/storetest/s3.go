@@ -37,6 +37,12 @@ func S3(t testing.TB) store.S3Config {
 	}
 }
 
+// S3Dir is the directory in which the S3 server keeps the objects of a bucket as files, whose times are the objects'.
+func S3Dir(t testing.TB, bucket string) string {
+	t.Helper()
+	return filepath.Join(s3.get(t, startS3).root, bucket)
+}
+
 func startS3() (s3Server, error) {
 	binary, err := tool{
 		"versitygw", "github.com/versity/versitygw", "github.com/versity/versitygw/cmd/versitygw",

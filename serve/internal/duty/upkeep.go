@@ -41,7 +41,7 @@ const (
 // run works until ctx ends. With a short time before sweeps it looks as often as that takes.
 func (u *Upkeep) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		_, err := u.Store.Alone(ctx, u.once)
+		_, err := u.Store.Alone(ctx, u.Once)
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, store.ErrSweepStopped):
@@ -53,8 +53,8 @@ func (u *Upkeep) Run(ctx context.Context) {
 	}
 }
 
-// once does everything, also what comes behind a failure. Nothing is deleted unless database and store belong together.
-func (u *Upkeep) once(ctx context.Context) error {
+// Once does everything, also what comes behind a failure. Nothing is deleted unless database and store belong together.
+func (u *Upkeep) Once(ctx context.Context) error {
 	var expired, orphans int
 	var expiring, sweeping error
 	state, failed := u.Owner.Check(ctx)
@@ -68,7 +68,10 @@ func (u *Upkeep) once(ctx context.Context) error {
 	if expired+orphans > 0 {
 		u.Log.Info("upkeep", "expired", expired, "orphans", orphans)
 	}
-	return errors.Join(failed, expiring, sweeping, u.CompletePostponed(ctx), u.LookIntoInbox(ctx, unheardAge))
+	if failed = errors.Join(failed, expiring, sweeping); state == store.Stranger {
+		return failed // what was dropped there is for the other installation to score
+	}
+	return errors.Join(failed, u.CompletePostponed(ctx), u.LookIntoInbox(ctx, unheardAge))
 }
 
 // settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about

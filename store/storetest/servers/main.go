@@ -25,6 +25,7 @@ type addresses struct {
 	DatabaseURL string  `json:"database_url"`
 	S3          account `json:"s3"`
 	SQS         account `json:"sqs"`
+	S3Dir       string  `json:"s3_dir"` // the bucket's files
 }
 
 func main() {
@@ -35,6 +36,7 @@ func main() {
 		DatabaseURL: storetest.Postgres(p),
 		S3:          account{s3.Endpoint, s3.Bucket, s3.AccessKey, s3.SecretKey},
 		SQS:         account{sqs.Endpoint, sqs.URL, sqs.AccessKey, sqs.SecretKey},
+		S3Dir:       storetest.S3Dir(p, s3.Bucket),
 	})
 	if err != nil {
 		p.Fatal(err)

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// gate is a way to an S3 server on which everything that processes ask of it is seen.
+type gate struct {
+	address string
+	server  *http.Server
+	served  chan struct{}
+
+	refusal atomic.Pointer[refusal] // of everything; nil: of nothing
+	trap    atomic.Pointer[trap]    // nil: none is set
+	deletes atomic.Int64            // requests to delete objects
+}
+
+func newGate(to string) (*gate, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	quiet := log.New(io.Discard, "", 0)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: to})
+			r.Out.Host = r.In.Host // it is signed
+		},
+		// What breaks behind breaks before: an answer of our own would be another fault.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     quiet,
+	}
+	g := &gate{address: l.Addr().String(), served: make(chan struct{})}
+	g.server = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refusal := g.refusal.Load(); refusal != nil {
+			refusal.answer(w, r)
+			return
+		}
+		if deletes(r) {
+			g.deletes.Add(1)
+		}
+		if t := g.trap.Load(); t != nil {
+			w = t.guard(w, r)
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	go func() { // ends with close
+		defer close(g.served)
+		_ = g.server.Serve(l)
+	}()
+	return g, nil
+}
+
+func (g *gate) close() {
+	_ = g.server.Close()
+	<-g.served
+}
+
+// deletes says whether a request removes objects. Giving up a multipart upload removes none.
+func deletes(r *http.Request) bool {
+	q := r.URL.Query()
+	return r.Method == http.MethodDelete && !q.Has("uploadId") || r.Method == http.MethodPost && q.Has("delete")
+}
+
+// sender is the name of the process that sent a request, which AWS's SDK knows from the environment.
+func sender(r *http.Request) string {
+	for field := range strings.FieldsSeq(r.UserAgent()) {
+		if name, ok := strings.CutPrefix(field, "app/"); ok {
+			return name
+		}
+	}
+	return ""
+}
