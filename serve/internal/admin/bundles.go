@@ -1,8 +1,9 @@
 package admin
 
 import (
-	"github.com/retainwise/millrace/serve/internal/plan"
 	"net/http"
+
+	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
 // bundleView is a bundle in use, as operators see it.

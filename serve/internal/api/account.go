@@ -1,9 +1,10 @@
 package api
 
 import (
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"math"
 	"net/http"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // accountBody is what a user decides about their own data.

@@ -2,9 +2,10 @@ package api
 
 import (
 	"bytes"
-	"github.com/retainwise/millrace/serve/internal/wire"
 	"net/http"
 	"sync"
+
+	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
 // assets are bodies that stay as they are while the process runs, each packed once for each coding that was asked for.

@@ -5,11 +5,12 @@ import (
 	"compress/gzip"
 	"embed"
 	"fmt"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"io"
 	"io/fs"
 	"net/http"
 	"strings"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // docFiles are the vendored viewers of the OpenAPI document, packed; see docs/README.md.

@@ -3,9 +3,10 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"html/template"
 	"net/http"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // pageCSP lets an error page show itself and load nothing.

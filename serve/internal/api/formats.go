@@ -1,12 +1,13 @@
 package api
 
 import (
-	"github.com/retainwise/millrace/serve/internal/fault"
-	"github.com/retainwise/millrace/serve/internal/wire"
 	"mime"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
 // mediaTypes of the formats.

@@ -2,6 +2,7 @@ package api
 
 import (
 	_ "embed"
+
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 

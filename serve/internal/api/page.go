@@ -2,9 +2,10 @@ package api
 
 import (
 	"embed"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"io/fs"
 	"path"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // pageFiles are the page for people: plain HTML, CSS and scripts, as the browser takes them.

@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"net/http"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // tagged answers with a value that stays as it is for a while, or that the client has it already. Nobody but the client

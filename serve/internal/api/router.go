@@ -1,11 +1,12 @@
 package api
 
 import (
-	"github.com/retainwise/millrace/serve/internal/limit"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/retainwise/millrace/serve/internal/limit"
 )
 
 // route is one operation. Its pattern is also its label in metrics and its path in the OpenAPI document.

@@ -1,9 +1,10 @@
 package api
 
 import (
-	"github.com/retainwise/millrace/serve/internal/limit"
 	"net/http"
 	"slices"
+
+	"github.com/retainwise/millrace/serve/internal/limit"
 )
 
 const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"io"
 	"math/big"
 	"net"
@@ -16,6 +15,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 const (

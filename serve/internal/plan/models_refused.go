@@ -2,12 +2,13 @@ package plan
 
 import (
 	"errors"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // RefusedBundle is a bundle that is not in use because it failed a check.

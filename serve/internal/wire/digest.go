@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"hash"
 	"strings"
+
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // digests are what a Content-Digest header (RFC 9530) says about a body; nil is what it does not say.
