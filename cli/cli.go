@@ -78,7 +78,6 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	if err = await(ctx, ended, drains); err == nil {
 		return 0
 	}
-	status = 1
 	if i := interrupted(ctx); i != nil && (name != "serve" || errors.Is(err, context.Canceled)) {
 		files.abandon()
 		_, _ = fmt.Fprintln(std.err, "millrace: interrupted")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -209,7 +208,7 @@ func TestB7TrailingSlash(t *testing.T) {
 // documentedPaths are the operations of the OpenAPI document by path and method.
 func documentedPaths(t *testing.T) map[string]map[string]any {
 	t.Helper()
-	text, err := os.ReadFile("internal/api/openapi.json")
+	text, err := documentJSON()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,7 +125,7 @@ var fenced = map[string]fence{
 	"github.com/pressly/goose":    {owners: []string{"store"}},
 	"github.com/prometheus":       {owners: append(rooms("metrics"), "bench"), inTests: append(rooms("plan"), "serve")},
 	"github.com/valyala/fasthttp": {owners: append(rooms("api", "wire"), "bench"), inTests: []string{"serve"}},
-	"go.yaml.in/yaml":             {owners: []string{"engine"}, inTests: []string{"serve"}},
+	"go.yaml.in/yaml":             {owners: append(rooms("api"), "engine"), inTests: []string{"serve"}},
 }
 
 func TestBordersHold(t *testing.T) {

@@ -2,22 +2,37 @@ package api
 
 import (
 	_ "embed"
+	"encoding/json"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// openAPI is openapi.yaml as JSON; a test compares them, and writes it with -update.
+// openAPI is the API's document as people write it.
 //
-//go:embed openapi.json
+//go:embed openapi.yaml
 var openAPI []byte
 
 func getOpenAPI(s *server, r *request) error {
 	file, err := s.assets.get("openapi.json", func() (*asset, error) {
-		return &asset{mediaType: fault.TypeJSON, body: openAPI}, nil
+		text, err := openAPIJSON()
+		return &asset{mediaType: fault.TypeJSON, body: text}, err
 	})
 	if err != nil {
 		return err
 	}
 	r.set("Cache-Control", "public, max-age=300")
 	return r.asset(file)
+}
+
+// openAPIJSON is the document as it is served, with its merge keys resolved.
+func openAPIJSON() ([]byte, error) {
+	var doc any
+	if err := yaml.Unmarshal(openAPI, &doc); err != nil {
+		return nil, fmt.Errorf("read API document: %w", err)
+	}
+	text, err := json.Marshal(doc)
+	return append(text, '\n'), err
 }
