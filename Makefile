@@ -233,7 +233,7 @@ generate-check:
 		{ git status --short; echo "generated files were stale: commit what make generate wrote"; exit 1; }
 
 .PHONY: budget
-budget: ## Report, never refuse: long files, functions and lines, tests per code, words out of place
+budget: ## Report, never refuse: long files, functions and packages, tests per code, words out of place
 	@.ci/budget
 
 .PHONY: audit
