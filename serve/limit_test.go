@@ -50,7 +50,13 @@ func TestWrongTokensAreCountedByAddress(t *testing.T) {
 			t.Fatalf("request %d: %d", i, r.status)
 		}
 	}
-	a.get("/models", as("Bearer x.y.z"), header("X-Forwarded-For", "203.0.113.99")).wantError(t, http.StatusTooManyRequests, "ERR-1401")
+	for i := 0; ; i++ { // one is granted again for each second that this has taken
+		r := a.get("/models", as("Bearer x.y.z"), header("X-Forwarded-For", "203.0.113.99"))
+		if r.status != http.StatusUnauthorized || i == 60 {
+			r.wantError(t, http.StatusTooManyRequests, "ERR-1401")
+			break
+		}
+	}
 	a.get("/models").want(t, http.StatusOK) // who has a token is not held up
 }
 
