@@ -29,7 +29,7 @@ func TestCheckerSeesTampering(t *testing.T) {
 		"another generation": {
 			prediction + `result_key = replace(result_key, '/1/', '/2/') WHERE id = $1`, "key of result",
 		},
-		"result of another": {prediction + `result_key = rejects_key WHERE id = $1`, "bytes that differ"},
+		"another result":   {prediction + `result_key = rejects_key WHERE id = $1`, "bytes that differ"},
 		"counts":           {prediction + `rows_scored = rows_scored + 1 WHERE id = $1`, "scored rows: "},
 		"counts of a part": {part + `n_scored = n_scored - 1, n_rejected = n_rejected + 1` + second, "rows of all parts"},
 		"a part open":      {part + `status = 'open'` + second, "open"},
