@@ -29,14 +29,14 @@ func TestCheckerSeesTampering(t *testing.T) {
 		"another generation": {
 			prediction + `result_key = replace(result_key, '/1/', '/2/') WHERE id = $1`, "key of result",
 		},
-		"result of another": {prediction + `result_key = rejects_key WHERE id = $1`, "bytes that differ"},
-		"counts":            {prediction + `rows_scored = rows_scored + 1 WHERE id = $1`, "scored rows: "},
-		"counts of a part":  {part + `n_scored = n_scored - 1, n_rejected = n_rejected + 1` + second, "rows of all parts"},
-		"a part open":       {part + `status = 'open'` + second, "open"},
-		"a part lost":       {`DELETE FROM prediction_parts` + second, "number 2"},
-		"the end":           {prediction + `status = 'failed' WHERE id = $1`, "status: failed"},
-		"the file":          {upload + `sha256 = sha256('x')` + its, "sha256"},
-		"rows of file":      {upload + `row_count = 1` + its, "rows of the upload"},
+		"another result":   {prediction + `result_key = rejects_key WHERE id = $1`, "bytes that differ"},
+		"counts":           {prediction + `rows_scored = rows_scored + 1 WHERE id = $1`, "scored rows: "},
+		"counts of a part": {part + `n_scored = n_scored - 1, n_rejected = n_rejected + 1` + second, "rows of all parts"},
+		"a part open":      {part + `status = 'open'` + second, "open"},
+		"a part lost":      {`DELETE FROM prediction_parts` + second, "number 2"},
+		"the end":          {prediction + `status = 'failed' WHERE id = $1`, "status: failed"},
+		"the file":         {upload + `sha256 = sha256('x')` + its, "sha256"},
+		"rows of file":     {upload + `row_count = 1` + its, "rows of the upload"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := finished(t, w, strings.ReplaceAll(name, " ", "-")+".csv", w.inputs[1])
