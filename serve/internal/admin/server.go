@@ -44,7 +44,7 @@ type AdminParts struct {
 	SupportURL string
 }
 
-// jwksPath is where the development keys are.
+// JwksPath is where the development keys are.
 const JwksPath = "/.well-known/jwks.json"
 
 type Admin struct {
@@ -232,7 +232,7 @@ func (a *Admin) retry(req *http.Request) (any, error) {
 	return map[string]any{"prediction_id": id.String(), "status": store.Queued}, nil
 }
 
-// retryWebhooks sends the webhooks again that were given up.
+// RetryWebhooks sends the webhooks again that were given up.
 func (a *Admin) RetryWebhooks(req *http.Request) (any, error) {
 	n, err := a.Store.ReviveAnnouncements(req.Context())
 	if err != nil {

@@ -84,7 +84,7 @@ func getReady(s *server, r *request) error {
 	return r.json(http.StatusOK, answer)
 }
 
-// watch keeps the metrics of the dependencies current until ctx ends, whether anybody asks for readiness or not.
+// Watch keeps the metrics of the dependencies current until ctx ends, whether anybody asks for readiness or not.
 func (r *readiness) Watch(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, readyInterval) {
 		r.check(ctx)

@@ -105,7 +105,7 @@ func (r *request) accepts(mediaType string) bool {
 	return false
 }
 
-// requestID takes over a caller's id if it is harmless in a log, else makes one.
+// RequestID takes over a caller's id if it is harmless in a log, else makes one.
 func RequestID(given []byte) string {
 	if len(given) == 0 || len(given) > 64 {
 		return uuid.NewString()

@@ -9,7 +9,7 @@ import (
 
 const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 
-// apiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
+// ApiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
 // a test compares the two.
 func ApiRoutes() []route {
 	return slices.Concat(fileRoutes(), predictionRoutes(), modelRoutes(), accountRoutes(), openRoutes())

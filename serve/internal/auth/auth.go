@@ -91,7 +91,7 @@ func (v *Verifier) Subject(ctx context.Context, authorization string) (string, e
 	return c.Subject, nil
 }
 
-// bearer is the token in an Authorization header.
+// Bearer is the token in an Authorization header.
 func Bearer(authorization string) (string, error) {
 	if authorization == "" {
 		return "", fault.Fail(fault.CodeMissingToken, "")

@@ -8,7 +8,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// userCache remembers the users of subjects for a short while, so that few requests cost a query for it. An account
+// UserCache remembers the users of subjects for a short while, so that few requests cost a query for it. An account
 // that another process deletes is let in until then; the sweep removes what it does meanwhile. It is safe for
 // concurrent use.
 type UserCache struct {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// claimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
+// ClaimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
 // from coming at once.
 const ClaimPause = time.Second
 

@@ -32,7 +32,7 @@ var (
 
 const (
 	CanaryModel = "telecom"
-	// canarySubject is nobody's: identity providers give out no such subject.
+	// CanarySubject is nobody's: identity providers give out no such subject.
 	CanarySubject = "millrace canary"
 	// canaryPatience is how long a canary may take before it has failed.
 	canaryPatience = 30 * time.Second
@@ -46,7 +46,7 @@ type canaryResult struct {
 
 var errCanaryMismatch = errors.New("the result differs from what it must be")
 
-// canary sends a small known file the way of a customer's, behind the HTTP header: object store, ledger, doorbell,
+// Canary sends a small known file the way of a customer's, behind the HTTP header: object store, ledger, doorbell,
 // whichever worker claims it, result. It leaves nothing behind.
 type Canary struct {
 	Store   *store.Store
@@ -57,7 +57,7 @@ type Canary struct {
 	Now     func() time.Time
 }
 
-// run sends one at each interval until ctx ends.
+// Run sends one at each interval until ctx ends.
 func (c *Canary) Run(ctx context.Context, interval time.Duration) {
 	c.Metrics.CanaryInterval.Set(interval.Seconds())
 	for ; ctx.Err() == nil; backoff.Pause(ctx, interval) {
@@ -65,7 +65,7 @@ func (c *Canary) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// counted sends one and shows how it went, unless it was ctx that ended it.
+// Counted sends one and shows how it went, unless it was ctx that ended it.
 func (c *Canary) Counted(ctx context.Context) error {
 	begin := time.Now()
 	err := c.once(ctx)
@@ -115,7 +115,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	return c.check(ctx, p, want)
 }
 
-// upload records the file as an upload is recorded.
+// Upload records the file as an upload is recorded.
 func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) (store.Prediction, error) {
 	planner, err := ingest.NewPlanner(bytes.NewReader(canaryFile), ingest.Limits{})
 	if err != nil {
@@ -189,7 +189,7 @@ func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 // canaryAge is when a canary that somebody left behind is removed: its process died.
 const canaryAge = 10 * canaryPatience
 
-// sweep removes canaries of processes that died before they could.
+// Sweep removes canaries of processes that died before they could.
 func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 	const most = 20
 	left, err := c.Store.Predictions(ctx, user.ID, store.ListQuery{Limit: most})

@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// deadline ends predictions that take longer than one may, once what they need has been there for all that time. Every
+// Deadline ends predictions that take longer than one may, once what they need has been there for all that time. Every
 // worker keeps it.
 type Deadline struct {
 	Store   *store.Store
@@ -24,7 +24,7 @@ type Deadline struct {
 
 const deadlineInterval = time.Minute
 
-// run looks every minute until ctx ends.
+// Run looks every minute until ctx ends.
 func (d *Deadline) Run(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, deadlineInterval) {
 		asked, cancel := context.WithTimeout(ctx, deadlineInterval)
@@ -36,7 +36,7 @@ func (d *Deadline) Run(ctx context.Context) {
 	}
 }
 
-// once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
+// Once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
 func (d *Deadline) Once(ctx context.Context) error {
 	if err := store.Reach(ctx, d.Objects); err != nil {
 		return err

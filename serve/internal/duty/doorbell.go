@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
+// Doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
 // that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
 type Doorbell struct {
 	Store   *store.Store
@@ -25,7 +25,7 @@ type Doorbell struct {
 	Log     *slog.Logger
 }
 
-// handle is called for each message; an error leaves the message in the queue.
+// Handle is called for each message; an error leaves the message in the queue.
 func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
 	for _, e := range n.Objects {
 		key, ours := d.Files.KeyOf(e.Key)

@@ -15,7 +15,7 @@ const (
 	ownerTimeout  = 20 * time.Second
 )
 
-// startOwner looks whether the object store is this database's. A store that does not answer in time is asked again
+// StartOwner looks whether the object store is this database's. A store that does not answer in time is asked again
 // while serving.
 func StartOwner(ctx context.Context, o *store.Owner) error {
 	asked, cancel := context.WithTimeout(ctx, ownerTimeout)
@@ -27,7 +27,7 @@ func StartOwner(ctx context.Context, o *store.Owner) error {
 	return err
 }
 
-// watchOwner keeps the gauges of the installation current until ctx ends, and notices when database and object store
+// WatchOwner keeps the gauges of the installation current until ctx ends, and notices when database and object store
 // stop to agree.
 func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	was := o.Last()

@@ -20,7 +20,7 @@ func inboxUser(key string) string {
 	return user
 }
 
-// completePostponed completes links until their users have enough waiting again. A file that is gone is not waited for.
+// CompletePostponed completes links until their users have enough waiting again. A file that is gone is not waited for.
 func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 	var full []int64 // and users with a file that made another trouble: next time
 	for {

@@ -13,7 +13,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
+// Upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
 // reads any more are removed, and dropped files of which no event told us are scored.
 type Upkeep struct {
 	Store   *store.Store
@@ -38,7 +38,7 @@ const (
 	temporaryAge      = 24 * time.Hour
 )
 
-// run works until ctx ends. With a short time before sweeps it looks as often as that takes.
+// Run works until ctx ends. With a short time before sweeps it looks as often as that takes.
 func (u *Upkeep) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, err := u.Store.Alone(ctx, u.Once)
@@ -74,7 +74,7 @@ func (u *Upkeep) Once(ctx context.Context) error {
 	return errors.Join(failed, u.CompletePostponed(ctx), u.LookIntoInbox(ctx, unheardAge))
 }
 
-// settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about
+// Settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about
 // where it is, and an operator needs time to notice.
 func (u *Upkeep) Settled(well bool, now time.Time) bool {
 	switch {
@@ -96,7 +96,7 @@ func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
 	return orphans, err
 }
 
-// lookIntoInbox scores dropped files that are older than age and of which nobody has told us.
+// LookIntoInbox scores dropped files that are older than age and of which nobody has told us.
 func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 	if u.Inbox == nil {
 		return nil

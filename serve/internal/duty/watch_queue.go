@@ -13,7 +13,7 @@ import (
 // queueInterval is how old the gauges of the queue may become.
 const queueInterval = 5 * time.Second
 
-// watchQueue keeps the gauges of the queue current until ctx ends.
+// WatchQueue keeps the gauges of the queue current until ctx ends.
 func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
 		asked, cancel := context.WithTimeout(ctx, queueInterval)

@@ -119,7 +119,7 @@ func publicAddress(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() // which leaves out loopback, link-local and multicast
 }
 
-// run sends until ctx ends.
+// Run sends until ctx ends.
 func (w *webhook) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.store.EnableAnnouncements(ctx); err == nil {

@@ -129,7 +129,7 @@ func (c Code) Meaning() Meaning {
 	return Meaning{Code: CodeInternal, Status: http.StatusInternalServerError}
 }
 
-// parseCode reads "ERR-1001", and "1001" for people who type.
+// ParseCode reads "ERR-1001", and "1001" for people who type.
 func ParseCode(text string) (Code, bool) {
 	digits := strings.TrimPrefix(strings.ToUpper(text), "ERR-")
 	n, err := strconv.Atoi(digits)
@@ -140,7 +140,7 @@ func ParseCode(text string) (Code, bool) {
 	return c, c.Meaning().Code == c
 }
 
-// meaning is one line of the table that says what a code is: its HTTP status, whether to try again, its name, its
+// Meaning is one line of the table that says what a code is: its HTTP status, whether to try again, its name, its
 // sentence, and what a customer can do about it.
 type Meaning struct {
 	Code      Code

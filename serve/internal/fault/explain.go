@@ -40,7 +40,7 @@ var plain = [...]struct {
 	{context.Canceled, CodeShuttingDown},
 }
 
-// explain puts any error into a customer's words. What it does not know is an internal error, whose text stays inside.
+// Explain puts any error into a customer's words. What it does not know is an internal error, whose text stays inside.
 func Explain(err error) *Failure {
 	var known *Failure
 	if errors.As(err, &known) {
@@ -67,7 +67,7 @@ func Explain(err error) *Failure {
 // CodeOf is the published code of any error.
 func CodeOf(err error) Code { return Explain(err).Code }
 
-// explainAs is explain with another code for what is not known: that of the part which the error came from. What the
+// ExplainAs is [Explain] with another code for what is not known: that of the part which the error came from. What the
 // program did wrong stays an internal error.
 func ExplainAs(code Code, err error) *Failure {
 	f := Explain(err)
@@ -77,7 +77,7 @@ func ExplainAs(code Code, err error) *Failure {
 	return f
 }
 
-// objectFailure explains an error of the object store. An object that we recorded and cannot find is our fault, not the
+// ObjectFailure explains an error of the object store. An object that we recorded and cannot find is our fault, not the
 // customer's.
 func ObjectFailure(err error) *Failure {
 	if errors.Is(err, store.ErrNotFound) {
@@ -86,7 +86,7 @@ func ObjectFailure(err error) *Failure {
 	return ExplainAs(CodeObjectStore, err)
 }
 
-// refused is the failure of one object that the store refuses while it gives others.
+// Refused is the failure of one object that the store refuses while it gives others.
 func Refused(err error) *Failure {
 	f := Fail(CodeObjectRefused, "").Because(err)
 	if why := store.Refusal(err); why != "" {
@@ -203,7 +203,7 @@ func explainFormat(e *ingest.FormatError) *Failure {
 	return Fail(CodeUnparseableBody, text).With(d)
 }
 
-// tooLarge says which limit a file passed; unit is "bytes" or "rows".
+// TooLarge says which limit a file passed; unit is "bytes" or "rows".
 func TooLarge(limit int64, unit string) *Failure {
 	text := "File too large. Maximum size is " + strings.ReplaceAll(sizeText(limit), " MB", "MB")
 	if unit == "rows" {
@@ -224,7 +224,7 @@ func sizeText(bytes int64) string {
 	return GroupedText(bytes) + " bytes"
 }
 
-// groupedText writes 100000 as "100,000".
+// GroupedText writes 100000 as "100,000".
 func GroupedText(n int64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -240,7 +240,7 @@ func Plural(n int, one, many string) string {
 	return many
 }
 
-// listText joins as people do: "a, b and c".
+// ListText joins as people do: "a, b and c".
 func ListText(items []string) string {
 	if len(items) < 2 {
 		return strings.Join(items, "")
@@ -251,7 +251,7 @@ func ListText(items []string) string {
 
 const shownRunesMax = 80
 
-// shown makes a customer's own text fit to be repeated to them: one line, not long, nothing that turns the line around.
+// Shown makes a customer's own text fit to be repeated to them: one line, not long, nothing that turns the line around.
 func Shown(text string) string {
 	var b strings.Builder
 	runes := 0
@@ -268,7 +268,7 @@ func Shown(text string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// shownAll is shown for every text of a list; it is never nil.
+// ShownAll is shown for every text of a list; it is never nil.
 func ShownAll(texts []string) []string {
 	list := make([]string, len(texts))
 	for i, text := range texts {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// failure is an error in a customer's words. Only its code, message and details are ever shown; cause is for the log.
+// Failure is an error in a customer's words. Only its code, message and details are ever shown; cause is for the log.
 type Failure struct {
 	Code       Code
 	Message    string // empty: the code's own sentence
@@ -19,7 +19,7 @@ type Failure struct {
 	Allow      string        // value of the Allow header of a 405
 }
 
-// details is the machine-readable part of an error. Keys are those of the published list: row, line, column, columns,
+// Details is the machine-readable part of an error. Keys are those of the published list: row, line, column, columns,
 // label, field, filename, allowed_formats, expected, limit, unit, actual, suggestion, state, stage, chunk, errors.
 type Details map[string]any
 
@@ -33,7 +33,7 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Cause }
 
-// text is the sentence for the customer.
+// Text is the sentence for the customer.
 func (f *Failure) Text() string {
 	if f.Message != "" {
 		return f.Message
@@ -41,7 +41,7 @@ func (f *Failure) Text() string {
 	return f.Code.Message()
 }
 
-// httpStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
+// HttpStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
 // the outcome of what was asked for.
 func (f *Failure) HttpStatus() int {
 	switch {
@@ -53,7 +53,7 @@ func (f *Failure) HttpStatus() int {
 	return http.StatusConflict
 }
 
-// wait is the time after which a retryable request is worth sending again.
+// Wait is the time after which a retryable request is worth sending again.
 func (f *Failure) Wait() time.Duration {
 	if f.RetryAfter > 0 {
 		return f.RetryAfter
@@ -64,24 +64,24 @@ func (f *Failure) Wait() time.Duration {
 // defaultRetryAfter is long enough for a short outage of a dependency to be noticed and passed.
 const defaultRetryAfter = 2 * time.Second
 
-// fail makes a failure with a code and a sentence; an empty sentence is the code's own.
+// Fail makes a failure with a code and a sentence; an empty sentence is the code's own.
 func Fail(code Code, message string) *Failure {
 	return &Failure{Code: code, Message: message}
 }
 
-// with adds the machine-readable part.
+// With adds the machine-readable part.
 func (f *Failure) With(d Details) *Failure {
 	f.Details = d
 	return f
 }
 
-// because keeps the error behind the failure for the log.
+// Because keeps the error behind the failure for the log.
 func (f *Failure) Because(err error) *Failure {
 	f.Cause = err
 	return f
 }
 
-// errorObject is the error as a customer sees it, in answers and in prediction resources. The order of its fields is
+// ErrorObject is the error as a customer sees it, in answers and in prediction resources. The order of its fields is
 // published.
 type ErrorObject struct {
 	Code       string  `json:"code"`
@@ -115,7 +115,7 @@ const (
 	TypeProblem = "application/problem+json"
 )
 
-// errorPages makes the addresses that explain codes.
+// ErrorPages makes the addresses that explain codes.
 type ErrorPages struct {
 	Base string // without a trailing slash
 }
@@ -130,7 +130,7 @@ func (p ErrorPages) Object(f *Failure) ErrorObject {
 	return ErrorObject{Code: f.Code.String(), Message: f.Text(), Details: d, SupportURL: p.url(f.Code)}
 }
 
-// body encodes a failure for a request, as problem+json if asked for, and gives its media type.
+// Body encodes a failure for a request, as problem+json if asked for, and gives its media type.
 func (p ErrorPages) Body(f *Failure, requestID, path string, problem bool) (body []byte, mediaType string) {
 	object := p.Object(f)
 	var v any = ErrorBody{Error: object, RequestID: requestID, Retryable: f.Code.Retryable()}

@@ -1,4 +1,4 @@
 package fault
 
-// allowedFormats are the ends of names that are taken, without their points.
+// AllowedFormats are the ends of names that are taken, without their points.
 func AllowedFormats() []string { return []string{"csv", "csv.gz", "csv.zst"} }

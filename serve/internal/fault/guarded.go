@@ -6,7 +6,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// guarded runs f. A panic in f becomes its error, an [*engine.PanicError]. A goroutine for one request, one part or one
+// Guarded runs f. A panic in f becomes its error, an [*engine.PanicError]. A goroutine for one request, one part or one
 // message is run guarded, as nothing else stands between such a panic and the end of the process.
 func Guarded(f func() error) (err error) {
 	defer func() {

@@ -22,7 +22,7 @@ func DefaultRateLimits() RateLimits {
 	return RateLimits{Default: 100, Upload: 10, Score: 20, Download: 50}
 }
 
-// limitClass names a budget; it is the policy's name in the RateLimit headers.
+// LimitClass names a budget; it is the policy's name in the RateLimit headers.
 type LimitClass string
 
 const (
@@ -40,7 +40,7 @@ const (
 	limitEntriesMax = 4096 // users remembered in a shard
 )
 
-// limiter counts requests by the generic cell rate algorithm: each key owns the time at which its budget will be whole
+// Limiter counts requests by the generic cell rate algorithm: each key owns the time at which its budget will be whole
 // again. The times that count are in the database, one small statement a request. What the limiter remembers of them can
 // only be too early, so a request that it refuses would be refused there too: a flood costs the database nothing. It is
 // safe for concurrent use and its memory is bounded.
@@ -64,7 +64,7 @@ type limitShard struct {
 	whole map[limitKey]time.Time
 }
 
-// newLimiter makes a limiter of one process; spend makes it one of many.
+// NewLimiter makes a limiter of one process; spend makes it one of many.
 func NewLimiter(l RateLimits, now func() time.Time) *Limiter {
 	lim := &Limiter{now: now, limits: map[LimitClass]int{
 		LimitDefault: l.Default, LimitUpload: l.Upload, LimitScore: l.Score, LimitDownload: l.Download,
@@ -76,7 +76,7 @@ func NewLimiter(l RateLimits, now func() time.Time) *Limiter {
 	return lim
 }
 
-// allowance is what is left of a budget.
+// Allowance is what is left of a budget.
 type Allowance struct {
 	class     LimitClass
 	Limit     int
@@ -85,7 +85,7 @@ type Allowance struct {
 	Retry     time.Duration // above zero: refused, try again after this
 }
 
-// take spends one request of a user's budget. ok is false for routes without one.
+// Take spends one request of a user's budget. ok is false for routes without one.
 func (l *Limiter) Take(ctx context.Context, class LimitClass, user string) (a Allowance, ok bool) {
 	limit := l.limits[class]
 	if limit <= 0 {
@@ -183,7 +183,7 @@ func shardOf(k limitKey) uint32 {
 	return h % limitShards
 }
 
-// policy and state are the values of the RateLimit-Policy and RateLimit headers.
+// Policy and state are the values of the RateLimit-Policy and RateLimit headers.
 func (a Allowance) Policy() string {
 	return fmt.Sprintf(`"%s";q=%d;w=%d`, a.class, a.Limit, int(limitWindow/time.Second))
 }
@@ -192,7 +192,7 @@ func (a Allowance) State() string {
 	return fmt.Sprintf(`"%s";r=%d;t=%d`, a.class, a.Remaining, WholeSeconds(a.Reset))
 }
 
-// wholeSeconds rounds up, so that a client that waits as told is not refused again.
+// WholeSeconds rounds up, so that a client that waits as told is not refused again.
 func WholeSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }

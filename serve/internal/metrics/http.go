@@ -28,7 +28,7 @@ func (m *Metrics) makeHTTP() {
 	m.keysFailed = m.counter("signing_keys_unavailable_total", "Tokens that could not be checked.")
 }
 
-// methodLabel bounds the label of methods, which clients choose.
+// MethodLabel bounds the label of methods, which clients choose.
 func MethodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodDelete,
@@ -44,10 +44,10 @@ func (m *Metrics) Answered(route, method string, status int, took time.Duration)
 	m.requestSeconds.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
-// bodyRead counts bytes of request bodies.
+// BodyRead counts bytes of request bodies.
 func (m *Metrics) BodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
 
-// refused counts an error answer.
+// Refused counts an error answer.
 func (m *Metrics) Refused(code fault.Code) {
 	m.errorCodes.WithLabelValues(code.String()).Inc()
 	if code == fault.CodeSigningKeysMissing {

@@ -22,7 +22,7 @@ func (m *Metrics) makeInstallation() {
 	m.Installation(store.Unknown)
 }
 
-// installation shows one state.
+// Installation shows one state.
 func (m *Metrics) Installation(is store.Ownership) {
 	for _, state := range store.Ownerships() {
 		value := 0.0

@@ -132,7 +132,7 @@ func (m *Metrics) ChunkDone(model string, c *engine.ScoredChunk) {
 	m.StageDone("encode", b.Encode, t.Scored)
 }
 
-// stageDone adds the time that a stage worked and the rows that it got done.
+// StageDone adds the time that a stage worked and the rows that it got done.
 func (m *Metrics) StageDone(stage string, d time.Duration, rows int64) {
 	m.stageBusy.WithLabelValues(stage).Add(d.Seconds())
 	m.stageSuccess.WithLabelValues(stage).SetToCurrentTime()

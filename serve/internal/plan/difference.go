@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
-// disagreed says that leaves scores rows differently than the compiled engine did, so that the walker must score all of
+// Disagreed says that leaves scores rows differently than the compiled engine did, so that the walker must score all of
 // them. It counts that and logs it.
 func Disagreed(err error, b *engine.Bundle, m *metrics.Metrics, log *slog.Logger) bool {
 	var e *engine.DifferenceError

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// completeLink makes the prediction, unless that was done before: then it finds it.
+// CompleteLink makes the prediction, unless that was done before: then it finds it.
 func CompleteLink(
 	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
 ) (p store.Prediction, err error) {
@@ -48,7 +48,7 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 	return file, nil
 }
 
-// waits says that an error is the user's own backlog.
+// Waits says that an error is the user's own backlog.
 func Waits(err error) bool {
 	var waiting *store.WaitingError
 	return errors.As(err, &waiting)
@@ -56,8 +56,8 @@ func Waits(err error) bool {
 
 const (
 	DirectBytesMax = 5 << 30 // what S3 takes in one put
-	// uploadLinkLife is short: whoever has a link may use it, also after its owner has signed out.
+	// UploadLinkLife is short: whoever has a link may use it, also after its owner has signed out.
 	UploadLinkLife = 15 * time.Minute
-	// uploadLinkAge is how long an upload may be completed after its link expired.
+	// UploadLinkAge is how long an upload may be completed after its link expired.
 	UploadLinkAge = 24 * time.Hour
 )

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
-// models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory
+// Models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory
 // replaces the baseline of its name. One that fails a check is refused: it is shown, and what is in use stays. Only
 // refused may be called from other goroutines.
 type Models struct {
@@ -39,7 +39,7 @@ const watchInterval = 5 * time.Second
 // errNameTaken is a bundle with the name of another in the same directory of bundles.
 var errNameTaken = errors.New("its name is taken")
 
-// openModels opens everything. Only a baseline that cannot be used is an error.
+// OpenModels opens everything. Only a baseline that cannot be used is an error.
 func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log *slog.Logger) (*Models, error) {
 	registry, err := engine.NewRegistry()
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *Models) publish() {
 	}
 }
 
-// watch takes in changed bundles until ctx ends.
+// Watch takes in changed bundles until ctx ends.
 func (m *Models) Watch(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, watchInterval) {
 		m.refresh()

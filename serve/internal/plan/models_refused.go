@@ -69,7 +69,7 @@ func (r *refusals) because(reason error) (dirs []string) {
 	return dirs
 }
 
-// list gives all of them by the names of their directories.
+// List gives all of them by the names of their directories.
 func (r *refusals) List() []RefusedBundle {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,13 +8,13 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// databaseTimeout bounds the steps behind a long body.
+// DatabaseTimeout bounds the steps behind a long body.
 const DatabaseTimeout = 15 * time.Second
 
-// internalOptions marks work of our own, which is in no statistics.
+// InternalOptions marks work of our own, which is in no statistics.
 var InternalOptions = json.RawMessage(`{"internal":true}`)
 
-// internal says that a prediction's options mark it as our own. Customers cannot set them.
+// Internal says that a prediction's options mark it as our own. Customers cannot set them.
 func Internal(options json.RawMessage) bool {
 	var o struct {
 		Internal bool `json:"internal"`
@@ -22,7 +22,7 @@ func Internal(options json.RawMessage) bool {
 	return json.Unmarshal(options, &o) == nil && o.Internal
 }
 
-// predictionOptions are kept with a prediction for its workers.
+// PredictionOptions are kept with a prediction for its workers.
 type PredictionOptions struct {
 	engine.Budget
 	// Guard is "off" for files that machines read. It is chosen at the upload, because a result is stored once, in the
@@ -39,7 +39,7 @@ const (
 	GuardOff = "off"
 )
 
-// optionsOf reads the options of a prediction.
+// OptionsOf reads the options of a prediction.
 func OptionsOf(p store.Prediction) (o PredictionOptions, err error) {
 	return o, UnmarshalOptions(p.Options, &o)
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// errModelWithdrawn says that the model which a prediction is pinned to is not loaded here.
+// ErrModelWithdrawn says that the model which a prediction is pinned to is not loaded here.
 var ErrModelWithdrawn = fault.Fail(fault.CodeModelWithdrawn, "")
 
-// storedPlan is a plan as the ledger keeps it, pinned to a bundle.
+// StoredPlan is a plan as the ledger keeps it, pinned to a bundle.
 func StoredPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
 	plan := store.Plan{
 		Header: store.Header{
@@ -34,7 +34,7 @@ func pinned(b *engine.Bundle) store.Model {
 	return store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version}
 }
 
-// chooseModel finds the bundle that was asked for, or the one that the header was made for, and checks the header.
+// ChooseModel finds the bundle that was asked for, or the one that the header was made for, and checks the header.
 func ChooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
 	if name == "" {
 		return models.Choose(h)

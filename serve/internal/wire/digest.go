@@ -11,13 +11,13 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// digests are what a Content-Digest header (RFC 9530) says about a body; nil is what it does not say.
+// Digests are what a Content-Digest header (RFC 9530) says about a body; nil is what it does not say.
 type Digests struct {
 	Sha256, sha512 []byte
 	hashes         []hash.Hash // of the body so far, for those that are given
 }
 
-// parseDigests reads the header. Algorithms that we do not know are passed over, as the standard wants it.
+// ParseDigests reads the header. Algorithms that we do not know are passed over, as the standard wants it.
 func ParseDigests(header string) (Digests, error) {
 	var d Digests
 	if header == "" {
@@ -59,7 +59,7 @@ func (d *Digests) Write(p []byte) {
 	}
 }
 
-// matched says whether the whole body is the one that was announced.
+// Matched says whether the whole body is the one that was announced.
 func (d *Digests) Matched() bool {
 	for _, h := range d.hashes {
 		want := d.Sha256

@@ -15,7 +15,7 @@ import (
 
 const FilenameBytesMax = 255
 
-// fileName checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
+// FileName checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
 // shown.
 func FileName(given string) (string, error) {
 	lower := strings.ToLower(given)
@@ -32,7 +32,7 @@ func FileName(given string) (string, error) {
 	return shortened(name), nil
 }
 
-// filenameOf makes any file name one that [fileName] could have given, whatever it ends in.
+// FilenameOf makes any file name one that [fileName] could have given, whatever it ends in.
 func FilenameOf(given string) string { return shortened(sanitized(composed(given))) }
 
 // composed writes a name in NFC and with plain spaces, so that it has one spelling whatever system it comes from.
@@ -67,7 +67,7 @@ func shortened(name string) string {
 	return name
 }
 
-// rawFileName is the file's name as the form has it. [multipart.Part.FileName] leaves its folders out.
+// RawFileName is the file's name as the form has it. [multipart.Part.FileName] leaves its folders out.
 func RawFileName(part *multipart.Part) string {
 	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil {

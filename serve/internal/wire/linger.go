@@ -12,7 +12,7 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// lingerListener hands out connections that can be closed gently.
+// LingerListener hands out connections that can be closed gently.
 type LingerListener struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -42,13 +42,13 @@ func (c *lingerConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// clientEnded says whether the client has ended its direction of the connection, and we have read up to there.
+// ClientEnded says whether the client has ended its direction of the connection, and we have read up to there.
 func ClientEnded(c net.Conn) bool {
 	l, ok := c.(*lingerConn)
 	return ok && l.ended.Load()
 }
 
-// linger asks for a gentle close.
+// Linger asks for a gentle close.
 func Linger(c net.Conn) {
 	if l, ok := c.(*lingerConn); ok {
 		l.gentle.Store(true)

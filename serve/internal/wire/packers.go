@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// packers hold packers to use again: making one costs more than packing a page. They are safe for concurrent use.
+// Packers hold packers to use again: making one costs more than packing a page. They are safe for concurrent use.
 type Packers struct {
 	zstd, brotli, gzip sync.Pool
 	// pages is a place for each body that is packed in memory at one time, so that a burst of requests makes no more
@@ -33,7 +33,7 @@ const (
 	zstdWindow = 1 << 20
 )
 
-// pack writes a stream in a content coding. The fastest levels take about a millisecond for 200 kB and leave a fifth
+// Pack writes a stream in a content coding. The fastest levels take about a millisecond for 200 kB and leave a fifth
 // of it.
 func (p *Packers) Pack(w io.Writer, source io.Reader, coding string) error {
 	pool := p.pool(coding)
@@ -56,7 +56,7 @@ func (p *Packers) Pack(w io.Writer, source io.Reader, coding string) error {
 	return nil
 }
 
-// page packs a body that is in memory.
+// Page packs a body that is in memory.
 func (p *Packers) Page(w io.Writer, body []byte, coding string) error {
 	p.pages <- struct{}{}
 	defer func() { <-p.pages }()

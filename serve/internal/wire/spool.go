@@ -7,7 +7,7 @@ import (
 
 const spoolBlockBytes = 256 << 10
 
-// spoolBlocks are blocks for spools, used again and again.
+// SpoolBlocks are blocks for spools, used again and again.
 type SpoolBlocks struct{ pool sync.Pool }
 
 func (p *SpoolBlocks) take() []byte {
@@ -19,7 +19,7 @@ func (p *SpoolBlocks) take() []byte {
 
 func (p *SpoolBlocks) give(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
 
-// spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
+// Spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
 // It is written, then read once, then closed.
 type Spool struct {
 	Free   *SpoolBlocks

@@ -47,13 +47,13 @@ var (
 	}
 )
 
-// tableWriter writes rows in a format. A cell that is nil has no value.
+// TableWriter writes rows in a format. A cell that is nil has no value.
 type TableWriter interface {
 	Write(cells [][]byte) error
 	Close() error
 }
 
-// newTableWriter begins a table of the format "arrow" or "jsonl".
+// NewTableWriter begins a table of the format "arrow" or "jsonl".
 func NewTableWriter(w io.Writer, format string, columns []TableColumn) TableWriter {
 	if format == FormatArrow {
 		return newArrowTable(w, columns)
@@ -61,7 +61,7 @@ func NewTableWriter(w io.Writer, format string, columns []TableColumn) TableWrit
 	return NewJSONTable(w, columns, "", "\n", "")
 }
 
-// openTable reads CSV of ours. Behind the customer's columns, whose names are made unique, come own.
+// OpenTable reads CSV of ours. Behind the customer's columns, whose names are made unique, come own.
 func OpenTable(text io.Reader, own []TableColumn) (*ingest.Rows, []TableColumn, error) {
 	rows, err := ingest.NewRows(text, ingest.Limits{RowBytesMax: 64 << 20, ColumnsMax: 1 << 16, ChunkBytes: 256 << 10})
 	if err != nil {
@@ -94,7 +94,7 @@ func customerColumns(names []string) []TableColumn {
 	return columns
 }
 
-// convertTable writes CSV of ours in another format.
+// ConvertTable writes CSV of ours in another format.
 func ConvertTable(w io.Writer, text io.Reader, format string, own []TableColumn) error {
 	rows, columns, err := OpenTable(text, own)
 	if err != nil {
@@ -292,7 +292,7 @@ func (t *arrowTable) Close() error {
 	return t.writer.Close()
 }
 
-// compactJSON encodes a value of ours without its closing brace, so that more can follow.
+// CompactJSON encodes a value of ours without its closing brace, so that more can follow.
 func CompactJSON(v any) (string, error) {
 	text, err := json.Marshal(v)
 	if err != nil || len(text) < 2 {

@@ -10,7 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// checkWire refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
+// CheckWire refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
 // front of us read must be what we read.
 func CheckWire(h *fasthttp.RequestHeader) *fault.Failure {
 	switch string(h.Protocol()) {
@@ -41,7 +41,7 @@ func CheckWire(h *fasthttp.RequestHeader) *fault.Failure {
 
 func malformed(message string) *fault.Failure { return fault.Fail(fault.CodeMalformedRequest, message) }
 
-// checkTarget wants the plain form of a path: what our routes never need, somebody might use to get around a check.
+// CheckTarget wants the plain form of a path: what our routes never need, somebody might use to get around a check.
 func CheckTarget(target []byte) *fault.Failure {
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	switch {

@@ -35,7 +35,7 @@ type WorkerConfig struct {
 	CustomerKey store.CustomerKey
 }
 
-// worker claims parts, scores them and commits what it found, over and over.
+// Worker claims parts, scores them and commits what it found, over and over.
 type Worker struct {
 	config  WorkerConfig
 	store   *store.Store
@@ -107,7 +107,7 @@ func NewWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Regist
 	return w
 }
 
-// run works until ctx ends, then finishes or gives back what is in hand and returns.
+// Run works until ctx ends, then finishes or gives back what is in hand and returns.
 func (w *Worker) Run(ctx context.Context) {
 	w.metrics.Workers(w.any.n+w.small.n, w.config.Cores)
 	work, stop := w.outlive(ctx)
@@ -174,7 +174,7 @@ func (w *Worker) loop(ctx, work context.Context, s slots) {
 	}
 }
 
-// ring wakes a loop of each kind: something was queued.
+// Ring wakes a loop of each kind: something was queued.
 func (w *Worker) Ring() {
 	w.any.ring()
 	w.small.ring()

@@ -13,7 +13,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// writeBundle puts a copy of the telecom baseline into a directory, with a change to its bundle.yaml.
+// WriteBundle puts a copy of the telecom baseline into a directory, with a change to its bundle.yaml.
 func WriteBundle(t *testing.T, dir, old, with string) {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
