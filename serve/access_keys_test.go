@@ -134,7 +134,7 @@ func TestAccessKeyBodies(t *testing.T) {
 
 // TestAccessKeysShareTheBudget spends a user's budget with a token and with a key.
 func TestAccessKeysShareTheBudget(t *testing.T) {
-	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 4} })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 4} })
 	_, secret := a.accessKey("read")
 	key := as("Bearer " + secret)
 	a.get("/models").want(t, http.StatusOK)

@@ -22,12 +22,12 @@ type adminAPI struct{ url string }
 
 func startAdmin(t *testing.T, a *testAPI, issuer *auth.DevelopmentIssuer) *adminAPI {
 	t.Helper()
-	return startAdminWith(t, admin.AdminParts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
+	return startAdminWith(t, admin.Parts{Store: a.store, Metrics: a.metrics, Issuer: issuer})
 }
 
-func startAdminWith(t *testing.T, parts admin.AdminParts) *adminAPI {
+func startAdminWith(t *testing.T, parts admin.Parts) *adminAPI {
 	t.Helper()
-	s := admin.NewAdminServer(parts)
+	s := admin.NewServer(parts)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

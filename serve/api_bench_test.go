@@ -36,13 +36,13 @@ func startBench(b *testing.B) *testAPI {
 	if a.objects, err = store.OpenDirectory(b.TempDir()); err != nil {
 		b.Fatal(err)
 	}
-	verifier, err := auth.NewVerifier(b.Context(), auth.AuthConfig{
+	verifier, err := auth.NewVerifier(b.Context(), auth.Config{
 		JWKSURL: is.URL, Issuer: testIssuer, Parties: []string{origin}, Now: a.clock.now,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	unlimited := limit.RateLimits{}
+	unlimited := limit.Rates{}
 	a.server = api.NewServer(api.Config{Rates: &unlimited}, api.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Auth: verifier, Metrics: a.metrics,
 		Log: logging.NewLogger(io.Discard, slog.LevelInfo),

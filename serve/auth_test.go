@@ -111,9 +111,9 @@ func (c *clock) now() time.Time             { return time.Unix(0, c.at.Load()) }
 func (c *clock) move(d time.Duration)       { c.at.Add(int64(d)) }
 func (c *clock) unix(d time.Duration) int64 { return c.now().Add(d).Unix() }
 
-func newVerifier(t *testing.T, is *issuer, c *clock, change func(*auth.AuthConfig)) *auth.Verifier {
+func newVerifier(t *testing.T, is *issuer, c *clock, change func(*auth.Config)) *auth.Verifier {
 	t.Helper()
-	cfg := auth.AuthConfig{
+	cfg := auth.Config{
 		JWKSURL: is.URL, Issuer: testIssuer, Parties: []string{"https://retainwiseanalytics.com"}, Now: c.now,
 	}
 	if change != nil {
@@ -301,7 +301,7 @@ func TestTokens(t *testing.T) {
 
 func TestTokenAudience(t *testing.T) {
 	c, key := newClock(), keyPair()
-	v := newVerifier(t, newIssuer(t, publicJWK("k1", key)), c, func(cfg *auth.AuthConfig) { cfg.Audience = "api" })
+	v := newVerifier(t, newIssuer(t, publicJWK("k1", key)), c, func(cfg *auth.Config) { cfg.Audience = "api" })
 	for want, audience := range map[string]any{"user_1": []string{"web", "api"}, "ERR-1201": "web"} {
 		if got := codeOf(v, "Bearer "+signRS256(key, goodHeader, with(goodClaims(c), "aud", audience))); got != want {
 			t.Errorf("audience %v: got %s, want %s", audience, got, want)
@@ -331,7 +331,7 @@ func TestTokenAddressesAreNotFollowed(t *testing.T) {
 }
 
 func TestVerifierConfig(t *testing.T) {
-	for name, cfg := range map[string]auth.AuthConfig{
+	for name, cfg := range map[string]auth.Config{
 		"no issuer":          {JWKSURL: "https://example.com/jwks"},
 		"plain http":         {JWKSURL: "http://example.com/jwks", Issuer: "x"},
 		"no url":             {Issuer: "x"},
@@ -347,7 +347,7 @@ func TestVerifierConfig(t *testing.T) {
 		"https://example.com/jwks", "http://localhost:1/jwks", "http://[::1]:1/",
 		"http://127.0.0.2:1/",
 	} {
-		if _, err := auth.NewVerifier(t.Context(), auth.AuthConfig{JWKSURL: url, Issuer: "x"}); err != nil {
+		if _, err := auth.NewVerifier(t.Context(), auth.Config{JWKSURL: url, Issuer: "x"}); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -370,7 +370,7 @@ func TestDevelopmentIssuer(t *testing.T) {
 	is := newIssuer(t)
 	text := string(d.JWKS())
 	is.body.Store(&text)
-	v, err := auth.NewVerifier(t.Context(), auth.AuthConfig{JWKSURL: is.URL, Issuer: auth.DevelopmentIssuerName})
+	v, err := auth.NewVerifier(t.Context(), auth.Config{JWKSURL: is.URL, Issuer: auth.DevelopmentIssuerName})
 	if err != nil {
 		t.Fatal(err)
 	}

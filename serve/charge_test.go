@@ -14,7 +14,7 @@ import (
 
 // The headers that most clients know say what those of the draft standard say, and a browser may read both.
 func TestB17RateHeadersThatClientsKnow(t *testing.T) {
-	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 3, Upload: 1} })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 3, Upload: 1} })
 	check := func(r answer, limit, remaining int, whole time.Duration) {
 		t.Helper()
 		for name, want := range map[string]string{
@@ -60,7 +60,7 @@ func TestB17RateHeadersThatClientsKnow(t *testing.T) {
 // preflights do not count.
 func TestC9UnknownAddressesCount(t *testing.T) {
 	start := func(t *testing.T) *testAPI {
-		return startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 3} })
+		return startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 3} })
 	}
 	for name, test := range map[string]struct {
 		method, path, code string

@@ -24,14 +24,14 @@ func RunWorker(
 	ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 	key store.CustomerKey,
 ) {
-	work.NewWorker(work.WorkerConfig{Name: "test", CustomerKey: key}, s, o, r, m, l).Run(ctx)
+	work.New(work.Config{Name: "test", CustomerKey: key}, s, o, r, m, l).Run(ctx)
 }
 
 // RunWorkerWith is RunWorker with another configuration.
 func RunWorkerWith(
-	ctx context.Context, c work.WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
+	ctx context.Context, c work.Config, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 ) {
-	work.NewWorker(c, s, o, r, m, l).Run(ctx)
+	work.New(c, s, o, r, m, l).Run(ctx)
 }
 
 // WatchDependencies is the loop of a process that checks what it stands on, until ctx ends.
@@ -48,11 +48,11 @@ type Operation struct {
 // Operations lists every route.
 func Operations() []Operation {
 	var list []Operation
-	for _, r := range api.ApiRoutes() {
+	for _, r := range api.Routes() {
 		if r.Asset {
 			continue
 		}
-		list = append(list, Operation{r.Method, r.Pattern, r.Open, r.Body, r.Limit != limit.LimitNone, r.Params})
+		list = append(list, Operation{r.Method, r.Pattern, r.Open, r.Body, r.Limit != limit.None, r.Params})
 	}
 	return list
 }

@@ -95,7 +95,7 @@ func startAPI(t *testing.T, change func(*api.Config, *api.Parts)) *testAPI {
 	if a.customers, err = store.NewCustomerKey(make([]byte, store.CustomerSecretMin)); err != nil {
 		t.Fatal(err)
 	}
-	unlimited := limit.RateLimits{}
+	unlimited := limit.Rates{}
 	cfg := api.Config{Origins: []string{origin}, Rates: &unlimited}
 	parts := api.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Metrics: a.metrics,
@@ -117,7 +117,7 @@ func startAPI(t *testing.T, change func(*api.Config, *api.Parts)) *testAPI {
 
 // restart serves the same store and objects with other models, on another port.
 func (a *testAPI) restart(models *engine.Registry) {
-	unlimited := limit.RateLimits{}
+	unlimited := limit.Rates{}
 	a.server = api.NewServer(api.Config{Rates: &unlimited}, api.Parts{
 		Store: a.store, Objects: a.objects, Models: models, Metrics: metrics.NewMetrics(),
 		Auth: newVerifier(a.t, a.issuer, a.clock, nil), CustomerKey: a.customers,

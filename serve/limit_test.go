@@ -14,7 +14,7 @@ import (
 )
 
 func TestRateLimit(t *testing.T) {
-	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 5, Upload: 2} })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 5, Upload: 2} })
 	for i := range 5 {
 		r := a.get("/predictions").want(t, http.StatusOK)
 		if got := r.header.Get("RateLimit-Policy"); got != `"default";q=5;w=60` {
@@ -61,7 +61,7 @@ func TestWrongTokensAreCountedByAddress(t *testing.T) {
 }
 
 func TestPublishedRates(t *testing.T) {
-	if got, want := limit.DefaultRateLimits(), (limit.RateLimits{
+	if got, want := limit.DefaultRates(), (limit.Rates{
 		Default: 100, Upload: 10, Score: 20,
 		Download: 50,
 	}); got != want {
@@ -114,10 +114,10 @@ func TestForwardedAddressesAreNotBelieved(t *testing.T) {
 
 // TestBudgetsAreSharedByProcesses spends a budget at two servers on one database.
 func TestBudgetsAreSharedByProcesses(t *testing.T) {
-	rates := func(c *api.Config, _ *api.Parts) { c.Rates = &limit.RateLimits{Default: 4} }
+	rates := func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 4} }
 	a := startAPI(t, rates)
 	b := *a
-	b.server = api.NewServer(api.Config{Rates: &limit.RateLimits{Default: 4}}, api.Parts{
+	b.server = api.NewServer(api.Config{Rates: &limit.Rates{Default: 4}}, api.Parts{
 		Store: a.store, Objects: a.objects, Models: a.models, Metrics: metrics.NewMetrics(),
 		Auth: newVerifier(t, a.issuer, a.clock, nil),
 	})

@@ -151,7 +151,7 @@ func TestC4DocumentProse(t *testing.T) {
 	if !strings.HasPrefix(info.Description, "SaaS churn prediction platform API\n") {
 		t.Errorf("%.80s", info.Description)
 	}
-	rates := limit.DefaultRateLimits()
+	rates := limit.DefaultRates()
 	at := 0
 	for _, text := range []string{
 		"## Overview", "RetainWise Analytics API provides SaaS churn prediction using ML models.",

@@ -98,7 +98,7 @@ func TestCopyDeletesNothing(t *testing.T) {
 	if after := a.objectKeys(); !slices.Equal(before, after) || len(after) != 3 {
 		t.Errorf("before %v, after %v", before, after)
 	}
-	view := startAdminWith(t, admin.AdminParts{Store: a.store, Owner: owner, Metrics: a.metrics}).get(t, "/installation").want(t, http.StatusOK).object(t)
+	view := startAdminWith(t, admin.Parts{Store: a.store, Owner: owner, Metrics: a.metrics}).get(t, "/installation").want(t, http.StatusOK).object(t)
 	if view["state"] != "copy" || view["deletions_waiting"] != 2.0 {
 		t.Errorf("%v", view)
 	}

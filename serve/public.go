@@ -17,10 +17,10 @@ import (
 // The parts of [RunConfig], each declared in the package that reads it.
 type (
 	Config        = api.Config
-	AuthConfig    = auth.AuthConfig
-	RateLimits    = limit.RateLimits
+	AuthConfig    = auth.Config
+	RateLimits    = limit.Rates
 	WebhookConfig = duty.WebhookConfig
-	WorkerConfig  = work.WorkerConfig
+	WorkerConfig  = work.Config
 )
 
 // DevelopmentIssuer signs the tokens of an installation without an identity provider.
@@ -42,4 +42,4 @@ func ErrorLine(err error) string { return fault.ErrorLine(err) }
 func ParseNetworks(texts []string) ([]netip.Prefix, error) { return api.ParseNetworks(texts) }
 
 // DefaultRateLimits are the published ones.
-func DefaultRateLimits() RateLimits { return limit.DefaultRateLimits() }
+func DefaultRateLimits() RateLimits { return limit.DefaultRates() }

@@ -35,7 +35,7 @@ func (a *testAPI) workFor(postponeMax time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() {
-		c := work.WorkerConfig{Name: "test", CustomerKey: a.customers, PostponeMax: postponeMax}
+		c := work.Config{Name: "test", CustomerKey: a.customers, PostponeMax: postponeMax}
 		serve.RunWorkerWith(ctx, c, a.store, a.objects, a.models, a.metrics, slog.New(slog.DiscardHandler))
 	})
 	a.t.Cleanup(worker.Wait)

@@ -63,9 +63,9 @@ type RunConfig struct {
 	DatabaseKept  int32             // of these, kept open while idle; default none
 	S3            store.S3Config    // no bucket: a directory in DataDir
 	Queue         store.QueueConfig // no URL: PostgreSQL's notifications alone
-	Auth          auth.AuthConfig   // no JWKS URL: development tokens
+	Auth          auth.Config       // no JWKS URL: development tokens
 	API           api.Config
-	Worker        work.WorkerConfig
+	Worker        work.Config
 	// CustomerSecret hides customers' ids where rows are kept for retraining: the same in all processes, at least
 	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
 	CustomerSecret string
@@ -126,7 +126,7 @@ type process struct {
 	foundation *foundation
 	api        *api.Server // nil for a worker
 	apiAt      net.Listener
-	admin      *admin.AdminServer
+	admin      *admin.Server
 	adminAt    net.Listener
 	work       []func(context.Context) // loops that end with their context
 	token      string
@@ -159,7 +159,7 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.Registry, Metrics: metrics,
 	})
 	p.work = append(p.work, ready.Watch)
-	p.admin = admin.NewAdminServer(admin.AdminParts{
+	p.admin = admin.NewServer(admin.Parts{
 		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refused(), Issuer: issuer,
 		Log: c.Log,
 	})
@@ -217,7 +217,7 @@ func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + admin.JwksPath
+	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + admin.JWKSPath
 	c.Auth.Issuer = auth.DevelopmentIssuerName
 	p.token, err = issuer.Token("developer", developmentTokenLife)
 	return issuer, err
@@ -229,7 +229,7 @@ const developmentTokenLife = 30 * 24 * time.Hour
 func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker, error) {
 	f := p.foundation
 	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
-	w := work.NewWorker(c.Worker, f.store, f.objects, f.models.Registry, metrics, c.Log)
+	w := work.New(c.Worker, f.store, f.objects, f.models.Registry, metrics, c.Log)
 	metrics.WatchBackground(w.Background)
 	p.work = append(p.work, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).Run)

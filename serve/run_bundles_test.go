@@ -92,7 +92,7 @@ func TestB2TheStartWarns(t *testing.T) {
 		log := &logBuffer{}
 		servetest.Start(t, func(c *serve.RunConfig) {
 			c.DatabaseURL, c.Role, c.Log = storetest.Postgres(t), serve.RoleAPI, logging.NewLogger(log, slog.LevelInfo)
-			c.Auth = auth.AuthConfig{JWKSURL: "https://id.example/keys", Issuer: "https://id.example", Parties: parties}
+			c.Auth = auth.Config{JWKSURL: "https://id.example/keys", Issuer: "https://id.example", Parties: parties}
 		})
 		if warned := strings.Contains(log.String(), "AUTH_PARTIES or CORS_ORIGINS"); warned != (parties == nil) {
 			t.Errorf("parties %q: %s", parties, log.String())

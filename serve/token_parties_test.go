@@ -31,7 +31,7 @@ func TestB2TokensByApplicationAndSession(t *testing.T) {
 		"session where one is required":       {nil, true, "sid", "sess_2", "user_1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVerifier(t, is, c, func(cfg *auth.AuthConfig) {
+			v := newVerifier(t, is, c, func(cfg *auth.Config) {
 				cfg.Parties, cfg.RequireSession = test.parties, test.session
 			})
 			token := signRS256(keyPair(), goodHeader, with(goodClaims(c), test.claim, test.value))

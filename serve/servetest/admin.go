@@ -17,7 +17,7 @@ func Admin(t testing.TB, s *store.Store) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := admin.NewAdminServer(admin.AdminParts{Store: s, Metrics: metrics.NewMetrics()})
+	server := admin.NewServer(admin.Parts{Store: s, Metrics: metrics.NewMetrics()})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {

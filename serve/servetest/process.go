@@ -28,7 +28,7 @@ func Start(t testing.TB, change func(*serve.RunConfig)) *Process {
 	config := serve.RunConfig{
 		Role: serve.RoleAll, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", DataDir: t.TempDir(),
 		Migrations: migrations.FS, Log: logging.NewLogger(t.Output(), nil),
-		Worker: work.WorkerConfig{Name: "test", Limits: ingest.Limits{RowsMax: 100_000}},
+		Worker: work.Config{Name: "test", Limits: ingest.Limits{RowsMax: 100_000}},
 	}
 	change(&config)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -25,14 +25,14 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// AdminServer is the operators' HTTP server: metrics, profiles, the dead-letter list, and in development the signing
+// Server is the operators' HTTP server: metrics, profiles, the dead-letter list, and in development the signing
 // keys. It knows no tokens, so it belongs on loopback or a network of its own.
-type AdminServer struct {
+type Server struct {
 	http *http.Server
 }
 
-// AdminParts are what the operators' server stands on.
-type AdminParts struct {
+// Parts are what the operators' server stands on.
+type Parts struct {
 	Store   *store.Store
 	Owner   *store.Owner // nil: of no object store
 	Metrics *metrics.Metrics
@@ -44,20 +44,20 @@ type AdminParts struct {
 	SupportURL string
 }
 
-// JwksPath is where the development keys are.
-const JwksPath = "/.well-known/jwks.json"
+// JWKSPath is where the development keys are.
+const JWKSPath = "/.well-known/jwks.json"
 
 type Admin struct {
-	AdminParts
+	Parts
 	pages fault.ErrorPages
 }
 
-// NewAdminServer makes the operators' server.
-func NewAdminServer(parts AdminParts) *AdminServer {
+// NewServer makes the operators' server.
+func NewServer(parts Parts) *Server {
 	if parts.Log == nil {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Admin{AdminParts: parts, pages: fault.ErrorPages{Base: cmp.Or(parts.SupportURL, "/errors")}}
+	a := &Admin{Parts: parts, pages: fault.ErrorPages{Base: cmp.Or(parts.SupportURL, "/errors")}}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", parts.Metrics.Handler())
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -75,19 +75,19 @@ func NewAdminServer(parts AdminParts) *AdminServer {
 	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.RetryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
-		mux.HandleFunc("GET "+JwksPath, func(w http.ResponseWriter, _ *http.Request) {
+		mux.HandleFunc("GET "+JWKSPath, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/jwk-set+json")
 			_, _ = w.Write(keys)
 		})
 	}
-	return &AdminServer{http: &http.Server{
+	return &Server{http: &http.Server{
 		Handler: mux, ReadHeaderTimeout: api.HeaderTimeout, IdleTimeout: api.IdleTimeout, MaxHeaderBytes: api.HeaderMax,
 		ErrorLog: slog.NewLogLogger(parts.Log.Handler(), slog.LevelWarn),
 	}}
 }
 
 // Serve answers requests on a listener until Shutdown.
-func (a *AdminServer) Serve(l net.Listener) error {
+func (a *Server) Serve(l net.Listener) error {
 	if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin: %w", err)
 	}
@@ -95,7 +95,7 @@ func (a *AdminServer) Serve(l net.Listener) error {
 }
 
 // Shutdown stops listening and lets running requests end until ctx does.
-func (a *AdminServer) Shutdown(ctx context.Context) error {
+func (a *Server) Shutdown(ctx context.Context) error {
 	if err := a.http.Shutdown(ctx); err != nil {
 		return fmt.Errorf("shut down admin: %w", err)
 	}
@@ -115,7 +115,7 @@ func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
 		}
 		if err != nil {
 			f := fault.ExplainAs(fault.CodeDatabase, err)
-			status = f.HttpStatus()
+			status = f.HTTPStatus()
 			text, mediaType = a.pages.Body(f, api.RequestID(nil), req.URL.Path, false)
 			a.Log.Warn("admin request", "code", f.Code.String(), "error", err.Error())
 		}

@@ -69,8 +69,8 @@ func (s *server) refuse(r *request, f *fault.Failure) {
 	}
 	r.set("Cache-Control", cacheNot) // whatever the answer would have been
 	text, mediaType := s.pages.Body(f, r.id, r.path, r.accepts(fault.TypeProblem))
-	r.bytes(f.HttpStatus(), mediaType, text)
-	switch status := f.HttpStatus(); {
+	r.bytes(f.HTTPStatus(), mediaType, text)
+	switch status := f.HTTPStatus(); {
 	case status == fasthttp.StatusUnauthorized:
 		r.set("WWW-Authenticate", `Bearer realm="millrace"`)
 	case f.Allow != "":

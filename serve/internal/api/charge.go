@@ -26,10 +26,10 @@ func (s *server) identify(r *request) error {
 }
 
 func (s *server) countFailedLogin(r *request, who string, err error) error {
-	if fault.Explain(err).HttpStatus() != fasthttp.StatusUnauthorized {
+	if fault.Explain(err).HTTPStatus() != fasthttp.StatusUnauthorized {
 		return err // nobody's guess was wrong
 	}
-	if a, _ := s.limiter.Take(r.ctx, limit.LimitLogin, who); a.Retry > 0 {
+	if a, _ := s.limiter.Take(r.ctx, limit.Login, who); a.Retry > 0 {
 		f := fault.Fail(fault.CodeRateLimited, "Too many requests with a token that is not valid.").Because(err)
 		f.RetryAfter = a.Retry
 		return f
@@ -48,10 +48,10 @@ func (s *server) chargeStray(r *request) error {
 			return err
 		}
 	}
-	return s.charge(r, limit.LimitDefault, who)
+	return s.charge(r, limit.Default, who)
 }
 
-func (s *server) charge(r *request, class limit.LimitClass, who string) error {
+func (s *server) charge(r *request, class limit.Class, who string) error {
 	a, limited := s.limiter.Take(r.ctx, class, who)
 	if !limited {
 		return nil

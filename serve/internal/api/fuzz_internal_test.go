@@ -19,7 +19,7 @@ import (
 
 // FuzzToken wants of any token a refusal, and no panic: no fuzzer can sign.
 func FuzzToken(f *testing.F) {
-	v, err := auth.NewVerifier(context.Background(), auth.AuthConfig{JWKSURL: "http://127.0.0.1:1/", Issuer: "x"})
+	v, err := auth.NewVerifier(context.Background(), auth.Config{JWKSURL: "http://127.0.0.1:1/", Issuer: "x"})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -14,7 +14,7 @@ type route struct {
 	Method  string
 	Pattern string // exact, but for at most one segment in braces
 	handle  func(*server, *request) error
-	Limit   limit.LimitClass
+	Limit   limit.Class
 	Open    bool          // needs no token
 	session bool          // needs a token of someone who signed in: no access key will do
 	Asset   bool          // part of a page, not of the API

@@ -9,9 +9,9 @@ import (
 
 const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 
-// ApiRoutes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
+// Routes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
 // a test compares the two.
-func ApiRoutes() []route {
+func Routes() []route {
 	return slices.Concat(fileRoutes(), predictionRoutes(), modelRoutes(), accountRoutes(), openRoutes())
 }
 
@@ -19,7 +19,7 @@ func ApiRoutes() []route {
 func fileRoutes() []route {
 	return []route{
 		{
-			Method: post, Pattern: "/upload", handle: postUpload, Limit: limit.LimitUpload, Body: true,
+			Method: post, Pattern: "/upload", handle: postUpload, Limit: limit.Upload, Body: true,
 			timeout: uploadTimeout,
 			Params: []string{
 				"model", "filename", "dataset", "explain", "guard", "max_rejected", "max_rejected_percent",
@@ -27,26 +27,26 @@ func fileRoutes() []route {
 			},
 		},
 		{
-			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.LimitUpload,
+			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.Upload,
 			Params: []string{"bytes", "filename", "model", "explain", "guard", "max_rejected", "max_rejected_percent"},
 		},
 		{
-			Method: post, Pattern: "/upload-links/{id}/complete", handle: completeUpload, Limit: limit.LimitUpload,
+			Method: post, Pattern: "/upload-links/{id}/complete", handle: completeUpload, Limit: limit.Upload,
 			timeout: scoreTimeout,
 		},
 		{
-			Method: post, Pattern: "/score", handle: postScore, Limit: limit.LimitScore, Body: true,
+			Method: post, Pattern: "/score", handle: postScore, Limit: limit.Score, Body: true,
 			timeout: scoreTimeout,
 			Params: []string{
 				"model", "filename", "explain", "format", "guard", "max_rejected", "max_rejected_percent",
 			},
 		},
 		{
-			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.LimitScore, Body: true,
+			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.Score, Body: true,
 			timeout: uploadTimeout, Params: []string{"model", "filename"},
 		},
 		{
-			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.LimitUpload, Body: true,
+			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.Upload, Body: true,
 			timeout: uploadTimeout, Params: []string{"filename"},
 		},
 	}
@@ -56,65 +56,65 @@ func fileRoutes() []route {
 func predictionRoutes() []route {
 	return []route{
 		{
-			Method: get, Pattern: "/predictions", handle: listPredictions, Limit: limit.LimitDefault,
+			Method: get, Pattern: "/predictions", handle: listPredictions, Limit: limit.Default,
 			Params: []string{"limit", "skip", "cursor"},
 		},
-		{Method: get, Pattern: "/predictions/{id}", handle: getPrediction, Limit: limit.LimitDefault},
+		{Method: get, Pattern: "/predictions/{id}", handle: getPrediction, Limit: limit.Default},
 		{
-			Method: get, Pattern: "/predictions/{id}/download", handle: downloadResult, Limit: limit.LimitDownload,
+			Method: get, Pattern: "/predictions/{id}/download", handle: downloadResult, Limit: limit.Download,
 			timeout: uploadTimeout, Params: []string{"format", "generation"},
 		},
 		{
-			Method: get, Pattern: "/predictions/{id}/rejects", handle: downloadRejects, Limit: limit.LimitDownload,
+			Method: get, Pattern: "/predictions/{id}/rejects", handle: downloadRejects, Limit: limit.Download,
 			timeout: uploadTimeout, Params: []string{"format", "generation"},
 		},
 		{
-			Method: get, Pattern: "/predictions/{id}/rows", handle: getRows, Limit: limit.LimitDefault,
+			Method: get, Pattern: "/predictions/{id}/rows", handle: getRows, Limit: limit.Default,
 			Params: []string{"limit", "cursor", "sort", "band", "explain", "generation"},
 		},
 		{
-			Method: get, Pattern: "/predictions/{id}/events", handle: streamEvents, Limit: limit.LimitDefault,
+			Method: get, Pattern: "/predictions/{id}/events", handle: streamEvents, Limit: limit.Default,
 			timeout: eventsTimeout,
 		},
-		{Method: post, Pattern: "/predictions/{id}/cancel", handle: cancelPrediction, Limit: limit.LimitDefault},
-		{Method: remove, Pattern: "/predictions/{id}", handle: deletePrediction, Limit: limit.LimitDefault},
+		{Method: post, Pattern: "/predictions/{id}/cancel", handle: cancelPrediction, Limit: limit.Default},
+		{Method: remove, Pattern: "/predictions/{id}", handle: deletePrediction, Limit: limit.Default},
 	}
 }
 
 func modelRoutes() []route {
 	return []route{
-		{Method: get, Pattern: "/models", handle: listModels, Limit: limit.LimitDefault},
-		{Method: get, Pattern: "/models/{name}", handle: getModel, Limit: limit.LimitDefault},
-		{Method: get, Pattern: "/models/{name}/template.csv", handle: modelTemplate, Limit: limit.LimitDefault},
+		{Method: get, Pattern: "/models", handle: listModels, Limit: limit.Default},
+		{Method: get, Pattern: "/models/{name}", handle: getModel, Limit: limit.Default},
+		{Method: get, Pattern: "/models/{name}/template.csv", handle: modelTemplate, Limit: limit.Default},
 	}
 }
 
 // accountRoutes are about the user; most are for somebody who has signed in, and not for access keys.
 func accountRoutes() []route {
 	return []route{
-		{Method: get, Pattern: "/account", handle: getAccount, Limit: limit.LimitDefault},
-		{Method: put, Pattern: "/account", handle: putAccount, Limit: limit.LimitDefault, session: true, Body: true},
-		{Method: get, Pattern: "/keys", handle: listAccessKeys, Limit: limit.LimitDefault, session: true},
-		{Method: post, Pattern: "/keys", handle: createAccessKey, Limit: limit.LimitDefault, session: true, Body: true},
-		{Method: remove, Pattern: "/keys/{id}", handle: revokeAccessKey, Limit: limit.LimitDefault, session: true},
-		{Method: remove, Pattern: "/account", handle: deleteAccount, Limit: limit.LimitDefault, session: true},
+		{Method: get, Pattern: "/account", handle: getAccount, Limit: limit.Default},
+		{Method: put, Pattern: "/account", handle: putAccount, Limit: limit.Default, session: true, Body: true},
+		{Method: get, Pattern: "/keys", handle: listAccessKeys, Limit: limit.Default, session: true},
+		{Method: post, Pattern: "/keys", handle: createAccessKey, Limit: limit.Default, session: true, Body: true},
+		{Method: remove, Pattern: "/keys/{id}", handle: revokeAccessKey, Limit: limit.Default, session: true},
+		{Method: remove, Pattern: "/account", handle: deleteAccount, Limit: limit.Default, session: true},
 	}
 }
 
 // openRoutes need no token.
 func openRoutes() []route {
 	return []route{
-		{Method: get, Pattern: "/csv-samples/saas", handle: sample("saas"), Limit: limit.LimitDefault, Open: true},
-		{Method: get, Pattern: "/csv-samples/telecom", handle: sample("telecom"), Limit: limit.LimitDefault, Open: true},
-		{Method: get, Pattern: "/errors", handle: listErrorPages, Limit: limit.LimitDefault, Open: true},
-		{Method: get, Pattern: "/errors/{code}", handle: getErrorPage, Limit: limit.LimitDefault, Open: true},
-		{Method: get, Pattern: "/", handle: getPage, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/csv-samples/saas", handle: sample("saas"), Limit: limit.Default, Open: true},
+		{Method: get, Pattern: "/csv-samples/telecom", handle: sample("telecom"), Limit: limit.Default, Open: true},
+		{Method: get, Pattern: "/errors", handle: listErrorPages, Limit: limit.Default, Open: true},
+		{Method: get, Pattern: "/errors/{code}", handle: getErrorPage, Limit: limit.Default, Open: true},
+		{Method: get, Pattern: "/", handle: getPage, Limit: limit.Default, Open: true},
 		{Method: get, Pattern: "/page/{file}", handle: getPageFile, Open: true, Asset: true},
-		{Method: get, Pattern: "/docs", handle: getDocs, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/docs", handle: getDocs, Limit: limit.Default, Open: true},
 		{Method: get, Pattern: "/docs/{file}", handle: getSwaggerFile, Open: true, Asset: true},
-		{Method: get, Pattern: "/redoc", handle: getRedoc, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/redoc", handle: getRedoc, Limit: limit.Default, Open: true},
 		{Method: get, Pattern: "/redoc/{file}", handle: getRedocFile, Open: true, Asset: true},
-		{Method: get, Pattern: "/openapi.json", handle: getOpenAPI, Limit: limit.LimitDefault, Open: true},
+		{Method: get, Pattern: "/openapi.json", handle: getOpenAPI, Limit: limit.Default, Open: true},
 		{Method: get, Pattern: "/health", handle: getHealth, Open: true},
 		{Method: get, Pattern: "/ready", handle: getReady, Open: true},
 	}

@@ -29,18 +29,18 @@ import (
 
 // Config is the policy of the API. Zero fields mean their defaults.
 type Config struct {
-	PublicURL      string            // what links begin with; empty: links are paths
-	SupportURL     string            // what support_url begins with; default PublicURL + "/errors"
-	Origins        []string          // CORS: exactly these
-	UploadBytesMax int64             // bytes of a file as it is sent; default 50 MB
-	UploadLimits   ingest.Limits     // of a file's content; RowsMax defaults to 100,000
-	DirectBytesMax int64             // of a file that goes straight into the bucket; default and most 5 GiB
-	ScoreRowsMax   int64             // rows of POST /score; default 20,000
-	ScoreBytesMax  int64             // bytes of POST /score, which answers from memory; default 16 MB
-	Retain         time.Duration     // how long results are kept; 0: for ever
-	Cores          int               // for one POST /score; default all
-	Scorer         engine.Scorer     // that scores; default compiled
-	Rates          *limit.RateLimits // nil: the published ones
+	PublicURL      string        // what links begin with; empty: links are paths
+	SupportURL     string        // what support_url begins with; default PublicURL + "/errors"
+	Origins        []string      // CORS: exactly these
+	UploadBytesMax int64         // bytes of a file as it is sent; default 50 MB
+	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
+	DirectBytesMax int64         // of a file that goes straight into the bucket; default and most 5 GiB
+	ScoreRowsMax   int64         // rows of POST /score; default 20,000
+	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
+	Retain         time.Duration // how long results are kept; 0: for ever
+	Cores          int           // for one POST /score; default all
+	Scorer         engine.Scorer // that scores; default compiled
+	Rates          *limit.Rates  // nil: the published ones
 	// TrustedProxies are the networks whose word about a caller's address (X-Forwarded-For) is believed.
 	TrustedProxies []netip.Prefix
 	UploadsAtOnce  int // bodies taken at one time; default 32
@@ -130,12 +130,12 @@ func newServer(cfg Config, parts Parts) *server {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
 	base, stop := context.WithCancel(context.Background())
-	limiter := limit.NewLimiter(*cfg.Rates, time.Now)
+	limiter := limit.New(*cfg.Rates, time.Now)
 	if parts.Store != nil {
 		limiter.Spend = parts.Store.Spend
 	}
 	return &server{
-		Config: cfg, Parts: parts, routes: ApiRoutes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
+		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
 		limiter: limiter, users: auth.NewUserCache(parts.Store), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
@@ -159,7 +159,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.UploadsAtOnce, 32)
 	orElse(&c.StreamsAtOnce, 256)
 	if c.Rates == nil {
-		rates := limit.DefaultRateLimits()
+		rates := limit.DefaultRates()
 		c.Rates = &rates
 	}
 	return c
@@ -238,7 +238,7 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 // admit does everything that needs the header only: form of the request, route, who asks, how often.
 func (s *server) admit(r *request) error {
 	s.commonHeaders(r)
-	if f := wire.CheckWire(&r.rc.Request.Header); f != nil {
+	if f := wire.Check(&r.rc.Request.Header); f != nil {
 		return f
 	}
 	found, value, allow := lookup(s.routes, r.method, r.path)

@@ -90,7 +90,7 @@ func TestETAOfQueued(t *testing.T) {
 
 func TestOutcomeWithoutWords(t *testing.T) {
 	f := outcome(store.Prediction{Status: store.Dead})
-	if f.Code != fault.CodePredictionFailed || f.HttpStatus() != 409 {
+	if f.Code != fault.CodePredictionFailed || f.HTTPStatus() != 409 {
 		t.Errorf("got %v", f)
 	}
 	f = outcome(store.Prediction{Status: store.Dead, Error: &store.Failure{

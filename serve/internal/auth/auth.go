@@ -23,8 +23,8 @@ const (
 	subjectBytesMax = 255
 )
 
-// AuthConfig says whose tokens are accepted.
-type AuthConfig struct {
+// Config says whose tokens are accepted.
+type Config struct {
 	JWKSURL  string // https, or http on loopback
 	Issuer   string // compared exactly
 	Audience string // empty: not checked
@@ -47,7 +47,7 @@ type Verifier struct {
 
 // NewVerifier makes a verifier. ctx bounds the fetches of signing keys, which outlive the requests that start them. It
 // makes no fetch itself: the first token does.
-func NewVerifier(ctx context.Context, cfg AuthConfig) (*Verifier, error) {
+func NewVerifier(ctx context.Context, cfg Config) (*Verifier, error) {
 	if cfg.Issuer == "" {
 		return nil, errors.New("auth: no issuer")
 	}

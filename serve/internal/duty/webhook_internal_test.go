@@ -174,7 +174,7 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil {
 		t.Errorf("a dead letter is sent: %v %v", list, err)
 	}
-	operators := &admin.Admin{AdminParts: admin.AdminParts{Store: s}}
+	operators := &admin.Admin{Parts: admin.Parts{Store: s}}
 	for _, want := range []int{1, 0} {
 		answer, err := operators.RetryWebhooks(httptest.NewRequest(http.MethodPost, "/webhooks/retry", nil))
 		if got, ok := answer.(map[string]int); err != nil || !ok || got["webhooks"] != want {

@@ -41,9 +41,9 @@ func (f *Failure) Text() string {
 	return f.Code.Message()
 }
 
-// HttpStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
+// HTTPStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
 // the outcome of what was asked for.
-func (f *Failure) HttpStatus() int {
+func (f *Failure) HTTPStatus() int {
 	switch {
 	case f.Status != 0:
 		return f.Status
@@ -138,7 +138,7 @@ func (p ErrorPages) Body(f *Failure, requestID, path string, problem bool) (body
 	if problem {
 		mediaType = TypeProblem
 		v = problemBody{
-			Type: object.SupportURL, Title: f.Code.Meaning().title, Status: f.HttpStatus(), Detail: object.Message,
+			Type: object.SupportURL, Title: f.Code.Meaning().title, Status: f.HTTPStatus(), Detail: object.Message,
 			Instance: path, Code: object.Code, RequestID: requestID, Retryable: f.Code.Retryable(),
 			Details: object.Details, Errors: object.Details["errors"],
 		}

@@ -11,27 +11,27 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// RateLimits are requests a minute for each user, by kind of route. Zero is no limit. They hold for all processes on one
+// Rates are requests a minute for each user, by kind of route. Zero is no limit. They hold for all processes on one
 // database together. While it is away each process counts for itself.
-type RateLimits struct {
+type Rates struct {
 	Default, Upload, Score, Download int
 }
 
-// DefaultRateLimits are the published ones.
-func DefaultRateLimits() RateLimits {
-	return RateLimits{Default: 100, Upload: 10, Score: 20, Download: 50}
+// DefaultRates are the published ones.
+func DefaultRates() Rates {
+	return Rates{Default: 100, Upload: 10, Score: 20, Download: 50}
 }
 
-// LimitClass names a budget; it is the policy's name in the RateLimit headers.
-type LimitClass string
+// Class names a budget; it is the policy's name in the RateLimit headers.
+type Class string
 
 const (
-	LimitNone     LimitClass = ""
-	LimitDefault  LimitClass = "default"
-	LimitUpload   LimitClass = "upload"
-	LimitScore    LimitClass = "score"
-	LimitDownload LimitClass = "download"
-	LimitLogin    LimitClass = "login" // wrong tokens, by address
+	None     Class = ""
+	Default  Class = "default"
+	Upload   Class = "upload"
+	Score    Class = "score"
+	Download Class = "download"
+	Login    Class = "login" // wrong tokens, by address
 )
 
 const (
@@ -45,7 +45,7 @@ const (
 // only be too early, so a request that it refuses would be refused there too: a flood costs the database nothing. It is
 // safe for concurrent use and its memory is bounded.
 type Limiter struct {
-	limits map[LimitClass]int
+	limits map[Class]int
 	now    func() time.Time
 	Spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // nil: not shared
 	shards [limitShards]limitShard
@@ -55,7 +55,7 @@ type Limiter struct {
 const spendPatience = time.Second
 
 type limitKey struct {
-	class LimitClass
+	class Class
 	user  string
 }
 
@@ -64,11 +64,11 @@ type limitShard struct {
 	whole map[limitKey]time.Time
 }
 
-// NewLimiter makes a limiter of one process; spend makes it one of many.
-func NewLimiter(l RateLimits, now func() time.Time) *Limiter {
-	lim := &Limiter{now: now, limits: map[LimitClass]int{
-		LimitDefault: l.Default, LimitUpload: l.Upload, LimitScore: l.Score, LimitDownload: l.Download,
-		LimitLogin: loginsMax,
+// New makes a limiter of one process; spend makes it one of many.
+func New(l Rates, now func() time.Time) *Limiter {
+	lim := &Limiter{now: now, limits: map[Class]int{
+		Default: l.Default, Upload: l.Upload, Score: l.Score, Download: l.Download,
+		Login: loginsMax,
 	}}
 	for i := range lim.shards {
 		lim.shards[i].whole = map[limitKey]time.Time{}
@@ -78,7 +78,7 @@ func NewLimiter(l RateLimits, now func() time.Time) *Limiter {
 
 // Allowance is what is left of a budget.
 type Allowance struct {
-	class     LimitClass
+	class     Class
 	Limit     int
 	Remaining int
 	Reset     time.Duration // until the budget is whole again
@@ -86,7 +86,7 @@ type Allowance struct {
 }
 
 // Take spends one request of a user's budget. ok is false for routes without one.
-func (l *Limiter) Take(ctx context.Context, class LimitClass, user string) (a Allowance, ok bool) {
+func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowance, ok bool) {
 	limit := l.limits[class]
 	if limit <= 0 {
 		return Allowance{}, false
@@ -111,7 +111,7 @@ func (l *Limiter) Take(ctx context.Context, class LimitClass, user string) (a Al
 }
 
 // allowance describes a budget that will be whole after some time; the request was granted or not.
-func (l *Limiter) allowance(class LimitClass, b store.Budget, whole time.Duration, granted bool) Allowance {
+func (l *Limiter) allowance(class Class, b store.Budget, whole time.Duration, granted bool) Allowance {
 	a := Allowance{class: class, Limit: l.limits[class], Reset: max(whole, 0)}
 	if granted {
 		a.Remaining = int((b.Window - a.Reset) / b.Step)

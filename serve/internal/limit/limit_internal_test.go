@@ -13,44 +13,44 @@ import (
 
 func TestLimiterRefillsEvenly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimiter(RateLimits{Default: 6}, time.Now)
+		l := New(Rates{Default: 6}, time.Now)
 		for range 6 {
-			if a, _ := l.Take(t.Context(), LimitDefault, "u"); a.Retry > 0 {
+			if a, _ := l.Take(t.Context(), Default, "u"); a.Retry > 0 {
 				t.Fatal("refused within the budget")
 			}
 		}
-		a, _ := l.Take(t.Context(), LimitDefault, "u")
+		a, _ := l.Take(t.Context(), Default, "u")
 		if a.Retry != 10*time.Second || a.Remaining != 0 {
 			t.Fatalf("retry after %v, %d left", a.Retry, a.Remaining)
 		}
 		time.Sleep(a.Retry - time.Nanosecond)
-		if a, _ := l.Take(t.Context(), LimitDefault, "u"); a.Retry <= 0 {
+		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry <= 0 {
 			t.Error("allowed too early")
 		}
 		time.Sleep(time.Nanosecond)
-		if a, _ := l.Take(t.Context(), LimitDefault, "u"); a.Retry > 0 {
+		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry > 0 {
 			t.Error("refused although told to come back now")
 		}
 		time.Sleep(time.Hour)
-		if a, _ := l.Take(t.Context(), LimitDefault, "u"); a.Remaining != 5 {
+		if a, _ := l.Take(t.Context(), Default, "u"); a.Remaining != 5 {
 			t.Errorf("%d left of a whole budget", a.Remaining)
 		}
 	})
 }
 
 func TestLimiterWithoutALimit(t *testing.T) {
-	l := NewLimiter(RateLimits{}, time.Now)
-	if _, limited := l.Take(t.Context(), LimitDefault, "u"); limited {
+	l := New(Rates{}, time.Now)
+	if _, limited := l.Take(t.Context(), Default, "u"); limited {
 		t.Error("limited")
 	}
 }
 
 // TestLimiterIsBounded brings in more users than it remembers.
 func TestLimiterIsBounded(t *testing.T) {
-	l := NewLimiter(RateLimits{Default: 1}, time.Now)
+	l := New(Rates{Default: 1}, time.Now)
 	const users = limitShards * limitEntriesMax * 2
 	for i := range users {
-		l.Take(t.Context(), LimitDefault, fmt.Sprint("user ", i))
+		l.Take(t.Context(), Default, fmt.Sprint("user ", i))
 	}
 	total := 0
 	for i := range l.shards {
@@ -59,7 +59,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	if total > limitShards*limitEntriesMax {
 		t.Errorf("%d users remembered", total)
 	}
-	if a, _ := l.Take(t.Context(), LimitDefault, fmt.Sprint("user ", users-1)); a.Retry <= 0 {
+	if a, _ := l.Take(t.Context(), Default, fmt.Sprint("user ", users-1)); a.Retry <= 0 {
 		t.Error("the latest user was forgotten")
 	}
 }
@@ -67,10 +67,10 @@ func TestLimiterIsBounded(t *testing.T) {
 func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := limitShard{whole: map[limitKey]time.Time{}}
-		busy := limitKey{LimitDefault, "busy"}
+		busy := limitKey{Default, "busy"}
 		s.whole[busy] = time.Now().Add(time.Minute)
 		for i := range limitEntriesMax - 1 {
-			s.whole[limitKey{LimitDefault, fmt.Sprint(i)}] = time.Now()
+			s.whole[limitKey{Default, fmt.Sprint(i)}] = time.Now()
 		}
 		s.makeRoom(time.Now())
 		if _, ok := s.whole[busy]; !ok || len(s.whole) != limitEntriesMax-1 {
@@ -81,11 +81,11 @@ func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
 
 // TestLimiterWhileTheDatabaseIsAway counts alone, no more and no less.
 func TestLimiterWhileTheDatabaseIsAway(t *testing.T) {
-	l := NewLimiter(RateLimits{Default: 3}, time.Now)
+	l := New(Rates{Default: 3}, time.Now)
 	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) { return 0, false, errors.New("away") }
 	granted := 0
 	for range 10 {
-		if a, _ := l.Take(t.Context(), LimitDefault, "u"); a.Retry == 0 {
+		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry == 0 {
 			granted++
 		}
 	}
@@ -96,14 +96,14 @@ func TestLimiterWhileTheDatabaseIsAway(t *testing.T) {
 
 // TestFloodsAreRefusedAlone wants the database left in peace by a user whose budget is spent.
 func TestFloodsAreRefusedAlone(t *testing.T) {
-	l := NewLimiter(RateLimits{Default: 3}, time.Now)
+	l := New(Rates{Default: 3}, time.Now)
 	asked := 0
 	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) {
 		asked++
 		return time.Minute, false, nil // others have spent it
 	}
 	for range 1000 {
-		if a, _ := l.Take(t.Context(), LimitDefault, "u"); a.Retry <= 0 || a.Remaining != 0 {
+		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry <= 0 || a.Remaining != 0 {
 			t.Fatalf("granted: %+v", a)
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// CheckWire refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
+// Check refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
 // front of us read must be what we read.
-func CheckWire(h *fasthttp.RequestHeader) *fault.Failure {
+func Check(h *fasthttp.RequestHeader) *fault.Failure {
 	switch string(h.Protocol()) {
 	case "HTTP/1.1", "HTTP/1.0":
 	default:

@@ -84,7 +84,7 @@ func TestCancelledScores(t *testing.T) {
 		t.Fatal("no model")
 	}
 	limits := ingest.Limits{ChunkBytes: 4 << 10}
-	w := NewWorker(WorkerConfig{Name: "w", Cores: 1, Limits: limits}, nil, objects, models.Registry, metrics.NewMetrics(),
+	w := New(Config{Name: "w", Cores: 1, Limits: limits}, nil, objects, models.Registry, metrics.NewMetrics(),
 		slog.New(slog.DiscardHandler))
 	next := partsOf(t, objects)
 

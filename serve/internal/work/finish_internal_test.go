@@ -50,8 +50,8 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := WorkerConfig{Name: "w", CustomerKey: key}
-	w := NewWorker(config, s, slow, models.Registry, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
+	config := Config{Name: "w", CustomerKey: key}
+	w := New(config, s, slow, models.Registry, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	for {
 		c, err := s.ClaimPart(t.Context(), "w")
 		if err != nil {

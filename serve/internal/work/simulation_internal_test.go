@@ -192,7 +192,7 @@ func (s *simulation) start() *simulatedProcess {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	w := &Worker{
-		config: WorkerConfig{Name: p.name, Attempts: 2, Cores: 1, Drain: 20 * time.Second},
+		config: Config{Name: p.name, Attempts: 2, Cores: 1, Drain: 20 * time.Second},
 		ledger: p, work: p.work, metrics: s.metrics, unpublished: s.metrics, log: slog.New(slog.DiscardHandler),
 	}
 	w.any, w.small = slots{2, make(chan struct{}, 2), w.claim}, slots{1, make(chan struct{}, 1), w.claimSmall}

@@ -13,7 +13,7 @@ import (
 // The parts of small files are urgent as long as they are in hand, those of large ones never.
 func TestSmallPartsAreUrgent(t *testing.T) {
 	for _, small := range []bool{true, false} {
-		w := NewWorker(WorkerConfig{Cores: 1}, nil, nil, nil, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
+		w := New(Config{Cores: 1}, nil, nil, nil, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 		urgent := -1
 		w.work = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
 			urgent = w.Background.State().Urgent

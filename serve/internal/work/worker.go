@@ -20,8 +20,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// WorkerConfig says how parts are worked on. Zero fields mean their defaults.
-type WorkerConfig struct {
+// Config says how parts are worked on. Zero fields mean their defaults.
+type Config struct {
 	Name     string        // told in the ledger: host and process
 	Attempts int           // parts in hand at once; default 2: one computes while the other waits for I/O
 	Small    int           // parts of small files beside them; default 2. They never wait for the part of a large file
@@ -37,7 +37,7 @@ type WorkerConfig struct {
 
 // Worker claims parts, scores them and commits what it found, over and over.
 type Worker struct {
-	config  WorkerConfig
+	config  Config
 	store   *store.Store
 	ledger  ledger                                                    // the store, as the loop sees it
 	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
@@ -81,7 +81,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-func NewWorker(c WorkerConfig, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
+func New(c Config, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
 	}
