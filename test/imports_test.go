@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 
 	// What serve is made of, from above to below.
 	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "backoff", "fault", "limit", "metrics", "plan", "wire", "engine", "ingest", "store"),
+	"serve/internal/api":     rooms("auth", "backoff", "fault", "limit", "metrics", "plan", "wire", "engine", "ingest", "serve/page", "store"),
 	"serve/internal/work":    rooms("backoff", "fault", "metrics", "plan", "wire", "engine", "ingest", "store"),
 	"serve/internal/duty":    rooms("backoff", "fault", "metrics", "plan", "wire", "engine", "ingest", "store"),
 	"serve/internal/plan":    rooms("backoff", "fault", "metrics", "engine", "ingest", "store"),
@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	"serve/internal/logging": {},
 
 	"serve/internal/plan/plantest": {"engine"},
+	"serve/page":                   {},
 
 	"serve/servetest":         serveAnd("ingest", "migrations", "serve", "store"),
 	"store/storetest/servers": {"store/storetest"},

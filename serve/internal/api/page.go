@@ -1,17 +1,12 @@
 package api
 
 import (
-	"embed"
 	"io/fs"
 	"path"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/page"
 )
-
-// pageFiles are the page for people: plain HTML, CSS and scripts, as the browser takes them.
-//
-//go:embed page
-var pageFiles embed.FS
 
 // uploadPageCSP lets the page use nothing but its own files and this API.
 const uploadPageCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -28,7 +23,7 @@ func getPageFile(s *server, r *request) error { return r.pageFile(s, r.value) }
 
 func (r *request) pageFile(s *server, name string) error {
 	file, err := s.assets.get("page/"+name, func() (*asset, error) {
-		text, err := fs.ReadFile(pageFiles, "page/"+name)
+		text, err := fs.ReadFile(page.Files, name)
 		if err != nil {
 			return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 		}
