@@ -71,6 +71,9 @@ func (e *explainer) see(sql string, args []any) {
 		return
 	}
 	sql = strings.Join(strings.Fields(sql), " ")
+	if strings.HasPrefix(sql, "SET ROLE ") { // of a connection that is made for the one that the upkeep lock takes
+		return
+	}
 	known := slices.ContainsFunc(e.report.Statements, func(s Statement) bool { return s.SQL == sql })
 	isUser := strings.Contains(sql, "app.user_id")
 	if enter, begins := strings.CutPrefix(sql, "begin; "); begins { // a transaction for a user

@@ -104,7 +104,7 @@ func contained(list []string, text string) bool {
 func TestEveryMethodIsMeasured(t *testing.T) {
 	without := map[string]string{
 		"Close": "ends", "PoolState": "asks nothing", "RowSecurity": "asks nothing", "MayWork": "asks nothing",
-		"Listen": "runs for ever",
+		"Listen": "runs for ever", "Ready": "a DO block has no plan",
 	}
 	files, err := filepath.Glob("store_*.go")
 	if err != nil {

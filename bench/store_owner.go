@@ -35,7 +35,7 @@ func (w *storeWork) ownerMethods() []method {
 			_, err := w.owner.Adopt(ctx)
 			return err
 		}},
-		{name: "Owner.SweepOrphans, stopped", bulk: asks, prepare: w.strays, call: func(ctx context.Context) error {
+		{name: "Owner.SweepOrphans, stopped", bulk: asks, prepare: w.onlyStrays, call: func(ctx context.Context) error {
 			if _, err := w.owner.SweepOrphans(ctx, 0); !errors.Is(err, store.ErrSweepStopped) {
 				return errors.Join(err, errors.New("the sweep was not stopped"))
 			}
@@ -61,12 +61,21 @@ func (w *storeWork) unmark(ctx context.Context) error {
 	if _, err := w.database.conn.Exec(ctx, `DELETE FROM installation`); err != nil {
 		return err
 	}
-	for _, prefix := range []string{store.MarkKey, "uploads/", "results/", "direct/"} {
+	return w.empty(ctx, store.MarkKey, "uploads/", "results/", "direct/")
+}
+
+func (w *storeWork) empty(ctx context.Context, prefixes ...string) error {
+	for _, prefix := range prefixes {
 		if err := store.DeletePrefix(ctx, w.objects, store.Deleted, prefix); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// onlyStrays leaves strays alone in the object store, so that they are more than the share that is usual.
+func (w *storeWork) onlyStrays(ctx context.Context) error {
+	return errors.Join(w.empty(ctx, "uploads/", "results/", "direct/"), w.strays(ctx))
 }
 
 // strays puts more objects that nobody knows than a sweep takes for usual.
