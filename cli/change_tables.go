@@ -6,7 +6,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// changeTables has what changed since the upload before, for a person; nothing if nobody looked, or there was none.
+// changeTables has what changed since the upload before, for a person; empty if it was not compared, or there was none.
 func changeTables(c *engine.Changes) string {
 	if c == nil || c.Previous == nil {
 		return ""
@@ -68,7 +68,7 @@ func plus(x float64) string {
 	return ""
 }
 
-// moveLines tells the largest moves; nothing if there are none.
+// moveLines lists the largest moves; empty if there are none.
 func moveLines(title string, moves []engine.Move) string {
 	if len(moves) == 0 {
 		return ""

@@ -92,7 +92,7 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	return status
 }
 
-// statusUnavailable (EX_UNAVAILABLE) tells the Makefile to install PostgreSQL and try again.
+// statusUnavailable (EX_UNAVAILABLE) makes the Makefile install PostgreSQL and try again.
 const statusUnavailable = 69
 
 // plainError is a sentence for a person without a published code: a mistake on the command line, or what a server has

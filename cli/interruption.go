@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// interruption is the signal that told the program to stop, the cause of its context's end.
+// interruption is the signal that stopped the program, the cause of its context's end.
 type interruption struct{ signal syscall.Signal }
 
 func (*interruption) Error() string { return "interrupted" }
@@ -57,7 +57,7 @@ func untilSignal(ctx context.Context) (context.Context, func()) {
 // opening of one, which nothing ends but the end of the process.
 const stopPatience = 700 * time.Millisecond
 
-// await waits for the end of a command. One that a signal has told to stop is left where it stands, unless it drains.
+// await waits for the end of a command. One that a signal has stopped is left where it stands, unless it drains.
 func await(ctx context.Context, ended <-chan error, drains bool) error {
 	select {
 	case err := <-ended:

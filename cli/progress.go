@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// progress tells a person at a terminal how far scoring is, and everyone how it ended.
+// progress shows at a terminal how far scoring is, and everywhere how it ended.
 type progress struct {
 	out      io.Writer
 	terminal bool

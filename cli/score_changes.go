@@ -81,7 +81,7 @@ func (w *changeWatch) changes(b *engine.Bundle) (*engine.Changes, error) {
 	return &c, nil
 }
 
-// discardSink takes results that nobody wants.
+// discardSink drops results.
 type discardSink struct{}
 
 func (discardSink) WriteChunk(*engine.ScoredChunk) error { return nil }

@@ -35,14 +35,14 @@ type serveCommand struct {
 	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, this process migrates nothing and checks the schema only; millrace migrate uses it." placeholder:"URL"`
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Connections to PostgreSQL that this process may have, beside two that listen and one for upkeep."`
 	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"How many of these stay open while idle."`
-	S3Bucket      string `env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
-	S3Prefix      string `env:"S3_PREFIX" help:"What all keys in the bucket begin with, so that it may be shared with others." placeholder:"PREFIX"`
-	S3Endpoint    string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
-	S3Region      string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
+	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
+	S3Prefix      string `name:"s3-prefix" env:"S3_PREFIX" help:"What all keys in the bucket begin with, so that it may be shared with others." placeholder:"PREFIX"`
+	S3Endpoint    string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
+	S3Region      string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
 	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
 	SQSEndpoint   string `env:"SQS_ENDPOINT" help:"SQS endpoint, if not that of AWS." placeholder:"URL"`
 
-	AuthJWKSURL    string   `env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
+	AuthJWKSURL    string   `name:"auth-jwks-url" aliases:"auth-jwksurl" env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
 	AuthIssuer     string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
 	AuthAudience   string   `env:"AUTH_AUDIENCE" help:"Audience of accepted tokens; not checked if not given." placeholder:"NAME"`
 	AuthParties    []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp); those of CORS_ORIGINS if not given, and any if neither is." placeholder:"ORIGIN"`
@@ -91,7 +91,7 @@ const (
 	chunksOfPart = 8
 )
 
-// Run serves until the process is told to stop.
+// Run serves until the process is stopped.
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	config, err := c.config(serve.NewLogger(std.err, slog.LevelInfo))
 	if err != nil {

@@ -32,10 +32,10 @@ type storeFlags struct {
 	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL; the private one of the data directory if not given." placeholder:"URL"`
 	LoaderURL   string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"The same database as a member of millrace_loader." placeholder:"URL"`
 	MigrateURL  string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, nothing is migrated." placeholder:"URL"`
-	S3Bucket    string `env:"S3_BUCKET" help:"Bucket for files; the data directory if not given." placeholder:"NAME"`
-	S3Prefix    string `env:"S3_PREFIX" help:"What all keys in the bucket begin with." placeholder:"PREFIX"`
-	S3Endpoint  string `env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
-	S3Region    string `env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket."`
+	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"Bucket for files; the data directory if not given." placeholder:"NAME"`
+	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"What all keys in the bucket begin with." placeholder:"PREFIX"`
+	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
+	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket."`
 }
 
 // open calls do with the database and the object store. The schema is only migrated if that is asked for.

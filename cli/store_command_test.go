@@ -182,7 +182,7 @@ func TestStoreCommandsMakeNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mistyped")
 	database := storetest.EmptyPostgres(t)
 	for _, args := range []string{"check", "adopt", "orphans", "orphans --confirm 0"} {
-		for _, flags := range []string{"", " --database-url " + database, " --s-3-bucket none"} {
+		for _, flags := range []string{"", " --database-url " + database, " --s3-bucket none"} {
 			status, out, messages := command(t, "", strings.Fields("store "+args+" --data-dir "+dir+flags)...)
 			if status != 1 || out != "" || !strings.Contains(messages, "there is no "+dir) {
 				t.Errorf("%s%s: status %d: %s%s", args, flags, status, out, messages)

@@ -161,7 +161,7 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
 	return nil
 }
 
-// askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness tells.
+// askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness shows it.
 func askBucket(ctx context.Context, o store.Objects, c RunConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()

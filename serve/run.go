@@ -44,7 +44,7 @@ const (
 	RoleWorker Role = "worker"
 )
 
-// RunConfig is everything a process is told. What is left empty is embedded: see embedded.go.
+// RunConfig is the configuration of a process. What is left empty is embedded: see embedded.go.
 type RunConfig struct {
 	Role        Role
 	Listen      string // address of the API
@@ -78,13 +78,13 @@ type RunConfig struct {
 	// PredictionTimeout is how long after its first claim a prediction fails; 0: never. Outages are not counted.
 	PredictionTimeout time.Duration
 	Canary            time.Duration      // between two known files that are sent the way of a customer's; 0: none
-	Webhook           duty.WebhookConfig // no URL: nobody is told
+	Webhook           duty.WebhookConfig // no URL disables webhooks
 	Log               *slog.Logger
 
 	circuits *store.Circuits // what the metrics show
 }
 
-// Started tells where a process can be reached.
+// Started is where a process can be reached.
 type Started struct {
 	API, Admin string // base URLs; API is empty for a worker
 	Token      string // a development token; empty if an identity provider is configured
@@ -93,7 +93,7 @@ type Started struct {
 }
 
 const (
-	requestsDrain = 10 * time.Second // for requests under way when the process is told to stop
+	requestsDrain = 10 * time.Second // for requests under way when the process is stopped
 	closeTime     = 20 * time.Second // for embedded parts to stop
 	sweepAfter    = 10 * time.Minute
 )
@@ -319,7 +319,7 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	p.config.Log.Info("stopping")
 	failed := context.Cause(ctx)
 	if errors.Is(failed, context.Canceled) {
-		failed = nil // told to stop
+		failed = nil // stopped
 	}
 	stop, done := context.WithTimeout(context.WithoutCancel(ctx), requestsDrain)
 	defer done()

@@ -14,7 +14,7 @@ import (
 
 // A breaker stands before each dependency: the database (its connections, when they are made and when they are used
 // after a while), the object store and the queue (their requests). After some failures in a row it refuses at once for
-// about a second and then lets one call through as a trial. So nobody waits for time-outs in an outage, and a server that
+// about a second and then lets one call through as a trial. So callers do not wait for time-outs in an outage, and a server that
 // comes back is not met by everyone at the same moment. Breakers never repeat a call. What repeats, once per call, is: the
 // AWS client with pauses of one and two seconds, the reader of objects, the pool for a connection that died idle; and the
 // worker, which postpones its part.
@@ -31,9 +31,9 @@ const (
 // refusedError says that a breaker did not let a call through.
 type refusedError struct{ dependency string }
 
-func (e *refusedError) Error() string { return e.dependency + " is away: not asked again so soon" }
+func (e *refusedError) Error() string { return e.dependency + ": circuit breaker open" }
 
-// RetryableError tells the AWS client to take the refusal for an answer.
+// RetryableError makes the AWS client take the refusal for an answer.
 func (e *refusedError) RetryableError() bool { return false }
 
 // verdict is what a call says about the dependency that it was made to.
@@ -42,7 +42,7 @@ type verdict int
 const (
 	noVerdict verdict = iota // nothing: its caller left, or it never got as far
 	answered                 // it is there, whatever the answer was
-	failed                   // nobody answered
+	failed                   // no answer came
 )
 
 // breaker is safe for concurrent use.

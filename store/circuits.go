@@ -42,7 +42,7 @@ func (c *Circuits) newBreaker(dependency string) *breaker {
 	return b
 }
 
-// Of tells what the breakers before a dependency do: the worst of their states, and all that they count.
+// Of returns what the breakers before a dependency do: the worst of their states, and all that they count.
 func (c *Circuits) Of(dependency string) (all Circuit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,7 +40,7 @@ const (
 )
 
 // prepare pings a connection that was idle. One that broke is let go, and the pool takes another, which says more; of one
-// that is silent the caller is told, as another would be silent too.
+// that is silent is an error for the caller, as another would be silent too.
 func (b *breaker) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error) {
 	if idle, _ := conn.PgConn().CustomData()[idleKey].(bool); !idle {
 		return true, nil

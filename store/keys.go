@@ -20,7 +20,7 @@ const (
 // ownFolders are what sweeps look into; the inbox is others'. Only the first two hold what we write ourselves.
 var ownFolders = [...]string{uploadsPrefix, resultsPrefix, DirectPrefix}
 
-// writtenFolders are where interrupted writes of ours lie.
+// writtenFolders are where our interrupted writes lie.
 var writtenFolders = ownFolders[:2]
 
 // deletable says whether a key lies where something of a prediction may lie.

@@ -41,7 +41,7 @@ type Objects interface {
 	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
 	Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error)
 	// Sweep removes what interrupted puts of ours left behind if it is older than age, and says how many there were.
-	// Before each removal may is asked, and its error ends the sweep; nil: nobody is asked.
+	// Before each removal may is asked, and its error ends the sweep; nil disables the check.
 	Sweep(ctx context.Context, age time.Duration, may func(key string) error) (int, error)
 }
 

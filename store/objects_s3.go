@@ -35,7 +35,7 @@ type S3Config struct {
 	ReadTimeout           time.Duration // longest silence of a body; default 30 s
 	RetryPause            time.Duration // before the second attempt at a call, twice as long before the third; default 1 s
 	Log                   *slog.Logger  // of retries; default: nothing is logged
-	Observe               func(Call)    // told of every call, from many goroutines; nil: nobody is
+	Observe               func(Call)    // called for every call, from many goroutines; nil disables it
 	Circuits              *Circuits     // show the bucket's breaker; nil: it is not shown
 }
 

@@ -17,7 +17,7 @@ type PoolState struct {
 	Waited              time.Duration // time that callers waited in all
 }
 
-// PoolState tells how the pool is doing. It asks the database for nothing.
+// PoolState returns how many connections are in use and idle. It asks the database for nothing.
 func (s *Store) PoolState() PoolState {
 	all := poolState(s.pool)
 	if s.requests != s.pool {

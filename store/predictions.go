@@ -194,7 +194,7 @@ func (s *Store) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Predict
 	return s.Prediction(ctx, userID, id)
 }
 
-// CancelAny is Cancel for an operator, whoever the prediction belongs to.
+// CancelAny is Cancel for an operator, for the prediction of any user.
 func (s *Store) CancelAny(ctx context.Context, id uuid.UUID) (Prediction, error) {
 	var user int64
 	err := s.pool.QueryRow(ctx, `SELECT user_id FROM predictions WHERE public_id = $1`, id).Scan(&user)

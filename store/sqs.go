@@ -22,7 +22,7 @@ type QueueConfig struct {
 	Wait                 time.Duration // length of a long poll; default and most 20 s
 	Log                  *slog.Logger  // default: nothing is logged
 	RetryPause           time.Duration // before the second attempt at a call, twice as long before the third; default 1 s
-	Observe              func(Call)    // told of every call, from many goroutines; nil: nobody is
+	Observe              func(Call)    // called for every call, from many goroutines; nil disables it
 	Circuits             *Circuits     // show the queue's breaker; nil: it is not shown
 }
 

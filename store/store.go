@@ -56,7 +56,7 @@ type Config struct {
 	WaitingMax       int           // unfinished predictions of a user; 0: any number
 	PollInterval     time.Duration // longest silence of the channel of Listen; default 5 s
 	Log              *slog.Logger  // default: nothing is logged
-	// Trace is told every statement before it is sent, from many goroutines; args hold customers' data. Nil: nobody is.
+	// Trace is called with every statement before it is sent, from many goroutines; args hold customers' data. Nil disables it.
 	Trace    func(sql string, args []any)
 	Circuits *Circuits // show the database's breaker; nil: it is not shown
 }

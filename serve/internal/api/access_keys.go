@@ -45,7 +45,7 @@ func accessKeyOf(k store.AccessKey) accessKeyView {
 	}
 }
 
-// createAccessKey makes a key and answers with its secret, which nobody can read again.
+// createAccessKey makes a key and answers with its secret, which cannot be read again.
 func createAccessKey(s *server, r *request) error {
 	k, err := r.newAccessKey(time.Now())
 	if err != nil {

@@ -106,7 +106,7 @@ func (b *body) failed() error {
 	return nil
 }
 
-// bodyFailure tells a slow client from one that left and from broken framing, whose errors may quote the body.
+// bodyFailure distinguishes a slow client from one that left and from broken framing, whose errors may quote the body.
 func bodyFailure(err error) *fault.Failure {
 	var network net.Error
 	var chunk fasthttp.ErrBrokenChunk

@@ -27,7 +27,7 @@ func (s *server) identify(r *request) error {
 
 func (s *server) countFailedLogin(r *request, who string, err error) error {
 	if fault.Explain(err).HTTPStatus() != fasthttp.StatusUnauthorized {
-		return err // nobody's guess was wrong
+		return err // no token was guessed wrong
 	}
 	if a, _ := s.limiter.Take(r.ctx, limit.Login, who); a.Retry > 0 {
 		f := fault.Fail(fault.CodeRateLimited, "Too many requests with a token that is not valid.").Because(err)

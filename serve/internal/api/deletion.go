@@ -22,7 +22,7 @@ func deletePrediction(s *server, r *request) error {
 	return s.deleted(r)
 }
 
-// deleteAccount ends the account of whoever asks. Their tokens are refused from now on; what they had is removed by the
+// deleteAccount ends the account of the user. Their tokens are refused from now on; what they had is removed by the
 // sweep.
 func deleteAccount(s *server, r *request) error {
 	if err := s.Store.DeleteAccount(r.ctx, r.user.ID); err != nil {

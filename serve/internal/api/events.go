@@ -20,7 +20,7 @@ const (
 	eventsSilence = 15 * time.Second       // then a comment keeps proxies from giving up
 )
 
-// streamEvents tells how a prediction goes on until it is done: "state" when its status changes, "progress" when rows
+// streamEvents reports how a prediction goes on until it is done: "state" when its status changes, "progress" when rows
 // were added, "done" at the end. Each event carries the whole resource, so one that was missed is not missed much.
 func streamEvents(s *server, r *request) error {
 	p, err := s.find(r)
@@ -72,7 +72,7 @@ type eventStream struct {
 	written time.Time
 }
 
-// run ends when the prediction is done, the client is gone or the server stops. Only a failed flush tells that a client
+// run ends when the prediction is done, the client is gone or the server stops. Only a failed flush shows that a client
 // is gone.
 func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Prediction) {
 	if !e.send(w, firstKind(p), p) {
@@ -84,7 +84,7 @@ func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Predicti
 		}
 		now, err := e.server.Store.Prediction(ctx, p.UserID, p.ID)
 		if err != nil {
-			return // the client comes back and hears the reason as an answer
+			return // the client comes back and gets the reason as an answer
 		}
 		kind := changed(p, now)
 		p = now

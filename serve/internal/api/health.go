@@ -30,7 +30,7 @@ func getHealth(_ *server, r *request) error {
 const (
 	readyTimeout  = 2 * time.Second
 	readyFor      = time.Second      // so that many questions make one check
-	readyInterval = 10 * time.Second // of the checks that nobody asks for
+	readyInterval = 10 * time.Second // of the checks beside requests
 )
 
 // readiness asks what a process stands on, and remembers the last check. It is safe for concurrent use.
@@ -119,7 +119,7 @@ func (r *readiness) check(ctx context.Context) []dependency {
 		asked.Go(func() { list[i].err = fault.Guarded(func() error { return list[i].ask(asking) }) })
 	}
 	asked.Wait()
-	if ctx.Err() != nil { // whoever asked is gone: this says nothing of the dependencies
+	if ctx.Err() != nil { // the caller left: this says nothing of the dependencies
 		return list
 	}
 	r.last, r.at = list, time.Now()

@@ -23,7 +23,7 @@ const (
 	keyBytesMax = 255
 )
 
-// onceKey is an Idempotency-Key in the hand of a request, and what tells its request from others.
+// onceKey is an Idempotency-Key in the hand of a request, and what distinguishes its request from others.
 type onceKey struct {
 	*store.RequestKey
 	file hash.Hash // of the file as it is sent
@@ -190,7 +190,7 @@ func (f *uploadFile) announced() []byte {
 	return f.body.digests.Sha256
 }
 
-// fingerprint tells requests apart: every parameter, every field of the form, and the file.
+// fingerprint distinguishes requests: every parameter, every field of the form, and the file.
 func fingerprint(r *request, f *uploadFile, file []byte) [sha256.Size]byte {
 	text, err := json.Marshal(map[string]any{"query": r.query, "fields": f.fields, "name": f.name, "file": file})
 	if err != nil {

@@ -22,7 +22,7 @@ func (r *request) tagged(v any) error {
 	return nil
 }
 
-// digest tells bodies from one another.
+// digest distinguishes bodies.
 func digest(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:12])

@@ -89,7 +89,7 @@ func modelRoutes() []route {
 	}
 }
 
-// accountRoutes are about the user; most are for somebody who has signed in, and not for access keys.
+// accountRoutes are about the user; most need a signed-in user and refuse access keys.
 func accountRoutes() []route {
 	return []route{
 		{Method: get, Pattern: "/account", handle: getAccount, Limit: limit.Default},

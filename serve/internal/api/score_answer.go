@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
-// scoreHead is what an answer as JSON tells in front of the rows.
+// scoreHead is what an answer as JSON has in front of the rows.
 type scoreHead struct {
 	Model         string         `json:"model"`
 	ModelVersion  string         `json:"model_version"`

@@ -51,7 +51,7 @@ type Config struct {
 type Parts struct {
 	Store   *store.Store
 	Objects store.Objects
-	Owner   *store.Owner // of the objects; nil: nobody is asked before they are deleted
+	Owner   *store.Owner // of the objects; nil disables the check before they are deleted
 	Queue   *store.Queue // nil: there is none
 	Models  *engine.Registry
 	Refused func() []plan.RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
@@ -61,7 +61,7 @@ type Parts struct {
 	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
 	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
 	CustomerKey store.CustomerKey
-	// Background is that of this process's worker, which is told what is urgent; nil: it has none.
+	// Background is that of this process's worker, which yields to urgent work; nil: it has none.
 	Background *engine.Background
 }
 

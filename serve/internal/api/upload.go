@@ -53,10 +53,10 @@ func postUpload(s *server, r *request) error {
 	return s.answerUpload(r, p, wait)
 }
 
-// urgentMax bounds how long large files make way for a request.
+// urgentMax bounds how long large files yield their cores to a request.
 const urgentMax = time.Second
 
-// urgent lets large files make way while a small one is received and waited for; done ends it.
+// urgent lets large files yield their cores while a small one is received and waited for; done ends it.
 func (s *server) urgent(r *request) (done func()) {
 	length := r.rc.Request.Header.ContentLength()
 	if length < 0 || length > store.SmallBytesMax {
@@ -87,7 +87,7 @@ func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (s
 	return s.accept(r, file, explain, key)
 }
 
-// placePatience is how long a request waits for its turn before it is told to come back.
+// placePatience is how long a request waits for its turn before it is refused with Retry-After.
 const placePatience = 2 * time.Second
 
 // enter takes a place; leave gives it back. unit says what there is a place for.
@@ -266,7 +266,7 @@ func outOfRange(field string, least, most int) *fault.Failure {
 		With(fault.Details{"field": field, "expected": []int{least, most}})
 }
 
-// uploadBody is the answer to an upload whose prediction is not finished. It tells how the upload was accepted, so that
+// uploadBody is the answer to an upload whose prediction is not finished. It says how the upload was accepted, so that
 // it stays the same when the request is sent again under its key.
 type uploadBody struct {
 	UploadID     int64            `json:"upload_id"`

@@ -82,7 +82,7 @@ func (r *request) openRows(limit int64) (*uploadFile, error) {
 // checkEncoding refuses what cannot be unpacked.
 func (r *request) checkEncoding() error {
 	switch encoding := strings.ToLower(r.header("Content-Encoding")); encoding {
-	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes tell which
+	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes say which
 		return nil
 	default:
 		return fault.Fail(fault.CodeUnsupportedMediaType, "The Content-Encoding '"+fault.Shown(encoding)+"' is not supported.").

@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// uploadLink tells how to put a file straight into the bucket.
+// uploadLink says how to put a file straight into the bucket.
 type uploadLink struct {
 	LinkID    string            `json:"link_id"`
 	Filename  string            `json:"filename"`

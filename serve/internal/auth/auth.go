@@ -103,7 +103,7 @@ func Bearer(authorization string) (string, error) {
 	return token, nil
 }
 
-// tokenFailure tells expired from wrong, and both from keys that cannot be had.
+// tokenFailure distinguishes expired from wrong tokens, and both from keys that are unavailable.
 func tokenFailure(err error) *fault.Failure {
 	switch {
 	case errors.Is(err, errKeysUnavailable):

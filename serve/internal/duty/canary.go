@@ -32,7 +32,7 @@ var (
 
 const (
 	CanaryModel = "telecom"
-	// CanarySubject is nobody's: identity providers give out no such subject.
+	// CanarySubject is no user: identity providers issue no such subject.
 	CanarySubject = "millrace canary"
 	// canaryPatience is how long a canary may take before it has failed.
 	canaryPatience = 30 * time.Second
@@ -186,7 +186,7 @@ func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 	return err
 }
 
-// canaryAge is when a canary that somebody left behind is removed: its process died.
+// canaryAge is when a canary whose process died is removed.
 const canaryAge = 10 * canaryPatience
 
 // Sweep removes canaries of processes that died before they could.

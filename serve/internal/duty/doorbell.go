@@ -20,7 +20,7 @@ import (
 type Doorbell struct {
 	Store   *store.Store
 	Objects store.Objects
-	Files   store.S3Config // events of other buckets, and of what is not below its prefix, are none of ours
+	Files   store.S3Config // events of other buckets, and of what is not below its prefix, are ignored
 	Ring    func()         // wakes this process's worker; nil if it has none
 	Log     *slog.Logger
 }
@@ -79,7 +79,7 @@ func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	return nil
 }
 
-// completeByEvent does it for an event of the bucket. A file that no link was made for is nobody's, and one that was
+// completeByEvent does it for an event of the bucket. A file that no link was made for is ignored, and one that was
 // completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
 func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
 	id, ok := store.DirectUpload(key)

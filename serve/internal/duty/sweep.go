@@ -28,7 +28,7 @@ const (
 	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
 )
 
-// Sweep heals what a crash left: predictions that nobody was told of. It also forgets idempotency keys whose time is
+// Sweep mends what a crash left: queued predictions without a notification. It also forgets idempotency keys whose time is
 // over, and goes on with deletions. Every worker does this, so the times are spread.
 func Sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
 	for ctx.Err() == nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
-// reads any more are removed, and dropped files of which no event told us are scored.
+// reads any more are removed, and dropped files without an event are scored.
 type Upkeep struct {
 	Store   *store.Store
 	Objects store.Objects
@@ -96,7 +96,7 @@ func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
 	return orphans, err
 }
 
-// LookIntoInbox scores dropped files that are older than age and of which nobody has told us.
+// LookIntoInbox scores dropped files that are older than age and for which no event came.
 func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 	if u.Inbox == nil {
 		return nil

@@ -28,9 +28,9 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// WebhookConfig says who is told of the ends of predictions. It comes from the operator: no request names an address.
+// WebhookConfig is where the ends of predictions are announced. It comes from the operator: no request names an address.
 type WebhookConfig struct {
-	URL string // empty: nobody is told
+	URL string // empty disables webhooks
 	// Secrets sign every message, each on its own, so that a receiver can change from one to the next. Each is "whsec_"
 	// and base64.
 	Secrets []string

@@ -14,7 +14,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// plain gives the errors without anything to tell beside their code.
+// plain lists the errors with no more to say than their code.
 var plain = [...]struct {
 	err  error
 	code Code

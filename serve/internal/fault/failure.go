@@ -144,7 +144,7 @@ func (p ErrorPages) Body(f *Failure, requestID, path string, problem bool) (body
 		}
 	}
 	body, err := json.Marshal(v)
-	if err != nil { // details hold plain values only; a body without them still tells the code
+	if err != nil { // details hold plain values only; a body without them still has the code
 		body, _ = json.Marshal(ErrorBody{
 			Error:     ErrorObject{object.Code, object.Message, Details{}, object.SupportURL},
 			RequestID: requestID, Retryable: f.Code.Retryable(),

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 )
 
-// ErrorLine puts an error into one line for whoever sits at the terminal: the published code and a sentence. Unlike an
+// ErrorLine puts an error into one line for a terminal: the published code and a sentence. Unlike an
 // answer of the API it may name files and internals, as the reader owns them.
 func ErrorLine(err error) string {
 	f := Explain(err)

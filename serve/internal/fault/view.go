@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 )
 
-// ErrorView is what a page tells about a code.
+// ErrorView is what a page shows of a code.
 type ErrorView struct {
 	Code      string `json:"code"`
 	Title     string `json:"title"`

@@ -12,7 +12,7 @@ import (
 )
 
 // Rates are requests a minute for each user, by kind of route. Zero is no limit. They hold for all processes on one
-// database together. While it is away each process counts for itself.
+// database together. While it is unavailable each process counts for itself.
 type Rates struct {
 	Default, Upload, Score, Download int
 }
@@ -192,7 +192,7 @@ func (a Allowance) State() string {
 	return fmt.Sprintf(`"%s";r=%d;t=%d`, a.class, a.Remaining, WholeSeconds(a.Reset))
 }
 
-// WholeSeconds rounds up, so that a client that waits as told is not refused again.
+// WholeSeconds rounds up, so that a client that waits for Retry-After is not refused again.
 func WholeSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }

@@ -4,7 +4,7 @@ package metrics
 
 import "golang.org/x/sys/unix"
 
-// diskSpace is the size of the file system that a path lies on and what is free of it for us; 0 if nobody knows.
+// diskSpace is the size of the file system that a path lies on and what is free of it for this process; 0 if unknown.
 func diskSpace(path string) (size, free float64) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(path, &s); err != nil {

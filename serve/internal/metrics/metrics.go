@@ -21,7 +21,7 @@ import (
 // of requests within a promise is counted and not interpolated.
 var objectives = []float64{0.005, 0.01, 0.025, 0.05, 0.06, 0.1, 2, 10}
 
-// Metrics is everything that the service exports. No label tells a user, a prediction or a text of a customer's. It is
+// Metrics is everything that the service exports. No label has a user, a prediction or a customer's text. It is
 // safe for concurrent use. The names stand in the metrics_*.go files; docs/metrics.md describes each.
 type Metrics struct {
 	registry     *prometheus.Registry

@@ -47,7 +47,7 @@ func memoryLimit(file string) float64 {
 	return limit
 }
 
-// buildOf is the version and the revision of the program, as far as it was told when it was built.
+// buildOf is the version and the revision of the program, as far as the build recorded them.
 func buildOf(info *debug.BuildInfo, ok bool) (version, revision string) {
 	version, revision = "unknown", "unknown"
 	if !ok {

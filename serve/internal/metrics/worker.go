@@ -107,7 +107,7 @@ func (m *Metrics) Flow() *engine.Flow { return &m.flow }
 const (
 	AttemptCommitted = "committed"
 	AttemptReleased  = "released"  // given back unfinished, at shutdown
-	AttemptPostponed = "postponed" // what it needs is away
+	AttemptPostponed = "postponed" // what it needs is unavailable
 	AttemptRefused   = "refused"   // the object store refuses its objects alone; it waits as well
 	AttemptRestarted = "restarted" // objects of parts are gone: the prediction is scored from scratch
 	AttemptFailed    = "failed"

@@ -56,7 +56,7 @@ func Waits(err error) bool {
 
 const (
 	DirectBytesMax = 5 << 30 // what S3 takes in one put
-	// UploadLinkLife is short: whoever has a link may use it, also after its owner has signed out.
+	// UploadLinkLife is short: anyone with a link may use it, also after its owner has signed out.
 	UploadLinkLife = 15 * time.Minute
 	// UploadLinkAge is how long an upload may be completed after its link expired.
 	UploadLinkAge = 24 * time.Hour

@@ -81,7 +81,7 @@ func (m *Models) use(b *engine.Bundle, took time.Duration) {
 	m.publish()
 }
 
-// publish tells the metrics which models are in use.
+// publish shows in the metrics which models are in use.
 func (m *Models) publish() {
 	for _, b := range m.Registry.List() {
 		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])

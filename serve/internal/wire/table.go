@@ -18,7 +18,7 @@ import (
 // Results and rejects are CSV. Other formats are made of it row by row while they are sent: a customer's own columns as
 // text, as they stand, and ours as what they are.
 
-// cellKind says what a column of ours holds.
+// cellKind says what a result column holds.
 type cellKind uint8
 
 const (
@@ -94,7 +94,7 @@ func customerColumns(names []string) []TableColumn {
 	return columns
 }
 
-// ConvertTable writes CSV of ours in another format.
+// ConvertTable writes a result or rejects CSV in another format.
 func ConvertTable(w io.Writer, text io.Reader, format string, own []TableColumn) error {
 	rows, columns, err := OpenTable(text, own)
 	if err != nil {
@@ -292,7 +292,7 @@ func (t *arrowTable) Close() error {
 	return t.writer.Close()
 }
 
-// CompactJSON encodes a value of ours without its closing brace, so that more can follow.
+// CompactJSON encodes an object without its closing brace, so that more can follow.
 func CompactJSON(v any) (string, error) {
 	text, err := json.Marshal(v)
 	if err != nil || len(text) < 2 {

@@ -18,7 +18,7 @@ import (
 const (
 	giveUpTime      = 5 * time.Second // for telling the store that a claim failed
 	postponeTimeMin = time.Second     // until a part is tried again, and up to half as much more
-	outagePauseMax  = 8 * time.Second // between two tries while everything a part needs is away
+	outagePauseMax  = 8 * time.Second // between two tries while what a part needs is unavailable
 	refusedPauseMax = time.Hour       // while the store refuses this part's objects alone
 	postponeMax     = 24 * time.Hour  // the default of how long it may
 )
@@ -74,7 +74,7 @@ func unknownOfObjects(err error) bool {
 	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && fault.Explain(err).Code == fault.CodeInternal
 }
 
-// end tells the store how a claim ended without success.
+// end records how a claim ended without success.
 func (w *Worker) end(ctx context.Context, c *store.Claim, err error) (result string, told error) {
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
@@ -127,7 +127,7 @@ func pauseFor(c *store.Claim, refused bool, longest time.Duration) time.Duration
 	return d + rand.N(d/2)
 }
 
-// giveUp tells the store how a claim ended without success, and us. ctx may have ended already.
+// giveUp records and logs how a claim ended without success. ctx may have ended already.
 func (w *Worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
 	result, told := w.end(ctx, c, err)
 	if errors.Is(told, store.ErrLeaseLost) {

@@ -156,7 +156,7 @@ func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	return key, err
 }
 
-// dropParts removes the parts' own objects, whoever put them. The claim ended with the publication and with it the lease
+// dropParts removes the parts' own objects, of all workers. The claim ended with the publication and with it the lease
 // and its context, so this has a time of its own. What it does not get at is left to the upkeep.
 func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
@@ -167,7 +167,7 @@ func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
 }
 
 // plan looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
-// that nobody can change what is scored.
+// that what is scored cannot change.
 func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 	begin := time.Now()
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{}, c.ObjectETag)

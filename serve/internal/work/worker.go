@@ -22,7 +22,7 @@ import (
 
 // Config says how parts are worked on. Zero fields mean their defaults.
 type Config struct {
-	Name     string        // told in the ledger: host and process
+	Name     string        // kept in the ledger: host and process
 	Attempts int           // parts in hand at once; default 2: one computes while the other waits for I/O
 	Small    int           // parts of small files beside them; default 2. They never wait for the part of a large file
 	Cores    int           // cores that score parts; default all
@@ -185,7 +185,7 @@ func (w *Worker) rest(ctx context.Context) {
 	backoff.Pause(ctx, backoff.ClaimPause/2+rand.N(backoff.ClaimPause))
 }
 
-// claim takes a last step that somebody left, else the part whose turn it is.
+// claim takes a last step that is due, else the part whose turn it is.
 func (w *Worker) claim(ctx context.Context) (*store.Claim, error) {
 	c, err := w.ledger.ClaimFinish(ctx, w.config.Name)
 	if c != nil || err != nil {
