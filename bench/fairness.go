@@ -102,6 +102,7 @@ func (j jobs) beside(ctx context.Context, sender *server) (samples []sample, too
 	begin := time.Now()
 	for _, id := range ids {
 		for {
+			samples = append(samples, sender.repeat(ctx, j.small, 1)...) // one at least, however fast the large ones are
 			done, err := j.owner.completed(ctx, id)
 			if err != nil {
 				return nil, 0, err
@@ -109,7 +110,6 @@ func (j jobs) beside(ctx context.Context, sender *server) (samples []sample, too
 			if done {
 				break
 			}
-			samples = append(samples, sender.repeat(ctx, j.small, 1)...)
 		}
 	}
 	return samples, time.Since(begin), nil

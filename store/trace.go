@@ -12,7 +12,7 @@ import (
 // all callers of a pool, and pgxpool has no setting for it.
 type tracer struct {
 	trace func(sql string, args []any) // nil: statements are shown to no one
-	wait  time.Duration
+	wait  time.Duration                // for a connection; 0 bounds nothing
 }
 
 var (
@@ -28,6 +28,9 @@ type cancelKey struct{}
 func (t tracer) TraceAcquireStart(
 	ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData,
 ) context.Context {
+	if t.wait <= 0 {
+		return ctx
+	}
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	return context.WithValue(ctx, cancelKey{}, cancel)
 }

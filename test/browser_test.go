@@ -145,7 +145,7 @@ func TestPageShowsMarkupAsText(t *testing.T) {
 	const markup = "<img src=x onerror=alert(1)>"
 	lines := strings.SplitAfter(string(sample), "\n")
 	_, rest, _ := strings.Cut(lines[1], ",")
-	file := filepath.Join(t.TempDir(), "<b>.csv")
+	file := filepath.Join(t.TempDir(), "customers.csv") // a name with markup is refused
 	if err := os.WriteFile(file, []byte(lines[0]+markup+","+rest), 0o600); err != nil {
 		t.Fatal(err)
 	}
