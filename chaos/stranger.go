@@ -80,8 +80,11 @@ func (d *disturber) ownMark(ctx context.Context, name string) (mark string, err 
 		return "", err
 	}
 	if !there { // its own store is a directory
-		command := exec.CommandContext(ctx, d.config.Millrace, "store", "adopt", "--database-url", url,
-			"--data-dir", filepath.Join(d.dir, name+"-store"))
+		dir := filepath.Join(d.dir, name+"-store")
+		if err := os.MkdirAll(filepath.Join(dir, "objects"), 0o755); err != nil {
+			return "", err
+		}
+		command := exec.CommandContext(ctx, d.config.Millrace, "store", "adopt", "--database-url", url, "--data-dir", dir)
 		if text, err := command.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("adopt a directory: %w: %s", err, text)
 		}
