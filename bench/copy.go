@@ -25,14 +25,11 @@ const (
 // runCopy compares ways to write scored rows into PostgreSQL, all of them on one server in turns, then measures how
 // long a job's commit and a page take when many rows are stored.
 func runCopy(ctx context.Context, o Options, r *Report) (err error) {
-	d, err := openDatabase(ctx, o)
+	d, err := openMigrated(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.migrate(ctx); err != nil {
-		return err
-	}
 	c := copies{database: d, rows: o.pick(copyRows, 2000)}
 	if err := c.prepare(ctx); err != nil {
 		return err

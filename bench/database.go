@@ -67,6 +67,18 @@ func (d *database) migrate(ctx context.Context) error {
 	return store.Migrate(ctx, d.schemaURL(), migrations.FS)
 }
 
+// openMigrated is openDatabase with the tables of the newest schema.
+func openMigrated(ctx context.Context, o Options) (*database, error) {
+	d, err := openDatabase(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.migrate(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
 // schemaURL is for connections that work in the schema that is measured.
 func (d *database) schemaURL() string {
 	separator := "?"

@@ -24,7 +24,7 @@ func runFairness(ctx context.Context, o Options, r *Report) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	large := customersOf(o.Sample, o.pick(100_000, 100)).uploadCall()
-	large.header, large.done = nil, false // nobody waits
+	large.header, large.done = nil, false // no upload waits for its end
 	j := jobs{
 		small: customersOf(o.Sample, o.pick(1000, 20)).uploadCall(), large: large,
 		rounds: o.pick(max(1, int(5*o.Seconds)), 1), alone: o.pick(smallAlone, 2),

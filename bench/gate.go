@@ -137,15 +137,12 @@ func gateContests(ctx context.Context, o Options, m Machine) (contests []contest
 
 // gateCopies needs a PostgreSQL, which takes what is copied; only what the client spends is compared.
 func gateCopies(ctx context.Context, o Options) (contest, func() error, error) {
-	d, err := openDatabase(ctx, o)
+	d, err := openMigrated(ctx, o)
 	if err != nil {
 		return contest{}, nil, err
 	}
 	c := copies{database: d, rows: o.pick(gateFileRows, 100)}
-	if err = d.migrate(ctx); err == nil {
-		err = c.prepare(ctx)
-	}
-	if err != nil {
+	if err := c.prepare(ctx); err != nil {
 		return contest{}, nil, errors.Join(err, d.close())
 	}
 	return c.ofTheClient(ctx), d.close, nil

@@ -57,14 +57,11 @@ const outcomes = `
 
 // runIndexes times what the promised indexes are for, with them and in a transaction that has dropped them all.
 func runIndexes(ctx context.Context, o Options, r *Report) (err error) {
-	d, err := openDatabase(ctx, o)
+	d, err := openMigrated(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.migrate(ctx); err != nil {
-		return err
-	}
 	f := o.filling()
 	f.large, f.largeRows = 1, min(f.largeRows, 12_000) // blocks have no part in it
 	if !o.Quick {

@@ -17,14 +17,11 @@ const (
 // runQueries times every method of the store while many rows are stored, and asks for the plan of every statement that
 // the methods send. It calls the methods and has no copy of their SQL.
 func runQueries(ctx context.Context, o Options, r *Report) (err error) {
-	d, err := openDatabase(ctx, o)
+	d, err := openMigrated(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.migrate(ctx); err != nil {
-		return err
-	}
 	f := o.filling()
 	r.Note = "With " + f.String() + "."
 	w, err := openFilled(ctx, d, f)
@@ -109,7 +106,7 @@ func (r *Report) timeMethods(ctx context.Context, w *storeWork, calls int) error
 	return nil
 }
 
-// waitingMax is what a server allows unless told otherwise.
+// waitingMax is what a server allows by default.
 const waitingMax = 1000
 
 // openFilled fills a database and opens a store on it, which is the caller's to close.

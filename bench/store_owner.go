@@ -78,7 +78,7 @@ func (w *storeWork) onlyStrays(ctx context.Context) error {
 	return errors.Join(w.empty(ctx, "uploads/", "results/", "direct/"), w.strays(ctx))
 }
 
-// strays puts more objects that nobody knows than a sweep takes for usual.
+// strays puts more objects of unknown owners than a sweep takes for usual.
 func (w *storeWork) strays(ctx context.Context) error {
 	for range 25 {
 		if _, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id")); err != nil {

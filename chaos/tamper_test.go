@@ -101,7 +101,7 @@ func TestCheckerSeesWritesToAnOlderGeneration(t *testing.T) {
 	}
 }
 
-// A file that somebody removed is missed.
+// A file that was removed is missed.
 func TestCheckerSeesMissingFiles(t *testing.T) {
 	w := testWorld(t)
 	s := finished(t, w, "missing.csv", w.inputs[1])

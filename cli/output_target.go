@@ -89,7 +89,7 @@ func (t target) same(other target) bool {
 func (t target) create() (*os.File, error) {
 	if t.inPlace {
 		flags := os.O_WRONLY
-		if t.info.Mode().IsRegular() { // it is behind a descriptor of ours, perhaps opened to append
+		if t.info.Mode().IsRegular() { // it is behind an inherited descriptor, perhaps opened to append
 			flags |= os.O_APPEND
 		}
 		return os.OpenFile(t.path, flags, 0)

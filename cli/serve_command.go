@@ -218,7 +218,7 @@ func (c *serveCommand) origins() []string {
 }
 
 // parties are the applications whose tokens are accepted: who may call from a browser is who signs people in. Origins
-// that nobody chose say nothing about that, so without a choice there are none, which accepts any.
+// that are the default say nothing about that, so without a choice there are none, which accepts any.
 func (c *serveCommand) parties() []string {
 	if len(c.AuthParties) > 0 {
 		return c.AuthParties

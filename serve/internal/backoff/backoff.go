@@ -10,15 +10,10 @@ import (
 // from coming at once.
 const ClaimPause = time.Second
 
-func Pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
+// Pause is Sleep for loops that look at the context themselves.
+func Pause(ctx context.Context, d time.Duration) { _ = Sleep(ctx, d) }
 
+// Sleep waits for d, or returns the context's error if that ends first.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
