@@ -14,12 +14,12 @@ func (w *storeWork) accountMethods() []method {
 	user := w.user.ID
 	return []method{
 		{name: "AccessKeys", prepare: w.accessKey, call: func(ctx context.Context) error {
-			_, err := w.AccessKeys(ctx, user)
+			_, err := w.Accounts.AccessKeys(ctx, user)
 			return err
 		}, after: w.revoke},
 		{name: "CreateAccessKey", call: w.accessKey, after: w.revoke},
 		{name: "UserOfAccessKey", prepare: w.accessKey, call: func(ctx context.Context) error {
-			_, _, err := w.UserOfAccessKey(ctx, sha256.Sum256([]byte(w.keyText)))
+			_, _, err := w.Accounts.UserOfAccessKey(ctx, sha256.Sum256([]byte(w.keyText)))
 			return err
 		}, after: w.revoke},
 		{name: "RevokeAccessKey", prepare: w.accessKey, call: w.revoke},
@@ -30,7 +30,7 @@ func (w *storeWork) accountMethods() []method {
 			return w.drop(ctx)
 		}, call: w.drop},
 		{name: "DeleteAccount", prepare: w.newcomer, call: func(ctx context.Context) error {
-			return w.DeleteAccount(ctx, w.leaver)
+			return w.Accounts.Delete(ctx, w.leaver)
 		}, after: w.forget},
 		{
 			name: "SweepDeletions", bulk: "an account with one prediction, and its files",
@@ -38,8 +38,8 @@ func (w *storeWork) accountMethods() []method {
 				if err := w.newcomer(ctx); err != nil {
 					return err
 				}
-				return w.DeleteAccount(ctx, w.leaver)
-			}, call: func(ctx context.Context) error { return w.SweepDeletions(ctx, w.objects) }, after: w.forget,
+				return w.Accounts.Delete(ctx, w.leaver)
+			}, call: func(ctx context.Context) error { return w.Upkeep.SweepDeletions(ctx, w.objects) }, after: w.forget,
 		},
 	}
 }
@@ -47,14 +47,14 @@ func (w *storeWork) accountMethods() []method {
 // accessKey makes a key whose secret nobody else has.
 func (w *storeWork) accessKey(ctx context.Context) (err error) {
 	w.keyText = uuid.NewString()
-	w.access, err = w.CreateAccessKey(ctx, w.user.ID, store.AccessKey{
+	w.access, err = w.Accounts.CreateAccessKey(ctx, w.user.ID, store.AccessKey{
 		Name: "nightly", Prefix: "mr_", Scopes: []string{"read"},
 	}, sha256.Sum256([]byte(w.keyText)), nil)
 	return err
 }
 
 func (w *storeWork) revoke(ctx context.Context) error {
-	return w.RevokeAccessKey(ctx, w.user.ID, w.access.ID)
+	return w.Accounts.RevokeAccessKey(ctx, w.user.ID, w.access.ID)
 }
 
 // newcomer makes a user with a prediction, and forgets about earlier deletions.
@@ -62,14 +62,14 @@ func (w *storeWork) newcomer(ctx context.Context) error {
 	if err := w.database.exec(ctx, `DELETE FROM deletions`); err != nil {
 		return err
 	}
-	u, err := w.EnsureUser(ctx, uuid.NewString())
+	u, err := w.Accounts.EnsureUser(ctx, uuid.NewString())
 	if err != nil {
 		return err
 	}
 	w.leaver = u.ID
 	upload := w.newUpload(10)
 	upload.UserID = u.ID
-	_, err = w.CreateUpload(ctx, upload)
+	_, err = w.Predictions.CreateUpload(ctx, upload)
 	return err
 }
 

@@ -16,41 +16,41 @@ func (w *storeWork) linkMethods() []method {
 	return []method{
 		{name: "CreateUploadLink", call: w.newLink},
 		{name: "UploadLink", prepare: w.newLink, call: func(ctx context.Context) error {
-			_, err := w.UploadLink(ctx, w.user.ID, w.link.ID)
+			_, err := w.UploadLinks.Get(ctx, w.user.ID, w.link.ID)
 			return err
 		}},
 		{name: "LinkOfObject", prepare: w.newLink, call: func(ctx context.Context) error {
-			_, err := w.LinkOfObject(ctx, w.link.ID)
+			_, err := w.UploadLinks.OfObject(ctx, w.link.ID)
 			return err
 		}},
 		{name: "CompleteUpload", prepare: w.newLink, call: func(ctx context.Context) (err error) {
-			w.given, err = w.CompleteUpload(ctx, w.link, store.ObjectInfo{Bytes: 1, ETag: `"etag"`})
+			w.given, err = w.UploadLinks.Complete(ctx, w.link, store.ObjectInfo{Bytes: 1, ETag: `"etag"`})
 			return err
 		}, after: w.drop},
 		{name: "SweepUploadLinks", prepare: w.newLink, call: func(ctx context.Context) error {
-			return w.SweepUploadLinks(ctx, -2*time.Hour)
+			return w.UploadLinks.Sweep(ctx, -2*time.Hour)
 		}},
 		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.takeLink},
 		{name: "PostponedLinks", prepare: func(ctx context.Context) error {
 			return errors.Join(w.newLink(ctx), w.postponeLink(ctx))
 		}, call: func(ctx context.Context) error {
-			_, err := w.PostponedLinks(ctx, nil)
+			_, err := w.UploadLinks.Postponed(ctx, nil)
 			return err
 		}, after: w.takeLink},
-		{name: "EnableAnnouncements", call: w.EnableAnnouncements},
+		{name: "EnableAnnouncements", call: w.Announcements.Enable},
 		{name: "ClaimAnnouncements", prepare: w.announced, call: w.claimAnnouncement, after: w.drop},
 		{name: "PostponeAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
-			return w.PostponeAnnouncement(ctx, w.told, time.Minute, false)
+			return w.Announcements.Postpone(ctx, w.told, time.Minute, false)
 		}, after: w.drop},
 		{name: "DropAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
-			return w.DropAnnouncement(ctx, w.told)
+			return w.Announcements.Drop(ctx, w.told)
 		}, after: w.drop},
 		{name: "ReviveAnnouncements", prepare: w.announcement, call: func(ctx context.Context) error {
-			_, err := w.ReviveAnnouncements(ctx)
+			_, err := w.Announcements.Revive(ctx)
 			return err
 		}, after: w.drop},
 		{name: "AnnouncementBacklog", prepare: w.announced, call: func(ctx context.Context) error {
-			_, _, err := w.AnnouncementBacklog(ctx)
+			_, _, err := w.Announcements.Backlog(ctx)
 			return err
 		}, after: w.drop},
 	}
@@ -60,16 +60,16 @@ func (w *storeWork) linkMethods() []method {
 func (w *storeWork) upkeepMethods() []method {
 	return []method{
 		{name: "CancelAny", prepare: w.upload(10), call: func(ctx context.Context) error {
-			_, err := w.CancelAny(ctx, w.given.ID)
+			_, err := w.Upkeep.CancelAny(ctx, w.given.ID)
 			return err
 		}, after: w.drop},
 		{name: "Expire, nothing old", call: func(ctx context.Context) error {
-			_, err := w.Expire(ctx, 10*365*24*time.Hour)
+			_, err := w.Upkeep.Expire(ctx, 10*365*24*time.Hour)
 			return err
 		}},
-		{name: "Heartbeat", call: w.Heartbeat},
+		{name: "Heartbeat", call: w.Ledger.Heartbeat},
 		{name: "EndOverdue, nothing late", call: func(ctx context.Context) error {
-			_, err := w.EndOverdue(ctx, 10*365*24*time.Hour, store.Failure{})
+			_, err := w.Ledger.EndOverdue(ctx, 10*365*24*time.Hour, store.Failure{})
 			return err
 		}},
 		{name: "SweepOrphans, one", bulk: "asks the object store as well", prepare: func(ctx context.Context) error {
@@ -80,11 +80,11 @@ func (w *storeWork) upkeepMethods() []method {
 			return err
 		}},
 		{name: "Mark", call: func(ctx context.Context) error {
-			_, err := w.Mark(ctx)
+			_, err := w.Upkeep.Mark(ctx)
 			return err
 		}},
 		{name: "Housekeeping", call: func(ctx context.Context) error {
-			_, err := w.Housekeeping(ctx)
+			_, err := w.Upkeep.Housekeeping(ctx)
 			return err
 		}},
 		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {
@@ -92,11 +92,11 @@ func (w *storeWork) upkeepMethods() []method {
 			for i := range objects {
 				objects[i] = store.ObjectInfo{Key: "inbox/" + uuid.NewString() + ".csv", Modified: time.Now()}
 			}
-			_, err := w.Unheard(ctx, "b", objects)
+			_, err := w.Upkeep.UnrecordedObjects(ctx, "b", objects)
 			return err
 		}},
 		{name: "Alone", call: func(ctx context.Context) error {
-			_, err := w.Alone(ctx, func(context.Context) error { return nil })
+			_, err := w.Upkeep.WithLock(ctx, func(context.Context) error { return nil })
 			return err
 		}},
 	}
@@ -107,35 +107,35 @@ func (w *storeWork) newLink(ctx context.Context) error {
 		ID: store.NewID(), UserID: w.user.ID, Filename: "customers.csv", Bytes: 1, Explain: "all",
 		Options: []byte("{}"),
 	}
-	return w.CreateUploadLink(ctx, &w.link, time.Hour)
+	return w.UploadLinks.Create(ctx, &w.link, time.Hour)
 }
 
 func (w *storeWork) postponeLink(ctx context.Context) error {
-	return w.PostponeUploadLink(ctx, w.link.ID, true)
+	return w.UploadLinks.Postpone(ctx, w.link.ID, true)
 }
 
 // takeLink takes the link away, so that the next call finds one.
 func (w *storeWork) takeLink(ctx context.Context) error {
-	if err := w.PostponeUploadLink(ctx, w.link.ID, false); err != nil {
+	if err := w.UploadLinks.Postpone(ctx, w.link.ID, false); err != nil {
 		return err
 	}
-	return w.SweepUploadLinks(ctx, -2*time.Hour)
+	return w.UploadLinks.Sweep(ctx, -2*time.Hour)
 }
 
 // announced makes a prediction whose end is waiting to be told.
 func (w *storeWork) announced(ctx context.Context) error {
-	if err := w.EnableAnnouncements(ctx); err != nil {
+	if err := w.Announcements.Enable(ctx); err != nil {
 		return err
 	}
 	if err := w.upload(10)(ctx); err != nil {
 		return err
 	}
-	_, err := w.Cancel(ctx, w.user.ID, w.given.ID)
+	_, err := w.Predictions.Cancel(ctx, w.user.ID, w.given.ID)
 	return err
 }
 
 func (w *storeWork) claimAnnouncement(ctx context.Context) error {
-	list, err := w.ClaimAnnouncements(ctx, 1)
+	list, err := w.Announcements.Claim(ctx, 1)
 	if err == nil && len(list) == 1 {
 		w.told = list[0].ID
 	}

@@ -42,15 +42,15 @@ func (w *storeWork) ownerMethods() []method {
 			return nil
 		}, after: w.confirm},
 		{name: "Orphans", call: func(ctx context.Context) error {
-			_, err := w.Orphans(ctx)
+			_, err := w.Upkeep.Orphans(ctx)
 			return err
 		}},
 		{name: "ConfirmOrphans", call: w.confirm},
 		{name: "DeleteLater", call: func(ctx context.Context) error {
-			return w.DeleteLater(ctx, w.user.ID, uuid.New())
+			return w.Predictions.DeleteLater(ctx, w.user.ID, uuid.New())
 		}},
 		{name: "CheckObjects", bulk: asks, call: func(ctx context.Context) error {
-			_, err := w.CheckObjects(ctx, w.objects, false, func(store.Problem) {})
+			_, err := w.Upkeep.CheckObjects(ctx, w.objects, false, func(store.Problem) {})
 			return err
 		}},
 	}
@@ -90,9 +90,9 @@ func (w *storeWork) strays(ctx context.Context) error {
 
 // confirm lets sweeps go on.
 func (w *storeWork) confirm(ctx context.Context) error {
-	h, err := w.Housekeeping(ctx)
+	h, err := w.Upkeep.Housekeeping(ctx)
 	if err != nil {
 		return err
 	}
-	return w.ConfirmOrphans(ctx, h.Orphans)
+	return w.Upkeep.ConfirmOrphans(ctx, h.Orphans)
 }

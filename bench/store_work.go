@@ -46,7 +46,7 @@ type storeWork struct {
 func newStoreWork(ctx context.Context, s *store.Store, d *database, f filling) (*storeWork, error) {
 	w := &storeWork{Store: s, database: d}
 	var err error
-	if w.user, err = s.EnsureUser(ctx, "user_1"); err != nil {
+	if w.user, err = s.Accounts.EnsureUser(ctx, "user_1"); err != nil {
 		return nil, err
 	}
 	if w.large, err = w.find(ctx, `SELECT public_id FROM predictions WHERE user_id = $1 ORDER BY id LIMIT 1`); err != nil {
@@ -67,7 +67,7 @@ func (w *storeWork) find(ctx context.Context, sql string) (store.Prediction, err
 	if err := w.database.conn.QueryRow(ctx, sql, w.user.ID).Scan(&id); err != nil {
 		return store.Prediction{}, err
 	}
-	return w.Prediction(ctx, w.user.ID, id)
+	return w.Predictions.Get(ctx, w.user.ID, id)
 }
 
 // newUpload is a file of parts with so many rows each.
@@ -92,7 +92,7 @@ func (w *storeWork) newUpload(rows ...int64) store.NewUpload {
 // upload makes the prediction that the next call is about.
 func (w *storeWork) upload(rows ...int64) func(context.Context) error {
 	return func(ctx context.Context) (err error) {
-		w.given, err = w.CreateUpload(ctx, w.newUpload(rows...))
+		w.given, err = w.Predictions.CreateUpload(ctx, w.newUpload(rows...))
 		return err
 	}
 }
@@ -108,7 +108,7 @@ func (w *storeWork) claim(rows ...int64) func(context.Context) error {
 }
 
 func (w *storeWork) claimGiven(ctx context.Context) (err error) {
-	w.claimed, err = w.ClaimPart(ctx, "worker")
+	w.claimed, err = w.Ledger.ClaimPart(ctx, "worker")
 	if err == nil && w.claimed == nil {
 		err = fmt.Errorf("nothing to claim")
 	}
@@ -129,12 +129,12 @@ func (w *storeWork) lost(claim func(context.Context) error) func(context.Context
 		if err := claim(ctx); err != nil {
 			return err
 		}
-		return w.ReleasePart(ctx, w.claimed)
+		return w.Ledger.ReleasePart(ctx, w.claimed)
 	}
 }
 
 func (w *storeWork) postponeLost(ctx context.Context) error {
-	err := w.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
+	err := w.Ledger.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 	if errors.Is(err, store.ErrLeaseLost) {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (w *storeWork) postponeLost(ctx context.Context) error {
 }
 
 func (w *storeWork) commit(ctx context.Context, rows int64) (err error) {
-	w.claimed, err = w.CommitPart(ctx, w.claimed, store.PartResult{Scored: rows}, bytes.NewReader(w.blocks))
+	w.claimed, err = w.Ledger.CommitPart(ctx, w.claimed, store.PartResult{Scored: rows}, bytes.NewReader(w.blocks))
 	return err
 }
 
@@ -158,7 +158,7 @@ func (w *storeWork) encode(rows int) error {
 // drop ends the prediction in hand, so that the next claim is not about it.
 func (w *storeWork) drop(ctx context.Context) error {
 	w.blocks = w.blocks[:0]
-	return w.DeletePrediction(ctx, w.user.ID, w.given.ID)
+	return w.Predictions.Delete(ctx, w.user.ID, w.given.ID)
 }
 
 // commitPart is a job of 10,000 rows.
@@ -178,7 +178,7 @@ func (w *storeWork) commitPart() method {
 // pageOfRows begins in the middle of a block.
 func (w *storeWork) pageOfRows() method {
 	return method{name: "Rows, page of 1,000", call: func(ctx context.Context) error {
-		page, err := w.Rows(ctx, w.user.ID, w.large.ID, store.RowQuery{Limit: 1000, After: &store.RowCursor{Row: 5400}})
+		page, err := w.Predictions.Rows(ctx, w.user.ID, w.large.ID, store.RowQuery{Limit: 1000, After: &store.RowCursor{Row: 5400}})
 		if err == nil && len(page.Rows) != 1000 {
 			err = fmt.Errorf("%d rows", len(page.Rows))
 		}
@@ -203,12 +203,12 @@ func noReport(store.Model, []store.ObservedRow) (json.RawMessage, error) {
 // claimKey claims a key that nobody has claimed.
 func (w *storeWork) claimKey(ctx context.Context) (err error) {
 	w.keyText = uuid.NewString()
-	w.key, err = w.ClaimKey(ctx, w.user.ID, "POST /upload", w.keyText)
+	w.key, err = w.Accounts.ClaimKey(ctx, w.user.ID, "POST /upload", w.keyText)
 	return err
 }
 
 func (w *storeWork) claimLetters(ctx context.Context) error {
-	letters, err := w.ClaimLetters(ctx, 10)
+	letters, err := w.Outbox.Claim(ctx, 10)
 	w.letters = w.letters[:0]
 	for _, l := range letters {
 		w.letters = append(w.letters, l.ID)
@@ -218,7 +218,7 @@ func (w *storeWork) claimLetters(ctx context.Context) error {
 
 // fail ends the prediction in hand for good.
 func (w *storeWork) fail(ctx context.Context) error {
-	return w.FailPart(ctx, w.claimed, store.Failure{Code: "ERR-1500", Permanent: true})
+	return w.Ledger.FailPart(ctx, w.claimed, store.Failure{Code: "ERR-1500", Permanent: true})
 }
 
 func (w *storeWork) newObject() store.NewObject {

@@ -30,11 +30,11 @@ func jobs(t *testing.T, admin string, args ...string) (string, int) {
 
 func TestJobs(t *testing.T) {
 	s, admin := startAdmin(t)
-	user, err := s.EnsureUser(t.Context(), "u")
+	user, err := s.Accounts.EnsureUser(t.Context(), "u")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.CreateUpload(t.Context(), store.NewUpload{
+	p, err := s.Predictions.CreateUpload(t.Context(), store.NewUpload{
 		ID: store.NewID(), UserID: user.ID, ObjectKey: "k", Bytes: 1, Rows: 1, Header: store.Header{Delimiter: ','},
 		Parts: []store.Part{{Planned: true, Rows: 1, Bytes: 1}}, Model: store.Model{Name: "telecom"},
 	})
@@ -44,12 +44,12 @@ func TestJobs(t *testing.T) {
 	if out, status := jobs(t, admin, "dead"); out != "" || status != 0 {
 		t.Errorf("nothing is dead: %d %q", status, out)
 	}
-	c, err := s.ClaimPart(t.Context(), "w")
+	c, err := s.Ledger.ClaimPart(t.Context(), "w")
 	if err != nil || c == nil {
 		t.Fatal(c, err)
 	}
 	failure := store.Failure{Code: "ERR-1009", Stage: "scoring", Message: "A quote is open.", Permanent: true}
-	if err := s.FailPart(t.Context(), c, failure); err != nil {
+	if err := s.Ledger.FailPart(t.Context(), c, failure); err != nil {
 		t.Fatal(err)
 	}
 	id := p.ID.String()

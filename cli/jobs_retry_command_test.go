@@ -12,24 +12,24 @@ import (
 // giveUp queues predictions and fails each with a code.
 func giveUp(t *testing.T, s *store.Store, code string, n int) (ids []string) {
 	t.Helper()
-	user, err := s.EnsureUser(t.Context(), "u")
+	user, err := s.Accounts.EnsureUser(t.Context(), "u")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range n {
-		p, err := s.CreateUpload(t.Context(), store.NewUpload{
+		p, err := s.Predictions.CreateUpload(t.Context(), store.NewUpload{
 			ID: store.NewID(), UserID: user.ID, ObjectKey: "k", Bytes: 1, Rows: 1, Header: store.Header{Delimiter: ','},
 			Parts: []store.Part{{Planned: true, Rows: 1, Bytes: 1}}, Model: store.Model{Name: "telecom"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := s.ClaimPart(t.Context(), "w")
+		c, err := s.Ledger.ClaimPart(t.Context(), "w")
 		if err != nil || c == nil {
 			t.Fatal(c, err)
 		}
 		failure := store.Failure{Code: code, Stage: "scoring", Message: "No.", Permanent: true}
-		if err := s.FailPart(t.Context(), c, failure); err != nil {
+		if err := s.Ledger.FailPart(t.Context(), c, failure); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, p.ID.String())

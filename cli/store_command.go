@@ -106,7 +106,7 @@ type storeCheckCommand struct {
 func (c *storeCheckCommand) Run(ctx context.Context, std streams) error {
 	return c.open(ctx, std, false, func(i serve.Installation) error {
 		problems := 0
-		checked, err := i.Store.CheckObjects(ctx, i.Owner.Objects(), c.Digests, func(p store.Problem) {
+		checked, err := i.Store.Upkeep.CheckObjects(ctx, i.Owner.Objects(), c.Digests, func(p store.Problem) {
 			problems++
 			_, _ = fmt.Fprintf(std.out, "%s\t%s\t%s\n", p.What, cmp.Or(p.Of, "-"), p.Key)
 		})
@@ -131,13 +131,13 @@ type storeOrphansCommand struct {
 func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 	return c.open(ctx, std, false, func(i serve.Installation) error {
 		if c.Confirm >= 0 {
-			err := i.Store.ConfirmOrphans(ctx, c.Confirm)
+			err := i.Store.Upkeep.ConfirmOrphans(ctx, c.Confirm)
 			if errors.Is(err, store.ErrConflict) {
 				return &plainError{err.Error()}
 			}
 			return err
 		}
-		list, err := i.Store.Orphans(ctx)
+		list, err := i.Store.Upkeep.Orphans(ctx)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 }
 
 func (c *storeOrphansCommand) saySummary(ctx context.Context, std streams, s *store.Store, unknown int) error {
-	h, err := s.Housekeeping(ctx)
+	h, err := s.Upkeep.Housekeeping(ctx)
 	if err != nil {
 		return err
 	}

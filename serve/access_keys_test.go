@@ -89,7 +89,7 @@ func TestAccessKeysThatAreRefused(t *testing.T) {
 	}
 	a.get("/models", as("Basic "+secret)).wantError(t, http.StatusUnauthorized, "ERR-1203")
 	old, past := "mr_"+strings.Repeat("B", 43), time.Now().Add(-time.Second)
-	_, err := a.store.CreateAccessKey(context.Background(), a.owner(), store.AccessKey{
+	_, err := a.store.Accounts.CreateAccessKey(context.Background(), a.owner(), store.AccessKey{
 		Name: "old", Prefix: "mr_BBBBB", Scopes: []string{"read"}, ExpiresAt: &past,
 	}, sha256.Sum256([]byte(old)), nil)
 	if err != nil {

@@ -75,7 +75,7 @@ func TestOperatorsNeedTheLoginOfWorkers(t *testing.T) {
 	refusing := startAdmin(t, a, nil)
 	a.store = storetest.Open(t, store.Config{URL: work})
 	failure := store.Failure{Code: "ERR-1102", Stage: "scoring", Message: "No.", Permanent: true}
-	if err := a.store.FailPart(t.Context(), a.claim(), failure); err != nil {
+	if err := a.store.Ledger.FailPart(t.Context(), a.claim(), failure); err != nil {
 		t.Fatal(err)
 	}
 	allowing := startAdmin(t, a, nil)
@@ -102,7 +102,7 @@ func TestDeadLetters(t *testing.T) {
 	admin := startAdmin(t, a, nil)
 	id := a.upload(telecom)
 	failure := store.Failure{Code: "ERR-1102", Stage: "scoring", Message: "No.", Permanent: true}
-	if err := a.store.FailPart(t.Context(), a.claim(), failure); err != nil {
+	if err := a.store.Ledger.FailPart(t.Context(), a.claim(), failure); err != nil {
 		t.Fatal(err)
 	}
 	list := admin.get(t, "/dead-letters").object(t)["dead_letters"].([]any)
@@ -173,7 +173,7 @@ func TestDeadLetterPages(t *testing.T) {
 	a := startAPI(t, nil)
 	for range 101 {
 		a.upload(telecom)
-		if err := a.store.FailPart(t.Context(), a.claim(), store.Failure{Permanent: true}); err != nil {
+		if err := a.store.Ledger.FailPart(t.Context(), a.claim(), store.Failure{Permanent: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

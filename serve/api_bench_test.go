@@ -86,7 +86,7 @@ func (a *testAPI) measure(b *testing.B, method, path string, body []byte, status
 
 func BenchmarkControlRoutes(b *testing.B) {
 	a := startBench(b)
-	user, err := a.store.EnsureUser(b.Context(), "owner")
+	user, err := a.store.Accounts.EnsureUser(b.Context(), "owner")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func BenchmarkControlRoutes(b *testing.B) {
 		}
 		u.Header.Delimiter = ','
 		u.Header.Columns = []string{"a"}
-		p, err := a.store.CreateUpload(b.Context(), u)
+		p, err := a.store.Predictions.CreateUpload(b.Context(), u)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -104,7 +104,7 @@ func TestB21NothingIsKeptBeyondItsEnd(t *testing.T) {
 		t.Errorf("%q (%v)", text, err)
 	}
 	time.Sleep(2 * time.Millisecond)
-	if n, err := a.store.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
+	if n, err := a.store.Upkeep.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	r := a.get(link)
@@ -124,7 +124,7 @@ func TestB21AnotherGenerationHasOtherAddresses(t *testing.T) {
 	stop := a.work()
 	user := a.owner()
 	waitFor(t, "the other parts", func() bool {
-		list, err := a.store.Predictions(t.Context(), user, store.ListQuery{Limit: 1})
+		list, err := a.store.Predictions.List(t.Context(), user, store.ListQuery{Limit: 1})
 		return err == nil && list[0].PartsTotal > 1 && list[0].PartsDone == list[0].PartsTotal-1
 	})
 	links := func() map[string]any { return a.get("/predictions/" + id).object(t)["links"].(map[string]any) }
@@ -148,7 +148,7 @@ func TestB21AnotherGenerationHasOtherAddresses(t *testing.T) {
 			}
 		}
 	}
-	if err := a.store.Retry(t.Context(), uuid.MustParse(id), store.Model{}); err != nil {
+	if err := a.store.Upkeep.Retry(t.Context(), uuid.MustParse(id), store.Model{}); err != nil {
 		t.Fatal(err)
 	}
 	gone("queued")

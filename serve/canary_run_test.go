@@ -153,7 +153,7 @@ func TestCanaryGoesTheWholeWay(t *testing.T) {
 	if keys := a.objectKeys(); len(keys) > 0 {
 		t.Errorf("left behind: %v", keys)
 	}
-	q, err := a.store.QueueState(t.Context())
+	q, err := a.store.Upkeep.QueueState(t.Context())
 	if err != nil || q != (store.QueueState{}) {
 		t.Errorf("left behind: %+v, %v", q, err)
 	}
@@ -221,13 +221,13 @@ func TestCanarySweepsWhatOthersLeft(t *testing.T) {
 	if err := serve.SweepCanaries(t.Context(), a.store, a.objects, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.store.Prediction(t.Context(), left.UserID, left.ID); err != nil {
+	if _, err := a.store.Predictions.Get(t.Context(), left.UserID, left.ID); err != nil {
 		t.Errorf("a young one is gone: %v", err)
 	}
 	if err := serve.SweepCanaries(t.Context(), a.store, a.objects, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.store.Prediction(t.Context(), left.UserID, left.ID); err == nil {
+	if _, err := a.store.Predictions.Get(t.Context(), left.UserID, left.ID); err == nil {
 		t.Error("an old one is still there")
 	}
 }

@@ -37,7 +37,7 @@ func TestCancelledBeforeTheFirstPart(t *testing.T) {
 	a.work()
 	user, cut := a.owner(), 0
 	for end := time.Now().Add(time.Minute); cut == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		list, err := a.store.Predictions(t.Context(), user, store.ListQuery{Limit: 1})
+		list, err := a.store.Predictions.List(t.Context(), user, store.ListQuery{Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

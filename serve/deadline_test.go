@@ -18,7 +18,7 @@ func begunLongAgo(t *testing.T) (a *testAPI, prediction string) {
 	url := storetest.Postgres(t)
 	a = startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
 	prediction = a.upload(telecom)
-	if c, err := a.store.ClaimPart(t.Context(), "w"); c == nil || err != nil {
+	if c, err := a.store.Ledger.ClaimPart(t.Context(), "w"); c == nil || err != nil {
 		t.Fatalf("claimed %v: %v", c, err)
 	}
 	storetest.Exec(t, url, `

@@ -39,7 +39,7 @@ func TestDeletePrediction(t *testing.T) {
 
 func (a *testAPI) sweep() {
 	a.t.Helper()
-	if err := a.store.SweepDeletions(context.Background(), a.objects); err != nil {
+	if err := a.store.Upkeep.SweepDeletions(context.Background(), a.objects); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -50,10 +50,10 @@ func TestDeleteWhileRunning(t *testing.T) {
 	id := a.upload(telecom)
 	c := a.claim()
 	a.do(http.MethodDelete, "/predictions/"+id, nil).want(t, http.StatusNoContent)
-	if err := a.store.RenewLease(context.Background(), c); err == nil {
+	if err := a.store.Ledger.RenewLease(context.Background(), c); err == nil {
 		t.Error("the worker still has its lease")
 	}
-	if err := a.store.FailPart(context.Background(), c, store.Failure{Code: "ERR-1500"}); err == nil {
+	if err := a.store.Ledger.FailPart(context.Background(), c, store.Failure{Code: "ERR-1500"}); err == nil {
 		t.Error("the worker could still write")
 	}
 	a.sweep()

@@ -24,14 +24,14 @@ func RunWorker(
 	ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 	key store.CustomerKey,
 ) {
-	work.New(work.Config{Name: "test", CustomerKey: key}, s, o, r, m, l).Run(ctx)
+	work.New(work.Config{Name: "test", CustomerKey: key}, s.Ledger, o, r, m, l).Run(ctx)
 }
 
 // RunWorkerWith is RunWorker with another configuration.
 func RunWorkerWith(
 	ctx context.Context, c work.Config, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 ) {
-	work.New(c, s, o, r, m, l).Run(ctx)
+	work.New(c, s.Ledger, o, r, m, l).Run(ctx)
 }
 
 // WatchDependencies is the loop of a process that checks what it stands on, until ctx ends.
@@ -77,7 +77,7 @@ func RunCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.R
 
 // LeaveCanary does what a process does that dies behind the upload.
 func LeaveCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry) (store.Prediction, error) {
-	user, err := s.EnsureUser(ctx, duty.CanarySubject)
+	user, err := s.Accounts.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return store.Prediction{}, err
 	}
@@ -87,7 +87,7 @@ func LeaveCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine
 
 // SweepCanaries removes what is old by a clock.
 func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now time.Time) error {
-	user, err := s.EnsureUser(ctx, duty.CanarySubject)
+	user, err := s.Accounts.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func Settled(after time.Duration, well []bool) (sweeps []bool) {
 // KeepDeadline does once what every worker does each minute for predictions that take too long.
 func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *metrics.Metrics) error {
 	return (&duty.Deadline{
-		Store: s, Objects: o, After: after, Metrics: m, Log: slog.New(slog.DiscardHandler),
+		Store: s.Ledger, Objects: o, After: after, Metrics: m, Log: slog.New(slog.DiscardHandler),
 	}).Once(ctx)
 }
 

@@ -112,7 +112,7 @@ func TestPartsGoneAtTheLastStep(t *testing.T) {
 			} else if failure, _ := view["error"].(map[string]any); failure["code"] != "ERR-1110" {
 				t.Errorf("%v", view)
 			}
-			attempts, err := a.store.Attempts(t.Context(), uuid.MustParse(id))
+			attempts, err := a.store.Upkeep.Attempts(t.Context(), uuid.MustParse(id))
 			if err != nil || len(attempts) != int(min(c.times, 4)) || attempts[0].Failure.Code != "ERR-1110" {
 				t.Errorf("%+v, %v", attempts, err)
 			}

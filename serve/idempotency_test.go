@@ -224,7 +224,7 @@ func TestDigestAnswersEarly(t *testing.T) {
 func TestCrashesUnderAKey(t *testing.T) {
 	for name, crash := range map[string]func(*testAPI){
 		"C2: stored, then dead before the commit": func(a *testAPI) {
-			if _, err := a.store.ClaimKey(context.Background(), a.owner(), "POST /upload", "k"); err != nil {
+			if _, err := a.store.Accounts.ClaimKey(context.Background(), a.owner(), "POST /upload", "k"); err != nil {
 				t.Fatal(err)
 			}
 			id := store.NewID()
@@ -266,7 +266,7 @@ func TestCrashesUnderAKey(t *testing.T) {
 // owner is the internal id of the user whom requests are sent as.
 func (a *testAPI) owner() int64 {
 	a.t.Helper()
-	u, err := a.store.EnsureUser(context.Background(), "owner")
+	u, err := a.store.Accounts.EnsureUser(context.Background(), "owner")
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -410,7 +410,7 @@ func TestOneKeyOneUploadLink(t *testing.T) {
 	if n := a.predictions(); n != 1 || len(made) != 1 {
 		t.Errorf("%d predictions, %d answers", n, len(made))
 	}
-	if err := a.store.SweepUploadLinks(t.Context(), -time.Hour); err != nil {
+	if err := a.store.UploadLinks.Sweep(t.Context(), -time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	a.do(http.MethodPost, path, nil, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1101")

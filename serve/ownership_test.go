@@ -92,7 +92,7 @@ func TestCopyDeletesNothing(t *testing.T) {
 	a.do(http.MethodDelete, "/predictions/"+second, nil).want(t, http.StatusAccepted)
 	a.get("/account", as(a.token("leaving"))).want(t, http.StatusOK)
 	a.do(http.MethodDelete, "/account", nil, as(a.token("leaving"))).want(t, http.StatusAccepted)
-	if err := a.store.SweepDeletions(t.Context(), owner.Objects()); err == nil {
+	if err := a.store.Upkeep.SweepDeletions(t.Context(), owner.Objects()); err == nil {
 		t.Error("files were deleted")
 	}
 	if after := a.objectKeys(); !slices.Equal(before, after) || len(after) != 3 {
@@ -107,7 +107,7 @@ func TestCopyDeletesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReady(t, a, http.StatusOK, "ok")
-	if err := a.store.SweepDeletions(t.Context(), owner.Objects()); err != nil {
+	if err := a.store.Upkeep.SweepDeletions(t.Context(), owner.Objects()); err != nil {
 		t.Error(err)
 	}
 }
@@ -195,7 +195,7 @@ func TestRefusedUploadIsRemovedLater(t *testing.T) {
 		t.Errorf("stored %v", keys)
 	}
 	a.mark(func(m *store.Mark) { m.Disputed = false })
-	if err := a.store.SweepDeletions(t.Context(), owner.Objects()); err != nil {
+	if err := a.store.Upkeep.SweepDeletions(t.Context(), owner.Objects()); err != nil {
 		t.Fatal(err)
 	}
 	if keys := a.objectKeys(); !slices.Equal(keys, before) {

@@ -93,7 +93,7 @@ func TestC10DroppedFilesWait(t *testing.T) {
 			t.Errorf("%s is not scored", name)
 		}
 	}
-	if links, err := a.store.PostponedLinks(t.Context(), nil); err != nil || len(links) != 0 {
+	if links, err := a.store.UploadLinks.Postponed(t.Context(), nil); err != nil || len(links) != 0 {
 		t.Errorf("still postponed: %v, %v", links, err)
 	}
 }

@@ -233,7 +233,7 @@ func TestNoRejects(t *testing.T) {
 // claim takes the next part as a worker would.
 func (a *testAPI) claim() *store.Claim {
 	a.t.Helper()
-	c, err := a.store.ClaimPart(context.Background(), "test")
+	c, err := a.store.Ledger.ClaimPart(context.Background(), "test")
 	if err != nil || c == nil {
 		a.t.Fatalf("claim: %v, %v", c, err)
 	}
@@ -267,7 +267,7 @@ func TestFailedPrediction(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := a.upload(telecom)
 			test.failure.Permanent = true
-			if err := a.store.FailPart(context.Background(), a.claim(), test.failure); err != nil {
+			if err := a.store.Ledger.FailPart(context.Background(), a.claim(), test.failure); err != nil {
 				t.Fatal(err)
 			}
 			view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t)

@@ -108,7 +108,7 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 	if status := r.object(t)["status"]; status != "failed" && status != "dead" {
 		t.Errorf("over its budget, but %v", status)
 	}
-	user, err := a.store.EnsureUser(context.Background(), "owner")
+	user, err := a.store.Accounts.EnsureUser(context.Background(), "owner")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _, err := a.store.EnqueueObject(context.Background(), store.NewObject{
+	p, _, err := a.store.Predictions.EnqueueObject(context.Background(), store.NewObject{
 		UserID: user.ID, Bucket: "b", Key: key, Version: info.ETag, ETag: info.ETag, Bytes: info.Bytes,
 		Filename: canary + ".csv",
 	})

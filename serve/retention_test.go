@@ -25,7 +25,7 @@ func TestExpiredResults(t *testing.T) {
 		t.Errorf("expires at %v, want %s", view["expires_at"], want)
 	}
 	time.Sleep(2 * time.Millisecond)
-	if n, err := a.store.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
+	if n, err := a.store.Upkeep.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	links := view["links"].(map[string]any)
@@ -96,7 +96,7 @@ func TestIdsEndWithTheResults(t *testing.T) {
 		t.Errorf("only %q have an id", got)
 	}
 	time.Sleep(2 * time.Millisecond)
-	if n, err := a.store.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
+	if n, err := a.store.Upkeep.Expire(context.Background(), time.Millisecond); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	if got := tablesWith(t, url, "CANARYID"); got != "" {

@@ -153,7 +153,7 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 	}
 	p.work = append(p.work, func(ctx context.Context) { duty.WatchOwner(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
-		p.work = append(p.work, func(ctx context.Context) { duty.WatchQueue(ctx, f.store, metrics, c.Log) })
+		p.work = append(p.work, func(ctx context.Context) { duty.WatchQueue(ctx, f.store.Upkeep, metrics, c.Log) })
 	}
 	ready := api.NewReadiness(api.Parts{
 		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.Registry, Metrics: metrics,
@@ -200,7 +200,7 @@ func (p *process) addQueue(c RunConfig, ring func()) {
 		return
 	}
 	if s.MayWork() { // else the workers ring
-		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
+		p.work = append(p.work, func(ctx context.Context) { s.Outbox.Relay(ctx, queue, s.Ledger.Listen(ctx)) })
 	}
 	if ring != nil {
 		bell := &duty.Doorbell{Store: s, Objects: p.foundation.objects, Files: c.S3, Ring: ring, Log: c.Log}
@@ -229,17 +229,17 @@ const developmentTokenLife = 30 * 24 * time.Hour
 func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker, error) {
 	f := p.foundation
 	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
-	w := work.New(c.Worker, f.store, f.objects, f.models.Registry, metrics, c.Log)
+	w := work.New(c.Worker, f.store.Ledger, f.objects, f.models.Registry, metrics, c.Log)
 	metrics.WatchBackground(w.Background)
 	p.work = append(p.work, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).Run)
 	if c.PredictionTimeout > 0 {
 		p.work = append(p.work, (&duty.Deadline{
-			Store: f.store, Objects: f.objects, After: c.PredictionTimeout, Metrics: metrics, Log: c.Log,
+			Store: f.store.Ledger, Objects: f.objects, After: c.PredictionTimeout, Metrics: metrics, Log: c.Log,
 		}).Run)
 	}
 	if c.Webhook.URL != "" {
-		hook, err := duty.NewWebhook(c.Webhook, f.store, metrics, c.Log)
+		hook, err := duty.NewWebhook(c.Webhook, f.store.Announcements, metrics, c.Log)
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ func (a *testAPI) link(life time.Duration, promised int, text string) store.Uplo
 		ID: store.NewID(), UserID: a.owner(), Filename: "march.csv", Bytes: int64(promised), Explain: "all",
 		Options: json.RawMessage(`{}`),
 	}
-	if err := a.store.CreateUploadLink(a.t.Context(), &l, life); err != nil {
+	if err := a.store.UploadLinks.Create(a.t.Context(), &l, life); err != nil {
 		a.t.Fatal(err)
 	}
 	a.put(store.DirectKey(l.ID), text)
@@ -72,7 +72,7 @@ func TestSweep(t *testing.T) {
 	if keys := a.objectKeys(); !slices.Equal(keys, want) {
 		t.Errorf("left %v, want %v", keys, want)
 	}
-	if _, err := a.store.LinkOfObject(t.Context(), abandoned.ID); !errors.Is(err, store.ErrNotFound) {
+	if _, err := a.store.UploadLinks.OfObject(t.Context(), abandoned.ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the link: %v", err)
 	}
 }

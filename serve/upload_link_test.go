@@ -127,8 +127,8 @@ func TestAbandonedUploadLinks(t *testing.T) {
 		t.Fatalf("put: %d", got)
 	}
 	for i, age := range []time.Duration{time.Hour, -time.Hour} {
-		if err := errors.Join(a.store.SweepUploadLinks(t.Context(), age),
-			a.store.SweepDeletions(t.Context(), a.objects)); err != nil {
+		if err := errors.Join(a.store.UploadLinks.Sweep(t.Context(), age),
+			a.store.Upkeep.SweepDeletions(t.Context(), a.objects)); err != nil {
 			t.Fatal(err)
 		}
 		if keys := a.objectKeys(); len(keys) != 1-i {

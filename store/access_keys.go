@@ -31,11 +31,11 @@ const accessKeyColumns = `public_id, name, prefix, scopes, created_at, expires_a
 
 // CreateAccessKey adds a key whose secret has this SHA-256. A user with [AccessKeysMax] of them gets [ErrConflict].
 // once is completed with it; nil: none.
-func (s *Store) CreateAccessKey(
+func (a *Accounts) CreateAccessKey(
 	ctx context.Context, userID int64, k AccessKey, secret [32]byte, once *RequestKey,
 ) (AccessKey, error) {
 	var made AccessKey
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := a.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			INSERT INTO access_keys (public_id, user_id, name, prefix, scopes, expires_at, secret_hash)
 			SELECT $1, $2, $3, $4, $5, $6, $7
@@ -60,9 +60,9 @@ func (s *Store) CreateAccessKey(
 }
 
 // AccessKeys lists a user's keys, newest first: at most [AccessKeysMax].
-func (s *Store) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, error) {
+func (a *Accounts) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, error) {
 	var list []AccessKey
-	err := s.readAs(ctx, userID, `
+	err := a.db.readAs(ctx, userID, `
 		SELECT `+accessKeyColumns+` FROM access_keys WHERE user_id = $1 ORDER BY id DESC LIMIT $2`,
 		[]any{userID, AccessKeysMax}, func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AccessKey])
@@ -75,8 +75,8 @@ func (s *Store) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, erro
 }
 
 // RevokeAccessKey ends a user's key at once.
-func (s *Store) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID) error {
-	err := s.readAs(ctx, userID, `DELETE FROM access_keys WHERE public_id = $1 AND user_id = $2`, []any{id, userID},
+func (a *Accounts) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID) error {
+	err := a.db.readAs(ctx, userID, `DELETE FROM access_keys WHERE public_id = $1 AND user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) error {
 			rows.Close()
 			if rows.Err() == nil && rows.CommandTag().RowsAffected() == 0 {
@@ -92,12 +92,12 @@ func (s *Store) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID)
 
 // UserOfAccessKey finds whom a secret belongs to and what it allows, and notes that it was used. A key that is not
 // there, or whose user has left, is [ErrNotFound]; one whose time is over is [ErrExpired].
-func (s *Store) UserOfAccessKey(ctx context.Context, secret [32]byte) (u User, scopes []string, err error) {
+func (a *Accounts) UserOfAccessKey(ctx context.Context, secret [32]byte) (u User, scopes []string, err error) {
 	var id *int64
 	var subject *string
 	var rate *float32
 	var expired *bool
-	err = s.requests.QueryRow(ctx, `
+	err = a.db.requests.QueryRow(ctx, `
 		SELECT user_id, subject, training_rate, scopes, expired FROM use_access_key($1)`, secret[:]).
 		Scan(&id, &subject, &rate, &scopes, &expired)
 	switch {

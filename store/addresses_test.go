@@ -33,7 +33,7 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	ask := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		_, err := s.Prediction(ctx, 1, store.NewID())
+		_, err := s.Predictions.Get(ctx, 1, store.NewID())
 		return err
 	}
 	if err := ask(); !errors.Is(err, store.ErrNotFound) {
@@ -64,19 +64,19 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 // What one process does alone needs no connection of the pool beside those that it uses.
 func TestUpkeepWithOneConnection(t *testing.T) {
 	b := newBench(t, store.Config{ConnsMax: 1})
-	ran, err := b.Alone(t.Context(), func(ctx context.Context) error {
+	ran, err := b.Upkeep.WithLock(t.Context(), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
-		if other, err := b.Alone(ctx, func(context.Context) error { return nil }); other || err != nil {
+		if other, err := b.Upkeep.WithLock(ctx, func(context.Context) error { return nil }); other || err != nil {
 			t.Errorf("two at the same time: %v, %v", other, err)
 		}
-		_, err := b.Expire(ctx, time.Hour)
+		_, err := b.Upkeep.Expire(ctx, time.Hour)
 		return err
 	})
 	if !ran || err != nil {
 		t.Errorf("ran %v: %v", ran, err)
 	}
-	again, err := b.Alone(t.Context(), func(context.Context) error { return errors.New("kept") })
+	again, err := b.Upkeep.WithLock(t.Context(), func(context.Context) error { return errors.New("kept") })
 	if !again || err == nil {
 		t.Errorf("the lock was kept: %v, %v", again, err)
 	}

@@ -17,9 +17,9 @@ type Ahead struct {
 // Ahead counts what will be scored before a prediction, if nothing else comes. The speed is that of the last five minutes:
 // the rows of what ended or made progress in them, over the time in which any of it was being worked on. It looks at
 // other users' predictions, so it is a function of the database: see the migrations.
-func (s *Store) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
+func (ps *Predictions) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
 	var a Ahead
-	err := s.requests.QueryRow(ctx, `
+	err := ps.db.requests.QueryRow(ctx, `
 		SELECT predictions, uncounted, row_count, rows_per_second FROM prediction_ahead($1)`, p.InternalID).
 		Scan(&a.Predictions, &a.Uncounted, &a.Rows, &a.RowsPerSecond)
 	if err != nil {

@@ -64,7 +64,7 @@ func (b bench) storeIDs(t *testing.T, rows []int64, ids []*string, bands []int16
 	if err != nil {
 		t.Fatal(err)
 	}
-	last, err := b.CommitPart(ctx(), c, store.PartResult{Scored: int64(len(rows))}, bytes.NewReader(blocks))
+	last, err := b.Ledger.CommitPart(ctx(), c, store.PartResult{Scored: int64(len(rows))}, bytes.NewReader(blocks))
 	if err == nil {
 		err = b.finish(last)
 	}
@@ -93,7 +93,7 @@ func (b bench) wantIDsBack(p store.Prediction, rows []int64, ids []*string, band
 	for _, row := range slices.Backward(b.pages(p, store.RowQuery{Limit: 700, Order: store.ByProbability})) {
 		found["a sorted page"] = append(found["a sorted page"], shown(row.Row, row.ID, row.Band))
 	}
-	some, err := b.CustomerIDs(ctx(), &store.Claim{PredictionID: p.InternalID}, rows)
+	some, err := b.Ledger.CustomerIDs(ctx(), &store.Claim{PredictionID: p.InternalID}, rows)
 	if err != nil {
 		b.Fatal(err)
 	}

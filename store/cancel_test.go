@@ -14,27 +14,27 @@ func TestCancel(t *testing.T) {
 	p := b.upload(10, 10, 10)
 	done, open := b.claim("w"), b.claim("w")
 	b.mustScore(done)
-	p, err := b.Cancel(t.Context(), b.user.ID, p.ID)
+	p, err := b.Predictions.Cancel(t.Context(), b.user.ID, p.ID)
 	if err != nil || p.Status != store.Cancelled || p.FinishedAt == nil {
 		t.Fatal(p, err)
 	}
 	b.noClaim()
 	_, err = b.score(open, nil)
 	wantErr(t, err, store.ErrLeaseLost)
-	wantErr(t, b.RenewLease(t.Context(), open), store.ErrLeaseLost)
-	wantErr(t, b.ReleasePart(t.Context(), open), store.ErrLeaseLost)
-	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
+	wantErr(t, b.Ledger.RenewLease(t.Context(), open), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.ReleasePart(t.Context(), open), store.ErrLeaseLost)
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Errorf("cancelling twice: %v", err)
 	}
 
-	last, err := b.ClaimFinish(t.Context(), "w")
+	last, err := b.Ledger.ClaimFinish(t.Context(), "w")
 	if err != nil || last == nil || !last.Finish || last.PublicID != p.ID {
 		t.Fatal(last, err)
 	}
-	if err := b.RenewLease(t.Context(), last); err != nil {
+	if err := b.Ledger.RenewLease(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
-	if other, err := b.ClaimFinish(t.Context(), "w2"); other != nil || err != nil {
+	if other, err := b.Ledger.ClaimFinish(t.Context(), "w2"); other != nil || err != nil {
 		t.Fatal(other, err)
 	}
 	if err := b.finish(last); err != nil {
@@ -44,7 +44,7 @@ func TestCancel(t *testing.T) {
 	if p.Status != store.Cancelled || p.Scored != 10 || p.ResultKey == "" {
 		t.Errorf("%+v", p)
 	}
-	page, err := b.Rows(t.Context(), b.user.ID, p.ID, store.RowQuery{Limit: 100})
+	page, err := b.Predictions.Rows(t.Context(), b.user.ID, p.ID, store.RowQuery{Limit: 100})
 	if err != nil || len(page.Rows) != 10 {
 		t.Errorf("%d rows stay readable: %v", len(page.Rows), err)
 	}
@@ -56,36 +56,36 @@ func TestCancelAny(t *testing.T) {
 	done := b.scored(10)
 	p := b.upload(10)
 	for range 2 {
-		if got, err := b.CancelAny(t.Context(), p.ID); err != nil || got.ID != p.ID || got.Status != store.Cancelled {
+		if got, err := b.Upkeep.CancelAny(t.Context(), p.ID); err != nil || got.ID != p.ID || got.Status != store.Cancelled {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	_, err := b.CancelAny(t.Context(), done.ID)
+	_, err := b.Upkeep.CancelAny(t.Context(), done.ID)
 	wantErr(t, err, store.ErrConflict)
-	_, err = b.CancelAny(t.Context(), uuid.New())
+	_, err = b.Upkeep.CancelAny(t.Context(), uuid.New())
 	wantErr(t, err, store.ErrNotFound)
 }
 
 func TestCancelRefuses(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(1)
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Cancel(t.Context(), other.ID, p.ID)
+	_, err = b.Predictions.Cancel(t.Context(), other.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
 	if err := b.finish(b.mustScore(b.claim("w"))); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Cancel(t.Context(), b.user.ID, p.ID)
+	_, err = b.Predictions.Cancel(t.Context(), b.user.ID, p.ID)
 	wantErr(t, err, store.ErrConflict)
 	// Nothing was done yet: there is nothing to join.
 	p = b.upload(1)
-	if _, err = b.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
+	if _, err = b.Predictions.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := b.ClaimFinish(t.Context(), "w"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimFinish(t.Context(), "w"); c != nil || err != nil {
 		t.Error(c, err)
 	}
 }
@@ -94,33 +94,33 @@ func TestInterruptedFinish(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 30 * time.Millisecond})
 	p := b.upload(10)
 	last := b.mustScore(b.claim("w"))
-	if c, err := b.ClaimFinish(t.Context(), "heir"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimFinish(t.Context(), "heir"); c != nil || err != nil {
 		t.Fatal(c, err)
 	}
 	time.Sleep(40 * time.Millisecond)
-	heir, err := b.ClaimFinish(t.Context(), "heir")
+	heir, err := b.Ledger.ClaimFinish(t.Context(), "heir")
 	if err != nil || heir == nil || heir.Attempt != 2 {
 		t.Fatal(heir, err)
 	}
 	wantErr(t, b.finish(last), store.ErrLeaseLost)
-	wantErr(t, b.RenewLease(t.Context(), last), store.ErrLeaseLost)
-	wantErr(t, b.ReleasePart(t.Context(), last), store.ErrLeaseLost)
-	if err := b.ReleasePart(t.Context(), heir); err != nil {
+	wantErr(t, b.Ledger.RenewLease(t.Context(), last), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.ReleasePart(t.Context(), last), store.ErrLeaseLost)
+	if err := b.Ledger.ReleasePart(t.Context(), heir); err != nil {
 		t.Fatal(err)
 	}
-	heir, err = b.ClaimFinish(t.Context(), "heir")
+	heir, err = b.Ledger.ClaimFinish(t.Context(), "heir")
 	if err != nil || heir == nil || heir.Attempt != 2 {
 		t.Fatal(heir, err)
 	}
-	if err := b.FailPart(t.Context(), heir, store.Failure{Code: "ERR-1502", Stage: "compose"}); err != nil {
+	if err := b.Ledger.FailPart(t.Context(), heir, store.Failure{Code: "ERR-1502", Stage: "compose"}); err != nil {
 		t.Fatal(err)
 	}
 	b.exec(`UPDATE predictions SET finish_lease_until = '-infinity'`)
-	if heir, err = b.ClaimFinish(t.Context(), "heir"); err != nil || heir.Attempt != 3 {
+	if heir, err = b.Ledger.ClaimFinish(t.Context(), "heir"); err != nil || heir.Attempt != 3 {
 		t.Fatal(heir, err)
 	}
 	time.Sleep(40 * time.Millisecond)
-	if c, err := b.ClaimFinish(t.Context(), "heir"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimFinish(t.Context(), "heir"); c != nil || err != nil {
 		t.Fatal(c, err)
 	}
 	p = b.reload(p)
@@ -133,17 +133,17 @@ func TestFailedFinish(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10)
 	last := b.mustScore(b.claim("w"))
-	err := b.FailPart(t.Context(), last, store.Failure{Code: "ERR-1504", Permanent: true})
+	err := b.Ledger.FailPart(t.Context(), last, store.Failure{Code: "ERR-1504", Permanent: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p = b.reload(p); p.Status != store.Failed || p.Error.Code != "ERR-1504" {
 		t.Errorf("%+v %+v", p, p.Error)
 	}
-	if c, err := b.ClaimFinish(t.Context(), "w"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimFinish(t.Context(), "w"); c != nil || err != nil {
 		t.Error(c, err)
 	}
-	list, err := b.Attempts(t.Context(), p.ID)
+	list, err := b.Upkeep.Attempts(t.Context(), p.ID)
 	if err != nil || len(list) != 1 || list[0].Part != nil {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -163,26 +163,26 @@ func TestDeadLettersAndRetry(t *testing.T) {
 			c = b.claim("w")
 		}
 		f := store.Failure{Code: "ERR-1500", Stage: "score", Chunk: 7, Permanent: true, Details: []byte(`{"line": 3}`)}
-		if err := b.FailPart(t.Context(), c, f); err != nil {
+		if err := b.Ledger.FailPart(t.Context(), c, f); err != nil {
 			t.Fatal(err)
 		}
 		late = &store.Claim{}
 	}
-	list, err := b.DeadLetters(t.Context(), store.DeadFilter{}, nil, 1)
+	list, err := b.Upkeep.DeadLetters(t.Context(), store.DeadFilter{}, nil, 1)
 	if err != nil || len(list) != 1 || list[0].ID != worse.ID || list[0].Error.Chunk != 7 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	list, err = b.DeadLetters(t.Context(), store.DeadFilter{}, list[0].Cursor(), 10)
+	list, err = b.Upkeep.DeadLetters(t.Context(), store.DeadFilter{}, list[0].Cursor(), 10)
 	if err != nil || len(list) != 1 || list[0].ID != bad.ID || list[0].UserID != b.user.ID {
 		t.Fatalf("%+v, %v", list, err)
 	}
 
-	wantErr(t, b.Retry(t.Context(), good.ID, store.Model{}), store.ErrConflict)
-	wantErr(t, b.Retry(t.Context(), uuid.New(), store.Model{}), store.ErrNotFound)
-	if err := b.Retry(t.Context(), bad.ID, store.Model{Name: "telecom", Version: "2"}); err != nil {
+	wantErr(t, b.Upkeep.Retry(t.Context(), good.ID, store.Model{}), store.ErrConflict)
+	wantErr(t, b.Upkeep.Retry(t.Context(), uuid.New(), store.Model{}), store.ErrNotFound)
+	if err := b.Upkeep.Retry(t.Context(), bad.ID, store.Model{Name: "telecom", Version: "2"}); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.Retry(t.Context(), bad.ID, store.Model{}), store.ErrConflict)
+	wantErr(t, b.Upkeep.Retry(t.Context(), bad.ID, store.Model{}), store.ErrConflict)
 	p := b.reload(bad)
 	if p.Generation != 2 || p.Status != store.Queued || p.Model.Version != "2" || p.Model.Engine != "e1" ||
 		p.Error != nil || p.PartsTotal != 2 || p.PartsDone != 0 || p.Scored != 0 {
@@ -205,10 +205,10 @@ func TestOldGenerationChangesNothing(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10)
 	old := b.claim("w")
-	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Retry(t.Context(), p.ID, store.Model{}); err != nil {
+	if err := b.Upkeep.Retry(t.Context(), p.ID, store.Model{}); err != nil {
 		t.Fatal(err)
 	}
 	const version = `SELECT concat(xmin, p) FROM prediction_parts p WHERE generation = 1`
@@ -217,13 +217,13 @@ func TestOldGenerationChangesNothing(t *testing.T) {
 	wantEqual(t, "epoch", c.Epoch, old.Epoch)
 	_, err := b.score(old, nil)
 	wantErr(t, err, store.ErrLeaseLost)
-	wantErr(t, b.FailPart(t.Context(), old, store.Failure{}), store.ErrLeaseLost)
-	wantErr(t, b.RenewLease(t.Context(), old), store.ErrLeaseLost)
-	wantErr(t, b.PostponePart(t.Context(), old, store.Postponement{Wait: time.Hour, Reason: "an outage"}), store.ErrLeaseLost)
-	wantErr(t, b.ReleasePart(t.Context(), old), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.FailPart(t.Context(), old, store.Failure{}), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.RenewLease(t.Context(), old), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.PostponePart(t.Context(), old, store.Postponement{Wait: time.Hour, Reason: "an outage"}), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.ReleasePart(t.Context(), old), store.ErrLeaseLost)
 	older := *old
 	older.Epoch--
-	wantErr(t, b.PostponePart(t.Context(), &older, store.Postponement{Wait: time.Hour, Reason: "an outage"}), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.PostponePart(t.Context(), &older, store.Postponement{Wait: time.Hour, Reason: "an outage"}), store.ErrLeaseLost)
 	wantEqual(t, "old part", ask[string](b, version), before)
 	if err := b.finish(b.mustScore(c)); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ func (b bench) completed(change func(*store.NewUpload)) store.Prediction {
 	if change != nil {
 		change(&u)
 	}
-	p, err := b.CreateUpload(b.Context(), u)
+	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (b bench) completed(change func(*store.NewUpload)) store.Prediction {
 
 func TestPreviousIsTheLastOfTheSameSeries(t *testing.T) {
 	b := newBench(t, store.Config{})
-	stranger, err := b.EnsureUser(t.Context(), "stranger")
+	stranger, err := b.Accounts.EnsureUser(t.Context(), "stranger")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,19 +36,19 @@ func TestPreviousIsTheLastOfTheSameSeries(t *testing.T) {
 	b.completed(func(u *store.NewUpload) { u.Model.Name = "saas" })
 	b.completed(func(u *store.NewUpload) { u.Dataset = "north" })
 	cancelled := b.upload(5)
-	if _, err := b.Cancel(t.Context(), b.user.ID, cancelled.ID); err != nil {
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, cancelled.ID); err != nil {
 		t.Fatal(err)
 	}
 	b.upload(5)
 	c := b.claim("w")
 	later := newUpload(b.user.ID, 5)
-	if _, err := b.CreateUpload(t.Context(), later); err != nil {
+	if _, err := b.Predictions.CreateUpload(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.finish(b.mustScore(b.claim("w2"))); err != nil { // overtakes
 		t.Fatal(err)
 	}
-	p, err := b.Previous(t.Context(), c)
+	p, err := b.Ledger.Previous(t.Context(), c)
 	if err != nil || p == nil {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -65,7 +65,7 @@ func TestPreviousIsTheLastOfTheSameSeries(t *testing.T) {
 	} {
 		other := *c
 		change(&other)
-		if p, err := b.Previous(t.Context(), &other); p != nil || err != nil {
+		if p, err := b.Ledger.Previous(t.Context(), &other); p != nil || err != nil {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
@@ -79,11 +79,11 @@ func TestPreviousListsSnapshots(t *testing.T) {
 		c := b.claim("w")
 		r := store.PartResult{Scored: 3, SnapshotBytes: int64(i % 2 * 100)} // 0 of the first and the last
 		var err error
-		if last, err = b.CommitPart(t.Context(), c, r, nil); err != nil {
+		if last, err = b.Ledger.CommitPart(t.Context(), c, r, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	parts, err := b.Parts(t.Context(), last)
+	parts, err := b.Ledger.Parts(t.Context(), last)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestPreviousListsSnapshots(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.upload(5)
-	p, err := b.Previous(t.Context(), b.claim("w"))
+	p, err := b.Ledger.Previous(t.Context(), b.claim("w"))
 	if err != nil || p == nil || len(p.Snapshots) != 1 || p.Snapshots[0] != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -105,7 +105,7 @@ func TestCustomerIDs(t *testing.T) {
 	if _, err := b.score(c, func(row int64) bool { return row%7 == 0 }); err != nil { // 1001 among them
 		t.Fatal(err)
 	}
-	ids, err := b.CustomerIDs(t.Context(), c, []int64{1, 1000, 1001, 1002, 2498, 2501}) // 1000 has no id
+	ids, err := b.Ledger.CustomerIDs(t.Context(), c, []int64{1, 1000, 1001, 1002, 2498, 2501}) // 1000 has no id
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,21 +42,21 @@ type expected struct {
 
 // CheckObjects looks for objects that rows speak of and that are missing or others, and for objects whose id no row has.
 // digests says whether objects are read whole where a digest of theirs was recorded. found is called for each problem.
-func (s *Store) CheckObjects(
+func (u *Upkeep) CheckObjects(
 	ctx context.Context, o Objects, digests bool, found func(Problem),
 ) (c Checked, err error) {
-	if err := s.checkRows(ctx, o, digests, &c, found); err != nil {
+	if err := u.checkRows(ctx, o, digests, &c, found); err != nil {
 		return c, fmt.Errorf("check objects: %w", err)
 	}
-	if err := s.checkUnknown(ctx, o, &c, found); err != nil {
+	if err := u.checkUnknown(ctx, o, &c, found); err != nil {
 		return c, fmt.Errorf("check objects: %w", err)
 	}
 	return c, nil
 }
 
-func (s *Store) checkRows(ctx context.Context, o Objects, digests bool, c *Checked, found func(Problem)) error {
+func (u *Upkeep) checkRows(ctx context.Context, o Objects, digests bool, c *Checked, found func(Problem)) error {
 	for after := int64(0); ; {
-		list, last, err := s.expectedObjects(ctx, after, checkedAtOnce)
+		list, last, err := u.expectedObjects(ctx, after, checkedAtOnce)
 		if err != nil || last == after {
 			return err
 		}
@@ -77,7 +77,7 @@ func (s *Store) checkRows(ctx context.Context, o Objects, digests bool, c *Check
 			if what == "" {
 				continue
 			}
-			if still, err := s.stillExpected(ctx, list[i]); err != nil {
+			if still, err := u.stillExpected(ctx, list[i]); err != nil {
 				return err
 			} else if still { // else it was joined, expired or deleted meanwhile
 				found(Problem{What: what, Key: loggable(list[i].key), Of: list[i].of})
@@ -114,15 +114,15 @@ func compareObject(ctx context.Context, o Objects, e expected, digests bool) (st
 	return "", nil
 }
 
-func (s *Store) stillExpected(ctx context.Context, e expected) (bool, error) {
-	now, _, err := s.expectedObjects(ctx, e.prediction-1, 1)
+func (u *Upkeep) stillExpected(ctx context.Context, e expected) (bool, error) {
+	now, _, err := u.expectedObjects(ctx, e.prediction-1, 1)
 	return slices.ContainsFunc(now, func(n expected) bool { return n.prediction == e.prediction && n.key == e.key }), err
 }
 
 // expectedObjects lists the objects of some predictions in the order of their ids, and the last of these. A file that
 // others dropped is needed until it has been copied; parts until they have been joined.
-func (s *Store) expectedObjects(ctx context.Context, after int64, limit int) ([]expected, int64, error) {
-	rows, err := s.pool.Query(ctx, `
+func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([]expected, int64, error) {
+	rows, err := u.db.pool.Query(ctx, `
 		WITH d AS (
 		    SELECT *, status IN ('queued', 'running') OR finish_due AS open FROM predictions
 		    WHERE id > $1 ORDER BY id LIMIT $2
@@ -181,10 +181,10 @@ func (s *Store) expectedObjects(ctx context.Context, after int64, limit int) ([]
 	return list, after, err
 }
 
-func (s *Store) checkUnknown(ctx context.Context, o Objects, c *Checked, found func(Problem)) error {
+func (u *Upkeep) checkUnknown(ctx context.Context, o Objects, c *Checked, found func(Problem)) error {
 	var batch []string
 	check := func() error {
-		kinds, err := s.kindsOf(ctx, batch, 24*time.Hour)
+		kinds, err := u.kindsOf(ctx, batch, 24*time.Hour)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 // checked lists what a check finds.
 func (b bench) checked(o store.Objects, digests bool) (found []string, c store.Checked) {
 	b.Helper()
-	c, err := b.CheckObjects(b.Context(), o, digests, func(p store.Problem) {
+	c, err := b.Upkeep.CheckObjects(b.Context(), o, digests, func(p store.Problem) {
 		found = append(found, p.What+" "+p.Of+" "+p.Key)
 	})
 	if err != nil {
@@ -34,7 +34,7 @@ func (b bench) kept(o store.Objects, finish bool) store.Prediction {
 	u := newUpload(b.user.ID, 10, 10)
 	info := put(b, o, u.ObjectKey, []byte("content"))
 	u.Bytes, u.SHA256 = info.Bytes, info.SHA256
-	p, err := b.CreateUpload(b.Context(), u)
+	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func (b bench) kept(o store.Objects, finish bool) store.Prediction {
 	if !finish {
 		return b.reload(p)
 	}
-	err = b.Finish(b.Context(), last, store.Result{
+	err = b.Ledger.Finish(b.Context(), last, store.Result{
 		ResultKey: store.ResultKey(p.ID, 1, store.ResultName), ResultBytes: 4,
 		RejectsKey: store.ResultKey(p.ID, 1, store.RejectsName), RejectsBytes: 2,
 	})
@@ -79,11 +79,11 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := b.DeletePrediction(t.Context(), b.user.ID, gone.ID); err != nil {
+		if err := b.Predictions.Delete(t.Context(), b.user.ID, gone.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.aged(expired, 91)
-		if _, err := b.Expire(t.Context(), 90*24*time.Hour); err != nil {
+		if _, err := b.Upkeep.Expire(t.Context(), 90*24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		found, c := b.checked(o, true)

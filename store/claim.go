@@ -11,6 +11,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Ledger is the work on predictions: workers claim parts, renew their leases, commit, fail, return or postpone what they
+// claimed, and finish a prediction whose parts are done. Every write names the epoch of its claim.
+type Ledger struct {
+	db     *DB
+	config Config
+}
+
 // Claim is one attempt at a part, or at the last step of a prediction. It belongs to one worker and is good until its
 // lease runs out. It is never changed after it was made, so it may be read from several goroutines.
 type Claim struct {
@@ -136,21 +143,21 @@ const claimFinish = `
 // ClaimPart takes the part whose turn it is, for a prediction that is queued or running, and counts the attempt. Users
 // take turns by bytes, and parts of large files go first: small ones have [Store.ClaimSmallPart] beside it.
 // It answers nil, nil if there is nothing to do.
-func (s *Store) ClaimPart(ctx context.Context, worker string) (*Claim, error) {
-	return s.claimAnyPart(ctx, worker, false)
+func (l *Ledger) ClaimPart(ctx context.Context, worker string) (*Claim, error) {
+	return l.claimAnyPart(ctx, worker, false)
 }
 
 // ClaimSmallPart is ClaimPart for small files only. A worker that keeps a place for them never lets one wait for the
 // part of a large file.
-func (s *Store) ClaimSmallPart(ctx context.Context, worker string) (*Claim, error) {
-	return s.claimAnyPart(ctx, worker, true)
+func (l *Ledger) ClaimSmallPart(ctx context.Context, worker string) (*Claim, error) {
+	return l.claimAnyPart(ctx, worker, true)
 }
 
-func (s *Store) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
-	c, err := s.claim(ctx, claimPart, worker, smallOnly)
+func (l *Ledger) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
+	c, err := l.claim(ctx, claimPart, worker, smallOnly)
 	for tries := 0; err == nil && c.torn() && tries < tornMax; tries++ { // also the one in its place may be
-		if err = s.returnTorn(ctx, c); err == nil {
-			c, err = s.claim(ctx, claimPart, worker, smallOnly)
+		if err = l.releaseStale(ctx, c); err == nil {
+			c, err = l.claim(ctx, claimPart, worker, smallOnly)
 		}
 	}
 	if err != nil {
@@ -166,16 +173,16 @@ const tornMax = 10
 // the statement ran. Locking a row gives its newest version, and what is joined to it is as old as the statement.
 func (c *Claim) torn() bool { return c != nil && c.Part.Planned && len(c.Header.Columns) == 0 }
 
-func (s *Store) returnTorn(ctx context.Context, c *Claim) error {
+func (l *Ledger) releaseStale(ctx context.Context, c *Claim) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
 	defer cancel()
-	return s.ReleasePart(ctx, c)
+	return l.ReleasePart(ctx, c)
 }
 
 // ClaimFinish takes a prediction whose parts are done or whose run was cancelled, but whose results nobody has joined:
 // the worker that should have done it died, or the user cancelled. It answers nil, nil if there is nothing to do.
-func (s *Store) ClaimFinish(ctx context.Context, worker string) (*Claim, error) {
-	c, err := s.claim(ctx, claimFinish, worker)
+func (l *Ledger) ClaimFinish(ctx context.Context, worker string) (*Claim, error) {
+	c, err := l.claim(ctx, claimFinish, worker)
 	if err != nil {
 		return nil, fmt.Errorf("claim finish: %w", err)
 	}
@@ -190,7 +197,7 @@ const claimTime = 5 * time.Second
 
 // claim runs one of the two statements until it gives a claim or nothing is left to bury. The end of ctx does not stop a
 // statement that has been sent: it could commit unseen, and its part would wait for the end of a lease that nobody has.
-func (s *Store) claim(ctx context.Context, sql, worker string, more ...any) (*Claim, error) {
+func (l *Ledger) claim(ctx context.Context, sql, worker string, more ...any) (*Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -198,14 +205,14 @@ func (s *Store) claim(ctx context.Context, sql, worker string, more ...any) (*Cl
 	defer cancel()
 	vanished := Failure{Stage: "lease", Message: "the worker stopped in the middle, on every attempt"}
 	for {
-		args := append([]any{worker, s.config.AttemptsMax, s.config.Lease.Microseconds(), vanished}, more...)
-		rows, err := s.pool.Query(ctx, sql, args...)
+		args := append([]any{worker, l.config.AttemptsMax, l.config.Lease.Microseconds(), vanished}, more...)
+		rows, err := l.db.pool.Query(ctx, sql, args...)
 		if err != nil {
 			return nil, err
 		}
 		var spent bool
 		c, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (*Claim, error) {
-			return s.scanClaim(row, &spent)
+			return l.scanClaim(row, &spent)
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil
@@ -216,8 +223,8 @@ func (s *Store) claim(ctx context.Context, sql, worker string, more ...any) (*Cl
 	}
 }
 
-func (s *Store) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
-	c := &Claim{Lease: s.config.Lease}
+func (l *Ledger) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
+	c := &Claim{Lease: l.config.Lease}
 	var delimiter string
 	var postponed float64
 	err := row.Scan(&c.PredictionID, &c.PublicID, &c.UploadID, &c.UserID, &c.Dataset, &c.Generation,
@@ -235,7 +242,7 @@ func (s *Store) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) {
 }
 
 // RenewLease extends a claim by another lease. [ErrLeaseLost] means: stop, and change nothing any more.
-func (s *Store) RenewLease(ctx context.Context, c *Claim) error {
+func (l *Ledger) RenewLease(ctx context.Context, c *Claim) error {
 	sql := `
 		UPDATE prediction_parts p SET lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
 		FROM predictions d
@@ -246,7 +253,7 @@ func (s *Store) RenewLease(ctx context.Context, c *Claim) error {
 		UPDATE predictions SET finish_lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
 		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
 	}
-	tag, err := s.pool.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.Lease.Microseconds())
+	tag, err := l.db.pool.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.Lease.Microseconds())
 	if err := one(tag, err); err != nil {
 		return fmt.Errorf("renew lease: %w", err)
 	}

@@ -31,17 +31,17 @@ type PartResult struct {
 //
 // After an error that hides the outcome (the connection broke in the middle of COMMIT) it may be called again with the
 // same claim: what is done already is reported as done.
-func (s *Store) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks io.Reader) (last *Claim, err error) {
+func (l *Ledger) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks io.Reader) (last *Claim, err error) {
 	if !c.Part.Planned || r.Scored+r.Rejected != c.Part.Rows {
 		return nil, fmt.Errorf("commit part %d: %w: %d scored, %d rejected, %d rows",
 			c.Part.No, ErrAccounting, r.Scored, r.Rejected, c.Part.Rows)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		last, err = s.commitPart(ctx, tx, c, r, blocks)
+	err = l.db.inTx(ctx, func(tx pgx.Tx) error {
+		last, err = l.commitPart(ctx, tx, c, r, blocks)
 		return err
 	})
 	if errors.Is(err, ErrLeaseLost) {
-		last, err = s.committedBefore(ctx, c)
+		last, err = l.committedBefore(ctx, c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("commit part %d: %w", c.Part.No, err)
@@ -49,17 +49,17 @@ func (s *Store) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks i
 	return last, nil
 }
 
-func (s *Store) commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks io.Reader) (*Claim, error) {
+func (l *Ledger) commitPart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult, blocks io.Reader) (*Claim, error) {
 	if err := fence(ctx, tx, c); err != nil {
 		return nil, err
 	}
 	if blocks != nil {
-		if err := s.copyBlocks(ctx, tx, blocks); err != nil {
+		if err := l.copyBlocks(ctx, tx, blocks); err != nil {
 			return nil, err
 		}
 	}
 	if len(r.Training) > 0 {
-		if err := s.copyTraining(ctx, tx, r.Training); err != nil {
+		if err := l.copyTraining(ctx, tx, r.Training); err != nil {
 			return nil, err
 		}
 	}
@@ -135,10 +135,10 @@ func finishClaim(c *Claim, last bool, epoch int) *Claim {
 
 // committedBefore answers for a claim that the fence refused: if this very attempt is in the ledger, its commit was
 // done and only the acknowledgement got lost.
-func (s *Store) committedBefore(ctx context.Context, c *Claim) (*Claim, error) {
+func (l *Ledger) committedBefore(ctx context.Context, c *Claim) (*Claim, error) {
 	var last bool
 	var epoch int
-	err := s.pool.QueryRow(ctx, `
+	err := l.db.pool.QueryRow(ctx, `
 		SELECT coalesce(d.finish_due AND d.finish_worker = $5, false), d.finish_epoch
 		FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'done'`,

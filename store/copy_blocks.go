@@ -18,8 +18,8 @@ const (
 const blockColumns = `prediction_id, first_row, n, row_offset, customer_id, customer_ids, probability, risk_bands,
 	band_rows, result_bytes, row_starts`
 
-func (s *Store) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) error {
-	if err := s.load(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {
+func (l *Ledger) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) error {
+	if err := l.db.load(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {
 		return fmt.Errorf("copy blocks: %w", err)
 	}
 	return nil
@@ -27,9 +27,9 @@ func (s *Store) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) err
 
 // load sends encoded tuples as they are: nothing is boxed, nothing is encoded twice. Where row level security refuses
 // COPY to us they go by way of a temporary table, which a connection makes once.
-func (s *Store) load(ctx context.Context, tx pgx.Tx, table, columns string, tuples io.Reader) error {
+func (db *DB) load(ctx context.Context, tx pgx.Tx, table, columns string, tuples io.Reader) error {
 	into := table
-	if s.staged {
+	if db.staged {
 		into = "pg_temp.load_" + table
 		if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE IF NOT EXISTS load_`+table+` ON COMMIT DELETE ROWS AS
 			SELECT `+columns+` FROM `+table+` WHERE false`); err != nil {
@@ -38,7 +38,7 @@ func (s *Store) load(ctx context.Context, tx pgx.Tx, table, columns string, tupl
 	}
 	stream := io.MultiReader(strings.NewReader(copyHeader), tuples, strings.NewReader(copyTrailer))
 	_, err := tx.Conn().PgConn().CopyFrom(ctx, stream, `COPY `+into+` (`+columns+`) FROM STDIN (FORMAT binary)`)
-	if err == nil && s.staged {
+	if err == nil && db.staged {
 		_, err = tx.Exec(ctx, `INSERT INTO `+table+` (`+columns+`) SELECT `+columns+` FROM `+into)
 	}
 	return err

@@ -36,7 +36,7 @@ func commitHalf(u string) {
 	if err != nil {
 		panic(err)
 	}
-	c, err := s.ClaimPart(ctx, "victim")
+	c, err := s.Ledger.ClaimPart(ctx, "victim")
 	if err != nil {
 		panic(err)
 	}
@@ -49,7 +49,7 @@ func commitHalf(u string) {
 		fmt.Println("half")
 		select {}
 	}))
-	_, err = s.CommitPart(ctx, c, store.PartResult{Scored: c.Part.Rows}, half)
+	_, err = s.Ledger.CommitPart(ctx, c, store.PartResult{Scored: c.Part.Rows}, half)
 	panic(err)
 }
 
@@ -91,7 +91,7 @@ func TestKillOfACommittingProcess(t *testing.T) {
 func (b bench) claimWithin(d time.Duration) *store.Claim {
 	b.Helper()
 	for deadline := time.Now().Add(d); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		c, err := b.ClaimPart(b.Context(), "heir")
+		c, err := b.Ledger.ClaimPart(b.Context(), "heir")
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -188,13 +188,13 @@ func TestCommitWhoseAcknowledgementIsLost(t *testing.T) {
 	relay := newDeafRelay(t, b.url)
 	remote := openAt(t, relay.url)
 	p := b.upload(100)
-	c, err := remote.ClaimPart(t.Context(), "w")
+	c, err := remote.Ledger.ClaimPart(t.Context(), "w")
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := encode(t, c.PredictionID, scoredRows(c.Part, nil))
 	commit := func() (*store.Claim, error) {
-		return remote.CommitPart(t.Context(), c, store.PartResult{Scored: 100}, bytes.NewReader(blocks))
+		return remote.Ledger.CommitPart(t.Context(), c, store.PartResult{Scored: 100}, bytes.NewReader(blocks))
 	}
 	relay.armed.Store(true)
 	if last, err := commit(); last != nil || err == nil || errors.Is(err, store.ErrLeaseLost) || !store.Unavailable(err) {
@@ -217,10 +217,10 @@ func TestCommitWhoseAcknowledgementIsLost(t *testing.T) {
 	// An upload whose answer gets lost is there, and the same id again says so.
 	u := newUpload(b.user.ID, 5)
 	relay.armed.Store(true)
-	if _, err := remote.CreateUpload(t.Context(), u); err == nil || !store.Unavailable(err) {
+	if _, err := remote.Predictions.CreateUpload(t.Context(), u); err == nil || !store.Unavailable(err) {
 		t.Fatalf("the answer got lost: %v", err)
 	}
-	_, err = remote.CreateUpload(t.Context(), u)
+	_, err = remote.Predictions.CreateUpload(t.Context(), u)
 	wantErr(t, err, store.ErrConflict)
 	wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 2)
 }

@@ -48,7 +48,7 @@ func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
 	}
 	b := bench{TB: t, url: c.URL()}
 	b.Store = openAt(t, c.URL())
-	b.user, _ = b.EnsureUser(t.Context(), "user_1")
+	b.user, _ = b.Accounts.EnsureUser(t.Context(), "user_1")
 	p := b.upload(2000, 2000)
 	b.mustScore(b.claim("w"))
 	claim := b.claim("w")
@@ -59,7 +59,7 @@ func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		return 0, io.EOF
 	}))
-	_, err := b.CommitPart(t.Context(), claim, store.PartResult{Scored: 2000}, source)
+	_, err := b.Ledger.CommitPart(t.Context(), claim, store.PartResult{Scored: 2000}, source)
 	if err == nil || !store.Unavailable(err) {
 		t.Fatalf("commit without a server: %v", err)
 	}

@@ -87,7 +87,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 		"create upload": {
 			func(b bench) any { return newUpload(b.user.ID, 10, 10) },
 			func(_ bench, s *store.Store, u any) error {
-				_, err := s.CreateUpload(ctx(), u.(store.NewUpload))
+				_, err := s.Predictions.CreateUpload(ctx(), u.(store.NewUpload))
 				if errors.Is(err, store.ErrConflict) {
 					return nil // it was read back that failed: the upload is there
 				}
@@ -97,19 +97,19 @@ func TestConnectionCutAnywhere(t *testing.T) {
 		"enqueue object": {
 			func(b bench) any { return dropped(b.user.ID) },
 			func(_ bench, s *store.Store, o any) error {
-				_, _, err := s.EnqueueObject(ctx(), o.(store.NewObject))
+				_, _, err := s.Predictions.EnqueueObject(ctx(), o.(store.NewObject))
 				return err
 			},
 			"queued 0",
 		},
 		"plan part": {
 			func(b bench) any {
-				if _, _, err := b.EnqueueObject(ctx(), dropped(b.user.ID)); err != nil {
+				if _, _, err := b.Predictions.EnqueueObject(ctx(), dropped(b.user.ID)); err != nil {
 					b.Fatal(err)
 				}
 				return b.claim("w")
 			},
-			func(_ bench, s *store.Store, c any) error { return s.PlanPart(ctx(), c.(*store.Claim), plan()) }, "running 0",
+			func(_ bench, s *store.Store, c any) error { return s.Ledger.PlanPart(ctx(), c.(*store.Claim), plan()) }, "running 0",
 		},
 		"commit part": {
 			func(b bench) any { b.upload(1500); return b.claim("w") },
@@ -127,17 +127,17 @@ func TestConnectionCutAnywhere(t *testing.T) {
 		"fail part": {
 			func(b bench) any { b.upload(10); return b.claim("w") },
 			func(_ bench, s *store.Store, c any) error {
-				return s.FailPart(ctx(), c.(*store.Claim), store.Failure{Code: "ERR-1500", Permanent: true})
+				return s.Ledger.FailPart(ctx(), c.(*store.Claim), store.Failure{Code: "ERR-1500", Permanent: true})
 			}, "failed 0",
 		},
 		"give part back": {
 			func(b bench) any { b.upload(10); return b.claim("w") },
-			func(_ bench, s *store.Store, c any) error { return s.ReleasePart(ctx(), c.(*store.Claim)) }, "queued 0",
+			func(_ bench, s *store.Store, c any) error { return s.Ledger.ReleasePart(ctx(), c.(*store.Claim)) }, "queued 0",
 		},
 		"cancel": {
 			func(b bench) any { p := b.upload(10, 10); b.mustScore(b.claim("w")); return p },
 			func(b bench, s *store.Store, p any) error {
-				_, err := s.Cancel(ctx(), b.user.ID, p.(store.Prediction).ID)
+				_, err := s.Predictions.Cancel(ctx(), b.user.ID, p.(store.Prediction).ID)
 				return err
 			}, "cancelled 10",
 		},
@@ -145,19 +145,19 @@ func TestConnectionCutAnywhere(t *testing.T) {
 			func(b bench) any {
 				p := b.upload(10, 10)
 				b.mustScore(b.claim("w"))
-				if _, err := b.Cancel(ctx(), b.user.ID, p.ID); err != nil {
+				if _, err := b.Predictions.Cancel(ctx(), b.user.ID, p.ID); err != nil {
 					b.Fatal(err)
 				}
 				return p
 			},
 			func(_ bench, s *store.Store, p any) error {
-				return s.Retry(ctx(), p.(store.Prediction).ID, store.Model{})
+				return s.Upkeep.Retry(ctx(), p.(store.Prediction).ID, store.Model{})
 			},
 			"queued 0",
 		},
 		"sweep": {
 			func(b bench) any { return b.upload(10) },
-			func(_ bench, s *store.Store, _ any) error { _, err := s.Sweep(ctx(), 0); return err }, "queued 0",
+			func(_ bench, s *store.Store, _ any) error { _, err := s.Outbox.Sweep(ctx(), 0); return err }, "queued 0",
 		},
 		"commit part with training rows": {
 			func(b bench) any { b.upload(10); return b.claim("w") },
@@ -173,7 +173,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 				return b.outcome(1, true)
 			},
 			func(b bench, s *store.Store, o any) error {
-				_, err := s.RecordOutcomes(ctx(), b.user.ID, []store.Outcome{o.(store.Outcome)}, countRows)
+				_, err := s.Predictions.RecordOutcomes(ctx(), b.user.ID, []store.Outcome{o.(store.Outcome)}, countRows)
 				return err
 			}, "running 10",
 		},
@@ -181,7 +181,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 			func(b bench) any { p := b.upload(1500); b.mustScore(b.claim("w")); return p },
 			func(b bench, s *store.Store, p any) error {
 				for _, order := range []store.Order{store.ByRow, store.ByProbability} {
-					_, err := s.Rows(ctx(), b.user.ID, p.(store.Prediction).ID, store.RowQuery{Limit: 900, Order: order})
+					_, err := s.Predictions.Rows(ctx(), b.user.ID, p.(store.Prediction).ID, store.RowQuery{Limit: 900, Order: order})
 					if err != nil {
 						return err
 					}
@@ -192,11 +192,11 @@ func TestConnectionCutAnywhere(t *testing.T) {
 		"lists": {
 			func(b bench) any { p := b.upload(10); b.mustScore(b.claim("w")); return p },
 			func(b bench, s *store.Store, p any) error {
-				_, err1 := s.Predictions(ctx(), b.user.ID, store.ListQuery{Limit: 5})
-				_, err2 := s.DeadLetters(ctx(), store.DeadFilter{}, nil, 5)
-				_, err3 := s.Attempts(ctx(), p.(store.Prediction).ID)
-				_, err4 := s.Parts(ctx(), &store.Claim{PredictionID: p.(store.Prediction).InternalID, Generation: 1})
-				_, err5 := s.ClaimLetters(ctx(), 5)
+				_, err1 := s.Predictions.List(ctx(), b.user.ID, store.ListQuery{Limit: 5})
+				_, err2 := s.Upkeep.DeadLetters(ctx(), store.DeadFilter{}, nil, 5)
+				_, err3 := s.Upkeep.Attempts(ctx(), p.(store.Prediction).ID)
+				_, err4 := s.Ledger.Parts(ctx(), &store.Claim{PredictionID: p.(store.Prediction).InternalID, Generation: 1})
+				_, err5 := s.Outbox.Claim(ctx(), 5)
 				for _, err := range []error{err1, err2, err3, err4, err5} {
 					if err != nil && !store.Unavailable(err) {
 						return err

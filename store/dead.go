@@ -43,7 +43,7 @@ type DeadFilter struct {
 
 // DeadLetters lists at most limit predictions of all users that have failed or are dead and that f chooses, latest
 // first.
-func (s *Store) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, limit int) ([]DeadLetter, error) {
+func (u *Upkeep) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, limit int) ([]DeadLetter, error) {
 	where, args := "", []any{limit}
 	add := func(condition string, values ...any) {
 		for _, v := range values {
@@ -61,7 +61,7 @@ func (s *Store) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, li
 	if !f.Since.IsZero() {
 		add(`finished_at >= ?`, f.Since)
 	}
-	rows, err := s.pool.Query(ctx, `
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT public_id, id, user_id, status, generation, coalesce(model_name, ''), coalesce(model_version, ''),
 		       coalesce(model_sha256, ''), coalesce(engine_version, ''), error, finished_at
 		FROM predictions WHERE status IN ('failed', 'dead') `+where+`
@@ -82,8 +82,8 @@ func (s *Store) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, li
 }
 
 // Attempts lists the failed attempts at a prediction, latest first, at most 100.
-func (s *Store) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
-	rows, err := s.pool.Query(ctx, `
+func (u *Upkeep) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT f.generation, f.part_no, f.attempt, coalesce(f.worker, ''), f.error, f.failed_at
 		FROM prediction_failures f JOIN predictions d ON d.id = f.prediction_id
 		WHERE d.public_id = $1 ORDER BY f.id DESC LIMIT 100`, id)
@@ -101,8 +101,8 @@ func (s *Store) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
 // of the old one are deleted, also those kept for retraining; its objects are left to the sweep of their prefix. A
 // model that is not zero replaces the pinned one. A prediction that is queued, running or completed, or whose file has
 // expired, is [ErrConflict].
-func (s *Store) Retry(ctx context.Context, id uuid.UUID, model Model) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) Retry(ctx context.Context, id uuid.UUID, model Model) error {
+	err := u.db.inTx(ctx, func(tx pgx.Tx) error {
 		var internal int64
 		var status Status
 		var old int

@@ -22,10 +22,10 @@ func (b bench) up(since, silent time.Duration) {
 
 func (b bench) endOverdue(deadline time.Duration) int {
 	b.Helper()
-	if err := b.Heartbeat(b.Context()); err != nil {
+	if err := b.Ledger.Heartbeat(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	ended, err := b.EndOverdue(b.Context(), deadline, timedOut)
+	ended, err := b.Ledger.EndOverdue(b.Context(), deadline, timedOut)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -88,11 +88,11 @@ func TestC10OverdueIsAnEnd(t *testing.T) {
 		t.Errorf("it is %s", text)
 	}
 	wantEqual(t, "its upload", ask[string](b, `SELECT status FROM uploads`), "failed")
-	wantErr(t, b.RenewLease(t.Context(), claim), store.ErrLeaseLost)
-	_, err := b.CommitPart(t.Context(), claim, store.PartResult{Scored: 10}, nil)
+	wantErr(t, b.Ledger.RenewLease(t.Context(), claim), store.ErrLeaseLost)
+	_, err := b.Ledger.CommitPart(t.Context(), claim, store.PartResult{Scored: 10}, nil)
 	wantErr(t, err, store.ErrLeaseLost)
 	b.noClaim()
-	if err := b.Retry(t.Context(), p.ID, store.Model{}); err != nil {
+	if err := b.Upkeep.Retry(t.Context(), p.ID, store.Model{}); err != nil {
 		t.Fatal(err)
 	}
 	b.claim("w")

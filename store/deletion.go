@@ -34,20 +34,20 @@ func scanDoomed(row pgx.CollectableRow) (d doomed, err error) {
 	return d, err
 }
 
-// DeletePrediction removes a user's prediction with its upload and everything made of it. Doing it again within a day
+// Delete removes a user's prediction with its upload and everything made of it. Doing it again within a day
 // changes nothing; what is not there is [ErrNotFound].
-func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID) error {
+func (ps *Predictions) Delete(ctx context.Context, userID int64, id uuid.UUID) error {
 	var d doomed
-	err := s.readAs(ctx, userID, selectDoomed+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+	err := ps.db.readAs(ctx, userID, selectDoomed+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) (err error) {
 			d, err = pgx.CollectExactlyOneRow(rows, scanDoomed)
 			return err
 		})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		err = s.deletedBefore(ctx, userID, id)
+		err = ps.deletedBefore(ctx, userID, id)
 	case err == nil:
-		err = s.inTxAs(ctx, userID, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
+		err = ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
 	}
 	if err != nil {
 		return fmt.Errorf("delete prediction: %w", err)
@@ -55,9 +55,9 @@ func (s *Store) DeletePrediction(ctx context.Context, userID int64, id uuid.UUID
 	return nil
 }
 
-func (s *Store) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) error {
+func (ps *Predictions) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) error {
 	var known bool
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE prediction_id = $1 AND user_id = $2)`,
 			id, userID).Scan(&known)
 	})
@@ -82,10 +82,10 @@ func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// DeleteAccount lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep
+// Delete lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep
 // removes what they had. Doing it again changes nothing.
-func (s *Store) DeleteAccount(ctx context.Context, userID int64) error {
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+func (a *Accounts) Delete(ctx context.Context, userID int64) error {
+	err := a.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		batch.Queue(`
 			UPDATE users SET deleted_at = coalesce(deleted_at, clock_timestamp()), training_rate = 0
@@ -108,8 +108,8 @@ var accountTables = [...]string{
 }
 
 // DeleteLater notes that an upload of which there is no row has left a file that could not be removed.
-func (s *Store) DeleteLater(ctx context.Context, userID int64, upload uuid.UUID) error {
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+func (ps *Predictions) DeleteLater(ctx context.Context, userID int64, upload uuid.UUID) error {
+	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO deletions (prediction_id, upload_id, user_id) VALUES ($1, $2, $3)`, uuid.New(), upload, userID)
 		return err
@@ -127,13 +127,13 @@ const (
 
 // SweepDeletions goes on with what [Store.DeletePrediction] and [Store.DeleteAccount] began, until nothing is due. Any
 // number of processes may do so at the same time.
-func (s *Store) SweepDeletions(ctx context.Context, o Objects) error {
+func (u *Upkeep) SweepDeletions(ctx context.Context, o Objects) error {
 	for {
-		users, err := s.sweepAccounts(ctx)
+		users, err := u.sweepAccounts(ctx)
 		if err != nil {
 			return fmt.Errorf("sweep deletions: %w", err)
 		}
-		files, err := s.sweepFiles(ctx, o)
+		files, err := u.sweepFiles(ctx, o)
 		if err != nil {
 			return fmt.Errorf("sweep deletions: %w", err)
 		}
@@ -144,8 +144,8 @@ func (s *Store) SweepDeletions(ctx context.Context, o Objects) error {
 }
 
 // sweepAccounts deletes predictions of users who left. For an hour it comes back for what was under way when they did.
-func (s *Store) sweepAccounts(ctx context.Context) (deleted int, err error) {
-	rows, err := s.pool.Query(ctx, selectDoomed+`
+func (u *Upkeep) sweepAccounts(ctx context.Context) (deleted int, err error) {
+	rows, err := u.db.pool.Query(ctx, selectDoomed+`
 		WHERE d.user_id IN (SELECT id FROM users WHERE deleted_at IS NOT NULL AND erased_at IS NULL)
 		ORDER BY d.id LIMIT $1`, doomedAtOnce)
 	if err != nil {
@@ -156,19 +156,19 @@ func (s *Store) sweepAccounts(ctx context.Context) (deleted int, err error) {
 		return 0, err
 	}
 	for _, d := range list {
-		if err := s.inTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) }); err != nil {
+		if err := u.db.inTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) }); err != nil {
 			return 0, err
 		}
 	}
 	if len(list) > 0 {
 		return len(list), nil
 	}
-	return 0, s.eraseAccounts(ctx)
+	return 0, u.eraseAccounts(ctx)
 }
 
 // eraseAccounts removes the rest of users who have no prediction any more, uploads that never had one among it.
-func (s *Store) eraseAccounts(ctx context.Context) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) eraseAccounts(ctx context.Context) error {
+	return u.db.inTx(ctx, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		const leaving = `IN (SELECT id FROM users u WHERE deleted_at IS NOT NULL AND erased_at IS NULL
 			AND NOT EXISTS (SELECT FROM predictions d WHERE d.user_id = u.id))`
@@ -190,8 +190,8 @@ func (s *Store) eraseAccounts(ctx context.Context) error {
 }
 
 // sweepFiles removes the files of deletions that are due. One that is interrupted is due again a little later.
-func (s *Store) sweepFiles(ctx context.Context, o Objects) (swept int, err error) {
-	rows, err := s.pool.Query(ctx, `
+func (u *Upkeep) sweepFiles(ctx context.Context, o Objects) (swept int, err error) {
+	rows, err := u.db.pool.Query(ctx, `
 		UPDATE deletions SET due_at = clock_timestamp() + interval '5 minutes'
 		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= statement_timestamp()
 		                        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -210,7 +210,7 @@ func (s *Store) sweepFiles(ctx context.Context, o Objects) (swept int, err error
 	for _, d := range list { // one that cannot be removed must not hold up the others
 		failed := d.removeFiles(ctx, o)
 		if failed == nil {
-			failed = s.passed(ctx, d.publicID)
+			failed = u.passed(ctx, d.publicID)
 		}
 		err = errors.Join(err, failed)
 	}
@@ -235,8 +235,8 @@ func (d doomed) removeFiles(ctx context.Context, o Objects) error {
 }
 
 // deleteNow makes deletions due whose files were not removed yet: what kept them may be over.
-func (s *Store) deleteNow(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `UPDATE deletions SET due_at = clock_timestamp() WHERE passes = 0`)
+func (u *Upkeep) deleteNow(ctx context.Context) error {
+	_, err := u.db.pool.Exec(ctx, `UPDATE deletions SET due_at = clock_timestamp() WHERE passes = 0`)
 	if err != nil {
 		return fmt.Errorf("make deletions due: %w", err)
 	}
@@ -244,12 +244,12 @@ func (s *Store) deleteNow(ctx context.Context) error {
 }
 
 // passed notes that the files are gone, and when to look again: after ten minutes, and once more after a day.
-func (s *Store) passed(ctx context.Context, id uuid.UUID) error {
+func (u *Upkeep) passed(ctx context.Context, id uuid.UUID) error {
 	var batch pgx.Batch
 	batch.Queue(`DELETE FROM deletions WHERE prediction_id = $1 AND passes >= 2`, id)
 	batch.Queue(`
 		UPDATE deletions SET passes = passes + 1, due_at = clock_timestamp() +
 		    CASE passes WHEN 0 THEN interval '10 minutes' ELSE interval '1 day' END
 		WHERE prediction_id = $1`, id)
-	return s.pool.SendBatch(ctx, &batch).Close()
+	return u.db.pool.SendBatch(ctx, &batch).Close()
 }

@@ -65,25 +65,25 @@ func TestDeletePrediction(t *testing.T) {
 	files(t, o, kept)
 	b.mustScore(b.claim("w"))
 	running := b.claim("w")
-	other, err := b.EnsureUser(t.Context(), "other")
+	other, err := b.Accounts.EnsureUser(t.Context(), "other")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.DeletePrediction(t.Context(), other.ID, p.ID), store.ErrNotFound)
-	wantErr(t, b.DeletePrediction(t.Context(), b.user.ID, store.NewID()), store.ErrNotFound)
+	wantErr(t, b.Predictions.Delete(t.Context(), other.ID, p.ID), store.ErrNotFound)
+	wantErr(t, b.Predictions.Delete(t.Context(), b.user.ID, store.NewID()), store.ErrNotFound)
 	for range 2 {
-		if err := b.DeletePrediction(t.Context(), b.user.ID, p.ID); err != nil {
+		if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
 			t.Fatal(err)
 		}
-		wantErr(t, b.DeletePrediction(t.Context(), other.ID, p.ID), store.ErrNotFound)
+		wantErr(t, b.Predictions.Delete(t.Context(), other.ID, p.ID), store.ErrNotFound)
 	}
-	_, err = b.Prediction(t.Context(), b.user.ID, p.ID)
+	_, err = b.Predictions.Get(t.Context(), b.user.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
-	wantErr(t, b.RenewLease(t.Context(), running), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.RenewLease(t.Context(), running), store.ErrLeaseLost)
 	_, err = b.score(running, nil)
 	wantErr(t, err, store.ErrLeaseLost)
-	wantErr(t, b.FailPart(t.Context(), running, store.Failure{Code: "ERR-1500"}), store.ErrLeaseLost)
-	wantErr(t, b.ReleasePart(t.Context(), running), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.FailPart(t.Context(), running, store.Failure{Code: "ERR-1500"}), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.ReleasePart(t.Context(), running), store.ErrLeaseLost)
 	wantEqual(t, "blocks", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
 	wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 1)
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
@@ -92,7 +92,7 @@ func TestDeletePrediction(t *testing.T) {
 	for pass, due := range []string{"", "11 minutes", "25 hours"} {
 		if due != "" {
 			putAll(t, o, late)
-			if err := b.SweepDeletions(t.Context(), o); err != nil {
+			if err := b.Upkeep.SweepDeletions(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Contains(keysOf(t, o), late) {
@@ -100,7 +100,7 @@ func TestDeletePrediction(t *testing.T) {
 			}
 			b.exec(`UPDATE deletions SET due_at = due_at - $1::text::interval`, due)
 		}
-		if err := b.SweepDeletions(t.Context(), o); err != nil {
+		if err := b.Upkeep.SweepDeletions(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 		if keys := keysOf(t, o); len(keys) != 4 || strings.Contains(strings.Join(keys, " "), p.ID.String()) {
@@ -108,7 +108,7 @@ func TestDeletePrediction(t *testing.T) {
 		}
 	}
 	wantEqual(t, "deletions", ask[int](b, `SELECT count(*)::int FROM deletions`), 0)
-	wantErr(t, b.DeletePrediction(t.Context(), b.user.ID, p.ID), store.ErrNotFound)
+	wantErr(t, b.Predictions.Delete(t.Context(), b.user.ID, p.ID), store.ErrNotFound)
 }
 
 // A commit that is under way when its prediction is deleted either comes first and goes with it, or finds no part.
@@ -122,7 +122,7 @@ func TestDeleteWhileCommitting(t *testing.T) {
 			_, err := b.score(c, nil)
 			done <- err
 		}()
-		if err := b.DeletePrediction(t.Context(), b.user.ID, p.ID); err != nil {
+		if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-done; err != nil && !errors.Is(err, store.ErrLeaseLost) {
@@ -151,7 +151,7 @@ func TestSweepIsResumed(t *testing.T) {
 	for range 5 {
 		p := b.upload(10)
 		files(t, o, p)
-		if err := b.DeletePrediction(t.Context(), b.user.ID, p.ID); err != nil {
+		if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestSweepIsResumed(t *testing.T) {
 		if n == 50 {
 			t.Fatalf("left %v", keysOf(t, o))
 		}
-		_ = b.SweepDeletions(t.Context(), broken)
+		_ = b.Upkeep.SweepDeletions(t.Context(), broken)
 		b.exec(`UPDATE deletions SET due_at = due_at - interval '6 minutes' WHERE passes = 0`)
 	}
 }
@@ -170,14 +170,14 @@ func TestDeleteDroppedFile(t *testing.T) {
 	putAll(t, o, "inbox/user_1/a.csv", "inbox/user_1/a.csv.gz")
 	file := dropped(b.user.ID)
 	file.Key = "inbox/user_1/a.csv"
-	p, _, err := b.EnqueueObject(t.Context(), file)
+	p, _, err := b.Predictions.EnqueueObject(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.DeletePrediction(t.Context(), b.user.ID, p.ID); err != nil {
+	if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SweepDeletions(t.Context(), o); err != nil {
+	if err := b.Upkeep.SweepDeletions(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	if keys := keysOf(t, o); len(keys) != 1 || keys[0] != "inbox/user_1/a.csv.gz" {
@@ -187,11 +187,11 @@ func TestDeleteDroppedFile(t *testing.T) {
 
 func TestDeleteAccount(t *testing.T) {
 	b, o := newBench(t, store.Config{}), objects(t)
-	stays, err := b.EnsureUser(t.Context(), "stays")
+	stays, err := b.Accounts.EnsureUser(t.Context(), "stays")
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := b.CreateUpload(t.Context(), newUpload(stays.ID, 5))
+	other, err := b.Predictions.CreateUpload(t.Context(), newUpload(stays.ID, 5))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,42 +203,42 @@ func TestDeleteAccount(t *testing.T) {
 	c := b.claim("w")
 	u := newUpload(b.user.ID, 10)
 	u.Key = b.key("k")
-	if _, err := b.CreateUpload(t.Context(), u); err != nil {
+	if _, err := b.Predictions.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.CreateAccessKey(t.Context(), b.user.ID, store.AccessKey{Name: "n", Scopes: []string{"read"}},
+	if _, err := b.Accounts.CreateAccessKey(t.Context(), b.user.ID, store.AccessKey{Name: "n", Scopes: []string{"read"}},
 		[32]byte{1}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, complete := range []bool{false, true} {
 		l := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
-		if err := b.CreateUploadLink(t.Context(), &l, time.Hour); err != nil {
+		if err := b.UploadLinks.Create(t.Context(), &l, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		putAll(t, o, store.DirectKey(l.ID))
 		if !complete {
 			continue
 		}
-		if _, err := b.CompleteUpload(t.Context(), l, store.ObjectInfo{Bytes: 1}); err != nil {
+		if _, err := b.UploadLinks.Complete(t.Context(), l, store.ObjectInfo{Bytes: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
-		if err := b.DeleteAccount(t.Context(), b.user.ID); err != nil {
+		if err := b.Accounts.Delete(t.Context(), b.user.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err = b.EnsureUser(t.Context(), "user_1")
+	_, err = b.Accounts.EnsureUser(t.Context(), "user_1")
 	wantErr(t, err, store.ErrAccountDeleted)
-	_, _, err = b.UserOfAccessKey(t.Context(), [32]byte{1})
+	_, _, err = b.Accounts.UserOfAccessKey(t.Context(), [32]byte{1})
 	wantErr(t, err, store.ErrNotFound)
-	wantErr(t, b.RenewLease(t.Context(), c), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.RenewLease(t.Context(), c), store.ErrLeaseLost)
 	b.noClaim()
-	if c, err := b.ClaimFinish(t.Context(), "w"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimFinish(t.Context(), "w"); c != nil || err != nil {
 		t.Errorf("finish %+v, %v", c, err)
 	}
 	for range 2 { // the second sweep meets what was under way when the first ran
-		if err := b.SweepDeletions(t.Context(), o); err != nil {
+		if err := b.Upkeep.SweepDeletions(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 		wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 1)
@@ -252,11 +252,11 @@ func TestDeleteAccount(t *testing.T) {
 		files(t, o, late)
 	}
 	b.exec(`UPDATE users SET deleted_at = deleted_at - interval '2 hours' WHERE deleted_at IS NOT NULL`)
-	if err := b.SweepDeletions(t.Context(), o); err != nil {
+	if err := b.Upkeep.SweepDeletions(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "erased", ask[int](b, `SELECT count(*)::int FROM users WHERE erased_at IS NOT NULL`), 1)
-	if _, err := b.Prediction(t.Context(), stays.ID, other.ID); err != nil {
+	if _, err := b.Predictions.Get(t.Context(), stays.ID, other.ID); err != nil {
 		t.Errorf("another user's: %v", err)
 	}
 }
@@ -289,37 +289,37 @@ func TestDeleteAccountKnowsEveryTable(t *testing.T) {
 func TestAccessKey(t *testing.T) {
 	b := newBench(t, store.Config{})
 	hour := time.Now().Add(time.Hour)
-	k, err := b.CreateAccessKey(t.Context(), b.user.ID, store.AccessKey{
+	k, err := b.Accounts.CreateAccessKey(t.Context(), b.user.ID, store.AccessKey{
 		Name: "n", Prefix: "mr_abc", Scopes: []string{"read", "write"}, ExpiresAt: &hour,
 	}, [32]byte{1}, nil)
 	if err != nil || k.Name != "n" || len(k.Scopes) != 2 || k.LastUsedAt != nil {
 		t.Fatalf("made %+v, %v", k, err)
 	}
-	u, scopes, err := b.UserOfAccessKey(t.Context(), [32]byte{1})
+	u, scopes, err := b.Accounts.UserOfAccessKey(t.Context(), [32]byte{1})
 	if err != nil || u != b.user || !slices.Equal(scopes, k.Scopes) {
 		t.Errorf("found %+v, %v, %v", u, scopes, err)
 	}
 	used := func() time.Time { return ask[time.Time](b, `SELECT last_used_at FROM access_keys`) }
 	first := used()
-	if _, _, err := b.UserOfAccessKey(t.Context(), [32]byte{1}); err != nil || used() != first {
+	if _, _, err := b.Accounts.UserOfAccessKey(t.Context(), [32]byte{1}); err != nil || used() != first {
 		t.Errorf("noted twice in a minute: %v", err)
 	}
 	b.exec(`UPDATE access_keys SET last_used_at = last_used_at - interval '2 minutes'`)
-	if _, _, err := b.UserOfAccessKey(t.Context(), [32]byte{1}); err != nil || !used().After(first) {
+	if _, _, err := b.Accounts.UserOfAccessKey(t.Context(), [32]byte{1}); err != nil || !used().After(first) {
 		t.Errorf("not noted: %v", err)
 	}
 	b.exec(`UPDATE access_keys SET expires_at = clock_timestamp()`)
-	_, _, err = b.UserOfAccessKey(t.Context(), [32]byte{1})
+	_, _, err = b.Accounts.UserOfAccessKey(t.Context(), [32]byte{1})
 	wantErr(t, err, store.ErrExpired)
-	_, _, err = b.UserOfAccessKey(t.Context(), [32]byte{2})
+	_, _, err = b.Accounts.UserOfAccessKey(t.Context(), [32]byte{2})
 	wantErr(t, err, store.ErrNotFound)
-	list, err := b.AccessKeys(t.Context(), b.user.ID)
+	list, err := b.Accounts.AccessKeys(t.Context(), b.user.ID)
 	if err != nil || len(list) != 1 || list[0].ID != k.ID {
 		t.Errorf("list %+v, %v", list, err)
 	}
-	wantErr(t, b.RevokeAccessKey(t.Context(), b.user.ID+1, k.ID), store.ErrNotFound)
-	if err := b.RevokeAccessKey(t.Context(), b.user.ID, k.ID); err != nil {
+	wantErr(t, b.Accounts.RevokeAccessKey(t.Context(), b.user.ID+1, k.ID), store.ErrNotFound)
+	if err := b.Accounts.RevokeAccessKey(t.Context(), b.user.ID, k.ID); err != nil {
 		t.Error(err)
 	}
-	wantErr(t, b.RevokeAccessKey(t.Context(), b.user.ID, k.ID), store.ErrNotFound)
+	wantErr(t, b.Accounts.RevokeAccessKey(t.Context(), b.user.ID, k.ID), store.ErrNotFound)
 }

@@ -33,7 +33,7 @@ func settle(t *testing.T, wake <-chan struct{}) {
 func TestListenHearsAnUpload(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
-	wake := b.Listen(ctx)
+	wake := b.Ledger.Listen(ctx)
 	settle(t, wake)
 	for range 5 {
 		b.upload(1)
@@ -46,10 +46,10 @@ func TestListenHearsAnUpload(t *testing.T) {
 	p := b.upload(1)
 	settle(t, wake)
 	for name, act := range map[string]func() error{
-		"release": func() error { return b.ReleasePart(ctx, b.claim("w")) },
-		"cancel":  func() error { _, err := b.Cancel(ctx, b.user.ID, p.ID); return err },
-		"retry":   func() error { return b.Retry(ctx, p.ID, store.Model{}) },
-		"sweep":   func() error { _, err := b.Sweep(ctx, 0); return err },
+		"release": func() error { return b.Ledger.ReleasePart(ctx, b.claim("w")) },
+		"cancel":  func() error { _, err := b.Predictions.Cancel(ctx, b.user.ID, p.ID); return err },
+		"retry":   func() error { return b.Upkeep.Retry(ctx, p.ID, store.Model{}) },
+		"sweep":   func() error { _, err := b.Outbox.Sweep(ctx, 0); return err },
 	} {
 		if name == "retry" {
 			continue // after cancel, below
@@ -68,7 +68,7 @@ func TestListenHearsAnUpload(t *testing.T) {
 
 func TestListenSurvivesItsConnection(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: time.Hour})
-	wake := b.Listen(t.Context())
+	wake := b.Ledger.Listen(t.Context())
 	settle(t, wake)
 	for range 2 {
 		b.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`)
@@ -82,7 +82,7 @@ func TestListenSurvivesItsConnection(t *testing.T) {
 
 func TestListenPollsWhenNobodyRings(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
-	wake := b.Listen(t.Context())
+	wake := b.Ledger.Listen(t.Context())
 	for range 4 {
 		if !wakes(t, wake, 5*time.Second) {
 			t.Fatal("asleep")
@@ -94,11 +94,11 @@ func TestListenPollsWhenNobodyRings(t *testing.T) {
 func TestListenWakesWhenAPartIsFree(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: time.Hour})
 	b.upload(1)
-	wake := b.Listen(t.Context())
+	wake := b.Ledger.Listen(t.Context())
 	settle(t, wake)
 	c := b.claim("w")
 	const wait = 3 * time.Second
-	if err := b.PostponePart(t.Context(), c, store.Postponement{Wait: wait, Reason: "away"}); err != nil {
+	if err := b.Ledger.PostponePart(t.Context(), c, store.Postponement{Wait: wait, Reason: "away"}); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
@@ -106,7 +106,7 @@ func TestListenWakesWhenAPartIsFree(t *testing.T) {
 		if !wakes(t, wake, 10*time.Second) {
 			t.Fatal("asleep: nobody claims the part") // the poll interval is half a lease
 		}
-		again, err := b.ClaimPart(t.Context(), "w")
+		again, err := b.Ledger.ClaimPart(t.Context(), "w")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestListenWithoutADatabase(t *testing.T) {
 	defer cancel()
 	b.Close()
 	b.exec(`ALTER ROLE millrace CONNECTION LIMIT -1`)
-	wake := b.Listen(ctx)
+	wake := b.Ledger.Listen(ctx)
 	if !wakes(t, wake, 5*time.Second) {
 		t.Error("asleep")
 	}
@@ -137,21 +137,21 @@ func TestLetters(t *testing.T) {
 	b.upload(1)
 	b.upload(1)
 	third := b.upload(1)
-	two, err := b.ClaimLetters(t.Context(), 2)
+	two, err := b.Outbox.Claim(t.Context(), 2)
 	if err != nil || len(two) != 2 {
 		t.Fatal(two, err)
 	}
-	rest, err := b.ClaimLetters(t.Context(), 10)
+	rest, err := b.Outbox.Claim(t.Context(), 10)
 	if err != nil || len(rest) != 1 || rest[0].PredictionID != third.ID {
 		t.Fatal(rest, err)
 	}
-	if err := b.ReturnLetters(t.Context(), []int64{two[0].ID}); err != nil {
+	if err := b.Outbox.Release(t.Context(), []int64{two[0].ID}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.DiscardLetters(t.Context(), []int64{two[1].ID, rest[0].ID}); err != nil {
+	if err := b.Outbox.Discard(t.Context(), []int64{two[1].ID, rest[0].ID}); err != nil {
 		t.Fatal(err)
 	}
-	again, err := b.ClaimLetters(t.Context(), 10)
+	again, err := b.Outbox.Claim(t.Context(), 10)
 	if err != nil || len(again) != 1 || again[0] != two[0] {
 		t.Fatal(again, err)
 	}
@@ -163,12 +163,12 @@ func TestSweep(t *testing.T) {
 	b.upload(1)
 	b.upload(1)
 	b.claim("w") // its letter is no longer needed
-	rung, err := b.Sweep(t.Context(), time.Hour)
+	rung, err := b.Outbox.Sweep(t.Context(), time.Hour)
 	if err != nil || rung != 0 {
 		t.Fatal(rung, err)
 	}
 	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
-	if rung, err = b.Sweep(t.Context(), 0); err != nil || rung != 1 {
+	if rung, err = b.Outbox.Sweep(t.Context(), 0); err != nil || rung != 1 {
 		t.Fatal(rung, err)
 	}
 }

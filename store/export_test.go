@@ -14,12 +14,12 @@ func AccountTables() []string { return accountTables[:] }
 
 // PoolConfigs are the settings of the pools of requests and of work; they may be one.
 func PoolConfigs(s *Store) (requests, work *pgxpool.Config) {
-	return s.requests.Config(), s.pool.Config()
+	return s.db.requests.Config(), s.db.pool.Config()
 }
 
 // Backend is the server's process behind the connection that a caller gets now.
 func Backend(ctx context.Context, s *Store) (pid uint32, err error) {
-	err = s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+	err = s.db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 		pid = c.Conn().PgConn().PID()
 		return nil
 	})

@@ -11,10 +11,10 @@ import (
 
 // FailPart ends a claim that failed. After a permanent failure the prediction has failed; after the last attempt it is
 // dead; else the part waits a while for another attempt, longer each time. It works for parts and for the last step.
-func (s *Store) FailPart(ctx context.Context, c *Claim, f Failure) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
+	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
 		end := Status("")
-		if c.Attempt >= s.config.AttemptsMax {
+		if c.Attempt >= l.config.AttemptsMax {
 			end = Dead
 		}
 		if f.Permanent {
@@ -90,8 +90,8 @@ const restartsMax = 3
 // Restart scores the prediction of a claim of the last step from scratch, as [Store.Retry] does: what its parts left in
 // the object store is gone. It is recorded as a failure; after the third the prediction has failed instead, and so has one
 // that was cancelled meanwhile, of which nothing is left to join.
-func (s *Store) Restart(ctx context.Context, c *Claim, f Failure) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+func (l *Ledger) Restart(ctx context.Context, c *Claim, f Failure) error {
+	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
 		var running bool
 		var restarts int
 		err := tx.QueryRow(ctx, `
@@ -129,8 +129,8 @@ func (s *Store) Restart(ctx context.Context, c *Claim, f Failure) error {
 }
 
 // ReleasePart gives a claim back as if it had never been made: the worker shuts down. Another may take it at once.
-func (s *Store) ReleasePart(ctx context.Context, c *Claim) error {
-	return s.giveBack(ctx, c, nil)
+func (l *Ledger) ReleasePart(ctx context.Context, c *Claim) error {
+	return l.release(ctx, c, nil)
 }
 
 // Postponement says for how long and why a claim is given back without an attempt.
@@ -145,10 +145,10 @@ type Postponement struct {
 // PostponePart gives a claim back for a while: what the worker needs is away, or refused. The attempt is not counted,
 // not even if it was the database that was away, for longer than the lease. The next claim knows for how long this has
 // been so.
-func (s *Store) PostponePart(ctx context.Context, c *Claim, p Postponement) error {
-	err := s.giveBack(ctx, c, &p)
+func (l *Ledger) PostponePart(ctx context.Context, c *Claim, p Postponement) error {
+	err := l.release(ctx, c, &p)
 	if errors.Is(err, ErrLeaseLost) {
-		if refund := s.refund(ctx, c); refund != nil {
+		if refund := l.refund(ctx, c); refund != nil {
 			return fmt.Errorf("postpone part: %w", refund)
 		}
 	}
@@ -156,15 +156,15 @@ func (s *Store) PostponePart(ctx context.Context, c *Claim, p Postponement) erro
 }
 
 // refund takes an attempt back whose claim others have taken over.
-func (s *Store) refund(ctx context.Context, c *Claim) (err error) {
+func (l *Ledger) refund(ctx context.Context, c *Claim) (err error) {
 	if c.Finish {
-		_, err = s.pool.Exec(ctx, `
+		_, err = l.db.pool.Exec(ctx, `
 			UPDATE predictions SET finish_attempts = finish_attempts - 1
 			WHERE id = $1 AND generation = $2 AND finish_epoch > $3 AND finish_due AND finish_attempts > 0`,
 			c.PredictionID, c.Generation, c.Epoch)
 		return err
 	}
-	_, err = s.pool.Exec(ctx, `
+	_, err = l.db.pool.Exec(ctx, `
 		UPDATE prediction_parts p SET attempts = p.attempts - 1
 		FROM predictions d
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch > $4 AND p.attempts > 0`+
@@ -178,13 +178,13 @@ const stillWanted = `
 		  AND p.status = 'open'
 		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status IN ('queued', 'running')`
 
-// giveBack voids a claim. A postponement begins anew when its reason is another one than before; nil leaves it.
-func (s *Store) giveBack(ctx context.Context, c *Claim, postponed *Postponement) error {
+// release voids a claim. A postponement begins anew when its reason is another one than before; nil leaves it.
+func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement) error {
 	var p Postponement
 	if postponed != nil {
 		p = *postponed
 	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
 		if c.Finish {
 			return one(tx.Exec(ctx, `
 				UPDATE predictions

@@ -16,7 +16,7 @@ func TestOldGenerationSendsNoBlocks(t *testing.T) {
 	b.restart(p)
 	c := b.claim("w")
 	wantEqual(t, "epoch", c.Epoch, old.Epoch)
-	_, err := b.CommitPart(t.Context(), old, store.PartResult{Scored: 10}, readFunc(func([]byte) (int, error) {
+	_, err := b.Ledger.CommitPart(t.Context(), old, store.PartResult{Scored: 10}, readFunc(func([]byte) (int, error) {
 		t.Error("the blocks were read")
 		return 0, io.EOF
 	}))
@@ -26,10 +26,10 @@ func TestOldGenerationSendsNoBlocks(t *testing.T) {
 // restart cancels a prediction and begins it anew.
 func (b bench) restart(p store.Prediction) {
 	b.Helper()
-	if _, err := b.Cancel(b.Context(), b.user.ID, p.ID); err != nil {
+	if _, err := b.Predictions.Cancel(b.Context(), b.user.ID, p.ID); err != nil {
 		b.Fatal(err)
 	}
-	if err := b.Retry(b.Context(), p.ID, store.Model{}); err != nil {
+	if err := b.Upkeep.Retry(b.Context(), p.ID, store.Model{}); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -38,7 +38,7 @@ func (b bench) restart(p store.Prediction) {
 func TestRunEndsWhileAPartIsCommitted(t *testing.T) {
 	for name, end := range map[string]func(b bench, p store.Prediction){
 		"cancelled": func(b bench, p store.Prediction) {
-			if _, err := b.Cancel(ctx(), b.user.ID, p.ID); err != nil {
+			if _, err := b.Predictions.Cancel(ctx(), b.user.ID, p.ID); err != nil {
 				b.Fatal(err)
 			}
 		},
@@ -53,7 +53,7 @@ func TestRunEndsWhileAPartIsCommitted(t *testing.T) {
 			c := b.claim("w")
 			blocks := bytes.NewReader(encode(t, c.PredictionID, scoredRows(c.Part, nil)))
 			ended := false
-			_, err := b.CommitPart(t.Context(), c, store.PartResult{Scored: 1000}, readFunc(func(to []byte) (int, error) {
+			_, err := b.Ledger.CommitPart(t.Context(), c, store.PartResult{Scored: 1000}, readFunc(func(to []byte) (int, error) {
 				if !ended { // the fence has let it through
 					ended = true
 					end(b, p)

@@ -28,7 +28,7 @@ func newBench(t testing.TB, config store.Config) bench {
 	t.Helper()
 	config.URL = storetest.Postgres(t)
 	s := storetest.Open(t, config)
-	user, err := s.EnsureUser(t.Context(), "user_1")
+	user, err := s.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func newUpload(userID int64, rows ...int64) store.NewUpload {
 
 func (b bench) upload(rows ...int64) store.Prediction {
 	b.Helper()
-	p, err := b.CreateUpload(b.Context(), newUpload(b.user.ID, rows...))
+	p, err := b.Predictions.CreateUpload(b.Context(), newUpload(b.user.ID, rows...))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func (b bench) upload(rows ...int64) store.Prediction {
 
 func (b bench) claim(worker string) *store.Claim {
 	b.Helper()
-	c, err := b.ClaimPart(b.Context(), worker)
+	c, err := b.Ledger.ClaimPart(b.Context(), worker)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func (b bench) claim(worker string) *store.Claim {
 
 func (b bench) noClaim() {
 	b.Helper()
-	if c, err := b.ClaimPart(b.Context(), "nobody"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimPart(b.Context(), "nobody"); c != nil || err != nil {
 		b.Fatalf("claimed %+v: %v", c, err)
 	}
 }
@@ -114,7 +114,7 @@ func (b bench) noClaim() {
 // reload reads a prediction again.
 func (b bench) reload(p store.Prediction) store.Prediction {
 	b.Helper()
-	p, err := b.Prediction(context.Background(), p.UserID, p.ID)
+	p, err := b.Predictions.Get(context.Background(), p.UserID, p.ID)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func encode(t testing.TB, prediction int64, rows []int64) []byte {
 func (b bench) score(c *store.Claim, rejected func(row int64) bool) (*store.Claim, error) {
 	b.Helper()
 	rows := scoredRows(c.Part, rejected)
-	return b.CommitPart(context.Background(), c, store.PartResult{
+	return b.Ledger.CommitPart(context.Background(), c, store.PartResult{
 		Scored: int64(len(rows)), Rejected: c.Part.Rows - int64(len(rows)), ResultBytes: 10, ResultETag: `"r"`,
 	}, bytes.NewReader(encode(b, c.PredictionID, rows)))
 }
@@ -199,7 +199,7 @@ func (b bench) mustScore(c *store.Claim) *store.Claim {
 }
 
 func (b bench) finish(c *store.Claim) error {
-	return b.Finish(context.Background(), c, store.Result{
+	return b.Ledger.Finish(context.Background(), c, store.Result{
 		ResultKey: store.ResultKey(c.PublicID, c.Generation, store.ResultName), ResultETag: `"x"`, ResultBytes: 20,
 		Summary: []byte(`{"mean": 0.5}`),
 	})

@@ -27,9 +27,9 @@ type NewObject struct {
 // EnqueueObject records an upload and a prediction for a dropped file, with one part that still has to be planned. The
 // same bucket, key and version again changes nothing and answers with the prediction that exists; created says which. One
 // prediction too many that waits is a [WaitingError].
-func (s *Store) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, created bool, err error) {
+func (ps *Predictions) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, created bool, err error) {
 	id := NewID()
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = ps.db.inTx(ctx, func(tx pgx.Tx) error {
 		var uploadID int64
 		err := tx.QueryRow(ctx, `
 			INSERT INTO uploads (public_id, user_id, object_key, object_etag, filename, bytes,
@@ -44,16 +44,16 @@ func (s *Store) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, c
 			return err
 		}
 		created = true
-		return s.insertPrediction(ctx, tx, newPrediction{
+		return ps.insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: o.UserID,
 			bytes: o.Bytes, model: o.Model, explain: o.Explain, options: o.Options, parts: unplanned(),
 		})
 	})
 	if err == nil && !created {
-		id, err = s.predictionOfObject(ctx, o)
+		id, err = ps.predictionOfObject(ctx, o)
 	}
 	if err == nil {
-		p, err = s.Prediction(ctx, o.UserID, id)
+		p, err = ps.Get(ctx, o.UserID, id)
 	}
 	if err != nil {
 		return Prediction{}, false, fmt.Errorf("enqueue object: %w", err)
@@ -62,9 +62,9 @@ func (s *Store) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, c
 }
 
 // predictionOfObject finds the first prediction of a dropped file. It is not found if the file was another user's.
-func (s *Store) predictionOfObject(ctx context.Context, o NewObject) (uuid.UUID, error) {
+func (ps *Predictions) predictionOfObject(ctx context.Context, o NewObject) (uuid.UUID, error) {
 	var id uuid.UUID
-	err := s.pool.QueryRow(ctx, `
+	err := ps.db.pool.QueryRow(ctx, `
 		SELECT d.public_id FROM uploads u JOIN predictions d ON d.upload_id = u.id
 		WHERE u.source_bucket = $1 AND u.source_key = $2 AND u.source_version = $3 AND u.user_id = $4
 		ORDER BY d.id LIMIT 1`, o.Bucket, o.Key, o.Version, o.UserID).Scan(&id)

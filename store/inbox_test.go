@@ -16,7 +16,7 @@ func dropped(userID int64) store.NewObject {
 
 func TestEnqueueObjectIsIdempotent(t *testing.T) {
 	b := newBench(t, store.Config{})
-	first, created, err := b.EnqueueObject(t.Context(), dropped(b.user.ID))
+	first, created, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID))
 	if err != nil || !created || first.RowCount != nil || first.Bytes != 1000 || first.Explain != "all" ||
 		first.Model.Name != "" {
 		t.Fatalf("%+v, %v", first, err)
@@ -24,7 +24,7 @@ func TestEnqueueObjectIsIdempotent(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			p, created, err := b.EnqueueObject(t.Context(), dropped(b.user.ID))
+			p, created, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID))
 			if err != nil || created || p.ID != first.ID {
 				t.Errorf("%+v, %v, %v", p, created, err)
 			}
@@ -33,12 +33,12 @@ func TestEnqueueObjectIsIdempotent(t *testing.T) {
 	group.Wait()
 	changed := dropped(b.user.ID)
 	changed.Version = "v2"
-	if p, created, err := b.EnqueueObject(t.Context(), changed); err != nil || !created || p.ID == first.ID {
+	if p, created, err := b.Predictions.EnqueueObject(t.Context(), changed); err != nil || !created || p.ID == first.ID {
 		t.Errorf("another version: %+v, %v, %v", p, created, err)
 	}
 	wantEqual(t, "parts", ask[int](b, `SELECT count(*)::int FROM prediction_parts`), 2)
 	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 2)
-	_, _, err = b.EnqueueObject(t.Context(), dropped(b.user.ID+1))
+	_, _, err = b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID+1))
 	wantErr(t, err, store.ErrNotFound)
 }
 
@@ -49,7 +49,7 @@ func TestEnqueueObjectAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 16 {
 		group.Go(func() {
-			_, created, err := b.EnqueueObject(t.Context(), dropped(b.user.ID))
+			_, created, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID))
 			if err != nil {
 				t.Error(err)
 			}
@@ -74,7 +74,7 @@ func plan() store.Plan {
 
 func TestPlanPart(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
-	p, _, err := b.EnqueueObject(t.Context(), dropped(b.user.ID))
+	p, _, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,16 +82,16 @@ func TestPlanPart(t *testing.T) {
 	if late.Part.Planned || late.Part.FirstRow != 1 || late.ObjectKey != "inbox/a.csv" || late.ObjectETag != `"e"` {
 		t.Fatalf("%+v", late)
 	}
-	_, err = b.CommitPart(t.Context(), late, store.PartResult{}, nil)
+	_, err = b.Ledger.CommitPart(t.Context(), late, store.PartResult{}, nil)
 	wantErr(t, err, store.ErrAccounting) // no rows is not what an unplanned part has
 	time.Sleep(60 * time.Millisecond)
 	c := b.claim("w")
-	wantErr(t, b.PlanPart(t.Context(), late, plan()), store.ErrLeaseLost)
-	wantErr(t, b.PlanPart(t.Context(), c, store.Plan{}), store.ErrConflict)
-	if err := b.PlanPart(t.Context(), c, plan()); err != nil {
+	wantErr(t, b.Ledger.PlanPart(t.Context(), late, plan()), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.PlanPart(t.Context(), c, store.Plan{}), store.ErrConflict)
+	if err := b.Ledger.PlanPart(t.Context(), c, plan()); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.PlanPart(t.Context(), c, plan()), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.PlanPart(t.Context(), c, plan()), store.ErrLeaseLost)
 	p = b.reload(p)
 	if *p.RowCount != 50 || p.PartsTotal != 2 || p.Model.SHA256 != "5a" || p.Columns[0] != "customerID" ||
 		p.SHA256[0] != 7 || p.Status != store.Running {
@@ -106,7 +106,7 @@ func TestPlanPart(t *testing.T) {
 	_, err = b.score(c, nil)
 	wantErr(t, err, store.ErrLeaseLost)
 	c.Part.Planned = false
-	wantErr(t, b.PlanPart(t.Context(), first, plan()), store.ErrConflict)
+	wantErr(t, b.Ledger.PlanPart(t.Context(), first, plan()), store.ErrConflict)
 	b.mustScore(first)
 	if err := b.finish(b.mustScore(b.claim("w"))); err != nil {
 		t.Fatal(err)
@@ -115,19 +115,19 @@ func TestPlanPart(t *testing.T) {
 
 func TestPlanPartWithAnUnpackedCopy(t *testing.T) {
 	b := newBench(t, store.Config{})
-	if _, _, err := b.EnqueueObject(t.Context(), dropped(b.user.ID)); err != nil {
+	if _, _, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID)); err != nil {
 		t.Fatal(err)
 	}
 	one := plan()
 	one.Parts, one.Rows, one.ObjectKey, one.ObjectETag = one.Parts[:1], 20, "uploads/x/input.csv", `"u"`
-	if err := b.PlanPart(t.Context(), b.claim("w"), one); err != nil {
+	if err := b.Ledger.PlanPart(t.Context(), b.claim("w"), one); err != nil {
 		t.Fatal(err)
 	}
 	if c := b.claim("w"); c.ObjectKey != "uploads/x/input.csv" || c.ObjectETag != `"u"` || c.Part.Rows != 20 {
 		t.Errorf("%+v", c)
 	}
 	// The dropped file is still known under its own name.
-	if _, created, err := b.EnqueueObject(t.Context(), dropped(b.user.ID)); created || err != nil {
+	if _, created, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID)); created || err != nil {
 		t.Error(created, err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // Mark reads the database's mark. Before any process has worked with both database and store it is [ErrNotFound].
-func (s *Store) Mark(ctx context.Context) (m Mark, err error) {
-	err = s.requests.QueryRow(ctx, selectMark).Scan(&m.Installation, &m.Sweeps, &m.Sweep)
+func (u *Upkeep) Mark(ctx context.Context) (m Mark, err error) {
+	err = u.db.requests.QueryRow(ctx, selectMark).Scan(&m.Installation, &m.Sweeps, &m.Sweep)
 	if err != nil {
 		return Mark{}, fmt.Errorf("read the database's mark: %w", notFound(err))
 	}
@@ -21,19 +21,19 @@ func (s *Store) Mark(ctx context.Context) (m Mark, err error) {
 const selectMark = `SELECT id, sweeps, sweep FROM installation `
 
 // makeMark gives the database's mark, which is a new one if there was none.
-func (s *Store) makeMark(ctx context.Context) (Mark, error) {
-	_, err := s.pool.Exec(ctx, `INSERT INTO installation (id, sweep) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+func (u *Upkeep) makeMark(ctx context.Context) (Mark, error) {
+	_, err := u.db.pool.Exec(ctx, `INSERT INTO installation (id, sweep) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 		uuid.New(), uuid.New())
 	if err != nil {
 		return Mark{}, fmt.Errorf("make the database's mark: %w", err)
 	}
-	return s.Mark(ctx)
+	return u.Mark(ctx)
 }
 
 // raiseMark counts a sweep, unless one is counted already that the store does not know of: its process ended between the
 // two. A store that does not agree is [ErrNotOwner], and nothing changes.
-func (s *Store) raiseMark(ctx context.Context, of Mark) (raised Mark, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) raiseMark(ctx context.Context, of Mark) (raised Mark, err error) {
+	err = u.db.inTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, selectMark+`FOR UPDATE`).Scan(&raised.Installation, &raised.Sweeps, &raised.Sweep)
 		if err != nil {
 			return notFound(err)
@@ -55,8 +55,8 @@ func (s *Store) raiseMark(ctx context.Context, of Mark) (raised Mark, err error)
 
 // adoptMark gives the database a new mark that no copy of it has, ahead of what the store counted. What sweeps have
 // found is forgotten: it may be another store's.
-func (s *Store) adoptMark(ctx context.Context, counted int64) (m Mark, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) adoptMark(ctx context.Context, counted int64) (m Mark, err error) {
+	err = u.db.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM orphans`); err != nil {
 			return err
 		}
@@ -77,8 +77,8 @@ const recordedAtOnce = 5
 
 // newestObjects are the uploads that were recorded last and that nothing has removed since. Whoever dropped a file may
 // take it away, so only our own copies count.
-func (s *Store) newestObjects(ctx context.Context) ([]ObjectInfo, error) {
-	rows, err := s.pool.Query(ctx, `
+func (u *Upkeep) newestObjects(ctx context.Context) ([]ObjectInfo, error) {
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT u.object_key, coalesce(u.bytes, -1) FROM uploads u
 		WHERE u.object_key LIKE 'uploads/%'
 		  AND EXISTS (SELECT FROM predictions d WHERE d.upload_id = u.id AND d.results_deleted_at IS NULL)
@@ -110,10 +110,10 @@ type Housekeeping struct {
 }
 
 // Housekeeping counts what waits to be deleted.
-func (s *Store) Housekeeping(ctx context.Context) (h Housekeeping, err error) {
+func (u *Upkeep) Housekeeping(ctx context.Context) (h Housekeeping, err error) {
 	var at *time.Time
 	var reason string
-	err = s.pool.QueryRow(ctx, `
+	err = u.db.pool.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM deletions WHERE passes = 0), (SELECT count(*) FROM orphans WHERE unknown),
 		       (SELECT stopped_at FROM installation), coalesce((SELECT stopped_reason FROM installation), '')`).
 		Scan(&h.Deletions, &h.Orphans, &at, &reason)

@@ -46,7 +46,7 @@ func TestPredictionFromUploadToResult(t *testing.T) {
 	if last == nil || !last.Finish || last.PublicID != p.ID {
 		t.Fatalf("last part: %+v", last)
 	}
-	parts, err := b.Parts(t.Context(), last)
+	parts, err := b.Ledger.Parts(t.Context(), last)
 	if err != nil || len(parts) != 2 || !parts[1].Done || parts[1].Scored != 630 || parts[0].Rows != 1500 ||
 		parts[0].ResultETag != `"r"` {
 		t.Fatalf("ledger: %+v, %v", parts, err)
@@ -72,7 +72,7 @@ func TestRowsMustAddUp(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(5)
 	c := b.claim("w")
-	_, err := b.CommitPart(t.Context(), c, store.PartResult{Scored: 3, Rejected: 1}, nil)
+	_, err := b.Ledger.CommitPart(t.Context(), c, store.PartResult{Scored: 3, Rejected: 1}, nil)
 	wantErr(t, err, store.ErrAccounting)
 	// The table itself would not have it either.
 	wantEqual(t, "constraints", ask[int](b, `
@@ -82,11 +82,11 @@ func TestRowsMustAddUp(t *testing.T) {
 func TestAllRowsRejected(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(5)
-	last, err := b.CommitPart(t.Context(), b.claim("w"), store.PartResult{Rejected: 5}, nil)
+	last, err := b.Ledger.CommitPart(t.Context(), b.claim("w"), store.PartResult{Rejected: 5}, nil)
 	if last == nil || err != nil {
 		t.Fatal(last, err)
 	}
-	if err := b.Finish(t.Context(), last, store.Result{RejectsKey: "r", RejectsBytes: 5}); err != nil {
+	if err := b.Ledger.Finish(t.Context(), last, store.Result{RejectsKey: "r", RejectsBytes: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if p = b.reload(p); p.Rejected != 5 || p.ResultKey != "" || p.RejectsBytes != 5 || p.Status != store.Completed {
@@ -97,18 +97,18 @@ func TestAllRowsRejected(t *testing.T) {
 func TestSameUploadTwice(t *testing.T) {
 	b := newBench(t, store.Config{})
 	u := newUpload(b.user.ID, 3)
-	if _, err := b.CreateUpload(t.Context(), u); err != nil {
+	if _, err := b.Predictions.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.CreateUpload(t.Context(), u)
+	_, err := b.Predictions.CreateUpload(t.Context(), u)
 	wantErr(t, err, store.ErrConflict)
 	wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 1)
 	u = newUpload(b.user.ID)
-	if _, err = b.CreateUpload(t.Context(), u); err == nil {
+	if _, err = b.Predictions.CreateUpload(t.Context(), u); err == nil {
 		t.Error("an upload without parts")
 	}
 	u = newUpload(b.user.ID+1, 3)
-	if _, err = b.CreateUpload(t.Context(), u); err == nil {
+	if _, err = b.Predictions.CreateUpload(t.Context(), u); err == nil {
 		t.Error("an upload of nobody")
 	}
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
@@ -141,7 +141,7 @@ func TestFailingCopyLeavesNothing(t *testing.T) {
 		"not UTF-8":  {parts: [][]byte{bytes.Replace(good, []byte("c-1"), []byte("c\xff1"), 1)}},
 		"foreign id": {parts: [][]byte{encode(t, 1, []int64{1})}},
 	} {
-		_, err := b.CommitPart(t.Context(), c, store.PartResult{Scored: 1500}, blocks)
+		_, err := b.Ledger.CommitPart(t.Context(), c, store.PartResult{Scored: 1500}, blocks)
 		if err == nil {
 			t.Fatalf("%s: committed", name)
 		}

@@ -26,13 +26,13 @@ func TestLateWorkerChangesNothing(t *testing.T) {
 	before := ask[string](b, `SELECT prediction_parts::text FROM prediction_parts`)
 	_, err := b.score(late, nil)
 	wantErr(t, err, store.ErrLeaseLost)
-	wantErr(t, b.RenewLease(t.Context(), late), store.ErrLeaseLost)
-	wantErr(t, b.ReleasePart(t.Context(), late), store.ErrLeaseLost)
-	wantErr(t, b.FailPart(t.Context(), late, store.Failure{Code: "ERR-1500"}), store.ErrLeaseLost)
-	wantErr(t, b.PlanPart(t.Context(), late, store.Plan{}), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.RenewLease(t.Context(), late), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.ReleasePart(t.Context(), late), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.FailPart(t.Context(), late, store.Failure{Code: "ERR-1500"}), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.PlanPart(t.Context(), late, store.Plan{}), store.ErrLeaseLost)
 	wantEqual(t, "ledger", ask[string](b, `SELECT prediction_parts::text FROM prediction_parts`), before)
 	wantEqual(t, "blocks", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
-	if err := b.RenewLease(t.Context(), heir); err != nil {
+	if err := b.Ledger.RenewLease(t.Context(), heir); err != nil {
 		t.Fatal(err)
 	}
 	last := b.mustScore(heir)
@@ -55,7 +55,7 @@ func TestFenceHoldsAgainstACommitUnderWay(t *testing.T) {
 	t.Cleanup(release) // also when the test fails
 	done := make(chan error, 1)
 	go func() {
-		_, err := b.CommitPart(context.Background(), slow, store.PartResult{Scored: 1000},
+		_, err := b.Ledger.CommitPart(context.Background(), slow, store.PartResult{Scored: 1000},
 			&gate{data: bytes.NewReader(rows), reached: inside, open: held})
 		done <- err
 	}()
@@ -119,7 +119,7 @@ func TestThreeAttempts(t *testing.T) {
 		t.Fatalf("%+v, %+v", p, p.Error)
 	}
 	wantEqual(t, "upload", ask[string](b, `SELECT status FROM uploads`), "failed")
-	list, err := b.Attempts(t.Context(), p.ID)
+	list, err := b.Upkeep.Attempts(t.Context(), p.ID)
 	if err != nil || len(list) != 1 || *list[0].Part != 0 || list[0].Attempt != 3 || list[0].Worker != "crasher" {
 		t.Errorf("attempts: %+v, %v", list, err)
 	}
@@ -141,7 +141,7 @@ func TestFailPart(t *testing.T) {
 			p := b.upload(10)
 			for _, f := range c.failures {
 				b.exec(`UPDATE prediction_parts SET lease_until = '-infinity'`) // the rest between attempts
-				if err := b.FailPart(t.Context(), b.claim("w"), f); err != nil {
+				if err := b.Ledger.FailPart(t.Context(), b.claim("w"), f); err != nil {
 					t.Fatal(err)
 				}
 				b.noClaim()
@@ -151,7 +151,7 @@ func TestFailPart(t *testing.T) {
 			if p.Error != nil && p.Error.Code != c.wantError || p.Error == nil && c.wantError != "" {
 				t.Errorf("error %+v", p.Error)
 			}
-			list, err := b.Attempts(t.Context(), p.ID)
+			list, err := b.Upkeep.Attempts(t.Context(), p.ID)
 			if err != nil || len(list) != len(c.failures) || list[0].Failure.Code != c.failures[len(list)-1].Code {
 				t.Errorf("attempts %+v, %v", list, err)
 			}
@@ -165,16 +165,16 @@ func TestReleaseAndPostpone(t *testing.T) {
 	for range 5 { // costs no attempt
 		c := b.claim("w")
 		wantEqual(t, "attempt", c.Attempt, 1)
-		if err := b.ReleasePart(t.Context(), c); err != nil {
+		if err := b.Ledger.ReleasePart(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		wantErr(t, b.ReleasePart(t.Context(), c), store.ErrLeaseLost)
+		wantErr(t, b.Ledger.ReleasePart(t.Context(), c), store.ErrLeaseLost)
 		_, err := b.score(c, nil)
 		wantErr(t, err, store.ErrLeaseLost)
 	}
 	wantEqual(t, "status", b.reload(p).Status, store.Queued)
 	c, other := b.claim("w"), b.claim("w")
-	if err := b.PostponePart(t.Context(), c, store.Postponement{Wait: time.Hour, Reason: "retry in 1 h after an outage"}); err != nil {
+	if err := b.Ledger.PostponePart(t.Context(), c, store.Postponement{Wait: time.Hour, Reason: "retry in 1 h after an outage"}); err != nil {
 		t.Fatal(err)
 	}
 	b.noClaim()
@@ -194,8 +194,8 @@ func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
 		c := b.claim("w")
 		time.Sleep(5 * time.Millisecond)
 		heir := b.claim("heir")
-		wantErr(t, b.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost)
-		if err := b.PostponePart(t.Context(), heir, store.Postponement{Wait: 0, Reason: "waiting"}); err != nil {
+		wantErr(t, b.Ledger.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost)
+		if err := b.Ledger.PostponePart(t.Context(), heir, store.Postponement{Wait: 0, Reason: "waiting"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestGiveBackDuringAClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.PostponePart(t.Context(), first, store.Postponement{Wait: time.Hour, Reason: "waiting"}); err != nil {
+	if err := b.Ledger.PostponePart(t.Context(), first, store.Postponement{Wait: time.Hour, Reason: "waiting"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(t.Context()); err != nil {
@@ -245,7 +245,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	again := func(worker string) *store.Claim {
 		t.Helper()
 		time.Sleep(5 * time.Millisecond)
-		c, err := b.ClaimFinish(t.Context(), worker)
+		c, err := b.Ledger.ClaimFinish(t.Context(), worker)
 		if err != nil || c == nil {
 			t.Fatal(c, err)
 		}
@@ -254,7 +254,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	c := again("w")
 	for range 5 {
 		heir := again("heir")
-		wantErr(t, b.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost)
+		wantErr(t, b.Ledger.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost)
 		c = heir
 	}
 	attempts := func() int { return ask[int](b, `SELECT finish_attempts FROM predictions`) }
@@ -262,7 +262,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	if err := b.finish(again("w")); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost) // it is published
+	wantErr(t, b.Ledger.PostponePart(t.Context(), c, store.Postponement{Wait: 0, Reason: "waiting"}), store.ErrLeaseLost) // it is published
 	wantEqual(t, "attempts", attempts(), before+1)
 	wantEqual(t, "status", b.reload(p).Status, store.Completed)
 }
@@ -281,7 +281,7 @@ func TestTwoWorkersNeverShareAPart(t *testing.T) {
 		group.Go(func() {
 			worker := fmt.Sprint("w", w)
 			for {
-				c, err := b.ClaimPart(context.Background(), worker)
+				c, err := b.Ledger.ClaimPart(context.Background(), worker)
 				if err != nil || c == nil {
 					if err != nil {
 						t.Error(err)

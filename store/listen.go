@@ -13,21 +13,21 @@ import (
 // Listen gives a channel that wakes a worker: when work has been queued, when a lease or a postponement ends, and after
 // each poll interval, as a note can be lost with its connection. Wakes that nobody has taken yet become one. It keeps a
 // connection of its own and makes a new one when that breaks. The channel is closed when ctx ends.
-func (s *Store) Listen(ctx context.Context) <-chan struct{} {
+func (l *Ledger) Listen(ctx context.Context) <-chan struct{} {
 	wake := make(chan struct{}, 1)
 	go func() {
 		defer close(wake)
 		for failures := 0; ctx.Err() == nil; {
-			heard, err := s.listen(ctx, wake)
+			heard, err := l.listen(ctx, wake)
 			if ctx.Err() != nil {
 				return
 			}
 			if heard {
 				failures = 0
 			}
-			s.config.Log.Warn("doorbell connection lost", "error", err.Error())
+			l.config.Log.Warn("doorbell connection lost", "error", err.Error())
 			failures++
-			pause(ctx, backoff(failures, s.config.PollInterval))
+			pause(ctx, backoff(failures, l.config.PollInterval))
 			knock(wake)
 		}
 	}()
@@ -38,8 +38,8 @@ func (s *Store) Listen(ctx context.Context) <-chan struct{} {
 var errRenewed = errors.New("the server was read-only")
 
 // listen forwards notes until its connection breaks. heard says that it had been up.
-func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, l.db.pool.Config().ConnConfig)
 	if err != nil {
 		return false, err
 	}
@@ -47,20 +47,20 @@ func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, e
 	if _, err := conn.Exec(ctx, "LISTEN "+doorbell); err != nil {
 		return false, err
 	}
-	era := s.era.Load()
+	era := l.db.era.Load()
 	due := time.Now() // at once: something may have been queued while nobody listened
 	for {
 		if !time.Now().Before(due) {
 			knock(wake)
 			ask, cancel := context.WithTimeout(ctx, claimTime)
-			pause, err := s.NextDue(ask)
+			pause, err := l.NextDue(ask)
 			cancel()
 			if err != nil && ctx.Err() == nil {
-				s.config.Log.Warn("look for the next claim that ends", "error", err.Error())
+				l.config.Log.Warn("look for the next claim that ends", "error", err.Error())
 			}
 			due = time.Now().Add(max(dueSpread, pause))
 		}
-		if s.era.Load() != era {
+		if l.db.era.Load() != era {
 			return true, errRenewed
 		}
 		wait, cancel := context.WithDeadline(ctx, due)
@@ -81,10 +81,10 @@ func (s *Store) listen(ctx context.Context, wake chan<- struct{}) (heard bool, e
 
 // NextDue says how long it is until a worker should look again: until the first claim ends that is not renewed by then,
 // or the poll interval, which is shorter than a lease, so that none ends in between. An error comes with the interval.
-func (s *Store) NextDue(ctx context.Context) (time.Duration, error) {
-	due := min(s.config.PollInterval, s.config.Lease/2)
+func (l *Ledger) NextDue(ctx context.Context) (time.Duration, error) {
+	due := min(l.config.PollInterval, l.config.Lease/2)
 	var seconds *float64
-	err := s.pool.QueryRow(ctx, `
+	err := l.db.pool.QueryRow(ctx, `
 		SELECT extract(epoch FROM least(
 		    (SELECT min(lease_until) FROM prediction_parts
 		     WHERE status = 'open' AND epoch > 0 AND lease_until > clock_timestamp()),

@@ -11,7 +11,7 @@ import (
 // what others have sent since. The best of some calls counts, so that a busy machine does not.
 func TestB7SkipIsFast(t *testing.T) {
 	b := newBench(t, store.Config{})
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestB7SkipIsFast(t *testing.T) {
 		best := time.Hour
 		for range 10 { // behind the fifth, a plan may be one for any values
 			start := time.Now()
-			list, err := b.Predictions(t.Context(), other.ID, q)
+			list, err := b.Predictions.List(t.Context(), other.ID, q)
 			if err != nil || len(list) != 100 {
 				t.Fatalf("%d predictions, %v", len(list), err)
 			}

@@ -11,28 +11,28 @@ import (
 
 func TestEnsureUser(t *testing.T) {
 	b := newBench(t, store.Config{})
-	again, err := b.EnsureUser(t.Context(), "user_1")
+	again, err := b.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil || again != b.user || again.Subject != "user_1" {
 		t.Errorf("%+v, %v", again, err)
 	}
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil || other.ID == b.user.ID {
 		t.Errorf("%+v, %v", other, err)
 	}
-	if err := b.SetTrainingRate(t.Context(), b.user.ID, 0.25); err != nil {
+	if err := b.Accounts.SetTrainingRate(t.Context(), b.user.ID, 0.25); err != nil {
 		t.Fatal(err)
 	}
-	again, err = b.EnsureUser(t.Context(), "user_1")
+	again, err = b.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil || again.TrainingRate != 0.25 {
 		t.Errorf("%+v, %v", again, err)
 	}
-	if rate, err := b.TrainingRate(t.Context(), b.user.ID); rate != 0.25 || err != nil {
+	if rate, err := b.Ledger.TrainingRate(t.Context(), b.user.ID); rate != 0.25 || err != nil {
 		t.Errorf("rate %v: %v", rate, err)
 	}
-	_, err = b.TrainingRate(t.Context(), 999)
+	_, err = b.Ledger.TrainingRate(t.Context(), 999)
 	wantErr(t, err, store.ErrNotFound)
-	wantErr(t, b.SetTrainingRate(t.Context(), 999, 0.25), store.ErrNotFound)
-	if err := b.SetTrainingRate(t.Context(), b.user.ID, 2); err == nil {
+	wantErr(t, b.Accounts.SetTrainingRate(t.Context(), 999, 0.25), store.ErrNotFound)
+	if err := b.Accounts.SetTrainingRate(t.Context(), b.user.ID, 2); err == nil {
 		t.Error("a rate of 2")
 	}
 }
@@ -42,7 +42,7 @@ func TestEnsureUserAtOnce(t *testing.T) {
 	ids := make(chan int64, 8)
 	for range cap(ids) {
 		go func() {
-			u, err := b.EnsureUser(t.Context(), "new")
+			u, err := b.Accounts.EnsureUser(t.Context(), "new")
 			if err != nil {
 				t.Error(err)
 			}
@@ -58,14 +58,14 @@ func TestEnsureUserAtOnce(t *testing.T) {
 // A page of a list must not move when something new arrives, and must not show what is another's.
 func TestPredictionsByPage(t *testing.T) {
 	b := newBench(t, store.Config{})
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var made []uuid.UUID
 	for range 7 {
 		made = append(made, b.upload(1).ID)
-		if _, err := b.CreateUpload(t.Context(), newUpload(other.ID, 1)); err != nil {
+		if _, err := b.Predictions.CreateUpload(t.Context(), newUpload(other.ID, 1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestPredictionsByPage(t *testing.T) {
 	var got []uuid.UUID
 	var after *store.Cursor
 	for {
-		page, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{After: after, Limit: 3})
+		page, err := b.Predictions.List(t.Context(), b.user.ID, store.ListQuery{After: after, Limit: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,18 +99,18 @@ func TestPredictionsByPage(t *testing.T) {
 // What is skipped counts from the start, or from the cursor, and only what is the user's own.
 func TestPredictionsSkipped(t *testing.T) {
 	b := newBench(t, store.Config{})
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var made []uuid.UUID // newest first
 	for range 6 {
 		made = append([]uuid.UUID{b.upload(1).ID}, made...)
-		if _, err := b.CreateUpload(t.Context(), newUpload(other.ID, 1)); err != nil {
+		if _, err := b.Predictions.CreateUpload(t.Context(), newUpload(other.ID, 1)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{Limit: 1})
+	first, err := b.Predictions.List(t.Context(), b.user.ID, store.ListQuery{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestPredictionsSkipped(t *testing.T) {
 			list = made[1:]
 		}
 		for skip := range 8 {
-			page, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{After: after, Skip: skip, Limit: 2})
+			page, err := b.Predictions.List(t.Context(), b.user.ID, store.ListQuery{After: after, Skip: skip, Limit: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestPredictionOfOthers(t *testing.T) {
 		user int64
 		id   uuid.UUID
 	}{{b.user.ID + 1, p.ID}, {b.user.ID, uuid.New()}, {b.user.ID, p.UploadID}} {
-		_, err := b.Prediction(t.Context(), c.user, c.id)
+		_, err := b.Predictions.Get(t.Context(), c.user, c.id)
 		wantErr(t, err, store.ErrNotFound)
 	}
 }
@@ -153,7 +153,7 @@ func TestAhead(t *testing.T) {
 	b.upload(10, 5)
 	b.upload(20)
 	last := b.upload(1)
-	ahead, err := b.Ahead(t.Context(), last)
+	ahead, err := b.Predictions.Ahead(t.Context(), last)
 	if err != nil || ahead != (store.Ahead{Predictions: 2, Rows: 35}) {
 		t.Errorf("%+v, %v", ahead, err)
 	}
@@ -165,12 +165,12 @@ func TestAhead(t *testing.T) {
 		WHERE status = 'running'`)
 	b.exec(`UPDATE predictions SET status = 'completed', rows_scored = 90, started_at = now() - interval '10 seconds',
 		finished_at = now() - interval '8 seconds' WHERE status = 'queued' AND id <> $1`, last.InternalID)
-	ahead, err = b.Ahead(t.Context(), last)
+	ahead, err = b.Predictions.Ahead(t.Context(), last)
 	if err != nil || ahead.Predictions != 1 || ahead.Rows != 5 || ahead.RowsPerSecond < 32 || ahead.RowsPerSecond > 34 {
 		t.Errorf("%+v, %v", ahead, err)
 	}
 	b.exec(`UPDATE uploads SET row_count = NULL WHERE id = (SELECT upload_id FROM predictions WHERE status = 'running')`)
-	if ahead, err = b.Ahead(t.Context(), last); err != nil || ahead.Uncounted != 1 || ahead.Rows != 0 {
+	if ahead, err = b.Predictions.Ahead(t.Context(), last); err != nil || ahead.Uncounted != 1 || ahead.Rows != 0 {
 		t.Errorf("%+v, %v", ahead, err)
 	}
 }

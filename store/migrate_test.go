@@ -24,7 +24,7 @@ func TestMigrateUpDownUpWhenFilled(t *testing.T) {
 	if last := b.mustScore(b.claim("w")); last != nil {
 		t.Fatal("one part is open")
 	}
-	if err := b.FailPart(t.Context(), b.claim("w"), store.Failure{Code: "ERR-1500", Permanent: true}); err != nil {
+	if err := b.Ledger.FailPart(t.Context(), b.claim("w"), store.Failure{Code: "ERR-1500", Permanent: true}); err != nil {
 		t.Fatal(err)
 	}
 	upDownUp(t, b.url)
@@ -117,7 +117,7 @@ func TestMonthsTurn(t *testing.T) {
 	wantEqual(t, "partitions", ask[int](b, partitions), 4)
 	future := b.upload(1)
 	inMonth(future, "2099-01-01")
-	if _, err := b.Sweep(t.Context(), 0); err != nil { // turns to this month, which is over
+	if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil { // turns to this month, which is over
 		t.Fatal(err)
 	}
 	inMonth(b.upload(1), "2099-01-01")

@@ -18,10 +18,10 @@ type PoolState struct {
 }
 
 // PoolState returns how many connections are in use and idle. It asks the database for nothing.
-func (s *Store) PoolState() PoolState {
-	all := poolState(s.pool)
-	if s.requests != s.pool {
-		r := poolState(s.requests)
+func (db *DB) PoolState() PoolState {
+	all := poolState(db.pool)
+	if db.requests != db.pool {
+		r := poolState(db.requests)
 		all.Acquired, all.Idle, all.Max = all.Acquired+r.Acquired, all.Idle+r.Idle, all.Max+r.Max
 		all.Acquires, all.Waits, all.Waited = all.Acquires+r.Acquires, all.Waits+r.Waits, all.Waited+r.Waited
 	}
@@ -45,10 +45,10 @@ type QueueState struct {
 }
 
 // QueueState counts what waits. Every count reads an index that holds little else.
-func (s *Store) QueueState(ctx context.Context) (QueueState, error) {
+func (u *Upkeep) QueueState(ctx context.Context) (QueueState, error) {
 	var q QueueState
 	var oldest float64
-	err := s.pool.QueryRow(ctx, `
+	err := u.db.pool.QueryRow(ctx, `
 		SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'running'),
 		       coalesce(extract(epoch FROM clock_timestamp() - min(queued_at) FILTER (WHERE status = 'queued')), 0)::float8,
 		       (SELECT count(*) FROM predictions WHERE status = 'dead'),
@@ -70,8 +70,8 @@ type Times struct {
 }
 
 // Times tells how a claim's prediction went so far.
-func (s *Store) Times(ctx context.Context, c *Claim) (Times, error) {
-	t, err := scanTimes(s.pool.QueryRow(ctx, selectTimes+`
+func (l *Ledger) Times(ctx context.Context, c *Claim) (Times, error) {
+	t, err := scanTimes(l.db.pool.QueryRow(ctx, selectTimes+`
 		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE d.id = $1`, c.PredictionID))
 	if err != nil {
 		return Times{}, fmt.Errorf("read times: %w", notFound(err))

@@ -22,7 +22,7 @@ func TestQueueStateCountsWhatWaits(t *testing.T) {
 		WHERE id = (SELECT min(id) FROM predictions)`)
 	internal := b.upload(1)
 	b.exec(`UPDATE predictions SET options = '{"internal": true}' WHERE public_id = $1`, internal.ID)
-	q, err := b.QueueState(t.Context())
+	q, err := b.Upkeep.QueueState(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,15 +31,15 @@ func TestQueueStateCountsWhatWaits(t *testing.T) {
 		t.Errorf("%+v", q)
 	}
 	c := b.claim("w")
-	if err := b.FailPart(t.Context(), c, store.Failure{Code: "ERR-1500", Permanent: true}); err != nil {
+	if err := b.Ledger.FailPart(t.Context(), c, store.Failure{Code: "ERR-1500", Permanent: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.exec(`UPDATE predictions SET status = 'dead' WHERE status = 'failed'`)
-	if q, err = b.QueueState(t.Context()); err != nil || q.Queued != 1 || q.Dead != 1 {
+	if q, err = b.Upkeep.QueueState(t.Context()); err != nil || q.Queued != 1 || q.Dead != 1 {
 		t.Errorf("%+v, %v", q, err)
 	}
 	b.Close()
-	if _, err := b.QueueState(t.Context()); err == nil {
+	if _, err := b.Upkeep.QueueState(t.Context()); err == nil {
 		t.Error("a closed store counts")
 	}
 }
@@ -49,18 +49,18 @@ func TestTimesOfAPrediction(t *testing.T) {
 	b.upload(4)
 	c := b.claim("w")
 	b.exec(`UPDATE predictions SET queued_at = queued_at - interval '2 seconds'`)
-	got, err := b.Times(t.Context(), c)
+	got, err := b.Ledger.Times(t.Context(), c)
 	if err != nil || got.Status != store.Running || got.Rows != 4 || got.Queued < 2*time.Second || got.InAll != 0 {
 		t.Errorf("running: %+v, %v", got, err)
 	}
 	if err := b.finish(b.mustScore(c)); err != nil {
 		t.Fatal(err)
 	}
-	got, err = b.Times(t.Context(), c)
+	got, err = b.Ledger.Times(t.Context(), c)
 	if err != nil || got.Status != store.Completed || got.FirstResult < got.Queued || got.InAll < got.FirstResult {
 		t.Errorf("completed: %+v, %v", got, err)
 	}
-	if _, err := b.Times(t.Context(), &store.Claim{PredictionID: -1}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.Ledger.Times(t.Context(), &store.Claim{PredictionID: -1}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("unknown: %v", err)
 	}
 }
@@ -72,10 +72,10 @@ func TestDeletePredictionLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := b.upload(2)
-	if err := b.DeletePrediction(t.Context(), p.UserID+1, p.ID); !errors.Is(err, store.ErrNotFound) {
+	if err := b.Predictions.Delete(t.Context(), p.UserID+1, p.ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("another user's: %v", err)
 	}
-	if err := b.DeletePrediction(t.Context(), p.UserID, p.ID); err != nil {
+	if err := b.Predictions.Delete(t.Context(), p.UserID, p.ID); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"prediction_blocks", "prediction_failures"} {
@@ -84,7 +84,7 @@ func TestDeletePredictionLeavesNothing(t *testing.T) {
 	for _, table := range []string{"predictions", "uploads", "prediction_parts", "outbox"} {
 		wantEqual(t, table, ask[int](b, `SELECT count(*)::int FROM `+table), 1)
 	}
-	if _, err := b.Prediction(t.Context(), other.UserID, other.ID); err != nil {
+	if _, err := b.Predictions.Get(t.Context(), other.UserID, other.ID); err != nil {
 		t.Error(err)
 	}
 }
@@ -98,7 +98,7 @@ func TestPoolStateCountsWaits(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if _, err := s.QueueState(context.Background()); err != nil {
+			if _, err := s.Upkeep.QueueState(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -46,7 +46,7 @@ func (w *Owner) SweepOrphans(ctx context.Context, age time.Duration) (swept int,
 }
 
 func (w *Owner) sweepOrphans(ctx context.Context, age time.Duration) (int, error) {
-	h, err := w.store.Housekeeping(ctx)
+	h, err := w.store.Upkeep.Housekeeping(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -61,13 +61,13 @@ func (w *Owner) sweepOrphans(ctx context.Context, age time.Duration) (int, error
 	if err != nil {
 		return 0, err
 	}
-	reason, err := w.store.unusual(ctx, number, listed, age)
+	reason, err := w.store.Upkeep.unusual(ctx, number, listed, age)
 	if err != nil {
 		return 0, err
 	}
 	if reason != "" {
 		w.log.Error("the sweep of the object store is stopped: look at millrace store orphans", "reason", reason)
-		return 0, errors.Join(w.store.stopSweeps(ctx, reason), fmt.Errorf("%w: %s", ErrSweepStopped, reason))
+		return 0, errors.Join(w.store.Upkeep.stopSweeps(ctx, reason), fmt.Errorf("%w: %s", ErrSweepStopped, reason))
 	}
 	return w.deleteOrphans(ctx, number, age)
 }
@@ -83,17 +83,17 @@ func (w *Owner) listOrphans(ctx context.Context, number int64, age time.Duration
 			}
 			listed++
 			if batch = append(batch, info); len(batch) == orphansAtOnce {
-				if err := w.store.noteOrphans(ctx, number, batch, age); err != nil {
+				if err := w.store.Upkeep.noteOrphans(ctx, number, batch, age); err != nil {
 					return listed, err
 				}
 				batch = batch[:0]
 			}
 		}
 	}
-	if err := w.store.noteOrphans(ctx, number, batch, age); err != nil {
+	if err := w.store.Upkeep.noteOrphans(ctx, number, batch, age); err != nil {
 		return listed, err
 	}
-	_, err = w.store.pool.Exec(ctx, `DELETE FROM orphans WHERE last_sweep < $1`, number)
+	_, err = w.store.db.pool.Exec(ctx, `DELETE FROM orphans WHERE last_sweep < $1`, number)
 	return listed, err
 }
 
@@ -108,12 +108,12 @@ const (
 
 // kindsOf asks the database about objects. A prediction owns its generation's objects, but the parts only until it has
 // been over for age. What is being deleted is not a sweep's to delete.
-func (s *Store) kindsOf(ctx context.Context, keys []string, age time.Duration) ([]orphanKind, error) {
+func (u *Upkeep) kindsOf(ctx context.Context, keys []string, age time.Duration) ([]orphanKind, error) {
 	ids, generations := make([]*uuid.UUID, len(keys)), make([]int, len(keys))
 	for i, key := range keys {
 		ids[i], generations[i] = ownerOf(key)
 	}
-	rows, err := s.pool.Query(ctx, `
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT CASE
 		    WHEN k.id IS NULL
 		      OR EXISTS (SELECT FROM uploads u
@@ -164,12 +164,12 @@ func ownerOf(key string) (*uuid.UUID, int) {
 
 // noteOrphans lists those of the objects that are not needed. One that has been replaced since is found anew. Young ones
 // are listed too if nobody knows them: they may say that the database is an old one.
-func (s *Store) noteOrphans(ctx context.Context, number int64, batch []ObjectInfo, age time.Duration) error {
+func (u *Upkeep) noteOrphans(ctx context.Context, number int64, batch []ObjectInfo, age time.Duration) error {
 	keys := make([]string, len(batch))
 	for i, o := range batch {
 		keys[i] = o.Key
 	}
-	kinds, err := s.kindsOf(ctx, keys, age)
+	kinds, err := u.kindsOf(ctx, keys, age)
 	if err != nil {
 		return err
 	}
@@ -187,13 +187,13 @@ func (s *Store) noteOrphans(ctx context.Context, number int64, batch []ObjectInf
 			    confirmed = o.confirmed AND o.modified = excluded.modified`,
 			o.Key, o.Bytes, o.Modified, kinds[i] == nobodyKnows, number)
 	}
-	return s.pool.SendBatch(ctx, &note).Close()
+	return u.db.pool.SendBatch(ctx, &note).Close()
 }
 
 // unusual says why a sweep must not delete anything; empty: it may. What an operator has confirmed is as usual.
-func (s *Store) unusual(ctx context.Context, number int64, listed int, age time.Duration) (reason string, err error) {
+func (u *Upkeep) unusual(ctx context.Context, number int64, listed int, age time.Duration) (reason string, err error) {
 	var strangers, newer int
-	err = s.pool.QueryRow(ctx, `
+	err = u.db.pool.QueryRow(ctx, `
 		SELECT count(*) FILTER (WHERE modified < clock_timestamp() - $2::bigint * interval '1 microsecond'),
 		       count(*) FILTER (WHERE modified > $3::bigint * interval '1 microsecond' + coalesce(greatest(
 		           (SELECT max(created_at) FROM uploads), (SELECT max(created_at) FROM deletions)), '-infinity'))
@@ -211,20 +211,20 @@ func (s *Store) unusual(ctx context.Context, number int64, listed int, age time.
 	return "", nil
 }
 
-func (s *Store) stopSweeps(ctx context.Context, reason string) error {
-	_, err := s.pool.Exec(ctx, `UPDATE installation SET stopped_at = clock_timestamp(), stopped_reason = $1`, reason)
+func (u *Upkeep) stopSweeps(ctx context.Context, reason string) error {
+	_, err := u.db.pool.Exec(ctx, `UPDATE installation SET stopped_at = clock_timestamp(), stopped_reason = $1`, reason)
 	return err
 }
 
 // deleteOrphans removes what is listed and still not needed, and takes it from the list.
 func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Duration) (swept int, err error) {
 	for after := ""; ; {
-		list, err := w.store.dueOrphans(ctx, number, after, age)
+		list, err := w.store.Upkeep.dueOrphans(ctx, number, after, age)
 		if err != nil || len(list) == 0 {
 			return swept, err
 		}
 		after = list[len(list)-1]
-		kinds, err := w.store.kindsOf(ctx, list, age)
+		kinds, err := w.store.Upkeep.kindsOf(ctx, list, age)
 		if err != nil {
 			return swept, err
 		}
@@ -238,15 +238,15 @@ func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Durati
 			}
 			swept += len(of[kind])
 		}
-		if _, err := w.store.pool.Exec(ctx, `DELETE FROM orphans WHERE object_key = ANY ($1)`, list); err != nil {
+		if _, err := w.store.db.pool.Exec(ctx, `DELETE FROM orphans WHERE object_key = ANY ($1)`, list); err != nil {
 			return swept, err
 		}
 	}
 }
 
 // dueOrphans lists some of what a sweep is to delete, in the order of keys.
-func (s *Store) dueOrphans(ctx context.Context, number int64, after string, age time.Duration) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `
+func (u *Upkeep) dueOrphans(ctx context.Context, number int64, after string, age time.Duration) ([]string, error) {
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT object_key FROM orphans
 		WHERE (NOT unknown OR first_sweep < $1) AND object_key > $2
 		  AND modified < clock_timestamp() - $3::bigint * interval '1 microsecond'
@@ -267,8 +267,8 @@ type Orphan struct {
 }
 
 // Orphans lists what the last sweep found, in the order of keys.
-func (s *Store) Orphans(ctx context.Context) ([]Orphan, error) {
-	rows, err := s.pool.Query(ctx, `
+func (u *Upkeep) Orphans(ctx context.Context) ([]Orphan, error) {
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT object_key, bytes, modified, unknown, confirmed FROM orphans ORDER BY object_key`)
 	if err == nil {
 		var list []Orphan
@@ -281,8 +281,8 @@ func (s *Store) Orphans(ctx context.Context) ([]Orphan, error) {
 
 // ConfirmOrphans lets sweeps go on: an operator has looked at the objects of unknown owners that are listed, whose number
 // must be count. Another number is [ErrConflict]. They are deleted by the next sweep.
-func (s *Store) ConfirmOrphans(ctx context.Context, count int) error {
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) ConfirmOrphans(ctx context.Context, count int) error {
+	err := u.db.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM installation FOR UPDATE`); err != nil {
 			return err
 		}

@@ -65,15 +65,15 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 		if !strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("log: %s", &log)
 		}
-		list, err := b.Orphans(t.Context())
-		h, failed := b.Housekeeping(t.Context())
+		list, err := b.Upkeep.Orphans(t.Context())
+		h, failed := b.Upkeep.Housekeeping(t.Context())
 		if len(list) != 22 || err != nil || failed != nil || h.Stopped == nil || h.Orphans != 21 {
 			t.Errorf("%d listed, %+v, %v %v", len(list), h, err, failed)
 		}
 		for _, count := range []int{0, 20, 22} {
-			wantErr(t, b.ConfirmOrphans(t.Context(), count), store.ErrConflict)
+			wantErr(t, b.Upkeep.ConfirmOrphans(t.Context(), count), store.ErrConflict)
 		}
-		if err := b.ConfirmOrphans(t.Context(), 21); err != nil {
+		if err := b.Upkeep.ConfirmOrphans(t.Context(), 21); err != nil {
 			t.Fatal(err)
 		}
 		more := strays(t, o, 3) // what came later is not confirmed with them
@@ -81,7 +81,7 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 			t.Errorf("%d swept: %v", n, err)
 		}
 		wantEqual(t, "later ones", left(t, o, more), 3)
-		if list, err := b.Orphans(t.Context()); len(list) != 3 || err != nil {
+		if list, err := b.Upkeep.Orphans(t.Context()); len(list) != 3 || err != nil {
 			t.Errorf("%v, %v", list, err)
 		}
 	})
@@ -120,7 +120,7 @@ func TestNewerStrangerStopsTheSweep(t *testing.T) {
 			wantErr(t, err, store.ErrSweepStopped)
 		}
 		wantEqual(t, "left", left(t, o, append(stray, store.InputKey(kept.UploadID))), 2)
-		if err := b.ConfirmOrphans(t.Context(), 1); err != nil {
+		if err := b.Upkeep.ConfirmOrphans(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := w.SweepOrphans(t.Context(), 0); n != 1 || err != nil {
@@ -137,7 +137,7 @@ func TestUploadUnderWayIsNoStranger(t *testing.T) {
 	for range 3 {
 		mustSweep(t, w)
 	}
-	list, err := b.Orphans(t.Context())
+	list, err := b.Upkeep.Orphans(t.Context())
 	if left(t, o, young) != 30 || len(list) != 0 || err != nil {
 		t.Errorf("%d left, %d listed, %v", left(t, o, young), len(list), err)
 	}
@@ -155,7 +155,7 @@ func TestStrangersAreLookedAtAgain(t *testing.T) {
 	u := newUpload(b.user.ID, 10)
 	u.ObjectKey = found[0]
 	u.ID = uuidOf(t, found[0])
-	if _, err := b.CreateUpload(t.Context(), u); err != nil {
+	if _, err := b.Predictions.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(10 * time.Millisecond)
@@ -199,7 +199,7 @@ func TestPrefixesOfOneBucket(t *testing.T) {
 				t.Errorf("store %d, sweep %d: %d, want %d: %v", i, sweep, n, want, err)
 			}
 		}
-		if list, err := benches[i].Orphans(t.Context()); len(list) != 0 || err != nil {
+		if list, err := benches[i].Upkeep.Orphans(t.Context()); len(list) != 0 || err != nil {
 			t.Errorf("store %d: %v, %v", i, list, err)
 		}
 	}

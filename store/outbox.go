@@ -3,11 +3,19 @@ package store
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
+
+// Outbox holds the doorbells that are still to be sent to the queue.
+type Outbox struct {
+	db           *DB
+	log          *slog.Logger
+	pollInterval time.Duration // longest pause of Relay
+}
 
 // doorbell is the channel of NOTIFY. Its notes say nothing but "look".
 const doorbell = "millrace_parts"
@@ -22,43 +30,43 @@ func ring(ctx context.Context, tx pgx.Tx, prediction int64, id uuid.UUID) error 
 	return err
 }
 
-// Letter is an outbox row: somebody still has to be told that a prediction waits.
-type Letter struct {
+// OutboxEntry is a prediction whose doorbell is still to be sent.
+type OutboxEntry struct {
 	ID           int64
 	PredictionID uuid.UUID
 }
 
-// ClaimLetters takes at most limit letters for 30 s. Letters that are not discarded by then are given out again:
-// telling twice is harmless.
-func (s *Store) ClaimLetters(ctx context.Context, limit int) ([]Letter, error) {
-	rows, err := s.pool.Query(ctx, `
+// Claim takes at most limit entries for 30 s. Entries that are not discarded by then are given out again: a doorbell
+// that comes twice is harmless.
+func (o *Outbox) Claim(ctx context.Context, limit int) ([]OutboxEntry, error) {
+	rows, err := o.db.pool.Query(ctx, `
 		UPDATE outbox SET claimed_until = clock_timestamp() + interval '30 seconds'
 		WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= clock_timestamp()
 		             ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
 		RETURNING id, public_id`, limit)
 	if err != nil {
-		return nil, fmt.Errorf("claim letters: %w", err)
+		return nil, fmt.Errorf("claim outbox: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Letter])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[OutboxEntry])
 	if err != nil {
-		return nil, fmt.Errorf("claim letters: %w", err)
+		return nil, fmt.Errorf("claim outbox: %w", err)
 	}
 	return list, nil
 }
 
-// DiscardLetters removes letters that have been delivered.
-func (s *Store) DiscardLetters(ctx context.Context, ids []int64) error {
-	if _, err := s.pool.Exec(ctx, `DELETE FROM outbox WHERE id = ANY ($1)`, ids); err != nil {
-		return fmt.Errorf("discard letters: %w", err)
+// Discard removes entries that have been delivered.
+func (o *Outbox) Discard(ctx context.Context, ids []int64) error {
+	if _, err := o.db.pool.Exec(ctx, `DELETE FROM outbox WHERE id = ANY ($1)`, ids); err != nil {
+		return fmt.Errorf("discard outbox: %w", err)
 	}
 	return nil
 }
 
-// ReturnLetters makes letters that could not be delivered available at once.
-func (s *Store) ReturnLetters(ctx context.Context, ids []int64) error {
-	_, err := s.pool.Exec(ctx, `UPDATE outbox SET claimed_until = '-infinity' WHERE id = ANY ($1)`, ids)
+// Release makes entries that could not be delivered available at once.
+func (o *Outbox) Release(ctx context.Context, ids []int64) error {
+	_, err := o.db.pool.Exec(ctx, `UPDATE outbox SET claimed_until = '-infinity' WHERE id = ANY ($1)`, ids)
 	if err != nil {
-		return fmt.Errorf("return letters: %w", err)
+		return fmt.Errorf("release outbox: %w", err)
 	}
 	return nil
 }
@@ -77,8 +85,8 @@ func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
 // Sweep is what one of the programs does every half minute: it drops outbox rows of predictions that have been
 // started, closes parts that nobody will score, rings again for predictions that have waited longer than age, and opens
 // the next month's partition in time. rung is how many it rang for.
-func (s *Store) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+func (o *Outbox) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
+	err = o.db.inTx(ctx, func(tx pgx.Tx) error {
 		// One by one: a join would read all predictions when the table has been large for a moment.
 		_, err := tx.Exec(ctx, `
 			DELETE FROM outbox o WHERE (SELECT d.status FROM predictions d WHERE d.id = o.prediction_id) <> 'queued'`)

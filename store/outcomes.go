@@ -47,11 +47,11 @@ const outcomesAtOnce = 10_000
 // of the user's models, all in one transaction. [Outcome.Replaces] is the rule for outcomes that are there already, so
 // that the same outcomes again change nothing. Of each customer a report gets one row: the newest that was scored
 // before the outcome, or the newest if none was.
-func (s *Store) RecordOutcomes(
+func (ps *Predictions) RecordOutcomes(
 	ctx context.Context, userID int64, outcomes []Outcome, report func(Model, []ObservedRow) (json.RawMessage, error),
 ) (Recorded, error) {
 	var done Recorded
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		// One at a time for a user: reports would lack what the other has written, and rows be locked in two orders.
 		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('outcomes'), $1::bigint::int)`, userID%(1<<31))
 		if err != nil {
@@ -187,9 +187,9 @@ type OutcomeReport struct {
 }
 
 // OutcomeReports lists a user's reports on a model, newest first, at most 20: one for each of its versions.
-func (s *Store) OutcomeReports(ctx context.Context, userID int64, model string) ([]OutcomeReport, error) {
+func (ps *Predictions) OutcomeReports(ctx context.Context, userID int64, model string) ([]OutcomeReport, error) {
 	var list []OutcomeReport
-	err := s.readAs(ctx, userID, `
+	err := ps.db.readAs(ctx, userID, `
 		SELECT model_name, model_version, model_sha256, report, updated_at FROM outcome_reports
 		WHERE user_id = $1 AND model_name = $2 ORDER BY updated_at DESC LIMIT 20`, []any{userID, model},
 		func(rows pgx.Rows) (err error) {

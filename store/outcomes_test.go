@@ -26,7 +26,7 @@ func day(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC) }
 // record records outcomes and says what is written of the customer of row 1.
 func (b bench) record(outcomes ...store.Outcome) (store.Recorded, string) {
 	b.Helper()
-	done, err := b.RecordOutcomes(b.Context(), b.user.ID, outcomes, countRows)
+	done, err := b.Predictions.RecordOutcomes(b.Context(), b.user.ID, outcomes, countRows)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -85,11 +85,11 @@ func TestRecordOutcomesMatches(t *testing.T) {
 	for row := int64(1); row <= 40; row++ {
 		outcomes = append(outcomes, b.outcome(row, row%2 == 0))
 	}
-	stranger, err := b.EnsureUser(t.Context(), "user_2")
+	stranger, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := b.RecordOutcomes(t.Context(), stranger.ID, outcomes, countRows)
+	done, err := b.Predictions.RecordOutcomes(t.Context(), stranger.ID, outcomes, countRows)
 	if err != nil || len(done.Matched) != 0 {
 		t.Errorf("another's customers: %+v, %v", done, err)
 	}
@@ -115,7 +115,7 @@ func TestReportRows(t *testing.T) {
 	b.record(b.outcome(1, true, day(10)), b.outcome(2, false, day(2)), b.outcome(3, false), b.outcome(4, true, day(28)))
 	b.exec(`UPDATE ml_training_data SET outcome_on = '2026-02-01' WHERE row_no = 4`)
 	b.record() // makes the reports anew
-	list, err := b.OutcomeReports(t.Context(), b.user.ID, "telecom")
+	list, err := b.Predictions.OutcomeReports(t.Context(), b.user.ID, "telecom")
 	if err != nil || len(list) != 1 || list[0].Model.SHA256 != "5a" || list[0].Model.Version != "1" {
 		t.Fatalf("%+v: %v", list, err)
 	}
@@ -133,11 +133,11 @@ func TestReportRows(t *testing.T) {
 	if len(report.Rows) != 4 || got[0.1] != 1 || got[0.2] != 1 || got[0.3] != 2 {
 		t.Errorf("rows %+v", report.Rows)
 	}
-	stranger, err := b.EnsureUser(t.Context(), "user_2")
+	stranger, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list, err := b.OutcomeReports(t.Context(), stranger.ID, "telecom"); len(list) != 0 || err != nil {
+	if list, err := b.Predictions.OutcomeReports(t.Context(), stranger.ID, "telecom"); len(list) != 0 || err != nil {
 		t.Errorf("another's reports: %+v, %v", list, err)
 	}
 }
@@ -146,7 +146,7 @@ func TestOutcomesWithoutReport(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.keep(1, 5)
 	broken := errors.New("no report")
-	_, err := b.RecordOutcomes(t.Context(), b.user.ID, []store.Outcome{b.outcome(1, true)},
+	_, err := b.Predictions.RecordOutcomes(t.Context(), b.user.ID, []store.Outcome{b.outcome(1, true)},
 		func(store.Model, []store.ObservedRow) (json.RawMessage, error) { return nil, broken })
 	wantErr(t, err, broken)
 	wantEqual(t, "written", ask[int](b, `SELECT count(actual_churn)::int FROM ml_training_data`), 0)

@@ -119,7 +119,7 @@ func (w *Owner) look(ctx context.Context) (f finding, err error) {
 		return f, err
 	}
 	f.answered = true
-	f.database, err = w.store.Mark(ctx)
+	f.database, err = w.store.Upkeep.Mark(ctx)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return f, err
 	}
@@ -194,7 +194,7 @@ func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	raised, err := w.store.raiseMark(ctx, was)
+	raised, err := w.store.Upkeep.raiseMark(ctx, was)
 	if err != nil {
 		return 0, err
 	}

@@ -51,7 +51,7 @@ func (w *Owner) settle(ctx context.Context) error {
 	if !ours {
 		return w.stranger(ctx)
 	}
-	m, err := w.store.makeMark(ctx)
+	m, err := w.store.Upkeep.makeMark(ctx)
 	if err != nil {
 		return fmt.Errorf("object store: %w", err)
 	}
@@ -89,7 +89,7 @@ func (w *Owner) recorded(ctx context.Context) (bool, error) {
 }
 
 func (w *Owner) holdsNewest(ctx context.Context) (bool, error) {
-	newest, err := w.store.newestObjects(ctx)
+	newest, err := w.store.Upkeep.newestObjects(ctx)
 	if err != nil || len(newest) == 0 {
 		return false, err
 	}
@@ -121,7 +121,7 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 		return a, fmt.Errorf("adopt: %w", err)
 	}
 	a = Adoption{State: f.state, Database: f.database, Store: f.store}
-	if a.Now, err = w.store.adoptMark(ctx, f.store.Sweeps); err != nil {
+	if a.Now, err = w.store.Upkeep.adoptMark(ctx, f.store.Sweeps); err != nil {
 		return a, err
 	}
 	for range markTries {
@@ -138,7 +138,7 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 		return a, fmt.Errorf("adopt: the database is marked and the store is not, run it again: %w", err)
 	}
 	if _, err = w.Check(ctx); err == nil {
-		err = w.store.deleteNow(ctx)
+		err = w.store.Upkeep.deleteNow(ctx)
 	}
 	return a, err
 }

@@ -52,7 +52,7 @@ func (b bench) stored(o store.Objects) store.Prediction {
 	u := newUpload(b.user.ID, 10)
 	u.Bytes = int64(len("content"))
 	put(b, o, u.ObjectKey, []byte("content"))
-	p, err := b.CreateUpload(b.Context(), u)
+	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestNewInstallation(t *testing.T) {
 			})
 		}
 		group.Wait()
-		have, err := b.Mark(t.Context())
+		have, err := b.Upkeep.Mark(t.Context())
 		inStore, _, failed := store.ReadMark(t.Context(), o)
 		if err != nil || failed != nil || have != inStore || have.Installation == uuid.Nil {
 			t.Errorf("database %+v %v, store %+v %v", have, err, inStore, failed)
@@ -136,7 +136,7 @@ func TestStranger(t *testing.T) {
 				!strings.Contains(err.Error(), was.Installation.String()) {
 				t.Errorf("%s: %v", name, err)
 			}
-			if have, err := stranger.Mark(t.Context()); err == nil && !strings.Contains(e.Error(), have.Installation.String()) {
+			if have, err := stranger.Upkeep.Mark(t.Context()); err == nil && !strings.Contains(e.Error(), have.Installation.String()) {
 				t.Errorf("%s: %v does not name %s", name, e, have.Installation)
 			}
 			wantDeletes(t, theirs, false)
@@ -175,11 +175,11 @@ func TestRestoredDump(t *testing.T) {
 		wantDeletes(t, theirs, false)
 		wantState(t, w, store.Disputed)
 		wantDeletes(t, w, false)
-		if err := b.DeletePrediction(t.Context(), b.user.ID, p.ID); err != nil {
+		if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
 			t.Fatal(err)
 		}
-		wantErr(t, b.SweepDeletions(t.Context(), w.Objects()), store.ErrNotOwner)
-		h, err := b.Housekeeping(t.Context())
+		wantErr(t, b.Upkeep.SweepDeletions(t.Context(), w.Objects()), store.ErrNotOwner)
+		h, err := b.Upkeep.Housekeeping(t.Context())
 		if err != nil || h.Deletions != 1 {
 			t.Errorf("waiting %+v, %v", h, err)
 		}
@@ -189,7 +189,7 @@ func TestRestoredDump(t *testing.T) {
 			t.Errorf("%+v, %v", a, err)
 		}
 		wantState(t, w, store.Owned)
-		if err := b.SweepDeletions(t.Context(), w.Objects()); err != nil {
+		if err := b.Upkeep.SweepDeletions(t.Context(), w.Objects()); err != nil {
 			t.Error(err)
 		}
 		_, err = o.Head(t.Context(), store.InputKey(p.UploadID))
@@ -242,8 +242,8 @@ func TestClonesThatSweepAtOnce(t *testing.T) {
 		}
 		group.Wait()
 		if errs[0] == nil && errs[1] == nil {
-			ours, _ := b.Mark(t.Context())
-			other, _ := clone.Mark(t.Context())
+			ours, _ := b.Upkeep.Mark(t.Context())
+			other, _ := clone.Upkeep.Mark(t.Context())
 			// Else one swept behind the other's back; and not every server compares and writes in one step.
 			if ours.Sweeps == other.Sweeps && strings.Contains(t.Name(), "directory") {
 				t.Errorf("both swept as number %d", ours.Sweeps)
@@ -275,7 +275,7 @@ func TestFailover(t *testing.T) {
 		standby.exec(`UPDATE installation SET sweeps = sweeps + 1, sweep = gen_random_uuid()`) // and then it died
 		again := standby.start(o)
 		wantDeletes(t, again, true)
-		counted, _ := standby.Mark(t.Context())
+		counted, _ := standby.Upkeep.Mark(t.Context())
 		mustSweep(t, again)
 		now, _, err := store.ReadMark(t.Context(), o)
 		wantEqual(t, "sweep", now, counted)

@@ -11,20 +11,20 @@ const (
 	connIdleMax = time.Minute // of a connection beyond those that are kept
 )
 
-func (s *Store) poolConfig(url string) (*pgxpool.Config, error) {
+func (db *DB) poolConfig(url string) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, hideURL(err)
 	}
-	pc.MaxConns, pc.MinConns = s.config.ConnsMax, max(0, min(s.config.ConnsKept, s.config.ConnsMax))
+	pc.MaxConns, pc.MinConns = db.config.ConnsMax, max(0, min(db.config.ConnsKept, db.config.ConnsMax))
 	boundAge(pc)
-	s.breaker.guard(pc, tracer{trace: s.config.Trace, wait: s.config.ConnWait})
-	s.renew(pc)
+	db.breaker.guard(pc, tracer{trace: db.config.Trace, wait: db.config.ConnWait})
+	db.renew(pc)
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
 	params["timezone"] = "UTC"
-	params["statement_timeout"] = milliseconds(s.config.StatementTimeout)
-	params["idle_in_transaction_session_timeout"] = milliseconds(2 * s.config.StatementTimeout)
+	params["statement_timeout"] = milliseconds(db.config.StatementTimeout)
+	params["idle_in_transaction_session_timeout"] = milliseconds(2 * db.config.StatementTimeout)
 	return pc, nil
 }
 

@@ -104,7 +104,7 @@ func TestB15ConnectionsBeyondTheKeptAreClosed(t *testing.T) {
 	var group sync.WaitGroup
 	for range 12 {
 		group.Go(func() {
-			if _, err := b.QueueState(t.Context()); err != nil {
+			if _, err := b.Upkeep.QueueState(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -130,13 +130,13 @@ func TestB15WaitForAConnection(t *testing.T) {
 			defer release()
 			first := make(chan error)
 			go func() {
-				_, err := b.QueueState(t.Context())
+				_, err := b.Upkeep.QueueState(t.Context())
 				first <- err
 			}()
 			eventually(t, "the connection is in use", func() bool { return b.PoolState().Acquired == 1 })
 			patience, cancel := context.WithTimeout(t.Context(), test.own)
 			defer cancel()
-			_, err := b.QueueState(patience)
+			_, err := b.Upkeep.QueueState(patience)
 			if !errors.Is(err, context.DeadlineExceeded) || !store.Unavailable(err) {
 				t.Errorf("got a connection, or another error: %v", err)
 			}

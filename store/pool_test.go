@@ -23,11 +23,11 @@ func TestPoolUnderLoad(t *testing.T) {
 	for range 64 {
 		group.Go(func() {
 			for range 10 {
-				page, err := b.Rows(t.Context(), b.user.ID, p.ID, store.RowQuery{Limit: 1000})
+				page, err := b.Predictions.Rows(t.Context(), b.user.ID, p.ID, store.RowQuery{Limit: 1000})
 				if err != nil || len(page.Rows) != 1000 {
 					t.Errorf("%d rows: %v", len(page.Rows), err)
 				}
-				if _, err := b.CreateUpload(t.Context(), newUpload(b.user.ID, 10)); err != nil {
+				if _, err := b.Predictions.CreateUpload(t.Context(), newUpload(b.user.ID, 10)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -56,13 +56,13 @@ func TestStatementsTimeOut(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `BEGIN; SELECT FROM predictions FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err == nil || !strings.Contains(err.Error(), "57014") {
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, p.ID); err == nil || !strings.Contains(err.Error(), "57014") {
 		t.Errorf("waited for the lock: %v", err)
 	}
 	if _, err := conn.Exec(t.Context(), `ROLLBACK`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Error(err)
 	}
 	if !slices.Contains(seen, "commit") || !slices.ContainsFunc(seen, func(sql string) bool {
@@ -84,7 +84,7 @@ func BenchmarkPool(b *testing.B) {
 			b.ResetTimer()
 			b.RunParallel(func(loop *testing.PB) {
 				for loop.Next() {
-					if _, err := bb.Rows(ctx(), bb.user.ID, p.ID, store.RowQuery{Limit: 100}); err != nil {
+					if _, err := bb.Predictions.Rows(ctx(), bb.user.ID, p.ID, store.RowQuery{Limit: 100}); err != nil {
 						b.Error(err)
 					}
 				}

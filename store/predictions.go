@@ -10,6 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Predictions are the users' files, predictions and scored rows. Each method sees what belongs to the user it names.
+type Predictions struct {
+	db         *DB
+	waitingMax int // unfinished predictions of a user; 0: any number
+}
+
 // Status is where a prediction stands.
 type Status string
 
@@ -122,10 +128,10 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 	return p, err
 }
 
-// Prediction answers with a user's prediction, or [ErrNotFound].
-func (s *Store) Prediction(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
+// Get answers with a user's prediction, or [ErrNotFound].
+func (ps *Predictions) Get(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
 	var p Prediction
-	err := s.readAs(ctx, userID, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+	err := ps.db.readAs(ctx, userID, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) (err error) {
 			p, err = pgx.CollectExactlyOneRow(rows, scanPrediction)
 			return err
@@ -143,9 +149,9 @@ type ListQuery struct {
 	Limit int     // the most that the page has
 }
 
-// Predictions answers with a page of a user's predictions, newest first, without their summaries. What it skips costs an
+// List answers with a page of a user's predictions, newest first, without their summaries. What it skips costs an
 // entry of one index each and nothing else: only the page itself is joined with the other tables.
-func (s *Store) Predictions(ctx context.Context, userID int64, q ListQuery) ([]Prediction, error) {
+func (ps *Predictions) List(ctx context.Context, userID int64, q ListQuery) ([]Prediction, error) {
 	// The subquery hides from the planner how many predictions this user has. If that were a large share, it would walk
 	// the index of all users by time in the hope of meeting some soon, which fails where the user's are all old.
 	where, args := `user_id = (SELECT $1::bigint) `, []any{userID, q.Limit, q.Skip}
@@ -156,7 +162,7 @@ func (s *Store) Predictions(ctx context.Context, userID int64, q ListQuery) ([]P
 	page := `WHERE d.user_id = $1 AND d.id = ANY (ARRAY(SELECT id FROM predictions WHERE ` + where +
 		`ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3)) `
 	var list []Prediction
-	err := s.readAs(ctx, userID, selectListed+page+`ORDER BY d.created_at DESC, d.id DESC`, args,
+	err := ps.db.readAs(ctx, userID, selectListed+page+`ORDER BY d.created_at DESC, d.id DESC`, args,
 		func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, scanPrediction)
 			return err
@@ -169,8 +175,8 @@ func (s *Store) Predictions(ctx context.Context, userID int64, q ListQuery) ([]P
 
 // Cancel stops a user's prediction. Rows committed before stay; the object with them is due, see [Store.ClaimFinish].
 // A prediction that is done already is [ErrConflict], unless it was cancelled before, which changes nothing.
-func (s *Store) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+func (ps *Predictions) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
+	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var internal int64
 		var upload int64
 		var status Status
@@ -191,17 +197,17 @@ func (s *Store) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Predict
 	if err != nil {
 		return Prediction{}, fmt.Errorf("cancel: %w", err)
 	}
-	return s.Prediction(ctx, userID, id)
+	return ps.Get(ctx, userID, id)
 }
 
 // CancelAny is Cancel for an operator, for the prediction of any user.
-func (s *Store) CancelAny(ctx context.Context, id uuid.UUID) (Prediction, error) {
+func (u *Upkeep) CancelAny(ctx context.Context, id uuid.UUID) (Prediction, error) {
 	var user int64
-	err := s.pool.QueryRow(ctx, `SELECT user_id FROM predictions WHERE public_id = $1`, id).Scan(&user)
+	err := u.db.pool.QueryRow(ctx, `SELECT user_id FROM predictions WHERE public_id = $1`, id).Scan(&user)
 	if err != nil {
 		return Prediction{}, fmt.Errorf("cancel: %w", notFound(err))
 	}
-	return s.Cancel(ctx, user, id)
+	return u.predictions.Cancel(ctx, user, id)
 }
 
 func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {

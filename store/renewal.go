@@ -18,11 +18,11 @@ import (
 const eraKey = "millrace era"
 
 // renew lets a pool replace its connections when a server turns out to be read-only.
-func (s *Store) renew(pc *pgxpool.Config) {
-	pc.ConnConfig.OnPgError = s.onError
+func (db *DB) renew(pc *pgxpool.Config) {
+	pc.ConnConfig.OnPgError = db.onError
 	prepare := pc.PrepareConn
 	pc.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
-		data, now := conn.PgConn().CustomData(), s.era.Load()
+		data, now := conn.PgConn().CustomData(), db.era.Load()
 		if era, used := data[eraKey].(int64); used && era != now {
 			return false, nil
 		}
@@ -32,20 +32,20 @@ func (s *Store) renew(pc *pgxpool.Config) {
 }
 
 // onError says whether a connection goes on after an error of the server.
-func (s *Store) onError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+func (db *DB) onError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 	if err.Code != readOnlyState {
 		return !strings.EqualFold(err.Severity, "FATAL") // as pgx does
 	}
 	if era, used := conn.CustomData()[eraKey].(int64); used {
-		s.era.CompareAndSwap(era, era+1)
+		db.era.CompareAndSwap(era, era+1)
 	}
 	return false
 }
 
 // Ready asks whether the database can be written to and runs functions, as every write needs both: a standby answers a
 // ping, and so does a server whose files were replaced while it runs.
-func (s *Store) Ready(ctx context.Context) error {
-	_, err := s.requests.Exec(ctx, `DO $$ BEGIN
+func (db *DB) Ready(ctx context.Context) error {
+	_, err := db.requests.Exec(ctx, `DO $$ BEGIN
 		IF current_setting('transaction_read_only')::boolean THEN
 			RAISE read_only_sql_transaction USING MESSAGE = 'the server is read-only';
 		END IF;

@@ -38,7 +38,7 @@ func TestReadOnlyServerIsReplaced(t *testing.T) {
 	url := storetest.Postgres(t)
 	const conns = 4
 	config := store.Config{URL: url, ConnsMax: conns, PollInterval: 200 * time.Millisecond}
-	user, err := storetest.Open(t, config).EnsureUser(t.Context(), "user_1")
+	user, err := storetest.Open(t, config).Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,10 @@ func TestReadOnlyServerIsReplaced(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	wake := s.Listen(ctx)
+	wake := s.Ledger.Listen(ctx)
 	<-wake
 	write := func() error {
-		_, err := s.CreateUpload(t.Context(), newUpload(user.ID, 10))
+		_, err := s.Predictions.CreateUpload(t.Context(), newUpload(user.ID, 10))
 		return err
 	}
 	for range conns {
@@ -104,7 +104,7 @@ func TestPostponedFor(t *testing.T) {
 	c := b.claim("w")
 	postpone := func(refused bool) {
 		t.Helper()
-		if err := b.PostponePart(t.Context(), c, store.Postponement{Reason: "waiting", Refused: refused}); err != nil {
+		if err := b.Ledger.PostponePart(t.Context(), c, store.Postponement{Reason: "waiting", Refused: refused}); err != nil {
 			t.Fatal(err)
 		}
 		b.exec(`UPDATE prediction_parts SET postponed_since = postponed_since - interval '1 hour'`)
@@ -122,7 +122,7 @@ func TestPostponedFor(t *testing.T) {
 	check("once", 1, false)
 	postpone(false)
 	check("twice", 2, false)
-	if err := b.ReleasePart(t.Context(), c); err != nil {
+	if err := b.Ledger.ReleasePart(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	c = b.claim("w")
@@ -131,7 +131,7 @@ func TestPostponedFor(t *testing.T) {
 	check("for another reason", 1, true)
 	postpone(true)
 	check("again", 2, true)
-	if err := b.FailPart(t.Context(), c, store.Failure{Code: "ERR-1102"}); err != nil {
+	if err := b.Ledger.FailPart(t.Context(), c, store.Failure{Code: "ERR-1102"}); err != nil {
 		t.Fatal(err)
 	}
 	b.exec(`UPDATE prediction_parts SET lease_until = '-infinity'`)
@@ -149,20 +149,20 @@ func TestPostponedAndRestartedFinish(t *testing.T) {
 	if f == nil || !f.Finish {
 		t.Fatalf("%+v", f)
 	}
-	if err := b.PostponePart(t.Context(), f, store.Postponement{Reason: "waiting", Refused: true}); err != nil {
+	if err := b.Ledger.PostponePart(t.Context(), f, store.Postponement{Reason: "waiting", Refused: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.exec(`UPDATE predictions SET finish_postponed_since = finish_postponed_since - interval '1 hour'`)
-	again, err := b.ClaimFinish(t.Context(), "w")
+	again, err := b.Ledger.ClaimFinish(t.Context(), "w")
 	if err != nil || again == nil || again.Postponed.Round(time.Hour) != time.Hour || !again.Refused || again.Attempt != 1 {
 		t.Fatalf("%+v, %v", again, err)
 	}
 	gone := store.Failure{Code: "ERR-1110", Stage: "finalizing", Message: "gone"}
-	wantErr(t, b.Restart(t.Context(), f, gone), store.ErrLeaseLost)
-	if err := b.Restart(t.Context(), again, gone); err != nil {
+	wantErr(t, b.Ledger.Restart(t.Context(), f, gone), store.ErrLeaseLost)
+	if err := b.Ledger.Restart(t.Context(), again, gone); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.Restart(t.Context(), again, gone), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.Restart(t.Context(), again, gone), store.ErrLeaseLost)
 	p = b.reload(p)
 	wantEqual(t, "status", p.Status, store.Queued)
 	c := b.claim("w")
@@ -179,18 +179,18 @@ func TestRestartOfACancelledPrediction(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10, 10)
 	b.mustScore(b.claim("w"))
-	if _, err := b.Cancel(t.Context(), p.UserID, p.ID); err != nil {
+	if _, err := b.Predictions.Cancel(t.Context(), p.UserID, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	f, err := b.ClaimFinish(t.Context(), "w")
+	f, err := b.Ledger.ClaimFinish(t.Context(), "w")
 	if err != nil || f == nil {
 		t.Fatal(f, err)
 	}
-	if err := b.Restart(t.Context(), f, store.Failure{Code: "ERR-1110"}); err != nil {
+	if err := b.Ledger.Restart(t.Context(), f, store.Failure{Code: "ERR-1110"}); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "status", b.reload(p).Status, store.Cancelled)
-	if again, err := b.ClaimFinish(t.Context(), "w"); again != nil || err != nil {
+	if again, err := b.Ledger.ClaimFinish(t.Context(), "w"); again != nil || err != nil {
 		t.Errorf("%+v, %v", again, err)
 	}
 	b.noClaim()

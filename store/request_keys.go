@@ -38,11 +38,11 @@ type RequestKey struct {
 
 // ClaimKey claims a user's key for a route, or finds what became of it. It is [ErrKeyInUse] while another request holds
 // it.
-func (s *Store) ClaimKey(ctx context.Context, userID int64, route, key string) (*RequestKey, error) {
+func (a *Accounts) ClaimKey(ctx context.Context, userID int64, route, key string) (*RequestKey, error) {
 	hash := sha256.Sum256([]byte(key))
-	k := &RequestKey{Lease: s.config.Lease, userID: userID, route: route, hash: hash[:], claim: uuid.New()}
+	k := &RequestKey{Lease: a.lease, userID: userID, route: route, hash: hash[:], claim: uuid.New()}
 	for {
-		err := s.claimKey(ctx, k)
+		err := a.claimKey(ctx, k)
 		if !errors.Is(err, pgx.ErrNoRows) { // else it was released between the two looks
 			if err != nil {
 				return nil, fmt.Errorf("claim key: %w", err)
@@ -52,9 +52,9 @@ func (s *Store) ClaimKey(ctx context.Context, userID int64, route, key string) (
 	}
 }
 
-func (s *Store) claimKey(ctx context.Context, k *RequestKey) error {
+func (a *Accounts) claimKey(ctx context.Context, k *RequestKey) error {
 	claimed := false
-	err := s.readAs(ctx, k.userID, `
+	err := a.db.readAs(ctx, k.userID, `
 		INSERT INTO request_keys AS k (user_id, route, key_hash, claim, claimed_until)
 		VALUES ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
 		ON CONFLICT (user_id, route, key_hash) DO UPDATE
@@ -69,7 +69,7 @@ func (s *Store) claimKey(ctx context.Context, k *RequestKey) error {
 	if err != nil || claimed {
 		return err
 	}
-	return s.readAs(ctx, k.userID, `
+	return a.db.readAs(ctx, k.userID, `
 		SELECT fingerprint, prediction_id FROM request_keys WHERE user_id = $1 AND route = $2 AND key_hash = $3`,
 		[]any{k.userID, k.route, k.hash}, func(rows pgx.Rows) error {
 			var fingerprint []byte
@@ -89,8 +89,8 @@ func (s *Store) claimKey(ctx context.Context, k *RequestKey) error {
 }
 
 // RenewKey extends a claim by another lease. [ErrLeaseLost] means that another request has the key now.
-func (s *Store) RenewKey(ctx context.Context, k *RequestKey) error {
-	err := s.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
+func (a *Accounts) RenewKey(ctx context.Context, k *RequestKey) error {
+	err := a.db.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
 		return one(tx.Exec(ctx, `
 			UPDATE request_keys SET claimed_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
 			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
@@ -103,8 +103,8 @@ func (s *Store) RenewKey(ctx context.Context, k *RequestKey) error {
 }
 
 // ReleaseKey gives up a claim as if it had never been made. What is completed stays.
-func (s *Store) ReleaseKey(ctx context.Context, k *RequestKey) error {
-	err := s.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
+func (a *Accounts) ReleaseKey(ctx context.Context, k *RequestKey) error {
+	err := a.db.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			DELETE FROM request_keys
 			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
@@ -132,8 +132,8 @@ func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) er
 }
 
 // SweepKeys forgets keys whose time is over and claims of requests that died long ago.
-func (s *Store) SweepKeys(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `
+func (u *Upkeep) SweepKeys(ctx context.Context) error {
+	_, err := u.db.pool.Exec(ctx, `
 		DELETE FROM request_keys
 		WHERE expires_at <= statement_timestamp()
 		   OR expires_at = 'infinity' AND claimed_until <= statement_timestamp() - interval '1 day'`)

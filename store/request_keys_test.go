@@ -13,7 +13,7 @@ import (
 
 func (b bench) key(text string) *store.RequestKey {
 	b.Helper()
-	k, err := b.ClaimKey(b.Context(), b.user.ID, "POST /upload", text)
+	k, err := b.Accounts.ClaimKey(b.Context(), b.user.ID, "POST /upload", text)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -23,44 +23,44 @@ func (b bench) key(text string) *store.RequestKey {
 func TestRequestKey(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 200 * time.Millisecond})
 	first := b.key("k")
-	_, err := b.ClaimKey(t.Context(), b.user.ID, "POST /upload", "k")
+	_, err := b.Accounts.ClaimKey(t.Context(), b.user.ID, "POST /upload", "k")
 	wantErr(t, err, store.ErrKeyInUse)
 	b.key("other")
-	if _, err := b.ClaimKey(t.Context(), b.user.ID, "POST /other", "k"); err != nil {
+	if _, err := b.Accounts.ClaimKey(t.Context(), b.user.ID, "POST /other", "k"); err != nil {
 		t.Error(err)
 	}
 	time.Sleep(100 * time.Millisecond)
-	if err := b.RenewKey(t.Context(), first); err != nil {
+	if err := b.Accounts.RenewKey(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(150 * time.Millisecond)
-	_, err = b.ClaimKey(t.Context(), b.user.ID, "POST /upload", "k")
+	_, err = b.Accounts.ClaimKey(t.Context(), b.user.ID, "POST /upload", "k")
 	wantErr(t, err, store.ErrKeyInUse) // renewed
 	time.Sleep(100 * time.Millisecond)
 	second := b.key("k")
-	wantErr(t, b.RenewKey(t.Context(), first), store.ErrLeaseLost)
+	wantErr(t, b.Accounts.RenewKey(t.Context(), first), store.ErrLeaseLost)
 	u := newUpload(b.user.ID, 10)
 	u.Key = first
-	_, err = b.CreateUpload(t.Context(), u)
+	_, err = b.Predictions.CreateUpload(t.Context(), u)
 	wantErr(t, err, store.ErrLeaseLost)
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 0)
-	if err := b.ReleaseKey(t.Context(), first); err != nil { // is no longer its own
+	if err := b.Accounts.ReleaseKey(t.Context(), first); err != nil { // is no longer its own
 		t.Fatal(err)
 	}
 	second.Fingerprint[5] = 7
 	u.Key = second
-	p, err := b.CreateUpload(t.Context(), u)
+	p, err := b.Predictions.CreateUpload(t.Context(), u)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.ReleaseKey(t.Context(), second); err != nil { // nor can what is done be released
+	if err := b.Accounts.ReleaseKey(t.Context(), second); err != nil { // nor can what is done be released
 		t.Fatal(err)
 	}
 	again := b.key("k")
 	if !again.Done || again.Made != p.ID || again.Fingerprint != second.Fingerprint {
 		t.Errorf("got %+v", again)
 	}
-	if err := b.SweepKeys(t.Context()); err != nil || !b.key("k").Done {
+	if err := b.Upkeep.SweepKeys(t.Context()); err != nil || !b.key("k").Done {
 		t.Errorf("swept too early: %v", err)
 	}
 	b.exec(`UPDATE request_keys SET expires_at = clock_timestamp() WHERE prediction_id IS NOT NULL`)
@@ -68,7 +68,7 @@ func TestRequestKey(t *testing.T) {
 		t.Error("kept for ever")
 	}
 	b.exec(`UPDATE request_keys SET claimed_until = clock_timestamp() - interval '25 hours'`)
-	if err := b.SweepKeys(t.Context()); err != nil {
+	if err := b.Upkeep.SweepKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "keys", ask[int](b, `SELECT count(*)::int FROM request_keys`), 0)
@@ -83,7 +83,7 @@ func TestRequestKeyIsClaimedOnce(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 20 {
-				k, err := b.ClaimKey(ctx(), b.user.ID, "POST /upload", "k")
+				k, err := b.Accounts.ClaimKey(ctx(), b.user.ID, "POST /upload", "k")
 				if errors.Is(err, store.ErrKeyInUse) {
 					continue
 				}
@@ -100,7 +100,7 @@ func TestRequestKeyIsClaimedOnce(t *testing.T) {
 				mu.Lock()
 				holders--
 				mu.Unlock()
-				if err := b.ReleaseKey(ctx(), k); err != nil {
+				if err := b.Accounts.ReleaseKey(ctx(), k); err != nil {
 					t.Error(err)
 				}
 			}
@@ -125,16 +125,16 @@ func TestRequestKeyWhenTheConnectionBreaks(t *testing.T) {
 			u.Key = b.key(key)
 			relay.behind.Store(behind)
 			relay.left.Store(n)
-			_, err := s.CreateUpload(ctx(), u)
+			_, err := s.Predictions.CreateUpload(ctx(), u)
 			whole = relay.left.Load() > 0
 			relay.left.Store(0)
-			if err := b.ReleaseKey(ctx(), u.Key); err != nil {
+			if err := b.Accounts.ReleaseKey(ctx(), u.Key); err != nil {
 				t.Fatal(err)
 			}
 			if k := b.key(key); !k.Done {
 				u.ID, u.Key = store.NewID(), k
 				u.ObjectKey = store.InputKey(u.ID)
-				if _, err := b.CreateUpload(ctx(), u); err != nil {
+				if _, err := b.Predictions.CreateUpload(ctx(), u); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -159,7 +159,7 @@ func TestPossibleDuplicate(t *testing.T) {
 	} {
 		u := newUpload(b.user.ID, 10)
 		change(&u)
-		if p, err := b.CreateUpload(ctx(), u); err != nil || p.PossibleDuplicateOf != nil {
+		if p, err := b.Predictions.CreateUpload(ctx(), u); err != nil || p.PossibleDuplicateOf != nil {
 			t.Errorf("%s: %v, %v", name, p.PossibleDuplicateOf, err)
 		}
 	}

@@ -16,10 +16,10 @@ var ErrNoResultRows = errors.New("places of the rows in the result are not known
 
 // ResultRows says where rows of a user's prediction stand in its result file: header is the header line, and ranges has
 // an element for each of rows, in their order. The rows must have been scored, as those of [Store.Rows] have.
-func (s *Store) ResultRows(
+func (ps *Predictions) ResultRows(
 	ctx context.Context, userID int64, id uuid.UUID, rows []int64,
 ) (header Range, ranges []Range, err error) {
-	err = s.readAs(ctx, userID, selectResultRows, []any{id, userID, rows}, func(found pgx.Rows) error {
+	err = ps.db.readAs(ctx, userID, selectResultRows, []any{id, userID, rows}, func(found pgx.Rows) error {
 		var start *int64
 		var span []byte
 		_, err := pgx.ForEachRow(found, []any{&header.Length, &start, &span}, func() error {

@@ -17,7 +17,7 @@ func (b bench) scoreAs(c *store.Claim, header int64, rejected func(int64) bool) 
 	for _, row := range rows {
 		r.ResultBytes += int64(rowBytes(row))
 	}
-	last, err := b.CommitPart(ctx(), c, r, bytes.NewReader(encode(b, c.PredictionID, rows)))
+	last, err := b.Ledger.CommitPart(ctx(), c, r, bytes.NewReader(encode(b, c.PredictionID, rows)))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (b bench) scoreAs(c *store.Claim, header int64, rejected func(int64) bool) 
 
 func (b bench) finishBytes(c *store.Claim, bytes int64) {
 	b.Helper()
-	err := b.Finish(ctx(), c, store.Result{
+	err := b.Ledger.Finish(ctx(), c, store.Result{
 		ResultKey: store.ResultKey(c.PublicID, c.Generation, store.ResultName), ResultETag: `"x"`, ResultBytes: bytes,
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (b bench) checkPlaces(p store.Prediction, header int64, rows []int64) {
 		at += int64(rowBytes(row))
 		backwards = append([]int64{row}, backwards...)
 	}
-	head, got, err := b.ResultRows(ctx(), b.user.ID, p.ID, backwards)
+	head, got, err := b.Predictions.ResultRows(ctx(), b.user.ID, p.ID, backwards)
 	if err != nil || head != (store.Range{Length: header}) || len(got) != len(rows) {
 		b.Fatalf("header %+v, %d rows: %v", head, len(got), err)
 	}
@@ -71,7 +71,7 @@ func TestResultRows(t *testing.T) {
 		}
 		last = b.scoreAs(c, begin, rejected)
 	}
-	_, _, err := b.ResultRows(ctx(), b.user.ID, p.ID, rows[:1])
+	_, _, err := b.Predictions.ResultRows(ctx(), b.user.ID, p.ID, rows[:1])
 	wantErr(t, err, store.ErrNoResultRows) // not finished
 	for _, row := range rows {
 		size += int64(rowBytes(row))
@@ -79,17 +79,17 @@ func TestResultRows(t *testing.T) {
 	b.finishBytes(last, size)
 	b.checkPlaces(p, header, rows)
 
-	_, _, err = b.ResultRows(ctx(), b.user.ID+1, p.ID, rows[:1])
+	_, _, err = b.Predictions.ResultRows(ctx(), b.user.ID+1, p.ID, rows[:1])
 	wantErr(t, err, store.ErrNoResultRows)
-	_, _, err = b.ResultRows(ctx(), b.user.ID, uuid.New(), rows[:1])
+	_, _, err = b.Predictions.ResultRows(ctx(), b.user.ID, uuid.New(), rows[:1])
 	wantErr(t, err, store.ErrNoResultRows)
-	if _, none, err := b.ResultRows(ctx(), b.user.ID, p.ID, []int64{903}); err == nil {
+	if _, none, err := b.Predictions.ResultRows(ctx(), b.user.ID, p.ID, []int64{903}); err == nil {
 		t.Errorf("a rejected row is at %+v", none)
 	}
 	// A version that did not know of places has scored a block in the middle.
 	b.exec(`UPDATE prediction_blocks SET result_bytes = NULL, row_starts = NULL
 		WHERE first_row > 2000 AND first_row < 2600`)
-	_, _, err = b.ResultRows(ctx(), b.user.ID, p.ID, rows[:1])
+	_, _, err = b.Predictions.ResultRows(ctx(), b.user.ID, p.ID, rows[:1])
 	wantErr(t, err, store.ErrNoResultRows)
 }
 
@@ -99,10 +99,10 @@ func TestResultRowsOfACancelledPrediction(t *testing.T) {
 	p := b.upload(1500, 1500, 1500)
 	first, second := b.claim("w1"), b.claim("w2")
 	b.scoreAs(second, 0, nil)
-	if _, err := b.Cancel(ctx(), b.user.ID, p.ID); err != nil {
+	if _, err := b.Predictions.Cancel(ctx(), b.user.ID, p.ID); err != nil {
 		t.Fatal(err)
 	}
-	finish, err := b.ClaimFinish(ctx(), "w1")
+	finish, err := b.Ledger.ClaimFinish(ctx(), "w1")
 	if err != nil || finish == nil {
 		t.Fatalf("nothing to finish after part %d: %v", first.Part.No, err)
 	}

@@ -14,9 +14,9 @@ const expireAtOnce = 100
 // Expire takes the results of predictions that ended longer ago than age: their rows at once, their files by
 // [Store.SweepDeletions], and months without any row left. The predictions stay, with the time in ResultsDeletedAt, and
 // so do files in the inbox, which belong to whoever dropped them. Several processes may do it at the same time.
-func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err error) {
+func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, err error) {
 	for {
-		tag, err := s.pool.Exec(ctx, `
+		tag, err := u.db.pool.Exec(ctx, `
 			WITH gone AS (
 			    UPDATE predictions d SET results_deleted_at = clock_timestamp(), summary = NULL
 			    FROM uploads u
@@ -44,7 +44,7 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 		}
 	}
 	// Ids of a month may still be handed out when it ends.
-	_, err = s.pool.Exec(ctx, `SELECT drop_empty_prediction_months(
+	_, err = u.db.pool.Exec(ctx, `SELECT drop_empty_prediction_months(
 		(date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') - interval '1 month')::date)`)
 	if err != nil {
 		return expired, fmt.Errorf("expire results: %w", err)
@@ -52,14 +52,14 @@ func (s *Store) Expire(ctx context.Context, age time.Duration) (expired int, err
 	return expired, nil
 }
 
-// Unheard says which of the dropped objects no upload speaks of. An object that was there when its key was last
+// UnrecordedObjects says which of the dropped objects no upload speaks of. An object that was there when its key was last
 // recorded is known, whatever version the record names: an event tells another than a list does.
-func (s *Store) Unheard(ctx context.Context, bucket string, objects []ObjectInfo) ([]ObjectInfo, error) {
+func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, objects []ObjectInfo) ([]ObjectInfo, error) {
 	keys, times := make([]string, len(objects)), make([]time.Time, len(objects))
 	for i, o := range objects {
 		keys[i], times[i] = o.Key, o.Modified
 	}
-	rows, err := s.pool.Query(ctx, `
+	rows, err := u.db.pool.Query(ctx, `
 		SELECT k.i - 1 FROM unnest($2::text[], $3::timestamptz[]) WITH ORDINALITY AS k (key, modified, i)
 		WHERE NOT EXISTS (SELECT FROM uploads u WHERE u.source_bucket = $1 AND u.source_key = k.key
 		                  AND u.created_at >= k.modified - interval '5 minutes')
@@ -78,10 +78,10 @@ func (s *Store) Unheard(ctx context.Context, bucket string, objects []ObjectInfo
 	return unheard, nil
 }
 
-// Alone runs f unless another process is running it, and says whether it did. The lock is that of a connection which is
+// WithLock runs f unless another process is running it, and says whether it did. The lock is that of a connection which is
 // taken out of the pool, and whose end lets others have their turn: f needs the pool's, and could wait for itself.
-func (s *Store) Alone(ctx context.Context, f func(context.Context) error) (ran bool, err error) {
-	pooled, err := s.pool.Acquire(ctx)
+func (u *Upkeep) WithLock(ctx context.Context, f func(context.Context) error) (ran bool, err error) {
+	pooled, err := u.db.pool.Acquire(ctx)
 	if err != nil {
 		return false, fmt.Errorf("upkeep: %w", hideURL(err))
 	}

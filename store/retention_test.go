@@ -43,13 +43,13 @@ func TestResultsExpire(t *testing.T) {
 	var group sync.WaitGroup
 	for range 4 { // every process may
 		group.Go(func() {
-			if _, err := b.Expire(ctx(), retain); err != nil {
+			if _, err := b.Upkeep.Expire(ctx(), retain); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	group.Wait()
-	if n, err := b.Expire(t.Context(), retain); n != 0 || err != nil {
+	if n, err := b.Upkeep.Expire(t.Context(), retain); n != 0 || err != nil {
 		t.Errorf("again %d, %v", n, err)
 	}
 	gone := b.reload(old)
@@ -60,12 +60,12 @@ func TestResultsExpire(t *testing.T) {
 	wantEqual(t, "parts that say something", ask[int](b, `SELECT count(*)::int FROM prediction_parts
 		WHERE summary IS NOT NULL OR warnings IS NOT NULL`), 2)
 	wantEqual(t, "blocks", ask[int](b, `SELECT count(DISTINCT prediction_id)::int FROM prediction_blocks`), 1)
-	if err := b.SweepDeletions(t.Context(), o); err != nil {
+	if err := b.Upkeep.SweepDeletions(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "objects", strings.Join(keysOf(t, o), " "), kept)
 	b.exec(`UPDATE predictions SET status = 'cancelled' WHERE id = $1`, old.InternalID)
-	wantErr(t, b.Retry(t.Context(), old.ID, store.Model{}), store.ErrConflict)
+	wantErr(t, b.Upkeep.Retry(t.Context(), old.ID, store.Model{}), store.ErrConflict)
 }
 
 // A month is dropped as a whole when it is over and nothing in it is kept.
@@ -87,11 +87,11 @@ func TestMonthsAreDropped(t *testing.T) {
 			SELECT coalesce(string_agg(inhrelid::regclass::text, ' ' ORDER BY 1), '') FROM pg_inherits
 			WHERE inhparent = 'prediction_blocks'::regclass AND inhrelid::regclass::text LIKE '%2020%'`)
 	}
-	if _, err := b.Expire(t.Context(), 100*365*24*time.Hour); err != nil {
+	if _, err := b.Upkeep.Expire(t.Context(), 100*365*24*time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "months with rows", months(), "prediction_blocks_2020_02")
-	if _, err := b.Expire(t.Context(), 24*time.Hour); err != nil {
+	if _, err := b.Upkeep.Expire(t.Context(), 24*time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "months", months(), "")
@@ -105,11 +105,11 @@ func TestOrphansAreSwept(t *testing.T) {
 	link := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
 	taken := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
 	for _, l := range []*store.UploadLink{&link, &taken} {
-		if err := b.CreateUploadLink(t.Context(), l, time.Hour); err != nil {
+		if err := b.UploadLinks.Create(t.Context(), l, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.CompleteUpload(t.Context(), taken, store.ObjectInfo{Bytes: 1}); err != nil {
+	if _, err := b.UploadLinks.Complete(t.Context(), taken, store.ObjectInfo{Bytes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	kept := []string{
@@ -189,7 +189,7 @@ func TestUnheardObjects(t *testing.T) {
 	again := store.ObjectInfo{Key: "inbox/u/again.csv", Modified: now.Add(-time.Hour)}
 	lost := store.ObjectInfo{Key: "inbox/u/lost.csv", Modified: now.Add(-time.Hour)}
 	for _, key := range []string{known.Key, again.Key} {
-		_, _, err := b.EnqueueObject(t.Context(), store.NewObject{
+		_, _, err := b.Predictions.EnqueueObject(t.Context(), store.NewObject{
 			UserID: b.user.ID, Bucket: "b", Key: key, Version: "id of an event",
 		})
 		if err != nil {
@@ -197,7 +197,7 @@ func TestUnheardObjects(t *testing.T) {
 		}
 	}
 	b.exec(`UPDATE uploads SET created_at = created_at - interval '1 day' WHERE source_key = $1`, again.Key)
-	list, err := b.Unheard(t.Context(), "b", []store.ObjectInfo{known, again, lost})
+	list, err := b.Upkeep.UnrecordedObjects(t.Context(), "b", []store.ObjectInfo{known, again, lost})
 	if err != nil || len(list) != 2 || list[0].Key != again.Key || list[1].Key != lost.Key {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -207,7 +207,7 @@ func TestOneAtATime(t *testing.T) {
 	b := newBench(t, store.Config{})
 	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
-		_, err := b.Alone(ctx(), func(context.Context) error {
+		_, err := b.Upkeep.WithLock(ctx(), func(context.Context) error {
 			close(inside)
 			<-leave
 			return errors.New("told on")
@@ -215,14 +215,14 @@ func TestOneAtATime(t *testing.T) {
 		done <- err
 	}()
 	<-inside
-	if ran, err := b.Alone(t.Context(), func(context.Context) error { return nil }); ran || err != nil {
+	if ran, err := b.Upkeep.WithLock(t.Context(), func(context.Context) error { return nil }); ran || err != nil {
 		t.Errorf("two at a time: %v, %v", ran, err)
 	}
 	close(leave)
 	if err := <-done; err == nil || !strings.Contains(err.Error(), "told on") {
 		t.Error(err)
 	}
-	if ran, err := b.Alone(t.Context(), func(context.Context) error { return nil }); !ran || err != nil {
+	if ran, err := b.Upkeep.WithLock(t.Context(), func(context.Context) error { return nil }); !ran || err != nil {
 		t.Errorf("afterwards: %v, %v", ran, err)
 	}
 }

@@ -78,7 +78,7 @@ func assume(pc *pgxpool.Config, role string) {
 }
 
 // MayWork says whether workers and operators can use this store; requests always can.
-func (s *Store) MayWork() bool { return s.mayWork }
+func (db *DB) MayWork() bool { return db.mayWork }
 
 // CheckSchema says whether a database has the newest schema in files, or a later one. Any role may ask.
 func CheckSchema(ctx context.Context, url string, files fs.FS) error {

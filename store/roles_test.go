@@ -21,14 +21,14 @@ import (
 func wholePath(t *testing.T, b bench) {
 	t.Helper()
 	var err error
-	if b.user, err = b.EnsureUser(t.Context(), "user_1"); err != nil {
+	if b.user, err = b.Accounts.EnsureUser(t.Context(), "user_1"); err != nil {
 		t.Fatal(err)
 	}
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SetTrainingRate(t.Context(), b.user.ID, 1); err != nil {
+	if err := b.Accounts.SetTrainingRate(t.Context(), b.user.ID, 1); err != nil {
 		t.Fatal(err)
 	}
 	p := b.upload(1500, 700)
@@ -37,19 +37,19 @@ func wholePath(t *testing.T, b bench) {
 		t.Fatal(err)
 	}
 	wantEqual(t, "rows", len(b.pages(p, store.RowQuery{Limit: 400, Order: store.ByProbability})), 2200)
-	_, err = b.Prediction(t.Context(), other.ID, p.ID)
+	_, err = b.Predictions.Get(t.Context(), other.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
-	_, err = b.Rows(t.Context(), other.ID, p.ID, store.RowQuery{Limit: 1})
+	_, err = b.Predictions.Rows(t.Context(), other.ID, p.ID, store.RowQuery{Limit: 1})
 	wantErr(t, err, store.ErrNotFound)
 	if b.MayWork() {
-		if _, err := b.Sweep(t.Context(), 0); err != nil {
+		if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil {
 			t.Error(err)
 		}
-		if _, err := b.Expire(t.Context(), 1<<40); err != nil {
+		if _, err := b.Upkeep.Expire(t.Context(), 1<<40); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := b.DeletePrediction(t.Context(), b.user.ID, p.ID); err != nil {
+	if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "blocks left", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
@@ -164,7 +164,7 @@ func TestWhatTheLoginsMayNot(t *testing.T) {
 	api, loader := storetest.Logins(admin)
 	b := openAs(t, admin, store.Config{URL: api, LoaderURL: loader})
 	var err error
-	if b.user, err = b.EnsureUser(t.Context(), "user_1"); err != nil {
+	if b.user, err = b.Accounts.EnsureUser(t.Context(), "user_1"); err != nil {
 		t.Fatal(err)
 	}
 	p := b.upload(1500)
@@ -214,7 +214,7 @@ func TestWhatTheLoginsMayNot(t *testing.T) {
 	// A worker that takes a part for another user's stores nothing.
 	c := &store.Claim{PredictionID: p.InternalID, Generation: 1, UserID: b.user.ID + 1}
 	c.Part.Planned = true
-	_, err = b.CommitPart(t.Context(), c, store.PartResult{}, nil)
+	_, err = b.Ledger.CommitPart(t.Context(), c, store.PartResult{}, nil)
 	wantErr(t, err, store.ErrLeaseLost)
 }
 
@@ -225,7 +225,7 @@ func TestLoaderReadsTheOwnerFromTheUpload(t *testing.T) {
 	c := b.claim("w")
 	c.UserID++
 	rows := scoredRows(c.Part, nil)
-	_, err := b.CommitPart(t.Context(), c, store.PartResult{Scored: 10},
+	_, err := b.Ledger.CommitPart(t.Context(), c, store.PartResult{Scored: 10},
 		strings.NewReader(string(encode(t, c.PredictionID, rows))))
 	wantErr(t, err, store.ErrLeaseLost)
 	wantEqual(t, "blocks", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
@@ -292,13 +292,13 @@ func TestLoginsAlone(t *testing.T) {
 	wantEqual(t, "may work", requests.MayWork(), false)
 	work := openAs(t, admin, store.Config{URL: loader})
 	wantEqual(t, "may work", work.MayWork(), true)
-	user, err := requests.EnsureUser(t.Context(), "user_1")
+	user, err := requests.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	requests.user, work.user = user, user
 	p := requests.upload(20)
-	if _, err := requests.ClaimPart(t.Context(), "w"); err == nil {
+	if _, err := requests.Ledger.ClaimPart(t.Context(), "w"); err == nil {
 		t.Error("requests claim parts")
 	}
 	if err := work.finish(work.mustScore(work.claim("w"))); err != nil {

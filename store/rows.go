@@ -61,11 +61,11 @@ type RowPage struct {
 }
 
 // Rows answers with a page of the scored rows of a user's prediction, also while it runs or after it was cancelled.
-func (s *Store) Rows(ctx context.Context, userID int64, id uuid.UUID, q RowQuery) (RowPage, error) {
+func (ps *Predictions) Rows(ctx context.Context, userID int64, id uuid.UUID, q RowQuery) (RowPage, error) {
 	q.Limit = max(1, min(q.Limit, RowsPageMax))
-	read := s.rowsByRow
+	read := ps.rowsByRow
 	if q.Order == ByProbability {
-		read = s.rowsByProbability
+		read = ps.rowsByProbability
 	}
 	page, err := read(ctx, userID, id, q)
 	if err != nil {
@@ -101,7 +101,7 @@ const (
 )
 
 // rowsByRow fetches blocks, a few at a time, until the page is full.
-func (s *Store) rowsByRow(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
+func (ps *Predictions) rowsByRow(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
 	page := RowPage{Rows: make([]Row, 0, q.Limit)}
 	after := int64(0)
 	if q.After != nil {
@@ -111,7 +111,7 @@ func (s *Store) rowsByRow(ctx context.Context, user int64, id uuid.UUID, q RowQu
 	for {
 		n := (q.Limit-len(page.Rows)-1)/blockRowsMax + 2
 		blocks := 0
-		_, err := s.eachBlock(ctx, user, sql, []any{id, user, band(q), from, n}, func(b storedBlock) error {
+		_, err := ps.eachBlock(ctx, user, sql, []any{id, user, band(q), from, n}, func(b storedBlock) error {
 			blocks++
 			from, sql = min(b.firstRow+1, math.MaxInt32), blocksFrom
 			return page.take(b, q, after)
@@ -173,10 +173,10 @@ func fillIDs(rows []Row, index []int32, ids idList) error {
 }
 
 // eachBlock runs a statement that begins with readableBlocks, and gives the prediction's internal id.
-func (s *Store) eachBlock(
+func (ps *Predictions) eachBlock(
 	ctx context.Context, user int64, sql string, args []any, visit func(storedBlock) error,
 ) (prediction int64, err error) {
-	err = s.readAs(ctx, user, sql, args, func(rows pgx.Rows) error {
+	err = ps.db.readAs(ctx, user, sql, args, func(rows pgx.Rows) error {
 		defer rows.Close()
 		found := false
 		for rows.Next() {

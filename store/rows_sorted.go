@@ -28,8 +28,8 @@ func before(a, b Row) int {
 }
 
 // rowsByProbability looks at the probabilities of all rows, keeps the best, and then fetches the ids of those.
-func (s *Store) rowsByProbability(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
-	best, prediction, err := s.best(ctx, user, id, q)
+func (ps *Predictions) rowsByProbability(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
+	best, prediction, err := ps.best(ctx, user, id, q)
 	if err != nil {
 		return RowPage{}, err
 	}
@@ -39,7 +39,7 @@ func (s *Store) rowsByProbability(ctx context.Context, user int64, id uuid.UUID,
 		last := best[q.Limit-1]
 		page.Next = &RowCursor{Row: last.Row.Row, Probability: last.Probability}
 	}
-	if err := s.fetchIDs(ctx, user, prediction, best); err != nil {
+	if err := ps.fetchIDs(ctx, user, prediction, best); err != nil {
 		return RowPage{}, err
 	}
 	page.Rows = make([]Row, len(best))
@@ -59,12 +59,12 @@ const selectScores = readableBlocks + `
 
 // best gives the first Limit+1 rows behind the cursor in the order by probability. It keeps up to twice as many and
 // sorts when those are full, which for n rows costs about as much as sorting n/Limit pages.
-func (s *Store) best(
+func (ps *Predictions) best(
 	ctx context.Context, user int64, id uuid.UUID, q RowQuery,
 ) (best []place, prediction int64, err error) {
 	keep, seen := q.Limit+1, 0
 	floor := Row{Row: math.MaxInt64, Probability: float32(math.Inf(-1))} // what comes behind it is not needed
-	prediction, err = s.eachBlock(ctx, user, selectScores, []any{id, user, band(q)}, func(b storedBlock) error {
+	prediction, err = ps.eachBlock(ctx, user, selectScores, []any{id, user, band(q)}, func(b storedBlock) error {
 		if seen += b.probability.n; seen > RowsSortMax {
 			return ErrTooManyRows
 		}
@@ -103,12 +103,12 @@ const idOfRow = `CASE WHEN b.customer_ids IS NULL THEN b.customer_id[w.i]
 		    ELSE nullif(split_part(b.customer_ids, E'\x1f', w.i), '') END`
 
 // fetchIDs reads the ids and bands of rows that lie anywhere in the prediction, element by element.
-func (s *Store) fetchIDs(ctx context.Context, user, prediction int64, places []place) error {
+func (ps *Predictions) fetchIDs(ctx context.Context, user, prediction int64, places []place) error {
 	blocks, index := make([]int32, len(places)), make([]int32, len(places))
 	for i, p := range places {
 		blocks[i], index[i] = int32(p.block), int32(p.index+1)
 	}
-	return s.readAs(ctx, user, `
+	return ps.db.readAs(ctx, user, `
 		SELECT w.position, `+idOfRow+`,
 		    CASE WHEN b.risk_bands IS NULL THEN b.risk_band[w.i] ELSE get_byte(b.risk_bands, w.i - 1)::smallint END
 		FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS w (block, i, position)

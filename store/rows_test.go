@@ -35,7 +35,7 @@ func (b bench) pages(p store.Prediction, q store.RowQuery) []store.Row {
 	b.Helper()
 	var all []store.Row
 	for {
-		page, err := b.Rows(b.Context(), p.UserID, p.ID, q)
+		page, err := b.Predictions.Rows(b.Context(), p.UserID, p.ID, q)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -111,9 +111,9 @@ func TestRowsOfARunningPrediction(t *testing.T) {
 func TestRowsOfOthers(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10)
-	_, err := b.Rows(t.Context(), b.user.ID+1, p.ID, store.RowQuery{Limit: 5})
+	_, err := b.Predictions.Rows(t.Context(), b.user.ID+1, p.ID, store.RowQuery{Limit: 5})
 	wantErr(t, err, store.ErrNotFound)
-	_, err = b.Rows(t.Context(), b.user.ID, uuid.New(), store.RowQuery{Limit: 5, Order: store.ByProbability})
+	_, err = b.Predictions.Rows(t.Context(), b.user.ID, uuid.New(), store.RowQuery{Limit: 5, Order: store.ByProbability})
 	wantErr(t, err, store.ErrNotFound)
 }
 
@@ -133,7 +133,7 @@ func BenchmarkRows(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := bb.Rows(b.Context(), p.UserID, p.ID, q); err != nil {
+				if _, err := bb.Predictions.Rows(b.Context(), p.UserID, p.ID, q); err != nil {
 					b.Fatal(err)
 				}
 			}

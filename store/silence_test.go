@@ -29,7 +29,7 @@ func TestSilentDatabase(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), deadline)
 		defer cancel()
 		begin := time.Now()
-		_, err := s.Prediction(ctx, 1, store.NewID())
+		_, err := s.Predictions.Get(ctx, 1, store.NewID())
 		if took := time.Since(begin); took > deadline/2 {
 			t.Errorf("an answer after %v: %v", took, err)
 		}

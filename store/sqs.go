@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/google/uuid"
 )
 
 // QueueConfig says how to reach an SQS queue. Credentials and region come from AWS's usual places unless given.
@@ -131,4 +133,32 @@ func (q *Queue) delete(ctx context.Context, entries []types.DeleteMessageBatchRe
 		return fmt.Errorf("delete messages: %w", err)
 	}
 	return nil
+}
+
+// Send implements [Sender] with one batch, of at most ten.
+func (q *Queue) Send(ctx context.Context, predictions []uuid.UUID) (taken []bool, err error) {
+	taken = make([]bool, len(predictions))
+	entries := make([]types.SendMessageBatchRequestEntry, len(predictions))
+	for i, id := range predictions {
+		entries[i] = types.SendMessageBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(noticeOf(id)),
+		}
+	}
+	out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.config.URL, Entries: entries})
+	if err != nil {
+		return taken, fmt.Errorf("send messages: %w", err)
+	}
+	for i := range taken {
+		taken[i] = true
+	}
+	for _, f := range out.Failed {
+		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i < len(taken) {
+			taken[i] = false
+		}
+	}
+	if n := len(out.Failed); n > 0 {
+		return taken, fmt.Errorf("send messages: %d of %d refused, the first for %s",
+			n, len(predictions), aws.ToString(out.Failed[0].Code))
+	}
+	return taken, nil
 }

@@ -156,7 +156,7 @@ func TestFromOutboxToConsumer(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	group.Go(func() { q.Relay(ctx, b.Store, b.Listen(ctx)) })
+	group.Go(func() { b.Outbox.Relay(ctx, q, b.Ledger.Listen(ctx)) })
 	for _, n := range notices(t, q, 23, func(store.Notice) error { return nil }) {
 		if !want[n.Prediction] {
 			t.Errorf("%s is unknown, or came twice", n.Prediction)
@@ -272,7 +272,7 @@ func TestRelaySendsTheRefusedAgain(t *testing.T) {
 		sent  int
 		fails bool
 	}{{2, true}, {1, true}, {0, true}, {1, false}, {0, false}} {
-		n, err := q.RelayOnce(t.Context(), b.Store)
+		n, err := b.Outbox.RelayOnce(t.Context(), q)
 		if n != want.sent || (err != nil) != want.fails {
 			t.Errorf("round %d: sent %d, %v", i, n, err)
 		}
@@ -300,7 +300,7 @@ func TestRelayLoopSurvives(t *testing.T) {
 			"Id": "0", "MessageId": "m", "MD5OfMessageBody": fmt.Sprintf("%x", md5.Sum([]byte(body))),
 		}}}
 	}
-	stub.queue(t).Relay(ctx, b.Store, nil)
+	b.Outbox.Relay(ctx, stub.queue(t), nil)
 	wantEqual(t, "calls", calls.Load(), 2)
 }
 

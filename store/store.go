@@ -19,13 +19,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Errors that callers branch on.
@@ -61,16 +57,18 @@ type Config struct {
 	Circuits *Circuits // show the database's breaker; nil: it is not shown
 }
 
-// Store is a pool of connections. It is safe for concurrent use.
+// Store is the database by what it keeps: each field is a view of the same connections. It is safe for concurrent use.
 type Store struct {
-	pool        *pgxpool.Pool // acts as the loader, or as the tables' owner where there is no such role
-	requests    *pgxpool.Pool // for what is done in a request: the same pool, or one that acts as the API
-	config      Config
-	breaker     *breaker // of both
-	rowSecurity bool
-	mayWork     bool
-	staged      bool         // COPY goes by way of a temporary table
-	era         atomic.Int64 // of connections: see renewal.go
+	Ledger        *Ledger        // the work on predictions' parts, for workers
+	Predictions   *Predictions   // files, predictions and their rows, for requests
+	UploadLinks   *UploadLinks   // files that are put into the object store directly
+	Accounts      *Accounts      // users, their keys and budgets
+	Upkeep        *Upkeep        // sweeps, checks, and what operators ask
+	Outbox        *Outbox        // doorbells that are still to be sent to the queue
+	Announcements *Announcements // ended predictions for webhooks
+
+	db     *DB
+	config Config
 }
 
 func (c Config) withDefaults() Config {
@@ -95,117 +93,47 @@ func setDefault[T comparable](field *T, value T) {
 
 // Open connects to a database whose schema [Migrate] made.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	s := &Store{config: config.withDefaults(), breaker: config.Circuits.newBreaker(DependencyDatabase)}
-	if err := s.open(ctx); err != nil {
-		s.Close()
+	c := config.withDefaults()
+	db, err := OpenDB(ctx, DBConfig{
+		URL: c.URL, LoaderURL: c.LoaderURL, ConnsMax: c.ConnsMax, ConnsKept: c.ConnsKept, ConnWait: c.ConnWait,
+		StatementTimeout: c.StatementTimeout, Log: c.Log, Trace: c.Trace,
+		Breaker: c.Circuits.newBreaker(DependencyDatabase),
+	})
+	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	return s, nil
+	predictions := &Predictions{db: db, waitingMax: c.WaitingMax}
+	return &Store{
+		Ledger:        &Ledger{db: db, config: c},
+		Predictions:   predictions,
+		UploadLinks:   &UploadLinks{db: db, predictions: predictions},
+		Accounts:      &Accounts{db: db, lease: c.Lease},
+		Upkeep:        &Upkeep{db: db, predictions: predictions},
+		Outbox:        &Outbox{db: db, log: c.Log, pollInterval: c.PollInterval},
+		Announcements: &Announcements{db: db},
+		db:            db,
+		config:        c,
+	}, nil
 }
 
-func (s *Store) open(ctx context.Context) error {
-	pc, err := s.poolConfig(s.config.URL)
-	if err != nil {
-		return err
-	}
-	may, err := findAccess(ctx, pc.ConnConfig)
-	if err != nil {
-		return err
-	}
-	if s.config.LoaderURL != "" {
-		return s.openApart(ctx, pc, may)
-	}
-	s.rowSecurity, s.mayWork = may.api, may.loader || may.owner
-	switch {
-	case may.loader:
-		assume(pc, loaderRole)
-		s.staged = may.staged
-	case may.api && !may.owner:
-		assume(pc, apiRole)
-	case !may.owner:
-		return fmt.Errorf("%w: neither the tables' owner, nor a member of %s or %s", ErrRole, apiRole, loaderRole)
-	}
-	s.sayAccess(may)
-	if s.pool, err = pgxpool.NewWithConfig(ctx, pc); err != nil {
-		return hideURL(err)
-	}
-	s.requests = s.pool
-	return s.Ping(ctx)
-}
-
-// openApart opens a pool for requests, which no mistake in a request can get out of, and one for work.
-func (s *Store) openApart(ctx context.Context, api *pgxpool.Config, may access) error {
-	loader, err := s.poolConfig(s.config.LoaderURL)
-	if err != nil {
-		return err
-	}
-	mayLoad, err := findAccess(ctx, loader.ConnConfig)
-	if err != nil {
-		return err
-	}
-	if !may.api || !mayLoad.loader {
-		return fmt.Errorf("%w: the users for requests and for work must be members of %s and of %s",
-			ErrRole, apiRole, loaderRole)
-	}
-	s.rowSecurity, s.mayWork, s.staged = true, true, mayLoad.staged
-	halve(api, loader)
-	assume(api, apiRole)
-	assume(loader, loaderRole)
-	if s.pool, err = pgxpool.NewWithConfig(ctx, loader); err == nil {
-		s.requests, err = pgxpool.NewWithConfig(ctx, api)
-	}
-	if err != nil {
-		return hideURL(err)
-	}
-	s.sayAccess(access{api: true, loader: true})
-	return s.Ping(ctx)
-}
-
-// sayAccess tells whom requests and workers act as.
-func (s *Store) sayAccess(may access) {
-	log := s.config.Log
-	switch {
-	case !may.api && !may.loader:
-		log.Warn("no row level security: this database user cannot become millrace_api; queries keep users apart")
-	case !s.mayWork:
-		log.Info("database: requests act as millrace_api, and nothing else is possible")
-	case !may.api:
-		log.Info("database: workers act as millrace_loader, and nothing else is possible")
-	case !may.loader:
-		log.Warn("database: requests act as millrace_api, but workers as the owner of the tables")
-	default:
-		log.Info("database: requests act as millrace_api, workers as millrace_loader",
-			"logins_apart", s.config.LoaderURL != "", "copy_by_temporary_table", s.staged)
-	}
-}
-
-// Close waits for the connections in use and closes the pools.
-func (s *Store) Close() {
-	for _, pool := range []*pgxpool.Pool{s.requests, s.pool} {
-		if pool != nil {
-			pool.Close()
-		}
-	}
-}
+// Close waits for the connections in use and closes them.
+func (s *Store) Close() { s.db.Close() }
 
 // Ping asks the database for a sign of life.
-func (s *Store) Ping(ctx context.Context) error {
-	if err := s.requests.Ping(ctx); err != nil {
-		return fmt.Errorf("ping database: %w", hideURL(err))
-	}
-	return nil
-}
+func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+// Ready checks that the database can be written to and runs functions, as every write needs both: a standby answers a
+// ping, and so does a server whose files were replaced while it runs.
+func (s *Store) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
 
-// hideURL keeps connection strings, which pgx puts into some errors, out of error texts.
-func hideURL(err error) error {
-	var parse *pgconn.ParseConfigError
-	if errors.As(err, &parse) {
-		return errors.New("the database URL cannot be parsed")
-	}
-	return err
-}
+// PoolState counts the connections.
+func (s *Store) PoolState() PoolState { return s.db.PoolState() }
+
+// MayWork reports whether workers and operators can use this store; requests always can.
+func (s *Store) MayWork() bool { return s.db.MayWork() }
+
+// RowSecurity reports whether the database itself keeps users apart, beside the queries that name them.
+func (s *Store) RowSecurity() bool { return s.db.RowSecurity() }
 
 // notFound translates pgx's word for an empty answer.
 func notFound(err error) error {

@@ -16,12 +16,12 @@ import (
 const enterUser = `SELECT set_config('role', 'millrace_api', true), set_config('app.user_id', $1, true)`
 
 // RowSecurity says whether the database itself keeps users apart, beside the queries that name them.
-func (s *Store) RowSecurity() bool { return s.rowSecurity }
+func (db *DB) RowSecurity() bool { return db.rowSecurity }
 
 // readAs runs one statement for a user and hands its rows to read, which closes them.
-func (s *Store) readAs(ctx context.Context, user int64, sql string, args []any, read func(pgx.Rows) error) error {
-	if !s.rowSecurity {
-		rows, err := s.requests.Query(ctx, sql, args...)
+func (db *DB) readAs(ctx context.Context, user int64, sql string, args []any, read func(pgx.Rows) error) error {
+	if !db.rowSecurity {
+		rows, err := db.requests.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (s *Store) readAs(ctx context.Context, user int64, sql string, args []any, 
 	var batch pgx.Batch
 	batch.Queue(enterUser, strconv.FormatInt(user, 10))
 	batch.Queue(sql, args...)
-	results := s.requests.SendBatch(ctx, &batch)
+	results := db.requests.SendBatch(ctx, &batch)
 	_, err := results.Exec()
 	if err == nil {
 		var rows pgx.Rows
@@ -45,10 +45,10 @@ func (s *Store) readAs(ctx context.Context, user int64, sql string, args []any, 
 }
 
 // inTxAs runs do in a transaction for a user, whose role comes with BEGIN, in one message.
-func (s *Store) inTxAs(ctx context.Context, user int64, do func(pgx.Tx) error) error {
+func (db *DB) inTxAs(ctx context.Context, user int64, do func(pgx.Tx) error) error {
 	var options pgx.TxOptions
-	if s.rowSecurity {
+	if db.rowSecurity {
 		options.BeginQuery = "begin; " + strings.Replace(enterUser, "$1", "'"+strconv.FormatInt(user, 10)+"'", 1)
 	}
-	return pgx.BeginTxFunc(ctx, s.requests, options, do)
+	return pgx.BeginTxFunc(ctx, db.requests, options, do)
 }

@@ -45,7 +45,7 @@ func (b bench) as(user string, sql string, args ...any) (string, error) {
 func TestRowSecurity(t *testing.T) {
 	b := newBench(t, store.Config{})
 	wantEqual(t, "row security", b.RowSecurity(), true)
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestRowSecurity(t *testing.T) {
 func TestRowSecurityEndsWithTheRequest(t *testing.T) {
 	admin := storetest.Postgres(t)
 	b := openAs(t, admin, store.Config{URL: admin, ConnsMax: 1}) // one login, one connection: the roles take turns on it
-	user, err := b.EnsureUser(t.Context(), "user_1")
+	user, err := b.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,12 +101,12 @@ func TestRowSecurityEndsWithTheRequest(t *testing.T) {
 	p := b.upload(10)
 	for range 3 {
 		b.reload(p)
-		if _, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{Limit: 5}); err != nil {
+		if _, err := b.Predictions.List(t.Context(), b.user.ID, store.ListQuery{Limit: 5}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := b.Prediction(t.Context(), b.user.ID+1, p.ID)
+		_, err := b.Predictions.Get(t.Context(), b.user.ID+1, p.ID)
 		wantErr(t, err, store.ErrNotFound)
-		if _, err := b.Sweep(t.Context(), 0); err != nil { // needs the owner's rights
+		if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil { // needs the owner's rights
 			t.Fatal(err)
 		}
 	}
@@ -138,7 +138,7 @@ func TestWithoutRoles(t *testing.T) {
 	if b.RowSecurity() || !strings.Contains(said.String(), "no row level security") {
 		t.Errorf("row security %v, said %q", b.RowSecurity(), said.String())
 	}
-	if b.user, err = b.EnsureUser(t.Context(), "user_1"); err != nil {
+	if b.user, err = b.Accounts.EnsureUser(t.Context(), "user_1"); err != nil {
 		t.Fatal(err)
 	}
 	p := b.upload(1500)
@@ -146,23 +146,23 @@ func TestWithoutRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEqual(t, "rows", len(b.pages(p, store.RowQuery{Limit: 400, Order: store.ByProbability})), 1500)
-	stranger, err := b.EnsureUser(t.Context(), "user_2")
+	stranger, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Prediction(t.Context(), stranger.ID, p.ID)
+	_, err = b.Predictions.Get(t.Context(), stranger.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
-	_, err = b.Rows(t.Context(), stranger.ID, p.ID, store.RowQuery{Limit: 1})
+	_, err = b.Predictions.Rows(t.Context(), stranger.ID, p.ID, store.RowQuery{Limit: 1})
 	wantErr(t, err, store.ErrNotFound)
-	_, err = b.Cancel(t.Context(), stranger.ID, p.ID)
+	_, err = b.Predictions.Cancel(t.Context(), stranger.ID, p.ID)
 	wantErr(t, err, store.ErrNotFound)
-	if list, err := b.Predictions(t.Context(), stranger.ID, store.ListQuery{Limit: 5}); len(list) != 0 || err != nil {
+	if list, err := b.Predictions.List(t.Context(), stranger.ID, store.ListQuery{Limit: 5}); len(list) != 0 || err != nil {
 		t.Errorf("another's list: %+v, %v", list, err)
 	}
-	if _, err := b.RecordOutcomes(t.Context(), b.user.ID, nil, countRows); err != nil {
+	if _, err := b.Predictions.RecordOutcomes(t.Context(), b.user.ID, nil, countRows); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.Sweep(t.Context(), 0); err != nil {
+	if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil {
 		t.Error(err)
 	}
 	if err := store.MigrateDown(context.Background(), b.url, migrations.FS, 0); err != nil {

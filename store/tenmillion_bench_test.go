@@ -28,46 +28,46 @@ func BenchmarkTenMillionRows(b *testing.B) {
 		prepare func() *store.Claim
 		do      func(c *store.Claim) error
 	}{
-		{"prediction", nil, func(*store.Claim) error { _, err := bb.Prediction(ctx(), p.UserID, p.ID); return err }},
+		{"prediction", nil, func(*store.Claim) error { _, err := bb.Predictions.Get(ctx(), p.UserID, p.ID); return err }},
 		{"list of 100", nil, func(*store.Claim) error {
-			_, err := bb.Predictions(ctx(), p.UserID, store.ListQuery{Limit: 100})
+			_, err := bb.Predictions.List(ctx(), p.UserID, store.ListQuery{Limit: 100})
 			return err
 		}},
 		{"list of 100 behind 10000", nil, func(*store.Claim) error {
-			_, err := bb.Predictions(ctx(), p.UserID, store.ListQuery{Skip: 10_000, Limit: 100})
+			_, err := bb.Predictions.List(ctx(), p.UserID, store.ListQuery{Skip: 10_000, Limit: 100})
 			return err
 		}},
 		{"create upload", nil, func(*store.Claim) error {
-			p, err := bb.CreateUpload(ctx(), newUpload(bb.user.ID, 10))
+			p, err := bb.Predictions.CreateUpload(ctx(), newUpload(bb.user.ID, 10))
 			if err == nil {
-				_, err = bb.Cancel(ctx(), bb.user.ID, p.ID)
+				_, err = bb.Predictions.Cancel(ctx(), bb.user.ID, p.ID)
 			}
 			return err
 		}},
 		{"claim and release", func() *store.Claim { bb.upload(10); return nil }, func(*store.Claim) error {
-			c, err := bb.ClaimPart(ctx(), "w")
+			c, err := bb.Ledger.ClaimPart(ctx(), "w")
 			if err == nil {
-				err = bb.ReleasePart(ctx(), c)
+				err = bb.Ledger.ReleasePart(ctx(), c)
 			}
 			if err == nil {
-				_, err = bb.Cancel(ctx(), bb.user.ID, c.PublicID)
+				_, err = bb.Predictions.Cancel(ctx(), bb.user.ID, c.PublicID)
 			}
 			return err
 		}},
 		{"commit of 10000 rows", small, func(c *store.Claim) error {
-			_, err := bb.CommitPart(ctx(), c, store.PartResult{Scored: 10_000}, bytes.NewReader(blocks))
+			_, err := bb.Ledger.CommitPart(ctx(), c, store.PartResult{Scored: 10_000}, bytes.NewReader(blocks))
 			return err
 		}},
 		{"page of 1000", nil, func(*store.Claim) error {
-			_, err := bb.Rows(ctx(), p.UserID, p.ID, store.RowQuery{Limit: 1000, After: &row})
+			_, err := bb.Predictions.Rows(ctx(), p.UserID, p.ID, store.RowQuery{Limit: 1000, After: &row})
 			return err
 		}},
 		{"100 of a band", nil, func(*store.Claim) error {
-			_, err := bb.Rows(ctx(), p.UserID, p.ID, store.RowQuery{Limit: 100, Band: &one, After: &row})
+			_, err := bb.Predictions.Rows(ctx(), p.UserID, p.ID, store.RowQuery{Limit: 100, Band: &one, After: &row})
 			return err
 		}},
 		{"100 by probability", nil, func(*store.Claim) error {
-			_, err := bb.Rows(ctx(), p.UserID, p.ID, store.RowQuery{Limit: 100, Order: store.ByProbability})
+			_, err := bb.Predictions.Rows(ctx(), p.UserID, p.ID, store.RowQuery{Limit: 100, Order: store.ByProbability})
 			return err
 		}},
 	} {
@@ -76,7 +76,7 @@ func BenchmarkTenMillionRows(b *testing.B) {
 	bb.queueParts(20_000)
 	b.Run("claim among 20000 parts", func(b *testing.B) {
 		percentile(b, nil, func(*store.Claim) error {
-			c, err := bb.ClaimPart(ctx(), "w")
+			c, err := bb.Ledger.ClaimPart(ctx(), "w")
 			if err == nil && c == nil {
 				err = store.ErrNotFound
 			}

@@ -17,9 +17,9 @@ import (
 // Rows that are kept for retraining: features, probability, and one day the outcome, if their owner has opted in.
 
 // TrainingRate says which share of a user's scored rows may be kept for retraining: 0 without consent.
-func (s *Store) TrainingRate(ctx context.Context, userID int64) (float32, error) {
+func (l *Ledger) TrainingRate(ctx context.Context, userID int64) (float32, error) {
 	var rate float32
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := l.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT training_rate FROM users WHERE id = $1`, userID).Scan(&rate)
 	})
 	if err != nil {
@@ -160,8 +160,8 @@ func (f *featureText) append(dst []byte, row int) []byte {
 }
 
 // copyTraining sends encoded tuples.
-func (s *Store) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) error {
-	if err := s.load(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
+func (l *Ledger) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) error {
+	if err := l.db.load(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
 		return fmt.Errorf("copy training rows: %w", err)
 	}
 	return nil

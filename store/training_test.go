@@ -89,7 +89,7 @@ func (b bench) trainingOf(c *store.Claim, rate float32) []byte {
 func (b bench) keepTraining(s *store.Store, c *store.Claim, rate float32) error {
 	b.Helper()
 	rows := scoredRows(c.Part, nil)
-	_, err := s.CommitPart(ctx(), c, store.PartResult{Scored: c.Part.Rows, Training: b.trainingOf(c, rate)},
+	_, err := s.Ledger.CommitPart(ctx(), c, store.PartResult{Scored: c.Part.Rows, Training: b.trainingOf(c, rate)},
 		bytes.NewReader(encode(b, c.PredictionID, rows)))
 	return err
 }
@@ -163,7 +163,7 @@ func TestTrainingIsFenced(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(20)
 	late := b.claim("w")
-	if err := b.ReleasePart(t.Context(), late); err != nil {
+	if err := b.Ledger.ReleasePart(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
 	c := b.claim("w")
@@ -177,7 +177,7 @@ func TestTrainingIsFenced(t *testing.T) {
 		wantEqual(t, "rows", count(), 18)
 	}
 	b.exec(`UPDATE predictions SET status = 'dead' WHERE public_id = $1`, p.ID)
-	if err := b.Retry(t.Context(), p.ID, store.Model{}); err != nil {
+	if err := b.Upkeep.Retry(t.Context(), p.ID, store.Model{}); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "rows after the retry", count(), 0)
@@ -194,7 +194,7 @@ func TestAppendSampleRefuses(t *testing.T) {
 	}
 	b.upload(10)
 	c := b.claim("w")
-	_, err := b.CommitPart(t.Context(), c, store.PartResult{Scored: 10, Training: []byte("no tuples")}, nil)
+	_, err := b.Ledger.CommitPart(t.Context(), c, store.PartResult{Scored: 10, Training: []byte("no tuples")}, nil)
 	if err == nil || !strings.Contains(err.Error(), "copy training rows") {
 		t.Errorf("no tuples: %v", err)
 	}

@@ -19,7 +19,7 @@ const (
 
 func (b bench) uploadFor(user store.User, rows ...int64) store.Prediction {
 	b.Helper()
-	p, err := b.CreateUpload(b.Context(), newUpload(user.ID, rows...))
+	p, err := b.Predictions.CreateUpload(b.Context(), newUpload(user.ID, rows...))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (b bench) uploadFor(user store.User, rows ...int64) store.Prediction {
 
 func (b bench) another(subject string) store.User {
 	b.Helper()
-	u, err := b.EnsureUser(b.Context(), subject)
+	u, err := b.Accounts.EnsureUser(b.Context(), subject)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -77,18 +77,18 @@ func TestSmallFilesHaveALane(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(slices.Repeat([]int64{largeRows}, 5)...)
 	p := b.upload(smallRows)
-	c, err := b.ClaimSmallPart(t.Context(), "w")
+	c, err := b.Ledger.ClaimSmallPart(t.Context(), "w")
 	if err != nil || c == nil || c.PublicID != p.ID || !c.Small {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	if c, err := b.ClaimSmallPart(t.Context(), "w"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimSmallPart(t.Context(), "w"); c != nil || err != nil {
 		t.Errorf("a large file in the small lane: %+v, %v", c, err)
 	}
 	b.upload(smallRows)
 	if c := b.claim("w"); c.Small {
 		t.Error("a place for everything prefers small files: large ones could wait for ever")
 	}
-	ahead, err := b.Ahead(t.Context(), b.upload(smallRows))
+	ahead, err := b.Predictions.Ahead(t.Context(), b.upload(smallRows))
 	if err != nil || ahead.Predictions != 2 {
 		t.Errorf("ahead in the small lane: %+v, %v", ahead, err)
 	}
@@ -97,7 +97,7 @@ func TestSmallFilesHaveALane(t *testing.T) {
 // A file that turns out to be large when it is looked into goes where it belongs; a retry has its turn anew.
 func TestTurnsOfDroppedAndRetriedFiles(t *testing.T) {
 	b := newBench(t, store.Config{})
-	dropped, _, err := b.EnqueueObject(t.Context(), store.NewObject{
+	dropped, _, err := b.Predictions.EnqueueObject(t.Context(), store.NewObject{
 		UserID: b.user.ID, Bucket: "b", Key: "inbox/u/a.csv.gz", Version: "1", Bytes: 1 << 20,
 	})
 	if err != nil {
@@ -105,27 +105,27 @@ func TestTurnsOfDroppedAndRetriedFiles(t *testing.T) {
 	}
 	u := newUpload(b.user.ID, largeRows, largeRows)
 	plan := store.Plan{Header: u.Header, Rows: u.Rows, Bytes: u.Bytes, Parts: u.Parts, Model: u.Model}
-	c, err := b.ClaimSmallPart(t.Context(), "w")
+	c, err := b.Ledger.ClaimSmallPart(t.Context(), "w")
 	if err != nil || c == nil {
 		t.Fatal(c, err)
 	}
-	if err := b.PlanPart(t.Context(), c, plan); err != nil {
+	if err := b.Ledger.PlanPart(t.Context(), c, plan); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := b.ClaimSmallPart(t.Context(), "w"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimSmallPart(t.Context(), "w"); c != nil || err != nil {
 		t.Fatalf("still in the small lane: %+v, %v", c, err)
 	}
 	wantEqual(t, "part", b.claim("w").Part.No, 0)
 	other := b.another("user_2")
 	b.uploadFor(other, largeRows, largeRows)
-	if _, err := b.Cancel(t.Context(), b.user.ID, dropped.ID); err != nil {
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, dropped.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Retry(t.Context(), dropped.ID, store.Model{}); err != nil {
+	if err := b.Upkeep.Retry(t.Context(), dropped.ID, store.Model{}); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "order", b.claimants(3), "0 1 0")
-	if _, err := b.Sweep(t.Context(), 0); err != nil {
+	if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "open parts of the first run", ask[int](b, `

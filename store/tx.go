@@ -10,8 +10,8 @@ import (
 )
 
 // inTx runs do in a transaction that commits if it returns nil.
-func (s *Store) inTx(ctx context.Context, do func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, do)
+func (db *DB) inTx(ctx context.Context, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db.pool, do)
 }
 
 // conflict translates a broken unique constraint.

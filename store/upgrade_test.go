@@ -58,7 +58,7 @@ func TestUpgradeFromVersion4(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	if b.user, err = b.EnsureUser(t.Context(), "user_1"); err != nil {
+	if b.user, err = b.Accounts.EnsureUser(t.Context(), "user_1"); err != nil {
 		t.Fatal(err)
 	}
 	b.wantOldResult()
@@ -72,7 +72,7 @@ func TestUpgradeFromVersion4(t *testing.T) {
 		}
 	}
 	b.noClaim()
-	done, err := b.Predictions(t.Context(), b.user.ID, store.ListQuery{Limit: 10})
+	done, err := b.Predictions.List(t.Context(), b.user.ID, store.ListQuery{Limit: 10})
 	if err != nil || len(done) != 3 {
 		t.Fatalf("%d predictions, %v", len(done), err)
 	}
@@ -91,20 +91,20 @@ func TestUpgradeFromVersion4(t *testing.T) {
 func (b bench) wantOldResult() {
 	b.Helper()
 	id := uuid.MustParse("00000000-0000-7000-9000-000000000001")
-	p, err := b.Prediction(b.Context(), b.user.ID, id)
+	p, err := b.Predictions.Get(b.Context(), b.user.ID, id)
 	if err != nil || p.Status != store.Completed || p.Scored != 4 || p.Filename != "march.csv" ||
 		!strings.Contains(string(p.Summary), "mean") {
 		b.Fatalf("%+v, %v", p, err)
 	}
-	page, err := b.Rows(b.Context(), b.user.ID, id, store.RowQuery{Limit: 10})
+	page, err := b.Predictions.Rows(b.Context(), b.user.ID, id, store.RowQuery{Limit: 10})
 	if err != nil || len(page.Rows) != 4 || *page.Rows[3].ID != "c-4" || page.Rows[3].Probability != 0.9 {
 		b.Errorf("%+v, %v", page, err)
 	}
-	page, err = b.Rows(b.Context(), b.user.ID, id, store.RowQuery{Limit: 2, Order: store.ByProbability})
+	page, err = b.Predictions.Rows(b.Context(), b.user.ID, id, store.RowQuery{Limit: 2, Order: store.ByProbability})
 	if err != nil || len(page.Rows) != 2 || *page.Rows[1].ID != "c-3" || page.Rows[1].Band != 1 {
 		b.Errorf("%+v, %v", page, err)
 	}
-	ids, err := b.CustomerIDs(b.Context(), &store.Claim{PredictionID: p.InternalID}, []int64{2})
+	ids, err := b.Ledger.CustomerIDs(b.Context(), &store.Claim{PredictionID: p.InternalID}, []int64{2})
 	if err != nil || ids[2] != "c-2" {
 		b.Errorf("%v, %v", ids, err)
 	}

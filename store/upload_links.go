@@ -11,6 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// UploadLinks are the permissions to put one file into the object store directly.
+type UploadLinks struct {
+	db          *DB
+	predictions *Predictions
+}
+
 // DirectPrefix is where files lie that were uploaded through links.
 const DirectPrefix = "direct/"
 
@@ -39,9 +45,9 @@ type UploadLink struct {
 	Key        *RequestKey // completed when the link is created; nil: none
 }
 
-// CreateUploadLink records a link that is good for a while and fills in until when.
-func (s *Store) CreateUploadLink(ctx context.Context, l *UploadLink, life time.Duration) error {
-	err := s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+// Create records a link that is good for a while and fills in until when.
+func (u *UploadLinks) Create(ctx context.Context, l *UploadLink, life time.Duration) error {
+	err := u.db.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			INSERT INTO upload_links (public_id, user_id, filename, bytes, model_name, explain, options, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::bigint * interval '1 microsecond')
@@ -67,9 +73,9 @@ func (l *UploadLink) scan(row pgx.Row) error {
 		&l.ExpiresAt))
 }
 
-// UploadLink finds a user's link.
-func (s *Store) UploadLink(ctx context.Context, user int64, id uuid.UUID) (l UploadLink, err error) {
-	err = s.inTxAs(ctx, user, func(tx pgx.Tx) error {
+// Get finds a user's link.
+func (u *UploadLinks) Get(ctx context.Context, user int64, id uuid.UUID) (l UploadLink, err error) {
+	err = u.db.inTxAs(ctx, user, func(tx pgx.Tx) error {
 		return l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2`, id, user))
 	})
 	if err != nil {
@@ -78,19 +84,19 @@ func (s *Store) UploadLink(ctx context.Context, user int64, id uuid.UUID) (l Upl
 	return l, nil
 }
 
-// LinkOfObject finds the link that a file in the bucket belongs to, whoever owns it: for events of the bucket.
-func (s *Store) LinkOfObject(ctx context.Context, id uuid.UUID) (l UploadLink, err error) {
-	if err := l.scan(s.pool.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1`, id)); err != nil {
+// OfObject finds the link that a file in the bucket belongs to, whoever owns it: for events of the bucket.
+func (u *UploadLinks) OfObject(ctx context.Context, id uuid.UUID) (l UploadLink, err error) {
+	if err := l.scan(u.db.pool.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1`, id)); err != nil {
 		return l, fmt.Errorf("upload link: %w", err)
 	}
 	return l, nil
 }
 
-// CompleteUpload makes an upload and its prediction of the file that a link was for. Done again it changes nothing and
+// Complete makes an upload and its prediction of the file that a link was for. Done again it changes nothing and
 // answers with the prediction that exists. One prediction too many that waits is a [WaitingError].
-func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInfo) (Prediction, error) {
+func (u *UploadLinks) Complete(ctx context.Context, l UploadLink, file ObjectInfo) (Prediction, error) {
 	id := NewID()
-	err := s.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+	err := u.db.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
 		err := l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2 FOR UPDATE`,
 			l.ID, l.UserID))
 		if err != nil {
@@ -108,7 +114,7 @@ func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInf
 		if err != nil {
 			return err
 		}
-		err = s.insertPrediction(ctx, tx, newPrediction{
+		err = u.predictions.insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: upload, userID: l.UserID, bytes: file.Bytes, model: Model{Name: l.Model},
 			explain: l.Explain, options: l.Options, parts: unplanned(),
 		})
@@ -121,13 +127,13 @@ func (s *Store) CompleteUpload(ctx context.Context, l UploadLink, file ObjectInf
 	if err != nil {
 		return Prediction{}, fmt.Errorf("complete upload: %w", err)
 	}
-	return s.Prediction(ctx, l.UserID, id)
+	return u.predictions.Get(ctx, l.UserID, id)
 }
 
-// PostponeUploadLink keeps a link whose file is there until it can be completed: the file's owner has too many
+// Postpone keeps a link whose file is there until it can be completed: the file's owner has too many
 // predictions waiting. With false, nothing is waited for any more.
-func (s *Store) PostponeUploadLink(ctx context.Context, id uuid.UUID, postponed bool) error {
-	_, err := s.pool.Exec(ctx, `
+func (u *UploadLinks) Postpone(ctx context.Context, id uuid.UUID, postponed bool) error {
+	_, err := u.db.pool.Exec(ctx, `
 		UPDATE upload_links SET postponed = $2 WHERE public_id = $1 AND prediction_id IS NULL`, id, postponed)
 	if err != nil {
 		return fmt.Errorf("postpone upload link: %w", err)
@@ -138,9 +144,9 @@ func (s *Store) PostponeUploadLink(ctx context.Context, id uuid.UUID, postponed 
 // postponedAtOnce bounds an answer of PostponedLinks.
 const postponedAtOnce = 100
 
-// PostponedLinks answers with the links that were postponed first, but for those of some users.
-func (s *Store) PostponedLinks(ctx context.Context, but []int64) ([]UploadLink, error) {
-	rows, err := s.pool.Query(ctx, selectUploadLink+`
+// Postponed answers with the links that were postponed first, but for those of some users.
+func (u *UploadLinks) Postponed(ctx context.Context, but []int64) ([]UploadLink, error) {
+	rows, err := u.db.pool.Query(ctx, selectUploadLink+`
 		WHERE postponed AND user_id <> ALL (coalesce($1, '{}'::bigint[])) ORDER BY expires_at LIMIT $2`,
 		but, postponedAtOnce)
 	if err != nil {
@@ -155,10 +161,10 @@ func (s *Store) PostponedLinks(ctx context.Context, but []int64) ([]UploadLink, 
 	return list, nil
 }
 
-// SweepUploadLinks forgets links that expired more than age ago, but for those that were postponed. The files that
+// Sweep forgets links that expired more than age ago, but for those that were postponed. The files that
 // nobody completed are left to [Store.SweepDeletions].
-func (s *Store) SweepUploadLinks(ctx context.Context, age time.Duration) error {
-	_, err := s.pool.Exec(ctx, `
+func (u *UploadLinks) Sweep(ctx context.Context, age time.Duration) error {
+	_, err := u.db.pool.Exec(ctx, `
 		WITH gone AS (
 		    DELETE FROM upload_links
 		    WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond' AND NOT postponed

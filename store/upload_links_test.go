@@ -20,7 +20,7 @@ func (b bench) link(life time.Duration) store.UploadLink {
 		ID: store.NewID(), UserID: b.user.ID, Filename: "march.csv", Bytes: 7, Model: "telecom", Explain: "all",
 		Options: []byte(`{"guard": "off"}`),
 	}
-	if err := b.CreateUploadLink(b.Context(), &l, life); err != nil {
+	if err := b.UploadLinks.Create(b.Context(), &l, life); err != nil {
 		b.Fatal(err)
 	}
 	return l
@@ -34,8 +34,8 @@ func TestUploadLink(t *testing.T) {
 		t.Errorf("it is good for %v", left)
 	}
 	for who, find := range map[string]func() (store.UploadLink, error){
-		"its owner": func() (store.UploadLink, error) { return b.UploadLink(t.Context(), b.user.ID, l.ID) },
-		"an event":  func() (store.UploadLink, error) { return b.LinkOfObject(t.Context(), l.ID) },
+		"its owner": func() (store.UploadLink, error) { return b.UploadLinks.Get(t.Context(), b.user.ID, l.ID) },
+		"an event":  func() (store.UploadLink, error) { return b.UploadLinks.OfObject(t.Context(), l.ID) },
 	} {
 		got, err := find()
 		if err != nil || got.Filename != l.Filename || got.Bytes != 7 || got.Model != "telecom" ||
@@ -44,17 +44,17 @@ func TestUploadLink(t *testing.T) {
 			t.Errorf("%s finds %+v: %v", who, got, err)
 		}
 	}
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.UploadLink(t.Context(), other.ID, l.ID)
+	_, err = b.UploadLinks.Get(t.Context(), other.ID, l.ID)
 	wantErr(t, err, store.ErrNotFound)
-	_, err = b.LinkOfObject(t.Context(), uuid.New())
+	_, err = b.UploadLinks.OfObject(t.Context(), uuid.New())
 	wantErr(t, err, store.ErrNotFound)
 	theirs := l
 	theirs.UserID = other.ID
-	_, err = b.CompleteUpload(t.Context(), theirs, store.ObjectInfo{Bytes: 7})
+	_, err = b.UploadLinks.Complete(t.Context(), theirs, store.ObjectInfo{Bytes: 7})
 	wantErr(t, err, store.ErrNotFound)
 
 	made := make([]store.Prediction, 8)
@@ -62,7 +62,7 @@ func TestUploadLink(t *testing.T) {
 	for i := range made {
 		group.Go(func() {
 			var err error
-			if made[i], err = b.CompleteUpload(t.Context(), l, store.ObjectInfo{Bytes: 7, ETag: `"e"`}); err != nil {
+			if made[i], err = b.UploadLinks.Complete(t.Context(), l, store.ObjectInfo{Bytes: 7, ETag: `"e"`}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -77,7 +77,7 @@ func TestUploadLink(t *testing.T) {
 	}
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
 	wantEqual(t, "its file", b.claim("w").ObjectKey, store.DirectKey(l.ID))
-	if l, err = b.LinkOfObject(t.Context(), l.ID); err != nil || l.Prediction != p.ID {
+	if l, err = b.UploadLinks.OfObject(t.Context(), l.ID); err != nil || l.Prediction != p.ID {
 		t.Errorf("the link says %v: %v", l.Prediction, err)
 	}
 }
@@ -86,10 +86,10 @@ func TestUploadLink(t *testing.T) {
 func TestUploadLinksAreSwept(t *testing.T) {
 	b := newBench(t, store.Config{})
 	abandoned, completed, open := b.link(-2*time.Hour), b.link(-2*time.Hour), b.link(-30*time.Minute)
-	if _, err := b.CompleteUpload(t.Context(), completed, store.ObjectInfo{Bytes: 7}); err != nil {
+	if _, err := b.UploadLinks.Complete(t.Context(), completed, store.ObjectInfo{Bytes: 7}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SweepUploadLinks(t.Context(), time.Hour); err != nil {
+	if err := b.UploadLinks.Sweep(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "to be deleted", ask[string](b, `SELECT string_agg(upload_id::text, ' ') FROM deletions`),

@@ -61,9 +61,9 @@ func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 // CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
 // doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict]; a key that
 // another request took over meanwhile is [ErrLeaseLost]; one prediction too many that waits is a [WaitingError].
-func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
+func (ps *Predictions) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
-	err := s.inTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
+	err := ps.db.inTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
 		duplicate, err := duplicateOf(ctx, tx, u)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 		if err != nil {
 			return err
 		}
-		err = s.insertPrediction(ctx, tx, newPrediction{
+		err = ps.insertPrediction(ctx, tx, newPrediction{
 			publicID: id, uploadID: uploadID, userID: u.UserID,
 			bytes: u.Bytes, model: u.Model, dataset: u.Dataset, explain: u.Explain, options: u.Options, parts: u.Parts,
 			duplicateOf: duplicate,
@@ -91,7 +91,7 @@ func (s *Store) CreateUpload(ctx context.Context, u NewUpload) (Prediction, erro
 	if err != nil {
 		return Prediction{}, fmt.Errorf("create upload: %w", conflict(err))
 	}
-	return s.Prediction(ctx, u.UserID, id)
+	return ps.Get(ctx, u.UserID, id)
 }
 
 // duplicateOf finds the user's latest prediction of the same content by the same model, made a short while ago. Two
@@ -126,8 +126,8 @@ type newPrediction struct {
 
 // insertPrediction adds a prediction with its parts and its outbox row, if its user may have one more, and rings when the
 // transaction commits.
-func (s *Store) insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
-	if err := s.leaveRoom(ctx, tx, p.userID); err != nil {
+func (ps *Predictions) insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
+	if err := ps.leaveRoom(ctx, tx, p.userID); err != nil {
 		return err
 	}
 	var id int64

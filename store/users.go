@@ -3,9 +3,16 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
+
+// Accounts are the users, their access keys, their budgets of requests and the keys of requests that may be repeated.
+type Accounts struct {
+	db    *DB
+	lease time.Duration // of a request that has claimed its key
+}
 
 // User is someone who owns uploads.
 type User struct {
@@ -16,10 +23,10 @@ type User struct {
 
 // EnsureUser answers with the user of a token's subject, who is added when seen for the first time. One who has left is
 // [ErrAccountDeleted].
-func (s *Store) EnsureUser(ctx context.Context, subject string) (User, error) {
+func (a *Accounts) EnsureUser(ctx context.Context, subject string) (User, error) {
 	u := User{Subject: subject}
 	var left bool
-	err := s.requests.QueryRow(ctx, `SELECT id, training_rate, deleted FROM ensure_user($1)`, subject).
+	err := a.db.requests.QueryRow(ctx, `SELECT id, training_rate, deleted FROM ensure_user($1)`, subject).
 		Scan(&u.ID, &u.TrainingRate, &left)
 	if err == nil && left {
 		err = ErrAccountDeleted
@@ -31,8 +38,8 @@ func (s *Store) EnsureUser(ctx context.Context, subject string) (User, error) {
 }
 
 // SetTrainingRate sets which share of a user's scored rows may be kept for retraining, 0 to 1.
-func (s *Store) SetTrainingRate(ctx context.Context, userID int64, rate float32) error {
-	err := s.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+func (a *Accounts) SetTrainingRate(ctx context.Context, userID int64, rate float32) error {
+	err := a.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE users SET training_rate = $2 WHERE id = $1`, userID, rate)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = ErrNotFound

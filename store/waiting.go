@@ -18,8 +18,8 @@ func (e *WaitingError) Error() string {
 // leaveRoom refuses a prediction of a user who has [Config.WaitingMax] unfinished ones. It reads that many entries of an
 // index at most. Transactions of the same moment do not see each other, so a user may pass the bound by as many
 // requests as are let in at once: an exact one would put all uploads of a user in a row.
-func (s *Store) leaveRoom(ctx context.Context, tx pgx.Tx, user int64) error {
-	most := s.config.WaitingMax
+func (ps *Predictions) leaveRoom(ctx context.Context, tx pgx.Tx, user int64) error {
+	most := ps.waitingMax
 	if most <= 0 {
 		return nil
 	}

@@ -26,10 +26,10 @@ func TestC10TooManyWaiting(t *testing.T) {
 	b.upload(10)
 	link := b.link(time.Minute)
 	refused := map[string]func() error{
-		"upload": func() error { _, err := b.CreateUpload(t.Context(), newUpload(b.user.ID, 10)); return err },
-		"inbox":  func() error { _, _, err := b.EnqueueObject(t.Context(), dropped(b.user.ID)); return err },
+		"upload": func() error { _, err := b.Predictions.CreateUpload(t.Context(), newUpload(b.user.ID, 10)); return err },
+		"inbox":  func() error { _, _, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID)); return err },
 		"link": func() error {
-			_, err := b.CompleteUpload(t.Context(), link, store.ObjectInfo{Bytes: 7})
+			_, err := b.UploadLinks.Complete(t.Context(), link, store.ObjectInfo{Bytes: 7})
 			return err
 		},
 	}
@@ -37,18 +37,18 @@ func TestC10TooManyWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantWaiting(t, send(), 2) })
 	}
 	wantEqual(t, "uploads recorded", ask[int](b, `SELECT count(*)::int FROM uploads`), 2)
-	other, err := b.EnsureUser(t.Context(), "user_2")
+	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.CreateUpload(t.Context(), newUpload(other.ID, 10)); err != nil {
+	if _, err := b.Predictions.CreateUpload(t.Context(), newUpload(other.ID, 10)); err != nil {
 		t.Errorf("another user: %v", err)
 	}
 
-	if _, err := b.Cancel(t.Context(), b.user.ID, running.ID); err != nil {
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, running.ID); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, b.RenewLease(t.Context(), claim), store.ErrLeaseLost)
+	wantErr(t, b.Ledger.RenewLease(t.Context(), claim), store.ErrLeaseLost)
 	if err := refused["link"](); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
@@ -60,17 +60,17 @@ func TestC10PostponedLinks(t *testing.T) {
 	b := newBench(t, store.Config{})
 	first, second := b.link(time.Minute), b.link(time.Minute)
 	for _, l := range []store.UploadLink{first, second} {
-		if err := b.PostponeUploadLink(t.Context(), l.ID, true); err != nil {
+		if err := b.UploadLinks.Postpone(t.Context(), l.ID, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b.exec(`UPDATE upload_links SET expires_at = clock_timestamp() - interval '9 days'`)
 	postponed := func(but ...int64) (ids []uuid.UUID) {
 		t.Helper()
-		if err := b.SweepUploadLinks(t.Context(), oneDay); err != nil {
+		if err := b.UploadLinks.Sweep(t.Context(), oneDay); err != nil {
 			t.Fatal(err)
 		}
-		list, err := b.PostponedLinks(t.Context(), but)
+		list, err := b.UploadLinks.Postponed(t.Context(), but)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,16 +81,16 @@ func TestC10PostponedLinks(t *testing.T) {
 	}
 	wantEqual(t, "postponed", len(postponed()), 2)
 	wantEqual(t, "of others", len(postponed(b.user.ID)), 0)
-	if _, err := b.CompleteUpload(t.Context(), first, store.ObjectInfo{Bytes: 7}); err != nil {
+	if _, err := b.UploadLinks.Complete(t.Context(), first, store.ObjectInfo{Bytes: 7}); err != nil {
 		t.Fatal(err)
 	}
 	if left := postponed(); len(left) != 1 || left[0] != second.ID {
 		t.Errorf("after one was completed: %v", left)
 	}
-	if err := b.PostponeUploadLink(t.Context(), second.ID, false); err != nil {
+	if err := b.UploadLinks.Postpone(t.Context(), second.ID, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SweepUploadLinks(t.Context(), oneDay); err != nil {
+	if err := b.UploadLinks.Sweep(t.Context(), oneDay); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "given up, to be deleted",

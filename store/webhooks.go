@@ -9,6 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Announcements are ended predictions that webhooks are still to be called for.
+type Announcements struct{ db *DB }
+
 // Announcement is the end of a prediction that somebody outside wants to hear of.
 type Announcement struct {
 	ID               int64
@@ -20,18 +23,18 @@ type Announcement struct {
 	Attempt          int
 }
 
-// EnableAnnouncements makes ends of predictions be kept until they are delivered. Before, nothing is kept.
-func (s *Store) EnableAnnouncements(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, `INSERT INTO webhook_switch VALUES (true) ON CONFLICT DO NOTHING`); err != nil {
+// Enable makes ends of predictions be kept until they are delivered. Before, nothing is kept.
+func (a *Announcements) Enable(ctx context.Context) error {
+	if _, err := a.db.pool.Exec(ctx, `INSERT INTO webhook_switch VALUES (true) ON CONFLICT DO NOTHING`); err != nil {
 		return fmt.Errorf("enable announcements: %w", err)
 	}
 	return nil
 }
 
-// ClaimAnnouncements takes at most limit announcements that are due, for a minute. Those that are neither delivered nor
+// Claim takes at most limit announcements that are due, for a minute. Those that are neither delivered nor
 // failed by then are given out again.
-func (s *Store) ClaimAnnouncements(ctx context.Context, limit int) ([]Announcement, error) {
-	rows, err := s.pool.Query(ctx, `
+func (a *Announcements) Claim(ctx context.Context, limit int) ([]Announcement, error) {
+	rows, err := a.db.pool.Query(ctx, `
 		UPDATE webhook_events e SET next_at = clock_timestamp() + interval '1 minute', attempts = attempts + 1
 		FROM predictions d
 		WHERE d.id = e.prediction_id
@@ -49,17 +52,17 @@ func (s *Store) ClaimAnnouncements(ctx context.Context, limit int) ([]Announceme
 	return list, nil
 }
 
-// DropAnnouncement forgets an announcement that was delivered.
-func (s *Store) DropAnnouncement(ctx context.Context, id int64) error {
-	if _, err := s.pool.Exec(ctx, `DELETE FROM webhook_events WHERE id = $1`, id); err != nil {
+// Drop forgets an announcement that was delivered.
+func (a *Announcements) Drop(ctx context.Context, id int64) error {
+	if _, err := a.db.pool.Exec(ctx, `DELETE FROM webhook_events WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("drop announcement: %w", err)
 	}
 	return nil
 }
 
-// PostponeAnnouncement makes an announcement due again after a while, or a dead letter that is kept but not sent.
-func (s *Store) PostponeAnnouncement(ctx context.Context, id int64, wait time.Duration, dead bool) error {
-	_, err := s.pool.Exec(ctx, `
+// Postpone makes an announcement due again after a while, or a dead letter that is kept but not sent.
+func (a *Announcements) Postpone(ctx context.Context, id int64, wait time.Duration, dead bool) error {
+	_, err := a.db.pool.Exec(ctx, `
 		UPDATE webhook_events SET next_at = clock_timestamp() + $2::bigint * interval '1 microsecond', dead = $3
 		WHERE id = $1`, id, wait.Microseconds(), dead)
 	if err != nil {
@@ -68,9 +71,9 @@ func (s *Store) PostponeAnnouncement(ctx context.Context, id int64, wait time.Du
 	return nil
 }
 
-// ReviveAnnouncements makes every dead announcement due again, with all its attempts, and says how many there were.
-func (s *Store) ReviveAnnouncements(ctx context.Context) (int, error) {
-	tag, err := s.pool.Exec(ctx, `
+// Revive makes every dead announcement due again, with all its attempts, and says how many there were.
+func (a *Announcements) Revive(ctx context.Context) (int, error) {
+	tag, err := a.db.pool.Exec(ctx, `
 		UPDATE webhook_events SET dead = false, attempts = 0, next_at = '-infinity' WHERE dead`)
 	if err != nil {
 		return 0, fmt.Errorf("revive announcements: %w", err)
@@ -78,11 +81,11 @@ func (s *Store) ReviveAnnouncements(ctx context.Context) (int, error) {
 	return int(tag.RowsAffected()), nil
 }
 
-// AnnouncementBacklog is how long the oldest announcement waits, and how many are dead. It also drops those that have
+// Backlog is how long the oldest announcement waits, and how many are dead. It also drops those that have
 // been kept for 30 days.
-func (s *Store) AnnouncementBacklog(ctx context.Context) (lag time.Duration, dead int, err error) {
+func (a *Announcements) Backlog(ctx context.Context) (lag time.Duration, dead int, err error) {
 	var seconds float64
-	err = s.pool.QueryRow(ctx, `
+	err = a.db.pool.QueryRow(ctx, `
 		WITH old AS (DELETE FROM webhook_events WHERE created_at < clock_timestamp() - interval '30 days')
 		SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE NOT dead)), 0)::float8,
 		       count(*) FILTER (WHERE dead) FROM webhook_events`).Scan(&seconds, &dead)

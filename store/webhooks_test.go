@@ -15,9 +15,9 @@ func (b bench) cancelled(options string) store.Prediction {
 	b.Helper()
 	u := newUpload(b.user.ID, 10)
 	u.Options = []byte(options)
-	p, err := b.CreateUpload(b.Context(), u)
+	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err == nil {
-		p, err = b.Cancel(b.Context(), b.user.ID, p.ID)
+		p, err = b.Predictions.Cancel(b.Context(), b.user.ID, p.ID)
 	}
 	if err != nil {
 		b.Fatal(err)
@@ -28,7 +28,7 @@ func (b bench) cancelled(options string) store.Prediction {
 // announced claims what is due and gives it.
 func (b bench) announced(limit int) []store.Announcement {
 	b.Helper()
-	list, err := b.ClaimAnnouncements(b.Context(), limit)
+	list, err := b.Announcements.Claim(b.Context(), limit)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func (b bench) announced(limit int) []store.Announcement {
 
 func (b bench) wantBacklog(waits bool, dead int) {
 	b.Helper()
-	lag, got, err := b.AnnouncementBacklog(b.Context())
+	lag, got, err := b.Announcements.Backlog(b.Context())
 	if (lag > 0) != waits || got != dead || err != nil {
 		b.Errorf("the oldest waits for %v, %d are dead: %v", lag, got, err)
 	}
@@ -48,7 +48,7 @@ func TestAnnouncements(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.cancelled(`{}`) // before anybody wants to hear of it
 	for range 2 {
-		if err := b.EnableAnnouncements(t.Context()); err != nil {
+		if err := b.Announcements.Enable(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,13 +76,13 @@ func TestAnnouncements(t *testing.T) {
 		dead bool
 		due  int
 	}{{time.Hour, false, 0}, {0, true, 0}, {0, false, 1}} {
-		if err := b.PostponeAnnouncement(t.Context(), a.ID, test.wait, test.dead); err != nil {
+		if err := b.Announcements.Postpone(t.Context(), a.ID, test.wait, test.dead); err != nil {
 			t.Fatal(err)
 		}
 		b.wantBacklog(!test.dead, map[bool]int{true: 1}[test.dead])
 		wantEqual(t, "due", len(b.announced(10)), test.due)
 	}
-	if err := b.DropAnnouncement(t.Context(), a.ID); err != nil {
+	if err := b.Announcements.Drop(t.Context(), a.ID); err != nil {
 		t.Fatal(err)
 	}
 	b.wantBacklog(false, 0)
@@ -91,20 +91,20 @@ func TestAnnouncements(t *testing.T) {
 // Operators send again what was given up, with all its attempts; what is as old as a month is forgotten.
 func TestAnnouncementsGivenUp(t *testing.T) {
 	b := newBench(t, store.Config{})
-	if err := b.EnableAnnouncements(t.Context()); err != nil {
+	if err := b.Announcements.Enable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		b.cancelled(`{}`)
 	}
 	for _, a := range b.announced(2) {
-		if err := b.PostponeAnnouncement(t.Context(), a.ID, 0, true); err != nil {
+		if err := b.Announcements.Postpone(t.Context(), a.ID, 0, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b.wantBacklog(true, 2)
 	for _, want := range []int{2, 0} {
-		if n, err := b.ReviveAnnouncements(t.Context()); n != want || err != nil {
+		if n, err := b.Announcements.Revive(t.Context()); n != want || err != nil {
 			t.Errorf("%d revived, not %d: %v", n, want, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestAnnouncementsGivenUp(t *testing.T) {
 		wantEqual(t, "attempt", a.Attempt, 1)
 	}
 	b.exec(`UPDATE webhook_events SET created_at = created_at - interval '31 days' WHERE id <> $1`, list[0].ID)
-	if _, _, err := b.AnnouncementBacklog(t.Context()); err != nil {
+	if _, _, err := b.Announcements.Backlog(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "kept", ask[int](b, `SELECT count(*)::int FROM webhook_events`), 1)
@@ -123,7 +123,7 @@ func TestAnnouncementsGivenUp(t *testing.T) {
 // Senders neither claim the same announcement nor wait for each other.
 func TestAnnouncementsAreClaimedOnce(t *testing.T) {
 	b := newBench(t, store.Config{StatementTimeout: 5 * time.Second})
-	if err := b.EnableAnnouncements(t.Context()); err != nil {
+	if err := b.Announcements.Enable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

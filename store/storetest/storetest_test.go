@@ -12,7 +12,7 @@ import (
 func TestEachTestHasItsOwnDatabase(t *testing.T) {
 	for range 2 {
 		s := storetest.Open(t, store.Config{})
-		u, err := s.EnsureUser(t.Context(), "someone")
+		u, err := s.Accounts.EnsureUser(t.Context(), "someone")
 		if err != nil || u.ID != 1 {
 			t.Errorf("user %d: %v", u.ID, err)
 		}

@@ -26,14 +26,14 @@ func (a *Admin) installation(req *http.Request) (any, error) {
 	if err != nil {
 		a.Log.Warn("check installation", "error", err)
 	}
-	mark, err := a.Store.Mark(req.Context())
+	mark, err := a.Store.Upkeep.Mark(req.Context())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	if err == nil {
 		view.Installation, view.Sweeps = mark.Installation.String(), mark.Sweeps
 	}
-	h, err := a.Store.Housekeeping(req.Context())
+	h, err := a.Store.Upkeep.Housekeeping(req.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (a *Admin) retryMany(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.DeadLetters(req.Context(), filter, after, retryAtOnce+1)
+	list, err := a.Store.Upkeep.DeadLetters(req.Context(), filter, after, retryAtOnce+1)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (a *Admin) retryMany(req *http.Request) (any, error) {
 	}
 	for _, d := range list {
 		if !dry {
-			err = a.Store.Retry(req.Context(), d.ID, store.Model{})
+			err = a.Store.Upkeep.Retry(req.Context(), d.ID, store.Model{})
 		}
 		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 			page.Skipped++

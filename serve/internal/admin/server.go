@@ -159,7 +159,7 @@ func (a *Admin) listDead(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.DeadLetters(req.Context(), store.DeadFilter{}, after, api.ListMax+1)
+	list, err := a.Store.Upkeep.DeadLetters(req.Context(), store.DeadFilter{}, after, api.ListMax+1)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (a *Admin) attempts(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
-	list, err := a.Store.Attempts(req.Context(), id)
+	list, err := a.Store.Upkeep.Attempts(req.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (a *Admin) cancel(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
-	p, err := a.Store.CancelAny(req.Context(), id)
+	p, err := a.Store.Upkeep.CancelAny(req.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (a *Admin) retry(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, fault.Fail(fault.CodePredictionNotFound, "")
 	}
-	if err := a.Store.Retry(req.Context(), id, store.Model{}); err != nil {
+	if err := a.Store.Upkeep.Retry(req.Context(), id, store.Model{}); err != nil {
 		return nil, err
 	}
 	return map[string]any{"prediction_id": id.String(), "status": store.Queued}, nil
@@ -234,7 +234,7 @@ func (a *Admin) retry(req *http.Request) (any, error) {
 
 // RetryWebhooks sends the webhooks again that were given up.
 func (a *Admin) RetryWebhooks(req *http.Request) (any, error) {
-	n, err := a.Store.ReviveAnnouncements(req.Context())
+	n, err := a.Store.Announcements.Revive(req.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func createAccessKey(s *server, r *request) error {
 	return s.keyed(r, k, func(once *store.RequestKey) error {
 		secret := newSecret()
 		k.Prefix = secret[:prefixShown]
-		made, err := s.Store.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)), once)
+		made, err := s.Store.Accounts.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)), once)
 		if errors.Is(err, store.ErrConflict) {
 			return fault.Fail(fault.CodeWrongState, "You have as many access keys as an account may have. Revoke one first.").
 				With(fault.Details{"limit": store.AccessKeysMax, "unit": "keys"}).Because(err)
@@ -77,7 +77,7 @@ func (r *request) madeAccessKey(view accessKeyView) error {
 
 // accessKeyAgain answers with a key that was made before. Its secret is not known any more.
 func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
-	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
+	list, err := s.Store.Accounts.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -154,7 +154,7 @@ func (r *request) readJSON(v any) error {
 
 // listAccessKeys answers with every key of the user; there are few.
 func listAccessKeys(s *server, r *request) error {
-	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
+	list, err := s.Store.Accounts.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -170,7 +170,7 @@ func listAccessKeys(s *server, r *request) error {
 func revokeAccessKey(s *server, r *request) error {
 	id, err := uuid.Parse(r.value)
 	if err == nil && id.String() == r.value {
-		err = s.Store.RevokeAccessKey(r.ctx, r.user.ID, id)
+		err = s.Store.Accounts.RevokeAccessKey(r.ctx, r.user.ID, id)
 	} else {
 		err = store.ErrNotFound
 	}

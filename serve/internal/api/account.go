@@ -23,7 +23,7 @@ func getAccount(s *server, r *request) error {
 }
 
 func (s *server) account(r *request) (accountBody, error) {
-	rate, err := s.Store.TrainingRate(r.ctx, r.user.ID)
+	rate, err := s.Store.Ledger.TrainingRate(r.ctx, r.user.ID)
 	if err != nil {
 		return accountBody{}, fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -39,7 +39,7 @@ func putAccount(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.SetTrainingRate(r.ctx, r.user.ID, float32(account.TrainingRate)); err != nil {
+	if err := s.Store.Accounts.SetTrainingRate(r.ctx, r.user.ID, float32(account.TrainingRate)); err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	if account, err = s.account(r); err != nil {

@@ -16,7 +16,7 @@ func deletePrediction(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.DeletePrediction(r.ctx, r.user.ID, id); err != nil {
+	if err := s.Store.Predictions.Delete(r.ctx, r.user.ID, id); err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return s.deleted(r)
@@ -25,7 +25,7 @@ func deletePrediction(s *server, r *request) error {
 // deleteAccount ends the account of the user. Their tokens are refused from now on; what they had is removed by the
 // sweep.
 func deleteAccount(s *server, r *request) error {
-	if err := s.Store.DeleteAccount(r.ctx, r.user.ID); err != nil {
+	if err := s.Store.Accounts.Delete(r.ctx, r.user.ID); err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	s.users.Forget(r.user.Subject)

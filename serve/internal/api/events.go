@@ -82,7 +82,7 @@ func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Predicti
 		if backoff.Sleep(ctx, eventsPause) != nil {
 			return
 		}
-		now, err := e.server.Store.Prediction(ctx, p.UserID, p.ID)
+		now, err := e.server.Store.Predictions.Get(ctx, p.UserID, p.ID)
 		if err != nil {
 			return // the client comes back and gets the reason as an answer
 		}

@@ -39,7 +39,7 @@ func (s *server) claimKey(r *request) (*onceKey, error) {
 	if err := checkRequestKey(text, len(given)); err != nil {
 		return nil, err
 	}
-	k, err := s.Store.ClaimKey(r.ctx, r.user.ID, r.route.Method+" "+r.route.Pattern, text)
+	k, err := s.Store.Accounts.ClaimKey(r.ctx, r.user.ID, r.route.Method+" "+r.route.Pattern, text)
 	if errors.Is(err, store.ErrKeyInUse) {
 		f := fault.Fail(fault.CodeKeyStillRunning, "").With(fault.Details{"field": keyHeader})
 		f.RetryAfter = time.Second
@@ -77,7 +77,7 @@ func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
 		defer close(done)
 		err := fault.Guarded(func() error {
 			for backoff.Sleep(ctx, k.Lease/3) == nil {
-				if err := s.Store.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
+				if err := s.Store.Accounts.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
 					return nil // creating the upload will fail for it
 				}
 			}
@@ -108,7 +108,7 @@ func (s *server) giveBack(r *request, k *onceKey, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), plan.DatabaseTimeout)
 	defer cancel()
-	if failed := s.Store.ReleaseKey(ctx, k.RequestKey); failed != nil {
+	if failed := s.Store.Accounts.ReleaseKey(ctx, k.RequestKey); failed != nil {
 		s.Log.Warn("release key", "request_id", r.id, "error", failed) // its lease runs out
 	}
 	if errors.Is(err, store.ErrLeaseLost) {
@@ -172,7 +172,7 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 	}
 	r.set("Idempotent-Replayed", "true")
 	r.leaveBody() // its digest said enough
-	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.Made)
+	p, err := s.Store.Predictions.Get(r.ctx, r.user.ID, k.Made)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, fault.Fail(fault.CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
 	}

@@ -65,7 +65,7 @@ func (s *server) authenticateKey(r *request, token string) (err error) {
 	if len(token) != len(accessKeyPrefix)+auth.Base64url.EncodedLen(secretBytes) {
 		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid.").Because(errors.New("access key is malformed"))
 	}
-	r.user, r.scopes, err = s.Store.UserOfAccessKey(r.ctx, sha256.Sum256([]byte(token)))
+	r.user, r.scopes, err = s.Store.Accounts.UserOfAccessKey(r.ctx, sha256.Sum256([]byte(token)))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid, or was revoked.").Because(err)

@@ -103,7 +103,7 @@ const outcomesTimeout = time.Minute
 func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	ctx, cancel := context.WithTimeout(r.ctx, outcomesTimeout)
 	defer cancel()
-	done, err := s.Store.RecordOutcomes(ctx, r.user.ID, f.outcomes, s.prove)
+	done, err := s.Store.Predictions.RecordOutcomes(ctx, r.user.ID, f.outcomes, s.prove)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -158,7 +158,7 @@ func (s *server) prove(m store.Model, rows []store.ObservedRow) (json.RawMessage
 
 // outcomeReports lists the reports on a model for the caller's own data, newest first.
 func (s *server) outcomeReports(r *request, model string) ([]outcomeReport, error) {
-	stored, err := s.Store.OutcomeReports(r.ctx, r.user.ID, model)
+	stored, err := s.Store.Predictions.OutcomeReports(r.ctx, r.user.ID, model)
 	if err != nil {
 		return nil, fault.ExplainAs(fault.CodeDatabase, err)
 	}

@@ -30,7 +30,7 @@ func listPredictions(s *server, r *request) error {
 	}
 	limit := q.Limit
 	q.Limit++ // one more says whether there is another page
-	list, err := s.Store.Predictions(r.ctx, r.user.ID, q)
+	list, err := s.Store.Predictions.List(r.ctx, r.user.ID, q)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -134,7 +134,7 @@ func (s *server) find(r *request) (store.Prediction, error) {
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	p, err := s.Store.Prediction(r.ctx, r.user.ID, id)
+	p, err := s.Store.Predictions.Get(r.ctx, r.user.ID, id)
 	if err != nil {
 		return store.Prediction{}, fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -149,7 +149,7 @@ func getPrediction(s *server, r *request) error {
 	}
 	view := s.resource(p, time.Now())
 	if p.Status == store.Queued {
-		ahead, err := s.Store.Ahead(r.ctx, p)
+		ahead, err := s.Store.Predictions.Ahead(r.ctx, p)
 		if err != nil {
 			return fault.ExplainAs(fault.CodeDatabase, err)
 		}
@@ -176,7 +176,7 @@ func cancelPrediction(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.Store.Cancel(r.ctx, r.user.ID, id)
+	p, err := s.Store.Predictions.Cancel(r.ctx, r.user.ID, id)
 	if err != nil {
 		f := fault.ExplainAs(fault.CodeDatabase, err)
 		if f.Code == fault.CodeWrongState {

@@ -63,7 +63,7 @@ func getRows(s *server, r *request) error {
 			return err
 		}
 	}
-	page, err := s.Store.Rows(r.ctx, r.user.ID, p.ID, q)
+	page, err := s.Store.Predictions.Rows(r.ctx, r.user.ID, p.ID, q)
 	if errors.Is(err, store.ErrTooManyRows) {
 		return fault.Fail(fault.CodeOutOfRange, "This prediction has more than "+fault.GroupedText(store.RowsSortMax)+
 			" rows, too many to be sorted here. Sort the downloaded file instead.").

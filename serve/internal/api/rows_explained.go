@@ -59,7 +59,7 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	for i := range rows {
 		numbers[i] = rows[i].Row
 	}
-	header, ranges, err := s.Store.ResultRows(ctx, p.UserID, p.ID, numbers)
+	header, ranges, err := s.Store.Predictions.ResultRows(ctx, p.UserID, p.ID, numbers)
 	if errors.Is(err, store.ErrNoResultRows) {
 		return fault.Fail(fault.CodeWrongState, "This prediction was made before explanations could be shown row by row. "+
 			"They are in the downloaded file.").Because(err)

@@ -132,11 +132,11 @@ func newServer(cfg Config, parts Parts) *server {
 	base, stop := context.WithCancel(context.Background())
 	limiter := limit.New(*cfg.Rates, time.Now)
 	if parts.Store != nil {
-		limiter.Spend = parts.Store.Spend
+		limiter.Spend = parts.Store.Accounts.Spend
 	}
 	return &server{
 		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
-		limiter: limiter, users: auth.NewUserCache(parts.Store), ready: NewReadiness(parts),
+		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
 		packers: wire.NewPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),

@@ -131,7 +131,7 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
 	defer cancel()
-	p, err := s.Store.CreateUpload(ctx, u)
+	p, err := s.Store.Predictions.CreateUpload(ctx, u)
 	if errors.Is(err, store.ErrLeaseLost) || plan.Waits(err) { // nothing was recorded, for sure
 		s.discard(r.ctx, &u)
 		return p, err
@@ -209,7 +209,7 @@ func (s *server) discard(ctx context.Context, u *store.NewUpload) {
 	defer cancel()
 	err := s.Objects.Delete(ctx, store.Refused, u.ObjectKey)
 	if err != nil {
-		err = errors.Join(err, s.Store.DeleteLater(ctx, u.UserID, u.ID))
+		err = errors.Join(err, s.Store.Predictions.DeleteLater(ctx, u.UserID, u.ID))
 	}
 	if err != nil {
 		s.Log.Warn("discard object", "error", err.Error())
@@ -321,7 +321,7 @@ func (s *server) await(ctx context.Context, p store.Prediction, wait time.Durati
 			return p, nil // shutting down: the upload was accepted all the same
 		}
 		var err error
-		if p, err = s.Store.Prediction(ctx, p.UserID, p.ID); err != nil {
+		if p, err = s.Store.Predictions.Get(ctx, p.UserID, p.ID); err != nil {
 			return p, err
 		}
 		pause = min(pause+pause/4, 250*time.Millisecond)

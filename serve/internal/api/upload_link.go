@@ -43,7 +43,7 @@ func postUploadLink(s *server, r *request) error {
 	}
 	return s.keyed(r, nil, func(k *store.RequestKey) error {
 		l.Key = k
-		if err := s.Store.CreateUploadLink(r.ctx, &l, plan.UploadLinkLife); err != nil {
+		if err := s.Store.UploadLinks.Create(r.ctx, &l, plan.UploadLinkLife); err != nil {
 			return fault.ExplainAs(fault.CodeDatabase, err)
 		}
 		return s.answerLink(r, presigner, l)
@@ -77,7 +77,7 @@ func (s *server) answerLink(r *request, presigner store.Presigner, l store.Uploa
 
 // uploadLink finds a link of the user.
 func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) {
-	l, err := s.Store.UploadLink(r.ctx, r.user.ID, id)
+	l, err := s.Store.UploadLinks.Get(r.ctx, r.user.ID, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return l, fault.Fail(fault.CodePredictionNotFound, "There is no such upload link.")
 	}

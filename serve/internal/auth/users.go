@@ -12,7 +12,7 @@ import (
 // that another process deletes is let in until then; the sweep removes what it does meanwhile. It is safe for
 // concurrent use.
 type UserCache struct {
-	store *store.Store
+	store *store.Accounts
 	now   func() time.Time
 	mu    sync.Mutex
 	known map[string]knownUser
@@ -28,7 +28,7 @@ const (
 	usersKnownFor = 10 * time.Second
 )
 
-func NewUserCache(st *store.Store) *UserCache {
+func NewUserCache(st *store.Accounts) *UserCache {
 	return &UserCache{store: st, now: time.Now, known: map[string]knownUser{}}
 }
 

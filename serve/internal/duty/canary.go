@@ -97,7 +97,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, canaryPatience)
 	defer cancel()
-	user, err := c.Store.EnsureUser(ctx, CanarySubject)
+	user, err := c.Store.Accounts.EnsureUser(ctx, CanarySubject)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) 
 	plan := plan.StoredPlan(planner.Plan(), b)
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
-	return c.Store.CreateUpload(ctx, u)
+	return c.Store.Predictions.CreateUpload(ctx, u)
 }
 
 func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Prediction, error) {
@@ -141,7 +141,7 @@ func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Predictio
 		if err := backoff.Sleep(ctx, wait); err != nil {
 			return p, fmt.Errorf("still %s after %s: %w", p.Status, canaryPatience, err)
 		}
-		now, err := c.Store.Prediction(ctx, p.UserID, p.ID)
+		now, err := c.Store.Predictions.Get(ctx, p.UserID, p.ID)
 		if err != nil {
 			return p, err
 		}
@@ -173,7 +173,7 @@ func (c *Canary) check(ctx context.Context, p store.Prediction, want canaryResul
 func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
 	defer cancel()
-	if err := c.Store.DeletePrediction(ctx, p.UserID, p.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := c.Store.Predictions.Delete(ctx, p.UserID, p.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	err := c.Objects.Delete(ctx, store.CanaryOver, store.InputKey(p.UploadID))
@@ -192,7 +192,7 @@ const canaryAge = 10 * canaryPatience
 // Sweep removes canaries of processes that died before they could.
 func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 	const most = 20
-	left, err := c.Store.Predictions(ctx, user.ID, store.ListQuery{Limit: most})
+	left, err := c.Store.Predictions.List(ctx, user.ID, store.ListQuery{Limit: most})
 	if err != nil {
 		return err
 	}

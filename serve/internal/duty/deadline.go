@@ -15,7 +15,7 @@ import (
 // Deadline ends predictions that take longer than one may, once what they need has been there for all that time. Every
 // worker keeps it.
 type Deadline struct {
-	Store   *store.Store
+	Store   *store.Ledger
 	Objects store.Objects
 	After   time.Duration // from the first claim on
 	Metrics *metrics.Metrics

@@ -60,7 +60,7 @@ func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	if !ok || subject == "" || name == "" {
 		return fmt.Errorf("dropped file: key is not %s<user>/<name>", store.InboxPrefix)
 	}
-	user, err := d.Store.EnsureUser(ctx, subject)
+	user, err := d.Store.Accounts.EnsureUser(ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {
 		d.Log.Warn("file dropped for an account that was deleted")
 		return nil
@@ -68,7 +68,7 @@ func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	if err != nil {
 		return fmt.Errorf("dropped file: %w", err)
 	}
-	p, created, err := d.Store.EnqueueObject(ctx, store.NewObject{
+	p, created, err := d.Store.Predictions.EnqueueObject(ctx, store.NewObject{
 		UserID: user.ID, Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Bytes: e.Bytes,
 		Filename: wire.FilenameOf(path.Base(name)),
 	})
@@ -86,7 +86,7 @@ func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
 	if !ok {
 		return nil
 	}
-	l, err := d.Store.LinkOfObject(ctx, id)
+	l, err := d.Store.UploadLinks.OfObject(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		d.Log.Warn("file without an upload link")
 		return nil
@@ -95,7 +95,7 @@ func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
 		_, err = plan.CompleteLink(ctx, d.Store, d.Objects, l)
 	}
 	if plan.Waits(err) {
-		err = d.Store.PostponeUploadLink(ctx, id, true)
+		err = d.Store.UploadLinks.Postpone(ctx, id, true)
 	}
 	if err != nil {
 		return fmt.Errorf("complete upload: %w", err)

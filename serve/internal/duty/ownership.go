@@ -43,7 +43,7 @@ func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.
 		}
 		m.Installation(state)
 		if s.MayWork() {
-			h, err := s.Housekeeping(asked)
+			h, err := s.Upkeep.Housekeeping(asked)
 			if err == nil {
 				m.Housekeeping(h)
 			} else if ctx.Err() == nil {

@@ -24,7 +24,7 @@ func inboxUser(key string) string {
 func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 	var full []int64 // and users with a file that made another trouble: next time
 	for {
-		links, err := u.Store.PostponedLinks(ctx, full)
+		links, err := u.Store.UploadLinks.Postponed(ctx, full)
 		if err != nil || len(links) == 0 {
 			return err
 		}
@@ -34,7 +34,7 @@ func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 			}
 			_, err := plan.CompleteLink(ctx, u.Store, u.Objects, l)
 			if code := fault.CodeOf(err); err != nil && (code == fault.CodeWrongState || code == fault.CodeInvalidFile) {
-				err = u.Store.PostponeUploadLink(ctx, l.ID, false)
+				err = u.Store.UploadLinks.Postpone(ctx, l.ID, false)
 			}
 			if err != nil {
 				full = append(full, l.UserID)

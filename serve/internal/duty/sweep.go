@@ -14,7 +14,7 @@ import (
 
 // sweepDeletions goes on with deletions that were asked for.
 func sweepDeletions(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
-	err := s.SweepDeletions(ctx, o)
+	err := s.Upkeep.SweepDeletions(ctx, o)
 	if errors.Is(err, store.ErrNotOwner) {
 		return // it is reported as a state; what was asked for stays queued
 	}
@@ -32,16 +32,16 @@ const (
 // over, and goes on with deletions. Every worker does this, so the times are spread.
 func Sweep(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
 	for ctx.Err() == nil {
-		if _, err := s.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
+		if _, err := s.Outbox.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep", "error", err)
 		}
-		if err := s.SweepKeys(ctx); err != nil && ctx.Err() == nil {
+		if err := s.Upkeep.SweepKeys(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("sweep keys", "error", err)
 		}
-		if err := s.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
+		if err := s.Upkeep.SweepBudgets(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("sweep budgets", "error", err)
 		}
-		if err := s.SweepUploadLinks(ctx, plan.UploadLinkAge); err != nil && ctx.Err() == nil {
+		if err := s.UploadLinks.Sweep(ctx, plan.UploadLinkAge); err != nil && ctx.Err() == nil {
 			log.Warn("sweep upload links", "error", err)
 		}
 		sweepDeletions(ctx, s, o, log)

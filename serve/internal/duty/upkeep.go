@@ -41,7 +41,7 @@ const (
 // Run works until ctx ends. With a short time before sweeps it looks as often as that takes.
 func (u *Upkeep) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		_, err := u.Store.Alone(ctx, u.Once)
+		_, err := u.Store.Upkeep.WithLock(ctx, u.Once)
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, store.ErrSweepStopped):
@@ -60,7 +60,7 @@ func (u *Upkeep) Once(ctx context.Context) error {
 	state, failed := u.Owner.Check(ctx)
 	owned := failed == nil && state == store.Owned
 	if owned && u.Retain > 0 {
-		expired, expiring = u.Store.Expire(ctx, u.Retain)
+		expired, expiring = u.Store.Upkeep.Expire(ctx, u.Retain)
 	}
 	if u.Settled(owned && expiring == nil, time.Now()) {
 		orphans, sweeping = u.sweep(ctx)
@@ -123,7 +123,7 @@ func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 // enqueueUnheard records files until their users have enough waiting; full has the folders of those who have.
 func (u *Upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
 	bucket := u.Inbox.Files.Bucket
-	unheard, err := u.Store.Unheard(ctx, bucket, list)
+	unheard, err := u.Store.Upkeep.UnrecordedObjects(ctx, bucket, list)
 	for _, o := range unheard {
 		if full[inboxUser(o.Key)] {
 			continue

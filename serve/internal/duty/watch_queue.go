@@ -14,7 +14,7 @@ import (
 const queueInterval = 5 * time.Second
 
 // WatchQueue keeps the gauges of the queue current until ctx ends.
-func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
+func WatchQueue(ctx context.Context, s *store.Upkeep, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
 		asked, cancel := context.WithTimeout(ctx, queueInterval)
 		q, err := s.QueueState(asked)

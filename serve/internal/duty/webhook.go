@@ -51,12 +51,12 @@ type webhook struct {
 	target  string
 	secrets [][]byte
 	client  *http.Client
-	store   *store.Store
+	store   *store.Announcements
 	metrics *metrics.Metrics
 	log     *slog.Logger
 }
 
-func NewWebhook(c WebhookConfig, s *store.Store, m *metrics.Metrics, log *slog.Logger) (*webhook, error) {
+func NewWebhook(c WebhookConfig, s *store.Announcements, m *metrics.Metrics, log *slog.Logger) (*webhook, error) {
 	target, err := url.Parse(c.URL)
 	switch {
 	case err != nil || target.Host == "" || target.User != nil:
@@ -122,7 +122,7 @@ func publicAddress(a netip.Addr) bool {
 // Run sends until ctx ends.
 func (w *webhook) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := w.store.EnableAnnouncements(ctx); err == nil {
+		if err := w.store.Enable(ctx); err == nil {
 			break
 		}
 		backoff.Pause(ctx, backoff.ClaimPause)
@@ -133,7 +133,7 @@ func (w *webhook) Run(ctx context.Context) {
 			w.count(ctx)
 			counted = time.Now()
 		}
-		list, err := w.store.ClaimAnnouncements(ctx, webhookBatch)
+		list, err := w.store.Claim(ctx, webhookBatch)
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn("webhook", "error", err)
 		}
@@ -147,7 +147,7 @@ func (w *webhook) Run(ctx context.Context) {
 }
 
 func (w *webhook) count(ctx context.Context) {
-	if lag, dead, err := w.store.AnnouncementBacklog(ctx); err == nil {
+	if lag, dead, err := w.store.Backlog(ctx); err == nil {
 		w.metrics.WebhookLag.Set(lag.Seconds())
 		w.metrics.WebhookDead.Set(float64(dead))
 	}
@@ -161,7 +161,7 @@ func (w *webhook) announce(ctx context.Context, a store.Announcement) {
 	}
 	result := "delivered"
 	if err == nil {
-		err = w.store.DropAnnouncement(ctx, a.ID)
+		err = w.store.Drop(ctx, a.ID)
 	} else {
 		dead := a.Attempt >= webhookAttemptsMax
 		if result = "failed"; dead {
@@ -169,7 +169,7 @@ func (w *webhook) announce(ctx context.Context, a store.Announcement) {
 		}
 		w.log.Warn("webhook", "prediction_id", a.Prediction, "attempt", a.Attempt, "result", result,
 			"error", err.Error())
-		err = w.store.PostponeAnnouncement(ctx, a.ID, webhookDelay(a.Attempt), dead)
+		err = w.store.Postpone(ctx, a.ID, webhookDelay(a.Attempt), dead)
 	}
 	w.metrics.Webhooks.WithLabelValues(result).Inc()
 	if err != nil && ctx.Err() == nil {

@@ -62,12 +62,12 @@ func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *webho
 	t.Helper()
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
-	w, err := NewWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: secrets, AllowPrivate: true}, s, metrics.NewMetrics(),
+	w, err := NewWebhook(WebhookConfig{URL: server.URL + "/hook", Secrets: secrets, AllowPrivate: true}, s.Announcements, metrics.NewMetrics(),
 		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.EnableAnnouncements(t.Context()); err != nil {
+	if err := s.Announcements.Enable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -81,12 +81,12 @@ func cancelled(t *testing.T, s *store.Store) store.Prediction {
 
 func cancelledWith(t *testing.T, s *store.Store, options string) store.Prediction {
 	t.Helper()
-	user, err := s.EnsureUser(t.Context(), "owner")
+	user, err := s.Accounts.EnsureUser(t.Context(), "owner")
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := store.NewID()
-	p, err := s.CreateUpload(t.Context(), store.NewUpload{
+	p, err := s.Predictions.CreateUpload(t.Context(), store.NewUpload{
 		ID: id, UserID: user.ID, ObjectKey: store.InputKey(id), Filename: "a.csv", Bytes: 10, Rows: 1,
 		Options: json.RawMessage(options),
 		Header:  store.Header{Columns: []string{"a"}, Delimiter: ',', Bytes: 2, Lines: 1},
@@ -95,7 +95,7 @@ func cancelledWith(t *testing.T, s *store.Store, options string) store.Predictio
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err = s.Cancel(t.Context(), user.ID, p.ID); err != nil {
+	if p, err = s.Predictions.Cancel(t.Context(), user.ID, p.ID); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -108,23 +108,23 @@ func TestWebhook(t *testing.T) {
 	w := sender(t, s, r, latestSecret, earlierSecret)
 	p := cancelled(t, s)
 	cancelledWith(t, s, `{"internal":true}`) // is nobody's news
-	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag <= 0 || dead != 0 || err != nil {
+	if lag, dead, err := s.Announcements.Backlog(t.Context()); lag <= 0 || dead != 0 || err != nil {
 		t.Errorf("lag %v, %d dead: %v", lag, dead, err)
 	}
 	for attempt := 1; attempt <= 3; attempt++ {
-		list, err := s.ClaimAnnouncements(t.Context(), 10)
+		list, err := s.Announcements.Claim(t.Context(), 10)
 		if err != nil || len(list) != 1 || list[0].Prediction != p.ID || list[0].Attempt != attempt {
 			t.Fatalf("attempt %d: %+v, %v", attempt, list, err)
 		}
-		if again, err := s.ClaimAnnouncements(t.Context(), 10); len(again) != 0 || err != nil {
+		if again, err := s.Announcements.Claim(t.Context(), 10); len(again) != 0 || err != nil {
 			t.Fatalf("claimed twice: %v, %v", again, err)
 		}
 		w.announce(t.Context(), list[0])
-		if err := s.PostponeAnnouncement(t.Context(), list[0].ID, 0, false); err != nil { // do not wait for the delay
+		if err := s.Announcements.Postpone(t.Context(), list[0].ID, 0, false); err != nil { // do not wait for the delay
 			t.Fatal(err)
 		}
 	}
-	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil || r.seen() != 3 {
+	if list, err := s.Announcements.Claim(t.Context(), 10); len(list) != 0 || err != nil || r.seen() != 3 {
 		t.Fatalf("%d left after %d attempts: %v", len(list), r.seen(), err)
 	}
 	for i, req := range r.got {
@@ -162,16 +162,16 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	r := &receiver{statuses: []int{500}}
 	w := sender(t, s, r, latestSecret)
 	cancelled(t, s)
-	list, err := s.ClaimAnnouncements(t.Context(), 10)
+	list, err := s.Announcements.Claim(t.Context(), 10)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
 	list[0].Attempt = webhookAttemptsMax
 	w.announce(t.Context(), list[0])
-	if _, dead, err := s.AnnouncementBacklog(t.Context()); dead != 1 || err != nil {
+	if _, dead, err := s.Announcements.Backlog(t.Context()); dead != 1 || err != nil {
 		t.Errorf("%d dead: %v", dead, err)
 	}
-	if list, err := s.ClaimAnnouncements(t.Context(), 10); len(list) != 0 || err != nil {
+	if list, err := s.Announcements.Claim(t.Context(), 10); len(list) != 0 || err != nil {
 		t.Errorf("a dead letter is sent: %v %v", list, err)
 	}
 	operators := &admin.Admin{Parts: admin.Parts{Store: s}}
@@ -181,12 +181,12 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 			t.Errorf("%v, %v, want %d", answer, err, want)
 		}
 	}
-	again, err := s.ClaimAnnouncements(t.Context(), 10)
+	again, err := s.Announcements.Claim(t.Context(), 10)
 	if err != nil || len(again) != 1 || again[0].PublicID != list[0].PublicID || again[0].Attempt != 1 {
 		t.Fatalf("%+v, %v", again, err)
 	}
 	w.announce(t.Context(), again[0])
-	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag != 0 || dead != 0 || err != nil || r.seen() != 2 {
+	if lag, dead, err := s.Announcements.Backlog(t.Context()); lag != 0 || dead != 0 || err != nil || r.seen() != 2 {
 		t.Errorf("%v, %d dead after %d attempts: %v", lag, dead, r.seen(), err)
 	}
 }

@@ -16,13 +16,13 @@ func CompleteLink(
 	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
 ) (p store.Prediction, err error) {
 	if l.Prediction != uuid.Nil {
-		p, err = s.Prediction(ctx, l.UserID, l.Prediction)
+		p, err = s.Predictions.Get(ctx, l.UserID, l.Prediction)
 	} else {
 		file, failed := linkedFile(ctx, o, l)
 		if failed != nil {
 			return p, failed
 		}
-		p, err = s.CompleteUpload(ctx, l, file)
+		p, err = s.UploadLinks.Complete(ctx, l, file)
 	}
 	if err != nil {
 		return p, fault.ExplainAs(fault.CodeDatabase, err)

@@ -51,9 +51,9 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := Config{Name: "w", CustomerKey: key}
-	w := New(config, s, slow, models.Registry, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
+	w := New(config, s.Ledger, slow, models.Registry, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	for {
-		c, err := s.ClaimPart(t.Context(), "w")
+		c, err := s.Ledger.ClaimPart(t.Context(), "w")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 // queueFile records an upload in several parts.
 func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *plan.Models, file string) {
 	t.Helper()
-	user, err := s.EnsureUser(t.Context(), "user_1")
+	user, err := s.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *plan.Mode
 	if len(u.Parts) < 3 {
 		t.Fatalf("%d parts", len(u.Parts))
 	}
-	if _, err := s.CreateUpload(t.Context(), u); err != nil {
+	if _, err := s.Predictions.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
 }

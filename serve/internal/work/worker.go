@@ -38,7 +38,7 @@ type Config struct {
 // Worker claims parts, scores them and commits what it found, over and over.
 type Worker struct {
 	config  Config
-	store   *store.Store
+	store   *store.Ledger
 	ledger  ledger                                                    // the store, as the loop sees it
 	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
 	objects store.Objects
@@ -81,7 +81,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-func New(c Config, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
+func New(c Config, s *store.Ledger, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
 	}
