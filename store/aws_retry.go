@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type retryer struct {
 
 // newRetryer gives each client its own, as its budget of retries is its own. Zero fields mean a second and no log.
 func newRetryer(pause time.Duration, log *slog.Logger) func() aws.Retryer {
-	setDefault(&pause, time.Second)
+	pause = cmp.Or(pause, time.Second)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

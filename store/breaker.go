@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // A breaker stands before each dependency: the database (its connections, when they are made and when they are used
@@ -23,9 +20,6 @@ const (
 	breakerFailures = 5
 	breakerDelay    = time.Second
 	breakerJitter   = 300 * time.Millisecond
-	dialTimeout     = 1500 * time.Millisecond // an answer to a request is promised within 2 s
-	silenceTimeout  = dialTimeout             // of a server that accepted a connection, and of its host at any time
-	pingTimeout     = 800 * time.Millisecond  // a request may meet two connections that are silent
 )
 
 // refusedError says that a breaker did not let a call through.
@@ -131,24 +125,3 @@ func (b *breaker) open() {
 // gaveUp says that the caller does not wait any more, for whatever cause: it left, lost its lease or was drained. That is
 // no sign of the dependency. A deadline is: it is ours.
 func gaveUp(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
-
-// guardedClient is an HTTP client behind the breaker.
-type guardedClient struct {
-	*breaker
-	next aws.HTTPClient
-}
-
-// Do implements aws.HTTPClient. An answer that a server is overloaded is an answer; that a proxy has no server is none.
-func (g guardedClient) Do(req *http.Request) (resp *http.Response, err error) {
-	err = g.call(func() (verdict, error) {
-		resp, err = g.next.Do(req)
-		switch {
-		case err != nil && gaveUp(req.Context()):
-			return noVerdict, err
-		case err != nil, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
-			return failed, err
-		}
-		return answered, nil
-	})
-	return resp, err
-}

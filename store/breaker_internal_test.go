@@ -185,7 +185,7 @@ func TestProxyWithoutAServerIsNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.guard(pc, tracer{})
+	(&DB{breaker: b}).guard(pc, tracer{})
 	pool, err := pgxpool.NewWithConfig(t.Context(), pc)
 	if err != nil {
 		t.Fatal(err)

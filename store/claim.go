@@ -254,7 +254,7 @@ func (l *Ledger) RenewLease(ctx context.Context, c *Claim) error {
 		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
 	}
 	tag, err := l.db.pool.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.Lease.Microseconds())
-	if err := one(tag, err); err != nil {
+	if err := requireRow(tag, err); err != nil {
 		return fmt.Errorf("renew lease: %w", err)
 	}
 	return nil

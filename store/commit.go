@@ -76,7 +76,7 @@ func fence(ctx context.Context, tx pgx.Tx, c *Claim) error {
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'open'
 		  AND EXISTS (SELECT FROM uploads u WHERE u.id = d.upload_id AND u.user_id = $5)
 		FOR UPDATE OF p`, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.UserID)
-	return one(tag, err)
+	return requireRow(tag, err)
 }
 
 // closePart writes the ledger row. Locking the prediction puts the commits of its parts in a row, so that exactly one
@@ -108,7 +108,7 @@ func closePart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult) (*Claim, 
 	if _, err := results.Exec(); err != nil {
 		return nil, err
 	}
-	if err := one(results.Exec()); err != nil {
+	if err := requireRow(results.Exec()); err != nil {
 		return nil, err
 	}
 	var last bool

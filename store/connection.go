@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,39 +15,43 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A database can be away without refusing anything: its host or the way to it is gone, or it stands still. Three
-// silences are bounded, so that a request is answered within 2 s: of a new connection, of one that was idle, and, of the
-// host, to what was sent. The first two count for the breaker.
+// A database can be unreachable without refusing anything: its host or the network is down, or its process is stopped.
+// Three time-outs bound that, so that a request is answered within 2 s: of a new connection, of the ping of one that was
+// idle, and of TCP acknowledgements for what was sent. The first two count for the breaker.
 //
 // The breaker lets a connect through, which may try several addresses: a URL can name a primary and its standbys, a
-// name can stand for several hosts, and those that are away may be tried first. It has failed when none of them has
-// said a word.
+// name can stand for several hosts, and those that are down may be tried first. The connect has failed when none of them
+// has sent anything.
 
-// guard lets a pool connect through the breaker and ask a connection that was idle before it is used. t is the pool's
-// tracer.
-func (b *breaker) guard(pc *pgxpool.Config, t tracer) {
-	pc.ConnConfig.Tracer = connectGuard{t, b}
-	pc.ConnConfig.DialFunc = dial
-	pc.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
-		p.Conn.PgConn().CustomData()[idleKey] = p.IdleDuration > idleMax
-		return false // prepare pings, and says what came of it
-	}
-	pc.PrepareConn = b.prepare
+// guard lets a pool connect through the breaker, ping a connection that was idle before it is used, and replace
+// connections of an older era. t is the pool's tracer.
+func (db *DB) guard(pc *pgxpool.Config, t tracer) {
+	pc.ConnConfig.Tracer = connectGuard{t, db.breaker}
+	pc.ConnConfig.DialFunc = db.dial
+	pc.ConnConfig.OnPgError = db.onError
+	pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // prepare pings, through the breaker
+	pc.PrepareConn = db.prepare
 }
 
 const (
-	idleKey = "millrace idle" // of a connection's own data
-	idleMax = time.Second
+	idleMax        = time.Second             // of a connection that is used without a ping
+	dialTimeout    = 1500 * time.Millisecond // an answer to a request is promised within 2 s
+	silenceTimeout = dialTimeout             // of a server that accepted a connection, and of its host at any time
+	pingTimeout    = 800 * time.Millisecond  // a request may meet two connections that are silent
 )
 
-// prepare pings a connection that was idle. One that broke is let go, and the pool takes another, which says more; of one
-// that is silent is an error for the caller, as another would be silent too.
-func (b *breaker) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error) {
-	if idle, _ := conn.PgConn().CustomData()[idleKey].(bool); !idle {
+// prepare looks at a connection before it is used: one of an older era, or one that broke, is closed, and the pool takes
+// another. A ping without an answer is an error for the caller, as another connection would have none either.
+func (db *DB) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error) {
+	c := connectionOf(conn.PgConn())
+	switch {
+	case c.era != db.era.Load():
+		return false, nil
+	case time.Since(c.lastRead()) <= idleMax:
 		return true, nil
 	}
 	v := noVerdict
-	err = b.call(func() (verdict, error) {
+	err = db.breaker.call(func() (verdict, error) {
 		patience, cancel := context.WithTimeout(ctx, pingTimeout)
 		defer cancel()
 		err := conn.Ping(patience)
@@ -70,7 +75,7 @@ func (b *breaker) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err e
 	return false, nil
 }
 
-// connectGuard asks the breaker before a connect and tells it what came of all its addresses. pgx has no other place
+// connectGuard asks the breaker before a connect and reports the result over all its addresses. pgx has no other place
 // around them all than its tracer.
 type connectGuard struct {
 	tracer
@@ -86,7 +91,7 @@ var (
 type attempt struct {
 	permit  permit
 	refused error       // the breaker's
-	spoken  atomic.Bool // one of the servers said something
+	spoken  atomic.Bool // one of the servers sent something
 }
 
 type attemptKey struct{}
@@ -112,8 +117,8 @@ func (g connectGuard) TraceConnectEnd(ctx context.Context, data pgx.TraceConnect
 	}
 }
 
-// dial connects like pgx does. A dial that belongs to no connect cancels a statement, and is nobody's sign of life.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
+// dial connects like pgx does. A dial that belongs to no connect cancels a statement, and says nothing of the server.
+func (db *DB) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok {
 		a = new(attempt)
@@ -121,29 +126,46 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if a.refused != nil {
 		return nil, a.refused
 	}
-	dialer := net.Dialer{KeepAlive: time.Minute, Timeout: dialTimeout, Control: boundSilence(silenceTimeout)}
+	era := db.era.Load()
+	dialer := net.Dialer{KeepAlive: time.Minute, Timeout: dialTimeout, Control: setTCPUserTimeout(silenceTimeout)}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	return &connection{
-		Conn: conn, attempt: a,
+		Conn: conn, attempt: a, era: era,
 		silence: time.AfterFunc(silenceTimeout, func() { _ = conn.Close() }), // ends the Read that waits
 	}, nil
 }
 
-// connection notes the first thing that the server says, and lets an end of the stream be known as what it is. pgx
-// passes io.ErrUnexpectedEOF on, which could as well be a customer's truncated file.
+// connection notes when the server last sent something, and returns an end of the stream as a network error: pgx passes
+// io.ErrUnexpectedEOF on, which could as well be a customer's truncated file.
 type connection struct {
 	net.Conn
 	attempt *attempt
-	silence *time.Timer // ends the connection unless the server says something
+	era     int64        // in which it was dialled
+	read    atomic.Int64 // Unix time of the last Read that returned something, ns
+	silence *time.Timer  // closes the connection unless the server sends something
 }
+
+// connectionOf is the connection that dial made for pgx, which may have put TLS around it.
+func connectionOf(conn *pgconn.PgConn) *connection {
+	raw := conn.Conn()
+	if t, ok := raw.(*tls.Conn); ok {
+		raw = t.NetConn()
+	}
+	return raw.(*connection)
+}
+
+func (c *connection) lastRead() time.Time { return time.Unix(0, c.read.Load()) }
 
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.silence.Stop() {
-		c.attempt.spoken.Store(true) // a proxy without a server behind it accepts, says nothing and closes
+	if n > 0 {
+		c.read.Store(time.Now().UnixNano())
+		if c.silence.Stop() {
+			c.attempt.spoken.Store(true) // a proxy without a server behind it accepts, sends nothing and closes
+		}
 	}
 	if errors.Is(err, io.EOF) {
 		err = &net.OpError{Op: "read", Net: "postgresql", Err: io.ErrUnexpectedEOF}

@@ -55,7 +55,7 @@ func endClaim(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, end Status, d
 		    finish_lease_until = clock_timestamp() + $7::bigint * interval '1 microsecond'
 		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
 	}
-	return one(tx.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, f, end != "", delay.Microseconds()))
+	return requireRow(tx.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, f, end != "", delay.Microseconds()))
 }
 
 func recordFailure(ctx context.Context, tx pgx.Tx, c *Claim, f Failure) error {
@@ -99,7 +99,7 @@ func (l *Ledger) Restart(ctx context.Context, c *Claim, f Failure) error {
 			    WHERE prediction_id = $1 AND part_no IS NULL AND error->>'code' = $4)
 			FROM predictions WHERE id = $1 AND generation = $2 AND finish_epoch = $3 AND finish_due
 			FOR NO KEY UPDATE`, c.PredictionID, c.Generation, c.Epoch, f.Code).Scan(&running, &restarts)
-		if notFound(err) == ErrNotFound {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrLeaseLost
 		}
 		if err != nil {
@@ -186,7 +186,7 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 	}
 	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
 		if c.Finish {
-			return one(tx.Exec(ctx, `
+			return requireRow(tx.Exec(ctx, `
 				UPDATE predictions
 				SET finish_epoch = finish_epoch + 1, finish_attempts = finish_attempts - 1, finish_worker = NULL,
 				    finish_lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond',
@@ -198,7 +198,7 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 				WHERE id = $1 AND generation = $2 AND finish_epoch = $3 AND finish_due`,
 				c.PredictionID, c.Generation, c.Epoch, p.Wait.Microseconds(), p.Reason, postponed != nil, p.Refused))
 		}
-		err := one(tx.Exec(ctx, `
+		err := requireRow(tx.Exec(ctx, `
 			UPDATE prediction_parts p
 			SET epoch = p.epoch + 1, attempts = p.attempts - 1, worker = NULL,
 			    lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond',

@@ -180,16 +180,6 @@ func awsFault(err *smithy.OperationError) Fault {
 	return FaultRefused
 }
 
-// apiCode is the code that S3 or SQS gave for an error; empty: it gave none.
-func apiCode(err error) string {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return ""
-	}
-	code := api.ErrorCode()
-	return code[strings.LastIndexByte(code, '.')+1:] // AWS.SimpleQueueService.NonExistentQueue
-}
-
 // unreached says that PostgreSQL could not be connected to, or that the connection to it broke.
 func unreached(err error) bool {
 	var network *net.OpError
@@ -221,17 +211,3 @@ func Refusal(err error) string {
 }
 
 const refusalMax = 64 // of letters and digits; a server may say anything
-
-// Reach asks whether an object store answers with the credentials that everything else is read with. That of
-// [Owner.Objects] must not be another installation's either, which is [ErrNotOwner]; of any other, it does not matter
-// whether it has a mark.
-func Reach(ctx context.Context, o Objects) error {
-	if owned, ok := o.(interface{ reach(context.Context) error }); ok {
-		return owned.reach(ctx)
-	}
-	_, _, err := ReadMark(ctx, o)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrMark) {
-		return nil
-	}
-	return err
-}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -78,7 +79,7 @@ func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 			RETURNING d.upload_id, d.status`,
 			c.PredictionID, c.Generation, c.Epoch, r.Warnings, r.Summary, r.ResultKey, r.ResultETag, r.ResultBytes,
 			r.RejectsKey, r.RejectsBytes).Scan(&upload, &status)
-		if notFound(err) == ErrNotFound {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrLeaseLost
 		}
 		if err != nil || status != Completed {

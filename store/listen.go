@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/retainwise/millrace/store/backoff"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -27,7 +29,7 @@ func (l *Ledger) Listen(ctx context.Context) <-chan struct{} {
 			}
 			l.config.Log.Warn("doorbell connection lost", "error", err.Error())
 			failures++
-			pause(ctx, backoff(failures, l.config.PollInterval))
+			backoff.Pause(ctx, backoff.Jittered(failures, l.config.PollInterval))
 			knock(wake)
 		}
 	}()
@@ -108,20 +110,5 @@ func knock(wake chan<- struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:
-	}
-}
-
-// backoff doubles from 100 ms to longest and takes a random part of it, so that many workers do not come at once.
-func backoff(failures int, longest time.Duration) time.Duration {
-	d := min(100*time.Millisecond<<min(failures, 16), longest)
-	return d/2 + rand.N(d/2+1)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

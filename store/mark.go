@@ -37,7 +37,7 @@ type Mark struct {
 }
 
 // ReadMark reads the mark of an object store with the credentials that everything else is read with. The ETag is for
-// [Objects.PutIf]. A store without a mark is [ErrNotFound], a bucket that does not exist [ErrNoBucket]; any other error
+// [Objects.PutIf]. A store without a mark is [ErrObjectMissing], a bucket that does not exist [ErrNoBucket]; any other error
 // is the store's, whatever object was asked for.
 func ReadMark(ctx context.Context, o Objects) (m Mark, etag string, err error) {
 	body, info, err := o.Get(ctx, MarkKey, Range{}, "")

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Errors of object stores, beside [ErrNotFound].
+// Errors of object stores, beside [ErrObjectMissing].
 var (
 	// ErrObjectChanged says that the object is no longer the one whose ETag was asked for.
 	ErrObjectChanged = errors.New("object has changed")

@@ -211,7 +211,7 @@ func (d *directory) open(ctx context.Context, key string) (*os.File, ObjectInfo,
 	}
 	stat, err := file.Stat()
 	if err == nil && !stat.Mode().IsRegular() {
-		err = ErrNotFound
+		err = ErrObjectMissing
 	}
 	var etag string
 	if err == nil {
@@ -226,7 +226,7 @@ func (d *directory) open(ctx context.Context, key string) (*os.File, ObjectInfo,
 
 func missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return ErrNotFound
+		return ErrObjectMissing
 	}
 	return err
 }
@@ -294,7 +294,7 @@ func (d *directory) compose(ctx context.Context, dst string, parts []string) (Ob
 		return ObjectInfo{}, err
 	}
 	if len(parts) == 1 {
-		if info, err := d.link(ctx, dst, parts[0]); err == nil || errors.Is(err, ErrNotFound) {
+		if info, err := d.link(ctx, dst, parts[0]); err == nil || errors.Is(err, ErrObjectMissing) {
 			return info, err
 		} // a file system without links, or one that has no more of them
 	}

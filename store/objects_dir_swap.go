@@ -38,7 +38,7 @@ func (d *directory) putIf(ctx context.Context, key string, r io.Reader, etag str
 	switch {
 	case err == nil:
 		have, err = info.ETag, file.Close()
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrObjectMissing):
 		err = nil
 	}
 	if err == nil && have != etag {

@@ -1,13 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,8 +15,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -60,8 +58,8 @@ func OpenS3(ctx context.Context, c S3Config) (Objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: prefix: %w", err)
 	}
-	setDefault(&c.UploadsMax, 8)
-	setDefault(&c.ReadTimeout, 30*time.Second)
+	c.UploadsMax = cmp.Or(c.UploadsMax, 8)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
 		o.HTTPSignerV4 = freshSigner{plainPaths: true}
@@ -101,48 +99,6 @@ func (c S3Config) KeyOf(key string) (string, bool) {
 
 // at is the key in the bucket.
 func (b *bucket) at(key string) *string { return aws.String(b.prefix + key) }
-
-type awsAccess struct {
-	endpoint, region, accessKey, secretKey string
-}
-
-// loadAWS reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-// A call is tried three times; a longer outage is for the breaker and for callers that have the time. What a service
-// refuses is looked for again in the usual places.
-func loadAWS(ctx context.Context, b *breaker, retryer func() aws.Retryer, a awsAccess) (aws.Config, error) {
-	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.ResponseHeaderTimeout = time.Minute
-	})
-	transport = transport.WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })
-	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(transport),
-		awsconfig.WithRetryer(retryer),
-	}
-	if a.region != "" {
-		options = append(options, awsconfig.WithRegion(a.region))
-	}
-	if a.endpoint != "" {
-		options = append(options, awsconfig.WithBaseEndpoint(a.endpoint), awsconfig.WithDefaultRegion("us-east-1"))
-	}
-	if a.accessKey != "" {
-		options = append(options, awsconfig.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(a.accessKey, a.secretKey, "")))
-	}
-	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
-	if err != nil {
-		return config, err
-	}
-	config.HTTPClient = guardedClient{b, config.HTTPClient}
-	if a.accessKey == "" {
-		renewed := newRenewedCredentials(config.Credentials, func(ctx context.Context) (aws.CredentialsProvider, error) {
-			again, err := awsconfig.LoadDefaultConfig(ctx, options...)
-			return again.Credentials, err
-		})
-		config.Credentials = renewed
-		config.APIOptions = append(config.APIOptions, renewed.watch)
-	}
-	return config, nil
-}
 
 // Put implements [Objects].
 func (b *bucket) Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error) {
@@ -252,7 +208,7 @@ func s3Error(err error) error {
 	}
 	switch response.HTTPStatusCode() {
 	case http.StatusNotFound:
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
+		return fmt.Errorf("%w: %w", ErrObjectMissing, err)
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("%w: %w", ErrObjectChanged, err)
 	case http.StatusRequestedRangeNotSatisfiable:

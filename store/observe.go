@@ -6,35 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
-
-// PoolState is the pool of connections at this moment and what it has done since the start.
-type PoolState struct {
-	Acquired, Idle, Max int32
-	Acquires            int64         // connections handed out
-	Waits               int64         // of these, how often none was idle
-	Waited              time.Duration // time that callers waited in all
-}
-
-// PoolState returns how many connections are in use and idle. It asks the database for nothing.
-func (db *DB) PoolState() PoolState {
-	all := poolState(db.pool)
-	if db.requests != db.pool {
-		r := poolState(db.requests)
-		all.Acquired, all.Idle, all.Max = all.Acquired+r.Acquired, all.Idle+r.Idle, all.Max+r.Max
-		all.Acquires, all.Waits, all.Waited = all.Acquires+r.Acquires, all.Waits+r.Waits, all.Waited+r.Waited
-	}
-	return all
-}
-
-func poolState(pool *pgxpool.Pool) PoolState {
-	p := pool.Stat()
-	return PoolState{
-		Acquired: p.AcquiredConns(), Idle: p.IdleConns(), Max: p.MaxConns(),
-		Acquires: p.AcquireCount(), Waits: p.EmptyAcquireCount(), Waited: p.EmptyAcquireWaitTime(),
-	}
-}
 
 // QueueState is the unfinished work of all users, but for what is marked as internal in its options.
 type QueueState struct {

@@ -215,3 +215,17 @@ func (w *Owner) wrote(ctx context.Context, m Mark) error {
 	}
 	return ErrObjectChanged
 }
+
+// Reach asks whether an object store answers with the credentials that everything else is read with. That of
+// [Owner.Objects] must not be another installation's either, which is [ErrNotOwner]; of any other, it does not matter
+// whether it has a mark.
+func Reach(ctx context.Context, o Objects) error {
+	if owned, ok := o.(interface{ reach(context.Context) error }); ok {
+		return owned.reach(ctx)
+	}
+	_, _, err := ReadMark(ctx, o)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrMark) {
+		return nil
+	}
+	return err
+}

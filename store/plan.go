@@ -75,7 +75,7 @@ func recordPlan(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {
 		    engine_version = coalesce(nullif($6, ''), engine_version)
 		WHERE id = $1 AND generation = $2 AND status = 'running'`,
 		c.PredictionID, c.Generation, p.Model.Name, p.Model.Version, p.Model.SHA256, p.Model.Engine)
-	if err := one(tag, err); err != nil {
+	if err := requireRow(tag, err); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `

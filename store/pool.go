@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,8 +19,7 @@ func (db *DB) poolConfig(url string) (*pgxpool.Config, error) {
 	}
 	pc.MaxConns, pc.MinConns = db.config.ConnsMax, max(0, min(db.config.ConnsKept, db.config.ConnsMax))
 	boundAge(pc)
-	db.breaker.guard(pc, tracer{trace: db.config.Trace, wait: db.config.ConnWait})
-	db.renew(pc)
+	db.guard(pc, tracer{trace: db.config.Trace, wait: db.config.ConnWait})
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
 	params["timezone"] = "UTC"
@@ -32,7 +32,7 @@ func (db *DB) poolConfig(url string) (*pgxpool.Config, error) {
 // is left for the pool to notice, which looks at idle ones every minute. Shorter times in the URL hold.
 func boundAge(pc *pgxpool.Config) {
 	pc.MaxConnLifetime = min(pc.MaxConnLifetime, connAgeMax*8/10)
-	setDefault(&pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/8)
+	pc.MaxConnLifetimeJitter = cmp.Or(pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/8)
 	pc.MaxConnIdleTime = min(pc.MaxConnIdleTime, connIdleMax)
 }
 
@@ -42,4 +42,31 @@ func halve(a, b *pgxpool.Config) {
 	a.MaxConns, b.MaxConns = max(1, a.MaxConns-half), half
 	kept := b.MinConns / 2
 	a.MinConns, b.MinConns = min(a.MaxConns, a.MinConns-kept), min(b.MaxConns, kept)
+}
+
+// PoolState is the pool of connections at this moment and what it has done since the start.
+type PoolState struct {
+	Acquired, Idle, Max int32
+	Acquires            int64         // connections handed out
+	Waits               int64         // of these, how often none was idle
+	Waited              time.Duration // time that callers waited in all
+}
+
+// PoolState returns how many connections are in use and idle. It asks the database for nothing.
+func (db *DB) PoolState() PoolState {
+	all := poolState(db.pool)
+	if db.requests != db.pool {
+		r := poolState(db.requests)
+		all.Acquired, all.Idle, all.Max = all.Acquired+r.Acquired, all.Idle+r.Idle, all.Max+r.Max
+		all.Acquires, all.Waits, all.Waited = all.Acquires+r.Acquires, all.Waits+r.Waits, all.Waited+r.Waited
+	}
+	return all
+}
+
+func poolState(pool *pgxpool.Pool) PoolState {
+	p := pool.Stat()
+	return PoolState{
+		Acquired: p.AcquiredConns(), Idle: p.IdleConns(), Max: p.MaxConns(),
+		Acquires: p.AcquireCount(), Waits: p.EmptyAcquireCount(), Waited: p.EmptyAcquireWaitTime(),
+	}
 }

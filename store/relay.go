@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/retainwise/millrace/store/backoff"
+
 	"github.com/google/uuid"
 )
 
@@ -25,7 +27,7 @@ func (o *Outbox) Relay(ctx context.Context, q Sender, wake <-chan struct{}) {
 		case err != nil && ctx.Err() == nil:
 			o.log.Warn("outbox", "error", err.Error())
 			failures++
-			pause(ctx, backoff(failures, 20*time.Second))
+			backoff.Pause(ctx, backoff.Jittered(failures, 20*time.Second))
 		case sent == 0:
 			failures = 0
 			await(ctx, wake, o.pollInterval)
@@ -42,7 +44,7 @@ func await(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	case <-timer.C:
 	case _, open := <-wake:
 		if !open {
-			pause(ctx, d)
+			backoff.Pause(ctx, d)
 		}
 	}
 }

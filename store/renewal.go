@@ -5,40 +5,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // A failover need not close a socket: the old primary lives on, read-only, while new connections lead to the new one. The
 // first statement that is refused for that reason closes its connection and begins a new era; connections of an older
 // era are closed when they are next asked for. So are those of a standby that is promoted later.
 
-// eraKey is of a connection's own data: the era in which it was first used.
-const eraKey = "millrace era"
-
-// renew lets a pool replace its connections when a server turns out to be read-only.
-func (db *DB) renew(pc *pgxpool.Config) {
-	pc.ConnConfig.OnPgError = db.onError
-	prepare := pc.PrepareConn
-	pc.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
-		data, now := conn.PgConn().CustomData(), db.era.Load()
-		if era, used := data[eraKey].(int64); used && era != now {
-			return false, nil
-		}
-		data[eraKey] = now
-		return prepare(ctx, conn)
-	}
-}
-
-// onError says whether a connection goes on after an error of the server.
+// onError reports whether a connection may be used after an error of the server.
 func (db *DB) onError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 	if err.Code != readOnlyState {
 		return !strings.EqualFold(err.Severity, "FATAL") // as pgx does
 	}
-	if era, used := conn.CustomData()[eraKey].(int64); used {
-		db.era.CompareAndSwap(era, era+1)
-	}
+	era := connectionOf(conn).era
+	db.era.CompareAndSwap(era, era+1)
 	return false
 }
 

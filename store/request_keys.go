@@ -91,7 +91,7 @@ func (a *Accounts) claimKey(ctx context.Context, k *RequestKey) error {
 // RenewKey extends a claim by another lease. [ErrLeaseLost] means that another request has the key now.
 func (a *Accounts) RenewKey(ctx context.Context, k *RequestKey) error {
 	err := a.db.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
-		return one(tx.Exec(ctx, `
+		return requireRow(tx.Exec(ctx, `
 			UPDATE request_keys SET claimed_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
 			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
 			k.userID, k.route, k.hash, k.claim, k.Lease.Microseconds()))
@@ -123,7 +123,7 @@ func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) er
 	if k == nil {
 		return nil
 	}
-	return one(tx.Exec(ctx, `
+	return requireRow(tx.Exec(ctx, `
 		UPDATE request_keys
 		SET fingerprint = $5, prediction_id = $6,
 		    expires_at = clock_timestamp() + $7::bigint * interval '1 microsecond'

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/retainwise/millrace/store/backoff"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -133,7 +135,7 @@ func (r *resumingBody) lost(err error) error {
 	if r.failures >= readAttemptsMax {
 		return fmt.Errorf("read object at byte %d: %w: %w", r.offset, ErrInterrupted, err)
 	}
-	pause(r.ctx, backoff(r.failures, 2*time.Second))
+	backoff.Pause(r.ctx, backoff.Jittered(r.failures, 2*time.Second))
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
@@ -55,20 +54,11 @@ func (b *bucket) putIf(ctx context.Context, key string, r io.Reader, etag string
 // unchanged asks whether an object still has an ETag; empty: whether there is none.
 func (b *bucket) unchanged(ctx context.Context, key, etag string) error {
 	info, err := b.Head(ctx, key)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrObjectMissing) {
 		info, err = ObjectInfo{}, nil
 	}
 	if err == nil && info.ETag != etag {
 		err = ErrObjectChanged
 	}
 	return err
-}
-
-// statusOf is the HTTP status that a server refused a request with; 0: it did not.
-func statusOf(err error) int {
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
-		return response.HTTPStatusCode()
-	}
-	return 0
 }

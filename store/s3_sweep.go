@@ -58,7 +58,7 @@ func (b *bucket) abort(ctx context.Context, key, id string) error {
 	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &b.name, Key: b.at(key), UploadId: &id,
 	})
-	if err := s3Error(err); err != nil && !errors.Is(err, ErrNotFound) && apiCode(err) != noSuchUpload {
+	if err := s3Error(err); err != nil && !errors.Is(err, ErrObjectMissing) && apiCode(err) != noSuchUpload {
 		return err
 	}
 	return nil

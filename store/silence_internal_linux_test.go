@@ -18,7 +18,7 @@ func TestConnectionsToADatabaseThatIsGoneAreGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = l.Close() }()
-		conn, err := dial(t.Context(), network, l.Addr().String())
+		conn, err := new(DB).dial(t.Context(), network, l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boundSilence gives a connection up whose other end has not even acknowledged what was sent for so long: its host is
+// setTCPUserTimeout gives a connection up whose other end has not even acknowledged what was sent for so long: its host is
 // gone, or the way to it. A server that is slow is another matter, its host acknowledges. (RFC 5482.)
-func boundSilence(silence time.Duration) func(network, address string, c syscall.RawConn) error {
+func setTCPUserTimeout(silence time.Duration) func(network, address string, c syscall.RawConn) error {
 	return func(network, _ string, c syscall.RawConn) (err error) {
 		if !strings.HasPrefix(network, "tcp") {
 			return nil

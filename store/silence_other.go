@@ -7,5 +7,7 @@ import (
 	"time"
 )
 
-// boundSilence does nothing: a host that is gone is noticed by the deadline of whoever waits for it.
-func boundSilence(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }
+// setTCPUserTimeout does nothing: a host that is gone is noticed by the deadline of whoever waits for it.
+func setTCPUserTimeout(time.Duration) func(network, address string, c syscall.RawConn) error {
+	return nil
+}

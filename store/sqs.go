@@ -1,12 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
+
+	"github.com/retainwise/millrace/store/backoff"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -44,7 +47,7 @@ func OpenQueue(ctx context.Context, c QueueConfig) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}
-	setDefault(&c.Wait, 20*time.Second)
+	c.Wait = cmp.Or(c.Wait, 20*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +84,7 @@ func (q *Queue) Consume(ctx context.Context, handle func(context.Context, Notice
 		if err != nil && ctx.Err() == nil {
 			q.config.Log.Warn("queue", "error", err.Error())
 			failures++
-			pause(ctx, backoff(failures, 20*time.Second))
+			backoff.Pause(ctx, backoff.Jittered(failures, 20*time.Second))
 		}
 	}
 }

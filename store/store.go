@@ -15,19 +15,18 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Errors that callers branch on.
 var (
-	// ErrNotFound says that there is no such thing, or that it is not the user's.
-	ErrNotFound = errors.New("not found")
+	// ErrNotFound says that there is no such row, or that it is not the user's. It is the error of a missing object, too.
+	ErrNotFound = ErrObjectMissing
 	// ErrLeaseLost says that a worker's claim is void: the lease ran out and another worker has the part, or the
 	// prediction was cancelled or retried. Nothing was changed.
 	ErrLeaseLost = errors.New("lease lost")
@@ -72,23 +71,16 @@ type Store struct {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.ConnsMax, 30)
-	setDefault(&c.ConnWait, 30*time.Second)
-	setDefault(&c.StatementTimeout, 30*time.Second)
-	setDefault(&c.Lease, 30*time.Second)
-	setDefault(&c.AttemptsMax, 3)
-	setDefault(&c.PollInterval, 5*time.Second)
+	c.ConnsMax = cmp.Or(c.ConnsMax, 30)
+	c.ConnWait = cmp.Or(c.ConnWait, 30*time.Second)
+	c.StatementTimeout = cmp.Or(c.StatementTimeout, 30*time.Second)
+	c.Lease = cmp.Or(c.Lease, 30*time.Second)
+	c.AttemptsMax = cmp.Or(c.AttemptsMax, 3)
+	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Open connects to a database whose schema [Migrate] made.
@@ -134,11 +126,3 @@ func (s *Store) MayWork() bool { return s.db.MayWork() }
 
 // RowSecurity reports whether the database itself keeps users apart, beside the queries that name them.
 func (s *Store) RowSecurity() bool { return s.db.RowSecurity() }
-
-// notFound translates pgx's word for an empty answer.
-func notFound(err error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrNotFound
-	}
-	return err
-}

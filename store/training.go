@@ -161,7 +161,7 @@ func (f *featureText) append(dst []byte, row int) []byte {
 
 // copyTraining sends encoded tuples.
 func (l *Ledger) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) error {
-	if err := l.db.load(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
+	if err := l.db.copyTuples(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
 		return fmt.Errorf("copy training rows: %w", err)
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
 )

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )

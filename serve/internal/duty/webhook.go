@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/wire"

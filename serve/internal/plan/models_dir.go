@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 

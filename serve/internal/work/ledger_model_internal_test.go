@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store"
 )
 

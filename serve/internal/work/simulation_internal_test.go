@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
 )

@@ -14,7 +14,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/serve/internal/backoff"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"

@@ -3,11 +3,11 @@ package backoff
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
-// ClaimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
-// from coming at once.
+// ClaimPause is the mean pause after the database or the object store did not answer.
 const ClaimPause = time.Second
 
 // Pause is Sleep for loops that look at the context themselves.
@@ -23,4 +23,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Jittered is the pause after so many failures in a row: it doubles from 100 ms to longest, and a random part of up to half
+// is taken off, so that many processes do not retry at the same moment.
+func Jittered(failures int, longest time.Duration) time.Duration {
+	d := min(100*time.Millisecond<<min(failures, 16), longest)
+	return d/2 + rand.N(d/2+1)
 }
