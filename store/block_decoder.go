@@ -14,11 +14,11 @@ type storedBlock struct {
 	offsets     pgArray // absent if the rows have no gaps
 	probability pgArray
 	ids         idList
-	bands       []byte  // a byte each; nil in a block from before schema 22 and where nobody asked
+	bands       []byte  // a byte each; nil in a block from before schema 22 and where it was not asked for
 	bandArray   pgArray // of such a block
 }
 
-// idList is the ids of a block, in one form or the other, or neither where nobody asked.
+// idList is the ids of a block, in one form or the other, or neither where it was not asked for.
 type idList struct {
 	joined []byte // nil: they are in array
 	array  pgArray
@@ -140,6 +140,21 @@ func (l idList) pick(index []int32, visit func(i, at int, id []byte)) error {
 	})
 }
 
+// strings calls set for each of the rows that index lists, ascending, and that has an id; i counts them. The ids share
+// memory, of which no more is taken than lies between the first and the last of them.
+func (l idList) strings(index []int32, set func(i int, id *string)) error {
+	low, high := len(l.bytes()), 0
+	err := l.pick(index, func(_, at int, id []byte) { low, high = min(low, at), max(high, at+len(id)) })
+	if err != nil || high == 0 {
+		return err
+	}
+	texts, all := make([]string, len(index)), string(l.bytes()[low:high])
+	return l.pick(index, func(i, at int, id []byte) {
+		texts[i] = all[at-low : at-low+len(id)]
+		set(i, &texts[i])
+	})
+}
+
 // row is the number of the ith row.
 func (b storedBlock) row(i int) int64 {
 	if b.offsets.n == 0 {
@@ -148,17 +163,19 @@ func (b storedBlock) row(i int) int64 {
 	return b.firstRow + int64(b.offsets.uint32(i))
 }
 
-// at decodes the ith row, but for its id.
-func (b storedBlock) at(i int) Row {
-	r := Row{Row: b.row(i), Probability: b.score(i)}
+// band is the risk band of the ith row; 0 where the bands were not read.
+func (b storedBlock) band(i int) int16 {
 	switch {
 	case b.bands != nil:
-		r.Band = int16(b.bands[i])
+		return int16(b.bands[i])
 	case b.bandArray.n != 0:
-		r.Band = int16(b.bandArray.uint16(i))
+		return int16(b.bandArray.uint16(i))
 	}
-	return r
+	return 0
 }
+
+// rows is the number of rows.
+func (b storedBlock) rows() int { return b.probability.n }
 
 func (b storedBlock) score(i int) float32 { return math.Float32frombits(b.probability.uint32(i)) }
 

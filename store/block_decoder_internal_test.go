@@ -93,12 +93,12 @@ func TestParseBlock(t *testing.T) {
 				t.Fatal(form, err)
 			}
 			for i, row := range rows {
-				want, id := Row{Row: row, Probability: float32(row), Band: int16(i)}, "id_"+string(rune('a'+i))
+				id := "id_" + string(rune('a'+i))
 				if i == 1 {
 					id = ""
 				}
-				if got := b.at(i); got != want || ids[i] != id {
-					t.Errorf("%s: row %d: %+v, id %s", form, i, got, ids[i])
+				if b.row(i) != row || b.score(i) != float32(row) || b.band(i) != int16(i) || ids[i] != id {
+					t.Errorf("%s: row %d: %d, %g, band %d, id %s", form, i, b.row(i), b.score(i), b.band(i), ids[i])
 				}
 			}
 		}
@@ -179,12 +179,12 @@ func FuzzParseBlock(f *testing.F) {
 			return
 		}
 		for i := range b.probability.n {
-			_ = b.at(i)
+			_, _, _ = b.row(i), b.score(i), b.band(i)
 		}
-		rows, index := make([]Row, b.ids.count()), make([]int32, b.ids.count())
+		index := make([]int32, b.ids.count())
 		for i := range index {
 			index[i] = int32(i)
 		}
-		_ = fillIDs(rows, index, b.ids)
+		_ = b.ids.strings(index, func(int, *string) {})
 	})
 }

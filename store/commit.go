@@ -151,3 +151,13 @@ func (l *Ledger) committedBefore(ctx context.Context, c *Claim) (*Claim, error) 
 	}
 	return finishClaim(c, last, epoch), nil
 }
+
+const blockColumns = `prediction_id, first_row, n, row_offset, customer_id, customer_ids, probability, risk_bands,
+	band_rows, result_bytes, row_starts`
+
+func (l *Ledger) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) error {
+	if err := l.db.copyTuples(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {
+		return fmt.Errorf("copy blocks: %w", err)
+	}
+	return nil
+}

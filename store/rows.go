@@ -139,9 +139,9 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 		return nil
 	}
 	first := len(p.Rows)
-	index := make([]int32, 0, min(b.probability.n, q.Limit-first))
-	for i := range b.probability.n {
-		r := b.at(i)
+	index := make([]int32, 0, min(b.rows(), q.Limit-first))
+	for i := range b.rows() {
+		r := rowOf(b, i)
 		if r.Row <= after || q.Band != nil && r.Band != *q.Band {
 			continue
 		}
@@ -154,22 +154,13 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 	if len(index) == 0 {
 		return nil
 	}
-	return fillIDs(p.Rows[first:], index, b.ids)
+	rows := p.Rows[first:]
+	return b.ids.strings(index, func(i int, id *string) { rows[i].ID = id })
 }
 
-// fillIDs sets the ids of rows; index, ascending, says which of the block each is. The ids share memory, of which no
-// more is taken than lies between the first and the last of them.
-func fillIDs(rows []Row, index []int32, ids idList) error {
-	low, high := len(ids.bytes()), 0
-	err := ids.pick(index, func(_, at int, id []byte) { low, high = min(low, at), max(high, at+len(id)) })
-	if err != nil || high == 0 {
-		return err
-	}
-	texts, all := make([]string, len(rows)), string(ids.bytes()[low:high])
-	return ids.pick(index, func(i, at int, id []byte) {
-		texts[i] = all[at-low : at-low+len(id)]
-		rows[i].ID = &texts[i]
-	})
+// rowOf is the ith row of a block, without its id.
+func rowOf(b storedBlock, i int) Row {
+	return Row{Row: b.row(i), Probability: b.score(i), Band: b.band(i)}
 }
 
 // eachBlock runs a statement that begins with readableBlocks, and gives the prediction's internal id.

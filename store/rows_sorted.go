@@ -65,14 +65,14 @@ func (ps *Predictions) best(
 	keep, seen := q.Limit+1, 0
 	floor := Row{Row: math.MaxInt64, Probability: float32(math.Inf(-1))} // what comes behind it is not needed
 	prediction, err = ps.eachBlock(ctx, user, selectScores, []any{id, user, band(q)}, func(b storedBlock) error {
-		if seen += b.probability.n; seen > RowsSortMax {
+		if seen += b.rows(); seen > RowsSortMax {
 			return ErrTooManyRows
 		}
-		for i := range b.probability.n {
+		for i := range b.rows() {
 			if b.score(i) < floor.Probability {
 				continue
 			}
-			r := b.at(i)
+			r := rowOf(b, i)
 			if before(r, floor) > 0 || !wanted(r, q) {
 				continue
 			}

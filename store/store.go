@@ -17,23 +17,9 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-)
-
-// Errors that callers branch on.
-var (
-	// ErrNotFound says that there is no such row, or that it is not the user's. It is the error of a missing object, too.
-	ErrNotFound = ErrObjectMissing
-	// ErrLeaseLost says that a worker's claim is void: the lease ran out and another worker has the part, or the
-	// prediction was cancelled or retried. Nothing was changed.
-	ErrLeaseLost = errors.New("lease lost")
-	// ErrConflict says that the state of the thing does not allow what was asked.
-	ErrConflict = errors.New("not possible in this state")
-	// ErrAccounting says that scored and rejected rows do not add up to the rows of the part. Nothing was changed.
-	ErrAccounting = errors.New("rows do not add up")
 )
 
 // Config says how to reach PostgreSQL. Zero fields mean their defaults.

@@ -77,7 +77,7 @@ func inputBatch(rows []int64) arrow.Record {
 func (b bench) trainingOf(c *store.Claim, rate float32) []byte {
 	b.Helper()
 	rows := scoredRows(c.Part, nil)
-	e := store.NewTrainingEncoder(c, store.TrainingSample{Key: customerKey(b, "k"), Rate: rate, Group: "letter"})
+	e := store.NewTrainingEncoder(c.UserID, c.PredictionID, store.TrainingSample{Key: customerKey(b, "k"), Rate: rate, Group: "letter"})
 	tuples, err := e.AppendSample(nil, inputBatch(rows), scoredBatch(rows))
 	if err != nil {
 		b.Fatal(err)
@@ -185,7 +185,7 @@ func TestTrainingIsFenced(t *testing.T) {
 
 func TestAppendSampleRefuses(t *testing.T) {
 	b := newBench(t, store.Config{})
-	e := store.NewTrainingEncoder(&store.Claim{}, store.TrainingSample{Key: customerKey(t, "k"), Rate: 1})
+	e := store.NewTrainingEncoder(0, 0, store.TrainingSample{Key: customerKey(t, "k"), Rate: 1})
 	if _, err := e.AppendSample(nil, inputBatch(span(1, 3)), scoredBatch(span(1, 2))); err == nil {
 		t.Error("a row too many")
 	}

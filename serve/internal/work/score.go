@@ -129,7 +129,7 @@ func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (
 		return nil, err
 	}
 	sample := store.TrainingSample{Key: w.config.CustomerKey, Rate: rate, Group: group}
-	return func() engine.Sampler { return store.NewTrainingEncoder(c, sample) }, nil
+	return func() engine.Sampler { return store.NewTrainingEncoder(c.UserID, c.PredictionID, sample) }, nil
 }
 
 // commit copies a part's blocks and writes its line of the ledger.

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A proxy that has no server behind it accepts and closes: that is no answer.
+func TestProxyWithoutAServerIsNoAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	defer accepting.Wait()
+	defer func() { _ = l.Close() }()
+	accepting.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	})
+	b := newBreaker(DependencyDatabase)
+	pc, err := pgxpool.ParseConfig("postgres://u:p@" + l.Addr().String() + "/d?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	(&DB{breaker: b}).guard(pc, tracer{})
+	pool, err := pgxpool.NewWithConfig(t.Context(), pc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for range breakerFailures {
+		if err := pool.Ping(t.Context()); !Unavailable(err) {
+			t.Errorf("ping: %v", err)
+		}
+	}
+	if b.state() != CircuitOpen {
+		t.Errorf("state %d, opened %d times", b.state(), b.opens.Load())
+	}
+	var refused *refusedError
+	if err := pool.Ping(t.Context()); !errors.As(err, &refused) || !Unavailable(err) {
+		t.Errorf("refused: %v", err)
+	}
+}
