@@ -1,11 +1,8 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,45 +66,6 @@ func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
 	want(DependencyDatabase, CircuitClosed, 2)
 }
 
-// Who stops waiting says nothing about the dependency; an answer says that it is there, even one that refuses.
-func TestWhatCountsAsAnAnswer(t *testing.T) {
-	left, leave := context.WithCancel(context.Background())
-	leave()
-	lost, lose := context.WithCancelCause(context.Background())
-	lose(ErrLeaseLost)
-	late, cancel := context.WithTimeout(context.Background(), 0)
-	defer cancel()
-	for name, c := range map[string]struct {
-		ctx    context.Context
-		status int
-		err    error
-		away   bool
-	}{
-		"fine":       {context.Background(), 200, nil, false},
-		"overloaded": {context.Background(), 503, nil, false},
-		"no server":  {context.Background(), 502, nil, true},
-		"no answer":  {context.Background(), 0, net.ErrClosed, true},
-		"left":       {left, 0, context.Canceled, false},
-		"lease lost": {lost, 0, context.Canceled, false},
-		"too late":   {late, 0, context.DeadlineExceeded, true},
-	} {
-		client := guardedClient{newBreaker(DependencyObjects), roundTrip{c.status, c.err}}
-		for range breakerFailures {
-			req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, "http://objects", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := client.Do(req)
-			if !errors.Is(err, c.err) || err == nil && resp.StatusCode != c.status {
-				t.Errorf("%s: %v, %v", name, resp, err)
-			}
-		}
-		if got := client.state() == CircuitOpen; got != c.away {
-			t.Errorf("%s: away %v", name, got)
-		}
-	}
-}
-
 // A trial without an outcome proves nothing: the circuit stays as it is, and the next call is the trial. So it is with a
 // trial that panics, and with what began before the circuit opened and ends after.
 func TestTrialWithoutAVerdict(t *testing.T) {
@@ -157,17 +115,4 @@ func TestTrialWithoutAVerdict(t *testing.T) {
 			t.Error("failures are counted that were not in a row")
 		}
 	})
-}
-
-// roundTrip gives one answer to every request.
-type roundTrip struct {
-	status int
-	err    error
-}
-
-func (r roundTrip) Do(*http.Request) (*http.Response, error) {
-	if r.err != nil {
-		return nil, r.err
-	}
-	return &http.Response{StatusCode: r.status, Body: http.NoBody}, nil
 }

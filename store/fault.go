@@ -52,9 +52,6 @@ var postgresFaults = map[string]Fault{
 	"42883":       FaultOutage, // undefined_function
 }
 
-// readOnlyState is read_only_sql_transaction: of a standby, or of a primary that was.
-const readOnlyState = "25006"
-
 // s3Faults is by the code of an answer. A code that is not in it is refused, or an outage if its status is above 499.
 var s3Faults = map[string]Fault{
 	"InternalError":               FaultOutage,

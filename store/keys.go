@@ -12,6 +12,9 @@ import (
 // InboxPrefix is where others drop files to be scored.
 const InboxPrefix = "inbox/"
 
+// DirectPrefix is where files lie that were uploaded through links.
+const DirectPrefix = "direct/"
+
 const (
 	uploadsPrefix = "uploads/"
 	resultsPrefix = "results/"

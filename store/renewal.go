@@ -12,6 +12,9 @@ import (
 // first statement that is refused for that reason closes its connection and begins a new era; connections of an older
 // era are closed when they are next asked for. So are those of a standby that is promoted later.
 
+// readOnlyState is read_only_sql_transaction: of a standby, or of a primary that was.
+const readOnlyState = "25006"
+
 // onError reports whether a connection may be used after an error of the server.
 func (db *DB) onError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 	if err.Code != readOnlyState {

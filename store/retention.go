@@ -52,11 +52,11 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 	return expired, nil
 }
 
-// UnrecordedObjects says which of the dropped objects no upload speaks of. An object that was there when its key was last
-// recorded is known, whatever version the record names: an event tells another than a list does.
-func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, objects []ObjectInfo) ([]ObjectInfo, error) {
-	keys, times := make([]string, len(objects)), make([]time.Time, len(objects))
-	for i, o := range objects {
+// UnrecordedObjects returns those of the dropped objects that have no upload. An object that was there when its key was
+// last recorded has one, whatever version the record names: that of an event differs from that of a list.
+func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []ObjectInfo) ([]ObjectInfo, error) {
+	keys, times := make([]string, len(list)), make([]time.Time, len(list))
+	for i, o := range list {
 		keys[i], times[i] = o.Key, o.Modified
 	}
 	rows, err := u.db.pool.Query(ctx, `
@@ -67,15 +67,15 @@ func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, objects [
 	if err != nil {
 		return nil, fmt.Errorf("compare inbox: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	indexes, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	if err != nil {
 		return nil, fmt.Errorf("compare inbox: %w", err)
 	}
-	unheard := make([]ObjectInfo, len(list))
-	for i, index := range list {
-		unheard[i] = objects[index]
+	unrecorded := make([]ObjectInfo, len(indexes))
+	for i, index := range indexes {
+		unrecorded[i] = list[index]
 	}
-	return unheard, nil
+	return unrecorded, nil
 }
 
 // WithLock runs f unless another process is running it, and says whether it did. The lock is that of a connection which is

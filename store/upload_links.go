@@ -17,9 +17,6 @@ type UploadLinks struct {
 	predictions *Predictions
 }
 
-// DirectPrefix is where files lie that were uploaded through links.
-const DirectPrefix = "direct/"
-
 // DirectKey is the key of the file of an upload link.
 func DirectKey(upload uuid.UUID) string { return DirectPrefix + upload.String() + ".csv" }
 
