@@ -14,7 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 const (
@@ -147,7 +147,7 @@ func (c *copies) theirs(ctx context.Context) error {
 func (c *copies) blocks(ctx context.Context) error {
 	c.nextID++
 	var err error
-	if c.buffer, err = store.NewBlockEncoder(c.nextID).AppendBlocks(c.buffer[:0], c.scored); err != nil {
+	if c.buffer, err = tuple.NewBlockEncoder(c.nextID).AppendBlocks(c.buffer[:0], c.scored); err != nil {
 		return err
 	}
 	return copyBlocks(ctx, c.conn.PgConn(), c.buffer)

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/migrations"
-	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
+	"github.com/retainwise/millrace/store/schema"
 )
 
 // database is one that is measured: of a server that this process has started, with PostgreSQL's own settings but for
@@ -64,7 +64,7 @@ func (d *database) exec(ctx context.Context, sql string) error {
 
 // migrate makes the product's tables.
 func (d *database) migrate(ctx context.Context) error {
-	return store.Migrate(ctx, d.schemaURL(), migrations.FS)
+	return schema.Migrate(ctx, d.schemaURL(), migrations.FS)
 }
 
 // openMigrated is openDatabase with the tables of the newest schema.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // filling is how much is stored while queries are measured. The user of the first predictions has more than others, and
@@ -95,7 +95,7 @@ func (d *database) fill(ctx context.Context, f filling) error {
 	var blocks []byte
 	for i := range f.large {
 		var err error
-		if blocks, err = store.NewBlockEncoder(first+int64(i)).AppendBlocks(blocks[:0], scored); err != nil {
+		if blocks, err = tuple.NewBlockEncoder(first+int64(i)).AppendBlocks(blocks[:0], scored); err != nil {
 			return err
 		}
 		if err := copyBlocks(ctx, d.conn.PgConn(), blocks); err != nil {

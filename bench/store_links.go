@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // linkMethods are about files that go straight into the bucket, and about announcing how predictions ended.
@@ -24,7 +25,7 @@ func (w *storeWork) linkMethods() []method {
 			return err
 		}},
 		{name: "CompleteUpload", prepare: w.newLink, call: func(ctx context.Context) (err error) {
-			w.given, err = w.UploadLinks.Complete(ctx, w.link, store.ObjectInfo{Bytes: 1, ETag: `"etag"`})
+			w.given, err = w.UploadLinks.Complete(ctx, w.link, objects.Info{Bytes: 1, ETag: `"etag"`})
 			return err
 		}, after: w.drop},
 		{name: "SweepUploadLinks", prepare: w.newLink, call: func(ctx context.Context) error {
@@ -73,7 +74,7 @@ func (w *storeWork) upkeepMethods() []method {
 			return err
 		}},
 		{name: "SweepOrphans, one", bulk: "asks the object store as well", prepare: func(ctx context.Context) error {
-			_, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id"))
+			_, err := w.objects.Put(ctx, objects.InputKey(uuid.New()), strings.NewReader("id"))
 			return err
 		}, call: func(ctx context.Context) error {
 			_, err := w.owner.SweepOrphans(ctx, 0)
@@ -88,11 +89,11 @@ func (w *storeWork) upkeepMethods() []method {
 			return err
 		}},
 		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {
-			objects := make([]store.ObjectInfo, 100)
-			for i := range objects {
-				objects[i] = store.ObjectInfo{Key: "inbox/" + uuid.NewString() + ".csv", Modified: time.Now()}
+			list := make([]objects.Info, 100)
+			for i := range list {
+				list[i] = objects.Info{Key: "inbox/" + uuid.NewString() + ".csv", Modified: time.Now()}
 			}
-			_, err := w.Upkeep.UnrecordedObjects(ctx, "b", objects)
+			_, err := w.Upkeep.UnrecordedObjects(ctx, "b", list)
 			return err
 		}},
 		{name: "Alone", call: func(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
 )
 
 // methods are all methods of the store that talk to the database.
@@ -309,7 +310,7 @@ func (w *storeWork) customersOfRows(ctx context.Context) error {
 	}
 	hashes, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	for _, h := range hashes {
-		w.customers = append(w.customers, store.CustomerHash(h))
+		w.customers = append(w.customers, customer.Hash(h))
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // ownerMethods are about whose an object store is, and what a sweep has found there.
@@ -61,12 +62,12 @@ func (w *storeWork) unmark(ctx context.Context) error {
 	if _, err := w.database.conn.Exec(ctx, `DELETE FROM installation`); err != nil {
 		return err
 	}
-	return w.empty(ctx, store.MarkKey, "uploads/", "results/", "direct/")
+	return w.empty(ctx, objects.MarkKey, "uploads/", "results/", "direct/")
 }
 
 func (w *storeWork) empty(ctx context.Context, prefixes ...string) error {
 	for _, prefix := range prefixes {
-		if err := store.DeletePrefix(ctx, w.objects, store.Deleted, prefix); err != nil {
+		if err := objects.DeletePrefix(ctx, w.objects, objects.Deleted, prefix); err != nil {
 			return err
 		}
 	}
@@ -81,7 +82,7 @@ func (w *storeWork) onlyStrays(ctx context.Context) error {
 // strays puts more objects of unknown owners than a sweep takes for usual.
 func (w *storeWork) strays(ctx context.Context) error {
 	for range 25 {
-		if _, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id")); err != nil {
+		if _, err := w.objects.Put(ctx, objects.InputKey(uuid.New()), strings.NewReader("id")); err != nil {
 			return err
 		}
 	}

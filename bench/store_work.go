@@ -12,6 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 const jobRows = 10_000
@@ -36,11 +39,11 @@ type storeWork struct {
 	link    store.UploadLink
 	told    int64 // announcement
 	leaver  int64 // user who leaves
-	objects store.Objects
+	objects objects.Store
 	owner   *store.Owner
 
-	customers   []store.CustomerHash // of whom rows are kept
-	customersOf int64                // whose they are
+	customers   []customer.Hash // of whom rows are kept
+	customersOf int64           // whose they are
 }
 
 func newStoreWork(ctx context.Context, s *store.Store, d *database, f filling) (*storeWork, error) {
@@ -52,7 +55,7 @@ func newStoreWork(ctx context.Context, s *store.Store, d *database, f filling) (
 	if w.large, err = w.find(ctx, `SELECT public_id FROM predictions WHERE user_id = $1 ORDER BY id LIMIT 1`); err != nil {
 		return nil, err
 	}
-	if w.objects, err = store.OpenDirectory(filepath.Join(d.dir, "objects")); err != nil {
+	if w.objects, err = objects.OpenDirectory(filepath.Join(d.dir, "objects")); err != nil {
 		return nil, err
 	}
 	w.owner = store.NewOwner(s, w.objects, nil)
@@ -77,7 +80,7 @@ func (w *storeWork) newUpload(rows ...int64) store.NewUpload {
 		Header: store.Header{Columns: []string{"customerID", "tenure"}, Delimiter: ',', Bytes: 18, Lines: 1},
 		Model:  store.Model{Name: "telecom", Version: "1", SHA256: "5a", Engine: "1"}, Explain: "all",
 	}
-	u.ObjectKey = store.InputKey(u.ID)
+	u.ObjectKey = objects.InputKey(u.ID)
 	offset, row := int64(18), int64(1)
 	for i, n := range rows {
 		u.Parts = append(u.Parts, store.Part{
@@ -151,7 +154,7 @@ func (w *storeWork) encode(rows int) error {
 	scored := scoredRows(1, rows)
 	defer scored.Release()
 	var err error
-	w.blocks, err = store.NewBlockEncoder(w.claimed.PredictionID).AppendBlocks(w.blocks[:0], scored)
+	w.blocks, err = tuple.NewBlockEncoder(w.claimed.PredictionID).AppendBlocks(w.blocks[:0], scored)
 	return err
 }
 

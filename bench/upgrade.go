@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/migrations"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 )
 
 const (
@@ -66,7 +66,7 @@ func (r *Report) upgradeSchema(ctx context.Context, o Options) (err error) {
 	if !o.Quick {
 		f.training = 1_000_000
 	}
-	if err := store.Migrate(ctx, d.schemaURL(), schemaUntil{migrations.FS, schemaBefore}); err != nil {
+	if err := schema.Migrate(ctx, d.schemaURL(), schemaUntil{migrations.FS, schemaBefore}); err != nil {
 		return err
 	}
 	if err := d.fill(ctx, f); err != nil {
@@ -76,7 +76,7 @@ func (r *Report) upgradeSchema(ctx context.Context, o Options) (err error) {
 	var took time.Duration
 	samples, err := d.work(ctx, o, func() error {
 		begin := time.Now()
-		err := store.Migrate(ctx, d.schemaURL(), migrations.FS)
+		err := schema.Migrate(ctx, d.schemaURL(), migrations.FS)
 		took = time.Since(begin)
 		return err
 	})

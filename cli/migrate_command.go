@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/retainwise/millrace/migrations"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 )
 
 // migrateCommand groups what is done to the database's tables. serve migrates by itself; this is for operators who
@@ -21,7 +21,7 @@ type migrateUpCommand struct {
 
 // Run applies migrations.
 func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
-	if err := store.Migrate(ctx, c.DatabaseURL, migrations.FS); err != nil {
+	if err := schema.Migrate(ctx, c.DatabaseURL, migrations.FS); err != nil {
 		return err
 	}
 	return printMigrations(ctx, std, c.DatabaseURL)
@@ -37,7 +37,7 @@ func (c *migrateStatusCommand) Run(ctx context.Context, std streams) error {
 }
 
 func printMigrations(ctx context.Context, std streams, url string) error {
-	list, err := store.MigrationStatus(ctx, url, migrations.FS)
+	list, err := schema.Status(ctx, url, migrations.FS)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
 )
 
 // changeWatch finds out what changed since another file. It keeps the customers of both in memory: about 50 bytes each.
@@ -32,7 +32,7 @@ func newChangeWatch(
 			err = fmt.Errorf("changes from %s: %w", name, err)
 		}
 	}()
-	key, err := store.NewCustomerKey([]byte(rand.Text() + rand.Text()))
+	key, err := customer.NewKey([]byte(rand.Text() + rand.Text()))
 	if err != nil {
 		return nil, err
 	}

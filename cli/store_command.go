@@ -16,6 +16,7 @@ import (
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // storeCommand groups what operators do when database and object store do not agree. It works with the database and the
@@ -53,7 +54,7 @@ func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func
 	}
 	return serve.WithInstallation(ctx, serve.RunConfig{
 		DataDir: dir, Migrations: migrations.FS, DatabaseURL: url, LoaderURL: loader, MigratedApart: !migrate || f.MigrateURL != "",
-		S3:  store.S3Config{Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region},
+		S3:  objects.S3Config{Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region},
 		Log: serve.NewLogger(std.err, slog.LevelWarn),
 	}, do)
 }
@@ -90,7 +91,7 @@ func (c *storeAdoptCommand) Run(ctx context.Context, std streams) error {
 	})
 }
 
-func markText(m store.Mark) string {
+func markText(m objects.Mark) string {
 	if m.Installation == uuid.Nil {
 		return "without a mark"
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -94,7 +95,7 @@ func TestStoreCommands(t *testing.T) {
 	}
 	result := strings.Fields(filesBelow(t, dir))
 	for _, path := range result {
-		if filepath.Base(path) == store.ResultName {
+		if filepath.Base(path) == objects.ResultName {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
@@ -105,13 +106,13 @@ func TestStoreCommands(t *testing.T) {
 		t.Errorf("status %d: %s", status, said)
 	}
 	s := storetest.Open(t, store.Config{URL: database})
-	o, err := store.OpenDirectory(filepath.Join(dir, "objects"))
+	o, err := objects.OpenDirectory(filepath.Join(dir, "objects"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := time.Now().Add(-48 * time.Hour)
 	for range 21 {
-		key := store.InputKey(store.NewID())
+		key := objects.InputKey(store.NewID())
 		if _, err := o.Put(t.Context(), key, strings.NewReader("x")); err != nil {
 			t.Fatal(err)
 		}

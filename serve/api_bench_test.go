@@ -18,6 +18,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/logging"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -33,7 +34,7 @@ func startBench(b *testing.B) *testAPI {
 		store: storetest.Open(b, store.Config{}), models: models, clock: newClock(), issuer: is,
 		metrics: metrics.NewMetrics(),
 	}
-	if a.objects, err = store.OpenDirectory(b.TempDir()); err != nil {
+	if a.objects, err = objects.OpenDirectory(b.TempDir()); err != nil {
 		b.Fatal(err)
 	}
 	verifier, err := auth.NewVerifier(b.Context(), auth.Config{

@@ -21,6 +21,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 const canaryRows = 1000
@@ -172,14 +173,14 @@ func TestCanaryNoticesWrongBytes(t *testing.T) {
 }
 
 // flippedResults is an object store whose joined results have a wrong bit.
-type flippedResults struct{ store.Objects }
+type flippedResults struct{ objects.Store }
 
-func (f flippedResults) Compose(ctx context.Context, dst string, parts []string) (store.ObjectInfo, error) {
-	info, err := f.Objects.Compose(ctx, dst, parts)
+func (f flippedResults) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
+	info, err := f.Store.Compose(ctx, dst, parts)
 	if err != nil {
 		return info, err
 	}
-	body, _, err := f.Get(ctx, dst, store.Range{}, "")
+	body, _, err := f.Get(ctx, dst, objects.Range{}, "")
 	if err != nil {
 		return info, err
 	}

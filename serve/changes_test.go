@@ -20,7 +20,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // month is one upload of a series.
@@ -194,7 +195,7 @@ func TestChangesUnderAnotherKey(t *testing.T) {
 	a.month("/upload", telecom)
 	stop()
 	var err error
-	if a.customers, err = store.NewCustomerKey(bytes.Repeat([]byte{7}, store.CustomerSecretMin)); err != nil {
+	if a.customers, err = customer.NewKey(bytes.Repeat([]byte{7}, customer.SecretMin)); err != nil {
 		t.Fatal(err)
 	}
 	a.work()
@@ -207,7 +208,7 @@ func TestChangesUnderAnotherKey(t *testing.T) {
 func TestChangesWithoutThePreviousSnapshot(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, a *testAPI, key string){
 		"deleted": func(t *testing.T, a *testAPI, key string) {
-			if err := a.objects.Delete(t.Context(), store.Deleted, key); err != nil {
+			if err := a.objects.Delete(t.Context(), objects.Deleted, key); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -220,7 +221,7 @@ func TestChangesWithoutThePreviousSnapshot(t *testing.T) {
 		a := startAPI(t, nil)
 		a.work()
 		first := a.month("/upload", telecom)
-		spoil(t, a, store.SnapshotKey(uuid.MustParse(first.prediction), 1, 0))
+		spoil(t, a, objects.SnapshotKey(uuid.MustParse(first.prediction), 1, 0))
 		second := a.month("/upload", telecom)
 		c := second.summary.Changes
 		if second.status != "completed" || c.Status != engine.ChangesUnavailable || c.Customers != nil ||
@@ -259,8 +260,8 @@ func TestSnapshotOfARetriedPart(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	snapshot := func(prediction string) []byte {
-		key := store.SnapshotKey(uuid.MustParse(prediction), 1, 0)
-		body, _, err := a.objects.Get(context.Background(), key, store.Range{}, "")
+		key := objects.SnapshotKey(uuid.MustParse(prediction), 1, 0)
+		body, _, err := a.objects.Get(context.Background(), key, objects.Range{}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +314,7 @@ func TestChangesAcrossParts(t *testing.T) {
 	first := a.month("/upload", string(file))
 	parts := 0
 	for _, key := range a.objectKeys() {
-		if strings.HasPrefix(key, store.ResultPrefix(uuid.MustParse(first.prediction), 1)+"snapshot/") {
+		if strings.HasPrefix(key, objects.ResultPrefix(uuid.MustParse(first.prediction), 1)+"snapshot/") {
 			parts++
 		}
 	}

@@ -9,20 +9,20 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
 )
 
 const customerKeyFile = "customer-key"
 
 // openCustomerKey takes the secret, or reads one from a directory, where it is made at the first start.
-func openCustomerKey(secret, dir string) (store.CustomerKey, error) {
+func openCustomerKey(secret, dir string) (customer.Key, error) {
 	var err error
 	if secret == "" {
 		secret, err = readSecret(filepath.Join(dir, customerKeyFile))
 	}
-	var key store.CustomerKey
+	var key customer.Key
 	if err == nil {
-		key, err = store.NewCustomerKey([]byte(secret))
+		key, err = customer.NewKey([]byte(secret))
 	}
 	if err != nil {
 		return key, fmt.Errorf("customer key: %w", err)
@@ -53,7 +53,7 @@ func makeSecret(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.Remove(file.Name()) }()
-	text := hex.EncodeToString(random(store.CustomerSecretMin))
+	text := hex.EncodeToString(random(customer.SecretMin))
 	_, err = file.WriteString(text)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return "", err

@@ -7,12 +7,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
 )
 
 func TestCustomerKeyIsKept(t *testing.T) {
 	dir := t.TempDir()
-	keys := make([]store.CustomerKey, 8)
+	keys := make([]customer.Key, 8)
 	var group sync.WaitGroup
 	for i := range keys { // several processes start at once
 		group.Go(func() {
@@ -33,7 +33,7 @@ func TestCustomerKeyIsKept(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
 	}
-	given, err := openCustomerKey(strings.Repeat("s", store.CustomerSecretMin), dir)
+	given, err := openCustomerKey(strings.Repeat("s", customer.SecretMin), dir)
 	if err != nil || given.Hasher(1).Hash([]byte("x")) == want {
 		t.Errorf("the given secret is not used: %v", err)
 	}
@@ -48,7 +48,7 @@ func TestCustomerKeyRefused(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, customerKeyFile)
-	if err := os.WriteFile(path, []byte(strings.Repeat("s", store.CustomerSecretMin)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(strings.Repeat("s", customer.SecretMin)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := openCustomerKey("", dir); err == nil {

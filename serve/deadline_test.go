@@ -10,6 +10,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -53,10 +54,10 @@ func TestC10PredictionTimesOut(t *testing.T) {
 }
 
 // silentObjects are out of reach.
-type silentObjects struct{ store.Objects }
+type silentObjects struct{ objects.Store }
 
-func (silentObjects) Get(context.Context, string, store.Range, string) (io.ReadCloser, store.ObjectInfo, error) {
-	return nil, store.ObjectInfo{}, store.ErrInterrupted
+func (silentObjects) Get(context.Context, string, objects.Range, string) (io.ReadCloser, objects.Info, error) {
+	return nil, objects.Info{}, objects.ErrInterrupted
 }
 
 // While the object store is away nothing is overdue, and what was begun before gets its time again.

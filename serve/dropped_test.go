@@ -10,7 +10,8 @@ import (
 
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // A dropped file that cannot be scored fails with the code that an upload of it would have had.
@@ -31,8 +32,8 @@ func TestDroppedFilesThatCannotBeScored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		event := store.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
-		notice := store.Notice{Objects: []store.ObjectEvent{event}}
+		event := queue.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
+		notice := queue.Notice{Objects: []queue.ObjectEvent{event}}
 		if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, notice); err != nil {
 			t.Fatal(err)
 		}
@@ -46,14 +47,14 @@ func TestDroppedFilesThatCannotBeScored(t *testing.T) {
 
 // changedReads is an object store whose files read otherwise than they were written.
 type changedReads struct {
-	store.Objects
+	objects.Store
 	change func([]byte) []byte
 }
 
 func (c changedReads) Get(
-	ctx context.Context, key string, r store.Range, ifMatch string,
-) (io.ReadCloser, store.ObjectInfo, error) {
-	body, info, err := c.Objects.Get(ctx, key, r, ifMatch)
+	ctx context.Context, key string, r objects.Range, ifMatch string,
+) (io.ReadCloser, objects.Info, error) {
+	body, info, err := c.Store.Get(ctx, key, r, ifMatch)
 	if err != nil {
 		return nil, info, err
 	}

@@ -14,6 +14,10 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
+	"github.com/retainwise/millrace/store/schema"
 )
 
 // foundation is what a process stands on: configured parts, or embedded ones where nothing is configured.
@@ -25,11 +29,11 @@ import (
 //	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
 type foundation struct {
 	store      *store.Store
-	objects    store.Objects // asks the owner before it deletes
+	objects    objects.Store // asks the owner before it deletes
 	owner      *store.Owner
-	queue      *store.Queue // nil: none is configured
+	queue      *queue.Queue // nil: none is configured
 	models     *plan.Models
-	customers  store.CustomerKey
+	customers  customer.Key
 	databaseIs string
 	objectsAre string
 	closers    []func(context.Context) error // in order of opening
@@ -124,14 +128,14 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	owns := !c.MigratedApart && c.LoaderURL == ""
 	if owns {
 		var err error
-		if owns, err = store.OwnsSchema(ctx, url); err != nil {
+		if owns, err = schema.Owns(ctx, url); err != nil {
 			return err
 		}
 	}
 	if owns {
-		return store.Migrate(ctx, url, c.Migrations)
+		return schema.Migrate(ctx, url, c.Migrations)
 	}
-	if err := store.CheckSchema(ctx, url, c.Migrations); err != nil {
+	if err := schema.Check(ctx, url, c.Migrations); err != nil {
 		return err
 	}
 	c.Log.Info("database: nothing is migrated by this process; the schema is current")
@@ -140,33 +144,33 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 
 // openObjects needs the database: the two must belong together.
 func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
-	var objects store.Objects
+	var o objects.Store
 	var err error
 	if c.S3.Bucket != "" {
 		f.objectsAre = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
 		c.S3.Log, c.S3.Circuits = c.Log, c.circuits
-		if objects, err = store.OpenS3(ctx, c.S3); err == nil {
-			err = askBucket(ctx, objects, c)
+		if o, err = objects.OpenS3(ctx, c.S3); err == nil {
+			err = askBucket(ctx, o, c)
 		}
 	} else {
 		dir := filepath.Join(c.DataDir, "objects")
 		f.objectsAre = "files in " + dir
-		objects, err = store.OpenDirectory(dir)
+		o, err = objects.OpenDirectory(dir)
 	}
 	if err != nil {
 		return err
 	}
-	f.owner = store.NewOwner(f.store, objects, c.Log)
+	f.owner = store.NewOwner(f.store, o, c.Log)
 	f.objects = f.owner.Objects()
 	return nil
 }
 
 // askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness shows it.
-func askBucket(ctx context.Context, o store.Objects, c RunConfig) error {
+func askBucket(ctx context.Context, o objects.Store, c RunConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	err := store.Reach(ctx, o)
-	if errors.Is(err, store.ErrNoBucket) {
+	if errors.Is(err, objects.ErrNoBucket) {
 		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
 	}
 	if err != nil {
@@ -182,7 +186,7 @@ func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
 		return nil
 	}
 	c.Queue.Log, c.Queue.Circuits = c.Log, c.circuits
-	f.queue, err = store.OpenQueue(ctx, c.Queue)
+	f.queue, err = queue.Open(ctx, c.Queue)
 	return err
 }
 

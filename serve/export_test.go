@@ -17,19 +17,22 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan/plantest"
 	"github.com/retainwise/millrace/serve/internal/work"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // RunWorker works until ctx ends, as the program's own worker does.
 func RunWorker(
-	ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
-	key store.CustomerKey,
+	ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
+	key customer.Key,
 ) {
 	work.New(work.Config{Name: "test", CustomerKey: key}, s.Ledger, o, r, m, l).Run(ctx)
 }
 
 // RunWorkerWith is RunWorker with another configuration.
 func RunWorkerWith(
-	ctx context.Context, c work.Config, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
+	ctx context.Context, c work.Config, s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 ) {
 	work.New(c, s.Ledger, o, r, m, l).Run(ctx)
 }
@@ -66,17 +69,17 @@ func AllCodes() []fault.Code {
 	return list
 }
 
-func newCanary(s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics) *duty.Canary {
+func newCanary(s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics) *duty.Canary {
 	return &duty.Canary{Store: s, Objects: o, Models: r, Metrics: m, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 }
 
 // RunCanary sends one canary and counts it.
-func RunCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics) error {
+func RunCanary(ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics) error {
 	return newCanary(s, o, r, m).Counted(ctx)
 }
 
 // LeaveCanary does what a process does that dies behind the upload.
-func LeaveCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry) (store.Prediction, error) {
+func LeaveCanary(ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry) (store.Prediction, error) {
 	user, err := s.Accounts.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return store.Prediction{}, err
@@ -86,7 +89,7 @@ func LeaveCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine
 }
 
 // SweepCanaries removes what is old by a clock.
-func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now time.Time) error {
+func SweepCanaries(ctx context.Context, s *store.Store, o objects.Store, now time.Time) error {
 	user, err := s.Accounts.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return err
@@ -100,32 +103,32 @@ func SweepCanaries(ctx context.Context, s *store.Store, o store.Objects, now tim
 func WriteBundle(t *testing.T, dir, old, with string) { plantest.WriteBundle(t, dir, old, with) }
 
 // LookIntoInbox does what upkeep does for dropped files, at once.
-func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
+func LookIntoInbox(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) error {
 	logger := logging.NewLogger(log, slog.LevelInfo)
-	files := store.S3Config{Bucket: "b"}
+	files := objects.S3Config{Bucket: "b"}
 	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.Doorbell{Store: s, Files: files, Log: logger}, Log: logger}
 	return u.LookIntoInbox(ctx, 0)
 }
 
 // HandleNotice does what a process does with a message of the queue, and says whether its worker was rung for.
 func HandleNotice(
-	ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice,
+	ctx context.Context, s *store.Store, o objects.Store, log io.Writer, n queue.Notice,
 ) (rung bool, err error) {
 	d := &duty.Doorbell{
-		Store: s, Objects: o, Files: store.S3Config{Bucket: "b"}, Ring: func() { rung = true }, Log: logging.NewLogger(log, slog.LevelInfo),
+		Store: s, Objects: o, Files: objects.S3Config{Bucket: "b"}, Ring: func() { rung = true }, Log: logging.NewLogger(log, slog.LevelInfo),
 	}
 	err = d.Handle(ctx, n)
 	return rung, err
 }
 
 // Sweep is the loop that heals what a crash left, until ctx ends.
-func Sweep(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) {
+func Sweep(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) {
 	duty.Sweep(ctx, s, o, logging.NewLogger(log, slog.LevelInfo))
 }
 
 // Upkeep is the loop of one process at a time, until ctx ends. The store is the database's from now on.
-func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Duration, log io.Writer) {
-	c := RunConfig{Retain: retain, S3: store.S3Config{Bucket: "b"}, Log: logging.NewLogger(log, slog.LevelInfo), SweepAfter: 1}
+func Upkeep(ctx context.Context, s *store.Store, o objects.Store, retain time.Duration, log io.Writer) {
+	c := RunConfig{Retain: retain, S3: objects.S3Config{Bucket: "b"}, Log: logging.NewLogger(log, slog.LevelInfo), SweepAfter: 1}
 	owner := store.NewOwner(s, o, c.Log)
 	if _, err := owner.Adopt(ctx); err != nil {
 		c.Log.Error("adopt", "error", err)
@@ -135,7 +138,7 @@ func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Du
 
 // UpkeepOnce is one turn of the upkeep of an owner's store, to which files may be dropped.
 func UpkeepOnce(ctx context.Context, s *store.Store, owner *store.Owner, log io.Writer) error {
-	c := RunConfig{S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: time.Hour}
+	c := RunConfig{S3: objects.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: time.Hour}
 	return newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Once(ctx)
 }
 
@@ -154,14 +157,14 @@ func Settled(after time.Duration, well []bool) (sweeps []bool) {
 }
 
 // KeepDeadline does once what every worker does each minute for predictions that take too long.
-func KeepDeadline(ctx context.Context, s *store.Store, o store.Objects, after time.Duration, m *metrics.Metrics) error {
+func KeepDeadline(ctx context.Context, s *store.Store, o objects.Store, after time.Duration, m *metrics.Metrics) error {
 	return (&duty.Deadline{
 		Store: s.Ledger, Objects: o, After: after, Metrics: m, Log: slog.New(slog.DiscardHandler),
 	}).Once(ctx)
 }
 
 // CompletePostponed does what upkeep does for links that wait for room, at once.
-func CompletePostponed(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
+func CompletePostponed(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) error {
 	u := &duty.Upkeep{Store: s, Objects: o, Log: logging.NewLogger(log, slog.LevelInfo)}
 	return u.CompletePostponed(ctx)
 }

@@ -14,13 +14,13 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/serve/internal/auth"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // TestObjectsInS3 sends files to a real S3 server: what holds for a directory holds there.
 func TestObjectsInS3(t *testing.T) {
-	objects, err := store.OpenS3(t.Context(), storetest.S3(t))
+	objects, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
 	}

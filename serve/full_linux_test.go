@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -15,7 +15,7 @@ import (
 // go on when there is room again.
 func TestDiskFull(t *testing.T) {
 	dir := storetest.SmallDisk(t, "512k")
-	objects, err := store.OpenDirectory(dir)
+	objects, err := objects.OpenDirectory(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

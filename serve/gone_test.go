@@ -12,7 +12,7 @@ import (
 
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // A result that something else deleted is gone for good: that is another answer than to try again later, and is counted.
@@ -39,7 +39,7 @@ func TestResultGone(t *testing.T) {
 		a.get(path).wantError(t, http.StatusInternalServerError, "ERR-1506")
 	}
 	faults.Answer(nil)
-	if err := store.DeletePrefix(t.Context(), a.objects, store.Deleted, "results/"+id); err != nil {
+	if err := objects.DeletePrefix(t.Context(), a.objects, objects.Deleted, "results/"+id); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
@@ -54,7 +54,7 @@ func TestResultGone(t *testing.T) {
 func TestUploadGone(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
-	if err := store.DeletePrefix(t.Context(), a.objects, store.Deleted, "uploads/"); err != nil {
+	if err := objects.DeletePrefix(t.Context(), a.objects, objects.Deleted, "uploads/"); err != nil {
 		t.Fatal(err)
 	}
 	a.work()
@@ -68,17 +68,17 @@ func TestUploadGone(t *testing.T) {
 
 // forgetful loses what parts have left when it is about to be joined, some times.
 type forgetful struct {
-	store.Objects
+	objects.Store
 	times atomic.Int32
 }
 
-func (o *forgetful) Compose(ctx context.Context, dst string, parts []string) (store.ObjectInfo, error) {
+func (o *forgetful) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
 	if o.times.Add(-1) >= 0 {
-		if err := o.Delete(ctx, store.Deleted, parts[len(parts)-1]); err != nil {
-			return store.ObjectInfo{}, err
+		if err := o.Delete(ctx, objects.Deleted, parts[len(parts)-1]); err != nil {
+			return objects.Info{}, err
 		}
 	}
-	return o.Objects.Compose(ctx, dst, parts)
+	return o.Store.Compose(ctx, dst, parts)
 }
 
 // A prediction whose parts' objects are gone at the last step is scored from scratch by itself, not for ever.
@@ -92,7 +92,7 @@ func TestPartsGoneAtTheLastStep(t *testing.T) {
 			a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 				c.UploadLimits = ingest.Limits{PartBytes: 16 << 10, ChunkBytes: 2 << 10}
 			})
-			objects := &forgetful{Objects: a.objects}
+			objects := &forgetful{Store: a.objects}
 			a.workWith(objects)
 			whole := a.upload(file)
 			if view := a.ended(whole); view["status"] != "completed" {

@@ -24,6 +24,8 @@ import (
 	"github.com/retainwise/millrace/serve/internal/logging"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -37,7 +39,7 @@ type testAPI struct {
 	address string
 	server  *api.Server
 	store   *store.Store
-	objects store.Objects
+	objects objects.Store
 	dir     string // of the objects
 	models  *engine.Registry
 	metrics *metrics.Metrics
@@ -45,7 +47,7 @@ type testAPI struct {
 	issuer  *issuer
 	clock   *clock
 
-	customers store.CustomerKey
+	customers customer.Key
 }
 
 // logBuffer is a log that tests can search.
@@ -89,10 +91,10 @@ func startAPI(t *testing.T, change func(*api.Config, *api.Parts)) *testAPI {
 		t: t, store: storetest.Open(t, store.Config{URL: storetest.Postgres(t)}), dir: t.TempDir(), models: models,
 		metrics: metrics.NewMetrics(), log: &logBuffer{}, clock: newClock(), issuer: newIssuer(t, publicJWK("k1", keyPair())),
 	}
-	if a.objects, err = store.OpenDirectory(a.dir); err != nil {
+	if a.objects, err = objects.OpenDirectory(a.dir); err != nil {
 		t.Fatal(err)
 	}
-	if a.customers, err = store.NewCustomerKey(make([]byte, store.CustomerSecretMin)); err != nil {
+	if a.customers, err = customer.NewKey(make([]byte, customer.SecretMin)); err != nil {
 		t.Fatal(err)
 	}
 	unlimited := limit.Rates{}

@@ -20,20 +20,21 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // awayObjects is an object store that can go away.
 type awayObjects struct {
-	store.Objects
+	objects.Store
 	away atomic.Bool
 }
 
-func (o *awayObjects) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
+func (o *awayObjects) Put(ctx context.Context, key string, r io.Reader) (objects.Info, error) {
 	if o.away.Load() {
-		return store.ObjectInfo{}, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		return objects.Info{}, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
-	return o.Objects.Put(ctx, key, r)
+	return o.Store.Put(ctx, key, r)
 }
 
 func onceKey(text string) option { return header("Idempotency-Key", text) }
@@ -135,7 +136,7 @@ func TestReplayOfAFinishedUpload(t *testing.T) {
 func TestRefusalsLeaveTheKeyFree(t *testing.T) {
 	away := &awayObjects{}
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
-		away.Objects = p.Objects
+		away.Store = p.Objects
 		p.Objects = away
 	})
 	a.post("/upload?model=weather", telecom, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1701")
@@ -228,7 +229,7 @@ func TestCrashesUnderAKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			id := store.NewID()
-			if _, err := a.objects.Put(context.Background(), store.InputKey(id), strings.NewReader(telecom)); err != nil {
+			if _, err := a.objects.Put(context.Background(), objects.InputKey(id), strings.NewReader(telecom)); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/awsclient"
 )
 
 func TestHealthAndReadiness(t *testing.T) {
@@ -293,7 +294,7 @@ func TestWorkerMetrics(t *testing.T) {
 		m.PredictionDone(store.Times{Rows: rows, Status: status, Queued: time.Second, InAll: 2 * time.Second})
 	}
 	m.Queue(store.QueueState{Queued: 3, Running: 2, Dead: 1, Oldest: 5 * time.Second, Letters: 4})
-	m.Called(store.Call{Service: "s3", Operation: "PutObject", Retries: 2, Took: time.Second, Result: store.CallFailed})
+	m.Called(awsclient.Call{Service: "s3", Operation: "PutObject", Retries: 2, Took: time.Second, Result: awsclient.CallFailed})
 	m.WatchPool(func() store.PoolState { return store.PoolState{Acquired: 3, Max: 16, Waits: 2, Waited: time.Second} })
 	m.WatchDisk(t.TempDir())
 	m.Fenced()

@@ -22,6 +22,8 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -39,39 +41,39 @@ func newLine(t *testing.T, databaseURL string) (*storetest.Line, string) {
 
 // troubled is an object store in which one thing goes wrong.
 type troubled struct {
-	store.Objects
+	objects.Store
 	put  func(key string)
 	get  func(key string)
 	list func(prefix string) error
 }
 
-func (o troubled) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
+func (o troubled) List(ctx context.Context, prefix string) iter.Seq2[objects.Info, error] {
 	if o.list != nil {
 		if err := o.list(prefix); err != nil {
-			return func(yield func(store.ObjectInfo, error) bool) { yield(store.ObjectInfo{}, err) }
+			return func(yield func(objects.Info, error) bool) { yield(objects.Info{}, err) }
 		}
 	}
-	return o.Objects.List(ctx, prefix)
+	return o.Store.List(ctx, prefix)
 }
 
-func (o troubled) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
+func (o troubled) Put(ctx context.Context, key string, r io.Reader) (objects.Info, error) {
 	if o.put != nil {
 		o.put(key)
 	}
-	return o.Objects.Put(ctx, key, r)
+	return o.Store.Put(ctx, key, r)
 }
 
 func (o troubled) Get(
-	ctx context.Context, key string, r store.Range, ifMatch string,
-) (io.ReadCloser, store.ObjectInfo, error) {
+	ctx context.Context, key string, r objects.Range, ifMatch string,
+) (io.ReadCloser, objects.Info, error) {
 	if o.get != nil {
 		o.get(key)
 	}
-	return o.Objects.Get(ctx, key, r, ifMatch)
+	return o.Store.Get(ctx, key, r, ifMatch)
 }
 
 // workWith runs a worker on other objects than the API's until the test ends.
-func (a *testAPI) workWith(o store.Objects) {
+func (a *testAPI) workWith(o objects.Store) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() {
@@ -103,7 +105,7 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	a.store = throughIt
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	a.workWith(troubled{Objects: a.objects, put: func(string) {
+	a.workWith(troubled{Store: a.objects, put: func(string) {
 		once.Do(func() { close(reached) })
 		<-goOn
 	}})
@@ -134,14 +136,14 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 
 // The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
 func TestQueueAway(t *testing.T) {
-	config := storetest.SQS(t).QueueConfig
+	config := storetest.SQS(t).Config
 	u, err := url.Parse(config.Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
 	toQueue := storetest.NewLine(t, "tcp", u.Host)
 	config.Endpoint = "http://" + toQueue.Address()
-	queue, err := store.OpenQueue(t.Context(), config)
+	queue, err := queue.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +196,7 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 		c.UploadLimits = ingest.Limits{PartBytes: 128 << 10, ChunkBytes: 16 << 10}
 	})
 	over := make(chan struct{})
-	a.workWith(troubled{Objects: a.objects, list: func(string) error {
+	a.workWith(troubled{Store: a.objects, list: func(string) error {
 		<-over
 		return errors.New("the process is gone")
 	}})
@@ -205,7 +207,7 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 	}
 	parts := func() (n int) {
 		for _, key := range a.objectKeys() {
-			if strings.HasPrefix(key, store.PartsPrefix(uuid.MustParse(id), 1)) {
+			if strings.HasPrefix(key, objects.PartsPrefix(uuid.MustParse(id), 1)) {
 				n++
 			}
 		}
@@ -251,7 +253,7 @@ func TestPanicFailsOnePrediction(t *testing.T) {
 	mark(strings.Split(a.objectKeys()[0], "/")[1]) // the id that its upload has in the bucket
 	writing := a.upload(telecom)
 	mark(writing)
-	a.workWith(troubled{Objects: a.objects, put: hit, get: hit})
+	a.workWith(troubled{Store: a.objects, put: hit, get: hit})
 	if view := a.finished(telecom); view["status"] != "completed" {
 		t.Errorf("another's prediction: %v", view)
 	}

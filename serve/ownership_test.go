@@ -18,6 +18,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/admin"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -43,16 +44,16 @@ func startOwnedWith(t *testing.T, c store.Config) (*testAPI, *store.Owner) {
 }
 
 // mark changes what the store says of itself.
-func (a *testAPI) mark(change func(*store.Mark)) {
+func (a *testAPI) mark(change func(*objects.Mark)) {
 	a.t.Helper()
-	m, _, err := store.ReadMark(a.t.Context(), a.objects)
+	m, _, err := objects.ReadMark(a.t.Context(), a.objects)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	change(&m)
 	text, err := json.Marshal(m)
 	if err == nil {
-		_, err = a.objects.Put(a.t.Context(), store.MarkKey, bytes.NewReader(text))
+		_, err = a.objects.Put(a.t.Context(), objects.MarkKey, bytes.NewReader(text))
 	}
 	if err != nil {
 		a.t.Fatal(err)
@@ -78,7 +79,7 @@ func TestCopyDeletesNothing(t *testing.T) {
 	wantReady(t, a, http.StatusOK, "ok")
 	first, second := a.upload(telecom), a.upload(bad)
 	a.do(http.MethodDelete, "/predictions/"+first, nil).want(t, http.StatusNoContent)
-	a.mark(func(m *store.Mark) { m.Sweeps += 3 })
+	a.mark(func(m *objects.Mark) { m.Sweeps += 3 })
 	if state, err := owner.Check(t.Context()); state != store.Copy || err != nil {
 		t.Fatal(state, err)
 	}
@@ -115,7 +116,7 @@ func TestCopyDeletesNothing(t *testing.T) {
 // A process whose store was adopted by another installation must get no requests any more.
 func TestStrangerIsNotReady(t *testing.T) {
 	a, owner := startOwned(t)
-	a.mark(func(m *store.Mark) { m.Installation = uuid.New() })
+	a.mark(func(m *objects.Mark) { m.Installation = uuid.New() })
 	if state, err := owner.Check(t.Context()); state != store.Stranger || err != nil {
 		t.Fatal(state, err)
 	}
@@ -131,16 +132,16 @@ func TestStrangerFailsNothing(t *testing.T) {
 	a, owner := startOwned(t)
 	id := a.upload(telecom)
 	input := a.onlyInput()
-	body, _, err := a.objects.Get(t.Context(), input, store.Range{}, "")
+	body, _, err := a.objects.Get(t.Context(), input, objects.Range{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	file, err := io.ReadAll(body)
-	if err := errors.Join(err, body.Close(), a.objects.Delete(t.Context(), store.Deleted, input)); err != nil {
+	if err := errors.Join(err, body.Close(), a.objects.Delete(t.Context(), objects.Deleted, input)); err != nil {
 		t.Fatal(err)
 	}
 	var was uuid.UUID
-	a.mark(func(m *store.Mark) { was, m.Installation = m.Installation, uuid.New() })
+	a.mark(func(m *objects.Mark) { was, m.Installation = m.Installation, uuid.New() })
 	a.workWith(owner.Objects())
 	a.untilReason(id, "waiting for the storage to come back")
 	if state, err := owner.Check(t.Context()); state != store.Stranger || err != nil {
@@ -150,7 +151,7 @@ func TestStrangerFailsNothing(t *testing.T) {
 	if keys := a.objectKeys(); len(keys) != 1 {
 		t.Errorf("stored %v", keys)
 	}
-	a.mark(func(m *store.Mark) { m.Installation = was })
+	a.mark(func(m *objects.Mark) { m.Installation = was })
 	if _, err := a.objects.Put(t.Context(), input, bytes.NewReader(file)); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func TestStrangerLeavesTheInbox(t *testing.T) {
 	a.put("inbox/owner/march.csv", telecom)
 	a.age("inbox/owner/march.csv", time.Hour)
 	var was uuid.UUID
-	a.mark(func(m *store.Mark) { was, m.Installation = m.Installation, uuid.New() })
+	a.mark(func(m *objects.Mark) { was, m.Installation = m.Installation, uuid.New() })
 	dropped := func(want int) {
 		t.Helper()
 		if err := serve.UpkeepOnce(t.Context(), a.store, owner, a.log); err != nil {
@@ -180,7 +181,7 @@ func TestStrangerLeavesTheInbox(t *testing.T) {
 		}
 	}
 	dropped(0)
-	a.mark(func(m *store.Mark) { m.Installation = was })
+	a.mark(func(m *objects.Mark) { m.Installation = was })
 	dropped(1)
 }
 
@@ -189,12 +190,12 @@ func TestRefusedUploadIsRemovedLater(t *testing.T) {
 	a, owner := startOwnedWith(t, store.Config{WaitingMax: 1})
 	a.upload(telecom)
 	before := a.objectKeys()
-	a.mark(func(m *store.Mark) { m.Disputed = true })
+	a.mark(func(m *objects.Mark) { m.Disputed = true })
 	a.post("/upload", telecom).wantError(t, http.StatusTooManyRequests, "ERR-1403") // when its file was stored
 	if keys := a.objectKeys(); len(keys) != len(before)+1 {
 		t.Errorf("stored %v", keys)
 	}
-	a.mark(func(m *store.Mark) { m.Disputed = false })
+	a.mark(func(m *objects.Mark) { m.Disputed = false })
 	if err := a.store.Upkeep.SweepDeletions(t.Context(), owner.Objects()); err != nil {
 		t.Fatal(err)
 	}
@@ -206,12 +207,12 @@ func TestRefusedUploadIsRemovedLater(t *testing.T) {
 // While the process runs it notices that the store is disputed, says so in metrics and log, and notices the end of it.
 func TestOwnershipIsWatched(t *testing.T) {
 	a, owner := startOwned(t)
-	a.mark(func(m *store.Mark) { m.Disputed = true })
+	a.mark(func(m *objects.Mark) { m.Disputed = true })
 	whileRunning(t, func(ctx context.Context) { serve.WatchOwner(ctx, owner, a.store, a.metrics, a.log) }, func() bool {
 		return strings.Contains(a.scrape(), `millrace_installation_state{state="disputed"} 1`) &&
 			strings.Contains(a.log.String(), `"is":"disputed"`)
 	})
-	a.mark(func(m *store.Mark) { m.Disputed = false })
+	a.mark(func(m *objects.Mark) { m.Disputed = false })
 	whileRunning(t, func(ctx context.Context) { serve.WatchOwner(ctx, owner, a.store, a.metrics, a.log) }, func() bool {
 		return strings.Contains(a.scrape(), `millrace_installation_state{state="owned"} 1`)
 	})

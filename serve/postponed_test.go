@@ -9,6 +9,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -69,7 +70,7 @@ func TestC10DroppedFilesWait(t *testing.T) {
 	if got := a.predictions(); got != 2 {
 		t.Fatalf("%d predictions while there is no room", got)
 	}
-	if err := a.objects.Delete(t.Context(), store.Deleted, store.DirectKey(gone.ID)); err != nil {
+	if err := a.objects.Delete(t.Context(), objects.Deleted, store.DirectKey(gone.ID)); err != nil {
 		t.Fatal(err)
 	}
 	for i, id := range ids {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // canary is a word that a customer sends in every place there is, and that nobody but they may see again.
@@ -112,7 +114,7 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := store.InboxPrefix + "owner/" + canary + ".csv"
+	key := objects.InboxPrefix + "owner/" + canary + ".csv"
 	info, err := a.objects.Put(context.Background(), key, strings.NewReader("customerID,"+canary+"\n"+canary+",1\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +136,7 @@ func TestUsersInTheLog(t *testing.T) {
 	key := func(text string) func(*api.Config, *api.Parts) {
 		return func(_ *api.Config, p *api.Parts) {
 			var err error
-			if p.CustomerKey, err = store.NewCustomerKey([]byte(strings.Repeat(text, 32))); err != nil {
+			if p.CustomerKey, err = customer.NewKey([]byte(strings.Repeat(text, 32))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -108,7 +108,7 @@ func TestC3AnyName(t *testing.T) {
 func TestC3UploadLinks(t *testing.T) {
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		var err error
-		if p.Objects, err = store.OpenS3(t.Context(), storetest.S3(t)); err != nil {
+		if p.Objects, err = objects.OpenS3(t.Context(), storetest.S3(t)); err != nil {
 			t.Fatal(err)
 		}
 	})

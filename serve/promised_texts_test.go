@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/serve/internal/fault"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -126,7 +126,7 @@ func TestB11NotSaved(t *testing.T) {
 	line := storetest.NewLine(t, "tcp", endpoint.Host)
 	config.Endpoint = "http://" + line.Address()
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
-		if p.Objects, err = store.OpenS3(t.Context(), config); err != nil {
+		if p.Objects, err = objects.OpenS3(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 	})

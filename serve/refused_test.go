@@ -13,7 +13,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/serve/internal/work"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -21,7 +21,7 @@ import (
 func startBehindFaults(t *testing.T) (*testAPI, *storetest.Faults) {
 	t.Helper()
 	faults, config := storetest.NewFaults(t, storetest.S3(t))
-	objects, err := store.OpenS3(t.Context(), config)
+	objects, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

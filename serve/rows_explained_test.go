@@ -14,27 +14,27 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // countedReads counts the ranges that are read of results.
 type countedReads struct {
-	store.Objects
+	objects.Store
 	mu    sync.Mutex
 	reads int
 	bytes int64
 }
 
 func (c *countedReads) Get(
-	ctx context.Context, key string, r store.Range, ifMatch string,
-) (io.ReadCloser, store.ObjectInfo, error) {
-	if strings.HasSuffix(key, "/"+store.ResultName) && r.Length > 0 {
+	ctx context.Context, key string, r objects.Range, ifMatch string,
+) (io.ReadCloser, objects.Info, error) {
+	if strings.HasSuffix(key, "/"+objects.ResultName) && r.Length > 0 {
 		c.mu.Lock()
 		c.reads, c.bytes = c.reads+1, c.bytes+r.Length
 		c.mu.Unlock()
 	}
-	return c.Objects.Get(ctx, key, r, ifMatch)
+	return c.Store.Get(ctx, key, r, ifMatch)
 }
 
 // taken gives what was counted since it was called last.
@@ -46,14 +46,14 @@ func (c *countedReads) taken() (reads int, bytes int64) {
 }
 
 // startReasons scores the sample, some rows of it spoiled, in several parts, and gives the reasons in the result file.
-func startReasons(t *testing.T, upload string, inner store.Objects) (*testAPI, *countedReads, string, map[string]string) {
+func startReasons(t *testing.T, upload string, inner objects.Store) (*testAPI, *countedReads, string, map[string]string) {
 	t.Helper()
 	var objects *countedReads
 	a := startAPI(t, func(c *api.Config, p *api.Parts) {
 		if inner == nil {
 			inner = p.Objects
 		}
-		objects = &countedReads{Objects: inner}
+		objects = &countedReads{Store: inner}
 		p.Objects = objects
 		c.UploadLimits = ingest.Limits{PartBytes: 64 << 10, ChunkBytes: 16 << 10}
 	})
@@ -113,11 +113,11 @@ func (a *testAPI) checkReasons(path, query string, want map[string]string) {
 }
 
 func TestRowsExplainedAsInTheFile(t *testing.T) {
-	s3, err := store.OpenS3(t.Context(), storetest.S3(t))
+	s3, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, inner := range map[string]store.Objects{"directory": nil, "s3": s3} {
+	for name, inner := range map[string]objects.Store{"directory": nil, "s3": s3} {
 		t.Run(name, func(t *testing.T) {
 			a, objects, path, want := startReasons(t, "", inner)
 			a.checkReasons(path, "limit=100", want)
@@ -164,7 +164,7 @@ func TestRowsExplainedRefused(t *testing.T) {
 	path := address(view["links"].(map[string]any)["rows"]) + "?explain=true"
 	a.get(path).want(t, http.StatusOK)
 	for _, key := range a.objectKeys() {
-		if strings.HasSuffix(key, "/"+store.ResultName) {
+		if strings.HasSuffix(key, "/"+objects.ResultName) {
 			if _, err := a.objects.Put(t.Context(), key, strings.NewReader("another")); err != nil {
 				t.Fatal(err)
 			}

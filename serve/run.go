@@ -31,7 +31,9 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/work"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/circuit"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // Role says what a process does.
@@ -58,12 +60,12 @@ type RunConfig struct {
 	DatabaseURL string // empty: a private PostgreSQL in DataDir
 	// LoaderURL is the login of workers; DatabaseURL is then that of requests alone. Empty: one login is for both.
 	LoaderURL     string
-	MigratedApart bool              // the schema is checked only: someone else migrates
-	DatabaseConns int32             // of the pool; default 30
-	DatabaseKept  int32             // of these, kept open while idle; default none
-	S3            store.S3Config    // no bucket: a directory in DataDir
-	Queue         store.QueueConfig // no URL: PostgreSQL's notifications alone
-	Auth          auth.Config       // no JWKS URL: development tokens
+	MigratedApart bool             // the schema is checked only: someone else migrates
+	DatabaseConns int32            // of the pool; default 30
+	DatabaseKept  int32            // of these, kept open while idle; default none
+	S3            objects.S3Config // no bucket: a directory in DataDir
+	Queue         queue.Config     // no URL: PostgreSQL's notifications alone
+	Auth          auth.Config      // no JWKS URL: development tokens
 	API           api.Config
 	Worker        work.Config
 	// CustomerSecret hides customers' ids where rows are kept for retraining: the same in all processes, at least
@@ -81,7 +83,7 @@ type RunConfig struct {
 	Webhook           duty.WebhookConfig // no URL disables webhooks
 	Log               *slog.Logger
 
-	circuits *store.Circuits // what the metrics show
+	circuits *circuit.Group // what the metrics show
 }
 
 // Started is where a process can be reached.
@@ -195,19 +197,19 @@ func (p *process) addCanary(c RunConfig, metrics *metrics.Metrics) {
 
 // addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.
 func (p *process) addQueue(c RunConfig, ring func()) {
-	queue, s := p.foundation.queue, p.foundation.store
-	if queue == nil {
+	q, s := p.foundation.queue, p.foundation.store
+	if q == nil {
 		return
 	}
 	if s.MayWork() { // else the workers ring
-		p.work = append(p.work, func(ctx context.Context) { s.Outbox.Relay(ctx, queue, s.Ledger.Listen(ctx)) })
+		p.work = append(p.work, func(ctx context.Context) { s.Outbox.Relay(ctx, q, s.Ledger.Listen(ctx)) })
 	}
 	if ring != nil {
 		bell := &duty.Doorbell{Store: s, Objects: p.foundation.objects, Files: c.S3, Ring: ring, Log: c.Log}
-		handle := func(ctx context.Context, n store.Notice) error {
+		handle := func(ctx context.Context, n queue.Notice) error {
 			return fault.Guarded(func() error { return bell.Handle(ctx, n) })
 		}
-		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, handle) })
+		p.work = append(p.work, func(ctx context.Context) { q.Consume(ctx, handle) })
 	}
 }
 

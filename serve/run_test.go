@@ -38,7 +38,7 @@ func TestRunWithEverythingOn(t *testing.T) {
 	defer receiver.Close()
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
 	p := servetest.Start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.S3, c.Queue, c.BundleDir = storetest.Postgres(t), bucket, queue.QueueConfig, bundles
+		c.DatabaseURL, c.S3, c.Queue, c.BundleDir = storetest.Postgres(t), bucket, queue.Config, bundles
 		c.Webhook = duty.WebhookConfig{URL: receiver.URL, Secrets: []string{secret}, AllowPrivate: true}
 		c.Canary = time.Hour
 	})

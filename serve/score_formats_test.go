@@ -61,7 +61,7 @@ func csvText(t *testing.T, rows [][]string) string {
 }
 
 // objects writes rows as JSON, numbers as numbers.
-func objects(t *testing.T, rows [][]string) (list []string) {
+func jsonObjects(t *testing.T, rows [][]string) (list []string) {
 	t.Helper()
 	for _, row := range rows[1:] {
 		var members []string
@@ -112,7 +112,7 @@ func TestScoreFormats(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, model := range []string{"telecom", "saas"} {
 		rows := dirtySample(t, model)
-		list := objects(t, rows)
+		list := jsonObjects(t, rows)
 		bodies := map[string]string{
 			"text/csv": csvText(t, rows), "application/json": "[" + strings.Join(list, ",\n") + "]",
 			typeLines: strings.Join(list, "\n"), typeArrow: string(arrowText(t, rows)),

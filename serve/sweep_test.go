@@ -17,6 +17,8 @@ import (
 
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // whileRunning runs a loop until something has come true, and then ends it.
@@ -101,13 +103,13 @@ func (a *testAPI) age(key string, age time.Duration) {
 }
 
 // half is an object store that cannot list what we have put there ourselves.
-type half struct{ store.Objects }
+type half struct{ objects.Store }
 
-func (h half) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
-	if prefix != store.InboxPrefix {
-		return func(yield func(store.ObjectInfo, error) bool) { yield(store.ObjectInfo{}, errors.New("no such luck")) }
+func (h half) List(ctx context.Context, prefix string) iter.Seq2[objects.Info, error] {
+	if prefix != objects.InboxPrefix {
+		return func(yield func(objects.Info, error) bool) { yield(objects.Info{}, errors.New("no such luck")) }
 	}
-	return h.Objects.List(ctx, prefix)
+	return h.Store.List(ctx, prefix)
 }
 
 // The process that keeps house lets results expire, removes what nothing speaks of and scores what was dropped unheard.
@@ -116,7 +118,7 @@ func TestUpkeep(t *testing.T) {
 	stop := a.work()
 	finished := a.finished(telecom)
 	stop()
-	orphan, fresh := store.InputKey(store.NewID()), store.InputKey(store.NewID())
+	orphan, fresh := objects.InputKey(store.NewID()), objects.InputKey(store.NewID())
 	a.put(orphan, "a,b\n")
 	a.put(fresh, "a,b\n")
 	a.age(orphan, 25*time.Hour)
@@ -136,7 +138,7 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("left %v; %s should be gone and %s not", keys, orphan, fresh)
 	}
 	if log := a.log.String(); !strings.Contains(log, `"expired":1`) || !strings.Contains(log, `"orphans":1`) ||
-		!strings.Contains(log, string(store.NobodyKnows)) {
+		!strings.Contains(log, string(objects.NobodyKnows)) {
 		t.Errorf("log: %s", a.log)
 	}
 }
@@ -155,8 +157,8 @@ func TestUpkeepGoesOn(t *testing.T) {
 }
 
 // created is the news of a file in the bucket.
-func created(bucket, key string) store.Notice {
-	return store.Notice{Objects: []store.ObjectEvent{{
+func created(bucket, key string) queue.Notice {
+	return queue.Notice{Objects: []queue.ObjectEvent{{
 		Bucket: bucket, Key: key, Version: "1", ETag: `"e"`, Bytes: int64(len(telecom)),
 	}}}
 }
@@ -166,7 +168,7 @@ func TestNoticesOfFiles(t *testing.T) {
 	a := startAPI(t, nil)
 	good, wrong := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 1, telecom)
 	missing := a.link(time.Hour, 1, "x")
-	if err := a.objects.Delete(t.Context(), store.Deleted, store.DirectKey(missing.ID)); err != nil {
+	if err := a.objects.Delete(t.Context(), objects.Deleted, store.DirectKey(missing.ID)); err != nil {
 		t.Fatal(err)
 	}
 	leaving := as(a.token("leaving"))

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/serve/internal/api"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -38,7 +38,7 @@ func putTo(t *testing.T, link map[string]any, text string, change func(*http.Req
 
 func startAPIOnS3(t *testing.T) *testAPI {
 	t.Helper()
-	objects, err := store.OpenS3(t.Context(), storetest.S3(t))
+	objects, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestUploadLink(t *testing.T) {
 		t.Errorf("result %v", result.header)
 	}
 	for _, key := range a.objectKeys() {
-		if strings.HasPrefix(key, store.DirectPrefix) {
+		if strings.HasPrefix(key, objects.DirectPrefix) {
 			t.Errorf("%s is left behind", key)
 		}
 	}

@@ -35,7 +35,7 @@ func (a *Accounts) CreateAccessKey(
 	ctx context.Context, userID int64, k AccessKey, secret [32]byte, once *RequestKey,
 ) (AccessKey, error) {
 	var made AccessKey
-	err := a.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := a.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			INSERT INTO access_keys (public_id, user_id, name, prefix, scopes, expires_at, secret_hash)
 			SELECT $1, $2, $3, $4, $5, $6, $7
@@ -62,7 +62,7 @@ func (a *Accounts) CreateAccessKey(
 // AccessKeys lists a user's keys, newest first: at most [AccessKeysMax].
 func (a *Accounts) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, error) {
 	var list []AccessKey
-	err := a.db.readAs(ctx, userID, `
+	err := a.db.ReadAs(ctx, userID, `
 		SELECT `+accessKeyColumns+` FROM access_keys WHERE user_id = $1 ORDER BY id DESC LIMIT $2`,
 		[]any{userID, AccessKeysMax}, func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[AccessKey])
@@ -76,7 +76,7 @@ func (a *Accounts) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, e
 
 // RevokeAccessKey ends a user's key at once.
 func (a *Accounts) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID) error {
-	err := a.db.readAs(ctx, userID, `DELETE FROM access_keys WHERE public_id = $1 AND user_id = $2`, []any{id, userID},
+	err := a.db.ReadAs(ctx, userID, `DELETE FROM access_keys WHERE public_id = $1 AND user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) error {
 			rows.Close()
 			if rows.Err() == nil && rows.CommandTag().RowsAffected() == 0 {
@@ -97,7 +97,7 @@ func (a *Accounts) UserOfAccessKey(ctx context.Context, secret [32]byte) (u User
 	var subject *string
 	var rate *float32
 	var expired *bool
-	err = a.db.requests.QueryRow(ctx, `
+	err = a.db.Requests.QueryRow(ctx, `
 		SELECT user_id, subject, training_rate, scopes, expired FROM use_access_key($1)`, secret[:]).
 		Scan(&id, &subject, &rate, &scopes, &expired)
 	switch {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/circuit"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -28,7 +29,7 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	}
 	_ = nowhere.Close() // its address refuses
 	u.Host, u.RawQuery = nowhere.Addr().String()+","+line.Address(), "sslmode=disable&target_session_attrs=read-write"
-	circuits := &store.Circuits{}
+	circuits := &circuit.Group{}
 	s := storetest.Open(t, store.Config{URL: u.String(), Circuits: circuits})
 	ask := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -45,7 +46,7 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 			t.Fatalf("no server: %v", err)
 		}
 	}
-	if c := circuits.Of(store.DependencyDatabase); c.State == store.CircuitClosed {
+	if c := circuits.Of(circuit.Database); c.State == circuit.Closed {
 		t.Errorf("10 calls, and the circuit is closed: %+v", c)
 	}
 	line.Mend(t)
@@ -56,7 +57,7 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if c := circuits.Of(store.DependencyDatabase); c.State != store.CircuitClosed {
+	if c := circuits.Of(circuit.Database); c.State != circuit.Closed {
 		t.Errorf("%+v", c)
 	}
 }

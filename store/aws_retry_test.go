@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/awsclient"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // outOfOrder answers with a status as often as it is to, and then as if all were well. It keeps when it was asked.
@@ -80,7 +83,7 @@ func (l *retryLog) lines(t *testing.T) (list []retryLine) {
 	}
 }
 
-type callOf func(context.Context, string, time.Duration, *slog.Logger, func(store.Call)) error
+type callOf func(context.Context, string, time.Duration, *slog.Logger, func(awsclient.Call)) error
 
 // retried is a call of a service that is out of order: with an endpoint, a pause, and where to log and report.
 type retried struct {
@@ -94,9 +97,9 @@ const customersFile = "inbox/Müller GmbH customers.csv"
 func retriedCalls(t *testing.T) map[string]retried {
 	return map[string]retried{
 		"object store": {func(
-			ctx context.Context, endpoint string, pause time.Duration, log *slog.Logger, observe func(store.Call),
+			ctx context.Context, endpoint string, pause time.Duration, log *slog.Logger, observe func(awsclient.Call),
 		) error {
-			o, err := store.OpenS3(ctx, store.S3Config{
+			o, err := objects.OpenS3(ctx, objects.S3Config{
 				Bucket: "b", Endpoint: endpoint, AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
 				RetryPause: pause, Log: log, Observe: observe,
 			})
@@ -107,9 +110,9 @@ func retriedCalls(t *testing.T) map[string]retried {
 			return err
 		}, "PutObject", "S3"},
 		"queue": {func(
-			ctx context.Context, endpoint string, pause time.Duration, log *slog.Logger, observe func(store.Call),
+			ctx context.Context, endpoint string, pause time.Duration, log *slog.Logger, observe func(awsclient.Call),
 		) error {
-			q, err := store.OpenQueue(ctx, store.QueueConfig{
+			q, err := queue.Open(ctx, queue.Config{
 				URL: endpoint + "/Müller", Endpoint: endpoint, AccessKey: "a", SecretKey: "s",
 				RetryPause: pause, Log: log, Observe: observe,
 			})
@@ -219,7 +222,7 @@ func TestB13NoPauseBehindTheDeadline(t *testing.T) {
 		if err == nil || patience.Err() != nil || !store.Unavailable(err) || errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("%s: %v, and then %v", name, err, patience.Err())
 		}
-		if got := seen.take(); len(got) != 1 || got[0].Retries != 0 || got[0].Result != store.CallFailed || log.Len() > 0 {
+		if got := seen.take(); len(got) != 1 || got[0].Retries != 0 || got[0].Result != awsclient.CallFailed || log.Len() > 0 {
 			t.Errorf("%s: %+v, %s", name, got, &log)
 		}
 		wantEqual(t, name, len(server.asked), 1)
@@ -229,7 +232,7 @@ func TestB13NoPauseBehindTheDeadline(t *testing.T) {
 // TestB13BreakerEndsRetries has a server that is gone: from the fifth failure on nothing is tried again for a second.
 func TestB13BreakerEndsRetries(t *testing.T) {
 	var seen calls
-	o, err := store.OpenS3(t.Context(), store.S3Config{
+	o, err := objects.OpenS3(t.Context(), objects.S3Config{
 		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
 		RetryPause: time.Millisecond, Observe: seen.add,
 	})

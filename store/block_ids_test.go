@@ -10,6 +10,8 @@ import (
 
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // someIDs makes up the ids of n rows, from the given texts and from none.
@@ -59,7 +61,7 @@ func (b bench) storeIDs(t *testing.T, rows []int64, ids []*string, bands []int16
 	for i := range probabilities {
 		probabilities[i] = float32(i) / 4096
 	}
-	blocks, err := store.NewBlockEncoder(c.PredictionID).
+	blocks, err := tuple.NewBlockEncoder(c.PredictionID).
 		AppendBlocks(nil, recordOf(t, rows, ids, probabilities, bands))
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +147,7 @@ func TestBlocksGoBackToArrays(t *testing.T) {
 		p := b.storeIDs(t, span(1, int64(len(ids))), ids, make([]int16, len(ids)))
 		want[p.InternalID] = b.viewRows(p, shown)
 	}
-	if err := store.MigrateDown(ctx(), b.url, migrations.FS, 21); err != nil {
+	if err := schema.Down(ctx(), b.url, migrations.FS, 21); err != nil {
 		t.Fatal(err)
 	}
 	for id, rows := range want {
@@ -155,7 +157,7 @@ func TestBlocksGoBackToArrays(t *testing.T) {
 			t.Errorf("%q, want %q", got, rows)
 		}
 	}
-	if err := store.Migrate(ctx(), b.url, migrations.FS); err != nil {
+	if err := schema.Migrate(ctx(), b.url, migrations.FS); err != nil {
 		t.Fatal(err)
 	}
 }

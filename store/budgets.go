@@ -19,7 +19,7 @@ type Budget struct {
 // the database. whole is the time until the budget is whole again; ok says whether there was anything left to take.
 func (a *Accounts) Spend(ctx context.Context, b Budget) (whole time.Duration, ok bool, err error) {
 	var left int64
-	err = a.db.requests.QueryRow(ctx, `
+	err = a.db.Requests.QueryRow(ctx, `
 		INSERT INTO request_budgets AS b (budget, whole_at)
 		VALUES ($1, clock_timestamp() + $2::bigint * interval '1 microsecond')
 		ON CONFLICT (budget) DO UPDATE
@@ -29,7 +29,7 @@ func (a *Accounts) Spend(ctx context.Context, b Budget) (whole time.Duration, ok
 		RETURNING (1e6 * extract(epoch FROM whole_at - clock_timestamp()))::bigint`,
 		b.ID[:], b.Step.Microseconds(), b.Window.Microseconds()).Scan(&left)
 	if ok = err == nil; errors.Is(err, pgx.ErrNoRows) {
-		err = a.db.requests.QueryRow(ctx, `
+		err = a.db.Requests.QueryRow(ctx, `
 			SELECT (1e6 * extract(epoch FROM whole_at - clock_timestamp()))::bigint FROM request_budgets WHERE budget = $1`,
 			b.ID[:]).Scan(&left)
 	}
@@ -44,7 +44,7 @@ func (a *Accounts) Spend(ctx context.Context, b Budget) (whole time.Duration, ok
 
 // SweepBudgets forgets budgets that are whole.
 func (u *Upkeep) SweepBudgets(ctx context.Context) error {
-	if _, err := u.db.pool.Exec(ctx, `DELETE FROM request_budgets WHERE whole_at <= clock_timestamp()`); err != nil {
+	if _, err := u.db.Pool.Exec(ctx, `DELETE FROM request_budgets WHERE whole_at <= clock_timestamp()`); err != nil {
 		return fmt.Errorf("sweep budgets: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 func TestCancel(t *testing.T) {
@@ -196,7 +197,7 @@ func TestDeadLettersAndRetry(t *testing.T) {
 	if err := b.finish(b.mustScore(b.claim("w"))); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "result", b.reload(bad).ResultKey, store.ResultKey(bad.ID, 2, store.ResultName))
+	wantEqual(t, "result", b.reload(bad).ResultKey, objects.ResultKey(bad.ID, 2, objects.ResultName))
 	wantEqual(t, "rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows WHERE prediction_id = $1`,
 		bad.InternalID), 1010)
 }

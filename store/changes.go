@@ -25,7 +25,7 @@ type Previous struct {
 // dataset; nil if there is none.
 func (l *Ledger) Previous(ctx context.Context, c *Claim) (*Previous, error) {
 	var p Previous
-	err := l.db.pool.QueryRow(ctx, `
+	err := l.db.Pool.QueryRow(ctx, `
 		SELECT d.public_id, d.generation, u.filename, coalesce(d.model_version, ''), d.created_at, d.rows_scored,
 		       ARRAY(SELECT p.part_no FROM prediction_parts p
 		             WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.snapshot_bytes > 0
@@ -47,7 +47,7 @@ func (l *Ledger) Previous(ctx context.Context, c *Claim) (*Previous, error) {
 // CustomerIDs gives the ids of rows of the claim's prediction, as far as they are stored and have one.
 func (l *Ledger) CustomerIDs(ctx context.Context, c *Claim, rows []int64) (map[int64]string, error) {
 	ids := make(map[int64]string, len(rows))
-	answer, err := l.db.pool.Query(ctx, `
+	answer, err := l.db.Pool.Query(ctx, `
 		SELECT r.row, `+idOfRow+`
 		FROM unnest($2::int[]) AS r (row)
 		CROSS JOIN LATERAL (SELECT first_row, row_offset, customer_ids, customer_id FROM prediction_blocks

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // A check compares what the database says is stored with what is. It changes nothing, and it may run beside a server.
@@ -43,7 +44,7 @@ type expected struct {
 // CheckObjects looks for objects that rows speak of and that are missing or others, and for objects whose id no row has.
 // digests says whether objects are read whole where a digest of theirs was recorded. found is called for each problem.
 func (u *Upkeep) CheckObjects(
-	ctx context.Context, o Objects, digests bool, found func(Problem),
+	ctx context.Context, o objects.Store, digests bool, found func(Problem),
 ) (c Checked, err error) {
 	if err := u.checkRows(ctx, o, digests, &c, found); err != nil {
 		return c, fmt.Errorf("check objects: %w", err)
@@ -54,7 +55,7 @@ func (u *Upkeep) CheckObjects(
 	return c, nil
 }
 
-func (u *Upkeep) checkRows(ctx context.Context, o Objects, digests bool, c *Checked, found func(Problem)) error {
+func (u *Upkeep) checkRows(ctx context.Context, o objects.Store, digests bool, c *Checked, found func(Problem)) error {
 	for after := int64(0); ; {
 		list, last, err := u.expectedObjects(ctx, after, checkedAtOnce)
 		if err != nil || last == after {
@@ -62,7 +63,7 @@ func (u *Upkeep) checkRows(ctx context.Context, o Objects, digests bool, c *Chec
 		}
 		after = last
 		wrong := make([]string, len(list))
-		err = eachOf(ctx, len(list), func(ctx context.Context, i int) (err error) {
+		err = objects.EachOf(ctx, len(list), func(ctx context.Context, i int) (err error) {
 			wrong[i], err = compareObject(ctx, o, list[i], digests)
 			return err
 		})
@@ -80,14 +81,14 @@ func (u *Upkeep) checkRows(ctx context.Context, o Objects, digests bool, c *Chec
 			if still, err := u.stillExpected(ctx, list[i]); err != nil {
 				return err
 			} else if still { // else it was joined, expired or deleted meanwhile
-				found(Problem{What: what, Key: loggable(list[i].key), Of: list[i].of})
+				found(Problem{What: what, Key: objects.Loggable(list[i].key), Of: list[i].of})
 			}
 		}
 	}
 }
 
 // compareObject says what is wrong with an object; empty: nothing.
-func compareObject(ctx context.Context, o Objects, e expected, digests bool) (string, error) {
+func compareObject(ctx context.Context, o objects.Store, e expected, digests bool) (string, error) {
 	info, err := o.Head(ctx, e.key)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -99,7 +100,7 @@ func compareObject(ctx context.Context, o Objects, e expected, digests bool) (st
 	case !digests || e.sha256 == nil:
 		return "", nil
 	}
-	body, _, err := o.Get(ctx, e.key, Range{}, info.ETag)
+	body, _, err := o.Get(ctx, e.key, objects.Range{}, info.ETag)
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +123,7 @@ func (u *Upkeep) stillExpected(ctx context.Context, e expected) (bool, error) {
 // expectedObjects lists the objects of some predictions in the order of their ids, and the last of these. A file that
 // others dropped is needed until it has been copied; parts until they have been joined.
 func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([]expected, int64, error) {
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		WITH d AS (
 		    SELECT *, status IN ('queued', 'running') OR finish_due AS open FROM predictions
 		    WHERE id > $1 ORDER BY id LIMIT $2
@@ -166,11 +167,11 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 		}
 		switch e.of {
 		case "part":
-			e.key = PartKey(id, generation, *part, ResultName)
+			e.key = objects.PartKey(id, generation, *part, objects.ResultName)
 		case "rejected":
-			e.of, e.key = "part", PartKey(id, generation, *part, RejectsName)
+			e.of, e.key = "part", objects.PartKey(id, generation, *part, objects.RejectsName)
 		case "snapshot":
-			e.key = SnapshotKey(id, generation, *part)
+			e.key = objects.SnapshotKey(id, generation, *part)
 		default:
 			e.key = *key
 		}
@@ -181,7 +182,7 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 	return list, after, err
 }
 
-func (u *Upkeep) checkUnknown(ctx context.Context, o Objects, c *Checked, found func(Problem)) error {
+func (u *Upkeep) checkUnknown(ctx context.Context, o objects.Store, c *Checked, found func(Problem)) error {
 	var batch []string
 	check := func() error {
 		kinds, err := u.kindsOf(ctx, batch, 24*time.Hour)
@@ -199,7 +200,7 @@ func (u *Upkeep) checkUnknown(ctx context.Context, o Objects, c *Checked, found 
 		batch = batch[:0]
 		return nil
 	}
-	for _, folder := range ownFolders {
+	for _, folder := range objects.OwnFolders {
 		for info, err := range o.List(ctx, folder) {
 			if err != nil {
 				return err

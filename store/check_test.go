@@ -13,10 +13,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // checked lists what a check finds.
-func (b bench) checked(o store.Objects, digests bool) (found []string, c store.Checked) {
+func (b bench) checked(o objects.Store, digests bool) (found []string, c store.Checked) {
 	b.Helper()
 	c, err := b.Upkeep.CheckObjects(b.Context(), o, digests, func(p store.Problem) {
 		found = append(found, p.What+" "+p.Of+" "+p.Key)
@@ -29,7 +30,7 @@ func (b bench) checked(o store.Objects, digests bool) (found []string, c store.C
 }
 
 // kept is an upload of two parts, both scored, with everything that rows then speak of.
-func (b bench) kept(o store.Objects, finish bool) store.Prediction {
+func (b bench) kept(o objects.Store, finish bool) store.Prediction {
 	b.Helper()
 	u := newUpload(b.user.ID, 10, 10)
 	info := put(b, o, u.ObjectKey, []byte("content"))
@@ -41,41 +42,41 @@ func (b bench) kept(o store.Objects, finish bool) store.Prediction {
 	var last *store.Claim
 	for range 2 {
 		c := b.claim("w")
-		put(b, o, store.PartKey(p.ID, 1, c.Part.No, store.ResultName), []byte("0123456789"))
+		put(b, o, objects.PartKey(p.ID, 1, c.Part.No, objects.ResultName), []byte("0123456789"))
 		last = b.mustScore(c)
 	}
 	b.exec(`UPDATE prediction_parts SET snapshot_bytes = 3`)
 	for part := range 2 {
-		put(b, o, store.SnapshotKey(p.ID, 1, part), []byte("abc"))
+		put(b, o, objects.SnapshotKey(p.ID, 1, part), []byte("abc"))
 	}
 	if !finish {
 		return b.reload(p)
 	}
 	err = b.Ledger.Finish(b.Context(), last, store.Result{
-		ResultKey: store.ResultKey(p.ID, 1, store.ResultName), ResultBytes: 4,
-		RejectsKey: store.ResultKey(p.ID, 1, store.RejectsName), RejectsBytes: 2,
+		ResultKey: objects.ResultKey(p.ID, 1, objects.ResultName), ResultBytes: 4,
+		RejectsKey: objects.ResultKey(p.ID, 1, objects.RejectsName), RejectsBytes: 2,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	put(b, o, store.ResultKey(p.ID, 1, store.ResultName), []byte("rows"))
-	put(b, o, store.ResultKey(p.ID, 1, store.RejectsName), []byte("no"))
-	if err := store.DeletePrefix(b.Context(), o, store.Joined, store.PartsPrefix(p.ID, 1)); err != nil {
+	put(b, o, objects.ResultKey(p.ID, 1, objects.ResultName), []byte("rows"))
+	put(b, o, objects.ResultKey(p.ID, 1, objects.RejectsName), []byte("no"))
+	if err := objects.DeletePrefix(b.Context(), o, objects.Joined, objects.PartsPrefix(p.ID, 1)); err != nil {
 		b.Fatal(err)
 	}
 	return b.reload(p)
 }
 
 func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		b.start(o)
 		done, open := b.kept(o, true), b.kept(o, false)
 		gone, expired := b.kept(o, true), b.kept(o, true)
 		for _, p := range []store.Prediction{gone, expired} {
-			if err := store.DeletePrefix(t.Context(), o, store.Deleted, "results/"+p.ID.String()+"/"); err != nil {
+			if err := objects.DeletePrefix(t.Context(), o, objects.Deleted, "results/"+p.ID.String()+"/"); err != nil {
 				t.Fatal(err)
 			}
-			if err := o.Delete(t.Context(), store.Deleted, store.InputKey(p.UploadID)); err != nil {
+			if err := o.Delete(t.Context(), objects.Deleted, objects.InputKey(p.UploadID)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -91,17 +92,17 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 			t.Fatalf("%v, %+v", found, c)
 		}
 		// Each object that a row speaks of, taken away and replaced by a longer one.
-		objects := map[string]string{
-			store.InputKey(done.UploadID): "upload", store.ResultKey(done.ID, 1, store.ResultName): "result",
-			store.ResultKey(done.ID, 1, store.RejectsName): "rejects", store.SnapshotKey(done.ID, 1, 0): "snapshot",
-			store.SnapshotKey(done.ID, 1, 1): "snapshot", store.InputKey(open.UploadID): "upload",
-			store.PartKey(open.ID, 1, 0, store.ResultName): "part", store.PartKey(open.ID, 1, 1, store.ResultName): "part",
-			store.SnapshotKey(open.ID, 1, 0): "snapshot", store.SnapshotKey(open.ID, 1, 1): "snapshot",
+		recorded := map[string]string{
+			objects.InputKey(done.UploadID): "upload", objects.ResultKey(done.ID, 1, objects.ResultName): "result",
+			objects.ResultKey(done.ID, 1, objects.RejectsName): "rejects", objects.SnapshotKey(done.ID, 1, 0): "snapshot",
+			objects.SnapshotKey(done.ID, 1, 1): "snapshot", objects.InputKey(open.UploadID): "upload",
+			objects.PartKey(open.ID, 1, 0, objects.ResultName): "part", objects.PartKey(open.ID, 1, 1, objects.ResultName): "part",
+			objects.SnapshotKey(open.ID, 1, 0): "snapshot", objects.SnapshotKey(open.ID, 1, 1): "snapshot",
 		}
-		wantEqual(t, "objects", len(objects), len(keys(t, o, "uploads/"))+len(keys(t, o, "results/")))
-		for key, of := range objects {
-			content := get(t, o, key, store.Range{}, "")
-			if err := o.Delete(t.Context(), store.Deleted, key); err != nil {
+		wantEqual(t, "objects", len(recorded), len(keys(t, o, "uploads/"))+len(keys(t, o, "results/")))
+		for key, of := range recorded {
+			content := get(t, o, key, objects.Range{}, "")
+			if err := o.Delete(t.Context(), objects.Deleted, key); err != nil {
 				t.Fatal(err)
 			}
 			found, _ := b.checked(o, false)
@@ -111,9 +112,9 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 			wantEqual(t, "longer", strings.Join(found, "; "), "size "+of+" "+key)
 			put(t, o, key, content)
 		}
-		put(t, o, store.InputKey(done.UploadID), []byte("c0ntent"))
+		put(t, o, objects.InputKey(done.UploadID), []byte("c0ntent"))
 		found, _ = b.checked(o, true)
-		wantEqual(t, "changed", strings.Join(found, "; "), "digest upload "+store.InputKey(done.UploadID))
+		wantEqual(t, "changed", strings.Join(found, "; "), "digest upload "+objects.InputKey(done.UploadID))
 		if found, _ = b.checked(o, false); len(found) > 0 {
 			t.Errorf("without digests: %v", found)
 		}
@@ -123,12 +124,12 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 // Objects without a row are found when their row cannot be on its way any more; what a sweep removes is none.
 func TestCheckFindsObjectsWithoutRows(t *testing.T) {
 	b, dir := newBench(t, store.Config{}), t.TempDir()
-	o, err := store.OpenDirectory(dir)
+	o, err := objects.OpenDirectory(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := b.kept(o, true)
-	stray, young := store.ResultKey(uuid.New(), 1, store.ResultName), store.InputKey(store.NewID())
+	stray, young := objects.ResultKey(uuid.New(), 1, objects.ResultName), objects.InputKey(store.NewID())
 	housekeeping := store.DirectKey(p.UploadID)
 	putAll(t, o, stray, young, housekeeping, "other/a", "inbox/u/a.csv")
 	for _, key := range []string{stray, housekeeping} {
@@ -144,7 +145,7 @@ func TestCheckFindsObjectsWithoutRows(t *testing.T) {
 	if slices.Sort(before); len(before) != 10 {
 		t.Errorf("a check changes nothing: %v", before)
 	}
-	if _, _, err := store.ReadMark(t.Context(), o); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := objects.ReadMark(t.Context(), o); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("mark: %v", err)
 	}
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Ledger is the work on predictions: workers claim parts, renew their leases, commit, fail, return or postpone what they
 // claimed, and finish a prediction whose parts are done. Every write names the epoch of its claim.
 type Ledger struct {
-	db     *DB
+	db     *database.DB
 	config Config
 }
 
@@ -141,7 +142,7 @@ const claimFinish = `
 	)` + selectClaim
 
 // ClaimPart takes the part whose turn it is, for a prediction that is queued or running, and counts the attempt. Users
-// take turns by bytes, and parts of large files go first: small ones have [Store.ClaimSmallPart] beside it.
+// take turns by bytes, and parts of large files go first: small ones have [Ledger.ClaimSmallPart] beside it.
 // It answers nil, nil if there is nothing to do.
 func (l *Ledger) ClaimPart(ctx context.Context, worker string) (*Claim, error) {
 	return l.claimAnyPart(ctx, worker, false)
@@ -206,7 +207,7 @@ func (l *Ledger) claim(ctx context.Context, sql, worker string, more ...any) (*C
 	vanished := Failure{Stage: "lease", Message: "the worker stopped in the middle, on every attempt"}
 	for {
 		args := append([]any{worker, l.config.AttemptsMax, l.config.Lease.Microseconds(), vanished}, more...)
-		rows, err := l.db.pool.Query(ctx, sql, args...)
+		rows, err := l.db.Pool.Query(ctx, sql, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +254,7 @@ func (l *Ledger) RenewLease(ctx context.Context, c *Claim) error {
 		UPDATE predictions SET finish_lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
 		WHERE id = $1 AND generation = $2 AND $3 = 0 AND finish_epoch = $4 AND finish_due`
 	}
-	tag, err := l.db.pool.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.Lease.Microseconds())
+	tag, err := l.db.Pool.Exec(ctx, sql, c.PredictionID, c.Generation, c.Part.No, c.Epoch, c.Lease.Microseconds())
 	if err := requireRow(tag, err); err != nil {
 		return fmt.Errorf("renew lease: %w", err)
 	}

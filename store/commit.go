@@ -24,10 +24,10 @@ type PartResult struct {
 }
 
 // CommitPart stores a part's blocks and its ledger row in one transaction: afterwards either both are there or neither.
-// blocks are tuples made by [BlockEncoder] for this prediction and are read only if the lease is good; nil is none.
+// blocks are tuples made by [tuple.BlockEncoder] for this prediction and are read only if the lease is good; nil is none.
 //
 // last says that this commit left no part open, and that the caller now holds the last step: it must join the results
-// and call [Store.Finish] with the claim that comes with it. Exactly one worker is told so.
+// and call [Ledger.Finish] with the claim that comes with it. Exactly one worker gets it.
 //
 // After an error that hides the outcome (the connection broke in the middle of COMMIT) it may be called again with the
 // same claim: what is done already is reported as done.
@@ -36,7 +36,7 @@ func (l *Ledger) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks 
 		return nil, fmt.Errorf("commit part %d: %w: %d scored, %d rejected, %d rows",
 			c.Part.No, ErrAccounting, r.Scored, r.Rejected, c.Part.Rows)
 	}
-	err = l.db.inTx(ctx, func(tx pgx.Tx) error {
+	err = l.db.InTx(ctx, func(tx pgx.Tx) error {
 		last, err = l.commitPart(ctx, tx, c, r, blocks)
 		return err
 	})
@@ -138,7 +138,7 @@ func finishClaim(c *Claim, last bool, epoch int) *Claim {
 func (l *Ledger) committedBefore(ctx context.Context, c *Claim) (*Claim, error) {
 	var last bool
 	var epoch int
-	err := l.db.pool.QueryRow(ctx, `
+	err := l.db.Pool.QueryRow(ctx, `
 		SELECT coalesce(d.finish_due AND d.finish_worker = $5, false), d.finish_epoch
 		FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch = $4 AND p.status = 'done'`,
@@ -156,7 +156,7 @@ const blockColumns = `prediction_id, first_row, n, row_offset, customer_id, cust
 	band_rows, result_bytes, row_starts`
 
 func (l *Ledger) copyBlocks(ctx context.Context, tx pgx.Tx, tuples io.Reader) error {
-	if err := l.db.copyTuples(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {
+	if err := l.db.CopyTuples(ctx, tx, "prediction_blocks", blockColumns, tuples); err != nil {
 		return fmt.Errorf("copy blocks: %w", err)
 	}
 	return nil

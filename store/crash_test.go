@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // committerURL tells the test binary to be a worker that stops in the middle of a commit.
@@ -41,7 +42,7 @@ func commitHalf(u string) {
 		panic(err)
 	}
 	batch := scoredBatch(scoredRows(c.Part, nil))
-	blocks, err := store.NewBlockEncoder(c.PredictionID).AppendBlocks(nil, batch)
+	blocks, err := tuple.NewBlockEncoder(c.PredictionID).AppendBlocks(nil, batch)
 	if err != nil {
 		panic(err)
 	}

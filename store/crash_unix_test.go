@@ -17,6 +17,7 @@ import (
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
+	"github.com/retainwise/millrace/store/schema"
 )
 
 // ownCluster is a server that a test may kill.
@@ -43,7 +44,7 @@ func ownCluster(t *testing.T) (dir string, start func() *cluster.Cluster) {
 func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
 	dir, start := ownCluster(t)
 	c := start()
-	if err := store.Migrate(t.Context(), c.URL(), migrations.FS); err != nil {
+	if err := schema.Migrate(t.Context(), c.URL(), migrations.FS); err != nil {
 		t.Fatal(err)
 	}
 	b := bench{TB: t, url: c.URL()}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -28,7 +29,7 @@ func writeKeys(t *testing.T, file, access, secret string) {
 }
 
 // fromFile takes the keys out of a configuration and leads AWS's usual places to a file.
-func fromFile(t *testing.T, config store.S3Config) (string, store.S3Config) {
+func fromFile(t *testing.T, config objects.S3Config) (string, objects.S3Config) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "credentials")
 	for name, value := range map[string]string{
@@ -47,7 +48,7 @@ func TestCredentialsRenewedOnDisk(t *testing.T) {
 	access, secret := config.AccessKey, config.SecretKey
 	file, config := fromFile(t, config)
 	writeKeys(t, file, access, secret)
-	o, err := store.OpenS3(t.Context(), config)
+	o, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func TestCredentialsRenewedOnDisk(t *testing.T) {
 	writeKeys(t, file, access, "another secret") // not read: the old ones are good
 	put(t, o, "a/b", []byte("still"))
 
-	old, err := store.OpenS3(t.Context(), config)
+	old, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestCredentialsAreReadSeldom(t *testing.T) {
 		}
 		return http.StatusForbidden, "AccessDenied"
 	})
-	o, err := store.OpenS3(t.Context(), elsewhere)
+	o, err := objects.OpenS3(t.Context(), elsewhere)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestChecksumsOnlyWhenRequired(t *testing.T) {
 				}
 				return 0, ""
 			})
-			o, err := store.OpenS3(t.Context(), config)
+			o, err := objects.OpenS3(t.Context(), config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +133,7 @@ func TestChecksumsOnlyWhenRequired(t *testing.T) {
 			if parts.Load() != 3 || (with.Load() > 0) != c.wanted {
 				t.Errorf("%d of %d parts have a checksum", with.Load(), parts.Load())
 			}
-			if got := get(t, o, "a/b", store.Range{}, ""); !bytes.Equal(got, content) {
+			if got := get(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
 				t.Error("other bytes")
 			}
 		})

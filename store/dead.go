@@ -61,7 +61,7 @@ func (u *Upkeep) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, l
 	if !f.Since.IsZero() {
 		add(`finished_at >= ?`, f.Since)
 	}
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT public_id, id, user_id, status, generation, coalesce(model_name, ''), coalesce(model_version, ''),
 		       coalesce(model_sha256, ''), coalesce(engine_version, ''), error, finished_at
 		FROM predictions WHERE status IN ('failed', 'dead') `+where+`
@@ -83,7 +83,7 @@ func (u *Upkeep) DeadLetters(ctx context.Context, f DeadFilter, after *Cursor, l
 
 // Attempts lists the failed attempts at a prediction, latest first, at most 100.
 func (u *Upkeep) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) {
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT f.generation, f.part_no, f.attempt, coalesce(f.worker, ''), f.error, f.failed_at
 		FROM prediction_failures f JOIN predictions d ON d.id = f.prediction_id
 		WHERE d.public_id = $1 ORDER BY f.id DESC LIMIT 100`, id)
@@ -102,7 +102,7 @@ func (u *Upkeep) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) 
 // model that is not zero replaces the pinned one. A prediction that is queued, running or completed, or whose file has
 // expired, is [ErrConflict].
 func (u *Upkeep) Retry(ctx context.Context, id uuid.UUID, model Model) error {
-	err := u.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := u.db.InTx(ctx, func(tx pgx.Tx) error {
 		var internal int64
 		var status Status
 		var old int

@@ -14,7 +14,7 @@ const outageMin = 5 * time.Minute
 // Heartbeat notes that a worker reaches everything it needs. Workers call it every minute; when none has
 // done so for [outageMin], there was an outage, which ends now. Several processes may do it at the same time.
 func (l *Ledger) Heartbeat(ctx context.Context) error {
-	_, err := l.db.pool.Exec(ctx, `
+	_, err := l.db.Pool.Exec(ctx, `
 		INSERT INTO service_uptime AS u (up_since, seen_at) VALUES (clock_timestamp(), clock_timestamp())
 		ON CONFLICT (only_row) DO UPDATE
 		SET seen_at = excluded.seen_at,
@@ -30,12 +30,12 @@ func (l *Ledger) Heartbeat(ctx context.Context) error {
 const overdueAtOnce = 100
 
 // EndOverdue fails predictions whose first part was claimed longer ago than the deadline, and tells how they went.
-// Nothing is overdue until the service has worked for that long without an outage, see [Store.Heartbeat]: what could
+// Nothing is overdue until the service has worked for that long without an outage, see [Ledger.Heartbeat]: what could
 // not be done meanwhile is no fault of the prediction's. Time in the queue is not counted. Their workers lose their
 // leases; an operator may retry them as any other. It may be called by several processes at the same time.
 func (l *Ledger) EndOverdue(ctx context.Context, deadline time.Duration, f Failure) (ended []Times, err error) {
 	for {
-		rows, err := l.db.pool.Query(ctx, endOverdue, deadline.Microseconds(), overdueAtOnce, f)
+		rows, err := l.db.Pool.Query(ctx, endOverdue, deadline.Microseconds(), overdueAtOnce, f)
 		if err != nil {
 			return ended, fmt.Errorf("end overdue predictions: %w", err)
 		}

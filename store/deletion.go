@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Deletion takes a prediction's rows away in one transaction, which also notes what files there are to remove: nobody
@@ -38,7 +39,7 @@ func scanDoomed(row pgx.CollectableRow) (d doomed, err error) {
 // changes nothing; what is not there is [ErrNotFound].
 func (ps *Predictions) Delete(ctx context.Context, userID int64, id uuid.UUID) error {
 	var d doomed
-	err := ps.db.readAs(ctx, userID, selectDoomed+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+	err := ps.db.ReadAs(ctx, userID, selectDoomed+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) (err error) {
 			d, err = pgx.CollectExactlyOneRow(rows, scanDoomed)
 			return err
@@ -47,7 +48,7 @@ func (ps *Predictions) Delete(ctx context.Context, userID int64, id uuid.UUID) e
 	case errors.Is(err, pgx.ErrNoRows):
 		err = ps.deletedBefore(ctx, userID, id)
 	case err == nil:
-		err = ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
+		err = ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
 	}
 	if err != nil {
 		return fmt.Errorf("delete prediction: %w", err)
@@ -57,7 +58,7 @@ func (ps *Predictions) Delete(ctx context.Context, userID int64, id uuid.UUID) e
 
 func (ps *Predictions) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) error {
 	var known bool
-	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE prediction_id = $1 AND user_id = $2)`,
 			id, userID).Scan(&known)
 	})
@@ -85,7 +86,7 @@ func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
 // Delete lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep
 // removes what they had. Doing it again changes nothing.
 func (a *Accounts) Delete(ctx context.Context, userID int64) error {
-	err := a.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := a.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		batch.Queue(`
 			UPDATE users SET deleted_at = coalesce(deleted_at, clock_timestamp()), training_rate = 0
@@ -109,7 +110,7 @@ var accountTables = [...]string{
 
 // DeleteLater notes that an upload of which there is no row has left a file that could not be removed.
 func (ps *Predictions) DeleteLater(ctx context.Context, userID int64, upload uuid.UUID) error {
-	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO deletions (prediction_id, upload_id, user_id) VALUES ($1, $2, $3)`, uuid.New(), upload, userID)
 		return err
@@ -125,9 +126,9 @@ const (
 	doomedAtOnce    = 100
 )
 
-// SweepDeletions goes on with what [Store.DeletePrediction] and [Store.DeleteAccount] began, until nothing is due. Any
+// SweepDeletions goes on with what [Predictions.Delete] and [Accounts.Delete] began, until nothing is due. Any
 // number of processes may do so at the same time.
-func (u *Upkeep) SweepDeletions(ctx context.Context, o Objects) error {
+func (u *Upkeep) SweepDeletions(ctx context.Context, o objects.Store) error {
 	for {
 		users, err := u.sweepAccounts(ctx)
 		if err != nil {
@@ -145,7 +146,7 @@ func (u *Upkeep) SweepDeletions(ctx context.Context, o Objects) error {
 
 // sweepAccounts deletes predictions of users who left. For an hour it comes back for what was under way when they did.
 func (u *Upkeep) sweepAccounts(ctx context.Context) (deleted int, err error) {
-	rows, err := u.db.pool.Query(ctx, selectDoomed+`
+	rows, err := u.db.Pool.Query(ctx, selectDoomed+`
 		WHERE d.user_id IN (SELECT id FROM users WHERE deleted_at IS NOT NULL AND erased_at IS NULL)
 		ORDER BY d.id LIMIT $1`, doomedAtOnce)
 	if err != nil {
@@ -156,7 +157,7 @@ func (u *Upkeep) sweepAccounts(ctx context.Context) (deleted int, err error) {
 		return 0, err
 	}
 	for _, d := range list {
-		if err := u.db.inTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) }); err != nil {
+		if err := u.db.InTx(ctx, func(tx pgx.Tx) error { return d.delete(ctx, tx) }); err != nil {
 			return 0, err
 		}
 	}
@@ -168,7 +169,7 @@ func (u *Upkeep) sweepAccounts(ctx context.Context) (deleted int, err error) {
 
 // eraseAccounts removes the rest of users who have no prediction any more, uploads that never had one among it.
 func (u *Upkeep) eraseAccounts(ctx context.Context) error {
-	return u.db.inTx(ctx, func(tx pgx.Tx) error {
+	return u.db.InTx(ctx, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		const leaving = `IN (SELECT id FROM users u WHERE deleted_at IS NOT NULL AND erased_at IS NULL
 			AND NOT EXISTS (SELECT FROM predictions d WHERE d.user_id = u.id))`
@@ -190,8 +191,8 @@ func (u *Upkeep) eraseAccounts(ctx context.Context) error {
 }
 
 // sweepFiles removes the files of deletions that are due. One that is interrupted is due again a little later.
-func (u *Upkeep) sweepFiles(ctx context.Context, o Objects) (swept int, err error) {
-	rows, err := u.db.pool.Query(ctx, `
+func (u *Upkeep) sweepFiles(ctx context.Context, o objects.Store) (swept int, err error) {
+	rows, err := u.db.Pool.Query(ctx, `
 		UPDATE deletions SET due_at = clock_timestamp() + interval '5 minutes'
 		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= statement_timestamp()
 		                        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -217,13 +218,13 @@ func (u *Upkeep) sweepFiles(ctx context.Context, o Objects) (swept int, err erro
 	return len(list), err
 }
 
-func (d doomed) removeFiles(ctx context.Context, o Objects) error {
-	why := Deleted
+func (d doomed) removeFiles(ctx context.Context, o objects.Store) error {
+	why := objects.Deleted
 	if d.expired {
-		why = Expired
+		why = objects.Expired
 	}
-	for _, prefix := range []string{uploadPrefix(d.publicUp), predictionPrefix(d.publicID)} {
-		if err := DeletePrefix(ctx, o, why, prefix); err != nil {
+	for _, prefix := range []string{objects.UploadPrefix(d.publicUp), objects.PredictionPrefix(d.publicID)} {
+		if err := objects.DeletePrefix(ctx, o, why, prefix); err != nil {
 			return err
 		}
 	}
@@ -236,7 +237,7 @@ func (d doomed) removeFiles(ctx context.Context, o Objects) error {
 
 // deleteNow makes deletions due whose files were not removed yet: what kept them may be over.
 func (u *Upkeep) deleteNow(ctx context.Context) error {
-	_, err := u.db.pool.Exec(ctx, `UPDATE deletions SET due_at = clock_timestamp() WHERE passes = 0`)
+	_, err := u.db.Pool.Exec(ctx, `UPDATE deletions SET due_at = clock_timestamp() WHERE passes = 0`)
 	if err != nil {
 		return fmt.Errorf("make deletions due: %w", err)
 	}
@@ -251,5 +252,5 @@ func (u *Upkeep) passed(ctx context.Context, id uuid.UUID) error {
 		UPDATE deletions SET passes = passes + 1, due_at = clock_timestamp() +
 		    CASE passes WHEN 0 THEN interval '10 minutes' ELSE interval '1 day' END
 		WHERE prediction_id = $1`, id)
-	return u.db.pool.SendBatch(ctx, &batch).Close()
+	return u.db.Pool.SendBatch(ctx, &batch).Close()
 }

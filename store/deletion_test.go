@@ -8,13 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/store/objects"
+
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
 )
 
 // putAll stores objects with any content.
-func putAll(t *testing.T, o store.Objects, keys ...string) {
+func putAll(t *testing.T, o objects.Store, keys ...string) {
 	t.Helper()
 	for _, key := range keys {
 		if _, err := o.Put(ctx(), key, strings.NewReader("x")); err != nil {
@@ -23,13 +25,13 @@ func putAll(t *testing.T, o store.Objects, keys ...string) {
 	}
 }
 
-func keysOf(t *testing.T, o store.Objects) (keys []string) {
+func keysOf(t *testing.T, o objects.Store) (keys []string) {
 	t.Helper()
 	for info, err := range o.List(ctx(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Key != store.MarkKey {
+		if info.Key != objects.MarkKey {
 			keys = append(keys, info.Key)
 		}
 	}
@@ -37,15 +39,15 @@ func keysOf(t *testing.T, o store.Objects) (keys []string) {
 }
 
 // files puts everything that a prediction may have in the object store.
-func files(t *testing.T, o store.Objects, p store.Prediction) {
+func files(t *testing.T, o objects.Store, p store.Prediction) {
 	t.Helper()
-	putAll(t, o, store.InputKey(p.UploadID), store.ResultKey(p.ID, 1, store.ResultName),
-		store.PartKey(p.ID, 1, 0, store.RejectsName), store.ResultPrefix(p.ID, 2)+"snapshot/00000")
+	putAll(t, o, objects.InputKey(p.UploadID), objects.ResultKey(p.ID, 1, objects.ResultName),
+		objects.PartKey(p.ID, 1, 0, objects.RejectsName), objects.ResultPrefix(p.ID, 2)+"snapshot/00000")
 }
 
-func objects(t *testing.T) store.Objects {
+func directory(t *testing.T) objects.Store {
 	t.Helper()
-	o, err := store.OpenDirectory(t.TempDir())
+	o, err := objects.OpenDirectory(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +61,7 @@ const ownRows = `
 	        (SELECT count(*) FROM outbox) + (SELECT count(*) FROM ml_training_data))::int`
 
 func TestDeletePrediction(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	p, kept := b.upload(1500, 10), b.upload(20)
 	files(t, o, p)
 	files(t, o, kept)
@@ -88,7 +90,7 @@ func TestDeletePrediction(t *testing.T) {
 	wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 1)
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
 
-	late := store.PartKey(p.ID, 1, 1, store.ResultName) // of a worker that has not heard of it
+	late := objects.PartKey(p.ID, 1, 1, objects.ResultName) // of a worker that has not heard of it
 	for pass, due := range []string{"", "11 minutes", "25 hours"} {
 		if due != "" {
 			putAll(t, o, late)
@@ -134,20 +136,20 @@ func TestDeleteWhileCommitting(t *testing.T) {
 
 // brokenObjects fails on every third call that removes something.
 type brokenObjects struct {
-	store.Objects
+	objects.Store
 	calls int
 }
 
-func (o *brokenObjects) Delete(ctx context.Context, why store.Reason, keys ...string) error {
+func (o *brokenObjects) Delete(ctx context.Context, why objects.Reason, keys ...string) error {
 	if o.calls++; o.calls%3 == 1 {
 		return errors.New("away")
 	}
-	return o.Objects.Delete(ctx, why, keys...)
+	return o.Store.Delete(ctx, why, keys...)
 }
 
 // A sweep that breaks off anywhere is taken up again where it was.
 func TestSweepIsResumed(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	for range 5 {
 		p := b.upload(10)
 		files(t, o, p)
@@ -155,7 +157,7 @@ func TestSweepIsResumed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	broken := &brokenObjects{Objects: o}
+	broken := &brokenObjects{Store: o}
 	for n := 0; len(keysOf(t, o)) > 0; n++ {
 		if n == 50 {
 			t.Fatalf("left %v", keysOf(t, o))
@@ -166,7 +168,7 @@ func TestSweepIsResumed(t *testing.T) {
 }
 
 func TestDeleteDroppedFile(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	putAll(t, o, "inbox/user_1/a.csv", "inbox/user_1/a.csv.gz")
 	file := dropped(b.user.ID)
 	file.Key = "inbox/user_1/a.csv"
@@ -186,7 +188,7 @@ func TestDeleteDroppedFile(t *testing.T) {
 }
 
 func TestDeleteAccount(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	stays, err := b.Accounts.EnsureUser(t.Context(), "stays")
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +221,7 @@ func TestDeleteAccount(t *testing.T) {
 		if !complete {
 			continue
 		}
-		if _, err := b.UploadLinks.Complete(t.Context(), l, store.ObjectInfo{Bytes: 1}); err != nil {
+		if _, err := b.UploadLinks.Complete(t.Context(), l, objects.Info{Bytes: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}

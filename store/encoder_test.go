@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // framed adds what COPY wants around tuples.
@@ -27,7 +28,7 @@ func framed(tuples []byte) *bytes.Reader {
 // The format, byte by byte.
 func TestBlockBytes(t *testing.T) {
 	batch := recordOf(t, []int64{41, 43}, []*string{text("é"), nil}, []float32{0.5, 1}, []int16{1, 1})
-	got, err := store.NewBlockEncoder(7).AppendBlocks([]byte("kept"), batch)
+	got, err := tuple.NewBlockEncoder(7).AppendBlocks([]byte("kept"), batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +51,12 @@ func TestBlockBytes(t *testing.T) {
 	if want = strings.ReplaceAll(want, " ", ""); hex.EncodeToString(got) != want {
 		t.Errorf("got  %x\nwant %s", got, want)
 	}
-	gapless, err := store.NewBlockEncoder(7).AppendBlocks(nil, recordOf(t, []int64{1, 2}, []*string{nil, nil},
+	gapless, err := tuple.NewBlockEncoder(7).AppendBlocks(nil, recordOf(t, []int64{1, 2}, []*string{nil, nil},
 		[]float32{0, 0}, []int16{0, 0}))
 	if err != nil || !strings.Contains(hex.EncodeToString(gapless), "000000020002ffffffff") {
 		t.Errorf("no gaps, no offsets: %x, %v", gapless, err)
 	}
-	empty, err := store.NewBlockEncoder(7).AppendBlocks(nil, recordOf(t, []int64{1, 2}, []*string{text(""), nil},
+	empty, err := tuple.NewBlockEncoder(7).AppendBlocks(nil, recordOf(t, []int64{1, 2}, []*string{text(""), nil},
 		[]float32{0, 0}, []int16{0, 0}))
 	array := "0000001c 00000001 00000001 00000019 00000002 00000001  00000000 ffffffff" + "ffffffff" // no customer_ids
 	if err != nil || !strings.Contains(hex.EncodeToString(empty), strings.ReplaceAll(array, " ", "")) {
@@ -205,7 +206,7 @@ func TestAppendBlocksRefuses(t *testing.T) {
 		"band too high":                  recordOf(t, []int64{1}, []*string{nil}, []float32{0}, []int16{64}),
 		"columns uneven?":                array.NewRecord(one.Schema(), one.Columns()[:], 1).NewSlice(0, 0),
 	} {
-		_, err := store.NewBlockEncoder(1).AppendBlocks(nil, batch)
+		_, err := tuple.NewBlockEncoder(1).AppendBlocks(nil, batch)
 		if name == "columns uneven?" {
 			if err != nil {
 				t.Errorf("an empty batch: %v", err)
@@ -221,7 +222,7 @@ func TestAppendBlocksRefuses(t *testing.T) {
 // A slice of a batch has an offset into its buffers.
 func TestAppendBlocksOfASlice(t *testing.T) {
 	batch := scoredBatch(span(1, 50))
-	got, err := store.NewBlockEncoder(3).AppendBlocks(nil, batch.NewSlice(10, 30))
+	got, err := tuple.NewBlockEncoder(3).AppendBlocks(nil, batch.NewSlice(10, 30))
 	if err != nil || !bytes.Equal(got, encode(t, 3, span(11, 30))) {
 		t.Errorf("differs: %v", err)
 	}
@@ -230,7 +231,7 @@ func TestAppendBlocksOfASlice(t *testing.T) {
 func TestAppendBlocksDoesNotAllocatePerRow(t *testing.T) {
 	for _, n := range []int64{1000, 10_000} {
 		batch := scoredBatch(span(1, n))
-		e := store.NewBlockEncoder(1)
+		e := tuple.NewBlockEncoder(1)
 		dst := make([]byte, 0, 1<<20)
 		allocations := testing.AllocsPerRun(10, func() {
 			if _, err := e.AppendBlocks(dst, batch); err != nil {
@@ -245,7 +246,7 @@ func TestAppendBlocksDoesNotAllocatePerRow(t *testing.T) {
 
 func BenchmarkAppendBlocks(b *testing.B) {
 	batch := scoredBatch(span(1, 10_000))
-	e := store.NewBlockEncoder(1)
+	e := tuple.NewBlockEncoder(1)
 	var dst []byte
 	b.ReportAllocs()
 	for b.Loop() {

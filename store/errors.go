@@ -6,12 +6,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Errors that callers branch on.
 var (
 	// ErrNotFound says that there is no such row, or that it is not the user's. It is the error of a missing object, too.
-	ErrNotFound = ErrObjectMissing
+	ErrNotFound = objects.ErrNotFound
 	// ErrLeaseLost says that a worker's claim is void: the lease ran out and another worker has the part, or the
 	// prediction was cancelled or retried. Nothing was changed.
 	ErrLeaseLost = errors.New("lease lost")
@@ -24,7 +25,7 @@ var (
 // StorageFull says that the disk of the database or of the object store has no room.
 func StorageFull(err error) bool {
 	var pg *pgconn.PgError
-	return errors.Is(err, ErrStorageFull) || errors.As(err, &pg) && pg.Code == "53100"
+	return errors.Is(err, objects.ErrStorageFull) || errors.As(err, &pg) && pg.Code == "53100"
 }
 
 // Unavailable says that an error is the absence of a dependency, not a fault of what was asked: the same call may work

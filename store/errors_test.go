@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 func TestUnavailable(t *testing.T) {
@@ -25,12 +26,12 @@ func TestUnavailable(t *testing.T) {
 		{os.ErrNotExist, false},
 		{store.ErrLeaseLost, false},
 		{store.ErrNotFound, false},
-		{store.ErrObjectChanged, false},
+		{objects.ErrChanged, false},
 		{&pgconn.PgError{Code: "23505"}, false},
 		{&pgconn.PgError{Code: "22021"}, false},
 		{context.DeadlineExceeded, true},
-		{store.ErrStorageFull, true},
-		{store.ErrInterrupted, true},
+		{objects.ErrStorageFull, true},
+		{objects.ErrInterrupted, true},
 		{&net.OpError{Op: "read", Err: io.ErrUnexpectedEOF}, true},
 		{&pgconn.PgError{Code: "53100"}, true},
 		{&pgconn.PgError{Code: "57P01"}, true},

@@ -12,7 +12,7 @@ import (
 // FailPart ends a claim that failed. After a permanent failure the prediction has failed; after the last attempt it is
 // dead; else the part waits a while for another attempt, longer each time. It works for parts and for the last step.
 func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
-	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		end := Status("")
 		if c.Attempt >= l.config.AttemptsMax {
 			end = Dead
@@ -87,11 +87,11 @@ func endPrediction(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, status S
 // restartsMax is how often a prediction is scored from scratch by itself because objects of its parts are gone.
 const restartsMax = 3
 
-// Restart scores the prediction of a claim of the last step from scratch, as [Store.Retry] does: what its parts left in
+// Restart scores the prediction of a claim of the last step from scratch, as [Upkeep.Retry] does: what its parts left in
 // the object store is gone. It is recorded as a failure; after the third the prediction has failed instead, and so has one
 // that was cancelled meanwhile, of which nothing is left to join.
 func (l *Ledger) Restart(ctx context.Context, c *Claim, f Failure) error {
-	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		var running bool
 		var restarts int
 		err := tx.QueryRow(ctx, `
@@ -158,13 +158,13 @@ func (l *Ledger) PostponePart(ctx context.Context, c *Claim, p Postponement) err
 // refund takes an attempt back whose claim others have taken over.
 func (l *Ledger) refund(ctx context.Context, c *Claim) (err error) {
 	if c.Finish {
-		_, err = l.db.pool.Exec(ctx, `
+		_, err = l.db.Pool.Exec(ctx, `
 			UPDATE predictions SET finish_attempts = finish_attempts - 1
 			WHERE id = $1 AND generation = $2 AND finish_epoch > $3 AND finish_due AND finish_attempts > 0`,
 			c.PredictionID, c.Generation, c.Epoch)
 		return err
 	}
-	_, err = l.db.pool.Exec(ctx, `
+	_, err = l.db.Pool.Exec(ctx, `
 		UPDATE prediction_parts p SET attempts = p.attempts - 1
 		FROM predictions d
 		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch > $4 AND p.attempts > 0`+
@@ -184,7 +184,7 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 	if postponed != nil {
 		p = *postponed
 	}
-	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		if c.Finish {
 			return requireRow(tx.Exec(ctx, `
 				UPDATE predictions

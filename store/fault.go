@@ -12,6 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/retainwise/millrace/store/awsclient"
+	"github.com/retainwise/millrace/store/circuit"
+	"github.com/retainwise/millrace/store/internal/database"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Fault says whose fault an error of PostgreSQL, S3, SQS or the file system is. No error of theirs is the fault of a
@@ -19,7 +23,7 @@ import (
 type Fault int
 
 // The faults. The zero value is that of an error that is none of a dependency's, and of those that callers branch on:
-// [ErrNotFound], [ErrObjectChanged], [ErrLeaseLost] and the like.
+// [ErrNotFound], [objects.ErrChanged], [ErrLeaseLost] and the like.
 const (
 	FaultNone Fault = iota
 	// FaultOutage is the operator's or a provider's: the same call may work later, and no attempt is charged for it.
@@ -41,15 +45,15 @@ var postgresFaults = map[string]Fault{
 	"2D": FaultOurs, "2F": FaultOurs, "34": FaultOurs, "3B": FaultOurs, "42": FaultOurs, "44": FaultOurs,
 	"54": FaultOurs, "P0": FaultOurs,
 
-	readOnlyState: FaultOutage,
-	"25P03":       FaultOutage, // idle_in_transaction_session_timeout: it waited for us, who send as soon as it answers
-	"25P04":       FaultOutage, // transaction_timeout
-	"42501":       FaultOutage, // insufficient_privilege
-	"42P05":       FaultOutage, // duplicate_prepared_statement
-	"42P01":       FaultOutage, // undefined_table: the schema is another version's, as are the three below
-	"42703":       FaultOutage, // undefined_column
-	"42704":       FaultOutage, // undefined_object
-	"42883":       FaultOutage, // undefined_function
+	database.ReadOnlyState: FaultOutage,
+	"25P03":                FaultOutage, // idle_in_transaction_session_timeout: it waited for us, who send as soon as it answers
+	"25P04":                FaultOutage, // transaction_timeout
+	"42501":                FaultOutage, // insufficient_privilege
+	"42P05":                FaultOutage, // duplicate_prepared_statement
+	"42P01":                FaultOutage, // undefined_table: the schema is another version's, as are the three below
+	"42703":                FaultOutage, // undefined_column
+	"42704":                FaultOutage, // undefined_object
+	"42883":                FaultOutage, // undefined_function
 }
 
 // s3Faults is by the code of an answer. A code that is not in it is refused, or an outage if its status is above 499.
@@ -108,7 +112,7 @@ var fileFaults = map[syscall.Errno]Fault{
 
 // branched are the errors that callers know what to do about, whatever they wrap.
 var branched = []error{
-	ErrNotFound, ErrObjectChanged, ErrRange, ErrKey, ErrLeaseLost, ErrConflict, ErrAccounting,
+	ErrNotFound, objects.ErrChanged, objects.ErrRange, objects.ErrKey, ErrLeaseLost, ErrConflict, ErrAccounting,
 }
 
 // FaultOf says whose fault an error is; of nil it is [FaultNone].
@@ -121,8 +125,8 @@ func FaultOf(err error) Fault {
 			return FaultNone
 		}
 	}
-	var refused *refusedError
-	if errors.Is(err, ErrStorageFull) || errors.Is(err, ErrInterrupted) || errors.Is(err, ErrNotOwner) ||
+	var refused *circuit.OpenError
+	if errors.Is(err, objects.ErrStorageFull) || errors.Is(err, objects.ErrInterrupted) || errors.Is(err, ErrNotOwner) ||
 		errors.As(err, &refused) {
 		return FaultOutage
 	}
@@ -159,8 +163,8 @@ func postgresFault(state string) Fault {
 // awsFault looks into the answer to a call. Without an answer, it is an outage: of the server, of the way to it, or of
 // where credentials come from.
 func awsFault(err *smithy.OperationError) Fault {
-	status := statusOf(err)
-	code := apiCode(err)
+	status := awsclient.Status(err)
+	code := awsclient.Code(err)
 	if err.ServiceID == "SQS" {
 		if f, known := sqsFaults[code]; known {
 			return f
@@ -195,7 +199,7 @@ func fileFault(number syscall.Errno) Fault {
 // neither keys nor names; empty: the store said nothing of the kind.
 func Refusal(err error) string {
 	var number syscall.Errno
-	text := apiCode(err)
+	text := awsclient.Code(err)
 	if text == "" && errors.As(err, &number) {
 		return number.Error()
 	}

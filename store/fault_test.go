@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 var faultNames = map[string]store.Fault{
@@ -132,7 +133,7 @@ func TestFaultOfFiles(t *testing.T) {
 
 // What callers branch on stays theirs, whatever it wraps.
 func TestFaultOfWhatIsKnown(t *testing.T) {
-	for _, known := range []error{store.ErrNotFound, store.ErrObjectChanged, store.ErrRange, store.ErrLeaseLost} {
+	for _, known := range []error{store.ErrNotFound, objects.ErrChanged, objects.ErrRange, store.ErrLeaseLost} {
 		err := fmt.Errorf("get object: %w: %w", known, answered("S3", 404, "NoSuchKey"))
 		if got := store.FaultOf(err); got != store.FaultNone {
 			t.Errorf("%v: %d", err, got)

@@ -18,7 +18,7 @@ type PartRecord struct {
 
 // Parts lists the ledger of the claim's prediction in order: what there is to join.
 func (l *Ledger) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
-	rows, err := l.db.pool.Query(ctx, `
+	rows, err := l.db.Pool.Query(ctx, `
 		SELECT part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
 		       coalesce(n_rows, 0), status = 'done', coalesce(n_scored, 0), coalesce(n_rejected, 0), warnings, summary,
 		       coalesce(result_bytes, 0), coalesce(result_etag, ''),
@@ -53,7 +53,7 @@ type Result struct {
 // Finish publishes the joined results. A running prediction becomes completed; a cancelled one stays cancelled and
 // shows what was done. The counts are those of the ledger. If another worker finished it before, it is [ErrLeaseLost].
 func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
-	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		// What parts say of customers is in the summary now, and must not outlive it. Parts are locked first everywhere.
 		_, err := tx.Exec(ctx, `
 			UPDATE prediction_parts SET summary = NULL, warnings = NULL

@@ -13,7 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // bench is a store with a user, and a bare connection to look at the tables from outside.
@@ -70,7 +72,7 @@ func newUpload(userID int64, rows ...int64) store.NewUpload {
 		Model:  store.Model{Name: "telecom", Version: "1", SHA256: "5a", Engine: "e1"}, Explain: "none",
 		Options: []byte(`{"guard": true}`),
 	}
-	u.ObjectKey = store.InputKey(u.ID)
+	u.ObjectKey = objects.InputKey(u.ID)
 	u.SHA256[0] = 7
 	offset, row := int64(18), int64(1)
 	for i, n := range rows {
@@ -172,7 +174,7 @@ func encode(t testing.TB, prediction int64, rows []int64) []byte {
 	t.Helper()
 	batch := scoredBatch(rows)
 	defer batch.Release()
-	blocks, err := store.NewBlockEncoder(prediction).AppendBlocks(nil, batch)
+	blocks, err := tuple.NewBlockEncoder(prediction).AppendBlocks(nil, batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +202,7 @@ func (b bench) mustScore(c *store.Claim) *store.Claim {
 
 func (b bench) finish(c *store.Claim) error {
 	return b.Ledger.Finish(context.Background(), c, store.Result{
-		ResultKey: store.ResultKey(c.PublicID, c.Generation, store.ResultName), ResultETag: `"x"`, ResultBytes: 20,
+		ResultKey: objects.ResultKey(c.PublicID, c.Generation, objects.ResultName), ResultETag: `"x"`, ResultBytes: 20,
 		Summary: []byte(`{"mean": 0.5}`),
 	})
 }

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // A directory on a full disk says so, keeps what it has, leaves no pieces, and takes objects again when there is room.
 func TestDirectoryOnAFullDisk(t *testing.T) {
 	dir := storetest.SmallDisk(t, "2m")
-	o, err := store.OpenDirectory(dir)
+	o, err := objects.OpenDirectory(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,10 +19,10 @@ func TestDirectoryOnAFullDisk(t *testing.T) {
 	put(t, o, "a/b", content)
 	makeRoom := storetest.FillDisk(t, dir)
 	_, err = o.Put(t.Context(), "a/c", bytes.NewReader(content))
-	wantErr(t, err, store.ErrStorageFull)
+	wantErr(t, err, objects.ErrStorageFull)
 	_, err = o.Compose(t.Context(), "a/d", []string{"a/b", "a/b"})
-	wantErr(t, err, store.ErrStorageFull)
-	if got := get(t, o, "a/b", store.Range{}, ""); !bytes.Equal(got, content) {
+	wantErr(t, err, objects.ErrStorageFull)
+	if got := get(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
 		t.Errorf("%d bytes of what was there before", len(got))
 	}
 	if list := keys(t, o, "a/"); len(list) != 1 {

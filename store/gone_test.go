@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Every method says what it was about when the database is gone.
 func TestDatabaseGone(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	p := b.upload(1)
 	c := b.claim("w")
 	key, err := b.Accounts.ClaimKey(t.Context(), b.user.ID, "POST /upload", "key")
 	if err != nil {
 		t.Fatal(err)
 	}
-	putAll(t, o, store.InputKey(store.NewID()))
+	putAll(t, o, objects.InputKey(store.NewID()))
 	b.Close()
 	ctx := t.Context()
 	calls := map[string]struct {
@@ -65,7 +66,7 @@ func TestDatabaseGone(t *testing.T) {
 		"CreateUploadLink":     {"create upload link", b.UploadLinks.Create(ctx, &store.UploadLink{}, time.Hour)},
 		"UploadLink":           {"upload link", second(b.UploadLinks.Get(ctx, 1, p.ID))},
 		"LinkOfObject":         {"upload link", second(b.UploadLinks.OfObject(ctx, p.ID))},
-		"CompleteUpload":       {"complete upload", second(b.UploadLinks.Complete(ctx, store.UploadLink{}, store.ObjectInfo{}))},
+		"CompleteUpload":       {"complete upload", second(b.UploadLinks.Complete(ctx, store.UploadLink{}, objects.Info{}))},
 		"SweepUploadLinks":     {"sweep upload links", b.UploadLinks.Sweep(ctx, 0)},
 		"PostponeUploadLink":   {"postpone upload link", b.UploadLinks.Postpone(ctx, p.ID, true)},
 		"PostponedLinks":       {"list postponed links", second(b.UploadLinks.Postponed(ctx, nil))},
@@ -96,7 +97,7 @@ func TestDatabaseGone(t *testing.T) {
 		"CheckObjects":         {"check objects", second(b.Upkeep.CheckObjects(ctx, o, false, nil))},
 		"Housekeeping":         {"count what is to be deleted", second(b.Upkeep.Housekeeping(ctx))},
 		"Expire":               {"expire results", second(b.Upkeep.Expire(ctx, 0))},
-		"Unheard":              {"compare inbox", second(b.Upkeep.UnrecordedObjects(ctx, "b", []store.ObjectInfo{{Key: "inbox/a"}}))},
+		"Unheard":              {"compare inbox", second(b.Upkeep.UnrecordedObjects(ctx, "b", []objects.Info{{Key: "inbox/a"}}))},
 		"Alone":                {"upkeep", second(b.Upkeep.WithLock(ctx, func(context.Context) error { return nil }))},
 		"QueueState":           {"count the queue", second(b.Upkeep.QueueState(ctx))},
 		"Times":                {"read times", second(b.Ledger.Times(ctx, c))},

@@ -29,7 +29,7 @@ type NewObject struct {
 // prediction too many that waits is a [WaitingError].
 func (ps *Predictions) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, created bool, err error) {
 	id := NewID()
-	err = ps.db.inTx(ctx, func(tx pgx.Tx) error {
+	err = ps.db.InTx(ctx, func(tx pgx.Tx) error {
 		var uploadID int64
 		err := tx.QueryRow(ctx, `
 			INSERT INTO uploads (public_id, user_id, object_key, object_etag, filename, bytes,
@@ -64,7 +64,7 @@ func (ps *Predictions) EnqueueObject(ctx context.Context, o NewObject) (p Predic
 // predictionOfObject finds the first prediction of a dropped file. It is not found if the file was another user's.
 func (ps *Predictions) predictionOfObject(ctx context.Context, o NewObject) (uuid.UUID, error) {
 	var id uuid.UUID
-	err := ps.db.pool.QueryRow(ctx, `
+	err := ps.db.Pool.QueryRow(ctx, `
 		SELECT d.public_id FROM uploads u JOIN predictions d ON d.upload_id = u.id
 		WHERE u.source_bucket = $1 AND u.source_key = $2 AND u.source_version = $3 AND u.user_id = $4
 		ORDER BY d.id LIMIT 1`, o.Bucket, o.Key, o.Version, o.UserID).Scan(&id)

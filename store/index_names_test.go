@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/migrations"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -69,14 +69,14 @@ func TestB14IndexesHaveThePromisedNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := bench{TB: t, url: storetest.EmptyPostgres(t)}
-			if err := store.Migrate(t.Context(), b.url, until(t, "00023")); err != nil {
+			if err := schema.Migrate(t.Context(), b.url, until(t, "00023")); err != nil {
 				t.Fatal(err)
 			}
 			for _, statement := range before {
 				b.exec(statement)
 			}
 			for range 2 { // a restart changes nothing
-				if err := store.Migrate(t.Context(), b.url, migrations.FS); err != nil {
+				if err := schema.Migrate(t.Context(), b.url, migrations.FS); err != nil {
 					t.Fatal(err)
 				}
 				wantPromisedIndexes(b)
@@ -85,7 +85,7 @@ func TestB14IndexesHaveThePromisedNames(t *testing.T) {
 			if want := map[string]int{"other indexes": 4}[name]; kept != want {
 				t.Errorf("%d other indexes are kept, want %d", kept, want)
 			}
-			if err := store.MigrateDown(t.Context(), b.url, migrations.FS, 23); err != nil {
+			if err := schema.Down(t.Context(), b.url, migrations.FS, 23); err != nil {
 				t.Fatal(err)
 			}
 			if left := ask[int](b, `SELECT count(*)::int FROM pg_indexes WHERE indexname ~ '^idx_.*[a-z]$'`); left != 0 {

@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Mark reads the database's mark. Before any process has worked with both database and store it is [ErrNotFound].
-func (u *Upkeep) Mark(ctx context.Context) (m Mark, err error) {
-	err = u.db.requests.QueryRow(ctx, selectMark).Scan(&m.Installation, &m.Sweeps, &m.Sweep)
+func (u *Upkeep) Mark(ctx context.Context) (m objects.Mark, err error) {
+	err = u.db.Requests.QueryRow(ctx, selectMark).Scan(&m.Installation, &m.Sweeps, &m.Sweep)
 	if err != nil {
-		return Mark{}, fmt.Errorf("read the database's mark: %w", notFound(err))
+		return objects.Mark{}, fmt.Errorf("read the database's mark: %w", notFound(err))
 	}
 	return m, nil
 }
@@ -21,19 +22,19 @@ func (u *Upkeep) Mark(ctx context.Context) (m Mark, err error) {
 const selectMark = `SELECT id, sweeps, sweep FROM installation `
 
 // makeMark gives the database's mark, which is a new one if there was none.
-func (u *Upkeep) makeMark(ctx context.Context) (Mark, error) {
-	_, err := u.db.pool.Exec(ctx, `INSERT INTO installation (id, sweep) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+func (u *Upkeep) makeMark(ctx context.Context) (objects.Mark, error) {
+	_, err := u.db.Pool.Exec(ctx, `INSERT INTO installation (id, sweep) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 		uuid.New(), uuid.New())
 	if err != nil {
-		return Mark{}, fmt.Errorf("make the database's mark: %w", err)
+		return objects.Mark{}, fmt.Errorf("make the database's mark: %w", err)
 	}
 	return u.Mark(ctx)
 }
 
 // raiseMark counts a sweep, unless one is counted already that the store does not know of: its process ended between the
 // two. A store that does not agree is [ErrNotOwner], and nothing changes.
-func (u *Upkeep) raiseMark(ctx context.Context, of Mark) (raised Mark, err error) {
-	err = u.db.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) raiseMark(ctx context.Context, of objects.Mark) (raised objects.Mark, err error) {
+	err = u.db.InTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, selectMark+`FOR UPDATE`).Scan(&raised.Installation, &raised.Sweeps, &raised.Sweep)
 		if err != nil {
 			return notFound(err)
@@ -48,15 +49,15 @@ func (u *Upkeep) raiseMark(ctx context.Context, of Mark) (raised Mark, err error
 			uuid.New()).Scan(&raised.Sweeps, &raised.Sweep)
 	})
 	if err != nil {
-		return Mark{}, fmt.Errorf("count a sweep: %w", err)
+		return objects.Mark{}, fmt.Errorf("count a sweep: %w", err)
 	}
 	return raised, nil
 }
 
 // adoptMark gives the database a new mark that no copy of it has, ahead of what the store counted. What sweeps have
 // found is forgotten: it may be another store's.
-func (u *Upkeep) adoptMark(ctx context.Context, counted int64) (m Mark, err error) {
-	err = u.db.inTx(ctx, func(tx pgx.Tx) error {
+func (u *Upkeep) adoptMark(ctx context.Context, counted int64) (m objects.Mark, err error) {
+	err = u.db.InTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM orphans`); err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ func (u *Upkeep) adoptMark(ctx context.Context, counted int64) (m Mark, err erro
 			RETURNING id, sweeps, sweep`, uuid.New(), uuid.New(), counted).Scan(&m.Installation, &m.Sweeps, &m.Sweep)
 	})
 	if err != nil {
-		return Mark{}, fmt.Errorf("adopt: %w", err)
+		return objects.Mark{}, fmt.Errorf("adopt: %w", err)
 	}
 	return m, nil
 }
@@ -77,8 +78,8 @@ const recordedAtOnce = 5
 
 // newestObjects are the uploads that were recorded last and that nothing has removed since. Whoever dropped a file may
 // take it away, so only our own copies count.
-func (u *Upkeep) newestObjects(ctx context.Context) ([]ObjectInfo, error) {
-	rows, err := u.db.pool.Query(ctx, `
+func (u *Upkeep) newestObjects(ctx context.Context) ([]objects.Info, error) {
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT u.object_key, coalesce(u.bytes, -1) FROM uploads u
 		WHERE u.object_key LIKE 'uploads/%'
 		  AND EXISTS (SELECT FROM predictions d WHERE d.upload_id = u.id AND d.results_deleted_at IS NULL)
@@ -86,7 +87,7 @@ func (u *Upkeep) newestObjects(ctx context.Context) ([]ObjectInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find newest objects: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o ObjectInfo, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o objects.Info, err error) {
 		err = row.Scan(&o.Key, &o.Bytes)
 		return o, err
 	})
@@ -113,7 +114,7 @@ type Housekeeping struct {
 func (u *Upkeep) Housekeeping(ctx context.Context) (h Housekeeping, err error) {
 	var at *time.Time
 	var reason string
-	err = u.db.pool.QueryRow(ctx, `
+	err = u.db.Pool.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM deletions WHERE passes = 0), (SELECT count(*) FROM orphans WHERE unknown),
 		       (SELECT stopped_at FROM installation), coalesce((SELECT stopped_reason FROM installation), '')`).
 		Scan(&h.Deletions, &h.Orphans, &at, &reason)

@@ -6,17 +6,18 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Keys are in object stores and in the database: changing one loses what was stored under it.
 func TestKeys(t *testing.T) {
 	id := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
-	wantEqual(t, "input", store.InputKey(id), "uploads/019a0000-0000-7000-8000-000000000001/input.csv")
-	wantEqual(t, "result", store.ResultKey(id, 2, store.ResultName),
+	wantEqual(t, "input", objects.InputKey(id), "uploads/019a0000-0000-7000-8000-000000000001/input.csv")
+	wantEqual(t, "result", objects.ResultKey(id, 2, objects.ResultName),
 		"results/019a0000-0000-7000-8000-000000000001/2/result.csv")
-	wantEqual(t, "part", store.PartKey(id, 3, 17, store.RejectsName),
+	wantEqual(t, "part", objects.PartKey(id, 3, 17, objects.RejectsName),
 		"results/019a0000-0000-7000-8000-000000000001/3/parts/00017-rejects.csv")
-	wantEqual(t, "snapshot", store.SnapshotKey(id, 3, 17),
+	wantEqual(t, "snapshot", objects.SnapshotKey(id, 3, 17),
 		"results/019a0000-0000-7000-8000-000000000001/3/snapshot/00017")
 	wantEqual(t, "direct", store.DirectKey(id), "direct/019a0000-0000-7000-8000-000000000001.csv")
 }

@@ -41,7 +41,7 @@ var errRenewed = errors.New("the server was read-only")
 
 // listen forwards notes until its connection breaks. heard says that it had been up.
 func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, l.db.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, l.db.Pool.Config().ConnConfig)
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +49,7 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, 
 	if _, err := conn.Exec(ctx, "LISTEN "+doorbell); err != nil {
 		return false, err
 	}
-	era := l.db.era.Load()
+	era := l.db.Era.Load()
 	due := time.Now() // at once: something may have been queued while nobody listened
 	for {
 		if !time.Now().Before(due) {
@@ -62,7 +62,7 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, 
 			}
 			due = time.Now().Add(max(dueSpread, pause))
 		}
-		if l.db.era.Load() != era {
+		if l.db.Era.Load() != era {
 			return true, errRenewed
 		}
 		wait, cancel := context.WithDeadline(ctx, due)
@@ -86,7 +86,7 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, 
 func (l *Ledger) NextDue(ctx context.Context) (time.Duration, error) {
 	due := min(l.config.PollInterval, l.config.Lease/2)
 	var seconds *float64
-	err := l.db.pool.QueryRow(ctx, `
+	err := l.db.Pool.QueryRow(ctx, `
 		SELECT extract(epoch FROM least(
 		    (SELECT min(lease_until) FROM prediction_parts
 		     WHERE status = 'open' AND epoch > 0 AND lease_until > clock_timestamp()),

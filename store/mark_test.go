@@ -10,33 +10,34 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 func TestObjectsPutIf(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		first, err := o.PutIf(t.Context(), "a/b", strings.NewReader("first"), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = o.PutIf(t.Context(), "a/b", strings.NewReader("again"), "")
-		wantErr(t, err, store.ErrObjectChanged)
+		wantErr(t, err, objects.ErrChanged)
 		second, err := o.PutIf(t.Context(), "a/b", strings.NewReader("second"), first.ETag)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = o.PutIf(t.Context(), "a/b", strings.NewReader("third"), first.ETag)
-		wantErr(t, err, store.ErrObjectChanged)
-		wantEqual(t, "content", string(get(t, o, "a/b", store.Range{}, second.ETag)), "second")
+		wantErr(t, err, objects.ErrChanged)
+		wantEqual(t, "content", string(get(t, o, "a/b", objects.Range{}, second.ETag)), "second")
 		_, err = o.PutIf(t.Context(), "../b", strings.NewReader("x"), "")
-		wantErr(t, err, store.ErrKey)
+		wantErr(t, err, objects.ErrKey)
 		wantEqual(t, "keys", strings.Join(keys(t, o, ""), " "), "a/b")
 	})
 }
 
 // One of many that replace the same object at the same time may do it.
 func TestObjectsPutIfRaces(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		for range 5 {
 			old := put(t, o, "a/b", []byte("old"))
 			var group sync.WaitGroup
@@ -51,7 +52,7 @@ func TestObjectsPutIfRaces(t *testing.T) {
 			for _, err := range errs {
 				if err == nil {
 					done++
-				} else if !errors.Is(err, store.ErrObjectChanged) {
+				} else if !errors.Is(err, objects.ErrChanged) {
 					t.Error(err)
 				}
 			}
@@ -61,12 +62,12 @@ func TestObjectsPutIfRaces(t *testing.T) {
 }
 
 func TestReadMark(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
-		_, _, err := store.ReadMark(t.Context(), o)
+	onBoth(t, func(t *testing.T, o objects.Store) {
+		_, _, err := objects.ReadMark(t.Context(), o)
 		wantErr(t, err, store.ErrNotFound)
 		id := uuid.NewString()
-		put(t, o, store.MarkKey, []byte(`{"installation":"`+id+`","sweeps":7,"disputed":true}`))
-		m, etag, err := store.ReadMark(t.Context(), o)
+		put(t, o, objects.MarkKey, []byte(`{"installation":"`+id+`","sweeps":7,"disputed":true}`))
+		m, etag, err := objects.ReadMark(t.Context(), o)
 		if err != nil || m.Installation.String() != id || m.Sweeps != 7 || !m.Disputed || etag == "" {
 			t.Errorf("%+v %q %v", m, etag, err)
 		}
@@ -74,9 +75,9 @@ func TestReadMark(t *testing.T) {
 			"", "{}", "x", `{"installation":"00000000-0000-0000-0000-000000000000","sweeps":1}`,
 			`{"installation":"` + id + `","sweeps":-1}`, strings.Repeat(" ", 5000) + `{"installation":"` + id + `"}`,
 		} {
-			put(t, o, store.MarkKey, []byte(content))
-			_, _, err := store.ReadMark(t.Context(), o)
-			wantErr(t, err, store.ErrMark)
+			put(t, o, objects.MarkKey, []byte(content))
+			_, _, err := objects.ReadMark(t.Context(), o)
+			wantErr(t, err, objects.ErrMark)
 		}
 	})
 }
@@ -85,12 +86,12 @@ func TestReadMarkWithoutBucket(t *testing.T) {
 	for _, mistyped := range []string{"no-such-bucket", "bu", "Bucket_"} { // the last two are no names of buckets
 		config := storetest.S3(t)
 		config.Bucket = mistyped
-		o, err := store.OpenS3(t.Context(), config)
+		o, err := objects.OpenS3(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = store.ReadMark(t.Context(), o)
-		wantErr(t, err, store.ErrNoBucket)
+		_, _, err = objects.ReadMark(t.Context(), o)
+		wantErr(t, err, objects.ErrNoBucket)
 		if errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: the bucket is missing, not the mark", mistyped)
 		}
@@ -98,7 +99,7 @@ func TestReadMarkWithoutBucket(t *testing.T) {
 }
 
 // answerPuts is a bucket that gives some writes another answer, as long as it is asked to.
-func answerPuts(t *testing.T, status int, code string, times int64) store.Objects {
+func answerPuts(t *testing.T, status int, code string, times int64) objects.Store {
 	t.Helper()
 	faults, config := storetest.NewFaults(t, storetest.S3(t))
 	faults.Answer(func(r *http.Request) (int, string) {
@@ -107,7 +108,7 @@ func answerPuts(t *testing.T, status int, code string, times int64) store.Object
 		}
 		return 0, ""
 	})
-	o, err := store.OpenS3(t.Context(), config)
+	o, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestMarkIsMadeInTheEnd(t *testing.T) {
 func TestAdoptionThatIsNeverWritten(t *testing.T) {
 	b := newBench(t, store.Config{})
 	w := store.NewOwner(b.Store, answerPuts(t, http.StatusPreconditionFailed, "PreconditionFailed", 1<<40), nil)
-	if a, err := w.Adopt(t.Context()); !errors.Is(err, store.ErrObjectChanged) {
+	if a, err := w.Adopt(t.Context()); !errors.Is(err, objects.ErrChanged) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -34,17 +35,17 @@ func upDownUp(t *testing.T, url string) {
 	t.Helper()
 	ctx := t.Context()
 	for range 2 {
-		if err := store.Migrate(ctx, url, migrations.FS); err != nil {
+		if err := schema.Migrate(ctx, url, migrations.FS); err != nil {
 			t.Fatal(err)
 		}
-		list, err := store.MigrationStatus(ctx, url, migrations.FS)
+		list, err := schema.Status(ctx, url, migrations.FS)
 		if err != nil || len(list) < 2 || !list[0].Applied || !list[len(list)-1].Applied || list[0].Version != 1 {
 			t.Fatalf("after up: %+v, %v", list, err)
 		}
-		if err := store.MigrateDown(ctx, url, migrations.FS, 0); err != nil {
+		if err := schema.Down(ctx, url, migrations.FS, 0); err != nil {
 			t.Fatal(err)
 		}
-		if list, err = store.MigrationStatus(ctx, url, migrations.FS); err != nil || list[0].Applied {
+		if list, err = schema.Status(ctx, url, migrations.FS); err != nil || list[0].Applied {
 			t.Fatalf("after down: %+v, %v", list, err)
 		}
 		if left := leftovers(t, url); left != "goose_db_version goose_db_version_id_seq goose_db_version_pkey" {
@@ -77,7 +78,7 @@ func TestMigrateManyAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	errs := make([]error, 4)
 	for i := range errs {
-		group.Go(func() { errs[i] = store.Migrate(context.Background(), url, migrations.FS) })
+		group.Go(func() { errs[i] = schema.Migrate(context.Background(), url, migrations.FS) })
 	}
 	group.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -87,7 +88,7 @@ func TestMigrateManyAtOnce(t *testing.T) {
 
 func TestMigrateErrors(t *testing.T) {
 	secret := "postgres://user:hidden@host:port/db"
-	err := store.Migrate(t.Context(), secret, migrations.FS)
+	err := schema.Migrate(t.Context(), secret, migrations.FS)
 	if err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("bad URL: %v", err)
 	}

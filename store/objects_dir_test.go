@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 func TestObjectsAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		var group sync.WaitGroup
 		for i := range 4 {
 			group.Go(func() {
@@ -31,7 +32,7 @@ func TestObjectsAtOnce(t *testing.T) {
 			})
 			group.Go(func() {
 				for range 10 {
-					body, info, err := o.Get(t.Context(), "a/b/c", store.Range{}, "")
+					body, info, err := o.Get(t.Context(), "a/b/c", objects.Range{}, "")
 					if errors.Is(err, store.ErrNotFound) {
 						continue
 					}
@@ -55,7 +56,7 @@ func TestObjectsAtOnce(t *testing.T) {
 					if _, err := o.Put(t.Context(), key, strings.NewReader("x")); err != nil {
 						t.Error(err)
 					}
-					if err := o.Delete(t.Context(), store.Deleted, key); err != nil {
+					if err := o.Delete(t.Context(), objects.Deleted, key); err != nil {
 						t.Error(err)
 					}
 				}
@@ -66,9 +67,9 @@ func TestObjectsAtOnce(t *testing.T) {
 }
 
 func TestObjectsEndedContext(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		put(t, o, "a/b", pattern(1<<20))
-		body, _, err := o.Get(t.Context(), "a/b", store.Range{}, "")
+		body, _, err := o.Get(t.Context(), "a/b", objects.Range{}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func TestObjectsEndedContext(t *testing.T) {
 			t.Errorf("read after close: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		body, _, err = o.Get(ctx, "a/b", store.Range{}, "")
+		body, _, err = o.Get(ctx, "a/b", objects.Range{}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +95,7 @@ func TestObjectsEndedContext(t *testing.T) {
 		if _, err := o.Compose(ctx, "c", []string{"a/b"}); err == nil {
 			t.Error("composed")
 		}
-		if err := store.DeletePrefix(ctx, o, store.Deleted, "a/"); err == nil {
+		if err := objects.DeletePrefix(ctx, o, objects.Deleted, "a/"); err == nil {
 			t.Error("deleted")
 		}
 	})
@@ -102,7 +103,7 @@ func TestObjectsEndedContext(t *testing.T) {
 
 func TestDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "objects")
-	o, err := store.OpenDirectory(dir)
+	o, err := objects.OpenDirectory(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,11 +155,11 @@ func TestDirectory(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "inbox/link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Delete(t.Context(), store.Deleted, "inbox/a.csv"); err != nil {
+	if err := o.Delete(t.Context(), objects.Deleted, "inbox/a.csv"); err != nil {
 		t.Fatal(err)
 	}
 	put(t, o, "x/y/z", nil)
-	if err := o.Delete(t.Context(), store.Deleted, "x/y/z"); err != nil {
+	if err := o.Delete(t.Context(), objects.Deleted, "x/y/z"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "x")); !errors.Is(err, os.ErrNotExist) {
@@ -172,14 +173,14 @@ func TestOpenDirectoryRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{file, filepath.Join(file, "below"), ""} {
-		if _, err := store.OpenDirectory(dir); err == nil {
+		if _, err := objects.OpenDirectory(dir); err == nil {
 			t.Errorf("opened %q", dir)
 		}
 	}
 }
 
 func BenchmarkObjectsPut(b *testing.B) {
-	o, err := store.OpenDirectory(filepath.Join(b.TempDir(), "objects"))
+	o, err := objects.OpenDirectory(filepath.Join(b.TempDir(), "objects"))
 	if err != nil {
 		b.Fatal(err)
 	}

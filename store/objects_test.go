@@ -16,22 +16,23 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // onBoth runs a test on a directory and on a bucket: what holds for one holds for the other.
 
-func onBoth(t *testing.T, test func(t *testing.T, o store.Objects)) {
+func onBoth(t *testing.T, test func(t *testing.T, o objects.Store)) {
 	t.Helper()
 	t.Run("directory", func(t *testing.T) {
-		o, err := store.OpenDirectory(filepath.Join(t.TempDir(), "objects"))
+		o, err := objects.OpenDirectory(filepath.Join(t.TempDir(), "objects"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		test(t, o)
 	})
 	t.Run("s3", func(t *testing.T) {
-		o, err := store.OpenS3(t.Context(), storetest.S3(t))
+		o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +40,7 @@ func onBoth(t *testing.T, test func(t *testing.T, o store.Objects)) {
 	})
 }
 
-func put(t testing.TB, o store.Objects, key string, content []byte) store.ObjectInfo {
+func put(t testing.TB, o objects.Store, key string, content []byte) objects.Info {
 	t.Helper()
 	info, err := o.Put(t.Context(), key, bytes.NewReader(content))
 	if err != nil {
@@ -48,7 +49,7 @@ func put(t testing.TB, o store.Objects, key string, content []byte) store.Object
 	return info
 }
 
-func get(t testing.TB, o store.Objects, key string, r store.Range, ifMatch string) []byte {
+func get(t testing.TB, o objects.Store, key string, r objects.Range, ifMatch string) []byte {
 	t.Helper()
 	body, _, err := o.Get(t.Context(), key, r, ifMatch)
 	if err != nil {
@@ -61,7 +62,7 @@ func get(t testing.TB, o store.Objects, key string, r store.Range, ifMatch strin
 	return content
 }
 
-func keys(t testing.TB, o store.Objects, prefix string) []string {
+func keys(t testing.TB, o objects.Store, prefix string) []string {
 	t.Helper()
 	var list []string
 	for info, err := range o.List(t.Context(), prefix) {
@@ -82,7 +83,7 @@ func pattern(n int) []byte {
 }
 
 func TestObjectsPutAndGet(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		for _, n := range []int{0, 1, 100_000, 8<<20 - 1, 8 << 20, 20<<20 + 5} {
 			content := pattern(n)
 			// A reader that gives what it wants: one that seeks would be read another way.
@@ -98,7 +99,7 @@ func TestObjectsPutAndGet(t *testing.T) {
 				time.Since(head.Modified).Abs() > time.Minute || head.Key != info.Key {
 				t.Errorf("head %+v after put %+v: %v", head, info, err)
 			}
-			if got := get(t, o, "uploads/u/input.csv", store.Range{}, info.ETag); !bytes.Equal(got, content) {
+			if got := get(t, o, "uploads/u/input.csv", objects.Range{}, info.ETag); !bytes.Equal(got, content) {
 				t.Errorf("%d bytes come back as %d", n, len(got))
 			}
 		}
@@ -106,10 +107,10 @@ func TestObjectsPutAndGet(t *testing.T) {
 }
 
 func TestObjectsRanges(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		content := pattern(100_000)
 		info := put(t, o, "a/b", content)
-		for _, r := range []store.Range{
+		for _, r := range []objects.Range{
 			{Offset: 0, Length: 1},
 			{Offset: 99_999, Length: 1},
 			{Offset: 500, Length: 70_000},
@@ -132,15 +133,15 @@ func TestObjectsRanges(t *testing.T) {
 			}
 			_ = body.Close()
 		}
-		for _, r := range []store.Range{{Offset: 100_000}, {Offset: 100_001, Length: 1}, {Offset: -1}, {Length: -1}} {
+		for _, r := range []objects.Range{{Offset: 100_000}, {Offset: 100_001, Length: 1}, {Offset: -1}, {Length: -1}} {
 			_, _, err := o.Get(t.Context(), "a/b", r, "")
-			wantErr(t, err, store.ErrRange)
+			wantErr(t, err, objects.ErrRange)
 		}
 	})
 }
 
 func TestObjectsThatChange(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		old := put(t, o, "a/b", []byte("old content"))
 		same := put(t, o, "a/b", []byte("old content"))
 		wantEqual(t, "tag of the same content", same.ETag, old.ETag)
@@ -148,53 +149,53 @@ func TestObjectsThatChange(t *testing.T) {
 		if changed.ETag == old.ETag {
 			t.Error("new content, old tag")
 		}
-		_, _, err := o.Get(t.Context(), "a/b", store.Range{}, old.ETag)
-		wantErr(t, err, store.ErrObjectChanged)
-		wantEqual(t, "content", string(get(t, o, "a/b", store.Range{Offset: 4}, changed.ETag)), "content")
+		_, _, err := o.Get(t.Context(), "a/b", objects.Range{}, old.ETag)
+		wantErr(t, err, objects.ErrChanged)
+		wantEqual(t, "content", string(get(t, o, "a/b", objects.Range{Offset: 4}, changed.ETag)), "content")
 	})
 }
 
 func TestObjectsThatAreNotThere(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		put(t, o, "a/b/c", []byte("x"))
 		for _, key := range []string{"nothing", "a", "a/b", "a/x"} {
 			_, err := o.Head(t.Context(), key)
 			wantErr(t, err, store.ErrNotFound)
-			_, _, err = o.Get(t.Context(), key, store.Range{}, "")
+			_, _, err = o.Get(t.Context(), key, objects.Range{}, "")
 			wantErr(t, err, store.ErrNotFound)
 			_, err = o.Compose(t.Context(), "d/e", []string{"a/b/c", key})
 			wantErr(t, err, store.ErrNotFound)
 		}
 		_, err := o.Head(t.Context(), "d/e")
 		wantErr(t, err, store.ErrNotFound)
-		if err := o.Delete(t.Context(), store.Deleted, "a/x", "nothing"); err != nil {
+		if err := o.Delete(t.Context(), objects.Deleted, "a/x", "nothing"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestObjectsKeys(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		for _, key := range []string{
 			"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".hidden", "a/.etag-b", "a\x00b", "a\nb",
 			"a\\b", "\xff", strings.Repeat("a/", 600) + "b", strings.Repeat("a", 201),
 		} {
 			ctx := t.Context()
 			_, err := o.Put(ctx, key, strings.NewReader("x"))
-			wantErr(t, err, store.ErrKey)
-			_, _, err = o.Get(ctx, key, store.Range{}, "")
-			wantErr(t, err, store.ErrKey)
+			wantErr(t, err, objects.ErrKey)
+			_, _, err = o.Get(ctx, key, objects.Range{}, "")
+			wantErr(t, err, objects.ErrKey)
 			_, err = o.Head(ctx, key)
-			wantErr(t, err, store.ErrKey)
-			wantErr(t, o.Delete(ctx, store.Deleted, "fine", key), store.ErrKey)
+			wantErr(t, err, objects.ErrKey)
+			wantErr(t, o.Delete(ctx, objects.Deleted, "fine", key), objects.ErrKey)
 			_, err = o.Compose(ctx, key, nil)
-			wantErr(t, err, store.ErrKey)
+			wantErr(t, err, objects.ErrKey)
 			_, err = o.Compose(ctx, "fine", []string{key})
-			wantErr(t, err, store.ErrKey)
+			wantErr(t, err, objects.ErrKey)
 		}
 		for _, key := range []string{"inbox/März 2026 (1)+&=%41?.csv", "a/" + strings.Repeat("b", 200)} {
 			put(t, o, key, []byte("x"))
-			wantEqual(t, "content", string(get(t, o, key, store.Range{}, "")), "x")
+			wantEqual(t, "content", string(get(t, o, key, objects.Range{}, "")), "x")
 			if _, err := o.Compose(t.Context(), "copy/of", []string{key}); err != nil {
 				t.Error(err)
 			}
@@ -203,7 +204,7 @@ func TestObjectsKeys(t *testing.T) {
 }
 
 func TestObjectsList(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		all := []string{"a-b/x", "a/b/1", "a/b/10", "a/b/2", "a/c", "b"}
 		for _, key := range all {
 			put(t, o, key, []byte(key))
@@ -222,7 +223,7 @@ func TestObjectsList(t *testing.T) {
 			}
 			break
 		}
-		if err := store.DeletePrefix(t.Context(), o, store.Deleted, "a/b/"); err != nil {
+		if err := objects.DeletePrefix(t.Context(), o, objects.Deleted, "a/b/"); err != nil {
 			t.Fatal(err)
 		}
 		if got := keys(t, o, ""); !slices.Equal(got, []string{"a-b/x", "a/c", "b"}) {
@@ -233,7 +234,7 @@ func TestObjectsList(t *testing.T) {
 
 func TestObjectsFailedPutLeavesNothing(t *testing.T) {
 	broken := errors.New("source broke")
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		for _, n := range []int{0, 1000, 30 << 20} {
 			_, err := o.Put(t.Context(), "a/b", io.MultiReader(bytes.NewReader(pattern(n)), iotest.ErrReader(broken)))
 			wantErr(t, err, broken)
@@ -261,7 +262,7 @@ func TestObjectsFailedPutLeavesNothing(t *testing.T) {
 }
 
 // putCancelled cancels a put when its reader has given n bytes.
-func putCancelled(t *testing.T, o store.Objects, n int) error {
+func putCancelled(t *testing.T, o objects.Store, n int) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -278,7 +279,7 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestObjectsCompose(t *testing.T) {
 	const mib = 1 << 20
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		for name, sizes := range map[string][]int{
 			"none": {}, "empty": {0, 0}, "small": {10, 20, 5}, "one": {100}, "copied by the server": {6 * mib, 5 * mib, 7},
 			"a small one between": {6 * mib, 100, 6 * mib}, "empty ones between": {0, 6 * mib, 0, 6 * mib, 0},
@@ -304,7 +305,7 @@ func TestObjectsCompose(t *testing.T) {
 				if err != nil || head.ETag != info.ETag || head.Bytes != info.Bytes {
 					t.Errorf("head %+v, composed %+v: %v", head, info, err)
 				}
-				if got := get(t, o, "results/whole.csv", store.Range{}, info.ETag); !bytes.Equal(got, want) {
+				if got := get(t, o, "results/whole.csv", objects.Range{}, info.ETag); !bytes.Equal(got, want) {
 					t.Errorf("%d bytes, want %d", len(got), len(want))
 				}
 				if left, err := o.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
@@ -317,7 +318,7 @@ func TestObjectsCompose(t *testing.T) {
 
 // What became of a single part has a life of its own.
 func TestObjectsComposeOfOneOutlivesIt(t *testing.T) {
-	onBoth(t, func(t *testing.T, o store.Objects) {
+	onBoth(t, func(t *testing.T, o objects.Store) {
 		const part, whole = "results/parts/00000", "results/whole.csv"
 		put(t, o, part, []byte("first"))
 		info, err := o.Compose(t.Context(), whole, []string{part})
@@ -325,13 +326,13 @@ func TestObjectsComposeOfOneOutlivesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, o, part, []byte("second"))
-		if got := get(t, o, whole, store.Range{}, info.ETag); string(got) != "first" {
+		if got := get(t, o, whole, objects.Range{}, info.ETag); string(got) != "first" {
 			t.Errorf("%q after the part was replaced", got)
 		}
-		if err := o.Delete(t.Context(), store.Deleted, part); err != nil {
+		if err := o.Delete(t.Context(), objects.Deleted, part); err != nil {
 			t.Fatal(err)
 		}
-		if got := get(t, o, whole, store.Range{}, info.ETag); string(got) != "first" {
+		if got := get(t, o, whole, objects.Range{}, info.ETag); string(got) != "first" {
 			t.Errorf("%q after the part was deleted", got)
 		}
 	})

@@ -11,7 +11,7 @@ import (
 // QueueState is the unfinished work of all users, but for what is marked as internal in its options.
 type QueueState struct {
 	Queued, Running int64
-	Dead            int64         // given up: what [Store.DeadLetters] lists
+	Dead            int64         // given up: what [Upkeep.DeadLetters] lists
 	Oldest          time.Duration // age of the oldest queued prediction; 0: none
 	Letters         int64         // doorbells that have not rung yet
 }
@@ -20,7 +20,7 @@ type QueueState struct {
 func (u *Upkeep) QueueState(ctx context.Context) (QueueState, error) {
 	var q QueueState
 	var oldest float64
-	err := u.db.pool.QueryRow(ctx, `
+	err := u.db.Pool.QueryRow(ctx, `
 		SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'running'),
 		       coalesce(extract(epoch FROM clock_timestamp() - min(queued_at) FILTER (WHERE status = 'queued')), 0)::float8,
 		       (SELECT count(*) FROM predictions WHERE status = 'dead'),
@@ -43,7 +43,7 @@ type Times struct {
 
 // Times tells how a claim's prediction went so far.
 func (l *Ledger) Times(ctx context.Context, c *Claim) (Times, error) {
-	t, err := scanTimes(l.db.pool.QueryRow(ctx, selectTimes+`
+	t, err := scanTimes(l.db.Pool.QueryRow(ctx, selectTimes+`
 		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE d.id = $1`, c.PredictionID))
 	if err != nil {
 		return Times{}, fmt.Errorf("read times: %w", notFound(err))

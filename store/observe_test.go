@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/awsclient"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -113,16 +116,16 @@ func TestPoolStateCountsWaits(t *testing.T) {
 // calls keeps what was reported.
 type calls struct {
 	mu   sync.Mutex
-	list []store.Call
+	list []awsclient.Call
 }
 
-func (c *calls) add(call store.Call) {
+func (c *calls) add(call awsclient.Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.list = append(c.list, call)
 }
 
-func (c *calls) take() []store.Call {
+func (c *calls) take() []awsclient.Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := c.list
@@ -134,24 +137,24 @@ func TestCallsAreReported(t *testing.T) {
 	var seen calls
 	config := storetest.S3(t)
 	config.Observe = seen.add
-	objects, err := store.OpenS3(t.Context(), config)
+	objects, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := objects.Put(t.Context(), "uploads/a", strings.NewReader("text")); err != nil {
 		t.Fatal(err)
 	}
-	wantCall(t, seen.take(), store.Call{Service: "s3", Operation: "PutObject", Result: store.CallDone})
+	wantCall(t, seen.take(), awsclient.Call{Service: "s3", Operation: "PutObject", Result: awsclient.CallDone})
 	if _, err := objects.Head(t.Context(), "uploads/b"); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
-	wantCall(t, seen.take(), store.Call{Service: "s3", Operation: "HeadObject", Result: store.CallRefused})
+	wantCall(t, seen.take(), awsclient.Call{Service: "s3", Operation: "HeadObject", Result: awsclient.CallRefused})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := objects.Head(ended, "uploads/a"); err == nil {
 		t.Fatal("an ended context reads")
 	}
-	wantCall(t, seen.take(), store.Call{Service: "s3", Operation: "HeadObject", Result: store.CallGivenUp})
+	wantCall(t, seen.take(), awsclient.Call{Service: "s3", Operation: "HeadObject", Result: awsclient.CallGivenUp})
 }
 
 // TestRetriesAreReported has a queue that is out of order twice, and then for good.
@@ -165,7 +168,7 @@ func TestRetriesAreReported(t *testing.T) {
 		_, _ = w.Write([]byte(`{}`))
 	}))
 	t.Cleanup(server.Close)
-	q, err := store.OpenQueue(t.Context(), store.QueueConfig{
+	q, err := queue.Open(t.Context(), queue.Config{
 		URL: server.URL + "/queue", Endpoint: server.URL, AccessKey: "a", SecretKey: "b", Observe: seen.add,
 		RetryPause: storetest.RetryPause,
 	})
@@ -175,17 +178,17 @@ func TestRetriesAreReported(t *testing.T) {
 	if err := q.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := store.Call{Service: "sqs", Operation: "GetQueueAttributes", Retries: 2, Result: store.CallDone}
+	want := awsclient.Call{Service: "sqs", Operation: "GetQueueAttributes", Retries: 2, Result: awsclient.CallDone}
 	wantCall(t, seen.take(), want)
 	failures = 3
 	if err := q.Ping(t.Context()); err == nil {
 		t.Fatal("a queue that is out of order answers")
 	}
-	want.Result = store.CallFailed
+	want.Result = awsclient.CallFailed
 	wantCall(t, seen.take(), want)
 }
 
-func wantCall(t *testing.T, got []store.Call, want store.Call) {
+func wantCall(t *testing.T, got []awsclient.Call, want awsclient.Call) {
 	t.Helper()
 	if len(got) != 1 || got[0].Took <= 0 {
 		t.Fatalf("calls %+v", got)

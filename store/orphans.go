@@ -10,10 +10,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // ErrSweepStopped says that a sweep found something unusual and deleted nothing: it waits for an operator, who looks at
-// the list ([Store.Orphans]) and confirms it ([Store.ConfirmOrphans]).
+// the list ([Upkeep.Orphans]) and confirms it ([Upkeep.ConfirmOrphans]).
 var ErrSweepStopped = errors.New("the sweep is stopped until millrace store orphans --confirm")
 
 const (
@@ -75,8 +76,8 @@ func (w *Owner) sweepOrphans(ctx context.Context, age time.Duration) (int, error
 // listOrphans keeps in the database what a sweep finds, and counts all objects. What it does not find any more, it
 // forgets.
 func (w *Owner) listOrphans(ctx context.Context, number int64, age time.Duration) (listed int, err error) {
-	var batch []ObjectInfo
-	for _, folder := range ownFolders {
+	var batch []objects.Info
+	for _, folder := range objects.OwnFolders {
 		for info, err := range w.objects.List(ctx, folder) {
 			if err != nil {
 				return listed, err
@@ -93,7 +94,7 @@ func (w *Owner) listOrphans(ctx context.Context, number int64, age time.Duration
 	if err := w.store.Upkeep.noteOrphans(ctx, number, batch, age); err != nil {
 		return listed, err
 	}
-	_, err = w.store.db.pool.Exec(ctx, `DELETE FROM orphans WHERE last_sweep < $1`, number)
+	_, err = w.store.db.Pool.Exec(ctx, `DELETE FROM orphans WHERE last_sweep < $1`, number)
 	return listed, err
 }
 
@@ -113,7 +114,7 @@ func (u *Upkeep) kindsOf(ctx context.Context, keys []string, age time.Duration) 
 	for i, key := range keys {
 		ids[i], generations[i] = ownerOf(key)
 	}
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT CASE
 		    WHEN k.id IS NULL
 		      OR EXISTS (SELECT FROM uploads u
@@ -152,7 +153,7 @@ func ownerOf(key string) (*uuid.UUID, int) {
 	if err != nil {
 		return nil, 0
 	}
-	if segments[0]+"/" == uploadsPrefix {
+	if segments[0]+"/" == objects.UploadsPrefix {
 		return &id, 0
 	}
 	generation, err := strconv.Atoi(segments[2])
@@ -164,7 +165,7 @@ func ownerOf(key string) (*uuid.UUID, int) {
 
 // noteOrphans lists those of the objects that are not needed. One that has been replaced since is found anew. Young ones
 // are listed too if nobody knows them: they may say that the database is an old one.
-func (u *Upkeep) noteOrphans(ctx context.Context, number int64, batch []ObjectInfo, age time.Duration) error {
+func (u *Upkeep) noteOrphans(ctx context.Context, number int64, batch []objects.Info, age time.Duration) error {
 	keys := make([]string, len(batch))
 	for i, o := range batch {
 		keys[i] = o.Key
@@ -187,13 +188,13 @@ func (u *Upkeep) noteOrphans(ctx context.Context, number int64, batch []ObjectIn
 			    confirmed = o.confirmed AND o.modified = excluded.modified`,
 			o.Key, o.Bytes, o.Modified, kinds[i] == nobodyKnows, number)
 	}
-	return u.db.pool.SendBatch(ctx, &note).Close()
+	return u.db.Pool.SendBatch(ctx, &note).Close()
 }
 
 // unusual says why a sweep must not delete anything; empty: it may. What an operator has confirmed is as usual.
 func (u *Upkeep) unusual(ctx context.Context, number int64, listed int, age time.Duration) (reason string, err error) {
 	var strangers, newer int
-	err = u.db.pool.QueryRow(ctx, `
+	err = u.db.Pool.QueryRow(ctx, `
 		SELECT count(*) FILTER (WHERE modified < clock_timestamp() - $2::bigint * interval '1 microsecond'),
 		       count(*) FILTER (WHERE modified > $3::bigint * interval '1 microsecond' + coalesce(greatest(
 		           (SELECT max(created_at) FROM uploads), (SELECT max(created_at) FROM deletions)), '-infinity'))
@@ -212,7 +213,7 @@ func (u *Upkeep) unusual(ctx context.Context, number int64, listed int, age time
 }
 
 func (u *Upkeep) stopSweeps(ctx context.Context, reason string) error {
-	_, err := u.db.pool.Exec(ctx, `UPDATE installation SET stopped_at = clock_timestamp(), stopped_reason = $1`, reason)
+	_, err := u.db.Pool.Exec(ctx, `UPDATE installation SET stopped_at = clock_timestamp(), stopped_reason = $1`, reason)
 	return err
 }
 
@@ -232,13 +233,13 @@ func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Durati
 		for i, kind := range kinds {
 			of[kind] = append(of[kind], list[i])
 		}
-		for kind, why := range map[orphanKind]Reason{notNeeded: NotNeeded, nobodyKnows: NobodyKnows} {
+		for kind, why := range map[orphanKind]objects.Reason{notNeeded: objects.NotNeeded, nobodyKnows: objects.NobodyKnows} {
 			if err := w.Objects().Delete(ctx, why, of[kind]...); err != nil {
 				return swept, err
 			}
 			swept += len(of[kind])
 		}
-		if _, err := w.store.db.pool.Exec(ctx, `DELETE FROM orphans WHERE object_key = ANY ($1)`, list); err != nil {
+		if _, err := w.store.db.Pool.Exec(ctx, `DELETE FROM orphans WHERE object_key = ANY ($1)`, list); err != nil {
 			return swept, err
 		}
 	}
@@ -246,7 +247,7 @@ func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Durati
 
 // dueOrphans lists some of what a sweep is to delete, in the order of keys.
 func (u *Upkeep) dueOrphans(ctx context.Context, number int64, after string, age time.Duration) ([]string, error) {
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT object_key FROM orphans
 		WHERE (NOT unknown OR first_sweep < $1) AND object_key > $2
 		  AND modified < clock_timestamp() - $3::bigint * interval '1 microsecond'
@@ -268,7 +269,7 @@ type Orphan struct {
 
 // Orphans lists what the last sweep found, in the order of keys.
 func (u *Upkeep) Orphans(ctx context.Context) ([]Orphan, error) {
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT object_key, bytes, modified, unknown, confirmed FROM orphans ORDER BY object_key`)
 	if err == nil {
 		var list []Orphan
@@ -282,7 +283,7 @@ func (u *Upkeep) Orphans(ctx context.Context) ([]Orphan, error) {
 // ConfirmOrphans lets sweeps go on: an operator has looked at the objects of unknown owners that are listed, whose number
 // must be count. Another number is [ErrConflict]. They are deleted by the next sweep.
 func (u *Upkeep) ConfirmOrphans(ctx context.Context, count int) error {
-	err := u.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := u.db.InTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM installation FOR UPDATE`); err != nil {
 			return err
 		}

@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // strays puts objects whose id nobody knows.
-func strays(t testing.TB, o store.Objects, n int) (keys []string) {
+func strays(t testing.TB, o objects.Store, n int) (keys []string) {
 	t.Helper()
 	for range n {
-		key := store.InputKey(store.NewID())
+		key := objects.InputKey(store.NewID())
 		put(t, o, key, []byte("x"))
 		keys = append(keys, key)
 	}
@@ -26,7 +27,7 @@ func strays(t testing.TB, o store.Objects, n int) (keys []string) {
 }
 
 // left counts those of the keys that are still there.
-func left(t testing.TB, o store.Objects, keys []string) (n int) {
+func left(t testing.TB, o objects.Store, keys []string) (n int) {
 	t.Helper()
 	for _, key := range keys {
 		if _, err := o.Head(t.Context(), key); err == nil {
@@ -41,7 +42,7 @@ func left(t testing.TB, o store.Objects, keys []string) (n int) {
 // Twenty objects of unknown owners go, one sweep after they were found; with one more nothing goes, not even what is
 // housekeeping, until an operator has confirmed the very number.
 func TestManyStrangersStopTheSweep(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var log bytes.Buffer
 		w := store.NewOwner(b.Store, o, slog.New(slog.NewTextHandler(&log, nil)))
 		if err := w.Start(t.Context()); err != nil {
@@ -54,7 +55,7 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 				t.Fatalf("sweep %d leaves %d: %v", i, left(t, o, few), err)
 			}
 		}
-		many, old := strays(t, o, 21), store.ResultKey(p.ID, 1, store.ResultName)
+		many, old := strays(t, o, 21), objects.ResultKey(p.ID, 1, objects.ResultName)
 		b.exec(`UPDATE predictions SET generation = 2`)
 		put(t, o, old, []byte("of an older generation"))
 		for range 3 {
@@ -89,11 +90,11 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 
 // A hundredth of what there is may be of unknown owners where that is more than twenty.
 func TestStrangersOfALargeStore(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	p := b.upload(10)
 	for i := range 2500 {
-		put(t, o, store.SnapshotKey(p.ID, 1, i), nil)
+		put(t, o, objects.SnapshotKey(p.ID, 1, i), nil)
 	}
 	many := strays(t, o, 25)
 	mustSweep(t, w)
@@ -110,7 +111,7 @@ func TestStrangersOfALargeStore(t *testing.T) {
 // An object whose id the database does not know and that is newer than its newest upload: the database is an old copy,
 // whatever the marks say.
 func TestNewerStrangerStopsTheSweep(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		kept := b.stored(o)
 		stray := strays(t, o, 1)
@@ -119,7 +120,7 @@ func TestNewerStrangerStopsTheSweep(t *testing.T) {
 			_, err := w.SweepOrphans(t.Context(), 0)
 			wantErr(t, err, store.ErrSweepStopped)
 		}
-		wantEqual(t, "left", left(t, o, append(stray, store.InputKey(kept.UploadID))), 2)
+		wantEqual(t, "left", left(t, o, append(stray, objects.InputKey(kept.UploadID))), 2)
 		if err := b.Upkeep.ConfirmOrphans(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +132,7 @@ func TestNewerStrangerStopsTheSweep(t *testing.T) {
 
 // A young object without a row is an upload under way: it neither goes nor stops anything, nor is it listed.
 func TestUploadUnderWayIsNoStranger(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	young := strays(t, o, 30)
 	for range 3 {
@@ -145,7 +146,7 @@ func TestUploadUnderWayIsNoStranger(t *testing.T) {
 
 // A stranger that got a row, or was replaced, since it was found is not deleted for what it was.
 func TestStrangersAreLookedAtAgain(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	b.upload(10)
 	found := strays(t, o, 3)
@@ -173,10 +174,10 @@ func TestStrangersAreLookedAtAgain(t *testing.T) {
 // own only.
 func TestPrefixesOfOneBucket(t *testing.T) {
 	config := storetest.S3(t)
-	var stores []store.Objects
+	var stores []objects.Store
 	for _, prefix := range []string{"", "a/", "/a/b", "ab"} {
 		config.Prefix = prefix
-		o, err := store.OpenS3(t.Context(), config)
+		o, err := objects.OpenS3(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,20 +210,20 @@ func TestPrefixesOfOneBucket(t *testing.T) {
 		}
 	}
 	config.Prefix = "../x"
-	if _, err := store.OpenS3(t.Context(), config); !errors.Is(err, store.ErrKey) {
+	if _, err := objects.OpenS3(t.Context(), config); !errors.Is(err, objects.ErrKey) {
 		t.Errorf("a prefix that is none: %v", err)
 	}
 }
 
 // whole tries everything else that makes keys under a prefix.
-func whole(t *testing.T, o store.Objects, p store.Prediction) {
+func whole(t *testing.T, o objects.Store, p store.Prediction) {
 	t.Helper()
-	parts := []string{store.PartKey(p.ID, 1, 0, store.ResultName), store.PartKey(p.ID, 1, 1, store.ResultName)}
+	parts := []string{objects.PartKey(p.ID, 1, 0, objects.ResultName), objects.PartKey(p.ID, 1, 1, objects.ResultName)}
 	put(t, o, parts[0], pattern(6<<20))
 	put(t, o, parts[1], []byte("end"))
-	key := store.ResultKey(p.ID, 1, store.ResultName)
+	key := objects.ResultKey(p.ID, 1, objects.ResultName)
 	if _, err := o.Compose(t.Context(), key, parts); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "composed", string(get(t, o, key, store.Range{Offset: 6 << 20}, "")), "end")
+	wantEqual(t, "composed", string(get(t, o, key, objects.Range{Offset: 6 << 20}, "")), "end")
 }

@@ -8,11 +8,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Outbox holds the doorbells that are still to be sent to the queue.
 type Outbox struct {
-	db           *DB
+	db           *database.DB
 	log          *slog.Logger
 	pollInterval time.Duration // longest pause of Relay
 }
@@ -39,7 +40,7 @@ type OutboxEntry struct {
 // Claim takes at most limit entries for 30 s. Entries that are not discarded by then are given out again: a doorbell
 // that comes twice is harmless.
 func (o *Outbox) Claim(ctx context.Context, limit int) ([]OutboxEntry, error) {
-	rows, err := o.db.pool.Query(ctx, `
+	rows, err := o.db.Pool.Query(ctx, `
 		UPDATE outbox SET claimed_until = clock_timestamp() + interval '30 seconds'
 		WHERE id IN (SELECT id FROM outbox WHERE claimed_until <= clock_timestamp()
 		             ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -56,7 +57,7 @@ func (o *Outbox) Claim(ctx context.Context, limit int) ([]OutboxEntry, error) {
 
 // Discard removes entries that have been delivered.
 func (o *Outbox) Discard(ctx context.Context, ids []int64) error {
-	if _, err := o.db.pool.Exec(ctx, `DELETE FROM outbox WHERE id = ANY ($1)`, ids); err != nil {
+	if _, err := o.db.Pool.Exec(ctx, `DELETE FROM outbox WHERE id = ANY ($1)`, ids); err != nil {
 		return fmt.Errorf("discard outbox: %w", err)
 	}
 	return nil
@@ -64,7 +65,7 @@ func (o *Outbox) Discard(ctx context.Context, ids []int64) error {
 
 // Release makes entries that could not be delivered available at once.
 func (o *Outbox) Release(ctx context.Context, ids []int64) error {
-	_, err := o.db.pool.Exec(ctx, `UPDATE outbox SET claimed_until = '-infinity' WHERE id = ANY ($1)`, ids)
+	_, err := o.db.Pool.Exec(ctx, `UPDATE outbox SET claimed_until = '-infinity' WHERE id = ANY ($1)`, ids)
 	if err != nil {
 		return fmt.Errorf("release outbox: %w", err)
 	}
@@ -86,7 +87,7 @@ func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
 // started, closes parts that nobody will score, rings again for predictions that have waited longer than age, and opens
 // the next month's partition in time. rung is how many it rang for.
 func (o *Outbox) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
-	err = o.db.inTx(ctx, func(tx pgx.Tx) error {
+	err = o.db.InTx(ctx, func(tx pgx.Tx) error {
 		// One by one: a join would read all predictions when the table has been large for a moment.
 		_, err := tx.Exec(ctx, `
 			DELETE FROM outbox o WHERE (SELECT d.status FROM predictions d WHERE d.id = o.prediction_id) <> 'queued'`)

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/customer"
 )
 
 // Outcome is what became of a customer.
 type Outcome struct {
-	Customer CustomerHash
+	Customer customer.Hash
 	Churned  bool
 	On       time.Time // a day; zero if it is not known
 }
@@ -31,11 +32,11 @@ type ObservedRow struct {
 	Group       string // experiment group; empty is none
 }
 
-// Recorded says what [Store.RecordOutcomes] did.
+// Recorded says what [Predictions.RecordOutcomes] did.
 type Recorded struct {
-	Matched []CustomerHash // the customers of whom rows are kept
-	Rows    int64          // kept of them
-	Changed int64          // of these rows, how many say something else now
+	Matched []customer.Hash // the customers of whom rows are kept
+	Rows    int64           // kept of them
+	Changed int64           // of these rows, how many say something else now
 }
 
 // ReportRowsMax is the most customers that a report is made of. Of more, an arbitrary but fixed choice is taken.
@@ -51,7 +52,7 @@ func (ps *Predictions) RecordOutcomes(
 	ctx context.Context, userID int64, outcomes []Outcome, report func(Model, []ObservedRow) (json.RawMessage, error),
 ) (Recorded, error) {
 	var done Recorded
-	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		// One at a time for a user: reports would lack what the other has written, and rows be locked in two orders.
 		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('outcomes'), $1::bigint::int)`, userID%(1<<31))
 		if err != nil {
@@ -72,7 +73,7 @@ func (ps *Predictions) RecordOutcomes(
 
 // lastOnly keeps of each customer's outcomes the one that replaces the others.
 func lastOnly(outcomes []Outcome) []Outcome {
-	at := make(map[CustomerHash]int, len(outcomes))
+	at := make(map[customer.Hash]int, len(outcomes))
 	last := make([]Outcome, 0, len(outcomes))
 	for _, o := range outcomes {
 		i, known := at[o.Customer]
@@ -117,7 +118,7 @@ func recordOutcomes(ctx context.Context, tx pgx.Tx, userID int64, outcomes []Out
 	var hash []byte
 	var kept, changed int64
 	_, err = pgx.ForEachRow(rows, []any{&hash, &kept, &changed}, func() error {
-		done.Matched = append(done.Matched, CustomerHash(hash))
+		done.Matched = append(done.Matched, customer.Hash(hash))
 		done.Rows, done.Changed = done.Rows+kept, done.Changed+changed
 		return nil
 	})
@@ -189,7 +190,7 @@ type OutcomeReport struct {
 // OutcomeReports lists a user's reports on a model, newest first, at most 20: one for each of its versions.
 func (ps *Predictions) OutcomeReports(ctx context.Context, userID int64, model string) ([]OutcomeReport, error) {
 	var list []OutcomeReport
-	err := ps.db.readAs(ctx, userID, `
+	err := ps.db.ReadAs(ctx, userID, `
 		SELECT model_name, model_version, model_sha256, report, updated_at FROM outcome_reports
 		WHERE user_id = $1 AND model_name = $2 ORDER BY updated_at DESC LIMIT 20`, []any{userID, model},
 		func(rows pgx.Rows) (err error) {

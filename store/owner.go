@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // ErrNotOwner says that database and object store do not agree on whose the store is: nothing is deleted, and if it is
@@ -36,7 +37,7 @@ func Ownerships() []Ownership { return []Ownership{Unknown, Unmarked, Owned, Cop
 
 // agree compares the marks of a database and a store. A store that is one sweep behind agrees: a process ended between
 // the two writes.
-func agree(database, store Mark) Ownership {
+func agree(database, store objects.Mark) Ownership {
 	switch ahead := database.Sweeps - store.Sweeps; {
 	case database.Installation != store.Installation:
 		return Stranger
@@ -69,13 +70,13 @@ func (e *StrangerError) Error() string {
 // the one gate to every deletion: nothing else holds an object store that deletes. Safe for concurrent use.
 type Owner struct {
 	store   *Store
-	objects Objects // deletes without asking
+	objects objects.Store // deletes without asking
 	log     *slog.Logger
 	last    atomic.Int32
 }
 
 // NewOwner makes the owner of an object store. A nil log is none.
-func NewOwner(s *Store, o Objects, log *slog.Logger) *Owner {
+func NewOwner(s *Store, o objects.Store, log *slog.Logger) *Owner {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -105,16 +106,16 @@ func (w *Owner) Check(ctx context.Context) (Ownership, error) {
 // finding is what one look at both marks gives.
 type finding struct {
 	state           Ownership
-	database, store Mark   // zero: it has none
-	etag            string // of the store's
-	answered        bool   // by the store, if only that it has no mark
+	database, store objects.Mark // zero: it has none
+	etag            string       // of the store's
+	answered        bool         // by the store, if only that it has no mark
 }
 
 // look reads the store first: its own database is never behind what it said then.
 func (w *Owner) look(ctx context.Context) (f finding, err error) {
-	f.store, f.etag, err = ReadMark(ctx, w.objects)
+	f.store, f.etag, err = objects.ReadMark(ctx, w.objects)
 	bare := errors.Is(err, ErrNotFound)
-	unreadable := errors.Is(err, ErrMark)
+	unreadable := errors.Is(err, objects.ErrMark)
 	if err != nil && !bare && !unreadable {
 		return f, err
 	}
@@ -141,8 +142,8 @@ func (w *Owner) dispute(ctx context.Context, f finding) error {
 		"sweeps_of_database", f.database.Sweeps, "sweeps_of_store", f.store.Sweeps)
 	m := f.store
 	m.Disputed = true
-	err := writeMark(ctx, w.objects, m, f.etag)
-	if errors.Is(err, ErrObjectChanged) {
+	err := objects.WriteMark(ctx, w.objects, m, f.etag)
+	if errors.Is(err, objects.ErrChanged) {
 		return nil // the next check looks at what it has become
 	}
 	return err
@@ -190,7 +191,7 @@ func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
 	if err := w.may(ctx); err != nil {
 		return 0, err
 	}
-	was, etag, err := ReadMark(ctx, w.objects)
+	was, etag, err := objects.ReadMark(ctx, w.objects)
 	if err != nil {
 		return 0, err
 	}
@@ -198,7 +199,7 @@ func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err = writeMark(ctx, w.objects, raised, etag); err == nil || errors.Is(err, ErrObjectChanged) {
+	if err = objects.WriteMark(ctx, w.objects, raised, etag); err == nil || errors.Is(err, objects.ErrChanged) {
 		err = w.wrote(ctx, raised)
 	}
 	return raised.Sweeps, err
@@ -206,25 +207,25 @@ func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
 
 // wrote looks what is there after a write, whatever the server said of it: this very mark, also if the answer to an
 // earlier try got lost; or that of a database which counted the same sweep, where conditional writes are not atomic.
-func (w *Owner) wrote(ctx context.Context, m Mark) error {
-	if now, _, err := ReadMark(ctx, w.objects); err != nil || now == m {
+func (w *Owner) wrote(ctx context.Context, m objects.Mark) error {
+	if now, _, err := objects.ReadMark(ctx, w.objects); err != nil || now == m {
 		return err
 	}
 	if err := w.may(ctx); err != nil {
 		return err
 	}
-	return ErrObjectChanged
+	return objects.ErrChanged
 }
 
 // Reach asks whether an object store answers with the credentials that everything else is read with. That of
 // [Owner.Objects] must not be another installation's either, which is [ErrNotOwner]; of any other, it does not matter
 // whether it has a mark.
-func Reach(ctx context.Context, o Objects) error {
+func Reach(ctx context.Context, o objects.Store) error {
 	if owned, ok := o.(interface{ reach(context.Context) error }); ok {
 		return owned.reach(ctx)
 	}
-	_, _, err := ReadMark(ctx, o)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrMark) {
+	_, _, err := objects.ReadMark(ctx, o)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, objects.ErrMark) {
 		return nil
 	}
 	return err

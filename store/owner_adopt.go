@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Start is what a process does before it works with database and store. The first one marks both. A store that belongs
@@ -12,7 +14,7 @@ import (
 func (w *Owner) Start(ctx context.Context) error {
 	state, err := w.Check(ctx)
 	switch {
-	case errors.Is(err, ErrNoBucket):
+	case errors.Is(err, objects.ErrNoBucket):
 		return fmt.Errorf("object store: %w", err)
 	case err != nil:
 		w.log.Warn("the object store's owner is not known yet: nothing is deleted", "error", err)
@@ -57,7 +59,7 @@ func (w *Owner) settle(ctx context.Context) error {
 	}
 	state := Unmarked
 	for try := 0; state == Unmarked && try < markTries; try++ { // another process may be faster, or about to fail
-		if err := writeMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, ErrObjectChanged) {
+		if err := objects.WriteMark(ctx, w.objects, m, ""); err != nil && !errors.Is(err, objects.ErrChanged) {
 			return fmt.Errorf("object store: %w", err)
 		}
 		if state, err = w.Check(ctx); err != nil {
@@ -73,7 +75,7 @@ func (w *Owner) settle(ctx context.Context) error {
 // recorded says whether a store without a mark is empty or holds the database's newest recorded objects. A customer may
 // delete one of them at this moment, so it looks twice.
 func (w *Owner) recorded(ctx context.Context) (bool, error) {
-	for _, folder := range ownFolders {
+	for _, folder := range objects.OwnFolders {
 		for _, err := range w.objects.List(ctx, folder) {
 			if err != nil {
 				return false, err
@@ -107,9 +109,9 @@ func (w *Owner) holdsNewest(ctx context.Context) (bool, error) {
 
 // Adoption is what an adoption changed.
 type Adoption struct {
-	State           Ownership // before
-	Database, Store Mark      // before; zero: it had none
-	Now             Mark      // of both
+	State           Ownership    // before
+	Database, Store objects.Mark // before; zero: it had none
+	Now             objects.Mark // of both
 }
 
 // Adopt makes the database the one owner of the object store: both get a new installation id, which no copy of either
@@ -125,8 +127,8 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 		return a, err
 	}
 	for range markTries {
-		changed := writeMark(ctx, w.objects, a.Now, f.etag)
-		if err = changed; !errors.Is(changed, ErrObjectChanged) {
+		changed := objects.WriteMark(ctx, w.objects, a.Now, f.etag)
+		if err = changed; !errors.Is(changed, objects.ErrChanged) {
 			break
 		}
 		if f, err = w.look(ctx); err != nil || f.state == Owned {

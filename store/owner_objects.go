@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Objects gives the object store as the rest of the program uses it: it deletes only below our own folders, only while
 // database and store agree, and logs each deletion with its reason. It writes nothing once a check has found that the
 // store is another installation's; that is [ErrNotOwner].
-func (w *Owner) Objects() Objects {
-	if p, ok := w.objects.(Presigner); ok {
+func (w *Owner) Objects() objects.Store {
+	if p, ok := w.objects.(objects.Presigner); ok {
 		return guardedBucket{guarded{w.objects, w}, p}
 	}
 	return guarded{w.objects, w}
@@ -19,40 +21,40 @@ func (w *Owner) Objects() Objects {
 
 // guarded asks the owner before it deletes.
 type guarded struct {
-	Objects
+	objects.Store
 	owner *Owner
 }
 
 // guardedBucket is one that others can be let put into.
 type guardedBucket struct {
 	guarded
-	Presigner
+	objects.Presigner
 }
 
-// Put implements [Objects].
-func (g guarded) Put(ctx context.Context, key string, r io.Reader) (ObjectInfo, error) {
+// Put implements [objects.Store].
+func (g guarded) Put(ctx context.Context, key string, r io.Reader) (objects.Info, error) {
 	if err := g.owner.mayWrite(); err != nil {
-		return ObjectInfo{}, fmt.Errorf("put object: %w", err)
+		return objects.Info{}, fmt.Errorf("put object: %w", err)
 	}
-	return g.Objects.Put(ctx, key, r)
+	return g.Store.Put(ctx, key, r)
 }
 
-// Compose implements [Objects].
-func (g guarded) Compose(ctx context.Context, dst string, parts []string) (ObjectInfo, error) {
+// Compose implements [objects.Store].
+func (g guarded) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
 	if err := g.owner.mayWrite(); err != nil {
-		return ObjectInfo{}, fmt.Errorf("compose object: %w", err)
+		return objects.Info{}, fmt.Errorf("compose object: %w", err)
 	}
-	return g.Objects.Compose(ctx, dst, parts)
+	return g.Store.Compose(ctx, dst, parts)
 }
 
 func (g guarded) reach(ctx context.Context) error { return g.owner.reach(ctx) }
 
-// PresignPut implements [Presigner].
+// PresignPut implements [objects.Presigner].
 func (g guardedBucket) PresignPut(
 	ctx context.Context, key string, size int64, life time.Duration,
-) (PresignedPut, error) {
+) (objects.PresignedPut, error) {
 	if err := g.owner.mayWrite(); err != nil {
-		return PresignedPut{}, fmt.Errorf("presign: %w", err)
+		return objects.PresignedPut{}, fmt.Errorf("presign: %w", err)
 	}
 	return g.Presigner.PresignPut(ctx, key, size, life)
 }
@@ -63,11 +65,11 @@ const (
 	loggedAtOnce  = 50
 )
 
-// Delete implements [Objects].
-func (g guarded) Delete(ctx context.Context, why Reason, keys ...string) error {
+// Delete implements [objects.Store].
+func (g guarded) Delete(ctx context.Context, why objects.Reason, keys ...string) error {
 	for _, key := range keys {
-		if !deletable(key) {
-			return ErrKey
+		if !objects.Deletable(key) {
+			return objects.ErrKey
 		}
 	}
 	for len(keys) > 0 {
@@ -75,7 +77,7 @@ func (g guarded) Delete(ctx context.Context, why Reason, keys ...string) error {
 		if err := g.owner.may(ctx); err != nil {
 			return err
 		}
-		if err := g.Objects.Delete(ctx, why, keys[:n]...); err != nil {
+		if err := g.Store.Delete(ctx, why, keys[:n]...); err != nil {
 			return err
 		}
 		g.owner.sayDeleted(why, keys[:n]...)
@@ -84,10 +86,10 @@ func (g guarded) Delete(ctx context.Context, why Reason, keys ...string) error {
 	return nil
 }
 
-// Sweep implements [Objects].
+// Sweep implements [objects.Store].
 func (g guarded) Sweep(ctx context.Context, age time.Duration, may func(string) error) (int, error) {
 	asked := 0
-	return g.Objects.Sweep(ctx, age, func(key string) error {
+	return g.Store.Sweep(ctx, age, func(key string) error {
 		if may != nil {
 			if err := may(key); err != nil {
 				return err
@@ -98,18 +100,18 @@ func (g guarded) Sweep(ctx context.Context, age time.Duration, may func(string) 
 				return err
 			}
 		}
-		g.owner.sayDeleted(Interrupted, key)
+		g.owner.sayDeleted(objects.Interrupted, key)
 		return nil
 	})
 }
 
 // sayDeleted logs keys, which are made of ids; a file that somebody dropped is named by its folder only.
-func (w *Owner) sayDeleted(why Reason, keys ...string) {
+func (w *Owner) sayDeleted(why objects.Reason, keys ...string) {
 	for len(keys) > 0 {
 		n := min(len(keys), loggedAtOnce)
 		names := make([]string, n)
 		for i, key := range keys[:n] {
-			names[i] = loggable(key)
+			names[i] = objects.Loggable(key)
 		}
 		w.log.Info("deleted", "reason", string(why), "objects", names)
 		keys = keys[n:]

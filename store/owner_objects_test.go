@@ -10,11 +10,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Only what may be ours is deleted, and each deletion is in the log with its reason but without what customers named.
 func TestDeletionsAreLogged(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var log bytes.Buffer
 		w := store.NewOwner(b.Store, o, slog.New(slog.NewTextHandler(&log, nil)))
 		if err := w.Start(t.Context()); err != nil {
@@ -22,19 +23,19 @@ func TestDeletionsAreLogged(t *testing.T) {
 		}
 		put(t, o, "other/a", []byte("x"))
 		put(t, o, "resultsx/a", []byte("x"))
-		for _, key := range []string{store.MarkKey, "other/a", "resultsx/a"} {
-			wantErr(t, w.Objects().Delete(t.Context(), store.Deleted, key), store.ErrKey)
+		for _, key := range []string{objects.MarkKey, "other/a", "resultsx/a"} {
+			wantErr(t, w.Objects().Delete(t.Context(), objects.Deleted, key), objects.ErrKey)
 			if _, err := o.Head(t.Context(), key); err != nil {
 				t.Error(err)
 			}
 		}
-		key := store.InputKey(store.NewID())
+		key := objects.InputKey(store.NewID())
 		put(t, o, key, []byte("x"))
 		put(t, o, "inbox/u/smith.csv", []byte("x"))
-		if err := w.Objects().Delete(t.Context(), store.Refused, key, "inbox/u/smith.csv"); err != nil {
+		if err := w.Objects().Delete(t.Context(), objects.Refused, key, "inbox/u/smith.csv"); err != nil {
 			t.Fatal(err)
 		}
-		if said := log.String(); !strings.Contains(said, key) || !strings.Contains(said, string(store.Refused)) ||
+		if said := log.String(); !strings.Contains(said, key) || !strings.Contains(said, string(objects.Refused)) ||
 			strings.Contains(said, "smith") || strings.Contains(said, "inbox/u") {
 			t.Errorf("log: %s", said)
 		}
@@ -49,7 +50,7 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 		"no mark":    "",
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+			onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 				w := b.start(o)
 				mustSweep(t, w)
 				guarded := w.Objects()
@@ -58,8 +59,8 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 				}
 				put(t, guarded, "uploads/a", []byte("x"))
 				if mark != "" {
-					put(t, o, store.MarkKey, []byte(mark))
-				} else if err := o.Delete(t.Context(), store.Deleted, store.MarkKey); err != nil {
+					put(t, o, objects.MarkKey, []byte(mark))
+				} else if err := o.Delete(t.Context(), objects.Deleted, objects.MarkKey); err != nil {
 					t.Fatal(err)
 				}
 				err := store.Reach(t.Context(), guarded)
@@ -70,7 +71,7 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 				wantErr(t, err, store.ErrNotOwner)
 				_, err = guarded.Compose(t.Context(), "uploads/b", []string{"uploads/a"})
 				wantErr(t, err, store.ErrNotOwner)
-				if links, ok := guarded.(store.Presigner); ok {
+				if links, ok := guarded.(objects.Presigner); ok {
 					_, err = links.PresignPut(t.Context(), "direct/b.csv", 1, time.Minute)
 					wantErr(t, err, store.ErrNotOwner)
 				}

@@ -10,11 +10,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // owner makes a database the owner of a store.
-func (b bench) owner(o store.Objects) *store.Owner {
+func (b bench) owner(o objects.Store) *store.Owner {
 	b.Helper()
 	w := store.NewOwner(b.Store, o, nil)
 	if _, err := w.Adopt(b.Context()); err != nil {
@@ -24,13 +25,13 @@ func (b bench) owner(o store.Objects) *store.Owner {
 }
 
 // onBothOwned runs a test on a fresh database with a directory and with a bucket.
-func onBothOwned(t *testing.T, test func(t *testing.T, b bench, o store.Objects)) {
+func onBothOwned(t *testing.T, test func(t *testing.T, b bench, o objects.Store)) {
 	t.Helper()
-	onBoth(t, func(t *testing.T, o store.Objects) { test(t, newBench(t, store.Config{}), o) })
+	onBoth(t, func(t *testing.T, o objects.Store) { test(t, newBench(t, store.Config{}), o) })
 }
 
 // start is what a process does at its start.
-func (b bench) start(o store.Objects) *store.Owner {
+func (b bench) start(o objects.Store) *store.Owner {
 	b.Helper()
 	w := store.NewOwner(b.Store, o, nil)
 	if err := w.Start(b.Context()); err != nil {
@@ -47,7 +48,7 @@ func (b bench) restored(t *testing.T) bench {
 }
 
 // stored is an upload whose file is there.
-func (b bench) stored(o store.Objects) store.Prediction {
+func (b bench) stored(o objects.Store) store.Prediction {
 	b.Helper()
 	u := newUpload(b.user.ID, 10)
 	u.Bytes = int64(len("content"))
@@ -70,10 +71,10 @@ func wantState(t testing.TB, w *store.Owner, want store.Ownership) {
 func wantDeletes(t testing.TB, w *store.Owner, want bool) {
 	t.Helper()
 	o, id := w.Objects(), store.NewID()
-	put(t, store.Unguarded(w), store.InputKey(id), []byte("x"))
+	put(t, store.Unguarded(w), objects.InputKey(id), []byte("x"))
 	for what, err := range map[string]error{
-		"delete":        o.Delete(t.Context(), store.Deleted, store.InputKey(id)),
-		"delete prefix": store.DeletePrefix(t.Context(), o, store.Deleted, store.InputKey(id)),
+		"delete":        o.Delete(t.Context(), objects.Deleted, objects.InputKey(id)),
+		"delete prefix": objects.DeletePrefix(t.Context(), o, objects.Deleted, objects.InputKey(id)),
 	} {
 		if what == "delete prefix" && want {
 			continue // nothing is left
@@ -82,7 +83,7 @@ func wantDeletes(t testing.TB, w *store.Owner, want bool) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := o.Head(t.Context(), store.InputKey(id)); errors.Is(err, store.ErrNotFound) != want {
+	if _, err := o.Head(t.Context(), objects.InputKey(id)); errors.Is(err, store.ErrNotFound) != want {
 		t.Errorf("the object: %v", err)
 	}
 	if !want {
@@ -100,7 +101,7 @@ func mustSweep(t testing.TB, w *store.Owner) {
 
 // A new database and an empty store get to know each other, however many processes start at once.
 func TestNewInstallation(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var group sync.WaitGroup
 		for range 6 {
 			group.Go(func() {
@@ -112,7 +113,7 @@ func TestNewInstallation(t *testing.T) {
 		}
 		group.Wait()
 		have, err := b.Upkeep.Mark(t.Context())
-		inStore, _, failed := store.ReadMark(t.Context(), o)
+		inStore, _, failed := objects.ReadMark(t.Context(), o)
 		if err != nil || failed != nil || have != inStore || have.Installation == uuid.Nil {
 			t.Errorf("database %+v %v, store %+v %v", have, err, inStore, failed)
 		}
@@ -122,12 +123,12 @@ func TestNewInstallation(t *testing.T) {
 
 // Another database on the same store: neither does it start, nor can it delete, and it leaves the mark as it was.
 func TestStranger(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
-		was, _, _ := store.ReadMark(t.Context(), o)
+		was, _, _ := objects.ReadMark(t.Context(), o)
 		fresh, other := newBench(t, store.Config{}), newBench(t, store.Config{})
-		other.start(objects(t))
+		other.start(directory(t))
 		for name, stranger := range map[string]bench{"without a mark": fresh, "of another store": other} {
 			theirs := store.NewOwner(stranger.Store, o, nil)
 			err := theirs.Start(t.Context())
@@ -141,7 +142,7 @@ func TestStranger(t *testing.T) {
 			}
 			wantDeletes(t, theirs, false)
 		}
-		now, _, err := store.ReadMark(t.Context(), o)
+		now, _, err := objects.ReadMark(t.Context(), o)
 		wantEqual(t, "mark", now, was)
 		wantDeletes(t, w, true)
 		if err != nil {
@@ -153,9 +154,9 @@ func TestStranger(t *testing.T) {
 // A database that knows its store must not go on with an empty one either: a mistyped prefix, a wrong directory.
 func TestStoreWithoutMark(t *testing.T) {
 	b := newBench(t, store.Config{})
-	mustSweep(t, b.start(objects(t)))
+	mustSweep(t, b.start(directory(t)))
 	var e *store.StrangerError
-	if err := store.NewOwner(b.Store, objects(t), nil).Start(t.Context()); !errors.As(err, &e) || e.Store != uuid.Nil {
+	if err := store.NewOwner(b.Store, directory(t), nil).Start(t.Context()); !errors.As(err, &e) || e.Store != uuid.Nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -163,7 +164,7 @@ func TestStoreWithoutMark(t *testing.T) {
 // A dump that is restored and started while, or after, the original went on: it deletes nothing, and as nobody can tell
 // which of the two is right, the other does not either. Adopting says which.
 func TestRestoredDump(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		p := b.stored(o)
 		mustSweep(t, w)
@@ -192,9 +193,9 @@ func TestRestoredDump(t *testing.T) {
 		if err := b.Upkeep.SweepDeletions(t.Context(), w.Objects()); err != nil {
 			t.Error(err)
 		}
-		_, err = o.Head(t.Context(), store.InputKey(p.UploadID))
+		_, err = o.Head(t.Context(), objects.InputKey(p.UploadID))
 		wantErr(t, err, store.ErrNotFound)
-		if _, err := o.Head(t.Context(), store.InputKey(late.UploadID)); err != nil {
+		if _, err := o.Head(t.Context(), objects.InputKey(late.UploadID)); err != nil {
 			t.Error(err)
 		}
 		wantState(t, theirs, store.Stranger)
@@ -204,7 +205,7 @@ func TestRestoredDump(t *testing.T) {
 
 // A clone that was taken after the last sweep has counted as far as the original, and may sweep first.
 func TestCloneWithTheSameCount(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		kept := b.stored(o)
 		mustSweep(t, w)
@@ -221,7 +222,7 @@ func TestCloneWithTheSameCount(t *testing.T) {
 		}
 		wantDeletes(t, w, true)
 		wantState(t, theirs, store.Stranger)
-		if _, err := o.Head(t.Context(), store.InputKey(kept.UploadID)); err != nil {
+		if _, err := o.Head(t.Context(), objects.InputKey(kept.UploadID)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -230,7 +231,7 @@ func TestCloneWithTheSameCount(t *testing.T) {
 // Two installations with one id that count the same sweep at the same moment: at most one goes on, and both stop when
 // they look again.
 func TestClonesThatSweepAtOnce(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
 		clone := b.restored(t)
@@ -263,7 +264,7 @@ func TestClonesThatSweepAtOnce(t *testing.T) {
 
 // A standby that is promoted knows what the primary counted, and a process may end between the two counters.
 func TestFailover(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
 		standby := b.restored(t)
@@ -277,7 +278,7 @@ func TestFailover(t *testing.T) {
 		wantDeletes(t, again, true)
 		counted, _ := standby.Upkeep.Mark(t.Context())
 		mustSweep(t, again)
-		now, _, err := store.ReadMark(t.Context(), o)
+		now, _, err := objects.ReadMark(t.Context(), o)
 		wantEqual(t, "sweep", now, counted)
 		mustSweep(t, again)
 		if err != nil {
@@ -286,7 +287,7 @@ func TestFailover(t *testing.T) {
 		// An old copy of the store: what it lacks must not be taken for deleted.
 		old := now
 		old.Sweeps -= 3
-		put(t, o, store.MarkKey, []byte(`{"installation":"`+old.Installation.String()+`","sweeps":0,"sweep":"`+
+		put(t, o, objects.MarkKey, []byte(`{"installation":"`+old.Installation.String()+`","sweeps":0,"sweep":"`+
 			old.Sweep.String()+`"}`))
 		wantState(t, again, store.Copy)
 	})
@@ -294,11 +295,11 @@ func TestFailover(t *testing.T) {
 
 // An installation from before there were marks adopts its store if it is empty or holds what was recorded last.
 func TestUpgrade(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		for range 7 {
 			b.stored(o)
 		}
-		put(t, o, store.InputKey(store.NewID()), []byte("an orphan"))
+		put(t, o, objects.InputKey(store.NewID()), []byte("an orphan"))
 		fresh := newBench(t, store.Config{})
 		var e *store.StrangerError
 		if err := store.NewOwner(fresh.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
@@ -309,17 +310,17 @@ func TestUpgrade(t *testing.T) {
 		if err := store.NewOwner(other.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("another installation: %v", err)
 		}
-		_, _, err := store.ReadMark(t.Context(), o)
+		_, _, err := objects.ReadMark(t.Context(), o)
 		wantErr(t, err, store.ErrNotFound)
 		stale := b.restored(t)
 		gone := b.stored(o)
-		if err := o.Delete(t.Context(), store.Deleted, store.InputKey(gone.UploadID)); err != nil {
+		if err := o.Delete(t.Context(), objects.Deleted, objects.InputKey(gone.UploadID)); err != nil {
 			t.Fatal(err)
 		}
 		if err := store.NewOwner(b.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("with its newest object missing: %v", err)
 		}
-		put(t, o, store.InputKey(gone.UploadID), []byte("content"))
+		put(t, o, objects.InputKey(gone.UploadID), []byte("content"))
 		wantDeletes(t, b.start(o), true)
 		if err := store.NewOwner(stale.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("a dump from before: %v", err)
@@ -329,7 +330,7 @@ func TestUpgrade(t *testing.T) {
 
 // An upgraded database whose store is empty, because everything was deleted or it is a new one.
 func TestUpgradeOfEmptyStore(t *testing.T) {
-	onBothOwned(t, func(t *testing.T, b bench, o store.Objects) {
+	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		b.upload(10)
 		put(t, o, "inbox/u/a.csv", []byte("others'"))
 		wantDeletes(t, b.start(o), true)
@@ -340,7 +341,7 @@ func TestUpgradeOfEmptyStore(t *testing.T) {
 func TestRequestsAloneDoNotMark(t *testing.T) {
 	url := storetest.Postgres(t)
 	api, loader := storetest.Logins(url)
-	requests, o := storetest.Open(t, store.Config{URL: api}), objects(t)
+	requests, o := storetest.Open(t, store.Config{URL: api}), directory(t)
 	w := store.NewOwner(requests, o, nil)
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -360,7 +361,7 @@ func TestStoreAwayAtStart(t *testing.T) {
 	config := storetest.S3(t)
 	line := storetest.NewLine(t, "tcp", strings.TrimPrefix(config.Endpoint, "http://"))
 	config.Endpoint = "http://" + line.Address()
-	o, err := store.OpenS3(t.Context(), config)
+	o, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,15 +369,15 @@ func TestStoreAwayAtStart(t *testing.T) {
 	line.Cut()
 	w := b.start(o)
 	wantEqual(t, "state", w.Last(), store.Unknown)
-	if err := o.Delete(t.Context(), store.Deleted, "uploads/a"); err == nil {
+	if err := o.Delete(t.Context(), objects.Deleted, "uploads/a"); err == nil {
 		t.Error("deleted")
 	}
 	config.Bucket += "-mistyped"
 	line.Mend(t)
-	if o, err = store.OpenS3(t.Context(), config); err != nil {
+	if o, err = objects.OpenS3(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, store.NewOwner(b.Store, o, nil).Start(t.Context()), store.ErrNoBucket)
+	wantErr(t, store.NewOwner(b.Store, o, nil).Start(t.Context()), objects.ErrNoBucket)
 }
 
 // uuidOf is the id in the key of an upload.

@@ -22,7 +22,7 @@ type Plan struct {
 // PlanPart replaces a claimed part that is not planned by the parts that were found. It ends the claim: the new parts
 // wait for whoever claims them, and the doorbell rings.
 func (l *Ledger) PlanPart(ctx context.Context, c *Claim, p Plan) error {
-	err := l.db.inTx(ctx, func(tx pgx.Tx) error {
+	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, c); err != nil {
 			return err
 		}

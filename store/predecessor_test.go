@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/migrations"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -38,7 +38,7 @@ func TestB24PredecessorsDatabaseIsLeftAlone(t *testing.T) {
 	}
 	before := leftovers(t, url)
 	for range 2 {
-		if err := store.Migrate(t.Context(), url, migrations.FS); !errors.Is(err, store.ErrForeignTables) {
+		if err := schema.Migrate(t.Context(), url, migrations.FS); !errors.Is(err, schema.ErrForeignTables) {
 			t.Errorf("%v, want a word about another program's tables", err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestB24PredecessorsDatabaseIsLeftAlone(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `CREATE SCHEMA millrace`); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Migrate(t.Context(), url+"&search_path=millrace", migrations.FS); err != nil {
+	if err := schema.Migrate(t.Context(), url+"&search_path=millrace", migrations.FS); err != nil {
 		t.Errorf("beside it: %v", err)
 	}
 }

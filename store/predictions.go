@@ -8,11 +8,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Predictions are the users' files, predictions and scored rows. Each method sees what belongs to the user it names.
 type Predictions struct {
-	db         *DB
+	db         *database.DB
 	waitingMax int // unfinished predictions of a user; 0: any number
 }
 
@@ -131,7 +132,7 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 // Get answers with a user's prediction, or [ErrNotFound].
 func (ps *Predictions) Get(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
 	var p Prediction
-	err := ps.db.readAs(ctx, userID, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+	err := ps.db.ReadAs(ctx, userID, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) (err error) {
 			p, err = pgx.CollectExactlyOneRow(rows, scanPrediction)
 			return err
@@ -162,7 +163,7 @@ func (ps *Predictions) List(ctx context.Context, userID int64, q ListQuery) ([]P
 	page := `WHERE d.user_id = $1 AND d.id = ANY (ARRAY(SELECT id FROM predictions WHERE ` + where +
 		`ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3)) `
 	var list []Prediction
-	err := ps.db.readAs(ctx, userID, selectListed+page+`ORDER BY d.created_at DESC, d.id DESC`, args,
+	err := ps.db.ReadAs(ctx, userID, selectListed+page+`ORDER BY d.created_at DESC, d.id DESC`, args,
 		func(rows pgx.Rows) (err error) {
 			list, err = pgx.CollectRows(rows, scanPrediction)
 			return err
@@ -173,10 +174,10 @@ func (ps *Predictions) List(ctx context.Context, userID int64, q ListQuery) ([]P
 	return list, nil
 }
 
-// Cancel stops a user's prediction. Rows committed before stay; the object with them is due, see [Store.ClaimFinish].
+// Cancel stops a user's prediction. Rows committed before stay; the object with them is due, see [Ledger.ClaimFinish].
 // A prediction that is done already is [ErrConflict], unless it was cancelled before, which changes nothing.
 func (ps *Predictions) Cancel(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
-	err := ps.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var internal int64
 		var upload int64
 		var status Status
@@ -203,7 +204,7 @@ func (ps *Predictions) Cancel(ctx context.Context, userID int64, id uuid.UUID) (
 // CancelAny is Cancel for an operator, for the prediction of any user.
 func (u *Upkeep) CancelAny(ctx context.Context, id uuid.UUID) (Prediction, error) {
 	var user int64
-	err := u.db.pool.QueryRow(ctx, `SELECT user_id FROM predictions WHERE public_id = $1`, id).Scan(&user)
+	err := u.db.Pool.QueryRow(ctx, `SELECT user_id FROM predictions WHERE public_id = $1`, id).Scan(&user)
 	if err != nil {
 		return Prediction{}, fmt.Errorf("cancel: %w", notFound(err))
 	}
@@ -242,7 +243,7 @@ type Ahead struct {
 // other users' predictions, so it is a function of the database: see the migrations.
 func (ps *Predictions) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
 	var a Ahead
-	err := ps.db.requests.QueryRow(ctx, `
+	err := ps.db.Requests.QueryRow(ctx, `
 		SELECT predictions, uncounted, row_count, rows_per_second FROM prediction_ahead($1)`, p.InternalID).
 		Scan(&a.Predictions, &a.Uncounted, &a.Rows, &a.RowsPerSecond)
 	if err != nil {

@@ -27,7 +27,7 @@ type RequestKey struct {
 	Done        bool
 	Fingerprint [sha256.Size]byte
 	Made        uuid.UUID
-	// Lease is how long the claim lasts without [Store.RenewKey].
+	// Lease is how long the claim lasts without [Accounts.RenewKey].
 	Lease time.Duration
 
 	userID int64
@@ -54,7 +54,7 @@ func (a *Accounts) ClaimKey(ctx context.Context, userID int64, route, key string
 
 func (a *Accounts) claimKey(ctx context.Context, k *RequestKey) error {
 	claimed := false
-	err := a.db.readAs(ctx, k.userID, `
+	err := a.db.ReadAs(ctx, k.userID, `
 		INSERT INTO request_keys AS k (user_id, route, key_hash, claim, claimed_until)
 		VALUES ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
 		ON CONFLICT (user_id, route, key_hash) DO UPDATE
@@ -69,7 +69,7 @@ func (a *Accounts) claimKey(ctx context.Context, k *RequestKey) error {
 	if err != nil || claimed {
 		return err
 	}
-	return a.db.readAs(ctx, k.userID, `
+	return a.db.ReadAs(ctx, k.userID, `
 		SELECT fingerprint, prediction_id FROM request_keys WHERE user_id = $1 AND route = $2 AND key_hash = $3`,
 		[]any{k.userID, k.route, k.hash}, func(rows pgx.Rows) error {
 			var fingerprint []byte
@@ -90,7 +90,7 @@ func (a *Accounts) claimKey(ctx context.Context, k *RequestKey) error {
 
 // RenewKey extends a claim by another lease. [ErrLeaseLost] means that another request has the key now.
 func (a *Accounts) RenewKey(ctx context.Context, k *RequestKey) error {
-	err := a.db.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
+	err := a.db.InTxAs(ctx, k.userID, func(tx pgx.Tx) error {
 		return requireRow(tx.Exec(ctx, `
 			UPDATE request_keys SET claimed_until = clock_timestamp() + $5::bigint * interval '1 microsecond'
 			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
@@ -104,7 +104,7 @@ func (a *Accounts) RenewKey(ctx context.Context, k *RequestKey) error {
 
 // ReleaseKey gives up a claim as if it had never been made. What is completed stays.
 func (a *Accounts) ReleaseKey(ctx context.Context, k *RequestKey) error {
-	err := a.db.inTxAs(ctx, k.userID, func(tx pgx.Tx) error {
+	err := a.db.InTxAs(ctx, k.userID, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			DELETE FROM request_keys
 			WHERE user_id = $1 AND route = $2 AND key_hash = $3 AND claim = $4 AND fingerprint IS NULL`,
@@ -133,7 +133,7 @@ func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) er
 
 // SweepKeys forgets keys whose time is over and claims of requests that died long ago.
 func (u *Upkeep) SweepKeys(ctx context.Context) error {
-	_, err := u.db.pool.Exec(ctx, `
+	_, err := u.db.Pool.Exec(ctx, `
 		DELETE FROM request_keys
 		WHERE expires_at <= statement_timestamp()
 		   OR expires_at = 'infinity' AND claimed_until <= statement_timestamp() - interval '1 day'`)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -133,7 +134,7 @@ func TestRequestKeyWhenTheConnectionBreaks(t *testing.T) {
 			}
 			if k := b.key(key); !k.Done {
 				u.ID, u.Key = store.NewID(), k
-				u.ObjectKey = store.InputKey(u.ID)
+				u.ObjectKey = objects.InputKey(u.ID)
 				if _, err := b.Predictions.CreateUpload(ctx(), u); err != nil {
 					t.Fatal(err)
 				}

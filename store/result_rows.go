@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // ErrNoResultRows says that it is not known where the rows of a prediction stand in its result: it has no result yet,
@@ -15,11 +17,11 @@ import (
 var ErrNoResultRows = errors.New("places of the rows in the result are not known")
 
 // ResultRows says where rows of a user's prediction stand in its result file: header is the header line, and ranges has
-// an element for each of rows, in their order. The rows must have been scored, as those of [Store.Rows] have.
+// an element for each of rows, in their order. The rows must have been scored, as those of [Predictions.Rows] have.
 func (ps *Predictions) ResultRows(
 	ctx context.Context, userID int64, id uuid.UUID, rows []int64,
-) (header Range, ranges []Range, err error) {
-	err = ps.db.readAs(ctx, userID, selectResultRows, []any{id, userID, rows}, func(found pgx.Rows) error {
+) (header objects.Range, ranges []objects.Range, err error) {
+	err = ps.db.ReadAs(ctx, userID, selectResultRows, []any{id, userID, rows}, func(found pgx.Rows) error {
 		var start *int64
 		var span []byte
 		_, err := pgx.ForEachRow(found, []any{&header.Length, &start, &span}, func() error {
@@ -27,10 +29,10 @@ func (ps *Predictions) ResultRows(
 				return ErrNoResultRows
 			}
 			if len(span) != 8 {
-				return errArray
+				return tuple.ErrDamaged
 			}
 			from, to := int64(binary.BigEndian.Uint32(span)), int64(binary.BigEndian.Uint32(span[4:]))
-			ranges = append(ranges, Range{Offset: *start + from, Length: to - from})
+			ranges = append(ranges, objects.Range{Offset: *start + from, Length: to - from})
 			return nil
 		})
 		if err == nil && len(ranges) != len(rows) {
@@ -39,7 +41,7 @@ func (ps *Predictions) ResultRows(
 		return err
 	})
 	if err != nil {
-		return Range{}, nil, fmt.Errorf("find rows in result: %w", err)
+		return objects.Range{}, nil, fmt.Errorf("find rows in result: %w", err)
 	}
 	return header, ranges, nil
 }

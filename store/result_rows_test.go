@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // scoreAs scores a part whose result begins with a header line of so many bytes.
@@ -27,7 +28,7 @@ func (b bench) scoreAs(c *store.Claim, header int64, rejected func(int64) bool) 
 func (b bench) finishBytes(c *store.Claim, bytes int64) {
 	b.Helper()
 	err := b.Ledger.Finish(ctx(), c, store.Result{
-		ResultKey: store.ResultKey(c.PublicID, c.Generation, store.ResultName), ResultETag: `"x"`, ResultBytes: bytes,
+		ResultKey: objects.ResultKey(c.PublicID, c.Generation, objects.ResultName), ResultETag: `"x"`, ResultBytes: bytes,
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -37,15 +38,15 @@ func (b bench) finishBytes(c *store.Claim, bytes int64) {
 // checkPlaces compares the places of all rows, asked for backwards, with those in a file of a header and all rows.
 func (b bench) checkPlaces(p store.Prediction, header int64, rows []int64) {
 	b.Helper()
-	at, want := header, map[int64]store.Range{}
+	at, want := header, map[int64]objects.Range{}
 	var backwards []int64
 	for _, row := range rows {
-		want[row] = store.Range{Offset: at, Length: int64(rowBytes(row))}
+		want[row] = objects.Range{Offset: at, Length: int64(rowBytes(row))}
 		at += int64(rowBytes(row))
 		backwards = append([]int64{row}, backwards...)
 	}
 	head, got, err := b.Predictions.ResultRows(ctx(), b.user.ID, p.ID, backwards)
-	if err != nil || head != (store.Range{Length: header}) || len(got) != len(rows) {
+	if err != nil || head != (objects.Range{Length: header}) || len(got) != len(rows) {
 		b.Fatalf("header %+v, %d rows: %v", head, len(got), err)
 	}
 	for i, row := range backwards {

@@ -6,17 +6,19 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // expireAtOnce bounds the transactions that expire predictions.
 const expireAtOnce = 100
 
 // Expire takes the results of predictions that ended longer ago than age: their rows at once, their files by
-// [Store.SweepDeletions], and months without any row left. The predictions stay, with the time in ResultsDeletedAt, and
+// [Upkeep.SweepDeletions], and months without any row left. The predictions stay, with the time in ResultsDeletedAt, and
 // so do files in the inbox, which belong to whoever dropped them. Several processes may do it at the same time.
 func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, err error) {
 	for {
-		tag, err := u.db.pool.Exec(ctx, `
+		tag, err := u.db.Pool.Exec(ctx, `
 			WITH gone AS (
 			    UPDATE predictions d SET results_deleted_at = clock_timestamp(), summary = NULL
 			    FROM uploads u
@@ -44,7 +46,7 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 		}
 	}
 	// Ids of a month may still be handed out when it ends.
-	_, err = u.db.pool.Exec(ctx, `SELECT drop_empty_prediction_months(
+	_, err = u.db.Pool.Exec(ctx, `SELECT drop_empty_prediction_months(
 		(date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') - interval '1 month')::date)`)
 	if err != nil {
 		return expired, fmt.Errorf("expire results: %w", err)
@@ -54,12 +56,12 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 
 // UnrecordedObjects returns those of the dropped objects that have no upload. An object that was there when its key was
 // last recorded has one, whatever version the record names: that of an event differs from that of a list.
-func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []ObjectInfo) ([]ObjectInfo, error) {
+func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []objects.Info) ([]objects.Info, error) {
 	keys, times := make([]string, len(list)), make([]time.Time, len(list))
 	for i, o := range list {
 		keys[i], times[i] = o.Key, o.Modified
 	}
-	rows, err := u.db.pool.Query(ctx, `
+	rows, err := u.db.Pool.Query(ctx, `
 		SELECT k.i - 1 FROM unnest($2::text[], $3::timestamptz[]) WITH ORDINALITY AS k (key, modified, i)
 		WHERE NOT EXISTS (SELECT FROM uploads u WHERE u.source_bucket = $1 AND u.source_key = k.key
 		                  AND u.created_at >= k.modified - interval '5 minutes')
@@ -71,7 +73,7 @@ func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []Ob
 	if err != nil {
 		return nil, fmt.Errorf("compare inbox: %w", err)
 	}
-	unrecorded := make([]ObjectInfo, len(indexes))
+	unrecorded := make([]objects.Info, len(indexes))
 	for i, index := range indexes {
 		unrecorded[i] = list[index]
 	}
@@ -81,9 +83,9 @@ func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []Ob
 // WithLock runs f unless another process is running it, and says whether it did. The lock is that of a connection which is
 // taken out of the pool, and whose end lets others have their turn: f needs the pool's, and could wait for itself.
 func (u *Upkeep) WithLock(ctx context.Context, f func(context.Context) error) (ran bool, err error) {
-	pooled, err := u.db.pool.Acquire(ctx)
+	pooled, err := u.db.Pool.Acquire(ctx)
 	if err != nil {
-		return false, fmt.Errorf("upkeep: %w", hideURL(err))
+		return false, fmt.Errorf("upkeep: %w", database.HideURL(err))
 	}
 	conn := pooled.Hijack()
 	defer func() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 func (b bench) scored(rows int64) store.Prediction {
@@ -30,7 +31,7 @@ func (b bench) aged(p store.Prediction, days int) {
 }
 
 func TestResultsExpire(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	old, recent, running := b.scored(1500), b.scored(10), b.upload(10)
 	b.aged(old, 91)
 	b.aged(recent, 89)
@@ -38,7 +39,7 @@ func TestResultsExpire(t *testing.T) {
 	// A part that was scored before its prediction failed keeps what it says until then.
 	b.exec(`UPDATE prediction_parts SET summary = '{"id": "A-1"}', warnings = '[]'`)
 	kept := recent.ResultKey
-	putAll(t, o, old.ResultKey, store.InputKey(old.UploadID), kept)
+	putAll(t, o, old.ResultKey, objects.InputKey(old.UploadID), kept)
 	const retain = 90 * 24 * time.Hour
 	var group sync.WaitGroup
 	for range 4 { // every process may
@@ -99,7 +100,7 @@ func TestMonthsAreDropped(t *testing.T) {
 }
 
 func TestOrphansAreSwept(t *testing.T) {
-	b, o := newBench(t, store.Config{}), objects(t)
+	b, o := newBench(t, store.Config{}), directory(t)
 	p := b.scored(10)
 	stray := store.NewID()
 	link := store.UploadLink{ID: store.NewID(), UserID: b.user.ID, Bytes: 1, Options: []byte("{}")}
@@ -109,16 +110,16 @@ func TestOrphansAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.UploadLinks.Complete(t.Context(), taken, store.ObjectInfo{Bytes: 1}); err != nil {
+	if _, err := b.UploadLinks.Complete(t.Context(), taken, objects.Info{Bytes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	kept := []string{
 		store.DirectKey(link.ID), store.DirectKey(taken.ID), "direct/note.csv", "inbox/u/a.csv",
-		"other/" + stray.String() + "/x", store.ResultKey(p.ID, 1, store.ResultName), "results/note/1/x", store.InputKey(p.UploadID),
+		"other/" + stray.String() + "/x", objects.ResultKey(p.ID, 1, objects.ResultName), "results/note/1/x", objects.InputKey(p.UploadID),
 	}
 	putAll(t, o, kept...)
-	putAll(t, o, store.InputKey(stray), store.ResultKey(stray, 1, store.ResultName),
-		store.ResultKey(p.ID, 2, store.ResultName), store.PartKey(stray, 1, 3, store.ResultName), store.DirectKey(stray),
+	putAll(t, o, objects.InputKey(stray), objects.ResultKey(stray, 1, objects.ResultName),
+		objects.ResultKey(p.ID, 2, objects.ResultName), objects.PartKey(stray, 1, 3, objects.ResultName), store.DirectKey(stray),
 		store.DirectKey(p.UploadID)) // it has been copied
 	w := b.owner(o)
 	// What is known and not needed goes at once, what nobody knows one sweep later.
@@ -144,7 +145,7 @@ func TestOrphansAreSwept(t *testing.T) {
 func TestPartsLeftBehindAreSwept(t *testing.T) {
 	const day = 24 * time.Hour
 	b, dir := newBench(t, store.Config{}), t.TempDir()
-	o, err := store.OpenDirectory(dir)
+	o, err := objects.OpenDirectory(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,13 +159,13 @@ func TestPartsLeftBehindAreSwept(t *testing.T) {
 	open, due := b.upload(10), b.upload(10)
 	ended(due, "cancelled", true)
 	kept := []string{
-		store.PartKey(now.ID, 1, 0, store.ResultName), store.PartKey(open.ID, 1, 0, store.ResultName),
-		store.PartKey(due.ID, 1, 0, store.ResultName), store.ResultKey(before.ID, 1, store.ResultName),
-		store.ResultKey(before.ID, 1, store.RejectsName), store.SnapshotKey(before.ID, 1, 0),
+		objects.PartKey(now.ID, 1, 0, objects.ResultName), objects.PartKey(open.ID, 1, 0, objects.ResultName),
+		objects.PartKey(due.ID, 1, 0, objects.ResultName), objects.ResultKey(before.ID, 1, objects.ResultName),
+		objects.ResultKey(before.ID, 1, objects.RejectsName), objects.SnapshotKey(before.ID, 1, 0),
 	}
 	putAll(t, o, kept...)
-	putAll(t, o, store.PartKey(before.ID, 1, 0, store.ResultName), store.PartKey(before.ID, 1, 12, store.RejectsName),
-		store.PartKey(failed.ID, 1, 0, store.ResultName))
+	putAll(t, o, objects.PartKey(before.ID, 1, 0, objects.ResultName), objects.PartKey(before.ID, 1, 12, objects.RejectsName),
+		objects.PartKey(failed.ID, 1, 0, objects.ResultName))
 	w := b.owner(o)
 	if n, err := w.SweepOrphans(t.Context(), day); n != 0 || err != nil {
 		t.Errorf("of the last day: %d, %v", n, err)
@@ -185,9 +186,9 @@ func TestPartsLeftBehindAreSwept(t *testing.T) {
 func TestUnheardObjects(t *testing.T) {
 	b := newBench(t, store.Config{})
 	now := time.Now()
-	known := store.ObjectInfo{Key: "inbox/u/known.csv", Modified: now.Add(-time.Hour)}
-	again := store.ObjectInfo{Key: "inbox/u/again.csv", Modified: now.Add(-time.Hour)}
-	lost := store.ObjectInfo{Key: "inbox/u/lost.csv", Modified: now.Add(-time.Hour)}
+	known := objects.Info{Key: "inbox/u/known.csv", Modified: now.Add(-time.Hour)}
+	again := objects.Info{Key: "inbox/u/again.csv", Modified: now.Add(-time.Hour)}
+	lost := objects.Info{Key: "inbox/u/lost.csv", Modified: now.Add(-time.Hour)}
 	for _, key := range []string{known.Key, again.Key} {
 		_, _, err := b.Predictions.EnqueueObject(t.Context(), store.NewObject{
 			UserID: b.user.ID, Bucket: "b", Key: key, Version: "id of an event",
@@ -197,7 +198,7 @@ func TestUnheardObjects(t *testing.T) {
 		}
 	}
 	b.exec(`UPDATE uploads SET created_at = created_at - interval '1 day' WHERE source_key = $1`, again.Key)
-	list, err := b.Upkeep.UnrecordedObjects(t.Context(), "b", []store.ObjectInfo{known, again, lost})
+	list, err := b.Upkeep.UnrecordedObjects(t.Context(), "b", []objects.Info{known, again, lost})
 	if err != nil || len(list) != 2 || list[0].Key != again.Key || list[1].Key != lost.Key {
 		t.Errorf("%+v, %v", list, err)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/internal/database"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -117,7 +119,7 @@ func openAsOwner(t *testing.T, admin, login, attributes string) bench {
 		root.exec(`DROP ROLE ` + login)
 	})
 	u.User = url.UserPassword(login, "secret")
-	if err := store.Migrate(t.Context(), u.String(), migrations.FS); err != nil {
+	if err := schema.Migrate(t.Context(), u.String(), migrations.FS); err != nil {
 		t.Fatal(err)
 	}
 	return openAs(t, u.String(), store.Config{URL: u.String()})
@@ -196,7 +198,7 @@ func TestWhatTheLoginsMayNot(t *testing.T) {
 	} {
 		refused(t, loader, sql)
 	}
-	if err := store.Migrate(t.Context(), loader, olderAndNewer(t)); err == nil {
+	if err := schema.Migrate(t.Context(), loader, olderAndNewer(t)); err == nil {
 		t.Error("the loader migrated")
 	}
 	// Nobody's rows are seen by a request that forgets to say for whom it is.
@@ -266,19 +268,19 @@ func TestCheckSchema(t *testing.T) {
 	admin := storetest.Postgres(t)
 	api, loader := storetest.Logins(admin)
 	for _, login := range []string{admin, api, loader} {
-		if err := store.CheckSchema(t.Context(), login, migrations.FS); err != nil {
+		if err := schema.Check(t.Context(), login, migrations.FS); err != nil {
 			t.Error(err)
 		}
-		err := store.CheckSchema(t.Context(), login, olderAndNewer(t))
+		err := schema.Check(t.Context(), login, olderAndNewer(t))
 		if err == nil || !strings.Contains(err.Error(), "millrace migrate up") {
 			t.Errorf("an old schema: %v", err)
 		}
 	}
-	if err := store.CheckSchema(t.Context(), storetest.EmptyPostgres(t), migrations.FS); err == nil {
+	if err := schema.Check(t.Context(), storetest.EmptyPostgres(t), migrations.FS); err == nil {
 		t.Error("no schema is good enough")
 	}
 	for login, want := range map[string]bool{admin: true, api: false, loader: false, storetest.EmptyPostgres(t): true} {
-		if owns, err := store.OwnsSchema(t.Context(), login); owns != want || err != nil {
+		if owns, err := schema.Owns(t.Context(), login); owns != want || err != nil {
 			t.Errorf("owns %v, not %v: %v", owns, want, err)
 		}
 	}
@@ -328,7 +330,7 @@ func TestLoginsAlone(t *testing.T) {
 				t.Error(err)
 			}
 		} else {
-			wantErr(t, err, store.ErrRole)
+			wantErr(t, err, database.ErrRole)
 		}
 	}
 }

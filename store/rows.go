@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // Limits of reading stored rows.
@@ -109,11 +110,11 @@ func (ps *Predictions) rowsByRow(ctx context.Context, user int64, id uuid.UUID, 
 	}
 	from, sql := min(after+1, math.MaxInt32), blocksFromRow
 	for {
-		n := (q.Limit-len(page.Rows)-1)/blockRowsMax + 2
+		n := (q.Limit-len(page.Rows)-1)/tuple.BlockRowsMax + 2
 		blocks := 0
-		_, err := ps.eachBlock(ctx, user, sql, []any{id, user, band(q), from, n}, func(b storedBlock) error {
+		_, err := ps.eachBlock(ctx, user, sql, []any{id, user, band(q), from, n}, func(b tuple.Block) error {
 			blocks++
-			from, sql = min(b.firstRow+1, math.MaxInt32), blocksFrom
+			from, sql = min(b.FirstRow+1, math.MaxInt32), blocksFrom
 			return page.take(b, q, after)
 		})
 		if err != nil {
@@ -134,13 +135,13 @@ func band(q RowQuery) *int32 {
 }
 
 // take adds a block's rows behind a row to the page. It sets Next when a row finds no room.
-func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
+func (p *RowPage) take(b tuple.Block, q RowQuery, after int64) error {
 	if p.Next != nil {
 		return nil
 	}
 	first := len(p.Rows)
-	index := make([]int32, 0, min(b.rows(), q.Limit-first))
-	for i := range b.rows() {
+	index := make([]int32, 0, min(b.Rows(), q.Limit-first))
+	for i := range b.Rows() {
 		r := rowOf(b, i)
 		if r.Row <= after || q.Band != nil && r.Band != *q.Band {
 			continue
@@ -155,31 +156,31 @@ func (p *RowPage) take(b storedBlock, q RowQuery, after int64) error {
 		return nil
 	}
 	rows := p.Rows[first:]
-	return b.ids.strings(index, func(i int, id *string) { rows[i].ID = id })
+	return b.IDs.Strings(index, func(i int, id *string) { rows[i].ID = id })
 }
 
 // rowOf is the ith row of a block, without its id.
-func rowOf(b storedBlock, i int) Row {
-	return Row{Row: b.row(i), Probability: b.score(i), Band: b.band(i)}
+func rowOf(b tuple.Block, i int) Row {
+	return Row{Row: b.Row(i), Probability: b.Score(i), Band: b.Band(i)}
 }
 
 // eachBlock runs a statement that begins with readableBlocks, and gives the prediction's internal id.
 func (ps *Predictions) eachBlock(
-	ctx context.Context, user int64, sql string, args []any, visit func(storedBlock) error,
+	ctx context.Context, user int64, sql string, args []any, visit func(tuple.Block) error,
 ) (prediction int64, err error) {
-	err = ps.db.readAs(ctx, user, sql, args, func(rows pgx.Rows) error {
+	err = ps.db.ReadAs(ctx, user, sql, args, func(rows pgx.Rows) error {
 		defer rows.Close()
 		found := false
 		for rows.Next() {
 			fields := rows.RawValues()
 			if len(fields[0]) != 8 {
-				return errArray
+				return tuple.ErrDamaged
 			}
 			found, prediction = true, int64(binary.BigEndian.Uint64(fields[0]))
 			if fields[1] == nil { // no block
 				continue
 			}
-			b, err := parseBlock(fields[1:])
+			b, err := tuple.ParseBlock(fields[1:])
 			if err == nil {
 				err = visit(b)
 			}

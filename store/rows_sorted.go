@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // place is a row and where it is stored.
@@ -64,19 +65,19 @@ func (ps *Predictions) best(
 ) (best []place, prediction int64, err error) {
 	keep, seen := q.Limit+1, 0
 	floor := Row{Row: math.MaxInt64, Probability: float32(math.Inf(-1))} // what comes behind it is not needed
-	prediction, err = ps.eachBlock(ctx, user, selectScores, []any{id, user, band(q)}, func(b storedBlock) error {
-		if seen += b.rows(); seen > RowsSortMax {
+	prediction, err = ps.eachBlock(ctx, user, selectScores, []any{id, user, band(q)}, func(b tuple.Block) error {
+		if seen += b.Rows(); seen > RowsSortMax {
 			return ErrTooManyRows
 		}
-		for i := range b.rows() {
-			if b.score(i) < floor.Probability {
+		for i := range b.Rows() {
+			if b.Score(i) < floor.Probability {
 				continue
 			}
 			r := rowOf(b, i)
 			if before(r, floor) > 0 || !wanted(r, q) {
 				continue
 			}
-			if best = append(best, place{r, b.firstRow, i}); len(best) == 2*keep {
+			if best = append(best, place{r, b.FirstRow, i}); len(best) == 2*keep {
 				best = sorted(best)[:keep]
 				floor = best[keep-1].Row
 			}
@@ -108,7 +109,7 @@ func (ps *Predictions) fetchIDs(ctx context.Context, user, prediction int64, pla
 	for i, p := range places {
 		blocks[i], index[i] = int32(p.block), int32(p.index+1)
 	}
-	return ps.db.readAs(ctx, user, `
+	return ps.db.ReadAs(ctx, user, `
 		SELECT w.position, `+idOfRow+`,
 		    CASE WHEN b.risk_bands IS NULL THEN b.risk_band[w.i] ELSE get_byte(b.risk_bands, w.i - 1)::smallint END
 		FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS w (block, i, position)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -23,10 +24,10 @@ import (
 // body of the answer by wrapping its writer.
 type fault func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool)
 
-func faultyS3(t *testing.T, f fault) (store.Objects, store.Objects) {
+func faultyS3(t *testing.T, f fault) (objects.Store, objects.Store) {
 	t.Helper()
 	config := storetest.S3(t)
-	direct, err := store.OpenS3(t.Context(), config)
+	direct, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func faultyS3(t *testing.T, f fault) (store.Objects, store.Objects) {
 	server.Config.ErrorLog = quiet()
 	t.Cleanup(server.Close)
 	config.Endpoint, config.ReadTimeout = server.URL, 200*time.Millisecond
-	faulty, err := store.OpenS3(t.Context(), config)
+	faulty, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestS3ReadSurvivesBrokenConnections(t *testing.T) {
 			})
 			content := pattern(1 << 20)
 			info := put(t, direct, "a/b", content)
-			if got := get(t, faulty, "a/b", store.Range{Offset: 10}, info.ETag); !bytes.Equal(got, content[10:]) {
+			if got := get(t, faulty, "a/b", objects.Range{Offset: 10}, info.ETag); !bytes.Equal(got, content[10:]) {
 				t.Errorf("%d bytes", len(got))
 			}
 			if n := requests.Load(); n != 9 {
@@ -108,12 +109,12 @@ func TestS3ReadGivesUp(t *testing.T) {
 		return w, false
 	})
 	put(t, direct, "a/b", pattern(1000))
-	body, _, err := faulty.Get(t.Context(), "a/b", store.Range{}, "")
+	body, _, err := faulty.Get(t.Context(), "a/b", objects.Range{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = body.Close() }()
-	if _, err := io.ReadAll(body); !errors.Is(err, store.ErrInterrupted) || !store.Unavailable(err) {
+	if _, err := io.ReadAll(body); !errors.Is(err, objects.ErrInterrupted) || !store.Unavailable(err) {
 		t.Errorf("%v", err)
 	}
 }
@@ -121,12 +122,12 @@ func TestS3ReadGivesUp(t *testing.T) {
 // After a break, the rest must come from the same object.
 func TestS3ReadOfAnObjectThatChanges(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(t *testing.T, o store.Objects)
+		change func(t *testing.T, o objects.Store)
 		want   error
 	}{
-		"replaced": {func(t *testing.T, o store.Objects) { put(t, o, "a/b", pattern(500_000)) }, store.ErrObjectChanged},
-		"deleted": {func(t *testing.T, o store.Objects) {
-			if err := o.Delete(t.Context(), store.Deleted, "a/b"); err != nil {
+		"replaced": {func(t *testing.T, o objects.Store) { put(t, o, "a/b", pattern(500_000)) }, objects.ErrChanged},
+		"deleted": {func(t *testing.T, o objects.Store) {
+			if err := o.Delete(t.Context(), objects.Deleted, "a/b"); err != nil {
 				t.Fatal(err)
 			}
 		}, store.ErrNotFound},
@@ -140,7 +141,7 @@ func TestS3ReadOfAnObjectThatChanges(t *testing.T) {
 				return w, false
 			})
 			put(t, direct, "a/b", pattern(1<<20))
-			body, _, err := faulty.Get(t.Context(), "a/b", store.Range{}, "")
+			body, _, err := faulty.Get(t.Context(), "a/b", objects.Range{}, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,13 +175,13 @@ func TestS3Answers(t *testing.T) {
 			t.Parallel()
 			o, _ := faultyS3(t, c.fault)
 			_, err := o.Put(t.Context(), "a/b", bytes.NewReader(pattern(100)))
-			if err == nil || errors.Is(err, store.ErrStorageFull) != c.full || store.Unavailable(err) != c.unavailable {
-				t.Errorf("full %v, unavailable %v: %v", errors.Is(err, store.ErrStorageFull), store.Unavailable(err), err)
+			if err == nil || errors.Is(err, objects.ErrStorageFull) != c.full || store.Unavailable(err) != c.unavailable {
+				t.Errorf("full %v, unavailable %v: %v", errors.Is(err, objects.ErrStorageFull), store.Unavailable(err), err)
 			}
 			if _, err := o.Sweep(t.Context(), 0, nil); err == nil {
 				t.Error("swept")
 			}
-			if err := o.Delete(t.Context(), store.Deleted, "a/b"); err == nil {
+			if err := o.Delete(t.Context(), objects.Deleted, "a/b"); err == nil {
 				t.Error("deleted")
 			}
 			if _, err := o.Compose(t.Context(), "a/b", []string{"a/c"}); err == nil {
@@ -191,7 +192,7 @@ func TestS3Answers(t *testing.T) {
 }
 
 func TestS3WithoutAServer(t *testing.T) {
-	o, err := store.OpenS3(t.Context(), store.S3Config{
+	o, err := objects.OpenS3(t.Context(), objects.S3Config{
 		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
 	})
 	if err != nil {
@@ -221,7 +222,7 @@ func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 		t.Error("nothing got lost")
 	}
 	want := append(pattern(5<<20), pattern(10)...)
-	if got := get(t, direct, "results/whole", store.Range{}, info.ETag); !bytes.Equal(got, want) {
+	if got := get(t, direct, "results/whole", objects.Range{}, info.ETag); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
@@ -295,7 +296,7 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 func TestS3PutsAtOnceAreBounded(t *testing.T) {
 	config := storetest.S3(t)
 	config.UploadsMax = 1
-	o, err := store.OpenS3(t.Context(), config)
+	o, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +323,7 @@ func TestS3PutsAtOnceAreBounded(t *testing.T) {
 func TestS3SweepLeavesUploadsOfOthers(t *testing.T) {
 	config := storetest.S3(t)
 	config.Prefix = "ours"
-	o, err := store.OpenS3(t.Context(), config)
+	o, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/circuit"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -22,7 +23,7 @@ func TestSilentDatabase(t *testing.T) {
 	}
 	line := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
 	u.Host, u.RawQuery = line.Address(), "sslmode=disable"
-	circuits := &store.Circuits{}
+	circuits := &circuit.Group{}
 	s := storetest.Open(t, store.Config{URL: u.String(), ConnsMax: 3, Circuits: circuits})
 	ask := func() error {
 		const deadline = 30 * time.Second
@@ -45,7 +46,7 @@ func TestSilentDatabase(t *testing.T) {
 			t.Fatalf("silent: %v", err)
 		}
 	}
-	if c := circuits.Of(store.DependencyDatabase); c.Opens == 0 {
+	if c := circuits.Of(circuit.Database); c.Opens == 0 {
 		t.Errorf("10 calls, and the breaker never opened: %+v", c)
 	}
 	speak()

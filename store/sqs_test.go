@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -37,22 +38,22 @@ func TestParseNotice(t *testing.T) {
 		return `{"Records":[{"eventSource":"aws:s3","eventName":"` + name + `","s3":{"bucket":{"name":"` + bucket +
 			`"},"object":` + object + `}}]}`
 	}
-	event := func(e store.ObjectEvent) *store.Notice { return &store.Notice{Objects: []store.ObjectEvent{e}} }
+	event := func(e queue.ObjectEvent) *queue.Notice { return &queue.Notice{Objects: []queue.ObjectEvent{e}} }
 	for name, c := range map[string]struct {
 		body string
-		want *store.Notice // nil: an error
+		want *queue.Notice // nil: an error
 	}{
-		"ours":       {`{"prediction_id":"` + id.String() + `"}`, &store.Notice{Prediction: id}},
-		"test event": {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, &store.Notice{}},
+		"ours":       {`{"prediction_id":"` + id.String() + `"}`, &queue.Notice{Prediction: id}},
+		"test event": {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, &queue.Notice{}},
 		"created": {
 			record("ObjectCreated:Put", "b", `{"key":"inbox/a.csv","size":5,"eTag":"e1","versionId":"v1","sequencer":"0"}`),
-			event(store.ObjectEvent{Bucket: "b", Key: "inbox/a.csv", Version: "v1", ETag: `"e1"`, Bytes: 5}),
+			event(queue.ObjectEvent{Bucket: "b", Key: "inbox/a.csv", Version: "v1", ETag: `"e1"`, Bytes: 5}),
 		},
 		"escaped key": {
 			record("s3:ObjectCreated:CompleteMultipartUpload", "b", `{"key":"inbox/M%C3%A4rz+1%2B1.csv","eTag":"\"e-2\""}`),
-			event(store.ObjectEvent{Bucket: "b", Key: "inbox/März 1+1.csv", Version: `"e-2"`, ETag: `"e-2"`}),
+			event(queue.ObjectEvent{Bucket: "b", Key: "inbox/März 1+1.csv", Version: `"e-2"`, ETag: `"e-2"`}),
 		},
-		"removed":      {record("ObjectRemoved:Delete", "b", `{"key":"inbox/a.csv","eTag":"e"}`), &store.Notice{}},
+		"removed":      {record("ObjectRemoved:Delete", "b", `{"key":"inbox/a.csv","eTag":"e"}`), &queue.Notice{}},
 		"bad escape":   {record("ObjectCreated:Put", "b", `{"key":"inbox/%zz","eTag":"e"}`), nil},
 		"no version":   {record("ObjectCreated:Put", "b", `{"key":"inbox/a.csv"}`), nil},
 		"no bucket":    {record("ObjectCreated:Put", "", `{"key":"inbox/a.csv","eTag":"e"}`), nil},
@@ -64,7 +65,7 @@ func TestParseNotice(t *testing.T) {
 		"no uuid":      {`{"prediction_id":"../../etc"}`, nil},
 		"null":         {`null`, nil},
 	} {
-		got, err := store.ParseNotice(c.body)
+		got, err := queue.ParseNotice(c.body)
 		if (err == nil) != (c.want != nil) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 			continue
@@ -83,7 +84,7 @@ func FuzzParseNotice(f *testing.F) {
 	f.Add(`{"prediction_id":"019a0000-0000-7000-8000-000000000001"}`)
 	f.Add(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k","eTag":"e"}}}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		n, err := store.ParseNotice(body)
+		n, err := queue.ParseNotice(body)
 		for _, o := range n.Objects {
 			if err != nil || o.Bucket == "" || o.Key == "" || o.Version == "" {
 				t.Errorf("%+v, %v", n, err)
@@ -93,12 +94,12 @@ func FuzzParseNotice(f *testing.F) {
 }
 
 // notices collects what a consumer is told until it has n of them.
-func notices(t *testing.T, q *store.Queue, n int, handle func(store.Notice) error) []store.Notice {
+func notices(t *testing.T, q *queue.Queue, n int, handle func(queue.Notice) error) []queue.Notice {
 	t.Helper()
 	ctx, cancel := contextFor(t, 30*time.Second)
 	defer cancel()
-	var got []store.Notice
-	q.Consume(ctx, func(_ context.Context, notice store.Notice) error {
+	var got []queue.Notice
+	q.Consume(ctx, func(_ context.Context, notice queue.Notice) error {
 		if err := handle(notice); err != nil {
 			return err
 		}
@@ -136,10 +137,10 @@ func waiting(t *testing.T, q storetest.Queue, url string) string {
 	return out.Attributes["ApproximateNumberOfMessages"] + " " + out.Attributes["ApproximateNumberOfMessagesNotVisible"]
 }
 
-func openQueue(t *testing.T, config store.QueueConfig) *store.Queue {
+func openQueue(t *testing.T, config queue.Config) *queue.Queue {
 	t.Helper()
 	config.Wait = time.Second
-	q, err := store.OpenQueue(t.Context(), config)
+	q, err := queue.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func openQueue(t *testing.T, config store.QueueConfig) *store.Queue {
 func TestFromOutboxToConsumer(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
 	server := storetest.SQS(t)
-	q := openQueue(t, server.QueueConfig)
+	q := openQueue(t, server.Config)
 	want := map[uuid.UUID]bool{}
 	for range 23 {
 		want[b.upload(1).ID] = true
@@ -157,7 +158,7 @@ func TestFromOutboxToConsumer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { b.Outbox.Relay(ctx, q, b.Ledger.Listen(ctx)) })
-	for _, n := range notices(t, q, 23, func(store.Notice) error { return nil }) {
+	for _, n := range notices(t, q, 23, func(queue.Notice) error { return nil }) {
 		if !want[n.Prediction] {
 			t.Errorf("%s is unknown, or came twice", n.Prediction)
 		}
@@ -171,12 +172,12 @@ func TestFromOutboxToConsumer(t *testing.T) {
 
 func TestConsumerLeavesWhatItCannotRead(t *testing.T) {
 	server := storetest.SQS(t)
-	q := openQueue(t, server.QueueConfig)
+	q := openQueue(t, server.Config)
 	send(t, server, "what is this?")
 	send(t, server, `{"Event":"s3:TestEvent"}`)
 	send(t, server, `{"prediction_id":"019a0000-0000-7000-8000-000000000001"}`)
 	failures := 0
-	got := notices(t, q, 2, func(n store.Notice) error {
+	got := notices(t, q, 2, func(n queue.Notice) error {
 		if n.Prediction != uuid.Nil && failures == 0 {
 			failures++
 			return errors.New("not now")
@@ -192,7 +193,7 @@ func TestConsumerLeavesWhatItCannotRead(t *testing.T) {
 			t.Fatalf("dead letters: %s", waiting(t, server, server.DeadURL))
 		}
 		ctx, cancel := contextFor(t, 1500*time.Millisecond)
-		q.Consume(ctx, func(context.Context, store.Notice) error { return nil })
+		q.Consume(ctx, func(context.Context, queue.Notice) error { return nil })
 		cancel()
 	}
 	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
@@ -228,9 +229,9 @@ func newStubSQS(t *testing.T) *stubSQS {
 	return s
 }
 
-func (s *stubSQS) queue(t *testing.T) *store.Queue {
+func (s *stubSQS) queue(t *testing.T) *queue.Queue {
 	t.Helper()
-	return openQueue(t, store.QueueConfig{
+	return openQueue(t, queue.Config{
 		URL: "http://unreachable.invalid/1/q", Endpoint: s.URL, AccessKey: "a", SecretKey: "s",
 	})
 }
@@ -328,7 +329,7 @@ func TestConsumerSurvives(t *testing.T) {
 		return 200, map[string]any{"Successful": []any{map[string]any{"Id": "0"}}, "Failed": []any{}}
 	}
 	handled := 0
-	stub.queue(t).Consume(ctx, func(context.Context, store.Notice) error { handled++; return nil })
+	stub.queue(t).Consume(ctx, func(context.Context, queue.Notice) error { handled++; return nil })
 	if handled != 3 || deleted.Load() != 3 {
 		t.Errorf("handled %d, deleted %d", handled, deleted.Load())
 	}
@@ -341,7 +342,7 @@ func TestPingQueue(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	server := storetest.SQS(t)
-	if err := openQueue(t, server.QueueConfig).Ping(t.Context()); err != nil {
+	if err := openQueue(t, server.Config).Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,17 +1,22 @@
-// Package store keeps everything that outlives a request: uploads, predictions, the ledger of their parts and their
-// scored rows in PostgreSQL, files in an object store, doorbells in SQS.
+// Package store keeps everything that outlives a request in PostgreSQL: uploads, predictions, the ledger of their parts and
+// their scored rows; and decides which objects may be deleted ([Owner]).
 //
-// PostgreSQL is the truth. A worker's loop is
+// PostgreSQL is the truth. A [Store] is one pool of connections with a type for each kind of caller: [Ledger] for workers,
+// [Predictions], [UploadLinks] and [Accounts] for requests, [Upkeep] for sweeps and operators, [Outbox] and
+// [Announcements] for what is sent. A worker's loop is
 //
-//	c := ClaimFinish(ctx, worker)            // first the last steps of others that were interrupted or cancelled …
-//	if c == nil { c = ClaimPart(ctx, worker) } // … then parts, each user in turn
-//	if c == nil { wait for the channel of Listen }
+//	c := ledger.ClaimFinish(ctx, worker)              // first last steps that were interrupted or cancelled …
+//	if c == nil { c = ledger.ClaimPart(ctx, worker) } // … then parts, each user in turn
+//	if c == nil { wait for the channel of ledger.Listen }
 //	c.Finish:        join the parts' results, Finish
 //	!c.Part.Planned: find the part borders, PlanPart
-//	else:            score the part, put its result object, CommitPart; if that says last: join the parts, Finish
+//	else:            score the part, put its result object, CommitPart; if that returns last: join the parts, Finish
 //
 // with RenewLease in time and FailPart, ReleasePart or PostponePart when something goes wrong. Every write of a worker
-// names the epoch of its claim, so a worker that lost its lease changes nothing and is told so by [ErrLeaseLost].
+// names the epoch of its claim, so a worker that lost its lease changes nothing and gets [ErrLeaseLost].
+//
+// Below it: the object store (objects), the queue (queue), how both are called (awsclient), circuit breakers (circuit),
+// the connections (internal/database), migrations (schema), PostgreSQL's binary rows (tuple).
 package store
 
 import (
@@ -20,6 +25,9 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/retainwise/millrace/store/circuit"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Config says how to reach PostgreSQL. Zero fields mean their defaults.
@@ -39,7 +47,7 @@ type Config struct {
 	Log              *slog.Logger  // default: nothing is logged
 	// Trace is called with every statement before it is sent, from many goroutines; args hold customers' data. Nil disables it.
 	Trace    func(sql string, args []any)
-	Circuits *Circuits // show the database's breaker; nil: it is not shown
+	Circuits *circuit.Group // show the database's breaker; nil: it is not shown
 }
 
 // Store is the database by what it keeps: each field is a view of the same connections. It is safe for concurrent use.
@@ -52,7 +60,7 @@ type Store struct {
 	Outbox        *Outbox        // doorbells that are still to be sent to the queue
 	Announcements *Announcements // ended predictions for webhooks
 
-	db     *DB
+	db     *database.DB
 	config Config
 }
 
@@ -69,13 +77,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Open connects to a database whose schema [Migrate] made.
+// Open connects to a database whose schema schema.Migrate made.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	c := config.withDefaults()
-	db, err := OpenDB(ctx, DBConfig{
+	db, err := database.Open(ctx, database.Config{
 		URL: c.URL, LoaderURL: c.LoaderURL, ConnsMax: c.ConnsMax, ConnsKept: c.ConnsKept, ConnWait: c.ConnWait,
 		StatementTimeout: c.StatementTimeout, Log: c.Log, Trace: c.Trace,
-		Breaker: c.Circuits.newBreaker(DependencyDatabase),
+		Breaker: c.Circuits.NewBreaker(circuit.Database),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -103,6 +111,9 @@ func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 // Ready checks that the database can be written to and runs functions, as every write needs both: a standby answers a
 // ping, and so does a server whose files were replaced while it runs.
 func (s *Store) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
+
+// PoolState is the state of the connections.
+type PoolState = database.PoolState
 
 // PoolState counts the connections.
 func (s *Store) PoolState() PoolState { return s.db.PoolState() }

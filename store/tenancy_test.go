@@ -13,6 +13,7 @@ import (
 
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -130,7 +131,7 @@ func TestWithoutRoles(t *testing.T) {
 	})
 	u.User = url.UserPassword("plain", "secret")
 	b.url = u.String()
-	if err := store.Migrate(t.Context(), b.url, migrations.FS); err != nil {
+	if err := schema.Migrate(t.Context(), b.url, migrations.FS); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
@@ -165,7 +166,7 @@ func TestWithoutRoles(t *testing.T) {
 	if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil {
 		t.Error(err)
 	}
-	if err := store.MigrateDown(context.Background(), b.url, migrations.FS, 0); err != nil {
+	if err := schema.Down(context.Background(), b.url, migrations.FS, 0); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // TrainingRate says which share of a user's scored rows may be kept for retraining: 0 without consent.
 func (l *Ledger) TrainingRate(ctx context.Context, userID int64) (float32, error) {
 	var rate float32
-	err := l.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := l.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT training_rate FROM users WHERE id = $1`, userID).Scan(&rate)
 	})
 	if err != nil {
@@ -27,7 +27,7 @@ const trainingColumns = `user_id, prediction_id, row_no, customer_hash, features
 
 // copyTraining sends encoded tuples.
 func (l *Ledger) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) error {
-	if err := l.db.copyTuples(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
+	if err := l.db.CopyTuples(ctx, tx, "ml_training_data", trainingColumns, bytes.NewReader(tuples)); err != nil {
 		return fmt.Errorf("copy training rows: %w", err)
 	}
 	return nil

@@ -13,11 +13,13 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
-func customerKey(t testing.TB, fill string) store.CustomerKey {
+func customerKey(t testing.TB, fill string) customer.Key {
 	t.Helper()
-	key, err := store.NewCustomerKey([]byte(strings.Repeat(fill, store.CustomerSecretMin)))
+	key, err := customer.NewKey([]byte(strings.Repeat(fill, customer.SecretMin)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +27,7 @@ func customerKey(t testing.TB, fill string) store.CustomerKey {
 }
 
 func TestCustomerKeyTooShort(t *testing.T) {
-	if _, err := store.NewCustomerKey(make([]byte, store.CustomerSecretMin-1)); err == nil {
+	if _, err := customer.NewKey(make([]byte, customer.SecretMin-1)); err == nil {
 		t.Error("taken")
 	}
 }
@@ -35,7 +37,7 @@ func TestCustomerHash(t *testing.T) {
 	hash := customerKey(t, "k").Hasher(7).Hash([]byte("A-1"))
 	// printf '\0\0\0\0\0\0\0\7A-1' | openssl dgst -sha256 -hmac kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk
 	wantEqual(t, "hash", fmt.Sprintf("%x", hash), "c27c6bffc9ad09ca12805a19dc4f96ec")
-	for name, other := range map[string]store.CustomerHash{
+	for name, other := range map[string]customer.Hash{
 		"another user": customerKey(t, "k").Hasher(8).Hash([]byte("A-1")),
 		"another key":  customerKey(t, "l").Hasher(7).Hash([]byte("A-1")),
 		"another id":   customerKey(t, "k").Hasher(7).Hash([]byte("A-1 ")),
@@ -77,7 +79,7 @@ func inputBatch(rows []int64) arrow.Record {
 func (b bench) trainingOf(c *store.Claim, rate float32) []byte {
 	b.Helper()
 	rows := scoredRows(c.Part, nil)
-	e := store.NewTrainingEncoder(c.UserID, c.PredictionID, store.TrainingSample{Key: customerKey(b, "k"), Rate: rate, Group: "letter"})
+	e := tuple.NewTrainingEncoder(c.UserID, c.PredictionID, tuple.TrainingSample{Key: customerKey(b, "k"), Rate: rate, Group: "letter"})
 	tuples, err := e.AppendSample(nil, inputBatch(rows), scoredBatch(rows))
 	if err != nil {
 		b.Fatal(err)
@@ -185,7 +187,7 @@ func TestTrainingIsFenced(t *testing.T) {
 
 func TestAppendSampleRefuses(t *testing.T) {
 	b := newBench(t, store.Config{})
-	e := store.NewTrainingEncoder(0, 0, store.TrainingSample{Key: customerKey(t, "k"), Rate: 1})
+	e := tuple.NewTrainingEncoder(0, 0, tuple.TrainingSample{Key: customerKey(t, "k"), Rate: 1})
 	if _, err := e.AppendSample(nil, inputBatch(span(1, 3)), scoredBatch(span(1, 2))); err == nil {
 		t.Error("a row too many")
 	}

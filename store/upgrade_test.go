@@ -11,6 +11,7 @@ import (
 
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -39,7 +40,7 @@ func until(t *testing.T, last string) fs.FS {
 // read as before, and what waited or was interrupted is scored.
 func TestUpgradeFromVersion4(t *testing.T) {
 	b := bench{TB: t, url: storetest.EmptyPostgres(t)}
-	if err := store.Migrate(t.Context(), b.url, until(t, "00004")); err != nil {
+	if err := schema.Migrate(t.Context(), b.url, until(t, "00004")); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile("testdata/version_4.sql")
@@ -47,10 +48,10 @@ func TestUpgradeFromVersion4(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.execAll(string(text))
-	if err := store.Migrate(t.Context(), b.url, migrations.FS); err != nil {
+	if err := schema.Migrate(t.Context(), b.url, migrations.FS); err != nil {
 		t.Fatal(err)
 	}
-	list, err := store.MigrationStatus(t.Context(), b.url, migrations.FS)
+	list, err := schema.Status(t.Context(), b.url, migrations.FS)
 	if err != nil || !list[len(list)-1].Applied || list[len(list)-1].Version <= 4 {
 		t.Fatalf("not the newest: %+v, %v", list, err)
 	}

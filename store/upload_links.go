@@ -9,20 +9,22 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // UploadLinks are the permissions to put one file into the object store directly.
 type UploadLinks struct {
-	db          *DB
+	db          *database.DB
 	predictions *Predictions
 }
 
 // DirectKey is the key of the file of an upload link.
-func DirectKey(upload uuid.UUID) string { return DirectPrefix + upload.String() + ".csv" }
+func DirectKey(upload uuid.UUID) string { return objects.DirectPrefix + upload.String() + ".csv" }
 
 // DirectUpload is the upload whose file has a key; false if it is no such key.
 func DirectUpload(key string) (uuid.UUID, bool) {
-	name, ok := strings.CutPrefix(key, DirectPrefix)
+	name, ok := strings.CutPrefix(key, objects.DirectPrefix)
 	id, err := uuid.Parse(strings.TrimSuffix(name, ".csv"))
 	return id, ok && err == nil && DirectKey(id) == key
 }
@@ -44,7 +46,7 @@ type UploadLink struct {
 
 // Create records a link that is good for a while and fills in until when.
 func (u *UploadLinks) Create(ctx context.Context, l *UploadLink, life time.Duration) error {
-	err := u.db.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+	err := u.db.InTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			INSERT INTO upload_links (public_id, user_id, filename, bytes, model_name, explain, options, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::bigint * interval '1 microsecond')
@@ -72,7 +74,7 @@ func (l *UploadLink) scan(row pgx.Row) error {
 
 // Get finds a user's link.
 func (u *UploadLinks) Get(ctx context.Context, user int64, id uuid.UUID) (l UploadLink, err error) {
-	err = u.db.inTxAs(ctx, user, func(tx pgx.Tx) error {
+	err = u.db.InTxAs(ctx, user, func(tx pgx.Tx) error {
 		return l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2`, id, user))
 	})
 	if err != nil {
@@ -83,7 +85,7 @@ func (u *UploadLinks) Get(ctx context.Context, user int64, id uuid.UUID) (l Uplo
 
 // OfObject finds the link that a file in the bucket belongs to, whoever owns it: for events of the bucket.
 func (u *UploadLinks) OfObject(ctx context.Context, id uuid.UUID) (l UploadLink, err error) {
-	if err := l.scan(u.db.pool.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1`, id)); err != nil {
+	if err := l.scan(u.db.Pool.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1`, id)); err != nil {
 		return l, fmt.Errorf("upload link: %w", err)
 	}
 	return l, nil
@@ -91,9 +93,9 @@ func (u *UploadLinks) OfObject(ctx context.Context, id uuid.UUID) (l UploadLink,
 
 // Complete makes an upload and its prediction of the file that a link was for. Done again it changes nothing and
 // answers with the prediction that exists. One prediction too many that waits is a [WaitingError].
-func (u *UploadLinks) Complete(ctx context.Context, l UploadLink, file ObjectInfo) (Prediction, error) {
+func (u *UploadLinks) Complete(ctx context.Context, l UploadLink, file objects.Info) (Prediction, error) {
 	id := NewID()
-	err := u.db.inTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
+	err := u.db.InTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
 		err := l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2 FOR UPDATE`,
 			l.ID, l.UserID))
 		if err != nil {
@@ -130,7 +132,7 @@ func (u *UploadLinks) Complete(ctx context.Context, l UploadLink, file ObjectInf
 // Postpone keeps a link whose file is there until it can be completed: the file's owner has too many
 // predictions waiting. With false, nothing is waited for any more.
 func (u *UploadLinks) Postpone(ctx context.Context, id uuid.UUID, postponed bool) error {
-	_, err := u.db.pool.Exec(ctx, `
+	_, err := u.db.Pool.Exec(ctx, `
 		UPDATE upload_links SET postponed = $2 WHERE public_id = $1 AND prediction_id IS NULL`, id, postponed)
 	if err != nil {
 		return fmt.Errorf("postpone upload link: %w", err)
@@ -143,7 +145,7 @@ const postponedAtOnce = 100
 
 // Postponed answers with the links that were postponed first, but for those of some users.
 func (u *UploadLinks) Postponed(ctx context.Context, but []int64) ([]UploadLink, error) {
-	rows, err := u.db.pool.Query(ctx, selectUploadLink+`
+	rows, err := u.db.Pool.Query(ctx, selectUploadLink+`
 		WHERE postponed AND user_id <> ALL (coalesce($1, '{}'::bigint[])) ORDER BY expires_at LIMIT $2`,
 		but, postponedAtOnce)
 	if err != nil {
@@ -159,9 +161,9 @@ func (u *UploadLinks) Postponed(ctx context.Context, but []int64) ([]UploadLink,
 }
 
 // Sweep forgets links that expired more than age ago, but for those that were postponed. The files that
-// nobody completed are left to [Store.SweepDeletions].
+// nobody completed are left to [Upkeep.SweepDeletions].
 func (u *UploadLinks) Sweep(ctx context.Context, age time.Duration) error {
-	_, err := u.db.pool.Exec(ctx, `
+	_, err := u.db.Pool.Exec(ctx, `
 		WITH gone AS (
 		    DELETE FROM upload_links
 		    WHERE expires_at < statement_timestamp() - $1::bigint * interval '1 microsecond' AND NOT postponed

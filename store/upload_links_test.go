@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -54,7 +55,7 @@ func TestUploadLink(t *testing.T) {
 	wantErr(t, err, store.ErrNotFound)
 	theirs := l
 	theirs.UserID = other.ID
-	_, err = b.UploadLinks.Complete(t.Context(), theirs, store.ObjectInfo{Bytes: 7})
+	_, err = b.UploadLinks.Complete(t.Context(), theirs, objects.Info{Bytes: 7})
 	wantErr(t, err, store.ErrNotFound)
 
 	made := make([]store.Prediction, 8)
@@ -62,7 +63,7 @@ func TestUploadLink(t *testing.T) {
 	for i := range made {
 		group.Go(func() {
 			var err error
-			if made[i], err = b.UploadLinks.Complete(t.Context(), l, store.ObjectInfo{Bytes: 7, ETag: `"e"`}); err != nil {
+			if made[i], err = b.UploadLinks.Complete(t.Context(), l, objects.Info{Bytes: 7, ETag: `"e"`}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -86,7 +87,7 @@ func TestUploadLink(t *testing.T) {
 func TestUploadLinksAreSwept(t *testing.T) {
 	b := newBench(t, store.Config{})
 	abandoned, completed, open := b.link(-2*time.Hour), b.link(-2*time.Hour), b.link(-30*time.Minute)
-	if _, err := b.UploadLinks.Complete(t.Context(), completed, store.ObjectInfo{Bytes: 7}); err != nil {
+	if _, err := b.UploadLinks.Complete(t.Context(), completed, objects.Info{Bytes: 7}); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.UploadLinks.Sweep(t.Context(), time.Hour); err != nil {
@@ -115,14 +116,14 @@ func TestDirectUpload(t *testing.T) {
 
 // A link puts one object of one size, once and for a while.
 func TestPresignedPut(t *testing.T) {
-	o, err := store.OpenS3(t.Context(), storetest.S3(t))
+	o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	links := o.(store.Presigner)
+	links := o.(objects.Presigner)
 	_, err = links.PresignPut(t.Context(), "../x", 7, time.Minute)
-	wantErr(t, err, store.ErrKey)
-	send := func(p store.PresignedPut, text string) int {
+	wantErr(t, err, objects.ErrKey)
+	send := func(p objects.PresignedPut, text string) int {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.URL, strings.NewReader(text))
 		if err != nil {
@@ -138,7 +139,7 @@ func TestPresignedPut(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.StatusCode
 	}
-	presign := func(life time.Duration) store.PresignedPut {
+	presign := func(life time.Duration) objects.PresignedPut {
 		t.Helper()
 		p, err := links.PresignPut(t.Context(), "direct/a.csv", 7, life)
 		if err != nil || p.Headers["Host"] != "" || p.Headers["If-None-Match"] != "*" {
@@ -153,19 +154,19 @@ func TestPresignedPut(t *testing.T) {
 	wantEqual(t, "another size", send(good, "a,b\n1,2,3")/100, 4)
 	wantEqual(t, "the promised file", send(good, "a,b\n1,2"), http.StatusOK)
 	wantEqual(t, "again", send(good, "x,y\n3,4"), http.StatusPreconditionFailed)
-	wantEqual(t, "content", string(get(t, o, "direct/a.csv", store.Range{}, "")), "a,b\n1,2")
+	wantEqual(t, "content", string(get(t, o, "direct/a.csv", objects.Range{}, "")), "a,b\n1,2")
 }
 
 // Links that are made at the same time have nothing in common but the bucket.
 func TestPresignedPutsTogether(t *testing.T) {
-	o, err := store.OpenS3(t.Context(), storetest.S3(t))
+	o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {
-			p, err := o.(store.Presigner).PresignPut(t.Context(), "direct/a.csv", 7, time.Duration(i+1)*time.Minute)
+			p, err := o.(objects.Presigner).PresignPut(t.Context(), "direct/a.csv", 7, time.Duration(i+1)*time.Minute)
 			if err != nil || !strings.Contains(p.URL, fmt.Sprintf("X-Amz-Expires=%d&", (i+1)*60)) {
 				t.Errorf("for %d minutes: %s, %v", i+1, p.URL, err)
 			}

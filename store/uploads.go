@@ -63,7 +63,7 @@ func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 // another request took over meanwhile is [ErrLeaseLost]; one prediction too many that waits is a [WaitingError].
 func (ps *Predictions) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
-	err := ps.db.inTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
+	err := ps.db.InTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
 		duplicate, err := duplicateOf(ctx, tx, u)
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func (e *WaitingError) Error() string {
 	return fmt.Sprintf("%d predictions of the user wait already", e.Max)
 }
 
-// leaveRoom refuses a prediction of a user who has [Config.WaitingMax] unfinished ones. It reads that many entries of an
+// leaveRoom refuses a prediction of a user who has waitingMax unfinished ones. It reads that many entries of an
 // index at most. Transactions of the same moment do not see each other, so a user may pass the bound by as many
 // requests as are let in at once: an exact one would put all uploads of a user in a row.
 func (ps *Predictions) leaveRoom(ctx context.Context, tx pgx.Tx, user int64) error {

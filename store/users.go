@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Accounts are the users, their access keys, their budgets of requests and the keys of requests that may be repeated.
 type Accounts struct {
-	db    *DB
+	db    *database.DB
 	lease time.Duration // of a request that has claimed its key
 }
 
@@ -26,7 +27,7 @@ type User struct {
 func (a *Accounts) EnsureUser(ctx context.Context, subject string) (User, error) {
 	u := User{Subject: subject}
 	var left bool
-	err := a.db.requests.QueryRow(ctx, `SELECT id, training_rate, deleted FROM ensure_user($1)`, subject).
+	err := a.db.Requests.QueryRow(ctx, `SELECT id, training_rate, deleted FROM ensure_user($1)`, subject).
 		Scan(&u.ID, &u.TrainingRate, &left)
 	if err == nil && left {
 		err = ErrAccountDeleted
@@ -39,7 +40,7 @@ func (a *Accounts) EnsureUser(ctx context.Context, subject string) (User, error)
 
 // SetTrainingRate sets which share of a user's scored rows may be kept for retraining, 0 to 1.
 func (a *Accounts) SetTrainingRate(ctx context.Context, userID int64, rate float32) error {
-	err := a.db.inTxAs(ctx, userID, func(tx pgx.Tx) error {
+	err := a.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE users SET training_rate = $2 WHERE id = $1`, userID, rate)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = ErrNotFound

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 func wantWaiting(t *testing.T, err error, most int) {
@@ -29,7 +30,7 @@ func TestC10TooManyWaiting(t *testing.T) {
 		"upload": func() error { _, err := b.Predictions.CreateUpload(t.Context(), newUpload(b.user.ID, 10)); return err },
 		"inbox":  func() error { _, _, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID)); return err },
 		"link": func() error {
-			_, err := b.UploadLinks.Complete(t.Context(), link, store.ObjectInfo{Bytes: 7})
+			_, err := b.UploadLinks.Complete(t.Context(), link, objects.Info{Bytes: 7})
 			return err
 		},
 	}
@@ -81,7 +82,7 @@ func TestC10PostponedLinks(t *testing.T) {
 	}
 	wantEqual(t, "postponed", len(postponed()), 2)
 	wantEqual(t, "of others", len(postponed(b.user.ID)), 0)
-	if _, err := b.UploadLinks.Complete(t.Context(), first, store.ObjectInfo{Bytes: 7}); err != nil {
+	if _, err := b.UploadLinks.Complete(t.Context(), first, objects.Info{Bytes: 7}); err != nil {
 		t.Fatal(err)
 	}
 	if left := postponed(); len(left) != 1 || left[0] != second.ID {

@@ -7,10 +7,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Announcements are ended predictions that webhooks are still to be called for.
-type Announcements struct{ db *DB }
+type Announcements struct{ db *database.DB }
 
 // Announcement is the end of a prediction that somebody outside wants to hear of.
 type Announcement struct {
@@ -25,7 +26,7 @@ type Announcement struct {
 
 // Enable makes ends of predictions be kept until they are delivered. Before, nothing is kept.
 func (a *Announcements) Enable(ctx context.Context) error {
-	if _, err := a.db.pool.Exec(ctx, `INSERT INTO webhook_switch VALUES (true) ON CONFLICT DO NOTHING`); err != nil {
+	if _, err := a.db.Pool.Exec(ctx, `INSERT INTO webhook_switch VALUES (true) ON CONFLICT DO NOTHING`); err != nil {
 		return fmt.Errorf("enable announcements: %w", err)
 	}
 	return nil
@@ -34,7 +35,7 @@ func (a *Announcements) Enable(ctx context.Context) error {
 // Claim takes at most limit announcements that are due, for a minute. Those that are neither delivered nor
 // failed by then are given out again.
 func (a *Announcements) Claim(ctx context.Context, limit int) ([]Announcement, error) {
-	rows, err := a.db.pool.Query(ctx, `
+	rows, err := a.db.Pool.Query(ctx, `
 		UPDATE webhook_events e SET next_at = clock_timestamp() + interval '1 minute', attempts = attempts + 1
 		FROM predictions d
 		WHERE d.id = e.prediction_id
@@ -54,7 +55,7 @@ func (a *Announcements) Claim(ctx context.Context, limit int) ([]Announcement, e
 
 // Drop forgets an announcement that was delivered.
 func (a *Announcements) Drop(ctx context.Context, id int64) error {
-	if _, err := a.db.pool.Exec(ctx, `DELETE FROM webhook_events WHERE id = $1`, id); err != nil {
+	if _, err := a.db.Pool.Exec(ctx, `DELETE FROM webhook_events WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("drop announcement: %w", err)
 	}
 	return nil
@@ -62,7 +63,7 @@ func (a *Announcements) Drop(ctx context.Context, id int64) error {
 
 // Postpone makes an announcement due again after a while, or a dead letter that is kept but not sent.
 func (a *Announcements) Postpone(ctx context.Context, id int64, wait time.Duration, dead bool) error {
-	_, err := a.db.pool.Exec(ctx, `
+	_, err := a.db.Pool.Exec(ctx, `
 		UPDATE webhook_events SET next_at = clock_timestamp() + $2::bigint * interval '1 microsecond', dead = $3
 		WHERE id = $1`, id, wait.Microseconds(), dead)
 	if err != nil {
@@ -73,7 +74,7 @@ func (a *Announcements) Postpone(ctx context.Context, id int64, wait time.Durati
 
 // Revive makes every dead announcement due again, with all its attempts, and says how many there were.
 func (a *Announcements) Revive(ctx context.Context) (int, error) {
-	tag, err := a.db.pool.Exec(ctx, `
+	tag, err := a.db.Pool.Exec(ctx, `
 		UPDATE webhook_events SET dead = false, attempts = 0, next_at = '-infinity' WHERE dead`)
 	if err != nil {
 		return 0, fmt.Errorf("revive announcements: %w", err)
@@ -85,7 +86,7 @@ func (a *Announcements) Revive(ctx context.Context) (int, error) {
 // been kept for 30 days.
 func (a *Announcements) Backlog(ctx context.Context) (lag time.Duration, dead int, err error) {
 	var seconds float64
-	err = a.db.pool.QueryRow(ctx, `
+	err = a.db.Pool.QueryRow(ctx, `
 		WITH old AS (DELETE FROM webhook_events WHERE created_at < clock_timestamp() - interval '30 days')
 		SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE NOT dead)), 0)::float8,
 		       count(*) FILTER (WHERE dead) FROM webhook_events`).Scan(&seconds, &dead)

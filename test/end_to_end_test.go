@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 	"github.com/retainwise/millrace/testdata/samples"
 )
@@ -107,7 +108,7 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 		{"S3 and notifications", func(t *testing.T, c *serve.RunConfig) { c.S3 = storetest.S3(t) }},
 		{"S3 and SQS", func(t *testing.T, c *serve.RunConfig) {
 			c.S3 = storetest.S3(t)
-			c.Queue = storetest.SQS(t).QueueConfig
+			c.Queue = storetest.SQS(t).Config
 		}},
 		{"a login for requests and one for workers", func(t *testing.T, c *serve.RunConfig) {
 			c.DatabaseURL, c.LoaderURL = storetest.Logins(c.DatabaseURL)
@@ -140,9 +141,9 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 func TestDroppedFileIsScored(t *testing.T) {
 	s3, queue := storetest.S3(t), storetest.SQS(t)
 	r := start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue.QueueConfig
+		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue.Config
 	})
-	objects, err := store.OpenS3(t.Context(), s3)
+	objects, err := objects.OpenS3(t.Context(), s3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestDroppedFileIsScored(t *testing.T) {
 }
 
 // created is the message of a bucket about a new object, whose key is given as it stands in such messages.
-func created(bucket, key string, info store.ObjectInfo) string {
+func created(bucket, key string, info objects.Info) string {
 	return fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},`+
 		`"object":{"key":%q,"size":%d,"eTag":%q}}}]}`, bucket, key, info.Bytes, strings.Trim(info.ETag, `"`))
 }
@@ -195,9 +196,9 @@ func (r *running) wantOne(t *testing.T, file string) {
 func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 	s3, queue := storetest.S3(t), storetest.SQS(t)
 	r := start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue.QueueConfig
+		c.DatabaseURL, c.S3, c.Queue = storetest.Postgres(t), s3, queue.Config
 	})
-	objects, err := store.OpenS3(t.Context(), s3)
+	objects, err := objects.OpenS3(t.Context(), s3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -61,7 +61,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	bucket.Endpoint = endpoint
 	toQueue, endpoint := newLine(t, queue.Endpoint)
 	r := start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.S3, c.Queue = database, bucket, queue.QueueConfig
+		c.DatabaseURL, c.S3, c.Queue = database, bucket, queue.Config
 		c.Queue.Endpoint = endpoint
 		c.API.UploadLimits.PartBytes, c.API.UploadLimits.ChunkBytes = 128<<10, 32<<10
 	})
@@ -101,7 +101,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	for _, id := range ids {
 		r.wait(t, id)
 	}
-	objects, err := store.OpenS3(t.Context(), ours)
+	objects, err := objects.OpenS3(t.Context(), ours)
 	if err != nil {
 		t.Fatal(err)
 	}

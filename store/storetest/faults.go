@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Faults stand before an S3 server and answer in its place what they are told to.
@@ -21,7 +21,7 @@ type Faults struct {
 }
 
 // NewFaults puts faults before the server of a bucket. None are given until [Faults.Answer].
-func NewFaults(t testing.TB, config store.S3Config) (*Faults, store.S3Config) {
+func NewFaults(t testing.TB, config objects.S3Config) (*Faults, objects.S3Config) {
 	t.Helper()
 	target, err := url.Parse(config.Endpoint)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
+	"github.com/retainwise/millrace/store/schema"
 )
 
 var postgres server[*cluster.Cluster]
@@ -127,7 +128,7 @@ func startPostgres() (*cluster.Cluster, error) {
 	if err := execute(c.URL(), "CREATE DATABASE "+template); err != nil {
 		return nil, err
 	}
-	if err := store.Migrate(background(), databaseURL(c.URL(), template), migrations.FS); err != nil {
+	if err := schema.Migrate(background(), databaseURL(c.URL(), template), migrations.FS); err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(c.URL())

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 type s3Server struct {
@@ -25,14 +25,14 @@ const (
 const RetryPause = 50 * time.Millisecond
 
 // S3 gives an empty bucket of an S3 server.
-func S3(t testing.TB) store.S3Config {
+func S3(t testing.TB) objects.S3Config {
 	t.Helper()
 	srv := s3.get(t, startS3)
 	bucket := uniqueName(t)
 	if err := os.Mkdir(filepath.Join(srv.root, bucket), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return store.S3Config{
+	return objects.S3Config{
 		Bucket: bucket, Endpoint: srv.endpoint, AccessKey: accessKey, SecretKey: secretKey, RetryPause: RetryPause,
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 var sqs server[string]
 
 // Queue is a queue whose messages go to another one, the dead letters, when they have been received twice in vain.
 type Queue struct {
-	store.QueueConfig
+	queue.Config
 	DeadURL string
 	Client  *awssqs.Client // for looking at both from outside
 }
@@ -39,7 +39,7 @@ func SQS(t testing.TB) Queue {
 			`{"maxReceiveCount":"2","deadLetterTargetArn":"arn:aws:sqs:us-east-1:100010001000:%s-dead"}`, name),
 	})
 	return Queue{
-		QueueConfig: store.QueueConfig{
+		Config: queue.Config{
 			URL: url, Endpoint: endpoint, Region: "us-east-1", AccessKey: accessKey, SecretKey: secretKey,
 			RetryPause: RetryPause,
 		},

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
+	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -17,14 +20,14 @@ func TestEachTestHasItsOwnDatabase(t *testing.T) {
 			t.Errorf("user %d: %v", u.ID, err)
 		}
 	}
-	if _, err := store.MigrationStatus(t.Context(), storetest.EmptyPostgres(t), nil); err == nil {
+	if _, err := schema.Status(t.Context(), storetest.EmptyPostgres(t), nil); err == nil {
 		t.Error("no migrations, no error")
 	}
 }
 
 func TestEachTestHasItsOwnBucket(t *testing.T) {
 	for range 2 {
-		o, err := store.OpenS3(t.Context(), storetest.S3(t))
+		o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +37,7 @@ func TestEachTestHasItsOwnBucket(t *testing.T) {
 		if _, err := o.Put(t.Context(), "uploads/a/input.csv", bytes.NewReader([]byte("text"))); err != nil {
 			t.Fatal(err)
 		}
-		r, _, err := o.Get(t.Context(), "uploads/a/input.csv", store.Range{Offset: 1}, "")
+		r, _, err := o.Get(t.Context(), "uploads/a/input.csv", objects.Range{Offset: 1}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +50,7 @@ func TestEachTestHasItsOwnBucket(t *testing.T) {
 
 func TestEachTestHasItsOwnQueue(t *testing.T) {
 	for range 2 {
-		q, err := store.OpenQueue(t.Context(), storetest.SQS(t).QueueConfig)
+		q, err := queue.Open(t.Context(), storetest.SQS(t).Config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // streamPause is how long a client may take no byte of a download before the connection is closed.
@@ -167,7 +168,7 @@ func (s *server) send(r *request, d delivery) error {
 		r.rc.SetBodyStream(eofReader{}, int(d.rest))
 		return nil
 	}
-	object, _, err := s.Objects.Get(r.ctx, d.key, store.Range{Offset: d.offset, Length: d.rest}, d.etag)
+	object, _, err := s.Objects.Get(r.ctx, d.key, objects.Range{Offset: d.offset, Length: d.rest}, d.etag)
 	if err != nil {
 		return s.readFailure(r.ctx, err)
 	}

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 const (

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/circuit"
 )
 
 type healthBody struct {
@@ -102,8 +103,8 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	asking, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	list := []dependency{
-		{name: store.DependencyDatabase, code: fault.CodeDatabase, ask: r.parts.Store.Ready},
-		{name: store.DependencyObjects, code: fault.CodeObjectStore, ask: r.askObjects},
+		{name: circuit.Database, code: fault.CodeDatabase, ask: r.parts.Store.Ready},
+		{name: circuit.Objects, code: fault.CodeObjectStore, ask: r.askObjects},
 		{name: "models", code: fault.CodeInternal, ask: r.askModels},
 	}
 	if r.parts.Owner != nil {
@@ -112,7 +113,7 @@ func (r *readiness) check(ctx context.Context) []dependency {
 		})
 	}
 	if r.parts.Queue != nil {
-		list = append(list, dependency{name: store.DependencyQueue, ask: r.parts.Queue.Ping})
+		list = append(list, dependency{name: circuit.Queue, ask: r.parts.Queue.Ping})
 	}
 	var asked sync.WaitGroup
 	for i := range list {

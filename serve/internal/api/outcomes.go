@@ -11,6 +11,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
 )
 
 // outcomesBody says what became of an outcomes file.
@@ -60,7 +61,7 @@ func postOutcomes(s *server, r *request) error {
 // outcomesFile is what was read of an outcomes file: 40 bytes a row, of as many rows as an upload may have.
 type outcomesFile struct {
 	outcomesBody
-	customers *store.CustomerHasher
+	customers *customer.Hasher
 	outcomes  []store.Outcome
 	rows      []int64 // of the outcomes
 }
@@ -120,8 +121,8 @@ func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 }
 
 // match counts the rows of customers of whom something is kept, and names the first others.
-func (f *outcomesFile) match(customers []store.CustomerHash) {
-	matched := make(map[store.CustomerHash]bool, len(customers))
+func (f *outcomesFile) match(customers []customer.Hash) {
+	matched := make(map[customer.Hash]bool, len(customers))
 	for _, c := range customers {
 		matched[c] = true
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 const (
@@ -86,7 +87,7 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 }
 
 // readRanges reads ranges of a result, one behind the other. Of neighbours it makes one request.
-func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []store.Range) ([]byte, error) {
+func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []objects.Range) ([]byte, error) {
 	pieces := make([][]byte, len(ranges))
 	groups := neighbours(ranges)
 	ctx, fail := context.WithCancelCause(ctx)
@@ -108,7 +109,7 @@ func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []st
 }
 
 // neighbours groups ranges, named by their index, in the order of the file.
-func neighbours(ranges []store.Range) (groups [][]int) {
+func neighbours(ranges []objects.Range) (groups [][]int) {
 	order := make([]int, len(ranges))
 	for i := range order {
 		order[i] = i
@@ -128,10 +129,10 @@ func neighbours(ranges []store.Range) (groups [][]int) {
 
 // readGroup reads the ranges of a group, which are in the order of the file, into their pieces.
 func (s *server) readGroup(
-	ctx context.Context, p store.Prediction, ranges []store.Range, group []int, pieces [][]byte,
+	ctx context.Context, p store.Prediction, ranges []objects.Range, group []int, pieces [][]byte,
 ) error {
 	first, last := ranges[group[0]], ranges[group[len(group)-1]]
-	span := store.Range{Offset: first.Offset, Length: last.Offset + last.Length - first.Offset}
+	span := objects.Range{Offset: first.Offset, Length: last.Offset + last.Length - first.Offset}
 	body, _, err := s.Objects.Get(ctx, p.ResultKey, span, p.ResultETag)
 	if err != nil {
 		return err

@@ -25,6 +25,9 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // Config is the policy of the API. Zero fields mean their defaults.
@@ -50,9 +53,9 @@ type Config struct {
 // Parts are what the API stands on.
 type Parts struct {
 	Store   *store.Store
-	Objects store.Objects
+	Objects objects.Store
 	Owner   *store.Owner // of the objects; nil disables the check before they are deleted
-	Queue   *store.Queue // nil: there is none
+	Queue   *queue.Queue // nil: there is none
 	Models  *engine.Registry
 	Refused func() []plan.RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
 	Auth    *auth.Verifier
@@ -60,7 +63,7 @@ type Parts struct {
 	Log     *slog.Logger
 	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
 	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
-	CustomerKey store.CustomerKey
+	CustomerKey customer.Key
 	// Background is that of this process's worker, which yields to urgent work; nil: it has none.
 	Background *engine.Background
 }

@@ -16,10 +16,11 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // postUpload takes a file: it is checked and counted while it streams into the object store, then recorded together
@@ -118,7 +119,7 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	if u.Dataset, err = r.label(file, "dataset"); err != nil {
 		return store.Prediction{}, err
 	}
-	u.ObjectKey = store.InputKey(u.ID)
+	u.ObjectKey = objects.InputKey(u.ID)
 	if err := s.keep(r, file, &u); err != nil {
 		if broken := file.body.failed(); broken != nil {
 			err = broken // what the readers above made of it is a consequence
@@ -207,7 +208,7 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 func (s *server) discard(ctx context.Context, u *store.NewUpload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
 	defer cancel()
-	err := s.Objects.Delete(ctx, store.Refused, u.ObjectKey)
+	err := s.Objects.Delete(ctx, objects.Refused, u.ObjectKey)
 	if err != nil {
 		err = errors.Join(err, s.Store.Predictions.DeleteLater(ctx, u.UserID, u.ID))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // uploadLink says how to put a file straight into the bucket.
@@ -33,7 +34,7 @@ type uploadLinkLinks struct {
 // postUploadLink gives a link to put a file that is larger than the API takes. The file is the user's because of the
 // row that is kept here; its key is made of the row's id alone.
 func postUploadLink(s *server, r *request) error {
-	presigner, ok := s.Objects.(store.Presigner)
+	presigner, ok := s.Objects.(objects.Presigner)
 	if !ok {
 		return fault.Fail(fault.CodeNoDirectUploads, "")
 	}
@@ -57,7 +58,7 @@ func postUploadLink(s *server, r *request) error {
 }
 
 // answerLink signs a link for the time that is left of it.
-func (s *server) answerLink(r *request, presigner store.Presigner, l store.UploadLink) error {
+func (s *server) answerLink(r *request, presigner objects.Presigner, l store.UploadLink) error {
 	left := time.Until(l.ExpiresAt)
 	if left < time.Second {
 		return fault.Fail(fault.CodeWrongState,

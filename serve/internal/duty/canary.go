@@ -15,10 +15,11 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // canaryFile is 1,000 rows: the golden rows of the baseline canaryModel again and again. canaryWant is what must come of
@@ -50,7 +51,7 @@ var errCanaryMismatch = errors.New("the result differs from what it must be")
 // whichever worker claims it, result. It leaves nothing behind.
 type Canary struct {
 	Store   *store.Store
-	Objects store.Objects
+	Objects objects.Store
 	Models  *engine.Registry
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
@@ -125,7 +126,7 @@ func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) 
 		ID: store.NewID(), UserID: user.ID, Filename: "canary.csv", Explain: string(engine.ExplainAll),
 		Options: plan.InternalOptions,
 	}
-	u.ObjectKey = store.InputKey(u.ID)
+	u.ObjectKey = objects.InputKey(u.ID)
 	info, err := c.Objects.Put(ctx, u.ObjectKey, planner)
 	if err != nil {
 		return store.Prediction{}, err
@@ -154,7 +155,7 @@ func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Predictio
 }
 
 func (c *Canary) check(ctx context.Context, p store.Prediction, want canaryResult) error {
-	body, _, err := c.Objects.Get(ctx, p.ResultKey, store.Range{}, p.ResultETag)
+	body, _, err := c.Objects.Get(ctx, p.ResultKey, objects.Range{}, p.ResultETag)
 	if err != nil {
 		return err
 	}
@@ -176,9 +177,9 @@ func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 	if err := c.Store.Predictions.Delete(ctx, p.UserID, p.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	err := c.Objects.Delete(ctx, store.CanaryOver, store.InputKey(p.UploadID))
+	err := c.Objects.Delete(ctx, objects.CanaryOver, objects.InputKey(p.UploadID))
 	if err == nil {
-		err = store.DeletePrefix(ctx, c.Objects, store.CanaryOver, store.ResultPrefix(p.ID, p.Generation))
+		err = objects.DeletePrefix(ctx, c.Objects, objects.CanaryOver, objects.ResultPrefix(p.ID, p.Generation))
 	}
 	if errors.Is(err, store.ErrNotOwner) {
 		return nil // the sweep of deletions comes back to it

@@ -6,17 +6,18 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Deadline ends predictions that take longer than one may, once what they need has been there for all that time. Every
 // worker keeps it.
 type Deadline struct {
 	Store   *store.Ledger
-	Objects store.Objects
+	Objects objects.Store
 	After   time.Duration // from the first claim on
 	Metrics *metrics.Metrics
 	Log     *slog.Logger

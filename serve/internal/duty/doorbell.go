@@ -13,20 +13,22 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // Doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
 // that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
 type Doorbell struct {
 	Store   *store.Store
-	Objects store.Objects
-	Files   store.S3Config // events of other buckets, and of what is not below its prefix, are ignored
-	Ring    func()         // wakes this process's worker; nil if it has none
+	Objects objects.Store
+	Files   objects.S3Config // events of other buckets, and of what is not below its prefix, are ignored
+	Ring    func()           // wakes this process's worker; nil if it has none
 	Log     *slog.Logger
 }
 
 // Handle is called for each message; an error leaves the message in the queue.
-func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
+func (d *Doorbell) Handle(ctx context.Context, n queue.Notice) error {
 	for _, e := range n.Objects {
 		key, ours := d.Files.KeyOf(e.Key)
 		if !ours || e.Bucket != d.Files.Bucket {
@@ -35,9 +37,9 @@ func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
 		e.Key = key
 		var err error
 		switch { // our own uploads and results raise events too
-		case strings.HasPrefix(key, store.DirectPrefix):
+		case strings.HasPrefix(key, objects.DirectPrefix):
 			err = d.completeByEvent(ctx, key)
-		case strings.HasPrefix(key, store.InboxPrefix):
+		case strings.HasPrefix(key, objects.InboxPrefix):
 			err = d.enqueue(ctx, e)
 		}
 		if plan.Waits(err) {
@@ -55,10 +57,10 @@ func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
 }
 
 // enqueue records a dropped file for the user whose folder it lies in: inbox/<subject>/<name>.
-func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
-	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, store.InboxPrefix), "/")
+func (d *Doorbell) enqueue(ctx context.Context, e queue.ObjectEvent) error {
+	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, objects.InboxPrefix), "/")
 	if !ok || subject == "" || name == "" {
-		return fmt.Errorf("dropped file: key is not %s<user>/<name>", store.InboxPrefix)
+		return fmt.Errorf("dropped file: key is not %s<user>/<name>", objects.InboxPrefix)
 	}
 	user, err := d.Store.Accounts.EnsureUser(ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {

@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // A file that comes by itself, while its user has as many predictions waiting as one may have, is not refused: there is
@@ -16,7 +16,7 @@ import (
 
 // inboxUser is the folder of a dropped file, which names its user.
 func inboxUser(key string) string {
-	user, _, _ := strings.Cut(strings.TrimPrefix(key, store.InboxPrefix), "/")
+	user, _, _ := strings.Cut(strings.TrimPrefix(key, objects.InboxPrefix), "/")
 	return user
 }
 

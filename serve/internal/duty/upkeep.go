@@ -8,16 +8,18 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 // Upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
 // reads any more are removed, and dropped files without an event are scored.
 type Upkeep struct {
 	Store   *store.Store
-	Objects store.Objects
+	Objects objects.Store
 	Owner   *store.Owner
 	Retain  time.Duration // how long results are kept; 0: for ever
 	Inbox   *Doorbell     // nil: nothing is dropped here
@@ -101,9 +103,9 @@ func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 	if u.Inbox == nil {
 		return nil
 	}
-	var batch []store.ObjectInfo
+	var batch []objects.Info
 	full := map[string]bool{}
-	for info, err := range u.Objects.List(ctx, store.InboxPrefix) {
+	for info, err := range u.Objects.List(ctx, objects.InboxPrefix) {
 		if err != nil {
 			return err
 		}
@@ -121,14 +123,14 @@ func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 }
 
 // enqueueUnheard records files until their users have enough waiting; full has the folders of those who have.
-func (u *Upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
+func (u *Upkeep) enqueueUnheard(ctx context.Context, list []objects.Info, full map[string]bool) error {
 	bucket := u.Inbox.Files.Bucket
 	unheard, err := u.Store.Upkeep.UnrecordedObjects(ctx, bucket, list)
 	for _, o := range unheard {
 		if full[inboxUser(o.Key)] {
 			continue
 		}
-		event := store.ObjectEvent{Bucket: bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
+		event := queue.ObjectEvent{Bucket: bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
 		switch failed := u.Inbox.enqueue(ctx, event); {
 		case plan.Waits(failed):
 			full[inboxUser(o.Key)] = true

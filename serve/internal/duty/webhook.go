@@ -21,11 +21,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 // WebhookConfig is where the ends of predictions are announced. It comes from the operator: no request names an address.

@@ -20,6 +20,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/admin"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -87,7 +88,7 @@ func cancelledWith(t *testing.T, s *store.Store, options string) store.Predictio
 	}
 	id := store.NewID()
 	p, err := s.Predictions.CreateUpload(t.Context(), store.NewUpload{
-		ID: id, UserID: user.ID, ObjectKey: store.InputKey(id), Filename: "a.csv", Bytes: 10, Rows: 1,
+		ID: id, UserID: user.ID, ObjectKey: objects.InputKey(id), Filename: "a.csv", Bytes: 10, Rows: 1,
 		Options: json.RawMessage(options),
 		Header:  store.Header{Columns: []string{"a"}, Delimiter: ',', Bytes: 2, Lines: 1},
 		Parts:   []store.Part{{Planned: true, Offset: 2, Bytes: 8, FirstRow: 1, FirstLine: 2, Rows: 1}},

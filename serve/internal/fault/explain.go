@@ -12,6 +12,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // plain lists the errors with no more to say than their code.
@@ -35,7 +36,7 @@ var plain = [...]struct {
 	{store.ErrNotFound, CodePredictionNotFound},
 	{store.ErrConflict, CodeWrongState},
 	{store.ErrAccounting, CodeAccountingBroken},
-	{store.ErrObjectChanged, CodeObjectChanged},
+	{objects.ErrChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
 	{context.Canceled, CodeShuttingDown},
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // secret stands for what must not be shown: an internal text, a customer's cell.
@@ -39,8 +40,8 @@ func TestExplain(t *testing.T) {
 		{store.ErrNotFound, CodePredictionNotFound},
 		{store.ErrConflict, CodeWrongState},
 		{store.ErrAccounting, CodeAccountingBroken},
-		{store.ErrStorageFull, CodeStorageFull},
-		{store.ErrObjectChanged, CodeObjectChanged},
+		{objects.ErrStorageFull, CodeStorageFull},
+		{objects.ErrChanged, CodeObjectChanged},
 		{context.DeadlineExceeded, CodeBusy},
 		{context.Canceled, CodeShuttingDown},
 		{errors.New("anything"), CodeInternal},

@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/awsclient"
+	"github.com/retainwise/millrace/store/circuit"
 )
 
 type dependencyMetrics struct {
@@ -14,7 +16,7 @@ type dependencyMetrics struct {
 	callSeconds *prometheus.CounterVec
 	retries     *prometheus.CounterVec
 	pool        atomic.Pointer[func() store.PoolState]
-	Circuits    store.Circuits // of this process
+	Circuits    circuit.Group // of this process
 }
 
 func (m *Metrics) makeDependencies() {
@@ -28,15 +30,15 @@ func (m *Metrics) makeDependencies() {
 	for service, operation := range map[string]string{"s3": "PutObject", "sqs": "ReceiveMessage"} {
 		m.retries.WithLabelValues(service)
 		m.callSeconds.WithLabelValues(service, operation)
-		m.calls.WithLabelValues(service, operation, string(store.CallDone))
-		m.calls.WithLabelValues(service, operation, string(store.CallFailed)) // so that the first failure is an increase
+		m.calls.WithLabelValues(service, operation, string(awsclient.CallDone))
+		m.calls.WithLabelValues(service, operation, string(awsclient.CallFailed)) // so that the first failure is an increase
 	}
 	m.makePool()
 	m.makeCircuits()
 }
 
 func (m *Metrics) makeCircuits() {
-	for _, dependency := range []string{store.DependencyDatabase, store.DependencyObjects, store.DependencyQueue} {
+	for _, dependency := range []string{circuit.Database, circuit.Objects, circuit.Queue} {
 		m.sampledGauge("circuit_state", "0: calls of the dependency go through. 1: one goes through as a trial. "+
 			"2: they are refused after failures in a row.", "dependency", dependency,
 			func() float64 { return float64(m.Circuits.Of(dependency).State) })
@@ -72,7 +74,7 @@ func (m *Metrics) makePool() {
 func (m *Metrics) WatchPool(state func() store.PoolState) { m.pool.Store(&state) }
 
 // Called counts a call of S3 or SQS.
-func (m *Metrics) Called(c store.Call) {
+func (m *Metrics) Called(c awsclient.Call) {
 	m.calls.WithLabelValues(c.Service, c.Operation, string(c.Result)).Inc()
 	m.callSeconds.WithLabelValues(c.Service, c.Operation).Add(c.Took.Seconds())
 	m.retries.WithLabelValues(c.Service).Add(float64(c.Retries))

@@ -9,11 +9,12 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // CompleteLink makes the prediction, unless that was done before: then it finds it.
 func CompleteLink(
-	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
+	ctx context.Context, s *store.Store, o objects.Store, l store.UploadLink,
 ) (p store.Prediction, err error) {
 	if l.Prediction != uuid.Nil {
 		p, err = s.Predictions.Get(ctx, l.UserID, l.Prediction)
@@ -31,7 +32,7 @@ func CompleteLink(
 }
 
 // linkedFile looks whether the file is there and what was promised.
-func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store.ObjectInfo, error) {
+func linkedFile(ctx context.Context, o objects.Store, l store.UploadLink) (objects.Info, error) {
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -43,7 +44,7 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 		return file, fault.ObjectFailure(err)
 	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
 		return file, errors.Join(fault.Fail(fault.CodeInvalidFile, "The file does not have the size that the link was made for.").
-			With(fault.Details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
+			With(fault.Details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, objects.Refused, file.Key))
 	}
 	return file, nil
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 // Models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory

@@ -24,6 +24,8 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/circuit"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -68,10 +70,10 @@ func TestCancelledScores(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var circuits store.Circuits
+	var circuits circuit.Group
 	config := storetest.S3(t)
 	config.Endpoint, config.Circuits = trickle(t, config.Endpoint), &circuits
-	objects, err := store.OpenS3(t.Context(), config)
+	objects, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func TestCancelledScores(t *testing.T) {
 	if ended.Load() < int64(cancels)/2 {
 		t.Errorf("%d of %d scores were ended", ended.Load(), cancels)
 	}
-	if c := circuits.Of(store.DependencyObjects); c.State != store.CircuitClosed || c.Opens != 0 {
+	if c := circuits.Of(circuit.Objects); c.State != circuit.Closed || c.Opens != 0 {
 		t.Errorf("the bucket is blamed: %+v", c)
 	}
 	if left := goroutinesLeft(); len(left) > 0 {
@@ -120,7 +122,7 @@ func TestCancelledScores(t *testing.T) {
 }
 
 // partsOf uploads a file and gives claims of its first part and of one behind it in turn.
-func partsOf(t *testing.T, o store.Objects) func(k int64) *store.Claim {
+func partsOf(t *testing.T, o objects.Store) func(k int64) *store.Claim {
 	t.Helper()
 	file, err := os.ReadFile("../../../testdata/samples/telecom_sample.csv")
 	if err != nil {
@@ -133,7 +135,7 @@ func partsOf(t *testing.T, o store.Objects) func(k int64) *store.Claim {
 	rows := file[header.Bytes:]
 	whole := append(bytes.Clone(file), bytes.Repeat(rows, 1+(64<<10)/len(rows))...)
 	id := store.NewID()
-	info, err := o.Put(t.Context(), store.InputKey(id), bytes.NewReader(whole))
+	info, err := o.Put(t.Context(), objects.InputKey(id), bytes.NewReader(whole))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // What is compared at most. The memory is a buffer for each part of both uploads: 64 MiB, and 2 MiB for uploads of
@@ -45,7 +46,7 @@ func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snap
 		return 0, nil
 	}
 	text := s.Bytes()
-	_, err := w.objects.Put(ctx, store.SnapshotKey(c.PublicID, c.Generation, c.Part.No), bytes.NewReader(text))
+	_, err := w.objects.Put(ctx, objects.SnapshotKey(c.PublicID, c.Generation, c.Part.No), bytes.NewReader(text))
 	if err != nil {
 		return 0, fmt.Errorf("put snapshot: %w", err)
 	}
@@ -159,14 +160,14 @@ func (w *Worker) countRepeats(
 }
 
 func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
-	return &pieces{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
+	return &pieces{ctx: ctx, objects: w.objects, key: objects.SnapshotKey(prediction, generation, part)}
 }
 
 // pieces reads an object with a request for each piece, so that many objects can be read in turns without a connection
 // that waits for each.
 type pieces struct {
 	ctx      context.Context
-	objects  store.Objects
+	objects  objects.Store
 	key      string
 	etag     string
 	at, size int64 // size is 0 until the first piece has been read
@@ -180,7 +181,7 @@ func (o *pieces) Read(p []byte) (int, error) {
 		}
 		p = p[:min(int64(len(p)), o.size-o.at)]
 	}
-	body, info, err := o.objects.Get(o.ctx, o.key, store.Range{Offset: o.at, Length: int64(len(p))}, o.etag)
+	body, info, err := o.objects.Get(o.ctx, o.key, objects.Range{Offset: o.at, Length: int64(len(p))}, o.etag)
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +201,7 @@ type pastSnapshot struct{ *pieces }
 // Read implements [io.Reader].
 func (o *pastSnapshot) Read(p []byte) (int, error) {
 	n, err := o.pieces.Read(p)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) {
 		err = errPastSnapshot
 	}
 	return n, err

@@ -13,6 +13,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 const (
@@ -28,7 +29,7 @@ var errPartsGone = errors.New("objects of parts are gone")
 
 // partsGone names the cause of a failure to read what parts have left.
 func partsGone(err error) error {
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) {
 		return fmt.Errorf("%w: %w", errPartsGone, err)
 	}
 	return err
@@ -55,7 +56,7 @@ func (w *Worker) blame(ctx context.Context, err error) store.Fault {
 	if fault == store.FaultNone && unknownOfObjects(err) {
 		fault = store.FaultRefused
 	}
-	gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged)
+	gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged)
 	if fault != store.FaultRefused && !gone {
 		return fault
 	}
@@ -174,7 +175,7 @@ func failureOf(c *store.Claim, err error) store.Failure {
 	switch {
 	case errors.Is(err, errPartsGone):
 		f = fault.Fail(fault.CodeGone, "").Because(err)
-	case errors.Is(err, store.ErrNotFound) && strings.HasPrefix(c.ObjectKey, store.InboxPrefix):
+	case errors.Is(err, store.ErrNotFound) && strings.HasPrefix(c.ObjectKey, objects.InboxPrefix):
 		f = fault.Fail(fault.CodeObjectUnreadable, "").Because(err)
 	case errors.Is(err, store.ErrNotFound):
 		f = fault.Fail(fault.CodeGone, "").Because(err)

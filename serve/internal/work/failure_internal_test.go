@@ -15,6 +15,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // What is the file's own fault fails at once; what may pass is tried again.
@@ -35,9 +36,9 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 		{at(stageRead, store.ErrNotFound), "ERR-1110", true},
 		{at(stageScore, fmt.Errorf("resume: %w", store.ErrNotFound)), "ERR-1110", true},
 		{at(stageFinish, partsGone(store.ErrNotFound)), "ERR-1110", true},
-		{at(stageFinish, partsGone(store.ErrObjectChanged)), "ERR-1110", true},
+		{at(stageFinish, partsGone(objects.ErrChanged)), "ERR-1110", true},
 		{fault.Refused(errors.New("x")), "ERR-1506", false},
-		{at(stageRead, store.ErrObjectChanged), "ERR-1015", true},
+		{at(stageRead, objects.ErrChanged), "ERR-1015", true},
 		{at(stageRead, errors.New("reset")), "ERR-1502", false},
 		{at(stageWrite, errors.New("reset")), "ERR-1502", false},
 		{at(stageCommit, errors.New("reset")), "ERR-1501", false},
@@ -53,7 +54,7 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 
 // A file that others dropped and took away again is theirs to look for.
 func TestDroppedFileGone(t *testing.T) {
-	c := &store.Claim{ObjectKey: store.InboxPrefix + "u/march.csv"}
+	c := &store.Claim{ObjectKey: objects.InboxPrefix + "u/march.csv"}
 	if f := failureOf(c, at(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
 		t.Errorf("%+v", f)
 	}
@@ -81,7 +82,7 @@ func TestWorkerRestsInAnOutage(t *testing.T) {
 		l := new(plentyLedger)
 		w := &Worker{
 			ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
-			work: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, store.ErrInterrupted },
+			work: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, objects.ErrInterrupted },
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

@@ -13,6 +13,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // finish joins the results of the parts that are done and publishes them. Done twice, it makes the same bytes.
@@ -28,11 +29,11 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	if err := w.keepBudget(c, tally); err != nil {
 		return at(stageScore, err)
 	}
-	result, err := w.join(ctx, c, parts, store.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
+	result, err := w.join(ctx, c, parts, objects.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
 	if err != nil {
 		return at(stageFinish, err)
 	}
-	rejects, err := w.join(ctx, c, parts, store.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
+	rejects, err := w.join(ctx, c, parts, objects.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
 	if err != nil {
 		return at(stageFinish, err)
 	}
@@ -103,24 +104,24 @@ func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 // key of a finished object never depends on the number of parts.
 func (w *Worker) join(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string, size func(*store.PartRecord) int64,
-) (store.ObjectInfo, error) {
+) (objects.Info, error) {
 	var keys []string
 	for i := range parts {
 		if parts[i].Done && size(&parts[i]) > 0 {
-			keys = append(keys, store.PartKey(c.PublicID, c.Generation, parts[i].No, name))
+			keys = append(keys, objects.PartKey(c.PublicID, c.Generation, parts[i].No, name))
 		}
 	}
 	if len(keys) == 0 {
-		return store.ObjectInfo{}, nil
+		return objects.Info{}, nil
 	}
 	if !parts[0].Done { // cancelled before the part that carries the header line
 		head, err := w.putHead(ctx, c, name)
 		if err != nil {
-			return store.ObjectInfo{}, err
+			return objects.Info{}, err
 		}
 		keys = append([]string{head}, keys...)
 	}
-	info, err := w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
+	info, err := w.objects.Compose(ctx, objects.ResultKey(c.PublicID, c.Generation, name), keys)
 	return info, partsGone(err)
 }
 
@@ -130,7 +131,7 @@ func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	if !ok {
 		return "", plan.ErrModelWithdrawn
 	}
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{Length: c.Header.Bytes + 1}, c.ObjectETag)
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{Length: c.Header.Bytes + 1}, c.ObjectETag)
 	if err != nil {
 		return "", err
 	}
@@ -148,10 +149,10 @@ func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	if err != nil {
 		return "", err
 	}
-	if name == store.RejectsName {
+	if name == objects.RejectsName {
 		result = rejects
 	}
-	key := store.PartKey(c.PublicID, c.Generation, 0, name+".head")
+	key := objects.PartKey(c.PublicID, c.Generation, 0, name+".head")
 	_, err = w.objects.Put(ctx, key, bytes.NewReader(result))
 	return key, err
 }
@@ -161,7 +162,7 @@ func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	if err := store.DeletePrefix(ctx, w.objects, store.Joined, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
+	if err := objects.DeletePrefix(ctx, w.objects, objects.Joined, objects.PartsPrefix(c.PublicID, c.Generation)); err != nil {
 		w.log.Warn("delete part objects", "prediction_id", c.PublicID, "error", err)
 	}
 }
@@ -170,7 +171,7 @@ func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
 // that what is scored cannot change.
 func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 	begin := time.Now()
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{}, c.ObjectETag)
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{}, c.ObjectETag)
 	if err != nil {
 		return at(stageRead, err)
 	}
@@ -188,7 +189,7 @@ func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 		return at(stagePlan, err)
 	}
 	digest := sha256.New()
-	key := store.InputKey(c.UploadID)
+	key := objects.InputKey(c.UploadID)
 	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
 	if err != nil {
 		return at(stagePlan, err)
@@ -199,8 +200,8 @@ func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
 		return at(stageCommit, err)
 	}
-	if strings.HasPrefix(c.ObjectKey, store.DirectPrefix) { // the copy is read from now on
-		if err := w.objects.Delete(ctx, store.TakenOver, c.ObjectKey); err != nil {
+	if strings.HasPrefix(c.ObjectKey, objects.DirectPrefix) { // the copy is read from now on
+		if err := w.objects.Delete(ctx, objects.TakenOver, c.ObjectKey); err != nil {
 			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
 		}
 	}

@@ -12,21 +12,23 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
 // slowObjects takes longer to delete than a lease goes without being renewed.
 type slowObjects struct {
-	store.Objects
+	objects.Store
 	delay time.Duration
 }
 
-func (o slowObjects) Delete(ctx context.Context, why store.Reason, keys ...string) error {
+func (o slowObjects) Delete(ctx context.Context, why objects.Reason, keys ...string) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(o.delay):
-		return o.Objects.Delete(ctx, why, keys...)
+		return o.Store.Delete(ctx, why, keys...)
 	}
 }
 
@@ -34,7 +36,7 @@ func (o slowObjects) Delete(ctx context.Context, why store.Reason, keys ...strin
 func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 	const lease = 300 * time.Millisecond
 	s := storetest.Open(t, store.Config{Lease: lease})
-	objects, err := store.OpenDirectory(t.TempDir())
+	o, err := objects.OpenDirectory(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +46,9 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 	}
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" +
 		strings.Repeat("A-1,1,29.85,29.85,Month-to-month\n", 3000)
-	queueFile(t, s, objects, models, file)
-	slow := slowObjects{objects, lease}
-	key, err := store.NewCustomerKey(make([]byte, store.CustomerSecretMin))
+	queueFile(t, s, o, models, file)
+	slow := slowObjects{o, lease}
+	key, err := customer.NewKey(make([]byte, customer.SecretMin))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 		w.attempt(t.Context(), c)
 	}
 	var keys []string
-	for info, err := range objects.List(t.Context(), "results/") {
+	for info, err := range o.List(t.Context(), "results/") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +80,7 @@ func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
 }
 
 // queueFile records an upload in several parts.
-func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *plan.Models, file string) {
+func queueFile(t *testing.T, s *store.Store, o objects.Store, m *plan.Models, file string) {
 	t.Helper()
 	user, err := s.Accounts.EnsureUser(t.Context(), "user_1")
 	if err != nil {
@@ -89,8 +91,8 @@ func queueFile(t *testing.T, s *store.Store, objects store.Objects, m *plan.Mode
 		t.Fatal(err)
 	}
 	u := store.NewUpload{ID: store.NewID(), UserID: user.ID, SHA256: sha256.Sum256([]byte(file)), Explain: "none"}
-	u.ObjectKey = store.InputKey(u.ID)
-	info, err := objects.Put(t.Context(), u.ObjectKey, planner)
+	u.ObjectKey = objects.InputKey(u.ID)
+	info, err := o.Put(t.Context(), u.ObjectKey, planner)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 // ledgerModel is PostgreSQL as workers see it: each method does in memory, at one instant of virtual time, what the

@@ -14,6 +14,8 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/tuple"
 )
 
 // scorePart scores a part, puts its results into the object store and commits its blocks with its line of the ledger.
@@ -103,7 +105,7 @@ func (w *Worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snap
 	return engine.Options{
 		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
 		Budget: budget, Unguarded: options.Unguarded(), Flow: w.counted(c).Flow(),
-		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
+		NewBlockEncoder: func() engine.BlockEncoder { return tuple.NewBlockEncoder(c.PredictionID) },
 		NewSampler:      sampler,
 		Snapshot:        s,
 	}, err
@@ -128,8 +130,8 @@ func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (
 	if err != nil || rate <= 0 {
 		return nil, err
 	}
-	sample := store.TrainingSample{Key: w.config.CustomerKey, Rate: rate, Group: group}
-	return func() engine.Sampler { return store.NewTrainingEncoder(c.UserID, c.PredictionID, sample) }, nil
+	sample := tuple.TrainingSample{Key: w.config.CustomerKey, Rate: rate, Group: group}
+	return func() engine.Sampler { return tuple.NewTrainingEncoder(c.UserID, c.PredictionID, sample) }, nil
 }
 
 // commit copies a part's blocks and writes its line of the ledger.
@@ -161,9 +163,9 @@ func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 	}}
 	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}
 	in.Rows = c.Part.Rows
-	section := store.Range{Offset: c.Part.Offset, Length: c.Part.Bytes}
+	section := objects.Range{Offset: c.Part.Offset, Length: c.Part.Bytes}
 	if c.Part.No == 0 {
-		section = store.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
+		section = objects.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
 	}
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
 	if err != nil {
@@ -187,10 +189,10 @@ type partSink struct {
 }
 
 func (w *Worker) newPartSink(ctx context.Context, c *store.Claim, b *engine.Bundle) *partSink {
-	key := func(name string) string { return store.PartKey(c.PublicID, c.Generation, c.Part.No, name) }
+	key := func(name string) string { return objects.PartKey(c.PublicID, c.Generation, c.Part.No, name) }
 	return &partSink{
-		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
-		rejects: newObjectWriter(ctx, w.objects, key(store.RejectsName)),
+		result:  newObjectWriter(ctx, w.objects, key(objects.ResultName)),
+		rejects: newObjectWriter(ctx, w.objects, key(objects.RejectsName)),
 		metrics: w.counted(c), model: b.Name(),
 	}
 }
@@ -238,18 +240,18 @@ var errAbandoned = errors.New("the result was given up")
 // objectWriter puts what is written to it as one object, while it is written. An object of nothing is not made.
 type objectWriter struct {
 	ctx     context.Context
-	objects store.Objects
+	objects objects.Store
 	key     string
 	pipe    *io.PipeWriter // nil until the first byte
 	put     chan putOutcome
 }
 
 type putOutcome struct {
-	info store.ObjectInfo
+	info objects.Info
 	err  error
 }
 
-func newObjectWriter(ctx context.Context, o store.Objects, key string) *objectWriter {
+func newObjectWriter(ctx context.Context, o objects.Store, key string) *objectWriter {
 	return &objectWriter{ctx: ctx, objects: o, key: key, put: make(chan putOutcome, 1)}
 }
 
@@ -261,7 +263,7 @@ func (o *objectWriter) write(p []byte) error {
 		var r *io.PipeReader
 		r, o.pipe = io.Pipe()
 		go func() { // ends when the pipe is closed, which close does; close waits for it
-			var info store.ObjectInfo
+			var info objects.Info
 			err := guardedStep(func() (err error) {
 				info, err = o.objects.Put(o.ctx, o.key, r)
 				return err
@@ -275,9 +277,9 @@ func (o *objectWriter) write(p []byte) error {
 }
 
 // close waits for the object to be durable. With failed it is abandoned. What is closed already is left as it is.
-func (o *objectWriter) close(failed error) (store.ObjectInfo, error) {
+func (o *objectWriter) close(failed error) (objects.Info, error) {
 	if o.pipe == nil {
-		return store.ObjectInfo{}, nil
+		return objects.Info{}, nil
 	}
 	_ = o.pipe.CloseWithError(failed) // nil is EOF
 	o.pipe = nil

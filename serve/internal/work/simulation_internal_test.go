@@ -16,9 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 // The lease protocol in virtual time, thousands of runs of it. Real is everything that decides in a worker: the loop,

@@ -10,17 +10,18 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // brokenObjects is an object store with a defect: whatever is called panics.
-type brokenObjects struct{ store.Objects }
+type brokenObjects struct{ objects.Store }
 
 // heldObjects take what they are given and never finish a put by themselves.
-type heldObjects struct{ store.Objects }
+type heldObjects struct{ objects.Store }
 
-func (heldObjects) Put(ctx context.Context, _ string, r io.Reader) (store.ObjectInfo, error) {
+func (heldObjects) Put(ctx context.Context, _ string, r io.Reader) (objects.Info, error) {
 	_, err := io.Copy(io.Discard, r)
-	return store.ObjectInfo{}, err
+	return objects.Info{}, err
 }
 
 // A sink that a step has left open is closed behind it: no put waits for bytes that never come.

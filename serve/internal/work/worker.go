@@ -14,10 +14,12 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/customer"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Config says how parts are worked on. Zero fields mean their defaults.
@@ -32,7 +34,7 @@ type Config struct {
 	// PostponeMax is how long a part waits whose own objects the store refuses, before its prediction fails; default 24 h.
 	PostponeMax time.Duration
 	// CustomerKey hides the ids of customers in snapshots and in rows that are kept for retraining.
-	CustomerKey store.CustomerKey
+	CustomerKey customer.Key
 }
 
 // Worker claims parts, scores them and commits what it found, over and over.
@@ -41,7 +43,7 @@ type Worker struct {
 	store   *store.Ledger
 	ledger  ledger                                                    // the store, as the loop sees it
 	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
-	objects store.Objects
+	objects objects.Store
 	models  *engine.Registry
 	metrics *metrics.Metrics
 	// unpublished takes the figures of work of our own.
@@ -81,7 +83,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
-func New(c Config, s *store.Ledger, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
+func New(c Config, s *store.Ledger, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
 	}

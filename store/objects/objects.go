@@ -1,0 +1,176 @@
+// Package objects is the object store: a [Store] in a bucket of S3 ([OpenS3]) or in a directory ([OpenDirectory]), the keys
+// of everything that is kept there, and the mark that says which installation a store belongs to. It knows nothing of
+// rows: what may be deleted is decided by store.Owner.
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Errors of object stores, beside [ErrObjectMissing].
+var (
+	// ErrObjectChanged says that the object is no longer the one whose ETag was asked for.
+	ErrChanged = errors.New("object has changed")
+	// ErrRange says that a range begins behind the end of the object.
+	ErrRange = errors.New("range not satisfiable")
+	// ErrKey says that a key is not one we could have made.
+	ErrKey = errors.New("invalid key")
+)
+
+// Store is an object store: a directory ([OpenDirectory]) or a bucket ([OpenS3]). Both pass the same tests. Objects
+// appear whole or not at all and do not change; putting a key again replaces the object. Safe for concurrent use.
+type Store interface {
+	// Put stores what r gives until io.EOF. After any other error of r nothing is stored.
+	Put(ctx context.Context, key string, r io.Reader) (Info, error)
+	// PutIf stores a small object if the one that is there has an ETag, or if none is there and the ETag is empty; else
+	// it is [ErrChanged]. Of several at the same time one succeeds.
+	PutIf(ctx context.Context, key string, r io.Reader, etag string) (Info, error)
+	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
+	// broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx ends a Read that waits.
+	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, Info, error)
+	// Head answers with what is known of an object.
+	Head(ctx context.Context, key string) (Info, error)
+	// List gives the objects whose keys begin with prefix, in the order of their bytes. Their ETag may be empty.
+	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+	// Delete removes objects. One that is not there is no error. Why is for the log of [Owner.Objects].
+	Delete(ctx context.Context, why Reason, keys ...string) error
+	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
+	Compose(ctx context.Context, dst string, parts []string) (Info, error)
+	// Sweep removes what interrupted puts of ours left behind if it is older than age, and says how many there were.
+	// Before each removal may is asked, and its error ends the sweep; nil disables the check.
+	Sweep(ctx context.Context, age time.Duration, may func(key string) error) (int, error)
+}
+
+// Reason says why objects are deleted.
+type Reason string
+
+// The reasons of all deletions.
+const (
+	Deleted     Reason = "its customer deleted it, or a link for it expired"
+	Expired     Reason = "its prediction ended longer ago than results are kept"
+	Refused     Reason = "the upload was refused"
+	Joined      Reason = "the parts have been joined"
+	TakenOver   Reason = "a copy of the uploaded file is read from now on"
+	CanaryOver  Reason = "a canary has been checked"
+	NotNeeded   Reason = "its prediction needs it no more"
+	NobodyKnows Reason = "nothing in the database knows its id, for two sweeps"
+	Interrupted Reason = "the write was interrupted"
+)
+
+// Info is what is known of an object.
+type Info struct {
+	Key      string
+	Bytes    int64 // of the whole object, also for a range
+	ETag     string
+	Modified time.Time
+	SHA256   [32]byte // of the content; set by Put only
+}
+
+// Range is a part of an object. The zero value is all of it.
+type Range struct {
+	Offset int64
+	Length int64 // 0: to the end
+}
+
+// DeletePrefix removes all objects whose keys begin with prefix.
+func DeletePrefix(ctx context.Context, o Store, why Reason, prefix string) error {
+	var keys []string
+	for info, err := range o.List(ctx, prefix) {
+		if err != nil {
+			return fmt.Errorf("delete prefix: %w", err)
+		}
+		keys = append(keys, info.Key)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := o.Delete(ctx, why, keys...); err != nil {
+		return fmt.Errorf("delete prefix: %w", err)
+	}
+	return nil
+}
+
+// checkKey refuses keys that a file system or an S3 server would understand in another way than we do.
+func checkKey(key string) error {
+	if key == "" || len(key) > 1024 || !utf8.ValidString(key) {
+		return ErrKey
+	}
+	for _, c := range []byte(key) {
+		if c < 0x20 || c == 0x7f || c == '\\' {
+			return ErrKey
+		}
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		if segment == "" || segment[0] == '.' || len(segment) > 200 {
+			return ErrKey
+		}
+	}
+	return nil
+}
+
+func checkKeys(keys ...string) error {
+	for _, key := range keys {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRange gives the length of a range of an object of size bytes.
+func checkRange(r Range, size int64) (int64, error) {
+	if r.Offset < 0 || r.Length < 0 || r.Offset > size || (r.Offset == size && size > 0) {
+		return 0, ErrRange
+	}
+	if rest := size - r.Offset; r.Length == 0 || r.Length > rest {
+		return rest, nil
+	}
+	return r.Length, nil
+}
+
+// joined reads objects one behind the other, each opened when it is its turn.
+type joined struct {
+	ctx   context.Context
+	from  Store
+	parts []Info // with the ETags that they must have
+	open  io.ReadCloser
+}
+
+func (j *joined) Read(p []byte) (int, error) {
+	for {
+		if j.open == nil {
+			if len(j.parts) == 0 {
+				return 0, io.EOF
+			}
+			r, _, err := j.from.Get(j.ctx, j.parts[0].Key, Range{}, j.parts[0].ETag)
+			if err != nil {
+				return 0, fmt.Errorf("part %s: %w", j.parts[0].Key, err)
+			}
+			j.open, j.parts = r, j.parts[1:]
+		}
+		n, err := j.open.Read(p)
+		if errors.Is(err, io.EOF) {
+			err = j.Close()
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// Close closes the part that is being read.
+func (j *joined) Close() error {
+	if j.open == nil {
+		return nil
+	}
+	err := j.open.Close()
+	j.open = nil
+	return err
+}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package store
-
-import "os"
-
-// startWriteback does nothing: only Linux can be asked to write a part of a file early.
-func startWriteback(*os.File, int64, int64) {}
