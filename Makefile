@@ -207,7 +207,7 @@ vet:
 	@for module in $(MODULES); do echo "==> go vet $$module"; (cd "$$module" && go vet ./...); done
 
 # All of them, whatever the first one says.
-LINTERS := "staticcheck ./..." "errcheck -exclude .ci/errcheck ./..." "ineffassign ./..." "unconvert ./..." \
+LINTERS := "staticcheck -checks inherit,ST1000,ST1020,ST1021,ST1022 ./..." "errcheck -exclude .ci/errcheck ./..." "ineffassign ./..." "unconvert ./..." \
 	"misspell -error $(shell git ls-files '*.go' '*.md' '*.yaml' '*.sql' Makefile .ci)"
 .PHONY: lint
 lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell) ## staticcheck, errcheck, ineffassign, unconvert, misspell
