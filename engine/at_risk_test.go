@@ -23,7 +23,7 @@ func TestRowsAtRiskAreExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 		explained := int64(0)
-		want, got := records(t, all.result.String()), records(t, some.result.String())
+		want, got := csvRecords(t, all.result.String()), csvRecords(t, some.result.String())
 		for i, row := range want[1:] {
 			own := len(row) - 3
 			if row[own-1] == b.Bands()[0].Name {

@@ -9,11 +9,11 @@ const (
 	// Where urgent work wants its cores, a background worker works for a slice and rests for nine at most. So it gets a
 	// tenth of a core whatever else goes on.
 	backgroundSlice = 2 * time.Millisecond
-	backgroundRest  = 9 * backgroundSlice
+	backgroundPause = 9 * backgroundSlice
 	// urgentCores are left to each piece of urgent work: one for its rows, one for those that serve it.
 	urgentCores = 2
-	// restRows are written between two looks at what is urgent.
-	restRows = 64
+	// yieldRows are written between two looks at what is urgent.
+	yieldRows = 64
 )
 
 // Background is what scores that nobody waits for may take of a machine: they share its cores among themselves and rest
@@ -21,11 +21,11 @@ const (
 type Background struct {
 	cores chan struct{} // a worker has an element in it while it works on a chunk
 
-	mu      sync.Mutex
-	urgent  int           // pieces of work in hand
-	calm    chan struct{} // closed when the last of them ends; nil before the first
-	resting int           // workers in the middle of a chunk that do not work
-	rests   int           // how often one of them stopped, in all
+	mu     sync.Mutex
+	urgent int           // pieces of work in hand
+	idle   chan struct{} // closed when the last of them ends; nil before the first
+	paused int           // workers in the middle of a chunk that do not work
+	pauses int           // how often one of them stopped, in all
 }
 
 // NewBackground lets background scores take so many cores in all.
@@ -42,7 +42,7 @@ func (b *Background) Urgent() (done func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.urgent == 0 {
-		b.calm = make(chan struct{})
+		b.idle = make(chan struct{})
 	}
 	b.urgent++
 	return b.urgentDone
@@ -52,14 +52,14 @@ func (b *Background) urgentDone() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.urgent--; b.urgent == 0 {
-		close(b.calm)
+		close(b.idle)
 	}
 }
 
 // BackgroundState is what goes on at a moment.
 type BackgroundState struct {
-	Urgent  int // pieces of work that somebody waits for
-	Resting int // workers in the middle of a chunk that make way
+	Urgent int // pieces of work that somebody waits for
+	Paused int // workers in the middle of a chunk that make way
 }
 
 // State says what goes on now. Of nil it is nothing.
@@ -69,65 +69,65 @@ func (b *Background) State() BackgroundState {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return BackgroundState{b.urgent, b.resting}
+	return BackgroundState{b.urgent, b.paused}
 }
 
-// takeCore waits for a core, which is held for one chunk only and no longer than its work takes.
-func (b *Background) takeCore() (giveBack func()) {
+// acquireCore waits for a core, which is held for one chunk only and no longer than its work takes.
+func (b *Background) acquireCore() (giveBack func()) {
 	b.cores <- struct{}{}
 	return func() { <-b.cores }
 }
 
-// rest returns when a worker that was in the middle of a chunk may go on.
-func (b *Background) rest() {
-	calm := b.giveUpCore()
+// yield returns when a worker that was in the middle of a chunk may go on.
+func (b *Background) yield() {
+	calm := b.yieldCore()
 	if calm == nil {
 		return
 	}
-	timer := time.NewTimer(backgroundRest)
+	timer := time.NewTimer(backgroundPause)
 	defer timer.Stop()
 	select {
 	case <-calm:
 	case <-timer.C:
 	}
 	b.mu.Lock()
-	b.resting--
+	b.paused--
 	b.mu.Unlock()
 }
 
-// giveUpCore counts the worker as resting if urgent work wants its core, and gives what to wait for; nil if not.
-func (b *Background) giveUpCore() (calm <-chan struct{}) {
+// yieldCore counts the worker as resting if urgent work wants its core, and gives what to wait for; nil if not.
+func (b *Background) yieldCore() (calm <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if working := len(b.cores) - b.resting; working <= cap(b.cores)-urgentCores*b.urgent {
+	if working := len(b.cores) - b.paused; working <= cap(b.cores)-urgentCores*b.urgent {
 		return nil
 	}
-	b.resting++
-	b.rests++
-	return b.calm
+	b.paused++
+	b.pauses++
+	return b.idle
 }
 
-// pace is one worker's turn of work and rest. That of other work than background work never rests.
-type pace struct {
+// throttle is one worker's turn of work and rest. That of other work than background work never rests.
+type throttle struct {
 	background *Background   // nil: somebody waits for this work
 	since      time.Time     // when it began to work
-	rested     time.Duration // since the last lap
+	paused     time.Duration // since the last lap
 }
 
-// rest is called now and then in the middle of a chunk.
-func (p *pace) rest() {
+// yield is called now and then in the middle of a chunk.
+func (p *throttle) yield() {
 	if p.background == nil || time.Since(p.since) < backgroundSlice {
 		return
 	}
 	begin := time.Now()
-	p.background.rest()
+	p.background.yield()
 	p.since = time.Now()
-	p.rested += p.since.Sub(begin)
+	p.paused += p.since.Sub(begin)
 }
 
 // lap gives the time worked since the clock's last lap.
-func (p *pace) lap(clock *time.Time) time.Duration {
-	worked := lap(clock) - p.rested
-	p.rested = 0
+func (p *throttle) lap(clock *time.Time) time.Duration {
+	worked := lap(clock) - p.paused
+	p.paused = 0
 	return worked
 }

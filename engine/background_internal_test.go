@@ -10,19 +10,19 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// inCore is the pace of a worker that has a core of b until release is called.
-func inCore(b *Background) (p *pace, release func()) {
-	release = b.takeCore()
-	return &pace{background: b, since: time.Now()}, release
+// throttled is the pace of a worker that has a core of b until release is called.
+func throttled(b *Background) (p *throttle, release func()) {
+	release = b.acquireCore()
+	return &throttle{background: b, since: time.Now()}, release
 }
 
-// works says how much of some time a worker works that looks up every tenth of a millisecond.
-func works(p *pace, during time.Duration) (share float64) {
+// workedShare says how much of some time a worker works that looks up every tenth of a millisecond.
+func workedShare(p *throttle, during time.Duration) (share float64) {
 	begin, worked := time.Now(), time.Duration(0)
 	for time.Since(begin) < during {
 		time.Sleep(100 * time.Microsecond) // its work
 		worked += 100 * time.Microsecond
-		p.rest()
+		p.yield()
 	}
 	return float64(worked) / float64(time.Since(begin))
 }
@@ -45,9 +45,9 @@ func TestBackgroundMakesWay(t *testing.T) {
 				for range test.urgent {
 					defer b.Urgent()()
 				}
-				p, release := inCore(b)
+				p, release := throttled(b)
 				defer release()
-				if share := works(p, time.Second); share < test.least || share > test.most {
+				if share := workedShare(p, time.Second); share < test.least || share > test.most {
 					t.Errorf("it worked %.3f of the time, want %.2f to %.2f", share, test.least, test.most)
 				}
 			})
@@ -62,9 +62,9 @@ func TestBackgroundMakesNoMoreWayThanIsWanted(t *testing.T) {
 		defer b.Urgent()()
 		shares := make(chan float64)
 		for range 4 {
-			p, release := inCore(b)
+			p, release := throttled(b)
 			go func() {
-				share := works(p, time.Second)
+				share := workedShare(p, time.Second)
 				release()
 				shares <- share
 			}()
@@ -82,7 +82,7 @@ func TestBackgroundMakesNoMoreWayThanIsWanted(t *testing.T) {
 func TestBackgroundGoesOnWhenItIsCalm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBackground(2)
-		p, release := inCore(b)
+		p, release := throttled(b)
 		defer release()
 		done, other := b.Urgent(), b.Urgent()
 		time.AfterFunc(3*time.Millisecond, done)
@@ -92,7 +92,7 @@ func TestBackgroundGoesOnWhenItIsCalm(t *testing.T) {
 			t.Errorf("%+v", state)
 		}
 		begin := time.Now()
-		p.rest()
+		p.yield()
 		clock := begin
 		if worked := p.lap(&clock); worked != 0 {
 			t.Errorf("resting counts as %v of work", worked)
@@ -100,11 +100,11 @@ func TestBackgroundGoesOnWhenItIsCalm(t *testing.T) {
 		if rested := time.Since(begin); rested != 3*time.Millisecond {
 			t.Errorf("rested for %v, want until the last urgent work ended, 3 ms", rested)
 		}
-		if share := works(p, 100*time.Millisecond); share != 1 {
+		if share := workedShare(p, 100*time.Millisecond); share != 1 {
 			t.Errorf("works %.2f of the time when nothing is urgent", share)
 		}
 		defer b.Urgent()()
-		if share := works(p, time.Second); share > 0.12 {
+		if share := workedShare(p, time.Second); share > 0.12 {
 			t.Errorf("works %.2f of the time when something is urgent again", share)
 		}
 	})
@@ -145,8 +145,8 @@ func TestScoreRestsInTheMiddleOfAChunk(t *testing.T) {
 	b := NewBackground(1)
 	defer b.Urgent()()
 	got := score(b)
-	if b.rests < 5 { // three would be those between the stages
-		t.Errorf("rested %d times in the middle of 10,000 rows", b.rests)
+	if b.pauses < 5 { // three would be those between the stages
+		t.Errorf("rested %d times in the middle of 10,000 rows", b.pauses)
 	}
 	if got != want {
 		t.Error("the result is another one")

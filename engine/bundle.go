@@ -14,18 +14,18 @@ const bundleYAML = "bundle.yaml"
 
 // Bundle is a model with all that is needed to read its input and to tell its output: immutable and shared.
 type Bundle struct {
-	file     *bundleFile
-	sha256   [sha256.Size]byte
-	schema   ingest.Schema
-	forest   *forest.Forest
-	compiled *forest.Compiled
-	leaves   *forest.Leaves // nil if leaves cannot hold the model; then noLeaves says why
-	noLeaves error
-	features []featureColumn
-	columns  map[string]int // position in the schema by name
-	profiles []columnProfile
-	segments []segmentColumn
-	idColumn int // position in the schema, -1 if none
+	file      *bundleFile
+	sha256    [sha256.Size]byte
+	schema    ingest.Schema
+	forest    *forest.Forest
+	compiled  *forest.Compiled
+	leaves    *forest.Leaves // nil if leaves cannot hold the model; then noLeaves says why
+	leavesErr error
+	features  []featureColumn
+	columns   map[string]int // position in the schema by name
+	profiles  []columnProfile
+	segments  []segmentColumn
+	idColumn  int // position in the schema, -1 if none
 	// valueColumn is the position in the schema of the revenue at stake, -1 if none.
 	valueColumn int
 	bands       []Band
@@ -114,7 +114,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 		return nil, fmt.Errorf("compile: %w", modelError(err))
 	}
 	if b.leaves, err = forest.NewLeaves(f); err != nil {
-		b.noLeaves = modelError(err)
+		b.leavesErr = modelError(err)
 	}
 	if err := forest.SelfCheck(f, b.leaves, b.compiled.NewScorer()); err != nil {
 		return nil, modelError(err)
@@ -167,9 +167,9 @@ func (b *Bundle) Forest() *forest.Forest { return b.forest }
 // Kernel names the kernel that scores: avx512, avx2, portable or walker.
 func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
 
-// NoLeaves is nil if the leaves library holds the model, and so can score it and check what the compiled engine scores.
+// LeavesError is nil if the leaves library holds the model, and so can score it and check what the compiled engine scores.
 // Else it says why not; it is an [ErrModelUnsupported].
-func (b *Bundle) NoLeaves() error { return b.noLeaves }
+func (b *Bundle) LeavesError() error { return b.leavesErr }
 
 // band gives the position of the band that a probability falls into.
 func (b *Bundle) band(probability float32) int {

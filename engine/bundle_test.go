@@ -35,8 +35,8 @@ func copyOf(t *testing.T, name string) fstest.MapFS {
 	return files
 }
 
-// sign writes a manifest that fits the files.
-func sign(files fstest.MapFS) {
+// signOf writes a manifest that fits the files.
+func signOf(files fstest.MapFS) {
 	delete(files, "manifest.sha256")
 	var manifest strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -148,7 +148,7 @@ func TestBundleIsRefused(t *testing.T) {
 			files := copyOf(t, "telecom")
 			test.spoil(files)
 			if test.signed {
-				sign(files)
+				signOf(files)
 			}
 			_, err := engine.OpenBundle(files)
 			if err == nil {
@@ -170,7 +170,7 @@ func TestGoldenRowsCatchAValidButWrongModel(t *testing.T) {
 	}
 	first, _, _ := strings.Cut(line, " ")
 	replace(files, "model.txt", "\nleaf_value="+first, "\nleaf_value="+strings.Repeat("9", len(first)-2)+".0")
-	sign(files)
+	signOf(files)
 	if _, err := engine.OpenBundle(files); !errors.Is(err, engine.ErrGolden) {
 		t.Fatalf("error %v", err)
 	}
@@ -211,7 +211,7 @@ func TestModelFileNeedsNoBundle(t *testing.T) {
 	}
 }
 
-func header(t *testing.T, line string) ingest.Header {
+func headerOf(t *testing.T, line string) ingest.Header {
 	t.Helper()
 	h, _, err := ingest.ReadHeader(strings.NewReader(line+"\nx\n"), ingest.Limits{})
 	if err != nil {
@@ -228,25 +228,25 @@ func TestRegistryChoosesByHeader(t *testing.T) {
 	}
 	for _, name := range engine.BaselineNames() {
 		first, _, _ := strings.Cut(sample(t, name+"_sample.csv"), "\n")
-		b, err := r.Choose(header(t, strings.TrimSuffix(first, "\r")))
+		b, err := r.Choose(headerOf(t, strings.TrimSuffix(first, "\r")))
 		if err != nil || b.Name() != name {
 			t.Errorf("%s sample: %v %v", name, b, err)
 		}
 	}
 	var missing *ingest.MissingColumnsError
-	_, err = r.Choose(header(t, "customerID,tenure,MonthlyCharges,Contract"))
+	_, err = r.Choose(headerOf(t, "customerID,tenure,MonthlyCharges,Contract"))
 	if !errors.As(err, &missing) || len(missing.Columns) != 1 || missing.Columns[0].Name != "TotalCharges" {
 		t.Errorf("closest model: %v", err)
 	}
 	twin := copyOf(t, "telecom")
 	replace(twin, "bundle.yaml", "name: telecom", "name: twin")
-	sign(twin)
+	signOf(twin)
 	other, err := engine.OpenBundle(twin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Swap(other)
-	_, err = r.Choose(header(t, "customerID,tenure,MonthlyCharges,TotalCharges,Contract"))
+	_, err = r.Choose(headerOf(t, "customerID,tenure,MonthlyCharges,TotalCharges,Contract"))
 	if !errors.Is(err, engine.ErrAmbiguousHeader) {
 		t.Errorf("two models fit: %v", err)
 	}
@@ -264,7 +264,7 @@ func TestRegistrySwaps(t *testing.T) {
 	}
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "version: '1'", "version: '2'")
-	sign(files)
+	signOf(files)
 	third, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func TestRegistrySwaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := empty.Choose(header(t, "a,b")); err == nil {
+	if _, err := empty.Choose(headerOf(t, "a,b")); err == nil {
 		t.Error("no model is loaded")
 	}
 }
@@ -313,7 +313,7 @@ func TestFeaturesBoundByPositionAreExplained(t *testing.T) {
 		names[i] = fmt.Sprintf("Column_%d", i)
 	}
 	replace(files, "model.txt", "\nfeature_names="+line, "\nfeature_names="+strings.Join(names, " "))
-	sign(files)
+	signOf(files)
 	unnamed, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)

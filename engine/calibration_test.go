@@ -17,7 +17,7 @@ func calibrated(t *testing.T, yaml string, f func(p float64) float64) (*engine.B
 	t.Helper()
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n", "value: MonthlyCharges\ncalibration: "+yaml+"\n")
-	rows := records(t, string(files["golden.csv"].Data))
+	rows := csvRecords(t, string(files["golden.csv"].Data))
 	last := len(rows[0]) - 1
 	if rows[0][last] != "_probability" {
 		t.Fatalf("golden header %q", rows[0])
@@ -34,7 +34,7 @@ func calibrated(t *testing.T, yaml string, f func(p float64) float64) (*engine.B
 		t.Fatal(err)
 	}
 	files["golden.csv"].Data = []byte(out.String())
-	sign(files)
+	signOf(files)
 	return engine.OpenBundle(files)
 }
 
@@ -45,7 +45,7 @@ func TestCalibrationIsAppliedBehindTheLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	was := records(t, before.result.String())
+	was := csvRecords(t, before.result.String())
 	at := len(was[0]) - 5
 	for name, test := range map[string]struct {
 		yaml string
@@ -81,7 +81,7 @@ func TestCalibrationIsAppliedBehindTheLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := 0.0
-		for i, row := range records(t, after.result.String())[1:] {
+		for i, row := range csvRecords(t, after.result.String())[1:] {
 			p, q := number(t, was[i+1][at]), number(t, row[at])
 			if math.Abs(q-test.f(p)) > 1e-6 {
 				t.Errorf("%s: %v became %v, want %v", name, p, q, test.f(p))

@@ -31,8 +31,8 @@ type Changes struct {
 	Expected *SumChange `json:"expected_churners,omitempty"`
 	Loss     *SumChange `json:"expected_loss,omitempty"`
 	// Risen and Fallen are the customers whose probability moved most, the largest move first.
-	Risen  []Move `json:"risen,omitempty"`
-	Fallen []Move `json:"fallen,omitempty"`
+	Risen  []RiskChange `json:"risen,omitempty"`
+	Fallen []RiskChange `json:"fallen,omitempty"`
 	// Explained is how many customers had reasons both times, Factors what moved them all, the strongest first.
 	Explained int64          `json:"explained,omitempty"`
 	Factors   []FactorChange `json:"factors,omitempty"`
@@ -73,8 +73,8 @@ type SumChange struct {
 	Stayed float64 `json:"stayed"` // by what those moved who are in both
 }
 
-// Move is a customer whose probability changed.
-type Move struct {
+// RiskChange is a customer whose probability changed.
+type RiskChange struct {
 	Row         int64          `json:"row"` // in the file at hand
 	ID          string         `json:"id,omitempty"`
 	Before      float32        `json:"before"`
@@ -145,16 +145,16 @@ type comparison struct {
 	counts         CustomerChange
 	up, down, same int64
 	expected, loss SumChange
-	valued         bool // somebody has a value
+	hasValue       bool // somebody has a value
 	explained      int64
-	moved          []float64 // sum of the change by factor
-	risen, fallen  []movedRecord
+	factorSums     []float64 // sum of the change by factor
+	risen, fallen  []recordPair
 }
 
 func newComparison(b *Bundle) *comparison {
 	c := &comparison{bundle: b}
 	if b.explainer != nil {
-		c.moved = make([]float64, len(b.explainer.book.groups))
+		c.factorSums = make([]float64, len(b.explainer.book.groups))
 	}
 	return c
 }
@@ -170,7 +170,7 @@ func (c *comparison) visit(before, after *snapshotRecord) {
 		c.expected.Gone -= float64(before.probability)
 		c.loss.Gone -= c.lossOf(before)
 	default:
-		c.stay(before, after)
+		c.addStayed(before, after)
 	}
 	if before != nil {
 		c.expected.Before += float64(before.probability)
@@ -187,12 +187,12 @@ func (c *comparison) lossOf(r *snapshotRecord) float64 {
 	if math.IsNaN(r.value) {
 		return 0
 	}
-	c.valued = true
+	c.hasValue = true
 	return float64(float64(r.probability) * r.value)
 }
 
-// stay takes a customer who is in both.
-func (c *comparison) stay(before, after *snapshotRecord) {
+// addStayed takes a customer who is in both.
+func (c *comparison) addStayed(before, after *snapshotRecord) {
 	c.counts.Stayed++
 	c.expected.Stayed += float64(after.probability) - float64(before.probability)
 	c.loss.Stayed += c.lossOf(after) - c.lossOf(before)
@@ -204,17 +204,17 @@ func (c *comparison) stay(before, after *snapshotRecord) {
 	default:
 		c.same++
 	}
-	if explainedTwice(before, after) && len(after.factors) == len(c.moved) {
+	if bothExplained(before, after) && len(after.factors) == len(c.factorSums) {
 		c.explained++
-		for i := range c.moved {
-			c.moved[i] += after.factors[i] - before.factors[i]
+		for i := range c.factorSums {
+			c.factorSums[i] += after.factors[i] - before.factors[i]
 		}
 	}
 	switch {
 	case after.probability > before.probability:
-		c.risen = offerMove(c.risen, before, after)
+		c.risen = insertLargest(c.risen, before, after)
 	case after.probability < before.probability:
-		c.fallen = offerMove(c.fallen, before, after)
+		c.fallen = insertLargest(c.fallen, before, after)
 	}
 }
 
@@ -230,23 +230,23 @@ func (c *comparison) changes(old, now *snapshotMerge) Changes {
 		return result
 	}
 	c.counts.MovedUp, c.counts.MovedDown, c.counts.Unchanged = &c.up, &c.down, &c.same
-	result.Expected = c.expected.published()
-	if c.valued {
-		result.Loss = c.loss.published()
+	result.Expected = c.expected.rounded()
+	if c.hasValue {
+		result.Loss = c.loss.rounded()
 	}
 	for _, m := range c.risen {
-		result.Risen = append(result.Risen, c.bundle.tellMove(&m))
+		result.Risen = append(result.Risen, c.bundle.riskChange(&m))
 	}
 	for _, m := range c.fallen {
-		result.Fallen = append(result.Fallen, c.bundle.tellMove(&m))
+		result.Fallen = append(result.Fallen, c.bundle.riskChange(&m))
 	}
 	result.Explained, result.Factors = c.explained, c.factors()
 	return result
 }
 
-func (s SumChange) published() *SumChange {
+func (s SumChange) rounded() *SumChange {
 	return &SumChange{
-		published(s.Before), published(s.After), published(s.New), published(s.Gone), published(s.Stayed),
+		roundFigure(s.Before), roundFigure(s.After), roundFigure(s.New), roundFigure(s.Gone), roundFigure(s.Stayed),
 	}
 }
 
@@ -258,7 +258,7 @@ func (c *comparison) factors() []FactorChange {
 	var list []FactorChange
 	for i, d := range c.bundle.explainer.book.newDriverTallies() {
 		if !d.Sensitive {
-			list = append(list, FactorChange{d.Label, d.Columns, published(c.moved[i] / float64(c.explained))})
+			list = append(list, FactorChange{d.Label, d.Columns, roundFigure(c.factorSums[i] / float64(c.explained))})
 		}
 	}
 	return strongestFirst(list)

@@ -15,7 +15,7 @@ import (
 func customersOf(t testing.TB, result string) (all []scoredRow, byID map[string]int, rows engine.ChangeRows) {
 	t.Helper()
 	byID = map[string]int{}
-	lines := records(t, result)
+	lines := csvRecords(t, result)
 	for i, line := range lines[1:] {
 		r := scoredRow{row: int64(i + 1), cells: map[string]string{}, value: math.NaN()}
 		for j, name := range lines[0] {
@@ -136,7 +136,7 @@ func sides(moves [][2]scoredRow) (before, after []scoredRow) {
 	return before, after
 }
 
-func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, all [][2]scoredRow) {
+func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.RiskChange, all [][2]scoredRow) {
 	t.Helper()
 	slices.SortFunc(all, func(x, y [2]scoredRow) int {
 		return cmp.Or(cmp.Compare(math.Abs(y[1].p-y[0].p), math.Abs(x[1].p-x[0].p)), cmp.Compare(x[1].row, y[1].row))
@@ -145,7 +145,7 @@ func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, 
 		t.Fatalf("%s: %d moves", name, len(got))
 	}
 	before, after := sides(all)
-	was, is := contributions(t, b, before), contributions(t, b, after)
+	was, is := contributionsOf(t, b, before), contributionsOf(t, b, after)
 	for i, m := range got {
 		o, n := before[i], after[i]
 		if m.Row != n.row || float64(m.Before) != o.p || float64(m.After) != n.p || m.BandBefore != o.band ||
@@ -170,7 +170,7 @@ func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, 
 func checkFactors(t *testing.T, b *engine.Bundle, c engine.Changes, moves [][2]scoredRow) {
 	t.Helper()
 	before, after := sides(moves)
-	was, is := contributions(t, b, before), contributions(t, b, after)
+	was, is := contributionsOf(t, b, before), contributionsOf(t, b, after)
 	last := math.Inf(1)
 	for _, f := range c.Factors {
 		sum := 0.0

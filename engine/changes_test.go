@@ -80,7 +80,7 @@ func withoutIDs(t *testing.T) *engine.Bundle {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "    required: true\n    not_empty: true\n    aliases: [Customer ID",
 		"    required: true\n    aliases: [Customer ID")
-	sign(files)
+	signOf(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +95,8 @@ func twoMonths(t testing.TB, seed uint64) (before, after string) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	file := sample(t, "telecom_10k.csv")
 	head, body, _ := strings.Cut(strings.ReplaceAll(file, "\r", ""), "\n")
-	id, contract, tenure := column(t, file, "customerID"), column(t, file, "Contract"), column(t, file, "tenure")
-	value := column(t, file, "MonthlyCharges")
+	id, contract, tenure := columnOf(t, file, "customerID"), columnOf(t, file, "Contract"), columnOf(t, file, "tenure")
+	value := columnOf(t, file, "MonthlyCharges")
 	rows := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 	month := func(first, last int, changed float64) string {
 		var list []string
@@ -179,7 +179,7 @@ func TestChangesOfAnotherModel(t *testing.T) {
 	b := baseline(t, "telecom")
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "version: '1'", "version: '2'")
-	sign(files)
+	signOf(files)
 	newer, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -271,13 +271,13 @@ func TestSnapshotNamesItsRows(t *testing.T) {
 	if _, _, err := score(t, file, b, engine.Options{Snapshot: s}, ingest.Limits{ChunkBytes: 8 << 10}); err != nil {
 		t.Fatal(err)
 	}
-	id := column(t, file, "customerID")
-	for i, row := range records(t, file)[1:] {
+	id := columnOf(t, file, "customerID")
+	for i, row := range csvRecords(t, file)[1:] {
 		if row[id] == "" {
 			continue
 		}
-		moves := []engine.Move{{Row: int64(i + 1)}}
-		if s.Name(moves); moves[0].ID != row[id] {
+		moves := []engine.RiskChange{{Row: int64(i + 1)}}
+		if s.SetIDs(moves); moves[0].ID != row[id] {
 			t.Fatalf("row %d is of %q, not %q", i+1, row[id], moves[0].ID)
 		}
 	}

@@ -24,14 +24,14 @@ func lossBin(loss float64) int {
 	return min(max(int(math.Float64bits(loss)>>lossBinShift)-lowest, 0), lossBins-1)
 }
 
-// Reach says what contacting the first customers of a list covers.
-type Reach struct {
-	ByProbability []ReachPoint `json:"by_probability"`
-	ByLoss        []ReachPoint `json:"by_loss,omitempty"` // absent without a value column
+// Coverage says what contacting the first customers of a list covers.
+type Coverage struct {
+	ByProbability []CoveragePoint `json:"by_probability"`
+	ByLoss        []CoveragePoint `json:"by_loss,omitempty"` // absent without a value column
 }
 
-// ReachPoint is the first so many customers of the list.
-type ReachPoint struct {
+// CoveragePoint is the first so many customers of the list.
+type CoveragePoint struct {
 	Contacted     int64    `json:"contacted"`
 	Expected      float64  `json:"expected_churners"`
 	ExpectedShare float64  `json:"expected_churners_share"`
@@ -39,17 +39,17 @@ type ReachPoint struct {
 	LossShare     *float64 `json:"expected_loss_share,omitempty"`
 }
 
-func (t *Tally) reach() Reach {
-	r := Reach{ByProbability: t.covered(t.Scores)}
+func (t *Tally) coverage() Coverage {
+	r := Coverage{ByProbability: t.coveragePoints(t.Scores)}
 	if t.hasValue() {
-		r.ByLoss = t.covered(t.Losses)
+		r.ByLoss = t.coveragePoints(t.Losses)
 	}
 	return r
 }
 
-// covered adds the bins up from the last one: the customers of a bin are contacted before those of a lower one.
-func (t *Tally) covered(bins []Cohort) []ReachPoint {
-	points := []ReachPoint{}
+// coveragePoints adds the bins up from the last one: the customers of a bin are contacted before those of a lower one.
+func (t *Tally) coveragePoints(bins []Cohort) []CoveragePoint {
+	points := []CoveragePoint{}
 	all := t.all()
 	var sum Cohort
 	for i := len(bins) - 1; i >= 0; i-- {
@@ -57,8 +57,8 @@ func (t *Tally) covered(bins []Cohort) []ReachPoint {
 			continue
 		}
 		sum.add(bins[i])
-		points = append(points, ReachPoint{
-			Contacted: sum.Count, Expected: published(sum.Expected), ExpectedShare: ratio(sum.Expected, all.Expected),
+		points = append(points, CoveragePoint{
+			Contacted: sum.Count, Expected: roundFigure(sum.Expected), ExpectedShare: ratio(sum.Expected, all.Expected),
 			Loss: t.money(sum.Loss), LossShare: t.money(ratio(sum.Loss, all.Loss)),
 		})
 	}
@@ -70,5 +70,5 @@ func ratio(x, of float64) float64 {
 	if of == 0 {
 		return 0
 	}
-	return published(x / of)
+	return roundFigure(x / of)
 }

@@ -10,9 +10,9 @@ import (
 // rows, for the number to have a direction.
 const concordanceMin = 0.5
 
-// orient learns from a bundle's golden rows how the risk goes with each number that the model reads; what then is known
+// learnDirections learns from a bundle's golden rows how the risk goes with each number that the model reads; what then is known
 // of their words is written. It is called once, before the explainer is shared.
-func (x *explainer) orient(rows forest.Rows) {
+func (x *explainer) learnDirections(rows forest.Rows) {
 	width := len(rows.Columns) + 1
 	phi := make([]float64, rows.Len*width)
 	x.trees.NewContributor().Contributions(phi, rows)
@@ -20,17 +20,17 @@ func (x *explainer) orient(rows forest.Rows) {
 		p := &x.book.features[i]
 		concordant := 0
 		for row, value := range rows.Columns[i].Numbers {
-			concordant += sign(value-p.typical) * sign(phi[row*width+i])
+			concordant += signOf(value-p.typical) * signOf(phi[row*width+i])
 		}
 		if math.Abs(float64(concordant)) >= concordanceMin*float64(rows.Len) {
-			p.direction = sign(float64(concordant))
+			p.direction = signOf(float64(concordant))
 		}
-		p.writeWhole()
+		p.precomputeIntegers()
 	}
 }
 
-// sign is 0 for zero and NaN.
-func sign(x float64) int {
+// signOf is 0 for zero and NaN.
+func signOf(x float64) int {
 	switch {
 	case x > 0:
 		return 1

@@ -41,7 +41,7 @@ func (t *Tally) drift() *Drift {
 	}
 	d := &Drift{Features: []FeatureShift{}}
 	if n := len(t.TrainingScores); n > 0 && n == len(t.Scores) {
-		s := shift(t.histogram(), t.TrainingScores)
+		s := newShift(t.histogram(), t.TrainingScores)
 		d.Score = &s
 	}
 	for i := range t.Columns {
@@ -49,7 +49,7 @@ func (t *Tally) drift() *Drift {
 		if c.Absent || c.Training == nil || len(c.Bins) == 0 || len(c.Training.Shares) != len(c.Bins) {
 			continue
 		}
-		d.Features = append(d.Features, FeatureShift{c.Name, shift(c.Bins, c.Training.Shares), c.Training.Importance})
+		d.Features = append(d.Features, FeatureShift{c.Name, newShift(c.Bins, c.Training.Shares), c.Training.Importance})
 	}
 	if d.Score == nil && len(d.Features) == 0 {
 		return nil
@@ -58,13 +58,13 @@ func (t *Tally) drift() *Drift {
 		return cmp.Or(cmp.Compare(b.PSI*b.Importance, a.PSI*a.Importance), cmp.Compare(b.PSI, a.PSI))
 	})
 	for i := range d.Features {
-		d.Features[i].Importance = published(d.Features[i].Importance)
+		d.Features[i].Importance = roundFigure(d.Features[i].Importance)
 	}
 	return d
 }
 
-func shift(counts []int64, training []float64) Shift {
-	s := Shift{PSI: published(psi(counts, training)), Change: "none"}
+func newShift(counts []int64, training []float64) Shift {
+	s := Shift{PSI: roundFigure(psi(counts, training)), Change: "none"}
 	switch {
 	case s.PSI > driftLarge:
 		s.Change = "large"
@@ -83,7 +83,7 @@ func psi(counts []int64, training []float64) float64 {
 	}
 	sum := 0.0
 	for i, n := range counts {
-		a := max(share(n, total), shareFloor)
+		a := max(shareOf(n, total), shareFloor)
 		e := max(training[i], shareFloor)
 		sum += (a - e) * math.Log(a/e)
 	}

@@ -33,15 +33,15 @@ func (b *Phrasebook) newDriverTallies() []DriverTally {
 // label is how people call the feature.
 func (f FeatureText) label() string { return cmp.Or(f.Label, f.Name) }
 
-// drive takes what the worker's teller has read of the batch in hand.
-func (x *explainWorker) drive(t *Tally) {
+// countDrivers takes what the worker's narrator has read of the batch in hand.
+func (x *explainWorker) countDrivers(t *Tally) {
 	if t.Drivers == nil {
-		t.Drivers = x.teller.book.newDriverTallies()
+		t.Drivers = x.narrator.book.newDriverTallies()
 	}
-	for i, sum := range x.teller.moved {
+	for i, sum := range x.narrator.absSums {
 		t.Drivers[i].Sum = sum
 	}
-	t.Explained = x.teller.reads
+	t.Explained = x.narrator.rowsRead
 }
 
 // addDrivers adds what o has; the first tally with explanations brings the list.
@@ -76,7 +76,7 @@ func (t *Tally) drivers() []Driver {
 	var list []Driver
 	for _, d := range t.Drivers {
 		if !d.Sensitive {
-			mean := published(d.Sum / float64(t.Explained))
+			mean := roundFigure(d.Sum / float64(t.Explained))
 			list = append(list, Driver{d.Label, d.Columns, mean, ratio(d.Sum, total)})
 		}
 	}

@@ -87,9 +87,9 @@ func hashID(id string) uint64 {
 	return (h ^ h>>29) | 1<<63
 }
 
-// Repeats counts the rows of an upload whose customer came before, in the same part or an earlier one, over the snapshots
+// CountDuplicateIDs counts the rows of an upload whose customer came before, in the same part or an earlier one, over the snapshots
 // of all its parts. ok is false if that cannot be said: the parts were hashed under different keys.
-func (b *Bundle) Repeats(parts []io.Reader, bufferBytes int) (rows int64, ok bool, err error) {
+func (b *Bundle) CountDuplicateIDs(parts []io.Reader, bufferBytes int) (rows int64, ok bool, err error) {
 	m, err := mergeSnapshots(parts, b, bufferBytes)
 	for err == nil {
 		var r *snapshotRecord
@@ -103,9 +103,9 @@ func (b *Bundle) Repeats(parts []io.Reader, bufferBytes int) (rows int64, ok boo
 	return m.rows.Repeated, len(slices.Compact(m.keys)) <= 1, nil
 }
 
-// SetRepeats replaces what the parts counted each on its own.
-func (t *Tally) SetRepeats(rows int64, b *Bundle) {
+// SetDuplicateIDs replaces what the parts counted each on its own.
+func (t *Tally) SetDuplicateIDs(rows int64, b *Bundle) {
 	code := ingest.DuplicateIDScored.Code()
 	t.Warnings = slices.DeleteFunc(t.Warnings, func(w ReasonCount) bool { return w.Code == code })
-	t.repeat(rows, b)
+	t.addDuplicateIDs(rows, b)
 }

@@ -67,7 +67,7 @@ func sample(t testing.TB, name string) string {
 	return string(file)
 }
 
-func records(t testing.TB, file string) [][]string {
+func csvRecords(t testing.TB, file string) [][]string {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(file)).ReadAll()
 	if err != nil {
@@ -84,7 +84,7 @@ func TestScoreWritesEveryRowBehindItsOwnColumns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, out := records(t, file), records(t, c.result.String())
+		in, out := csvRecords(t, file), csvRecords(t, c.result.String())
 		if len(in) != len(out) || tally.Scored != int64(len(in)-1) || tally.Rejected != 0 {
 			t.Fatalf("%s: %d rows in, %d out, tally %+v", name, len(in), len(out), tally)
 		}
@@ -165,7 +165,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 	if tally.Rows != 6 || tally.Scored != 3 || tally.Rejected != 3 {
 		t.Fatalf("tally %+v", tally)
 	}
-	out := records(t, c.result.String())
+	out := csvRecords(t, c.result.String())
 	var ids []string
 	for _, row := range out[1:] {
 		ids = append(ids, row[0])
@@ -173,7 +173,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 	if !equal(ids, []string{"a", "c", "e"}) {
 		t.Errorf("scored %q", ids)
 	}
-	rejects := records(t, c.rejects.String())
+	rejects := csvRecords(t, c.rejects.String())
 	if got := rejects[0][6:]; !equal(got, []string{"_row", "_line", "_code", "_column", "_reason"}) {
 		t.Fatalf("rejects header %q", got)
 	}

@@ -47,7 +47,7 @@ func (c *bundleColumn) text() FeatureText {
 // explainWorker explains the rows of one worker's batches.
 type explainWorker struct {
 	contributor *forest.Contributor
-	teller      *Teller
+	narrator    *Narrator
 	from        int16        // lowest band that is explained
 	codes       forest.Codes // of the batch in hand, if its scorer kept them
 	rows        forest.Rows
@@ -78,7 +78,7 @@ func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
 	w, idle := x.idle.Get().(*explainWorker)
 	if !idle {
 		w = &explainWorker{
-			contributor: x.trees.NewContributor(), teller: x.book.NewTeller(), width: len(b.features) + 1,
+			contributor: x.trees.NewContributor(), narrator: x.book.NewNarrator(), width: len(b.features) + 1,
 			columns: make([]forest.Column, len(b.features)),
 		}
 	}
@@ -86,13 +86,13 @@ func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
 	return w, nil
 }
 
-// keep takes a worker back for the next run; nil is none. Workers of a run that failed are let go: their sums may be
+// putWorker takes a worker back for the next run; nil is none. Workers of a run that failed are let go: their sums may be
 // those of half a batch.
-func (x *explainer) keep(w *explainWorker) {
+func (x *explainer) putWorker(w *explainWorker) {
 	if w == nil {
 		return
 	}
-	w.rows, w.teller.row = forest.Rows{}, RowFacts{}
+	w.rows, w.narrator.row = forest.Rows{}, RowFacts{}
 	w.codes.Forget()
 	x.idle.Put(w)
 }
@@ -103,8 +103,8 @@ func (x *explainWorker) wants(band int16) bool { return band >= x.from }
 // contributions computes the contributions of a batch's wanted rows; rows must stay valid while they are told.
 func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 	x.rows = rows
-	clear(x.teller.moved)
-	x.teller.reads = 0
+	clear(x.narrator.absSums)
+	x.narrator.rowsRead = 0
 	x.wanted, x.place = x.wanted[:0], grow(x.place, rows.Len)
 	for i, band := range bands {
 		x.place[i] = int32(len(x.wanted))
@@ -124,7 +124,7 @@ func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 // factorSums fills sums with the contributions of a wanted row of the batch in hand, added up by factor.
 func (x *explainWorker) factorSums(sums []float64, row int) {
 	at := int(x.place[row]) * x.width
-	x.teller.book.sum(sums, x.phi[at:at+x.width-1])
+	x.narrator.book.sum(sums, x.phi[at:at+x.width-1])
 }
 
 // gatherRows copies the wanted rows into columns, whose memory is used again.
@@ -148,12 +148,12 @@ func gatherCells[T any](dst, cells []T, rows []int32) []T {
 	return dst
 }
 
-// read takes a wanted row of the batch in hand, to be told next.
-func (x *explainWorker) read(row int, raw float64, probability float32, band string) *Teller {
+// narrate takes a wanted row of the batch in hand, to be told next.
+func (x *explainWorker) narrate(row int, raw float64, probability float32, band string) *Narrator {
 	at := int(x.place[row]) * x.width
-	x.teller.Read(RowFacts{
+	x.narrator.Read(RowFacts{
 		Rows: x.rows, Row: row, Contributions: x.phi[at : at+x.width-1],
 		Raw: raw, Probability: float64(probability), Band: band,
 	})
-	return x.teller
+	return x.narrator
 }

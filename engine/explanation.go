@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// otherSideMax bounds what a sentence says against its own direction.
-const otherSideMax = 2
+// opposingMax bounds what a sentence says against its own direction.
+const opposingMax = 2
 
-// sentenceRoom is more than a sentence has beside its phrases, behind the risk.
-const sentenceRoom = 128
+// sentenceBytesMax is more than a sentence has beside its phrases, behind the risk.
+const sentenceBytesMax = 128
 
-// span is a phrase's place in Teller.text.
+// span is a phrase's place in Narrator.text.
 type span struct{ first, end int }
 
 // AppendExplanation appends one sentence: the risk, what drives it, and what speaks against.
@@ -25,20 +25,20 @@ type span struct{ first, end int }
 //
 // A row above expectation begins with what raises the risk, any other with what lowers it. Phrases that say the same
 // are told once. The wording never depends on whether a phrase is singular or plural.
-func (t *Teller) AppendExplanation(dst []byte) []byte {
+func (t *Narrator) AppendExplanation(dst []byte) []byte {
 	dst = t.appendRisk(dst)
 	t.text, t.phrases = t.text[:0], t.phrases[:0]
 	main, other := &t.risk, &t.protective
 	does, done := " raise", "raised"
 	undoes, undone := " lower", "lowered"
-	if !t.above {
+	if !t.aboveExpected {
 		main, other = other, main
 		does, undoes, done, undone = undoes, does, undone, done
 	}
 	t.collect(main, factorsMax)
 	first := len(t.phrases)
-	t.collect(other, otherSideMax)
-	dst = withRoom(dst, len(t.text)+sentenceRoom)
+	t.collect(other, opposingMax)
+	dst = reserve(dst, len(t.text)+sentenceBytesMax)
 	one, two := t.phrases[:first], t.phrases[first:]
 	if len(one) == 0 {
 		one, two, does, done = two, nil, undoes, undone
@@ -56,7 +56,7 @@ func (t *Teller) AppendExplanation(dst []byte) []byte {
 }
 
 // appendRisk appends "High risk (82 %)".
-func (t *Teller) appendRisk(dst []byte) []byte {
+func (t *Narrator) appendRisk(dst []byte) []byte {
 	band := t.row.Band
 	first, size := utf8.DecodeRuneInString(band)
 	if size > 0 {
@@ -82,14 +82,14 @@ func (t *Teller) appendRisk(dst []byte) []byte {
 }
 
 // collect adds the phrases of the strongest factors to those of the sentence, unless it says the same already.
-func (t *Teller) collect(l *factorList, most int) {
+func (t *Narrator) collect(l *factorList, most int) {
 	for i := 0; i < l.n && most > 0; i++ {
 		f := &l.all[i]
 		first := len(t.text)
 		column := &t.row.Rows.Columns[f.feature]
-		t.text = withRoom(t.text, t.book.phraseRoom)
+		t.text = reserve(t.text, t.book.phraseBytesMax)
 		t.text = t.book.features[f.feature].appendPhrase(t.text, column, t.row.Row, f.contribution > 0)
-		if t.said(t.text[first:]) {
+		if t.hasPhrase(t.text[first:]) {
 			t.text = t.text[:first]
 			continue
 		}
@@ -98,7 +98,7 @@ func (t *Teller) collect(l *factorList, most int) {
 	}
 }
 
-func (t *Teller) said(text []byte) bool {
+func (t *Narrator) hasPhrase(text []byte) bool {
 	for _, p := range t.phrases {
 		if bytes.Equal(t.text[p.first:p.end], text) {
 			return true
@@ -108,10 +108,10 @@ func (t *Teller) said(text []byte) bool {
 }
 
 // phrase is one that was collected; behind the last there is room for a move.
-func (t *Teller) phrase(s span) piece { return piece(t.text[s.first:s.end]) }
+func (t *Narrator) phrase(s span) fixedText { return fixedText(t.text[s.first:s.end]) }
 
 // appendSide appends "a, b and c raise the risk", or "the risk is raised by a".
-func (t *Teller) appendSide(dst []byte, phrases []span, what, does, done string) []byte {
+func (t *Narrator) appendSide(dst []byte, phrases []span, what, does, done string) []byte {
 	if len(phrases) == 1 {
 		dst = append(append(append(dst, what...), " is "...), done...)
 		dst = append(dst, " by "...)

@@ -9,12 +9,12 @@ import (
 )
 
 func TestExplanation(t *testing.T) {
-	teller := engine.NewPhrasebook(churnTexts(), sigmoid).NewTeller()
+	narrator := engine.NewPhrasebook(churnTexts(), sigmoid).NewNarrator()
 	f := func(band string, bias float64, cells map[string]any, contributions map[string]float64, want string) {
 		t.Helper()
 		row := churnRow(cells, contributions, bias, band)
-		teller.Read(row)
-		if got := string(teller.AppendExplanation([]byte("…"))); got != "…"+want {
+		narrator.Read(row)
+		if got := string(narrator.AppendExplanation([]byte("…"))); got != "…"+want {
 			t.Errorf("\n got %s\nwant %s", got, want)
 		}
 	}
@@ -68,7 +68,7 @@ func TestNumbersAreNotNamedAgainstTheirEffect(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := 0
-	for _, row := range records(t, c.result.String())[1:] {
+	for _, row := range csvRecords(t, c.result.String())[1:] {
 		_, reasons, _ := strings.Cut(row[len(row)-1], ":")
 		for clause := range strings.SplitSeq(reasons, ";") {
 			wrong := []string{"short tenure", "high monthly charges"} // these raise the risk

@@ -18,18 +18,18 @@ const (
 
 // Phrasebook knows how to speak about every feature of a model. It is immutable and may be shared.
 type Phrasebook struct {
-	texts       []FeatureText
-	features    []featurePhrases
-	groups      []factorGroup
-	first       []int         // member of each group
-	others      []groupMember // that are not the first ones, in the order of features
-	probability func(raw float64) float64
-	sigmoid     *sigmoidTable // nil if the probability is no plain sigmoid of the raw score
-	impact      jsonText
-	raises      [3]jsonText // how a factor ends, by strength
-	lowers      [3]jsonText
-	factorsRoom int // what a list of factors takes at most
-	phraseRoom  int // what a phrase takes at most
+	texts           []FeatureText
+	features        []featurePhrases
+	groups          []factorGroup
+	first           []int         // member of each group
+	others          []groupMember // that are not the first ones, in the order of features
+	probability     func(raw float64) float64
+	sigmoid         *sigmoidTable // nil if the probability is no plain sigmoid of the raw score
+	impact          jsonText
+	raises          [3]jsonText // how a factor ends, by strength
+	lowers          [3]jsonText
+	factorsBytesMax int // what a list of factors takes at most
+	phraseBytesMax  int // what a phrase takes at most
 }
 
 // factorGroup is features that are told as one factor. Sensitive features are never in a group with others: a factor
@@ -57,8 +57,8 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 	for i, f := range features {
 		phrases := newFeaturePhrases(f)
 		b.features = append(b.features, phrases)
-		b.factorsRoom = max(b.factorsRoom, phrases.factRoom())
-		b.phraseRoom = max(b.phraseRoom, phrases.phraseRoom())
+		b.factorsBytesMax = max(b.factorsBytesMax, phrases.factBytesMax())
+		b.phraseBytesMax = max(b.phraseBytesMax, phrases.phraseBytesMax())
 		k := key{f.Group, f.Sensitive}
 		g, ok := known[k]
 		if !ok || f.Group == "" {
@@ -71,8 +71,8 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 		}
 		b.groups[g].members = append(b.groups[g].members, i)
 	}
-	b.factorsRoom += 2*numberRoom + len(b.impact[cellForm]) + len(b.raises[2][cellForm]) + len(",")
-	b.factorsRoom = factorsMax*b.factorsRoom + len(`"[]"`)
+	b.factorsBytesMax += 2*numberBytesMax + len(b.impact[cellForm]) + len(b.raises[2][cellForm]) + len(",")
+	b.factorsBytesMax = factorsMax*b.factorsBytesMax + len(`"[]"`)
 	return b
 }
 
@@ -86,19 +86,19 @@ type RowFacts struct {
 	Band          string // name of the risk band
 }
 
-// Teller puts rows into words. It is the scratch of one worker: Read a row, then append what is wanted. It allocates
+// Narrator puts rows into words. It is the scratch of one worker: Read a row, then append what is wanted. It allocates
 // nothing once its buffers have grown.
-type Teller struct {
-	book       *Phrasebook
-	row        RowFacts
-	risk       factorList
-	protective factorList
-	above      bool // the contributions raise the score above what is expected of a row
+type Narrator struct {
+	book          *Phrasebook
+	row           RowFacts
+	risk          factorList
+	protective    factorList
+	aboveExpected bool // the contributions raise the score above what is expected of a row
 
-	sums  []float64 // of the row's contributions, by group
-	heard []int32   // scratch of audible
-	moved []float64 // sum of |contribution| by group, over the rows that were read
-	reads int64
+	sums     []float64 // of the row's contributions, by group
+	visible  []int32   // scratch of audible
+	absSums  []float64 // sum of |contribution| by group, over the rows that were read
+	rowsRead int64
 
 	text    []byte // phrases of the sentence at hand
 	phrases []span
@@ -117,37 +117,37 @@ type factorList struct {
 	n   int
 }
 
-// NewTeller returns the scratch of one worker.
-func (b *Phrasebook) NewTeller() *Teller {
+// NewNarrator returns the scratch of one worker.
+func (b *Phrasebook) NewNarrator() *Narrator {
 	n := len(b.groups)
-	return &Teller{book: b, sums: make([]float64, n), heard: make([]int32, n), moved: make([]float64, n)}
+	return &Narrator{book: b, sums: make([]float64, n), visible: make([]int32, n), absSums: make([]float64, n)}
 }
 
 // Read takes the row that the next calls speak about. It keeps no slice of the row's longer than they last.
 //
 // Contributions of a group are added up. The member that pushes hardest in the sum's direction speaks for it: its value
 // is the one that explains the sum.
-func (t *Teller) Read(row RowFacts) {
+func (t *Narrator) Read(row RowFacts) {
 	t.row = row
 	t.risk.n, t.protective.n = 0, 0
 	total, sum := 0.0, 0.0
 	t.book.sum(t.sums, row.Contributions)
-	moved := t.moved[:len(t.sums)]
+	moved := t.absSums[:len(t.sums)]
 	for i, phi := range t.sums {
 		sum += phi
 		total += math.Abs(phi)
 		moved[i] += math.Abs(phi)
 	}
-	t.reads++
-	t.above = sum >= 0
-	for _, i := range t.audible(total) {
+	t.rowsRead++
+	t.aboveExpected = sum >= 0
+	for _, i := range t.visibleGroups(total) {
 		phi := t.sums[i]
 		g := &t.book.groups[i]
 		share := math.Abs(phi) / total
 		if g.sensitive || !(share >= factorShareMin) {
 			continue
 		}
-		f := factor{g.speaker(row.Contributions, phi), phi, share}
+		f := factor{g.representative(row.Contributions, phi), phi, share}
 		if phi > 0 {
 			t.risk.insert(f)
 		} else {
@@ -156,11 +156,11 @@ func (t *Teller) Read(row RowFacts) {
 	}
 }
 
-// audible lists the groups that may be no noise: they are spared a division. Which ones they are is hard to guess, so the
+// visibleGroups lists the groups that may be no noise: they are spared a division. Which ones they are is hard to guess, so the
 // list is made without a branch, of the bits of numbers that are not negative, which have the numbers' order.
-func (t *Teller) audible(total float64) []int32 {
+func (t *Narrator) visibleGroups(total float64) []int32 {
 	surelyNoise := math.Float64bits(total * (factorShareMin * 0.999))
-	list, n := t.heard[:len(t.sums)], 0
+	list, n := t.visible[:len(t.sums)], 0
 	for i, phi := range t.sums {
 		list[n] = int32(i)
 		_, noise := bits.Sub64(math.Float64bits(math.Abs(phi)), surelyNoise, 0)
@@ -180,7 +180,7 @@ func (b *Phrasebook) sum(sums, contributions []float64) {
 	}
 }
 
-func (g *factorGroup) speaker(contributions []float64, direction float64) int {
+func (g *factorGroup) representative(contributions []float64, direction float64) int {
 	best := g.members[0]
 	for _, m := range g.members[1:] {
 		if math.Copysign(1, direction)*(contributions[m]-contributions[best]) > 0 {
@@ -212,35 +212,35 @@ func (l *factorList) insert(f factor) {
 // AppendRiskFactors appends the factors that raise the row's risk, the strongest first: a JSON array of objects with
 // feature, label, value, typical, contribution (margin units), impact_points (percentage points of probability that
 // would go without it; they do not add up) and strength.
-func (t *Teller) AppendRiskFactors(dst []byte) []byte {
-	return t.appendFactors(withRoom(dst, t.book.factorsRoom), &t.risk, jsonForm)
+func (t *Narrator) AppendRiskFactors(dst []byte) []byte {
+	return t.appendFactors(reserve(dst, t.book.factorsBytesMax), &t.risk, jsonForm)
 }
 
-// AppendProtectiveFactors appends the factors that lower the row's risk, like [Teller.AppendRiskFactors].
-func (t *Teller) AppendProtectiveFactors(dst []byte) []byte {
-	return t.appendFactors(withRoom(dst, t.book.factorsRoom), &t.protective, jsonForm)
+// AppendProtectiveFactors appends the factors that lower the row's risk, like [Narrator.AppendRiskFactors].
+func (t *Narrator) AppendProtectiveFactors(dst []byte) []byte {
+	return t.appendFactors(reserve(dst, t.book.factorsBytesMax), &t.protective, jsonForm)
 }
 
-// AppendRiskCell appends what [Teller.AppendRiskFactors] appends as a cell of a CSV file: in quotes, unless it is empty.
-func (t *Teller) AppendRiskCell(dst []byte) []byte {
+// AppendRiskCell appends what [Narrator.AppendRiskFactors] appends as a cell of a CSV file: in quotes, unless it is empty.
+func (t *Narrator) AppendRiskCell(dst []byte) []byte {
 	return t.appendCell(dst, &t.risk)
 }
 
-// AppendProtectiveCell is to [Teller.AppendProtectiveFactors] what [Teller.AppendRiskCell] is to AppendRiskFactors.
-func (t *Teller) AppendProtectiveCell(dst []byte) []byte {
+// AppendProtectiveCell is to [Narrator.AppendProtectiveFactors] what [Narrator.AppendRiskCell] is to AppendRiskFactors.
+func (t *Narrator) AppendProtectiveCell(dst []byte) []byte {
 	return t.appendCell(dst, &t.protective)
 }
 
-func (t *Teller) appendCell(dst []byte, l *factorList) []byte {
+func (t *Narrator) appendCell(dst []byte, l *factorList) []byte {
 	if l.n == 0 {
 		return append(dst, "[]"...)
 	}
-	dst = withRoom(dst, t.book.factorsRoom)
+	dst = reserve(dst, t.book.factorsBytesMax)
 	return append(t.appendFactors(append(dst, '"'), l, cellForm), '"')
 }
 
 // appendFactors appends a list to dst, which must have room.
-func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
+func (t *Narrator) appendFactors(dst []byte, l *factorList, form int) []byte {
 	dst = append(dst, '[')
 	for i := range l.n {
 		if i > 0 {
@@ -251,7 +251,7 @@ func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
 	return append(dst, ']')
 }
 
-func (t *Teller) appendFactor(dst []byte, f *factor, form int) []byte {
+func (t *Narrator) appendFactor(dst []byte, f *factor, form int) []byte {
 	p := &t.book.features[f.feature]
 	dst = p.appendFact(dst, &t.row.Rows.Columns[f.feature], t.row.Row, form)
 	dst = appendRounded(dst, f.contribution, 4)

@@ -30,7 +30,7 @@ func bindFeatures(f *forest.Forest, s ingest.Schema) ([]featureColumn, error) {
 	inputs := inputColumns(s)
 	for i, feature := range f.Features {
 		column := slices.IndexFunc(s.Columns, func(c ingest.Column) bool { return c.Name == feature.Name })
-		if unnamed(feature.Name, i) && column < 0 && i < len(inputs) {
+		if isGeneratedName(feature.Name, i) && column < 0 && i < len(inputs) {
 			column = inputs[i]
 		}
 		if column < 0 {
@@ -63,8 +63,8 @@ func inputColumns(s ingest.Schema) []int {
 	return inputs
 }
 
-// unnamed tells the names that the libraries make up from names that somebody gave.
-func unnamed(name string, i int) bool {
+// isGeneratedName tells the names that the libraries make up from names that somebody gave.
+func isGeneratedName(name string, i int) bool {
 	return name == "" || name == fmt.Sprintf("Column_%d", i) || name == fmt.Sprintf("f%d", i)
 }
 

@@ -11,7 +11,7 @@ import (
 func TestPiecesAreAppendedWhole(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, 127, 128, 129, 1000} {
 		text := strings.Repeat("0123456789", n/10+1)[:n]
-		if got := string(newPiece(text).append(withRoom([]byte("a"), n))); got != "a"+text {
+		if got := string(newFixedText(text).append(reserve([]byte("a"), n))); got != "a"+text {
 			t.Errorf("%d bytes: got %q", n, got)
 		}
 	}
@@ -25,14 +25,14 @@ func TestWholeNumbersAreToldAlike(t *testing.T) {
 	for direction := -1; direction <= 1; direction++ {
 		plain, written := newFeaturePhrases(text), newFeaturePhrases(text)
 		plain.direction, written.direction = direction, direction
-		written.writeWhole()
+		written.precomputeIntegers()
 		for _, x := range []float64{0, math.Copysign(0, -1), 1, 28, 29, 30, 127, 128, 1.5, -1, math.NaN(), math.Inf(1), 1e300} {
 			column := &forest.Column{Numbers: []float64{x}}
 			tell := func(p *featurePhrases) string {
-				dst := p.appendFact(withRoom(nil, p.factRoom()), column, 0, cellForm)
-				dst = p.appendFact(withRoom(dst, p.factRoom()), column, 0, jsonForm)
-				dst = p.appendPhrase(withRoom(dst, p.phraseRoom()), column, 0, true)
-				return string(p.appendPhrase(withRoom(dst, p.phraseRoom()), column, 0, false))
+				dst := p.appendFact(reserve(nil, p.factBytesMax()), column, 0, cellForm)
+				dst = p.appendFact(reserve(dst, p.factBytesMax()), column, 0, jsonForm)
+				dst = p.appendPhrase(reserve(dst, p.phraseBytesMax()), column, 0, true)
+				return string(p.appendPhrase(reserve(dst, p.phraseBytesMax()), column, 0, false))
 			}
 			if got, want := tell(&written), tell(&plain); got != want {
 				t.Errorf("%v, direction %d: got %s, want %s", x, direction, got, want)
@@ -58,15 +58,15 @@ func TestThereIsRoomForAnyText(t *testing.T) {
 	}
 	features = append(features, FeatureText{Name: "c", Categories: []string{long, "b"}})
 	columns = append(columns, forest.Column{Codes: []uint16{0}})
-	teller := NewPhrasebook(features, func(float64) float64 { return -1e13 }).NewTeller()
+	narrator := NewPhrasebook(features, func(float64) float64 { return -1e13 }).NewNarrator()
 	for _, contributions := range [][]float64{
 		{1e14, 1e14, -1e14, -1e14, 1e14, -1e14}, {-1e14, -1e14, 1e14, 1e14, 1e14, 1e14}, {1, 1, 1, -1, -1, -1},
 	} {
-		teller.Read(RowFacts{Rows: forest.Rows{Len: 1, Columns: columns}, Contributions: contributions, Probability: 0.5})
+		narrator.Read(RowFacts{Rows: forest.Rows{Len: 1, Columns: columns}, Contributions: contributions, Probability: 0.5})
 		for name, add := range map[string]func([]byte) []byte{
-			"risk factors": teller.AppendRiskFactors, "protective factors": teller.AppendProtectiveFactors,
-			"risk cell": teller.AppendRiskCell, "protective cell": teller.AppendProtectiveCell,
-			"explanation": teller.AppendExplanation,
+			"risk factors": narrator.AppendRiskFactors, "protective factors": narrator.AppendProtectiveFactors,
+			"risk cell": narrator.AppendRiskCell, "protective cell": narrator.AppendProtectiveCell,
+			"explanation": narrator.AppendExplanation,
 		} {
 			fresh, ample := string(add(nil)), string(add(make([]byte, 0, 1<<20)))
 			if fresh != ample || !strings.Contains(fresh, "long") && !strings.Contains(fresh, "1") {

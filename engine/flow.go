@@ -24,7 +24,7 @@ const (
 // concurrent use. It costs a few atomic additions a chunk; nil costs the same and shows nobody anything.
 type Flow struct {
 	mu      sync.Mutex
-	running map[*places]struct{}
+	running map[*chunkCounts]struct{}
 }
 
 // Depth is how full a stage is at this moment, in chunks.
@@ -34,22 +34,22 @@ type Depth struct {
 	Capacity int64 // how many may wait; 0: the stage has no queue
 }
 
-// places is where the chunks of one scoring are. What is left in it when the scoring ends goes with it.
-type places struct {
+// chunkCounts is where the chunks of one scoring are. What is left in it when the scoring ends goes with it.
+type chunkCounts struct {
 	working, waiting [stages]atomic.Int64
 	slots            int64
 }
 
-// join adds a scoring of so many slots until the result is called.
-func (f *Flow) join(slots int) (p *places, leave func()) {
-	p = &places{slots: int64(slots)}
+// start adds a scoring of so many slots until the result is called.
+func (f *Flow) start(slots int) (p *chunkCounts, leave func()) {
+	p = &chunkCounts{slots: int64(slots)}
 	if f == nil {
 		return p, func() {}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running == nil {
-		f.running = map[*places]struct{}{}
+		f.running = map[*chunkCounts]struct{}{}
 	}
 	f.running[p] = struct{}{}
 	return p, func() {
@@ -73,20 +73,20 @@ func (f *Flow) Depth(s Stage) (d Depth) {
 	return d
 }
 
-func (p *places) queue(s Stage) { p.waiting[s].Add(1) }
+func (p *chunkCounts) enqueue(s Stage) { p.waiting[s].Add(1) }
 
-func (p *places) enter(s Stage) { p.working[s].Add(1) }
+func (p *chunkCounts) enter(s Stage) { p.working[s].Add(1) }
 
-func (p *places) leave(s Stage) { p.working[s].Add(-1) }
+func (p *chunkCounts) leave(s Stage) { p.working[s].Add(-1) }
 
-// take moves a chunk from the queue of a stage into it.
-func (p *places) take(s Stage) {
+// dequeue moves a chunk from the queue of a stage into it.
+func (p *chunkCounts) dequeue(s Stage) {
 	p.waiting[s].Add(-1)
 	p.enter(s)
 }
 
-// pass moves a chunk from one stage into the next.
-func (p *places) pass(from, to Stage) {
+// advance moves a chunk from one stage into the next.
+func (p *chunkCounts) advance(from, to Stage) {
 	p.leave(from)
 	p.enter(to)
 }

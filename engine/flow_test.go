@@ -15,14 +15,14 @@ var allStages = []engine.Stage{
 }
 
 // blockedSink stops at the first chunk until it is told to go on.
-type blockedSink struct{ reached, goOn chan struct{} }
+type blockedSink struct{ reached, resume chan struct{} }
 
 func (s *blockedSink) WriteChunk(*engine.ScoredChunk) error {
 	select {
 	case s.reached <- struct{}{}:
 	default:
 	}
-	<-s.goOn
+	<-s.resume
 	return nil
 }
 
@@ -47,7 +47,7 @@ func TestFlowShowsWhereChunksAre(t *testing.T) {
 	if d := flow.Depth(engine.StageScore); d != (engine.Depth{}) {
 		t.Errorf("score: %+v", d)
 	}
-	close(sink.goOn)
+	close(sink.resume)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (b *Bundle) checkGoldens(dir fs.FS) error {
 		}
 	}
 	if b.explainer != nil {
-		b.explainer.orient(rows)
+		b.explainer.learnDirections(rows)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (g *grid) count(bins []int64, numbers []float64) {
 		if math.Abs(at) < 1<<62 {
 			cell := min(max(int64(at), 0), gridCells-1)
 			if below := g.below[cell]; below >= 0 {
-				bins[int(below)+one(x > g.edge[cell])]++
+				bins[int(below)+boolToInt(x > g.edge[cell])]++
 				continue
 			}
 		}
@@ -78,8 +78,8 @@ func (g *grid) bin(x float64) int {
 	return n
 }
 
-// one is 1 for true; the compiler makes no branch of it.
-func one(b bool) int {
+// boolToInt is 1 for true; the compiler makes no branch of it.
+func boolToInt(b bool) int {
 	var n uint8
 	if b {
 		n = 1

@@ -11,7 +11,7 @@ func importance(f *forest.Forest) []float64 {
 		t := &f.Trees[i]
 		if len(t.Nodes) > 0 {
 			t := gainTree{t, gains}
-			t.split(0)
+			t.addGains(0)
 		}
 	}
 	total := 0.0
@@ -34,15 +34,15 @@ type gainTree struct {
 	gains []float64
 }
 
-// split returns how many rows of training came to a node, and the mean of the leaves' values that they were given.
-func (t gainTree) split(at int32) (rows, mean float64) {
+// addGains returns how many rows of training came to a node, and the mean of the leaves' values that they were given.
+func (t gainTree) addGains(at int32) (rows, mean float64) {
 	if at < 0 {
 		leaf := t.Leaves[^at]
 		return leaf.Cover, leaf.Value
 	}
 	n := &t.Nodes[at]
-	left, leftMean := t.split(n.Left)
-	right, rightMean := t.split(n.Right)
+	left, leftMean := t.addGains(n.Left)
+	right, rightMean := t.addGains(n.Right)
 	rows = left + right
 	if !(rows > 0) {
 		return 0, 0

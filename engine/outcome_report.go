@@ -15,8 +15,8 @@ type Observed struct {
 	Group       string // experiment group; empty is none
 }
 
-// Proof is how well a model's predictions came true.
-type Proof struct {
+// OutcomeReport is how well a model's predictions came true.
+type OutcomeReport struct {
 	Customers       int64    `json:"customers"`
 	Churned         int64    `json:"churned"`
 	ActualRate      float64  `json:"actual_rate"`
@@ -24,44 +24,44 @@ type Proof struct {
 	AUC             *float64 `json:"auc"`   // nil if all left or none did
 	Brier           float64  `json:"brier"` // mean of (p - y)²; 0 is perfect
 
-	Bands       []BandProof        `json:"bands"`
-	Deciles     []DecileProof      `json:"deciles"`
-	Calibration []CalibrationProof `json:"calibration"`
-	Contacted   []ContactProof     `json:"contacted"`
-	Groups      []GroupProof       `json:"experiment_groups"`
-	Note        string             `json:"note"`
+	Bands       []BandReport        `json:"bands"`
+	Deciles     []DecileReport      `json:"deciles"`
+	Calibration []CalibrationReport `json:"calibration"`
+	Contacted   []ContactReport     `json:"contacted"`
+	Groups      []GroupReport       `json:"experiment_groups"`
+	Note        string              `json:"note"`
 }
 
-// CohortProof is what became of some of the customers.
-type CohortProof struct {
+// CohortReport is what became of some of the customers.
+type CohortReport struct {
 	Customers       int64   `json:"customers"`
 	Churned         int64   `json:"churned"`
 	ActualRate      float64 `json:"actual_rate"`
 	MeanProbability float64 `json:"mean_probability"`
 }
 
-// BandProof is one risk band.
-type BandProof struct {
+// BandReport is one risk band.
+type BandReport struct {
 	Band string `json:"band"`
-	CohortProof
+	CohortReport
 }
 
-// DecileProof is a tenth of the customers; the first are the likeliest to leave.
-type DecileProof struct {
+// DecileReport is a tenth of the customers; the first are the likeliest to leave.
+type DecileReport struct {
 	Decile int     `json:"decile"`
 	Lift   float64 `json:"lift"` // their rate / the rate of all; 0 if nobody left
-	CohortProof
+	CohortReport
 }
 
-// CalibrationProof is the customers with a probability above From, up to To.
-type CalibrationProof struct {
+// CalibrationReport is the customers with a probability above From, up to To.
+type CalibrationReport struct {
 	From float64 `json:"from"`
 	To   float64 `json:"to"`
-	CohortProof
+	CohortReport
 }
 
-// ContactProof is what contacting the first customers of the list would have hit.
-type ContactProof struct {
+// ContactReport is what contacting the first customers of the list would have hit.
+type ContactReport struct {
 	Contacted int64   `json:"contacted"`
 	Share     float64 `json:"share"`     // of all customers
 	Churned   int64   `json:"churned"`   // among the contacted
@@ -69,10 +69,10 @@ type ContactProof struct {
 	Recall    float64 `json:"recall"`    // share of those who left who are among the contacted
 }
 
-// GroupProof is the customers of one experiment group.
-type GroupProof struct {
+// GroupReport is the customers of one experiment group.
+type GroupReport struct {
 	Group *string `json:"experiment_group"` // nil: of none
-	CohortProof
+	CohortReport
 	AUC   *float64 `json:"auc"`
 	Brier float64  `json:"brier"`
 }
@@ -89,26 +89,26 @@ const (
 	calibrationBins = 10
 )
 
-// Prove holds predictions against what happened. bands names the risk bands in order. Customers of equal probability
+// NewOutcomeReport holds predictions against what happened. bands names the risk bands in order. Customers of equal probability
 // stay in the order given, so that order should mean nothing. It keeps no reference to customers, which it sorts; there
 // must be at least one.
-func Prove(customers []Observed, bands []string) Proof {
+func NewOutcomeReport(customers []Observed, bands []string) OutcomeReport {
 	slices.SortStableFunc(customers, func(a, b Observed) int { return cmp.Compare(b.Probability, a.Probability) })
-	all := cohortOf(customers)
-	p := Proof{
+	all := newCohortReport(customers)
+	p := OutcomeReport{
 		Customers: all.Customers, Churned: all.Churned,
 		ActualRate: all.ActualRate, MeanProbability: all.MeanProbability,
 		AUC: auc(customers), Brier: brier(customers),
-		Bands: proveBands(customers, bands), Deciles: proveDeciles(customers, all),
-		Calibration: proveCalibration(customers), Contacted: proveContacts(customers, all),
-		Groups: proveGroups(customers), Note: contactBias,
+		Bands: bandReports(customers, bands), Deciles: decileReports(customers, all),
+		Calibration: calibrationReports(customers), Contacted: contactReports(customers, all),
+		Groups: groupReports(customers), Note: contactBias,
 	}
 	return p
 }
 
-func cohortOf(customers []Observed) CohortProof {
+func newCohortReport(customers []Observed) CohortReport {
 	var sum float64
-	c := CohortProof{Customers: int64(len(customers)), Churned: churned(customers)}
+	c := CohortReport{Customers: int64(len(customers)), Churned: countChurned(customers)}
 	for _, o := range customers {
 		sum += float64(o.Probability)
 	}
@@ -117,7 +117,7 @@ func cohortOf(customers []Observed) CohortProof {
 	return c
 }
 
-func churned(customers []Observed) (n int64) {
+func countChurned(customers []Observed) (n int64) {
 	for _, o := range customers {
 		if o.Churned {
 			n++
@@ -135,7 +135,7 @@ func auc(customers []Observed) *float64 {
 		for end < len(customers) && customers[end].Probability == customers[0].Probability {
 			end++
 		}
-		l := float64(churned(customers[:end]))
+		l := float64(countChurned(customers[:end]))
 		s := float64(end) - l
 		won += s * (left + l/2)
 		left, stayed = left+l, stayed+s
@@ -144,7 +144,7 @@ func auc(customers []Observed) *float64 {
 	if left == 0 || stayed == 0 {
 		return nil
 	}
-	a := published(won / (left * stayed))
+	a := roundFigure(won / (left * stayed))
 	return &a
 }
 
@@ -160,9 +160,9 @@ func brier(customers []Observed) float64 {
 	return ratio(sum, float64(len(customers)))
 }
 
-// proveBands has every band of the model, also the empty ones.
-func proveBands(customers []Observed, bands []string) []BandProof {
-	list := make([]BandProof, len(bands))
+// bandReports has every band of the model, also the empty ones.
+func bandReports(customers []Observed, bands []string) []BandReport {
+	list := make([]BandReport, len(bands))
 	of := make([][]Observed, len(bands))
 	for _, o := range customers {
 		if o.Band >= 0 && int(o.Band) < len(bands) {
@@ -170,26 +170,26 @@ func proveBands(customers []Observed, bands []string) []BandProof {
 		}
 	}
 	for i := range list {
-		list[i] = BandProof{bands[i], cohortOf(of[i])}
+		list[i] = BandReport{bands[i], newCohortReport(of[i])}
 	}
 	return list
 }
 
-// proveDeciles leaves out those that nobody falls into, of fewer than ten customers.
-func proveDeciles(customers []Observed, all CohortProof) []DecileProof {
-	list := []DecileProof{}
+// decileReports leaves out those that nobody falls into, of fewer than ten customers.
+func decileReports(customers []Observed, all CohortReport) []DecileReport {
+	list := []DecileReport{}
 	for i := range deciles {
-		c := cohortOf(customers[len(customers)*i/deciles : len(customers)*(i+1)/deciles])
+		c := newCohortReport(customers[len(customers)*i/deciles : len(customers)*(i+1)/deciles])
 		if c.Customers > 0 {
-			list = append(list, DecileProof{i + 1, ratio(c.ActualRate, all.ActualRate), c})
+			list = append(list, DecileReport{i + 1, ratio(c.ActualRate, all.ActualRate), c})
 		}
 	}
 	return list
 }
 
-// proveCalibration leaves out empty bins.
-func proveCalibration(customers []Observed) []CalibrationProof {
-	list := []CalibrationProof{}
+// calibrationReports leaves out empty bins.
+func calibrationReports(customers []Observed) []CalibrationReport {
+	list := []CalibrationReport{}
 	for i := range calibrationBins {
 		from, to := float64(i)/calibrationBins, float64(i+1)/calibrationBins
 		first := sort.Search(len(customers), func(j int) bool { return float64(customers[j].Probability) <= to })
@@ -197,19 +197,19 @@ func proveCalibration(customers []Observed) []CalibrationProof {
 		if i == 0 {
 			end = len(customers)
 		}
-		if c := cohortOf(customers[first:end]); c.Customers > 0 {
-			list = append(list, CalibrationProof{from, to, c})
+		if c := newCohortReport(customers[first:end]); c.Customers > 0 {
+			list = append(list, CalibrationReport{from, to, c})
 		}
 	}
 	return list
 }
 
-func proveContacts(customers []Observed, all CohortProof) []ContactProof {
-	list := []ContactProof{}
+func contactReports(customers []Observed, all CohortReport) []ContactReport {
+	list := []ContactReport{}
 	for _, share := range contactShares {
 		n := int64(math.Ceil(share * float64(len(customers))))
-		hit := churned(customers[:n])
-		list = append(list, ContactProof{
+		hit := countChurned(customers[:n])
+		list = append(list, ContactReport{
 			Contacted: n, Share: share, Churned: hit,
 			Precision: ratio(float64(hit), float64(n)), Recall: ratio(float64(hit), float64(all.Churned)),
 		})
@@ -217,9 +217,9 @@ func proveContacts(customers []Observed, all CohortProof) []ContactProof {
 	return list
 }
 
-// proveGroups sorts by name; customers of no group come first.
-func proveGroups(customers []Observed) []GroupProof {
-	list := []GroupProof{}
+// groupReports sorts by name; customers of no group come first.
+func groupReports(customers []Observed) []GroupReport {
+	list := []GroupReport{}
 	of := map[string][]Observed{}
 	for _, o := range customers {
 		of[o.Group] = append(of[o.Group], o)
@@ -230,7 +230,7 @@ func proveGroups(customers []Observed) []GroupProof {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		g := GroupProof{CohortProof: cohortOf(of[name]), AUC: auc(of[name]), Brier: brier(of[name])}
+		g := GroupReport{CohortReport: newCohortReport(of[name]), AUC: auc(of[name]), Brier: brier(of[name])}
 		if name != "" {
 			g.Group = &name
 		}

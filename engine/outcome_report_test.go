@@ -50,11 +50,11 @@ func TestProofEqualsScikitLearn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want engine.Proof
+	var want engine.OutcomeReport
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatal(err)
 	}
-	got := engine.Prove(observedSample(t), []string{"low", "medium", "high"})
+	got := engine.NewOutcomeReport(observedSample(t), []string{"low", "medium", "high"})
 	if got.Customers != want.Customers || got.Churned != want.Churned {
 		t.Errorf("%d of %d, want %d of %d", got.Churned, got.Customers, want.Churned, want.Customers)
 	}
@@ -103,7 +103,7 @@ func TestProofEqualsBruteForce(t *testing.T) {
 				Group: []string{"", "a", "b"}[random.IntN(3)],
 			}
 		}
-		got := engine.Prove(customers, []string{"low", "medium", "high"})
+		got := engine.NewOutcomeReport(customers, []string{"low", "medium", "high"})
 		checkCohorts(t, got, customers)
 		var won, pairs, squares float64
 		for _, a := range customers {
@@ -136,11 +136,11 @@ func TestProofEqualsBruteForce(t *testing.T) {
 }
 
 // checkCohorts counts the customers of every band, bin and group.
-func checkCohorts(t *testing.T, got engine.Proof, customers []engine.Observed) {
+func checkCohorts(t *testing.T, got engine.OutcomeReport, customers []engine.Observed) {
 	t.Helper()
-	check := func(what string, c engine.CohortProof, in func(engine.Observed) bool) {
+	check := func(what string, c engine.CohortReport, in func(engine.Observed) bool) {
 		t.Helper()
-		var want engine.CohortProof
+		var want engine.CohortReport
 		var sum float64
 		for _, o := range customers {
 			if in(o) {
@@ -160,10 +160,10 @@ func checkCohorts(t *testing.T, got engine.Proof, customers []engine.Observed) {
 		}
 	}
 	for i, b := range got.Bands {
-		check("band "+b.Band, b.CohortProof, func(o engine.Observed) bool { return int(o.Band) == i })
+		check("band "+b.Band, b.CohortReport, func(o engine.Observed) bool { return int(o.Band) == i })
 	}
 	for _, c := range got.Calibration {
-		check("bin", c.CohortProof, func(o engine.Observed) bool {
+		check("bin", c.CohortReport, func(o engine.Observed) bool {
 			p := float64(o.Probability)
 			return p > c.From && p <= c.To || c.From == 0 && p == 0
 		})
@@ -173,7 +173,7 @@ func checkCohorts(t *testing.T, got engine.Proof, customers []engine.Observed) {
 		if g.Group != nil {
 			name = *g.Group
 		}
-		check("group "+name, g.CohortProof, func(o engine.Observed) bool { return o.Group == name })
+		check("group "+name, g.CohortReport, func(o engine.Observed) bool { return o.Group == name })
 	}
 	var inDeciles, inBins int64
 	for _, d := range got.Deciles {

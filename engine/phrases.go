@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -38,73 +39,73 @@ const typicalBand = 0.05
 
 // featurePhrases is a feature's text made ready: whatever can be written before the row is known is written.
 type featurePhrases struct {
-	categories []piece // phrase by code; nil for numbers
-	values     []spokenValue
-	missing    piece
-	unknown    piece // category that the model does not know
+	categories []fixedText // phrase by code; nil for numbers
+	values     []valuePhrase
+	missing    fixedText
+	unknown    fixedText // category that the model does not know
 
-	typical    float64 // NaN if there is none
-	band       float64 // half the width of what counts as typical
-	high, low  phrase
-	near, same phrase // close to the typical value, and just that
-	value      phrase
-	plain      phrase // far from the typical value, which is not why the score moved
-	direction  int    // of the risk where the number rises: 1 up, -1 down, 0 neither or not known
+	typical                float64 // NaN if there is none
+	band                   float64 // half the width of what counts as typical
+	high, low              phrase
+	nearTypical, atTypical phrase // close to the typical value, and just that
+	value                  phrase
+	neutral                phrase // far from the typical value, which is not why the score moved
+	direction              int    // of the risk where the number rises: 1 up, -1 down, 0 neither or not known
 
-	head  jsonText    // {"feature":"tenure","label":"Tenure","value":
-	tail  jsonText    // ,"typical":29,"contribution":
-	facts []jsonText  // head, value and tail by code; the last one is for what is no category
-	whole []wholeText // what is told of small whole numbers, by number
+	head     jsonText      // {"feature":"tenure","label":"Tenure","value":
+	tail     jsonText      // ,"typical":29,"contribution":
+	facts    []jsonText    // head, value and tail by code; the last one is for what is no category
+	integers []integerText // what is told of small whole numbers, by number
 }
 
-// wholeMax bounds the whole numbers, from 0 on, whose words are written before the row is known: most months, counts and
+// integersMax bounds the whole numbers, from 0 on, whose words are written before the row is known: most months, counts and
 // scores out of a hundred.
-const wholeMax = 128
+const integersMax = 128
 
-// wholeText is what is told of a number.
-type wholeText struct {
-	cell           piece // the fact, as it stands in a cell
-	raises, lowers piece // the phrase
+// integerText is what is told of a number.
+type integerText struct {
+	cell           fixedText // the fact, as it stands in a cell
+	raises, lowers fixedText // the phrase
 }
 
-// writeWhole writes the words of small whole numbers. The direction must be known.
-func (p *featurePhrases) writeWhole() {
+// precomputeIntegers writes the words of small whole numbers. The direction must be known.
+func (p *featurePhrases) precomputeIntegers() {
 	if p.categories != nil {
 		return
 	}
-	write := func(text func(dst []byte) []byte) piece {
-		return newPiece(string(text(withRoom(nil, max(p.phraseRoom(), p.factRoom())))))
+	write := func(text func(dst []byte) []byte) fixedText {
+		return newFixedText(string(text(reserve(nil, max(p.phraseBytesMax(), p.factBytesMax())))))
 	}
-	var whole []wholeText
-	for n := range wholeMax {
+	var whole []integerText
+	for n := range integersMax {
 		column := &forest.Column{Numbers: []float64{float64(n)}}
-		phrase := func(raises bool) piece {
+		phrase := func(raises bool) fixedText {
 			return write(func(dst []byte) []byte { return p.appendPhrase(dst, column, 0, raises) })
 		}
-		whole = append(whole, wholeText{
+		whole = append(whole, integerText{
 			cell:   write(func(dst []byte) []byte { return p.appendFact(dst, column, 0, cellForm) }),
 			raises: phrase(true), lowers: phrase(false),
 		})
 	}
-	p.whole = whole
+	p.integers = whole
 }
 
-// wholeOf gives the text of a small whole number; nil if x is none, or nothing was written.
-func (p *featurePhrases) wholeOf(x float64) *wholeText {
-	if n := int64(x); uint64(n) < uint64(len(p.whole)) && float64(n) == x {
-		return &p.whole[n]
+// integerTextOf gives the text of a small whole number; nil if x is none, or nothing was written.
+func (p *featurePhrases) integerTextOf(x float64) *integerText {
+	if n := int64(x); uint64(n) < uint64(len(p.integers)) && float64(n) == x {
+		return &p.integers[n]
 	}
 	return nil
 }
 
-// spokenValue is a number that has words of its own.
-type spokenValue struct {
+// valuePhrase is a number that has words of its own.
+type valuePhrase struct {
 	value float64
-	words piece
+	text  fixedText
 }
 
 // jsonText is JSON as it is, and as it stands in a quoted CSV cell.
-type jsonText [2]piece
+type jsonText [2]fixedText
 
 // The two forms of a jsonText.
 const (
@@ -113,7 +114,7 @@ const (
 )
 
 func newJSONText(s string) jsonText {
-	return jsonText{newPiece(s), newPiece(strings.ReplaceAll(s, `"`, `""`))}
+	return jsonText{newFixedText(s), newFixedText(strings.ReplaceAll(s, `"`, `""`))}
 }
 
 // phrase is text around the places where the row's value goes.
@@ -121,8 +122,8 @@ type phrase []phrasePart
 
 // phrasePart is text and, unless it is the last, the value behind it.
 type phrasePart struct {
-	text piece
-	one  piece // instead of text if the value before it is 1: " month" for " months"
+	text     fixedText
+	singular fixedText // instead of text if the value before it is 1: " month" for " months"
 }
 
 func newFeaturePhrases(f FeatureText) featurePhrases {
@@ -132,8 +133,8 @@ func newFeaturePhrases(f FeatureText) featurePhrases {
 	}
 	spoken := lowerFirst(label)
 	p := featurePhrases{
-		missing: newPiece(f.fill(or(f.Phrases.Missing, spoken+" not known"))),
-		unknown: newPiece("unrecognised " + spoken),
+		missing: newFixedText(f.fill(cmp.Or(f.Phrases.Missing, spoken+" not known"))),
+		unknown: newFixedText("unrecognised " + spoken),
 		typical: math.NaN(),
 	}
 	head := `{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`
@@ -161,10 +162,10 @@ func (p *featurePhrases) readTypical(f FeatureText) string {
 }
 
 func (p *featurePhrases) readCategories(f FeatureText, spoken, head, tail string) {
-	p.categories = []piece{}
+	p.categories = []fixedText{}
 	for _, category := range f.Categories {
-		text := or(f.Phrases.Values[category], or(f.Phrases.Value, spoken+": {value}"))
-		p.categories = append(p.categories, newPiece(strings.ReplaceAll(f.fill(text), "{value}", category)))
+		text := cmp.Or(f.Phrases.Values[category], f.Phrases.Value, spoken+": {value}")
+		p.categories = append(p.categories, newFixedText(strings.ReplaceAll(f.fill(text), "{value}", category)))
 		p.facts = append(p.facts, newJSONText(head+quoteJSON(category)+tail))
 	}
 	p.facts = append(p.facts, newJSONText(head+"null"+tail))
@@ -173,19 +174,19 @@ func (p *featurePhrases) readCategories(f FeatureText, spoken, head, tail string
 func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
 	for text, words := range f.Phrases.Values {
 		if x, err := strconv.ParseFloat(text, 64); err == nil {
-			p.values = append(p.values, spokenValue{x, newPiece(f.fill(words))})
+			p.values = append(p.values, valuePhrase{x, newFixedText(f.fill(words))})
 		}
 	}
 	measured, compared := "{value}", "{value}, typical {typical}"
 	if f.Unit != "" {
 		measured, compared = "{value} {unit}", "{value} {unit}, typical {typical}"
 	}
-	p.high = f.compile(or(f.Phrases.High, "high "+spoken+" ("+compared+")"))
-	p.low = f.compile(or(f.Phrases.Low, "low "+spoken+" ("+compared+")"))
-	p.near = f.compile(or(f.Phrases.Value, spoken+" near the typical level ("+compared+")"))
-	p.same = f.compile(or(f.Phrases.Value, spoken+" at the typical level ("+measured+")"))
-	p.value = f.compile(or(f.Phrases.Value, spoken+" "+measured))
-	p.plain = f.compile(or(f.Phrases.Value, spoken+" ("+compared+")"))
+	p.high = f.compile(cmp.Or(f.Phrases.High, "high "+spoken+" ("+compared+")"))
+	p.low = f.compile(cmp.Or(f.Phrases.Low, "low "+spoken+" ("+compared+")"))
+	p.nearTypical = f.compile(cmp.Or(f.Phrases.Value, spoken+" near the typical level ("+compared+")"))
+	p.atTypical = f.compile(cmp.Or(f.Phrases.Value, spoken+" at the typical level ("+measured+")"))
+	p.value = f.compile(cmp.Or(f.Phrases.Value, spoken+" "+measured))
+	p.neutral = f.compile(cmp.Or(f.Phrases.Value, spoken+" ("+compared+")"))
 }
 
 // fill puts in what is known before the row.
@@ -204,7 +205,7 @@ func (f *FeatureText) compile(text string) phrase {
 		if ok && isPlural && (rest == "" || !unicode.IsLetter(firstRune(rest))) {
 			one = " " + singular + rest
 		}
-		p = append(p, phrasePart{newPiece(part), newPiece(one)})
+		p = append(p, phrasePart{newFixedText(part), newFixedText(one)})
 	}
 	return p
 }
@@ -214,44 +215,44 @@ func (p phrase) append(dst []byte, value float64) []byte {
 	dst = p[0].text.append(dst)
 	for i := range p[1:] {
 		first, text := len(dst), p[1+i].text
-		dst = appendSpoken(dst, value)
+		dst = appendReadable(dst, value)
 		if len(dst) == first+1 && dst[first] == '1' {
-			text = p[1+i].one
+			text = p[1+i].singular
 		}
 		dst = text.append(dst)
 	}
 	return dst
 }
 
-// room is what the phrase takes at most.
-func (p phrase) room() int {
+// bytesMax is what the phrase takes at most.
+func (p phrase) bytesMax() int {
 	n := 0
 	for i := range p {
-		n += numberRoom + max(len(p[i].text), len(p[i].one))
+		n += numberBytesMax + max(len(p[i].text), len(p[i].singular))
 	}
 	return n
 }
 
-// factRoom is what appendFact appends at most, in the longer form.
-func (p *featurePhrases) factRoom() int {
-	n := len(p.head[cellForm]) + numberRoom + len(p.tail[cellForm])
+// factBytesMax is what appendFact appends at most, in the longer form.
+func (p *featurePhrases) factBytesMax() int {
+	n := len(p.head[cellForm]) + numberBytesMax + len(p.tail[cellForm])
 	for i := range p.facts {
 		n = max(n, len(p.facts[i][cellForm]))
 	}
 	return n
 }
 
-// phraseRoom is what appendPhrase appends at most.
-func (p *featurePhrases) phraseRoom() int {
+// phraseBytesMax is what appendPhrase appends at most.
+func (p *featurePhrases) phraseBytesMax() int {
 	n := max(len(p.missing), len(p.unknown))
 	for _, text := range p.categories {
 		n = max(n, len(text))
 	}
 	for i := range p.values {
-		n = max(n, len(p.values[i].words))
+		n = max(n, len(p.values[i].text))
 	}
-	for _, text := range []phrase{p.high, p.low, p.near, p.same, p.value, p.plain} {
-		n = max(n, text.room())
+	for _, text := range []phrase{p.high, p.low, p.nearTypical, p.atTypical, p.value, p.neutral} {
+		n = max(n, text.bytesMax())
 	}
 	return n
 }
@@ -262,7 +263,7 @@ func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int
 		return p.categoryPhrase(int(column.Codes[row])).append(dst)
 	}
 	x := column.Numbers[row]
-	if w := p.wholeOf(x); w != nil {
+	if w := p.integerTextOf(x); w != nil {
 		if raises {
 			return w.raises.append(dst)
 		}
@@ -273,14 +274,14 @@ func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int
 	}
 	for i := range p.values { // one or two
 		if p.values[i].value == x {
-			return p.values[i].words.append(dst)
+			return p.values[i].text.append(dst)
 		}
 	}
 	return p.numberPhrase(x, raises).append(dst, x)
 }
 
 // categoryPhrase knows the two codes behind the categories: missing and unknown.
-func (p *featurePhrases) categoryPhrase(code int) piece {
+func (p *featurePhrases) categoryPhrase(code int) fixedText {
 	switch {
 	case code < len(p.categories):
 		return p.categories[code]
@@ -299,11 +300,11 @@ func (p *featurePhrases) numberPhrase(x float64, raises bool) phrase {
 	case math.IsNaN(distance):
 		return p.value
 	case distance == 0:
-		return p.same
+		return p.atTypical
 	case math.Abs(distance) <= p.band:
-		return p.near
+		return p.nearTypical
 	case p.direction != 0 && raises != expected:
-		return p.plain
+		return p.neutral
 	case distance > 0:
 		return p.high
 	}
@@ -316,18 +317,11 @@ func (p *featurePhrases) appendFact(dst []byte, column *forest.Column, row, form
 	if column.Codes != nil {
 		return p.facts[min(int(column.Codes[row]), len(p.facts)-1)][form].append(dst)
 	}
-	if w := p.wholeOf(column.Numbers[row]); w != nil && form == cellForm {
+	if w := p.integerTextOf(column.Numbers[row]); w != nil && form == cellForm {
 		return w.cell.append(dst)
 	}
 	dst = appendNumber(p.head[form].append(dst), column.Numbers[row])
 	return p.tail[form].append(dst)
-}
-
-func or(text, instead string) string {
-	if text == "" {
-		return instead
-	}
-	return text
 }
 
 // lowerFirst makes a label fit into a sentence; it leaves names like "NPS score" alone.

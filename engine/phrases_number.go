@@ -25,10 +25,10 @@ func appendNumber(dst []byte, x float64) []byte {
 	return strconv.AppendFloat(dst, x, 'g', significantDigits, 64)
 }
 
-// appendSpoken appends x for a sentence: two decimals, or three digits below 1.
-func appendSpoken(dst []byte, x float64) []byte {
+// appendReadable appends x for a sentence: two decimals, or three digits below 1.
+func appendReadable(dst []byte, x float64) []byte {
 	if math.Abs(x) < 1 {
-		if hundredths := nearest(x * 100); float64(hundredths)/100 == x {
+		if hundredths := roundToInt(x * 100); float64(hundredths)/100 == x {
 			return appendScaled(dst, hundredths, 2)
 		}
 		return strconv.AppendFloat(dst, x+0, 'g', 3, 64)
@@ -47,7 +47,7 @@ func appendRounded(dst []byte, x float64, decimals int) []byte {
 	if !(math.Abs(scaled) < 1e15-1) {
 		return appendNumber(dst, x)
 	}
-	return appendScaled(dst, nearest(scaled), decimals)
+	return appendScaled(dst, roundToInt(scaled), decimals)
 }
 
 // roundHalfAway is math.Round where it makes a difference, below 2^52; the rest is integers, NaN and infinities. It is
@@ -56,11 +56,11 @@ func roundHalfAway(x float64) float64 {
 	if !(math.Abs(x) < 1<<52) {
 		return x
 	}
-	return float64(nearest(x))
+	return float64(roundToInt(x))
 }
 
-// nearest is roundHalfAway as an integer, below 2^52. It does not branch: what is behind the point is hard to guess.
-func nearest(x float64) int64 {
+// roundToInt is roundHalfAway as an integer, below 2^52. It does not branch: what is behind the point is hard to guess.
+func roundToInt(x float64) int64 {
 	whole := int64(x)
 	rest := x - float64(whole) // exact, and so is twice of it
 	return whole + int64(rest+rest)
@@ -73,9 +73,9 @@ func appendScaled(dst []byte, n int64, decimals int) []byte {
 	u := (uint64(n) ^ sign - sign) * decimalScale(4-decimals) // divisions by constants are multiplications
 	whole := u / 10000
 	decimal := fourDigits(u - whole*10000)
-	dst = slices.Grow(dst, numberRoom)
+	dst = slices.Grow(dst, numberBytesMax)
 	at := len(dst)
-	b := (*[numberRoom]byte)(dst[at:][:numberRoom])
+	b := (*[numberBytesMax]byte)(dst[at:][:numberBytesMax])
 	b[0] = '-'
 	end := int(-sign) & 7
 	if whole < 10000 {

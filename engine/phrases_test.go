@@ -9,13 +9,13 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// told gives the phrase for one value of one feature.
-func told(f engine.FeatureText, column forest.Column) (phrase, value string) {
-	teller := engine.NewPhrasebook([]engine.FeatureText{f}, sigmoid).NewTeller()
+// phraseAndFact gives the phrase for one value of one feature.
+func phraseAndFact(f engine.FeatureText, column forest.Column) (phrase, value string) {
+	narrator := engine.NewPhrasebook([]engine.FeatureText{f}, sigmoid).NewNarrator()
 	rows := forest.Rows{Len: 1, Columns: []forest.Column{column}}
-	teller.Read(engine.RowFacts{Rows: rows, Contributions: []float64{1}, Probability: 0.5})
-	_, phrase, _ = strings.Cut(string(teller.AppendExplanation(nil)), "raised by ")
-	_, value, _ = strings.Cut(string(teller.AppendRiskFactors(nil)), `"value":`)
+	narrator.Read(engine.RowFacts{Rows: rows, Contributions: []float64{1}, Probability: 0.5})
+	_, phrase, _ = strings.Cut(string(narrator.AppendExplanation(nil)), "raised by ")
+	_, value, _ = strings.Cut(string(narrator.AppendRiskFactors(nil)), `"value":`)
 	value, _, _ = strings.Cut(value, `,"typical"`)
 	return strings.TrimSuffix(phrase, "."), value
 }
@@ -23,7 +23,7 @@ func told(f engine.FeatureText, column forest.Column) (phrase, value string) {
 func TestNumbersInWords(t *testing.T) {
 	f := func(text engine.FeatureText, x float64, phrase, value string) {
 		t.Helper()
-		p, v := told(text, forest.Column{Numbers: []float64{x}})
+		p, v := phraseAndFact(text, forest.Column{Numbers: []float64{x}})
 		if p != phrase || v != value {
 			t.Errorf("%v: got %q and %s, want %q and %s", x, p, v, phrase, value)
 		}
@@ -75,7 +75,7 @@ func TestNumbersInWords(t *testing.T) {
 func TestCategoriesInWords(t *testing.T) {
 	f := func(text engine.FeatureText, code uint16, phrase, value string) {
 		t.Helper()
-		p, v := told(text, forest.Column{Codes: []uint16{code}})
+		p, v := phraseAndFact(text, forest.Column{Codes: []uint16{code}})
 		if p != phrase || v != value {
 			t.Errorf("code %d: got %q and %s, want %q and %s", code, p, v, phrase, value)
 		}

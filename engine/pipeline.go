@@ -27,7 +27,7 @@ type slot struct {
 // it.
 type slotPool struct{ sync.Pool }
 
-func (p *slotPool) take() *slot {
+func (p *slotPool) get() *slot {
 	s, ok := p.Get().(*slot)
 	if !ok {
 		s = new(slot)
@@ -36,20 +36,20 @@ func (p *slotPool) take() *slot {
 	return s
 }
 
-// give takes a slot back that nobody uses any more. Only its buffers are kept: a tally is of one model and one header.
-func (p *slotPool) give(s *slot) {
+// put takes a slot back that nobody uses any more. Only its buffers are kept: a tally is of one model and one header.
+func (p *slotPool) put(s *slot) {
 	p.Put(&slot{buf: s.buf[:0], out: ScoredChunk{
 		Result: s.out.Result[:0], Rejects: s.out.Rejects[:0], Blocks: s.out.Blocks[:0],
 		Sample: s.out.Sample[:0], ids: s.out.ids[:0],
 	}})
 }
 
-// run moves slots through workers and emits them in input order.
+// runPipeline moves slots through workers and emits them in input order.
 //
 // One goroutine calls next, workers goroutines call the functions that newWork returns, the caller's goroutine calls
 // emit. At most 2*workers+2 slots exist, taken from the pool and given back. run returns when every goroutine has ended,
 // with the error of the earliest chunk that failed: exactly the chunks before it were emitted.
-func run(
+func runPipeline(
 	ctx context.Context, workers int, slots *slotPool,
 	next func(*slot) error, newWork func() (func(*slot) error, error), emit func(*slot) error,
 ) error {
@@ -68,7 +68,7 @@ func run(
 		cancel()
 		wg.Wait()
 		for _, s := range p.slots {
-			slots.give(s)
+			slots.put(s)
 		}
 	}()
 	wg.Go(func() { p.read(ctx, next) })
@@ -94,7 +94,7 @@ func newPipeline(slots int, pool *slotPool) *pipeline {
 		order: make(chan *slot, slots),
 	}
 	for range slots {
-		s := pool.take()
+		s := pool.get()
 		p.slots = append(p.slots, s)
 		p.free <- s
 	}

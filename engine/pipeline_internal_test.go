@@ -59,7 +59,7 @@ func (tr *trip) run(ctx context.Context, workers int) error {
 		tr.inFlight.Add(-1)
 		return nil
 	}
-	return run(ctx, workers, new(slotPool), next, newWork, emit)
+	return runPipeline(ctx, workers, new(slotPool), next, newWork, emit)
 }
 
 func newTrip(seed uint64, chunks int) *trip {
@@ -172,7 +172,7 @@ func TestPipelineGuardsEmit(t *testing.T) {
 						err = fmt.Errorf("left by a panic: %v", v)
 					}
 				}()
-				err = run(context.Background(), 3, new(slotPool), next, newWork, emit)
+				err = runPipeline(context.Background(), 3, new(slotPool), next, newWork, emit)
 			}()
 			if n := <-ended; n != 0 {
 				t.Errorf("%s: %d reads are under way", name, n)
@@ -203,7 +203,7 @@ func TestPipelineCancelLeavesNoGoroutine(t *testing.T) {
 
 func TestPipelineReportsAWorkerThatCannotStart(t *testing.T) {
 	want := errors.New("no scorer")
-	err := run(t.Context(), 2, new(slotPool), nil, func() (func(*slot) error, error) { return nil, want }, nil)
+	err := runPipeline(t.Context(), 2, new(slotPool), nil, func() (func(*slot) error, error) { return nil, want }, nil)
 	if !errors.Is(err, want) {
 		t.Fatalf("error %v", err)
 	}
@@ -220,7 +220,7 @@ func BenchmarkPipelineOverhead(b *testing.B) {
 	}
 	idle := func(*slot) error { return nil }
 	b.ReportAllocs()
-	err := run(b.Context(), 2, new(slotPool), next, func() (func(*slot) error, error) { return idle, nil }, idle)
+	err := runPipeline(b.Context(), 2, new(slotPool), next, func() (func(*slot) error, error) { return idle, nil }, idle)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -231,8 +231,8 @@ func TestSlotsKeepMemoryOnly(t *testing.T) {
 	pool := new(slotPool)
 	used := &slot{seq: 7, buf: []byte("chunk"), err: io.EOF, done: make(chan struct{}, 1)}
 	used.out.Result, used.out.Tally.Rows, used.out.ids = []byte("result"), 3, []uint64{1}
-	pool.give(used)
-	s := pool.take() // under the race detector a pool may forget
+	pool.put(used)
+	s := pool.get() // under the race detector a pool may forget
 	if s.seq != 0 || s.err != nil || s.out.Tally.Rows != 0 || len(s.buf)+len(s.out.Result)+len(s.out.ids) != 0 {
 		t.Errorf("something is left over: %+v", s)
 	}

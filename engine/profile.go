@@ -28,8 +28,8 @@ type columnProfile struct {
 func (f *bundleFile) profiles(
 	s ingest.Schema, features []featureColumn, model *forest.Forest,
 ) ([]columnProfile, error) {
-	if n := len(f.Training.ScoreShares); n != 0 && n != HistogramBins {
-		return nil, fmt.Errorf("training: %d score_shares, not %d", n, HistogramBins)
+	if n := len(f.Training.ScoreShares); n != 0 && n != histogramBins {
+		return nil, fmt.Errorf("training: %d score_shares, not %d", n, histogramBins)
 	}
 	for name := range f.Training.Columns {
 		if f.column(name) == nil {

@@ -103,7 +103,7 @@ func (c *columnCounter) count(columns []ColumnTally, batch *ingest.Batch) {
 func (c *ColumnTally) countNumbers(cells *array.Float64, g *grid) {
 	numbers := cells.Float64Values()
 	c.Missing = int64(cells.NullN())
-	c.vary(numbers)
+	c.noteVariation(numbers)
 	if c.Bins != nil {
 		g.count(c.Bins, numbers)
 		c.Bins[0] -= c.Missing // they are NaN
@@ -111,8 +111,8 @@ func (c *ColumnTally) countNumbers(cells *array.Float64, g *grid) {
 	}
 }
 
-// vary finds out whether the numbers differ; it reads no further than the first that does.
-func (c *ColumnTally) vary(numbers []float64) {
+// noteVariation finds out whether the numbers differ; it reads no further than the first that does.
+func (c *ColumnTally) noteVariation(numbers []float64) {
 	for _, x := range numbers {
 		switch {
 		case math.IsNaN(x):
@@ -195,7 +195,7 @@ func (t *Tally) quality() Quality {
 		c := &t.Columns[i]
 		q.Columns[i] = ColumnQuality{
 			Column: c.Name, Absent: c.Absent, Missing: c.Missing, Unseen: c.Unseen, OutOfRange: c.Outside,
-			MissingShare: published(share(c.Missing, t.Scored)), Constant: t.Scored-c.Missing > 1 && c.constant(),
+			MissingShare: roundFigure(shareOf(c.Missing, t.Scored)), Constant: t.Scored-c.Missing > 1 && c.constant(),
 		}
 		if c.Training != nil {
 			q.Columns[i].TrainingMissing = &c.Training.Missing
@@ -218,7 +218,7 @@ func (c *ColumnTally) constant() bool {
 	return used == 1 && c.Unseen == 0
 }
 
-func share(n, of int64) float64 {
+func shareOf(n, of int64) float64 {
 	if of == 0 {
 		return 0
 	}

@@ -111,7 +111,7 @@ func sampled(t testing.TB, file string, n int, keep func(cells []string) bool) s
 	return out.String()
 }
 
-func column(t testing.TB, file, name string) int {
+func columnOf(t testing.TB, file, name string) int {
 	t.Helper()
 	head, _, _ := strings.Cut(file, "\n")
 	i := slices.Index(strings.Split(strings.TrimSuffix(head, "\r"), ","), name)
@@ -139,7 +139,7 @@ func TestDriftIsFoundAndNoneIsInvented(t *testing.T) {
 			t.Errorf("%s is behind what matters less", f.Column)
 		}
 	}
-	contract := column(t, file, "Contract")
+	contract := columnOf(t, file, "Contract")
 	s = summarize(t, sampled(t, file, 1000, func(cells []string) bool { return cells[contract] == "Two year" }), b,
 		ingest.Limits{})
 	if first := s.Drift.Features[0]; first.Column != "Contract" || first.Change != "large" {
@@ -157,10 +157,10 @@ func TestDriftIsFoundAndNoneIsInvented(t *testing.T) {
 func TestDriftFollowsTheFormula(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sampled(t, sample(t, "telecom_10k.csv"), 800, nil)
-	at := column(t, file, "Contract")
+	at := columnOf(t, file, "Contract")
 	training := map[string]float64{"Month-to-month": 0.552538, "One year": 0.211218, "Two year": 0.236244, "": 0}
 	counts := map[string]float64{}
-	rows := records(t, file)[1:]
+	rows := csvRecords(t, file)[1:]
 	for _, row := range rows {
 		counts[row[at]]++
 	}
@@ -185,7 +185,7 @@ func TestTalliesOfPartsAddUp(t *testing.T) {
 	head, body, _ := strings.Cut(whole, "\n")
 	rows := strings.SplitAfter(body, "\n")
 	var total engine.Tally
-	h := header(t, head)
+	h := headerOf(t, head)
 	for i, first := range []int{0, 700, 1400} {
 		body := strings.NewReader(strings.Join(rows[first:min(first+700, len(rows))], ""))
 		start := h.Start()
@@ -246,7 +246,7 @@ func TestTrainingProfileIsChecked(t *testing.T) {
 		if replace(files, "bundle.yaml", spoil[0], spoil[1]); before == string(files["bundle.yaml"].Data) {
 			t.Fatalf("%s: %q is not in the bundle", name, spoil[0])
 		}
-		sign(files)
+		signOf(files)
 		if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), "training") {
 			t.Errorf("%s: error %v", name, err)
 		}
@@ -259,7 +259,7 @@ func TestWithoutATrainingProfile(t *testing.T) {
 	text := string(files["bundle.yaml"].Data)
 	at := strings.Index(text, "\ntraining:")
 	files["bundle.yaml"].Data = []byte(text[:at+1])
-	sign(files)
+	signOf(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)

@@ -57,14 +57,14 @@ func (r *Registry) List() []*Bundle {
 }
 
 // Pinned finds the very bundle that a prediction was made with: the one in use, or one that was replaced lately.
-func (r *Registry) Pinned(name, sha256 string) (*Bundle, bool) {
-	if b, ok := r.Get(name); ok && b.SHA256() == sha256 {
+func (r *Registry) Pinned(name, digest string) (*Bundle, bool) {
+	if b, ok := r.Get(name); ok && b.SHA256() == digest {
 		return b, true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, b := range slices.Backward(r.retired) {
-		if b.Name() == name && b.SHA256() == sha256 {
+		if b.Name() == name && b.SHA256() == digest {
 			return b, true
 		}
 	}
@@ -89,7 +89,7 @@ func (r *Registry) Swap(b *Bundle) {
 // error is the [ingest.MissingColumnsError] of the one that comes closest; if two fit equally well, it is
 // [ErrAmbiguousHeader].
 func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
-	candidates, err := judge(r.List(), h)
+	candidates, err := rankCandidates(r.List(), h)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +143,8 @@ func (c candidate) better(o candidate) bool {
 	return c.rank > o.rank
 }
 
-// judge compares the header with what every bundle reads and is chosen by.
-func judge(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
+// rankCandidates compares the header with what every bundle reads and is chosen by.
+func rankCandidates(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
 	candidates := make([]candidate, len(bundles))
 	chosenBy := map[int]bool{} // fields by which a bundle is chosen
 	for i, b := range bundles {

@@ -38,8 +38,8 @@ func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncode
 	return e
 }
 
-// sampleRows is how many rows tell how long the others will be.
-const sampleRows = 64
+// sizeSampleRows is how many rows tell how long the others will be.
+const sizeSampleRows = 64
 
 // append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line. It leaves in
 // w.sizes how long each row is.
@@ -52,11 +52,11 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 	formulas, first := batch.Formulas, len(dst)
 	w.sizes = grow(w.sizes, len(start))
 	for i := range start {
-		if i == sampleRows { // what the rest will take, about; growing step by step would copy it over and over
-			dst = slices.Grow(dst, (len(dst)-first)/sampleRows*(len(start)-i)*9/8)
+		if i == sizeSampleRows { // what the rest will take, about; growing step by step would copy it over and over
+			dst = slices.Grow(dst, (len(dst)-first)/sizeSampleRows*(len(start)-i)*9/8)
 		}
-		if i%restRows == 0 {
-			w.pace.rest()
+		if i%yieldRows == 0 {
+			w.throttle.yield()
 		}
 		begin := len(dst)
 		for len(formulas) > 0 && formulas[0] < start[i] { // of the row before, or of one that was refused
@@ -72,24 +72,24 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 		dst = appendProbability(dst, w.probabilities[i])
 		dst = append(dst, e.delimiter)
 		dst = append(dst, e.bands[w.bands[i]]...)
-		dst = e.appendReasons(dst, i, w)
+		dst = e.appendExplanation(dst, i, w)
 		dst = append(dst, '\n')
 		w.sizes[i] = int32(len(dst) - begin)
 	}
 	return dst
 }
 
-// appendReasons appends the three cells of an explanation; they are empty if none is wanted for the row.
-func (e *resultEncoder) appendReasons(dst []byte, row int, w *worker) []byte {
+// appendExplanation appends the three cells of an explanation; they are empty if none is wanted for the row.
+func (e *resultEncoder) appendExplanation(dst []byte, row int, w *worker) []byte {
 	if w.explain == nil || !w.explain.wants(w.bands[row]) {
 		return append(dst, e.delimiter, e.delimiter, e.delimiter)
 	}
-	teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
-	dst = teller.AppendRiskCell(append(dst, e.delimiter))
-	dst = teller.AppendProtectiveCell(append(dst, e.delimiter))
+	narrator := w.explain.narrate(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
+	dst = narrator.AppendRiskCell(append(dst, e.delimiter))
+	dst = narrator.AppendProtectiveCell(append(dst, e.delimiter))
 	dst = append(dst, e.delimiter, '"')
 	at := len(dst)
-	return e.closeCell(teller.AppendExplanation(dst), at)
+	return e.closeCell(narrator.AppendExplanation(dst), at)
 }
 
 // closeCell ends a cell that was begun with a quote, which is before at; it takes the quote back if none is needed.

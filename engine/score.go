@@ -123,9 +123,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		total.NotUsed = mapping.Unused()
 	}
 	var ids idSet
-	at, leave := opt.Flow.join(slotsFor(opt.workers()))
+	at, leave := opt.Flow.start(slotsFor(opt.workers()))
 	defer leave()
-	opt.Snapshot.begin(b, opt.Explain)
+	opt.Snapshot.reset(b, opt.Explain)
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
 		at.enter(StageChunk)
@@ -138,7 +138,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 			return ingest.ErrEmpty
 		}
 		if err == nil {
-			at.queue(StageParse)
+			at.enqueue(StageParse)
 		}
 		return err
 	}
@@ -148,14 +148,14 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		if err != nil {
 			return nil, err
 		}
-		w.at = at
+		w.stages = at
 		workers = append(workers, w)
-		return w.inTurn(), nil
+		return w.chunkFunc(), nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
-		at.take(StagePut)
+		at.dequeue(StagePut)
 		defer at.leave(StagePut)
-		s.out.Tally.repeat(ids.add(s.out.ids), b)
+		s.out.Tally.addDuplicateIDs(ids.add(s.out.ids), b)
 		total.Add(&s.out.Tally)
 		if err := opt.Budget.Check(&total); err != nil {
 			return err
@@ -163,11 +163,11 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		opt.Snapshot.add(&s.out.snapshot)
 		return sink.WriteChunk(&s.out)
 	}
-	if err := run(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
+	if err := runPipeline(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
 		return total, err
 	}
 	for _, w := range workers {
-		b.explainer.keep(w.explain)
+		b.explainer.putWorker(w.explain)
 	}
 	return total, nil
 }

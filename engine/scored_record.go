@@ -31,17 +31,17 @@ func (w *worker) scoredRecord(batch arrow.Record) arrow.Record {
 		id = array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, n)
 	}
 	defer id.Release()
-	p := wrap(arrow.PrimitiveTypes.Float32, n, bytesOf(w.probabilities))
+	p := wrapArray(arrow.PrimitiveTypes.Float32, n, bytesOf(w.probabilities))
 	defer p.Release()
-	b := wrap(arrow.PrimitiveTypes.Int16, n, bytesOf(w.bands))
+	b := wrapArray(arrow.PrimitiveTypes.Int16, n, bytesOf(w.bands))
 	defer b.Release()
-	size := wrap(arrow.PrimitiveTypes.Int32, n, bytesOf(w.sizes))
+	size := wrapArray(arrow.PrimitiveTypes.Int32, n, bytesOf(w.sizes))
 	defer size.Release()
 	return array.NewRecord(w.scored, []arrow.Array{batch.Column(0), id, p, b, size}, int64(n))
 }
 
-// wrap makes an array without nulls over memory that stays the caller's.
-func wrap(t arrow.DataType, n int, values []byte) arrow.Array {
+// wrapArray makes an array without nulls over memory that stays the caller's.
+func wrapArray(t arrow.DataType, n int, values []byte) arrow.Array {
 	data := array.NewData(t, n, []*memory.Buffer{nil, memory.NewBufferBytes(values)}, nil, 0, 0)
 	defer data.Release()
 	return array.MakeFromData(data)

@@ -67,8 +67,8 @@ func (b *Bundle) segmentColumn(at int) segmentColumn {
 		s.slots[i] = uint8(kept) // others
 	}
 	s.slots[len(codes)] = uint8(kept + 1) // missing
-	for slot, code := range codes[:kept] {
-		s.slots[code] = uint8(slot)
+	for i, code := range codes[:kept] {
+		s.slots[code] = uint8(i)
 		s.values = append(s.values, c.Categories[code])
 	}
 	return s
@@ -82,7 +82,7 @@ type SegmentTally struct {
 	// Cohorts has one entry a value, then one for all other values and one for rows without a value.
 	Cohorts []Cohort `json:"cohorts"`
 
-	of *segmentColumn
+	column *segmentColumn
 }
 
 // newSegmentTallies divides by the first columns that the file has.
@@ -94,7 +94,7 @@ func (b *Bundle) newSegmentTallies(m ingest.Mapping) []SegmentTally {
 			continue
 		}
 		tallies = append(tallies, SegmentTally{
-			Column: s.name, Label: s.label, Values: s.values, Cohorts: make([]Cohort, len(s.values)+2), of: s,
+			Column: s.name, Label: s.label, Values: s.values, Cohorts: make([]Cohort, len(s.values)+2), column: s,
 		})
 	}
 	return tallies
@@ -102,8 +102,8 @@ func (b *Bundle) newSegmentTallies(m ingest.Mapping) []SegmentTally {
 
 // count adds the rows of a batch.
 func (t *SegmentTally) count(rec arrow.Record, rows []Cohort) {
-	codes := rec.Column(firstSchemaColumn + t.of.column).(*array.Dictionary).Indices().(*array.Uint16).Uint16Values()
-	slots := t.of.slots
+	codes := rec.Column(firstSchemaColumn + t.column.column).(*array.Dictionary).Indices().(*array.Uint16).Uint16Values()
+	slots := t.column.slots
 	for i, code := range codes {
 		t.Cohorts[slots[code]].add(rows[i])
 	}
@@ -137,7 +137,7 @@ func (t *Tally) segments() []Segment {
 				continue
 			}
 			v := SegmentValue{
-				Count: c.Count, Mean: published(c.Expected / float64(c.Count)), Expected: published(c.Expected),
+				Count: c.Count, Mean: roundFigure(c.Expected / float64(c.Count)), Expected: roundFigure(c.Expected),
 				Loss: t.money(c.Loss), Other: j == len(s.Values),
 			}
 			if j < len(s.Values) {

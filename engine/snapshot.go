@@ -91,9 +91,9 @@ type Snapshot struct {
 	header  snapshotHeader
 	records []byte // in input order
 
-	named bool
-	ids   []byte // of the records, one behind the other
-	ends  []int  // of each id
+	keepIDs bool
+	ids     []byte // of the records, one behind the other
+	ends    []int  // of each id
 }
 
 // NewCustomerHash makes what hashes the customer ids of one user for one worker. Hashes must be keyed: without the key
@@ -103,8 +103,8 @@ type NewCustomerHash func() func(id []byte) uint64
 // NewSnapshot makes an empty snapshot.
 func NewSnapshot(newHash NewCustomerHash) *Snapshot { return &Snapshot{newHash: newHash} }
 
-// begin forgets what was collected and takes the shape of a bundle's records. A nil snapshot collects nothing.
-func (s *Snapshot) begin(b *Bundle, explain Explain) {
+// reset forgets what was collected and takes the shape of a bundle's records. A nil snapshot collects nothing.
+func (s *Snapshot) reset(b *Bundle, explain Explain) {
 	if s == nil {
 		return
 	}
@@ -135,10 +135,10 @@ func (s *Snapshot) add(chunk *snapshotChunk) {
 }
 
 // KeepIDs makes the snapshot remember the ids beside its bytes, for [Snapshot.Name]. It is called before scoring.
-func (s *Snapshot) KeepIDs() { s.named = true }
+func (s *Snapshot) KeepIDs() { s.keepIDs = true }
 
-// Name sets the ids of moves to rows of the snapshot.
-func (s *Snapshot) Name(moves []Move) {
+// SetIDs sets the ids of moves to rows of the snapshot.
+func (s *Snapshot) SetIDs(moves []RiskChange) {
 	width := s.header.width()
 	for i := range moves {
 		row := uint32(moves[i].Row)
@@ -213,18 +213,18 @@ type snapshotChunk struct {
 
 // snapshotWorker makes the records of one worker's batches.
 type snapshotWorker struct {
-	hash   func(id []byte) uint64
-	header snapshotHeader
-	named  bool
-	id     []byte    // scratch
-	sums   []float64 // scratch: contributions of a row by factor
+	hash    func(id []byte) uint64
+	header  snapshotHeader
+	keepIDs bool
+	id      []byte    // scratch
+	sums    []float64 // scratch: contributions of a row by factor
 }
 
 func newSnapshotWorker(s *Snapshot) *snapshotWorker {
 	if s == nil {
 		return nil
 	}
-	return &snapshotWorker{hash: s.newHash(), header: s.header, named: s.named, sums: make([]float64, s.header.factors)}
+	return &snapshotWorker{hash: s.newHash(), header: s.header, keepIDs: s.keepIDs, sums: make([]float64, s.header.factors)}
 }
 
 // append makes the records of a scored batch.
@@ -257,7 +257,7 @@ func (s *snapshotWorker) append(dst *snapshotChunk, rec arrow.Record, w *worker)
 			b = s.appendFactors(b, i, w)
 		}
 		dst.records = b
-		if s.named {
+		if s.keepIDs {
 			dst.ids, dst.lengths = append(dst.ids, s.id...), append(dst.lengths, len(s.id))
 		}
 	}

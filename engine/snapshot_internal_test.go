@@ -45,7 +45,7 @@ func TestQuantisationIsBounded(t *testing.T) {
 		}
 		for i, got := range r.record.factors {
 			off := math.Abs(got - factors[i])
-			if off > r.record.off*(1+1e-5) || off > largest/254*(1+1e-5) {
+			if off > r.record.errorMax*(1+1e-5) || off > largest/254*(1+1e-5) {
 				t.Fatalf("%v is read back as %v: off by %v", factors[i], got, off)
 			}
 			worst = max(worst, off/largest)
@@ -118,23 +118,23 @@ func TestMergeKeepsTheFirstRow(t *testing.T) {
 }
 
 func TestMoveSentences(t *testing.T) {
-	factor := func(label string, change float64) FactorChange { return FactorChange{Label: label, Change: change} }
-	for want, m := range map[string]Move{
+	change := func(label string, change float64) FactorChange { return FactorChange{Label: label, Change: change} }
+	for want, m := range map[string]RiskChange{
 		"Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by NPS score.": {
 			Before: 0.34, After: 0.71, BandBefore: "medium", BandAfter: "high",
-			Factors: []FactorChange{factor("Contract", 1), factor("Tenure", 0.5), factor("NPS score", -0.2)},
+			Factors: []FactorChange{change("Contract", 1), change("Tenure", 0.5), change("NPS score", -0.2)},
 		},
 		"Risk down from over 99 % (high) to under 1 % (low), lowered by a, b and c, raised by e and f.": {
 			Before: 0.999, After: 0.001, BandBefore: "high", BandAfter: "low", Factors: []FactorChange{
-				factor("a", -5), factor("b", -4), factor("c", -3), factor("d", -2),
-				factor("e", 1), factor("f", 1), factor("g", 1),
+				change("a", -5), change("b", -4), change("c", -3), change("d", -2),
+				change("e", 1), change("f", 1), change("g", 1),
 			},
 		},
 		"Risk up from 10 % (low) to 11 % (low). No single strong driver.": {
 			Before: 0.1, After: 0.11, BandBefore: "low", BandAfter: "low",
 		},
 	} {
-		if got := moveSentence(&m, true); got != want {
+		if got := riskChangeSentence(&m, true); got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
@@ -149,12 +149,12 @@ func BenchmarkCompare(b *testing.B) {
 	factors := len(bundle.explainer.book.groups)
 	for _, n := range []int{100_000, 1_000_000} {
 		before, after := randomParts(n, 0, factors), randomParts(n, n/10, factors)
-		bytesOf := 0
+		snapshotBytes := 0
 		for _, p := range slices.Concat(before, after) {
-			bytesOf += len(p)
+			snapshotBytes += len(p)
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.SetBytes(int64(bytesOf))
+			b.SetBytes(int64(snapshotBytes))
 			b.ReportAllocs()
 			for b.Loop() {
 				var sides [2][]io.Reader
@@ -168,7 +168,7 @@ func BenchmarkCompare(b *testing.B) {
 					b.Fatalf("%+v, %v", c.Customers, err)
 				}
 			}
-			b.ReportMetric(float64(bytesOf)/float64(2*n), "bytes/row")
+			b.ReportMetric(float64(snapshotBytes)/float64(2*n), "bytes/row")
 		})
 	}
 }

@@ -19,11 +19,11 @@ type snapshotRecord struct {
 	value       float64   // NaN: none
 	explained   bool      // factors holds something
 	factors     []float64 // contributions
-	off         float64   // at most, each of them
+	errorMax    float64   // at most, each of them
 }
 
-// keep makes r independent of the reader's memory.
-func (r snapshotRecord) keep() snapshotRecord {
+// clone makes r independent of the reader's memory.
+func (r snapshotRecord) clone() snapshotRecord {
 	r.factors = append([]float64(nil), r.factors...)
 	return r
 }
@@ -80,7 +80,7 @@ func (r *snapshotReader) next() (ok bool, err error) {
 	}
 	if r.header.flags&snapshotFactors != 0 {
 		scale := float64(math.Float32frombits(binary.BigEndian.Uint32(b)))
-		r.record.explained, r.record.off = !math.IsNaN(scale), scale/2
+		r.record.explained, r.record.errorMax = !math.IsNaN(scale), scale/2
 		for i, q := range b[4:] {
 			r.record.factors[i] = scale * float64(int8(q))
 		}

@@ -14,7 +14,7 @@ type Summary struct {
 	Rejects   []ReasonCount `json:"rejects,omitempty"`  // by code and column
 	Warnings  []ReasonCount `json:"warnings,omitempty"` // by code and column
 	Bands     []BandSummary `json:"bands"`              // ascending
-	Histogram []int64       `json:"histogram"`          // rows in HistogramBins equal bins of the probability
+	Histogram []int64       `json:"histogram"`          // rows in 20 equal bins of the probability
 	// Expected is how many customers are expected to leave, Spread the standard deviation of that number if they leave
 	// independently of each other.
 	Expected float64 `json:"expected_churners"`
@@ -25,7 +25,7 @@ type Summary struct {
 	Segments  []Segment     `json:"segments"`
 	Explained int64         `json:"explained"`         // rows that got reasons
 	Drivers   []Driver      `json:"drivers,omitempty"` // absent without explanations
-	Reach     Reach         `json:"reach"`
+	Coverage  Coverage      `json:"reach"`
 	Quality   Quality       `json:"quality"`
 	NotUsed   []string      `json:"columns_not_used"` // of the file: the model does not read them
 	Drift     *Drift        `json:"drift"`            // null below 500 rows
@@ -54,20 +54,20 @@ type ValueSummary struct {
 func (t *Tally) Summary() Summary {
 	s := Summary{
 		Rows: t.Rows, Scored: t.Scored, Rejected: t.Rejected, Rejects: t.Rejects, Warnings: t.Warnings,
-		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: published(math.Sqrt(t.Variance)),
-		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Reach: t.reach(),
+		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: roundFigure(math.Sqrt(t.Variance)),
+		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Coverage: t.coverage(),
 		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
 	}
 	for i, b := range t.Bands {
-		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}
+		s.Bands[i] = BandSummary{b.Name, b.Count, roundFigure(b.Expected), t.money(b.Value), t.money(b.Loss)}
 	}
 	if s.Top.ByProbability == nil {
 		s.Top.ByProbability = []TopRow{}
 	}
 	all := t.all()
-	s.Expected = published(all.Expected)
+	s.Expected = roundFigure(all.Expected)
 	if t.hasValue() {
-		s.Value = &ValueSummary{t.Value.Column, t.Value.Missing, published(all.Value), published(all.Loss)}
+		s.Value = &ValueSummary{t.Value.Column, t.Value.Missing, roundFigure(all.Value), roundFigure(all.Loss)}
 	}
 	return s
 }
@@ -88,7 +88,7 @@ func (t *Tally) money(x float64) *float64 {
 	if !t.hasValue() {
 		return nil
 	}
-	x = published(x)
+	x = roundFigure(x)
 	return &x
 }
 
@@ -100,8 +100,8 @@ func (t *Tally) histogram() []int64 {
 	return counts
 }
 
-// published rounds a figure to the digits of a Summary.
-func published(x float64) float64 {
+// roundFigure rounds a figure to the digits of a Summary.
+func roundFigure(x float64) float64 {
 	const digits = 9
 	var text [32]byte
 	rounded, err := strconv.ParseFloat(string(strconv.AppendFloat(text[:0], x, 'g', digits, 64)), 64)

@@ -29,7 +29,7 @@ func (r scoredRow) loss() float64 { return r.p * r.value }
 // readResult reads a result file. Rows that were not scored are told by their ids, which the file must have as numbers.
 func readResult(t testing.TB, file, id, value string) []scoredRow {
 	t.Helper()
-	lines := records(t, file)
+	lines := csvRecords(t, file)
 	var rows []scoredRow
 	for _, line := range lines[1:] {
 		r := scoredRow{cells: map[string]string{}, value: math.NaN()}
@@ -57,7 +57,7 @@ func readResult(t testing.TB, file, id, value string) []scoredRow {
 // numbered gives the rows of a file their numbers as ids, spoils some rows, and takes the value out of others.
 func numbered(t testing.TB, file string) string {
 	t.Helper()
-	id, value, tenure := column(t, file, "customerID"), column(t, file, "MonthlyCharges"), column(t, file, "tenure")
+	id, value, tenure := columnOf(t, file, "customerID"), columnOf(t, file, "MonthlyCharges"), columnOf(t, file, "tenure")
 	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(file, "\r", ""), "\n"), "\n")
 	for i, line := range lines[1:] {
 		cells := strings.Split(line, ",")
@@ -93,8 +93,8 @@ func TestSummaryEqualsTheResultFile(t *testing.T) {
 		checkSegments(t, s, rows)
 		checkTop(t, "by probability", s.Top.ByProbability, rows, func(r scoredRow) float64 { return r.p })
 		checkTop(t, "by loss", s.Top.ByLoss, rows, scoredRow.loss)
-		checkReach(t, "by probability", s.Reach.ByProbability, rows, func(r scoredRow) float64 { return r.p })
-		checkReach(t, "by loss", s.Reach.ByLoss, rows, scoredRow.loss)
+		checkCoverage(t, "by probability", s.Coverage.ByProbability, rows, func(r scoredRow) float64 { return r.p })
+		checkCoverage(t, "by loss", s.Coverage.ByLoss, rows, scoredRow.loss)
 		checkDrivers(t, s, b, rows)
 	}
 }
@@ -107,7 +107,7 @@ func checkMoney(t *testing.T, s engine.Summary, rows []scoredRow) {
 	}
 	var all sums
 	variance, without := 0.0, int64(0)
-	bands, histogram := map[string]*sums{}, make([]int64, engine.HistogramBins)
+	bands, histogram := map[string]*sums{}, make([]int64, 20)
 	for _, r := range rows {
 		if bands[r.band] == nil {
 			bands[r.band] = new(sums)
@@ -195,9 +195,9 @@ func checkTop(t *testing.T, name string, top []engine.TopRow, rows []scoredRow, 
 	}
 }
 
-// checkReach compares each point with the sums over as many rows as it has, the largest figures first.
-func checkReach(
-	t *testing.T, name string, points []engine.ReachPoint, rows []scoredRow, figure func(scoredRow) float64,
+// checkCoverage compares each point with the sums over as many rows as it has, the largest figures first.
+func checkCoverage(
+	t *testing.T, name string, points []engine.CoveragePoint, rows []scoredRow, figure func(scoredRow) float64,
 ) {
 	t.Helper()
 	rows = slices.Clone(rows)
@@ -222,8 +222,8 @@ func checkReach(
 	}
 }
 
-// contributions computes the contributions of rows anew from their cells; of gives a row's share of columns together.
-func contributions(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(row int, columns []string) float64) {
+// contributionsOf computes the contributions of rows anew from their cells; of gives a row's share of columns together.
+func contributionsOf(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(row int, columns []string) float64) {
 	t.Helper()
 	f := b.Forest()
 	matrix := forest.Rows{Len: len(rows), Columns: make([]forest.Column, len(f.Features))}
@@ -263,7 +263,7 @@ func contributions(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(ro
 
 func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []scoredRow) {
 	t.Helper()
-	of := contributions(t, b, rows)
+	of := contributionsOf(t, b, rows)
 	last := math.Inf(1)
 	for _, d := range s.Drivers {
 		sum := 0.0
@@ -287,7 +287,7 @@ func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []score
 func TestSummaryWithoutAValueColumn(t *testing.T) {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n", "")
-	sign(files)
+	signOf(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 		"file":          summarize(t, poor, none, ingest.Limits{}),
 		"not explained": summarize(t, sample(t, "telecom_sample.csv"), b, ingest.Limits{}),
 	} {
-		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Reach.ByLoss != nil ||
+		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Coverage.ByLoss != nil ||
 			s.Drivers != nil {
 			t.Errorf("%s: %s", name, asJSON(t, s))
 		}
@@ -315,7 +315,7 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 // blankColumn empties a column of a file.
 func blankColumn(t testing.TB, file, name string) string {
 	t.Helper()
-	at := column(t, file, name)
+	at := columnOf(t, file, name)
 	lines := strings.Split(strings.TrimSuffix(file, "\n"), "\n")
 	for i, line := range lines[1:] {
 		cells := strings.Split(line, ",")
@@ -329,7 +329,7 @@ func TestSegmentsOfMissingAndRareValues(t *testing.T) {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n",
 		"value: MonthlyCharges\nsegments: [PaymentMethod, TechSupport]\n")
-	sign(files)
+	signOf(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -362,7 +362,7 @@ func TestSummaryKeysOfABundleAreChecked(t *testing.T) {
 	} {
 		files := copyOf(t, "telecom")
 		replace(files, "bundle.yaml", "value: MonthlyCharges\n", with)
-		sign(files)
+		signOf(files)
 		if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), name[:5]) {
 			t.Errorf("%s: error %v", name, err)
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// HistogramBins is the number of equal bins of the probability histogram.
-const HistogramBins = 20
+// histogramBins is the number of equal bins of the probability histogram.
+const histogramBins = 20
 
 // Tally is what one pass counts: every row is scored or rejected. It holds counts and sums only, so that the tallies of
 // parts can be added; [Tally.Summary] makes of it what a customer reads. Tallies are added in input order, chunk by
@@ -19,7 +19,7 @@ type Tally struct {
 	Rejects  []ReasonCount  `json:"rejects,omitempty"`  // by code and column
 	Warnings []ReasonCount  `json:"warnings,omitempty"` // by code and column
 	Bands    []BandTally    `json:"bands"`
-	Scores   []Cohort       `json:"scores"`           // HistogramBins equal bins of the probability
+	Scores   []Cohort       `json:"scores"`           // 20 equal bins of the probability
 	Variance float64        `json:"variance"`         // sum of p(1-p): assumes that customers leave independently
 	Columns  []ColumnTally  `json:"columns"`          // one a schema column
 	Value    *ValueTally    `json:"value,omitempty"`  // nil if the bundle names no value column
@@ -65,7 +65,7 @@ type BusyTimes struct {
 func (b *Bundle) newTally(m ingest.Mapping) Tally {
 	t := Tally{
 		Segments: b.newSegmentTallies(m),
-		Bands:    make([]BandTally, len(b.bands)), Scores: make([]Cohort, HistogramBins),
+		Bands:    make([]BandTally, len(b.bands)), Scores: make([]Cohort, histogramBins),
 		Columns: b.newColumnTallies(), TrainingScores: b.file.Training.ScoreShares,
 	}
 	for i, band := range b.bands {
@@ -147,8 +147,8 @@ func addCohorts(to, from []Cohort) {
 	}
 }
 
-// account counts the refused rows and the remarks of a batch. A missing value that training knew is no remark.
-func (t *Tally) account(batch *ingest.Batch, training *trainingFile) {
+// countReasons counts the refused rows and the remarks of a batch. A missing value that training knew is no remark.
+func (t *Tally) countReasons(batch *ingest.Batch, training *trainingFile) {
 	t.Rejected += int64(len(batch.Rejects))
 	for i := range batch.Rejects {
 		r := &batch.Rejects[i]
@@ -162,8 +162,8 @@ func (t *Tally) account(batch *ingest.Batch, training *trainingFile) {
 	}
 }
 
-// repeat counts rows whose customer has been seen before in the input.
-func (t *Tally) repeat(rows int64, b *Bundle) {
+// addDuplicateIDs counts rows whose customer has been seen before in the input.
+func (t *Tally) addDuplicateIDs(rows int64, b *Bundle) {
 	if rows > 0 {
 		code := ingest.DuplicateIDScored.Code()
 		t.Warnings = countReason(t.Warnings, ReasonCount{code, b.file.ID, rows})

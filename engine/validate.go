@@ -40,7 +40,7 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 		if err := v.read(&part, chunk); err != nil {
 			return total, err
 		}
-		part.repeat(ids.add(v.ids), b)
+		part.addDuplicateIDs(ids.add(v.ids), b)
 		total.Add(&part)
 	}
 }
@@ -62,7 +62,7 @@ func (v *validator) read(t *Tally, chunk ingest.Chunk) error {
 	}
 	t.reset()
 	t.Rows, t.Scored = chunk.Rows, batch.Record.NumRows()
-	t.account(&batch, &v.bundle.file.Training)
+	t.countReasons(&batch, &v.bundle.file.Training)
 	v.counter.count(t.Columns, &batch)
 	v.ids = appendIDHashes(v.ids[:0], batch.Record, v.bundle.idColumn)
 	for _, reject := range batch.Rejects {

@@ -69,7 +69,7 @@ func TestValidateRefusesWhatScoringRefuses(t *testing.T) {
 	if !errors.As(err, &long) {
 		t.Errorf("long row: %v", err)
 	}
-	in := engine.Input{Body: strings.NewReader(""), Header: header(t, strings.SplitN(good, "\n", 2)[0])}
+	in := engine.Input{Body: strings.NewReader(""), Header: headerOf(t, strings.SplitN(good, "\n", 2)[0])}
 	if _, err := engine.Validate(t.Context(), in, b, nil); !errors.Is(err, ingest.ErrEmpty) {
 		t.Errorf("no rows: %v", err)
 	}

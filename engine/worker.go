@@ -27,8 +27,8 @@ type worker struct {
 	snapshot  *snapshotWorker // nil: no snapshot is wanted
 	check     *checkWorker    // nil: leaves checks nothing
 	counter   counter
-	at        *places // where the chunks are
-	pace      pace
+	stages    *chunkCounts // where the chunks are
+	throttle  throttle
 
 	columns       []forest.Column
 	raw           []float64
@@ -48,9 +48,9 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		scored:    scoredSchema(),
 		counter:   newCounter(b, m),
 		columns:   make([]forest.Column, len(b.features)),
-		at:        new(places),
+		stages:    new(chunkCounts),
 		snapshot:  newSnapshotWorker(opt.Snapshot),
-		pace:      pace{background: opt.Background},
+		throttle:  throttle{background: opt.Background},
 	}
 	if opt.NewBlockEncoder != nil {
 		w.blocks = opt.NewBlockEncoder()
@@ -71,8 +71,8 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]float64, forest.Rows) error, error) {
 	switch scorer {
 	case ScorerLeaves:
-		if b.noLeaves != nil {
-			return nil, fmt.Errorf("scorer leaves: %w", b.noLeaves)
+		if b.leavesErr != nil {
+			return nil, fmt.Errorf("scorer leaves: %w", b.leavesErr)
 		}
 		return b.leaves.Raw, nil
 	case ScorerWalker:
@@ -95,16 +95,16 @@ func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]flo
 	return nil, fmt.Errorf("scorer %q: choose compiled, leaves or walker", scorer)
 }
 
-// inTurn is score, or what does it in the background.
-func (w *worker) inTurn() func(*slot) error {
-	if w.pace.background == nil {
+// chunkFunc is score, or what does it in the background.
+func (w *worker) chunkFunc() func(*slot) error {
+	if w.throttle.background == nil {
 		return w.score
 	}
-	background := sync.OnceFunc(stepBack)
+	background := sync.OnceFunc(lowerPriority)
 	return func(s *slot) error {
 		background()
-		defer w.pace.background.takeCore()()
-		w.pace.since = time.Now()
+		defer w.throttle.background.acquireCore()()
+		w.throttle.since = time.Now()
 		return w.score(s)
 	}
 }
@@ -117,7 +117,7 @@ func (w *worker) score(s *slot) error {
 		out.Tally = w.bundle.newTally(w.mapping)
 	}
 	out.Tally.reset()
-	w.at.take(StageParse)
+	w.stages.dequeue(StageParse)
 	clock := time.Now()
 
 	batch, err := w.converter.Convert(s.chunk)
@@ -125,10 +125,10 @@ func (w *worker) score(s *slot) error {
 		return err
 	}
 	out.Tally.Rows = s.chunk.Rows
-	out.Tally.account(&batch, &w.bundle.file.Training)
-	out.Busy.Parse = w.pace.lap(&clock)
-	w.at.pass(StageParse, StageScore)
-	w.pace.rest()
+	out.Tally.countReasons(&batch, &w.bundle.file.Training)
+	out.Busy.Parse = w.throttle.lap(&clock)
+	w.stages.advance(StageParse, StageScore)
+	w.throttle.yield()
 
 	rows, err := w.predict(batch.Record)
 	if err != nil {
@@ -144,9 +144,9 @@ func (w *worker) score(s *slot) error {
 	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}
-	out.Busy.Score = w.pace.lap(&clock)
-	w.at.pass(StageScore, StageExplain)
-	w.pace.rest()
+	out.Busy.Score = w.throttle.lap(&clock)
+	w.stages.advance(StageScore, StageExplain)
+	w.throttle.yield()
 
 	if w.explain != nil {
 		w.explain.contributions(rows, w.bands)
@@ -154,21 +154,21 @@ func (w *worker) score(s *slot) error {
 	if w.snapshot != nil {
 		w.snapshot.append(&out.snapshot, batch.Record, w)
 	}
-	out.Busy.Explain = w.pace.lap(&clock)
-	w.at.pass(StageExplain, StageEncode)
-	w.pace.rest()
+	out.Busy.Explain = w.throttle.lap(&clock)
+	w.stages.advance(StageExplain, StageEncode)
+	w.throttle.yield()
 
 	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, &batch, w)
 	if w.explain != nil {
-		w.explain.drive(&out.Tally)
-		w.explainTop(out.Tally.Top.ByProbability, &w.counter.likely)
-		w.explainTop(out.Tally.Top.ByLoss, &w.counter.costly)
+		w.explain.countDrivers(&out.Tally)
+		w.explainTop(out.Tally.Top.ByProbability, &w.counter.byProbability)
+		w.explainTop(out.Tally.Top.ByLoss, &w.counter.byLoss)
 	}
 	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
 	err = w.appendBlocks(out, batch.Record)
-	out.Busy.Encode = w.pace.lap(&clock)
-	w.at.leave(StageEncode)
-	w.at.queue(StagePut)
+	out.Busy.Encode = w.throttle.lap(&clock)
+	w.stages.leave(StageEncode)
+	w.stages.enqueue(StagePut)
 	return err
 }
 
@@ -201,8 +201,8 @@ func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 func (w *worker) explainTop(list []TopRow, top *topCounter) {
 	for i, row := range top.rows[:top.n] {
 		if band := w.bands[row]; w.explain.wants(band) {
-			teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[band].Name)
-			list[i].Explanation = string(teller.AppendExplanation(nil))
+			narrator := w.explain.narrate(row, w.raw[row], w.probabilities[row], w.bundle.bands[band].Name)
+			list[i].Explanation = string(narrator.AppendExplanation(nil))
 		}
 	}
 }
