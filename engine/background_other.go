@@ -2,5 +2,5 @@
 
 package engine
 
-// lowerPriority does nothing: only Linux has priorities of threads.
+// lowerPriority does nothing: only Linux has a priority per thread.
 func lowerPriority() {}

@@ -9,11 +9,11 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// counter counts the scored rows of one worker's batches. Its scratch is reused; nothing is allocated per row.
+// counter counts the scored rows of one worker's batches. It reuses its scratch and allocates nothing per row.
 type counter struct {
 	bundle        *Bundle
 	columns       columnCounter
-	rows          []Cohort // each row alone
+	rows          []Cohort // one cohort per row
 	losses        []float64
 	byProbability topCounter
 	byLoss        topCounter
@@ -23,7 +23,7 @@ func newCounter(b *Bundle, m ingest.Mapping) counter {
 	return counter{bundle: b, columns: newColumnCounter(b, m)}
 }
 
-// count fills an empty tally with the rows of a batch, which are all scored.
+// count fills an empty tally with the rows of a batch, all of which are scored.
 func (c *counter) count(t *Tally, batch *ingest.Batch, probabilities []float32, bands []int16) {
 	t.Scored = int64(len(probabilities))
 	c.fillRows(t, batch.Record, probabilities)
@@ -45,7 +45,7 @@ func (c *counter) count(t *Tally, batch *ingest.Batch, probabilities []float32, 
 	c.rank(t, batch.Record)
 }
 
-// fillRows makes a cohort of each row. A row without a value has none to lose; its loss is NaN in c.losses.
+// fillRows makes one cohort per row. A row without a value has no loss: its entry in c.losses is NaN.
 func (c *counter) fillRows(t *Tally, rec arrow.Record, probabilities []float32) {
 	c.rows = grow(c.rows, len(probabilities))
 	for i, p := range probabilities {
@@ -67,7 +67,7 @@ func (c *counter) fillRows(t *Tally, rec arrow.Record, probabilities []float32) 
 	}
 }
 
-// rank fills the lists of the rows that matter most.
+// rank fills the top lists.
 func (c *counter) rank(t *Tally, rec arrow.Record) {
 	c.byProbability.reset()
 	for i := range c.rows {
@@ -87,7 +87,7 @@ func (c *counter) appendTop(dst []TopRow, rec arrow.Record, top *topCounter) []T
 		row := TopRow{Row: numbers[i], Probability: float32(c.rows[i].Expected)}
 		if at := c.bundle.idColumn; at >= 0 {
 			if ids := rec.Column(firstSchemaColumn + at).(*array.String); !ids.IsNull(i) {
-				row.ID = string(append([]byte(nil), ids.Value(i)...)) // the batch's memory is used again
+				row.ID = string(append([]byte(nil), ids.Value(i)...)) // the batch's memory is reused
 			}
 		}
 		if len(c.losses) > 0 && !math.IsNaN(c.losses[i]) {

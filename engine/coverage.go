@@ -2,20 +2,19 @@ package engine
 
 import "math"
 
-// ValueTally is what is known of the value column.
+// ValueTally describes the value column of the scored rows.
 type ValueTally struct {
 	Column  string `json:"column"`
 	Missing int64  `json:"missing,omitempty"` // scored rows without a value
 }
 
-// Losses are counted in bins of two an octave, from 2^-10 to 2^40; what is smaller or larger is in the first or last
-// one.
+// Losses are counted in two bins per power of two, from 2^-10 to 2^40; the first and the last bin are open.
 const (
 	lossBins     = 100
 	lossBinShift = 51 // leaves the exponent of a float64 and the first digit of its fraction
 )
 
-// lossBin gives the bin of an expected loss; that of a row without a value is NaN.
+// lossBin returns the bin of an expected loss; NaN, for a row without a value, is in bin 0.
 func lossBin(loss float64) int {
 	if !(loss > 0) {
 		return 0
@@ -24,13 +23,13 @@ func lossBin(loss float64) int {
 	return min(max(int(math.Float64bits(loss)>>lossBinShift)-lowest, 0), lossBins-1)
 }
 
-// Coverage says what contacting the first customers of a list covers.
+// Coverage is the cumulative gain of contacting customers in the order of a list.
 type Coverage struct {
 	ByProbability []CoveragePoint `json:"by_probability"`
 	ByLoss        []CoveragePoint `json:"by_loss,omitempty"` // absent without a value column
 }
 
-// CoveragePoint is the first so many customers of the list.
+// CoveragePoint is the share of churners and losses among the first Contacted customers of a list.
 type CoveragePoint struct {
 	Contacted     int64    `json:"contacted"`
 	Expected      float64  `json:"expected_churners"`
@@ -47,7 +46,7 @@ func (t *Tally) coverage() Coverage {
 	return r
 }
 
-// coveragePoints adds the bins up from the last one: the customers of a bin are contacted before those of a lower one.
+// coveragePoints accumulates the bins from the last to the first, as customers of a higher bin are contacted first.
 func (t *Tally) coveragePoints(bins []Cohort) []CoveragePoint {
 	points := []CoveragePoint{}
 	all := t.all()
@@ -65,7 +64,7 @@ func (t *Tally) coveragePoints(bins []Cohort) []CoveragePoint {
 	return points
 }
 
-// ratio is x/of as a Summary has it; 0 of nothing.
+// ratio returns x/of rounded like all figures of a Summary; 0 if of is 0.
 func ratio(x, of float64) float64 {
 	if of == 0 {
 		return 0

@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// Drift says how far the upload is from training, by the population stability index. Below driftRowsMin rows there is
-// none: chance alone would raise it.
+// Thresholds of the population stability index (PSI). Below driftRowsMin rows no drift is reported: the index of a small
+// sample is large by chance.
 const (
 	driftRowsMin  = 500
 	driftModerate = 0.1
 	driftLarge    = 0.25
-	shareFloor    = 0.0001 // of a bin, so that an empty one has a logarithm
+	shareFloor    = 0.0001 // least share of a bin: an empty one has no logarithm
 )
 
-// Drift compares an upload with the training rows.
+// Drift compares the distributions of an upload with those of the training rows.
 type Drift struct {
-	Score    *Shift         `json:"score"`    // null if the bundle does not know the scores of training
-	Features []FeatureShift `json:"features"` // what matters most first: by PSI times importance
+	Score    *Shift         `json:"score"`    // nil if the bundle has no training scores
+	Features []FeatureShift `json:"features"` // ordered by PSI times importance, descending
 }
 
 // Shift is a population stability index.
@@ -31,10 +31,10 @@ type Shift struct {
 type FeatureShift struct {
 	Column string `json:"column"`
 	Shift
-	Importance float64 `json:"importance"` // share of what the model's splits tell apart
+	Importance float64 `json:"importance"` // share of the total gain of the model's splits
 }
 
-// drift is nil if too few rows were scored, or if the bundle has nothing to compare with.
+// drift returns nil below driftRowsMin scored rows or if the bundle has no training profile.
 func (t *Tally) drift() *Drift {
 	if t.Scored < driftRowsMin {
 		return nil
@@ -74,8 +74,8 @@ func newShift(counts []int64, training []float64) Shift {
 	return s
 }
 
-// psi is the population stability index: the sum over bins of (a-e)*ln(a/e), with the bin's share now, a, and in
-// training, e.
+// psi returns the population stability index: the sum over bins of (a-e)*ln(a/e), with the actual share a and the
+// expected share e of training.
 func psi(counts []int64, training []float64) float64 {
 	total := int64(0)
 	for _, n := range counts {

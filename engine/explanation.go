@@ -9,22 +9,22 @@ import (
 	"unicode/utf8"
 )
 
-// opposingMax bounds what a sentence says against its own direction.
+// opposingMax is the number of factors named against the sentence's own direction.
 const opposingMax = 2
 
-// sentenceBytesMax is more than a sentence has beside its phrases, behind the risk.
+// sentenceBytesMax bounds the fixed words of a sentence after the risk, without its phrases.
 const sentenceBytesMax = 128
 
-// span is a phrase's place in Narrator.text.
+// span is the position of a phrase in Narrator.text.
 type span struct{ first, end int }
 
-// AppendExplanation appends one sentence: the risk, what drives it, and what speaks against.
+// AppendExplanation appends one sentence: the risk, the factors that drive it and those that oppose it.
 //
 //	High risk (82 %): month-to-month contract and short tenure (2 months, typical 29) raise the risk; it is lowered
 //	by tech support.
 //
-// A row above expectation begins with what raises the risk, any other with what lowers it. Phrases that say the same
-// are told once. The wording never depends on whether a phrase is singular or plural.
+// A row above expectation begins with what raises the risk, any other with what lowers it. Equal phrases appear once.
+// The wording never depends on whether a phrase is singular or plural.
 func (t *Narrator) AppendExplanation(dst []byte) []byte {
 	dst = t.appendRisk(dst)
 	t.text, t.phrases = t.text[:0], t.phrases[:0]
@@ -81,7 +81,7 @@ func (t *Narrator) appendRisk(dst []byte) []byte {
 	return append(dst, " %)"...)
 }
 
-// collect adds the phrases of the strongest factors to those of the sentence, unless it says the same already.
+// collect adds the phrases of up to most factors to the sentence, the strongest first, without those it already has.
 func (t *Narrator) collect(l *factorList, most int) {
 	for i := 0; i < l.n && most > 0; i++ {
 		f := &l.all[i]
@@ -98,6 +98,7 @@ func (t *Narrator) collect(l *factorList, most int) {
 	}
 }
 
+// hasPhrase reports whether the sentence already has a phrase with this text.
 func (t *Narrator) hasPhrase(text []byte) bool {
 	for _, p := range t.phrases {
 		if bytes.Equal(t.text[p.first:p.end], text) {
@@ -107,7 +108,7 @@ func (t *Narrator) hasPhrase(text []byte) bool {
 	return false
 }
 
-// phrase is one that was collected; behind the last there is room for a move.
+// phrase returns a collected phrase. t.text has room for a copied block after the last one.
 func (t *Narrator) phrase(s span) fixedText { return fixedText(t.text[s.first:s.end]) }
 
 // appendSide appends "a, b and c raise the risk", or "the risk is raised by a".

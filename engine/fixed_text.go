@@ -3,15 +3,15 @@ package engine
 import "slices"
 
 const (
-	// copyBlockBytes is what pieces are copied by.
+	// copyBlockBytes is the unit in which fixed texts are copied.
 	copyBlockBytes = 64
-	// numberBytesMax is more than any number takes.
+	// numberBytesMax is more than the longest formatted number.
 	numberBytesMax = 32
 )
 
-// fixedText is text that is known before the row. It is copied by whole moves: a call for each of the sixty pieces of a row,
-// of a few bytes each, would take longer than the bytes. What is behind the text, up to the next whole move, is zero and
-// belongs to the piece.
+// fixedText is text that does not depend on the row. It is copied in whole blocks, as a row consists of about sixty
+// short texts and a call to memmove for each would take longer than copying the bytes. The bytes behind the text up to
+// the next full block are zero and belong to it.
 type fixedText []byte
 
 func newFixedText(text string) fixedText {
@@ -21,7 +21,8 @@ func newFixedText(text string) fixedText {
 	return p[:len(text)]
 }
 
-// append appends the text to dst, which must have room for it and for a move more: see [withRoom]. That room is spoilt.
+// append appends the text to dst, which must have the capacity for it and one block more; see [reserve]. It overwrites
+// the block behind the text.
 func (p fixedText) append(dst []byte) []byte {
 	end := len(dst) + len(p)
 	copyBlock((*[copyBlockBytes]byte)(dst[len(dst):cap(dst)]), (*[copyBlockBytes]byte)(p[:copyBlockBytes]))
@@ -31,7 +32,7 @@ func (p fixedText) append(dst []byte) []byte {
 	return dst[:end]
 }
 
-// appendRest writes what the first move did not.
+// appendRest copies the blocks after the first.
 func (p fixedText) appendRest(dst []byte) {
 	to, from := dst[len(dst):cap(dst)], p[:(len(p)+copyBlockBytes-1)&^(copyBlockBytes-1)]
 	for i := copyBlockBytes; i < len(from); i += copyBlockBytes {
@@ -39,8 +40,8 @@ func (p fixedText) appendRest(dst []byte) {
 	}
 }
 
-// copyBlock copies by halves of halves: so much the compiler does without a call, though it cannot know that the two do not
-// overlap.
+// copyBlock copies in halves of halves, which the compiler does without a call even though it cannot prove that the
+// blocks do not overlap.
 func copyBlock(to, from *[copyBlockBytes]byte) {
 	*(*[16]byte)(to[0:]) = *(*[16]byte)(from[0:])
 	*(*[16]byte)(to[16:]) = *(*[16]byte)(from[16:])
@@ -48,5 +49,5 @@ func copyBlock(to, from *[copyBlockBytes]byte) {
 	*(*[16]byte)(to[48:]) = *(*[16]byte)(from[48:])
 }
 
-// reserve makes room for n bytes and a move.
+// reserve grows dst's capacity for n more bytes and one block.
 func reserve(dst []byte, n int) []byte { return slices.Grow(dst, n+copyBlockBytes) }

@@ -2,9 +2,8 @@ package engine
 
 import "github.com/retainwise/millrace/engine/forest"
 
-// importance gives every feature's share of what the model's splits tell apart: at each split, the rows of training
-// times the variance of the leaves' values between its two sides. All shares are 0 if the file does not say how many
-// rows went where.
+// importance returns each feature's share of the total gain of the model's splits. The gain of a split is its training
+// rows times the variance of the leaf values between its sides. All shares are 0 if the model file has no row counts.
 func importance(f *forest.Forest) []float64 {
 	gains := make([]float64, len(f.Features))
 	for i := range f.Trees {
@@ -28,13 +27,13 @@ func importance(f *forest.Forest) []float64 {
 	return gains
 }
 
-// gainTree adds the gains of a tree's splits up, feature by feature.
+// gainTree adds the gains of a tree's splits to gains, by feature.
 type gainTree struct {
 	*forest.Tree
 	gains []float64
 }
 
-// addGains returns how many rows of training came to a node, and the mean of the leaves' values that they were given.
+// addGains visits a node and returns its number of training rows and their mean leaf value.
 func (t gainTree) addGains(at int32) (rows, mean float64) {
 	if at < 0 {
 		leaf := t.Leaves[^at]

@@ -7,21 +7,21 @@ import (
 	"sort"
 )
 
-// Observed is a scored customer of whom it is known whether they left.
+// Observed is a scored customer with the observed outcome.
 type Observed struct {
 	Probability float32
-	Band        int16 // -1 if it is not known
+	Band        int16 // index of the risk band; -1 if unknown
 	Churned     bool
-	Group       string // experiment group; empty is none
+	Group       string // experiment group; empty for none
 }
 
-// OutcomeReport is how well a model's predictions came true.
+// OutcomeReport compares a model's predictions with the observed outcomes.
 type OutcomeReport struct {
 	Customers       int64    `json:"customers"`
 	Churned         int64    `json:"churned"`
 	ActualRate      float64  `json:"actual_rate"`
 	MeanProbability float64  `json:"mean_probability"`
-	AUC             *float64 `json:"auc"`   // nil if all left or none did
+	AUC             *float64 `json:"auc"`   // nil if all customers left or none did
 	Brier           float64  `json:"brier"` // mean of (p - y)²; 0 is perfect
 
 	Bands       []BandReport        `json:"bands"`
@@ -32,7 +32,7 @@ type OutcomeReport struct {
 	Note        string              `json:"note"`
 }
 
-// CohortReport is what became of some of the customers.
+// CohortReport counts the outcomes of some of the customers.
 type CohortReport struct {
 	Customers       int64   `json:"customers"`
 	Churned         int64   `json:"churned"`
@@ -40,48 +40,48 @@ type CohortReport struct {
 	MeanProbability float64 `json:"mean_probability"`
 }
 
-// BandReport is one risk band.
+// BandReport is the outcome of one risk band.
 type BandReport struct {
 	Band string `json:"band"`
 	CohortReport
 }
 
-// DecileReport is a tenth of the customers; the first are the likeliest to leave.
+// DecileReport is the outcome of a tenth of the customers; decile 1 has the highest probabilities.
 type DecileReport struct {
 	Decile int     `json:"decile"`
-	Lift   float64 `json:"lift"` // their rate / the rate of all; 0 if nobody left
+	Lift   float64 `json:"lift"` // churn rate of the decile / overall churn rate; 0 if no customer left
 	CohortReport
 }
 
-// CalibrationReport is the customers with a probability above From, up to To.
+// CalibrationReport is the outcome of the customers with a probability in (From, To]; the first bin includes 0.
 type CalibrationReport struct {
 	From float64 `json:"from"`
 	To   float64 `json:"to"`
 	CohortReport
 }
 
-// ContactReport is what contacting the first customers of the list would have hit.
+// ContactReport is the outcome of the Contacted customers with the highest probabilities.
 type ContactReport struct {
 	Contacted int64   `json:"contacted"`
 	Share     float64 `json:"share"`     // of all customers
 	Churned   int64   `json:"churned"`   // among the contacted
-	Precision float64 `json:"precision"` // share of the contacted who left
-	Recall    float64 `json:"recall"`    // share of those who left who are among the contacted
+	Precision float64 `json:"precision"` // share of the contacted customers who left
+	Recall    float64 `json:"recall"`    // share of the customers who left who are among the contacted
 }
 
-// GroupReport is the customers of one experiment group.
+// GroupReport is the outcome of one experiment group.
 type GroupReport struct {
-	Group *string `json:"experiment_group"` // nil: of none
+	Group *string `json:"experiment_group"` // nil for customers without a group
 	CohortReport
 	AUC   *float64 `json:"auc"`
 	Brier float64  `json:"brier"`
 }
 
-// contactBias is the one thing to know before believing a proof.
+// contactBias is the note of every report: the bias to know before trusting the figures.
 const contactBias = "Customers who were contacted and therefore stayed count as false alarms here, so a model looks " +
 	"worse the better the contacts worked. Compare an experiment group that was contacted with one that was not."
 
-// contactShares are where precision among the contacted is told.
+// contactShares are the shares of contacted customers that a report covers.
 var contactShares = [...]float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5}
 
 const (
@@ -89,9 +89,9 @@ const (
 	calibrationBins = 10
 )
 
-// NewOutcomeReport holds predictions against what happened. bands names the risk bands in order. Customers of equal probability
-// stay in the order given, so that order should mean nothing. It keeps no reference to customers, which it sorts; there
-// must be at least one.
+// NewOutcomeReport compares predictions with outcomes. bands are the names of the risk bands in order. There must be at
+// least one customer. It sorts customers in place, those of equal probability keep their order, and retains no
+// reference to them.
 func NewOutcomeReport(customers []Observed, bands []string) OutcomeReport {
 	slices.SortStableFunc(customers, func(a, b Observed) int { return cmp.Compare(b.Probability, a.Probability) })
 	all := newCohortReport(customers)
@@ -126,10 +126,11 @@ func countChurned(customers []Observed) (n int64) {
 	return n
 }
 
-// auc is the chance that of two customers, one who left and one who stayed, the one who left has the higher
-// probability; equal ones count half. The customers are sorted by falling probability.
+// auc returns the area under the ROC curve: the chance that of a customer who left and one who stayed, the one who left
+// has the higher probability; ties count half. customers must be sorted by descending probability. It returns nil if
+// all left or all stayed.
 func auc(customers []Observed) *float64 {
-	var left, stayed, won float64 // of the runs before; pairs that are in the right order
+	var left, stayed, won float64 // of the previous runs of equal probabilities; pairs in the right order
 	for len(customers) > 0 {
 		end := 1
 		for end < len(customers) && customers[end].Probability == customers[0].Probability {
@@ -160,7 +161,7 @@ func brier(customers []Observed) float64 {
 	return ratio(sum, float64(len(customers)))
 }
 
-// bandReports has every band of the model, also the empty ones.
+// bandReports returns one entry per band, including empty bands.
 func bandReports(customers []Observed, bands []string) []BandReport {
 	list := make([]BandReport, len(bands))
 	of := make([][]Observed, len(bands))
@@ -175,7 +176,7 @@ func bandReports(customers []Observed, bands []string) []BandReport {
 	return list
 }
 
-// decileReports leaves out those that nobody falls into, of fewer than ten customers.
+// decileReports leaves out empty deciles, which fewer than ten customers have.
 func decileReports(customers []Observed, all CohortReport) []DecileReport {
 	list := []DecileReport{}
 	for i := range deciles {
@@ -217,7 +218,7 @@ func contactReports(customers []Observed, all CohortReport) []ContactReport {
 	return list
 }
 
-// groupReports sorts by name; customers of no group come first.
+// groupReports sorts by group name; customers without a group come first.
 func groupReports(customers []Observed) []GroupReport {
 	list := []GroupReport{}
 	of := map[string][]Observed{}

@@ -12,20 +12,20 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// FeatureText says how to speak about one feature of a model.
+// FeatureText is how explanations name a feature of a model and its values.
 type FeatureText struct {
 	Name       string   // the column's name
-	Label      string   // for people; the name if empty
+	Label      string   // display name; Name if empty
 	Unit       string   // of numbers, in the plural: "months"
-	Group      string   // features of one group are told as one factor; empty: alone
-	Typical    string   // the usual value: a number, or one of Categories
-	Sensitive  bool     // counted, but never shown
+	Group      string   // features of one group are shown as one factor; empty: no group
+	Typical    string   // typical value: a number, or one of Categories
+	Sensitive  bool     // counted but never shown
 	Categories []string // text of each category code; nil for numbers
 	Phrases    Phrases
 }
 
-// Phrases are the words for the values of a feature. {value}, {typical} and {unit} stand for the row's value, the
-// feature's typical value and its unit. An empty phrase is made up from the label.
+// Phrases are the phrases for the values of a feature. The placeholders {value}, {typical} and {unit} stand for the
+// row's value, the typical value and the unit. An empty phrase gets a default made from the label.
 type Phrases struct {
 	High    string            // number above the typical value
 	Low     string            // number below the typical value
@@ -34,41 +34,41 @@ type Phrases struct {
 	Values  map[string]string // by category, or by number
 }
 
-// typicalBand is how far from the typical value a number may be, as a share of it, and still be called typical.
+// typicalBand is the largest deviation from the typical value, as a share of it, that is still called typical.
 const typicalBand = 0.05
 
-// featurePhrases is a feature's text made ready: whatever can be written before the row is known is written.
+// featurePhrases is a FeatureText with everything precomputed that does not depend on the row.
 type featurePhrases struct {
 	categories []fixedText // phrase by code; nil for numbers
 	values     []valuePhrase
 	missing    fixedText
-	unknown    fixedText // category that the model does not know
+	unknown    fixedText // phrase of a category that the model does not know
 
 	typical                float64 // NaN if there is none
 	band                   float64 // half the width of what counts as typical
-	high, low              phrase
-	nearTypical, atTypical phrase // close to the typical value, and just that
-	value                  phrase
-	neutral                phrase // far from the typical value, which is not why the score moved
-	direction              int    // of the risk where the number rises: 1 up, -1 down, 0 neither or not known
+	high, low              phraseTemplate
+	nearTypical, atTypical phraseTemplate // for numbers near the typical value, and equal to it
+	value                  phraseTemplate
+	neutral                phraseTemplate // for numbers whose deviation does not explain the contribution
+	direction              int            // 1 if the risk rises with the number, -1 if it falls, 0 if neither or unknown
 
 	head     jsonText      // {"feature":"tenure","label":"Tenure","value":
 	tail     jsonText      // ,"typical":29,"contribution":
-	facts    []jsonText    // head, value and tail by code; the last one is for what is no category
-	integers []integerText // what is told of small whole numbers, by number
+	facts    []jsonText    // head, value and tail by category code; the last one is for missing and unknown categories
+	integers []integerText // texts of small integers, by number
 }
 
-// integersMax bounds the whole numbers, from 0 on, whose words are written before the row is known: most months, counts and
-// scores out of a hundred.
+// integersMax is the number of integers, from 0 on, whose texts are precomputed: enough for most months, counts and
+// scores out of 100.
 const integersMax = 128
 
-// integerText is what is told of a number.
+// integerText is the precomputed texts of an integer.
 type integerText struct {
-	cell           fixedText // the fact, as it stands in a cell
-	raises, lowers fixedText // the phrase
+	cell           fixedText // output of appendFact in cellForm
+	raises, lowers fixedText // output of appendPhrase
 }
 
-// precomputeIntegers writes the words of small whole numbers. The direction must be known.
+// precomputeIntegers writes the texts of small integers. p.direction must be set before.
 func (p *featurePhrases) precomputeIntegers() {
 	if p.categories != nil {
 		return
@@ -90,7 +90,7 @@ func (p *featurePhrases) precomputeIntegers() {
 	p.integers = whole
 }
 
-// integerTextOf gives the text of a small whole number; nil if x is none, or nothing was written.
+// integerTextOf returns the precomputed texts of x; nil if x is not a small integer or nothing was precomputed.
 func (p *featurePhrases) integerTextOf(x float64) *integerText {
 	if n := int64(x); uint64(n) < uint64(len(p.integers)) && float64(n) == x {
 		return &p.integers[n]
@@ -98,16 +98,16 @@ func (p *featurePhrases) integerTextOf(x float64) *integerText {
 	return nil
 }
 
-// valuePhrase is a number that has words of its own.
+// valuePhrase is a number with a phrase of its own.
 type valuePhrase struct {
 	value float64
 	text  fixedText
 }
 
-// jsonText is JSON as it is, and as it stands in a quoted CSV cell.
+// jsonText is a JSON text, plain and escaped for a quoted CSV cell.
 type jsonText [2]fixedText
 
-// The two forms of a jsonText.
+// Indexes of a jsonText.
 const (
 	jsonForm = iota
 	cellForm
@@ -117,13 +117,13 @@ func newJSONText(s string) jsonText {
 	return jsonText{newFixedText(s), newFixedText(strings.ReplaceAll(s, `"`, `""`))}
 }
 
-// phrase is text around the places where the row's value goes.
-type phrase []phrasePart
+// phraseTemplate is a phrase, split at the places of the row's value.
+type phraseTemplate []phrasePart
 
-// phrasePart is text and, unless it is the last, the value behind it.
+// phrasePart is a text. In all parts but the first it follows a value.
 type phrasePart struct {
 	text     fixedText
-	singular fixedText // instead of text if the value before it is 1: " month" for " months"
+	singular fixedText // replaces text if the value before it is 1: " month" for " months"
 }
 
 func newFeaturePhrases(f FeatureText) featurePhrases {
@@ -148,7 +148,7 @@ func newFeaturePhrases(f FeatureText) featurePhrases {
 	return p
 }
 
-// readTypical returns what follows a value: JSON that tells the typical one.
+// readTypical returns the JSON between a value and its contribution, which states the typical value.
 func (p *featurePhrases) readTypical(f FeatureText) string {
 	typical := "null"
 	if f.Typical != "" {
@@ -189,29 +189,29 @@ func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
 	p.neutral = f.compile(cmp.Or(f.Phrases.Value, spoken+" ("+compared+")"))
 }
 
-// fill puts in what is known before the row.
+// fill replaces the placeholders that do not depend on the row.
 func (f *FeatureText) fill(text string) string {
 	return strings.NewReplacer("{typical}", f.Typical, "{unit}", f.Unit).Replace(text)
 }
 
-// compile cuts a phrase at its values. Where the unit follows a value it gets a singular: 1 month.
-func (f *FeatureText) compile(text string) phrase {
+// compile splits a phrase at its values. A plural unit behind a value gets a singular form: 1 month.
+func (f *FeatureText) compile(text string) phraseTemplate {
 	plural, _, _ := strings.Cut(f.Unit, " ")
 	singular, isPlural := strings.CutSuffix(plural, "s")
-	var p phrase
+	var p phraseTemplate
 	for _, part := range strings.Split(f.fill(text), "{value}") {
-		one := part
+		singularPart := part
 		rest, ok := strings.CutPrefix(part, " "+plural)
 		if ok && isPlural && (rest == "" || !unicode.IsLetter(firstRune(rest))) {
-			one = " " + singular + rest
+			singularPart = " " + singular + rest
 		}
-		p = append(p, phrasePart{newFixedText(part), newFixedText(one)})
+		p = append(p, phrasePart{newFixedText(part), newFixedText(singularPart)})
 	}
 	return p
 }
 
-// append appends the phrase to dst, which must have room.
-func (p phrase) append(dst []byte, value float64) []byte {
+// append appends the phrase to dst, which must have the capacity; see [reserve].
+func (p phraseTemplate) append(dst []byte, value float64) []byte {
 	dst = p[0].text.append(dst)
 	for i := range p[1:] {
 		first, text := len(dst), p[1+i].text
@@ -224,8 +224,8 @@ func (p phrase) append(dst []byte, value float64) []byte {
 	return dst
 }
 
-// bytesMax is what the phrase takes at most.
-func (p phrase) bytesMax() int {
+// bytesMax bounds what append appends.
+func (p phraseTemplate) bytesMax() int {
 	n := 0
 	for i := range p {
 		n += numberBytesMax + max(len(p[i].text), len(p[i].singular))
@@ -233,7 +233,7 @@ func (p phrase) bytesMax() int {
 	return n
 }
 
-// factBytesMax is what appendFact appends at most, in the longer form.
+// factBytesMax bounds what appendFact appends, in the longer form.
 func (p *featurePhrases) factBytesMax() int {
 	n := len(p.head[cellForm]) + numberBytesMax + len(p.tail[cellForm])
 	for i := range p.facts {
@@ -242,7 +242,7 @@ func (p *featurePhrases) factBytesMax() int {
 	return n
 }
 
-// phraseBytesMax is what appendPhrase appends at most.
+// phraseBytesMax bounds what appendPhrase appends.
 func (p *featurePhrases) phraseBytesMax() int {
 	n := max(len(p.missing), len(p.unknown))
 	for _, text := range p.categories {
@@ -251,13 +251,14 @@ func (p *featurePhrases) phraseBytesMax() int {
 	for i := range p.values {
 		n = max(n, len(p.values[i].text))
 	}
-	for _, text := range []phrase{p.high, p.low, p.nearTypical, p.atTypical, p.value, p.neutral} {
+	for _, text := range []phraseTemplate{p.high, p.low, p.nearTypical, p.atTypical, p.value, p.neutral} {
 		n = max(n, text.bytesMax())
 	}
 	return n
 }
 
-// appendPhrase appends the words for a row's value, which raises the risk or lowers it. dst must have room.
+// appendPhrase appends the phrase for a row's value; raises says whether the value raises or lowers the risk. dst must
+// have the capacity; see reserve.
 func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int, raises bool) []byte {
 	if column.Codes != nil {
 		return p.categoryPhrase(int(column.Codes[row])).append(dst)
@@ -280,7 +281,7 @@ func (p *featurePhrases) appendPhrase(dst []byte, column *forest.Column, row int
 	return p.numberPhrase(x, raises).append(dst, x)
 }
 
-// categoryPhrase knows the two codes behind the categories: missing and unknown.
+// categoryPhrase accepts the two codes after the categories: missing and unknown.
 func (p *featurePhrases) categoryPhrase(code int) fixedText {
 	switch {
 	case code < len(p.categories):
@@ -291,9 +292,10 @@ func (p *featurePhrases) categoryPhrase(code int) fixedText {
 	return p.unknown
 }
 
-// numberPhrase calls a number high or low, unless the other way round would be expected to move the score so: 18 months
-// may be short beside the typical customer and still speak for staying, as a contribution compares with all customers.
-func (p *featurePhrases) numberPhrase(x float64, raises bool) phrase {
+// numberPhrase chooses the phrase for a number. It says high or low only if that deviation is expected to move the
+// score as it did: 18 months may be short beside the typical customer and still lower the risk, as a contribution
+// compares with all customers.
+func (p *featurePhrases) numberPhrase(x float64, raises bool) phraseTemplate {
 	distance := x - p.typical
 	expected := p.direction > 0 == (distance > 0) // to raise the risk
 	switch {
@@ -311,8 +313,8 @@ func (p *featurePhrases) numberPhrase(x float64, raises bool) phrase {
 	return p.low
 }
 
-// appendFact appends what is told of a row's value, a number, a string or null, before its contribution. dst must have
-// room.
+// appendFact appends the beginning of a factor's JSON object up to its contribution, with the row's value as a number,
+// a string or null. dst must have the capacity; see reserve.
 func (p *featurePhrases) appendFact(dst []byte, column *forest.Column, row, form int) []byte {
 	if column.Codes != nil {
 		return p.facts[min(int(column.Codes[row]), len(p.facts)-1)][form].append(dst)
@@ -324,7 +326,7 @@ func (p *featurePhrases) appendFact(dst []byte, column *forest.Column, row, form
 	return p.tail[form].append(dst)
 }
 
-// lowerFirst makes a label fit into a sentence; it leaves names like "NPS score" alone.
+// lowerFirst lowers the first letter of a label for use in a sentence, but leaves names like "NPS score" alone.
 func lowerFirst(label string) string {
 	first, size := utf8.DecodeRuneInString(label)
 	if !unicode.IsUpper(first) || unicode.IsUpper(firstRune(label[size:])) {

@@ -8,15 +8,16 @@ import (
 	"strings"
 )
 
-// recordPair is a customer before and after.
+// recordPair is the records of a customer before and after.
 type recordPair struct{ before, after snapshotRecord }
 
-// probabilityDistance is how far the probability moved.
+// probabilityDistance returns the absolute change of the probability.
 func probabilityDistance(before, after *snapshotRecord) float64 {
 	return math.Abs(float64(after.probability) - float64(before.probability))
 }
 
-// insertLargest takes a customer into the list of the topMax largest moves. Of equal moves the earlier row is in front.
+// insertLargest inserts a customer into the sorted list of the topMax largest changes. Of equal changes the earlier row
+// comes first.
 func insertLargest(list []recordPair, before, after *snapshotRecord) []recordPair {
 	far, at := probabilityDistance(before, after), len(list)
 	for at > 0 {
@@ -35,7 +36,7 @@ func insertLargest(list []recordPair, before, after *snapshotRecord) []recordPai
 	return slices.Insert(list, at, recordPair{before.clone(), after.clone()})
 }
 
-// riskChange says by how much a customer moved and why.
+// riskChange returns a customer's change with its factors and a sentence.
 func (b *Bundle) riskChange(m *recordPair) RiskChange {
 	move := RiskChange{
 		Row: int64(m.after.row), Before: m.before.probability, After: m.after.probability,
@@ -49,7 +50,7 @@ func (b *Bundle) riskChange(m *recordPair) RiskChange {
 	return move
 }
 
-// bothExplained says that the contributions of a customer are known before and after.
+// bothExplained reports whether the contributions are known before and after.
 func bothExplained(before, after *snapshotRecord) bool {
 	return before.explained && after.explained && len(before.factors) == len(after.factors)
 }
@@ -58,12 +59,12 @@ func (b *Bundle) bandName(band uint8) string {
 	return b.bands[min(int(band), len(b.bands)-1)].Name
 }
 
-// changedFactors are the factors that moved a customer, the strongest first; neither sensitive ones nor noise.
+// changedFactors returns the changes of contribution that are neither sensitive nor noise, the largest first.
 func (b *Bundle) changedFactors(m *recordPair) []FactorChange {
 	total := 0.0
 	changes := make([]float64, len(m.after.factors))
 	for i := range changes {
-		// Nothing is said of a change that may be none at all.
+		// A change within the error of the stored contributions may be none.
 		if change := m.after.factors[i] - m.before.factors[i]; math.Abs(change) > m.before.errorMax+m.after.errorMax {
 			changes[i] = change
 			total += math.Abs(change)
@@ -85,7 +86,7 @@ func strongestFirst(list []FactorChange) []FactorChange {
 	return list
 }
 
-// riskChangeSentence tells a move in words:
+// riskChangeSentence puts a change into words:
 //
 //	Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by monthly charges.
 func riskChangeSentence(m *RiskChange, explained bool) string {
@@ -119,7 +120,7 @@ func riskChangeSentence(m *RiskChange, explained bool) string {
 	return b.String() + "."
 }
 
-// joinWords joins words: "a, b and c".
+// joinWords joins words as an English list: "a, b and c".
 func joinWords(words []string) string {
 	last := len(words) - 1
 	if last == 0 {
@@ -128,7 +129,7 @@ func joinWords(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// percentText writes a probability as sentences do.
+// percentText formats a probability as explanations do.
 func percentText(p float32) string {
 	switch percent := 100 * float64(p); {
 	case percent < 1:

@@ -11,23 +11,23 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Limits of what the customers are divided by.
+// Limits on the segments of a summary.
 const (
 	segmentsMax      = 5
 	segmentValuesMax = 50
 )
 
-// segmentColumn is a category column that customers may be divided by. It is immutable and shared.
+// segmentColumn is a category column to summarise by. It is immutable and shared.
 type segmentColumn struct {
 	column int // position in the schema
 	name   string
 	label  string
 	values []string
-	slots  []uint8 // place in SegmentTally.Cohorts by category code
+	slots  []uint8 // index in SegmentTally.Cohorts by category code
 }
 
-// segmentColumns lists the columns that a summary may be divided by, the most wanted first: those that the bundle
-// names, or else the categories that matter most to the model. A sensitive column is never among them.
+// segmentColumns returns the columns to summarise by in order of preference: those that the bundle names, or else the
+// categories with the largest importance. Sensitive columns are never included.
 func (b *Bundle) segmentColumns() ([]segmentColumn, error) {
 	var list []segmentColumn
 	for _, name := range b.file.Segments {
@@ -51,7 +51,7 @@ func (b *Bundle) segmentColumns() ([]segmentColumn, error) {
 	return list, nil
 }
 
-// segmentColumn keeps the categories that training had most of apart.
+// segmentColumn keeps the categories that were most frequent in training apart and merges the others.
 func (b *Bundle) segmentColumn(at int) segmentColumn {
 	c := &b.file.Columns[at]
 	s := segmentColumn{column: at, name: c.Name, label: c.text().label(), slots: make([]uint8, len(c.Categories)+2)}
@@ -74,18 +74,18 @@ func (b *Bundle) segmentColumn(at int) segmentColumn {
 	return s
 }
 
-// SegmentTally is the customers divided by the value of a category column.
+// SegmentTally counts the customers by the value of a category column.
 type SegmentTally struct {
 	Column string   `json:"column"`
 	Label  string   `json:"label"`
 	Values []string `json:"values"`
-	// Cohorts has one entry a value, then one for all other values and one for rows without a value.
+	// Cohorts has one entry per value, then one for all other values and one for missing values.
 	Cohorts []Cohort `json:"cohorts"`
 
 	column *segmentColumn
 }
 
-// newSegmentTallies divides by the first columns that the file has.
+// newSegmentTallies returns empty tallies for the first segmentsMax columns that the file has.
 func (b *Bundle) newSegmentTallies(m ingest.Mapping) []SegmentTally {
 	var tallies []SegmentTally
 	for i := range b.segments {
@@ -109,15 +109,15 @@ func (t *SegmentTally) count(rec arrow.Record, rows []Cohort) {
 	}
 }
 
-// Segment is the customers divided by the value of a category column.
+// Segment is the customers by the value of a category column.
 type Segment struct {
 	Column string         `json:"column"`
 	Label  string         `json:"label"`
 	Values []SegmentValue `json:"values"` // the largest first
 }
 
-// SegmentValue is the customers with one value. Value is null for those without one; Other is all values that have no
-// entry of their own.
+// SegmentValue is the customers with one value. Value is nil for missing values and for Other, which merges all values
+// without an entry of their own.
 type SegmentValue struct {
 	Value    *string  `json:"value"`
 	Other    bool     `json:"other,omitempty"`

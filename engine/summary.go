@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Summary is what a customer reads about a whole upload. Figures that are not counts have nine digits: more would only
-// tell how the rows were divided among the parts.
+// Summary describes a scored upload for the customer. Figures that are not counts have nine significant digits, as
+// further digits depend on how the rows were divided into parts.
 type Summary struct {
 	Rows      int64         `json:"rows"`
 	Scored    int64         `json:"scored"`
@@ -19,17 +19,17 @@ type Summary struct {
 	// independently of each other.
 	Expected float64 `json:"expected_churners"`
 	Spread   float64 `json:"expected_spread"`
-	// Value is what is at stake; absent if the bundle names no value column, or the file has no value in it.
+	// Value sums the value column; nil if the bundle has none or the file has no values.
 	Value     *ValueSummary `json:"value,omitempty"`
 	Top       TopTally      `json:"top"`
 	Segments  []Segment     `json:"segments"`
-	Explained int64         `json:"explained"`         // rows that got reasons
-	Drivers   []Driver      `json:"drivers,omitempty"` // absent without explanations
+	Explained int64         `json:"explained"`         // number of explained rows
+	Drivers   []Driver      `json:"drivers,omitempty"` // nil without explanations
 	Coverage  Coverage      `json:"reach"`
 	Quality   Quality       `json:"quality"`
-	NotUsed   []string      `json:"columns_not_used"` // of the file: the model does not read them
-	Drift     *Drift        `json:"drift"`            // null below 500 rows
-	// Changes is set by who knows the upload before; absent if nobody looked for one.
+	NotUsed   []string      `json:"columns_not_used"` // columns of the file that the model does not read
+	Drift     *Drift        `json:"drift"`            // nil below 500 scored rows
+	// Changes compares with the previous upload. Tally.Summary leaves it nil: the caller sets it.
 	Changes *Changes `json:"changes,omitempty"`
 }
 
@@ -42,15 +42,15 @@ type BandSummary struct {
 	Loss     *float64 `json:"expected_loss,omitempty"`
 }
 
-// ValueSummary is the money of all scored customers.
+// ValueSummary sums the value column over all scored customers.
 type ValueSummary struct {
 	Column  string  `json:"column"`
-	Missing int64   `json:"missing"` // scored rows without a value: they are in no sum
+	Missing int64   `json:"missing"` // scored rows without a value, which are in no sum
 	Total   float64 `json:"total"`
 	Loss    float64 `json:"expected_loss"` // sum of probability times value
 }
 
-// Summary makes of the counts what a customer reads.
+// Summary derives from the counts what the customer reads. It shares memory with t.
 func (t *Tally) Summary() Summary {
 	s := Summary{
 		Rows: t.Rows, Scored: t.Scored, Rejected: t.Rejected, Rejects: t.Rejects, Warnings: t.Warnings,
@@ -72,7 +72,7 @@ func (t *Tally) Summary() Summary {
 	return s
 }
 
-// all is every scored customer.
+// all returns the sum of all bands.
 func (t *Tally) all() (all Cohort) {
 	for _, band := range t.Bands {
 		all.add(band.Cohort)
@@ -80,10 +80,10 @@ func (t *Tally) all() (all Cohort) {
 	return all
 }
 
-// hasValue says that there is money to speak of.
+// hasValue reports whether any scored row has a value.
 func (t *Tally) hasValue() bool { return t.Value != nil && t.Value.Missing < t.Scored }
 
-// money is a figure of a Summary that is absent if there is no money to speak of.
+// money returns a rounded amount; nil if no row has a value.
 func (t *Tally) money(x float64) *float64 {
 	if !t.hasValue() {
 		return nil
@@ -100,7 +100,7 @@ func (t *Tally) histogram() []int64 {
 	return counts
 }
 
-// roundFigure rounds a figure to the digits of a Summary.
+// roundFigure rounds to the nine significant digits of a Summary.
 func roundFigure(x float64) float64 {
 	const digits = 9
 	var text [32]byte

@@ -11,23 +11,23 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// worker does all CPU work on a chunk on one core: convert, score, explain, encode. Its scratch is reused from chunk to
-// chunk; nothing is allocated per row.
+// worker does all CPU work on a chunk on one core: parse, score, explain, encode. It reuses its scratch from chunk to
+// chunk and allocates nothing per row.
 type worker struct {
 	bundle    *Bundle
 	mapping   ingest.Mapping
 	converter *ingest.Converter
 	result    resultEncoder
 	rejects   rejectEncoder
-	blocks    BlockEncoder // nil: no blocks are wanted
-	sampler   Sampler      // nil: no sample is wanted
+	blocks    BlockEncoder // nil: no blocks
+	sampler   Sampler      // nil: no samples
 	scored    *arrow.Schema
 	rawScores func(dst []float64, rows forest.Rows) error
-	explain   *explainWorker  // nil: no explanations are wanted
-	snapshot  *snapshotWorker // nil: no snapshot is wanted
-	check     *checkWorker    // nil: leaves checks nothing
+	explain   *explainWorker  // nil: no explanations
+	snapshot  *snapshotWorker // nil: no snapshot
+	check     *checkWorker    // nil: no check by leaves
 	counter   counter
-	stages    *chunkCounts // where the chunks are
+	stages    *chunkCounts // chunks in progress
 	throttle  throttle
 
 	columns       []forest.Column
@@ -67,7 +67,8 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 	return w, err
 }
 
-// newRawScorer gives one worker its scorer. Where all rows are explained it keeps what explaining can use.
+// newRawScorer returns the scoring function of one worker. If all rows are explained, the scorer keeps the bins of each
+// batch for the explanation.
 func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]float64, forest.Rows) error, error) {
 	switch scorer {
 	case ScorerLeaves:
@@ -95,7 +96,8 @@ func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]flo
 	return nil, fmt.Errorf("scorer %q: choose compiled, leaves or walker", scorer)
 }
 
-// chunkFunc is score, or what does it in the background.
+// chunkFunc returns score; for a low-priority score it also lowers the thread's priority and holds a core of Background
+// during each chunk.
 func (w *worker) chunkFunc() func(*slot) error {
 	if w.throttle.background == nil {
 		return w.score
@@ -172,14 +174,15 @@ func (w *worker) score(s *slot) error {
 	return err
 }
 
-// AccountingError is a row that was neither scored nor rejected, or both: a defect of ours that must never pass.
+// AccountingError reports rows that were neither scored nor rejected, or both. It is always a defect of this package
+// and fails the score.
 type AccountingError struct{ Rows, Scored, Rejected int64 }
 
 func (e *AccountingError) Error() string {
 	return fmt.Sprintf("row accounting broken: %d rows, %d scored, %d rejected", e.Rows, e.Scored, e.Rejected)
 }
 
-// predict fills raw, probabilities and bands with one entry for each row of the record.
+// predict fills raw, linked, probabilities and bands with one entry per row of the record.
 func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 	n := int(rec.NumRows())
 	w.raw, w.linked = grow(w.raw, n), grow(w.linked, n)
@@ -196,8 +199,8 @@ func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 	return rows, nil
 }
 
-// explainTop says of each row of a list why it is there; top is where the list came from. The rows are read once more,
-// so the drivers must have been counted.
+// explainTop fills in the explanations of a top list; top is the counter that it was made from. It narrates the rows
+// again, so the drivers must have been counted before.
 func (w *worker) explainTop(list []TopRow, top *topCounter) {
 	for i, row := range top.rows[:top.n] {
 		if band := w.bands[row]; w.explain.wants(band) {
@@ -207,7 +210,7 @@ func (w *worker) explainTop(list []TopRow, top *topCounter) {
 	}
 }
 
-// appendBlocks encodes what is stored of a batch.
+// appendBlocks encodes the blocks and the sample of a batch.
 func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) {
 	out.Blocks, out.Sample = out.Blocks[:0], out.Sample[:0]
 	if w.blocks == nil && w.sampler == nil || batch.NumRows() == 0 {
@@ -228,7 +231,8 @@ func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) 
 	return nil
 }
 
-// grow gives a slice of n entries, with the memory of s if that is enough. The entries' values are left over.
+// grow returns a slice of n entries, which reuses the memory of s if it is large enough. The values of the entries are
+// undefined.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n, n+n/4)
@@ -236,7 +240,7 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// lap gives the time since clock and sets it.
+// lap returns the time since clock and resets it to now.
 func lap(clock *time.Time) time.Duration {
 	now := time.Now()
 	d := now.Sub(*clock)
