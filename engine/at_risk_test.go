@@ -8,8 +8,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Rows above the lowest band have the very reasons that they have when all rows are explained; the others have none.
-func TestRowsAtRiskAreExplained(t *testing.T) {
+// Rows above the lowest band get the same explanations as when all rows are explained; the other rows get none.
+func TestExplainAtRisk(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
 		file := sampled(t, sample(t, name+"_sample.csv"), 700, nil)
@@ -44,7 +44,7 @@ func TestRowsAtRiskAreExplained(t *testing.T) {
 	}
 }
 
-func TestUnknownExplainIsRefused(t *testing.T) {
+func TestUnknownExplainOptionError(t *testing.T) {
 	_, _, err := score(t, sample(t, "telecom_sample.csv"), baseline(t, "telecom"), engine.Options{Explain: "some"},
 		ingest.Limits{})
 	if err == nil || !strings.Contains(err.Error(), `"some"`) {

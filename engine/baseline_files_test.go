@@ -27,7 +27,7 @@ func registry(t testing.TB) *engine.Registry {
 	return r
 }
 
-// TestB1SaasTakesThePromisedFile wants exactly the promised columns to be required and read, each under its own name.
+// TestB1SaasTakesThePromisedFile expects exactly the promised columns to be required and read, each under its own name.
 func TestB1SaasTakesThePromisedFile(t *testing.T) {
 	var required, optional []string
 	for _, c := range baseline(t, "saas").Schema().Columns {
@@ -56,7 +56,7 @@ func TestB1SaasTakesThePromisedFile(t *testing.T) {
 	}
 }
 
-// probabilityOf is the score in a row of a result.
+// probabilityOf returns the score in a row of a result.
 func probabilityOf(t testing.TB, row []string) float64 {
 	t.Helper()
 	p, err := strconv.ParseFloat(row[len(row)-5], 64)
@@ -134,7 +134,7 @@ func TestB1FormerSaasFiles(t *testing.T) {
 	}
 }
 
-// TestB1ColumnsNotUsedAreNamed wants every column that the model does not read in the summary, and no other.
+// TestB1ColumnsNotUsedAreNamed expects every column that the model does not read in the summary, and no other.
 func TestB1ColumnsNotUsedAreNamed(t *testing.T) {
 	file := promisedNames + ",region, Note ,,churn_probability,risk_band\n" +
 		"A-1,12,49.5,594,Month-to-month,3,20,30,4,north,x,,0.5,low\n"
@@ -172,7 +172,7 @@ func TestB1ColumnsNotUsedAreNamed(t *testing.T) {
 func TestB1ChosenByNeedsAColumn(t *testing.T) {
 	files := copyOf(t, "saas")
 	replace(files, "bundle.yaml", "chosen_by: [seats_used,", "chosen_by: [seats_usde,")
-	signOf(files)
+	writeManifest(files)
 	if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), `chosen_by: column "seats_usde"`) {
 		t.Errorf("got %v", err)
 	}
@@ -211,7 +211,7 @@ func TestB26LeavesHoldsTheBaselines(t *testing.T) {
 	}
 }
 
-// TestB26LeavesRefusalIsNamed wants the reason where leaves cannot hold a model, as the error of a model that is not
+// TestB26LeavesRefusalIsNamed expects the reason why leaves does not support a model, as the error of a model that is not
 // supported.
 func TestB26LeavesRefusalIsNamed(t *testing.T) {
 	b, err := engine.OpenModelFile("native.ubj", nativeCategories(t))
@@ -236,7 +236,7 @@ func TestB26LeavesRefusalIsNamed(t *testing.T) {
 	}
 }
 
-// nativeCategories is a model of XGBoost whose categories are split as sets.
+// nativeCategories returns an XGBoost model that splits categories as sets.
 func nativeCategories(t testing.TB) []byte {
 	t.Helper()
 	model, err := os.ReadFile("../testdata/forest/xgboost/categorical/model.ubj")

@@ -14,7 +14,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// lineEncoder is an encoder and a sampler that writes what it is given as text; it fails at the row called so, if any.
+// lineEncoder is a block encoder and a sampler that writes its input as text. It fails at row failAt, if there is one.
 type lineEncoder struct{ failAt int64 }
 
 var errLines = errors.New("no more lines")
@@ -42,14 +42,14 @@ func (l lineEncoder) AppendSample(dst []byte, batch, scored arrow.Record) ([]byt
 	return l.AppendBlocks(dst, scored)
 }
 
-// Encoders of blocks and samplers get exactly the scored rows, in order, with what the result says of each.
-func TestBlocksAndSamplesHoldTheScoredRows(t *testing.T) {
+// Block encoders and samplers receive exactly the scored rows, in order, with the values of the result file.
+func TestBlocksAndSamplesContainScoredRows(t *testing.T) {
 	rejected := "x,much,1,1,One year\n"
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" + rejected +
 		strings.Repeat("a,3,70.5,200,Month-to-month\nb,60,20,1200,Two year\n"+rejected, 40)
 	anonymous := copyOf(t, "telecom")
 	replace(anonymous, "bundle.yaml", "id: customerID\n", "")
-	signOf(anonymous)
+	writeManifest(anonymous)
 	noIDs, err := engine.OpenBundle(anonymous)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestBlocksAndSamplesHoldTheScoredRows(t *testing.T) {
 	}
 }
 
-func TestFailuresOfEncodersNameTheirStage(t *testing.T) {
+func TestEncoderErrorsNameTheirStage(t *testing.T) {
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,3,70.5,200,One year\n"
 	for stage, opt := range map[string]engine.Options{
 		"encode blocks": {NewBlockEncoder: func() engine.BlockEncoder { return lineEncoder{failAt: 1} }},
@@ -97,8 +97,8 @@ func TestFailuresOfEncodersNameTheirStage(t *testing.T) {
 	}
 }
 
-// The headers that a joined file begins with are those of a file that is scored in one piece.
-func TestHeadersAreThoseOfAWholeFile(t *testing.T) {
+// The headers for a joined file equal those of a file scored in one piece.
+func TestAppendHeadersEqualsWholeFile(t *testing.T) {
 	b := baseline(t, "telecom")
 	line := "customerID,tenure,MonthlyCharges,TotalCharges,Contract,=note"
 	for _, unguarded := range []bool{false, true} {
@@ -117,6 +117,6 @@ func TestHeadersAreThoseOfAWholeFile(t *testing.T) {
 		}
 	}
 	if _, _, err := engine.AppendHeaders(nil, nil, headerOf(t, "a,b"), b, engine.Options{}); err == nil {
-		t.Error("a header that does not fit was taken")
+		t.Error("accepted a header with missing columns")
 	}
 }

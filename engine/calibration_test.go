@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// calibrated is the telecom baseline with a map, and golden rows that fit it.
+// calibrated returns the telecom baseline with a calibration and matching golden rows.
 func calibrated(t *testing.T, yaml string, f func(p float64) float64) (*engine.Bundle, error) {
 	t.Helper()
 	files := copyOf(t, "telecom")
@@ -34,11 +34,11 @@ func calibrated(t *testing.T, yaml string, f func(p float64) float64) (*engine.B
 		t.Fatal(err)
 	}
 	files["golden.csv"].Data = []byte(out.String())
-	signOf(files)
+	writeManifest(files)
 	return engine.OpenBundle(files)
 }
 
-func TestCalibrationIsAppliedBehindTheLink(t *testing.T) {
+func TestCalibrationAppliesAfterLink(t *testing.T) {
 	plain := baseline(t, "telecom")
 	file := sampled(t, sample(t, "telecom_10k.csv"), 600, nil)
 	before, _, err := score(t, file, plain, engine.Options{Explain: engine.ExplainNone}, ingest.Limits{})
@@ -103,7 +103,7 @@ func number(t testing.TB, text string) float64 {
 	return x
 }
 
-func TestCalibrationIsChecked(t *testing.T) {
+func TestCalibrationValidation(t *testing.T) {
 	same := func(p float64) float64 { return p }
 	for _, yaml := range []string{
 		"{method: beta}", "{slope: 1}",
@@ -124,7 +124,7 @@ func TestCalibrationIsChecked(t *testing.T) {
 			t.Errorf("%s changes nothing: %v", yaml, err)
 		}
 	}
-	// Golden rows tell what the model and its calibration say together.
+	// Golden rows contain calibrated probabilities.
 	if _, err := calibrated(t, "{method: platt, slope: 2}", same); !errors.Is(err, engine.ErrGolden) {
 		t.Errorf("golden rows of another map: %v", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// customersOf reads a result file as a brute force would: the first row of each id.
+// customersOf reads the first row of each id from a result file.
 func customersOf(t testing.TB, result string) (all []scoredRow, byID map[string]int, rows engine.ChangeRows) {
 	t.Helper()
 	byID = map[string]int{}
@@ -44,7 +44,7 @@ func customersOf(t testing.TB, result string) (all []scoredRow, byID map[string]
 	return all, byID, rows
 }
 
-func TestChangesEqualABruteForceJoin(t *testing.T) {
+func TestCompareEqualsBruteForceJoin(t *testing.T) {
 	b := withoutIDs(t)
 	for seed, parts := range [][2]int{{1, 1}, {1, 3}, {4, 2}} {
 		before, after := twoMonths(t, uint64(seed))
@@ -128,7 +128,7 @@ func checkSum(t *testing.T, name string, got *engine.SumChange, want engine.SumC
 	}
 }
 
-// sides are the rows before and after of moves.
+// sides splits changes into the rows before and after.
 func sides(moves [][2]scoredRow) (before, after []scoredRow) {
 	for _, m := range moves {
 		before, after = append(before, m[0]), append(after, m[1])
@@ -166,7 +166,7 @@ func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.RiskCh
 	}
 }
 
-// checkFactors compares the means with those of all rows that moved: of the others they are 0.
+// checkFactors compares the means with sums over all changed rows; unchanged rows contribute 0.
 func checkFactors(t *testing.T, b *engine.Bundle, c engine.Changes, moves [][2]scoredRow) {
 	t.Helper()
 	before, after := sides(moves)

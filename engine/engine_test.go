@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// collector keeps what a sink is given.
+// collector is a sink that keeps all output.
 type collector struct {
 	result, rejects, blocks, sample bytes.Buffer
 	chunks                          int
@@ -76,7 +76,7 @@ func csvRecords(t testing.TB, file string) [][]string {
 	return rows
 }
 
-func TestScoreWritesEveryRowBehindItsOwnColumns(t *testing.T) {
+func TestScoreAppendsResultColumns(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
 		file := sample(t, name+"_sample.csv")
@@ -122,7 +122,7 @@ func checkScoredCells(t *testing.T, b *engine.Bundle, cells []string) {
 	}
 }
 
-func TestResultBytesDependOnTheInputOnly(t *testing.T) {
+func TestResultBytesDependOnInputOnly(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sample(t, "telecom_10k.csv")
 	var want string
@@ -201,7 +201,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 	}
 }
 
-func TestScoreRefuses(t *testing.T) {
+func TestScoreErrors(t *testing.T) {
 	b := baseline(t, "telecom")
 	var missing *ingest.MissingColumnsError
 	_, _, err := score(t, "customerID,tenure\na,1\n", b, engine.Options{}, ingest.Limits{})
@@ -228,7 +228,7 @@ func TestScoreRefuses(t *testing.T) {
 	}
 }
 
-func TestScoreStopsWhenTheSinkFails(t *testing.T) {
+func TestScoreStopsOnSinkError(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sample(t, "telecom_10k.csv")
 	header, body, err := ingest.ReadHeader(strings.NewReader(file), ingest.Limits{})
@@ -246,8 +246,8 @@ func TestScoreStopsWhenTheSinkFails(t *testing.T) {
 	}
 }
 
-// waiting is a body whose Read waits for the context, as those of an object store and a request do. It counts what only
-// its owner may do.
+// waiting is a body whose Read blocks until the context is done, like that of an object store or a request. It counts
+// the calls of Close.
 type waiting struct {
 	ctx     context.Context
 	started chan struct{}
@@ -265,7 +265,7 @@ func (w *waiting) Close() error {
 	return nil
 }
 
-// The body belongs to the caller, who closes it: two owners of one connection end the process.
+// Score never closes the body, which its caller owns and may reuse.
 func TestScoreNeverClosesItsBody(t *testing.T) {
 	b := baseline(t, "telecom")
 	header, _, err := ingest.ReadHeader(

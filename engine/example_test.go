@@ -31,7 +31,7 @@ func ExampleScore() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 
 	var limits ingest.Limits // the defaults
 	header, body, err := ingest.ReadHeader(file, limits)

@@ -14,7 +14,7 @@ import (
 
 func sigmoid(raw float64) float64 { return 1 / (1 + math.Exp(-raw)) }
 
-// churnTexts describes a small model; the cell of each feature in a test row stands in the same place.
+// churnTexts describes a small model.
 func churnTexts() []engine.FeatureText {
 	yesNo := []string{"No", "No internet service", "Yes"}
 	return []engine.FeatureText{
@@ -60,7 +60,7 @@ func churnTexts() []engine.FeatureText {
 	}
 }
 
-// churnRow is a row of the small model; the features that cells does not name are missing.
+// churnRow returns a row of the small model; features without an entry in cells are missing.
 func churnRow(cells map[string]any, contributions map[string]float64, bias float64, band string) engine.RowFacts {
 	row := engine.RowFacts{Rows: forest.Rows{Len: 2}, Row: 1, Raw: bias, Band: band}
 	for _, f := range churnTexts() {
@@ -150,7 +150,7 @@ func TestFactors(t *testing.T) {
 "contribution":-1,"impact_points":-21.6,"strength":"---"}]`)
 }
 
-// csvCell reads the only cell of a CSV file.
+// csvCell returns the only cell of a CSV file.
 func csvCell(t *testing.T, file []byte) string {
 	t.Helper()
 	records, err := csv.NewReader(bytes.NewReader(file)).ReadAll()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestImpactIsRoundedFromTheLink compares the short way with the link, for a link in float64 and one in float32.
-func TestImpactIsRoundedFromTheLink(t *testing.T) {
+// TestImpactEqualsRoundedLink compares the approximation with the exact link, for links in float64 and float32.
+func TestImpactEqualsRoundedLink(t *testing.T) {
 	links := map[string]func(float64) float64{
 		"float64": func(x float64) float64 { return 1 / (1 + math.Exp(-0.7*x)) },
 		"float32": func(x float64) float64 { return float64(1 / (float32(math.Exp(float64(float32(-0.7*x)))) + 1)) },

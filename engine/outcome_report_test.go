@@ -18,7 +18,7 @@ func wantNear(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// observedSample is the file that scikit-learn has judged.
+// observedSample returns the file that scikit-learn has evaluated.
 func observedSample(t *testing.T) []engine.Observed {
 	t.Helper()
 	file, err := os.Open("../testdata/outcomes/observed.csv")
@@ -43,9 +43,9 @@ func observedSample(t *testing.T) []engine.Observed {
 	return list
 }
 
-// TestProofEqualsScikitLearn compares with roc_auc_score, brier_score_loss, calibration_curve, precision_score and
-// recall_score.
-func TestProofEqualsScikitLearn(t *testing.T) {
+// TestOutcomeReportEqualsScikitLearn compares with roc_auc_score, brier_score_loss, calibration_curve, precision_score
+// and recall_score.
+func TestOutcomeReportEqualsScikitLearn(t *testing.T) {
 	text, err := os.ReadFile("../testdata/outcomes/sklearn.json")
 	if err != nil {
 		t.Fatal(err)
@@ -91,8 +91,8 @@ func TestProofEqualsScikitLearn(t *testing.T) {
 	}
 }
 
-// TestProofEqualsBruteForce counts everything again, pair by pair and customer by customer.
-func TestProofEqualsBruteForce(t *testing.T) {
+// TestOutcomeReportEqualsBruteForce recounts pair by pair and customer by customer.
+func TestOutcomeReportEqualsBruteForce(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		customers := make([]engine.Observed, 1+random.IntN(60))

@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// phraseAndFact gives the phrase for one value of one feature.
+// phraseAndFact returns the phrase and the JSON value for one value of one feature.
 func phraseAndFact(f engine.FeatureText, column forest.Column) (phrase, value string) {
 	narrator := engine.NewPhrasebook([]engine.FeatureText{f}, sigmoid).NewNarrator()
 	rows := forest.Rows{Len: 1, Columns: []forest.Column{column}}
@@ -20,7 +20,7 @@ func phraseAndFact(f engine.FeatureText, column forest.Column) (phrase, value st
 	return strings.TrimSuffix(phrase, "."), value
 }
 
-func TestNumbersInWords(t *testing.T) {
+func TestNumberPhrases(t *testing.T) {
 	f := func(text engine.FeatureText, x float64, phrase, value string) {
 		t.Helper()
 		p, v := phraseAndFact(text, forest.Column{Numbers: []float64{x}})
@@ -62,7 +62,7 @@ func TestNumbersInWords(t *testing.T) {
 	f(own, 1, "tickets at the typical level (1 in 90 days)", "1")
 	f(own, math.NaN(), "no record of in 90 days", "null")
 
-	// Only the unit itself gets a singular.
+	// Only the unit itself is made singular.
 	days := engine.FeatureText{
 		Name: "idle", Unit: "days", Phrases: engine.Phrases{Value: "{value} days idle, {value} daysies"},
 	}
@@ -72,7 +72,7 @@ func TestNumbersInWords(t *testing.T) {
 	f(words, 2, "n 2", "2")
 }
 
-func TestCategoriesInWords(t *testing.T) {
+func TestCategoryPhrases(t *testing.T) {
 	f := func(text engine.FeatureText, code uint16, phrase, value string) {
 		t.Helper()
 		p, v := phraseAndFact(text, forest.Column{Codes: []uint16{code}})

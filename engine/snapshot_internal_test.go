@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// snapshotOf makes a snapshot of records with factors.
+// snapshotOf encodes a snapshot of records with factors.
 func snapshotOf(factors int, records ...snapshotRecord) []byte {
 	s := Snapshot{header: snapshotHeader{flags: snapshotValues | snapshotFactors, factors: factors}}
 	for _, r := range records {
@@ -25,8 +25,8 @@ func snapshotOf(factors int, records ...snapshotRecord) []byte {
 	return s.Bytes()
 }
 
-// What is read back is never further off than the snapshot's comment promises, and the reader says how far.
-func TestQuantisationIsBounded(t *testing.T) {
+// The error of each contribution is within the bound that the snapshot format documents and the reader reports.
+func TestQuantisationErrorBound(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	worst := 0.0
 	for range 20_000 {
@@ -51,12 +51,12 @@ func TestQuantisationIsBounded(t *testing.T) {
 			worst = max(worst, off/largest)
 		}
 	}
-	if worst < 0.0035 { // so coarse it is
+	if worst < 0.0035 { // close to the documented bound
 		t.Errorf("worst error %v of the largest factor", worst)
 	}
 }
 
-func TestQuantisingNothing(t *testing.T) {
+func TestQuantiseZeroContributions(t *testing.T) {
 	for _, factors := range [][]float64{{0, 0}, {5e-324, 0}, {math.MaxFloat32, -math.MaxFloat32}} {
 		r, err := newSnapshotReader(bytes.NewReader(snapshotOf(2, snapshotRecord{factors: factors})), 64)
 		if err != nil {
@@ -68,8 +68,8 @@ func TestQuantisingNothing(t *testing.T) {
 	}
 }
 
-// The first row of a customer counts, be the others in the same part or in later ones.
-func TestMergeKeepsTheFirstRow(t *testing.T) {
+// Of rows of one customer the first counts, within a part and across parts.
+func TestSnapshotMergeKeepsFirstRow(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		first, row, repeated := map[uint64]uint32{}, uint32(0), int64(0)
@@ -117,7 +117,7 @@ func TestMergeKeepsTheFirstRow(t *testing.T) {
 	}
 }
 
-func TestMoveSentences(t *testing.T) {
+func TestRiskChangeSentences(t *testing.T) {
 	change := func(label string, change float64) FactorChange { return FactorChange{Label: label, Change: change} }
 	for want, m := range map[string]RiskChange{
 		"Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by NPS score.": {
@@ -140,7 +140,8 @@ func TestMoveSentences(t *testing.T) {
 	}
 }
 
-// BenchmarkCompare joins two uploads of as many customers, a tenth of them new, in parts as workers leave them.
+// BenchmarkCompare joins two uploads of equal size, with a tenth of the customers new, in parts as workers produce
+// them.
 func BenchmarkCompare(b *testing.B) {
 	bundle, err := OpenBaseline("telecom")
 	if err != nil {
@@ -173,7 +174,7 @@ func BenchmarkCompare(b *testing.B) {
 	}
 }
 
-// randomParts makes the snapshots of customers from a number on, 100,000 rows a part.
+// randomParts encodes snapshots of customers from a number on, 100,000 rows per part.
 func randomParts(n, from, factors int) (parts [][]byte) {
 	random := rand.New(rand.NewPCG(7, uint64(from)))
 	for first := 0; first < n; first += 100_000 {

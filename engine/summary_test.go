@@ -14,19 +14,19 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// scoredRow is what a reader of the result file knows about a customer.
+// scoredRow is a row of a result file.
 type scoredRow struct {
 	row   int64
 	id    string
 	band  string
 	p     float64
-	value float64 // NaN: none
+	value float64 // NaN if missing
 	cells map[string]string
 }
 
 func (r scoredRow) loss() float64 { return r.p * r.value }
 
-// readResult reads a result file. Rows that were not scored are told by their ids, which the file must have as numbers.
+// readResult reads a result file. The ids must be the row numbers; see numbered.
 func readResult(t testing.TB, file, id, value string) []scoredRow {
 	t.Helper()
 	lines := csvRecords(t, file)
@@ -54,7 +54,7 @@ func readResult(t testing.TB, file, id, value string) []scoredRow {
 	return rows
 }
 
-// numbered gives the rows of a file their numbers as ids, spoils some rows, and takes the value out of others.
+// numbered replaces the ids of a file by row numbers, makes some rows invalid and removes the value of others.
 func numbered(t testing.TB, file string) string {
 	t.Helper()
 	id, value, tenure := columnOf(t, file, "customerID"), columnOf(t, file, "MonthlyCharges"), columnOf(t, file, "tenure")
@@ -75,7 +75,7 @@ func numbered(t testing.TB, file string) string {
 
 func near(got, want float64) bool { return math.Abs(got-want) <= 1e-8*max(math.Abs(want), 1e-3) }
 
-func TestSummaryEqualsTheResultFile(t *testing.T) {
+func TestSummaryEqualsResultFile(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := numbered(t, sampled(t, sample(t, "telecom_10k.csv"), 3000, nil))
 	for _, chunk := range []int{8 << 10, 1 << 20} {
@@ -195,13 +195,13 @@ func checkTop(t *testing.T, name string, top []engine.TopRow, rows []scoredRow, 
 	}
 }
 
-// checkCoverage compares each point with the sums over as many rows as it has, the largest figures first.
+// checkCoverage compares each point with the sums over the rows with the largest figures.
 func checkCoverage(
 	t *testing.T, name string, points []engine.CoveragePoint, rows []scoredRow, figure func(scoredRow) float64,
 ) {
 	t.Helper()
 	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b scoredRow) int { return cmp.Compare(figure(b), figure(a)) }) // NaN comes last
+	slices.SortStableFunc(rows, func(a, b scoredRow) int { return cmp.Compare(figure(b), figure(a)) }) // NaN sorts last
 	expected, loss := make([]float64, len(rows)+1), make([]float64, len(rows)+1)
 	for i, r := range rows {
 		expected[i+1], loss[i+1] = expected[i]+r.p, loss[i]
@@ -222,7 +222,8 @@ func checkCoverage(
 	}
 }
 
-// contributionsOf computes the contributions of rows anew from their cells; of gives a row's share of columns together.
+// contributionsOf computes the contributions of rows from their cells; of returns the sum of a row's contributions over
+// columns.
 func contributionsOf(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(row int, columns []string) float64) {
 	t.Helper()
 	f := b.Forest()
@@ -283,11 +284,11 @@ func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []score
 	}
 }
 
-// Without a value column there is no money, and nothing else is missing.
-func TestSummaryWithoutAValueColumn(t *testing.T) {
+// Without a value column the summary has no amounts but is otherwise complete.
+func TestSummaryWithoutValueColumn(t *testing.T) {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n", "")
-	signOf(files)
+	writeManifest(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +330,7 @@ func TestSegmentsOfMissingAndRareValues(t *testing.T) {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n",
 		"value: MonthlyCharges\nsegments: [PaymentMethod, TechSupport]\n")
-	signOf(files)
+	writeManifest(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -353,7 +354,7 @@ func TestSegmentsOfMissingAndRareValues(t *testing.T) {
 	}
 }
 
-func TestSummaryKeysOfABundleAreChecked(t *testing.T) {
+func TestBundleSummaryKeysValidation(t *testing.T) {
 	for name, with := range map[string]string{
 		"value is a category":  "value: Contract\n",
 		"segment is sensitive": "value: MonthlyCharges\nsegments: [gender]\n",
@@ -362,7 +363,7 @@ func TestSummaryKeysOfABundleAreChecked(t *testing.T) {
 	} {
 		files := copyOf(t, "telecom")
 		replace(files, "bundle.yaml", "value: MonthlyCharges\n", with)
-		signOf(files)
+		writeManifest(files)
 		if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), name[:5]) {
 			t.Errorf("%s: error %v", name, err)
 		}
