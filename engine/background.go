@@ -83,14 +83,14 @@ func (b *Background) acquireCore() (giveBack func()) {
 // yield pauses the calling worker, which is in the middle of a chunk, while urgent work wants its core: until the last
 // urgent task ends, but for backgroundPause at most.
 func (b *Background) yield() {
-	calm := b.yieldCore()
-	if calm == nil {
+	idle := b.yieldCore()
+	if idle == nil {
 		return
 	}
 	timer := time.NewTimer(backgroundPause)
 	defer timer.Stop()
 	select {
-	case <-calm:
+	case <-idle:
 	case <-timer.C:
 	}
 	b.mu.Lock()
@@ -100,7 +100,7 @@ func (b *Background) yield() {
 
 // yieldCore counts the worker as paused and returns the channel that ends the pause; nil if the worker may keep its
 // core.
-func (b *Background) yieldCore() (calm <-chan struct{}) {
+func (b *Background) yieldCore() (idle <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if working := len(b.cores) - b.paused; working <= cap(b.cores)-urgentCores*b.urgent {

@@ -29,28 +29,28 @@ func (t *Narrator) AppendExplanation(dst []byte) []byte {
 	dst = t.appendRisk(dst)
 	t.text, t.phrases = t.text[:0], t.phrases[:0]
 	main, other := &t.risk, &t.protective
-	does, done := " raise", "raised"
-	undoes, undone := " lower", "lowered"
+	verb, participle := " raise", "raised"
+	otherVerb, otherParticiple := " lower", "lowered"
 	if !t.aboveExpected {
 		main, other = other, main
-		does, undoes, done, undone = undoes, does, undone, done
+		verb, otherVerb, participle, otherParticiple = otherVerb, verb, otherParticiple, participle
 	}
 	t.collect(main, factorsMax)
 	first := len(t.phrases)
 	t.collect(other, opposingMax)
 	dst = reserve(dst, len(t.text)+sentenceBytesMax)
-	one, two := t.phrases[:first], t.phrases[first:]
-	if len(one) == 0 {
-		one, two, does, done = two, nil, undoes, undone
+	phrases, otherPhrases := t.phrases[:first], t.phrases[first:]
+	if len(phrases) == 0 {
+		phrases, otherPhrases, verb, participle = otherPhrases, nil, otherVerb, otherParticiple
 	}
-	if len(one) == 0 {
+	if len(phrases) == 0 {
 		return append(dst, ". No single strong driver."...)
 	}
 	dst = append(dst, ": "...)
-	dst = t.appendSide(dst, one, "the risk", does, done)
-	if len(two) > 0 {
+	dst = t.appendSide(dst, phrases, "the risk", verb, participle)
+	if len(otherPhrases) > 0 {
 		dst = append(dst, "; "...)
-		dst = t.appendSide(dst, two, "it", undoes, undone)
+		dst = t.appendSide(dst, otherPhrases, "it", otherVerb, otherParticiple)
 	}
 	return append(dst, '.')
 }
@@ -112,9 +112,9 @@ func (t *Narrator) hasPhrase(text []byte) bool {
 func (t *Narrator) phrase(s span) fixedText { return fixedText(t.text[s.first:s.end]) }
 
 // appendSide appends "a, b and c raise the risk", or "the risk is raised by a".
-func (t *Narrator) appendSide(dst []byte, phrases []span, what, does, done string) []byte {
+func (t *Narrator) appendSide(dst []byte, phrases []span, object, verb, participle string) []byte {
 	if len(phrases) == 1 {
-		dst = append(append(append(dst, what...), " is "...), done...)
+		dst = append(append(append(dst, object...), " is "...), participle...)
 		dst = append(dst, " by "...)
 		return t.phrase(phrases[0]).append(dst)
 	}
@@ -127,5 +127,5 @@ func (t *Narrator) appendSide(dst []byte, phrases []span, what, does, done strin
 		}
 		dst = t.phrase(p).append(dst)
 	}
-	return append(append(append(dst, does...), ' '), what...)
+	return append(append(append(dst, verb...), ' '), object...)
 }

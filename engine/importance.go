@@ -46,7 +46,7 @@ func (t gainTree) addGains(at int32) (rows, mean float64) {
 	if !(rows > 0) {
 		return 0, 0
 	}
-	apart := leftMean - rightMean
-	t.gains[n.Feature] += left * right / rows * apart * apart
+	diff := leftMean - rightMean
+	t.gains[n.Feature] += left * right / rows * diff * diff
 	return rows, (left*leftMean + right*rightMean) / rows
 }

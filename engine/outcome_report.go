@@ -90,8 +90,8 @@ const (
 )
 
 // NewOutcomeReport compares predictions with outcomes. bands are the names of the risk bands in order. There must be at
-// least one customer. It sorts customers in place, those of equal probability keep their order, and retains no
-// reference to them.
+// least one customer. It sorts customers in place by probability; equal ones keep their order. It retains no reference
+// to them.
 func NewOutcomeReport(customers []Observed, bands []string) OutcomeReport {
 	slices.SortStableFunc(customers, func(a, b Observed) int { return cmp.Compare(b.Probability, a.Probability) })
 	all := newCohortReport(customers)

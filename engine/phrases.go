@@ -131,20 +131,20 @@ func newFeaturePhrases(f FeatureText) featurePhrases {
 	if label == "" {
 		label = f.Name
 	}
-	spoken := lowerFirst(label)
+	lowered := lowerFirst(label)
 	p := featurePhrases{
-		missing: newFixedText(f.fill(cmp.Or(f.Phrases.Missing, spoken+" not known"))),
-		unknown: newFixedText("unrecognised " + spoken),
+		missing: newFixedText(f.fill(cmp.Or(f.Phrases.Missing, lowered+" not known"))),
+		unknown: newFixedText("unrecognised " + lowered),
 		typical: math.NaN(),
 	}
 	head := `{"feature":` + quoteJSON(f.Name) + `,"label":` + quoteJSON(label) + `,"value":`
 	tail := p.readTypical(f)
 	p.head, p.tail = newJSONText(head), newJSONText(tail)
 	if f.Categories != nil {
-		p.readCategories(f, spoken, head, tail)
+		p.readCategories(f, lowered, head, tail)
 		return p
 	}
-	p.readNumbers(f, spoken)
+	p.readNumbers(f, lowered)
 	return p
 }
 
@@ -161,17 +161,17 @@ func (p *featurePhrases) readTypical(f FeatureText) string {
 	return `,"typical":` + typical + `,"contribution":`
 }
 
-func (p *featurePhrases) readCategories(f FeatureText, spoken, head, tail string) {
+func (p *featurePhrases) readCategories(f FeatureText, lowered, head, tail string) {
 	p.categories = []fixedText{}
 	for _, category := range f.Categories {
-		text := cmp.Or(f.Phrases.Values[category], f.Phrases.Value, spoken+": {value}")
+		text := cmp.Or(f.Phrases.Values[category], f.Phrases.Value, lowered+": {value}")
 		p.categories = append(p.categories, newFixedText(strings.ReplaceAll(f.fill(text), "{value}", category)))
 		p.facts = append(p.facts, newJSONText(head+quoteJSON(category)+tail))
 	}
 	p.facts = append(p.facts, newJSONText(head+"null"+tail))
 }
 
-func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
+func (p *featurePhrases) readNumbers(f FeatureText, lowered string) {
 	for text, words := range f.Phrases.Values {
 		if x, err := strconv.ParseFloat(text, 64); err == nil {
 			p.values = append(p.values, valuePhrase{x, newFixedText(f.fill(words))})
@@ -181,12 +181,12 @@ func (p *featurePhrases) readNumbers(f FeatureText, spoken string) {
 	if f.Unit != "" {
 		measured, compared = "{value} {unit}", "{value} {unit}, typical {typical}"
 	}
-	p.high = f.compile(cmp.Or(f.Phrases.High, "high "+spoken+" ("+compared+")"))
-	p.low = f.compile(cmp.Or(f.Phrases.Low, "low "+spoken+" ("+compared+")"))
-	p.nearTypical = f.compile(cmp.Or(f.Phrases.Value, spoken+" near the typical level ("+compared+")"))
-	p.atTypical = f.compile(cmp.Or(f.Phrases.Value, spoken+" at the typical level ("+measured+")"))
-	p.value = f.compile(cmp.Or(f.Phrases.Value, spoken+" "+measured))
-	p.neutral = f.compile(cmp.Or(f.Phrases.Value, spoken+" ("+compared+")"))
+	p.high = f.compile(cmp.Or(f.Phrases.High, "high "+lowered+" ("+compared+")"))
+	p.low = f.compile(cmp.Or(f.Phrases.Low, "low "+lowered+" ("+compared+")"))
+	p.nearTypical = f.compile(cmp.Or(f.Phrases.Value, lowered+" near the typical level ("+compared+")"))
+	p.atTypical = f.compile(cmp.Or(f.Phrases.Value, lowered+" at the typical level ("+measured+")"))
+	p.value = f.compile(cmp.Or(f.Phrases.Value, lowered+" "+measured))
+	p.neutral = f.compile(cmp.Or(f.Phrases.Value, lowered+" ("+compared+")"))
 }
 
 // fill replaces the placeholders that do not depend on the row.

@@ -19,10 +19,10 @@ func probabilityDistance(before, after *snapshotRecord) float64 {
 // insertLargest inserts a customer into the sorted list of the topMax largest changes. Of equal changes the earlier row
 // comes first.
 func insertLargest(list []recordPair, before, after *snapshotRecord) []recordPair {
-	far, at := probabilityDistance(before, after), len(list)
+	change, at := probabilityDistance(before, after), len(list)
 	for at > 0 {
 		m := &list[at-1]
-		if d := probabilityDistance(&m.before, &m.after); d > far || d == far && m.after.row < after.row {
+		if d := probabilityDistance(&m.before, &m.after); d > change || d == change && m.after.row < after.row {
 			break
 		}
 		at--
