@@ -40,7 +40,7 @@ type checkWorker struct {
 	first   int64 // number of the input's first row
 	stride  int64
 	columns []forest.Column // scratch: the checked rows
-	picked  []int32         // scratch: their places in the batch
+	picked  []int32         // scratch: their positions in the batch
 	raw     []float64       // scratch: their scores by the compiled engine
 }
 

@@ -97,7 +97,7 @@ type Narrator struct {
 	aboveExpected bool // the contributions sum to 0 or more
 
 	sums     []float64 // contributions of the row by group
-	visible  []int32   // scratch of audible
+	visible  []int32   // scratch of visibleGroups
 	absSums  []float64 // sum of |contribution| by group over the rows read
 	rowsRead int64
 

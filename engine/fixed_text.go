@@ -15,8 +15,8 @@ const (
 type fixedText []byte
 
 func newFixedText(text string) fixedText {
-	moves := (len(text) + copyBlockBytes) / copyBlockBytes // one at least
-	p := make([]byte, moves*copyBlockBytes)
+	blocks := (len(text) + copyBlockBytes) / copyBlockBytes // at least one
+	p := make([]byte, blocks*copyBlockBytes)
 	copy(p, text)
 	return p[:len(text)]
 }

@@ -8,8 +8,8 @@ import (
 // Stage is a step of the data path.
 type Stage int
 
-// The stages in the order in which a chunk passes them. Parse to encode are one trip on one core, so only parse and put
-// have a queue in front of them.
+// The stages in the order in which a chunk passes them. A worker takes a chunk from parse to encode without a
+// queue in between, so only parse and put have one.
 const (
 	StageChunk Stage = iota
 	StageParse

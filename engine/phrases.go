@@ -29,8 +29,8 @@ type FeatureText struct {
 type Phrases struct {
 	High    string            // number above the typical value
 	Low     string            // number below the typical value
-	Missing string            // no value
-	Value   string            // any category that Values does not name; number with no typical value to compare it with
+	Missing string            // missing value
+	Value   string            // category that is not in Values; number without a typical value
 	Values  map[string]string // by category, or by number
 }
 
@@ -45,7 +45,7 @@ type featurePhrases struct {
 	unknown    fixedText // phrase of a category that the model does not know
 
 	typical                float64 // NaN if there is none
-	band                   float64 // half the width of what counts as typical
+	band                   float64 // largest deviation from typical that is still called typical
 	high, low              phraseTemplate
 	nearTypical, atTypical phraseTemplate // for numbers near the typical value, and equal to it
 	value                  phraseTemplate
