@@ -69,7 +69,7 @@ func plus(x float64) string {
 }
 
 // moveLines lists the largest moves; empty if there are none.
-func moveLines(title string, moves []engine.Move) string {
+func moveLines(title string, moves []engine.RiskChange) string {
 	if len(moves) == 0 {
 		return ""
 	}

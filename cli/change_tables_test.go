@@ -61,7 +61,7 @@ func TestChangeTables(t *testing.T) {
 		},
 		Expected: &engine.SumChange{New: 21.4, Gone: -13, Stayed: 10},
 		Loss:     &engine.SumChange{New: 1602, Gone: -944, Stayed: 0},
-		Risen: []engine.Move{{
+		Risen: []engine.RiskChange{{
 			Row: 17, ID: "A\x1b[31m", Explanation: "Risk up from 21 % (low) to 64 % (high), raised by contract.",
 		}},
 		Factors: []engine.FactorChange{{Label: "Contract", Change: 0.0314}},

@@ -86,7 +86,7 @@ func (c *verifyCommand) Run(std streams) error {
 		return err
 	}
 	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n%s",
-		b.Name(), b.Version(), leavesLine(b.NoLeaves()))
+		b.Name(), b.Version(), leavesLine(b.LeavesError()))
 	return err
 }
 

@@ -76,8 +76,8 @@ func (w *changeWatch) changes(b *engine.Bundle) (*engine.Changes, error) {
 		return nil, err
 	}
 	c.Previous = &engine.PreviousUpload{Filename: w.name}
-	w.after.Name(c.Risen)
-	w.after.Name(c.Fallen)
+	w.after.SetIDs(c.Risen)
+	w.after.SetIDs(c.Fallen)
 	return &c, nil
 }
 

@@ -113,9 +113,9 @@ func driverTable(drivers []engine.Driver) table {
 // reachTable shows the first contacts that cover a quarter, half and three quarters of what may be lost.
 func reachTable(s *engine.Summary) table {
 	t := table{{"customers contacted", "of those who leave", "of the expected loss"}}
-	points, share := s.Reach.ByProbability, func(p engine.ReachPoint) float64 { return p.ExpectedShare }
-	if len(s.Reach.ByLoss) > 0 {
-		points, share = s.Reach.ByLoss, func(p engine.ReachPoint) float64 { return *p.LossShare }
+	points, share := s.Coverage.ByProbability, func(p engine.CoveragePoint) float64 { return p.ExpectedShare }
+	if len(s.Coverage.ByLoss) > 0 {
+		points, share = s.Coverage.ByLoss, func(p engine.CoveragePoint) float64 { return *p.LossShare }
 	}
 	wanted := 0.25
 	for _, p := range points {

@@ -56,7 +56,7 @@ func TestReportForAPerson(t *testing.T) {
 		Expected: 1234.5, Spread: 30, Value: &engine.ValueSummary{Column: "Revenue", Total: value, Loss: loss},
 		Top:     engine.TopTally{ByProbability: []engine.TopRow{{Row: 7, ID: "A\x1b[31m", Probability: 0.75}}},
 		Drivers: []engine.Driver{{Label: "Contract", Share: 0.25}},
-		Reach: engine.Reach{ByLoss: []engine.ReachPoint{
+		Coverage: engine.Coverage{ByLoss: []engine.CoveragePoint{
 			{Contacted: 1000, ExpectedShare: 0.4, LossShare: &share},
 			{Contacted: 12_345, ExpectedShare: 1, LossShare: &share},
 		}},

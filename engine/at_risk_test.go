@@ -8,8 +8,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Rows above the lowest band have the very reasons that they have when all rows are explained; the others have none.
-func TestRowsAtRiskAreExplained(t *testing.T) {
+// Rows above the lowest band get the same explanations as when all rows are explained; the other rows get none.
+func TestExplainAtRisk(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
 		file := sampled(t, sample(t, name+"_sample.csv"), 700, nil)
@@ -23,7 +23,7 @@ func TestRowsAtRiskAreExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 		explained := int64(0)
-		want, got := records(t, all.result.String()), records(t, some.result.String())
+		want, got := csvRecords(t, all.result.String()), csvRecords(t, some.result.String())
 		for i, row := range want[1:] {
 			own := len(row) - 3
 			if row[own-1] == b.Bands()[0].Name {
@@ -44,7 +44,7 @@ func TestRowsAtRiskAreExplained(t *testing.T) {
 	}
 }
 
-func TestUnknownExplainIsRefused(t *testing.T) {
+func TestUnknownExplainOptionError(t *testing.T) {
 	_, _, err := score(t, sample(t, "telecom_sample.csv"), baseline(t, "telecom"), engine.Options{Explain: "some"},
 		ingest.Limits{})
 	if err == nil || !strings.Contains(err.Error(), `"some"`) {

@@ -6,35 +6,37 @@ import (
 )
 
 const (
-	// Where urgent work wants its cores, a background worker works for a slice and rests for nine at most. So it gets a
-	// tenth of a core whatever else goes on.
+	// While urgent work wants its cores, a background worker alternates between one slice of work and a pause of up to
+	// nine slices, so that it always keeps about a tenth of a core.
 	backgroundSlice = 2 * time.Millisecond
-	backgroundRest  = 9 * backgroundSlice
-	// urgentCores are left to each piece of urgent work: one for its rows, one for those that serve it.
+	backgroundPause = 9 * backgroundSlice
+	// urgentCores are reserved for each urgent task: one scores its rows, the other serves its connections.
 	urgentCores = 2
-	// restRows are written between two looks at what is urgent.
-	restRows = 64
+	// yieldRows is the number of result rows written between two calls of throttle.yield.
+	yieldRows = 64
 )
 
-// Background is what scores that nobody waits for may take of a machine: they share its cores among themselves and rest
-// where urgent work wants them. Where the system can, their threads step back as well. It may be used concurrently.
+// Background limits the cores used by low-priority scoring and yields them to urgent work in the middle of a chunk. On
+// Linux the threads of background workers also run at a lower priority. Background is safe for concurrent use. A nil
+// *Background counts no urgent work; use [NewBackground] to make one.
 type Background struct {
-	cores chan struct{} // a worker has an element in it while it works on a chunk
+	cores chan struct{} // semaphore: one element per worker that has a chunk
 
-	mu      sync.Mutex
-	urgent  int           // pieces of work in hand
-	calm    chan struct{} // closed when the last of them ends; nil before the first
-	resting int           // workers in the middle of a chunk that do not work
-	rests   int           // how often one of them stopped, in all
+	mu     sync.Mutex
+	urgent int           // urgent tasks in progress
+	idle   chan struct{} // closed when the last urgent task ends; nil before the first one
+	paused int           // workers that are paused in the middle of a chunk
+	pauses int           // total number of pauses, for tests
 }
 
-// NewBackground lets background scores take so many cores in all.
+// NewBackground returns a Background whose scores use at most the given number of cores in total. cores must be above
+// 0.
 func NewBackground(cores int) *Background {
 	return &Background{cores: make(chan struct{}, cores)}
 }
 
-// Urgent says that work begins for which somebody waits. done must be called once, when it ends. Of nil nobody wants to
-// know.
+// Urgent marks the start of latency-sensitive work. The caller must call done exactly once, when that work ends. On a
+// nil Background both do nothing.
 func (b *Background) Urgent() (done func()) {
 	if b == nil {
 		return func() {}
@@ -42,7 +44,7 @@ func (b *Background) Urgent() (done func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.urgent == 0 {
-		b.calm = make(chan struct{})
+		b.idle = make(chan struct{})
 	}
 	b.urgent++
 	return b.urgentDone
@@ -52,82 +54,84 @@ func (b *Background) urgentDone() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.urgent--; b.urgent == 0 {
-		close(b.calm)
+		close(b.idle)
 	}
 }
 
-// BackgroundState is what goes on at a moment.
+// BackgroundState is a snapshot of a [Background], for metrics.
 type BackgroundState struct {
-	Urgent  int // pieces of work that somebody waits for
-	Resting int // workers in the middle of a chunk that make way
+	Urgent int // urgent tasks in progress
+	Paused int // workers paused in the middle of a chunk
 }
 
-// State says what goes on now. Of nil it is nothing.
+// State returns the current state; the zero state for a nil Background.
 func (b *Background) State() BackgroundState {
 	if b == nil {
 		return BackgroundState{}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return BackgroundState{b.urgent, b.resting}
+	return BackgroundState{b.urgent, b.paused}
 }
 
-// takeCore waits for a core, which is held for one chunk only and no longer than its work takes.
-func (b *Background) takeCore() (giveBack func()) {
+// acquireCore blocks until a core is free. The caller holds it for one chunk only and must call release.
+func (b *Background) acquireCore() (giveBack func()) {
 	b.cores <- struct{}{}
 	return func() { <-b.cores }
 }
 
-// rest returns when a worker that was in the middle of a chunk may go on.
-func (b *Background) rest() {
-	calm := b.giveUpCore()
-	if calm == nil {
+// yield pauses the calling worker, which is in the middle of a chunk, while urgent work wants its core: until the last
+// urgent task ends, but for backgroundPause at most.
+func (b *Background) yield() {
+	idle := b.yieldCore()
+	if idle == nil {
 		return
 	}
-	timer := time.NewTimer(backgroundRest)
+	timer := time.NewTimer(backgroundPause)
 	defer timer.Stop()
 	select {
-	case <-calm:
+	case <-idle:
 	case <-timer.C:
 	}
 	b.mu.Lock()
-	b.resting--
+	b.paused--
 	b.mu.Unlock()
 }
 
-// giveUpCore counts the worker as resting if urgent work wants its core, and gives what to wait for; nil if not.
-func (b *Background) giveUpCore() (calm <-chan struct{}) {
+// yieldCore counts the worker as paused and returns the channel that ends the pause; nil if the worker may keep its
+// core.
+func (b *Background) yieldCore() (idle <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if working := len(b.cores) - b.resting; working <= cap(b.cores)-urgentCores*b.urgent {
+	if working := len(b.cores) - b.paused; working <= cap(b.cores)-urgentCores*b.urgent {
 		return nil
 	}
-	b.resting++
-	b.rests++
-	return b.calm
+	b.paused++
+	b.pauses++
+	return b.idle
 }
 
-// pace is one worker's turn of work and rest. That of other work than background work never rests.
-type pace struct {
-	background *Background   // nil: somebody waits for this work
-	since      time.Time     // when it began to work
-	rested     time.Duration // since the last lap
+// throttle alternates work and pauses of one worker. It belongs to one goroutine. Without a Background it never pauses.
+type throttle struct {
+	background *Background   // nil: the work is not throttled
+	since      time.Time     // start of the current slice of work
+	paused     time.Duration // time spent in pauses since the last lap
 }
 
-// rest is called now and then in the middle of a chunk.
-func (p *pace) rest() {
+// yield pauses if the current slice is used up and urgent work wants the core. Workers call it between rows.
+func (p *throttle) yield() {
 	if p.background == nil || time.Since(p.since) < backgroundSlice {
 		return
 	}
 	begin := time.Now()
-	p.background.rest()
+	p.background.yield()
 	p.since = time.Now()
-	p.rested += p.since.Sub(begin)
+	p.paused += p.since.Sub(begin)
 }
 
-// lap gives the time worked since the clock's last lap.
-func (p *pace) lap(clock *time.Time) time.Duration {
-	worked := lap(clock) - p.rested
-	p.rested = 0
+// lap returns the time since the last lap without the pauses, and restarts the clock.
+func (p *throttle) lap(clock *time.Time) time.Duration {
+	worked := lap(clock) - p.paused
+	p.paused = 0
 	return worked
 }

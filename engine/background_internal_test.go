@@ -10,34 +10,34 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// inCore is the pace of a worker that has a core of b until release is called.
-func inCore(b *Background) (p *pace, release func()) {
-	release = b.takeCore()
-	return &pace{background: b, since: time.Now()}, release
+// throttled returns the throttle of a worker that holds a core of b until release is called.
+func throttled(b *Background) (p *throttle, release func()) {
+	release = b.acquireCore()
+	return &throttle{background: b, since: time.Now()}, release
 }
 
-// works says how much of some time a worker works that looks up every tenth of a millisecond.
-func works(p *pace, during time.Duration) (share float64) {
+// workedShare returns the share of the time that a worker works which calls yield every tenth of a millisecond.
+func workedShare(p *throttle, during time.Duration) (share float64) {
 	begin, worked := time.Now(), time.Duration(0)
 	for time.Since(begin) < during {
-		time.Sleep(100 * time.Microsecond) // its work
+		time.Sleep(100 * time.Microsecond) // simulated work
 		worked += 100 * time.Microsecond
-		p.rest()
+		p.yield()
 	}
 	return float64(worked) / float64(time.Since(begin))
 }
 
-func TestBackgroundMakesWay(t *testing.T) {
+func TestBackgroundYieldsToUrgentWork(t *testing.T) {
 	for name, test := range map[string]struct {
 		cores, urgent int
-		least, most   float64 // of the worker's share of its core
+		least, most   float64 // share of the time
 	}{
-		"nothing urgent":             {cores: 2, urgent: 0, least: 1, most: 1},
-		"both cores are wanted":      {cores: 2, urgent: 1, least: 0.09, most: 0.12},
-		"one core, wanted":           {cores: 1, urgent: 1, least: 0.09, most: 0.12},
-		"cores are left":             {cores: 3, urgent: 1, least: 1, most: 1},
-		"more is urgent":             {cores: 4, urgent: 2, least: 0.09, most: 0.12},
-		"cores are left for several": {cores: 8, urgent: 3, least: 1, most: 1},
+		"nothing urgent":         {cores: 2, urgent: 0, least: 1, most: 1},
+		"both cores requested":   {cores: 2, urgent: 1, least: 0.09, most: 0.12},
+		"one core, requested":    {cores: 1, urgent: 1, least: 0.09, most: 0.12},
+		"cores left":             {cores: 3, urgent: 1, least: 1, most: 1},
+		"several urgent tasks":   {cores: 4, urgent: 2, least: 0.09, most: 0.12},
+		"cores left for several": {cores: 8, urgent: 3, least: 1, most: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -45,26 +45,26 @@ func TestBackgroundMakesWay(t *testing.T) {
 				for range test.urgent {
 					defer b.Urgent()()
 				}
-				p, release := inCore(b)
+				p, release := throttled(b)
 				defer release()
-				if share := works(p, time.Second); share < test.least || share > test.most {
-					t.Errorf("it worked %.3f of the time, want %.2f to %.2f", share, test.least, test.most)
+				if share := workedShare(p, time.Second); share < test.least || share > test.most {
+					t.Errorf("worked %.3f of the time, want %.2f to %.2f", share, test.least, test.most)
 				}
 			})
 		})
 	}
 }
 
-// Of four workers on four cores, urgent work takes two out.
-func TestBackgroundMakesNoMoreWayThanIsWanted(t *testing.T) {
+// One urgent task takes two of four cores.
+func TestBackgroundYieldsOnlyRequestedCores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBackground(4)
 		defer b.Urgent()()
 		shares := make(chan float64)
 		for range 4 {
-			p, release := inCore(b)
+			p, release := throttled(b)
 			go func() {
-				share := works(p, time.Second)
+				share := workedShare(p, time.Second)
 				release()
 				shares <- share
 			}()
@@ -73,16 +73,16 @@ func TestBackgroundMakesNoMoreWayThanIsWanted(t *testing.T) {
 		for range 4 {
 			total += <-shares
 		}
-		if total < 2 || total > 2.7 { // and the tenths of those who rest
-			t.Errorf("four workers have worked on %.2f cores, want 2 and a bit", total)
+		if total < 2 || total > 2.7 { // 2 cores, and a tenth of each paused one
+			t.Errorf("four workers used %.2f cores, want 2 to 2.7", total)
 		}
 	})
 }
 
-func TestBackgroundGoesOnWhenItIsCalm(t *testing.T) {
+func TestBackgroundResumesAfterUrgentWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBackground(2)
-		p, release := inCore(b)
+		p, release := throttled(b)
 		defer release()
 		done, other := b.Urgent(), b.Urgent()
 		time.AfterFunc(3*time.Millisecond, done)
@@ -92,20 +92,20 @@ func TestBackgroundGoesOnWhenItIsCalm(t *testing.T) {
 			t.Errorf("%+v", state)
 		}
 		begin := time.Now()
-		p.rest()
+		p.yield()
 		clock := begin
 		if worked := p.lap(&clock); worked != 0 {
-			t.Errorf("resting counts as %v of work", worked)
+			t.Errorf("a pause counts as %v of work", worked)
 		}
 		if rested := time.Since(begin); rested != 3*time.Millisecond {
-			t.Errorf("rested for %v, want until the last urgent work ended, 3 ms", rested)
+			t.Errorf("paused for %v, want 3 ms, the end of the last urgent task", rested)
 		}
-		if share := works(p, 100*time.Millisecond); share != 1 {
-			t.Errorf("works %.2f of the time when nothing is urgent", share)
+		if share := workedShare(p, 100*time.Millisecond); share != 1 {
+			t.Errorf("worked %.2f of the time without urgent work", share)
 		}
 		defer b.Urgent()()
-		if share := works(p, time.Second); share > 0.12 {
-			t.Errorf("works %.2f of the time when something is urgent again", share)
+		if share := workedShare(p, time.Second); share > 0.12 {
+			t.Errorf("worked %.2f of the time with new urgent work", share)
 		}
 	})
 }
@@ -118,8 +118,8 @@ func (r *results) WriteChunk(c *ScoredChunk) error {
 	return err
 }
 
-// A score rests in the middle of its one chunk, and what it makes is the same.
-func TestScoreRestsInTheMiddleOfAChunk(t *testing.T) {
+// A low-priority score pauses within its only chunk and gives the same result.
+func TestScoreYieldsWithinAChunk(t *testing.T) {
 	bundle, err := OpenBaseline("telecom")
 	if err != nil {
 		t.Fatal(err)
@@ -145,15 +145,15 @@ func TestScoreRestsInTheMiddleOfAChunk(t *testing.T) {
 	b := NewBackground(1)
 	defer b.Urgent()()
 	got := score(b)
-	if b.rests < 5 { // three would be those between the stages
-		t.Errorf("rested %d times in the middle of 10,000 rows", b.rests)
+	if b.pauses < 5 { // 3 are between the stages
+		t.Errorf("paused %d times in one chunk of 10,000 rows", b.pauses)
 	}
 	if got != want {
-		t.Error("the result is another one")
+		t.Error("the result differs")
 	}
 }
 
-func TestUrgentWithoutABackground(t *testing.T) {
+func TestNilBackground(t *testing.T) {
 	var b *Background
 	b.Urgent()()
 	if b.State() != (BackgroundState{}) {

@@ -5,12 +5,12 @@ import (
 	"syscall"
 )
 
-// backgroundNice leaves such a thread about a tenth of a core that another one wants too.
+// backgroundNice is the nice value of background threads: about a tenth of a core when another thread wants it too.
 const backgroundNice = 10
 
-// stepBack ties the goroutine to a thread that the system runs when others leave it time. The thread ends with the
-// goroutine: a program may not raise its priority again.
-func stepBack() {
+// lowerPriority locks the goroutine to its thread and raises the thread's nice value. The thread is never unlocked and
+// ends with the goroutine, as an unprivileged process cannot lower the value again. Failures are ignored.
+func lowerPriority() {
 	runtime.LockOSThread()
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, backgroundNice) // of this thread; without it nothing is lost
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, backgroundNice) // 0: the calling thread
 }

@@ -2,5 +2,5 @@
 
 package engine
 
-// stepBack does nothing: only Linux has priorities of threads.
-func stepBack() {}
+// lowerPriority does nothing: only Linux has a priority per thread.
+func lowerPriority() {}

@@ -10,10 +10,10 @@ import (
 //go:embed baseline
 var baselines embed.FS
 
-// BaselineNames are the bundles that ship in the binary.
+// BaselineNames returns the names of the bundles that are embedded in the binary.
 func BaselineNames() []string { return []string{"saas", "telecom"} }
 
-// OpenBaseline opens a bundle that ships in the binary.
+// OpenBaseline opens an embedded bundle by its name; see [BaselineNames]. The error lists the names if there is none.
 func OpenBaseline(name string) (*Bundle, error) {
 	if !slices.Contains(BaselineNames(), name) {
 		return nil, fmt.Errorf("%q is not a baseline: choose one of %v", name, BaselineNames())

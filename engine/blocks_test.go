@@ -14,12 +14,12 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// lines is an encoder and a sampler that writes what it is given as text; it fails at the row called so, if any.
-type lines struct{ failAt int64 }
+// lineEncoder is a block encoder and a sampler that writes its input as text. It fails at row failAt, if there is one.
+type lineEncoder struct{ failAt int64 }
 
 var errLines = errors.New("no more lines")
 
-func (l lines) AppendBlocks(dst []byte, rec arrow.Record) ([]byte, error) {
+func (l lineEncoder) AppendBlocks(dst []byte, rec arrow.Record) ([]byte, error) {
 	rows, ids := rec.Column(0).(*array.Int64), rec.Column(1).(*array.String)
 	probability, band := rec.Column(2).(*array.Float32), rec.Column(3).(*array.Int16)
 	for i := range int(rec.NumRows()) {
@@ -35,21 +35,21 @@ func (l lines) AppendBlocks(dst []byte, rec arrow.Record) ([]byte, error) {
 	return dst, nil
 }
 
-func (l lines) AppendSample(dst []byte, batch, scored arrow.Record) ([]byte, error) {
+func (l lineEncoder) AppendSample(dst []byte, batch, scored arrow.Record) ([]byte, error) {
 	if batch.NumRows() != scored.NumRows() {
 		return dst, errors.New("rows differ")
 	}
 	return l.AppendBlocks(dst, scored)
 }
 
-// Encoders of blocks and samplers get exactly the scored rows, in order, with what the result says of each.
-func TestBlocksAndSamplesHoldTheScoredRows(t *testing.T) {
+// Block encoders and samplers receive exactly the scored rows, in order, with the values of the result file.
+func TestBlocksAndSamplesContainScoredRows(t *testing.T) {
 	rejected := "x,much,1,1,One year\n"
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" + rejected +
 		strings.Repeat("a,3,70.5,200,Month-to-month\nb,60,20,1200,Two year\n"+rejected, 40)
 	anonymous := copyOf(t, "telecom")
 	replace(anonymous, "bundle.yaml", "id: customerID\n", "")
-	sign(anonymous)
+	writeManifest(anonymous)
 	noIDs, err := engine.OpenBundle(anonymous)
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +57,8 @@ func TestBlocksAndSamplesHoldTheScoredRows(t *testing.T) {
 	for name, b := range map[string]*engine.Bundle{"ids": baseline(t, "telecom"), "no ids": noIDs} {
 		opt := engine.Options{
 			Workers: 2, Background: engine.NewBackground(1),
-			NewBlockEncoder: func() engine.BlockEncoder { return lines{} },
-			NewSampler:      func() engine.Sampler { return lines{} },
+			NewBlockEncoder: func() engine.BlockEncoder { return lineEncoder{} },
+			NewSampler:      func() engine.Sampler { return lineEncoder{} },
 		}
 		c, tally, err := score(t, file, b, opt, ingest.Limits{ChunkBytes: 512})
 		if err != nil || tally.Scored != 80 {
@@ -84,11 +84,11 @@ func TestBlocksAndSamplesHoldTheScoredRows(t *testing.T) {
 	}
 }
 
-func TestFailuresOfEncodersNameTheirStage(t *testing.T) {
+func TestEncoderErrorsNameTheirStage(t *testing.T) {
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,3,70.5,200,One year\n"
 	for stage, opt := range map[string]engine.Options{
-		"encode blocks": {NewBlockEncoder: func() engine.BlockEncoder { return lines{failAt: 1} }},
-		"encode sample": {NewSampler: func() engine.Sampler { return lines{failAt: 1} }},
+		"encode blocks": {NewBlockEncoder: func() engine.BlockEncoder { return lineEncoder{failAt: 1} }},
+		"encode sample": {NewSampler: func() engine.Sampler { return lineEncoder{failAt: 1} }},
 	} {
 		_, _, err := score(t, file, baseline(t, "telecom"), opt, ingest.Limits{})
 		if !errors.Is(err, errLines) || !strings.Contains(err.Error(), stage) {
@@ -97,8 +97,8 @@ func TestFailuresOfEncodersNameTheirStage(t *testing.T) {
 	}
 }
 
-// The headers that a joined file begins with are those of a file that is scored in one piece.
-func TestHeadersAreThoseOfAWholeFile(t *testing.T) {
+// The headers for a joined file equal those of a file scored in one piece.
+func TestAppendHeadersEqualsWholeFile(t *testing.T) {
 	b := baseline(t, "telecom")
 	line := "customerID,tenure,MonthlyCharges,TotalCharges,Contract,=note"
 	for _, unguarded := range []bool{false, true} {
@@ -107,7 +107,7 @@ func TestHeadersAreThoseOfAWholeFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result, rejects, err := engine.AppendHeaders(nil, nil, header(t, line), b, opt)
+		result, rejects, err := engine.AppendHeaders(nil, nil, headerOf(t, line), b, opt)
 		if err != nil || !strings.HasPrefix(c.result.String(), string(result)) ||
 			!strings.HasPrefix(c.rejects.String(), string(rejects)) || len(rejects) == 0 {
 			t.Errorf("unguarded %v: %q, %q (%v)", unguarded, result, rejects, err)
@@ -116,7 +116,7 @@ func TestHeadersAreThoseOfAWholeFile(t *testing.T) {
 			t.Errorf("unguarded %v: %q", unguarded, result)
 		}
 	}
-	if _, _, err := engine.AppendHeaders(nil, nil, header(t, "a,b"), b, engine.Options{}); err == nil {
-		t.Error("a header that does not fit was taken")
+	if _, _, err := engine.AppendHeaders(nil, nil, headerOf(t, "a,b"), b, engine.Options{}); err == nil {
+		t.Error("accepted a header with missing columns")
 	}
 }

@@ -5,27 +5,28 @@ import (
 	"strconv"
 )
 
-// budgetRowsMin is how many rows must have been read before the percentage counts: else the first bad row ends every
-// file.
+// budgetRowsMin is the number of rows below which the percentage is not checked; otherwise an early bad row would end
+// every file.
 const budgetRowsMin = 1000
 
-// Budget says how many rows may be rejected before a file is given up. A nil limit is off.
+// Budget limits the rejected rows of a file. Nil disables a limit.
 type Budget struct {
 	MaxRejected        *int64   `json:"max_rejected,omitempty"`
 	MaxRejectedPercent *float64 `json:"max_rejected_percent,omitempty"`
 }
 
-// BudgetError is a file with more rejected rows than its [Budget] allows.
+// BudgetError reports that a file has more rejected rows than its [Budget] allows. Budget holds the exceeded limit
+// only.
 type BudgetError struct {
 	Budget
-	Rows, Rejected int64 // so far
+	Rows, Rejected int64 // up to the chunk that exceeded the limit
 }
 
 func (e *BudgetError) Error() string {
 	return fmt.Sprintf("%d of %d rows rejected: more than %s", e.Rejected, e.Rows, e.Limit())
 }
 
-// Limit names the limit that was passed: "100" or "5 %".
+// Limit formats the exceeded limit: "100" or "5 %".
 func (e *BudgetError) Limit() string {
 	if e.MaxRejected != nil {
 		return strconv.FormatInt(*e.MaxRejected, 10)
@@ -33,7 +34,7 @@ func (e *BudgetError) Limit() string {
 	return strconv.FormatFloat(*e.MaxRejectedPercent, 'f', -1, 64) + " %"
 }
 
-// Check returns a [*BudgetError] that has the limit passed, if one is.
+// Check returns a [*BudgetError] if the counts of t exceed a limit, nil otherwise.
 func (b Budget) Check(t *Tally) error {
 	if b.MaxRejected != nil && t.Rejected > *b.MaxRejected {
 		return &BudgetError{Budget{MaxRejected: b.MaxRejected}, t.Rows, t.Rejected}

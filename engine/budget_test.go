@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-func TestBudgetEndsTheScoringOfABadFile(t *testing.T) {
+func TestBudgetExceeded(t *testing.T) {
 	b := baseline(t, "telecom")
 	head := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n"
 	good, bad := "a,1,2,3,One year\n", "a,many,2,3,One year\n"
@@ -45,7 +45,7 @@ func TestBudgetEndsTheScoringOfABadFile(t *testing.T) {
 	}
 }
 
-// The chunk that spends the budget, and so the error, is the same for any number of workers.
+// The chunk that exceeds the budget, and so the error, is the same for any number of workers.
 func TestBudgetErrorDoesNotDependOnWorkers(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" +
@@ -56,7 +56,7 @@ func TestBudgetErrorDoesNotDependOnWorkers(t *testing.T) {
 		opt := engine.Options{Workers: workers, Explain: engine.ExplainNone, Budget: engine.Budget{MaxRejected: &most}}
 		c, _, err := score(t, file, b, opt, ingest.Limits{ChunkBytes: 4 << 10, RowBytesMax: 1000})
 		if err == nil {
-			t.Fatal("the budget is not spent")
+			t.Fatal("the budget was not exceeded")
 		}
 		got := err.Error() + c.result.String()
 		if want == "" {

@@ -12,38 +12,39 @@ import (
 
 const bundleYAML = "bundle.yaml"
 
-// Bundle is a model with all that is needed to read its input and to tell its output: immutable and shared.
+// Bundle is a compiled model with the description of its input columns, its risk bands and its texts. It is immutable
+// and safe for concurrent use. Use [OpenBundle], [OpenBaseline] or [OpenModelFile].
 type Bundle struct {
-	file     *bundleFile
-	sha256   [sha256.Size]byte
-	schema   ingest.Schema
-	forest   *forest.Forest
-	compiled *forest.Compiled
-	leaves   *forest.Leaves // nil if leaves cannot hold the model; then noLeaves says why
-	noLeaves error
-	features []featureColumn
-	columns  map[string]int // position in the schema by name
-	profiles []columnProfile
-	segments []segmentColumn
-	idColumn int // position in the schema, -1 if none
-	// valueColumn is the position in the schema of the revenue at stake, -1 if none.
+	file      *bundleFile
+	sha256    [sha256.Size]byte
+	schema    ingest.Schema
+	forest    *forest.Forest
+	compiled  *forest.Compiled
+	leaves    *forest.Leaves // nil if the leaves library does not support the model; then leavesErr is the reason
+	leavesErr error
+	features  []featureColumn
+	columns   map[string]int // position in the schema by name
+	profiles  []columnProfile
+	segments  []segmentColumn
+	idColumn  int // position in the schema, -1 if none
+	// valueColumn is the position in the schema of the revenue column, -1 if none.
 	valueColumn int
 	bands       []Band
-	calibrate   calibration // nil: the model's probabilities are taken as they are
-	explainer   *explainer  // nil if the model cannot be explained; then explainErr says why
+	calibrate   calibration // nil: the model's probabilities are not corrected
+	explainer   *explainer  // nil if the model cannot be explained; then explainErr is the reason
 	explainErr  error
 
-	slots slotPool // between runs
+	slots slotPool // reused by the next score
 }
 
-// Band is a range of probabilities with a name; bands ascend and the last one is open.
+// Band is a named range of probabilities. Bands ascend; the last one has no upper bound.
 type Band struct {
 	Name  string
 	Below float64 // exclusive upper bound; +Inf in the last band
 }
 
-// OpenBundle reads the bundle in the root of dir, checks its manifest, compiles its model and scores its golden rows.
-// A bundle that gives one golden row another score is refused.
+// OpenBundle reads the bundle in the root of dir, verifies its manifest, compiles its model and scores its golden rows.
+// Errors wrap [ErrManifest], [ErrGolden], [ErrModelUnsupported], [ErrModelLimits] or [ErrModelColumns].
 func OpenBundle(dir fs.FS) (*Bundle, error) {
 	text, err := fs.ReadFile(dir, bundleYAML)
 	if err != nil {
@@ -72,7 +73,7 @@ func OpenBundle(dir fs.FS) (*Bundle, error) {
 	return b, nil
 }
 
-// newBundle compiles the model and binds it to the columns that file describes.
+// newBundle compiles the model and maps its features to the columns of file.
 func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	f, err := ReadForest(file.Model, model)
 	if err != nil {
@@ -114,7 +115,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 		return nil, fmt.Errorf("compile: %w", modelError(err))
 	}
 	if b.leaves, err = forest.NewLeaves(f); err != nil {
-		b.noLeaves = modelError(err)
+		b.leavesErr = modelError(err)
 	}
 	if err := forest.SelfCheck(f, b.leaves, b.compiled.NewScorer()); err != nil {
 		return nil, modelError(err)
@@ -134,22 +135,23 @@ func (f *bundleFile) bands() []Band {
 	return bands
 }
 
-// Name is the bundle's name: what ?model= takes.
+// Name returns the bundle's name, which the query parameter model takes.
 func (b *Bundle) Name() string { return b.file.Name }
 
-// Title is the name for people.
+// Title returns the display name; empty if the bundle has none.
 func (b *Bundle) Title() string { return b.file.Title }
 
-// Version is the bundle's version, as its author counts.
+// Version returns the version that bundle.yaml states.
 func (b *Bundle) Version() string { return b.file.Version }
 
-// SHA256 is the hexadecimal digest of the manifest, and so of every file in the bundle.
+// SHA256 returns the hexadecimal digest of the manifest, which covers every file of the bundle; of a bare model file,
+// that of the file.
 func (b *Bundle) SHA256() string { return hex.EncodeToString(b.sha256[:]) }
 
-// Schema says what the model reads from a file. It is shared: do not change it.
+// Schema returns the input columns of the model. The schema is shared and must not be modified.
 func (b *Bundle) Schema() ingest.Schema { return b.schema }
 
-// NotUsed names those of a file's columns that the model does not read; nil if the file lacks what the model needs.
+// NotUsed returns those of a file's columns that the model does not read; nil if a required column is missing.
 func (b *Bundle) NotUsed(columns []string) []string {
 	m, err := ingest.Map(b.schema, ingest.Header{Names: columns})
 	if err != nil {
@@ -158,20 +160,20 @@ func (b *Bundle) NotUsed(columns []string) []string {
 	return m.Unused()
 }
 
-// Bands are the risk bands, ascending. They are shared: do not change them.
+// Bands returns the risk bands, ascending. The slice is shared and must not be modified.
 func (b *Bundle) Bands() []Band { return b.bands }
 
-// Forest is the model itself. It is shared: do not change it.
+// Forest returns the model's trees. They are shared and must not be modified.
 func (b *Bundle) Forest() *forest.Forest { return b.forest }
 
-// Kernel names the kernel that scores: avx512, avx2, portable or walker.
+// Kernel returns the name of the scoring kernel in use: avx512, avx2, portable or walker.
 func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
 
-// NoLeaves is nil if the leaves library holds the model, and so can score it and check what the compiled engine scores.
-// Else it says why not; it is an [ErrModelUnsupported].
-func (b *Bundle) NoLeaves() error { return b.noLeaves }
+// LeavesError returns why the leaves library cannot score this model and so cannot check the compiled engine, an
+// [ErrModelUnsupported]; nil if it can.
+func (b *Bundle) LeavesError() error { return b.leavesErr }
 
-// band gives the position of the band that a probability falls into.
+// band returns the index of the band that a probability falls into.
 func (b *Bundle) band(probability float32) int {
 	for i := range b.bands {
 		if float64(probability) < b.bands[i].Below {

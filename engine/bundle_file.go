@@ -11,21 +11,21 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// bundleFile is bundle.yaml.
+// bundleFile is the content of bundle.yaml.
 type bundleFile struct {
 	Name     string   `yaml:"name"`
 	Version  string   `yaml:"version"`
 	Title    string   `yaml:"title"`
 	Model    string   `yaml:"model"`    // file name in the bundle
-	ID       string   `yaml:"id"`       // column that names the customer
+	ID       string   `yaml:"id"`       // customer id column; optional
 	Value    string   `yaml:"value"`    // column with the revenue at stake; optional
-	Segments []string `yaml:"segments"` // category columns that summaries are divided by; optional
-	// ChosenBy names columns of which one is in the header of every file that was made for this model; optional.
+	Segments []string `yaml:"segments"` // category columns to summarise by; optional
+	// ChosenBy lists columns of which at least one is in the header of every file made for this model; optional.
 	ChosenBy     []string         `yaml:"chosen_by"`
 	Columns      []bundleColumn   `yaml:"columns"`
 	Bands        []bandFile       `yaml:"bands"`
-	Probability  bool             `yaml:"probability"`   // the model's output is a probability
-	MissingValue string           `yaml:"missing_value"` // what training took for missing: only "nan"
+	Probability  bool             `yaml:"probability"`   // whether the model's output is a probability
+	MissingValue string           `yaml:"missing_value"` // encoding of missing values in training; only "nan"
 	Calibration  *calibrationFile `yaml:"calibration"`   // optional
 	Training     trainingFile     `yaml:"training"`
 }
@@ -53,7 +53,7 @@ type bundleColumn struct {
 	Phrases    phrasesFile       `yaml:"phrases"`
 }
 
-// phrasesFile has the fields of Phrases, with their keys.
+// phrasesFile is [Phrases] with YAML keys.
 type phrasesFile struct {
 	High    string            `yaml:"high"`
 	Low     string            `yaml:"low"`
@@ -67,7 +67,7 @@ type bandFile struct {
 	Below *float64 `yaml:"below"` // the last band has none
 }
 
-// trainingFile is what the model saw: the yardstick for data quality and drift.
+// trainingFile describes the training data, with which data quality and drift are compared.
 type trainingFile struct {
 	Rows        int64                     `yaml:"rows"`
 	Date        string                    `yaml:"date"`
@@ -82,7 +82,7 @@ type trainingColumn struct {
 	Shares  []float64 `yaml:"shares"`
 }
 
-// bandName keeps cells that begin with a band's name from being taken for formulas.
+// bandName requires a letter or digit first, so that a spreadsheet never takes a band's name for a formula.
 var bandName = regexp.MustCompile(`^[\pL\pN]`)
 
 var bundleName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)

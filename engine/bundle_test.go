@@ -16,7 +16,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// copyOf loads a baseline's files, so that a test can spoil them.
+// copyOf returns a baseline's files, for a test to modify.
 func copyOf(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	dir := os.DirFS("baseline/" + name)
@@ -35,8 +35,8 @@ func copyOf(t *testing.T, name string) fstest.MapFS {
 	return files
 }
 
-// sign writes a manifest that fits the files.
-func sign(files fstest.MapFS) {
+// writeManifest writes a manifest that matches the files.
+func writeManifest(files fstest.MapFS) {
 	delete(files, "manifest.sha256")
 	var manifest strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -55,7 +55,7 @@ func replaceLast(files fstest.MapFS, name, old, with string) {
 	files[name].Data = []byte(text[:at] + with + text[at+len(old):])
 }
 
-// goldenReject is the first golden row with a tenure that is no number.
+// goldenReject replaces the tenure of the first golden row by text.
 func goldenReject(files fstest.MapFS) string {
 	lines := strings.SplitAfterN(string(files["golden.csv"].Data), "\n", 3)
 	cells := strings.Split(lines[1], ",")
@@ -63,7 +63,7 @@ func goldenReject(files fstest.MapFS) string {
 	return strings.Join(cells, ",")
 }
 
-func TestBaselinesOpen(t *testing.T) {
+func TestOpenBaseline(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
 		if b.Name() != name || b.Version() == "" || len(b.SHA256()) != 64 || b.Title() == "" || b.Kernel() == "" {
@@ -78,11 +78,11 @@ func TestBaselinesOpen(t *testing.T) {
 	}
 }
 
-func TestBundleIsRefused(t *testing.T) {
+func TestOpenBundleErrors(t *testing.T) {
 	tests := []struct {
 		name   string
 		spoil  func(fstest.MapFS)
-		signed bool // the manifest is made anew
+		signed bool // write a new manifest
 		is     error
 		says   string
 	}{
@@ -148,7 +148,7 @@ func TestBundleIsRefused(t *testing.T) {
 			files := copyOf(t, "telecom")
 			test.spoil(files)
 			if test.signed {
-				sign(files)
+				writeManifest(files)
 			}
 			_, err := engine.OpenBundle(files)
 			if err == nil {
@@ -161,7 +161,7 @@ func TestBundleIsRefused(t *testing.T) {
 	}
 }
 
-func TestGoldenRowsCatchAValidButWrongModel(t *testing.T) {
+func TestGoldenRowsRejectWrongModel(t *testing.T) {
 	files := copyOf(t, "telecom")
 	text := string(files["model.txt"].Data)
 	_, line, ok := strings.Cut(text, "\nleaf_value=")
@@ -170,13 +170,13 @@ func TestGoldenRowsCatchAValidButWrongModel(t *testing.T) {
 	}
 	first, _, _ := strings.Cut(line, " ")
 	replace(files, "model.txt", "\nleaf_value="+first, "\nleaf_value="+strings.Repeat("9", len(first)-2)+".0")
-	sign(files)
+	writeManifest(files)
 	if _, err := engine.OpenBundle(files); !errors.Is(err, engine.ErrGolden) {
 		t.Fatalf("error %v", err)
 	}
 }
 
-func TestModelFileNeedsNoBundle(t *testing.T) {
+func TestOpenModelFile(t *testing.T) {
 	model, err := os.ReadFile("baseline/telecom/model.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestModelFileNeedsNoBundle(t *testing.T) {
 	if b, err = engine.OpenModelFile("shops.txt", text); err != nil {
 		t.Fatal(err)
 	}
-	for i, feature := range b.Forest().Features { // the model's own map of categories becomes the schema's
+	for i, feature := range b.Forest().Features { // the categories in the model file become the schema's
 		if c := b.Schema().Columns[i]; !slices.Equal(c.Categories, feature.Categories) || c.Name != feature.Name {
 			t.Errorf("column %q with %q, want %q with %q", c.Name, c.Categories, feature.Name, feature.Categories)
 		}
@@ -211,7 +211,7 @@ func TestModelFileNeedsNoBundle(t *testing.T) {
 	}
 }
 
-func header(t *testing.T, line string) ingest.Header {
+func headerOf(t *testing.T, line string) ingest.Header {
 	t.Helper()
 	h, _, err := ingest.ReadHeader(strings.NewReader(line+"\nx\n"), ingest.Limits{})
 	if err != nil {
@@ -228,31 +228,31 @@ func TestRegistryChoosesByHeader(t *testing.T) {
 	}
 	for _, name := range engine.BaselineNames() {
 		first, _, _ := strings.Cut(sample(t, name+"_sample.csv"), "\n")
-		b, err := r.Choose(header(t, strings.TrimSuffix(first, "\r")))
+		b, err := r.Choose(headerOf(t, strings.TrimSuffix(first, "\r")))
 		if err != nil || b.Name() != name {
 			t.Errorf("%s sample: %v %v", name, b, err)
 		}
 	}
 	var missing *ingest.MissingColumnsError
-	_, err = r.Choose(header(t, "customerID,tenure,MonthlyCharges,Contract"))
+	_, err = r.Choose(headerOf(t, "customerID,tenure,MonthlyCharges,Contract"))
 	if !errors.As(err, &missing) || len(missing.Columns) != 1 || missing.Columns[0].Name != "TotalCharges" {
 		t.Errorf("closest model: %v", err)
 	}
 	twin := copyOf(t, "telecom")
 	replace(twin, "bundle.yaml", "name: telecom", "name: twin")
-	sign(twin)
+	writeManifest(twin)
 	other, err := engine.OpenBundle(twin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Swap(other)
-	_, err = r.Choose(header(t, "customerID,tenure,MonthlyCharges,TotalCharges,Contract"))
+	_, err = r.Choose(headerOf(t, "customerID,tenure,MonthlyCharges,TotalCharges,Contract"))
 	if !errors.Is(err, engine.ErrAmbiguousHeader) {
 		t.Errorf("two models fit: %v", err)
 	}
 }
 
-func TestRegistrySwaps(t *testing.T) {
+func TestRegistrySwap(t *testing.T) {
 	first, second := baseline(t, "telecom"), baseline(t, "telecom")
 	r, err := engine.NewRegistry(first)
 	if err != nil {
@@ -264,7 +264,7 @@ func TestRegistrySwaps(t *testing.T) {
 	}
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "version: '1'", "version: '2'")
-	sign(files)
+	writeManifest(files)
 	third, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -295,12 +295,12 @@ func TestRegistrySwaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := empty.Choose(header(t, "a,b")); err == nil {
+	if _, err := empty.Choose(headerOf(t, "a,b")); err == nil {
 		t.Error("no model is loaded")
 	}
 }
 
-// A model that names no features is bound by position; its explanations have the same words.
+// The features of a model without names are bound by position; the explanations have the same texts.
 func TestFeaturesBoundByPositionAreExplained(t *testing.T) {
 	files := copyOf(t, "telecom")
 	_, line, ok := strings.Cut(string(files["model.txt"].Data), "\nfeature_names=")
@@ -313,7 +313,7 @@ func TestFeaturesBoundByPositionAreExplained(t *testing.T) {
 		names[i] = fmt.Sprintf("Column_%d", i)
 	}
 	replace(files, "model.txt", "\nfeature_names="+line, "\nfeature_names="+strings.Join(names, " "))
-	sign(files)
+	writeManifest(files)
 	unnamed, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)

@@ -7,21 +7,22 @@ import (
 	"sort"
 )
 
-// calibrationFile is a map from what the model says to how many leave: never falling, so that it changes no order.
+// calibrationFile maps the model's probability to the observed churn rate. The map never decreases, so the order of
+// customers stays.
 type calibrationFile struct {
 	Method string `yaml:"method"` // platt or isotonic
-	// Platt: the probability is sigmoid(slope*logit(p) + intercept).
+	// Platt scaling: sigmoid(Slope*logit(p) + Intercept).
 	Slope     float64 `yaml:"slope"`
 	Intercept float64 `yaml:"intercept"`
-	// Isotonic: straight lines between the points (x, y), and the first and last y outside of them.
+	// Isotonic: linear interpolation between the points (X, Y); constant below the first and above the last.
 	X []float64 `yaml:"x"`
 	Y []float64 `yaml:"y"`
 }
 
-// calibration corrects a probability; nil leaves it as it is.
+// calibration corrects a probability. Nil means no correction.
 type calibration func(p float64) float64
 
-// compile checks the map.
+// compile validates the parameters and returns the correction; nil for a nil file.
 func (c *calibrationFile) compile() (calibration, error) {
 	if c == nil {
 		return nil, nil
@@ -48,12 +49,12 @@ func finite(values ...float64) bool {
 	return !slices.ContainsFunc(values, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
 }
 
-// ascend says whether the values are probabilities, none below the one before it.
+// ascend reports whether the values are probabilities in non-decreasing order.
 func ascend(values []float64) bool {
 	return finite(values...) && slices.IsSorted(values) && values[0] >= 0 && values[len(values)-1] <= 1
 }
 
-// platt maps 0 to 0 and 1 to 1: their logits are infinite.
+// platt applies Platt scaling. 0 and 1 map to themselves, as their logits are infinite.
 func (c *calibrationFile) platt(p float64) float64 {
 	logit := math.Log(p / (1 - p))
 	return 1 / (1 + math.Exp(float64(-c.Slope*logit)-c.Intercept))
@@ -73,7 +74,7 @@ func (c *calibrationFile) isotonic(p float64) float64 {
 	return min(max(y, c.Y[i-1]), c.Y[i])
 }
 
-// probabilities turns raw scores into calibrated probabilities.
+// probabilities converts raw scores to calibrated probabilities in dst, which must be at least as long as raw.
 func (b *Bundle) probabilities(dst, raw []float64) {
 	b.forest.Probabilities(dst, raw)
 	if b.calibrate == nil {

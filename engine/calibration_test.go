@@ -12,12 +12,12 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// calibrated is the telecom baseline with a map, and golden rows that fit it.
+// calibrated returns the telecom baseline with a calibration and matching golden rows.
 func calibrated(t *testing.T, yaml string, f func(p float64) float64) (*engine.Bundle, error) {
 	t.Helper()
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n", "value: MonthlyCharges\ncalibration: "+yaml+"\n")
-	rows := records(t, string(files["golden.csv"].Data))
+	rows := csvRecords(t, string(files["golden.csv"].Data))
 	last := len(rows[0]) - 1
 	if rows[0][last] != "_probability" {
 		t.Fatalf("golden header %q", rows[0])
@@ -34,18 +34,18 @@ func calibrated(t *testing.T, yaml string, f func(p float64) float64) (*engine.B
 		t.Fatal(err)
 	}
 	files["golden.csv"].Data = []byte(out.String())
-	sign(files)
+	writeManifest(files)
 	return engine.OpenBundle(files)
 }
 
-func TestCalibrationIsAppliedBehindTheLink(t *testing.T) {
+func TestCalibrationAppliesAfterLink(t *testing.T) {
 	plain := baseline(t, "telecom")
 	file := sampled(t, sample(t, "telecom_10k.csv"), 600, nil)
 	before, _, err := score(t, file, plain, engine.Options{Explain: engine.ExplainNone}, ingest.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	was := records(t, before.result.String())
+	was := csvRecords(t, before.result.String())
 	at := len(was[0]) - 5
 	for name, test := range map[string]struct {
 		yaml string
@@ -81,7 +81,7 @@ func TestCalibrationIsAppliedBehindTheLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := 0.0
-		for i, row := range records(t, after.result.String())[1:] {
+		for i, row := range csvRecords(t, after.result.String())[1:] {
 			p, q := number(t, was[i+1][at]), number(t, row[at])
 			if math.Abs(q-test.f(p)) > 1e-6 {
 				t.Errorf("%s: %v became %v, want %v", name, p, q, test.f(p))
@@ -103,7 +103,7 @@ func number(t testing.TB, text string) float64 {
 	return x
 }
 
-func TestCalibrationIsChecked(t *testing.T) {
+func TestCalibrationValidation(t *testing.T) {
 	same := func(p float64) float64 { return p }
 	for _, yaml := range []string{
 		"{method: beta}", "{slope: 1}",
@@ -124,7 +124,7 @@ func TestCalibrationIsChecked(t *testing.T) {
 			t.Errorf("%s changes nothing: %v", yaml, err)
 		}
 	}
-	// Golden rows tell what the model and its calibration say together.
+	// Golden rows contain calibrated probabilities.
 	if _, err := calibrated(t, "{method: platt, slope: 2}", same); !errors.Is(err, engine.ErrGolden) {
 		t.Errorf("golden rows of another map: %v", err)
 	}

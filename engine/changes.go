@@ -7,38 +7,40 @@ import (
 	"slices"
 )
 
-// ChangeStatus says whether an upload could be compared with the one before it, and if not, why.
+// ChangeStatus is the outcome of a comparison of two uploads, or the reason why there is none.
 type ChangeStatus string
 
-// Whether an upload could be compared.
+// The statuses as published.
 const (
 	ChangesCompared     ChangeStatus = "compared"
-	ChangesModelChanged ChangeStatus = "model_changed"        // only who is new and who is gone can be said
-	ChangesFirstUpload  ChangeStatus = "first_upload"         // there is none before it
-	ChangesUnavailable  ChangeStatus = "previous_unavailable" // its snapshot is not kept, or has other hashes
+	ChangesModelChanged ChangeStatus = "model_changed"        // scored by another model: only new and gone customers are known
+	ChangesFirstUpload  ChangeStatus = "first_upload"         // no earlier upload
+	ChangesUnavailable  ChangeStatus = "previous_unavailable" // the earlier upload's snapshot is gone or has another hash key
 	ChangesTooLarge     ChangeStatus = "too_large"
-	ChangesNoIDs        ChangeStatus = "no_ids" // no row of one of the two has a customer id
+	ChangesNoIDs        ChangeStatus = "no_ids" // one of the uploads has no customer ids
 )
 
-// Changes says what became of the customers of the upload before. What cannot be said is absent.
+// Changes compares the customers of an upload with those of the one before. Fields that are not known are nil.
 type Changes struct {
 	Status    ChangeStatus    `json:"status"`
 	Previous  *PreviousUpload `json:"previous"` // null for the first upload
 	Before    *ChangeRows     `json:"before,omitempty"`
 	After     *ChangeRows     `json:"after,omitempty"`
 	Customers *CustomerChange `json:"customers,omitempty"`
-	// Expected is of the expected churners, Loss of the expected loss; Loss is absent if nobody has a value.
+	// Expected is the change of the expected churners, Loss of the expected loss; Loss is nil if no customer has a
+	// value.
 	Expected *SumChange `json:"expected_churners,omitempty"`
 	Loss     *SumChange `json:"expected_loss,omitempty"`
-	// Risen and Fallen are the customers whose probability moved most, the largest move first.
-	Risen  []Move `json:"risen,omitempty"`
-	Fallen []Move `json:"fallen,omitempty"`
-	// Explained is how many customers had reasons both times, Factors what moved them all, the strongest first.
+	// Risen and Fallen are the customers with the largest changes of probability, the largest first.
+	Risen  []RiskChange `json:"risen,omitempty"`
+	Fallen []RiskChange `json:"fallen,omitempty"`
+	// Explained is the number of customers who were explained in both uploads; Factors are their mean changes of
+	// contribution, the largest first.
 	Explained int64          `json:"explained,omitempty"`
 	Factors   []FactorChange `json:"factors,omitempty"`
 }
 
-// PreviousUpload is what an upload was compared with.
+// PreviousUpload identifies the upload that was compared with.
 type PreviousUpload struct {
 	PredictionID string `json:"prediction_id,omitempty"`
 	Filename     string `json:"filename"`
@@ -46,15 +48,16 @@ type PreviousUpload struct {
 	ModelVersion string `json:"model_version,omitempty"`
 }
 
-// ChangeRows is how the scored rows of an upload became customers.
+// ChangeRows counts the scored rows of an upload and the distinct customers in them.
 type ChangeRows struct {
 	Rows      int64 `json:"rows"`
 	Customers int64 `json:"customers,omitempty"`
-	WithoutID int64 `json:"without_id,omitempty"` // rows that were left out
-	Repeated  int64 `json:"repeated,omitempty"`   // rows whose customer came before in the file: the first row counts
+	WithoutID int64 `json:"without_id,omitempty"` // rows without a customer id, which are not compared
+	Repeated  int64 `json:"repeated,omitempty"`   // rows of a customer who has an earlier row, which counts
 }
 
-// CustomerChange counts customers. The moves are absent if the model changed: a band of another model is another thing.
+// CustomerChange counts customers. The moves between bands are nil if the model changed, as bands of two models do not
+// compare.
 type CustomerChange struct {
 	New       int64  `json:"new"`
 	Gone      int64  `json:"gone"`
@@ -64,37 +67,37 @@ type CustomerChange struct {
 	Unchanged *int64 `json:"unchanged,omitempty"` // in the same band
 }
 
-// SumChange is a sum over the customers before and after, and who changed it: After is Before + New + Gone + Stayed.
+// SumChange splits the change of a sum over customers by its cause: After = Before + New + Gone + Stayed.
 type SumChange struct {
 	Before float64 `json:"before"`
 	After  float64 `json:"after"`
 	New    float64 `json:"new"`
-	Gone   float64 `json:"gone"`   // not above 0 for churners
-	Stayed float64 `json:"stayed"` // by what those moved who are in both
+	Gone   float64 `json:"gone"`   // 0 or below for churners
+	Stayed float64 `json:"stayed"` // change of the customers in both uploads
 }
 
-// Move is a customer whose probability changed.
-type Move struct {
-	Row         int64          `json:"row"` // in the file at hand
+// RiskChange is a customer whose probability changed.
+type RiskChange struct {
+	Row         int64          `json:"row"` // row number in the later upload
 	ID          string         `json:"id,omitempty"`
 	Before      float32        `json:"before"`
 	After       float32        `json:"after"`
 	BandBefore  string         `json:"band_before"`
 	BandAfter   string         `json:"band_after"`
-	Factors     []FactorChange `json:"factors,omitempty"` // absent unless the customer had reasons both times
+	Factors     []FactorChange `json:"factors,omitempty"` // nil unless the customer was explained in both uploads
 	Explanation string         `json:"explanation"`
 }
 
-// FactorChange is by how much the contribution of a factor changed: in margin units, above 0 is towards risk.
+// FactorChange is the change of a factor's contribution, in margin units; above 0 it raises the risk.
 type FactorChange struct {
 	Label   string   `json:"label"`
 	Columns []string `json:"columns"`
 	Change  float64  `json:"change"`
 }
 
-// Compare says what changed from one upload to the next, both given as the snapshots of their parts. It reads each once
-// and holds a buffer of bufferBytes for each. The bundle is the one that scored the parts of after. Ids are not in a
-// snapshot: the caller sets those of the moves by their rows.
+// Compare compares two uploads, each given as the snapshots of its parts; b must be the bundle that scored the parts of
+// after. It reads every snapshot once and buffers bufferBytes of each. Snapshots hold no ids: the caller fills in
+// [RiskChange.ID] with [Snapshot.SetIDs]. Damaged snapshots are an [ErrSnapshot].
 func (b *Bundle) Compare(before, after []io.Reader, bufferBytes int) (Changes, error) {
 	old, err := mergeSnapshots(before, b, bufferBytes)
 	if err != nil {
@@ -114,7 +117,7 @@ func (b *Bundle) Compare(before, after []io.Reader, bufferBytes int) (Changes, e
 	return c.changes(old, now), nil
 }
 
-// join visits the customers of both in the order of their hashes; nil stands for the side that has them not.
+// join visits the customers of both uploads in the order of their hashes; nil stands for a customer missing in one.
 func join(old, now *snapshotMerge, visit func(before, after *snapshotRecord)) error {
 	a, err := old.next()
 	if err != nil {
@@ -139,22 +142,22 @@ func join(old, now *snapshotMerge, visit func(before, after *snapshotRecord)) er
 	return err
 }
 
-// comparison adds up what a join visits.
+// comparison accumulates what join visits.
 type comparison struct {
 	bundle         *Bundle
 	counts         CustomerChange
 	up, down, same int64
 	expected, loss SumChange
-	valued         bool // somebody has a value
+	hasValue       bool // a customer has a value
 	explained      int64
-	moved          []float64 // sum of the change by factor
-	risen, fallen  []movedRecord
+	factorSums     []float64 // sum of the changes of contribution, by factor
+	risen, fallen  []recordPair
 }
 
 func newComparison(b *Bundle) *comparison {
 	c := &comparison{bundle: b}
 	if b.explainer != nil {
-		c.moved = make([]float64, len(b.explainer.book.groups))
+		c.factorSums = make([]float64, len(b.explainer.book.groups))
 	}
 	return c
 }
@@ -170,7 +173,7 @@ func (c *comparison) visit(before, after *snapshotRecord) {
 		c.expected.Gone -= float64(before.probability)
 		c.loss.Gone -= c.lossOf(before)
 	default:
-		c.stay(before, after)
+		c.addStayed(before, after)
 	}
 	if before != nil {
 		c.expected.Before += float64(before.probability)
@@ -182,17 +185,17 @@ func (c *comparison) visit(before, after *snapshotRecord) {
 	}
 }
 
-// lossOf is the expected loss of a customer, 0 without a value.
+// lossOf returns a customer's expected loss, 0 without a value.
 func (c *comparison) lossOf(r *snapshotRecord) float64 {
 	if math.IsNaN(r.value) {
 		return 0
 	}
-	c.valued = true
+	c.hasValue = true
 	return float64(float64(r.probability) * r.value)
 }
 
-// stay takes a customer who is in both.
-func (c *comparison) stay(before, after *snapshotRecord) {
+// addStayed counts a customer who is in both uploads.
+func (c *comparison) addStayed(before, after *snapshotRecord) {
 	c.counts.Stayed++
 	c.expected.Stayed += float64(after.probability) - float64(before.probability)
 	c.loss.Stayed += c.lossOf(after) - c.lossOf(before)
@@ -204,21 +207,21 @@ func (c *comparison) stay(before, after *snapshotRecord) {
 	default:
 		c.same++
 	}
-	if explainedTwice(before, after) && len(after.factors) == len(c.moved) {
+	if bothExplained(before, after) && len(after.factors) == len(c.factorSums) {
 		c.explained++
-		for i := range c.moved {
-			c.moved[i] += after.factors[i] - before.factors[i]
+		for i := range c.factorSums {
+			c.factorSums[i] += after.factors[i] - before.factors[i]
 		}
 	}
 	switch {
 	case after.probability > before.probability:
-		c.risen = offerMove(c.risen, before, after)
+		c.risen = insertLargest(c.risen, before, after)
 	case after.probability < before.probability:
-		c.fallen = offerMove(c.fallen, before, after)
+		c.fallen = insertLargest(c.fallen, before, after)
 	}
 }
 
-// changes is the result of a finished join.
+// changes returns the result after join.
 func (c *comparison) changes(old, now *snapshotMerge) Changes {
 	result := Changes{Status: ChangesCompared, Before: &old.rows, After: &now.rows, Customers: &c.counts}
 	switch {
@@ -230,27 +233,27 @@ func (c *comparison) changes(old, now *snapshotMerge) Changes {
 		return result
 	}
 	c.counts.MovedUp, c.counts.MovedDown, c.counts.Unchanged = &c.up, &c.down, &c.same
-	result.Expected = c.expected.published()
-	if c.valued {
-		result.Loss = c.loss.published()
+	result.Expected = c.expected.rounded()
+	if c.hasValue {
+		result.Loss = c.loss.rounded()
 	}
 	for _, m := range c.risen {
-		result.Risen = append(result.Risen, c.bundle.tellMove(&m))
+		result.Risen = append(result.Risen, c.bundle.riskChange(&m))
 	}
 	for _, m := range c.fallen {
-		result.Fallen = append(result.Fallen, c.bundle.tellMove(&m))
+		result.Fallen = append(result.Fallen, c.bundle.riskChange(&m))
 	}
 	result.Explained, result.Factors = c.explained, c.factors()
 	return result
 }
 
-func (s SumChange) published() *SumChange {
+func (s SumChange) rounded() *SumChange {
 	return &SumChange{
-		published(s.Before), published(s.After), published(s.New), published(s.Gone), published(s.Stayed),
+		roundFigure(s.Before), roundFigure(s.After), roundFigure(s.New), roundFigure(s.Gone), roundFigure(s.Stayed),
 	}
 }
 
-// factors is the mean change of each factor that may be shown, the strongest first.
+// factors returns the mean change of each factor that is not sensitive, the largest first.
 func (c *comparison) factors() []FactorChange {
 	if c.explained == 0 {
 		return nil
@@ -258,7 +261,7 @@ func (c *comparison) factors() []FactorChange {
 	var list []FactorChange
 	for i, d := range c.bundle.explainer.book.newDriverTallies() {
 		if !d.Sensitive {
-			list = append(list, FactorChange{d.Label, d.Columns, published(c.moved[i] / float64(c.explained))})
+			list = append(list, FactorChange{d.Label, d.Columns, roundFigure(c.factorSums[i] / float64(c.explained))})
 		}
 	}
 	return strongestFirst(list)

@@ -11,11 +11,11 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// customersOf reads a result file as a brute force would: the first row of each id.
+// customersOf reads the first row of each id from a result file.
 func customersOf(t testing.TB, result string) (all []scoredRow, byID map[string]int, rows engine.ChangeRows) {
 	t.Helper()
 	byID = map[string]int{}
-	lines := records(t, result)
+	lines := csvRecords(t, result)
 	for i, line := range lines[1:] {
 		r := scoredRow{row: int64(i + 1), cells: map[string]string{}, value: math.NaN()}
 		for j, name := range lines[0] {
@@ -44,7 +44,7 @@ func customersOf(t testing.TB, result string) (all []scoredRow, byID map[string]
 	return all, byID, rows
 }
 
-func TestChangesEqualABruteForceJoin(t *testing.T) {
+func TestCompareEqualsBruteForceJoin(t *testing.T) {
 	b := withoutIDs(t)
 	for seed, parts := range [][2]int{{1, 1}, {1, 3}, {4, 2}} {
 		before, after := twoMonths(t, uint64(seed))
@@ -128,7 +128,7 @@ func checkSum(t *testing.T, name string, got *engine.SumChange, want engine.SumC
 	}
 }
 
-// sides are the rows before and after of moves.
+// sides splits changes into the rows before and after.
 func sides(moves [][2]scoredRow) (before, after []scoredRow) {
 	for _, m := range moves {
 		before, after = append(before, m[0]), append(after, m[1])
@@ -136,7 +136,7 @@ func sides(moves [][2]scoredRow) (before, after []scoredRow) {
 	return before, after
 }
 
-func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, all [][2]scoredRow) {
+func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.RiskChange, all [][2]scoredRow) {
 	t.Helper()
 	slices.SortFunc(all, func(x, y [2]scoredRow) int {
 		return cmp.Or(cmp.Compare(math.Abs(y[1].p-y[0].p), math.Abs(x[1].p-x[0].p)), cmp.Compare(x[1].row, y[1].row))
@@ -145,7 +145,7 @@ func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, 
 		t.Fatalf("%s: %d moves", name, len(got))
 	}
 	before, after := sides(all)
-	was, is := contributions(t, b, before), contributions(t, b, after)
+	was, is := contributionsOf(t, b, before), contributionsOf(t, b, after)
 	for i, m := range got {
 		o, n := before[i], after[i]
 		if m.Row != n.row || float64(m.Before) != o.p || float64(m.After) != n.p || m.BandBefore != o.band ||
@@ -166,11 +166,11 @@ func checkMoves(t *testing.T, b *engine.Bundle, name string, got []engine.Move, 
 	}
 }
 
-// checkFactors compares the means with those of all rows that moved: of the others they are 0.
+// checkFactors compares the means with sums over all changed rows; unchanged rows contribute 0.
 func checkFactors(t *testing.T, b *engine.Bundle, c engine.Changes, moves [][2]scoredRow) {
 	t.Helper()
 	before, after := sides(moves)
-	was, is := contributions(t, b, before), contributions(t, b, after)
+	was, is := contributionsOf(t, b, before), contributionsOf(t, b, after)
 	last := math.Inf(1)
 	for _, f := range c.Factors {
 		sum := 0.0

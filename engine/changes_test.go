@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// keyed hashes ids as the store does, with a key.
+// keyed returns a keyed hash of ids.
 func keyed(key string) engine.NewCustomerHash {
 	return func() func(id []byte) uint64 {
 		mac := hmac.New(sha256.New, []byte(key))
@@ -29,7 +29,7 @@ func keyed(key string) engine.NewCustomerHash {
 	}
 }
 
-// snapshots scores a file in parts, as workers do, and gives their snapshots and the result file.
+// snapshots scores a file in parts, as workers do, and returns their snapshots and the result file.
 func snapshots(t testing.TB, b *engine.Bundle, key, file string, parts int, opt engine.Options) ([][]byte, string) {
 	t.Helper()
 	_, body, _ := strings.Cut(file, "\n")
@@ -74,13 +74,13 @@ func compare(t testing.TB, b *engine.Bundle, before, after [][]byte) engine.Chan
 	return c
 }
 
-// withoutIDs is the telecom bundle, but rows may have an empty id.
+// withoutIDs returns the telecom bundle with optional ids.
 func withoutIDs(t *testing.T) *engine.Bundle {
 	t.Helper()
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "    required: true\n    not_empty: true\n    aliases: [Customer ID",
 		"    required: true\n    aliases: [Customer ID")
-	sign(files)
+	writeManifest(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -88,15 +88,15 @@ func withoutIDs(t *testing.T) *engine.Bundle {
 	return b
 }
 
-// twoMonths makes two files of the same customers: some gone, some new, some with another contract or longer tenure,
-// some twice, some without an id or a value, in another order.
+// twoMonths returns two files with the same customers: some gone, some new, some with another contract or tenure, some
+// repeated, some without an id or a value, in another order.
 func twoMonths(t testing.TB, seed uint64) (before, after string) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	file := sample(t, "telecom_10k.csv")
 	head, body, _ := strings.Cut(strings.ReplaceAll(file, "\r", ""), "\n")
-	id, contract, tenure := column(t, file, "customerID"), column(t, file, "Contract"), column(t, file, "tenure")
-	value := column(t, file, "MonthlyCharges")
+	id, contract, tenure := columnOf(t, file, "customerID"), columnOf(t, file, "Contract"), columnOf(t, file, "tenure")
+	value := columnOf(t, file, "MonthlyCharges")
 	rows := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 	month := func(first, last int, changed float64) string {
 		var list []string
@@ -140,7 +140,7 @@ func TestSnapshotsDependOnInputKeyAndBundleOnly(t *testing.T) {
 		}
 	}
 	again := opt
-	again.Snapshot = engine.NewSnapshot(keyed("key")) // filled twice: only the last time counts
+	again.Snapshot = engine.NewSnapshot(keyed("key")) // filled twice: only the second time counts
 	for _, text := range []string{other, file} {
 		if _, _, err := score(t, text, b, again, ingest.Limits{}); err != nil {
 			t.Fatal(err)
@@ -148,15 +148,15 @@ func TestSnapshotsDependOnInputKeyAndBundleOnly(t *testing.T) {
 	}
 	whole, _ := snapshots(t, b, "key", file, 1, opt)
 	if !bytes.Equal(again.Snapshot.Bytes(), whole[0]) {
-		t.Error("a snapshot remembers what it was before")
+		t.Error("a reused snapshot keeps old records")
 	}
-	if stranger, _ := snapshots(t, b, "another key", file, 2, opt); slices.EqualFunc(stranger, want, bytes.Equal) {
-		t.Error("the key has no part in the snapshot")
+	if otherKey, _ := snapshots(t, b, "another key", file, 2, opt); slices.EqualFunc(otherKey, want, bytes.Equal) {
+		t.Error("the snapshot does not depend on the key")
 	}
 }
 
-// Customers of two users are never the same, whatever their ids are.
-func TestCustomersAreJoinedByKeyedHashes(t *testing.T) {
+// Customers of two users never match, even with equal ids.
+func TestCompareUsesKeyedHashes(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sample(t, "telecom_sample.csv")
 	mine, _ := snapshots(t, b, "key", file, 1, engine.Options{})
@@ -175,11 +175,11 @@ func TestCustomersAreJoinedByKeyedHashes(t *testing.T) {
 	}
 }
 
-func TestChangesOfAnotherModel(t *testing.T) {
+func TestCompareModelChanged(t *testing.T) {
 	b := baseline(t, "telecom")
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "version: '1'", "version: '2'")
-	sign(files)
+	writeManifest(files)
 	newer, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestChangesOfAnotherModel(t *testing.T) {
 	}
 }
 
-func TestChangesWithoutIDs(t *testing.T) {
+func TestCompareWithoutIDs(t *testing.T) {
 	b := withoutIDs(t)
 	file := sample(t, "telecom_sample.csv")
 	old, _ := snapshots(t, b, "key", file, 1, engine.Options{})
@@ -208,8 +208,8 @@ func TestChangesWithoutIDs(t *testing.T) {
 	}
 }
 
-// Reasons are compared only where there are some both times.
-func TestChangesWithFewReasons(t *testing.T) {
+// Contributions are compared only for customers who were explained in both uploads.
+func TestComparePartlyExplained(t *testing.T) {
 	b := withoutIDs(t)
 	before, after := twoMonths(t, 3)
 	all, _ := snapshots(t, b, "key", before, 1, engine.Options{Explain: engine.ExplainAll})
@@ -231,10 +231,10 @@ func TestChangesWithFewReasons(t *testing.T) {
 	}
 }
 
-func TestDamagedSnapshots(t *testing.T) {
+func TestDamagedSnapshotErrors(t *testing.T) {
 	b := baseline(t, "telecom")
 	good, _ := snapshots(t, b, "key", sample(t, "telecom_sample.csv"), 1, engine.Options{})
-	for n := range good[0] { // no prefix passes
+	for n := range good[0] { // every prefix is refused
 		if _, err := b.Compare(readers([][]byte{good[0][:n]}), readers(good), 16); !errors.Is(err, engine.ErrSnapshot) {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
@@ -263,7 +263,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func TestSnapshotNamesItsRows(t *testing.T) {
+func TestSnapshotSetIDs(t *testing.T) {
 	b := withoutIDs(t)
 	file, _ := twoMonths(t, 2)
 	s := engine.NewSnapshot(keyed("key"))
@@ -271,13 +271,13 @@ func TestSnapshotNamesItsRows(t *testing.T) {
 	if _, _, err := score(t, file, b, engine.Options{Snapshot: s}, ingest.Limits{ChunkBytes: 8 << 10}); err != nil {
 		t.Fatal(err)
 	}
-	id := column(t, file, "customerID")
-	for i, row := range records(t, file)[1:] {
+	id := columnOf(t, file, "customerID")
+	for i, row := range csvRecords(t, file)[1:] {
 		if row[id] == "" {
 			continue
 		}
-		moves := []engine.Move{{Row: int64(i + 1)}}
-		if s.Name(moves); moves[0].ID != row[id] {
+		moves := []engine.RiskChange{{Row: int64(i + 1)}}
+		if s.SetIDs(moves); moves[0].ID != row[id] {
 			t.Fatalf("row %d is of %q, not %q", i+1, row[id], moves[0].ID)
 		}
 	}

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// checkedFirst is how many rows at the beginning of an input leaves scores too, checkedSpread how many of the rest.
+	// leaves scores the first checkedFirst rows of an input and checkedSpread rows spread over the rest.
 	checkedFirst, checkedSpread = 64, 64
-	// checkedStride is the distance of the latter in an input whose rows are not known before it is read.
+	// checkedStride is the distance in rows between checked rows when the length of the input is not known.
 	checkedStride = 256
 )
 
-// DifferenceError says that leaves scores rows differently than the compiled engine did. What was scored must not be
-// used: the input is to be scored again with ScorerWalker.
+// DifferenceError reports that leaves and the compiled engine give different scores. The results so far must be
+// discarded and the input scored again with [ScorerWalker].
 type DifferenceError struct {
-	Checked   int // rows of one chunk that both scored
+	Checked   int // rows of one chunk that both engines scored
 	Differing int
-	Err       error // why leaves failed, if it did; then all rows count as differing
+	Err       error // error of leaves, if it failed; then all rows count as differing
 }
 
 func (e *DifferenceError) Error() string {
@@ -34,18 +34,17 @@ func (e *DifferenceError) Error() string {
 
 func (e *DifferenceError) Unwrap() error { return e.Err }
 
-// checkWorker has leaves score some rows of one worker's batches. Which ones depends on their numbers alone: the first
-// of the input, and as many spread over the rest.
+// checkWorker scores a sample of one worker's rows with leaves. The sample depends on the row numbers alone.
 type checkWorker struct {
 	leaves  *forest.Leaves
 	first   int64 // number of the input's first row
 	stride  int64
 	columns []forest.Column // scratch: the checked rows
-	picked  []int32         // scratch: their places in the batch
-	raw     []float64       // scratch: what the compiled engine says
+	picked  []int32         // scratch: their positions in the batch
+	raw     []float64       // scratch: their scores by the compiled engine
 }
 
-// newCheckWorker is nil where nothing is to be checked, or leaves cannot hold the model.
+// newCheckWorker returns nil if checking is off or leaves does not support the model.
 func (b *Bundle) newCheckWorker(in Input, opt Options) *checkWorker {
 	if !opt.Check || b.leaves == nil || opt.Scorer != ScorerCompiled && opt.Scorer != "" {
 		return nil
@@ -59,7 +58,8 @@ func (b *Bundle) newCheckWorker(in Input, opt Options) *checkWorker {
 	}
 }
 
-// compare returns a *DifferenceError if leaves disagrees with raw, the scores of a batch, and how many rows it scored.
+// compare scores the sample of a batch with leaves, compares it with raw, the batch's scores, and returns the sample's
+// size. The error is a *DifferenceError if any score differs.
 func (c *checkWorker) compare(rec arrow.Record, rows forest.Rows, raw []float64) (int, error) {
 	c.pick(rec.Column(0).(*array.Int64).Int64Values())
 	checked := len(c.picked)
@@ -77,7 +77,7 @@ func (c *checkWorker) compare(rec arrow.Record, rows forest.Rows, raw []float64)
 	return checked, nil
 }
 
-// pick finds the places of the checked rows; numbers are those of the batch's rows, ascending.
+// pick finds the positions of the checked rows; numbers are the batch's row numbers, ascending.
 func (c *checkWorker) pick(numbers []int64) {
 	c.picked = c.picked[:0]
 	for i, number := range numbers {
@@ -87,7 +87,7 @@ func (c *checkWorker) pick(numbers []int64) {
 	}
 }
 
-// checks says whether leaves scores the n-th row of the input, counted from 0.
+// checks reports whether leaves scores the n-th row of the input, counted from 0.
 func (c *checkWorker) checks(n int64) bool {
 	n -= checkedFirst
 	return n < 0 || n%c.stride == 0 && n/c.stride < checkedSpread

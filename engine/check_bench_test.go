@@ -13,8 +13,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// BenchmarkLeavesSample scores 10,000 rows with explanations on one core, in turn with and without the sample that
-// leaves scores too, and shows the ratio of the medians of processor time.
+// BenchmarkLeavesSample scores 10,000 rows with explanations on one core, alternating with and without the sample that
+// leaves scores too, and reports the ratio of the medians of processor time.
 func BenchmarkLeavesSample(b *testing.B) {
 	for _, name := range engine.BaselineNames() {
 		b.Run(name, func(b *testing.B) {
@@ -51,7 +51,7 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// processorTime is what the process has used: others share the machine.
+// processorTime returns the CPU time of the process, which other load on the machine does not affect.
 func processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// wrongKernel is a baseline whose compiled engine is of other trees than its model: it gives wrong scores.
+// wrongKernel returns a baseline whose compiled trees differ from its model, so that it scores incorrectly.
 func wrongKernel(t *testing.T, name string, by float64) *Bundle {
 	t.Helper()
 	b, err := OpenBaseline(name)
@@ -30,7 +30,7 @@ func wrongKernel(t *testing.T, name string, by float64) *Bundle {
 	return b
 }
 
-// discard is a sink that counts.
+// discard is a sink that counts chunks and checked rows.
 type discard struct{ chunks, checked int }
 
 func (d *discard) WriteChunk(c *ScoredChunk) error {
@@ -39,7 +39,7 @@ func (d *discard) WriteChunk(c *ScoredChunk) error {
 	return nil
 }
 
-// longFile has rows whose numbers differ.
+// longFile returns rows with varying numbers.
 func longFile(rows int) string {
 	var b strings.Builder
 	b.WriteString("customerID,tenure,MonthlyCharges,TotalCharges,Contract,seats_used\n")
@@ -81,7 +81,7 @@ func TestB26SampleOfRows(t *testing.T) {
 	}
 	for rows, want := range map[int]int{64: 64, 65: 65, 320: 65, 321: 66, 20_000: 128} {
 		if d, err := scoreLong(t, b, rows, false, Options{Check: true}); err != nil || d.checked != want {
-			t.Errorf("%d rows of which nobody said so: %d checked, want %d (%v)", rows, d.checked, want, err)
+			t.Errorf("%d rows, length unknown: %d checked, want %d (%v)", rows, d.checked, want, err)
 		}
 	}
 	for _, opt := range []Options{{}, {Check: true, Scorer: ScorerLeaves}, {Check: true, Scorer: ScorerWalker}} {
@@ -133,13 +133,13 @@ func TestB26WrongKernelIsFound(t *testing.T) {
 			t.Errorf("%s: the kernel is not wrong at all", name)
 		}
 	}
-	// XGBoost adds float32: what its sums explain is no difference.
+	// XGBoost sums float32: rounding differences are within the tolerance.
 	if _, err := scoreLong(t, wrongKernel(t, "saas", 1e-9), 1000, true, Options{Check: true}); err != nil {
 		t.Error(err)
 	}
 }
 
-// resultOf is a file as scored without reasons.
+// resultOf returns the result of a file without explanations.
 func resultOf(t *testing.T, b *Bundle, scorer Scorer) string {
 	t.Helper()
 	header, body, err := ingest.ReadHeader(strings.NewReader(longFile(300)), ingest.Limits{})

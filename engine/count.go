@@ -9,29 +9,29 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// counter counts the scored rows of one worker's batches. Its scratch is reused; nothing is allocated per row.
+// counter counts the scored rows of one worker's batches. It reuses its scratch and allocates nothing per row.
 type counter struct {
-	bundle  *Bundle
-	columns columnCounter
-	rows    []Cohort // each row alone
-	losses  []float64
-	likely  topCounter
-	costly  topCounter
+	bundle        *Bundle
+	columns       columnCounter
+	rows          []Cohort // one cohort per row
+	losses        []float64
+	byProbability topCounter
+	byLoss        topCounter
 }
 
 func newCounter(b *Bundle, m ingest.Mapping) counter {
 	return counter{bundle: b, columns: newColumnCounter(b, m)}
 }
 
-// count fills an empty tally with the rows of a batch, which are all scored.
+// count fills an empty tally with the rows of a batch, all of which are scored.
 func (c *counter) count(t *Tally, batch *ingest.Batch, probabilities []float32, bands []int16) {
 	t.Scored = int64(len(probabilities))
-	c.appraise(t, batch.Record, probabilities)
+	c.fillRows(t, batch.Record, probabilities)
 	for i := range c.rows {
 		row := &c.rows[i]
 		t.Variance += float64(row.Expected * (1 - row.Expected)) // converted: processors must not fuse product and sum
 		t.Bands[bands[i]].add(*row)
-		t.Scores[min(max(int(row.Expected*HistogramBins), 0), HistogramBins-1)].add(*row)
+		t.Scores[min(max(int(row.Expected*histogramBins), 0), histogramBins-1)].add(*row)
 	}
 	if t.Value != nil {
 		for i := range c.rows {
@@ -45,8 +45,8 @@ func (c *counter) count(t *Tally, batch *ingest.Batch, probabilities []float32, 
 	c.rank(t, batch.Record)
 }
 
-// appraise makes a cohort of each row. A row without a value has none to lose; its loss is NaN in c.losses.
-func (c *counter) appraise(t *Tally, rec arrow.Record, probabilities []float32) {
+// fillRows makes one cohort per row. A row without a value has no loss: its entry in c.losses is NaN.
+func (c *counter) fillRows(t *Tally, rec arrow.Record, probabilities []float32) {
 	c.rows = grow(c.rows, len(probabilities))
 	for i, p := range probabilities {
 		c.rows[i] = Cohort{Count: 1, Expected: float64(p)}
@@ -67,18 +67,18 @@ func (c *counter) appraise(t *Tally, rec arrow.Record, probabilities []float32) 
 	}
 }
 
-// rank fills the lists of the rows that matter most.
+// rank fills the top lists.
 func (c *counter) rank(t *Tally, rec arrow.Record) {
-	c.likely.reset()
+	c.byProbability.reset()
 	for i := range c.rows {
-		c.likely.offer(i, c.rows[i].Expected)
+		c.byProbability.offer(i, c.rows[i].Expected)
 	}
-	c.costly.reset()
+	c.byLoss.reset()
 	for i, loss := range c.losses {
-		c.costly.offer(i, loss)
+		c.byLoss.offer(i, loss)
 	}
-	t.Top.ByProbability = c.appendTop(t.Top.ByProbability, rec, &c.likely)
-	t.Top.ByLoss = c.appendTop(t.Top.ByLoss, rec, &c.costly)
+	t.Top.ByProbability = c.appendTop(t.Top.ByProbability, rec, &c.byProbability)
+	t.Top.ByLoss = c.appendTop(t.Top.ByLoss, rec, &c.byLoss)
 }
 
 func (c *counter) appendTop(dst []TopRow, rec arrow.Record, top *topCounter) []TopRow {
@@ -87,7 +87,7 @@ func (c *counter) appendTop(dst []TopRow, rec arrow.Record, top *topCounter) []T
 		row := TopRow{Row: numbers[i], Probability: float32(c.rows[i].Expected)}
 		if at := c.bundle.idColumn; at >= 0 {
 			if ids := rec.Column(firstSchemaColumn + at).(*array.String); !ids.IsNull(i) {
-				row.ID = string(append([]byte(nil), ids.Value(i)...)) // the batch's memory is used again
+				row.ID = string(append([]byte(nil), ids.Value(i)...)) // the batch's memory is reused
 			}
 		}
 		if len(c.losses) > 0 && !math.IsNaN(c.losses[i]) {

@@ -6,13 +6,13 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// concordanceMin is how much more often a number and its contribution must go the same way than not, as a share of the
-// rows, for the number to have a direction.
+// concordanceMin is the least concordance at which a number has a direction: the rows in which number and contribution
+// deviate the same way minus the others, as a share of all rows.
 const concordanceMin = 0.5
 
-// orient learns from a bundle's golden rows how the risk goes with each number that the model reads; what then is known
-// of their words is written. It is called once, before the explainer is shared.
-func (x *explainer) orient(rows forest.Rows) {
+// learnDirections determines from the golden rows whether each number raises or lowers the risk when it grows, then
+// writes the texts that depend on it. It must be called before the explainer is shared.
+func (x *explainer) learnDirections(rows forest.Rows) {
 	width := len(rows.Columns) + 1
 	phi := make([]float64, rows.Len*width)
 	x.trees.NewContributor().Contributions(phi, rows)
@@ -20,17 +20,17 @@ func (x *explainer) orient(rows forest.Rows) {
 		p := &x.book.features[i]
 		concordant := 0
 		for row, value := range rows.Columns[i].Numbers {
-			concordant += sign(value-p.typical) * sign(phi[row*width+i])
+			concordant += signOf(value-p.typical) * signOf(phi[row*width+i])
 		}
 		if math.Abs(float64(concordant)) >= concordanceMin*float64(rows.Len) {
-			p.direction = sign(float64(concordant))
+			p.direction = signOf(float64(concordant))
 		}
-		p.writeWhole()
+		p.precomputeIntegers()
 	}
 }
 
-// sign is 0 for zero and NaN.
-func sign(x float64) int {
+// signOf returns -1, 0 or 1; 0 for NaN.
+func signOf(x float64) int {
 	switch {
 	case x > 0:
 		return 1

@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// Drift says how far the upload is from training, by the population stability index. Below driftRowsMin rows there is
-// none: chance alone would raise it.
+// Thresholds of the population stability index (PSI). Below driftRowsMin rows no drift is reported: the index of a small
+// sample is large by chance.
 const (
 	driftRowsMin  = 500
 	driftModerate = 0.1
 	driftLarge    = 0.25
-	shareFloor    = 0.0001 // of a bin, so that an empty one has a logarithm
+	shareFloor    = 0.0001 // least share of a bin: an empty one has no logarithm
 )
 
-// Drift compares an upload with the training rows.
+// Drift compares the distributions of an upload with those of the training rows.
 type Drift struct {
-	Score    *Shift         `json:"score"`    // null if the bundle does not know the scores of training
-	Features []FeatureShift `json:"features"` // what matters most first: by PSI times importance
+	Score    *Shift         `json:"score"`    // nil if the bundle has no training scores
+	Features []FeatureShift `json:"features"` // ordered by PSI times importance, descending
 }
 
 // Shift is a population stability index.
@@ -31,17 +31,17 @@ type Shift struct {
 type FeatureShift struct {
 	Column string `json:"column"`
 	Shift
-	Importance float64 `json:"importance"` // share of what the model's splits tell apart
+	Importance float64 `json:"importance"` // share of the total gain of the model's splits
 }
 
-// drift is nil if too few rows were scored, or if the bundle has nothing to compare with.
+// drift returns nil below driftRowsMin scored rows or if the bundle has no training profile.
 func (t *Tally) drift() *Drift {
 	if t.Scored < driftRowsMin {
 		return nil
 	}
 	d := &Drift{Features: []FeatureShift{}}
 	if n := len(t.TrainingScores); n > 0 && n == len(t.Scores) {
-		s := shift(t.histogram(), t.TrainingScores)
+		s := newShift(t.histogram(), t.TrainingScores)
 		d.Score = &s
 	}
 	for i := range t.Columns {
@@ -49,7 +49,7 @@ func (t *Tally) drift() *Drift {
 		if c.Absent || c.Training == nil || len(c.Bins) == 0 || len(c.Training.Shares) != len(c.Bins) {
 			continue
 		}
-		d.Features = append(d.Features, FeatureShift{c.Name, shift(c.Bins, c.Training.Shares), c.Training.Importance})
+		d.Features = append(d.Features, FeatureShift{c.Name, newShift(c.Bins, c.Training.Shares), c.Training.Importance})
 	}
 	if d.Score == nil && len(d.Features) == 0 {
 		return nil
@@ -58,13 +58,13 @@ func (t *Tally) drift() *Drift {
 		return cmp.Or(cmp.Compare(b.PSI*b.Importance, a.PSI*a.Importance), cmp.Compare(b.PSI, a.PSI))
 	})
 	for i := range d.Features {
-		d.Features[i].Importance = published(d.Features[i].Importance)
+		d.Features[i].Importance = roundFigure(d.Features[i].Importance)
 	}
 	return d
 }
 
-func shift(counts []int64, training []float64) Shift {
-	s := Shift{PSI: published(psi(counts, training)), Change: "none"}
+func newShift(counts []int64, training []float64) Shift {
+	s := Shift{PSI: roundFigure(psi(counts, training)), Change: "none"}
 	switch {
 	case s.PSI > driftLarge:
 		s.Change = "large"
@@ -74,8 +74,8 @@ func shift(counts []int64, training []float64) Shift {
 	return s
 }
 
-// psi is the population stability index: the sum over bins of (a-e)*ln(a/e), with the bin's share now, a, and in
-// training, e.
+// psi returns the population stability index: the sum over bins of (a-e)*ln(a/e), with the actual share a and the
+// expected share e of training.
 func psi(counts []int64, training []float64) float64 {
 	total := int64(0)
 	for _, n := range counts {
@@ -83,7 +83,7 @@ func psi(counts []int64, training []float64) float64 {
 	}
 	sum := 0.0
 	for i, n := range counts {
-		a := max(share(n, total), shareFloor)
+		a := max(shareOf(n, total), shareFloor)
 		e := max(training[i], shareFloor)
 		sum += (a - e) * math.Log(a/e)
 	}

@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// DriverTally is how much a factor moved the scores of the explained rows.
+// DriverTally is the sum of a factor's absolute contributions over the explained rows.
 type DriverTally struct {
 	Label     string   `json:"label"`
 	Columns   []string `json:"columns"`
-	Sensitive bool     `json:"sensitive,omitempty"` // counted, but never shown
+	Sensitive bool     `json:"sensitive,omitempty"` // counted but never shown
 	Sum       float64  `json:"sum"`                 // of |contribution|, in margin units
 }
 
-// newDriverTallies has one entry a group of features that are told as one factor.
+// newDriverTallies returns one empty entry per factor: a group of features or a single one.
 func (b *Phrasebook) newDriverTallies() []DriverTally {
 	list := make([]DriverTally, len(b.groups))
 	for i, g := range b.groups {
@@ -30,21 +30,21 @@ func (b *Phrasebook) newDriverTallies() []DriverTally {
 	return list
 }
 
-// label is how people call the feature.
+// label returns the display name of the feature.
 func (f FeatureText) label() string { return cmp.Or(f.Label, f.Name) }
 
-// drive takes what the worker's teller has read of the batch in hand.
-func (x *explainWorker) drive(t *Tally) {
+// countDrivers copies into t the sums of the rows that the narrator has read of the current batch.
+func (x *explainWorker) countDrivers(t *Tally) {
 	if t.Drivers == nil {
-		t.Drivers = x.teller.book.newDriverTallies()
+		t.Drivers = x.narrator.book.newDriverTallies()
 	}
-	for i, sum := range x.teller.moved {
+	for i, sum := range x.narrator.absSums {
 		t.Drivers[i].Sum = sum
 	}
-	t.Explained = x.teller.reads
+	t.Explained = x.narrator.rowsRead
 }
 
-// addDrivers adds what o has; the first tally with explanations brings the list.
+// addDrivers adds the sums of o. The first tally with explanations brings the list.
 func (t *Tally) addDrivers(o *Tally) {
 	if t.Drivers == nil {
 		t.Drivers = slices.Clone(o.Drivers)
@@ -56,15 +56,15 @@ func (t *Tally) addDrivers(o *Tally) {
 	t.Explained += o.Explained
 }
 
-// Driver is a factor and how much it moves the scores.
+// Driver is a factor and its mean effect on the scores of an upload.
 type Driver struct {
 	Label   string   `json:"label"`
 	Columns []string `json:"columns"`
 	Mean    float64  `json:"mean_contribution"` // mean of |contribution| over the explained rows, in margin units
-	Share   float64  `json:"share"`             // of all factors, those that are not shown among them
+	Share   float64  `json:"share"`             // of the total over all factors, including sensitive ones
 }
 
-// drivers lists the factors that are not sensitive, the strongest first; nil without explanations.
+// drivers returns the factors that are not sensitive, the strongest first; nil without explanations.
 func (t *Tally) drivers() []Driver {
 	if t.Explained == 0 {
 		return nil
@@ -76,7 +76,7 @@ func (t *Tally) drivers() []Driver {
 	var list []Driver
 	for _, d := range t.Drivers {
 		if !d.Sensitive {
-			mean := published(d.Sum / float64(t.Explained))
+			mean := roundFigure(d.Sum / float64(t.Explained))
 			list = append(list, Driver{d.Label, d.Columns, mean, ratio(d.Sum, total)})
 		}
 	}

@@ -11,18 +11,17 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// duplicateIDsMax bounds the memory for customer ids seen: 32 MiB at 2 million. Later ids of a longer input are not
-// compared any more.
+// duplicateIDsMax bounds the memory for customer ids: 32 MiB at 2 million. Ids beyond it are not compared.
 const duplicateIDsMax = 2 << 20
 
-// idSet counts customer ids that came before, by a hash of 64 bits: among 2 million ids the chance that two different
-// ones are taken for one is 1 in 9 million. It is an open-addressed table; 0 marks a free place.
+// idSet detects repeated customer ids by a 64-bit hash: among 2 million ids the chance of a false duplicate is 1 in 9
+// million. It is an open-addressed table; 0 marks a free slot.
 type idSet struct {
 	table []uint64
 	n     int
 }
 
-// add inserts the hashes of a chunk's ids and returns how many of them had been seen before.
+// add inserts the hashes of a chunk's ids and returns how many of them were present before.
 func (s *idSet) add(hashes []uint64) (seen int64) {
 	for _, h := range hashes {
 		if s.n >= duplicateIDsMax {
@@ -62,7 +61,8 @@ func (s *idSet) grow() {
 	}
 }
 
-// appendIDHashes appends the hash of every id of a batch; rows without an id have none.
+// appendIDHashes appends the hash of every id of a batch; rows without an id are skipped. A negative idColumn appends
+// nothing.
 func appendIDHashes(dst []uint64, batch arrow.Record, idColumn int) []uint64 {
 	if idColumn < 0 {
 		return dst
@@ -76,7 +76,7 @@ func appendIDHashes(dst []uint64, batch arrow.Record, idColumn int) []uint64 {
 	return dst
 }
 
-// hashID is FNV-1a with a finishing mix, never 0.
+// hashID is FNV-1a with a finishing mix. It never returns 0.
 func hashID(id string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(id) {
@@ -87,9 +87,10 @@ func hashID(id string) uint64 {
 	return (h ^ h>>29) | 1<<63
 }
 
-// Repeats counts the rows of an upload whose customer came before, in the same part or an earlier one, over the snapshots
-// of all its parts. ok is false if that cannot be said: the parts were hashed under different keys.
-func (b *Bundle) Repeats(parts []io.Reader, bufferBytes int) (rows int64, ok bool, err error) {
+// CountDuplicateIDs counts the rows of an upload whose customer has an earlier row, over the snapshots of all its
+// parts. It buffers bufferBytes of each. ok is false if the parts were hashed with different keys and cannot be
+// compared. Damaged snapshots are an [ErrSnapshot].
+func (b *Bundle) CountDuplicateIDs(parts []io.Reader, bufferBytes int) (rows int64, ok bool, err error) {
 	m, err := mergeSnapshots(parts, b, bufferBytes)
 	for err == nil {
 		var r *snapshotRecord
@@ -103,9 +104,9 @@ func (b *Bundle) Repeats(parts []io.Reader, bufferBytes int) (rows int64, ok boo
 	return m.rows.Repeated, len(slices.Compact(m.keys)) <= 1, nil
 }
 
-// SetRepeats replaces what the parts counted each on its own.
-func (t *Tally) SetRepeats(rows int64, b *Bundle) {
+// SetDuplicateIDs replaces the sum of the duplicates that the parts counted separately.
+func (t *Tally) SetDuplicateIDs(rows int64, b *Bundle) {
 	code := ingest.DuplicateIDScored.Code()
 	t.Warnings = slices.DeleteFunc(t.Warnings, func(w ReasonCount) bool { return w.Code == code })
-	t.repeat(rows, b)
+	t.addDuplicateIDs(rows, b)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestDuplicateIDsAreCountedOncePerRepetition(t *testing.T) {
+func TestIDSetCountsRepetitions(t *testing.T) {
 	var s idSet
 	var hashes []uint64
 	for i := range 10_000 {
@@ -22,7 +22,7 @@ func TestDuplicateIDsAreCountedOncePerRepetition(t *testing.T) {
 	}
 }
 
-func TestDuplicateIDsAreComparedUpToABound(t *testing.T) {
+func TestIDSetLimit(t *testing.T) {
 	s := idSet{n: duplicateIDsMax}
 	if seen := s.add([]uint64{1, 1}); seen != 0 || s.table != nil {
 		t.Errorf("%d seen beyond the bound, table of %d", seen, len(s.table))

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// collector keeps what a sink is given.
+// collector is a sink that keeps all output.
 type collector struct {
 	result, rejects, blocks, sample bytes.Buffer
 	chunks                          int
@@ -67,7 +67,7 @@ func sample(t testing.TB, name string) string {
 	return string(file)
 }
 
-func records(t testing.TB, file string) [][]string {
+func csvRecords(t testing.TB, file string) [][]string {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(file)).ReadAll()
 	if err != nil {
@@ -76,7 +76,7 @@ func records(t testing.TB, file string) [][]string {
 	return rows
 }
 
-func TestScoreWritesEveryRowBehindItsOwnColumns(t *testing.T) {
+func TestScoreAppendsResultColumns(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
 		file := sample(t, name+"_sample.csv")
@@ -84,7 +84,7 @@ func TestScoreWritesEveryRowBehindItsOwnColumns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, out := records(t, file), records(t, c.result.String())
+		in, out := csvRecords(t, file), csvRecords(t, c.result.String())
 		if len(in) != len(out) || tally.Scored != int64(len(in)-1) || tally.Rejected != 0 {
 			t.Fatalf("%s: %d rows in, %d out, tally %+v", name, len(in), len(out), tally)
 		}
@@ -122,7 +122,7 @@ func checkScoredCells(t *testing.T, b *engine.Bundle, cells []string) {
 	}
 }
 
-func TestResultBytesDependOnTheInputOnly(t *testing.T) {
+func TestResultBytesDependOnInputOnly(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sample(t, "telecom_10k.csv")
 	var want string
@@ -165,7 +165,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 	if tally.Rows != 6 || tally.Scored != 3 || tally.Rejected != 3 {
 		t.Fatalf("tally %+v", tally)
 	}
-	out := records(t, c.result.String())
+	out := csvRecords(t, c.result.String())
 	var ids []string
 	for _, row := range out[1:] {
 		ids = append(ids, row[0])
@@ -173,7 +173,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 	if !equal(ids, []string{"a", "c", "e"}) {
 		t.Errorf("scored %q", ids)
 	}
-	rejects := records(t, c.rejects.String())
+	rejects := csvRecords(t, c.rejects.String())
 	if got := rejects[0][6:]; !equal(got, []string{"_row", "_line", "_code", "_column", "_reason"}) {
 		t.Fatalf("rejects header %q", got)
 	}
@@ -201,7 +201,7 @@ func TestScoreAccountsForEveryRow(t *testing.T) {
 	}
 }
 
-func TestScoreRefuses(t *testing.T) {
+func TestScoreErrors(t *testing.T) {
 	b := baseline(t, "telecom")
 	var missing *ingest.MissingColumnsError
 	_, _, err := score(t, "customerID,tenure\na,1\n", b, engine.Options{}, ingest.Limits{})
@@ -228,7 +228,7 @@ func TestScoreRefuses(t *testing.T) {
 	}
 }
 
-func TestScoreStopsWhenTheSinkFails(t *testing.T) {
+func TestScoreStopsOnSinkError(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sample(t, "telecom_10k.csv")
 	header, body, err := ingest.ReadHeader(strings.NewReader(file), ingest.Limits{})
@@ -246,8 +246,8 @@ func TestScoreStopsWhenTheSinkFails(t *testing.T) {
 	}
 }
 
-// waiting is a body whose Read waits for the context, as those of an object store and a request do. It counts what only
-// its owner may do.
+// waiting is a body whose Read blocks until the context is done, like that of an object store or a request. It counts
+// the calls of Close.
 type waiting struct {
 	ctx     context.Context
 	started chan struct{}
@@ -265,7 +265,7 @@ func (w *waiting) Close() error {
 	return nil
 }
 
-// The body belongs to the caller, who closes it: two owners of one connection end the process.
+// Score never closes the body, which its caller owns and may reuse.
 func TestScoreNeverClosesItsBody(t *testing.T) {
 	b := baseline(t, "telecom")
 	header, _, err := ingest.ReadHeader(

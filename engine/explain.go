@@ -7,15 +7,16 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// explainer is what explaining a bundle's scores takes: contributions of features, and words for them. Immutable.
+// explainer holds what explaining a bundle's scores needs: the contributions of its trees and the texts of its
+// features. It is immutable and shared.
 type explainer struct {
 	trees *forest.Explainer
 	book  *Phrasebook
-	idle  *sync.Pool // of *explainWorker: their memory is megabytes, as much as a short file takes to explain
+	idle  *sync.Pool // of *explainWorker: each has megabytes of scratch, which costs as much as explaining a short file
 }
 
-// newExplainer prepares explanations; it fails for forests that cannot be explained. Every feature has the words of the
-// column that it is bound to, whatever the model calls it.
+// newExplainer fails for forests that cannot be explained. Every feature takes the texts of the column it is bound to,
+// whatever its name in the model.
 func (b *Bundle) newExplainer() (*explainer, error) {
 	trees, err := b.compiled.NewExplainer(b.forest)
 	if err != nil {
@@ -25,7 +26,7 @@ func (b *Bundle) newExplainer() (*explainer, error) {
 	for i, feature := range b.features {
 		texts[i] = b.file.Columns[feature.column].text()
 	}
-	probability := b.forest.ScalarLink() // a bundle's model has one class
+	probability := b.forest.ScalarLink() // the model has one class, as newBundle has checked
 	if b.calibrate != nil {
 		link := probability
 		probability = func(raw float64) float64 { return b.calibrate(link(raw)) }
@@ -47,19 +48,20 @@ func (c *bundleColumn) text() FeatureText {
 // explainWorker explains the rows of one worker's batches.
 type explainWorker struct {
 	contributor *forest.Contributor
-	teller      *Teller
-	from        int16        // lowest band that is explained
-	codes       forest.Codes // of the batch in hand, if its scorer kept them
+	narrator    *Narrator
+	from        int16        // index of the lowest band to explain
+	codes       forest.Codes // bins of the current batch, if the scorer kept them
 	rows        forest.Rows
-	width       int       // entries of phi a row: the features and the bias
-	phi         []float64 // contributions, wanted row by wanted row
-	place       []int32   // of each row in phi; means nothing for rows that are not wanted
+	width       int       // entries of phi per row: the features and the bias
+	phi         []float64 // contributions of the wanted rows, row by row
+	place       []int32   // index of each row in phi; undefined for rows that are not wanted
 
-	wanted  []int32         // scratch: the rows that are explained
-	columns []forest.Column // scratch: these rows
+	wanted  []int32         // scratch: the rows to explain
+	columns []forest.Column // scratch: the cells of those rows
 }
 
-// newExplainWorker gives one worker what explains its rows; nil if none is wanted.
+// newExplainWorker returns the explainer of one worker; nil without an error if which is none. It fails if the model
+// cannot be explained.
 func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
 	from := int16(0)
 	switch which {
@@ -78,7 +80,7 @@ func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
 	w, idle := x.idle.Get().(*explainWorker)
 	if !idle {
 		w = &explainWorker{
-			contributor: x.trees.NewContributor(), teller: x.book.NewTeller(), width: len(b.features) + 1,
+			contributor: x.trees.NewContributor(), narrator: x.book.NewNarrator(), width: len(b.features) + 1,
 			columns: make([]forest.Column, len(b.features)),
 		}
 	}
@@ -86,25 +88,26 @@ func (b *Bundle) newExplainWorker(which Explain) (*explainWorker, error) {
 	return w, nil
 }
 
-// keep takes a worker back for the next run; nil is none. Workers of a run that failed are let go: their sums may be
-// those of half a batch.
-func (x *explainer) keep(w *explainWorker) {
+// putWorker makes w available to the next score; nil is ignored. Workers of a failed score are not put back, as their
+// sums may cover half a batch.
+func (x *explainer) putWorker(w *explainWorker) {
 	if w == nil {
 		return
 	}
-	w.rows, w.teller.row = forest.Rows{}, RowFacts{}
+	w.rows, w.narrator.row = forest.Rows{}, RowFacts{}
 	w.codes.Forget()
 	x.idle.Put(w)
 }
 
-// wants says whether rows of a band are explained.
+// wants reports whether rows of a band are explained.
 func (x *explainWorker) wants(band int16) bool { return band >= x.from }
 
-// contributions computes the contributions of a batch's wanted rows; rows must stay valid while they are told.
+// contributions computes the contributions of a batch's wanted rows. rows must stay valid until the last of them was
+// narrated.
 func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 	x.rows = rows
-	clear(x.teller.moved)
-	x.teller.reads = 0
+	clear(x.narrator.absSums)
+	x.narrator.rowsRead = 0
 	x.wanted, x.place = x.wanted[:0], grow(x.place, rows.Len)
 	for i, band := range bands {
 		x.place[i] = int32(len(x.wanted))
@@ -121,13 +124,13 @@ func (x *explainWorker) contributions(rows forest.Rows, bands []int16) {
 	}
 }
 
-// factorSums fills sums with the contributions of a wanted row of the batch in hand, added up by factor.
+// factorSums fills sums with the contributions of a wanted row of the current batch, summed by factor.
 func (x *explainWorker) factorSums(sums []float64, row int) {
 	at := int(x.place[row]) * x.width
-	x.teller.book.sum(sums, x.phi[at:at+x.width-1])
+	x.narrator.book.sum(sums, x.phi[at:at+x.width-1])
 }
 
-// gatherRows copies the wanted rows into columns, whose memory is used again.
+// gatherRows copies the wanted rows into columns, whose memory is reused.
 func gatherRows(columns []forest.Column, rows forest.Rows, wanted []int32) forest.Rows {
 	for i := range rows.Columns {
 		from, to := &rows.Columns[i], &columns[i]
@@ -148,12 +151,12 @@ func gatherCells[T any](dst, cells []T, rows []int32) []T {
 	return dst
 }
 
-// read takes a wanted row of the batch in hand, to be told next.
-func (x *explainWorker) read(row int, raw float64, probability float32, band string) *Teller {
+// narrate loads a wanted row of the current batch into the narrator and returns it.
+func (x *explainWorker) narrate(row int, raw float64, probability float32, band string) *Narrator {
 	at := int(x.place[row]) * x.width
-	x.teller.Read(RowFacts{
+	x.narrator.Read(RowFacts{
 		Rows: x.rows, Row: row, Contributions: x.phi[at : at+x.width-1],
 		Raw: raw, Probability: float64(probability), Band: band,
 	})
-	return x.teller
+	return x.narrator
 }

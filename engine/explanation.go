@@ -9,54 +9,54 @@ import (
 	"unicode/utf8"
 )
 
-// otherSideMax bounds what a sentence says against its own direction.
-const otherSideMax = 2
+// opposingMax is the number of factors named against the sentence's own direction.
+const opposingMax = 2
 
-// sentenceRoom is more than a sentence has beside its phrases, behind the risk.
-const sentenceRoom = 128
+// sentenceBytesMax bounds the fixed words of a sentence after the risk, without its phrases.
+const sentenceBytesMax = 128
 
-// span is a phrase's place in Teller.text.
+// span is the position of a phrase in Narrator.text.
 type span struct{ first, end int }
 
-// AppendExplanation appends one sentence: the risk, what drives it, and what speaks against.
+// AppendExplanation appends one sentence: the risk, the factors that drive it and those that oppose it.
 //
 //	High risk (82 %): month-to-month contract and short tenure (2 months, typical 29) raise the risk; it is lowered
 //	by tech support.
 //
-// A row above expectation begins with what raises the risk, any other with what lowers it. Phrases that say the same
-// are told once. The wording never depends on whether a phrase is singular or plural.
-func (t *Teller) AppendExplanation(dst []byte) []byte {
+// A row above expectation begins with what raises the risk, any other with what lowers it. Equal phrases appear once.
+// The wording never depends on whether a phrase is singular or plural.
+func (t *Narrator) AppendExplanation(dst []byte) []byte {
 	dst = t.appendRisk(dst)
 	t.text, t.phrases = t.text[:0], t.phrases[:0]
 	main, other := &t.risk, &t.protective
-	does, done := " raise", "raised"
-	undoes, undone := " lower", "lowered"
-	if !t.above {
+	verb, participle := " raise", "raised"
+	otherVerb, otherParticiple := " lower", "lowered"
+	if !t.aboveExpected {
 		main, other = other, main
-		does, undoes, done, undone = undoes, does, undone, done
+		verb, otherVerb, participle, otherParticiple = otherVerb, verb, otherParticiple, participle
 	}
 	t.collect(main, factorsMax)
 	first := len(t.phrases)
-	t.collect(other, otherSideMax)
-	dst = withRoom(dst, len(t.text)+sentenceRoom)
-	one, two := t.phrases[:first], t.phrases[first:]
-	if len(one) == 0 {
-		one, two, does, done = two, nil, undoes, undone
+	t.collect(other, opposingMax)
+	dst = reserve(dst, len(t.text)+sentenceBytesMax)
+	phrases, otherPhrases := t.phrases[:first], t.phrases[first:]
+	if len(phrases) == 0 {
+		phrases, otherPhrases, verb, participle = otherPhrases, nil, otherVerb, otherParticiple
 	}
-	if len(one) == 0 {
+	if len(phrases) == 0 {
 		return append(dst, ". No single strong driver."...)
 	}
 	dst = append(dst, ": "...)
-	dst = t.appendSide(dst, one, "the risk", does, done)
-	if len(two) > 0 {
+	dst = t.appendSide(dst, phrases, "the risk", verb, participle)
+	if len(otherPhrases) > 0 {
 		dst = append(dst, "; "...)
-		dst = t.appendSide(dst, two, "it", undoes, undone)
+		dst = t.appendSide(dst, otherPhrases, "it", otherVerb, otherParticiple)
 	}
 	return append(dst, '.')
 }
 
 // appendRisk appends "High risk (82 %)".
-func (t *Teller) appendRisk(dst []byte) []byte {
+func (t *Narrator) appendRisk(dst []byte) []byte {
 	band := t.row.Band
 	first, size := utf8.DecodeRuneInString(band)
 	if size > 0 {
@@ -81,15 +81,15 @@ func (t *Teller) appendRisk(dst []byte) []byte {
 	return append(dst, " %)"...)
 }
 
-// collect adds the phrases of the strongest factors to those of the sentence, unless it says the same already.
-func (t *Teller) collect(l *factorList, most int) {
+// collect adds the phrases of up to most factors to the sentence, the strongest first, without those it already has.
+func (t *Narrator) collect(l *factorList, most int) {
 	for i := 0; i < l.n && most > 0; i++ {
 		f := &l.all[i]
 		first := len(t.text)
 		column := &t.row.Rows.Columns[f.feature]
-		t.text = withRoom(t.text, t.book.phraseRoom)
+		t.text = reserve(t.text, t.book.phraseBytesMax)
 		t.text = t.book.features[f.feature].appendPhrase(t.text, column, t.row.Row, f.contribution > 0)
-		if t.said(t.text[first:]) {
+		if t.hasPhrase(t.text[first:]) {
 			t.text = t.text[:first]
 			continue
 		}
@@ -98,7 +98,8 @@ func (t *Teller) collect(l *factorList, most int) {
 	}
 }
 
-func (t *Teller) said(text []byte) bool {
+// hasPhrase reports whether the sentence already has a phrase with this text.
+func (t *Narrator) hasPhrase(text []byte) bool {
 	for _, p := range t.phrases {
 		if bytes.Equal(t.text[p.first:p.end], text) {
 			return true
@@ -107,13 +108,13 @@ func (t *Teller) said(text []byte) bool {
 	return false
 }
 
-// phrase is one that was collected; behind the last there is room for a move.
-func (t *Teller) phrase(s span) piece { return piece(t.text[s.first:s.end]) }
+// phrase returns a collected phrase. t.text has room for a copied block after the last one.
+func (t *Narrator) phrase(s span) fixedText { return fixedText(t.text[s.first:s.end]) }
 
 // appendSide appends "a, b and c raise the risk", or "the risk is raised by a".
-func (t *Teller) appendSide(dst []byte, phrases []span, what, does, done string) []byte {
+func (t *Narrator) appendSide(dst []byte, phrases []span, object, verb, participle string) []byte {
 	if len(phrases) == 1 {
-		dst = append(append(append(dst, what...), " is "...), done...)
+		dst = append(append(append(dst, object...), " is "...), participle...)
 		dst = append(dst, " by "...)
 		return t.phrase(phrases[0]).append(dst)
 	}
@@ -126,5 +127,5 @@ func (t *Teller) appendSide(dst []byte, phrases []span, what, does, done string)
 		}
 		dst = t.phrase(p).append(dst)
 	}
-	return append(append(append(dst, does...), ' '), what...)
+	return append(append(append(dst, verb...), ' '), object...)
 }

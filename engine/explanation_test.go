@@ -9,12 +9,12 @@ import (
 )
 
 func TestExplanation(t *testing.T) {
-	teller := engine.NewPhrasebook(churnTexts(), sigmoid).NewTeller()
+	narrator := engine.NewPhrasebook(churnTexts(), sigmoid).NewNarrator()
 	f := func(band string, bias float64, cells map[string]any, contributions map[string]float64, want string) {
 		t.Helper()
 		row := churnRow(cells, contributions, bias, band)
-		teller.Read(row)
-		if got := string(teller.AppendExplanation([]byte("…"))); got != "…"+want {
+		narrator.Read(row)
+		if got := string(narrator.AppendExplanation([]byte("…"))); got != "…"+want {
 			t.Errorf("\n got %s\nwant %s", got, want)
 		}
 	}
@@ -36,7 +36,7 @@ func TestExplanation(t *testing.T) {
 	f("low", -9, values{"tenure": 29.0}, shares{"tenure": -0.1},
 		"Low risk (under 1 %): the risk is lowered by tenure at the typical level (29 months).")
 
-	// The strongest three on the sentence's own side, two on the other.
+	// Three factors in the sentence's direction, two against it.
 	f("high", 9,
 		values{"tenure": 30.0, "MonthlyCharges": 70.35, "nps": 7.0},
 		shares{
@@ -47,28 +47,28 @@ func TestExplanation(t *testing.T) {
 			"at the typical level (70.35 per month) raise the risk; payment method not known and online security not "+
 			"known lower it.")
 
-	// What is said once is not said again, on either side.
+	// Equal phrases appear once, in either direction.
 	f("medium", 0,
 		values{"OnlineSecurity": "No internet service", "Streaming": "No internet service", "nps": 3.5, "Contract": "Half year"},
 		shares{"OnlineSecurity": 0.5, "Streaming": -0.3, "Contract": 0.4, "nps": -0.2},
 		"Medium risk (60 %): no internet service and unrecognised contract raise the risk; it is lowered by NPS score 3.5.")
 
-	// Above expectation as a whole, though no single factor that may be told raises the risk.
+	// The sum raises the risk, though no visible factor does.
 	f("high", 0, values{"Contract": "One year", "gender": "Male"}, shares{"gender": 2, "Contract": -0.5},
 		"High risk (82 %): the risk is lowered by One year contract.")
 	f("medium", -0.4, nil, shares{"gender": 2, "nps": -0.05}, "Medium risk (82 %). No single strong driver.")
 	f("", 0, nil, nil, "Risk (50 %). No single strong driver.")
 }
 
-// No number is called low where being low is not what moved the score, nor high.
-func TestNumbersAreNotNamedAgainstTheirEffect(t *testing.T) {
+// A number is called low or high only if that is what moved the score.
+func TestExplanationDirectionMatchesContribution(t *testing.T) {
 	c, _, err := score(t, sample(t, "telecom_10k.csv"), baseline(t, "telecom"),
 		engine.Options{Explain: engine.ExplainAll}, ingest.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	plain := 0
-	for _, row := range records(t, c.result.String())[1:] {
+	for _, row := range csvRecords(t, c.result.String())[1:] {
 		_, reasons, _ := strings.Cut(row[len(row)-1], ":")
 		for clause := range strings.SplitSeq(reasons, ";") {
 			wrong := []string{"short tenure", "high monthly charges"} // these raise the risk
@@ -86,6 +86,6 @@ func TestNumbersAreNotNamedAgainstTheirEffect(t *testing.T) {
 		}
 	}
 	if plain == 0 {
-		t.Error("no tenure is told without a judgement: the sample has lost what this test needs")
+		t.Error("no tenure has the neutral phrase: the sample no longer covers it")
 	}
 }

@@ -8,42 +8,43 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// What is worth telling. Shares are of the sum of all |contributions| of a row, after groups are added up.
+// Which factors are shown, and how strong they are called. Shares are of the sum of a row's |contributions| by factor.
 const (
-	factorsMax      = 3    // of each kind
-	factorShareMin  = 0.05 // below, a factor is noise to a reader
+	factorsMax      = 3    // per direction
+	factorShareMin  = 0.05 // weaker factors are left out as noise
 	strongShare     = 0.2  // +++
 	noticeableShare = 0.1  // ++
 )
 
-// Phrasebook knows how to speak about every feature of a model. It is immutable and may be shared.
+// Phrasebook holds the texts of every feature of a model, prepared for [Narrator]. It is immutable and safe for
+// concurrent use.
 type Phrasebook struct {
-	texts       []FeatureText
-	features    []featurePhrases
-	groups      []factorGroup
-	first       []int         // member of each group
-	others      []groupMember // that are not the first ones, in the order of features
-	probability func(raw float64) float64
-	sigmoid     *sigmoidTable // nil if the probability is no plain sigmoid of the raw score
-	impact      jsonText
-	raises      [3]jsonText // how a factor ends, by strength
-	lowers      [3]jsonText
-	factorsRoom int // what a list of factors takes at most
-	phraseRoom  int // what a phrase takes at most
+	texts           []FeatureText
+	features        []featurePhrases
+	groups          []factorGroup
+	first           []int         // first feature of each group
+	others          []groupMember // all other features with a group, in the order of features
+	probability     func(raw float64) float64
+	sigmoid         *sigmoidTable // nil unless the probability is a plain sigmoid of the raw score
+	impact          jsonText
+	raises          [3]jsonText // end of a factor's JSON object, by strength
+	lowers          [3]jsonText
+	factorsBytesMax int // of a list of factors
+	phraseBytesMax  int // of a phrase
 }
 
-// factorGroup is features that are told as one factor. Sensitive features are never in a group with others: a factor
-// that is shown holds nothing of theirs.
+// factorGroup is a set of features shown as one factor. Sensitive features never share a group with others, so a
+// visible factor contains none of their contribution.
 type factorGroup struct {
 	members   []int
 	sensitive bool
 }
 
-// groupMember is a feature and its group.
+// groupMember is a feature and the group it belongs to.
 type groupMember struct{ group, feature int }
 
-// NewPhrasebook prepares the texts of a model's features, in the model's order. Probability turns a raw score into what
-// the model promises; it must be safe for concurrent use.
+// NewPhrasebook prepares the texts of a model's features, given in the model's order. probability converts a raw score
+// to the model's probability; it must be safe for concurrent use.
 func NewPhrasebook(features []FeatureText, probability func(raw float64) float64) *Phrasebook {
 	type key struct {
 		group     string
@@ -57,8 +58,8 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 	for i, f := range features {
 		phrases := newFeaturePhrases(f)
 		b.features = append(b.features, phrases)
-		b.factorsRoom = max(b.factorsRoom, phrases.factRoom())
-		b.phraseRoom = max(b.phraseRoom, phrases.phraseRoom())
+		b.factorsBytesMax = max(b.factorsBytesMax, phrases.factBytesMax())
+		b.phraseBytesMax = max(b.phraseBytesMax, phrases.phraseBytesMax())
 		k := key{f.Group, f.Sensitive}
 		g, ok := known[k]
 		if !ok || f.Group == "" {
@@ -71,83 +72,83 @@ func NewPhrasebook(features []FeatureText, probability func(raw float64) float64
 		}
 		b.groups[g].members = append(b.groups[g].members, i)
 	}
-	b.factorsRoom += 2*numberRoom + len(b.impact[cellForm]) + len(b.raises[2][cellForm]) + len(",")
-	b.factorsRoom = factorsMax*b.factorsRoom + len(`"[]"`)
+	b.factorsBytesMax += 2*numberBytesMax + len(b.impact[cellForm]) + len(b.raises[2][cellForm]) + len(",")
+	b.factorsBytesMax = factorsMax*b.factorsBytesMax + len(`"[]"`)
 	return b
 }
 
-// RowFacts is one scored row.
+// RowFacts is one scored row with its contributions.
 type RowFacts struct {
-	Rows          forest.Rows // the batch that the row is in, as the model read it
-	Row           int         // its place there
-	Contributions []float64   // one per feature, in margin units
+	Rows          forest.Rows // batch of the row, as the model read it
+	Row           int         // index in Rows
+	Contributions []float64   // one per feature in margin units; a bias behind them is ignored
 	Raw           float64     // raw score
 	Probability   float64
 	Band          string // name of the risk band
 }
 
-// Teller puts rows into words. It is the scratch of one worker: Read a row, then append what is wanted. It allocates
-// nothing once its buffers have grown.
-type Teller struct {
-	book       *Phrasebook
-	row        RowFacts
-	risk       factorList
-	protective factorList
-	above      bool // the contributions raise the score above what is expected of a row
+// Narrator explains rows in words. Call Read with a row, then any of the Append methods. A Narrator belongs to one
+// goroutine; it allocates nothing once its buffers have grown.
+type Narrator struct {
+	book          *Phrasebook
+	row           RowFacts
+	risk          factorList
+	protective    factorList
+	aboveExpected bool // the contributions sum to 0 or more
 
-	sums  []float64 // of the row's contributions, by group
-	heard []int32   // scratch of audible
-	moved []float64 // sum of |contribution| by group, over the rows that were read
-	reads int64
+	sums     []float64 // contributions of the row by group
+	visible  []int32   // scratch of visibleGroups
+	absSums  []float64 // sum of |contribution| by group over the rows read
+	rowsRead int64
 
-	text    []byte // phrases of the sentence at hand
+	text    []byte // phrases of the current sentence
 	phrases []span
 }
 
-// factor is a group's contribution and the feature that speaks for it.
+// factor is the contribution of a group, represented by one of its features.
 type factor struct {
 	feature      int
 	contribution float64
 	share        float64
 }
 
-// factorList holds the strongest factors of a kind, the strongest first.
+// factorList holds the strongest factors of one direction, the strongest first.
 type factorList struct {
 	all [factorsMax]factor
 	n   int
 }
 
-// NewTeller returns the scratch of one worker.
-func (b *Phrasebook) NewTeller() *Teller {
+// NewNarrator returns a Narrator for one goroutine.
+func (b *Phrasebook) NewNarrator() *Narrator {
 	n := len(b.groups)
-	return &Teller{book: b, sums: make([]float64, n), heard: make([]int32, n), moved: make([]float64, n)}
+	return &Narrator{book: b, sums: make([]float64, n), visible: make([]int32, n), absSums: make([]float64, n)}
 }
 
-// Read takes the row that the next calls speak about. It keeps no slice of the row's longer than they last.
+// Read sets the row that the next Append calls explain. The slices of row must not change until then.
 //
-// Contributions of a group are added up. The member that pushes hardest in the sum's direction speaks for it: its value
-// is the one that explains the sum.
-func (t *Teller) Read(row RowFacts) {
+// Contributions of a group are added up. The member with the largest contribution in the direction of the sum represents
+// the group: its value explains the sum best.
+func (t *Narrator) Read(row RowFacts) {
 	t.row = row
 	t.risk.n, t.protective.n = 0, 0
 	total, sum := 0.0, 0.0
 	t.book.sum(t.sums, row.Contributions)
-	moved := t.moved[:len(t.sums)]
+	absSums := t.absSums[:len(t.sums)]
 	for i, phi := range t.sums {
 		sum += phi
 		total += math.Abs(phi)
-		moved[i] += math.Abs(phi)
+		absSums[i] += math.Abs(phi)
 	}
-	t.reads++
-	t.above = sum >= 0
-	for _, i := range t.audible(total) {
+	t.rowsRead++
+	t.aboveExpected = sum >= 0
+	for _, i := range t.visibleGroups(total) {
 		phi := t.sums[i]
 		g := &t.book.groups[i]
 		share := math.Abs(phi) / total
 		if g.sensitive || !(share >= factorShareMin) {
 			continue
 		}
-		f := factor{g.speaker(row.Contributions, phi), phi, share}
+		f := factor{g.representative(row.Contributions, phi), phi, share}
 		if phi > 0 {
 			t.risk.insert(f)
 		} else {
@@ -156,11 +157,12 @@ func (t *Teller) Read(row RowFacts) {
 	}
 }
 
-// audible lists the groups that may be no noise: they are spared a division. Which ones they are is hard to guess, so the
-// list is made without a branch, of the bits of numbers that are not negative, which have the numbers' order.
-func (t *Teller) audible(total float64) []int32 {
+// visibleGroups returns the groups that may be strong enough to show, which saves a division for the others. The choice
+// is unpredictable, so the list is made without branches: the bits of non-negative floats have the order of the
+// numbers.
+func (t *Narrator) visibleGroups(total float64) []int32 {
 	surelyNoise := math.Float64bits(total * (factorShareMin * 0.999))
-	list, n := t.heard[:len(t.sums)], 0
+	list, n := t.visible[:len(t.sums)], 0
 	for i, phi := range t.sums {
 		list[n] = int32(i)
 		_, noise := bits.Sub64(math.Float64bits(math.Abs(phi)), surelyNoise, 0)
@@ -169,7 +171,7 @@ func (t *Teller) audible(total float64) []int32 {
 	return list[:n]
 }
 
-// sum adds contributions up by group.
+// sum adds contributions up by group into sums.
 func (b *Phrasebook) sum(sums, contributions []float64) {
 	sums = sums[:len(b.first)]
 	for i, m := range b.first {
@@ -180,7 +182,8 @@ func (b *Phrasebook) sum(sums, contributions []float64) {
 	}
 }
 
-func (g *factorGroup) speaker(contributions []float64, direction float64) int {
+// representative returns the feature with the largest contribution in the given direction.
+func (g *factorGroup) representative(contributions []float64, direction float64) int {
 	best := g.members[0]
 	for _, m := range g.members[1:] {
 		if math.Copysign(1, direction)*(contributions[m]-contributions[best]) > 0 {
@@ -190,8 +193,8 @@ func (g *factorGroup) speaker(contributions []float64, direction float64) int {
 	return best
 }
 
-// insert keeps the list sorted; among equals the earlier one stays in front. Every factor that is not weaker moves it on:
-// comparisons are counted, not branched on, as where a factor belongs is hard to guess.
+// insert keeps the list sorted; of equal factors the earlier one stays in front. The position is found by counting
+// comparisons without branches, as it is unpredictable.
 func (l *factorList) insert(f factor) {
 	at := 0
 	for i := range l.n {
@@ -203,44 +206,45 @@ func (l *factorList) insert(f factor) {
 		return
 	}
 	l.n = min(l.n+1, factorsMax)
-	for i := l.n - 1; i > at; i-- { // two at most
+	for i := l.n - 1; i > at; i-- { // at most twice
 		l.all[i] = l.all[i-1]
 	}
 	l.all[at] = f
 }
 
-// AppendRiskFactors appends the factors that raise the row's risk, the strongest first: a JSON array of objects with
+// AppendRiskFactors appends a JSON array of the factors that raise the row's risk, the strongest first. The objects have
 // feature, label, value, typical, contribution (margin units), impact_points (percentage points of probability that
 // would go without it; they do not add up) and strength.
-func (t *Teller) AppendRiskFactors(dst []byte) []byte {
-	return t.appendFactors(withRoom(dst, t.book.factorsRoom), &t.risk, jsonForm)
+func (t *Narrator) AppendRiskFactors(dst []byte) []byte {
+	return t.appendFactors(reserve(dst, t.book.factorsBytesMax), &t.risk, jsonForm)
 }
 
-// AppendProtectiveFactors appends the factors that lower the row's risk, like [Teller.AppendRiskFactors].
-func (t *Teller) AppendProtectiveFactors(dst []byte) []byte {
-	return t.appendFactors(withRoom(dst, t.book.factorsRoom), &t.protective, jsonForm)
+// AppendProtectiveFactors appends the factors that lower the row's risk in the form of [Narrator.AppendRiskFactors].
+func (t *Narrator) AppendProtectiveFactors(dst []byte) []byte {
+	return t.appendFactors(reserve(dst, t.book.factorsBytesMax), &t.protective, jsonForm)
 }
 
-// AppendRiskCell appends what [Teller.AppendRiskFactors] appends as a cell of a CSV file: in quotes, unless it is empty.
-func (t *Teller) AppendRiskCell(dst []byte) []byte {
+// AppendRiskCell appends the array of [Narrator.AppendRiskFactors] as a CSV cell: quoted, unless the array is empty.
+func (t *Narrator) AppendRiskCell(dst []byte) []byte {
 	return t.appendCell(dst, &t.risk)
 }
 
-// AppendProtectiveCell is to [Teller.AppendProtectiveFactors] what [Teller.AppendRiskCell] is to AppendRiskFactors.
-func (t *Teller) AppendProtectiveCell(dst []byte) []byte {
+// AppendProtectiveCell appends the array of [Narrator.AppendProtectiveFactors] as a CSV cell: quoted, unless the array
+// is empty.
+func (t *Narrator) AppendProtectiveCell(dst []byte) []byte {
 	return t.appendCell(dst, &t.protective)
 }
 
-func (t *Teller) appendCell(dst []byte, l *factorList) []byte {
+func (t *Narrator) appendCell(dst []byte, l *factorList) []byte {
 	if l.n == 0 {
 		return append(dst, "[]"...)
 	}
-	dst = withRoom(dst, t.book.factorsRoom)
+	dst = reserve(dst, t.book.factorsBytesMax)
 	return append(t.appendFactors(append(dst, '"'), l, cellForm), '"')
 }
 
-// appendFactors appends a list to dst, which must have room.
-func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
+// appendFactors appends a list to dst, which must have the capacity; see reserve.
+func (t *Narrator) appendFactors(dst []byte, l *factorList, form int) []byte {
 	dst = append(dst, '[')
 	for i := range l.n {
 		if i > 0 {
@@ -251,7 +255,7 @@ func (t *Teller) appendFactors(dst []byte, l *factorList, form int) []byte {
 	return append(dst, ']')
 }
 
-func (t *Teller) appendFactor(dst []byte, f *factor, form int) []byte {
+func (t *Narrator) appendFactor(dst []byte, f *factor, form int) []byte {
 	p := &t.book.features[f.feature]
 	dst = p.appendFact(dst, &t.row.Rows.Columns[f.feature], t.row.Row, form)
 	dst = appendRounded(dst, f.contribution, 4)
@@ -260,7 +264,7 @@ func (t *Teller) appendFactor(dst []byte, f *factor, form int) []byte {
 	return t.book.strength(f)[form].append(dst)
 }
 
-// strength says how much of the row's contributions a factor is: how its object ends.
+// strength returns the end of a factor's JSON object, which states its share of the row's contributions.
 func (b *Phrasebook) strength(f *factor) *jsonText {
 	signs := &b.raises
 	if f.contribution < 0 {
@@ -275,7 +279,7 @@ func (b *Phrasebook) strength(f *factor) *jsonText {
 	return &signs[0]
 }
 
-// strengthTexts are the ends of factors from weak to strong.
+// strengthTexts returns the ends of a factor's JSON object from weak to strong.
 func strengthTexts(sign string) (texts [3]jsonText) {
 	for i := range texts {
 		texts[i] = newJSONText(`,"strength":"` + strings.Repeat(sign, i+1) + `"}`)

@@ -14,7 +14,7 @@ import (
 
 func sigmoid(raw float64) float64 { return 1 / (1 + math.Exp(-raw)) }
 
-// churnTexts describes a small model; the cell of each feature in a test row stands in the same place.
+// churnTexts describes a small model.
 func churnTexts() []engine.FeatureText {
 	yesNo := []string{"No", "No internet service", "Yes"}
 	return []engine.FeatureText{
@@ -60,7 +60,7 @@ func churnTexts() []engine.FeatureText {
 	}
 }
 
-// churnRow is a row of the small model; the features that cells does not name are missing.
+// churnRow returns a row of the small model; features without an entry in cells are missing.
 func churnRow(cells map[string]any, contributions map[string]float64, bias float64, band string) engine.RowFacts {
 	row := engine.RowFacts{Rows: forest.Rows{Len: 2}, Row: 1, Raw: bias, Band: band}
 	for _, f := range churnTexts() {
@@ -90,16 +90,16 @@ func churnRow(cells map[string]any, contributions map[string]float64, bias float
 
 func TestFactors(t *testing.T) {
 	book := engine.NewPhrasebook(churnTexts(), sigmoid)
-	teller := book.NewTeller()
+	narrator := book.NewNarrator()
 	f := func(name string, row engine.RowFacts, risk, protective string) {
 		t.Helper()
-		teller.Read(row)
+		narrator.Read(row)
 		for _, side := range []struct {
 			got, want string
 			cell      []byte
 		}{
-			{string(teller.AppendRiskFactors(nil)), risk, teller.AppendRiskCell(nil)},
-			{string(teller.AppendProtectiveFactors(nil)), protective, teller.AppendProtectiveCell(nil)},
+			{string(narrator.AppendRiskFactors(nil)), risk, narrator.AppendRiskCell(nil)},
+			{string(narrator.AppendProtectiveFactors(nil)), protective, narrator.AppendProtectiveCell(nil)},
 		} {
 			if !json.Valid([]byte(side.got)) {
 				t.Errorf("%s: not JSON: %s", name, side.got)
@@ -150,7 +150,7 @@ func TestFactors(t *testing.T) {
 "contribution":-1,"impact_points":-21.6,"strength":"---"}]`)
 }
 
-// csvCell reads the only cell of a CSV file.
+// csvCell returns the only cell of a CSV file.
 func csvCell(t *testing.T, file []byte) string {
 	t.Helper()
 	records, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
@@ -160,35 +160,35 @@ func csvCell(t *testing.T, file []byte) string {
 	return records[0][0]
 }
 
-func TestTellerAllocatesNothing(t *testing.T) {
-	teller, row, dst := benchmarkTeller()
+func TestNarratorAllocatesNothing(t *testing.T) {
+	narrator, row, dst := benchmarkNarrator()
 	if n := testing.AllocsPerRun(100, func() {
-		teller.Read(row)
-		dst = teller.AppendRiskCell(dst[:0])
-		dst = teller.AppendProtectiveCell(dst)
-		dst = teller.AppendExplanation(dst)
+		narrator.Read(row)
+		dst = narrator.AppendRiskCell(dst[:0])
+		dst = narrator.AppendProtectiveCell(dst)
+		dst = narrator.AppendExplanation(dst)
 	}); n != 0 {
 		t.Errorf("%v allocations a row", n)
 	}
 }
 
-func BenchmarkTeller(b *testing.B) {
-	teller, row, dst := benchmarkTeller()
+func BenchmarkNarrator(b *testing.B) {
+	narrator, row, dst := benchmarkNarrator()
 	b.ReportAllocs()
 	for b.Loop() {
-		teller.Read(row)
-		dst = teller.AppendRiskCell(dst[:0])
-		dst = teller.AppendProtectiveCell(dst)
-		dst = teller.AppendExplanation(dst)
+		narrator.Read(row)
+		dst = narrator.AppendRiskCell(dst[:0])
+		dst = narrator.AppendProtectiveCell(dst)
+		dst = narrator.AppendExplanation(dst)
 	}
 }
 
-func benchmarkTeller() (*engine.Teller, engine.RowFacts, []byte) {
+func benchmarkNarrator() (*engine.Narrator, engine.RowFacts, []byte) {
 	row := churnRow(
 		map[string]any{"tenure": 2.0, "Contract": "Month-to-month", "MonthlyCharges": 29.85, "TechSupport": "No", "nps": 7.0},
 		map[string]float64{"tenure": 0.5, "Contract": 1, "MonthlyCharges": -0.2, "nps": -0.3, "TechSupport": 0.35}, -1, "high")
-	teller := engine.NewPhrasebook(churnTexts(), sigmoid).NewTeller()
-	teller.Read(row)
-	teller.AppendExplanation(nil)
-	return teller, row, make([]byte, 0, 4096)
+	narrator := engine.NewPhrasebook(churnTexts(), sigmoid).NewNarrator()
+	narrator.Read(row)
+	narrator.AppendExplanation(nil)
+	return narrator, row, make([]byte, 0, 4096)
 }

@@ -14,23 +14,24 @@ import (
 
 var inf = math.Inf(1)
 
-// firstSchemaColumn is where the schema's columns begin in a batch: behind _row, _start and _length.
+// firstSchemaColumn is the index of the schema's first column in a batch, after _row, _start and _length.
 const firstSchemaColumn = 3
 
-// featureColumn says where a model's feature comes from.
+// featureColumn maps a feature of the model to a schema column.
 type featureColumn struct {
 	column int // position in the schema
-	// values is the model's value of each category code, of a missing cell and of an unknown category; nil for numbers.
+	// values maps each category code, then a missing cell and an unknown category, to the model's value; nil for
+	// numbers.
 	values []float64
 }
 
-// bindFeatures finds the schema column of every feature: by name, or by position if the model names none.
+// bindFeatures finds the schema column of every feature: by name, or by position if the model has no names.
 func bindFeatures(f *forest.Forest, s ingest.Schema) ([]featureColumn, error) {
 	features := make([]featureColumn, len(f.Features))
 	inputs := inputColumns(s)
 	for i, feature := range f.Features {
 		column := slices.IndexFunc(s.Columns, func(c ingest.Column) bool { return c.Name == feature.Name })
-		if unnamed(feature.Name, i) && column < 0 && i < len(inputs) {
+		if isGeneratedName(feature.Name, i) && column < 0 && i < len(inputs) {
 			column = inputs[i]
 		}
 		if column < 0 {
@@ -52,7 +53,7 @@ func bindFeatures(f *forest.Forest, s ingest.Schema) ([]featureColumn, error) {
 	return features, nil
 }
 
-// inputColumns lists the columns that can be features, in order.
+// inputColumns returns the positions of the number and category columns, in order.
 func inputColumns(s ingest.Schema) []int {
 	var inputs []int
 	for i, c := range s.Columns {
@@ -63,13 +64,13 @@ func inputColumns(s ingest.Schema) []int {
 	return inputs
 }
 
-// unnamed tells the names that the libraries make up from names that somebody gave.
-func unnamed(name string, i int) bool {
+// isGeneratedName reports whether the training library made up the name of feature i.
+func isGeneratedName(name string, i int) bool {
 	return name == "" || name == fmt.Sprintf("Column_%d", i) || name == fmt.Sprintf("f%d", i)
 }
 
-// categoryValues gives the value that the model was trained with for each category: its position, or its position in
-// the model file's own map if that has one. Missing and unknown are NaN.
+// categoryValues returns the value that the model was trained with for each category: its position in the schema, or in
+// the model file's own list if it has one. Missing and unknown categories are NaN.
 func categoryValues(c ingest.Column, feature forest.Feature) ([]float64, error) {
 	values := make([]float64, len(c.Categories)+2)
 	for code, category := range c.Categories {
@@ -88,7 +89,7 @@ func categoryValues(c ingest.Column, feature forest.Feature) ([]float64, error) 
 	return values, nil
 }
 
-// featureRows shows a batch to the model without copying; it reuses columns.
+// featureRows returns a view of a batch for the model without copying cells. It reuses columns.
 func featureRows(rec arrow.Record, features []featureColumn, columns []forest.Column) forest.Rows {
 	for i, f := range features {
 		col := rec.Column(firstSchemaColumn + f.column)

@@ -8,8 +8,8 @@ import (
 // Stage is a step of the data path.
 type Stage int
 
-// The stages in the order in which a chunk passes them. Parse to encode are one trip on one core, so only parse and put
-// have a queue in front of them.
+// The stages in the order in which a chunk passes them. A worker takes a chunk from parse to encode without a
+// queue in between, so only parse and put have one.
 const (
 	StageChunk Stage = iota
 	StageParse
@@ -20,36 +20,36 @@ const (
 	stages
 )
 
-// Flow knows where the chunks of all scorings are that were given it. The zero value is ready. It is safe for
-// concurrent use. It costs a few atomic additions a chunk; nil costs the same and shows nobody anything.
+// Flow counts the chunks in every stage, over all scores that have it in their [Options]. The zero value is ready to
+// use; a nil Flow counts nothing. Flow is safe for concurrent use and costs a few atomic additions per chunk.
 type Flow struct {
 	mu      sync.Mutex
-	running map[*places]struct{}
+	running map[*chunkCounts]struct{}
 }
 
-// Depth is how full a stage is at this moment, in chunks.
+// Depth is the number of chunks in and before a stage.
 type Depth struct {
-	InFlight int64 // being worked on
-	Queued   int64 // waiting in front of it
-	Capacity int64 // how many may wait; 0: the stage has no queue
+	InFlight int64 // being processed
+	Queued   int64 // waiting for the stage
+	Capacity int64 // size of the queue; 0 if the stage has none
 }
 
-// places is where the chunks of one scoring are. What is left in it when the scoring ends goes with it.
-type places struct {
+// chunkCounts counts the chunks of one score by stage. It is dropped when the score ends.
+type chunkCounts struct {
 	working, waiting [stages]atomic.Int64
 	slots            int64
 }
 
-// join adds a scoring of so many slots until the result is called.
-func (f *Flow) join(slots int) (p *places, leave func()) {
-	p = &places{slots: int64(slots)}
+// start registers a score with the given number of slots. The caller must call leave when it ends.
+func (f *Flow) start(slots int) (p *chunkCounts, leave func()) {
+	p = &chunkCounts{slots: int64(slots)}
 	if f == nil {
 		return p, func() {}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running == nil {
-		f.running = map[*places]struct{}{}
+		f.running = map[*chunkCounts]struct{}{}
 	}
 	f.running[p] = struct{}{}
 	return p, func() {
@@ -59,7 +59,7 @@ func (f *Flow) join(slots int) (p *places, leave func()) {
 	}
 }
 
-// Depth sums a stage over the scorings under way.
+// Depth returns the depth of a stage, summed over the running scores. f must not be nil.
 func (f *Flow) Depth(s Stage) (d Depth) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -73,20 +73,20 @@ func (f *Flow) Depth(s Stage) (d Depth) {
 	return d
 }
 
-func (p *places) queue(s Stage) { p.waiting[s].Add(1) }
+func (p *chunkCounts) enqueue(s Stage) { p.waiting[s].Add(1) }
 
-func (p *places) enter(s Stage) { p.working[s].Add(1) }
+func (p *chunkCounts) enter(s Stage) { p.working[s].Add(1) }
 
-func (p *places) leave(s Stage) { p.working[s].Add(-1) }
+func (p *chunkCounts) leave(s Stage) { p.working[s].Add(-1) }
 
-// take moves a chunk from the queue of a stage into it.
-func (p *places) take(s Stage) {
+// dequeue moves a chunk from the queue of a stage into the stage.
+func (p *chunkCounts) dequeue(s Stage) {
 	p.waiting[s].Add(-1)
 	p.enter(s)
 }
 
-// pass moves a chunk from one stage into the next.
-func (p *places) pass(from, to Stage) {
+// advance moves a chunk from one stage to the next.
+func (p *chunkCounts) advance(from, to Stage) {
 	p.leave(from)
 	p.enter(to)
 }

@@ -14,20 +14,20 @@ var allStages = []engine.Stage{
 	engine.StageChunk, engine.StageParse, engine.StageScore, engine.StageExplain, engine.StageEncode, engine.StagePut,
 }
 
-// blockedSink stops at the first chunk until it is told to go on.
-type blockedSink struct{ reached, goOn chan struct{} }
+// blockedSink blocks in WriteChunk until resume is closed.
+type blockedSink struct{ reached, resume chan struct{} }
 
 func (s *blockedSink) WriteChunk(*engine.ScoredChunk) error {
 	select {
 	case s.reached <- struct{}{}:
 	default:
 	}
-	<-s.goOn
+	<-s.resume
 	return nil
 }
 
-// TestFlowShowsWhereChunksAre stops the writer and expects every other slot in front of it, then nothing anywhere.
-func TestFlowShowsWhereChunksAre(t *testing.T) {
+// TestFlowDepth blocks the writer, expects all other slots in its queue, and no chunk anywhere after the score.
+func TestFlowDepth(t *testing.T) {
 	const chunks = 20
 	var text strings.Builder
 	for range 40 * chunks {
@@ -38,7 +38,7 @@ func TestFlowShowsWhereChunksAre(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- scoreInto(t.Context(), text.String(), &flow, sink) }()
 	<-sink.reached
-	// Six slots: one is being written, five must come to stand in front of the writer.
+	// Six slots: one is being written, five must queue for the writer.
 	for flow.Depth(engine.StagePut).Queued != 5 {
 		if d := flow.Depth(engine.StagePut); d.Capacity != 6 || d.InFlight != 1 || d.Queued > 5 {
 			t.Fatalf("put: %+v", d)
@@ -47,7 +47,7 @@ func TestFlowShowsWhereChunksAre(t *testing.T) {
 	if d := flow.Depth(engine.StageScore); d != (engine.Depth{}) {
 		t.Errorf("score: %+v", d)
 	}
-	close(sink.goOn)
+	close(sink.resume)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ var errSink = errors.New("sink")
 
 func (failingSink) WriteChunk(*engine.ScoredChunk) error { return errSink }
 
-func TestFlowForgetsWhatFailed(t *testing.T) {
+func TestFlowDropsFailedScores(t *testing.T) {
 	var flow engine.Flow
 	text := strings.Repeat("A,5,70.35,350.5,Month-to-month\n", 1000)
 	if err := scoreInto(t.Context(), text, &flow, failingSink{}); !errors.Is(err, errSink) {

@@ -14,7 +14,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// ErrGolden is a bundle whose model gives a golden row another score: a valid but wrong file.
+// ErrGolden reports that the model scores a golden row differently than its training library did.
 var ErrGolden = errors.New("golden rows score differently")
 
 const (
@@ -24,8 +24,8 @@ const (
 	goldenTolerance   = 1e-6
 )
 
-// checkGoldens scores the bundle's golden rows the way any file is scored and compares with what the training library
-// said. A blank or absurd cell must be among them, so no golden row may be rejected.
+// checkGoldens scores the bundle's golden rows on the normal path and compares them with the training library's
+// results. Golden rows include blank and extreme cells, so none may be rejected.
 func (b *Bundle) checkGoldens(dir fs.FS) error {
 	file, err := fs.ReadFile(dir, goldenFile)
 	if err != nil {
@@ -60,12 +60,12 @@ func (b *Bundle) checkGoldens(dir fs.FS) error {
 		}
 	}
 	if b.explainer != nil {
-		b.explainer.orient(rows)
+		b.explainer.learnDirections(rows)
 	}
 	return nil
 }
 
-// wholeFile prepares a small file for scoring in one piece.
+// wholeFile returns a worker for a small file and the file as one chunk.
 func (b *Bundle) wholeFile(file []byte) (*worker, ingest.Chunk, error) {
 	limits := ingest.Limits{ChunkBytes: len(file) + 1}
 	header, rest, err := ingest.ReadHeader(bytes.NewReader(file), limits)
@@ -88,7 +88,7 @@ func near(got, want float64) bool {
 	return math.Abs(got-want) <= goldenTolerance*max(1, math.Abs(want))
 }
 
-// numberColumn reads one column of a CSV file.
+// numberColumn returns a column of a CSV file.
 func numberColumn(file []byte, name string) ([]float64, error) {
 	r := csv.NewReader(bytes.NewReader(file))
 	header, err := r.Read()

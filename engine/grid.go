@@ -5,21 +5,23 @@ import (
 	"slices"
 )
 
-// gridCells is how many equal cells the range of the edges is divided into: enough to part the edges of most columns.
+// gridCells is the number of equal cells between the least and the largest edge: enough to separate the edges of most
+// columns.
 const gridCells = 256
 
-// grid finds the bin of a number: how many edges are below it. The number's cell says how many edges are below the
-// whole cell; of the one edge that a cell may have, a compare tells. Both steps take no branch, so that the number does
-// not matter. Which cell a number is in never falls when the number rises, so rounding cannot put it on a wrong side.
+// grid finds the bin of a number, which is the number of edges below it. A number's cell knows how many edges are below
+// the whole cell; one comparison decides on the edge inside, if there is one. Both steps are free of branches, so the
+// time does not depend on the data. The cell is a non-decreasing function of the number, so rounding cannot move it
+// past an edge.
 type grid struct {
 	edges []float64 // ascending
 	low   float64
 	scale float64
-	edge  [gridCells]float64 // in the cell; +Inf if there is none
-	below [gridCells]int16   // edges in lower cells; gridCrowded in a cell of several
+	edge  [gridCells]float64 // edge inside the cell; +Inf if there is none
+	below [gridCells]int16   // number of edges in lower cells; gridCrowded if the cell has several edges
 }
 
-// gridCrowded marks a cell that has more than one edge.
+// gridCrowded marks a cell with more than one edge.
 const gridCrowded = -1
 
 func newGrid(edges []float64) *grid {
@@ -53,7 +55,7 @@ func newGrid(edges []float64) *grid {
 	return g
 }
 
-// count adds one to the bin of every number; NaN is in bin 0.
+// count increments the bin of every number; NaN is in bin 0.
 func (g *grid) count(bins []int64, numbers []float64) {
 	low, scale := g.low, g.scale
 	for _, x := range numbers {
@@ -61,7 +63,7 @@ func (g *grid) count(bins []int64, numbers []float64) {
 		if math.Abs(at) < 1<<62 {
 			cell := min(max(int64(at), 0), gridCells-1)
 			if below := g.below[cell]; below >= 0 {
-				bins[int(below)+one(x > g.edge[cell])]++
+				bins[int(below)+boolToInt(x > g.edge[cell])]++
 				continue
 			}
 		}
@@ -69,7 +71,7 @@ func (g *grid) count(bins []int64, numbers []float64) {
 	}
 }
 
-// bin counts the edges below x, one by one.
+// bin counts the edges below x by linear search.
 func (g *grid) bin(x float64) int {
 	n := 0
 	for n < len(g.edges) && x > g.edges[n] {
@@ -78,8 +80,8 @@ func (g *grid) bin(x float64) int {
 	return n
 }
 
-// one is 1 for true; the compiler makes no branch of it.
-func one(b bool) int {
+// boolToInt returns 1 for true. It compiles without a branch.
+func boolToInt(b bool) int {
 	var n uint8
 	if b {
 		n = 1

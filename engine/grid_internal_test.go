@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The grid counts what comparing a number with every edge counts.
-func TestGridFindsTheBinOfEveryNumber(t *testing.T) {
+// The grid counts like comparing each number with every edge.
+func TestGridEqualsLinearSearch(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	cases := [][]float64{
 		{},

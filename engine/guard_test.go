@@ -11,14 +11,14 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// hostile are cells as they stand in a file with commas.
+// hostile are encoded cells of a comma-separated file.
 var hostile = []string{
 	"=1+1", "-", "+1+1", "@x", "-5", "-1e5", "a;b", "\"=a\"\"b\"", "\"two\n=1\"", "\" \r\n-x\"", "a\rb", "＝1", "\u00a0+1", "é",
 	"\t=1", "\t5", "", "plain", "\"-5\"", "'=1", "\"a,b\"", "\ufeff=1", "\"\"",
 	"|x", "%1", "\"a\n%b\"", "\"|,\"", "｜", "5%",
 }
 
-// hostileFile makes a file of which some rows are scored and some rejected.
+// hostileFile returns a file with scored and rejected rows.
 func hostileFile(seed uint64, end string) string {
 	random := rand.New(rand.NewPCG(seed, 1))
 	cell := func(odds int, usual string) string {
@@ -41,9 +41,9 @@ func hostileFile(seed uint64, end string) string {
 	return b.String()
 }
 
-// TestGuardIsTheRowwiseRule wants of a guarded result and its rejects what guarding every cell afterwards makes of the
-// unguarded ones: the index finds every cell that needs it, whatever else is in the window.
-func TestGuardIsTheRowwiseRule(t *testing.T) {
+// TestGuardEqualsRowwiseRule compares a guarded result and its rejects with the unguarded ones after guarding every
+// cell: the index must find every cell that needs it.
+func TestGuardEqualsRowwiseRule(t *testing.T) {
 	b := baseline(t, "telecom")
 	for seed := range uint64(200) {
 		file := hostileFile(seed, []string{"\n", "\r\n"}[seed%2])
@@ -70,7 +70,7 @@ func TestGuardIsTheRowwiseRule(t *testing.T) {
 	}
 }
 
-func TestGuardLeavesCleanFilesAlone(t *testing.T) {
+func TestGuardKeepsCleanFiles(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b, file := baseline(t, name), sample(t, name+"_sample.csv")
 		if _, changed := ingest.GuardRows([]byte(file), ','); changed {

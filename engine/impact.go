@@ -5,16 +5,16 @@ import (
 	"math"
 )
 
-// sigmoidTable gives sigmoids to about 1e-8: enough to round most impacts to a tenth of a percentage point, in a
-// fraction of the time of an exponential. What it gives is never written unless the link itself would be rounded to the
-// same tenth, so that results do not depend on how a processor calculates here.
+// sigmoidTable approximates sigmoids to about 1e-8, which is enough to round most impacts to a tenth of a percentage
+// point in a fraction of the time of math.Exp. An approximation is used only where the exact link rounds to the same
+// tenth, so results do not depend on the processor's arithmetic.
 type sigmoidTable struct {
 	factor float64
-	at     [2*sigmoidReach*sigmoidSteps + 1]float64
-	tenths [2 * tenthsReach]shortText // of a percentage point, from -tenthsReach on
+	values [2*sigmoidRange*sigmoidSteps + 1]float64
+	tenths [2 * tenthsRange]shortText // text of each tenth of a percentage point from -tenthsRange on
 }
 
-// shortText is up to seven bytes; the eighth is how many.
+// shortText is a text of up to seven bytes, with its length in the eighth.
 type shortText uint64
 
 func newShortText(text []byte) shortText {
@@ -23,57 +23,57 @@ func newShortText(text []byte) shortText {
 	return shortText(binary.LittleEndian.Uint64(b[:]))
 }
 
-// append appends the text to dst; up to eight bytes behind it are spoilt.
+// append appends the text to dst. It overwrites up to eight bytes behind it.
 func (s shortText) append(dst []byte) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(s))[:len(dst)+int(s>>56)]
 }
 
 const (
-	sigmoidReach = 20 // of the table to both sides, in margin units
-	sigmoidSteps = 16 // of the table in one unit
-	// tenthsReach is a power of two above the tenths of a percentage point between two probabilities.
-	tenthsReach = 1024
-	// impactDoubt is how near to the middle between two tenths a sum may lie before it is left to the link. In tenths of
-	// a percentage point the table is right to 1e-5, a link in float32 to 4e-4.
-	impactDoubt = 1e-3
+	sigmoidRange = 20 // half the width of the table in margin units
+	sigmoidSteps = 16 // table entries per margin unit
+	// tenthsRange is a power of two above the largest difference of two probabilities in tenths of a percentage point.
+	tenthsRange = 1024
+	// impactMargin is the distance to a rounding boundary, in tenths of a percentage point, within which the exact link
+	// decides. The table is exact to 1e-5, a float32 link to 4e-4.
+	impactMargin = 1e-3
 )
 
-func newSigmoidTable(factor float64) *sigmoidTable {
-	s := &sigmoidTable{factor: factor}
+func newSigmoidTable(slope float64) *sigmoidTable {
+	s := &sigmoidTable{factor: slope}
 	for i := range s.tenths {
-		s.tenths[i] = newShortText(appendScaled(nil, int64(i-tenthsReach), 1))
+		s.tenths[i] = newShortText(appendScaled(nil, int64(i-tenthsRange), 1))
 	}
-	for i := range s.at {
-		s.at[i] = 1 / (1 + math.Exp(sigmoidReach-float64(i)/sigmoidSteps))
+	for i := range s.values {
+		s.values[i] = 1 / (1 + math.Exp(sigmoidRange-float64(i)/sigmoidSteps))
 	}
 	return s
 }
 
-// near is the sigmoid of a raw score, from the Taylor polynomial of degree 3 at the nearest point of the table: the
-// derivatives of a sigmoid are polynomials in the sigmoid. Raw scores outside of the table are not known.
-func (s *sigmoidTable) near(raw float64) (p float64, known bool) {
-	x := (raw*s.factor + sigmoidReach) * sigmoidSteps
-	if !(x >= 0 && x <= float64(len(s.at)-1)) {
+// approx returns the sigmoid of a raw score by the Taylor polynomial of degree 3 at the nearest table entry; the
+// derivatives of a sigmoid are polynomials in the sigmoid. known is false outside the table.
+func (s *sigmoidTable) approx(raw float64) (p float64, known bool) {
+	x := (raw*s.factor + sigmoidRange) * sigmoidSteps
+	if !(x >= 0 && x <= float64(len(s.values)-1)) {
 		return 0, false
 	}
 	i := int(x + 0.5)
 	h := (x - float64(i)) / sigmoidSteps
-	p = s.at[i]
+	p = s.values[i]
 	slope := p * (1 - p)
 	return p + h*slope*(1+h*(0.5-p+h*(1.0/6-slope))), true
 }
 
-// appendImpact appends how many percentage points of probability a factor adds to the row's, in tenths.
-func (t *Teller) appendImpact(dst []byte, f *factor) []byte {
+// appendImpact appends the percentage points of probability, in tenths, that a factor adds to the row.
+func (t *Narrator) appendImpact(dst []byte, f *factor) []byte {
 	without := t.row.Raw - f.contribution
 	if s := t.book.sigmoid; s != nil {
-		if p, known := s.near(without); known {
+		if p, known := s.approx(without); known {
 			// The tenths are floor(x+0.5); only what is near a whole x+0.5 could be rounded otherwise. Numbers are moved
 			// above 0, where a conversion is a floor.
-			above := 1000*(t.row.Probability-p) + 0.5 + tenthsReach
+			above := 1000*(t.row.Probability-p) + 0.5 + tenthsRange
 			whole := int64(above)
-			if rest := above - float64(whole); rest > impactDoubt && rest < 1-impactDoubt {
-				return s.tenths[whole&(2*tenthsReach-1)].append(dst)
+			if rest := above - float64(whole); rest > impactMargin && rest < 1-impactMargin {
+				return s.tenths[whole&(2*tenthsRange-1)].append(dst)
 			}
 		}
 	}

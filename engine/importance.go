@@ -2,16 +2,15 @@ package engine
 
 import "github.com/retainwise/millrace/engine/forest"
 
-// importance gives every feature's share of what the model's splits tell apart: at each split, the rows of training
-// times the variance of the leaves' values between its two sides. All shares are 0 if the file does not say how many
-// rows went where.
+// importance returns each feature's share of the total gain of the model's splits. The gain of a split is its training
+// rows times the variance of the leaf values between its sides. All shares are 0 if the model file has no row counts.
 func importance(f *forest.Forest) []float64 {
 	gains := make([]float64, len(f.Features))
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		if len(t.Nodes) > 0 {
 			t := gainTree{t, gains}
-			t.split(0)
+			t.addGains(0)
 		}
 	}
 	total := 0.0
@@ -28,26 +27,26 @@ func importance(f *forest.Forest) []float64 {
 	return gains
 }
 
-// gainTree adds the gains of a tree's splits up, feature by feature.
+// gainTree adds the gains of a tree's splits to gains, by feature.
 type gainTree struct {
 	*forest.Tree
 	gains []float64
 }
 
-// split returns how many rows of training came to a node, and the mean of the leaves' values that they were given.
-func (t gainTree) split(at int32) (rows, mean float64) {
+// addGains visits a node and returns its number of training rows and their mean leaf value.
+func (t gainTree) addGains(at int32) (rows, mean float64) {
 	if at < 0 {
 		leaf := t.Leaves[^at]
 		return leaf.Cover, leaf.Value
 	}
 	n := &t.Nodes[at]
-	left, leftMean := t.split(n.Left)
-	right, rightMean := t.split(n.Right)
+	left, leftMean := t.addGains(n.Left)
+	right, rightMean := t.addGains(n.Right)
 	rows = left + right
 	if !(rows > 0) {
 		return 0, 0
 	}
-	apart := leftMean - rightMean
-	t.gains[n.Feature] += left * right / rows * apart * apart
+	diff := leftMean - rightMean
+	t.gains[n.Feature] += left * right / rows * diff * diff
 	return rows, (left*leftMean + right*rightMean) / rows
 }

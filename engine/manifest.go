@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// ManifestFile is the file of a bundle that lists all others.
+// ManifestFile is the name of the file that lists all other files of a bundle.
 const ManifestFile = "manifest.sha256"
 
-// ErrManifest is a bundle whose files are not those its manifest lists.
+// ErrManifest reports that a bundle's files differ from its manifest.
 var ErrManifest = errors.New("files differ from the manifest")
 
-// checkManifest compares every file of dir with the manifest (the format of sha256sum) and returns the manifest's own
-// digest, which thereby names the bundle's whole content.
+// checkManifest compares every file of dir with the manifest, which has the format of sha256sum, and returns the
+// manifest's own digest. That digest identifies the whole bundle.
 func checkManifest(dir fs.FS) ([sha256.Size]byte, error) {
 	text, err := fs.ReadFile(dir, ManifestFile)
 	if err != nil {

@@ -7,18 +7,17 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// What can be wrong with a model or a bundle, as far as callers branch on it. ErrManifest and ErrGolden are beside
-// their checks.
+// Errors of models and bundles that callers distinguish; see also [ErrManifest] and [ErrGolden].
 var (
-	// ErrModelUnsupported is a model file in a format, or with a feature, that is not supported, or a damaged one.
+	// ErrModelUnsupported reports a model file that is damaged, or has an unsupported format or feature.
 	ErrModelUnsupported = errors.New("model not supported")
-	// ErrModelLimits is a model beyond the limits on trees, nodes or bytes.
+	// ErrModelLimits reports a model with too many trees, nodes or bytes.
 	ErrModelLimits = errors.New("model beyond limits")
-	// ErrModelColumns is a bundle that does not describe the columns of its model.
+	// ErrModelColumns reports a bundle that does not describe all features of its model.
 	ErrModelColumns = errors.New("columns differ from the model")
 )
 
-// modelError gives an error of package forest its meaning here.
+// modelError wraps an error of package forest in the matching error of this package.
 func modelError(err error) error {
 	var e *forest.Error
 	if !errors.As(err, &e) {
@@ -33,7 +32,7 @@ func modelError(err error) error {
 	return fmt.Errorf("%w: %w", ErrModelUnsupported, err)
 }
 
-// ReadForest reads a model file; name is the file's name.
+// ReadForest parses a model file. name is the file's name. Errors wrap [ErrModelUnsupported] or [ErrModelLimits].
 func ReadForest(name string, model []byte) (*forest.Forest, error) {
 	f, err := forest.Read(name, model, forest.Limits{})
 	if err != nil {
@@ -42,19 +41,20 @@ func ReadForest(name string, model []byte) (*forest.Forest, error) {
 	return f, nil
 }
 
-// CheckForest runs every scorer that a forest has over probe rows made from its own thresholds and compares them.
-// noLeaves says why leaves was not among them; nil if it was.
-func CheckForest(f *forest.Forest) (noLeaves, err error) {
+// CheckForest compares all scorers of a forest on probe rows made from its own thresholds. leavesErr is the reason if
+// the leaves library does not support the forest and was left out, nil otherwise. The error wraps [ErrGolden] if scores
+// differ.
+func CheckForest(f *forest.Forest) (leavesErr, err error) {
 	compiled, err := forest.Compile(f)
 	if err != nil {
 		return nil, modelError(err)
 	}
 	leaves, err := forest.NewLeaves(f)
 	if err != nil {
-		noLeaves = modelError(err)
+		leavesErr = modelError(err)
 	}
 	if err := forest.SelfCheck(f, leaves, compiled.NewScorer()); err != nil {
-		return noLeaves, modelError(err)
+		return leavesErr, modelError(err)
 	}
-	return noLeaves, nil
+	return leavesErr, nil
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// OpenModelFile makes a bundle of a bare model file: every feature is a number column of the model's own name, or a
-// category if the file carries the category texts; nothing names the customer. It is for files without a bundle, on the
-// command line. name is the file's name, model its content.
+// OpenModelFile makes a bundle of a bare model file. Every feature becomes a number column with the feature's name, or
+// a category column if the model file lists its categories; there is no customer id column. name is the file's name and
+// model its content. The model must predict one churn probability: other objectives are an [ErrModelUnsupported].
 func OpenModelFile(name string, model []byte) (*Bundle, error) {
 	f, err := ReadForest(name, model)
 	if err != nil {

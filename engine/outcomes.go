@@ -13,15 +13,15 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Outcome is what one row of an outcomes file says.
+// Outcome is one row of an outcomes file.
 type Outcome struct {
 	Row     int64
 	ID      string
 	Churned bool
-	On      time.Time // a day; zero if the file has none
+	On      time.Time // day of the outcome in UTC; zero if the row has none
 }
 
-// Names and aliases of the columns of an outcomes file.
+// Names of the columns of an outcomes file.
 const (
 	outcomeID      = "customer_id"
 	outcomeChurned = "churned"
@@ -33,7 +33,7 @@ const (
 	no  = "no"
 )
 
-// outcomeSchema reads the customer's id, whether they left, and when that was found.
+// outcomeSchema has the customer's id, whether the customer left, and the date of that.
 func outcomeSchema() ingest.Schema {
 	spellings := map[string]string{}
 	for spelling, word := range map[string][]string{
@@ -57,9 +57,10 @@ func outcomeSchema() ingest.Schema {
 	}}
 }
 
-// ReadOutcomes reads an outcomes file row by row: each is given to take, or to reject if it cannot be used, in input
-// order but for those of one chunk, whose rejects come first. What is given is valid until the function returns. It
-// tells how many rows the file has. Dates are 2026-03-31, with or without a time behind it.
+// ReadOutcomes reads an outcomes file and calls take for each row, or reject for a row that cannot be used; rows is the
+// number of both. Calls are in input order, but the rejects of unreadable rows come before the other rows of their
+// chunk. Arguments are valid until the call returns. Dates look like 2026-03-31, with an optional time behind. A file
+// without rows is [ingest.ErrEmpty].
 func ReadOutcomes(
 	ctx context.Context, in Input, take func(Outcome), reject func(ingest.Reject),
 ) (rows int64, err error) {
@@ -91,7 +92,7 @@ func ReadOutcomes(
 	}
 }
 
-// outcomeReader reads chunk by chunk.
+// outcomeReader reads an outcomes file chunk by chunk.
 type outcomeReader struct {
 	mapping   ingest.Mapping
 	converter *ingest.Converter
@@ -114,7 +115,7 @@ func (r *outcomeReader) read(chunk ingest.Chunk) error {
 	return nil
 }
 
-// rows takes the rows that are left, but for those whose date is none.
+// rows takes the rows that were read, but rejects those with an invalid date.
 func (r *outcomeReader) rows(rec arrow.Record, chunk ingest.Chunk) {
 	row, start := rec.Column(0).(*array.Int64), rec.Column(1).(*array.Int32)
 	id := rec.Column(firstSchemaColumn).(*array.String)
@@ -140,7 +141,7 @@ func (r *outcomeReader) rows(rec arrow.Record, chunk ingest.Chunk) {
 	}
 }
 
-// parseDay reads a date, and leaves out the time that some programs put behind it.
+// parseDay parses a date and ignores a time of day behind it.
 func parseDay(text string) (time.Time, bool) {
 	const layout = time.DateOnly
 	if len(text) > len(layout) && (text[len(layout)] == ' ' || text[len(layout)] == 'T') {

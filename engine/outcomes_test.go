@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// readOutcomes reads a file and writes down what it gave.
+// readOutcomes reads a file and formats its outcomes and rejects.
 func readOutcomes(t *testing.T, file string) (outcomes, rejects []string, rows int64, err error) {
 	t.Helper()
 	header, body, err := ingest.ReadHeader(strings.NewReader(file), ingest.Limits{})
@@ -61,7 +61,7 @@ func TestReadOutcomes(t *testing.T) {
 	}
 }
 
-// Every row of a long file is given once, whatever the chunks.
+// Every row of a long file is read once, for any chunk size.
 func TestReadOutcomesOfManyChunks(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("id,churn,date\n")
@@ -77,7 +77,7 @@ func TestReadOutcomesOfManyChunks(t *testing.T) {
 	}
 }
 
-func TestReadOutcomesRefuses(t *testing.T) {
+func TestReadOutcomesErrors(t *testing.T) {
 	_, _, _, err := readOutcomes(t, "customer,left\na,yes\n")
 	var missing *ingest.MissingColumnsError
 	if !errors.As(err, &missing) || len(missing.Columns) != 1 || missing.Columns[0].Name != "churned" {

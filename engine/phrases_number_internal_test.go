@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// numbers are amounts with few and with many decimals, and what lies between two of them.
-func numbers() []float64 {
+// testNumbers returns amounts with few and with many decimals, and midpoints between them.
+func testNumbers() []float64 {
 	list := []float64{
 		0, math.Copysign(0, -1), 0.5, -0.5, 0.49999999999999994, 1.5, 2.5, 0.005, 1.005, 0.05, 0.125, 0.999, 0.9999, 99.995,
 		1e-5, 5e-324, 1e14, 123456789012345.6, 1e15, -1e15, 1<<52 - 0.5, 1 << 53, 1e22, 1e300, math.MaxFloat64,
@@ -22,8 +22,8 @@ func numbers() []float64 {
 	return list
 }
 
-func TestRoundHalfAwayIsRound(t *testing.T) {
-	for _, x := range append(numbers(), math.Inf(1), math.Inf(-1)) {
+func TestRoundHalfAwayEqualsMathRound(t *testing.T) {
+	for _, x := range append(testNumbers(), math.Inf(1), math.Inf(-1)) {
 		if got := roundHalfAway(x); got != math.Round(x) {
 			t.Errorf("%v: got %v, want %v", x, got, math.Round(x))
 		}
@@ -33,9 +33,9 @@ func TestRoundHalfAwayIsRound(t *testing.T) {
 	}
 }
 
-// TestNumbersAreThoseOfStrconv takes the short ways and the long one.
-func TestNumbersAreThoseOfStrconv(t *testing.T) {
-	for _, x := range numbers() {
+// TestAppendNumberEqualsStrconv covers the fast paths and the fallback.
+func TestAppendNumberEqualsStrconv(t *testing.T) {
+	for _, x := range testNumbers() {
 		want := strconv.FormatFloat(x+0, 'g', significantDigits, 64)
 		if x == math.Trunc(x) && math.Abs(x) < 1e15 {
 			want = strconv.FormatFloat(x+0, 'f', 0, 64)
@@ -47,14 +47,14 @@ func TestNumbersAreThoseOfStrconv(t *testing.T) {
 			continue
 		}
 		want = strconv.FormatFloat(x+0, 'g', 3, 64)
-		if got := string(appendSpoken(nil, x)); got != want {
-			t.Errorf("spoken %v: got %s, want %s", x, got, want)
+		if got := string(appendReadable(nil, x)); got != want {
+			t.Errorf("readable %v: got %s, want %s", x, got, want)
 		}
 	}
 }
 
-func TestRoundedNumbers(t *testing.T) {
-	for _, x := range numbers() {
+func TestAppendRounded(t *testing.T) {
+	for _, x := range testNumbers() {
 		if math.Abs(x) >= 1e9 {
 			continue
 		}

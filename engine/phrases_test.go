@@ -9,21 +9,21 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// told gives the phrase for one value of one feature.
-func told(f engine.FeatureText, column forest.Column) (phrase, value string) {
-	teller := engine.NewPhrasebook([]engine.FeatureText{f}, sigmoid).NewTeller()
+// phraseAndFact returns the phrase and the JSON value for one value of one feature.
+func phraseAndFact(f engine.FeatureText, column forest.Column) (phrase, value string) {
+	narrator := engine.NewPhrasebook([]engine.FeatureText{f}, sigmoid).NewNarrator()
 	rows := forest.Rows{Len: 1, Columns: []forest.Column{column}}
-	teller.Read(engine.RowFacts{Rows: rows, Contributions: []float64{1}, Probability: 0.5})
-	_, phrase, _ = strings.Cut(string(teller.AppendExplanation(nil)), "raised by ")
-	_, value, _ = strings.Cut(string(teller.AppendRiskFactors(nil)), `"value":`)
+	narrator.Read(engine.RowFacts{Rows: rows, Contributions: []float64{1}, Probability: 0.5})
+	_, phrase, _ = strings.Cut(string(narrator.AppendExplanation(nil)), "raised by ")
+	_, value, _ = strings.Cut(string(narrator.AppendRiskFactors(nil)), `"value":`)
 	value, _, _ = strings.Cut(value, `,"typical"`)
 	return strings.TrimSuffix(phrase, "."), value
 }
 
-func TestNumbersInWords(t *testing.T) {
+func TestNumberPhrases(t *testing.T) {
 	f := func(text engine.FeatureText, x float64, phrase, value string) {
 		t.Helper()
-		p, v := told(text, forest.Column{Numbers: []float64{x}})
+		p, v := phraseAndFact(text, forest.Column{Numbers: []float64{x}})
 		if p != phrase || v != value {
 			t.Errorf("%v: got %q and %s, want %q and %s", x, p, v, phrase, value)
 		}
@@ -62,7 +62,7 @@ func TestNumbersInWords(t *testing.T) {
 	f(own, 1, "tickets at the typical level (1 in 90 days)", "1")
 	f(own, math.NaN(), "no record of in 90 days", "null")
 
-	// Only the unit itself gets a singular.
+	// Only the unit itself is made singular.
 	days := engine.FeatureText{
 		Name: "idle", Unit: "days", Phrases: engine.Phrases{Value: "{value} days idle, {value} daysies"},
 	}
@@ -72,10 +72,10 @@ func TestNumbersInWords(t *testing.T) {
 	f(words, 2, "n 2", "2")
 }
 
-func TestCategoriesInWords(t *testing.T) {
+func TestCategoryPhrases(t *testing.T) {
 	f := func(text engine.FeatureText, code uint16, phrase, value string) {
 		t.Helper()
-		p, v := told(text, forest.Column{Codes: []uint16{code}})
+		p, v := phraseAndFact(text, forest.Column{Codes: []uint16{code}})
 		if p != phrase || v != value {
 			t.Errorf("code %d: got %q and %s, want %q and %s", code, p, v, phrase, value)
 		}

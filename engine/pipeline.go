@@ -11,23 +11,22 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// slot carries one chunk through the pipeline: its bytes on the way in, what was made of them on the way out. What must
-// outlive a worker's step belongs to the slot, so nothing that is being written is reused.
+// slot carries one chunk through the pipeline: its bytes first, then its results. It owns all memory that must stay
+// valid after a worker's step, so no buffer is reused while it is being written.
 type slot struct {
 	seq   int
-	buf   []byte // owned by the slot; the chunk's bytes lie in it
+	buf   []byte // holds the chunk's bytes
 	chunk ingest.Chunk
 	out   ScoredChunk
 	err   error
-	done  chan struct{} // capacity 1: signalled once per trip
+	done  chan struct{} // capacity 1: signalled once per chunk
 }
 
-// slotPool keeps the memory of slots from one run to the next: a megabyte of chunks makes eight of explained results, and
-// fresh memory for them takes longer than what is written into it. The zero value is ready; the garbage collector empties
-// it.
+// slotPool reuses the memory of slots between scores: a chunk of 1 MiB has explained results of 8 MiB, and allocating
+// them takes longer than writing them. The zero value is ready to use. The garbage collector may empty the pool.
 type slotPool struct{ sync.Pool }
 
-func (p *slotPool) take() *slot {
+func (p *slotPool) get() *slot {
 	s, ok := p.Get().(*slot)
 	if !ok {
 		s = new(slot)
@@ -36,20 +35,22 @@ func (p *slotPool) take() *slot {
 	return s
 }
 
-// give takes a slot back that nobody uses any more. Only its buffers are kept: a tally is of one model and one header.
-func (p *slotPool) give(s *slot) {
+// put takes back a slot that is no longer in use. It keeps the buffers only, as a tally belongs to one model and one
+// header.
+func (p *slotPool) put(s *slot) {
 	p.Put(&slot{buf: s.buf[:0], out: ScoredChunk{
 		Result: s.out.Result[:0], Rejects: s.out.Rejects[:0], Blocks: s.out.Blocks[:0],
 		Sample: s.out.Sample[:0], ids: s.out.ids[:0],
 	}})
 }
 
-// run moves slots through workers and emits them in input order.
+// runPipeline moves slots through workers and emits them in input order.
 //
 // One goroutine calls next, workers goroutines call the functions that newWork returns, the caller's goroutine calls
-// emit. At most 2*workers+2 slots exist, taken from the pool and given back. run returns when every goroutine has ended,
-// with the error of the earliest chunk that failed: exactly the chunks before it were emitted.
-func run(
+// emit. At most 2*workers+2 slots exist; they come from the pool and return to it. runPipeline returns when every goroutine
+// has ended, with the error of the earliest chunk that failed: exactly the chunks before it were emitted. A panic in any
+// of the three functions is a [*PanicError].
+func runPipeline(
 	ctx context.Context, workers int, slots *slotPool,
 	next func(*slot) error, newWork func() (func(*slot) error, error), emit func(*slot) error,
 ) error {
@@ -68,7 +69,7 @@ func run(
 		cancel()
 		wg.Wait()
 		for _, s := range p.slots {
-			slots.give(s)
+			slots.put(s)
 		}
 	}()
 	wg.Go(func() { p.read(ctx, next) })
@@ -78,10 +79,12 @@ func run(
 	return p.write(ctx, cancel, emit)
 }
 
-// slotsFor bounds the chunks in memory: one in hand and one waiting for each worker, one being read, one being written.
+// slotsFor bounds the chunks in memory: one in progress and one waiting per worker, one being read and one being
+// written.
 func slotsFor(workers int) int { return 2*workers + 2 }
 
-// pipeline is the three queues between the stages. Each holds every slot, so only an empty free list makes anyone wait.
+// pipeline holds the three queues between the stages. Each has the capacity for every slot, so only an empty free list
+// blocks.
 type pipeline struct {
 	free, queue, order chan *slot
 	slots              []*slot
@@ -94,14 +97,14 @@ func newPipeline(slots int, pool *slotPool) *pipeline {
 		order: make(chan *slot, slots),
 	}
 	for range slots {
-		s := pool.take()
+		s := pool.get()
 		p.slots = append(p.slots, s)
 		p.free <- s
 	}
 	return p
 }
 
-// read fills slots until the input ends, fails or the context is done.
+// read fills slots until the input ends, reading fails or the context is done.
 func (p *pipeline) read(ctx context.Context, next func(*slot) error) {
 	defer close(p.order)
 	defer close(p.queue)
@@ -135,7 +138,7 @@ func (p *pipeline) work(ctx context.Context, work func(*slot) error) {
 	}
 }
 
-// write emits slots in input order. Only here is the context cancelled, so the error kept is the earliest chunk's.
+// write emits slots in input order. Nothing else cancels the context, so the error kept is that of the earliest chunk.
 func (p *pipeline) write(ctx context.Context, cancel context.CancelFunc, emit func(*slot) error) error {
 	var kept error
 	for s := range p.order {
@@ -163,7 +166,7 @@ func (p *pipeline) write(ctx context.Context, cancel context.CancelFunc, emit fu
 	return kept
 }
 
-// PanicError is a panic caught in a stage; it fails one prediction, not the process.
+// PanicError is a panic recovered in a stage. It fails one score instead of the process.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -171,7 +174,7 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// guarded calls f and turns a panic into its error.
+// guarded calls f and returns a panic as a [*PanicError].
 func guarded(f func(*slot) error, s *slot) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

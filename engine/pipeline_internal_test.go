@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// trip is a pipeline over numbered slots whose stages take random virtual time.
-type trip struct {
+// pipelineRun runs a pipeline over numbered slots whose stages take random virtual time.
+type pipelineRun struct {
 	seed     uint64
 	chunks   int
-	failNext int // chunk whose reading fails; -1 none
+	failNext int // chunk whose reading fails; -1 for none
 	failWork map[int]func() error
 	failEmit int
 	emitted  []int
@@ -25,7 +25,7 @@ type trip struct {
 	most     atomic.Int64
 }
 
-func (tr *trip) run(ctx context.Context, workers int) error {
+func (tr *pipelineRun) run(ctx context.Context, workers int) error {
 	rng := rand.New(rand.NewPCG(tr.seed, 1))
 	pause := func(r *rand.Rand) { time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond) }
 	read := 0
@@ -59,14 +59,14 @@ func (tr *trip) run(ctx context.Context, workers int) error {
 		tr.inFlight.Add(-1)
 		return nil
 	}
-	return run(ctx, workers, new(slotPool), next, newWork, emit)
+	return runPipeline(ctx, workers, new(slotPool), next, newWork, emit)
 }
 
-func newTrip(seed uint64, chunks int) *trip {
-	return &trip{seed: seed, chunks: chunks, failNext: -1, failEmit: -1}
+func newPipelineRun(seed uint64, chunks int) *pipelineRun {
+	return &pipelineRun{seed: seed, chunks: chunks, failNext: -1, failEmit: -1}
 }
 
-func (tr *trip) wantEmitted(t *testing.T, n int) {
+func (tr *pipelineRun) wantEmitted(t *testing.T, n int) {
 	t.Helper()
 	if len(tr.emitted) != n {
 		t.Fatalf("emitted %d chunks, want %d", len(tr.emitted), n)
@@ -82,7 +82,7 @@ func TestPipelineKeepsOrderWithinItsBound(t *testing.T) {
 	for _, workers := range []int{1, 2, 16} {
 		for seed := range uint64(20) {
 			synctest.Test(t, func(t *testing.T) {
-				tr := newTrip(seed, 200)
+				tr := newPipelineRun(seed, 200)
 				if err := tr.run(t.Context(), workers); err != nil {
 					t.Fatal(err)
 				}
@@ -95,11 +95,11 @@ func TestPipelineKeepsOrderWithinItsBound(t *testing.T) {
 	}
 }
 
-func TestPipelineReportsTheEarliestFailure(t *testing.T) {
+func TestPipelineReturnsEarliestError(t *testing.T) {
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 3))
-			tr := newTrip(seed, 100)
+			tr := newPipelineRun(seed, 100)
 			tr.failWork = map[int]func() error{}
 			first := 100
 			for range 5 {
@@ -130,7 +130,7 @@ func TestPipelineReportsTheEarliestFailure(t *testing.T) {
 
 func TestPipelineStopsOnReadAndEmitErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTrip(1, 50)
+		tr := newPipelineRun(1, 50)
 		tr.failNext = 7
 		if err := tr.run(t.Context(), 3); err == nil || err.Error() != "chunk 7: read" {
 			t.Fatalf("error %v", err)
@@ -138,7 +138,7 @@ func TestPipelineStopsOnReadAndEmitErrors(t *testing.T) {
 		tr.wantEmitted(t, 7)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTrip(1, 50)
+		tr := newPipelineRun(1, 50)
 		tr.failEmit = 9
 		if err := tr.run(t.Context(), 3); err == nil || err.Error() != "chunk 9: emit" {
 			t.Fatalf("error %v", err)
@@ -147,15 +147,15 @@ func TestPipelineStopsOnReadAndEmitErrors(t *testing.T) {
 	})
 }
 
-// What emit does wrong fails one run, whose goroutines have ended when it returns; so they have if emit ends its own.
-func TestPipelineGuardsEmit(t *testing.T) {
+// A panic or runtime.Goexit in emit ends one run, and all its goroutines have ended by then.
+func TestPipelineRecoversPanicInEmit(t *testing.T) {
 	idle := func(*slot) error { return nil }
 	newWork := func() (func(*slot) error, error) { return idle, nil }
 	for name, emit := range map[string]func(*slot) error{
 		"panic": func(s *slot) error { panic("emit") },
 		"exit":  func(s *slot) error { runtime.Goexit(); return nil },
 	} {
-		synctest.Test(t, func(t *testing.T) { // waits for all goroutines, and fails where one waits for ever
+		synctest.Test(t, func(t *testing.T) { // waits for all goroutines and fails on a deadlock
 			var running atomic.Int64
 			next := func(*slot) error {
 				running.Add(1)
@@ -169,10 +169,10 @@ func TestPipelineGuardsEmit(t *testing.T) {
 				defer func() { ended <- running.Load() }()
 				defer func() {
 					if v := recover(); v != nil {
-						err = fmt.Errorf("left by a panic: %v", v)
+						err = fmt.Errorf("panic: %v", v)
 					}
 				}()
-				err = run(context.Background(), 3, new(slotPool), next, newWork, emit)
+				err = runPipeline(context.Background(), 3, new(slotPool), next, newWork, emit)
 			}()
 			if n := <-ended; n != 0 {
 				t.Errorf("%s: %d reads are under way", name, n)
@@ -186,14 +186,14 @@ func TestPipelineGuardsEmit(t *testing.T) {
 	}
 }
 
-// synctest fails a test whose goroutines outlive it, so a return here means that none was left.
+// synctest fails a test whose goroutines outlive it.
 func TestPipelineCancelLeavesNoGoroutine(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			time.AfterFunc(time.Duration(seed)*time.Millisecond, cancel)
-			tr := newTrip(seed, 1_000_000)
+			tr := newPipelineRun(seed, 1_000_000)
 			if err := tr.run(ctx, 2); !errors.Is(err, context.Canceled) {
 				t.Fatalf("error %v", err)
 			}
@@ -201,9 +201,9 @@ func TestPipelineCancelLeavesNoGoroutine(t *testing.T) {
 	}
 }
 
-func TestPipelineReportsAWorkerThatCannotStart(t *testing.T) {
+func TestPipelineReturnsWorkerStartError(t *testing.T) {
 	want := errors.New("no scorer")
-	err := run(t.Context(), 2, new(slotPool), nil, func() (func(*slot) error, error) { return nil, want }, nil)
+	err := runPipeline(t.Context(), 2, new(slotPool), nil, func() (func(*slot) error, error) { return nil, want }, nil)
 	if !errors.Is(err, want) {
 		t.Fatalf("error %v", err)
 	}
@@ -220,21 +220,21 @@ func BenchmarkPipelineOverhead(b *testing.B) {
 	}
 	idle := func(*slot) error { return nil }
 	b.ReportAllocs()
-	err := run(b.Context(), 2, new(slotPool), next, func() (func(*slot) error, error) { return idle, nil }, idle)
+	err := runPipeline(b.Context(), 2, new(slotPool), next, func() (func(*slot) error, error) { return idle, nil }, idle)
 	if err != nil {
 		b.Fatal(err)
 	}
 }
 
-// TestSlotsKeepMemoryOnly demands that a run sees nothing of the run before it but room.
-func TestSlotsKeepMemoryOnly(t *testing.T) {
+// TestSlotPoolKeepsBuffersOnly expects nothing of an earlier run in a slot but the capacity of its buffers.
+func TestSlotPoolKeepsBuffersOnly(t *testing.T) {
 	pool := new(slotPool)
 	used := &slot{seq: 7, buf: []byte("chunk"), err: io.EOF, done: make(chan struct{}, 1)}
 	used.out.Result, used.out.Tally.Rows, used.out.ids = []byte("result"), 3, []uint64{1}
-	pool.give(used)
-	s := pool.take() // under the race detector a pool may forget
+	pool.put(used)
+	s := pool.get() // under the race detector a pool drops items at random
 	if s.seq != 0 || s.err != nil || s.out.Tally.Rows != 0 || len(s.buf)+len(s.out.Result)+len(s.out.ids) != 0 {
-		t.Errorf("something is left over: %+v", s)
+		t.Errorf("the slot is not empty: %+v", s)
 	}
 	if s.done == nil || s.done == used.done {
 		t.Error("the signal is not new")

@@ -8,28 +8,30 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Profile is what training saw in a column: the yardstick for data quality and drift.
+// Profile is the distribution of a column in the training rows, with which an upload's quality and drift are compared.
 type Profile struct {
 	Missing float64 `json:"missing"` // share of the training rows
-	// Shares are the shares of the training rows by bin, and last that of the missing ones; see [ColumnTally.Bins].
+	// Shares are the shares of the training rows by bin; the last one is that of missing values. See
+	// [ColumnTally.Bins].
 	Shares []float64 `json:"shares,omitempty"`
-	// Importance is the column's share of all that the model's splits tell apart; 0 for columns that it does not read.
+	// Importance is the column's share of the total gain of the model's splits; 0 for columns that the model does not
+	// read.
 	Importance float64 `json:"importance,omitempty"`
 }
 
-// columnProfile says how to count a schema column.
+// columnProfile is how to count a schema column.
 type columnProfile struct {
-	grid     *grid    // of a number column with bins: the edges are the inclusive upper bounds of all bins but the last
-	bins     int      // entries of ColumnTally.Bins: one for missing is the last; 0 is none
+	grid     *grid    // nil unless a number column with bins: its edges are the inclusive upper bounds of all bins but the last
+	bins     int      // length of ColumnTally.Bins, of which the last one is for missing values; 0: no bins
 	training *Profile // nil if the bundle has none
 }
 
-// profiles prepares the counting of every schema column, and with it checks the training profile.
+// profiles prepares the counting of every schema column and validates the training profile.
 func (f *bundleFile) profiles(
 	s ingest.Schema, features []featureColumn, model *forest.Forest,
 ) ([]columnProfile, error) {
-	if n := len(f.Training.ScoreShares); n != 0 && n != HistogramBins {
-		return nil, fmt.Errorf("training: %d score_shares, not %d", n, HistogramBins)
+	if n := len(f.Training.ScoreShares); n != 0 && n != histogramBins {
+		return nil, fmt.Errorf("training: %d score_shares, not %d", n, histogramBins)
 	}
 	for name := range f.Training.Columns {
 		if f.column(name) == nil {

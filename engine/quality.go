@@ -9,21 +9,22 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// ColumnTally counts what the scored rows have in a schema column.
+// ColumnTally counts the values of the scored rows in a schema column.
 type ColumnTally struct {
 	Name    string `json:"name"`
-	Absent  bool   `json:"absent,omitempty"` // the file does not have it
+	Absent  bool   `json:"absent,omitempty"` // the file does not have the column
 	Missing int64  `json:"missing,omitempty"`
-	Unseen  int64  `json:"unseen,omitempty"`  // categories that training did not know
+	Unseen  int64  `json:"unseen,omitempty"`  // rows with a category that training did not have
 	Outside int64  `json:"outside,omitempty"` // numbers outside the training range
-	// Present says that the number column has a value, First is the first one, and Varies that there are others.
+	// Present is true if the number column has a value, First is the first one, and Varies is true if another one
+	// differs.
 	Present bool    `json:"present,omitempty"`
 	First   float64 `json:"first,omitempty"`
 	Varies  bool    `json:"varies,omitempty"`
-	// Bins counts rows by category, or by range of a number column whose training profile has ranges. The last entry
-	// is for rows without a value, and for unseen categories, which the model takes for such. Nil: not counted.
+	// Bins counts rows by category, or by range for a number column whose training profile has ranges. The last entry
+	// counts missing values and unseen categories, which the model treats alike. Nil: not counted.
 	Bins     []int64  `json:"bins,omitempty"`
-	Training *Profile `json:"training,omitempty"` // nil if the bundle does not say
+	Training *Profile `json:"training,omitempty"` // nil if the bundle has no profile of the column
 }
 
 func (b *Bundle) newColumnTallies() []ColumnTally {
@@ -56,7 +57,7 @@ func (c *ColumnTally) add(o *ColumnTally) {
 	}
 }
 
-// columnCounter counts the columns of one worker's batches, column by column: no row costs an allocation or a call.
+// columnCounter counts the columns of one worker's batches, column by column, without an allocation or a call per row.
 type columnCounter struct {
 	bundle *Bundle
 	absent []bool // by schema column
@@ -71,7 +72,7 @@ func newColumnCounter(b *Bundle, m ingest.Mapping) columnCounter {
 	return c
 }
 
-// count adds the rows of a batch, which are all scored, to empty tallies.
+// count counts a batch, all rows of which are scored, into empty tallies.
 func (c *columnCounter) count(columns []ColumnTally, batch *ingest.Batch) {
 	rows := batch.Record.NumRows()
 	for i := range columns {
@@ -103,7 +104,7 @@ func (c *columnCounter) count(columns []ColumnTally, batch *ingest.Batch) {
 func (c *ColumnTally) countNumbers(cells *array.Float64, g *grid) {
 	numbers := cells.Float64Values()
 	c.Missing = int64(cells.NullN())
-	c.vary(numbers)
+	c.noteVariation(numbers)
 	if c.Bins != nil {
 		g.count(c.Bins, numbers)
 		c.Bins[0] -= c.Missing // they are NaN
@@ -111,8 +112,8 @@ func (c *ColumnTally) countNumbers(cells *array.Float64, g *grid) {
 	}
 }
 
-// vary finds out whether the numbers differ; it reads no further than the first that does.
-func (c *ColumnTally) vary(numbers []float64) {
+// noteVariation records whether the numbers differ. It stops at the first that does.
+func (c *ColumnTally) noteVariation(numbers []float64) {
 	for _, x := range numbers {
 		switch {
 		case math.IsNaN(x):
@@ -125,8 +126,8 @@ func (c *ColumnTally) vary(numbers []float64) {
 	}
 }
 
-// countCodes counts each of the codes below n; it uses counts again. Up to eight codes are counted in the bytes of one
-// register: the usual column has few categories, and counters in memory wait for each other.
+// countCodes counts each of the codes below n and reuses counts. Up to eight codes are counted in the bytes of one
+// register, as most columns have few categories and counters in memory would wait for each other.
 func countCodes(counts []int64, codes []uint16, n int) []int64 {
 	counts = grow(counts, n)
 	clear(counts)
@@ -147,7 +148,7 @@ func countCodes(counts []int64, codes []uint16, n int) []int64 {
 	return counts
 }
 
-// packedCounts counts at most 255 codes, each in a byte of its own.
+// packedCounts counts at most 255 codes below 8, each in its own byte.
 func packedCounts(codes []uint16) (packed uint64) {
 	for _, code := range codes {
 		packed += 1 << (code * 8 & 63)
@@ -155,7 +156,7 @@ func packedCounts(codes []uint16) (packed uint64) {
 	return packed
 }
 
-// countCategories takes the counts of all codes: the categories, missing and unseen.
+// countCategories takes the counts of all codes: the categories, then missing and unseen.
 func (c *ColumnTally) countCategories(counts []int64) {
 	known := len(counts) - 2
 	copy(c.Bins, counts[:known])
@@ -163,25 +164,25 @@ func (c *ColumnTally) countCategories(counts []int64) {
 	c.Bins[known] = c.Missing + c.Unseen
 }
 
-// missingTexts counts the cells without a text.
+// missingTexts returns the number of cells without a text.
 func missingTexts(cells arrow.Array) int64 { return int64(cells.NullN()) }
 
-// Quality is how good the data of an upload are, column by column, beside those of training.
+// Quality describes the data quality of an upload by column, beside that of the training rows.
 type Quality struct {
-	DuplicateIDs int64           `json:"duplicate_ids"` // rows whose customer came before
+	DuplicateIDs int64           `json:"duplicate_ids"` // rows of a customer who has an earlier row
 	Columns      []ColumnQuality `json:"columns"`
 }
 
-// ColumnQuality is what is remarkable about a column. All counts are of scored rows.
+// ColumnQuality is the data quality of a column. All counts are of scored rows.
 type ColumnQuality struct {
 	Column          string   `json:"column"`
 	Absent          bool     `json:"absent"` // the file does not have this optional column
 	Missing         int64    `json:"missing"`
 	MissingShare    float64  `json:"missing_share"`
-	TrainingMissing *float64 `json:"training_missing_share"` // null if the bundle does not say
-	Unseen          int64    `json:"unseen"`                 // categories that training did not know
+	TrainingMissing *float64 `json:"training_missing_share"` // nil if the bundle has no profile of the column
+	Unseen          int64    `json:"unseen"`                 // rows with a category that training did not have
 	OutOfRange      int64    `json:"out_of_range"`           // numbers outside the training range
-	Constant        bool     `json:"constant"`               // more than one value, and all are the same
+	Constant        bool     `json:"constant"`               // more than one row has a value, and all are equal
 }
 
 func (t *Tally) quality() Quality {
@@ -195,7 +196,7 @@ func (t *Tally) quality() Quality {
 		c := &t.Columns[i]
 		q.Columns[i] = ColumnQuality{
 			Column: c.Name, Absent: c.Absent, Missing: c.Missing, Unseen: c.Unseen, OutOfRange: c.Outside,
-			MissingShare: published(share(c.Missing, t.Scored)), Constant: t.Scored-c.Missing > 1 && c.constant(),
+			MissingShare: roundFigure(shareOf(c.Missing, t.Scored)), Constant: t.Scored-c.Missing > 1 && c.constant(),
 		}
 		if c.Training != nil {
 			q.Columns[i].TrainingMissing = &c.Training.Missing
@@ -204,7 +205,7 @@ func (t *Tally) quality() Quality {
 	return q
 }
 
-// constant says that all values of a number or category column are the same.
+// constant reports whether all values of a number or category column are equal.
 func (c *ColumnTally) constant() bool {
 	if c.Present {
 		return !c.Varies
@@ -218,7 +219,7 @@ func (c *ColumnTally) constant() bool {
 	return used == 1 && c.Unseen == 0
 }
 
-func share(n, of int64) float64 {
+func shareOf(n, of int64) float64 {
 	if of == 0 {
 		return 0
 	}

@@ -39,9 +39,9 @@ func TestQualityOfColumns(t *testing.T) {
 		"a,5,20,100,One year,Yes,Cheque,\n" +
 		"b,5,200,,One year,Yes,Mailed check,\n" +
 		"a,5,,,One year,Yes,Barter,Yes\n" +
-		"c,many,1,1,Weekly,No,Weekly,No\n" + // rejected: counts nowhere
+		"c,many,1,1,Weekly,No,Weekly,No\n" + // rejected: not counted
 		"d,5,30,100,Weekly,Yes,,\n"
-	for _, chunk := range []int{1, 1 << 20} { // rows come together from several chunks, too
+	for _, chunk := range []int{1, 1 << 20} { // one row per chunk, and all rows in one
 		s := summarize(t, file, b, ingest.Limits{ChunkBytes: chunk, RowBytesMax: 1000})
 		if s.Quality.DuplicateIDs != 1 || s.Drift != nil {
 			t.Errorf("%d duplicates, drift %+v", s.Quality.DuplicateIDs, s.Drift)
@@ -93,7 +93,7 @@ func sameJSON(t testing.TB, got, want string) {
 	}
 }
 
-// sampled draws n rows of a file, with replacement, for which keep is true.
+// sampled draws n rows for which keep is true, with replacement.
 func sampled(t testing.TB, file string, n int, keep func(cells []string) bool) string {
 	t.Helper()
 	head, body, _ := strings.Cut(file, "\n")
@@ -111,7 +111,7 @@ func sampled(t testing.TB, file string, n int, keep func(cells []string) bool) s
 	return out.String()
 }
 
-func column(t testing.TB, file, name string) int {
+func columnOf(t testing.TB, file, name string) int {
 	t.Helper()
 	head, _, _ := strings.Cut(file, "\n")
 	i := slices.Index(strings.Split(strings.TrimSuffix(head, "\r"), ","), name)
@@ -121,7 +121,7 @@ func column(t testing.TB, file, name string) int {
 	return i
 }
 
-func TestDriftIsFoundAndNoneIsInvented(t *testing.T) {
+func TestDriftDetection(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sample(t, "telecom_10k.csv")
 	s := summarize(t, sampled(t, file, 5000, nil), b, ingest.Limits{})
@@ -132,14 +132,14 @@ func TestDriftIsFoundAndNoneIsInvented(t *testing.T) {
 		t.Errorf("a resample drifts in its scores: %+v", s.Drift.Score)
 	}
 	for i, f := range s.Drift.Features {
-		if f.Change == "large" { // the sample is of a generator that has charges of its own
+		if f.Change == "large" { // the sample's generator has other charges than the training data
 			t.Errorf("a resample drifts in %s: %+v", f.Column, f)
 		}
 		if i > 0 && f.PSI*f.Importance > s.Drift.Features[i-1].PSI*s.Drift.Features[i-1].Importance*(1+1e-6) {
-			t.Errorf("%s is behind what matters less", f.Column)
+			t.Errorf("%s comes after a less important one", f.Column)
 		}
 	}
-	contract := column(t, file, "Contract")
+	contract := columnOf(t, file, "Contract")
 	s = summarize(t, sampled(t, file, 1000, func(cells []string) bool { return cells[contract] == "Two year" }), b,
 		ingest.Limits{})
 	if first := s.Drift.Features[0]; first.Column != "Contract" || first.Change != "large" {
@@ -153,14 +153,14 @@ func TestDriftIsFoundAndNoneIsInvented(t *testing.T) {
 	}
 }
 
-// The index of a category is computed from the cells by the formula.
-func TestDriftFollowsTheFormula(t *testing.T) {
+// The index of a category column is computed from its cells by the formula.
+func TestDriftEqualsFormula(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := sampled(t, sample(t, "telecom_10k.csv"), 800, nil)
-	at := column(t, file, "Contract")
+	at := columnOf(t, file, "Contract")
 	training := map[string]float64{"Month-to-month": 0.552538, "One year": 0.211218, "Two year": 0.236244, "": 0}
 	counts := map[string]float64{}
-	rows := records(t, file)[1:]
+	rows := csvRecords(t, file)[1:]
 	for _, row := range rows {
 		counts[row[at]]++
 	}
@@ -178,14 +178,14 @@ func TestDriftFollowsTheFormula(t *testing.T) {
 	}
 }
 
-// What parts counted, stored as JSON and added in order, is what one pass counts.
-func TestTalliesOfPartsAddUp(t *testing.T) {
+// Tallies of parts, stored as JSON and added in order, equal that of one pass.
+func TestAddTalliesOfParts(t *testing.T) {
 	b := baseline(t, "telecom")
 	whole := sampled(t, sample(t, "telecom_10k.csv"), 2000, nil) + "x,many\n"
 	head, body, _ := strings.Cut(whole, "\n")
 	rows := strings.SplitAfter(body, "\n")
 	var total engine.Tally
-	h := header(t, head)
+	h := headerOf(t, head)
 	for i, first := range []int{0, 700, 1400} {
 		body := strings.NewReader(strings.Join(rows[first:min(first+700, len(rows))], ""))
 		start := h.Start()
@@ -207,7 +207,7 @@ func TestTalliesOfPartsAddUp(t *testing.T) {
 	}
 	want := summarize(t, whole, b, ingest.Limits{})
 	got := total.Summary()
-	want.Quality.DuplicateIDs, got.Quality.DuplicateIDs = 0, 0 // found within a part only
+	want.Quality.DuplicateIDs, got.Quality.DuplicateIDs = 0, 0 // parts find duplicates within themselves only
 	want.Warnings, got.Warnings = nil, nil
 	sameJSON(t, asJSON(t, got), asJSON(t, want))
 }
@@ -228,13 +228,13 @@ func TestSummaryDoesNotDependOnWorkers(t *testing.T) {
 				want = got
 			}
 			if got != want {
-				t.Fatalf("%d workers count otherwise", workers)
+				t.Fatalf("the counts of %d workers differ", workers)
 			}
 		}
 	}
 }
 
-func TestTrainingProfileIsChecked(t *testing.T) {
+func TestTrainingProfileValidation(t *testing.T) {
 	for name, spoil := range map[string][2]string{
 		"shares for other bins":  {"shares: [0.497515, 0.502485, 0.0]", "shares: [0.497515, 0.502485]"},
 		"edges out of order":     {"edges: [2.0, 6.0,", "edges: [6.0, 2.0,"},
@@ -246,20 +246,20 @@ func TestTrainingProfileIsChecked(t *testing.T) {
 		if replace(files, "bundle.yaml", spoil[0], spoil[1]); before == string(files["bundle.yaml"].Data) {
 			t.Fatalf("%s: %q is not in the bundle", name, spoil[0])
 		}
-		sign(files)
+		writeManifest(files)
 		if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), "training") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }
 
-// A bundle without a training profile has no drift, and its columns are counted as far as they can be.
-func TestWithoutATrainingProfile(t *testing.T) {
+// A bundle without a training profile reports no drift but counts its columns.
+func TestNoTrainingProfile(t *testing.T) {
 	files := copyOf(t, "telecom")
 	text := string(files["bundle.yaml"].Data)
 	at := strings.Index(text, "\ntraining:")
 	files["bundle.yaml"].Data = []byte(text[:at+1])
-	sign(files)
+	writeManifest(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestWithoutATrainingProfile(t *testing.T) {
 	}
 }
 
-func TestImportanceSharesAddUp(t *testing.T) {
+func TestImportanceSharesSumToOne(t *testing.T) {
 	for _, name := range engine.BaselineNames() {
 		b := baseline(t, name)
 		head, row := "", ""

@@ -12,13 +12,14 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// ErrAmbiguousHeader is a header that more than one model reads equally well.
+// ErrAmbiguousHeader reports a header that fits more than one model equally well.
 var ErrAmbiguousHeader = errors.New("header fits more than one model")
 
-// retiredMax is how many replaced bundles stay for predictions that are pinned to them.
+// retiredMax is the number of replaced bundles kept for predictions that are pinned to them.
 const retiredMax = 8
 
-// Registry holds the bundles in use, by name. All methods may be called concurrently; a swap is seen by the next Get.
+// Registry holds the bundles in use by name. It is safe for concurrent use: a swap is visible to the next Get. Use
+// [NewRegistry].
 type Registry struct {
 	bundles atomic.Pointer[map[string]*Bundle]
 
@@ -26,7 +27,7 @@ type Registry struct {
 	retired []*Bundle // oldest first
 }
 
-// NewRegistry makes a registry of bundles with distinct names.
+// NewRegistry returns a registry of bundles. It fails if two have the same name.
 func NewRegistry(bundles ...*Bundle) (*Registry, error) {
 	byName := make(map[string]*Bundle, len(bundles))
 	for _, b := range bundles {
@@ -40,13 +41,13 @@ func NewRegistry(bundles ...*Bundle) (*Registry, error) {
 	return r, nil
 }
 
-// Get finds a bundle.
-func (r *Registry) Get(name string) (*Bundle, bool) {
-	b, ok := (*r.bundles.Load())[name]
+// Get returns the bundle with a name; ok is false if there is none.
+func (r *Registry) Get(name string) (b *Bundle, ok bool) {
+	b, ok = (*r.bundles.Load())[name]
 	return b, ok
 }
 
-// List gives all bundles by name.
+// List returns all bundles, sorted by name.
 func (r *Registry) List() []*Bundle {
 	var list []*Bundle
 	for _, b := range *r.bundles.Load() {
@@ -56,22 +57,23 @@ func (r *Registry) List() []*Bundle {
 	return list
 }
 
-// Pinned finds the very bundle that a prediction was made with: the one in use, or one that was replaced lately.
-func (r *Registry) Pinned(name, sha256 string) (*Bundle, bool) {
-	if b, ok := r.Get(name); ok && b.SHA256() == sha256 {
+// Pinned returns the bundle with this name and digest: the one in use, or one of the last that were replaced. ok is
+// false if it is neither.
+func (r *Registry) Pinned(name, digest string) (b *Bundle, ok bool) {
+	if b, ok := r.Get(name); ok && b.SHA256() == digest {
 		return b, true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, b := range slices.Backward(r.retired) {
-		if b.Name() == name && b.SHA256() == sha256 {
+		if b.Name() == name && b.SHA256() == digest {
 			return b, true
 		}
 	}
 	return nil, false
 }
 
-// Swap puts an opened bundle in place of the one with its name, or adds it. Predictions under way keep the old one.
+// Swap replaces the bundle of the same name by b, or adds b. Running predictions keep the old one.
 func (r *Registry) Swap(b *Bundle) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,13 +85,12 @@ func (r *Registry) Swap(b *Bundle) {
 	r.bundles.Store(&byName)
 }
 
-// Choose finds the bundle that a header was made for, among those whose required columns are all there. A bundle that
-// reads a column by which some bundle is chosen (chosen_by) wins over those that do not; one that is chosen by columns of
-// which none is there loses to all others; among equals the one that reads the most columns wins. If none fits, the
-// error is the [ingest.MissingColumnsError] of the one that comes closest; if two fit equally well, it is
-// [ErrAmbiguousHeader].
+// Choose returns the bundle that a header was made for, among those whose required columns are present. A bundle that
+// reads a column named in any bundle's chosen_by is preferred; a bundle whose own chosen_by columns are all absent
+// comes last; of equal ones that with the most columns is chosen. If no bundle fits, the error is the
+// [ingest.MissingColumnsError] of the closest one; if two fit equally well, [ErrAmbiguousHeader].
 func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
-	candidates, err := judge(r.List(), h)
+	candidates, err := rankCandidates(r.List(), h)
 	if err != nil {
 		return nil, err
 	}
@@ -113,22 +114,22 @@ func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
 	return best.bundle, nil
 }
 
-// candidate is how well a bundle fits a header.
+// candidate is a bundle and how well it fits a header.
 type candidate struct {
 	bundle  *Bundle
-	missing *ingest.MissingColumnsError // nil if every required column is there
-	fields  []int                       // that the bundle reads; -1 for columns that are not there
-	found   int                         // how many of them are there
+	missing *ingest.MissingColumnsError // nil if every required column is present
+	fields  []int                       // index in the header of each schema column, -1 if absent
+	found   int                         // number of schema columns in the header
 	rank    rank
 }
 
-// rank orders bundles by the columns that chosen_by names.
+// rank orders bundles by the columns in chosen_by.
 type rank int
 
 const (
-	rankAbsent  rank = iota // the bundle is chosen by columns of which none is there
-	rankNeutral             // no column speaks for it or against it
-	rankChosen              // the bundle reads a column by which it or another is chosen
+	rankAbsent  rank = iota // the bundle has chosen_by columns, all of them absent
+	rankNeutral             // chosen_by does not decide
+	rankChosen              // the bundle reads a chosen_by column, its own or another bundle's
 )
 
 func (c candidate) better(o candidate) bool {
@@ -143,8 +144,8 @@ func (c candidate) better(o candidate) bool {
 	return c.rank > o.rank
 }
 
-// judge compares the header with what every bundle reads and is chosen by.
-func judge(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
+// rankCandidates matches the header with every bundle's columns and chosen_by.
+func rankCandidates(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
 	candidates := make([]candidate, len(bundles))
 	chosenBy := map[int]bool{} // fields by which a bundle is chosen
 	for i, b := range bundles {
@@ -172,7 +173,7 @@ func judge(bundles []*Bundle, h ingest.Header) ([]candidate, error) {
 	return candidates, nil
 }
 
-// fit finds what a bundle reads of a header.
+// fit matches the header with a bundle's columns.
 func fit(b *Bundle, h ingest.Header) (candidate, error) {
 	optional := b.schema
 	optional.Columns = slices.Clone(optional.Columns)

@@ -10,8 +10,8 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// resultEncoder writes the rows of the result file: the customer's bytes as they came, then our columns. The bytes
-// depend on the input, the bundle and the options only.
+// resultEncoder writes the rows of the result file: the customer's bytes unchanged, then the result columns. The bytes
+// depend only on the input, the bundle and the options.
 type resultEncoder struct {
 	mapping   ingest.Mapping
 	delimiter byte
@@ -38,11 +38,11 @@ func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncode
 	return e
 }
 
-// sampleRows is how many rows tell how long the others will be.
-const sampleRows = 64
+// sizeSampleRows is the number of rows from which the size of the others is estimated.
+const sizeSampleRows = 64
 
-// append appends the scored rows of a chunk to dst; the first chunk of the input brings the header line. It leaves in
-// w.sizes how long each row is.
+// append appends the scored rows of a chunk to dst, after the header line if it is the first chunk. It stores the size
+// of each row in w.sizes.
 func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *ingest.Batch, w *worker) []byte {
 	if seq == 0 {
 		dst = append(dst, e.header...)
@@ -52,14 +52,14 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 	formulas, first := batch.Formulas, len(dst)
 	w.sizes = grow(w.sizes, len(start))
 	for i := range start {
-		if i == sampleRows { // what the rest will take, about; growing step by step would copy it over and over
-			dst = slices.Grow(dst, (len(dst)-first)/sampleRows*(len(start)-i)*9/8)
+		if i == sizeSampleRows { // estimated once, as growing step by step would copy the rows repeatedly
+			dst = slices.Grow(dst, (len(dst)-first)/sizeSampleRows*(len(start)-i)*9/8)
 		}
-		if i%restRows == 0 {
-			w.pace.rest()
+		if i%yieldRows == 0 {
+			w.throttle.yield()
 		}
 		begin := len(dst)
-		for len(formulas) > 0 && formulas[0] < start[i] { // of the row before, or of one that was refused
+		for len(formulas) > 0 && formulas[0] < start[i] { // of the previous row, or of a rejected one
 			formulas = formulas[1:]
 		}
 		row := chunk.Bytes[start[i] : start[i]+length[i]]
@@ -72,27 +72,28 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 		dst = appendProbability(dst, w.probabilities[i])
 		dst = append(dst, e.delimiter)
 		dst = append(dst, e.bands[w.bands[i]]...)
-		dst = e.appendReasons(dst, i, w)
+		dst = e.appendExplanation(dst, i, w)
 		dst = append(dst, '\n')
 		w.sizes[i] = int32(len(dst) - begin)
 	}
 	return dst
 }
 
-// appendReasons appends the three cells of an explanation; they are empty if none is wanted for the row.
-func (e *resultEncoder) appendReasons(dst []byte, row int, w *worker) []byte {
+// appendExplanation appends the three cells of an explanation; they are empty if the row is not explained.
+func (e *resultEncoder) appendExplanation(dst []byte, row int, w *worker) []byte {
 	if w.explain == nil || !w.explain.wants(w.bands[row]) {
 		return append(dst, e.delimiter, e.delimiter, e.delimiter)
 	}
-	teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
-	dst = teller.AppendRiskCell(append(dst, e.delimiter))
-	dst = teller.AppendProtectiveCell(append(dst, e.delimiter))
+	narrator := w.explain.narrate(row, w.raw[row], w.probabilities[row], w.bundle.bands[w.bands[row]].Name)
+	dst = narrator.AppendRiskCell(append(dst, e.delimiter))
+	dst = narrator.AppendProtectiveCell(append(dst, e.delimiter))
 	dst = append(dst, e.delimiter, '"')
 	at := len(dst)
-	return e.closeCell(teller.AppendExplanation(dst), at)
+	return e.closeCell(narrator.AppendExplanation(dst), at)
 }
 
-// closeCell ends a cell that was begun with a quote, which is before at; it takes the quote back if none is needed.
+// closeCell ends a cell that began with a quote, which is the byte before at, and removes that quote if the cell needs
+// none.
 func (e *resultEncoder) closeCell(dst []byte, at int) []byte {
 	cell := dst[at:]
 	switch {
@@ -105,7 +106,8 @@ func (e *resultEncoder) closeCell(dst []byte, at int) []byte {
 	return append(dst[:at-1], cell...)
 }
 
-// appendProbability appends the shortest decimal that reads back as the same float32: what PostgreSQL's real holds.
+// appendProbability appends the shortest decimal that parses to the same float32, which PostgreSQL's real stores
+// exactly.
 func appendProbability(dst []byte, p float32) []byte {
 	return strconv.AppendFloat(dst, float64(p), 'f', -1, 32)
 }
@@ -128,7 +130,7 @@ func appendCell(dst, cell []byte, delimiter byte) []byte {
 	return append(append(dst, cell...), '"')
 }
 
-// needsQuotes says whether a cell needs them, should it have none inside.
+// needsQuotes reports whether a cell without quotes inside must be quoted.
 func needsQuotes(cell []byte, delimiter byte) bool {
 	return bytes.IndexByte(cell, delimiter) >= 0 || bytes.IndexByte(cell, ';') >= 0 ||
 		bytes.IndexByte(cell, '\n') >= 0 || bytes.IndexByte(cell, '\r') >= 0
@@ -150,7 +152,8 @@ func (e *rejectEncoder) append(dst []byte, seq int, chunk ingest.Chunk, rejects 
 	return dst
 }
 
-// AppendHeaders appends the header lines of a result and of its rejects: what the first part of a file begins with.
+// AppendHeaders appends the header lines of the result file and of the rejects file for input with header h. The first
+// part of a file begins with them.
 func AppendHeaders(
 	result, rejects []byte, h ingest.Header, b *Bundle, opt Options,
 ) (resultOut, rejectsOut []byte, err error) {

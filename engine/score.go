@@ -1,4 +1,8 @@
-// Package engine scores: CSV rows in, scored rows out. [Score] is the data path and names every stage.
+// Package engine scores customers: CSV rows in, scored rows out.
+//
+// Open a model with [OpenBundle], [OpenBaseline] or [OpenModelFile] and score an [io.Reader] with [Score], which is the
+// data path and names every stage. To explain rows that were scored with package forest, describe the features in a
+// [Phrasebook] and use a [Narrator].
 package engine
 
 import (
@@ -13,46 +17,48 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Version names the arithmetic and the formatting of results. It changes when the same input may give other bytes.
+// Version identifies the arithmetic and the format of results. It changes whenever the same input may give different
+// bytes.
 const Version = "4"
 
-// Input is what to score: a run of whole rows of one file.
+// Input is a range of whole rows of one file.
 type Input struct {
-	// Body begins at a row start, behind the header. It belongs to the caller: Score reads it from one goroutine, not
-	// after it has returned, and never closes it. A Read that waits must end with the context of the score, or Score
-	// does not return before the Read does.
+	// Body starts at the beginning of a row, after the header. The caller owns it: Score reads it from one goroutine,
+	// not after it has returned, and never closes it. A blocked Read must return when the score's context is done, or
+	// Score does not return before it.
 	Body   io.Reader
 	Header ingest.Header
-	Start  ingest.Position // where Body begins in the file
-	Rows   int64           // how many rows Body has; 0: not known before it is read
+	Start  ingest.Position // position of Body in the file
+	Rows   int64           // number of rows in Body; 0 if unknown
 	Limits ingest.Limits
 }
 
-// Options say how to score.
+// Options configure a score. The zero value scores with the compiled engine on all cores, without explanations, blocks,
+// samples or header lines.
 type Options struct {
-	Workers int // 0: one per core
-	// Background, unless nil, makes this work that nobody waits for. It is shared with other such scores.
+	Workers int // number of workers; 0: GOMAXPROCS
+	// Background, unless nil, makes this a low-priority score, which shares its cores with other such scores.
 	Background *Background
-	Explain    Explain // which rows are explained
-	Scorer     Scorer  // which engine computes the raw scores
-	// Check has leaves score some rows of what the compiled engine scores, where it holds the model: the first 64 of
-	// the input and 64 of the rest. If they differ, Score fails with a [*DifferenceError].
+	Explain    Explain // which rows to explain; empty: none
+	Scorer     Scorer  // engine for the raw scores; empty: compiled
+	// Check scores a sample with the leaves library too, if it supports the model and Scorer is the compiled one: the
+	// first 64 rows of the input and 64 of the rest. If scores differ, Score fails with a [*DifferenceError].
 	Check      bool
-	WithHeader bool   // the result and the rejects begin with their header lines
-	Budget     Budget // how many rows may be rejected
-	// Unguarded leaves cells that a spreadsheet would take for formulas as they came: for files that machines read.
+	WithHeader bool   // begin the result and the rejects with their header lines
+	Budget     Budget // limits on rejected rows
+	// Unguarded leaves cells that a spreadsheet would take for formulas unchanged, for files read by programs.
 	Unguarded bool
-	// NewBlockEncoder makes one encoder per worker; nil makes no blocks.
+	// NewBlockEncoder returns the block encoder of one worker; nil disables blocks.
 	NewBlockEncoder func() BlockEncoder
-	// NewSampler makes one sampler per worker; nil keeps no sample.
+	// NewSampler returns the sampler of one worker; nil disables samples.
 	NewSampler func() Sampler
-	Flow       *Flow // shows where the chunks are while they are scored; nil: nobody looks
-	// Snapshot is filled with what the comparison with the next upload needs; nil: nothing is kept. It must not be read
-	// before Score has returned, and means nothing after an error.
+	Flow       *Flow // counts chunks in progress, for metrics; nil disables
+	// Snapshot, unless nil, collects what the comparison with the next upload needs. It must not be read before Score
+	// has returned, and is undefined after an error.
 	Snapshot *Snapshot
 }
 
-// Explain says which rows get factors and a sentence.
+// Explain selects the rows that get factors and an explanation.
 type Explain string
 
 const (
@@ -61,56 +67,57 @@ const (
 	ExplainNone   Explain = "none"
 )
 
-// Scorer names an engine. All give the same probabilities.
+// Scorer names an engine. All engines give the same probabilities.
 type Scorer string
 
 const (
 	ScorerCompiled Scorer = "compiled"
 	ScorerLeaves   Scorer = "leaves"
-	// ScorerWalker walks the trees one by one: slow, and the definition of a score.
+	// ScorerWalker walks the trees node by node: slow, but the reference for all others.
 	ScorerWalker Scorer = "walker"
 )
 
-// Sink takes scored chunks in input order, from one goroutine.
+// Sink receives scored chunks in input order, from one goroutine.
 type Sink interface {
-	// WriteChunk may keep nothing of c after it returns.
+	// WriteChunk must not retain c or its buffers. An error ends the score.
 	WriteChunk(c *ScoredChunk) error
 }
 
-// BlockEncoder turns scored batches into stored blocks. Each belongs to one worker.
+// BlockEncoder encodes scored batches as stored blocks. Each is used by one worker.
 type BlockEncoder interface {
-	// AppendBlocks appends the blocks of one scored batch to dst. Its columns are _row (int64), id (utf8), probability
-	// (float32), risk_band (int16) and result_bytes (int32): how long the row is in the result; see [scoredSchema].
+	// AppendBlocks appends the blocks of one scored batch to dst. The columns are _row (int64), id (utf8, nullable),
+	// probability (float32), risk_band (int16) and result_bytes (int32), the size of the row in the result; see
+	// [scoredSchema]. The record is valid until the call returns.
 	AppendBlocks(dst []byte, scored arrow.Record) ([]byte, error)
 }
 
-// Sampler keeps some rows for retraining. Each belongs to one worker.
+// Sampler keeps some rows for retraining. Each is used by one worker.
 type Sampler interface {
-	// AppendSample appends what is kept of a batch to dst. input is the batch as it was read; scored is as for a
-	// [BlockEncoder], with the same rows.
+	// AppendSample appends the sample of a batch to dst. input is the batch as parsed; scored is as for a
+	// [BlockEncoder], with the same rows. Both are valid until the call returns.
 	AppendSample(dst []byte, input, scored arrow.Record) ([]byte, error)
 }
 
-// ScoredChunk is what became of one chunk. Its buffers are used again after the sink has seen them.
+// ScoredChunk is the output for one chunk. Its buffers are reused after [Sink.WriteChunk] returns.
 type ScoredChunk struct {
 	ingest.Position
 	Result  []byte // rows of the result file
 	Rejects []byte // rows of the rejects file
 	Blocks  []byte // COPY tuples
-	Sample  []byte // of the rows that are kept for retraining
+	Sample  []byte // encoded rows for retraining
 	Tally   Tally
 	Busy    BusyTimes
-	Checked int // rows that leaves scored too
+	Checked int // number of rows that leaves scored too
 
 	ids      []uint64 // hashes of the customer ids
 	snapshot snapshotChunk
 }
 
-// Score reads the rows of in, scores and explains each with the bundle's model, and hands every chunk's outcome to the
-// sink in input order. Memory is bounded by the workers, never by the file. The error is that of the earliest chunk
-// that failed; the sink has seen exactly the chunks before it. A panic in a stage or the sink is such an error, a
-// [*PanicError]. When Score returns, its goroutines have ended. An input without a row is [ingest.ErrEmpty], one with
-// too many bad rows a [*BudgetError].
+// Score reads the rows of in, scores and explains them with the model of b, and passes each chunk's output to sink in
+// input order. Memory is bounded by the number of workers, not by the size of the file. The error is that of the
+// earliest chunk that failed; sink has received exactly the chunks before it. A panic in a stage or in sink is returned
+// as a [*PanicError]. Input without rows is [ingest.ErrEmpty], input with too many rejected rows a [*BudgetError]. All
+// goroutines have ended when Score returns.
 func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Tally, error) {
 	mapping, err := ingest.Map(b.Schema(), in.Header)
 	if err != nil {
@@ -123,9 +130,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		total.NotUsed = mapping.Unused()
 	}
 	var ids idSet
-	at, leave := opt.Flow.join(slotsFor(opt.workers()))
+	at, leave := opt.Flow.start(slotsFor(opt.workers()))
 	defer leave()
-	opt.Snapshot.begin(b, opt.Explain)
+	opt.Snapshot.reset(b, opt.Explain)
 
 	read := func(s *slot) (err error) { // one goroutine: bytes to chunks
 		at.enter(StageChunk)
@@ -138,24 +145,24 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 			return ingest.ErrEmpty
 		}
 		if err == nil {
-			at.queue(StageParse)
+			at.enqueue(StageParse)
 		}
 		return err
 	}
 	var workers []*worker
-	newWork := func() (func(*slot) error, error) { // a core each: one chunk from bytes to encoded results
+	newWork := func() (func(*slot) error, error) { // one core each: a chunk from bytes to encoded results
 		w, err := newWorker(in, b, opt, mapping)
 		if err != nil {
 			return nil, err
 		}
-		w.at = at
+		w.stages = at
 		workers = append(workers, w)
-		return w.inTurn(), nil
+		return w.chunkFunc(), nil
 	}
 	write := func(s *slot) error { // one goroutine: results in input order
-		at.take(StagePut)
+		at.dequeue(StagePut)
 		defer at.leave(StagePut)
-		s.out.Tally.repeat(ids.add(s.out.ids), b)
+		s.out.Tally.addDuplicateIDs(ids.add(s.out.ids), b)
 		total.Add(&s.out.Tally)
 		if err := opt.Budget.Check(&total); err != nil {
 			return err
@@ -163,11 +170,11 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		opt.Snapshot.add(&s.out.snapshot)
 		return sink.WriteChunk(&s.out)
 	}
-	if err := run(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
+	if err := runPipeline(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
 		return total, err
 	}
 	for _, w := range workers {
-		b.explainer.keep(w.explain)
+		b.explainer.putWorker(w.explain)
 	}
 	return total, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// scoredSchema is the record that block encoders get: one row for each scored row, in input order.
+// scoredSchema is the schema of the record passed to block encoders: one row per scored row, in input order.
 func scoredSchema() *arrow.Schema {
 	return arrow.NewSchema([]arrow.Field{
 		{Name: "_row", Type: arrow.PrimitiveTypes.Int64},
@@ -19,8 +19,8 @@ func scoredSchema() *arrow.Schema {
 	}, nil)
 }
 
-// scoredRecord wraps what the worker has computed for a batch. Nothing is copied: the record is valid until the worker
-// goes on. The caller releases it.
+// scoredRecord wraps the worker's results for a batch without copying. The record is valid until the worker continues.
+// The caller must release it.
 func (w *worker) scoredRecord(batch arrow.Record) arrow.Record {
 	n := int(batch.NumRows())
 	id := arrow.Array(nil)
@@ -31,23 +31,23 @@ func (w *worker) scoredRecord(batch arrow.Record) arrow.Record {
 		id = array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, n)
 	}
 	defer id.Release()
-	p := wrap(arrow.PrimitiveTypes.Float32, n, bytesOf(w.probabilities))
+	p := wrapArray(arrow.PrimitiveTypes.Float32, n, bytesOf(w.probabilities))
 	defer p.Release()
-	b := wrap(arrow.PrimitiveTypes.Int16, n, bytesOf(w.bands))
+	b := wrapArray(arrow.PrimitiveTypes.Int16, n, bytesOf(w.bands))
 	defer b.Release()
-	size := wrap(arrow.PrimitiveTypes.Int32, n, bytesOf(w.sizes))
+	size := wrapArray(arrow.PrimitiveTypes.Int32, n, bytesOf(w.sizes))
 	defer size.Release()
 	return array.NewRecord(w.scored, []arrow.Array{batch.Column(0), id, p, b, size}, int64(n))
 }
 
-// wrap makes an array without nulls over memory that stays the caller's.
-func wrap(t arrow.DataType, n int, values []byte) arrow.Array {
+// wrapArray returns an array without nulls over memory that the caller owns.
+func wrapArray(t arrow.DataType, n int, values []byte) arrow.Array {
 	data := array.NewData(t, n, []*memory.Buffer{nil, memory.NewBufferBytes(values)}, nil, 0, 0)
 	defer data.Release()
 	return array.MakeFromData(data)
 }
 
-// bytesOf views numbers as the bytes that Arrow buffers are made of.
+// bytesOf returns numbers as bytes, the form of Arrow buffers, without copying.
 func bytesOf[T float32 | int16 | int32](values []T) []byte {
 	if len(values) == 0 {
 		return nil

@@ -11,23 +11,23 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Limits of what the customers are divided by.
+// Limits on the segments of a summary.
 const (
 	segmentsMax      = 5
 	segmentValuesMax = 50
 )
 
-// segmentColumn is a category column that customers may be divided by. It is immutable and shared.
+// segmentColumn is a category column to summarise by. It is immutable and shared.
 type segmentColumn struct {
 	column int // position in the schema
 	name   string
 	label  string
 	values []string
-	slots  []uint8 // place in SegmentTally.Cohorts by category code
+	slots  []uint8 // index in SegmentTally.Cohorts by category code
 }
 
-// segmentColumns lists the columns that a summary may be divided by, the most wanted first: those that the bundle
-// names, or else the categories that matter most to the model. A sensitive column is never among them.
+// segmentColumns returns the columns to summarise by in order of preference: those that the bundle names, or else the
+// categories with the largest importance. Sensitive columns are never included.
 func (b *Bundle) segmentColumns() ([]segmentColumn, error) {
 	var list []segmentColumn
 	for _, name := range b.file.Segments {
@@ -51,7 +51,7 @@ func (b *Bundle) segmentColumns() ([]segmentColumn, error) {
 	return list, nil
 }
 
-// segmentColumn keeps the categories that training had most of apart.
+// segmentColumn keeps the categories that were most frequent in training apart and merges the others.
 func (b *Bundle) segmentColumn(at int) segmentColumn {
 	c := &b.file.Columns[at]
 	s := segmentColumn{column: at, name: c.Name, label: c.text().label(), slots: make([]uint8, len(c.Categories)+2)}
@@ -67,25 +67,25 @@ func (b *Bundle) segmentColumn(at int) segmentColumn {
 		s.slots[i] = uint8(kept) // others
 	}
 	s.slots[len(codes)] = uint8(kept + 1) // missing
-	for slot, code := range codes[:kept] {
-		s.slots[code] = uint8(slot)
+	for i, code := range codes[:kept] {
+		s.slots[code] = uint8(i)
 		s.values = append(s.values, c.Categories[code])
 	}
 	return s
 }
 
-// SegmentTally is the customers divided by the value of a category column.
+// SegmentTally counts the customers by the value of a category column.
 type SegmentTally struct {
 	Column string   `json:"column"`
 	Label  string   `json:"label"`
 	Values []string `json:"values"`
-	// Cohorts has one entry a value, then one for all other values and one for rows without a value.
+	// Cohorts has one entry per value, then one for all other values and one for missing values.
 	Cohorts []Cohort `json:"cohorts"`
 
-	of *segmentColumn
+	column *segmentColumn
 }
 
-// newSegmentTallies divides by the first columns that the file has.
+// newSegmentTallies returns empty tallies for the first segmentsMax columns that the file has.
 func (b *Bundle) newSegmentTallies(m ingest.Mapping) []SegmentTally {
 	var tallies []SegmentTally
 	for i := range b.segments {
@@ -94,7 +94,7 @@ func (b *Bundle) newSegmentTallies(m ingest.Mapping) []SegmentTally {
 			continue
 		}
 		tallies = append(tallies, SegmentTally{
-			Column: s.name, Label: s.label, Values: s.values, Cohorts: make([]Cohort, len(s.values)+2), of: s,
+			Column: s.name, Label: s.label, Values: s.values, Cohorts: make([]Cohort, len(s.values)+2), column: s,
 		})
 	}
 	return tallies
@@ -102,22 +102,22 @@ func (b *Bundle) newSegmentTallies(m ingest.Mapping) []SegmentTally {
 
 // count adds the rows of a batch.
 func (t *SegmentTally) count(rec arrow.Record, rows []Cohort) {
-	codes := rec.Column(firstSchemaColumn + t.of.column).(*array.Dictionary).Indices().(*array.Uint16).Uint16Values()
-	slots := t.of.slots
+	codes := rec.Column(firstSchemaColumn + t.column.column).(*array.Dictionary).Indices().(*array.Uint16).Uint16Values()
+	slots := t.column.slots
 	for i, code := range codes {
 		t.Cohorts[slots[code]].add(rows[i])
 	}
 }
 
-// Segment is the customers divided by the value of a category column.
+// Segment is the customers by the value of a category column.
 type Segment struct {
 	Column string         `json:"column"`
 	Label  string         `json:"label"`
 	Values []SegmentValue `json:"values"` // the largest first
 }
 
-// SegmentValue is the customers with one value. Value is null for those without one; Other is all values that have no
-// entry of their own.
+// SegmentValue is the customers with one value. Value is nil for missing values and for Other, which merges all values
+// without an entry of their own.
 type SegmentValue struct {
 	Value    *string  `json:"value"`
 	Other    bool     `json:"other,omitempty"`
@@ -137,7 +137,7 @@ func (t *Tally) segments() []Segment {
 				continue
 			}
 			v := SegmentValue{
-				Count: c.Count, Mean: published(c.Expected / float64(c.Count)), Expected: published(c.Expected),
+				Count: c.Count, Mean: roundFigure(c.Expected / float64(c.Count)), Expected: roundFigure(c.Expected),
 				Loss: t.money(c.Loss), Other: j == len(s.Values),
 			}
 			if j < len(s.Values) {

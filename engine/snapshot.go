@@ -13,18 +13,18 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
-// A snapshot is what stays of a scored part for the comparison with the next upload of the same customers: a header,
-// then one record a customer, ordered by hash. Numbers are big-endian.
+// A snapshot stores a scored part for the comparison with the next upload of the same customers: a header,
+// then one record per customer, ordered by hash. Numbers are big-endian.
 //
-//	header   magic [8], sha256 of the bundle [32], hash of no id, which tells the key (uint64), records,
+//	header   magic [8], sha256 of the bundle [32], hash of the empty id, which identifies the key (uint64), records,
 //	         rows without an id, repeated rows (uint32 each), factors (uint16),
 //	         flags (uint8: 1 with values, 2 with factors), 0
 //	record   hash of the customer's id (uint64), row (uint32), probability (float32), band (uint8),
 //	         with values: value (float64, NaN: none),
 //	         with factors: scale (float32, NaN: not explained), contributions (int8 each)
 //
-// The contribution of a factor is scale times its int8, and the scale is the row's largest |contribution| / 127: what
-// is read back is off by half a scale at most, 0.4 % of the row's strongest factor.
+// The contribution of a factor is scale times its int8, and the scale is the row's largest |contribution| / 127: the error
+// is half a scale at most, 0.4 % of the row's strongest factor.
 const (
 	snapshotMagic       = "mrsnap1\n"
 	snapshotHeaderBytes = len(snapshotMagic) + sha256.Size + 24
@@ -33,13 +33,13 @@ const (
 
 const (
 	snapshotValues  = 1 << iota // flags
-	snapshotFactors             // explanations were wanted
+	snapshotFactors             // with contributions of factors
 )
 
-// ErrSnapshot says that something is no snapshot, or a damaged one.
+// ErrSnapshot reports input that is not a snapshot, or a damaged one.
 var ErrSnapshot = errors.New("not a snapshot")
 
-// snapshotHeader says how to read the records behind it.
+// snapshotHeader describes the records that follow it.
 type snapshotHeader struct {
 	model                        [sha256.Size]byte
 	key                          uint64
@@ -48,7 +48,7 @@ type snapshotHeader struct {
 	flags                        uint8
 }
 
-// width is the bytes of a record.
+// width returns the size of a record in bytes.
 func (h *snapshotHeader) width() int {
 	n := 17
 	if h.flags&snapshotValues != 0 {
@@ -84,27 +84,29 @@ func (h *snapshotHeader) read(b []byte) error {
 	return nil
 }
 
-// Snapshot collects the snapshot of a part while it is scored; see [Options]. Its bytes depend on the hashes, the
-// input, the bundle and which rows are explained, and on nothing else. The zero value is not ready: use [NewSnapshot].
+// Snapshot collects the snapshot of a part while it is scored; see [Options.Snapshot]. Its bytes depend only on the
+// hash function, the input, the bundle and which rows are explained. The zero value cannot be used: see [NewSnapshot].
+// A Snapshot may be used for one score at a time.
 type Snapshot struct {
 	newHash NewCustomerHash
 	header  snapshotHeader
 	records []byte // in input order
 
-	named bool
-	ids   []byte // of the records, one behind the other
-	ends  []int  // of each id
+	keepIDs bool
+	ids     []byte // of the records, concatenated
+	ends    []int  // end of each id in ids
 }
 
-// NewCustomerHash makes what hashes the customer ids of one user for one worker. Hashes must be keyed: without the key
-// nobody can tell whether an id is in a snapshot. Of two uploads of a user, the same id must have the same hash.
+// NewCustomerHash returns a hash function for the customer ids of one user; each worker gets its own, which is not safe
+// for concurrent use. The hash must be keyed, so that a snapshot does not reveal whether it contains an id, and must be
+// the same for all uploads of a user.
 type NewCustomerHash func() func(id []byte) uint64
 
-// NewSnapshot makes an empty snapshot.
+// NewSnapshot returns an empty snapshot.
 func NewSnapshot(newHash NewCustomerHash) *Snapshot { return &Snapshot{newHash: newHash} }
 
-// begin forgets what was collected and takes the shape of a bundle's records. A nil snapshot collects nothing.
-func (s *Snapshot) begin(b *Bundle, explain Explain) {
+// reset drops the records and sets the layout for a bundle. A nil snapshot collects nothing.
+func (s *Snapshot) reset(b *Bundle, explain Explain) {
 	if s == nil {
 		return
 	}
@@ -119,7 +121,7 @@ func (s *Snapshot) begin(b *Bundle, explain Explain) {
 	}
 }
 
-// add takes what a worker made of a chunk.
+// add appends the records of a chunk.
 func (s *Snapshot) add(chunk *snapshotChunk) {
 	if s == nil {
 		return
@@ -134,11 +136,12 @@ func (s *Snapshot) add(chunk *snapshotChunk) {
 	}
 }
 
-// KeepIDs makes the snapshot remember the ids beside its bytes, for [Snapshot.Name]. It is called before scoring.
-func (s *Snapshot) KeepIDs() { s.named = true }
+// KeepIDs makes the snapshot keep the customer ids in memory, for [Snapshot.SetIDs]; its bytes do not contain them. It
+// must be called before scoring.
+func (s *Snapshot) KeepIDs() { s.keepIDs = true }
 
-// Name sets the ids of moves to rows of the snapshot.
-func (s *Snapshot) Name(moves []Move) {
+// SetIDs fills in the ids of changes from the rows of the snapshot, which must have kept them; see [Snapshot.KeepIDs].
+func (s *Snapshot) SetIDs(moves []RiskChange) {
 	width := s.header.width()
 	for i := range moves {
 		row := uint32(moves[i].Row)
@@ -155,7 +158,7 @@ func (s *Snapshot) Name(moves []Move) {
 	}
 }
 
-// Bytes encodes the snapshot of what has been scored. Of rows with the same id the first one stays.
+// Bytes encodes the snapshot after scoring. Of rows with the same id it keeps the first.
 func (s *Snapshot) Bytes() []byte {
 	width := s.header.width()
 	order := s.order(width)
@@ -176,8 +179,8 @@ func (s *Snapshot) Bytes() []byte {
 	return dst
 }
 
-// order sorts the records by hash, those with equal hashes in input order. Hashes are spread evenly, so that sharing
-// them out by their first bits leaves next to nothing to sort.
+// order returns the indexes of the records sorted by hash, equal hashes in input order. Hashes are uniform, so
+// distributing them by their first bits leaves almost nothing to sort.
 func (s *Snapshot) order(width int) []uint32 {
 	n := len(s.records) / width
 	hash := func(at uint32) uint64 { return binary.BigEndian.Uint64(s.records[int(at)*width:]) }
@@ -203,31 +206,31 @@ func (s *Snapshot) order(width int) []uint32 {
 	return order
 }
 
-// snapshotChunk is the records of one chunk, in input order.
+// snapshotChunk is the records of one chunk in input order.
 type snapshotChunk struct {
 	records   []byte
 	withoutID uint32
-	ids       []byte // if they are kept
+	ids       []byte // empty unless ids are kept
 	lengths   []int
 }
 
-// snapshotWorker makes the records of one worker's batches.
+// snapshotWorker encodes the records of one worker's batches.
 type snapshotWorker struct {
-	hash   func(id []byte) uint64
-	header snapshotHeader
-	named  bool
-	id     []byte    // scratch
-	sums   []float64 // scratch: contributions of a row by factor
+	hash    func(id []byte) uint64
+	header  snapshotHeader
+	keepIDs bool
+	id      []byte    // scratch
+	sums    []float64 // scratch: contributions of a row by factor
 }
 
 func newSnapshotWorker(s *Snapshot) *snapshotWorker {
 	if s == nil {
 		return nil
 	}
-	return &snapshotWorker{hash: s.newHash(), header: s.header, named: s.named, sums: make([]float64, s.header.factors)}
+	return &snapshotWorker{hash: s.newHash(), header: s.header, keepIDs: s.keepIDs, sums: make([]float64, s.header.factors)}
 }
 
-// append makes the records of a scored batch.
+// append replaces dst by the records of a scored batch.
 func (s *snapshotWorker) append(dst *snapshotChunk, rec arrow.Record, w *worker) {
 	*dst = snapshotChunk{records: dst.records[:0], ids: dst.ids[:0], lengths: dst.lengths[:0]}
 	if w.bundle.idColumn < 0 {
@@ -257,7 +260,7 @@ func (s *snapshotWorker) append(dst *snapshotChunk, rec arrow.Record, w *worker)
 			b = s.appendFactors(b, i, w)
 		}
 		dst.records = b
-		if s.named {
+		if s.keepIDs {
 			dst.ids, dst.lengths = append(dst.ids, s.id...), append(dst.lengths, len(s.id))
 		}
 	}
@@ -276,10 +279,10 @@ func (s *snapshotWorker) appendFactors(dst []byte, row int, w *worker) []byte {
 	return dst
 }
 
-// notExplained is the scale of a row without contributions: the bits of a NaN.
+// notExplained is the scale of a row without contributions, as the bits of a NaN.
 const notExplained = 0x7fc00000
 
-// appendQuantised appends a scale and one byte a contribution. What is too small for a scale counts as 0.
+// appendQuantised appends the scale and one byte per contribution. If the scale would be subnormal, it is 0.
 func appendQuantised(dst []byte, contributions []float64) []byte {
 	largest := 0.0
 	for _, phi := range contributions {
@@ -302,6 +305,6 @@ func appendQuantised(dst []byte, contributions []float64) []byte {
 }
 
 const (
-	scaleMin    = 0x1p-126 // below, float32 has fewer digits
-	roundToEven = 0x1.8p52 // added to a small number it leaves no digits behind the point
+	scaleMin    = 0x1p-126 // the smallest normal float32
+	roundToEven = 0x1.8p52 // added to and subtracted from a small number it rounds to an integer
 )

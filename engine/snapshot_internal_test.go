@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// snapshotOf makes a snapshot of records with factors.
+// snapshotOf encodes a snapshot of records with factors.
 func snapshotOf(factors int, records ...snapshotRecord) []byte {
 	s := Snapshot{header: snapshotHeader{flags: snapshotValues | snapshotFactors, factors: factors}}
 	for _, r := range records {
@@ -25,8 +25,8 @@ func snapshotOf(factors int, records ...snapshotRecord) []byte {
 	return s.Bytes()
 }
 
-// What is read back is never further off than the snapshot's comment promises, and the reader says how far.
-func TestQuantisationIsBounded(t *testing.T) {
+// The error of each contribution is within the bound that the snapshot format documents and the reader reports.
+func TestQuantisationErrorBound(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	worst := 0.0
 	for range 20_000 {
@@ -45,18 +45,18 @@ func TestQuantisationIsBounded(t *testing.T) {
 		}
 		for i, got := range r.record.factors {
 			off := math.Abs(got - factors[i])
-			if off > r.record.off*(1+1e-5) || off > largest/254*(1+1e-5) {
+			if off > r.record.errorMax*(1+1e-5) || off > largest/254*(1+1e-5) {
 				t.Fatalf("%v is read back as %v: off by %v", factors[i], got, off)
 			}
 			worst = max(worst, off/largest)
 		}
 	}
-	if worst < 0.0035 { // so coarse it is
+	if worst < 0.0035 { // close to the documented bound
 		t.Errorf("worst error %v of the largest factor", worst)
 	}
 }
 
-func TestQuantisingNothing(t *testing.T) {
+func TestQuantiseZeroContributions(t *testing.T) {
 	for _, factors := range [][]float64{{0, 0}, {5e-324, 0}, {math.MaxFloat32, -math.MaxFloat32}} {
 		r, err := newSnapshotReader(bytes.NewReader(snapshotOf(2, snapshotRecord{factors: factors})), 64)
 		if err != nil {
@@ -68,8 +68,8 @@ func TestQuantisingNothing(t *testing.T) {
 	}
 }
 
-// The first row of a customer counts, be the others in the same part or in later ones.
-func TestMergeKeepsTheFirstRow(t *testing.T) {
+// Of rows of one customer the first counts, within a part and across parts.
+func TestSnapshotMergeKeepsFirstRow(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		first, row, repeated := map[uint64]uint32{}, uint32(0), int64(0)
@@ -117,30 +117,31 @@ func TestMergeKeepsTheFirstRow(t *testing.T) {
 	}
 }
 
-func TestMoveSentences(t *testing.T) {
-	factor := func(label string, change float64) FactorChange { return FactorChange{Label: label, Change: change} }
-	for want, m := range map[string]Move{
+func TestRiskChangeSentences(t *testing.T) {
+	change := func(label string, change float64) FactorChange { return FactorChange{Label: label, Change: change} }
+	for want, m := range map[string]RiskChange{
 		"Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by NPS score.": {
 			Before: 0.34, After: 0.71, BandBefore: "medium", BandAfter: "high",
-			Factors: []FactorChange{factor("Contract", 1), factor("Tenure", 0.5), factor("NPS score", -0.2)},
+			Factors: []FactorChange{change("Contract", 1), change("Tenure", 0.5), change("NPS score", -0.2)},
 		},
 		"Risk down from over 99 % (high) to under 1 % (low), lowered by a, b and c, raised by e and f.": {
 			Before: 0.999, After: 0.001, BandBefore: "high", BandAfter: "low", Factors: []FactorChange{
-				factor("a", -5), factor("b", -4), factor("c", -3), factor("d", -2),
-				factor("e", 1), factor("f", 1), factor("g", 1),
+				change("a", -5), change("b", -4), change("c", -3), change("d", -2),
+				change("e", 1), change("f", 1), change("g", 1),
 			},
 		},
 		"Risk up from 10 % (low) to 11 % (low). No single strong driver.": {
 			Before: 0.1, After: 0.11, BandBefore: "low", BandAfter: "low",
 		},
 	} {
-		if got := moveSentence(&m, true); got != want {
+		if got := riskChangeSentence(&m, true); got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
 }
 
-// BenchmarkCompare joins two uploads of as many customers, a tenth of them new, in parts as workers leave them.
+// BenchmarkCompare joins two uploads of equal size, with a tenth of the customers new, in parts as workers produce
+// them.
 func BenchmarkCompare(b *testing.B) {
 	bundle, err := OpenBaseline("telecom")
 	if err != nil {
@@ -149,12 +150,12 @@ func BenchmarkCompare(b *testing.B) {
 	factors := len(bundle.explainer.book.groups)
 	for _, n := range []int{100_000, 1_000_000} {
 		before, after := randomParts(n, 0, factors), randomParts(n, n/10, factors)
-		bytesOf := 0
+		snapshotBytes := 0
 		for _, p := range slices.Concat(before, after) {
-			bytesOf += len(p)
+			snapshotBytes += len(p)
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.SetBytes(int64(bytesOf))
+			b.SetBytes(int64(snapshotBytes))
 			b.ReportAllocs()
 			for b.Loop() {
 				var sides [2][]io.Reader
@@ -168,12 +169,12 @@ func BenchmarkCompare(b *testing.B) {
 					b.Fatalf("%+v, %v", c.Customers, err)
 				}
 			}
-			b.ReportMetric(float64(bytesOf)/float64(2*n), "bytes/row")
+			b.ReportMetric(float64(snapshotBytes)/float64(2*n), "bytes/row")
 		})
 	}
 }
 
-// randomParts makes the snapshots of customers from a number on, 100,000 rows a part.
+// randomParts encodes snapshots of customers from a number on, 100,000 rows per part.
 func randomParts(n, from, factors int) (parts [][]byte) {
 	random := rand.New(rand.NewPCG(7, uint64(from)))
 	for first := 0; first < n; first += 100_000 {

@@ -17,27 +17,27 @@ type snapshotRecord struct {
 	probability float32
 	band        uint8
 	value       float64   // NaN: none
-	explained   bool      // factors holds something
+	explained   bool      // whether factors is set
 	factors     []float64 // contributions
-	off         float64   // at most, each of them
+	errorMax    float64   // largest error of each contribution
 }
 
-// keep makes r independent of the reader's memory.
-func (r snapshotRecord) keep() snapshotRecord {
+// clone returns a copy that does not share the reader's memory.
+func (r snapshotRecord) clone() snapshotRecord {
 	r.factors = append([]float64(nil), r.factors...)
 	return r
 }
 
-// snapshotReader reads the snapshot of one part, record by record.
+// snapshotReader reads the snapshot of one part record by record.
 type snapshotReader struct {
 	in     *bufio.Reader
 	header snapshotHeader
 	left   uint32
 	buf    []byte
-	record snapshotRecord // the one at hand
+	record snapshotRecord // current record
 }
 
-// newSnapshotReader reads the header.
+// newSnapshotReader reads the header; the error is an ErrSnapshot if that is invalid.
 func newSnapshotReader(in io.Reader, bufferBytes int) (*snapshotReader, error) {
 	r := &snapshotReader{in: bufio.NewReaderSize(in, bufferBytes)}
 	var head [snapshotHeaderBytes]byte
@@ -61,7 +61,7 @@ func (r *snapshotReader) fill(b []byte) error {
 	return err
 }
 
-// next reads the next record; ok is false behind the last.
+// next reads the next record; ok is false at the end.
 func (r *snapshotReader) next() (ok bool, err error) {
 	if r.left == 0 {
 		return false, nil
@@ -80,7 +80,7 @@ func (r *snapshotReader) next() (ok bool, err error) {
 	}
 	if r.header.flags&snapshotFactors != 0 {
 		scale := float64(math.Float32frombits(binary.BigEndian.Uint32(b)))
-		r.record.explained, r.record.off = !math.IsNaN(scale), scale/2
+		r.record.explained, r.record.errorMax = !math.IsNaN(scale), scale/2
 		for i, q := range b[4:] {
 			r.record.factors[i] = scale * float64(int8(q))
 		}
@@ -91,16 +91,16 @@ func (r *snapshotReader) next() (ok bool, err error) {
 	return true, nil
 }
 
-// snapshotMerge reads the snapshots of an upload's parts as one, ordered by hash. It is a heap of the parts.
+// snapshotMerge merges the snapshots of an upload's parts in the order of hashes. It is a heap of readers.
 type snapshotMerge struct {
-	parts     []*snapshotReader // those that have a record at hand, the least first
+	parts     []*snapshotReader // readers with a current record, the least first
 	rows      ChangeRows
 	sameModel bool
 	keys      []uint64        // of the parts
-	current   *snapshotReader // whose record was given last
+	current   *snapshotReader // reader whose record next returned last
 }
 
-// mergeSnapshots opens the snapshots of the parts of one upload.
+// mergeSnapshots opens the snapshots of the parts of one upload. It reads every header and first record.
 func mergeSnapshots(parts []io.Reader, b *Bundle, bufferBytes int) (*snapshotMerge, error) {
 	m := &snapshotMerge{sameModel: true}
 	for _, part := range parts {
@@ -125,8 +125,8 @@ func mergeSnapshots(parts []io.Reader, b *Bundle, bufferBytes int) (*snapshotMer
 	return m, nil
 }
 
-// next gives the next customer, valid until the next call; nil behind the last. Of a customer in several parts the
-// first row counts.
+// next returns the next customer, valid until the next call; nil at the end. Of a customer in several parts the first
+// row is returned.
 func (m *snapshotMerge) next() (*snapshotRecord, error) {
 	for {
 		again := m.current != nil
@@ -151,7 +151,7 @@ func (m *snapshotMerge) next() (*snapshotRecord, error) {
 	}
 }
 
-// advance moves the part in front on to its next record.
+// advance moves the first reader to its next record.
 func (m *snapshotMerge) advance() error {
 	ok, err := m.parts[0].next()
 	if err != nil {

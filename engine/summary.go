@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Summary is what a customer reads about a whole upload. Figures that are not counts have nine digits: more would only
-// tell how the rows were divided among the parts.
+// Summary describes a scored upload for the customer. Figures that are not counts have nine significant digits, as
+// further digits depend on how the rows were divided into parts.
 type Summary struct {
 	Rows      int64         `json:"rows"`
 	Scored    int64         `json:"scored"`
@@ -14,22 +14,22 @@ type Summary struct {
 	Rejects   []ReasonCount `json:"rejects,omitempty"`  // by code and column
 	Warnings  []ReasonCount `json:"warnings,omitempty"` // by code and column
 	Bands     []BandSummary `json:"bands"`              // ascending
-	Histogram []int64       `json:"histogram"`          // rows in HistogramBins equal bins of the probability
+	Histogram []int64       `json:"histogram"`          // rows in 20 equal bins of the probability
 	// Expected is how many customers are expected to leave, Spread the standard deviation of that number if they leave
 	// independently of each other.
 	Expected float64 `json:"expected_churners"`
 	Spread   float64 `json:"expected_spread"`
-	// Value is what is at stake; absent if the bundle names no value column, or the file has no value in it.
+	// Value sums the value column; nil if the bundle has none or the file has no values.
 	Value     *ValueSummary `json:"value,omitempty"`
 	Top       TopTally      `json:"top"`
 	Segments  []Segment     `json:"segments"`
-	Explained int64         `json:"explained"`         // rows that got reasons
-	Drivers   []Driver      `json:"drivers,omitempty"` // absent without explanations
-	Reach     Reach         `json:"reach"`
+	Explained int64         `json:"explained"`         // number of explained rows
+	Drivers   []Driver      `json:"drivers,omitempty"` // nil without explanations
+	Coverage  Coverage      `json:"reach"`
 	Quality   Quality       `json:"quality"`
-	NotUsed   []string      `json:"columns_not_used"` // of the file: the model does not read them
-	Drift     *Drift        `json:"drift"`            // null below 500 rows
-	// Changes is set by who knows the upload before; absent if nobody looked for one.
+	NotUsed   []string      `json:"columns_not_used"` // columns of the file that the model does not read
+	Drift     *Drift        `json:"drift"`            // nil below 500 scored rows
+	// Changes compares with the previous upload. Tally.Summary leaves it nil: the caller sets it.
 	Changes *Changes `json:"changes,omitempty"`
 }
 
@@ -42,37 +42,37 @@ type BandSummary struct {
 	Loss     *float64 `json:"expected_loss,omitempty"`
 }
 
-// ValueSummary is the money of all scored customers.
+// ValueSummary sums the value column over all scored customers.
 type ValueSummary struct {
 	Column  string  `json:"column"`
-	Missing int64   `json:"missing"` // scored rows without a value: they are in no sum
+	Missing int64   `json:"missing"` // scored rows without a value, which are in no sum
 	Total   float64 `json:"total"`
 	Loss    float64 `json:"expected_loss"` // sum of probability times value
 }
 
-// Summary makes of the counts what a customer reads.
+// Summary derives from the counts what the customer reads. It shares memory with t.
 func (t *Tally) Summary() Summary {
 	s := Summary{
 		Rows: t.Rows, Scored: t.Scored, Rejected: t.Rejected, Rejects: t.Rejects, Warnings: t.Warnings,
-		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: published(math.Sqrt(t.Variance)),
-		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Reach: t.reach(),
+		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: roundFigure(math.Sqrt(t.Variance)),
+		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Coverage: t.coverage(),
 		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
 	}
 	for i, b := range t.Bands {
-		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}
+		s.Bands[i] = BandSummary{b.Name, b.Count, roundFigure(b.Expected), t.money(b.Value), t.money(b.Loss)}
 	}
 	if s.Top.ByProbability == nil {
 		s.Top.ByProbability = []TopRow{}
 	}
 	all := t.all()
-	s.Expected = published(all.Expected)
+	s.Expected = roundFigure(all.Expected)
 	if t.hasValue() {
-		s.Value = &ValueSummary{t.Value.Column, t.Value.Missing, published(all.Value), published(all.Loss)}
+		s.Value = &ValueSummary{t.Value.Column, t.Value.Missing, roundFigure(all.Value), roundFigure(all.Loss)}
 	}
 	return s
 }
 
-// all is every scored customer.
+// all returns the sum of all bands.
 func (t *Tally) all() (all Cohort) {
 	for _, band := range t.Bands {
 		all.add(band.Cohort)
@@ -80,15 +80,15 @@ func (t *Tally) all() (all Cohort) {
 	return all
 }
 
-// hasValue says that there is money to speak of.
+// hasValue reports whether any scored row has a value.
 func (t *Tally) hasValue() bool { return t.Value != nil && t.Value.Missing < t.Scored }
 
-// money is a figure of a Summary that is absent if there is no money to speak of.
+// money returns a rounded amount; nil if no row has a value.
 func (t *Tally) money(x float64) *float64 {
 	if !t.hasValue() {
 		return nil
 	}
-	x = published(x)
+	x = roundFigure(x)
 	return &x
 }
 
@@ -100,8 +100,8 @@ func (t *Tally) histogram() []int64 {
 	return counts
 }
 
-// published rounds a figure to the digits of a Summary.
-func published(x float64) float64 {
+// roundFigure rounds to the nine significant digits of a Summary.
+func roundFigure(x float64) float64 {
 	const digits = 9
 	var text [32]byte
 	rounded, err := strconv.ParseFloat(string(strconv.AppendFloat(text[:0], x, 'g', digits, 64)), 64)

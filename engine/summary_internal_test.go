@@ -26,8 +26,8 @@ func TestLossBinsAscend(t *testing.T) {
 	}
 }
 
-// Of a column with many categories, those that training had most of stay apart.
-func TestSegmentsKeepTheCommonCategories(t *testing.T) {
+// Of a column with many categories, those most frequent in training stay separate.
+func TestSegmentsKeepFrequentCategories(t *testing.T) {
 	c := bundleColumn{Name: "city", Type: "category"}
 	shares := make([]float64, 61)
 	for i := range 60 {
@@ -49,8 +49,8 @@ func TestSegmentsKeepTheCommonCategories(t *testing.T) {
 	}
 }
 
-// Top lists of chunks, merged in order, are the list of all rows; equal figures stay in input order.
-func TestTopListsMerge(t *testing.T) {
+// Top lists of chunks, merged in order, equal the list of all rows; equal figures stay in input order.
+func TestMergeTop(t *testing.T) {
 	var merged TopTally
 	var all topCounter
 	row := 0

@@ -14,22 +14,22 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// scoredRow is what a reader of the result file knows about a customer.
+// scoredRow is a row of a result file.
 type scoredRow struct {
 	row   int64
 	id    string
 	band  string
 	p     float64
-	value float64 // NaN: none
+	value float64 // NaN if missing
 	cells map[string]string
 }
 
 func (r scoredRow) loss() float64 { return r.p * r.value }
 
-// readResult reads a result file. Rows that were not scored are told by their ids, which the file must have as numbers.
+// readResult reads a result file. The ids must be the row numbers; see numbered.
 func readResult(t testing.TB, file, id, value string) []scoredRow {
 	t.Helper()
-	lines := records(t, file)
+	lines := csvRecords(t, file)
 	var rows []scoredRow
 	for _, line := range lines[1:] {
 		r := scoredRow{cells: map[string]string{}, value: math.NaN()}
@@ -54,10 +54,10 @@ func readResult(t testing.TB, file, id, value string) []scoredRow {
 	return rows
 }
 
-// numbered gives the rows of a file their numbers as ids, spoils some rows, and takes the value out of others.
+// numbered replaces the ids of a file by row numbers, makes some rows invalid and removes the value of others.
 func numbered(t testing.TB, file string) string {
 	t.Helper()
-	id, value, tenure := column(t, file, "customerID"), column(t, file, "MonthlyCharges"), column(t, file, "tenure")
+	id, value, tenure := columnOf(t, file, "customerID"), columnOf(t, file, "MonthlyCharges"), columnOf(t, file, "tenure")
 	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(file, "\r", ""), "\n"), "\n")
 	for i, line := range lines[1:] {
 		cells := strings.Split(line, ",")
@@ -75,7 +75,7 @@ func numbered(t testing.TB, file string) string {
 
 func near(got, want float64) bool { return math.Abs(got-want) <= 1e-8*max(math.Abs(want), 1e-3) }
 
-func TestSummaryEqualsTheResultFile(t *testing.T) {
+func TestSummaryEqualsResultFile(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := numbered(t, sampled(t, sample(t, "telecom_10k.csv"), 3000, nil))
 	for _, chunk := range []int{8 << 10, 1 << 20} {
@@ -93,8 +93,8 @@ func TestSummaryEqualsTheResultFile(t *testing.T) {
 		checkSegments(t, s, rows)
 		checkTop(t, "by probability", s.Top.ByProbability, rows, func(r scoredRow) float64 { return r.p })
 		checkTop(t, "by loss", s.Top.ByLoss, rows, scoredRow.loss)
-		checkReach(t, "by probability", s.Reach.ByProbability, rows, func(r scoredRow) float64 { return r.p })
-		checkReach(t, "by loss", s.Reach.ByLoss, rows, scoredRow.loss)
+		checkCoverage(t, "by probability", s.Coverage.ByProbability, rows, func(r scoredRow) float64 { return r.p })
+		checkCoverage(t, "by loss", s.Coverage.ByLoss, rows, scoredRow.loss)
 		checkDrivers(t, s, b, rows)
 	}
 }
@@ -107,7 +107,7 @@ func checkMoney(t *testing.T, s engine.Summary, rows []scoredRow) {
 	}
 	var all sums
 	variance, without := 0.0, int64(0)
-	bands, histogram := map[string]*sums{}, make([]int64, engine.HistogramBins)
+	bands, histogram := map[string]*sums{}, make([]int64, 20)
 	for _, r := range rows {
 		if bands[r.band] == nil {
 			bands[r.band] = new(sums)
@@ -195,13 +195,13 @@ func checkTop(t *testing.T, name string, top []engine.TopRow, rows []scoredRow, 
 	}
 }
 
-// checkReach compares each point with the sums over as many rows as it has, the largest figures first.
-func checkReach(
-	t *testing.T, name string, points []engine.ReachPoint, rows []scoredRow, figure func(scoredRow) float64,
+// checkCoverage compares each point with the sums over the rows with the largest figures.
+func checkCoverage(
+	t *testing.T, name string, points []engine.CoveragePoint, rows []scoredRow, figure func(scoredRow) float64,
 ) {
 	t.Helper()
 	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b scoredRow) int { return cmp.Compare(figure(b), figure(a)) }) // NaN comes last
+	slices.SortStableFunc(rows, func(a, b scoredRow) int { return cmp.Compare(figure(b), figure(a)) }) // NaN sorts last
 	expected, loss := make([]float64, len(rows)+1), make([]float64, len(rows)+1)
 	for i, r := range rows {
 		expected[i+1], loss[i+1] = expected[i]+r.p, loss[i]
@@ -222,8 +222,9 @@ func checkReach(
 	}
 }
 
-// contributions computes the contributions of rows anew from their cells; of gives a row's share of columns together.
-func contributions(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(row int, columns []string) float64) {
+// contributionsOf computes the contributions of rows from their cells; of returns the sum of a row's contributions over
+// columns.
+func contributionsOf(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(row int, columns []string) float64) {
 	t.Helper()
 	f := b.Forest()
 	matrix := forest.Rows{Len: len(rows), Columns: make([]forest.Column, len(f.Features))}
@@ -263,7 +264,7 @@ func contributions(t testing.TB, b *engine.Bundle, rows []scoredRow) (of func(ro
 
 func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []scoredRow) {
 	t.Helper()
-	of := contributions(t, b, rows)
+	of := contributionsOf(t, b, rows)
 	last := math.Inf(1)
 	for _, d := range s.Drivers {
 		sum := 0.0
@@ -283,11 +284,11 @@ func checkDrivers(t *testing.T, s engine.Summary, b *engine.Bundle, rows []score
 	}
 }
 
-// Without a value column there is no money, and nothing else is missing.
-func TestSummaryWithoutAValueColumn(t *testing.T) {
+// Without a value column the summary has no amounts but is otherwise complete.
+func TestSummaryWithoutValueColumn(t *testing.T) {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n", "")
-	sign(files)
+	writeManifest(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 		"file":          summarize(t, poor, none, ingest.Limits{}),
 		"not explained": summarize(t, sample(t, "telecom_sample.csv"), b, ingest.Limits{}),
 	} {
-		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Reach.ByLoss != nil ||
+		if s.Value != nil || s.Bands[0].Loss != nil || len(s.Top.ByLoss) > 0 || s.Coverage.ByLoss != nil ||
 			s.Drivers != nil {
 			t.Errorf("%s: %s", name, asJSON(t, s))
 		}
@@ -315,7 +316,7 @@ func TestSummaryWithoutAValueColumn(t *testing.T) {
 // blankColumn empties a column of a file.
 func blankColumn(t testing.TB, file, name string) string {
 	t.Helper()
-	at := column(t, file, name)
+	at := columnOf(t, file, name)
 	lines := strings.Split(strings.TrimSuffix(file, "\n"), "\n")
 	for i, line := range lines[1:] {
 		cells := strings.Split(line, ",")
@@ -329,7 +330,7 @@ func TestSegmentsOfMissingAndRareValues(t *testing.T) {
 	files := copyOf(t, "telecom")
 	replace(files, "bundle.yaml", "value: MonthlyCharges\n",
 		"value: MonthlyCharges\nsegments: [PaymentMethod, TechSupport]\n")
-	sign(files)
+	writeManifest(files)
 	b, err := engine.OpenBundle(files)
 	if err != nil {
 		t.Fatal(err)
@@ -353,7 +354,7 @@ func TestSegmentsOfMissingAndRareValues(t *testing.T) {
 	}
 }
 
-func TestSummaryKeysOfABundleAreChecked(t *testing.T) {
+func TestBundleSummaryKeysValidation(t *testing.T) {
 	for name, with := range map[string]string{
 		"value is a category":  "value: Contract\n",
 		"segment is sensitive": "value: MonthlyCharges\nsegments: [gender]\n",
@@ -362,7 +363,7 @@ func TestSummaryKeysOfABundleAreChecked(t *testing.T) {
 	} {
 		files := copyOf(t, "telecom")
 		replace(files, "bundle.yaml", "value: MonthlyCharges\n", with)
-		sign(files)
+		writeManifest(files)
 		if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), name[:5]) {
 			t.Errorf("%s: error %v", name, err)
 		}

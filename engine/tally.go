@@ -6,12 +6,12 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// HistogramBins is the number of equal bins of the probability histogram.
-const HistogramBins = 20
+// histogramBins is the number of equal bins of the probability histogram.
+const histogramBins = 20
 
-// Tally is what one pass counts: every row is scored or rejected. It holds counts and sums only, so that the tallies of
-// parts can be added; [Tally.Summary] makes of it what a customer reads. Tallies are added in input order, chunk by
-// chunk and part by part, so that float sums do not depend on workers or restarts.
+// Tally counts the rows of one pass; each is scored or rejected. It holds counts and sums only, so tallies of chunks
+// and parts can be added. They must be added in input order, so that floating-point sums do not depend on workers or
+// restarts. [Tally.Summary] derives what the customer reads.
 type Tally struct {
 	Rows     int64          `json:"rows"`
 	Scored   int64          `json:"scored"`
@@ -19,45 +19,45 @@ type Tally struct {
 	Rejects  []ReasonCount  `json:"rejects,omitempty"`  // by code and column
 	Warnings []ReasonCount  `json:"warnings,omitempty"` // by code and column
 	Bands    []BandTally    `json:"bands"`
-	Scores   []Cohort       `json:"scores"`           // HistogramBins equal bins of the probability
+	Scores   []Cohort       `json:"scores"`           // 20 equal bins of the probability
 	Variance float64        `json:"variance"`         // sum of p(1-p): assumes that customers leave independently
-	Columns  []ColumnTally  `json:"columns"`          // one a schema column
-	Value    *ValueTally    `json:"value,omitempty"`  // nil if the bundle names no value column
-	Losses   []Cohort       `json:"losses,omitempty"` // by what is expected to be lost, see lossBin; nil like Value
+	Columns  []ColumnTally  `json:"columns"`          // one per schema column
+	Value    *ValueTally    `json:"value,omitempty"`  // nil if the bundle has no value column
+	Losses   []Cohort       `json:"losses,omitempty"` // by expected loss, see lossBin; nil if Value is nil
 	Segments []SegmentTally `json:"segments,omitempty"`
 	Top      TopTally       `json:"top"`
-	// NotUsed names the columns that the model does not read; the tally of a file's beginning has them.
+	// NotUsed lists the columns of the file that the model does not read; only the tally of the first part has them.
 	NotUsed []string      `json:"not_used,omitempty"`
 	Drivers []DriverTally `json:"drivers,omitempty"` // nil without explanations
-	// Explained is how many rows the sums of Drivers are of.
+	// Explained is the number of rows in the sums of Drivers.
 	Explained int64 `json:"explained,omitempty"`
-	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle does not say.
+	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle has none.
 	TrainingScores []float64 `json:"training_scores,omitempty"`
 }
 
-// ReasonCount counts rows with one reason in one column.
+// ReasonCount counts rows with the same reason in the same column.
 type ReasonCount struct {
 	Code   string `json:"code"` // as published: "ERR-1602"
 	Column string `json:"column,omitempty"`
 	Count  int64  `json:"count"`
 }
 
-// Cohort is customers counted together.
+// Cohort counts some of the customers.
 type Cohort struct {
 	Count    int64   `json:"n,omitempty"`
-	Expected float64 `json:"p,omitempty"` // sum of the probabilities: how many are expected to leave
+	Expected float64 `json:"p,omitempty"` // sum of the probabilities: the expected number of churners
 	Value    float64 `json:"v,omitempty"` // sum of the value column
 	Loss     float64 `json:"l,omitempty"` // sum of probability times value
 }
 
-// BandTally is the customers of one risk band.
+// BandTally counts the customers of one risk band.
 type BandTally struct {
 	Name string `json:"name"`
 	Cohort
 }
 
-// BusyTimes says how long a core worked on a chunk, stage by stage. Chunk is the reader's time and includes waiting for
-// the bytes.
+// BusyTimes is the time that a core spent on a chunk by stage, without pauses of low-priority work. Chunk is the
+// reader's time and includes waiting for input.
 type BusyTimes struct {
 	Chunk, Parse, Score, Explain, Encode time.Duration
 }
@@ -65,7 +65,7 @@ type BusyTimes struct {
 func (b *Bundle) newTally(m ingest.Mapping) Tally {
 	t := Tally{
 		Segments: b.newSegmentTallies(m),
-		Bands:    make([]BandTally, len(b.bands)), Scores: make([]Cohort, HistogramBins),
+		Bands:    make([]BandTally, len(b.bands)), Scores: make([]Cohort, histogramBins),
 		Columns: b.newColumnTallies(), TrainingScores: b.file.Training.ScoreShares,
 	}
 	for i, band := range b.bands {
@@ -77,7 +77,7 @@ func (b *Bundle) newTally(m ingest.Mapping) Tally {
 	return t
 }
 
-// reset empties t and keeps its memory.
+// reset sets all counts to 0 and keeps the memory.
 func (t *Tally) reset() {
 	for i := range t.Bands {
 		t.Bands[i].Cohort = Cohort{}
@@ -104,7 +104,7 @@ func (t *Tally) reset() {
 	}
 }
 
-// Add adds o, which must be of the same model and come behind t in the input.
+// Add adds the counts of o, which must be of the same model and follow t in the input.
 func (t *Tally) Add(o *Tally) {
 	t.Rows += o.Rows
 	t.Scored += o.Scored
@@ -147,8 +147,9 @@ func addCohorts(to, from []Cohort) {
 	}
 }
 
-// account counts the refused rows and the remarks of a batch. A missing value that training knew is no remark.
-func (t *Tally) account(batch *ingest.Batch, training *trainingFile) {
+// countReasons counts the rejected rows and warnings of a batch. Missing values are not a warning in a column that had
+// some in training.
+func (t *Tally) countReasons(batch *ingest.Batch, training *trainingFile) {
 	t.Rejected += int64(len(batch.Rejects))
 	for i := range batch.Rejects {
 		r := &batch.Rejects[i]
@@ -162,15 +163,16 @@ func (t *Tally) account(batch *ingest.Batch, training *trainingFile) {
 	}
 }
 
-// repeat counts rows whose customer has been seen before in the input.
-func (t *Tally) repeat(rows int64, b *Bundle) {
+// addDuplicateIDs adds a warning for rows of a customer who has an earlier row.
+func (t *Tally) addDuplicateIDs(rows int64, b *Bundle) {
 	if rows > 0 {
 		code := ingest.DuplicateIDScored.Code()
 		t.Warnings = countReason(t.Warnings, ReasonCount{code, b.file.ID, rows})
 	}
 }
 
-// countReason adds c to the entry of its code and column. Lists are short: reasons times columns.
+// countReason adds c to the entry with its code and column. The search is linear: lists are as long as reasons times
+// columns.
 func countReason(list []ReasonCount, c ReasonCount) []ReasonCount {
 	for i := range list {
 		if list[i].Code == c.Code && list[i].Column == c.Column {

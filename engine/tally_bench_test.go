@@ -8,7 +8,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// BenchmarkPass is the whole pass on one core: what counting costs is its share of the profile.
+// BenchmarkPass scores a file on one core. Its CPU profile shows the cost of counting.
 func BenchmarkPass(b *testing.B) {
 	for _, name := range engine.BaselineNames() {
 		for _, explain := range []engine.Explain{engine.ExplainNone, engine.ExplainAll} {

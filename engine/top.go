@@ -2,16 +2,17 @@ package engine
 
 import "slices"
 
-// topMax is how many rows a list of the top ones has.
+// topMax is the length of the top lists.
 const topMax = 20
 
-// TopTally lists the rows that matter most, the first first; rows with equal figures in input order.
+// TopTally lists the rows with the largest figures in descending order; equal figures are in input order.
 type TopTally struct {
 	ByProbability []TopRow `json:"by_probability"`
-	ByLoss        []TopRow `json:"by_loss,omitempty"` // rows with a value; nil if the bundle names no value column
+	ByLoss        []TopRow `json:"by_loss,omitempty"` // rows with a value; nil if the bundle has no value column
 }
 
-// TopRow is a row of the file. Value and Loss are nil if it has no value, Explanation is empty if it was not explained.
+// TopRow is a row in a top list. Value and Loss are nil if the row has no value, Explanation is empty if it was not
+// explained.
 type TopRow struct {
 	Row         int64    `json:"row"`
 	ID          string   `json:"id,omitempty"`
@@ -21,7 +22,7 @@ type TopRow struct {
 	Explanation string   `json:"explanation,omitempty"`
 }
 
-// add takes the rows of o, which come later in the input, into the lists.
+// add merges the rows of o, which come later in the input.
 func (t *TopTally) add(o *TopTally) {
 	t.ByProbability = mergeTop(t.ByProbability, o.ByProbability,
 		func(r TopRow) float64 { return float64(r.Probability) })
@@ -35,7 +36,7 @@ func mergeTop(list, later []TopRow, figure func(TopRow) float64) []TopRow {
 			at--
 		}
 		if at == topMax {
-			break // and those behind it are no larger
+			break // the following rows are no larger
 		}
 		if len(list) == topMax {
 			list = list[:topMax-1]
@@ -45,7 +46,7 @@ func mergeTop(list, later []TopRow, figure func(TopRow) float64) []TopRow {
 	return list
 }
 
-// topCounter finds the rows with the largest figures of a batch. Rows are offered in input order.
+// topCounter finds the rows of a batch with the largest figures. Rows are offered in input order.
 type topCounter struct {
 	n       int
 	rows    [topMax]int
@@ -54,7 +55,7 @@ type topCounter struct {
 
 func (t *topCounter) reset() { t.n = 0 }
 
-// offer takes a row into the list unless topMax others are as large. NaN is never taken.
+// offer inserts a row unless topMax others are at least as large. NaN is ignored.
 func (t *topCounter) offer(row int, figure float64) {
 	if t.n == topMax && !(figure > t.figures[topMax-1]) || figure != figure {
 		return

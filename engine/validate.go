@@ -8,9 +8,9 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Validate reads the rows of in as [Score] does and scores none: the tally says what would be scored, rejected and
-// remarked upon, and what the columns hold. Rejected is told of every row that would be refused, in input order; the
-// reject is valid until it returns.
+// Validate reads the rows of in like [Score] without scoring them. In the tally Scored counts the rows that would be
+// scored; rejects, warnings and columns are those of a score. It calls rejected for every rejected row in input order;
+// the arguments are valid until the call returns. Input without rows is [ingest.ErrEmpty].
 func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chunk, ingest.Reject)) (Tally, error) {
 	m, err := ingest.Map(b.Schema(), in.Header)
 	if err != nil {
@@ -40,12 +40,12 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 		if err := v.read(&part, chunk); err != nil {
 			return total, err
 		}
-		part.repeat(ids.add(v.ids), b)
+		part.addDuplicateIDs(ids.add(v.ids), b)
 		total.Add(&part)
 	}
 }
 
-// validator reads chunk by chunk; its scratch is reused.
+// validator reads chunk by chunk and reuses its scratch.
 type validator struct {
 	bundle    *Bundle
 	converter *ingest.Converter
@@ -54,7 +54,7 @@ type validator struct {
 	ids       []uint64
 }
 
-// read fills t with what is to be said about a chunk.
+// read replaces t by the counts of a chunk.
 func (v *validator) read(t *Tally, chunk ingest.Chunk) error {
 	batch, err := v.converter.Convert(chunk)
 	if err != nil {
@@ -62,7 +62,7 @@ func (v *validator) read(t *Tally, chunk ingest.Chunk) error {
 	}
 	t.reset()
 	t.Rows, t.Scored = chunk.Rows, batch.Record.NumRows()
-	t.account(&batch, &v.bundle.file.Training)
+	t.countReasons(&batch, &v.bundle.file.Training)
 	v.counter.count(t.Columns, &batch)
 	v.ids = appendIDHashes(v.ids[:0], batch.Record, v.bundle.idColumn)
 	for _, reject := range batch.Rejects {

@@ -26,8 +26,8 @@ func validate(
 	return tally, rows, err
 }
 
-// Validating counts what scoring counts, but no scores.
-func TestValidateCountsWhatScoringCounts(t *testing.T) {
+// Validate counts what Score counts, without scores.
+func TestValidateCountsEqualScore(t *testing.T) {
 	b := baseline(t, "telecom")
 	file := numbered(t, sampled(t, sample(t, "telecom_10k.csv"), 1200, nil))
 	for _, chunk := range []int{4 << 10, 1 << 20} {
@@ -53,7 +53,7 @@ func TestValidateCountsWhatScoringCounts(t *testing.T) {
 	}
 }
 
-func TestValidateRefusesWhatScoringRefuses(t *testing.T) {
+func TestValidateErrorsEqualScore(t *testing.T) {
 	b := baseline(t, "telecom")
 	good := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,1,2,3,One year\n"
 	var missing *ingest.MissingColumnsError
@@ -69,7 +69,7 @@ func TestValidateRefusesWhatScoringRefuses(t *testing.T) {
 	if !errors.As(err, &long) {
 		t.Errorf("long row: %v", err)
 	}
-	in := engine.Input{Body: strings.NewReader(""), Header: header(t, strings.SplitN(good, "\n", 2)[0])}
+	in := engine.Input{Body: strings.NewReader(""), Header: headerOf(t, strings.SplitN(good, "\n", 2)[0])}
 	if _, err := engine.Validate(t.Context(), in, b, nil); !errors.Is(err, ingest.ErrEmpty) {
 		t.Errorf("no rows: %v", err)
 	}

@@ -11,24 +11,24 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// worker does all CPU work on a chunk on one core: convert, score, explain, encode. Its scratch is reused from chunk to
-// chunk; nothing is allocated per row.
+// worker does all CPU work on a chunk on one core: parse, score, explain, encode. It reuses its scratch from chunk to
+// chunk and allocates nothing per row.
 type worker struct {
 	bundle    *Bundle
 	mapping   ingest.Mapping
 	converter *ingest.Converter
 	result    resultEncoder
 	rejects   rejectEncoder
-	blocks    BlockEncoder // nil: no blocks are wanted
-	sampler   Sampler      // nil: no sample is wanted
+	blocks    BlockEncoder // nil: no blocks
+	sampler   Sampler      // nil: no samples
 	scored    *arrow.Schema
 	rawScores func(dst []float64, rows forest.Rows) error
-	explain   *explainWorker  // nil: no explanations are wanted
-	snapshot  *snapshotWorker // nil: no snapshot is wanted
-	check     *checkWorker    // nil: leaves checks nothing
+	explain   *explainWorker  // nil: no explanations
+	snapshot  *snapshotWorker // nil: no snapshot
+	check     *checkWorker    // nil: no check by leaves
 	counter   counter
-	at        *places // where the chunks are
-	pace      pace
+	stages    *chunkCounts // chunks in progress
+	throttle  throttle
 
 	columns       []forest.Column
 	raw           []float64
@@ -48,9 +48,9 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 		scored:    scoredSchema(),
 		counter:   newCounter(b, m),
 		columns:   make([]forest.Column, len(b.features)),
-		at:        new(places),
+		stages:    new(chunkCounts),
 		snapshot:  newSnapshotWorker(opt.Snapshot),
-		pace:      pace{background: opt.Background},
+		throttle:  throttle{background: opt.Background},
 	}
 	if opt.NewBlockEncoder != nil {
 		w.blocks = opt.NewBlockEncoder()
@@ -67,12 +67,13 @@ func newWorker(in Input, b *Bundle, opt Options, m ingest.Mapping) (*worker, err
 	return w, err
 }
 
-// newRawScorer gives one worker its scorer. Where all rows are explained it keeps what explaining can use.
+// newRawScorer returns the scoring function of one worker. If all rows are explained, the scorer keeps the bins of each
+// batch for the explanation.
 func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]float64, forest.Rows) error, error) {
 	switch scorer {
 	case ScorerLeaves:
-		if b.noLeaves != nil {
-			return nil, fmt.Errorf("scorer leaves: %w", b.noLeaves)
+		if b.leavesErr != nil {
+			return nil, fmt.Errorf("scorer leaves: %w", b.leavesErr)
 		}
 		return b.leaves.Raw, nil
 	case ScorerWalker:
@@ -95,16 +96,17 @@ func (b *Bundle) newRawScorer(scorer Scorer, explain *explainWorker) (func([]flo
 	return nil, fmt.Errorf("scorer %q: choose compiled, leaves or walker", scorer)
 }
 
-// inTurn is score, or what does it in the background.
-func (w *worker) inTurn() func(*slot) error {
-	if w.pace.background == nil {
+// chunkFunc returns score; for a low-priority score it also lowers the thread's priority and holds a core of Background
+// during each chunk.
+func (w *worker) chunkFunc() func(*slot) error {
+	if w.throttle.background == nil {
 		return w.score
 	}
-	background := sync.OnceFunc(stepBack)
+	background := sync.OnceFunc(lowerPriority)
 	return func(s *slot) error {
 		background()
-		defer w.pace.background.takeCore()()
-		w.pace.since = time.Now()
+		defer w.throttle.background.acquireCore()()
+		w.throttle.since = time.Now()
 		return w.score(s)
 	}
 }
@@ -117,7 +119,7 @@ func (w *worker) score(s *slot) error {
 		out.Tally = w.bundle.newTally(w.mapping)
 	}
 	out.Tally.reset()
-	w.at.take(StageParse)
+	w.stages.dequeue(StageParse)
 	clock := time.Now()
 
 	batch, err := w.converter.Convert(s.chunk)
@@ -125,10 +127,10 @@ func (w *worker) score(s *slot) error {
 		return err
 	}
 	out.Tally.Rows = s.chunk.Rows
-	out.Tally.account(&batch, &w.bundle.file.Training)
-	out.Busy.Parse = w.pace.lap(&clock)
-	w.at.pass(StageParse, StageScore)
-	w.pace.rest()
+	out.Tally.countReasons(&batch, &w.bundle.file.Training)
+	out.Busy.Parse = w.throttle.lap(&clock)
+	w.stages.advance(StageParse, StageScore)
+	w.throttle.yield()
 
 	rows, err := w.predict(batch.Record)
 	if err != nil {
@@ -144,9 +146,9 @@ func (w *worker) score(s *slot) error {
 	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}
-	out.Busy.Score = w.pace.lap(&clock)
-	w.at.pass(StageScore, StageExplain)
-	w.pace.rest()
+	out.Busy.Score = w.throttle.lap(&clock)
+	w.stages.advance(StageScore, StageExplain)
+	w.throttle.yield()
 
 	if w.explain != nil {
 		w.explain.contributions(rows, w.bands)
@@ -154,32 +156,33 @@ func (w *worker) score(s *slot) error {
 	if w.snapshot != nil {
 		w.snapshot.append(&out.snapshot, batch.Record, w)
 	}
-	out.Busy.Explain = w.pace.lap(&clock)
-	w.at.pass(StageExplain, StageEncode)
-	w.pace.rest()
+	out.Busy.Explain = w.throttle.lap(&clock)
+	w.stages.advance(StageExplain, StageEncode)
+	w.throttle.yield()
 
 	out.Result = w.result.append(out.Result[:0], s.seq, s.chunk, &batch, w)
 	if w.explain != nil {
-		w.explain.drive(&out.Tally)
-		w.explainTop(out.Tally.Top.ByProbability, &w.counter.likely)
-		w.explainTop(out.Tally.Top.ByLoss, &w.counter.costly)
+		w.explain.countDrivers(&out.Tally)
+		w.explainTop(out.Tally.Top.ByProbability, &w.counter.byProbability)
+		w.explainTop(out.Tally.Top.ByLoss, &w.counter.byLoss)
 	}
 	out.Rejects = w.rejects.append(out.Rejects[:0], s.seq, s.chunk, batch.Rejects)
 	err = w.appendBlocks(out, batch.Record)
-	out.Busy.Encode = w.pace.lap(&clock)
-	w.at.leave(StageEncode)
-	w.at.queue(StagePut)
+	out.Busy.Encode = w.throttle.lap(&clock)
+	w.stages.leave(StageEncode)
+	w.stages.enqueue(StagePut)
 	return err
 }
 
-// AccountingError is a row that was neither scored nor rejected, or both: a defect of ours that must never pass.
+// AccountingError reports rows that were neither scored nor rejected, or both. It is always a defect of this package
+// and fails the score.
 type AccountingError struct{ Rows, Scored, Rejected int64 }
 
 func (e *AccountingError) Error() string {
 	return fmt.Sprintf("row accounting broken: %d rows, %d scored, %d rejected", e.Rows, e.Scored, e.Rejected)
 }
 
-// predict fills raw, probabilities and bands with one entry for each row of the record.
+// predict fills raw, linked, probabilities and bands with one entry per row of the record.
 func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 	n := int(rec.NumRows())
 	w.raw, w.linked = grow(w.raw, n), grow(w.linked, n)
@@ -196,18 +199,18 @@ func (w *worker) predict(rec arrow.Record) (forest.Rows, error) {
 	return rows, nil
 }
 
-// explainTop says of each row of a list why it is there; top is where the list came from. The rows are read once more,
-// so the drivers must have been counted.
+// explainTop fills in the explanations of a top list; top is the counter that it was made from. It narrates the rows
+// again, so the drivers must have been counted before.
 func (w *worker) explainTop(list []TopRow, top *topCounter) {
 	for i, row := range top.rows[:top.n] {
 		if band := w.bands[row]; w.explain.wants(band) {
-			teller := w.explain.read(row, w.raw[row], w.probabilities[row], w.bundle.bands[band].Name)
-			list[i].Explanation = string(teller.AppendExplanation(nil))
+			narrator := w.explain.narrate(row, w.raw[row], w.probabilities[row], w.bundle.bands[band].Name)
+			list[i].Explanation = string(narrator.AppendExplanation(nil))
 		}
 	}
 }
 
-// appendBlocks encodes what is stored of a batch.
+// appendBlocks encodes the blocks and the sample of a batch.
 func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) {
 	out.Blocks, out.Sample = out.Blocks[:0], out.Sample[:0]
 	if w.blocks == nil && w.sampler == nil || batch.NumRows() == 0 {
@@ -228,7 +231,8 @@ func (w *worker) appendBlocks(out *ScoredChunk, batch arrow.Record) (err error) 
 	return nil
 }
 
-// grow gives a slice of n entries, with the memory of s if that is enough. The entries' values are left over.
+// grow returns a slice of n entries, which reuses the memory of s if it is large enough. The values of the entries are
+// undefined.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n, n+n/4)
@@ -236,7 +240,7 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// lap gives the time since clock and sets it.
+// lap returns the time since clock and resets it to now.
 func lap(clock *time.Time) time.Duration {
 	now := time.Now()
 	d := now.Sub(*clock)

@@ -136,7 +136,7 @@ func checkMonths(t *testing.T, first, second month) {
 			moved++
 		}
 		if known && old[0] != is[id][0] {
-			m := slices.IndexFunc(slices.Concat(c.Risen, c.Fallen), func(m engine.Move) bool { return m.ID == id })
+			m := slices.IndexFunc(slices.Concat(c.Risen, c.Fallen), func(m engine.RiskChange) bool { return m.ID == id })
 			if m < 0 {
 				t.Fatalf("the move of customer %d is not told", i)
 			}

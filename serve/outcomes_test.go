@@ -30,7 +30,7 @@ type outcomesBody struct {
 
 type report struct {
 	Model string `json:"model"`
-	engine.Proof
+	engine.OutcomeReport
 }
 
 func (a *testAPI) outcomes(text string, options ...option) outcomesBody {
@@ -103,7 +103,7 @@ func TestOutcomes(t *testing.T) {
 	if got.Reports[0].Model != "telecom" {
 		t.Errorf("model %s", got.Reports[0].Model)
 	}
-	equalJSON(t, withoutTies(got.Reports[0].Proof), withoutTies(engine.Prove(observed, bands)))
+	equalJSON(t, withoutTies(got.Reports[0].OutcomeReport), withoutTies(engine.NewOutcomeReport(observed, bands)))
 
 	if again := a.outcomes(file); again.RowsUpdated != 0 || again.Matched != 400 {
 		t.Errorf("the same file again: %+v", again)
@@ -128,7 +128,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 // withoutTies leaves out what depends on the order of customers with the same probability.
-func withoutTies(p engine.Proof) engine.Proof {
+func withoutTies(p engine.OutcomeReport) engine.OutcomeReport {
 	p.Deciles, p.Contacted = nil, nil
 	return p
 }

@@ -1,6 +1,6 @@
 """Makes testdata/outcomes: predictions with outcomes, and what scikit-learn says about them.
 
-The figures of the report on outcomes (engine/proof.go) must agree with these.
+The figures of the report on outcomes (engine/outcome_report.go) must agree with these.
 """
 
 import argparse

@@ -33,7 +33,7 @@ type leavesView struct {
 }
 
 func leavesOf(b *engine.Bundle) leavesView {
-	err := b.NoLeaves()
+	err := b.LeavesError()
 	if err == nil {
 		return leavesView{Holds: true}
 	}

@@ -33,7 +33,7 @@ type outcomeReport struct {
 	Version   string    `json:"model_version"`
 	SHA256    string    `json:"model_sha256"`
 	UpdatedAt time.Time `json:"updated_at"`
-	engine.Proof
+	engine.OutcomeReport
 }
 
 // postOutcomes takes what became of customers. A file that is refused as a whole changes nothing; of one that is taken,
@@ -154,7 +154,7 @@ func (s *server) prove(m store.Model, rows []store.ObservedRow) (json.RawMessage
 	for i := len(bands); i <= int(top); i++ {
 		bands = append(bands, fmt.Sprintf("band %d", i+1))
 	}
-	return json.Marshal(engine.Prove(customers, bands))
+	return json.Marshal(engine.NewOutcomeReport(customers, bands))
 }
 
 // outcomeReports lists the reports on a model for the caller's own data, newest first.
@@ -168,7 +168,7 @@ func (s *server) outcomeReports(r *request, model string) ([]outcomeReport, erro
 		list[i] = outcomeReport{
 			Model: o.Model.Name, Version: o.Model.Version, SHA256: o.Model.SHA256, UpdatedAt: o.UpdatedAt,
 		}
-		if err := json.Unmarshal(o.Report, &list[i].Proof); err != nil {
+		if err := json.Unmarshal(o.Report, &list[i].OutcomeReport); err != nil {
 			return nil, err
 		}
 	}

@@ -156,7 +156,7 @@ func (s *server) scoreChecked(
 ) (*scored, error) {
 	rows, kept := in.Body, &wire.Spool{Free: &s.blocks}
 	defer func() { _ = kept.Close() }()
-	if bundle.NoLeaves() == nil && opt.Scorer != engine.ScorerLeaves {
+	if bundle.LeavesError() == nil && opt.Scorer != engine.ScorerLeaves {
 		in.Body = io.TeeReader(rows, kept)
 	}
 	out, err := s.scoreOnce(r.ctx, in, bundle, opt)

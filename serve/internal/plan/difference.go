@@ -24,7 +24,7 @@ func Disagreed(err error, b *engine.Bundle, m *metrics.Metrics, log *slog.Logger
 
 // warnWithoutLeaves says at load that a model is served without leaves to check it, and why.
 func warnWithoutLeaves(b *engine.Bundle, log *slog.Logger) {
-	if err := b.NoLeaves(); err != nil {
+	if err := b.LeavesError(); err != nil {
 		log.Warn("leaves cannot hold the model, nothing checks its scores while serving", "model", b.Name(),
 			"version", b.Version(), "code", fault.CodeOf(err).String(), "error", err)
 	}

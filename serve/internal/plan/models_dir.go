@@ -67,7 +67,7 @@ func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log 
 
 // usable refuses a model that the scorer in use cannot hold.
 func (m *Models) usable(b *engine.Bundle) error {
-	if err := b.NoLeaves(); err != nil && m.scorer == engine.ScorerLeaves {
+	if err := b.LeavesError(); err != nil && m.scorer == engine.ScorerLeaves {
 		return fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
 	}
 	return nil
@@ -85,7 +85,7 @@ func (m *Models) use(b *engine.Bundle, took time.Duration) {
 func (m *Models) publish() {
 	for _, b := range m.Registry.List() {
 		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
-		m.metrics.ModelLeaves(b.Name(), b.NoLeaves() == nil)
+		m.metrics.ModelLeaves(b.Name(), b.LeavesError() == nil)
 	}
 }
 

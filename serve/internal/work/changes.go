@@ -121,7 +121,7 @@ func (w *Worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.
 		return nil
 	}
 	ids, err := w.store.CustomerIDs(ctx, c, rows)
-	for _, moves := range [][]engine.Move{changes.Risen, changes.Fallen} {
+	for _, moves := range [][]engine.RiskChange{changes.Risen, changes.Fallen} {
 		for i := range moves {
 			moves[i].ID = ids[moves[i].Row]
 		}
@@ -140,7 +140,7 @@ func (w *Worker) countRepeats(
 		return nil
 	}
 	if changes != nil && changes.Status == engine.ChangesCompared { // they have been read just now
-		tally.SetRepeats(changes.After.Repeated, bundle)
+		tally.SetDuplicateIDs(changes.After.Repeated, bundle)
 		return nil
 	}
 	var done []io.Reader
@@ -152,9 +152,9 @@ func (w *Worker) countRepeats(
 			done = append(done, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
 		}
 	}
-	rows, ok, err := bundle.Repeats(done, snapshotBufferBytes)
+	rows, ok, err := bundle.CountDuplicateIDs(done, snapshotBufferBytes)
 	if err == nil && ok {
-		tally.SetRepeats(rows, bundle)
+		tally.SetDuplicateIDs(rows, bundle)
 	}
 	return err
 }

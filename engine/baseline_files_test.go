@@ -27,7 +27,7 @@ func registry(t testing.TB) *engine.Registry {
 	return r
 }
 
-// TestB1SaasTakesThePromisedFile wants exactly the promised columns to be required and read, each under its own name.
+// TestB1SaasTakesThePromisedFile expects exactly the promised columns to be required and read, each under its own name.
 func TestB1SaasTakesThePromisedFile(t *testing.T) {
 	var required, optional []string
 	for _, c := range baseline(t, "saas").Schema().Columns {
@@ -49,15 +49,15 @@ func TestB1SaasTakesThePromisedFile(t *testing.T) {
 	if err != nil || tally.Scored != 3 || len(tally.NotUsed) != 0 {
 		t.Fatalf("%+v %v", tally, err)
 	}
-	rows := records(t, sink.result.String())
-	risky, loyal := probability(t, rows[1]), probability(t, rows[2])
+	rows := csvRecords(t, sink.result.String())
+	risky, loyal := probabilityOf(t, rows[1]), probabilityOf(t, rows[2])
 	if risky < 0.5 || loyal > 0.1 {
 		t.Errorf("a customer who leaves %v, one who stays %v", risky, loyal)
 	}
 }
 
-// probability is the score in a row of a result.
-func probability(t testing.TB, row []string) float64 {
+// probabilityOf returns the score in a row of a result.
+func probabilityOf(t testing.TB, row []string) float64 {
 	t.Helper()
 	p, err := strconv.ParseFloat(row[len(row)-5], 64)
 	if err != nil {
@@ -88,7 +88,7 @@ func TestB1ModelIsChosenByOptionalColumns(t *testing.T) {
 				if set == 0 {
 					want = "telecom"
 				}
-				if b, err := r.Choose(header(t, line)); err != nil || b.Name() != want {
+				if b, err := r.Choose(headerOf(t, line)); err != nil || b.Name() != want {
 					t.Errorf("%s: %v %v, want %s", line, b, err, want)
 				}
 			}
@@ -110,7 +110,7 @@ func TestB1FormerSaasFiles(t *testing.T) {
 		"id,tier,account_age_months,mrr,billing_cycle":    "TotalCharges",
 		"id,tier,account_age_months,mrr,lifetime_charges": "Contract",
 	} {
-		b, err := r.Choose(header(t, line))
+		b, err := r.Choose(headerOf(t, line))
 		var missing *ingest.MissingColumnsError
 		var names []string
 		if errors.As(err, &missing) {
@@ -134,7 +134,7 @@ func TestB1FormerSaasFiles(t *testing.T) {
 	}
 }
 
-// TestB1ColumnsNotUsedAreNamed wants every column that the model does not read in the summary, and no other.
+// TestB1ColumnsNotUsedAreNamed expects every column that the model does not read in the summary, and no other.
 func TestB1ColumnsNotUsedAreNamed(t *testing.T) {
 	file := promisedNames + ",region, Note ,,churn_probability,risk_band\n" +
 		"A-1,12,49.5,594,Month-to-month,3,20,30,4,north,x,,0.5,low\n"
@@ -172,7 +172,7 @@ func TestB1ColumnsNotUsedAreNamed(t *testing.T) {
 func TestB1ChosenByNeedsAColumn(t *testing.T) {
 	files := copyOf(t, "saas")
 	replace(files, "bundle.yaml", "chosen_by: [seats_used,", "chosen_by: [seats_usde,")
-	sign(files)
+	writeManifest(files)
 	if _, err := engine.OpenBundle(files); err == nil || !strings.Contains(err.Error(), `chosen_by: column "seats_usde"`) {
 		t.Errorf("got %v", err)
 	}
@@ -183,7 +183,7 @@ func TestB1ChosenByNeedsAColumn(t *testing.T) {
 func TestB26LeavesHoldsTheBaselines(t *testing.T) {
 	for model, file := range map[string]string{"telecom": "telecom_10k.csv", "saas": "saas_sample.csv"} {
 		b := baseline(t, model)
-		if err := b.NoLeaves(); err != nil {
+		if err := b.LeavesError(); err != nil {
 			t.Fatal(err)
 		}
 		results := map[engine.Scorer]string{}
@@ -202,16 +202,16 @@ func TestB26LeavesHoldsTheBaselines(t *testing.T) {
 		if model == "telecom" && results[engine.ScorerLeaves] != want {
 			t.Error("telecom: leaves gives other bytes")
 		}
-		rows, byLeaves := records(t, want), records(t, results[engine.ScorerLeaves])
+		rows, byLeaves := csvRecords(t, want), csvRecords(t, results[engine.ScorerLeaves])
 		for i := range rows[1:] {
-			if p, q := probability(t, rows[i+1]), probability(t, byLeaves[i+1]); math.Abs(p-q) > 1e-6 {
+			if p, q := probabilityOf(t, rows[i+1]), probabilityOf(t, byLeaves[i+1]); math.Abs(p-q) > 1e-6 {
 				t.Errorf("%s: row %d: %v, by leaves %v", model, i+1, p, q)
 			}
 		}
 	}
 }
 
-// TestB26LeavesRefusalIsNamed wants the reason where leaves cannot hold a model, as the error of a model that is not
+// TestB26LeavesRefusalIsNamed expects the reason why leaves does not support a model, as the error of a model that is not
 // supported.
 func TestB26LeavesRefusalIsNamed(t *testing.T) {
 	b, err := engine.OpenModelFile("native.ubj", nativeCategories(t))
@@ -219,7 +219,7 @@ func TestB26LeavesRefusalIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	const reason = "leaves cannot send a missing category to the right"
-	if err := b.NoLeaves(); !errors.Is(err, engine.ErrModelUnsupported) || !strings.Contains(err.Error(), reason) {
+	if err := b.LeavesError(); !errors.Is(err, engine.ErrModelUnsupported) || !strings.Contains(err.Error(), reason) {
 		t.Errorf("got %v", err)
 	}
 	names := make([]string, len(b.Schema().Columns))
@@ -236,7 +236,7 @@ func TestB26LeavesRefusalIsNamed(t *testing.T) {
 	}
 }
 
-// nativeCategories is a model of XGBoost whose categories are split as sets.
+// nativeCategories returns an XGBoost model that splits categories as sets.
 func nativeCategories(t testing.TB) []byte {
 	t.Helper()
 	model, err := os.ReadFile("../testdata/forest/xgboost/categorical/model.ubj")

@@ -8,20 +8,21 @@ import (
 	"strings"
 )
 
-// movedRecord is a customer before and after.
-type movedRecord struct{ before, after snapshotRecord }
+// recordPair is the records of a customer before and after.
+type recordPair struct{ before, after snapshotRecord }
 
-// distance is how far the probability moved.
-func distance(before, after *snapshotRecord) float64 {
+// probabilityDistance returns the absolute change of the probability.
+func probabilityDistance(before, after *snapshotRecord) float64 {
 	return math.Abs(float64(after.probability) - float64(before.probability))
 }
 
-// offerMove takes a customer into the list of the topMax largest moves. Of equal moves the earlier row is in front.
-func offerMove(list []movedRecord, before, after *snapshotRecord) []movedRecord {
-	far, at := distance(before, after), len(list)
+// insertLargest inserts a customer into the sorted list of the topMax largest changes. Of equal changes the earlier row
+// comes first.
+func insertLargest(list []recordPair, before, after *snapshotRecord) []recordPair {
+	change, at := probabilityDistance(before, after), len(list)
 	for at > 0 {
 		m := &list[at-1]
-		if d := distance(&m.before, &m.after); d > far || d == far && m.after.row < after.row {
+		if d := probabilityDistance(&m.before, &m.after); d > change || d == change && m.after.row < after.row {
 			break
 		}
 		at--
@@ -32,25 +33,25 @@ func offerMove(list []movedRecord, before, after *snapshotRecord) []movedRecord 
 	if len(list) == topMax {
 		list = list[:topMax-1]
 	}
-	return slices.Insert(list, at, movedRecord{before.keep(), after.keep()})
+	return slices.Insert(list, at, recordPair{before.clone(), after.clone()})
 }
 
-// tellMove says by how much a customer moved and why.
-func (b *Bundle) tellMove(m *movedRecord) Move {
-	move := Move{
+// riskChange returns a customer's change with its factors and a sentence.
+func (b *Bundle) riskChange(m *recordPair) RiskChange {
+	move := RiskChange{
 		Row: int64(m.after.row), Before: m.before.probability, After: m.after.probability,
 		BandBefore: b.bandName(m.before.band), BandAfter: b.bandName(m.after.band),
 	}
-	explained := explainedTwice(&m.before, &m.after)
+	explained := bothExplained(&m.before, &m.after)
 	if explained {
-		move.Factors = b.movers(m)
+		move.Factors = b.changedFactors(m)
 	}
-	move.Explanation = moveSentence(&move, explained)
+	move.Explanation = riskChangeSentence(&move, explained)
 	return move
 }
 
-// explainedTwice says that the contributions of a customer are known before and after.
-func explainedTwice(before, after *snapshotRecord) bool {
+// bothExplained reports whether the contributions are known before and after.
+func bothExplained(before, after *snapshotRecord) bool {
 	return before.explained && after.explained && len(before.factors) == len(after.factors)
 }
 
@@ -58,13 +59,13 @@ func (b *Bundle) bandName(band uint8) string {
 	return b.bands[min(int(band), len(b.bands)-1)].Name
 }
 
-// movers are the factors that moved a customer, the strongest first; neither sensitive ones nor noise.
-func (b *Bundle) movers(m *movedRecord) []FactorChange {
+// changedFactors returns the changes of contribution that are neither sensitive nor noise, the largest first.
+func (b *Bundle) changedFactors(m *recordPair) []FactorChange {
 	total := 0.0
 	changes := make([]float64, len(m.after.factors))
 	for i := range changes {
-		// Nothing is said of a change that may be none at all.
-		if change := m.after.factors[i] - m.before.factors[i]; math.Abs(change) > m.before.off+m.after.off {
+		// A change within the error of the stored contributions may be none.
+		if change := m.after.factors[i] - m.before.factors[i]; math.Abs(change) > m.before.errorMax+m.after.errorMax {
 			changes[i] = change
 			total += math.Abs(change)
 		}
@@ -85,10 +86,10 @@ func strongestFirst(list []FactorChange) []FactorChange {
 	return list
 }
 
-// moveSentence tells a move in words:
+// riskChangeSentence puts a change into words:
 //
 //	Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by monthly charges.
-func moveSentence(m *Move, explained bool) string {
+func riskChangeSentence(m *RiskChange, explained bool) string {
 	var b strings.Builder
 	direction := "up"
 	first, second := "raised", "lowered"
@@ -103,15 +104,15 @@ func moveSentence(m *Move, explained bool) string {
 		switch {
 		case (f.Change > 0) == (m.After > m.Before) && len(with) < factorsMax:
 			with = append(with, label)
-		case (f.Change > 0) != (m.After > m.Before) && len(against) < otherSideMax:
+		case (f.Change > 0) != (m.After > m.Before) && len(against) < opposingMax:
 			against = append(against, label)
 		}
 	}
 	if len(with) > 0 {
-		b.WriteString(", " + first + " by " + listed(with))
+		b.WriteString(", " + first + " by " + joinWords(with))
 	}
 	if len(against) > 0 {
-		b.WriteString(", " + second + " by " + listed(against))
+		b.WriteString(", " + second + " by " + joinWords(against))
 	}
 	if explained && len(m.Factors) == 0 {
 		b.WriteString(". No single strong driver")
@@ -119,8 +120,8 @@ func moveSentence(m *Move, explained bool) string {
 	return b.String() + "."
 }
 
-// listed joins words: "a, b and c".
-func listed(words []string) string {
+// joinWords joins words as an English list: "a, b and c".
+func joinWords(words []string) string {
 	last := len(words) - 1
 	if last == 0 {
 		return words[0]
@@ -128,7 +129,7 @@ func listed(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// percentText writes a probability as sentences do.
+// percentText formats a probability as explanations do.
 func percentText(p float32) string {
 	switch percent := 100 * float64(p); {
 	case percent < 1:

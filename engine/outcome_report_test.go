@@ -18,7 +18,7 @@ func wantNear(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// observedSample is the file that scikit-learn has judged.
+// observedSample returns the file that scikit-learn has evaluated.
 func observedSample(t *testing.T) []engine.Observed {
 	t.Helper()
 	file, err := os.Open("../testdata/outcomes/observed.csv")
@@ -43,18 +43,18 @@ func observedSample(t *testing.T) []engine.Observed {
 	return list
 }
 
-// TestProofEqualsScikitLearn compares with roc_auc_score, brier_score_loss, calibration_curve, precision_score and
-// recall_score.
-func TestProofEqualsScikitLearn(t *testing.T) {
+// TestOutcomeReportEqualsScikitLearn compares with roc_auc_score, brier_score_loss, calibration_curve, precision_score
+// and recall_score.
+func TestOutcomeReportEqualsScikitLearn(t *testing.T) {
 	text, err := os.ReadFile("../testdata/outcomes/sklearn.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want engine.Proof
+	var want engine.OutcomeReport
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatal(err)
 	}
-	got := engine.Prove(observedSample(t), []string{"low", "medium", "high"})
+	got := engine.NewOutcomeReport(observedSample(t), []string{"low", "medium", "high"})
 	if got.Customers != want.Customers || got.Churned != want.Churned {
 		t.Errorf("%d of %d, want %d of %d", got.Churned, got.Customers, want.Churned, want.Customers)
 	}
@@ -91,8 +91,8 @@ func TestProofEqualsScikitLearn(t *testing.T) {
 	}
 }
 
-// TestProofEqualsBruteForce counts everything again, pair by pair and customer by customer.
-func TestProofEqualsBruteForce(t *testing.T) {
+// TestOutcomeReportEqualsBruteForce recounts pair by pair and customer by customer.
+func TestOutcomeReportEqualsBruteForce(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		customers := make([]engine.Observed, 1+random.IntN(60))
@@ -103,7 +103,7 @@ func TestProofEqualsBruteForce(t *testing.T) {
 				Group: []string{"", "a", "b"}[random.IntN(3)],
 			}
 		}
-		got := engine.Prove(customers, []string{"low", "medium", "high"})
+		got := engine.NewOutcomeReport(customers, []string{"low", "medium", "high"})
 		checkCohorts(t, got, customers)
 		var won, pairs, squares float64
 		for _, a := range customers {
@@ -136,11 +136,11 @@ func TestProofEqualsBruteForce(t *testing.T) {
 }
 
 // checkCohorts counts the customers of every band, bin and group.
-func checkCohorts(t *testing.T, got engine.Proof, customers []engine.Observed) {
+func checkCohorts(t *testing.T, got engine.OutcomeReport, customers []engine.Observed) {
 	t.Helper()
-	check := func(what string, c engine.CohortProof, in func(engine.Observed) bool) {
+	check := func(what string, c engine.CohortReport, in func(engine.Observed) bool) {
 		t.Helper()
-		var want engine.CohortProof
+		var want engine.CohortReport
 		var sum float64
 		for _, o := range customers {
 			if in(o) {
@@ -160,10 +160,10 @@ func checkCohorts(t *testing.T, got engine.Proof, customers []engine.Observed) {
 		}
 	}
 	for i, b := range got.Bands {
-		check("band "+b.Band, b.CohortProof, func(o engine.Observed) bool { return int(o.Band) == i })
+		check("band "+b.Band, b.CohortReport, func(o engine.Observed) bool { return int(o.Band) == i })
 	}
 	for _, c := range got.Calibration {
-		check("bin", c.CohortProof, func(o engine.Observed) bool {
+		check("bin", c.CohortReport, func(o engine.Observed) bool {
 			p := float64(o.Probability)
 			return p > c.From && p <= c.To || c.From == 0 && p == 0
 		})
@@ -173,7 +173,7 @@ func checkCohorts(t *testing.T, got engine.Proof, customers []engine.Observed) {
 		if g.Group != nil {
 			name = *g.Group
 		}
-		check("group "+name, g.CohortProof, func(o engine.Observed) bool { return o.Group == name })
+		check("group "+name, g.CohortReport, func(o engine.Observed) bool { return o.Group == name })
 	}
 	var inDeciles, inBins int64
 	for _, d := range got.Deciles {
