@@ -20,12 +20,12 @@ import (
 type commandLine struct {
 	Serve    serveCommand    `cmd:"" help:"Serve the API, score uploads, or both."`
 	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
-	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
-	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
-	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score them again, or stop one."`
-	Store    storeCommand    `cmd:"" help:"Say whose the object store is, compare it with the database, look at what sweeps found."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
-	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
+	Validate validateCommand `cmd:"" help:"Check a CSV file and report what is wrong with it, without scoring."`
+	Model    modelCommand    `cmd:"" help:"Inspect, verify and run model files and bundles."`
+	Jobs     jobsCommand     `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
+	Store    storeCommand    `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
+	Migrate  migrateCommand  `cmd:"" help:"Apply or list database migrations."`
+	Bench    benchCommand    `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, beside the alternatives."`
 }
 
 // streams are the process's standard streams, passed in so that tests can stand in for a terminal.

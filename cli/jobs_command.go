@@ -15,24 +15,24 @@ import (
 // jobsCommand is for operators. It asks the admin listener of a running server, which every installation has: a private
 // PostgreSQL cannot be reached from outside.
 type jobsCommand struct {
-	Dead   jobsDeadCommand   `cmd:"" help:"List predictions that have failed or are dead, latest first."`
-	Retry  jobsRetryCommand  `cmd:"" help:"Score a failed, dead or cancelled prediction again from scratch, or many."`
-	Cancel jobsCancelCommand `cmd:"" help:"Stop a prediction; rows scored before stay readable."`
+	Dead   jobsDeadCommand   `cmd:"" help:"List failed and dead predictions, latest first."`
+	Retry  jobsRetryCommand  `cmd:"" help:"Retry one or many failed, dead or cancelled predictions from scratch."`
+	Cancel jobsCancelCommand `cmd:"" help:"Cancel a prediction; rows that are scored already stay readable."`
 }
 
 // adminFlag says where the admin listener is.
 type adminFlag struct {
-	Admin string `env:"MILLRACE_ADMIN_URL" default:"http://127.0.0.1:9090" help:"The admin listener of a running server." placeholder:"URL"`
+	Admin string `env:"MILLRACE_ADMIN_URL" default:"http://127.0.0.1:9090" help:"URL of the admin listener of a running server." placeholder:"URL"`
 }
 
 type jobsDeadCommand struct {
 	adminFlag
-	Limit int `default:"20" help:"Most predictions to list."`
+	Limit int `default:"20" help:"Maximum number of predictions to list."`
 }
 
 type jobsCancelCommand struct {
 	adminFlag
-	ID string `arg:"" help:"The prediction."`
+	ID string `arg:"" help:"ID of the prediction."`
 }
 
 // deadJob is a line of the list.

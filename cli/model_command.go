@@ -114,9 +114,9 @@ func readForest(name string) (*forest.Forest, error) {
 // predictCommand compares with the training library: a numeric matrix in, one line a row out.
 type predictCommand struct {
 	Kind        string `enum:"raw,probability,contrib,leaf" required:"" help:"What to print: ${enum}."`
-	Data        string `required:"" help:"Numeric matrix, comma- or tab-separated; empty or nan is missing." placeholder:"FILE"`
-	Header      bool   `help:"The first line of the matrix holds names: skip it."`
-	LabelColumn int    `default:"-1" help:"Column to leave out, counted from 0." placeholder:"N"`
+	Data        string `required:"" help:"File with a numeric matrix, comma- or tab-separated; an empty cell or nan is a missing value." placeholder:"FILE"`
+	Header      bool   `help:"Skip the first line of the matrix, which holds column names."`
+	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
 	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
 }
 

@@ -19,15 +19,15 @@ import (
 // scoreCommand scores file to file.
 type scoreCommand struct {
 	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Which rows get reasons: ${enum} (at_risk: above the lowest risk band)."`
-	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
-	Out         string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
-	Rejects     string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
+	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
+	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
+	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget      budgetFlags `embed:""`
-	Guard       string      `enum:"on,off" default:"on" help:"Keep cells from being taken for formulas by a spreadsheet: ${enum} (off: for machines)."`
-	ChangesFrom string      `help:"An earlier file or its result: the summary tells what changed since. It is scored too." placeholder:"FILE"`
-	Summary     string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
-	Workers     int         `help:"Cores to use; 0 is all of them." default:"0"`
+	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
+	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
+	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
+	Workers     int         `help:"CPU cores to use (0 = all)." default:"0"`
 	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
@@ -40,8 +40,8 @@ func (c *scoreCommand) Help() string {
 
 // budgetFlags say when a file is too bad to go on.
 type budgetFlags struct {
-	MaxRejected        *int64   `help:"Give the file up when more than N rows are rejected." placeholder:"N"`
-	MaxRejectedPercent *float64 `help:"Give it up when more than P percent are rejected; counts from 1,000 rows on." placeholder:"P"`
+	MaxRejected        *int64   `help:"Stop with an error when more than N rows are rejected." placeholder:"N"`
+	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
 // Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.

@@ -21,21 +21,21 @@ import (
 // storeCommand groups what operators do when database and object store do not agree. It works with the database and the
 // store that serve would work with.
 type storeCommand struct {
-	Adopt   storeAdoptCommand   `cmd:"" help:"Make the database the one owner of the object store. Every other database that worked with it is refused from then on."`
-	Check   storeCheckCommand   `cmd:"" help:"Compare the database with the object store; change nothing. The exit status says whether all is there."`
-	Orphans storeOrphansCommand `cmd:"" help:"List objects of unknown owners that the last sweep found, and let a stopped sweep go on."`
+	Adopt   storeAdoptCommand   `cmd:"" help:"Make the database the only owner of the object store; every other database that used it is refused from then on."`
+	Check   storeCheckCommand   `cmd:"" help:"Compare the database with the object store, read-only; exits with 1 if they differ."`
+	Orphans storeOrphansCommand `cmd:"" help:"List orphaned objects that the last sweep found, or confirm their deletion after a stopped sweep."`
 }
 
 // storeFlags say which database and which object store, as for serve.
 type storeFlags struct {
-	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL; the private one of the data directory if not given." placeholder:"URL"`
-	LoaderURL   string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"The same database as a member of millrace_loader." placeholder:"URL"`
-	MigrateURL  string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, nothing is migrated." placeholder:"URL"`
-	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"Bucket for files; the data directory if not given." placeholder:"NAME"`
-	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"What all keys in the bucket begin with." placeholder:"PREFIX"`
-	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
-	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket."`
+	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL and object store (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
+	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: the private PostgreSQL of the data directory)." placeholder:"URL"`
+	LoaderURL   string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader; used in place of DATABASE_URL." placeholder:"URL"`
+	MigrateURL  string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses; if set, this command does not migrate." placeholder:"URL"`
+	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket of uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
+	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket." placeholder:"PREFIX"`
+	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
+	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket."`
 }
 
 // open calls do with the database and the object store. The schema is only migrated if that is asked for.
@@ -99,7 +99,7 @@ func markText(m store.Mark) string {
 
 type storeCheckCommand struct {
 	storeFlags
-	Digests bool `default:"true" negatable:"" help:"Read whole objects whose digest was recorded, and compare it."`
+	Digests bool `default:"true" negatable:"" help:"Read every object with a recorded digest in full and compare the digest."`
 }
 
 // Run compares database and store.
@@ -124,7 +124,7 @@ func (c *storeCheckCommand) Run(ctx context.Context, std streams) error {
 
 type storeOrphansCommand struct {
 	storeFlags
-	Confirm int `default:"-1" help:"That many objects of unknown owners are listed and may be deleted by the next sweep." placeholder:"COUNT"`
+	Confirm int `default:"-1" help:"Allow the next sweep to delete the objects of unknown owners; COUNT must be the number that is listed." placeholder:"COUNT"`
 }
 
 // Run lists what a sweep found, or confirms it.

@@ -16,8 +16,8 @@ const validateFindingsMax = 100
 // validateCommand says what scoring a file would meet.
 type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Rejects string      `help:"Where the rows go that would be rejected." placeholder:"FILE"`
-	Guard   string      `enum:"on,off" default:"on" help:"Keep cells of the rejects file from being taken for formulas by a spreadsheet: ${enum}."`
+	Rejects string      `help:"File for the rows that would be rejected (default: they are only reported)." placeholder:"FILE"`
+	Guard   string      `enum:"on,off" default:"on" help:"Guard cells of the rejects file that a spreadsheet would run as formulas with an apostrophe: ${enum}."`
 	Budget  budgetFlags `embed:""`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
