@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// benchCommand measures ratios between our code and the alternatives on this machine.
+// benchCommand measures millrace and the alternatives on this machine.
 type benchCommand struct {
 	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,indexes,upgrade,api,e2e,fairness,gate,all" default:"all" help:"Suite to run: ${enum}."`
 
@@ -39,10 +39,10 @@ type benchCommand struct {
 	LabelColumn int    `default:"-1" help:"Column of the --data matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
 }
 
-// Run measures one suite after the other and prints each as soon as it is there.
+// Run measures one suite after the other and prints each report when it is complete.
 func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) error {
 	if c.From != "" {
-		return c.printKept(std.out, files)
+		return c.printSaved(std.out, files)
 	}
 	options, err := c.options()
 	if err != nil {
@@ -67,8 +67,8 @@ func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) err
 	return nil
 }
 
-// printKept prints the reports of a run that was kept.
-func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
+// printSaved prints the reports of a saved run.
+func (c *benchCommand) printSaved(out io.Writer, files *outputs) error {
 	file, err := os.Open(c.From)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
 	}
 }
 
-// draw writes the report's plot, if it has one, and gives the link to it.
+// draw writes the report's plot and returns the link to it; empty if it has none.
 func (c *benchCommand) draw(files *outputs, r *bench.Report) (link string, err error) {
 	plot := r.Plot()
 	if c.Plots == "" || plot == nil {

@@ -17,9 +17,9 @@ type jobsRetryCommand struct {
 	DryRun bool   `help:"List the predictions that would be retried, and retry none."`
 }
 
-// Help implements kong's interface for what the usage says beside the flags.
+// Help returns the text that kong prints above the flags.
 func (c *jobsRetryCommand) Help() string {
-	return "Several go in batches, latest first. When it is interrupted, what is listed has been retried."
+	return "Predictions are retried in batches, latest first. If the command is interrupted, those listed have been retried."
 }
 
 // Run queues a prediction, or those that the flags choose, again.
@@ -49,7 +49,7 @@ func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
 	return c.retryMany(ctx, std, query)
 }
 
-// retryMany asks for one batch after the other and prints each as it is done.
+// retryMany requests one batch after the other and prints each.
 func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url.Values) error {
 	retried, skipped := 0, 0
 	for {

@@ -8,8 +8,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// migrateCommand groups what is done to the database's tables. serve migrates by itself; this is for operators who
-// want it as a step of its own.
+// migrateCommand groups the commands for migrations. serve migrates by itself; these are for operators who migrate in a
+// separate step.
 type migrateCommand struct {
 	Up     migrateUpCommand     `cmd:"" help:"Apply pending migrations."`
 	Status migrateStatusCommand `cmd:"" help:"List the migrations and their state."`

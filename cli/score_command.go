@@ -16,7 +16,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// scoreCommand scores file to file.
+// scoreCommand scores a file into a file.
 type scoreCommand struct {
 	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
 	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
@@ -31,20 +31,21 @@ type scoreCommand struct {
 	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
-// Help implements kong's interface for what the usage says beside the flags.
+// Help returns the text that kong prints above the flags.
 func (c *scoreCommand) Help() string {
-	return "Files are replaced only when all are whole, and keep their mode and owner; links are followed. A pipe or device " +
-		"is written as the rows come: if the exit status is not 0, what it has got is not whole, which standard error says " +
-		"too. SIGINT and SIGTERM end the command with 130 and 143 and leave files as they were; a second one kills."
+	return "Output files are replaced only when all are complete, and keep their mode and owner; links are followed. Pipes " +
+		"and devices are written while rows are scored: if the exit status is not 0 their content is incomplete, which is " +
+		"also reported on standard error. SIGINT and SIGTERM end the command with 130 and 143 and leave files unchanged; a " +
+		"second signal kills."
 }
 
-// budgetFlags say when a file is too bad to go on.
+// budgetFlags limit the rejected rows of a file.
 type budgetFlags struct {
 	MaxRejected        *int64   `help:"Stop with an error when more than N rows are rejected." placeholder:"N"`
 	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
-// Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
+// Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
 		return &plainError{"--summary - and the scored CSV cannot both go to standard output: name a file with --out"}
@@ -64,11 +65,11 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
-	in, close, err := openInput(c.Input, std, files)
+	in, closeInput, err := openInput(c.Input, std, files)
 	if err != nil {
 		return err
 	}
-	defer close()
+	defer closeInput()
 	sink, err := newFileSink(c, std, files)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	return nil
 }
 
-// openModel opens what --model names: a directory, a baseline, or a bare model file.
+// openModel opens the value of --model: a directory, a baseline, or a bare model file.
 func openModel(name string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {

@@ -20,7 +20,7 @@ import (
 	"github.com/retainwise/millrace/testdata/samples"
 )
 
-// serveCommand runs the servers. Without any flag everything it needs is embedded.
+// serveCommand runs the servers. Without flags, database and object store are embedded.
 type serveCommand struct {
 	Role        string `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"Role of this process: api accepts uploads and answers requests, worker scores them, all does both."`
 	Listen      string `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Listen address of the API."`
@@ -91,7 +91,7 @@ const (
 	chunksOfPart = 8
 )
 
-// Run serves until the process is stopped.
+// Run serves until ctx is cancelled, and then drains.
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	config, err := c.config(serve.NewLogger(std.err, slog.LevelInfo))
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// Scoring takes all cores; what waits for the network or a disk must not wait for a chunk's end as well.
+	// Scoring takes all cores; goroutines that do I/O must not wait for the end of a chunk.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(config.Worker.Cores + spareThreads))
 	begin := time.Now()
 	var sample chan error
@@ -124,7 +124,8 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	return err
 }
 
-// spareThreads run Go code beside those that score. The system shares the cores among all of them.
+// spareThreads is the number of threads that run Go code in addition to those that score. The operating system shares the
+// cores among all of them.
 const spareThreads = 2
 
 func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
@@ -164,7 +165,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Worker: serve.WorkerConfig{
 			Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores,
 			PostponeMax: c.PostponeMax,
-			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
+			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores uploads and direct files
 		},
 		CustomerSecret: c.CustomerSecret,
 		Webhook: serve.WebhookConfig{
@@ -178,7 +179,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	}, nil
 }
 
-// apiConfig is what the routes need to know.
+// apiConfig returns the configuration of the API.
 func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	proxies, err := serve.ParseNetworks(c.TrustedProxies)
 	if err != nil {
@@ -203,8 +204,8 @@ func (c *serveCommand) limits(rows, size int64) ingest.Limits {
 	}
 }
 
-// origins are those of the customer's front end unless others are given, and in development, where tokens are our own,
-// that of a front end under development.
+// origins returns --cors-origins, or by default those of the customer's front end, and with development tokens also that
+// of a front end under development.
 func (c *serveCommand) origins() []string {
 	list := slices.Clone(c.CORSOrigins)
 	if len(list) == 0 {
@@ -217,8 +218,8 @@ func (c *serveCommand) origins() []string {
 	return list
 }
 
-// parties are the applications whose tokens are accepted: who may call from a browser is who signs people in. Origins
-// that are the default say nothing about that, so without a choice there are none, which accepts any.
+// parties returns the applications whose tokens are accepted: --auth-parties, or --cors-origins, as the pages that may
+// call the API are those that sign people in. The default origins do not count: nil accepts any application.
 func (c *serveCommand) parties() []string {
 	if len(c.AuthParties) > 0 {
 		return c.AuthParties
@@ -226,8 +227,8 @@ func (c *serveCommand) parties() []string {
 	return c.CORSOrigins
 }
 
-// defaultDataDir does not depend on the working directory, so that a second start finds the data. The embedded
-// PostgreSQL runs as another user when we are root, and must be able to reach it: root's home is closed to others.
+// defaultDataDir returns a directory that does not depend on the working directory, so that a second start finds the
+// data. For root it is not below the home directory, because the embedded PostgreSQL then runs as another user.
 func defaultDataDir(user int, home string) string {
 	switch {
 	case user == 0:
@@ -238,30 +239,30 @@ func defaultDataDir(user int, home string) string {
 	return "millrace-data"
 }
 
-// announce prints where everything is.
+// announce prints the addresses of a started server.
 func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration) {
 	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
 	if s.API != "" {
 		page := s.API + "/"
 		if s.Token != "" {
-			page += "#token=" + s.Token // behind the #: no server sees it
+			page += "#token=" + s.Token // in the fragment, which browsers do not send
 		}
 		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s\n", s.API, s.API, page)
 	}
 	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
 		s.Admin, s.Database, s.Objects)
 	if s.API != "" && s.Token == "" {
-		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.tokensAre())
+		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.acceptedTokens())
 	}
 	if s.Token != "" {
 		_, _ = fmt.Fprintf(std.out,
-			"\nDEVELOPMENT MODE: whoever has this token is let in. Set AUTH_JWKS_URL in production.\n"+
+			"\nDEVELOPMENT MODE: anyone who has this token has access. Set AUTH_JWKS_URL in production.\n"+
 				"  export MILLRACE_TOKEN=%s\n", s.Token)
 	}
 }
 
-// tokensAre says whose tokens are accepted.
-func (c *serveCommand) tokensAre() string {
+// acceptedTokens describes the tokens that are accepted.
+func (c *serveCommand) acceptedTokens() string {
 	applications := "any application; set AUTH_PARTIES or CORS_ORIGINS to name those that are accepted"
 	if parties := c.parties(); len(parties) > 0 {
 		applications = strings.Join(parties, ", ")
