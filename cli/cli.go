@@ -24,7 +24,7 @@ type commandLine struct {
 	Jobs     jobsCommand     `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
 	Store    storeCommand    `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
 	Migrate  migrateCommand  `cmd:"" help:"Apply or list database migrations."`
-	Bench    benchCommand    `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, beside the alternatives."`
+	Bench    benchCommand    `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, compared with alternatives."`
 }
 
 // streams are the standard streams of a command, passed in so that tests can replace them.

@@ -97,7 +97,7 @@ func TestObjectStoreAndQueueOutage(t *testing.T) {
 		!strings.Contains(body, `"queue":"unavailable"`) {
 		t.Errorf("ready: %s", body)
 	}
-	ids = append(ids, r.upload(t, file).ID) // the queue is a doorbell, not the truth
+	ids = append(ids, r.upload(t, file).ID) // the queue only wakes workers: PostgreSQL has the work
 	for _, id := range ids {
 		r.wait(t, id)
 	}
