@@ -29,7 +29,7 @@ type benchCommand struct {
 	Quick   bool    `help:"Run each suite once with little data, as a test of the program rather than of the machine."`
 	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"CSV file with rows for the telecom model; generated if the file does not exist."`
 
-	Floors string `default:"bench/results/floors.json" help:"JSON file with the lowest ratios that the gate suite accepts." placeholder:"FILE"`
+	Floors string `default:"bench/results/floors.json" help:"JSON file with the floors that the gate suite compares ratios with." placeholder:"FILE"`
 
 	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one)." placeholder:"URL"`
 
