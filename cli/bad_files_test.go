@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Every file of testdata/samples/bad gets the codes, the scored and the rejected rows that its list says.
+// TestBadFilesGetTheirCodes checks the codes and the scored and rejected rows of every file in testdata/samples/bad.
 func TestBadFilesGetTheirCodes(t *testing.T) {
 	dir := "testdata/samples/bad"
 	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
@@ -32,7 +32,7 @@ func TestBadFilesGetTheirCodes(t *testing.T) {
 				t.Errorf("%s: no ERR-%d in %q", f.File, code, messages)
 			}
 		}
-		if told := strings.Count(messages, "ERR-"); len(f.Codes) == 0 && told > 0 {
+		if n := strings.Count(messages, "ERR-"); len(f.Codes) == 0 && n > 0 {
 			t.Errorf("%s: %q", f.File, messages)
 		}
 		if refused := f.Scored == 0 && f.Rejected == 0; refused != (status == 1) {

@@ -15,34 +15,34 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// benchCommand measures ratios between our code and the alternatives on this machine.
+// benchCommand measures millrace and the alternatives on this machine.
 type benchCommand struct {
-	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,indexes,upgrade,api,e2e,fairness,gate,all" default:"all" help:"What to measure: ${enum}."`
+	Suite string `arg:"" optional:"" enum:"engine,explain,ingest,copy,queries,indexes,upgrade,api,e2e,fairness,gate,all" default:"all" help:"Suite to run: ${enum}."`
 
-	JSON     bool   `name:"json" xor:"format" help:"Print everything measured as JSON."`
-	Text     bool   `xor:"format" help:"Print every round as a line for benchstat."`
+	JSON     bool   `name:"json" xor:"format" help:"Print all measurements as JSON."`
+	Text     bool   `xor:"format" help:"Print each round as a line for benchstat."`
 	Markdown bool   `xor:"format" help:"Print the tables of docs/benchmarks.md."`
-	From     string `help:"Print what --json has kept in another form; measure nothing." placeholder:"FILE"`
-	Plots    string `help:"With --markdown: draw into this directory, beside the file that the tables go to." placeholder:"DIR"`
+	From     string `help:"Print a saved --json report in another format instead of measuring." placeholder:"FILE"`
+	Plots    string `help:"With --markdown: directory for the plots, a sibling of the file that holds the tables." placeholder:"DIR"`
 
-	Seconds float64 `default:"1" help:"Time for each comparison; at least five rounds are measured."`
-	Quick   bool    `help:"Measure little, once: tries the program, not the machine."`
-	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"Rows for the telecom bundle; made up if absent."`
+	Seconds float64 `default:"1" help:"Seconds per comparison; at least five rounds are measured."`
+	Quick   bool    `help:"Run each suite once with little data, as a test of the program rather than of the machine."`
+	Sample  string  `default:"testdata/samples/telecom_10k.csv" help:"CSV file with rows for the telecom model; generated if the file does not exist."`
 
-	Floors string `default:"bench/results/floors.json" help:"Ratios that gate compares with those of now." placeholder:"FILE"`
+	Floors string `default:"bench/results/floors.json" help:"JSON file with the floors that the gate suite compares ratios with." placeholder:"FILE"`
 
-	DatabaseURL string `env:"DATABASE_URL" help:"Server for copy, queries, indexes and upgrade; one is started if not given." placeholder:"URL"`
+	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one)." placeholder:"URL"`
 
-	Model       string `help:"Measure this model file in place of a generated one; needs --data." placeholder:"FILE"`
-	Data        string `help:"Numeric matrix for --model; empty or nan is missing." placeholder:"FILE"`
-	Header      bool   `help:"The first line of the matrix holds names: skip it."`
-	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0." placeholder:"N"`
+	Model       string `help:"Model file to measure instead of a generated one; requires --data." placeholder:"FILE"`
+	Data        string `help:"File with the numeric matrix for --model; an empty cell or nan is a missing value." placeholder:"FILE"`
+	Header      bool   `help:"Skip the first line of the --data matrix, which holds column names."`
+	LabelColumn int    `default:"-1" help:"Column of the --data matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
 }
 
-// Run measures one suite after the other and prints each as soon as it is there.
+// Run measures one suite after the other and prints each report when it is complete.
 func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) error {
 	if c.From != "" {
-		return c.printKept(std.out, files)
+		return c.printSaved(std.out, files)
 	}
 	options, err := c.options()
 	if err != nil {
@@ -67,8 +67,8 @@ func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) err
 	return nil
 }
 
-// printKept prints the reports of a run that was kept.
-func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
+// printSaved prints the reports of a saved run.
+func (c *benchCommand) printSaved(out io.Writer, files *outputs) error {
 	file, err := os.Open(c.From)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
 	}
 }
 
-// draw writes the report's plot, if it has one, and gives the link to it.
+// draw writes the report's plot and returns the link to it; empty if it has none.
 func (c *benchCommand) draw(files *outputs, r *bench.Report) (link string, err error) {
 	plot := r.Plot()
 	if c.Plots == "" || plot == nil {

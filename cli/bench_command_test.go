@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/bench"
 )
 
-func TestBenchCommandPrintsEachForm(t *testing.T) {
+func TestBenchOutputFormats(t *testing.T) {
 	for form, want := range map[string]string{
 		"--json":     `"suite": "ingest"`,
 		"--text":     "BenchmarkIngest/unquoted/memcpy\t",
@@ -30,7 +30,7 @@ func TestBenchCommandPrintsEachForm(t *testing.T) {
 	}
 }
 
-func TestBenchCommandRunsAllSuites(t *testing.T) {
+func TestBenchRunsAllSuites(t *testing.T) {
 	t.Setenv(childVariable, "1") // for the services that are measured
 	sample := "testdata/samples/telecom_sample.csv"
 	status, out, messages := command(t, "", "bench", "--quick", "--json", "--sample", sample)
@@ -51,7 +51,7 @@ func TestBenchCommandRunsAllSuites(t *testing.T) {
 	}
 }
 
-func TestBenchCommandPrintsWhatWasKept(t *testing.T) {
+func TestBenchPrintsSavedReport(t *testing.T) {
 	_, kept, _ := command(t, "", "bench", "ingest", "--quick", "--json")
 	dir := t.TempDir()
 	file, plots := filepath.Join(dir, "kept.json"), filepath.Join(dir, "plots")
@@ -95,7 +95,7 @@ func TestBenchGateFailsBelowAFloor(t *testing.T) {
 	}
 }
 
-func TestBenchCommandTakesAModelAndRows(t *testing.T) {
+func TestBenchOfModelFile(t *testing.T) {
 	dir := "testdata/forest/lightgbm/binary/"
 	status, out, messages := command(t, "", "bench", "engine", "--quick", "--json",
 		"--model", dir+"model.txt", "--data", dir+"x.tsv")
@@ -104,7 +104,7 @@ func TestBenchCommandTakesAModelAndRows(t *testing.T) {
 	}
 }
 
-func TestBenchCommandSaysWhatIsWrong(t *testing.T) {
+func TestBenchErrors(t *testing.T) {
 	model := "testdata/forest/lightgbm/binary/model.txt"
 	empty := filepath.Join(t.TempDir(), "empty.tsv")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {

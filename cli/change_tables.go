@@ -6,7 +6,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// changeTables has what changed since the upload before, for a person; empty if it was not compared, or there was none.
+// changeTables returns tables of the changes since the previous upload; empty if there was none or they were not compared.
 func changeTables(c *engine.Changes) string {
 	if c == nil || c.Previous == nil {
 		return ""
@@ -21,7 +21,7 @@ func changeTables(c *engine.Changes) string {
 		section("What moved them", factorTable(c.Factors))
 }
 
-// whyNoChanges says why there is no table.
+// whyNoChanges returns the reason why there is no table.
 func whyNoChanges(s engine.ChangeStatus) string {
 	switch s {
 	case engine.ChangesTooLarge:
@@ -32,7 +32,7 @@ func whyNoChanges(s engine.ChangeStatus) string {
 	return "no longer known."
 }
 
-// changeTable has a line for each group of customers.
+// changeTable returns a table with a row for each group of customers.
 func changeTable(c *engine.Changes) table {
 	t := table{{"", "customers", "expected to leave", "expected loss"}}
 	line := func(name string, n int64, churners, loss func(*engine.SumChange) float64) {
@@ -60,7 +60,7 @@ func changeTable(c *engine.Changes) table {
 	return t
 }
 
-// plus is the sign that a number lacks.
+// plus returns the sign of a positive number, which formatting omits.
 func plus(x float64) string {
 	if x > 0 {
 		return "+"

@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-func TestScoreTellsChanges(t *testing.T) {
+func TestScoreReportsChanges(t *testing.T) {
 	dir := t.TempDir()
 	file := readSample(t, "telecom_sample.csv")
 	february, summary := filepath.Join(dir, "february.csv"), filepath.Join(dir, "summary.json")

@@ -15,40 +15,40 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// commandLine is everything the program can be asked to do. Every flag has an environment variable where a server needs
-// one.
+// commandLine holds all commands of the program. Flags of servers have environment variables as well.
 type commandLine struct {
 	Serve    serveCommand    `cmd:"" help:"Serve the API, score uploads, or both."`
 	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
-	Validate validateCommand `cmd:"" help:"Say what is wrong with a CSV file, and score nothing."`
-	Model    modelCommand    `cmd:"" help:"Look into model files and bundles."`
-	Jobs     jobsCommand     `cmd:"" help:"List predictions that were given up, score them again, or stop one."`
-	Store    storeCommand    `cmd:"" help:"Say whose the object store is, compare it with the database, look at what sweeps found."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the database's tables up to date."`
-	Bench    benchCommand    `cmd:"" help:"Measure how fast this machine scores, explains and reads, beside the alternatives."`
+	Validate validateCommand `cmd:"" help:"Check a CSV file and report what is wrong with it, without scoring."`
+	Model    modelCommand    `cmd:"" help:"Inspect, verify and run model files and bundles."`
+	Jobs     jobsCommand     `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
+	Store    storeCommand    `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
+	Migrate  migrateCommand  `cmd:"" help:"Apply or list database migrations."`
+	Bench    benchCommand    `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, compared with alternatives."`
 }
 
-// streams are the process's standard streams, passed in so that tests can stand in for a terminal.
+// streams are the standard streams of a command, passed in so that tests can replace them.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// Main runs the command that the process was started with until it ends or a signal ends it, and returns the exit status.
+// Main runs the command of the process's arguments until it ends, or SIGINT or SIGTERM cancels it, and returns the exit
+// status.
 func Main() (status int) {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	return Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
-// Run runs one command with the streams given and returns the exit status.
+// Run runs one command with the given streams and returns the exit status. It does not handle signals.
 func Run(ctx context.Context, args []string, in io.Reader, out, messages io.Writer) (status int) {
 	return runCommand(ctx, args, streams{in, out, messages})
 }
 
-// runCommand parses and runs one command; it returns the exit status: 0, or 1 after one clear line on standard error, and
-// one for each output that is not whole and could not be taken back. A command that a signal ended gives 128 and the
-// signal's number. Servers drain first, and then have ended as they should.
+// runCommand parses and runs one command and returns the exit status: 0, or 1 after one line on standard error, and one
+// more line for each incomplete output that could not be removed. It returns 128 plus the signal's number for a command
+// that a signal ended, except serve, which drains and returns 0.
 func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	var cmd commandLine
 	files := new(outputs)
@@ -69,12 +69,12 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 		return exited
 	}
 	if err != nil {
-		return fail(std, &plainError{err.Error() + "; --help tells what there is"})
+		return fail(std, &plainError{err.Error() + "; see --help"})
 	}
 	name, _, _ := strings.Cut(chosen.Command(), " ")
-	drains := name == "serve" || name == "bench" // they stop the servers that they have started
+	drains := name == "serve" || name == "bench" // they stop the servers that they started
 	ended := make(chan error, 1)
-	go func() { ended <- chosen.Run() }() // a command that stands still is left behind at the end of the process
+	go func() { ended <- chosen.Run() }() // a blocked command is abandoned when the process exits
 	if err = await(ctx, ended, drains); err == nil {
 		return 0
 	}
@@ -95,13 +95,12 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 // statusUnavailable (EX_UNAVAILABLE) makes the Makefile install PostgreSQL and try again.
 const statusUnavailable = 69
 
-// plainError is a sentence for a person without a published code: a mistake on the command line, or what a server has
-// put into words already.
+// plainError is an error message without a published code: a mistake on the command line, or the message of a server.
 type plainError struct{ text string }
 
 func (e *plainError) Error() string { return e.text }
 
-// fail prints one line: the published code, if there is one, and a sentence.
+// fail prints one line, the published code if there is one and a message, and returns the exit status.
 func fail(std streams, err error) int {
 	line := serve.ErrorLine(err)
 	if plain := (*plainError)(nil); errors.As(err, &plain) {

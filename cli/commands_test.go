@@ -19,7 +19,7 @@ func command(t *testing.T, stdin string, args ...string) (status int, out, messa
 	return status, stdout.String(), stderr.String()
 }
 
-func TestScoreCommandReadsAndWritesStreamsAndFiles(t *testing.T) {
+func TestScoreStreamsAndFiles(t *testing.T) {
 	file := readSample(t, "telecom_sample.csv")
 	dir := t.TempDir()
 	out, rejects := filepath.Join(dir, "scored.csv"), filepath.Join(dir, "rejects.csv")
@@ -51,7 +51,7 @@ func TestScoreCommandReadsAndWritesStreamsAndFiles(t *testing.T) {
 	}
 }
 
-func TestScoreCommandLeavesNoFileBehindAFailure(t *testing.T) {
+func TestScoreFailureLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "scored.csv")
 	status, _, messages := command(t, "customerID,tenure\na,1\n", "score", "--model", "telecom", "--out", out, "-")
@@ -65,7 +65,7 @@ func TestScoreCommandLeavesNoFileBehindAFailure(t *testing.T) {
 	}
 }
 
-func TestScoreCommandSaysWhatIsWrong(t *testing.T) {
+func TestScoreErrors(t *testing.T) {
 	header := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n"
 	tests := []struct{ name, input, code string }{
 		{"empty", "", "ERR-1005"},
@@ -99,7 +99,7 @@ func TestScoreCommandSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestHelpIsNoError(t *testing.T) {
+func TestHelpExitsWithZero(t *testing.T) {
 	status, out, _ := command(t, "", "--help")
 	if status != 0 || !strings.Contains(out, "score") {
 		t.Errorf("status %d: %s", status, out)
@@ -120,7 +120,7 @@ func TestModelCommands(t *testing.T) {
 	}
 }
 
-// modelCase is an entry of testdata/forest/index.json: a model and what its own library says about some rows.
+// modelCase is an entry of testdata/forest/index.json: a model with its training library's scores of some rows.
 type modelCase struct {
 	Name    string         `json:"name"`
 	Models  []string       `json:"models"`
@@ -142,8 +142,8 @@ func modelCases(t *testing.T) []modelCase {
 	return index.Cases
 }
 
-// model predict prints what the training library gives: raw scores and leaves to the last bit, probabilities
-// to 1e-6, contributions (XGBoost's are float32) to 2e-6.
+// TestPredictEqualsTheTrainingLibrary compares model predict with the training library: raw scores and leaves to the
+// last bit, probabilities to 1e-6, contributions (XGBoost's are float32) to 2e-6.
 func TestPredictEqualsTheTrainingLibrary(t *testing.T) {
 	tolerances := map[string]float64{"raw": 0, "leaf": 0, "probability": 1e-6, "contrib": 2e-6}
 	for _, c := range modelCases(t) {
@@ -177,7 +177,7 @@ func TestPredictEqualsTheTrainingLibrary(t *testing.T) {
 	}
 }
 
-// sameTable compares the rows that want has.
+// sameTable compares the first rows of got with want.
 func sameTable(t *testing.T, name, got, want string, tolerance float64) {
 	t.Helper()
 	gotLines, wantLines := strings.Split(strings.TrimSpace(got), "\n"), strings.Split(strings.TrimSpace(want), "\n")
@@ -247,7 +247,7 @@ func TestPredictReadsMatrices(t *testing.T) {
 	}
 }
 
-func TestScoreCommandStopsWhenTheErrorBudgetIsSpent(t *testing.T) {
+func TestScoreStopsAtErrorBudget(t *testing.T) {
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,1,2,3,One year\nb,many,2,3,One year\n"
 	if status, _, messages := command(t, file, "score", "--model", "telecom", "--max-rejected", "1", "-"); status != 0 {
 		t.Errorf("within the budget: status %d: %s", status, messages)
@@ -269,7 +269,7 @@ func TestScoreCommandStopsWhenTheErrorBudgetIsSpent(t *testing.T) {
 	}
 }
 
-func TestScoreCommandExplainsWhatIsWanted(t *testing.T) {
+func TestScoreExplainModes(t *testing.T) {
 	file := readSample(t, "telecom_sample.csv")
 	sentences := map[string]int{}
 	for _, which := range []string{"all", "at_risk", "none"} {

@@ -11,8 +11,8 @@ import (
 
 const configurationHead = "| variable | flag | default | what |\n|---|---|---|---|\n"
 
-// TestConfigurationPageIsCurrent holds the table of docs/operations.md against the flags of serve. With UPDATE_PAGES in
-// the environment the table is written.
+// TestConfigurationPageIsCurrent compares the table of docs/operations.md with the flags of serve. With UPDATE_PAGES in
+// the environment it writes the table.
 func TestConfigurationPageIsCurrent(t *testing.T) {
 	var command serveCommand
 	parser, err := kong.New(&command)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestFormerFlags wants flags by the names that they had a release ago: only what is wrong beside them is refused.
+// TestFormerFlags checks that the flag names of the previous release are accepted.
 func TestFormerFlags(t *testing.T) {
 	for _, flag := range []string{"--s-3-bucket", "--s-3-endpoint", "--s-3-region", "--auth-jwksurl"} {
 		status, _, messages := command(t, "", "serve", flag, "x", "--role", "none")

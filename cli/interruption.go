@@ -10,26 +10,27 @@ import (
 	"time"
 )
 
-// interruption is the signal that stopped the program, the cause of its context's end.
+// interruption is a signal that stopped the program, as the cancellation cause of its context.
 type interruption struct{ signal syscall.Signal }
 
 func (*interruption) Error() string { return "interrupted" }
 
-// Is makes it a cancellation, which is how everything below a command knows it.
+// Is makes an interruption match [context.Canceled].
 func (*interruption) Is(target error) bool { return target == context.Canceled }
 
-// status is what a shell gives a program that the signal has killed.
+// status returns the exit status that shells use for a program killed by the signal.
 func (i *interruption) status() int { return 128 + int(i.signal) }
 
-// interrupted gives the signal that ended a context; nil if none did.
+// interrupted returns the signal that cancelled a context; nil if none did.
 func interrupted(ctx context.Context) *interruption {
 	var i *interruption
 	_ = errors.As(context.Cause(ctx), &i)
 	return i
 }
 
-// untilSignal gives a context that the first SIGINT or SIGTERM ends. The second one is not caught and kills. A pipe
-// whose reader has gone makes a write fail, and does not kill before temporary files are removed.
+// untilSignal returns a context that the first SIGINT or SIGTERM cancels, and a function that releases its resources.
+// The second signal is not caught and kills. SIGPIPE is caught, so that a write to a closed pipe fails and temporary
+// files are removed.
 func untilSignal(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals, pipes := make(chan os.Signal, 1), make(chan os.Signal, 1)
@@ -53,11 +54,11 @@ func untilSignal(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// stopPatience is how long a command may take to stop by itself. It may stand in a read of a silent pipe or in the
-// opening of one, which nothing ends but the end of the process.
+// stopPatience is how long a command may take to stop by itself. It may be blocked in a read or open of a pipe, which
+// only the end of the process interrupts.
 const stopPatience = 700 * time.Millisecond
 
-// await waits for the end of a command. One that a signal has stopped is left where it stands, unless it drains.
+// await waits for the end of a command. After a signal it waits for stopPatience only, unless the command drains.
 func await(ctx context.Context, ended <-chan error, drains bool) error {
 	select {
 	case err := <-ended:

@@ -12,30 +12,30 @@ import (
 	"time"
 )
 
-// jobsCommand is for operators. It asks the admin listener of a running server, which every installation has: a private
-// PostgreSQL cannot be reached from outside.
+// jobsCommand groups the commands for operators that manage predictions. They use the admin listener of a running server
+// rather than the database, as a private PostgreSQL cannot be reached from outside.
 type jobsCommand struct {
-	Dead   jobsDeadCommand   `cmd:"" help:"List predictions that have failed or are dead, latest first."`
-	Retry  jobsRetryCommand  `cmd:"" help:"Score a failed, dead or cancelled prediction again from scratch, or many."`
-	Cancel jobsCancelCommand `cmd:"" help:"Stop a prediction; rows scored before stay readable."`
+	Dead   jobsDeadCommand   `cmd:"" help:"List failed and dead predictions, latest first."`
+	Retry  jobsRetryCommand  `cmd:"" help:"Retry one or many failed, dead or cancelled predictions from scratch."`
+	Cancel jobsCancelCommand `cmd:"" help:"Cancel a prediction; rows that are scored already stay readable."`
 }
 
-// adminFlag says where the admin listener is.
+// adminFlag is the address of the admin listener.
 type adminFlag struct {
-	Admin string `env:"MILLRACE_ADMIN_URL" default:"http://127.0.0.1:9090" help:"The admin listener of a running server." placeholder:"URL"`
+	Admin string `env:"MILLRACE_ADMIN_URL" default:"http://127.0.0.1:9090" help:"URL of the admin listener of a running server." placeholder:"URL"`
 }
 
 type jobsDeadCommand struct {
 	adminFlag
-	Limit int `default:"20" help:"Most predictions to list."`
+	Limit int `default:"20" help:"Maximum number of predictions to list."`
 }
 
 type jobsCancelCommand struct {
 	adminFlag
-	ID string `arg:"" help:"The prediction."`
+	ID string `arg:"" help:"ID of the prediction."`
 }
 
-// deadJob is a line of the list.
+// deadJob is an entry of the dead-letter list.
 type deadJob struct {
 	ID     string `json:"prediction_id"`
 	Status string `json:"status"`
@@ -48,7 +48,7 @@ type deadJob struct {
 	FinishedAt string `json:"finished_at"`
 }
 
-// Run lists what was given up.
+// Run lists failed and dead predictions.
 func (c *jobsDeadCommand) Run(ctx context.Context, std streams) error {
 	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 	cursor, left := "", c.Limit
@@ -74,12 +74,12 @@ func (c *jobsDeadCommand) Run(ctx context.Context, std streams) error {
 	}
 }
 
-// Run stops a prediction.
+// Run cancels a prediction.
 func (c *jobsCancelCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, "/predictions/"+url.PathEscape(c.ID)+"/cancel")
 }
 
-// change asks for a change and prints what the prediction is now.
+// change posts to path and prints the new status of the prediction.
 func (a adminFlag) change(ctx context.Context, std streams, path string) error {
 	var now struct {
 		ID     string `json:"prediction_id"`
@@ -97,7 +97,7 @@ const (
 	adminAnswerMax = 4 << 20
 )
 
-// ask sends a request to the admin listener and decodes its answer, or gives its error.
+// ask sends a request to the admin listener and decodes its answer, or returns its error.
 func (a adminFlag) ask(ctx context.Context, method, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -107,7 +107,7 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return &plainError{fmt.Sprintf("no server answers at %s: start one, or say where it is with --admin", a.Admin)}
+		return &plainError{fmt.Sprintf("no server answers at %s: start one, or give its address with --admin", a.Admin)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, adminAnswerMax))
@@ -123,7 +123,7 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	return &plainError{"what answers at " + a.Admin + " is not the admin listener of millrace"}
 }
 
-// refusal is what a server's answer says is wrong: the published code and a sentence; empty if it is not millrace's.
+// refusal returns the published code and message of an error answer; empty if it is not from millrace.
 func refusal(answer []byte) string {
 	var refused struct {
 		Error struct{ Code, Message string }

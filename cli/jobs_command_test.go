@@ -13,14 +13,14 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// startAdmin serves the operators' listener on a fresh database.
+// startAdmin serves the admin listener on a fresh database.
 func startAdmin(t *testing.T) (s *store.Store, address string) {
 	t.Helper()
 	s = storetest.Open(t, store.Config{})
 	return s, servetest.Admin(t, s)
 }
 
-// jobs runs a command and gives its output, or its error.
+// jobs runs a jobs command and returns its output, or its error.
 func jobs(t *testing.T, admin string, args ...string) (string, int) {
 	t.Helper()
 	var out bytes.Buffer
@@ -80,14 +80,14 @@ func TestJobsWithoutAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := "http://" + l.Addr().String()
+	closed := "http://" + l.Addr().String()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
 	for admin, want := range map[string]string{
-		nobody: "no server answers", other.URL: "is not the admin listener", "://": "is not a URL",
+		closed: "no server answers", other.URL: "is not the admin listener", "://": "is not a URL",
 	} {
 		if out, status := jobs(t, admin, "dead"); status != 1 || !strings.Contains(out, want) || strings.Count(out, "\n") != 1 {
 			t.Errorf("%s: %d %q", admin, status, out)

@@ -10,16 +10,16 @@ import (
 
 type jobsRetryCommand struct {
 	adminFlag
-	ID     string `arg:"" optional:"" help:"The prediction; or say which with the flags."`
+	ID     string `arg:"" optional:"" help:"ID of the prediction; leave it out with --all, --code or --since."`
 	All    bool   `help:"Retry every failed and dead prediction."`
-	Code   string `help:"Retry those that ended with this error." placeholder:"ERR-…"`
-	Since  string `help:"Retry those that ended since then: an age such as 90m or 2h, or a time such as 2026-03-31T12:00:00Z." placeholder:"WHEN"`
-	DryRun bool   `help:"Only list what would be retried."`
+	Code   string `help:"Retry predictions that ended with this error code." placeholder:"ERR-…"`
+	Since  string `help:"Retry predictions that ended since this age, such as 90m or 2h, or time, such as 2026-03-31T12:00:00Z." placeholder:"WHEN"`
+	DryRun bool   `help:"List the predictions that would be retried, and retry none."`
 }
 
-// Help implements kong's interface for what the usage says beside the flags.
+// Help returns the text that kong prints above the flags.
 func (c *jobsRetryCommand) Help() string {
-	return "Several go in batches, latest first. When it is interrupted, what is listed has been retried."
+	return "Predictions are retried in batches, latest first. If the command is interrupted, those listed have been retried."
 }
 
 // Run queues a prediction, or those that the flags choose, again.
@@ -49,7 +49,7 @@ func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
 	return c.retryMany(ctx, std, query)
 }
 
-// retryMany asks for one batch after the other and prints each as it is done.
+// retryMany requests one batch after the other and prints each.
 func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url.Values) error {
 	retried, skipped := 0, 0
 	for {

@@ -9,8 +9,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// giveUp queues predictions and fails each with a code.
-func giveUp(t *testing.T, s *store.Store, code string, n int) (ids []string) {
+// failPredictions queues predictions and fails each with a code.
+func failPredictions(t *testing.T, s *store.Store, code string, n int) (ids []string) {
 	t.Helper()
 	user, err := s.Accounts.EnsureUser(t.Context(), "u")
 	if err != nil {
@@ -37,14 +37,14 @@ func giveUp(t *testing.T, s *store.Store, code string, n int) (ids []string) {
 	return ids
 }
 
-// Many are retried in batches: those that the flags choose, each once, and none in a dry run.
+// TestJobsRetryMany checks that the chosen predictions are retried in batches, each once, and none in a dry run.
 func TestJobsRetryMany(t *testing.T) {
 	s, admin := startAdmin(t)
-	old := giveUp(t, s, "ERR-1102", 3)
+	old := failPredictions(t, s, "ERR-1102", 3)
 	time.Sleep(1100 * time.Millisecond) // a time on the command line has whole seconds
 	between := time.Now().UTC().Truncate(time.Second).Format(time.RFC3339)
-	storage := giveUp(t, s, "ERR-1502", 110)
-	young := giveUp(t, s, "ERR-1102", 2)
+	storage := failPredictions(t, s, "ERR-1502", 110)
+	young := failPredictions(t, s, "ERR-1102", 2)
 	dead := func() int {
 		t.Helper()
 		out, status := jobs(t, admin, "dead", "--limit", "1000")

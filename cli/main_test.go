@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// childVariable makes the test binary be millrace itself, for tests that must kill a process.
+// childVariable makes the test binary run as millrace, for tests that kill a process.
 const childVariable = "MILLRACE_TEST_CHILD"
 
 // TestMain runs the tests in the root of the repository, where the paths in them begin.

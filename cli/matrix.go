@@ -95,7 +95,7 @@ func parseNumber(cell string) (float64, error) {
 	return strconv.ParseFloat(cell, 64)
 }
 
-// newPredictor gives a function that prints one kind of output for a batch of rows.
+// newPredictor returns a function that prints one kind of output for a batch of rows.
 func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Rows) error, error) {
 	switch kind {
 	case "leaf":
@@ -105,7 +105,7 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 			walker.LeafIDs(ids, rows)
 			for i, id := range ids {
 				if numbers := f.Trees[i%len(f.Trees)].LeafNumbers; numbers != nil {
-					ids[i] = numbers[id] // as the library counts leaves
+					ids[i] = numbers[id] // the library's numbers of leaves
 				}
 			}
 			return printRows(out, ids, rows.Len, func(line []byte, id int32) []byte {
@@ -121,7 +121,7 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 		return func(out *bufio.Writer, rows forest.Rows) error {
 			phi := make([]float64, rows.Len*f.Classes*(len(f.Features)+1))
 			contributor.Contributions(phi, rows)
-			if f.Average { // the library gives the sum over a random forest here, as for raw scores
+			if f.Average { // the library sums over a random forest here, as for raw scores
 				for i := range phi {
 					phi[i] *= float64(f.Iterations)
 				}
@@ -143,7 +143,8 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 	}, nil
 }
 
-// newRawPredictor gives the raw scores that the training library gives: of a random forest, LightGBM gives the sum.
+// newRawPredictor returns a function that computes the raw scores of the training library, which for LightGBM's random
+// forests are the sum.
 func newRawPredictor(f *forest.Forest, kind string) (func([]float64, forest.Rows), error) {
 	if f.Average && kind == "raw" {
 		return forest.NewWalker(f).Sum, nil

@@ -8,15 +8,15 @@ import (
 	"github.com/retainwise/millrace/store/schema"
 )
 
-// migrateCommand groups what is done to the database's tables. serve migrates by itself; this is for operators who
-// want it as a step of its own.
+// migrateCommand groups the commands for migrations. serve migrates by itself; these are for operators who migrate in a
+// separate step.
 type migrateCommand struct {
-	Up     migrateUpCommand     `cmd:"" help:"Apply the migrations that are missing."`
+	Up     migrateUpCommand     `cmd:"" help:"Apply pending migrations."`
 	Status migrateStatusCommand `cmd:"" help:"List the migrations and their state."`
 }
 
 type migrateUpCommand struct {
-	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL, as the tables' owner." placeholder:"URL"`
+	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL connection URL with the login that owns the tables." placeholder:"URL"`
 }
 
 // Run applies migrations.
@@ -28,7 +28,7 @@ func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
 }
 
 type migrateStatusCommand struct {
-	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL." placeholder:"URL"`
+	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL connection URL." placeholder:"URL"`
 }
 
 // Run lists migrations.

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// modelCommand groups what can be done with a model alone.
+// modelCommand groups the commands for model files and bundles.
 type modelCommand struct {
 	Inspect inspectCommand `cmd:"" help:"Describe a bundle or a model file as JSON."`
 	Verify  verifyCommand  `cmd:"" help:"Check a bundle (manifest, model, golden rows) or a model file."`
@@ -22,7 +22,7 @@ type inspectCommand struct {
 	Model string `arg:"" help:"Bundle directory, baseline name or model file."`
 }
 
-// modelDescription is what inspect prints.
+// modelDescription is the output of inspect.
 type modelDescription struct {
 	Name    string             `json:"name,omitempty"`
 	Version string             `json:"version,omitempty"`
@@ -66,7 +66,7 @@ type verifyCommand struct {
 	Model string `arg:"" help:"Bundle directory, baseline name or model file."`
 }
 
-// Run checks everything that is checked at load.
+// Run makes all checks that are made when a model is loaded.
 func (c *verifyCommand) Run(std streams) error {
 	if isFile(c.Model) {
 		f, err := readForest(c.Model)
@@ -90,7 +90,7 @@ func (c *verifyCommand) Run(std streams) error {
 	return err
 }
 
-// leavesLine says that a model was not compared with leaves, and why; empty if it was.
+// leavesLine returns a line with the reason why a model was not compared with leaves; empty if it was.
 func leavesLine(noLeaves error) string {
 	if noLeaves == nil {
 		return ""
@@ -111,12 +111,12 @@ func readForest(name string) (*forest.Forest, error) {
 	return engine.ReadForest(filepath.Base(name), file)
 }
 
-// predictCommand compares with the training library: a numeric matrix in, one line a row out.
+// predictCommand predicts a numeric matrix, one line per row, for comparisons with the training library.
 type predictCommand struct {
 	Kind        string `enum:"raw,probability,contrib,leaf" required:"" help:"What to print: ${enum}."`
-	Data        string `required:"" help:"Numeric matrix, comma- or tab-separated; empty or nan is missing." placeholder:"FILE"`
-	Header      bool   `help:"The first line of the matrix holds names: skip it."`
-	LabelColumn int    `default:"-1" help:"Column to leave out, counted from 0." placeholder:"N"`
+	Data        string `required:"" help:"File with a numeric matrix, comma- or tab-separated; an empty cell or nan is a missing value." placeholder:"FILE"`
+	Header      bool   `help:"Skip the first line of the matrix, which holds column names."`
+	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
 	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
 }
 

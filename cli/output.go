@@ -11,28 +11,28 @@ import (
 	"sync/atomic"
 )
 
-// outputs are everything that a command writes its results to. A regular file appears under its name, with the others,
-// only when all are whole; what is no regular file is written as it comes and cannot be taken back. The zero value is
-// ready. A command uses it from one goroutine; abandon may be called beside it.
+// outputs are the files and streams that a command writes its results to. Regular files get their names together, when
+// all are complete; pipes and devices are written at once and cannot be undone. The zero value is ready to use. A command
+// uses it from one goroutine; abandon may be called concurrently.
 type outputs struct {
-	mu        sync.Mutex // of what follows, and held while files get their names
+	mu        sync.Mutex // guards the fields below, and is held while files get their names
 	open      []*output
 	inputs    []fs.FileInfo // files that the command reads
 	abandoned bool
-	spoiled   []string // what got a part and could not be taken back
+	spoiled   []string // names of incomplete outputs that could not be removed
 }
 
-// output is a stream, or what a flag names.
+// output is a stream or the file of a flag.
 type output struct {
 	*bufio.Writer
 	name   string   // in messages: "--out result.csv"
-	file   *os.File // nil for a stream that is not ours to close
+	file   *os.File // nil for a stream, which is not closed
 	target target
 	sent   atomic.Int64 // bytes that have left the buffer
 	stream io.Writer
 }
 
-// outputError says what is wrong with an output, in words that need no code: no file of a customer is to blame.
+// outputError is an error of an output. It has no published code, as it is not caused by a customer's file.
 type outputError struct {
 	name string
 	err  error
@@ -48,10 +48,10 @@ func (e *outputError) Error() string {
 
 func (e *outputError) Unwrap() error { return e.err }
 
-// errAbandoned says that an interruption came before the outputs got their names.
+// errAbandoned is returned if a signal came before the outputs got their names.
 var errAbandoned = errors.New("interrupted")
 
-// reads notes a file, such as standard input, that no output may be.
+// reads records an input, such as standard input, that no output may overwrite.
 func (o *outputs) reads(file any) {
 	f, ok := file.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {
@@ -62,14 +62,14 @@ func (o *outputs) reads(file any) {
 	}
 }
 
-// readsModel notes a model file; in a directory an output may lie beside the model.
+// readsModel records a model file as an input. An output may be in the directory of a bundle.
 func (o *outputs) readsModel(name string) {
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 		o.inputs = append(o.inputs, info)
 	}
 }
 
-// create makes an output of the name that a flag gives. Without a name it is the stream.
+// create opens the output that a flag names; the stream if name is empty.
 func (o *outputs) create(flag, name string, stream io.Writer) (*output, error) {
 	out := &output{name: flag + " " + name, stream: stream}
 	var err error
@@ -96,7 +96,7 @@ func (o *outputs) create(flag, name string, stream io.Writer) (*output, error) {
 	return out, nil
 }
 
-// refuseTwice refuses a file that another output writes or that the command reads. A device takes anything.
+// refuseTwice returns an error for a file that another output writes or that the command reads. Devices may be shared.
 func (o *outputs) refuseTwice(out *output) error {
 	for _, other := range o.opened() {
 		if out.target.same(other.target) {
@@ -117,7 +117,7 @@ func (o *outputs) opened() []*output {
 	return o.open
 }
 
-// sender counts what leaves the buffer, and names the output in errors.
+// sender counts the bytes that leave the buffer, and names the output in errors.
 type sender struct{ out *output }
 
 func (s sender) Write(p []byte) (int, error) {
@@ -129,13 +129,13 @@ func (s sender) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// finish ends what is open: complete, or not at all if ok is false or one of them cannot be completed.
+// finish closes all open outputs and gives files their names; if ok is false or an output fails, it removes the files.
 func (o *outputs) finish(ok bool) (err error) {
 	if !ok {
 		o.end(false)
 		return nil
 	}
-	for _, out := range o.opened() { // a pipe may keep it waiting, and abandon must not wait
+	for _, out := range o.opened() { // closing a pipe may block, and abandon must not wait for it
 		err = errors.Join(err, out.close())
 	}
 	o.mu.Lock()
@@ -157,7 +157,7 @@ func (o *outputs) finish(ok bool) (err error) {
 	return err
 }
 
-// abandon drops what is open while the command may stand in a write or be about to end.
+// abandon removes the files of open outputs, while the command may be blocked in a write or about to end.
 func (o *outputs) abandon() { o.end(true) }
 
 func (o *outputs) end(abandoned bool) {
@@ -180,14 +180,14 @@ func (o *outputs) dropAll() {
 	}
 }
 
-// drop removes a file that has not got its name; nothing else can be taken back.
+// drop removes a temporary file; other outputs cannot be undone.
 func (out *output) drop() {
 	if out.target.whole() {
-		_ = os.Remove(out.file.Name()) // it is gone if it got its name
+		_ = os.Remove(out.file.Name()) // it does not exist any more if it was renamed
 	}
 }
 
-// close sends what the buffer holds.
+// close flushes the buffer and closes the file.
 func (out *output) close() error {
 	err := out.Flush()
 	if closed := out.closeFile(); err == nil && closed != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// scoredBytes is what scoring the sample gives.
+// scoredBytes returns the result of scoring the sample.
 func scoredBytes(t *testing.T) string {
 	t.Helper()
 	status, out, messages := command(t, readSample(t, "telecom_sample.csv"), "score", "--model", "telecom", "-")
@@ -67,8 +67,8 @@ func wantNames(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// What is no regular file is written, not replaced: a device (one of our own, never the machine's), a pipe, the end of a
-// descriptor.
+// TestOutputsThatAreNoFiles checks that outputs that are not regular files are written, not replaced: a device (made for
+// the test, never the machine's), a pipe, an open descriptor.
 func TestOutputsThatAreNoFiles(t *testing.T) {
 	dir, want := t.TempDir(), scoredBytes(t)
 	null, fifo := filepath.Join(dir, "null"), filepath.Join(dir, "fifo")
@@ -122,9 +122,9 @@ func TestOutputsThatAreNoFiles(t *testing.T) {
 	}
 }
 
-// Links are followed, also those that lead to nothing yet; a file keeps its mode and owner; a new one has what the umask
-// leaves; nothing else is left.
-func TestOutputsKeepWhatTheyReplace(t *testing.T) {
+// TestOutputsKeepModeAndOwner checks that links are followed, also dangling ones, that a file keeps its mode and owner,
+// that a new one obeys the umask, and that no temporary file is left.
+func TestOutputsKeepModeAndOwner(t *testing.T) {
 	dir, want := t.TempDir(), scoredBytes(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if err := errors.Join(
@@ -165,8 +165,9 @@ func TestOutputsKeepWhatTheyReplace(t *testing.T) {
 	wantNames(t, at("real"), "old.csv", "up")
 }
 
-// What would destroy a file that is read, or write two things into one, is refused before anything is written.
-func TestOutputsThatAreRefused(t *testing.T) {
+// TestOutputsRefused checks that an output that is an input, or the same file as another output, is refused before
+// anything is written.
+func TestOutputsRefused(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	sample := readSample(t, "telecom_sample.csv")
@@ -207,8 +208,8 @@ func TestOutputsThatAreRefused(t *testing.T) {
 	wantNames(t, dir, "before.csv", "fifo", "in.csv", "link", "loop", "taken")
 }
 
-// What has got a part and cannot be taken back is named; what is whole or replaced is not.
-func TestOutputsThatAreNotWhole(t *testing.T) {
+// TestOutputsIncomplete checks that a partly written output that cannot be removed is reported, and no other.
+func TestOutputsIncomplete(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out.csv")
 	if err := os.WriteFile(out, []byte("old"), 0o600); err != nil {
@@ -250,9 +251,9 @@ func runProgram(t *testing.T, dir string, stdin io.Reader, args ...string) (*exe
 	return cmd, messages
 }
 
-// The first signal ends a command wherever it stands: at a standard input that is silent, at the opening of a pipe that
-// nobody reads or writes, in a write that nobody takes. It leaves no file.
-func TestTheFirstSignalEndsACommand(t *testing.T) {
+// TestFirstSignalEndsCommand checks that the first signal ends a command that blocks: in a read of standard input, in
+// opening a pipe without a reader or writer, in a write to a full pipe. It leaves no file.
+func TestFirstSignalEndsCommand(t *testing.T) {
 	sample := readSample(t, "telecom_10k.csv")[:32<<10] // which a pipe holds
 	for _, test := range []struct {
 		name, args string
@@ -262,9 +263,9 @@ func TestTheFirstSignalEndsACommand(t *testing.T) {
 		{"silent input", "score --model telecom --out out.csv --rejects rejects.csv -", syscall.SIGINT, true},
 		{"silent input, terminated", "score --model telecom --out out.csv -", syscall.SIGTERM, true},
 		{"validation", "validate --model telecom --rejects out.csv -", syscall.SIGINT, true},
-		{"input that nobody writes", "score --model telecom --out out.csv fifo", syscall.SIGTERM, false},
-		{"output that nobody reads", "score --model telecom --out fifo --rejects out.csv -", syscall.SIGINT, true},
-		{"model that nobody writes", "score --model fifo -", syscall.SIGINT, false},
+		{"input without a writer", "score --model telecom --out out.csv fifo", syscall.SIGTERM, false},
+		{"output without a reader", "score --model telecom --out fifo --rejects out.csv -", syscall.SIGINT, true},
+		{"model without a writer", "score --model fifo -", syscall.SIGINT, false},
 	} {
 		dir := t.TempDir()
 		if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
@@ -280,13 +281,13 @@ func TestTheFirstSignalEndsACommand(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		waitUntilItStands(t, cmd.Process.Pid)
-		told := time.Now()
+		waitUntilBlocked(t, cmd.Process.Pid)
+		signalled := time.Now()
 		if err := cmd.Process.Signal(test.signal); err != nil {
 			t.Fatal(err)
 		}
 		err = cmd.Wait()
-		if took := time.Since(told); took > 10*time.Second { // a second, and a loaded machine's share
+		if took := time.Since(signalled); took > 10*time.Second { // a second, and a loaded machine's share
 			t.Errorf("%s: it took %v", test.name, took)
 		}
 		var exit *exec.ExitError
@@ -299,8 +300,8 @@ func TestTheFirstSignalEndsACommand(t *testing.T) {
 	}
 }
 
-// waitUntilItStands waits until a process uses no more processor time.
-func waitUntilItStands(t *testing.T, pid int) {
+// waitUntilBlocked waits until a process uses no more processor time.
+func waitUntilBlocked(t *testing.T, pid int) {
 	t.Helper()
 	used := ""
 	for still, end := 0, time.Now().Add(time.Minute); still < 5 || still < 20 && used == "0 0"; time.Sleep(100 * time.Millisecond) {

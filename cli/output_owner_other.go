@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// keepOwner does nothing where a new file in a directory has the owner that it should have.
+// keepOwner does nothing on systems without file owners.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }

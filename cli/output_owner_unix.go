@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a file the owner and the group of the one that it replaces.
+// keepOwner sets the owner and the group of a file to those of the file that it replaces.
 func keepOwner(file *os.File, replaced fs.FileInfo) error {
 	made, err := file.Stat()
 	if err != nil {

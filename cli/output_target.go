@@ -12,11 +12,11 @@ import (
 	"syscall"
 )
 
-// target is what an output's name stands for when all symbolic links have been followed.
+// target is the file of an output, after all symbolic links.
 type target struct {
 	path    string
-	info    fs.FileInfo // nil: there is nothing yet
-	inPlace bool        // it is no file that could be replaced: a stream, a pipe, a device
+	info    fs.FileInfo // nil if it does not exist yet
+	inPlace bool        // it cannot be replaced: a stream, a pipe, a device
 }
 
 const (
@@ -24,7 +24,7 @@ const (
 	temporaryNameMax = 200 // bytes of the target's name in that of the temporary file
 )
 
-// findTarget follows a name. A link to something that does not exist yet is followed too, as a shell does.
+// findTarget resolves a name. It also follows dangling links, as shells do.
 func findTarget(name string) (target, error) {
 	path := name
 	for range linksMax {
@@ -65,7 +65,7 @@ func statTarget(path string) (target, error) {
 	return target{path: path, info: info, inPlace: !info.Mode().IsRegular()}, nil
 }
 
-// targetOf is the target of a stream.
+// targetOf returns the target of a stream.
 func targetOf(stream io.Writer) target {
 	t := target{inPlace: true}
 	if file, ok := stream.(*os.File); ok {
@@ -74,10 +74,10 @@ func targetOf(stream io.Writer) target {
 	return t
 }
 
-// whole says that the target is a regular file, which is replaced only when its successor is whole.
+// whole reports whether the target is a regular file, which is replaced only when its successor is complete.
 func (t target) whole() bool { return !t.inPlace }
 
-// same says whether two targets are one file. One device, such as /dev/null, may be written by all.
+// same reports whether two targets are one file. It is false for devices, such as /dev/null, which may be shared.
 func (t target) same(other target) bool {
 	if t.info == nil || other.info == nil {
 		return t.info == nil && other.info == nil && t.path != "" && t.path == other.path
@@ -85,11 +85,11 @@ func (t target) same(other target) bool {
 	return t.info.Mode()&fs.ModeDevice == 0 && os.SameFile(t.info, other.info)
 }
 
-// create opens what the output is written to: the target itself, or a temporary file beside it.
+// create opens the file to write to: the target itself if it cannot be replaced, or a temporary file beside it.
 func (t target) create() (*os.File, error) {
 	if t.inPlace {
 		flags := os.O_WRONLY
-		if t.info.Mode().IsRegular() { // it is behind an inherited descriptor, perhaps opened to append
+		if t.info.Mode().IsRegular() { // an inherited descriptor, perhaps opened for appending
 			flags |= os.O_APPEND
 		}
 		return os.OpenFile(t.path, flags, 0)
@@ -113,7 +113,7 @@ func (t target) create() (*os.File, error) {
 	return file, nil
 }
 
-// writable refuses to replace a file that could not be written over.
+// writable returns an error for a file that may not be written, which must not be replaced either.
 func (t target) writable() error {
 	file, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 	if err != nil {
@@ -128,7 +128,7 @@ func (t target) createBeside(mode fs.FileMode) (*os.File, error) {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		err = fmt.Errorf("no file can be made in %s: %w", filepath.Clean(dir), path.Err)
+		err = fmt.Errorf("create a file in %s: %w", filepath.Clean(dir), path.Err)
 	}
 	return file, err
 }

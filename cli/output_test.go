@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// fullDisk takes no byte.
+// fullDisk is a writer that fails like a full disk.
 type fullDisk struct{}
 
 var errFull = errors.New("no space left on device")
@@ -25,8 +25,8 @@ func commandOnFullDisk(t *testing.T, args ...string) (status int, messages strin
 	return status, stderr.String()
 }
 
-// No command takes output that could not be written for a success.
-func TestCommandsNoticeAFullDisk(t *testing.T) {
+// TestOutputsDiskFull checks that no command succeeds if its output could not be written.
+func TestOutputsDiskFull(t *testing.T) {
 	const model = "testdata/forest/lightgbm/binary/model.txt"
 	const matrix = "testdata/forest/lightgbm/binary/x.tsv"
 	for _, args := range [][]string{
@@ -45,8 +45,9 @@ func TestCommandsNoticeAFullDisk(t *testing.T) {
 	}
 }
 
-// Wherever an output cannot be put, no other is left behind, not even a hidden half.
-func TestOutputsThatCannotBeWrittenLeaveNothing(t *testing.T) {
+// TestOutputsWriteErrorLeavesNoFile checks that if one output cannot be created, no other output or temporary file is
+// left.
+func TestOutputsWriteErrorLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	out, nowhere := filepath.Join(dir, "out.csv"), filepath.Join(dir, "absent", "file")
 	occupied := filepath.Join(dir, "occupied") // by a directory
@@ -80,7 +81,7 @@ func TestOutputsThatCannotBeWrittenLeaveNothing(t *testing.T) {
 	}
 }
 
-func TestModelCommandsSayWhatIsWrong(t *testing.T) {
+func TestModelErrors(t *testing.T) {
 	const binary = "testdata/forest/lightgbm/binary/"
 	damaged := filepath.Join(t.TempDir(), "model.txt")
 	text, err := os.ReadFile(binary + "model.txt")
@@ -121,8 +122,8 @@ func TestModelCommandsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A person sees how far it is, at most five times a second; a log does not.
-func TestProgressIsForATerminal(t *testing.T) {
+// TestProgressOnlyOnTerminal checks that progress is shown on a terminal, at most five times a second, and not in a log.
+func TestProgressOnlyOnTerminal(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var out strings.Builder
 		p := progress{out: &out, terminal: terminal}

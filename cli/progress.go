@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// progress shows at a terminal how far scoring is, and everywhere how it ended.
+// progress prints the number of scored rows on a terminal, and a report at the end.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -37,7 +37,7 @@ func (p *progress) add(rows int64) {
 	}
 }
 
-// report prints how it ended: for a person as tables, for a log in few lines that name no customer.
+// report prints the result: on a terminal with all tables, otherwise in a few lines that name no customer.
 func (p *progress) report(s *engine.Summary, took time.Duration) {
 	if p.terminal {
 		_, _ = fmt.Fprint(p.out, "\r")

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 )
 
-// samplePrediction is what of a prediction the sample's report needs.
+// samplePrediction holds the fields of a prediction that the sample's report needs.
 type samplePrediction struct {
 	ID       string `json:"prediction_id"`
 	Status   string `json:"status"`
@@ -32,7 +32,7 @@ type samplePrediction struct {
 	Error   json.RawMessage   `json:"error"`
 }
 
-// uploadSample sends a file as a customer would and prints what came of it.
+// uploadSample uploads a file through the API and prints a report of its result.
 func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name string) error {
 	body, contentType, err := sampleForm(name)
 	if err != nil {

@@ -13,14 +13,15 @@ import (
 	"github.com/retainwise/millrace/store/customer"
 )
 
-// changeWatch finds out what changed since another file. It keeps the customers of both in memory: about 50 bytes each.
+// changeWatch computes the changes since another file. It keeps the customers of both in memory, about 50 bytes each. A
+// nil changeWatch does nothing.
 type changeWatch struct {
 	name          string
 	before, after *engine.Snapshot
 }
 
-// newChangeWatch scores the file before with the same model and options; its result goes nowhere. Whatever a result
-// file has beside the customer's own columns is passed over. A nil watch watches nothing.
+// newChangeWatch scores the earlier file with the same model and options, and discards its result. The file may be a
+// result: its additional columns are ignored. It returns nil if name is empty.
 func newChangeWatch(
 	ctx context.Context, name string, std streams, files *outputs, b *engine.Bundle, opt engine.Options,
 ) (_ *changeWatch, err error) {
@@ -46,17 +47,17 @@ func newChangeWatch(
 	before, after := engine.NewSnapshot(newHash), engine.NewSnapshot(newHash)
 	after.KeepIDs()
 	w := &changeWatch{filepath.Base(name), before, after}
-	in, close, err := openInput(name, std, files)
+	in, closeInput, err := openInput(name, std, files)
 	if err != nil {
 		return nil, err
 	}
-	defer close()
+	defer closeInput()
 	opt.Snapshot = w.before
 	_, err = engine.Score(ctx, in, b, opt, discardSink{})
 	return w, err
 }
 
-// snapshot is what the file at hand is scored with.
+// snapshot returns the snapshot to score the current file with; nil for a nil changeWatch.
 func (w *changeWatch) snapshot() *engine.Snapshot {
 	if w == nil {
 		return nil
@@ -64,7 +65,7 @@ func (w *changeWatch) snapshot() *engine.Snapshot {
 	return w.after
 }
 
-// changes compares the two when both are scored.
+// changes compares the two files after both are scored.
 func (w *changeWatch) changes(b *engine.Bundle) (*engine.Changes, error) {
 	if w == nil {
 		return nil, nil

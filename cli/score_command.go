@@ -16,35 +16,36 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// scoreCommand scores file to file.
+// scoreCommand scores a file into a file.
 type scoreCommand struct {
 	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Which rows get reasons: ${enum} (at_risk: above the lowest risk band)."`
-	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Engine that computes the scores: ${enum}."`
-	Out         string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
-	Rejects     string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
+	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
+	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
+	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget      budgetFlags `embed:""`
-	Guard       string      `enum:"on,off" default:"on" help:"Keep cells from being taken for formulas by a spreadsheet: ${enum} (off: for machines)."`
-	ChangesFrom string      `help:"An earlier file or its result: the summary tells what changed since. It is scored too." placeholder:"FILE"`
-	Summary     string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
-	Workers     int         `help:"Cores to use; 0 is all of them." default:"0"`
+	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
+	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
+	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
+	Workers     int         `help:"CPU cores to use (0 = all)." default:"0"`
 	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
-// Help implements kong's interface for what the usage says beside the flags.
+// Help returns the text that kong prints above the flags.
 func (c *scoreCommand) Help() string {
-	return "Files are replaced only when all are whole, and keep their mode and owner; links are followed. A pipe or device " +
-		"is written as the rows come: if the exit status is not 0, what it has got is not whole, which standard error says " +
-		"too. SIGINT and SIGTERM end the command with 130 and 143 and leave files as they were; a second one kills."
+	return "Output files are replaced only when all are complete, and keep their mode and owner; links are followed. Pipes " +
+		"and devices are written while rows are scored: if the exit status is not 0 their content is incomplete, which is " +
+		"also reported on standard error. SIGINT and SIGTERM end the command with 130 and 143 and leave files unchanged; a " +
+		"second signal kills."
 }
 
-// budgetFlags say when a file is too bad to go on.
+// budgetFlags limit the rejected rows of a file.
 type budgetFlags struct {
-	MaxRejected        *int64   `help:"Give the file up when more than N rows are rejected." placeholder:"N"`
-	MaxRejectedPercent *float64 `help:"Give it up when more than P percent are rejected; counts from 1,000 rows on." placeholder:"P"`
+	MaxRejected        *int64   `help:"Stop with an error when more than N rows are rejected." placeholder:"N"`
+	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
-// Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
+// Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
 		return &plainError{"--summary - and the scored CSV cannot both go to standard output: name a file with --out"}
@@ -64,11 +65,11 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
-	in, close, err := openInput(c.Input, std, files)
+	in, closeInput, err := openInput(c.Input, std, files)
 	if err != nil {
 		return err
 	}
-	defer close()
+	defer closeInput()
 	sink, err := newFileSink(c, std, files)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	return nil
 }
 
-// openModel opens what --model names: a directory, a baseline, or a bare model file.
+// openModel opens the value of --model: a directory, a baseline, or a bare model file.
 func openModel(name string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A model that leaves cannot hold is one that is not supported, not a defect.
-func TestB26ScoreByLeavesIsRefusedWithItsCode(t *testing.T) {
+// TestB26ScorerLeavesRefused checks that a model that leaves cannot represent has the code of an unsupported model.
+func TestB26ScorerLeavesRefused(t *testing.T) {
 	const native = "testdata/forest/xgboost/categorical/model.ubj"
 	if status, out, _ := command(t, "", "model", "verify", native); status != 0 ||
 		!strings.Contains(out, "not compared with leaves: ") {
@@ -30,8 +30,8 @@ func TestB26ScoreByLeavesIsRefusedWithItsCode(t *testing.T) {
 	}
 }
 
-// The command names the columns that a model does not read.
-func TestB1CommandsNameColumnsThatAreNotUsed(t *testing.T) {
+// TestB1CommandsListUnusedColumns checks that score and validate list the columns that the model does not use.
+func TestB1CommandsListUnusedColumns(t *testing.T) {
 	file := readSample(t, "saas_sample.csv")
 	for model, want := range map[string]string{
 		"saas":    "",

@@ -21,69 +21,69 @@ import (
 	"github.com/retainwise/millrace/testdata/samples"
 )
 
-// serveCommand runs the servers. Without any flag everything it needs is embedded.
+// serveCommand runs the servers. Without flags, database and object store are embedded.
 type serveCommand struct {
-	Role        string `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"What this process does: ${enum}."`
-	Listen      string `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Address of the API."`
-	TLSCert     string `env:"TLS_CERT" help:"Certificate chain of the API in PEM; plain HTTP if not given." placeholder:"FILE"`
-	TLSKey      string `env:"TLS_KEY" help:"Key of the certificate in PEM." placeholder:"FILE"`
-	AdminListen string `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Address of metrics and administration; keep it private."`
-	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
-	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles beside the baselines." placeholder:"DIR"`
+	Role        string `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"Role of this process: api accepts uploads and answers requests, worker scores them, all does both."`
+	Listen      string `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Listen address of the API."`
+	TLSCert     string `env:"TLS_CERT" help:"PEM file with the API's certificate chain (default: plain HTTP)." placeholder:"FILE"`
+	TLSKey      string `env:"TLS_KEY" help:"PEM file with the private key of the API's certificate." placeholder:"FILE"`
+	AdminListen string `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Listen address of the admin listener: metrics and operators' routes, without authentication. Keep it private."`
+	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
+	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
 
-	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given." placeholder:"URL"`
-	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"The same database as a member of millrace_loader, for workers; DATABASE_URL is then for requests alone." placeholder:"URL"`
-	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, this process migrates nothing and checks the schema only; millrace migrate uses it." placeholder:"URL"`
-	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Connections to PostgreSQL that this process may have, beside two that listen and one for upkeep."`
-	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"How many of these stay open while idle."`
-	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"Bucket for files; a directory is used if not given." placeholder:"NAME"`
-	S3Prefix      string `name:"s3-prefix" env:"S3_PREFIX" help:"What all keys in the bucket begin with, so that it may be shared with others." placeholder:"PREFIX"`
-	S3Endpoint    string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
-	S3Region      string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket and the queue."`
-	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue that rings for work; off if not given." placeholder:"URL"`
-	SQSEndpoint   string `env:"SQS_ENDPOINT" help:"SQS endpoint, if not that of AWS." placeholder:"URL"`
+	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory)." placeholder:"URL"`
+	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
+	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
+	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus two for LISTEN and one for upkeep."`
+	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"PostgreSQL connections kept open while idle."`
+	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket for uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
+	S3Prefix      string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket, for a bucket shared with other programs." placeholder:"PREFIX"`
+	S3Endpoint    string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
+	S3Region      string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket and the SQS queue."`
+	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue of the bucket's events and of wake-ups for workers (default: PostgreSQL notifications only)." placeholder:"URL"`
+	SQSEndpoint   string `env:"SQS_ENDPOINT" help:"SQS endpoint URL (default: AWS)." placeholder:"URL"`
 
-	AuthJWKSURL    string   `name:"auth-jwks-url" aliases:"auth-jwksurl" env:"AUTH_JWKS_URL" help:"Signing keys of the identity provider; development tokens if not given." placeholder:"URL"`
-	AuthIssuer     string   `env:"AUTH_ISSUER" help:"Issuer of accepted tokens." placeholder:"NAME"`
-	AuthAudience   string   `env:"AUTH_AUDIENCE" help:"Audience of accepted tokens; not checked if not given." placeholder:"NAME"`
-	AuthParties    []string `env:"AUTH_PARTIES" help:"Applications whose tokens are accepted (azp); those of CORS_ORIGINS if not given, and any if neither is." placeholder:"ORIGIN"`
-	RequireSession bool     `name:"auth-require-session" env:"AUTH_REQUIRE_SESSION" help:"Refuse tokens without a session (sid), as those made from a Clerk template."`
-	CORSOrigins    []string `env:"CORS_ORIGINS" help:"Origins that browsers may call from, exactly; https://retainwiseanalytics.com and https://www.retainwiseanalytics.com if not given, and http://localhost:3000 with development tokens." placeholder:"ORIGIN"`
-	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For is believed; none if not given." placeholder:"CIDR"`
-	PublicURL      string   `env:"PUBLIC_URL" help:"What links begin with." placeholder:"URL"`
-	SupportURL     string   `env:"SUPPORT_URL" help:"What support_url begins with; this server's /errors if not given." placeholder:"URL"`
+	AuthJWKSURL    string   `name:"auth-jwks-url" aliases:"auth-jwksurl" env:"AUTH_JWKS_URL" help:"JWKS URL of the identity provider's signing keys (default: accept development tokens that millrace signs itself)." placeholder:"URL"`
+	AuthIssuer     string   `env:"AUTH_ISSUER" help:"Required issuer (iss) of tokens." placeholder:"NAME"`
+	AuthAudience   string   `env:"AUTH_AUDIENCE" help:"Required audience (aud) of tokens (default: not checked)." placeholder:"NAME"`
+	AuthParties    []string `env:"AUTH_PARTIES" help:"Applications (azp) whose tokens are accepted (default: the origins in CORS_ORIGINS; any application if neither is set)." placeholder:"ORIGIN"`
+	RequireSession bool     `name:"auth-require-session" env:"AUTH_REQUIRE_SESSION" help:"Reject tokens without a session (sid), such as those made from a Clerk template."`
+	CORSOrigins    []string `env:"CORS_ORIGINS" help:"Exact origins that browsers may call the API from (default: https://retainwiseanalytics.com and https://www.retainwiseanalytics.com; with development tokens http://localhost:3000 is added)." placeholder:"ORIGIN"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"Networks of proxies whose X-Forwarded-For header is trusted (default: none)." placeholder:"CIDR"`
+	PublicURL      string   `env:"PUBLIC_URL" help:"Base URL of the links in answers, such as https://api.example.com (default: the address that the API listens on)." placeholder:"URL"`
+	SupportURL     string   `env:"SUPPORT_URL" help:"Base URL of support_url in error answers (default: /errors of this server)." placeholder:"URL"`
 
-	WebhookURL          string   `env:"WEBHOOK_URL" help:"Where ends of predictions are told; nowhere if not given." placeholder:"URL"`
-	WebhookSecrets      []string `env:"WEBHOOK_SECRETS" help:"Secrets that sign them, each: whsec_ and base64." placeholder:"SECRET"`
-	WebhookAllowPrivate bool     `env:"WEBHOOK_ALLOW_PRIVATE" help:"Let that address be a private one, and without TLS."`
+	WebhookURL          string   `env:"WEBHOOK_URL" help:"URL that signed webhooks are sent to when a prediction ends (default: no webhooks)." placeholder:"URL"`
+	WebhookSecrets      []string `env:"WEBHOOK_SECRETS" help:"Secrets that sign webhooks, each as whsec_ followed by base64." placeholder:"SECRET"`
+	WebhookAllowPrivate bool     `env:"WEBHOOK_ALLOW_PRIVATE" help:"Allow a webhook URL with a private address or without TLS."`
 
-	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Bytes of an upload."`
-	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Rows of an upload."`
-	DirectBytesMax int64 `env:"DIRECT_BYTES_MAX" default:"5368709120" help:"Bytes of a file put straight into the bucket, through a link or under inbox/."`
-	DirectRowsMax  int64 `env:"DIRECT_ROWS_MAX" default:"20000000" help:"Rows of such a file."`
-	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Rows of a synchronous score."`
-	RateDefault    int   `env:"RATE_DEFAULT" default:"100" help:"Requests of a user in a minute; 0 is no limit. So are the others."`
-	RateUpload     int   `env:"RATE_UPLOAD" default:"10" help:"Uploads of a user in a minute."`
-	RateScore      int   `env:"RATE_SCORE" default:"20" help:"Synchronous scores and checks of a user in a minute."`
-	RateDownload   int   `env:"RATE_DOWNLOAD" default:"50" help:"Downloads of a user in a minute."`
-	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"Cores that score; 0 is all of them."`
+	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Maximum bytes of a file uploaded through the API."`
+	UploadRowsMax  int64 `env:"UPLOAD_ROWS_MAX" default:"100000" help:"Maximum rows of a file uploaded through the API."`
+	DirectBytesMax int64 `env:"DIRECT_BYTES_MAX" default:"5368709120" help:"Maximum bytes of a file put straight into the bucket, through an upload link or under inbox/."`
+	DirectRowsMax  int64 `env:"DIRECT_ROWS_MAX" default:"20000000" help:"Maximum rows of a file put straight into the bucket, through an upload link or under inbox/."`
+	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Maximum rows of a synchronous scoring request (POST /score)."`
+	RateDefault    int   `env:"RATE_DEFAULT" default:"100" help:"Requests per user per minute (0 = unlimited)."`
+	RateUpload     int   `env:"RATE_UPLOAD" default:"10" help:"Uploads per user per minute (0 = unlimited)."`
+	RateScore      int   `env:"RATE_SCORE" default:"20" help:"Requests to /score and /validate per user per minute (0 = unlimited)."`
+	RateDownload   int   `env:"RATE_DOWNLOAD" default:"50" help:"Downloads per user per minute (0 = unlimited)."`
+	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"CPU cores used for scoring (0 = all)."`
 
-	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Hides customer ids kept for retraining, at least 32 bytes, the same in all processes; made in the data directory if not given." placeholder:"TEXT"`
+	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Key that hashes customer ids, at least 32 bytes and the same in all processes (default: a random one in the data directory)." placeholder:"TEXT"`
 
-	Lease       time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"How long a part is kept for a worker that died."`
-	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is tried again that the object store refuses while it gives others."`
-	PartBytes   int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input that are claimed, scored and committed together."`
+	Lease       time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"Lease of a part: how long after its worker's last renewal another worker may claim it."`
+	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is retried that the object store refuses while it serves other objects."`
+	PartBytes   int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input per part, the unit that a worker claims, scores and commits."`
 
-	WaitingMax        int       `env:"WAITING_MAX" default:"1000" help:"Unfinished predictions that a user may have; 0 is no limit."`
-	PredictionTimeout retention `env:"MILLRACE_PREDICTION_TIMEOUT" default:"24h" help:"How long a prediction may run, outages not counted, before it fails; off for ever."`
+	WaitingMax        int       `env:"WAITING_MAX" default:"1000" help:"Unfinished predictions per user (0 = unlimited)."`
+	PredictionTimeout retention `env:"MILLRACE_PREDICTION_TIMEOUT" default:"24h" help:"Maximum run time of a prediction, outages not counted, before it fails, e.g. 24h or 7d (off = unlimited)."`
 
-	Retain     retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after the end of a prediction, as in 90d; off for ever." placeholder:"DURATION"`
-	SweepAfter time.Duration  `env:"MILLRACE_SWEEP_AFTER" default:"10m" help:"How long all must have been well before objects that nothing speaks of are removed."`
-	Canary     canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"How often a known file is sent through and its result compared byte by byte; off for never." placeholder:"DURATION"`
+	Retain     retention      `env:"MILLRACE_RETAIN" default:"off" help:"How long results and uploads are kept after a prediction ended, e.g. 90d (off = forever)." placeholder:"DURATION"`
+	SweepAfter time.Duration  `env:"MILLRACE_SWEEP_AFTER" default:"10m" help:"How long the process, database and object store must have been healthy before orphaned objects are swept."`
+	Canary     canaryInterval `env:"MILLRACE_CANARY" default:"1m" help:"Interval of the canary, which scores a known file and compares the result byte by byte, e.g. 1m (off = no canary)." placeholder:"DURATION"`
 
-	Scorer string `enum:"compiled,leaves" default:"compiled" env:"MILLRACE_SCORER" help:"Engine that scores: ${enum}. Leaves checks a sample of what compiled scores; models that leaves cannot hold are refused with leaves."`
+	Scorer string `enum:"compiled,leaves" default:"compiled" env:"MILLRACE_SCORER" help:"Scoring engine: compiled (with leaves checking a sample) or leaves. Models that leaves cannot load are refused with leaves."`
 
-	Sample string `type:"existingfile" help:"Upload this CSV through the API after the start and print what came of it." placeholder:"FILE"`
+	Sample string `type:"existingfile" help:"CSV file to upload through the API after the start; a report of its result is printed." placeholder:"FILE"`
 }
 
 // A part is a whole number of chunks, so small parts need smaller chunks.
@@ -92,7 +92,7 @@ const (
 	chunksOfPart = 8
 )
 
-// Run serves until the process is stopped.
+// Run serves until ctx is cancelled, and then drains.
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	config, err := c.config(serve.NewLogger(std.err, slog.LevelInfo))
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// Scoring takes all cores; what waits for the network or a disk must not wait for a chunk's end as well.
+	// Scoring takes all cores; goroutines that do I/O must not wait for the end of a chunk.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(config.Worker.Cores + spareThreads))
 	begin := time.Now()
 	var sample chan error
@@ -125,7 +125,8 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	return err
 }
 
-// spareThreads run Go code beside those that score. The system shares the cores among all of them.
+// spareThreads is the number of threads that run Go code in addition to those that score. The operating system shares the
+// cores among all of them.
 const spareThreads = 2
 
 func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
@@ -165,7 +166,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Worker: serve.WorkerConfig{
 			Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Cores: cores,
 			PostponeMax: c.PostponeMax,
-			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores files that came either way
+			Limits:      c.limits(c.DirectRowsMax, c.DirectBytesMax), // a worker scores uploads and direct files
 		},
 		CustomerSecret: c.CustomerSecret,
 		Webhook: serve.WebhookConfig{
@@ -179,7 +180,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	}, nil
 }
 
-// apiConfig is what the routes need to know.
+// apiConfig returns the configuration of the API.
 func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	proxies, err := serve.ParseNetworks(c.TrustedProxies)
 	if err != nil {
@@ -204,8 +205,8 @@ func (c *serveCommand) limits(rows, size int64) ingest.Limits {
 	}
 }
 
-// origins are those of the customer's front end unless others are given, and in development, where tokens are our own,
-// that of a front end under development.
+// origins returns --cors-origins, or by default those of the customer's front end, and with development tokens also that
+// of a front end under development.
 func (c *serveCommand) origins() []string {
 	list := slices.Clone(c.CORSOrigins)
 	if len(list) == 0 {
@@ -218,8 +219,8 @@ func (c *serveCommand) origins() []string {
 	return list
 }
 
-// parties are the applications whose tokens are accepted: who may call from a browser is who signs people in. Origins
-// that are the default say nothing about that, so without a choice there are none, which accepts any.
+// parties returns the applications whose tokens are accepted: --auth-parties, or --cors-origins, as the pages that may
+// call the API are those that sign people in. The default origins do not count: nil accepts any application.
 func (c *serveCommand) parties() []string {
 	if len(c.AuthParties) > 0 {
 		return c.AuthParties
@@ -227,8 +228,8 @@ func (c *serveCommand) parties() []string {
 	return c.CORSOrigins
 }
 
-// defaultDataDir does not depend on the working directory, so that a second start finds the data. The embedded
-// PostgreSQL runs as another user when we are root, and must be able to reach it: root's home is closed to others.
+// defaultDataDir returns a directory that does not depend on the working directory, so that a second start finds the
+// data. For root it is not below the home directory, because the embedded PostgreSQL then runs as another user.
 func defaultDataDir(user int, home string) string {
 	switch {
 	case user == 0:
@@ -239,30 +240,30 @@ func defaultDataDir(user int, home string) string {
 	return "millrace-data"
 }
 
-// announce prints where everything is.
+// announce prints the addresses of a started server.
 func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration) {
 	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
 	if s.API != "" {
 		page := s.API + "/"
 		if s.Token != "" {
-			page += "#token=" + s.Token // behind the #: no server sees it
+			page += "#token=" + s.Token // in the fragment, which browsers do not send
 		}
 		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s\n", s.API, s.API, page)
 	}
 	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
 		s.Admin, s.Database, s.Objects)
 	if s.API != "" && s.Token == "" {
-		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.tokensAre())
+		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.acceptedTokens())
 	}
 	if s.Token != "" {
 		_, _ = fmt.Fprintf(std.out,
-			"\nDEVELOPMENT MODE: whoever has this token is let in. Set AUTH_JWKS_URL in production.\n"+
+			"\nDEVELOPMENT MODE: anyone who has this token has access. Set AUTH_JWKS_URL in production.\n"+
 				"  export MILLRACE_TOKEN=%s\n", s.Token)
 	}
 }
 
-// tokensAre says whose tokens are accepted.
-func (c *serveCommand) tokensAre() string {
+// acceptedTokens describes the tokens that are accepted.
+func (c *serveCommand) acceptedTokens() string {
 	applications := "any application; set AUTH_PARTIES or CORS_ORIGINS to name those that are accepted"
 	if parties := c.parties(); len(parties) > 0 {
 		applications = strings.Join(parties, ", ")

@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// printed keeps what a running command prints, and calls seen once it contains a text.
+// printed collects the output of a running command, and calls seen once it contains a text.
 type printed struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
@@ -33,7 +33,7 @@ func (p *printed) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// serveSample runs serve with a sample until it says that everything is done, or ends by itself.
+// serveSample runs serve with a sample until the sample's report is printed, or serve ends by itself.
 func serveSample(t *testing.T, sample string) (status int, out, messages string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,8 +47,8 @@ func serveSample(t *testing.T, sample string) (status int, out, messages string)
 	return status, stdout.text.String(), stderr.String()
 }
 
-// What make run shows: where everything is, a token, and what came of the sample.
-func TestServeScoresTheSampleAndSaysWhereEverythingIs(t *testing.T) {
+// TestServeScoresSampleAndPrintsAddresses checks the output of make run: addresses, a token, and the sample's report.
+func TestServeScoresSampleAndPrintsAddresses(t *testing.T) {
 	status, out, messages := serveSample(t, "testdata/samples/telecom_sample.csv")
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, messages)
@@ -65,8 +65,8 @@ func TestServeScoresTheSampleAndSaysWhereEverythingIs(t *testing.T) {
 	}
 }
 
-// A sample that is refused ends the program: whoever asked for it should not have to search the log.
-func TestServeEndsWhenTheSampleIsRefused(t *testing.T) {
+// TestServeExitsWhenSampleIsRefused checks that a refused sample is an error on standard error, not only in the log.
+func TestServeExitsWhenSampleIsRefused(t *testing.T) {
 	sample := filepath.Join(t.TempDir(), "bad.csv")
 	if err := os.WriteFile(sample, []byte("a,b\n1,2\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,8 +102,7 @@ func TestServeConfiguration(t *testing.T) {
 	}
 }
 
-// The customer's two pages may call unless others are named, and a page under development beside them as long as tokens
-// are those of development.
+// TestB16Origins checks the default origins: the customer's two, and localhost with development tokens.
 func TestB16Origins(t *testing.T) {
 	const two = "https://retainwiseanalytics.com https://www.retainwiseanalytics.com"
 	const local = "http://localhost:3000"
@@ -131,7 +130,8 @@ func TestB16Origins(t *testing.T) {
 	}
 }
 
-// Whose tokens are accepted: those of AUTH_PARTIES, else of CORS_ORIGINS, else of any application, which the start says.
+// TestB2Parties checks which applications' tokens are accepted: those in AUTH_PARTIES, else in CORS_ORIGINS, else any,
+// which is printed at startup.
 func TestB2Parties(t *testing.T) {
 	const keys = "https://id.example/keys"
 	for _, test := range []struct {
@@ -185,8 +185,8 @@ func TestDefaultDataDir(t *testing.T) {
 	}
 }
 
-// The address of a database may hold a password: it is never printed.
-func TestAnUnreachableDatabaseIsSaid(t *testing.T) {
+// TestServeUnreachableDatabaseError checks that the error does not contain the URL, which may hold a password.
+func TestServeUnreachableDatabaseError(t *testing.T) {
 	for _, args := range [][]string{
 		{"migrate", "up"},
 		{"migrate", "status"},

@@ -19,37 +19,37 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// storeCommand groups what operators do when database and object store do not agree. It works with the database and the
-// store that serve would work with.
+// storeCommand groups the commands for operators when database and object store do not match. They use the same database
+// and store as serve with the same flags.
 type storeCommand struct {
-	Adopt   storeAdoptCommand   `cmd:"" help:"Make the database the one owner of the object store. Every other database that worked with it is refused from then on."`
-	Check   storeCheckCommand   `cmd:"" help:"Compare the database with the object store; change nothing. The exit status says whether all is there."`
-	Orphans storeOrphansCommand `cmd:"" help:"List objects of unknown owners that the last sweep found, and let a stopped sweep go on."`
+	Adopt   storeAdoptCommand   `cmd:"" help:"Make the database the only owner of the object store; every other database that used it is refused from then on."`
+	Check   storeCheckCommand   `cmd:"" help:"Compare the database with the object store, read-only; exits with 1 if they differ."`
+	Orphans storeOrphansCommand `cmd:"" help:"List orphaned objects that the last sweep found, or confirm their deletion after a stopped sweep."`
 }
 
-// storeFlags say which database and which object store, as for serve.
+// storeFlags select the database and the object store, as for serve.
 type storeFlags struct {
-	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL; the private one of the data directory if not given." placeholder:"URL"`
-	LoaderURL   string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"The same database as a member of millrace_loader." placeholder:"URL"`
-	MigrateURL  string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, nothing is migrated." placeholder:"URL"`
-	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"Bucket for files; the data directory if not given." placeholder:"NAME"`
-	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"What all keys in the bucket begin with." placeholder:"PREFIX"`
-	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint, if not that of AWS." placeholder:"URL"`
-	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"Region of the bucket."`
+	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL and object store (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
+	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: the private PostgreSQL of the data directory)." placeholder:"URL"`
+	LoaderURL   string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader; used in place of DATABASE_URL." placeholder:"URL"`
+	MigrateURL  string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses; if set, this command does not migrate." placeholder:"URL"`
+	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket of uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
+	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket." placeholder:"PREFIX"`
+	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
+	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket."`
 }
 
-// open calls do with the database and the object store. The schema is only migrated if that is asked for.
+// open calls do with the database and the object store. It migrates the schema only if migrate is true.
 func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func(serve.Installation) error) error {
 	dir, err := filepath.Abs(cmp.Or(f.DataDir, defaultDataDir(os.Getuid(), os.Getenv("HOME"))))
 	if err != nil {
 		return err
 	}
-	if err := f.embedded(dir); err != nil {
+	if err := f.requireEmbedded(dir); err != nil {
 		return err
 	}
 	url, loader := f.DatabaseURL, f.LoaderURL
-	if loader != "" { // operators work
+	if loader != "" { // operators need the rights of workers
 		url, loader = loader, ""
 	}
 	return serve.WithInstallation(ctx, serve.RunConfig{
@@ -59,10 +59,10 @@ func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func
 	}, do)
 }
 
-// embedded looks whether there is a data directory for what no flag names. A database and a store that were made just
-// now would agree in everything.
-func (f storeFlags) embedded(dir string) error {
-	needed := dir // a private PostgreSQL may lie elsewhere, where its user can go
+// requireEmbedded returns an error if a flag is missing and the data directory has no embedded server in its place: a
+// newly created database and store would match.
+func (f storeFlags) requireEmbedded(dir string) error {
+	needed := dir // the private PostgreSQL may be elsewhere, where its user has access
 	switch {
 	case f.S3Bucket == "":
 		needed = filepath.Join(dir, "objects")
@@ -71,7 +71,7 @@ func (f storeFlags) embedded(dir string) error {
 	}
 	if _, err := os.Stat(needed); err != nil {
 		return &plainError{fmt.Sprintf("there is no %s: give the data directory, the database and the bucket that serve "+
-			"works with", needed)}
+			"uses", needed)}
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func markText(m objects.Mark) string {
 
 type storeCheckCommand struct {
 	storeFlags
-	Digests bool `default:"true" negatable:"" help:"Read whole objects whose digest was recorded, and compare it."`
+	Digests bool `default:"true" negatable:"" help:"Read every object with a recorded digest in full and compare the digest."`
 }
 
 // Run compares database and store.
@@ -125,10 +125,10 @@ func (c *storeCheckCommand) Run(ctx context.Context, std streams) error {
 
 type storeOrphansCommand struct {
 	storeFlags
-	Confirm int `default:"-1" help:"That many objects of unknown owners are listed and may be deleted by the next sweep." placeholder:"COUNT"`
+	Confirm int `default:"-1" help:"Allow the next sweep to delete the objects of unknown owners; COUNT must be the number that is listed." placeholder:"COUNT"`
 }
 
-// Run lists what a sweep found, or confirms it.
+// Run lists the orphans that a sweep found, or confirms their deletion.
 func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 	return c.open(ctx, std, false, func(i serve.Installation) error {
 		if c.Confirm >= 0 {
@@ -155,11 +155,11 @@ func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 		if err := table.Flush(); err != nil {
 			return err
 		}
-		return c.saySummary(ctx, std, i.Store, unknown)
+		return c.printStopped(ctx, std, i.Store, unknown)
 	})
 }
 
-func (c *storeOrphansCommand) saySummary(ctx context.Context, std streams, s *store.Store, unknown int) error {
+func (c *storeOrphansCommand) printStopped(ctx context.Context, std streams, s *store.Store, unknown int) error {
 	h, err := s.Upkeep.Housekeeping(ctx)
 	if err != nil {
 		return err

@@ -29,9 +29,9 @@ func serveIn(t *testing.T, dir string, flags ...string) (status int, messages st
 	return status, stderr.String()
 }
 
-// The upgrade path that the README invites: the same data directory, now with a database of its own. It does not start,
-// and not a file is gone.
-func TestAnotherDatabaseDoesNotStart(t *testing.T) {
+// TestServeRefusesStoreOfOtherDatabase starts with an existing data directory and a different database: the start is
+// refused and no file is deleted.
+func TestServeRefusesStoreOfOtherDatabase(t *testing.T) {
 	dir := t.TempDir()
 	first, second := storetest.EmptyPostgres(t), storetest.EmptyPostgres(t)
 	if status, messages := serveIn(t, dir, "--database-url", first); status != 0 {
@@ -48,7 +48,7 @@ func TestAnotherDatabaseDoesNotStart(t *testing.T) {
 		t.Errorf("status %d: %s%s", status, out, messages)
 	}
 	status, out, messages = command(t, "", "store", "check", "--data-dir", dir, "--database-url", second)
-	if status != 0 { // its objects are young: nothing is said of them
+	if status != 0 { // its objects are too new to be reported
 		t.Errorf("status %d: %s%s", status, out, messages)
 	}
 	if after := filesBelow(t, dir); after != files {
@@ -82,7 +82,7 @@ func filesBelow(t *testing.T, dir string) string {
 	return strings.Join(names, "\n")
 }
 
-// What is missing, and a sweep that stopped, are said and mended on the command line.
+// TestStoreCommands checks that missing objects are reported, and that a stopped sweep is listed and confirmed.
 func TestStoreCommands(t *testing.T) {
 	dir, database := t.TempDir(), storetest.EmptyPostgres(t)
 	flags := []string{"--data-dir", dir, "--database-url", database}
@@ -140,7 +140,8 @@ func TestStoreCommands(t *testing.T) {
 	}
 }
 
-// With a private PostgreSQL the commands work while a server runs, and start it themselves when none does.
+// TestStoreCommandsOnPrivatePostgres checks that the commands work while a server runs, and start the private PostgreSQL
+// if none does.
 func TestStoreCommandsOnPrivatePostgres(t *testing.T) {
 	dir := t.TempDir()
 	if os.Getuid() == 0 { // its server's user must reach it
@@ -177,9 +178,9 @@ func TestStoreCommandsOnPrivatePostgres(t *testing.T) {
 	check("afterwards")
 }
 
-// A mistyped data directory or database is an error, not a new installation in which all is well, and comparing migrates
-// nothing.
-func TestStoreCommandsMakeNothing(t *testing.T) {
+// TestStoreCommandsCreateNothing checks that a mistyped data directory or database is an error rather than a new
+// installation, and that check does not migrate.
+func TestStoreCommandsCreateNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mistyped")
 	database := storetest.EmptyPostgres(t)
 	for _, args := range []string{"check", "adopt", "orphans", "orphans --confirm 0"} {

@@ -10,13 +10,13 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// Most entries of a table for a person at a terminal; --summary has all.
+// Maximum entries of tables on a terminal; --summary has all.
 const (
 	tableTop     = 5
 	tableDrivers = 5
 )
 
-// table is lines of cells: the first column to the left, the others to the right.
+// table is rows of cells; the first column is left-aligned, the others right-aligned.
 type table [][]string
 
 func (t *table) add(cells ...string) { *t = append(*t, cells) }
@@ -47,7 +47,7 @@ func (t table) String() string {
 	return b.String()
 }
 
-// bandTable has a line for each risk band.
+// bandTable returns a table with a row for each risk band.
 func bandTable(s *engine.Summary) string {
 	t := table{{"risk", "customers", "expected to leave"}}
 	if s.Value != nil {
@@ -71,7 +71,7 @@ func bandTable(s *engine.Summary) string {
 	return t.String()
 }
 
-// summaryTables has what else a person wants to know first. It names customers: it is for the terminal of their owner.
+// summaryTables returns further tables of a summary. They name customers, so they are printed on terminals only.
 func summaryTables(s *engine.Summary) string {
 	return fmt.Sprintf("\nExpected to leave: %s, give or take %s.\n", grouped(s.Expected), grouped(s.Spread)) +
 		section("Most likely to leave", topTable(s.Top.ByProbability)) +
@@ -82,7 +82,7 @@ func summaryTables(s *engine.Summary) string {
 		section("Data unlike the training's", driftTable(s))
 }
 
-// section is a table with a title; nothing if it has no line below its head.
+// section returns a table with a title; empty if it has no row below its head.
 func section(title string, t table) string {
 	if len(t) < 2 {
 		return ""
@@ -110,7 +110,7 @@ func driverTable(drivers []engine.Driver) table {
 	return t
 }
 
-// reachTable shows the first contacts that cover a quarter, half and three quarters of what may be lost.
+// reachTable returns how many contacts cover a quarter, half and three quarters of the expected loss.
 func reachTable(s *engine.Summary) table {
 	t := table{{"customers contacted", "of those who leave", "of the expected loss"}}
 	points, share := s.Coverage.ByProbability, func(p engine.CoveragePoint) float64 { return p.ExpectedShare }
@@ -134,7 +134,7 @@ func reachTable(s *engine.Summary) table {
 	return t
 }
 
-// driftTable lists what is remarkable: shifts that are not small, and columns with one value only.
+// driftTable lists shifts that are not small, and columns with one value only.
 func driftTable(s *engine.Summary) table {
 	t := table{{"column", "", ""}}
 	if s.Drift != nil {
@@ -155,7 +155,7 @@ func driftTable(s *engine.Summary) table {
 	return t
 }
 
-// grouped writes a number as people read it: without digits behind the point, thousands apart.
+// grouped formats a number rounded to an integer, with thousands separators.
 func grouped(x float64) string {
 	text := strconv.FormatFloat(math.Round(x), 'f', -1, 64)
 	digits := strings.TrimPrefix(text, "-")
@@ -168,7 +168,7 @@ func grouped(x float64) string {
 
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
-// printable makes a customer's text fit for a terminal.
+// printable replaces characters of a customer's text that could control a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {

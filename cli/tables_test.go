@@ -47,7 +47,7 @@ func TestScoreCommandWritesTheSummary(t *testing.T) {
 	}
 }
 
-func TestReportForAPerson(t *testing.T) {
+func TestTerminalReport(t *testing.T) {
 	value, loss, share := 90_000.4, 40_000.0, 0.5
 	s := engine.Summary{
 		Rows: 12_346, Scored: 12_345, Rejected: 1,

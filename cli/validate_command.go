@@ -13,16 +13,16 @@ import (
 // validateFindingsMax is how many rows are listed; the others are counted.
 const validateFindingsMax = 100
 
-// validateCommand says what scoring a file would meet.
+// validateCommand checks a file as scoring would, without scoring it.
 type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Rejects string      `help:"Where the rows go that would be rejected." placeholder:"FILE"`
-	Guard   string      `enum:"on,off" default:"on" help:"Keep cells of the rejects file from being taken for formulas by a spreadsheet: ${enum}."`
+	Rejects string      `help:"File for the rows that would be rejected (default: they are only reported)." placeholder:"FILE"`
+	Guard   string      `enum:"on,off" default:"on" help:"Guard cells of the rejects file that a spreadsheet would run as formulas with an apostrophe: ${enum}."`
 	Budget  budgetFlags `embed:""`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
-// Help implements kong's interface for what the usage says beside the flags.
+// Help returns the text that kong prints above the flags.
 func (c *validateCommand) Help() string {
 	return "Exits with 0 if no row would be rejected, or no more than --max-rejected and --max-rejected-percent allow."
 }
@@ -34,11 +34,11 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 		return err
 	}
 	files.readsModel(c.Model)
-	in, close, err := openInput(c.Input, std, files)
+	in, closeInput, err := openInput(c.Input, std, files)
 	if err != nil {
 		return err
 	}
-	defer close()
+	defer closeInput()
 	out, err := files.create("", "", std.out)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 	return c.verdict(summary)
 }
 
-// report prints the rows that would be rejected as they are found, and then what is to be said about all.
+// report prints the rows that would be rejected as they are found, and then a summary of the file.
 func (c *validateCommand) report(
 	ctx context.Context, in engine.Input, bundle *engine.Bundle, rejects, w *output,
 ) (*engine.Summary, error) {
@@ -92,7 +92,7 @@ func (c *validateCommand) report(
 	return &s, nil
 }
 
-// verdict is nil if the file would be accepted.
+// verdict returns nil if the file would be accepted.
 func (c *validateCommand) verdict(s *engine.Summary) error {
 	budget := engine.Budget(c.Budget)
 	if budget == (engine.Budget{}) {
@@ -115,7 +115,7 @@ func absentLine(s *engine.Summary) string {
 	return "  not in the file: " + strings.Join(names, ", ") + "\n"
 }
 
-// qualityTable lists the columns about which there is something to say.
+// qualityTable lists the columns with missing, unseen or unusual values.
 func qualityTable(s *engine.Summary) table {
 	t := table{{"column", "missing", "unseen", "out of range", ""}}
 	drift := map[string]string{}

@@ -9,7 +9,7 @@ import (
 
 const validateHeader = "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n"
 
-func TestValidateCommandSaysWhatIsWrong(t *testing.T) {
+func TestValidateReportsErrors(t *testing.T) {
 	file := validateHeader + "a,1,2,3,One year\nb,many,2,3,One year\na,1,2,,Weekly\n\nd,1,2\n"
 	rejects := filepath.Join(t.TempDir(), "rejects.csv")
 	status, out, messages := command(t, file, "validate", "--model", "telecom", "--rejects", rejects, "-")
@@ -37,7 +37,7 @@ func TestValidateCommandSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestValidateCommandAcceptsAGoodFile(t *testing.T) {
+func TestValidateAcceptsGoodFile(t *testing.T) {
 	status, out, messages := command(t, "", "validate", "--model", "telecom", "testdata/samples/telecom_10k.csv")
 	if status != 0 || messages != "" || !strings.HasPrefix(out, "10000 rows: 10000 would be scored, 0 rejected\n") {
 		t.Errorf("status %d: %s%s", status, out, messages)
@@ -48,19 +48,20 @@ func TestValidateCommandAcceptsAGoodFile(t *testing.T) {
 	}
 }
 
-// What validate foretells of every golden bad file is what scoring it does: the same error, or the same rejects.
-func TestValidateCommandForetells(t *testing.T) {
+// TestValidateMatchesScore checks that validate reports the same error or the same rejects as score for every golden bad
+// file.
+func TestValidateMatchesScore(t *testing.T) {
 	files, err := filepath.Glob("testdata/samples/bad/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files (%v)", len(files), err)
 	}
 	for _, file := range append(files, "testdata/samples/saas_sample.csv", "no-such-file.csv") {
 		dir := t.TempDir()
-		foretold, real := filepath.Join(dir, "foretold.csv"), filepath.Join(dir, "real.csv")
+		predicted, scored := filepath.Join(dir, "predicted.csv"), filepath.Join(dir, "scored.csv")
 		status, _, said := command(t, "", "validate", "--model", "telecom", "--max-rejected", "1000000", "--rejects",
-			foretold, file)
+			predicted, file)
 		done, _, says := command(t, "", "score", "--model", "telecom", "--out", filepath.Join(dir, "out.csv"),
-			"--rejects", real, file)
+			"--rejects", scored, file)
 		if status != done {
 			t.Errorf("%s: validate ends with %d, score with %d: %s%s", file, status, done, said, says)
 			continue
@@ -72,11 +73,11 @@ func TestValidateCommandForetells(t *testing.T) {
 			}
 			continue
 		}
-		want, err := os.ReadFile(real)
+		want, err := os.ReadFile(scored)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := os.ReadFile(foretold); err != nil || string(got) != string(want) {
+		if got, err := os.ReadFile(predicted); err != nil || string(got) != string(want) {
 			t.Errorf("%s: rejects %q, want %q (%v)", file, got, want, err)
 		}
 	}

@@ -3,7 +3,7 @@ package migrations
 
 import "embed"
 
-// FS is the directory of migrations that [schema.Migrate] applies, in the order of their numbers.
+// FS holds the migrations that schema.Migrate applies, in the order of their numbers.
 //
 //go:embed *.sql
 var FS embed.FS

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// copyObjects copies a directory of objects while it is written to: what goes away meanwhile is not in the copy.
+// copyObjects copies a directory of objects while it is written to, without the files that are deleted meanwhile.
 func copyObjects(t *testing.T, from, to string) {
 	t.Helper()
 	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
@@ -45,9 +45,8 @@ func copyObjects(t *testing.T, from, to string) {
 	}
 }
 
-// What docs/operations.md says about backup and restore: the database first and then the objects, under a server that
-// takes, scores and joins files. Restored elsewhere and adopted, every prediction of the dump completes with the bytes
-// of the original.
+// TestBackupAndRestore follows docs/operations.md: it saves the database and then the objects of a server under load.
+// Restored elsewhere and adopted, every prediction of the dump completes with the bytes of the original.
 func TestBackupAndRestore(t *testing.T) {
 	database, dir := storetest.Postgres(t), t.TempDir()
 	config := func(c *serve.RunConfig) {

@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 )
 
-// startPage opens the page for people in a browser, with a token.
+// startPage opens the web page in a browser, with a token.
 func startPage(t *testing.T) (*browser, *running) {
 	t.Helper()
 	b := openBrowser(t)
@@ -23,11 +23,12 @@ func startPage(t *testing.T) (*browser, *running) {
 	return b, m
 }
 
-// visible says that an element is there to be seen.
+// visible returns an expression that is true if an element is visible.
 func visible(id string) string { return "document.getElementById('" + id + "').checkVisibility()" }
 
-// A person drops a file and reads who will leave and why; the token is gone from the address.
-func TestPageShowsWhoWillLeave(t *testing.T) {
+// TestPageShowsCustomersAtRisk uploads a file and reads the customers at risk and the reasons; the token is removed from
+// the address.
+func TestPageShowsCustomersAtRisk(t *testing.T) {
 	b, _ := startPage(t)
 	if at := b.eval("location.href"); strings.Contains(at, "token") {
 		t.Errorf("the token is still in the address")
@@ -62,8 +63,8 @@ func TestPageShowsWhoWillLeave(t *testing.T) {
 	b.faultless()
 }
 
-// The second upload is told against the first: who is new, who moved, and why.
-func TestPageShowsWhatChanged(t *testing.T) {
+// TestPageShowsChanges uploads twice: the second result shows new customers, moved ones, and the reasons.
+func TestPageShowsChanges(t *testing.T) {
 	b, _ := startPage(t)
 	sample, err := os.ReadFile("testdata/samples/telecom_sample.csv")
 	if err != nil {
@@ -95,7 +96,7 @@ func TestPageShowsWhatChanged(t *testing.T) {
 	b.faultless()
 }
 
-// Nobody needs a mouse: the keys reach the sample and start it.
+// TestPageWorksByKeyboard reaches and starts the sample without a mouse.
 func TestPageWorksByKeyboard(t *testing.T) {
 	b, _ := startPage(t)
 	for range 20 {
@@ -113,8 +114,8 @@ func TestPageWorksByKeyboard(t *testing.T) {
 	b.faultless()
 }
 
-// What is wrong with a file is said, with its code, and where to read on.
-func TestPageSaysWhatIsWrong(t *testing.T) {
+// TestPageShowsErrors checks that the error of a bad file is shown with its code and a link.
+func TestPageShowsErrors(t *testing.T) {
 	b, _ := startPage(t)
 	file := filepath.Join(t.TempDir(), "few columns.csv")
 	if err := os.WriteFile(file, []byte("customerID,tenure\nA,1\n"), 0o600); err != nil {
@@ -135,8 +136,8 @@ func TestPageSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Markup in a customer's file stays text.
-func TestPageShowsMarkupAsText(t *testing.T) {
+// TestPageEscapesMarkup checks that markup in a customer's file is shown as text.
+func TestPageEscapesMarkup(t *testing.T) {
 	b, _ := startPage(t)
 	sample, err := os.ReadFile("testdata/samples/telecom_sample.csv")
 	if err != nil {
@@ -160,8 +161,8 @@ func TestPageShowsMarkupAsText(t *testing.T) {
 	b.faultless()
 }
 
-// Both colour schemes keep text readable: contrast of 4.5 or more, as WCAG 2.2 (1.4.3) wants it.
-func TestPageCanBeReadInTheDark(t *testing.T) {
+// TestPageDarkMode checks the contrast of text in both colour schemes: 4.5 or more (WCAG 2.2, 1.4.3).
+func TestPageDarkMode(t *testing.T) {
 	b, _ := startPage(t)
 	b.eval("document.querySelectorAll('[hidden]').forEach((e) => e.hidden = false)")
 	const grounds = `(() => {
@@ -193,7 +194,7 @@ func TestPageCanBeReadInTheDark(t *testing.T) {
 	}
 }
 
-// The viewers of the OpenAPI document draw every operation under their strict policy.
+// TestDocsAreDrawn checks that the viewers of the OpenAPI document render every operation under their strict policy.
 func TestDocsAreDrawn(t *testing.T) {
 	b, m := startPage(t)
 	b.open(m.API + "/docs")

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestC6CoverageIsJudged gives the script of make cover profiles with more and less than the floor.
-func TestC6CoverageIsJudged(t *testing.T) {
+// TestC6CoverageFloor runs the script of make cover on profiles above and below the floor.
+func TestC6CoverageFloor(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestC6CoverageIsJudged(t *testing.T) {
 	for name, test := range map[string]struct {
 		percent float64
 		floor   string
-		wrong   string // what is said; empty: nothing is wrong
+		wrong   string // expected message; empty: accepted
 	}{
 		"as published":    {published, "95", ""},
 		"under the floor": {published, "99.9", "under 99.9 %"},
@@ -59,8 +59,8 @@ func TestC6CoverageIsJudged(t *testing.T) {
 	}
 }
 
-// TestC6CIJudgesCoverage holds CI to the target that refuses.
-func TestC6CIJudgesCoverage(t *testing.T) {
+// TestC6CIChecksCoverage checks that CI runs the target that enforces the floor.
+func TestC6CIChecksCoverage(t *testing.T) {
 	script, err := os.ReadFile(".ci/run")
 	if err != nil || !strings.Contains(string(script), "\nmake cover\n") {
 		t.Errorf("CI does not run make cover: %v", err)

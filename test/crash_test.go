@@ -15,13 +15,13 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// child is a millrace in a process of its own.
+// child is a millrace in a separate process.
 type child struct {
 	running
 	command *exec.Cmd
 }
 
-// startChild runs serve with more arguments and reads where it can be reached.
+// startChild runs serve with further arguments and reads its addresses.
 func startChild(t *testing.T, args ...string) *child {
 	t.Helper()
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
@@ -59,7 +59,8 @@ func (c *child) end(signal syscall.Signal) int {
 	return c.command.ProcessState.ExitCode()
 }
 
-// A process that is killed loses no upload that it has answered: the next one finishes it, with the same bytes.
+// TestKilledProcessLosesNoUpload kills a process after it has answered an upload: the next process completes it, with the
+// same bytes.
 func TestKilledProcessLosesNoUpload(t *testing.T) {
 	args := []string{"--data-dir", t.TempDir(), "--database-url", storetest.Postgres(t), "--lease", "2s"}
 	file := sampleFile(t, "telecom_10k.csv")
@@ -83,8 +84,9 @@ func TestKilledProcessLosesNoUpload(t *testing.T) {
 	}
 }
 
-// Nothing configured: everything is embedded, a second start finds what the first one kept, and nothing is left behind.
-func TestEmbeddedPartsKeepTheirData(t *testing.T) {
+// TestEmbeddedServersPersistData starts twice without configuration: the second start finds the data of the first, and no
+// process is left.
+func TestEmbeddedServersPersistData(t *testing.T) {
 	args := []string{"--data-dir", t.TempDir()}
 	file := sampleFile(t, "saas_sample.csv")
 	first := startChild(t, args...)
@@ -108,7 +110,7 @@ func TestEmbeddedPartsKeepTheirData(t *testing.T) {
 	}
 }
 
-// An API and two workers in processes of their own share nothing but the storage.
+// TestRolesInSeparateProcesses runs an API and two workers in separate processes that share only the storage.
 func TestRolesInSeparateProcesses(t *testing.T) {
 	database, bucket := storetest.Postgres(t), storetest.S3(t)
 	api := start(t, func(c *serve.RunConfig) {

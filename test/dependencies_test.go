@@ -9,7 +9,7 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// TestDependenciesPageIsCurrent holds docs/dependencies.md against go.mod, tools/go.tools.mod, tools/go.audit.mod and deploy/go.mod:
+// TestDependenciesPageIsCurrent compares docs/dependencies.md with go.mod, tools/go.tools.mod, tools/go.audit.mod and deploy/go.mod:
 // each direct dependency and the module of each tool has one row with the version in use, and no row names anything
 // else.
 func TestDependenciesPageIsCurrent(t *testing.T) {
@@ -34,7 +34,7 @@ func TestDependenciesPageIsCurrent(t *testing.T) {
 	}
 }
 
-// TestDependenciesAreNotOlderThanTheirFixes: each of these had a defect that an attacker can reach in older versions.
+// TestDependenciesAreNotOlderThanTheirFixes checks the versions of modules with exploitable defects in older versions.
 func TestDependenciesAreNotOlderThanTheirFixes(t *testing.T) {
 	floors := map[string]string{
 		"github.com/jackc/pgx/v5":                 "v5.9.2",

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// browser is a headless Chromium that is told what to do over its debugging pipe: messages of the DevTools protocol,
-// each ended by a zero byte. It belongs to one test.
+// browser is a headless Chromium that is controlled over its debugging pipe: messages of the DevTools protocol, each
+// ended by a zero byte. It belongs to one test.
 type browser struct {
 	t       *testing.T
 	in      *os.File
@@ -34,7 +34,8 @@ type devtoolsMessage struct {
 	} `json:"error"`
 }
 
-// openBrowser starts Chromium with an empty page. Without one there is nothing to test: it is no part of millrace.
+// openBrowser starts Chromium with an empty page. If none is installed it skips the test, or fails it if MILLRACE_BROWSER
+// is set.
 func openBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := findChromium()
@@ -93,7 +94,7 @@ func (b *browser) attach() {
 	}
 }
 
-// call sends a command and returns its result; events on the way are looked at.
+// call sends a command and returns its result; it passes events that arrive meanwhile to note.
 func (b *browser) call(method string, params map[string]any) json.RawMessage {
 	b.t.Helper()
 	b.next++
@@ -126,7 +127,7 @@ func (b *browser) call(method string, params map[string]any) json.RawMessage {
 	}
 }
 
-// note keeps what the page complains about: exceptions, and what its policy has refused.
+// note records errors of the page: exceptions, and violations of its content security policy.
 func (b *browser) note(m devtoolsMessage) {
 	if m.Method == "Runtime.exceptionThrown" {
 		b.faults = append(b.faults, string(m.Params))
@@ -151,7 +152,7 @@ func (b *browser) open(url string) {
 	b.call("Page.navigate", map[string]any{"url": url})
 }
 
-// eval gives the value of an expression as text.
+// eval returns the value of an expression as text.
 func (b *browser) eval(expression string) string {
 	b.t.Helper()
 	var answer struct {
@@ -182,7 +183,7 @@ func (b *browser) until(expression string) {
 	}
 }
 
-// choose puts a file into the input with the given id, as a person does with the dialog.
+// choose sets the file of the input with the given id, as the file dialog does.
 func (b *browser) choose(id, file string) {
 	b.t.Helper()
 	path, err := filepath.Abs(file)
@@ -194,7 +195,7 @@ func (b *browser) choose(id, file string) {
 	b.call("DOM.setFileInputFiles", map[string]any{"files": []string{path}, "objectId": object.Result.ObjectID})
 }
 
-// press presses a key and lets it go.
+// press presses and releases a key.
 func (b *browser) press(key string, code int) {
 	b.t.Helper()
 	event := map[string]any{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": code}
@@ -206,7 +207,7 @@ func (b *browser) press(key string, code int) {
 	b.call("Input.dispatchKeyEvent", event)
 }
 
-// dark asks for dark or light colours.
+// dark emulates the preference for dark or light colours.
 func (b *browser) dark(on bool) {
 	b.t.Helper()
 	scheme := map[bool]string{false: "light", true: "dark"}[on]
@@ -215,7 +216,7 @@ func (b *browser) dark(on bool) {
 	})
 }
 
-// screenshot keeps what is in the window as an image if MILLRACE_SCREENSHOTS names a directory.
+// screenshot saves the window as an image if MILLRACE_SCREENSHOTS names a directory.
 func (b *browser) screenshot(name string) {
 	b.t.Helper()
 	dir := os.Getenv("MILLRACE_SCREENSHOTS")
@@ -233,7 +234,7 @@ func (b *browser) screenshot(name string) {
 	}
 }
 
-// faultless fails the test if the page has complained about anything.
+// faultless fails the test if the page had an error.
 func (b *browser) faultless() {
 	b.t.Helper()
 	for _, fault := range b.faults {

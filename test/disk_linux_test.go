@@ -13,8 +13,8 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// The disk of PostgreSQL fills up: uploads are refused for now or wait, no attempt is charged, and with room again
-// everything goes on without a restart of anything.
+// TestDatabaseDiskFull fills the disk of PostgreSQL: uploads are refused with a retryable code or wait, no attempt is
+// charged, and with free space everything resumes without a restart.
 func TestDatabaseDiskFull(t *testing.T) {
 	dir := storetest.SmallDisk(t, "200m")
 	own, err := cluster.Start(t.Context(), cluster.Config{Dir: filepath.Join(dir, "postgres")})
@@ -65,7 +65,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	t.Logf("%d predictions", len(ids))
 }
 
-// postponed says whether a part has been put off.
+// postponed reports whether a part has been postponed.
 func (r *running) postponed(t *testing.T) bool {
 	t.Helper()
 	for line := range strings.Lines(r.scrape(t)) {

@@ -45,7 +45,7 @@ func TestPagesNameWhatExists(t *testing.T) {
 	}
 }
 
-// TestPagesNameTestsThatExist looks for every test that a page gives as a proof.
+// TestPagesNameTestsThatExist looks up every test that a page names.
 func TestPagesNameTestsThatExist(t *testing.T) {
 	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*)`")
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]+)\(`)
@@ -81,7 +81,7 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// generated says that a folder is hidden, or made by make or a run.
+// generated reports whether a folder is hidden, or created by make or a run.
 func generated(name string, entry fs.DirEntry) bool {
 	return name != "." && strings.HasPrefix(entry.Name(), ".") || name == "bin" || name == "data"
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// ledger is what the database says of parts that are done: when each was committed, by which attempt.
+// ledger holds the time and the attempt of each committed part.
 func ledger(t *testing.T, database string) map[string]string {
 	t.Helper()
 	done := map[string]string{}
@@ -39,9 +39,10 @@ func askNumber(t *testing.T, database, sql string) int {
 	return n
 }
 
-// Told to stop at any moment under load, a process ends well and in time, no part that was committed is scored again, and
-// what it had in hand costs no attempt. The lease is long: what is not given back would be missed.
-func TestStoppedAtAnyMomentUnderLoad(t *testing.T) {
+// TestDrainUnderLoad stops a process at different moments under load: it exits with 0 and in time, no committed part is
+// scored again, and its parts in progress cost no attempt. The lease is long, so a part that is not released would be
+// missed.
+func TestDrainUnderLoad(t *testing.T) {
 	const drain, rounds, files = 25 * time.Second, 4, 3
 	database := storetest.Postgres(t)
 	args := []string{

@@ -31,7 +31,7 @@ func start(t *testing.T, change func(*serve.RunConfig)) *running {
 	})}
 }
 
-// scored is what the tests read of a prediction.
+// scored holds the fields of a prediction that the tests read.
 type scored struct {
 	ID       string `json:"prediction_id"`
 	Status   string `json:"status"`
@@ -85,7 +85,7 @@ func (r *running) wait(t *testing.T, id string) scored {
 	return scored{}
 }
 
-// scoredOffline is what the command line makes of a file.
+// scoredOffline returns the result of millrace score for a file.
 func scoredOffline(t *testing.T, model, file string, flags ...string) string {
 	t.Helper()
 	in := filepath.Join(t.TempDir(), "in.csv")
@@ -99,7 +99,7 @@ func scoredOffline(t *testing.T, model, file string, flags ...string) string {
 	return out
 }
 
-func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
+func TestUploadOnEveryStorage(t *testing.T) {
 	setups := []struct {
 		name   string
 		change func(*testing.T, *serve.RunConfig)
@@ -137,7 +137,7 @@ func TestUploadIsScoredOnEveryKindOfStorage(t *testing.T) {
 	}
 }
 
-// A file dropped into the bucket by others is scored for the user whose folder it lies in.
+// TestDroppedFileIsScored drops a file into the bucket: it is scored for the user whose folder it is in.
 func TestDroppedFileIsScored(t *testing.T) {
 	s3, queue := storetest.S3(t), storetest.SQS(t)
 	r := start(t, func(c *serve.RunConfig) {
@@ -159,13 +159,13 @@ func TestDroppedFileIsScored(t *testing.T) {
 	r.wantOne(t, file)
 }
 
-// created is the message of a bucket about a new object, whose key is given as it stands in such messages.
+// created returns a bucket's event for a new object, whose key is given in the encoding of such events.
 func created(bucket, key string, info objects.Info) string {
 	return fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},`+
 		`"object":{"key":%q,"size":%d,"eTag":%q}}}]}`, bucket, key, info.Bytes, strings.Trim(info.ETag, `"`))
 }
 
-// wantOne waits for the only prediction and compares it with what the command line makes of a file.
+// wantOne waits for the only prediction and compares its result with millrace score.
 func (r *running) wantOne(t *testing.T, file string) {
 	t.Helper()
 	var list struct {
@@ -192,7 +192,8 @@ func (r *running) wantOne(t *testing.T, file string) {
 	}
 }
 
-// A file put through an upload link is scored when the bucket tells of it, without another word of its sender.
+// TestUploadLinkIsCompletedByTheBucket puts a file through an upload link: the bucket's event completes it, without a
+// further request.
 func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 	s3, queue := storetest.S3(t), storetest.SQS(t)
 	r := start(t, func(c *serve.RunConfig) {
@@ -241,7 +242,7 @@ func TestUploadLinkIsCompletedByTheBucket(t *testing.T) {
 	r.wantOne(t, file)
 }
 
-// Many parts, several attempts at once: one file, in order, every row once.
+// TestLargeFileIsScoredInParts checks that many parts scored concurrently give one file, in order, with every row once.
 func TestLargeFileIsScoredInParts(t *testing.T) {
 	r := start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL = storetest.Postgres(t)
@@ -261,7 +262,7 @@ func TestLargeFileIsScoredInParts(t *testing.T) {
 	}
 }
 
-// The budget holds for the whole file, however many parts it has.
+// TestTooManyRejectedRowsFailAnUpload checks that the error budget applies to the whole file, not to each part.
 func TestTooManyRejectedRowsFailAnUpload(t *testing.T) {
 	r := start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL = storetest.Postgres(t)

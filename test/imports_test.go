@@ -14,8 +14,8 @@ import (
 	"testing/fstest"
 )
 
-// The borders between the packages and the fences around other people's modules. Every Go file is parsed, whatever its
-// build tags or architecture: asking `go list` would see one platform only, and none of what the test cache hides.
+// The borders between the packages and the fences around third-party modules. Every Go file is parsed, whatever its
+// build tags or architecture: go list would see only one platform.
 
 const module = "github.com/retainwise/millrace"
 
@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"store/storetest":         {"migrations", "store", "store/cluster", "store/objects", "store/queue", "store/schema"},
 	"store/storetest/servers": {"store/storetest"},
 
-	// What serve is made of, from above to below.
+	// The packages of serve, top-down.
 	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
 	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "plan", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
@@ -71,12 +71,12 @@ var allowed = map[string][]string{
 	"serve/servetest": serveAnd("ingest", "migrations", "serve", "store", "store/customer", "store/objects", "store/queue"),
 }
 
-// serveRooms are the packages that serve is made of.
+// serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
 	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "plan", "wire", "work",
 }
 
-// rooms names packages, those that serve is made of by their last name.
+// rooms returns the paths of packages; those below serve/internal are given by their last element.
 func rooms(names ...string) (list []string) {
 	for _, name := range names {
 		if slices.Contains(serveRooms, name) {
@@ -87,7 +87,7 @@ func rooms(names ...string) (list []string) {
 	return list
 }
 
-// serveAnd names all that serve is made of, and others.
+// serveAnd returns all packages below serve/internal, and others.
 func serveAnd(names ...string) []string { return append(rooms(serveRooms...), names...) }
 
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
@@ -96,7 +96,7 @@ var allowedInTests = []string{
 	"store/objects", "store/queue", "store/schema", "store/storetest", "store/tuple",
 }
 
-// allowedInServeTests adds to both for the tests of serve and of what it is made of.
+// allowedInServeTests adds to both for the tests of serve and of the packages below serve/internal.
 var allowedInServeTests = serveAnd("engine", "ingest", "serve", "serve/internal/plan/plantest")
 
 // fence names the folders that may import a module (or a part of the standard library), and those whose tests also may.
@@ -116,7 +116,7 @@ var fenced = map[string]fence{
 	"net":          {owners: outward},
 	"net/url":      {owners: []string{anything}},
 	"os":           {owners: outward, inTests: []string{anything}},
-	// Tests of serve break a kernel with it, for which the engine has no door.
+	// Tests of serve break a kernel with it, for which the engine has no API.
 	"unsafe": {owners: []string{"engine", "engine/forest", "ingest"}, inTests: []string{"serve"}},
 
 	"github.com/andybalholm/brotli": {owners: rooms("wire"), inTests: []string{"serve"}},
@@ -170,7 +170,7 @@ func checkImports(tree fs.FS) (broken []string, err error) {
 	return broken, err
 }
 
-// outside says that a folder is not part of this module: hidden, made by make or a run, or a module of its own.
+// outside reports whether a folder is not part of this module: hidden, created by make or a run, or a separate module.
 func outside(tree fs.FS, folder string) bool {
 	if folder == "." {
 		return false
@@ -251,7 +251,7 @@ func TestCheckerReports(t *testing.T) {
 		"main imports nothing else":      {"main.go", project + "serve", true},
 		"the command line imports serve": {"cli/serve_command.go", project + "serve", false},
 		"nothing imports the commands":   {"bench/suite.go", project + "cli", true},
-		"up in what serve is made of":    {"serve/internal/plan/plan.go", project + "serve/internal/work", true},
+		"up below serve/internal":        {"serve/internal/plan/plan.go", project + "serve/internal/work", true},
 		"module within its fence":        {"serve/internal/api/routes.go", "github.com/valyala/fasthttp", false},
 		"below a fenced module":          {"engine/score.go", "github.com/valyala/fasthttp/fasthttputil", true},
 		"a name that only looks fenced":  {"engine/score.go", "github.com/valyala/fasthttpx", false},
@@ -260,7 +260,7 @@ func TestCheckerReports(t *testing.T) {
 		"the same in a test":             {"ingest/chunker_test.go", "os", false},
 		"test library in code":           {"serve/internal/api/routes.go", "github.com/getkin/kin-openapi/openapi3", true},
 		"test library in a test":         {"serve/openapi_test.go", "github.com/getkin/kin-openapi/openapi3", false},
-		"folder nobody listed":           {"util/strings.go", "strings", true},
+		"unlisted folder":                {"util/strings.go", "strings", true},
 		"testdata is part of the module": {"testdata/generate/main.go", "strings", true},
 		"hidden folder":                  {".cache/x.go", project + "serve", false},
 	} {

@@ -13,7 +13,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// newLine gives a line to the server of an endpoint, and the endpoint that it is.
+// newLine returns a proxy to the server of an endpoint, and the proxy's endpoint.
 func newLine(t *testing.T, endpoint string) (*storetest.Line, string) {
 	t.Helper()
 	u, err := url.Parse(endpoint)
@@ -25,7 +25,7 @@ func newLine(t *testing.T, endpoint string) (*storetest.Line, string) {
 	return l, u.String()
 }
 
-// ready waits until the answer of /ready has a status, and gives it.
+// ready waits until the answer of /ready has a status, and returns the answer.
 func (r *running) ready(t *testing.T, want int) string {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
@@ -37,7 +37,7 @@ func (r *running) ready(t *testing.T, want int) string {
 	return ""
 }
 
-// scrape gives the metrics.
+// scrape returns the metrics.
 func (r *running) scrape(t *testing.T) string {
 	t.Helper()
 	resp, err := http.Get(r.Admin + "/metrics")
@@ -52,9 +52,9 @@ func (r *running) scrape(t *testing.T) string {
 	return string(text)
 }
 
-// The object store and the queue go away, one after the other and in the middle of work: what was accepted is scored,
-// what cannot be accepted is told so, nothing counts as an attempt, and all goes on when they are back.
-func TestObjectStoreAndQueueAway(t *testing.T) {
+// TestObjectStoreAndQueueOutage takes the object store and the queue down, one after the other, under load: accepted
+// files are scored, others are refused with a retryable code, no attempt is charged, and all work resumes afterwards.
+func TestObjectStoreAndQueueOutage(t *testing.T) {
 	database, bucket, queue := storetest.Postgres(t), storetest.S3(t), storetest.SQS(t)
 	ours := bucket
 	toBucket, endpoint := newLine(t, bucket.Endpoint)
@@ -89,7 +89,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 	opened := `millrace_circuit_opens_total{dependency="object_store"} `
 	if text := r.scrape(t); !strings.Contains(text, opened) || strings.Contains(text, opened+"0\n") ||
 		!strings.Contains(text, `millrace_circuit_state{dependency="queue"} 0`) {
-		t.Error("the metrics do not tell of the breakers")
+		t.Error("the metrics do not show the circuit breakers")
 	}
 	toQueue.Cut()
 	toBucket.Mend(t)
@@ -97,7 +97,7 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 		!strings.Contains(body, `"queue":"unavailable"`) {
 		t.Errorf("ready: %s", body)
 	}
-	ids = append(ids, r.upload(t, file).ID) // the queue is a doorbell, not the truth
+	ids = append(ids, r.upload(t, file).ID) // the queue only wakes workers: PostgreSQL has the work
 	for _, id := range ids {
 		r.wait(t, id)
 	}

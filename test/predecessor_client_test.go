@@ -20,9 +20,9 @@ import (
 )
 
 // The client in this file is written from the predecessor's document alone: its routes, fields, words, statuses,
-// numbers and texts, over plain HTTP. It knows nothing of what is new here.
+// numbers and texts, over plain HTTP. It uses no feature that is new here.
 
-// predecessorClient is a front end of the predecessor's. Its methods are safe for concurrent use.
+// predecessorClient is a client of the predecessor. Its methods are safe for concurrent use.
 type predecessorClient struct {
 	base  string
 	token string // empty: none is sent
@@ -78,7 +78,7 @@ func (c predecessorClient) send(
 	return resp, text, err
 }
 
-// get wants 200.
+// get sends a GET request and fails the test unless it answers 200.
 func (c predecessorClient) get(t *testing.T, path string) []byte {
 	t.Helper()
 	resp, text, err := c.send(http.MethodGet, path, nil, "")
@@ -88,7 +88,7 @@ func (c predecessorClient) get(t *testing.T, path string) []byte {
 	return text
 }
 
-// post sends a file as a browser's form does.
+// post uploads a file as a multipart form.
 func (c predecessorClient) post(filename string, file []byte) (*http.Response, []byte, error) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -114,7 +114,7 @@ func (c predecessorClient) upload(t *testing.T, filename string, file []byte) (u
 	return u
 }
 
-// refused reads an error, which has the four promised fields.
+// refused reads an error answer and checks its four promised fields.
 func refused(t *testing.T, resp *http.Response, text []byte, err error) (e predecessorError) {
 	t.Helper()
 	if err != nil {
@@ -130,7 +130,7 @@ func refused(t *testing.T, resp *http.Response, text []byte, err error) (e prede
 	return e
 }
 
-// list wants a page of predictions, newest first.
+// list reads a page of predictions and checks that it is newest first.
 func (c predecessorClient) list(t *testing.T, query string) []predecessorPrediction {
 	t.Helper()
 	var page struct{ Predictions []predecessorPrediction }
@@ -140,7 +140,7 @@ func (c predecessorClient) list(t *testing.T, query string) []predecessorPredict
 	return page.Predictions
 }
 
-// completed asks for a prediction until it is.
+// completed polls a prediction until it is completed.
 func (c predecessorClient) completed(t *testing.T, id string) predecessorPrediction {
 	t.Helper()
 	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
@@ -201,12 +201,12 @@ func TestPredecessorClient(t *testing.T) {
 		}
 		resp, text, err := good.send(http.MethodGet, "/predictions/999999", nil, "")
 		if e := refused(t, resp, text, err); e.status != http.StatusNotFound || e.Error.Code != "ERR-1101" {
-			t.Errorf("a prediction of nobody: %d %s", e.status, e.Error.Code)
+			t.Errorf("an unknown prediction: %d %s", e.status, e.Error.Code)
 		}
 	})
 }
 
-// documentation looks at the pages for the frontend team.
+// documentation checks the documentation pages.
 func (c predecessorClient) documentation(t *testing.T) {
 	for _, page := range []string{"/docs", "/redoc"} {
 		if text := c.get(t, page); !bytes.Contains(text, []byte("RetainWise Analytics API")) {
@@ -255,7 +255,7 @@ func (c predecessorClient) pipeline(t *testing.T, model string) {
 	checkResult(t, c.get(t, "/predictions/"+p.ID+"/download"), rows)
 }
 
-// checkResult wants every row as it was sent, with what the model says of it.
+// checkResult checks that every row is unchanged, with the columns of its result.
 func checkResult(t *testing.T, result []byte, sent [][]string) {
 	t.Helper()
 	rows, err := csv.NewReader(bytes.NewReader(result)).ReadAll()
@@ -315,7 +315,7 @@ func (c predecessorClient) pages(t *testing.T) {
 	}
 }
 
-// wrongFiles sends what the document says is refused.
+// wrongFiles sends files that the document says are refused.
 func (c predecessorClient) wrongFiles(t *testing.T) {
 	large := predecessorFile + strings.Repeat("A-3,5,70.35,350.5,Month-to-month"+strings.Repeat(" ", 500)+"\n", 100_000)
 	for name, test := range map[string]struct {
@@ -353,7 +353,7 @@ func (c predecessorClient) wrongFiles(t *testing.T) {
 	}
 }
 
-// elevenUploads sends them at the same time, so that no budget grows again between them.
+// elevenUploads sends eleven uploads at the same time, so that the rate limit does not refill between them.
 func (c predecessorClient) elevenUploads(t *testing.T) {
 	var mu sync.Mutex
 	taken, refusals := 0, 0
@@ -386,7 +386,7 @@ func (c predecessorClient) elevenUploads(t *testing.T) {
 	}
 }
 
-// browser asks as a page of the customer's does: before it sends anything, and with credentials.
+// browser sends the requests of a page of the customer: a preflight, and a request with credentials.
 func (c predecessorClient) browser(t *testing.T) {
 	for _, origin := range []string{"https://retainwiseanalytics.com", "https://www.retainwiseanalytics.com"} {
 		req, err := http.NewRequest(http.MethodOptions, c.base+"/upload", nil)

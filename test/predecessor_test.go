@@ -52,8 +52,8 @@ func promiseTests(t *testing.T) map[string][]string {
 	return tests
 }
 
-// TestPromisesAreProven holds the table of docs/predecessor.md against the tests that there are. With UPDATE_PAGES in the
-// environment their names are written into it. A promise without a test is named as such, and is a failure.
+// TestPromisesAreProven compares the table of docs/predecessor.md with the existing tests. With UPDATE_PAGES in the
+// environment it writes their names into the table. A promise without a test is a failure.
 func TestPromisesAreProven(t *testing.T) {
 	tests := promiseTests(t)
 	page := readText(t, proofsPage)

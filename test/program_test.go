@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/cli"
 )
 
-// childEnv makes the test binary be millrace itself, for tests that must kill a process.
+// childEnv makes the test binary run as millrace, for tests that kill a process.
 const childEnv = "MILLRACE_TEST_CHILD"
 
 // TestMain runs the tests in the root of the repository, where the paths in them begin.

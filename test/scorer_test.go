@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// serve --scorer leaves scores whole files by leaves: the same bytes as score --scorer leaves.
+// TestB26ServeByLeaves compares serve --scorer leaves with score --scorer leaves, byte by byte.
 func TestB26ServeByLeaves(t *testing.T) {
 	c := startChild(t, "--data-dir", t.TempDir(), "--database-url", storetest.Postgres(t), "--scorer", "leaves")
 	for _, model := range []string{"telecom", "saas"} {
