@@ -42,7 +42,7 @@ type benchCommand struct {
 // Run measures one suite after the other and prints each report when it is complete.
 func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) error {
 	if c.From != "" {
-		return c.printSaved(std.out, files)
+		return caused(exitData, c.printSaved(std.out, files))
 	}
 	options, err := c.options()
 	if err != nil {
@@ -61,7 +61,7 @@ func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) err
 			return err
 		}
 		if c.Suite == "gate" && report.Fallen() != nil {
-			return report.Fallen()
+			return caused(exitData, report.Fallen())
 		}
 	}
 	return nil
@@ -124,22 +124,22 @@ func (c *benchCommand) print(out io.Writer, files *outputs, r *bench.Report) err
 func (c *benchCommand) options() (bench.Options, error) {
 	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick, DatabaseURL: c.DatabaseURL}
 	if c.Seconds < 0 || c.Seconds > 3600 {
-		return o, &plainError{"--seconds must be between 0 and 3600"}
+		return o, usage("--seconds must be between 0 and 3600")
 	}
 	if (c.Model == "") != (c.Data == "") {
-		return o, &plainError{"--model and --data belong together"}
+		return o, usage("--model and --data belong together")
 	}
 	var err error
 	if o.Sample, err = os.ReadFile(c.Sample); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return o, err
+		return o, caused(exitNoInput, err)
 	}
 	if c.Suite == "gate" {
 		file, err := os.ReadFile(c.Floors)
 		if err != nil {
-			return o, err
+			return o, caused(exitNoInput, err)
 		}
 		if o.Floors, err = bench.ReadFloors(file); err != nil {
-			return o, fmt.Errorf("%s: %w", c.Floors, err)
+			return o, caused(exitData, fmt.Errorf("%s: %w", c.Floors, err))
 		}
 	}
 	if c.Model == "" {
@@ -157,7 +157,7 @@ func (c *benchCommand) matrix(features int) (forest.Rows, error) {
 	all := forest.Rows{Columns: make([]forest.Column, features)}
 	file, err := os.Open(c.Data)
 	if err != nil {
-		return all, err
+		return all, caused(exitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
 	in := newMatrixReader(file, features, c.Header, c.LabelColumn)
@@ -170,7 +170,7 @@ func (c *benchCommand) matrix(features int) (forest.Rows, error) {
 			err = errors.New("no rows")
 		}
 		if err != nil {
-			return all, fmt.Errorf("%s: %w", c.Data, err)
+			return all, caused(exitData, fmt.Errorf("%s: %w", c.Data, err))
 		}
 		all.Len += rows.Len
 		for i := range all.Columns {

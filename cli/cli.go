@@ -10,9 +10,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/retainwise/millrace/serve"
-	"github.com/retainwise/millrace/store/cluster"
 )
 
 // commandLine holds all commands of the program. Flags of servers have environment variables as well.
@@ -46,17 +43,19 @@ func Run(ctx context.Context, args []string, in io.Reader, out, messages io.Writ
 	return runCommand(ctx, args, streams{in, out, messages})
 }
 
-// runCommand parses and runs one command and returns the exit status: 0, or 1 after one line on standard error, and one
-// more line for each incomplete output that could not be removed. It returns 128 plus the signal's number for a command
-// that a signal ended, except serve, which drains and returns 0.
+// runCommand parses and runs one command and returns the exit status. An error is a line on standard error, with advice
+// below it if it has a published code, and one more line for each incomplete output that could not be removed. A command
+// that a signal ended returns 128 plus the signal's number, except serve, which drains and returns 0.
 func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	var cmd commandLine
 	files := new(outputs)
+	std.out = printer{std.out}
 	exited := -1
 	parser, err := kong.New(&cmd,
 		kong.Name("millrace"),
 		kong.Description("Streaming batch scorer for churn models."),
 		kong.Writers(std.out, std.err),
+		kong.Help(printHelp),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std, files),
@@ -64,12 +63,15 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	if err != nil {
 		return fail(std, err)
 	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	chosen, err := parser.Parse(args)
 	if exited >= 0 { // --help has been printed
 		return exited
 	}
 	if err != nil {
-		return fail(std, &plainError{err.Error() + "; see --help"})
+		return fail(std, usage("%v; see --help", err))
 	}
 	name, _, _ := strings.Cut(chosen.Command(), " ")
 	drains := name == "serve" || name == "bench" // they stop the servers that they started
@@ -92,26 +94,15 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	return status
 }
 
-// statusUnavailable (EX_UNAVAILABLE) makes the Makefile install PostgreSQL and try again.
-const statusUnavailable = 69
-
-// plainError is an error message without a published code: a mistake on the command line, or the message of a server.
-type plainError struct{ text string }
-
-func (e *plainError) Error() string { return e.text }
-
-// fail prints one line, the published code if there is one and a message, and returns the exit status.
-func fail(std streams, err error) int {
-	line := serve.ErrorLine(err)
-	if plain := (*plainError)(nil); errors.As(err, &plain) {
-		line = plain.text
+// printHelp prints the help of a command, with the exit statuses that all commands have.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
 	}
-	if output := (*outputError)(nil); errors.As(err, &output) {
-		line = output.Error()
+	t := table{}
+	for _, s := range exitStatuses {
+		t.add(s.status, s.meaning)
 	}
-	_, _ = fmt.Fprintln(std.err, "millrace:", line)
-	if errors.Is(err, cluster.ErrNotInstalled) {
-		return statusUnavailable
-	}
-	return 1
+	_, err := fmt.Fprint(ctx.Stdout, "\nExit status:\n"+t.leftAligned())
+	return err
 }

@@ -106,7 +106,7 @@ func isFile(name string) bool {
 func readForest(name string) (*forest.Forest, error) {
 	file, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, caused(exitNoInput, err)
 	}
 	return engine.ReadForest(filepath.Base(name), file)
 }
@@ -117,7 +117,7 @@ type predictCommand struct {
 	Data        string `required:"" help:"File with a numeric matrix, comma- or tab-separated; an empty cell or nan is a missing value." placeholder:"FILE"`
 	Header      bool   `help:"Skip the first line of the matrix, which holds column names."`
 	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
-	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
+	Model       string `arg:"" help:"LightGBM or XGBoost model file."`
 }
 
 // Run reads the matrix in batches and prints tab-separated values with 17 significant digits.
@@ -128,12 +128,12 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 	}
 	file, err := os.Open(c.Data)
 	if err != nil {
-		return err
+		return caused(exitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
 	predict, err := newPredictor(f, c.Kind)
 	if err != nil {
-		return &plainError{fmt.Sprintf("--kind %s: %v", c.Kind, err)}
+		return usage("--kind %s: %v", c.Kind, err)
 	}
 	out, err := files.create("", "", std.out)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 			return files.finish(true)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.Data, err)
+			return caused(exitData, fmt.Errorf("%s: %w", c.Data, err))
 		}
 		if err := predict(out.Writer, rows); err != nil {
 			return err

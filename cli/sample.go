@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +28,15 @@ type samplePrediction struct {
 	Model   string            `json:"model"`
 	Summary engine.Summary    `json:"summary"`
 	Links   map[string]string `json:"links"`
-	Error   json.RawMessage   `json:"error"`
+	Error   *struct{ Code, Message string }
+}
+
+// failure returns the error of a prediction that has not completed.
+func (p *samplePrediction) failure() error {
+	if p.Error != nil {
+		return &codedError{"sample: ", p.Error.Code, p.Error.Message}
+	}
+	return plain(exitTryAgain, "sample: prediction %s is %s after a minute", p.ID, p.Status)
 }
 
 // uploadSample uploads a file through the API and prints a report of its result.
@@ -44,7 +51,7 @@ func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name stri
 		return fmt.Errorf("sample: %w", err)
 	}
 	if p.Status != "completed" {
-		return &plainError{fmt.Sprintf("sample: prediction %s is %s %s", p.ID, p.Status, p.Error)}
+		return p.failure()
 	}
 	took := time.Since(begin)
 	_, err = fmt.Fprintf(out,
@@ -59,7 +66,7 @@ func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name stri
 func sampleForm(name string) (io.Reader, string, error) {
 	file, err := os.ReadFile(name)
 	if err != nil {
-		return nil, "", err
+		return nil, "", caused(exitNoInput, err)
 	}
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -92,7 +99,11 @@ func postSample(ctx context.Context, s serve.Started, body io.Reader, contentTyp
 		return nil, err
 	}
 	if resp.StatusCode >= 300 {
-		return nil, &plainError{"sample: " + cmp.Or(refusal(text), "the upload was answered with "+resp.Status)}
+		if refused := refusal(text); refused != nil {
+			refused.about = "sample: "
+			return nil, refused
+		}
+		return nil, plain(exitUnavailable, "sample: the upload was answered with %s", resp.Status)
 	}
 	p := new(samplePrediction)
 	return p, json.Unmarshal(text, p)

@@ -18,22 +18,24 @@ import (
 
 // scoreCommand scores a file into a file.
 type scoreCommand struct {
-	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
-	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
-	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
-	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
-	Budget      budgetFlags `embed:""`
-	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
-	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
-	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
-	Workers     int         `help:"CPU cores to use (0 = all)." default:"0"`
-	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+	Model        string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Explain      string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Scorer       string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
+	Out          string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
+	Rejects      string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
+	Budget       budgetFlags `embed:""`
+	AllowRejects bool        `help:"Accept a file of which fewer than half of the rows could be scored."`
+	Guard        string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
+	ChangesFrom  string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
+	Summary      string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
+	Workers      int         `help:"CPU cores to use (0 = all)." default:"0"`
+	Input        string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
 // Help returns the text that kong prints above the flags.
 func (c *scoreCommand) Help() string {
-	return "Output files are replaced only when all are complete, and keep their mode and owner; links are followed. Pipes " +
+	return "Output files are replaced only when all are complete, and keep their mode and owner; links are followed. If fewer " +
+		"than half of the rows could be scored, only the file of --rejects is written and the exit status is 65. Pipes " +
 		"and devices are written while rows are scored: if the exit status is not 0 their content is incomplete, which is " +
 		"also reported on standard error. SIGINT and SIGTERM end the command with 130 and 143 and leave files unchanged; a " +
 		"second signal kills."
@@ -48,10 +50,10 @@ type budgetFlags struct {
 // Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
-		return &plainError{"--summary - and the scored CSV cannot both go to standard output: name a file with --out"}
+		return usage("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
 	}
 	if c.ChangesFrom == "-" {
-		return &plainError{"--changes-from takes the name of a file"}
+		return usage("--changes-from takes the name of a file")
 	}
 	bundle, err := openModel(c.Model)
 	if err != nil {
@@ -87,11 +89,30 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err := sink.writeSummary(&summary); err != nil {
 		return err
 	}
-	if err := files.finish(true); err != nil {
+	few := c.tooFew(&summary)
+	if few == nil {
+		err = files.finish(true)
+	} else {
+		err = files.finishOnly(sink.rejects)
+	}
+	if err != nil {
 		return err
 	}
 	sink.progress.report(&summary, time.Since(begin))
-	return nil
+	return few
+}
+
+// tooFew returns an error if fewer than half of the rows could be scored, unless a flag says how many may be rejected.
+func (c *scoreCommand) tooFew(s *engine.Summary) error {
+	if 2*s.Scored >= s.Rows || c.AllowRejects || c.Budget != (budgetFlags{}) {
+		return nil
+	}
+	kept := ""
+	if c.Out != "" {
+		kept = c.Out + " is left as it was. "
+	}
+	return plain(exitData, "only %s of %s rows could be scored. %sCorrect the rejected rows (--rejects FILE has "+
+		"them), or accept the result with --allow-rejects", count(s.Scored), count(s.Rows), kept)
 }
 
 // openModel opens the value of --model: a directory, a baseline, or a bare model file.
@@ -99,18 +120,20 @@ func openModel(name string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
 	case err == nil && info.IsDir():
-		return engine.OpenBundle(os.DirFS(name))
+		b, err := engine.OpenBundle(os.DirFS(name))
+		return b, caused(exitData, err)
 	case err == nil:
 		file, err := os.ReadFile(name)
 		if err != nil {
-			return nil, err
+			return nil, caused(exitNoInput, err)
 		}
-		return engine.OpenModelFile(filepath.Base(name), file)
+		b, err := engine.OpenModelFile(filepath.Base(name), file)
+		return b, caused(exitData, err)
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)
 	}
-	return nil, &plainError{fmt.Sprintf("model %q is neither a directory, a file, nor a baseline (%s)",
-		name, strings.Join(engine.BaselineNames(), ", "))}
+	return nil, plain(exitNoInput, "model %q is neither a directory, a file, nor a baseline (%s)",
+		name, strings.Join(engine.BaselineNames(), ", "))
 }
 
 // openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
@@ -122,12 +145,12 @@ func openInput(name string, std streams, files *outputs) (engine.Input, func(), 
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return engine.Input{}, nil, err
+		return engine.Input{}, nil, caused(exitNoInput, err)
 	}
 	files.reads(file)
 	in, err := readInput(file)
 	if err != nil {
-		return in, nil, errors.Join(err, file.Close())
+		return in, nil, caused(exitNoInput, errors.Join(err, file.Close()))
 	}
 	return in, func() { _ = file.Close() }, nil
 }

@@ -3,19 +3,24 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/cluster"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/testdata/samples"
@@ -83,7 +88,7 @@ type serveCommand struct {
 
 	Scorer string `enum:"compiled,leaves" default:"compiled" env:"MILLRACE_SCORER" help:"Scoring engine: compiled (with leaves checking a sample) or leaves. Models that leaves cannot load are refused with leaves."`
 
-	Sample string `type:"existingfile" help:"CSV file to upload through the API after the start; a report of its result is printed." placeholder:"FILE"`
+	Sample string `help:"CSV file to upload through the API after the start; a report of its result is printed." placeholder:"FILE"`
 }
 
 // A part is a whole number of chunks, so small parts need smaller chunks.
@@ -98,13 +103,20 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Sample != "" {
+		if _, err := os.Stat(c.Sample); err != nil {
+			return caused(exitNoInput, err)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Scoring takes all cores; goroutines that do I/O must not wait for the end of a chunk.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(config.Worker.Cores + spareThreads))
 	begin := time.Now()
 	var sample chan error
+	ready := false
 	err = serve.Run(ctx, config, func(s serve.Started) {
+		ready = true
 		c.announce(std, s, time.Since(begin))
 		if c.Sample != "" {
 			sample = make(chan error, 1)
@@ -122,7 +134,34 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 			return failed
 		}
 	}
+	if !ready {
+		return c.notStarted(err)
+	}
 	return err
+}
+
+// notStarted returns why a server did not start. An error without a cause outside the program is one of the configuration.
+func (c *serveCommand) notStarted(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && errors.Is(err, syscall.EADDRINUSE) {
+		flag := "--listen"
+		if strings.HasPrefix(err.Error(), "admin listener") {
+			flag = "--admin-listen"
+		}
+		return plain(exitTryAgain, "%s is in use by another program: stop it, or choose another address with %s",
+			op.Addr, flag)
+	}
+	return notStarted(err)
+}
+
+// notStarted returns why the database or the object store could not be opened.
+func notStarted(err error) error {
+	if errors.Is(err, cluster.ErrInUse) {
+		return plain(exitTryAgain, "%v: stop it, or choose another directory with --data-dir", err)
+	}
+	if err == nil || store.FaultOf(err) == store.FaultOurs || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return caused(exitUsage, err)
 }
 
 // spareThreads is the number of threads that run Go code in addition to those that score. The operating system shares the
@@ -139,7 +178,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		return serve.RunConfig{}, err
 	}
 	if c.PartBytes < partBytesMin {
-		return serve.RunConfig{}, &plainError{fmt.Sprintf("--part-bytes must be at least %d", partBytesMin)}
+		return serve.RunConfig{}, usage("--part-bytes must be at least %d", partBytesMin)
 	}
 	cores := c.Cores
 	if cores <= 0 {
@@ -184,7 +223,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	proxies, err := serve.ParseNetworks(c.TrustedProxies)
 	if err != nil {
-		return serve.Config{}, &plainError{"--trusted-proxies: " + err.Error()}
+		return serve.Config{}, usage("--trusted-proxies: %v", err)
 	}
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),

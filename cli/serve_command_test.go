@@ -72,8 +72,8 @@ func TestServeExitsWhenSampleIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, messages := serveSample(t, sample)
-	if status != 1 || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
-		!strings.HasSuffix(messages, ".\n") || strings.Contains(out, "rows scored") {
+	if status != exitData || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
+		!strings.HasSuffix(messages, "\n  More: millrace explain ERR-1004\n") || strings.Contains(out, "rows scored") {
 		t.Errorf("status %d: %s%s", status, out, messages)
 	}
 }
@@ -193,7 +193,7 @@ func TestServeUnreachableDatabaseError(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir()},
 	} {
 		status, _, messages := command(t, "", append(args, "--database-url", "postgres://u:secret@127.0.0.1:1/x")...)
-		if status != 1 || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
+		if status != exitUnavailable || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
 			t.Errorf("%v: status %d: %s", args, status, messages)
 		}
 	}
@@ -211,7 +211,7 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("status %d: %s%s", status, after, messages)
 		}
 	}
-	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != 1 {
+	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != exitIO {
 		t.Errorf("a full disk went unnoticed: %s", messages)
 	}
 }

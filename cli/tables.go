@@ -21,6 +21,21 @@ type table [][]string
 
 func (t *table) add(cells ...string) { *t = append(*t, cells) }
 
+// leftAligned returns the table with the last column left-aligned and wrapped to the width of a terminal.
+func (t table) leftAligned() string {
+	width := 0
+	for _, line := range t {
+		width = max(width, utf8.RuneCountInString(line[0]))
+	}
+	var b strings.Builder
+	indent := strings.Repeat(" ", width+4)
+	for _, line := range t {
+		text := []rune(wrapped(indent, line[1]))
+		b.WriteString(fmt.Sprintf("  %-*s  ", width, line[0]) + string(text[width+4:]))
+	}
+	return b.String()
+}
+
 func (t table) String() string {
 	var widths []int
 	for _, line := range t {

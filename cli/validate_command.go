@@ -24,7 +24,7 @@ type validateCommand struct {
 
 // Help returns the text that kong prints above the flags.
 func (c *validateCommand) Help() string {
-	return "Exits with 0 if no row would be rejected, or no more than --max-rejected and --max-rejected-percent allow."
+	return "Exits with 0 if no row would be rejected, or no more than --max-rejected and --max-rejected-percent allow, and with 65 otherwise."
 }
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.

@@ -13,7 +13,7 @@ func TestValidateReportsErrors(t *testing.T) {
 	file := validateHeader + "a,1,2,3,One year\nb,many,2,3,One year\na,1,2,,Weekly\n\nd,1,2\n"
 	rejects := filepath.Join(t.TempDir(), "rejects.csv")
 	status, out, messages := command(t, file, "validate", "--model", "telecom", "--rejects", rejects, "-")
-	if status != 1 || !strings.Contains(messages, "ERR-1107: 2 of the first 4 rows were rejected") {
+	if status != exitData || !strings.Contains(messages, "ERR-1107: 2 of the first 4 rows were rejected") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 	for _, want := range []string{
@@ -61,7 +61,7 @@ func TestValidateMatchesScore(t *testing.T) {
 		status, _, said := command(t, "", "validate", "--model", "telecom", "--max-rejected", "1000000", "--rejects",
 			predicted, file)
 		done, _, says := command(t, "", "score", "--model", "telecom", "--out", filepath.Join(dir, "out.csv"),
-			"--rejects", scored, file)
+			"--rejects", scored, "--allow-rejects", file)
 		if status != done {
 			t.Errorf("%s: validate ends with %d, score with %d: %s%s", file, status, done, said, says)
 			continue
