@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -14,14 +15,21 @@ import (
 
 // commandLine holds all commands of the program. Flags of servers have environment variables as well.
 type commandLine struct {
-	Serve    serveCommand    `cmd:"" help:"Serve the API, score uploads, or both."`
-	Score    scoreCommand    `cmd:"" help:"Score a CSV file without a server or a database."`
-	Validate validateCommand `cmd:"" help:"Check a CSV file and report what is wrong with it, without scoring."`
-	Model    modelCommand    `cmd:"" help:"Inspect, verify and run model files and bundles."`
-	Jobs     jobsCommand     `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
-	Store    storeCommand    `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
-	Migrate  migrateCommand  `cmd:"" help:"Apply or list database migrations."`
-	Bench    benchCommand    `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, compared with alternatives."`
+	Serve      serveCommand      `cmd:"" help:"Serve the API, score uploads, or both."`
+	Score      scoreCommand      `cmd:"" help:"Score a CSV file without a server or a database."`
+	Validate   validateCommand   `cmd:"" help:"Check a CSV file and report what is wrong with it, without scoring."`
+	Model      modelCommand      `cmd:"" help:"Inspect, verify and run model files and bundles."`
+	Jobs       jobsCommand       `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
+	Store      storeCommand      `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
+	Migrate    migrateCommand    `cmd:"" help:"Apply or list database migrations."`
+	Explain    explainCommand    `cmd:"" help:"Explain an error code: what it means and what you can do."`
+	Version    versionCommand    `cmd:"" help:"Print version, commit, Go release and the kernels in use."`
+	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
+	Man        manCommand        `cmd:"" help:"Print the manual page (roff), made from the commands and flags."`
+	HelpOf     helpCommand       `cmd:"" name:"help" help:"Print the help of a command, as COMMAND --help does."`
+	Bench      benchCommand      `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, compared with alternatives."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version in one line."`
 }
 
 // streams are the standard streams of a command, passed in so that tests can replace them.
@@ -56,6 +64,7 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 		kong.Description("Streaming batch scorer for churn models."),
 		kong.Writers(std.out, std.err),
 		kong.Help(printHelp),
+		kong.Vars{"version": versionLine()},
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std, files),
@@ -63,8 +72,11 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	if err != nil {
 		return fail(std, err)
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help": // kong prints the help of the command that it has parsed
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	chosen, err := parser.Parse(args)
 	if exited >= 0 { // --help has been printed
