@@ -92,6 +92,9 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	if err = await(ctx, ended, drains); err == nil {
 		return 0
 	}
+	if isTerminal(std.err) {
+		_, _ = fmt.Fprint(std.err, eraseLine) // of progress
+	}
 	if i := interrupted(ctx); i != nil && (name != "serve" || errors.Is(err, context.Canceled)) {
 		files.abandon()
 		_, _ = fmt.Fprintln(std.err, "millrace: interrupted")

@@ -3,8 +3,10 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -127,25 +129,43 @@ func TestModelErrors(t *testing.T) {
 	}
 }
 
-// TestProgressOnlyOnTerminal checks that progress is shown on a terminal, at most five times a second, and not in a log.
-func TestProgressOnlyOnTerminal(t *testing.T) {
-	for _, terminal := range []bool{false, true} {
+// TestProgress checks the line on a terminal, at most five times a second, and that there is none in a log.
+func TestProgress(t *testing.T) {
+	half := func() *countedFile {
+		c := &countedFile{Reader: strings.NewReader(strings.Repeat("x", 500)), size: 1000}
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, test := range []struct {
+		name     string
+		terminal bool
+		input    *countedFile
+		want     *regexp.Regexp
+	}{
+		{"log", false, half(), regexp.MustCompile(`^$`)},
+		{"pipe", true, nil, regexp.MustCompile(`^\r\x1b\[K10 rows  1 rows/s$`)},
+		{"file", true, half(), regexp.MustCompile(`^\r\x1b\[K 50 %  10 rows  1 rows/s  10s left$`)},
+	} {
 		var out strings.Builder
-		p := progress{out: &out, terminal: terminal}
-		for range 3 {
-			p.add(10)
-		}
-		want := map[bool]string{true: "\r10 rows"}[terminal]
-		if got := out.String(); got != want {
-			t.Errorf("terminal %v: %q, want %q", terminal, got, want)
-		}
-		p.shown = time.Now().Add(-progressInterval)
-		out.Reset()
+		p := progress{out: &out, terminal: test.terminal, input: test.input, begin: time.Now().Add(-10 * time.Second)}
 		p.add(10)
-		if got := out.String(); terminal && got != "\r40 rows" || !terminal && got != "" {
-			t.Errorf("terminal %v: %q", terminal, got)
+		p.add(10)
+		if got := out.String(); !test.want.MatchString(got) {
+			t.Errorf("%s: %q", test.name, got)
+		}
+		out.Reset()
+		p.shown = time.Now().Add(-progressInterval)
+		p.add(1_000_000_000)
+		if got := out.String(); test.terminal != strings.Contains(got, "1,000,000,020 rows") || strings.Contains(got, "\n") ||
+			len(got) > lineWidth {
+			t.Errorf("%s: %q", test.name, got)
 		}
 	}
+}
+
+func TestIsTerminal(t *testing.T) {
 	if isTerminal(&strings.Builder{}) {
 		t.Error("a buffer is no terminal")
 	}

@@ -67,7 +67,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
-	in, closeInput, err := openInput(c.Input, std, files)
+	in, counted, closeInput, err := openCounted(c.Input, std, files)
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 		return err
 	}
 	begin := time.Now()
+	sink.progress.input, sink.progress.begin = counted, begin
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
 	if err != nil {
@@ -138,21 +139,31 @@ func openModel(name string) (*engine.Bundle, error) {
 
 // openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
 func openInput(name string, std streams, files *outputs) (engine.Input, func(), error) {
+	in, _, closeInput, err := openCounted(name, std, files)
+	return in, closeInput, err
+}
+
+// openCounted is openInput with a counter of the bytes read; nil if the size of the input is unknown.
+func openCounted(name string, std streams, files *outputs) (engine.Input, *countedFile, func(), error) {
 	if name == "-" {
 		files.reads(std.in)
 		in, err := readInput(std.in)
-		return in, func() {}, err
+		return in, nil, func() {}, err
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return engine.Input{}, nil, caused(exitNoInput, err)
+		return engine.Input{}, nil, nil, caused(exitNoInput, err)
 	}
 	files.reads(file)
-	in, err := readInput(file)
-	if err != nil {
-		return in, nil, caused(exitNoInput, errors.Join(err, file.Close()))
+	counted, reader := countFile(file), io.Reader(file)
+	if counted != nil {
+		reader = counted
 	}
-	return in, func() { _ = file.Close() }, nil
+	in, err := readInput(reader)
+	if err != nil {
+		return in, nil, nil, caused(exitNoInput, errors.Join(err, file.Close()))
+	}
+	return in, counted, func() { _ = file.Close() }, nil
 }
 
 // readInput unpacks a file and reads its header.
@@ -174,6 +185,9 @@ type fileSink struct {
 
 func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error) {
 	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
+	if c.Out == "" && isTerminal(std.out) { // which shows the result
+		s.progress.terminal = false
+	}
 	var err error
 	if s.result, err = files.create("--out", c.Out, std.out); err != nil {
 		return nil, err

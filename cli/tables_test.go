@@ -75,7 +75,7 @@ func TestTerminalReport(t *testing.T) {
 		p.report(&s, time.Second)
 		text := out.String()
 		for _, want := range []string{
-			"12346 rows: 12345 scored, 1 rejected in 1s", `1 with ERR-1602 in column "tenure"`,
+			"12346 rows: 12345 scored, 1 rejected in 1s", "           1    0.0 %  tenure\n",
 			"risk  customers  expected to leave  Revenue  expected loss",
 			"low      12,345              1,235   90,000         40,000",
 		} {

@@ -87,8 +87,9 @@ func (c *validateCommand) report(
 		_, _ = fmt.Fprintf(w, "and %d more\n", omitted)
 	}
 	s := tally.Summary()
+	_, _ = io.WriteString(w, problemLines(&s))
 	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
-	_, _ = io.WriteString(w, reasonLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
+	_, _ = io.WriteString(w, remarkLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
 	return &s, nil
 }
 
@@ -112,7 +113,7 @@ func absentLine(s *engine.Summary) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "  not in the file: " + strings.Join(names, ", ") + "\n"
+	return wrapped("  ", "not in the file: "+strings.Join(names, ", "))
 }
 
 // qualityTable lists the columns with missing, unseen or unusual values.
@@ -132,7 +133,7 @@ func qualityTable(s *engine.Summary) table {
 			note = "one value only"
 		}
 		if !c.Absent && (c.Missing > 0 || c.Unseen > 0 || c.OutOfRange > 0 || note != "") {
-			t.add(c.Column, count(c.Missing), count(c.Unseen), count(c.OutOfRange), note)
+			t.add(printable(c.Column), count(c.Missing), count(c.Unseen), count(c.OutOfRange), note)
 		}
 	}
 	return t

@@ -18,8 +18,11 @@ func TestValidateReportsErrors(t *testing.T) {
 	}
 	for _, want := range []string{
 		"row 2 (line 3): ERR-1602 The value in column 'tenure' cannot be used.", "row 4 (line 6): ERR-1601",
-		"4 rows: 2 would be scored, 2 rejected\n", `remark: 1 with ERR-1653 in column "Contract"`,
-		`remark: 1 with ERR-1655 in column "customerID"`, "not in the file: gender, SeniorCitizen", "one value only",
+		"Rejected: 2 of 4 rows (50.0 %)\n  ERR-1602 The cell is not a number. Write",
+		"\n           1   25.0 %  tenure\n", "4 rows: 2 would be scored, 2 rejected\n",
+		"\n  ERR-1653 The value was not seen in training.", "\n           1   50.0 %  Contract\n",
+		"\n  ERR-1655 The customer id appeared", "\n           1   50.0 %  customerID\n",
+		"not in the file: gender, SeniorCitizen", "one value only",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
