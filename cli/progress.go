@@ -86,14 +86,14 @@ func (p *progress) line(took time.Duration) string {
 
 // report prints the result, beginning with what is wrong: on a terminal with all tables, otherwise without those that name
 // customers.
-func (p *progress) report(s *engine.Summary, took time.Duration) {
+func (p *progress) report(s *engine.Summary, outcomes *engine.OutcomeReport, took time.Duration) {
 	if p.terminal {
 		_, _ = fmt.Fprint(p.out, eraseLine)
 	}
 	_, _ = io.WriteString(p.out, problemLines(s))
 	_, _ = fmt.Fprintf(p.out, "%d rows: %d scored, %d rejected in %s (%.0f rows/s)\n",
 		s.Rows, s.Scored, s.Rejected, took.Round(time.Millisecond), float64(s.Rows)/took.Seconds())
-	_, _ = io.WriteString(p.out, remarkLines(s)+notUsedLine(s)+bandTable(s))
+	_, _ = io.WriteString(p.out, remarkLines(s)+notUsedLine(s)+bandTable(s)+outcomeTables(outcomes))
 	if p.terminal {
 		_, _ = io.WriteString(p.out, summaryTables(s))
 	}

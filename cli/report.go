@@ -18,7 +18,7 @@ func problemLines(s *engine.Summary) string {
 	var b strings.Builder
 	for _, w := range s.Warnings {
 		if w.Code == unseenCode && 2*w.Count >= s.Scored {
-			b.WriteString(wrapped("", fmt.Sprintf("Not understood: column %q. The model knows no value of %s of the rows.",
+			b.WriteString(wrapped("", fmt.Sprintf("Not understood: column %q. The model does not know the value of %s of the rows.",
 				columnName(w.Column), shareText(w.Count, s.Scored))))
 		}
 	}

@@ -48,7 +48,7 @@ func TestReportFitsTerminal(t *testing.T) {
 		}
 		var out strings.Builder
 		p := progress{out: &out, terminal: true}
-		p.report(s, time.Hour)
+		p.report(s, engineReport(n), time.Hour)
 		out.WriteString(absentLine(s) + section("Data quality", qualityTable(s)))
 		text := strings.TrimPrefix(out.String(), eraseLine)
 		if !strings.HasPrefix(text, "Not understood: column") || !strings.Contains(text, "\nRejected: ") {
@@ -59,6 +59,15 @@ func TestReportFitsTerminal(t *testing.T) {
 				t.Fatalf("%d characters: %q", width, line)
 			}
 		}
+	}
+}
+
+// engineReport returns a comparison with outcomes with large counts.
+func engineReport(n int64) *engine.OutcomeReport {
+	c := engine.CohortReport{Customers: n, Churned: n, ActualRate: 1, MeanProbability: 1}
+	return &engine.OutcomeReport{
+		Customers: n, Churned: n, Deciles: []engine.DecileReport{{Decile: 10, Lift: 10, CohortReport: c}},
+		Calibration: []engine.CalibrationReport{{From: 0.9, To: 1, CohortReport: c}},
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 // scoreCommand scores a file into a file.
 type scoreCommand struct {
 	Model        string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Columns      modelFlags  `embed:""`
+	Label        string      `help:"Column that says whether the customer left (yes or no, true or false, 1 or 0): the report compares it with the scores of the first 2,000,000 rows." placeholder:"COLUMN"`
 	Explain      string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
 	Scorer       string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
 	Out          string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
@@ -55,7 +57,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if c.ChangesFrom == "-" {
 		return usage("--changes-from takes the name of a file")
 	}
-	bundle, err := openModel(c.Model)
+	bundle, err := c.Columns.open(c.Model, c.Label)
 	if err != nil {
 		return err
 	}
@@ -78,6 +80,9 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	}
 	begin := time.Now()
 	sink.progress.input, sink.progress.begin = counted, begin
+	if sink.outcomes = newOutcomes(bundle, c.Label); sink.outcomes != nil {
+		opt.NewSampler = bundle.NewLabelSampler
+	}
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
 	if err != nil {
@@ -87,7 +92,8 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if summary.Changes, err = watch.changes(bundle); err != nil {
 		return err
 	}
-	if err := sink.writeSummary(&summary); err != nil {
+	report := sink.outcomes.report()
+	if err := sink.writeSummary(&summary, report); err != nil {
 		return err
 	}
 	few := c.tooFew(&summary)
@@ -99,7 +105,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
-	sink.progress.report(&summary, time.Since(begin))
+	sink.progress.report(&summary, report, time.Since(begin))
 	return few
 }
 
@@ -181,6 +187,7 @@ func readInput(file io.Reader) (engine.Input, error) {
 type fileSink struct {
 	result, rejects, summary *output
 	progress                 progress
+	outcomes                 *outcomes // nil without --label
 }
 
 func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error) {
@@ -205,10 +212,14 @@ func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error
 	return s, nil
 }
 
-func (s *fileSink) writeSummary(summary *engine.Summary) error {
+// writeSummary writes the summary, with the comparison with outcomes if there is one.
+func (s *fileSink) writeSummary(summary *engine.Summary, report *engine.OutcomeReport) error {
 	encoder := json.NewEncoder(s.summary)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(summary); err != nil {
+	if err := encoder.Encode(struct {
+		*engine.Summary
+		Outcomes *engine.OutcomeReport `json:"outcomes,omitempty"`
+	}{summary, report}); err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	return nil
@@ -221,6 +232,7 @@ func (s *fileSink) WriteChunk(c *engine.ScoredChunk) error {
 	if _, err := s.rejects.Write(c.Rejects); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
+	s.outcomes.add(c.Sample)
 	s.progress.add(c.Tally.Rows)
 	return nil
 }

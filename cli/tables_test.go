@@ -72,7 +72,7 @@ func TestTerminalReport(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var out strings.Builder
 		p := progress{out: &out, terminal: terminal}
-		p.report(&s, time.Second)
+		p.report(&s, nil, time.Second)
 		text := out.String()
 		for _, want := range []string{
 			"12346 rows: 12345 scored, 1 rejected in 1s", "           1    0.0 %  tenure\n",

@@ -16,6 +16,7 @@ const validateFindingsMax = 100
 // validateCommand checks a file as scoring would, without scoring it.
 type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Columns modelFlags  `embed:""`
 	Rejects string      `help:"File for the rows that would be rejected (default: they are only reported)." placeholder:"FILE"`
 	Guard   string      `enum:"on,off" default:"on" help:"Guard cells of the rejects file that a spreadsheet would run as formulas with an apostrophe: ${enum}."`
 	Budget  budgetFlags `embed:""`
@@ -29,7 +30,7 @@ func (c *validateCommand) Help() string {
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
 func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) error {
-	bundle, err := openModel(c.Model)
+	bundle, err := c.Columns.open(c.Model, "")
 	if err != nil {
 		return err
 	}
