@@ -36,7 +36,7 @@ type serveCommand struct {
 	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
 	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
 
-	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory)." placeholder:"URL"`
+	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory, on Linux, macOS and other Unix systems only)." placeholder:"URL"`
 	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
 	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus two for LISTEN and one for upkeep."`
@@ -117,8 +117,9 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	ready := false
 	err = serve.Run(ctx, config, func(s serve.Started) {
 		ready = true
-		c.announce(std, s, time.Since(begin))
-		if c.Sample != "" {
+		if err := c.announce(std, config.DataDir, s, time.Since(begin)); err != nil {
+			cancel(err)
+		} else if c.Sample != "" {
 			sample = make(chan error, 1)
 			go func() { // ends with the request; waited for below
 				err := uploadSample(ctx, std.out, s, c.Sample)
@@ -279,26 +280,29 @@ func defaultDataDir(user int, home string) string {
 	return "millrace-data"
 }
 
-// announce prints the addresses of a started server.
-func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration) {
+// announce prints the addresses of a started server. Tokens are long: they are in files of the data directory.
+func (c *serveCommand) announce(std streams, dir string, s serve.Started, took time.Duration) error {
 	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
 	if s.API != "" {
-		page := s.API + "/"
-		if s.Token != "" {
-			page += "#token=" + s.Token // in the fragment, which browsers do not send
-		}
-		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s\n", s.API, s.API, page)
+		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s/\n", s.API, s.API, s.API)
 	}
 	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
 		s.Admin, s.Database, s.Objects)
-	if s.API != "" && s.Token == "" {
+	switch {
+	case s.API == "":
+		return nil
+	case s.Token == "":
 		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.acceptedTokens())
+		return nil
 	}
-	if s.Token != "" {
-		_, _ = fmt.Fprintf(std.out,
-			"\nDEVELOPMENT MODE: anyone who has this token has access. Set AUTH_JWKS_URL in production.\n"+
-				"  export MILLRACE_TOKEN=%s\n", s.Token)
+	token, page, err := keepToken(dir, s)
+	if err != nil {
+		return err
 	}
+	_, _ = fmt.Fprintf(std.out, "  sign in   %s\n\n"+
+		"DEVELOPMENT MODE: anyone who has the token has access. Set AUTH_JWKS_URL in\nproduction.\n"+
+		"  export MILLRACE_TOKEN=$(cat %s)\n", fileURL(page), shellWord(token))
+	return nil
 }
 
 // acceptedTokens describes the tokens that are accepted.
