@@ -47,6 +47,26 @@ func clusterDir(t *testing.T) string {
 	return dir
 }
 
+// TestExitStatusesOfProcess runs the program itself: the status reaches its caller.
+func TestExitStatusesOfProcess(t *testing.T) {
+	for args, want := range map[string]int{
+		"version":                               0,
+		"":                                      0,
+		"score --no-such-flag":                  64,
+		"score --model telecom /dev/null":       65,
+		"score --model telecom absent.csv":      66,
+		"jobs dead --admin http://[::1]:1":      69,
+		"score --model telecom --out / main.go": 74,
+	} {
+		cmd := exec.Command(os.Args[0], strings.Fields(args)...)
+		cmd.Env = append(os.Environ(), "MILLRACE_TEST_CHILD=1")
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("%q: status %d, want %d: %s", args, got, want, out)
+		}
+	}
+}
+
 // TestExitStatusOfProcess checks the statuses that only a process has: of signals, which are ended in plain words, and of
 // a closed pipe.
 func TestExitStatusOfProcess(t *testing.T) {

@@ -66,11 +66,11 @@ func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url
 			now = "would be queued"
 		}
 		for _, job := range page.Retried {
-			code := ""
+			why := job.Status
 			if job.Error != nil {
-				code = job.Error.Code
+				why += " " + job.Error.Code + ": " + job.Error.Message
 			}
-			if _, err := fmt.Fprintf(std.out, "%s %s (%s %s)\n", job.ID, now, job.Status, code); err != nil {
+			if _, err := fmt.Fprintf(std.out, "%s %s (%s)\n", job.ID, now, why); err != nil {
 				return err
 			}
 		}
