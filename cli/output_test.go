@@ -144,12 +144,12 @@ func TestProgress(t *testing.T) {
 		input    *countedFile
 		want     *regexp.Regexp
 	}{
-		{"log", false, half(), regexp.MustCompile(`^$`)},
+		{"result on the same terminal", false, half(), regexp.MustCompile(`^$`)},
 		{"pipe", true, nil, regexp.MustCompile(`^\r\x1b\[K10 rows  1 rows/s$`)},
 		{"file", true, half(), regexp.MustCompile(`^\r\x1b\[K 50 %  10 rows  1 rows/s  10s left$`)},
 	} {
 		var out strings.Builder
-		p := progress{out: &out, terminal: test.terminal, input: test.input, begin: time.Now().Add(-10 * time.Second)}
+		p := progress{out: &out, terminal: true, hidden: !test.terminal, input: test.input, begin: time.Now().Add(-10 * time.Second)}
 		p.add(10)
 		p.add(10)
 		if got := out.String(); !test.want.MatchString(got) {
@@ -165,6 +165,15 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// TestProgressNotInLogs checks that a log has no progress.
+func TestProgressNotInLogs(t *testing.T) {
+	var out strings.Builder
+	p := progress{out: &out}
+	if p.add(10); out.Len() > 0 || p.rows != 10 {
+		t.Errorf("%q, %d rows", out.String(), p.rows)
+	}
+}
+
 func TestIsTerminal(t *testing.T) {
 	if isTerminal(&strings.Builder{}) {
 		t.Error("a buffer is no terminal")
@@ -176,5 +185,13 @@ func TestIsTerminal(t *testing.T) {
 	defer func() { _ = file.Close() }()
 	if isTerminal(file) {
 		t.Error("a file is no terminal")
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	if isTerminal(null) || isTerminal(printer{null}) {
+		t.Error("the null device is no terminal")
 	}
 }

@@ -14,6 +14,7 @@ import (
 type progress struct {
 	out      io.Writer
 	terminal bool
+	hidden   bool         // no line, as the result is shown on the same terminal
 	input    *countedFile // nil: the size of the input is unknown
 	rows     int64
 	begin    time.Time
@@ -53,7 +54,11 @@ func isTerminal(w io.Writer) bool {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // eraseLine moves to the beginning of a terminal's line and erases it.
@@ -61,7 +66,7 @@ const eraseLine = "\r\x1b[K"
 
 func (p *progress) add(rows int64) {
 	p.rows += rows
-	if now := time.Now(); p.terminal && now.Sub(p.shown) >= progressInterval {
+	if now := time.Now(); p.terminal && !p.hidden && now.Sub(p.shown) >= progressInterval {
 		p.shown = now
 		_, _ = fmt.Fprint(p.out, eraseLine+p.line(now.Sub(p.begin)))
 	}

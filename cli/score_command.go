@@ -192,9 +192,7 @@ type fileSink struct {
 
 func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error) {
 	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
-	if c.Out == "" && isTerminal(std.out) { // which shows the result
-		s.progress.terminal = false
-	}
+	s.progress.hidden = c.Out == "" && isTerminal(std.out)
 	var err error
 	if s.result, err = files.create("--out", c.Out, std.out); err != nil {
 		return nil, err
