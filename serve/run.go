@@ -44,7 +44,7 @@ const (
 	RoleWorker Role = "worker"
 )
 
-// RunConfig is the configuration of a process. What is left empty is embedded: see embedded.go.
+// RunConfig is the configuration of a process. What is left empty is embedded: see dependencies.go.
 type RunConfig struct {
 	Role        Role
 	Listen      string // address of the API
