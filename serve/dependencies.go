@@ -16,28 +16,28 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// foundation is what a process stands on: configured parts, or embedded ones where nothing is configured.
+// dependencies is what a process stands on: configured parts, or embedded ones where nothing is configured.
 //
 //	PostgreSQL     DATABASE_URL (and LOADER_DATABASE_URL for workers), else a private cluster below the data directory
 //	object store   S3_BUCKET, else a directory below the data directory
 //	tokens         AUTH_JWKS_URL, else tokens of our own; see run.go
 //	queue          SQS_QUEUE_URL, else PostgreSQL's notifications alone
 //	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
-type foundation struct {
-	store      *store.Store
-	objects    store.Objects // asks the owner before it deletes
-	owner      *store.Owner
-	queue      *store.Queue // nil: none is configured
-	models     *plan.Models
-	customers  store.CustomerKey
-	databaseIs string
-	objectsAre string
-	closers    []func(context.Context) error // in order of opening
+type dependencies struct {
+	store        *store.Store
+	objects      store.Objects // asks the owner before it deletes
+	owner        *store.Owner
+	queue        *store.Queue // nil: none is configured
+	models       *plan.Models
+	customers    store.CustomerKey
+	databaseText string
+	objectsText  string
+	closers      []func(context.Context) error // in order of opening
 }
 
-// lay opens everything. On an error nothing is left open.
-func lay(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *foundation, err error) {
-	f := new(foundation)
+// openDependencies opens everything. On an error nothing is left open.
+func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *dependencies, err error) {
+	f := new(dependencies)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
@@ -64,17 +64,17 @@ func lay(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *foundat
 	return f, f.openQueue(ctx, c)
 }
 
-// refused gives the bundles that are refused at present; nil if there is no directory of bundles.
-func (f *foundation) refused() func() []plan.RefusedBundle {
+// refusedBundles gives the bundles that are refused at present; nil if there is no directory of bundles.
+func (f *dependencies) refusedBundles() func() []plan.RefusedBundle {
 	if f.models.Dir == "" {
 		return nil
 	}
 	return f.models.Refusals.List
 }
 
-func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
+func (f *dependencies) openDatabase(ctx context.Context, c RunConfig) error {
 	url, loader := c.DatabaseURL, c.LoaderURL
-	f.databaseIs = "the PostgreSQL of DATABASE_URL"
+	f.databaseText = "the PostgreSQL of DATABASE_URL"
 	switch {
 	case url == "" && loader != "" && c.Role == RoleWorker:
 		url, loader = loader, ""
@@ -91,13 +91,13 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		}
 		f.closers = append(f.closers, own.Stop)
 		url = own.URL()
-		f.databaseIs = "a private PostgreSQL in " + dir
+		f.databaseText = "a private PostgreSQL in " + dir
 	}
 	return f.openStore(ctx, url, loader, c)
 }
 
 // openStore migrates if that is this process's to do, and opens the database.
-func (f *foundation) openStore(ctx context.Context, url, loader string, c RunConfig) error {
+func (f *dependencies) openStore(ctx context.Context, url, loader string, c RunConfig) error {
 	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
 	}
@@ -139,18 +139,18 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 }
 
 // openObjects needs the database: the two must belong together.
-func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
+func (f *dependencies) openObjects(ctx context.Context, c RunConfig) error {
 	var objects store.Objects
 	var err error
 	if c.S3.Bucket != "" {
-		f.objectsAre = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
+		f.objectsText = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
 		c.S3.Log, c.S3.Circuits = c.Log, c.circuits
 		if objects, err = store.OpenS3(ctx, c.S3); err == nil {
-			err = askBucket(ctx, objects, c)
+			err = checkBucket(ctx, objects, c)
 		}
 	} else {
 		dir := filepath.Join(c.DataDir, "objects")
-		f.objectsAre = "files in " + dir
+		f.objectsText = "files in " + dir
 		objects, err = store.OpenDirectory(dir)
 	}
 	if err != nil {
@@ -161,9 +161,9 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
 	return nil
 }
 
-// askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness shows it.
-func askBucket(ctx context.Context, o store.Objects, c RunConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+// checkBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness shows it.
+func checkBucket(ctx context.Context, o store.Objects, c RunConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketCheckTimeout)
 	defer cancel()
 	err := store.Reach(ctx, o)
 	if errors.Is(err, store.ErrNoBucket) {
@@ -175,9 +175,9 @@ func askBucket(ctx context.Context, o store.Objects, c RunConfig) error {
 	return nil
 }
 
-const askTime = 5 * time.Second // for a bucket, at the start
+const bucketCheckTimeout = 5 * time.Second // for a bucket, at the start
 
-func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
+func (f *dependencies) openQueue(ctx context.Context, c RunConfig) (err error) {
 	if c.Queue.URL == "" {
 		return nil
 	}
@@ -187,8 +187,8 @@ func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
 }
 
 // close closes everything in reverse order, even if ctx has ended.
-func (f *foundation) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+func (f *dependencies) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var err error
 	for i := len(f.closers) - 1; i >= 0; i-- {

@@ -72,7 +72,7 @@ func newCanary(s *store.Store, o store.Objects, r *engine.Registry, m *metrics.M
 
 // RunCanary sends one canary and counts it.
 func RunCanary(ctx context.Context, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics) error {
-	return newCanary(s, o, r, m).Counted(ctx)
+	return newCanary(s, o, r, m).RunOnce(ctx)
 }
 
 // LeaveCanary does what a process does that dies behind the upload.
@@ -103,16 +103,16 @@ func WriteBundle(t *testing.T, dir, old, with string) { plantest.WriteBundle(t, 
 func LookIntoInbox(ctx context.Context, s *store.Store, o store.Objects, log io.Writer) error {
 	logger := logging.NewLogger(log, slog.LevelInfo)
 	files := store.S3Config{Bucket: "b"}
-	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.Doorbell{Store: s, Files: files, Log: logger}, Log: logger}
-	return u.LookIntoInbox(ctx, 0)
+	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.QueueHandler{Store: s, Files: files, Log: logger}, Log: logger}
+	return u.ScanInbox(ctx, 0)
 }
 
 // HandleNotice does what a process does with a message of the queue, and says whether its worker was rung for.
 func HandleNotice(
 	ctx context.Context, s *store.Store, o store.Objects, log io.Writer, n store.Notice,
 ) (rung bool, err error) {
-	d := &duty.Doorbell{
-		Store: s, Objects: o, Files: store.S3Config{Bucket: "b"}, Ring: func() { rung = true }, Log: logging.NewLogger(log, slog.LevelInfo),
+	d := &duty.QueueHandler{
+		Store: s, Objects: o, Files: store.S3Config{Bucket: "b"}, Wake: func() { rung = true }, Log: logging.NewLogger(log, slog.LevelInfo),
 	}
 	err = d.Handle(ctx, n)
 	return rung, err
@@ -130,13 +130,13 @@ func Upkeep(ctx context.Context, s *store.Store, o store.Objects, retain time.Du
 	if _, err := owner.Adopt(ctx); err != nil {
 		c.Log.Error("adopt", "error", err)
 	}
-	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Run(ctx)
+	newUpkeep(c, &dependencies{store: s, objects: owner.Objects(), owner: owner}).Run(ctx)
 }
 
 // UpkeepOnce is one turn of the upkeep of an owner's store, to which files may be dropped.
 func UpkeepOnce(ctx context.Context, s *store.Store, owner *store.Owner, log io.Writer) error {
 	c := RunConfig{S3: store.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: time.Hour}
-	return newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Once(ctx)
+	return newUpkeep(c, &dependencies{store: s, objects: owner.Objects(), owner: owner}).Once(ctx)
 }
 
 // WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
@@ -148,7 +148,7 @@ func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.
 func Settled(after time.Duration, well []bool) (sweeps []bool) {
 	u := &duty.Upkeep{SweepAfter: after}
 	for i, w := range well {
-		sweeps = append(sweeps, u.Settled(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
+		sweeps = append(sweeps, u.MaySweep(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
 	}
 	return sweeps
 }

@@ -20,7 +20,7 @@ type Installation struct {
 // WithInstallation opens what [Run] would work with and calls do. A private PostgreSQL that a server has started is used;
 // else it runs meanwhile. Whether database and store belong together is for do to ask.
 func WithInstallation(ctx context.Context, c RunConfig, do func(Installation) error) (err error) {
-	f := new(foundation)
+	f := new(dependencies)
 	defer func() { err = errors.Join(err, f.close()) }()
 	c.Role = RoleWorker
 	dir := filepath.Join(c.DataDir, "postgres")
@@ -43,5 +43,5 @@ func WithInstallation(ctx context.Context, c RunConfig, do func(Installation) er
 	if err != nil {
 		return err
 	}
-	return do(Installation{Store: f.store, Owner: f.owner, Objects: f.objectsAre})
+	return do(Installation{Store: f.store, Owner: f.owner, Objects: f.objectsText})
 }

@@ -93,20 +93,20 @@ type Started struct {
 }
 
 const (
-	requestsDrain = 10 * time.Second // for requests under way when the process is stopped
-	closeTime     = 20 * time.Second // for embedded parts to stop
-	sweepAfter    = 10 * time.Minute
+	drainTimeout = 10 * time.Second // for requests under way when the process is stopped
+	closeTimeout = 20 * time.Second // for embedded parts to stop
+	sweepAfter   = 10 * time.Minute
 )
 
 // Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
 // takes no new work, finishes or gives back what is in hand and stops everything it has started, within 25 seconds.
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := metrics.NewMetrics()
-	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.Circuits
+	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.CallDone, metrics.CallDone, &metrics.Circuits
 	if c.SweepAfter == 0 {
 		c.SweepAfter = sweepAfter
 	}
-	foundation, err := lay(ctx, c, metrics)
+	foundation, err := openDependencies(ctx, c, metrics)
 	if err != nil {
 		return err
 	}
@@ -122,24 +122,24 @@ func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 
 // process is the running servers on top of the foundation.
 type process struct {
-	config     RunConfig
-	foundation *foundation
-	api        *api.Server // nil for a worker
-	apiAt      net.Listener
-	admin      *admin.Server
-	adminAt    net.Listener
-	work       []func(context.Context) // loops that end with their context
-	token      string
+	config        RunConfig
+	deps          *dependencies
+	api           *api.Server // nil for a worker
+	apiListener   net.Listener
+	admin         *admin.Server
+	adminListener net.Listener
+	loops         []func(context.Context) // loops that end with their context
+	token         string
 }
 
-func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metrics.Metrics) (_ *process, err error) {
-	p := &process{config: c, foundation: f}
+func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metrics.Metrics) (_ *process, err error) {
+	p := &process{config: c, deps: f}
 	defer func() {
 		if err != nil {
 			p.closeListeners()
 		}
 	}()
-	if p.adminAt, err = net.Listen("tcp", c.AdminListen); err != nil {
+	if p.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
 	var issuer *auth.DevelopmentIssuer
@@ -149,18 +149,18 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 		}
 	}
 	if c.BundleDir != "" {
-		p.work = append(p.work, f.models.Watch)
+		p.loops = append(p.loops, f.models.Watch)
 	}
-	p.work = append(p.work, func(ctx context.Context) { duty.WatchOwner(ctx, f.owner, f.store, metrics, c.Log) })
+	p.loops = append(p.loops, func(ctx context.Context) { duty.WatchOwner(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
-		p.work = append(p.work, func(ctx context.Context) { duty.WatchQueue(ctx, f.store, metrics, c.Log) })
+		p.loops = append(p.loops, func(ctx context.Context) { duty.WatchQueue(ctx, f.store, metrics, c.Log) })
 	}
 	ready := api.NewReadiness(api.Parts{
 		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.Registry, Metrics: metrics,
 	})
-	p.work = append(p.work, ready.Watch)
+	p.loops = append(p.loops, ready.Watch)
 	p.admin = admin.NewServer(admin.Parts{
-		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refused(), Issuer: issuer,
+		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refusedBundles(), Issuer: issuer,
 		Log: c.Log,
 	})
 	var ring func()
@@ -170,7 +170,7 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 		if err != nil {
 			return nil, err
 		}
-		ring, background = w.Ring, w.Background
+		ring, background = w.Wake, w.Background
 	}
 	if c.Role != RoleWorker {
 		if err := p.addAPI(ctx, c, metrics, background); err != nil {
@@ -186,28 +186,28 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 
 // addCanary sends known files the way of the customers'.
 func (p *process) addCanary(c RunConfig, metrics *metrics.Metrics) {
-	f := p.foundation
+	f := p.deps
 	bird := &duty.Canary{
 		Store: f.store, Objects: f.objects, Models: f.models.Registry, Metrics: metrics, Log: c.Log, Now: time.Now,
 	}
-	p.work = append(p.work, func(ctx context.Context) { bird.Run(ctx, c.Canary) })
+	p.loops = append(p.loops, func(ctx context.Context) { bird.Run(ctx, c.Canary) })
 }
 
 // addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.
 func (p *process) addQueue(c RunConfig, ring func()) {
-	queue, s := p.foundation.queue, p.foundation.store
+	queue, s := p.deps.queue, p.deps.store
 	if queue == nil {
 		return
 	}
 	if s.MayWork() { // else the workers ring
-		p.work = append(p.work, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
+		p.loops = append(p.loops, func(ctx context.Context) { queue.Relay(ctx, s, s.Listen(ctx)) })
 	}
 	if ring != nil {
-		bell := &duty.Doorbell{Store: s, Objects: p.foundation.objects, Files: c.S3, Ring: ring, Log: c.Log}
+		bell := &duty.QueueHandler{Store: s, Objects: p.deps.objects, Files: c.S3, Wake: ring, Log: c.Log}
 		handle := func(ctx context.Context, n store.Notice) error {
-			return fault.Guarded(func() error { return bell.Handle(ctx, n) })
+			return fault.Recover(func() error { return bell.Handle(ctx, n) })
 		}
-		p.work = append(p.work, func(ctx context.Context) { queue.Consume(ctx, handle) })
+		p.loops = append(p.loops, func(ctx context.Context) { queue.Consume(ctx, handle) })
 	}
 }
 
@@ -217,7 +217,7 @@ func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + admin.JWKSPath
+	c.Auth.JWKSURL = "http://" + p.adminListener.Addr().String() + admin.JWKSPath
 	c.Auth.Issuer = auth.DevelopmentIssuerName
 	p.token, err = issuer.Token("developer", developmentTokenLife)
 	return issuer, err
@@ -227,14 +227,14 @@ const developmentTokenLife = 30 * 24 * time.Hour
 
 // addWorker adds the loops of a worker and what it keeps in order.
 func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker, error) {
-	f := p.foundation
+	f := p.deps
 	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
 	w := work.New(c.Worker, f.store, f.objects, f.models.Registry, metrics, c.Log)
 	metrics.WatchBackground(w.Background)
-	p.work = append(p.work, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
+	p.loops = append(p.loops, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).Run)
 	if c.PredictionTimeout > 0 {
-		p.work = append(p.work, (&duty.Deadline{
+		p.loops = append(p.loops, (&duty.Deadline{
 			Store: f.store, Objects: f.objects, After: c.PredictionTimeout, Metrics: metrics, Log: c.Log,
 		}).Run)
 	}
@@ -243,7 +243,7 @@ func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker
 		if err != nil {
 			return nil, err
 		}
-		p.work = append(p.work, hook.Run)
+		p.loops = append(p.loops, hook.Run)
 	}
 	return w, nil
 }
@@ -258,22 +258,22 @@ func (p *process) addAPI(
 	if len(c.Auth.Parties) == 0 && p.token == "" {
 		c.Log.Warn("tokens made for any application of the issuer are accepted: set AUTH_PARTIES or CORS_ORIGINS")
 	}
-	if p.apiAt, err = net.Listen("tcp", c.Listen); err != nil {
+	if p.apiListener, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	if c.TLS.given() {
-		encrypted, err := c.TLS.wrap(p.apiAt)
+	if c.TLS.isSet() {
+		encrypted, err := c.TLS.wrap(p.apiListener)
 		if err != nil {
 			return err
 		}
-		p.apiAt = encrypted
+		p.apiListener = encrypted
 	}
 	if c.API.PublicURL == "" {
 		c.API.PublicURL = p.apiURL()
 	}
 	p.api = api.NewServer(c.API, api.Parts{
-		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
-		Models: p.foundation.models.Registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
+		Store: p.deps.store, Objects: p.deps.objects, Owner: p.deps.owner, Queue: p.deps.queue,
+		Models: p.deps.models.Registry, Refused: p.deps.refusedBundles(), CustomerKey: p.deps.customers,
 		Background: background,
 		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
@@ -281,14 +281,14 @@ func (p *process) addAPI(
 }
 
 func (p *process) apiURL() string {
-	if p.config.TLS.given() {
-		return "https://" + p.apiAt.Addr().String()
+	if p.config.TLS.isSet() {
+		return "https://" + p.apiListener.Addr().String()
 	}
-	return "http://" + p.apiAt.Addr().String()
+	return "http://" + p.apiListener.Addr().String()
 }
 
 func (p *process) closeListeners() {
-	for _, l := range []net.Listener{p.apiAt, p.adminAt} {
+	for _, l := range []net.Listener{p.apiListener, p.adminListener} {
 		if l != nil {
 			_ = l.Close()
 		}
@@ -307,11 +307,11 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 			}
 		})
 	}
-	serve(p.admin.Serve, p.adminAt)
+	serve(p.admin.Serve, p.adminListener)
 	if p.api != nil {
-		serve(p.api.Serve, p.apiAt)
+		serve(p.api.Serve, p.apiListener)
 	}
-	for _, work := range p.work {
+	for _, work := range p.loops {
 		loops.Go(func() { work(ctx) })
 	}
 	started(p.describe())
@@ -321,12 +321,12 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	if errors.Is(failed, context.Canceled) {
 		failed = nil // stopped
 	}
-	stop, done := context.WithTimeout(context.WithoutCancel(ctx), requestsDrain)
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer done()
 	var err error
 	if p.api != nil {
 		err = p.api.Shutdown(stop)
-		_ = p.apiAt.Close() // a server that had not begun to accept would do so now, for ever
+		_ = p.apiListener.Close() // a server that had not begun to accept would do so now, for ever
 	}
 	loops.Wait()
 	err = errors.Join(failed, err, p.admin.Shutdown(stop))
@@ -336,8 +336,8 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 
 func (p *process) describe() Started {
 	s := Started{
-		Admin: "http://" + p.adminAt.Addr().String(), Token: p.token,
-		Database: p.foundation.databaseIs, Objects: p.foundation.objectsAre,
+		Admin: "http://" + p.adminListener.Addr().String(), Token: p.token,
+		Database: p.deps.databaseText, Objects: p.deps.objectsText,
 	}
 	if p.api != nil {
 		s.API = p.apiURL()
@@ -345,12 +345,12 @@ func (p *process) describe() Started {
 	return s
 }
 
-func newUpkeep(c RunConfig, f *foundation) *duty.Upkeep {
+func newUpkeep(c RunConfig, f *dependencies) *duty.Upkeep {
 	u := &duty.Upkeep{
 		Store: f.store, Objects: f.objects, Owner: f.owner, Retain: c.Retain, Log: c.Log, SweepAfter: c.SweepAfter,
 	}
 	if c.S3.Bucket != "" {
-		u.Inbox = &duty.Doorbell{Store: f.store, Files: c.S3, Log: c.Log}
+		u.Inbox = &duty.QueueHandler{Store: f.store, Files: c.S3, Log: c.Log}
 	}
 	return u
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// retryAtOnce bounds the dead letters of one request, each of which is a transaction.
-const retryAtOnce = 50
+// retryBatch bounds the dead letters of one request, each of which is a transaction.
+const retryBatch = 50
 
 // retriedPage is what became of some dead letters, latest first. Those that fail again come in front of them, so that
 // who follows the cursor never meets one twice.
@@ -39,14 +39,14 @@ func (a *Admin) retryMany(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.DeadLetters(req.Context(), filter, after, retryAtOnce+1)
+	list, err := a.Store.DeadLetters(req.Context(), filter, after, retryBatch+1)
 	if err != nil {
 		return nil, err
 	}
 	page := retriedPage{DryRun: dry, Retried: []deadLetter{}}
-	if len(list) > retryAtOnce {
-		list = list[:retryAtOnce]
-		page.NextCursor = api.Optional(api.CursorText(list[retryAtOnce-1].Cursor()))
+	if len(list) > retryBatch {
+		list = list[:retryBatch]
+		page.NextCursor = api.Optional(api.CursorText(list[retryBatch-1].Cursor()))
 	}
 	for _, d := range list {
 		if !dry {

@@ -66,13 +66,13 @@ func NewServer(parts Parts) *Server {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /bundles", a.handle(a.listBundles))
-	mux.Handle("GET /dead-letters", a.handle(a.working(a.listDead)))
-	mux.Handle("GET /dead-letters/{id}", a.handle(a.working(a.attempts)))
-	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))
-	mux.Handle("POST /dead-letters/retry", a.handle(a.working(a.retryMany)))
-	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
-	mux.Handle("GET /installation", a.handle(a.working(a.installation)))
-	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.RetryWebhooks)))
+	mux.Handle("GET /dead-letters", a.handle(a.requireWorkerLogin(a.listDeadLetters)))
+	mux.Handle("GET /dead-letters/{id}", a.handle(a.requireWorkerLogin(a.listAttempts)))
+	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.requireWorkerLogin(a.retry)))
+	mux.Handle("POST /dead-letters/retry", a.handle(a.requireWorkerLogin(a.retryMany)))
+	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.requireWorkerLogin(a.cancel)))
+	mux.Handle("GET /installation", a.handle(a.requireWorkerLogin(a.installation)))
+	mux.Handle("POST /webhooks/retry", a.handle(a.requireWorkerLogin(a.RetryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
 		mux.HandleFunc("GET "+JWKSPath, func(w http.ResponseWriter, _ *http.Request) {
@@ -126,9 +126,9 @@ func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
 	})
 }
 
-// working refuses what is about everybody's predictions in a process whose database login is for requests alone: row
+// requireWorkerLogin refuses what is about everybody's predictions in a process whose database login is for requests alone: row
 // level security would show it an empty list, which is not true.
-func (a *Admin) working(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+func (a *Admin) requireWorkerLogin(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
 	return func(req *http.Request) (any, error) {
 		if a.Store.MayWork() {
 			return f(req)
@@ -154,7 +154,7 @@ type deadPage struct {
 	NextCursor  *string      `json:"next_cursor"`
 }
 
-func (a *Admin) listDead(req *http.Request) (any, error) {
+func (a *Admin) listDeadLetters(req *http.Request) (any, error) {
 	after, err := api.ParseCursor(req.FormValue("cursor"))
 	if err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ type attemptView struct {
 	FailedAt   time.Time     `json:"failed_at"`
 }
 
-func (a *Admin) attempts(req *http.Request) (any, error) {
+func (a *Admin) listAttempts(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
 		return nil, fault.Fail(fault.CodePredictionNotFound, "")

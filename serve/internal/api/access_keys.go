@@ -51,7 +51,7 @@ func createAccessKey(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	return s.keyed(r, k, func(once *store.RequestKey) error {
+	return s.idempotent(r, k, func(once *store.RequestKey) error {
 		secret := newSecret()
 		k.Prefix = secret[:prefixShown]
 		made, err := s.Store.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)), once)

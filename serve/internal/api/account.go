@@ -19,7 +19,7 @@ func getAccount(s *server, r *request) error {
 		return err
 	}
 	r.set("Cache-Control", cacheAccount)
-	return r.tagged(account)
+	return r.jsonWithETag(account)
 }
 
 func (s *server) account(r *request) (accountBody, error) {

@@ -19,15 +19,15 @@ import (
 // finish turns an error into its answer, and notes how the request went.
 func (s *server) finish(r *request, err error) {
 	if err != nil {
-		s.refuse(r, fault.Explain(err))
+		s.answerError(r, fault.Explain(err))
 	}
-	if !r.kept {
+	if !r.detached {
 		r.cancel()
 	}
 	took := time.Since(r.started)
 	status := r.rc.Response.StatusCode()
 	s.Metrics.RequestsRunning.Dec()
-	s.Metrics.Answered(r.routeLabel(), r.method, status, took)
+	s.Metrics.RequestDone(r.routeLabel(), r.method, status, took)
 	attrs := []any{
 		"request_id", r.id, "method", metrics.MethodLabel(r.method), "route", r.routeLabel(), "status", status,
 		"duration_ms", float64(took.Microseconds()) / 1000,
@@ -58,16 +58,16 @@ func causeText(err error) string {
 	return err.Error()
 }
 
-// refuse answers with an error.
-func (s *server) refuse(r *request, f *fault.Failure) {
+// answerError answers with an error.
+func (s *server) answerError(r *request, f *fault.Failure) {
 	r.code = f.Code
-	s.Metrics.Refused(f.Code)
+	s.Metrics.ErrorAnswered(f.Code)
 	resp := &r.rc.Response
 	resp.ResetBody()
 	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
 		resp.Header.Del(name)
 	}
-	r.set("Cache-Control", cacheNot) // whatever the answer would have been
+	r.set("Cache-Control", cacheRevalidate) // whatever the answer would have been
 	text, mediaType := s.pages.Body(f, r.id, r.path, r.accepts(fault.TypeProblem))
 	r.bytes(f.HTTPStatus(), mediaType, text)
 	switch status := f.HTTPStatus(); {
@@ -77,28 +77,28 @@ func (s *server) refuse(r *request, f *fault.Failure) {
 		r.set("Allow", f.Allow)
 	}
 	if f.Code.Retryable() {
-		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.Wait())))
+		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.RetryDelay())))
 	}
-	r.leaveBody()
+	r.closeBehindBody()
 }
 
-// leaveBody closes the connection behind an answer that was given before the body had arrived, gently enough for the
+// closeBehindBody closes the connection behind an answer that was given before the body had arrived, gently enough for the
 // client to read it.
-func (r *request) leaveBody() {
+func (r *request) closeBehindBody() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
 		r.rc.SetConnectionClose()
-		wire.Linger(r.rc.Conn())
+		wire.CloseGracefully(r.rc.Conn())
 	}
 }
 
-// unreadable answers what could not be parsed as a request, or never arrived.
-func (s *server) unreadable(rc *fasthttp.RequestCtx, err error) {
+// answerUnparsed answers what could not be parsed as a request, or never arrived.
+func (s *server) answerUnparsed(rc *fasthttp.RequestCtx, err error) {
 	r := s.begin(rc)
 	s.commonHeaders(r)
 	s.finish(r, parseFailure(err))
 	rc.SetConnectionClose()
-	wire.Linger(rc.Conn())
+	wire.CloseGracefully(rc.Conn())
 }
 
 func parseFailure(err error) *fault.Failure {

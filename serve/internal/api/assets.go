@@ -43,7 +43,7 @@ func (a *assets) get(name string, open func() (*asset, error)) (*asset, error) {
 }
 
 // form is the body in a coding; empty is the plain one.
-func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
+func (a *asset) form(p *wire.Compressors, coding string) ([]byte, error) {
 	if coding == "" {
 		return a.body, nil
 	}
@@ -53,7 +53,7 @@ func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
 		return text, nil
 	}
 	var text bytes.Buffer
-	if err := p.Page(&text, a.body, coding); err != nil {
+	if err := p.CompressBytes(&text, a.body, coding); err != nil {
 		return nil, err
 	}
 	if a.coded == nil {
@@ -66,10 +66,10 @@ func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
 // asset answers with an asset, or that the client has it already.
 func (r *request) asset(a *asset) error {
 	form := r.codingOf(len(a.body))
-	if r.unchanged(quotedTag(a.tag, form)) {
+	if r.notModified(formETag(a.tag, form)) {
 		return nil
 	}
-	text, err := a.form(r.packers, form)
+	text, err := a.form(r.compressors, form)
 	if err != nil {
 		return err
 	}

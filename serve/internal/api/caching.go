@@ -11,19 +11,19 @@ import (
 
 // Values of Cache-Control. Vary names Authorization on every answer, so that no cache gives one user's to another.
 const (
-	// cacheNot lets a client keep an answer but not use it without asking: most have an ETag to ask with.
-	cacheNot = "private, no-cache"
+	// cacheRevalidate lets a client keep an answer but not use it without asking: most have an ETag to ask with.
+	cacheRevalidate = "private, no-cache"
 	// cacheAccount is how long a user's own settings may be taken for current.
 	cacheAccount = "private, max-age=30"
 )
 
-// finishedFor is how long a client may use finished results without asking: they never change, but a prediction that is
+// resultMaxAge is how long a client may use finished results without asking: they never change, but a prediction that is
 // deleted should not be read much longer from a cache either.
-const finishedFor = 24 * time.Hour
+const resultMaxAge = 24 * time.Hour
 
 // finished says whether the results of a prediction are complete and there. They are then the same for ever, until they
 // expire or another generation takes their place.
-func finished(p store.Prediction) bool { return unreadyFor(p, p.ResultKey) == nil }
+func finished(p store.Prediction) bool { return notReady(p, p.ResultKey) == nil }
 
 // generationQuery names the generation of finished results in a link, so that the address is of these alone.
 func generationQuery(p store.Prediction) string {
@@ -55,13 +55,13 @@ func (r *request) checkGeneration(p store.Prediction) error {
 	return nil
 }
 
-// keepFinished lets the client keep an answer made of finished results, if its address names their generation, and
+// setResultMaxAge lets the client keep an answer made of finished results, if its address names their generation, and
 // never beyond the time at which they expire.
-func (s *server) keepFinished(r *request, p store.Prediction, now time.Time) {
+func (s *server) setResultMaxAge(r *request, p store.Prediction, now time.Time) {
 	if _, given := r.query["generation"]; !given || !finished(p) {
 		return
 	}
-	keep := finishedFor
+	keep := resultMaxAge
 	if s.Retain > 0 && p.FinishedAt != nil {
 		keep = min(keep, p.FinishedAt.Add(s.Retain).Sub(now))
 	}

@@ -26,15 +26,15 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// peer is what a caller is counted by who is not known otherwise.
-func (s *server) peer(r *request) string {
-	return peer(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)
+// clientKey is what a caller is counted by who is not known otherwise.
+func (s *server) clientKey(r *request) string {
+	return clientKey(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)
 }
 
-// peer is the caller's address, or for IPv6 the network that one customer is given. Each proxy adds at the right whom it
+// clientKey is the caller's address, or for IPv6 the network that one customer is given. Each proxy adds at the right whom it
 // was asked by, so the list is read from there and only as long as the one who speaks is a trusted proxy: what stands
 // further left is the caller's own word.
-func peer(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) string {
+func clientKey(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) string {
 	tcp, ok := connection.(*net.TCPAddr)
 	if !ok {
 		return "local"

@@ -40,12 +40,12 @@ func TestPeer(t *testing.T) {
 			for _, h := range test.headers {
 				forwarded = append(forwarded, []byte(h))
 			}
-			if got := peer(addr, forwarded, proxies); got != test.want {
+			if got := clientKey(addr, forwarded, proxies); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
-	if got := peer(&net.UnixAddr{}, nil, proxies); got != "local" {
+	if got := clientKey(&net.UnixAddr{}, nil, proxies); got != "local" {
 		t.Errorf("Unix socket: %q", got)
 	}
 	for _, wrong := range []string{"x", "10.0.0.0/33", "10.0.0.1/8/8"} {

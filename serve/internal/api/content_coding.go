@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// packBytesMin is the size from which a body is worth packing.
-const packBytesMin = 1000
+// compressBytesMin is the size from which a body is worth packing.
+const compressBytesMin = 1000
 
 // codingOf is the content coding in which a body of a size is sent: the client's choice, or none for a small one. It is
 // the same for every answer to the same question, so that tags may depend on it.
 func (r *request) codingOf(size int) string {
-	if size < packBytesMin {
+	if size < compressBytesMin {
 		return ""
 	}
 	return coding(r.header("Accept-Encoding"))
@@ -54,8 +54,8 @@ func acceptedCodings(accept string) map[string]float64 {
 	return accepted
 }
 
-// quotedTag is an entity tag of one form of a body: a coding, or a format and a coding.
-func quotedTag(etag, form string) string {
+// formETag is an entity tag of one form of a body: a coding, or a format and a coding.
+func formETag(etag, form string) string {
 	etag = strings.Trim(etag, `"`)
 	if form != "" {
 		etag += "-" + form

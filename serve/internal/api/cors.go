@@ -10,7 +10,7 @@ import (
 func (s *server) commonHeaders(r *request) {
 	r.set("X-Request-Id", r.id)
 	r.set("X-Content-Type-Options", "nosniff")
-	r.set("Cache-Control", cacheNot)
+	r.set("Cache-Control", cacheRevalidate)
 	r.set("Vary", "Authorization, Accept, Accept-Encoding, Origin")
 	origin := r.header("Origin")
 	if origin == "" || !slices.Contains(s.Origins, origin) {

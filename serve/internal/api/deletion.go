@@ -32,8 +32,8 @@ func deleteAccount(s *server, r *request) error {
 	return s.deleted(r)
 }
 
-// askOwner is a dependency's check: a store that belongs to another installation must not be written to.
-func (r *readiness) askOwner(context.Context) error {
+// checkOwner is a dependency's check: a store that belongs to another installation must not be written to.
+func (r *readiness) checkOwner(context.Context) error {
 	if r.parts.Owner.Last() == store.Stranger {
 		return errors.New("the object store belongs to another installation")
 	}

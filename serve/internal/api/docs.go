@@ -87,7 +87,7 @@ func openDocFile(name string) (*asset, error) {
 	if err != nil {
 		return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 	}
-	text, err := unpacked(packed)
+	text, err := gunzip(packed)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ const (
 	typeStyle  = "text/css; charset=utf-8"
 )
 
-func unpacked(packed []byte) ([]byte, error) {
+func gunzip(packed []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, err

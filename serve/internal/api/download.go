@@ -20,8 +20,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// streamPause is how long a client may take no byte of a download before the connection is closed.
-const streamPause = 60 * time.Second
+// streamIdleTimeout is how long a client may take no byte of a download before the connection is closed.
+const streamIdleTimeout = 60 * time.Second
 
 func downloadResult(s *server, r *request) error {
 	return s.download(r, "scored", wire.ResultColumns, func(p store.Prediction) string { return p.ResultKey })
@@ -39,14 +39,14 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
 	if err := r.checkGeneration(p); err != nil {
 		return err
 	}
-	if f := unreadyFor(p, key(p)); f != nil {
+	if f := notReady(p, key(p)); f != nil {
 		return f
 	}
 	info, err := s.Objects.Head(r.ctx, key(p))
@@ -57,21 +57,21 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
-	r.tellGuard(options.Unguarded())
+	r.setGuardHeader(options.Unguarded())
 	d := delivery{
 		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{wire.FormatCSV}), own: own,
-		packers: s.packers,
+		compressors: s.compressors,
 	}
 	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
 	if p.Status == store.Cancelled {
 		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
 	}
-	s.keepFinished(r, p, time.Now())
+	s.setResultMaxAge(r, p, time.Now())
 	return s.deliver(r, d)
 }
 
-// unreadyFor says why a prediction has no such file; nil if it has.
-func unreadyFor(p store.Prediction, key string) *fault.Failure {
+// notReady says why a prediction has no such file; nil if it has.
+func notReady(p store.Prediction, key string) *fault.Failure {
 	switch {
 	case p.ResultsDeletedAt != nil:
 		return fault.Fail(fault.CodeResultExpired, "")
@@ -97,11 +97,11 @@ type delivery struct {
 	coding       string
 	format       string
 	own          []wire.TableColumn
-	packers      *wire.Packers
+	compressors  *wire.Compressors
 }
 
-// made says that what is sent is made while it is sent: its length is not known, and there are no ranges of it.
-func (d *delivery) made() bool { return d.coding != "" || d.format != wire.FormatCSV }
+// isStreamed says that what is sent is made while it is sent: its length is not known, and there are no ranges of it.
+func (d *delivery) isStreamed() bool { return d.coding != "" || d.format != wire.FormatCSV }
 
 // tag is different for every form in which the object is sent.
 func (d *delivery) tag() string {
@@ -109,7 +109,7 @@ func (d *delivery) tag() string {
 	if d.format != wire.FormatCSV {
 		form = strings.TrimSuffix(d.format+"-"+d.coding, "-")
 	}
-	return quotedTag(d.etag, form)
+	return formETag(d.etag, form)
 }
 
 // deliver answers with all of an object, or a range, or that the customer has it already.
@@ -120,16 +120,16 @@ func (s *server) deliver(r *request, d delivery) error {
 	}
 	tag := d.tag()
 	r.set("Accept-Ranges", "bytes")
-	if d.made() {
+	if d.isStreamed() {
 		r.set("Accept-Ranges", "none")
 	}
-	if r.unchanged(tag) {
+	if r.notModified(tag) {
 		return nil
 	}
 	r.rc.SetContentType(mediaTypes[d.format])
 	d.rest = d.size
-	if ifRange := r.header("If-Range"); !d.made() && (ifRange == "" || ifRange == tag) {
-		partial, err := d.cut(r)
+	if ifRange := r.header("If-Range"); !d.isStreamed() && (ifRange == "" || ifRange == tag) {
+		partial, err := d.applyRange(r)
 		if err != nil {
 			return err
 		}
@@ -140,8 +140,8 @@ func (s *server) deliver(r *request, d delivery) error {
 	return s.send(r, d)
 }
 
-// cut applies the Range header.
-func (d *delivery) cut(r *request) (partial bool, err error) {
+// applyRange applies the Range header.
+func (d *delivery) applyRange(r *request) (partial bool, err error) {
 	from, to, given, ok := parseRange(r.header("Range"), d.size)
 	if !given {
 		return false, nil
@@ -161,7 +161,7 @@ func (s *server) send(r *request, d delivery) error {
 		r.set("Content-Encoding", d.coding)
 	}
 	if r.method == http.MethodHead {
-		if d.made() {
+		if d.isStreamed() {
 			d.rest = -1
 		}
 		r.rc.SetBodyStream(eofReader{}, int(d.rest))
@@ -171,15 +171,15 @@ func (s *server) send(r *request, d delivery) error {
 	if err != nil {
 		return s.readFailure(r.ctx, err)
 	}
-	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
 		_ = object.Close()
 		return err
 	}
-	ctx, cancel := r.keep()
+	ctx, cancel := r.detachContext()
 	out := &outStream{source: object, cancel: cancel, conn: r.rc.Conn(), buffers: &s.copies}
 	size := int(d.rest)
-	if d.made() {
-		out.source, size = d.make(ctx, object), -1
+	if d.isStreamed() {
+		out.source, size = d.convert(ctx, object), -1
 	}
 	r.rc.SetBodyStream(out, size)
 	return nil
@@ -218,10 +218,10 @@ type (
 
 // Read implements io.Reader. The HTTP server calls it from where a panic would end the process.
 func (o *outStream) Read(p []byte) (n int, err error) {
-	if err := o.conn.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+	if err := o.conn.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
 		return 0, err
 	}
-	err = fault.Guarded(func() (err error) {
+	err = fault.Recover(func() (err error) {
 		n, err = o.source.Read(p)
 		return err
 	})
@@ -231,18 +231,18 @@ func (o *outStream) Read(p []byte) (n int, err error) {
 // Close implements io.Closer.
 func (o *outStream) Close() error {
 	o.cancel()
-	return fault.Guarded(o.source.Close)
+	return fault.Recover(o.source.Close)
 }
 
-// make turns the object into what is sent.
-func (d *delivery) make(ctx context.Context, object io.ReadCloser) io.ReadCloser {
+// convert turns the object into what is sent.
+func (d *delivery) convert(ctx context.Context, object io.ReadCloser) io.ReadCloser {
 	if d.format != wire.FormatCSV {
 		object = piped(ctx, object, func(w io.Writer, source io.Reader) error {
 			return wire.ConvertTable(w, source, d.format, d.own)
 		})
 	}
 	if d.coding != "" {
-		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.packers.Pack(w, source, d.coding) })
+		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.compressors.Compress(w, source, d.coding) })
 	}
 	return object
 }
@@ -257,7 +257,7 @@ func piped(ctx context.Context, source io.ReadCloser, change func(io.Writer, io.
 		defer close(p.ended)
 		defer func() { _ = source.Close() }()
 		defer stop()
-		_ = w.CloseWithError(fault.Guarded(func() error { return change(w, source) }))
+		_ = w.CloseWithError(fault.Recover(func() error { return change(w, source) }))
 	}()
 	return p
 }
@@ -275,8 +275,8 @@ func (p *pipedStream) Close() error {
 	return err
 }
 
-// matches says whether an If-None-Match header names a tag; it compares weakly.
-func matches(header, tag string) bool {
+// matchesETag says whether an If-None-Match header names a tag; it compares weakly.
+func matchesETag(header, tag string) bool {
 	for candidate := range strings.SplitSeq(header, ",") {
 		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
 		if candidate == tag || candidate == "*" {
@@ -359,8 +359,8 @@ func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, away))
 	}
 	if isRefused {
-		return fault.Refused(err)
+		return fault.ObjectRefused(err)
 	}
-	s.Metrics.Gone(metrics.GoneResult)
+	s.Metrics.ObjectGone(metrics.GoneResult)
 	return fault.Fail(fault.CodeGone, "").Because(err)
 }

@@ -70,7 +70,7 @@ var pageListTemplate = template.Must(template.New("list").Parse(`<!doctype html>
 func getErrorPage(s *server, r *request) error {
 	code, ok := fault.ParseCode(r.value)
 	if !ok {
-		return fault.Fail(fault.CodeNoSuchRoute, "There is no error code '"+fault.Shown(r.value)+"'.")
+		return fault.Fail(fault.CodeNoSuchRoute, "There is no error code '"+fault.Sanitize(r.value)+"'.")
 	}
 	view := code.Meaning().View()
 	var err error

@@ -9,14 +9,14 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// tagged answers with a value that stays as it is for a while, or that the client has it already. Nobody but the client
+// jsonWithETag answers with a value that stays as it is for a while, or that the client has it already. Nobody but the client
 // may keep it: Cache-Control and Vary of every answer say so.
-func (r *request) tagged(v any) error {
+func (r *request) jsonWithETag(v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if !r.unchanged(quotedTag(digest(text), r.codingOf(len(text)))) {
+	if !r.notModified(formETag(digest(text), r.codingOf(len(text)))) {
 		r.bytes(http.StatusOK, fault.TypeJSON, text)
 	}
 	return nil
@@ -28,10 +28,10 @@ func digest(body []byte) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// unchanged tags the answer, and answers if the client has what is tagged so.
-func (r *request) unchanged(tag string) bool {
+// notModified tags the answer, and answers if the client has what is tagged so.
+func (r *request) notModified(tag string) bool {
 	r.set("ETag", tag)
-	if !matches(r.header("If-None-Match"), tag) {
+	if !matchesETag(r.header("If-None-Match"), tag) {
 		return false
 	}
 	statusOnly(r, http.StatusNotModified)

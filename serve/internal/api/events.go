@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	eventsTimeout = 4 * time.Hour          // then a client comes back with Last-Event-ID
-	eventsPause   = 250 * time.Millisecond // between looks
-	eventsSilence = 15 * time.Second       // then a comment keeps proxies from giving up
+	eventsTimeout           = 4 * time.Hour          // then a client comes back with Last-Event-ID
+	eventsPollInterval      = 250 * time.Millisecond // between looks
+	eventsKeepAliveInterval = 15 * time.Second       // then a comment keeps proxies from giving up
 )
 
 // streamEvents reports how a prediction goes on until it is done: "state" when its status changes, "progress" when rows
 // were added, "done" at the end. Each event carries the whole resource, so one that was missed is not missed much.
 func streamEvents(s *server, r *request) error {
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,8 @@ func streamEvents(s *server, r *request) error {
 		return fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(s.streams), "unit": "open event streams"})
 	}
 	last := lastEventID(r.header("Last-Event-ID"))
-	ctx, cancel := r.keep()
-	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+	ctx, cancel := r.detachContext()
+	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
 		<-s.streams
 		return err
 	}
@@ -46,7 +46,7 @@ func streamEvents(s *server, r *request) error {
 	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-s.streams }()
 		defer cancel()
-		err := fault.Guarded(func() error { e.run(ctx, w, p); return nil })
+		err := fault.Recover(func() error { e.run(ctx, w, p); return nil })
 		if err != nil { // the client comes back, as after any end of the stream
 			s.Log.Error("event stream", "request_id", id, "error", err)
 		}
@@ -79,7 +79,7 @@ func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Predicti
 		return
 	}
 	for !p.Status.Done() {
-		if backoff.Sleep(ctx, eventsPause) != nil {
+		if backoff.Sleep(ctx, eventsPollInterval) != nil {
 			return
 		}
 		now, err := e.server.Store.Prediction(ctx, p.UserID, p.ID)
@@ -126,7 +126,7 @@ func (e *eventStream) send(w *bufio.Writer, kind string, p store.Prediction) boo
 }
 
 func (e *eventStream) keepAlive(w *bufio.Writer) bool {
-	if time.Since(e.written) < eventsSilence {
+	if time.Since(e.written) < eventsKeepAliveInterval {
 		return true
 	}
 	_, _ = w.WriteString(": waiting\n\n")
@@ -135,5 +135,5 @@ func (e *eventStream) keepAlive(w *bufio.Writer) bool {
 
 func (e *eventStream) flush(w *bufio.Writer) bool {
 	e.written = time.Now()
-	return e.conn.SetWriteDeadline(e.written.Add(streamPause)) == nil && w.Flush() == nil
+	return e.conn.SetWriteDeadline(e.written.Add(streamIdleTimeout)) == nil && w.Flush() == nil
 }

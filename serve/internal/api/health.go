@@ -46,11 +46,11 @@ func NewReadiness(p Parts) *readiness { return &readiness{parts: p} }
 
 // dependency is what a check found. Requests cannot be served without one that has a code.
 type dependency struct {
-	name string
-	code fault.Code // what requests are answered without it; 0: they are served all the same
-	ask  func(context.Context) error
-	err  error
-	says string // in place of "ok" and "unavailable"
+	name  string
+	code  fault.Code // what requests are answered without it; 0: they are served all the same
+	ask   func(context.Context) error
+	err   error
+	state string // in place of "ok" and "unavailable"
 }
 
 // getReady says whether requests can be served: every dependency that they need answers, and a model is loaded. The
@@ -67,8 +67,8 @@ func getReady(s *server, r *request) error {
 				worst = fault.Fail(d.code, "").Because(d.err)
 			}
 		}
-		if d.says != "" {
-			answer.Checks[d.name], answer.Status = d.says, "degraded"
+		if d.state != "" {
+			answer.Checks[d.name], answer.Status = d.state, "degraded"
 		}
 	}
 	if worst != nil {
@@ -103,12 +103,12 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	defer cancel()
 	list := []dependency{
 		{name: store.DependencyDatabase, code: fault.CodeDatabase, ask: r.parts.Store.Ready},
-		{name: store.DependencyObjects, code: fault.CodeObjectStore, ask: r.askObjects},
-		{name: "models", code: fault.CodeInternal, ask: r.askModels},
+		{name: store.DependencyObjects, code: fault.CodeObjectStore, ask: r.checkObjects},
+		{name: "models", code: fault.CodeInternal, ask: r.checkModels},
 	}
 	if r.parts.Owner != nil {
 		list = append(list, dependency{
-			name: "installation", code: fault.CodeObjectStore, ask: r.askOwner, says: ownership(r.parts.Owner),
+			name: "installation", code: fault.CodeObjectStore, ask: r.checkOwner, state: ownership(r.parts.Owner),
 		})
 	}
 	if r.parts.Queue != nil {
@@ -116,7 +116,7 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	}
 	var asked sync.WaitGroup
 	for i := range list {
-		asked.Go(func() { list[i].err = fault.Guarded(func() error { return list[i].ask(asking) }) })
+		asked.Go(func() { list[i].err = fault.Recover(func() error { return list[i].ask(asking) }) })
 	}
 	asked.Wait()
 	if ctx.Err() != nil { // the caller left: this says nothing of the dependencies
@@ -128,14 +128,14 @@ func (r *readiness) check(ctx context.Context) []dependency {
 		if d.err != nil {
 			up = 0
 		}
-		r.parts.Metrics.Dependences.WithLabelValues(d.name).Set(up)
+		r.parts.Metrics.DependencyUp.WithLabelValues(d.name).Set(up)
 	}
 	return list
 }
 
-func (r *readiness) askObjects(ctx context.Context) error { return store.Reach(ctx, r.parts.Objects) }
+func (r *readiness) checkObjects(ctx context.Context) error { return store.Reach(ctx, r.parts.Objects) }
 
-func (r *readiness) askModels(context.Context) error {
+func (r *readiness) checkModels(context.Context) error {
 	if len(r.parts.Models.List()) == 0 {
 		return errors.New("no model is loaded")
 	}

@@ -23,14 +23,14 @@ const (
 	keyBytesMax = 255
 )
 
-// onceKey is an Idempotency-Key in the hand of a request, and what distinguishes its request from others.
-type onceKey struct {
+// idempotencyKey is an Idempotency-Key in the hand of a request, and what distinguishes its request from others.
+type idempotencyKey struct {
 	*store.RequestKey
 	file hash.Hash // of the file as it is sent
 }
 
 // claimKey claims the key that a request names; nil is none.
-func (s *server) claimKey(r *request) (*onceKey, error) {
+func (s *server) claimKey(r *request) (*idempotencyKey, error) {
 	given := r.rc.Request.Header.PeekAll(keyHeader)
 	if len(given) == 0 {
 		return nil, nil
@@ -48,7 +48,7 @@ func (s *server) claimKey(r *request) (*onceKey, error) {
 	if err != nil {
 		return nil, fault.ExplainAs(fault.CodeDatabase, err)
 	}
-	return &onceKey{RequestKey: k, file: sha256.New()}, nil
+	return &idempotencyKey{RequestKey: k, file: sha256.New()}, nil
 }
 
 // checkRequestKey wants printable ASCII, as the draft standard does: what a proxy might change is no key.
@@ -69,13 +69,13 @@ func checkRequestKey(text string, times int) error {
 	return nil
 }
 
-// hold keeps a claim alive until the returned function is called, which waits for the end of that.
-func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
+// renewKey keeps a claim alive until the returned function is called, which waits for the end of that.
+func (s *server) renewKey(ctx context.Context, k *idempotencyKey) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := fault.Guarded(func() error {
+		err := fault.Recover(func() error {
 			for backoff.Sleep(ctx, k.Lease/3) == nil {
 				if err := s.Store.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
 					return nil // creating the upload will fail for it
@@ -93,16 +93,16 @@ func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
 	}
 }
 
-// once takes a file in under a key.
-func (s *server) once(r *request, k *onceKey, explain engine.Explain) (store.Prediction, error) {
-	release := s.hold(r.ctx, k)
-	p, err := s.takeUpload(r, explain, k)
+// receiveWithKey takes a file in under a key.
+func (s *server) receiveWithKey(r *request, k *idempotencyKey, explain engine.Explain) (store.Prediction, error) {
+	release := s.renewKey(r.ctx, k)
+	p, err := s.receiveUpload(r, explain, k)
 	release()
-	return p, s.giveBack(r, k, err)
+	return p, s.releaseOnError(r, k, err)
 }
 
-// giveBack gives up the key of a request that failed, so that it can be sent again; what it made, if anything, stays.
-func (s *server) giveBack(r *request, k *onceKey, err error) error {
+// releaseOnError gives up the key of a request that failed, so that it can be sent again; what it made, if anything, stays.
+func (s *server) releaseOnError(r *request, k *idempotencyKey, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -117,9 +117,9 @@ func (s *server) giveBack(r *request, k *onceKey, err error) error {
 	return err
 }
 
-// keyed answers a request without a file, whose content is what its parameters and body say: with what it makes, or, if
+// idempotent answers a request without a file, whose content is what its parameters and body say: with what it makes, or, if
 // its key was used before, with what that request has made. create gets nil if the request has no key.
-func (s *server) keyed(
+func (s *server) idempotent(
 	r *request, content any, create func(*store.RequestKey) error, again func(uuid.UUID) error,
 ) error {
 	text, err := json.Marshal(content)
@@ -136,7 +136,7 @@ func (s *server) keyed(
 	sum := fingerprint(r, &uploadFile{}, text)
 	if !k.Done {
 		k.Fingerprint = sum
-		return s.giveBack(r, k, create(k.RequestKey))
+		return s.releaseOnError(r, k, create(k.RequestKey))
 	}
 	if sum != k.Fingerprint {
 		return fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
@@ -147,8 +147,8 @@ func (s *server) keyed(
 
 // replay finds the prediction that an earlier request with the same key has made. It reads the file, unless its digest
 // is announced, to see that the request is the same.
-func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+func (s *server) replay(r *request, k *idempotencyKey) (store.Prediction, error) {
+	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return store.Prediction{}, err
 	}
@@ -157,7 +157,7 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	sum := file.announced()
+	sum := file.announcedSHA256()
 	if sum == nil {
 		if _, err := io.Copy(k.file, file); err != nil {
 			return store.Prediction{}, err
@@ -171,7 +171,7 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 		return store.Prediction{}, fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
 	}
 	r.set("Idempotent-Replayed", "true")
-	r.leaveBody() // its digest said enough
+	r.closeBehindBody() // its digest said enough
 	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.Made)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, fault.Fail(fault.CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
@@ -182,8 +182,8 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 	return p, nil
 }
 
-// announced is the file's SHA-256 as its sender gives it, if the body is the file; a form is more than its file.
-func (f *uploadFile) announced() []byte {
+// announcedSHA256 is the file's SHA-256 as its sender gives it, if the body is the file; a form is more than its file.
+func (f *uploadFile) announcedSHA256() []byte {
 	if f.form != nil {
 		return nil
 	}

@@ -127,7 +127,7 @@ func modelTemplate(s *server, r *request) error {
 	}
 	w.Flush()
 	guarded, _ := ingest.GuardRows([]byte(text.String()), ',')
-	r.tellGuard(false)
+	r.setGuardHeader(false)
 	r.set("Content-Disposition", disposition(b.Name(), "template"))
 	r.bytes(http.StatusOK, typeCSV, guarded)
 	return nil
@@ -143,7 +143,7 @@ func sample(model string) func(*server, *request) error {
 			return err
 		}
 		r.set("Content-Disposition", disposition(model, "sample"))
-		r.tellGuard(false) // a test sees to it that the samples need none
+		r.setGuardHeader(false) // a test sees to it that the samples need none
 		r.set("Cache-Control", "private, max-age=3600")
 		return r.asset(file)
 	}

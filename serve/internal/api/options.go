@@ -29,8 +29,8 @@ func (r *request) guardParam() (off bool, err error) {
 		With(fault.Details{"field": "guard", "expected": []string{plan.GuardOn, plan.GuardOff}})
 }
 
-// tellGuard says whether cells of the answer were kept from being taken for formulas.
-func (r *request) tellGuard(off bool) {
+// setGuardHeader says whether cells of the answer were kept from being taken for formulas.
+func (r *request) setGuardHeader(off bool) {
 	if off {
 		r.set("Csv-Guard", plan.GuardOff)
 		return

@@ -38,7 +38,7 @@ type outcomeReport struct {
 // postOutcomes takes what became of customers. A file that is refused as a whole changes nothing; of one that is taken,
 // the rows that cannot be used are named. The same file again changes nothing.
 func postOutcomes(s *server, r *request) error {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}

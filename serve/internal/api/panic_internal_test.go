@@ -28,7 +28,7 @@ func TestPanicsEndOneRequest(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{Parts: Parts{Log: slog.New(slog.DiscardHandler)}} // without a store, renewing a key panics
-		release := s.hold(t.Context(), &onceKey{RequestKey: &store.RequestKey{Lease: time.Second}})
+		release := s.renewKey(t.Context(), &idempotencyKey{RequestKey: &store.RequestKey{Lease: time.Second}})
 		time.Sleep(time.Second)
 		release()
 	})

@@ -128,8 +128,8 @@ func ParseCursor(text string) (*store.Cursor, error) {
 	return c, nil
 }
 
-// find gives the user's prediction that the path names.
-func (s *server) find(r *request) (store.Prediction, error) {
+// findPrediction gives the user's prediction that the path names.
+func (s *server) findPrediction(r *request) (store.Prediction, error) {
 	id, err := r.predictionID()
 	if err != nil {
 		return store.Prediction{}, err
@@ -143,7 +143,7 @@ func (s *server) find(r *request) (store.Prediction, error) {
 
 // getPrediction answers with one prediction; while it waits, also with what it waits for.
 func getPrediction(s *server, r *request) error {
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
@@ -155,18 +155,18 @@ func getPrediction(s *server, r *request) error {
 		}
 		view.Progress.QueuePosition, view.Progress.ETASeconds = &ahead.Predictions, etaOfQueued(p, ahead)
 		if view.StatusReason == nil {
-			view.StatusReason = Optional(aheadText(ahead.Predictions))
+			view.StatusReason = Optional(queuePositionText(ahead.Predictions))
 		}
 	}
 	if !p.Status.Done() {
 		r.set("Retry-After", "1")
 		return r.json(http.StatusOK, view)
 	}
-	return r.tagged(view)
+	return r.jsonWithETag(view)
 }
 
-// aheadText says what a waiting prediction waits for.
-func aheadText(n int) string {
+// queuePositionText says what a waiting prediction waits for.
+func queuePositionText(n int) string {
 	return fmt.Sprintf("%d %s ahead", n, fault.Plural(n, "prediction", "predictions"))
 }
 

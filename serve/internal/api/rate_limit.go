@@ -10,16 +10,16 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// identify finds out who asks and charges the request to them, or, where no token is needed, to the caller's address.
-func (s *server) identify(r *request) error {
-	who := s.peer(r)
+// authenticateAndLimit finds out who asks and charges the request to them, or, where no token is needed, to the caller's address.
+func (s *server) authenticateAndLimit(r *request) error {
+	who := s.clientKey(r)
 	if !r.route.Open {
 		if err := s.authenticate(r); err != nil {
 			return s.countFailedLogin(r, who, err)
 		}
 		who = "user " + r.user.Subject
 	}
-	if err := s.charge(r, r.route.Limit, who); err != nil {
+	if err := s.limitRate(r, r.route.Limit, who); err != nil {
 		return err
 	}
 	return r.checkScope()
@@ -37,10 +37,10 @@ func (s *server) countFailedLogin(r *request, who string, err error) error {
 	return err
 }
 
-// chargeStray charges a request that no route takes, to the user whose token it has, else to the caller's address. A
+// limitUnrouted charges a request that no route takes, to the user whose token it has, else to the caller's address. A
 // wrong token is counted as one, but says nothing about the address that was asked for.
-func (s *server) chargeStray(r *request) error {
-	who := s.peer(r)
+func (s *server) limitUnrouted(r *request) error {
+	who := s.clientKey(r)
 	if r.header("Authorization") != "" {
 		if err := s.authenticate(r); err == nil {
 			who = "user " + r.user.Subject
@@ -48,15 +48,15 @@ func (s *server) chargeStray(r *request) error {
 			return err
 		}
 	}
-	return s.charge(r, limit.Default, who)
+	return s.limitRate(r, limit.Default, who)
 }
 
-func (s *server) charge(r *request, class limit.Class, who string) error {
+func (s *server) limitRate(r *request, class limit.Class, who string) error {
 	a, limited := s.limiter.Take(r.ctx, class, who)
 	if !limited {
 		return nil
 	}
-	r.setAllowance(a)
+	r.setRateLimitHeaders(a)
 	if a.Retry > 0 {
 		f := fault.Fail(fault.CodeRateLimited, fmt.Sprintf("You have sent more than %d requests of this kind in a minute.", a.Limit)).
 			With(fault.Details{"limit": a.Limit, "unit": "requests per minute"})
@@ -66,9 +66,9 @@ func (s *server) charge(r *request, class limit.Class, who string) error {
 	return nil
 }
 
-// setAllowance says what is left of a budget: in the headers of the draft standard, and in those that most clients
+// setRateLimitHeaders says what is left of a budget: in the headers of the draft standard, and in those that most clients
 // know, of which the last is a time in seconds since 1970.
-func (r *request) setAllowance(a limit.Allowance) {
+func (r *request) setRateLimitHeaders(a limit.Allowance) {
 	r.set("RateLimit-Policy", a.Policy())
 	r.set("RateLimit", a.State())
 	r.set("X-RateLimit-Limit", strconv.Itoa(a.Limit))

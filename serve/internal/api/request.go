@@ -18,23 +18,23 @@ import (
 // request is one HTTP request on its way through the server. It belongs to the goroutine that serves it. Everything in
 // it but rc is a copy and may leave the handler; rc and its slices may not.
 type request struct {
-	rc      *fasthttp.RequestCtx
-	ctx     context.Context // ends with the handler, unless a stream took it over
-	cancel  context.CancelFunc
-	started time.Time
-	id      string
-	method  string
-	path    string
-	route   *route
-	value   string // of the segment in braces
-	user    store.User
-	scopes  []string // of the access key that was used
-	byKey   bool     // an access key was used
-	query   map[string]string
-	body    *body      // nil until opened
-	code    fault.Code // of the answer, if it is an error
-	kept    bool       // a stream took the context over
-	packers *wire.Packers
+	rc          *fasthttp.RequestCtx
+	ctx         context.Context // ends with the handler, unless a stream took it over
+	cancel      context.CancelFunc
+	started     time.Time
+	id          string
+	method      string
+	path        string
+	route       *route
+	value       string // of the segment in braces
+	user        store.User
+	scopes      []string // of the access key that was used
+	byKey       bool     // an access key was used
+	query       map[string]string
+	body        *body      // nil until opened
+	code        fault.Code // of the answer, if it is an error
+	detached    bool       // a stream took the context over
+	compressors *wire.Compressors
 }
 
 // routeLabel is the route's pattern, or one label for everything that is none.
@@ -71,7 +71,7 @@ func (r *request) bytes(status int, mediaType string, body []byte) {
 		return
 	}
 	r.rc.Response.ResetBody()
-	if err := r.packers.Page(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
+	if err := r.compressors.CompressBytes(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
 		r.rc.Response.SetBodyRaw(body)
 		return
 	}
@@ -88,9 +88,9 @@ func (r *request) coded(status int, mediaType string, body []byte, coding string
 	}
 }
 
-// keep hands the request's context to a stream that outlives the handler; the stream must call cancel at its end.
-func (r *request) keep() (context.Context, context.CancelFunc) {
-	r.kept = true
+// detachContext hands the request's context to a stream that outlives the handler; the stream must call cancel at its end.
+func (r *request) detachContext() (context.Context, context.CancelFunc) {
+	r.detached = true
 	return r.ctx, r.cancel
 }
 
@@ -128,8 +128,8 @@ func (r *request) parseQuery() *fault.Failure {
 		switch _, twice := r.query[key]; {
 		case bad != nil:
 		case !contains(r.route.Params, key):
-			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Shown(key)+"' is not known here.").
-				With(fault.Details{"field": fault.Shown(key), "expected": append([]string{}, r.route.Params...)})
+			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Sanitize(key)+"' is not known here.").
+				With(fault.Details{"field": fault.Sanitize(key), "expected": append([]string{}, r.route.Params...)})
 		case twice:
 			bad = fault.Fail(fault.CodeInvalidValue, "The parameter '"+key+"' is given twice.").With(fault.Details{"field": key})
 		default:

@@ -62,7 +62,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	started := time.Now()
-	if err := b.setDeadline(started.Add(bodyPatience(b.read) - b.waited)); err != nil {
+	if err := b.setDeadline(started.Add(bodyTimeLimit(b.read) - b.waited)); err != nil {
 		b.err = fault.Fail(fault.CodeShortBody, "").Because(err)
 		return 0, b.err
 	}
@@ -88,8 +88,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// bodyPatience is how long reading so many bytes may take, for any number of bytes.
-func bodyPatience(read int64) time.Duration {
+// bodyTimeLimit is how long reading so many bytes may take, for any number of bytes.
+func bodyTimeLimit(read int64) time.Duration {
 	const second, longest = int64(time.Second), int64(math.MaxInt64) / 2
 	whole, rest := read/bodyRateMin, read%bodyRateMin
 	if whole >= (longest-int64(bodyGrace))/second {

@@ -39,7 +39,7 @@ type rowsBody struct {
 // getRows answers with a page of a prediction's scored rows, also while it runs: in the order of the file, of parts
 // that are done, or the likeliest to leave first.
 func getRows(s *server, r *request) error {
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (s *server) answerRows(r *request, p store.Prediction, body rowsBody) error
 		return r.json(http.StatusOK, body)
 	}
 	if _, given := r.query["generation"]; given {
-		now, err := s.find(r)
+		now, err := s.findPrediction(r)
 		if err != nil {
 			return err
 		}
@@ -104,10 +104,10 @@ func (s *server) answerRows(r *request, p store.Prediction, body rowsBody) error
 			return err
 		}
 		if _, pinned := s.Models.Pinned(p.Model.Name, p.Model.SHA256); pinned { // else its bands may have other names
-			s.keepFinished(r, now, time.Now())
+			s.setResultMaxAge(r, now, time.Now())
 		}
 	}
-	return r.tagged(body)
+	return r.jsonWithETag(body)
 }
 
 // bandNames are the names of the bands of a prediction's model.
@@ -149,7 +149,7 @@ func (r *request) rowQuery(id uuid.UUID, bands []string) (q store.RowQuery, err 
 	}
 	if name, given := r.query["band"]; given {
 		if q.Band = bandNumber(bands, name); q.Band == nil {
-			return q, fault.Fail(fault.CodeInvalidValue, "There is no risk band '"+fault.Shown(name)+"'. Available: "+fault.ListText(bands)+".").
+			return q, fault.Fail(fault.CodeInvalidValue, "There is no risk band '"+fault.Sanitize(name)+"'. Available: "+fault.ListText(bands)+".").
 				With(fault.Details{"field": "band", "expected": bands})
 		}
 	}

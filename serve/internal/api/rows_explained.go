@@ -49,7 +49,7 @@ func (r *request) reasonsParam() (bool, error) {
 
 // explainRows reads the rows' reasons from the result file, by ranges of it.
 func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []rowView) error {
-	if f := unreadyFor(p, p.ResultKey); f != nil {
+	if f := notReady(p, p.ResultKey); f != nil {
 		return f
 	}
 	if len(rows) == 0 {
@@ -97,7 +97,7 @@ func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []st
 		places <- struct{}{}
 		reads.Go(func() {
 			defer func() { <-places }()
-			err := fault.Guarded(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
+			err := fault.Recover(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
 			if err != nil {
 				fail(err)
 			}

@@ -24,8 +24,8 @@ const (
 	scoreChunkBytes = 128 << 10
 )
 
-// scoresAtOnce keeps the memory of results and the fight for cores bounded.
-func scoresAtOnce() int { return max(2, runtime.GOMAXPROCS(0)) }
+// scoreSlots keeps the memory of results and the fight for cores bounded.
+func scoreSlots() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // postScore scores a small file and answers with the result; nothing is stored.
 func postScore(s *server, r *request) error {
@@ -45,7 +45,7 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := enter(r.ctx, s.scores, "files being scored")
+	leave, err := acquireSlot(r.ctx, s.scores, "files being scored")
 	if err != nil {
 		return err
 	}
@@ -154,13 +154,13 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 func (s *server) scoreChecked(
 	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (*scored, error) {
-	rows, kept := in.Body, &wire.Spool{Free: &s.blocks}
+	rows, kept := in.Body, &wire.Spool{Blocks: &s.blocks}
 	defer func() { _ = kept.Close() }()
 	if bundle.NoLeaves() == nil && opt.Scorer != engine.ScorerLeaves {
 		in.Body = io.TeeReader(rows, kept)
 	}
 	out, err := s.scoreOnce(r.ctx, in, bundle, opt)
-	if plan.Disagreed(err, bundle, s.Metrics, s.Log) {
+	if plan.FallsBackToWalker(err, bundle, s.Metrics, s.Log) {
 		out.close()
 		in.Body, opt.Scorer = io.MultiReader(kept, rows), engine.ScorerWalker
 		out, err = s.scoreOnce(r.ctx, in, bundle, opt)
@@ -172,7 +172,7 @@ func (s *server) scoreOnce(
 	ctx context.Context, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (out *scored, err error) {
 	out = &scored{
-		result: &wire.Spool{Free: &s.blocks}, rejects: &wire.Spool{Free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
+		result: &wire.Spool{Blocks: &s.blocks}, rejects: &wire.Spool{Blocks: &s.blocks}, bundle: bundle, metrics: s.Metrics,
 		unguarded: opt.Unguarded,
 	}
 	out.tally, err = engine.Score(ctx, in, bundle, opt, out)

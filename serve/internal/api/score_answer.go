@@ -42,10 +42,10 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	r.rc.SetContentType(mediaTypes[format])
 	answer := o.result
 	if format == wire.FormatCSV {
-		r.tellGuard(o.unguarded)
+		r.setGuardHeader(o.unguarded)
 	} else {
 		defer o.close()
-		answer = &wire.Spool{Free: &s.blocks} // the result's blocks come back as they are read
+		answer = &wire.Spool{Blocks: &s.blocks} // the result's blocks come back as they are read
 		if err := o.convert(answer, format); err != nil {
 			_ = answer.Close()
 			return err
@@ -53,8 +53,8 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	}
 	_ = o.rejects.Close()
 	if coding := r.codingOf(int(answer.Size)); coding != "" {
-		packed := &wire.Spool{Free: &s.blocks}
-		if err := s.packSpool(packed, answer, coding); err != nil {
+		packed := &wire.Spool{Blocks: &s.blocks}
+		if err := s.compressSpool(packed, answer, coding); err != nil {
 			return err
 		}
 		r.set("Content-Encoding", coding)
@@ -64,10 +64,10 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	return nil
 }
 
-// packSpool packs one spool into another, whose length is then known, and closes the first: its blocks are free as they
+// compressSpool packs one spool into another, whose length is then known, and closes the first: its blocks are free as they
 // are read.
-func (s *server) packSpool(packed, plain *wire.Spool, coding string) error {
-	err := s.packers.Pack(packed, plain, coding)
+func (s *server) compressSpool(packed, plain *wire.Spool, coding string) error {
+	err := s.compressors.Compress(packed, plain, coding)
 	_ = plain.Close()
 	if err != nil {
 		_ = packed.Close()

@@ -75,21 +75,21 @@ type Server struct {
 type server struct {
 	Config
 	Parts
-	routes   []route
-	pages    fault.ErrorPages
-	limiter  *limit.Limiter
-	users    *auth.UserCache
-	uploads  chan struct{}    // a place for each body taken at one time
-	streams  chan struct{}    // a place for each event stream
-	scores   chan struct{}    // a place for each file that is scored in memory
-	blocks   wire.SpoolBlocks // for the results of those
-	copies   copyBuffers      // for downloads
-	packers  *wire.Packers
-	assets   *assets
-	base     context.Context
-	stop     context.CancelFunc
-	draining atomic.Bool
-	ready    *readiness
+	routes      []route
+	pages       fault.ErrorPages
+	limiter     *limit.Limiter
+	users       *auth.UserCache
+	uploads     chan struct{}    // a place for each body taken at one time
+	streams     chan struct{}    // a place for each event stream
+	scores      chan struct{}    // a place for each file that is scored in memory
+	blocks      wire.SpoolBlocks // for the results of those
+	copies      copyBuffers      // for downloads
+	compressors *wire.Compressors
+	assets      *assets
+	base        context.Context
+	stop        context.CancelFunc
+	draining    atomic.Bool
+	ready       *readiness
 }
 
 const (
@@ -105,7 +105,7 @@ func NewServer(cfg Config, parts Parts) *Server {
 	s := newServer(cfg, parts)
 	return &Server{app: s, http: &fasthttp.Server{
 		Handler:        s.serve,
-		ErrorHandler:   s.unreadable,
+		ErrorHandler:   s.answerUnparsed,
 		HeaderReceived: s.headerReceived,
 		ExpectHandler:  s.expect,
 		Logger:         fasthttpLog{parts.Log},
@@ -138,8 +138,8 @@ func newServer(cfg Config, parts Parts) *server {
 		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
 		limiter: limiter, users: auth.NewUserCache(parts.Store), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
-		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
-		packers: wire.NewPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),
+		scores: make(chan struct{}, scoreSlots()), base: base, stop: stop,
+		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), assets: newAssets(),
 	}
 }
 
@@ -173,7 +173,7 @@ func orElse[T int | int64](value *T, standard T) {
 
 // Serve answers requests on a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(wire.LingerListener{Listener: l}); err != nil {
+	if err := s.http.Serve(wire.GracefulListener{Listener: l}); err != nil {
 		return fmt.Errorf("serve API: %w", err)
 	}
 	return nil
@@ -227,7 +227,7 @@ func (s *server) serve(rc *fasthttp.RequestCtx) {
 func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r := &request{
 		rc: rc, started: time.Now(), id: RequestID(rc.Request.Header.Peek("X-Request-Id")),
-		method: string(rc.Method()), ctx: s.base, cancel: func() {}, packers: s.packers,
+		method: string(rc.Method()), ctx: s.base, cancel: func() {}, compressors: s.compressors,
 	}
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
@@ -238,7 +238,7 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 // admit does everything that needs the header only: form of the request, route, who asks, how often.
 func (s *server) admit(r *request) error {
 	s.commonHeaders(r)
-	if f := wire.Check(&r.rc.Request.Header); f != nil {
+	if f := wire.CheckFraming(&r.rc.Request.Header); f != nil {
 		return f
 	}
 	found, value, allow := lookup(s.routes, r.method, r.path)
@@ -254,17 +254,17 @@ func (s *server) admit(r *request) error {
 	if s.draining.Load() && found.Pattern != "/health" { // who drains is alive
 		return fault.Fail(fault.CodeShuttingDown, "")
 	}
-	if err := s.identify(r); err != nil {
+	if err := s.authenticateAndLimit(r); err != nil {
 		return err
 	}
 	if f := r.parseQuery(); f != nil {
 		return f
 	}
-	return s.announced(r)
+	return s.checkContentLength(r)
 }
 
-// announced refuses a body by its announced length, before it is sent.
-func (s *server) announced(r *request) error {
+// checkContentLength refuses a body by its announced length, before it is sent.
+func (s *server) checkContentLength(r *request) error {
 	if length := int64(r.rc.Request.Header.ContentLength()); r.route.Body && length > s.UploadBytesMax+multipartExtra {
 		return fault.TooLarge(s.UploadBytesMax, "bytes")
 	}
@@ -279,7 +279,7 @@ func (s *server) noRoute(r *request, allow []string) error {
 		return nil
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.base, ControlTimeout)
-	if err := s.chargeStray(r); err != nil {
+	if err := s.limitUnrouted(r); err != nil {
 		return err
 	}
 	if allow == nil {

@@ -41,11 +41,11 @@ func postUpload(s *server, r *request) error {
 	var p store.Prediction
 	switch {
 	case key == nil:
-		p, err = s.takeUpload(r, explain, nil)
+		p, err = s.receiveUpload(r, explain, nil)
 	case key.Done:
 		p, err = s.replay(r, key)
 	default:
-		p, err = s.once(r, key, explain)
+		p, err = s.receiveWithKey(r, key, explain)
 	}
 	if err != nil {
 		return err
@@ -70,9 +70,9 @@ func (s *server) urgent(r *request) (done func()) {
 	}
 }
 
-// takeUpload takes the file in while it holds one of the places for bodies. key is nil if the caller gave none.
-func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (store.Prediction, error) {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+// receiveUpload takes the file in while it holds one of the places for bodies. key is nil if the caller gave none.
+func (s *server) receiveUpload(r *request, explain engine.Explain, key *idempotencyKey) (store.Prediction, error) {
+	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return store.Prediction{}, err
 	}
@@ -84,15 +84,15 @@ func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (s
 	if key != nil {
 		file.Reader = io.TeeReader(file.Reader, key.file)
 	}
-	return s.accept(r, file, explain, key)
+	return s.storeUpload(r, file, explain, key)
 }
 
-// placePatience is how long a request waits for its turn before it is refused with Retry-After.
-const placePatience = 2 * time.Second
+// slotTimeout is how long a request waits for its turn before it is refused with Retry-After.
+const slotTimeout = 2 * time.Second
 
-// enter takes a place; leave gives it back. unit says what there is a place for.
-func enter(ctx context.Context, places chan struct{}, unit string) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, placePatience)
+// acquireSlot takes a place; leave gives it back. unit says what there is a place for.
+func acquireSlot(ctx context.Context, places chan struct{}, unit string) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
 	select {
 	case places <- struct{}{}:
@@ -102,8 +102,8 @@ func enter(ctx context.Context, places chan struct{}, unit string) (leave func()
 	}
 }
 
-// accept stores a file and records it. A file that is refused leaves nothing behind.
-func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, key *onceKey) (store.Prediction, error) {
+// storeUpload stores a file and records it. A file that is refused leaves nothing behind.
+func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explain, key *idempotencyKey) (store.Prediction, error) {
 	options, err := r.optionsParams()
 	if err == nil {
 		options.ExperimentGroup, err = r.label(file, "experiment_group")
@@ -119,7 +119,7 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 		return store.Prediction{}, err
 	}
 	u.ObjectKey = store.InputKey(u.ID)
-	if err := s.keep(r, file, &u); err != nil {
+	if err := s.storeFile(r, file, &u); err != nil {
 		if broken := file.body.failed(); broken != nil {
 			err = broken // what the readers above made of it is a consequence
 		}
@@ -132,7 +132,7 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
 	defer cancel()
 	p, err := s.Store.CreateUpload(ctx, u)
-	if errors.Is(err, store.ErrLeaseLost) || plan.Waits(err) { // nothing was recorded, for sure
+	if errors.Is(err, store.ErrLeaseLost) || plan.IsWaitingLimit(err) { // nothing was recorded, for sure
 		s.discard(r.ctx, &u)
 		return p, err
 	}
@@ -144,8 +144,8 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	return p, nil
 }
 
-// keep puts a file into the object store while it is counted and checked, and fills in what is known of it afterwards.
-func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
+// storeFile puts a file into the object store while it is counted and checked, and fills in what is known of it afterwards.
+func (s *server) storeFile(r *request, file *uploadFile, u *store.NewUpload) error {
 	planner, err := s.plan(file)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 	}
 	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
 	if err != nil {
-		return notSaved(err)
+		return saveFailure(err)
 	}
 	if err := file.finish(); err != nil {
 		s.discard(r.ctx, u)
@@ -168,8 +168,8 @@ func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
 	return nil
 }
 
-// notSaved explains why a file could not be put into the object store.
-func notSaved(err error) *fault.Failure {
+// saveFailure explains why a file could not be put into the object store.
+func saveFailure(err error) *fault.Failure {
 	f := fault.ObjectFailure(err)
 	if f.Code == fault.CodeObjectStore {
 		f.Message = "Failed to save your file. Please try uploading again."
@@ -234,7 +234,7 @@ func (s *server) unknownModel(name string) *fault.Failure {
 	for _, b := range s.Models.List() {
 		names = append(names, b.Name())
 	}
-	return fault.Fail(fault.CodeUnknownModel, "There is no model named '"+fault.Shown(name)+"'. Available: "+fault.ListText(names)+".").
+	return fault.Fail(fault.CodeUnknownModel, "There is no model named '"+fault.Sanitize(name)+"'. Available: "+fault.ListText(names)+".").
 		With(fault.Details{"field": "model", "expected": names})
 }
 
@@ -308,7 +308,7 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 // notUsed names the columns of the file that its model does not read.
 func (s *server) notUsed(p store.Prediction) []string {
 	if b, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256); ok {
-		return fault.ShownAll(b.NotUsed(p.Columns))
+		return fault.SanitizeAll(b.NotUsed(p.Columns))
 	}
 	return []string{}
 }

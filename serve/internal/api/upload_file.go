@@ -85,7 +85,7 @@ func (r *request) checkEncoding() error {
 	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes say which
 		return nil
 	default:
-		return fault.Fail(fault.CodeUnsupportedMediaType, "The Content-Encoding '"+fault.Shown(encoding)+"' is not supported.").
+		return fault.Fail(fault.CodeUnsupportedMediaType, "The Content-Encoding '"+fault.Sanitize(encoding)+"' is not supported.").
 			With(fault.Details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
 	}
 }
@@ -95,7 +95,7 @@ func (r *request) openRaw(limit int64) (*uploadFile, error) {
 	if name == "" {
 		name = "upload.csv"
 	}
-	name, err := wire.FileName(name)
+	name, err := wire.CheckFilename(name)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.name, err = wire.FileName(wire.RawFileName(part)); err != nil {
+	if f.name, err = wire.CheckFilename(wire.FormFilename(part)); err != nil {
 		return nil, err
 	}
 	f.Reader = &fileReader{form: f, part: part, left: limit, limit: limit}
@@ -146,7 +146,7 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 		}
 		if len(value) > formFieldMax || len(f.fields) == formFieldsMax {
 			return nil, fault.Fail(fault.CodeInvalidValue, "A field of the form is too long, or there are too many.").
-				With(fault.Details{"field": fault.Shown(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
+				With(fault.Details{"field": fault.Sanitize(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
 		}
 		f.fields[part.FormName()] = string(value)
 	}

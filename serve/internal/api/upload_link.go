@@ -41,7 +41,7 @@ func postUploadLink(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	return s.keyed(r, nil, func(k *store.RequestKey) error {
+	return s.idempotent(r, nil, func(k *store.RequestKey) error {
 		l.Key = k
 		if err := s.Store.CreateUploadLink(r.ctx, &l, plan.UploadLinkLife); err != nil {
 			return fault.ExplainAs(fault.CodeDatabase, err)
@@ -105,7 +105,7 @@ func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
 	if name == "" {
 		name = "upload.csv"
 	}
-	if l.Filename, err = wire.FileName(name); err != nil {
+	if l.Filename, err = wire.CheckFilename(name); err != nil {
 		return l, err
 	}
 	if l.Bytes, err = strconv.ParseInt(r.query["bytes"], 10, 64); err != nil || l.Bytes < 1 {

@@ -39,7 +39,7 @@ type finding struct {
 // postValidate reads a file as an upload would and says what is wrong with it, row by row; it keeps and scores nothing.
 // What refuses a file as a whole is answered as an upload would answer it.
 func postValidate(s *server, r *request) error {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
 	v.Warnings = warningsOf(tally.Warnings)
-	v.NotUsed = fault.ShownAll(tally.NotUsed)
+	v.NotUsed = fault.SanitizeAll(tally.NotUsed)
 	v.Quality = tally.Summary().Quality
 	return v, nil
 }
@@ -98,7 +98,7 @@ func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 
 func newFinding(reject ingest.Reject) finding {
 	return finding{
-		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Shown(reject.Column),
+		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Sanitize(reject.Column),
 		Message: reject.Sentence(),
 	}
 }

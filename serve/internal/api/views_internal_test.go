@@ -103,7 +103,7 @@ func TestOutcomeWithoutWords(t *testing.T) {
 	if got := warnings(json.RawMessage("{")); len(got) != 0 {
 		t.Errorf("warnings %v", got)
 	}
-	if f := unreadyFor(store.Prediction{Status: store.Completed}, ""); f.Code != fault.CodeObjectStore {
+	if f := notReady(store.Prediction{Status: store.Completed}, ""); f.Code != fault.CodeObjectStore {
 		t.Errorf("a completed prediction without a file: %v", f)
 	}
 }

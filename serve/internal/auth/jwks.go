@@ -40,12 +40,12 @@ type keySet struct {
 	client *http.Client
 	now    func() time.Time
 
-	mu      sync.Mutex
-	keys    map[string]*rsa.PublicKey
-	fetched time.Time     // when keys was fetched
-	Tried   time.Time     // when the last fetch began
-	failed  error         // outcome of the last fetch
-	running chan struct{} // closed when the fetch in flight ends; nil: none is
+	mu        sync.Mutex
+	keys      map[string]*rsa.PublicKey
+	fetched   time.Time     // when keys was fetched
+	LastFetch time.Time     // when the last fetch began
+	failed    error         // outcome of the last fetch
+	fetching  chan struct{} // closed when the fetch in flight ends; nil: none is
 }
 
 func newKeySet(ctx context.Context, address string, client *http.Client, now func() time.Time) (*keySet, error) {
@@ -75,7 +75,7 @@ func isLoopback(host string) bool {
 func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	for waited := false; ; waited = true {
 		k.mu.Lock()
-		key, wait := k.look(kid, waited)
+		key, wait := k.lookup(kid, waited)
 		failed, usable := k.failed, k.usable()
 		k.mu.Unlock()
 		switch {
@@ -94,49 +94,49 @@ func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	}
 }
 
-// look finds a key and starts a fetch if one is due. A nil key with a channel means: wait, then look again.
-func (k *keySet) look(kid string, waited bool) (*rsa.PublicKey, <-chan struct{}) {
+// lookup finds a key and starts a fetch if one is due. A nil key with a channel means: wait, then look again.
+func (k *keySet) lookup(kid string, waited bool) (*rsa.PublicKey, <-chan struct{}) {
 	age := k.now().Sub(k.fetched)
-	since := k.now().Sub(k.Tried)
+	since := k.now().Sub(k.LastFetch)
 	if key := k.keys[kid]; key != nil && k.usable() {
 		if age > keysFreshFor && since > keysRefreshEvery {
-			k.start()
+			k.startFetch()
 		}
 		return key, nil
 	}
-	if k.running == nil && !waited {
+	if k.fetching == nil && !waited {
 		pause := keysRefreshEvery
 		if !k.usable() {
 			pause = keysRetryEvery
 		}
-		if k.Tried.IsZero() || since > pause {
-			k.start()
+		if k.LastFetch.IsZero() || since > pause {
+			k.startFetch()
 		}
 	}
-	if k.running == nil {
+	if k.fetching == nil {
 		return nil, nil
 	}
-	return nil, k.running
+	return nil, k.fetching
 }
 
 func (k *keySet) usable() bool { return k.keys != nil && k.now().Sub(k.fetched) <= keysStaleFor }
 
-// start begins a fetch unless one runs. Requests wait for it; none owns it.
-func (k *keySet) start() {
-	if k.running != nil {
+// startFetch begins a fetch unless one runs. Requests wait for it; none owns it.
+func (k *keySet) startFetch() {
+	if k.fetching != nil {
 		return
 	}
 	done := make(chan struct{})
-	k.running, k.Tried = done, k.now()
+	k.fetching, k.LastFetch = done, k.now()
 	go func() {
 		var keys map[string]*rsa.PublicKey
-		err := fault.Guarded(func() (err error) {
+		err := fault.Recover(func() (err error) {
 			keys, err = k.fetch()
 			return err
 		})
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.running, k.failed = nil, err
+		k.fetching, k.failed = nil, err
 		if err == nil {
 			k.keys, k.fetched = keys, k.now()
 		}

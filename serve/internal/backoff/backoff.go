@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ClaimPause is the mean rest after the database or the object store did not answer; what is added keeps many workers
+// OutageDelay is the mean rest after the database or the object store did not answer; what is added keeps many workers
 // from coming at once.
-const ClaimPause = time.Second
+const OutageDelay = time.Second
 
 // Pause is Sleep for loops that look at the context themselves.
 func Pause(ctx context.Context, d time.Duration) { _ = Sleep(ctx, d) }

@@ -34,8 +34,8 @@ const (
 	CanaryModel = "telecom"
 	// CanarySubject is no user: identity providers issue no such subject.
 	CanarySubject = "millrace canary"
-	// canaryPatience is how long a canary may take before it has failed.
-	canaryPatience = 30 * time.Second
+	// canaryTimeout is how long a canary may take before it has failed.
+	canaryTimeout = 30 * time.Second
 )
 
 // canaryResult names the model that the result was made with, and the digest of the result file.
@@ -61,12 +61,12 @@ type Canary struct {
 func (c *Canary) Run(ctx context.Context, interval time.Duration) {
 	c.Metrics.CanaryInterval.Set(interval.Seconds())
 	for ; ctx.Err() == nil; backoff.Pause(ctx, interval) {
-		_ = c.Counted(ctx) // it has been logged
+		_ = c.RunOnce(ctx) // it has been logged
 	}
 }
 
-// Counted sends one and shows how it went, unless it was ctx that ended it.
-func (c *Canary) Counted(ctx context.Context) error {
+// RunOnce sends one and shows how it went, unless it was ctx that ended it.
+func (c *Canary) RunOnce(ctx context.Context) error {
 	begin := time.Now()
 	err := c.once(ctx)
 	if ctx.Err() != nil {
@@ -95,7 +95,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	if !ok {
 		return plan.ErrModelWithdrawn
 	}
-	ctx, cancel := context.WithTimeout(ctx, canaryPatience)
+	ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
 	defer cancel()
 	user, err := c.Store.EnsureUser(ctx, CanarySubject)
 	if err != nil {
@@ -139,7 +139,7 @@ func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) 
 func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Prediction, error) {
 	for wait := 5 * time.Millisecond; !p.Status.Done(); wait = min(2*wait, 200*time.Millisecond) {
 		if err := backoff.Sleep(ctx, wait); err != nil {
-			return p, fmt.Errorf("still %s after %s: %w", p.Status, canaryPatience, err)
+			return p, fmt.Errorf("still %s after %s: %w", p.Status, canaryTimeout, err)
 		}
 		now, err := c.Store.Prediction(ctx, p.UserID, p.ID)
 		if err != nil {
@@ -186,8 +186,8 @@ func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 	return err
 }
 
-// canaryAge is when a canary whose process died is removed.
-const canaryAge = 10 * canaryPatience
+// canaryOrphanAge is when a canary whose process died is removed.
+const canaryOrphanAge = 10 * canaryTimeout
 
 // Sweep removes canaries of processes that died before they could.
 func (c *Canary) Sweep(ctx context.Context, user store.User) error {
@@ -197,7 +197,7 @@ func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 		return err
 	}
 	for _, p := range left {
-		if c.Now().Sub(p.CreatedAt) < canaryAge {
+		if c.Now().Sub(p.CreatedAt) < canaryOrphanAge {
 			continue
 		}
 		if err := c.remove(ctx, p); err != nil {

@@ -41,24 +41,24 @@ func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.
 		if err != nil && ctx.Err() == nil {
 			log.Warn("watch ownership", "error", err)
 		}
-		m.Installation(state)
+		m.SetInstallation(state)
 		if s.MayWork() {
 			h, err := s.Housekeeping(asked)
 			if err == nil {
-				m.Housekeeping(h)
+				m.SetHousekeeping(h)
 			} else if ctx.Err() == nil {
 				log.Warn("watch deletions", "error", err)
 			}
 		}
 		cancel()
 		if state != was && ctx.Err() == nil {
-			sayOwnership(log, was, state)
+			logOwnership(log, was, state)
 		}
 		was = state
 	}
 }
 
-func sayOwnership(log *slog.Logger, was, is store.Ownership) {
+func logOwnership(log *slog.Logger, was, is store.Ownership) {
 	level := slog.LevelInfo
 	switch is {
 	case store.Copy, store.Disputed, store.Stranger:

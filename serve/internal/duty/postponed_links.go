@@ -39,7 +39,7 @@ func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 			if err != nil {
 				full = append(full, l.UserID)
 			}
-			if err != nil && !plan.Waits(err) {
+			if err != nil && !plan.IsWaitingLimit(err) {
 				u.Log.Warn("complete postponed upload", "upload_id", l.ID, "error", err)
 			}
 		}

@@ -15,18 +15,18 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
+// QueueHandler turns what comes from outside into work: messages of a queue about predictions that wait and about files
 // that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
-type Doorbell struct {
+type QueueHandler struct {
 	Store   *store.Store
 	Objects store.Objects
 	Files   store.S3Config // events of other buckets, and of what is not below its prefix, are ignored
-	Ring    func()         // wakes this process's worker; nil if it has none
+	Wake    func()         // wakes this process's worker; nil if it has none
 	Log     *slog.Logger
 }
 
 // Handle is called for each message; an error leaves the message in the queue.
-func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
+func (d *QueueHandler) Handle(ctx context.Context, n store.Notice) error {
 	for _, e := range n.Objects {
 		key, ours := d.Files.KeyOf(e.Key)
 		if !ours || e.Bucket != d.Files.Bucket {
@@ -40,7 +40,7 @@ func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
 		case strings.HasPrefix(key, store.InboxPrefix):
 			err = d.enqueue(ctx, e)
 		}
-		if plan.Waits(err) {
+		if plan.IsWaitingLimit(err) {
 			d.Log.Info("dropped file waits for room among its user's predictions")
 			continue
 		}
@@ -48,14 +48,14 @@ func (d *Doorbell) Handle(ctx context.Context, n store.Notice) error {
 			return err
 		}
 	}
-	if d.Ring != nil {
-		d.Ring()
+	if d.Wake != nil {
+		d.Wake()
 	}
 	return nil
 }
 
 // enqueue records a dropped file for the user whose folder it lies in: inbox/<subject>/<name>.
-func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
+func (d *QueueHandler) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, store.InboxPrefix), "/")
 	if !ok || subject == "" || name == "" {
 		return fmt.Errorf("dropped file: key is not %s<user>/<name>", store.InboxPrefix)
@@ -70,7 +70,7 @@ func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	}
 	p, created, err := d.Store.EnqueueObject(ctx, store.NewObject{
 		UserID: user.ID, Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Bytes: e.Bytes,
-		Filename: wire.FilenameOf(path.Base(name)),
+		Filename: wire.CleanFilename(path.Base(name)),
 	})
 	if err != nil {
 		return fmt.Errorf("dropped file: %w", err)
@@ -81,7 +81,7 @@ func (d *Doorbell) enqueue(ctx context.Context, e store.ObjectEvent) error {
 
 // completeByEvent does it for an event of the bucket. A file that no link was made for is ignored, and one that was
 // completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
-func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
+func (d *QueueHandler) completeByEvent(ctx context.Context, key string) error {
 	id, ok := store.DirectUpload(key)
 	if !ok {
 		return nil
@@ -94,7 +94,7 @@ func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
 	if err == nil && l.Prediction == uuid.Nil {
 		_, err = plan.CompleteLink(ctx, d.Store, d.Objects, l)
 	}
-	if plan.Waits(err) {
+	if plan.IsWaitingLimit(err) {
 		err = d.Store.PostponeUploadLink(ctx, id, true)
 	}
 	if err != nil {

@@ -25,6 +25,6 @@ func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *sl
 			}
 			continue
 		}
-		m.Queue(q)
+		m.SetQueue(q)
 	}
 }

@@ -20,22 +20,22 @@ type Upkeep struct {
 	Objects store.Objects
 	Owner   *store.Owner
 	Retain  time.Duration // how long results are kept; 0: for ever
-	Inbox   *Doorbell     // nil: nothing is dropped here
+	Inbox   *QueueHandler // nil: nothing is dropped here
 	Log     *slog.Logger
 
-	SweepAfter time.Duration // how long all must have been well before anything is swept
-	well       time.Time     // since when it is; zero: it is not
-	temporary  time.Time     // when interrupted writes were swept last
+	SweepAfter   time.Duration // how long all must have been well before anything is swept
+	healthySince time.Time     // since when it is; zero: it is not
+	tempSwept    time.Time     // when interrupted writes were swept last
 }
 
 const (
-	upkeepInterval = 5 * time.Minute
-	orphanAge      = 24 * time.Hour
-	unheardAge     = 5 * time.Minute // an event may take as long
-	inboxAtOnce    = 500
+	upkeepInterval  = 5 * time.Minute
+	orphanAge       = 24 * time.Hour
+	inboxEventDelay = 5 * time.Minute // an event may take as long
+	inboxBatch      = 500
 
-	temporaryInterval = time.Hour // listing costs money, and what it looks for is a day old
-	temporaryAge      = 24 * time.Hour
+	tempSweepInterval = time.Hour // listing costs money, and what it looks for is a day old
+	tempFileAge       = 24 * time.Hour
 )
 
 // Run works until ctx ends. With a short time before sweeps it looks as often as that takes.
@@ -62,7 +62,7 @@ func (u *Upkeep) Once(ctx context.Context) error {
 	if owned && u.Retain > 0 {
 		expired, expiring = u.Store.Expire(ctx, u.Retain)
 	}
-	if u.Settled(owned && expiring == nil, time.Now()) {
+	if u.MaySweep(owned && expiring == nil, time.Now()) {
 		orphans, sweeping = u.sweep(ctx)
 	}
 	if expired+orphans > 0 {
@@ -71,33 +71,33 @@ func (u *Upkeep) Once(ctx context.Context) error {
 	if failed = errors.Join(failed, expiring, sweeping); state == store.Stranger {
 		return failed // what was dropped there is for the other installation to score
 	}
-	return errors.Join(failed, u.CompletePostponed(ctx), u.LookIntoInbox(ctx, unheardAge))
+	return errors.Join(failed, u.CompletePostponed(ctx), u.ScanInbox(ctx, inboxEventDelay))
 }
 
-// Settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about
+// MaySweep says whether all has been well for long enough to sweep. A process that has just started may be wrong about
 // where it is, and an operator needs time to notice.
-func (u *Upkeep) Settled(well bool, now time.Time) bool {
+func (u *Upkeep) MaySweep(well bool, now time.Time) bool {
 	switch {
 	case !well:
-		u.well = time.Time{}
-	case u.well.IsZero():
-		u.well = now
+		u.healthySince = time.Time{}
+	case u.healthySince.IsZero():
+		u.healthySince = now
 	}
-	return well && now.Sub(u.well) >= u.SweepAfter
+	return well && now.Sub(u.healthySince) >= u.SweepAfter
 }
 
 // sweep removes objects that nothing needs and, now and then, what interrupted writes left.
 func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
 	orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
-	if err == nil && time.Since(u.temporary) >= temporaryInterval {
-		u.temporary = time.Now()
-		_, err = u.Objects.Sweep(ctx, temporaryAge, nil)
+	if err == nil && time.Since(u.tempSwept) >= tempSweepInterval {
+		u.tempSwept = time.Now()
+		_, err = u.Objects.Sweep(ctx, tempFileAge, nil)
 	}
 	return orphans, err
 }
 
-// LookIntoInbox scores dropped files that are older than age and for which no event came.
-func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
+// ScanInbox scores dropped files that are older than age and for which no event came.
+func (u *Upkeep) ScanInbox(ctx context.Context, age time.Duration) error {
 	if u.Inbox == nil {
 		return nil
 	}
@@ -110,18 +110,18 @@ func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 		if time.Since(info.Modified) < age || info.Bytes == 0 {
 			continue
 		}
-		if batch = append(batch, info); len(batch) == inboxAtOnce {
-			if err := u.enqueueUnheard(ctx, batch, full); err != nil {
+		if batch = append(batch, info); len(batch) == inboxBatch {
+			if err := u.enqueueUnrecorded(ctx, batch, full); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
 	}
-	return u.enqueueUnheard(ctx, batch, full)
+	return u.enqueueUnrecorded(ctx, batch, full)
 }
 
-// enqueueUnheard records files until their users have enough waiting; full has the folders of those who have.
-func (u *Upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
+// enqueueUnrecorded records files until their users have enough waiting; full has the folders of those who have.
+func (u *Upkeep) enqueueUnrecorded(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
 	bucket := u.Inbox.Files.Bucket
 	unheard, err := u.Store.Unheard(ctx, bucket, list)
 	for _, o := range unheard {
@@ -130,7 +130,7 @@ func (u *Upkeep) enqueueUnheard(ctx context.Context, list []store.ObjectInfo, fu
 		}
 		event := store.ObjectEvent{Bucket: bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
 		switch failed := u.Inbox.enqueue(ctx, event); {
-		case plan.Waits(failed):
+		case plan.IsWaitingLimit(failed):
 			full[inboxUser(o.Key)] = true
 		case failed != nil: // the next file is not to blame
 			u.Log.Warn("inbox", "error", failed)

@@ -46,8 +46,8 @@ const (
 	webhookBatch       = 5 // all of them may time out within the minute of their claim
 )
 
-// webhook sends what the outbox holds, at least once, by the rules of Standard Webhooks.
-type webhook struct {
+// Webhook sends what the outbox holds, at least once, by the rules of Standard Webhooks.
+type Webhook struct {
 	target  string
 	secrets [][]byte
 	client  *http.Client
@@ -56,7 +56,7 @@ type webhook struct {
 	log     *slog.Logger
 }
 
-func NewWebhook(c WebhookConfig, s *store.Store, m *metrics.Metrics, log *slog.Logger) (*webhook, error) {
+func NewWebhook(c WebhookConfig, s *store.Store, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	target, err := url.Parse(c.URL)
 	switch {
 	case err != nil || target.Host == "" || target.User != nil:
@@ -66,7 +66,7 @@ func NewWebhook(c WebhookConfig, s *store.Store, m *metrics.Metrics, log *slog.L
 	case len(c.Secrets) == 0:
 		return nil, errors.New("webhook: at least one secret must be given")
 	}
-	w := &webhook{target: c.URL, store: s, metrics: m, log: log}
+	w := &Webhook{target: c.URL, store: s, metrics: m, log: log}
 	for _, secret := range c.Secrets {
 		text, ok := strings.CutPrefix(secret, "whsec_")
 		key, err := base64.StdEncoding.DecodeString(text)
@@ -100,8 +100,8 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// reserved are networks that are global by their form only, and those that lead to other addresses.
-var reserved = []netip.Prefix{
+// reservedNetworks are networks that are global by their form only, and those that lead to other addresses.
+var reservedNetworks = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
@@ -111,7 +111,7 @@ var reserved = []netip.Prefix{
 
 func publicAddress(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	for _, p := range reserved {
+	for _, p := range reservedNetworks {
 		if p.Contains(a) {
 			return false
 		}
@@ -120,17 +120,17 @@ func publicAddress(a netip.Addr) bool {
 }
 
 // Run sends until ctx ends.
-func (w *webhook) Run(ctx context.Context) {
+func (w *Webhook) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.store.EnableAnnouncements(ctx); err == nil {
 			break
 		}
-		backoff.Pause(ctx, backoff.ClaimPause)
+		backoff.Pause(ctx, backoff.OutageDelay)
 	}
 	var counted time.Time
 	for ctx.Err() == nil {
 		if time.Since(counted) > 15*time.Second {
-			w.count(ctx)
+			w.observeBacklog(ctx)
 			counted = time.Now()
 		}
 		list, err := w.store.ClaimAnnouncements(ctx, webhookBatch)
@@ -138,7 +138,7 @@ func (w *webhook) Run(ctx context.Context) {
 			w.log.Warn("webhook", "error", err)
 		}
 		for _, a := range list {
-			w.announce(ctx, a)
+			w.deliver(ctx, a)
 		}
 		if len(list) == 0 {
 			backoff.Pause(ctx, webhookPoll)
@@ -146,16 +146,16 @@ func (w *webhook) Run(ctx context.Context) {
 	}
 }
 
-func (w *webhook) count(ctx context.Context) {
+func (w *Webhook) observeBacklog(ctx context.Context) {
 	if lag, dead, err := w.store.AnnouncementBacklog(ctx); err == nil {
 		w.metrics.WebhookLag.Set(lag.Seconds())
 		w.metrics.WebhookDead.Set(float64(dead))
 	}
 }
 
-// announce makes one attempt. One that the shutdown interrupts is made again after its claim.
-func (w *webhook) announce(ctx context.Context, a store.Announcement) {
-	err := fault.Guarded(func() error { return w.send(ctx, a) })
+// deliver makes one attempt. One that the shutdown interrupts is made again after its claim.
+func (w *Webhook) deliver(ctx context.Context, a store.Announcement) {
+	err := fault.Recover(func() error { return w.send(ctx, a) })
 	if ctx.Err() != nil && err != nil {
 		return
 	}
@@ -197,7 +197,7 @@ type webhookData struct {
 	Rejected     int64        `json:"rejected"`
 }
 
-func (w *webhook) send(ctx context.Context, a store.Announcement) error {
+func (w *Webhook) send(ctx context.Context, a store.Announcement) error {
 	body, err := json.Marshal(webhookMessage{
 		Type: "prediction." + string(a.Status), Timestamp: wire.TimeText(a.EndedAt),
 		Data: webhookData{
@@ -239,7 +239,7 @@ func sendError(err error) error {
 }
 
 // sign gives a signature for each secret.
-func (w *webhook) sign(id, timestamp string, body []byte) string {
+func (w *Webhook) sign(id, timestamp string, body []byte) string {
 	var signatures []string
 	for _, secret := range w.secrets {
 		mac := hmac.New(sha256.New, secret)

@@ -58,7 +58,7 @@ func (r *receiver) seen() int {
 }
 
 // sender sends to a receiver, signed with secrets, what the store has kept since.
-func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *webhook {
+func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *Webhook {
 	t.Helper()
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
@@ -119,7 +119,7 @@ func TestWebhook(t *testing.T) {
 		if again, err := s.ClaimAnnouncements(t.Context(), 10); len(again) != 0 || err != nil {
 			t.Fatalf("claimed twice: %v, %v", again, err)
 		}
-		w.announce(t.Context(), list[0])
+		w.deliver(t.Context(), list[0])
 		if err := s.PostponeAnnouncement(t.Context(), list[0].ID, 0, false); err != nil { // do not wait for the delay
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	list[0].Attempt = webhookAttemptsMax
-	w.announce(t.Context(), list[0])
+	w.deliver(t.Context(), list[0])
 	if _, dead, err := s.AnnouncementBacklog(t.Context()); dead != 1 || err != nil {
 		t.Errorf("%d dead: %v", dead, err)
 	}
@@ -185,7 +185,7 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	if err != nil || len(again) != 1 || again[0].PublicID != list[0].PublicID || again[0].Attempt != 1 {
 		t.Fatalf("%+v, %v", again, err)
 	}
-	w.announce(t.Context(), again[0])
+	w.deliver(t.Context(), again[0])
 	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag != 0 || dead != 0 || err != nil || r.seen() != 2 {
 		t.Errorf("%v, %d dead after %d attempts: %v", lag, dead, r.seen(), err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// plain lists the errors with no more to say than their code.
-var plain = [...]struct {
+// codesOfErrors lists the errors with no more to say than their code.
+var codesOfErrors = [...]struct {
 	err  error
 	code Code
 }{
@@ -56,7 +56,7 @@ func Explain(err error) *Failure {
 	if f := explainFile(err); f != nil {
 		return f.Because(err)
 	}
-	for _, p := range plain {
+	for _, p := range codesOfErrors {
 		if errors.Is(err, p.err) {
 			return Fail(p.code, "").Because(err)
 		}
@@ -86,8 +86,8 @@ func ObjectFailure(err error) *Failure {
 	return ExplainAs(CodeObjectStore, err)
 }
 
-// Refused is the failure of one object that the store refuses while it gives others.
-func Refused(err error) *Failure {
+// ObjectRefused is the failure of one object that the store refuses while it gives others.
+func ObjectRefused(err error) *Failure {
 	f := Fail(CodeObjectRefused, "").Because(err)
 	if why := store.Refusal(err); why != "" {
 		f.Message = "The file storage refuses this file: " + why + "."
@@ -147,11 +147,11 @@ func explainMissing(e *ingest.MissingColumnsError) *Failure {
 	var names []string
 	var columns []Details
 	for _, c := range e.Columns {
-		label := heading(cmp.Or(c.Label, c.Name))
+		label := titleCase(cmp.Or(c.Label, c.Name))
 		names = append(names, "'"+label+"'")
 		column := Details{"column": c.Name, "label": label}
 		if c.Closest != "" {
-			column["suggestion"] = Shown(c.Closest)
+			column["suggestion"] = Sanitize(c.Closest)
 		}
 		columns = append(columns, column)
 	}
@@ -197,8 +197,8 @@ func explainFormat(e *ingest.FormatError) *Failure {
 		d["row"] = e.Row
 	}
 	if e.Column != "" {
-		d["column"] = Shown(e.Column)
-		text += " It is about '" + Shown(e.Column) + "'."
+		d["column"] = Sanitize(e.Column)
+		text += " It is about '" + Sanitize(e.Column) + "'."
 	}
 	return Fail(CodeUnparseableBody, text).With(d)
 }
@@ -249,17 +249,17 @@ func ListText(items []string) string {
 	return strings.Join(items[:last], ", ") + " and " + items[last]
 }
 
-const shownRunesMax = 80
+const sanitizedRunesMax = 80
 
-// Shown makes a customer's own text fit to be repeated to them: one line, not long, nothing that turns the line around.
-func Shown(text string) string {
+// Sanitize makes a customer's own text fit to be repeated to them: one line, not long, nothing that turns the line around.
+func Sanitize(text string) string {
 	var b strings.Builder
 	runes := 0
 	for _, r := range text {
 		if !unicode.IsPrint(r) {
 			r = ' '
 		}
-		if runes++; runes > shownRunesMax {
+		if runes++; runes > sanitizedRunesMax {
 			b.WriteString("…")
 			break
 		}
@@ -268,11 +268,11 @@ func Shown(text string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// ShownAll is shown for every text of a list; it is never nil.
-func ShownAll(texts []string) []string {
+// SanitizeAll is shown for every text of a list; it is never nil.
+func SanitizeAll(texts []string) []string {
 	list := make([]string, len(texts))
 	for i, text := range texts {
-		list[i] = Shown(text)
+		list[i] = Sanitize(text)
 	}
 	return list
 }

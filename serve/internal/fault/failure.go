@@ -53,8 +53,8 @@ func (f *Failure) HTTPStatus() int {
 	return http.StatusConflict
 }
 
-// Wait is the time after which a retryable request is worth sending again.
-func (f *Failure) Wait() time.Duration {
+// RetryDelay is the time after which a retryable request is worth sending again.
+func (f *Failure) RetryDelay() time.Duration {
 	if f.RetryAfter > 0 {
 		return f.RetryAfter
 	}

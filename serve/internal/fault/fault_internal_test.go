@@ -84,7 +84,7 @@ func TestHeadings(t *testing.T) {
 		"MonthlyCharges": "Monthly Charges", "tenure": "Tenure", "NPS score": "NPS Score", "id": "ID", "umsatz_größe": "Umsatz Größe",
 		"": "", "_": "", "last_activity_days_ago": "Last Activity Days Ago", "顧客": "顧客",
 	} {
-		if got := heading(label); got != want {
+		if got := titleCase(label); got != want {
 			t.Errorf("%q: %q, want %q", label, got, want)
 		}
 	}

@@ -45,14 +45,14 @@ const (
 // only be too early, so a request that it refuses would be refused there too: a flood costs the database nothing. It is
 // safe for concurrent use and its memory is bounded.
 type Limiter struct {
-	limits map[Class]int
+	rates  map[Class]int
 	now    func() time.Time
 	Spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // nil: not shared
 	shards [limitShards]limitShard
 }
 
-// spendPatience is how long a request waits for the shared budget before its process counts alone.
-const spendPatience = time.Second
+// sharedBudgetTimeout is how long a request waits for the shared budget before its process counts alone.
+const sharedBudgetTimeout = time.Second
 
 type limitKey struct {
 	class Class
@@ -60,18 +60,18 @@ type limitKey struct {
 }
 
 type limitShard struct {
-	mu    sync.Mutex
-	whole map[limitKey]time.Time
+	mu      sync.Mutex
+	resetAt map[limitKey]time.Time
 }
 
 // New makes a limiter of one process; spend makes it one of many.
 func New(l Rates, now func() time.Time) *Limiter {
-	lim := &Limiter{now: now, limits: map[Class]int{
+	lim := &Limiter{now: now, rates: map[Class]int{
 		Default: l.Default, Upload: l.Upload, Score: l.Score, Download: l.Download,
 		Login: loginsMax,
 	}}
 	for i := range lim.shards {
-		lim.shards[i].whole = map[limitKey]time.Time{}
+		lim.shards[i].resetAt = map[limitKey]time.Time{}
 	}
 	return lim
 }
@@ -87,7 +87,7 @@ type Allowance struct {
 
 // Take spends one request of a user's budget. ok is false for routes without one.
 func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowance, ok bool) {
-	limit := l.limits[class]
+	limit := l.rates[class]
 	if limit <= 0 {
 		return Allowance{}, false
 	}
@@ -95,24 +95,24 @@ func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowan
 	budget := store.Budget{ID: key.id(), Step: limitWindow / time.Duration(limit)}
 	budget.Window = budget.Step * time.Duration(limit)
 	s := &l.shards[shardOf(key)]
-	if whole, refused := s.refused(key, budget, l.now()); refused {
+	if whole, refused := s.refusedLocally(key, budget, l.now()); refused {
 		return l.allowance(class, budget, whole, false), true
 	}
 	if l.Spend != nil {
-		ctx, cancel := context.WithTimeout(ctx, spendPatience)
+		ctx, cancel := context.WithTimeout(ctx, sharedBudgetTimeout)
 		defer cancel()
 		if whole, granted, err := l.Spend(ctx, budget); err == nil {
 			s.remember(key, l.now(), whole)
 			return l.allowance(class, budget, whole, granted), true
 		}
 	}
-	whole, granted := s.charge(key, budget, l.now())
+	whole, granted := s.spendLocally(key, budget, l.now())
 	return l.allowance(class, budget, whole, granted), true
 }
 
 // allowance describes a budget that will be whole after some time; the request was granted or not.
 func (l *Limiter) allowance(class Class, b store.Budget, whole time.Duration, granted bool) Allowance {
-	a := Allowance{class: class, Limit: l.limits[class], Reset: max(whole, 0)}
+	a := Allowance{class: class, Limit: l.rates[class], Reset: max(whole, 0)}
 	if granted {
 		a.Remaining = int((b.Window - a.Reset) / b.Step)
 	} else {
@@ -128,11 +128,11 @@ func (k limitKey) id() (id [16]byte) {
 	return id
 }
 
-// refused says whether what is remembered of a budget leaves no room for a request, and when it will be whole.
-func (s *limitShard) refused(key limitKey, b store.Budget, now time.Time) (whole time.Duration, refused bool) {
+// refusedLocally says whether what is remembered of a budget leaves no room for a request, and when it will be whole.
+func (s *limitShard) refusedLocally(key limitKey, b store.Budget, now time.Time) (whole time.Duration, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = max(s.whole[key].Sub(now), 0)
+	whole = max(s.resetAt[key].Sub(now), 0)
 	return whole, whole+b.Step > b.Window
 }
 
@@ -140,36 +140,36 @@ func (s *limitShard) refused(key limitKey, b store.Budget, now time.Time) (whole
 func (s *limitShard) remember(key limitKey, now time.Time, whole time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := now.Add(whole); at.After(s.whole[key]) {
-		s.makeRoom(now)
-		s.whole[key] = at
+	if at := now.Add(whole); at.After(s.resetAt[key]) {
+		s.evict(now)
+		s.resetAt[key] = at
 	}
 }
 
-// charge takes a request out of what is remembered alone.
-func (s *limitShard) charge(key limitKey, b store.Budget, now time.Time) (whole time.Duration, granted bool) {
+// spendLocally takes a request out of what is remembered alone.
+func (s *limitShard) spendLocally(key limitKey, b store.Budget, now time.Time) (whole time.Duration, granted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = max(s.whole[key].Sub(now), 0)
+	whole = max(s.resetAt[key].Sub(now), 0)
 	if whole+b.Step > b.Window {
 		return whole, false
 	}
-	s.makeRoom(now)
-	s.whole[key] = now.Add(whole + b.Step)
+	s.evict(now)
+	s.resetAt[key] = now.Add(whole + b.Step)
 	return whole + b.Step, true
 }
 
-// makeRoom forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a
+// evict forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a
 // bounded time matter more than the exact budget of one user among thousands in the same minute.
-func (s *limitShard) makeRoom(now time.Time) {
+func (s *limitShard) evict(now time.Time) {
 	const looks = 8
 	looked := 0
-	for k, t := range s.whole {
-		if len(s.whole) < limitEntriesMax {
+	for k, t := range s.resetAt {
+		if len(s.resetAt) < limitEntriesMax {
 			return
 		}
 		if looked++; looked == looks || !t.After(now) {
-			delete(s.whole, k)
+			delete(s.resetAt, k)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 	total := 0
 	for i := range l.shards {
-		total += len(l.shards[i].whole)
+		total += len(l.shards[i].resetAt)
 	}
 	if total > limitShards*limitEntriesMax {
 		t.Errorf("%d users remembered", total)
@@ -66,15 +66,15 @@ func TestLimiterIsBounded(t *testing.T) {
 
 func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := limitShard{whole: map[limitKey]time.Time{}}
+		s := limitShard{resetAt: map[limitKey]time.Time{}}
 		busy := limitKey{Default, "busy"}
-		s.whole[busy] = time.Now().Add(time.Minute)
+		s.resetAt[busy] = time.Now().Add(time.Minute)
 		for i := range limitEntriesMax - 1 {
-			s.whole[limitKey{Default, fmt.Sprint(i)}] = time.Now()
+			s.resetAt[limitKey{Default, fmt.Sprint(i)}] = time.Now()
 		}
-		s.makeRoom(time.Now())
-		if _, ok := s.whole[busy]; !ok || len(s.whole) != limitEntriesMax-1 {
-			t.Errorf("%d remembered, the busy one: %v", len(s.whole), ok)
+		s.evict(time.Now())
+		if _, ok := s.resetAt[busy]; !ok || len(s.resetAt) != limitEntriesMax-1 {
+			t.Errorf("%d remembered, the busy one: %v", len(s.resetAt), ok)
 		}
 	})
 }

@@ -9,16 +9,16 @@ import (
 )
 
 type dependencyMetrics struct {
-	Dependences *prometheus.GaugeVec
-	calls       *prometheus.CounterVec
-	callSeconds *prometheus.CounterVec
-	retries     *prometheus.CounterVec
-	pool        atomic.Pointer[func() store.PoolState]
-	Circuits    store.Circuits // of this process
+	DependencyUp *prometheus.GaugeVec
+	calls        *prometheus.CounterVec
+	callSeconds  *prometheus.CounterVec
+	retries      *prometheus.CounterVec
+	pool         atomic.Pointer[func() store.PoolState]
+	Circuits     store.Circuits // of this process
 }
 
 func (m *Metrics) makeDependencies() {
-	m.Dependences = m.gauges("dependency_up",
+	m.DependencyUp = m.gauges("dependency_up",
 		"1 if the dependency answered the last check; every process makes one at least every ten seconds.", "dependency")
 	m.calls = m.counters("aws_calls_total",
 		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up by us.", "service", "operation", "result")
@@ -71,8 +71,8 @@ func (m *Metrics) makePool() {
 // WatchPool says whose pool of connections the scrapes show.
 func (m *Metrics) WatchPool(state func() store.PoolState) { m.pool.Store(&state) }
 
-// Called counts a call of S3 or SQS.
-func (m *Metrics) Called(c store.Call) {
+// CallDone counts a call of S3 or SQS.
+func (m *Metrics) CallDone(c store.Call) {
 	m.calls.WithLabelValues(c.Service, c.Operation, string(c.Result)).Inc()
 	m.callSeconds.WithLabelValues(c.Service, c.Operation).Add(c.Took.Seconds())
 	m.retries.WithLabelValues(c.Service).Add(float64(c.Retries))

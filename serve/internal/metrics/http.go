@@ -38,7 +38,7 @@ func MethodLabel(method string) string {
 	return "other"
 }
 
-func (m *Metrics) Answered(route, method string, status int, took time.Duration) {
+func (m *Metrics) RequestDone(route, method string, status int, took time.Duration) {
 	method = MethodLabel(method)
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.requestSeconds.WithLabelValues(route, method).Observe(took.Seconds())
@@ -47,8 +47,8 @@ func (m *Metrics) Answered(route, method string, status int, took time.Duration)
 // BodyRead counts bytes of request bodies.
 func (m *Metrics) BodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
 
-// Refused counts an error answer.
-func (m *Metrics) Refused(code fault.Code) {
+// ErrorAnswered counts an error answer.
+func (m *Metrics) ErrorAnswered(code fault.Code) {
 	m.errorCodes.WithLabelValues(code.String()).Inc()
 	if code == fault.CodeSigningKeysMissing {
 		m.keysFailed.Inc()

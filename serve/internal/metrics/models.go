@@ -75,8 +75,8 @@ func (m *Metrics) ScorersDiffer(model string, e *engine.DifferenceError) {
 // ModelRefused counts a bundle that was not taken in.
 func (m *Metrics) ModelRefused() { m.RefusedTotal.Inc() }
 
-// BundlesRefused shows how many are not taken in at present.
-func (m *Metrics) BundlesRefused(n int) { m.RefusedNow.Set(float64(n)) }
+// SetBundlesRefused shows how many are not taken in at present.
+func (m *Metrics) SetBundlesRefused(n int) { m.RefusedNow.Set(float64(n)) }
 
 // Scored shows the latest prediction of a model. Bands and columns are the bundle's words, never the customer's.
 func (m *Metrics) Scored(model string, s *engine.Summary) {

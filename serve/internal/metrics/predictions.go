@@ -51,8 +51,8 @@ func sizeClass(rows int64) string {
 	return "more"
 }
 
-// Queue sets the gauges of the queue.
-func (m *Metrics) Queue(q store.QueueState) {
+// SetQueue sets the gauges of the queue.
+func (m *Metrics) SetQueue(q store.QueueState) {
 	m.predictions.WithLabelValues("queued").Set(float64(q.Queued))
 	m.predictions.WithLabelValues("running").Set(float64(q.Running))
 	m.deadLetters.Set(float64(q.Dead))

@@ -162,8 +162,8 @@ const (
 	GoneResult = "result"
 )
 
-// Gone counts an object that should be there and was not.
-func (m *Metrics) Gone(kind string) { m.gone.WithLabelValues(kind).Inc() }
+// ObjectGone counts an object that should be there and was not.
+func (m *Metrics) ObjectGone(kind string) { m.gone.WithLabelValues(kind).Inc() }
 
 // Fenced counts a write of a void claim that was refused.
 func (m *Metrics) Fenced() { m.fenced.Inc() }
@@ -177,8 +177,8 @@ func (m *Metrics) Copying() func() {
 // AccountingMismatch counts a prediction whose rows do not add up.
 func (m *Metrics) AccountingMismatch() { m.mismatches.Inc() }
 
-// Workers sets how many workers may claim parts, and how many cores each uses.
-func (m *Metrics) Workers(n, cores int) {
+// SetWorkers sets how many workers may claim parts, and how many cores each uses.
+func (m *Metrics) SetWorkers(n, cores int) {
 	m.workers.Set(float64(n))
 	m.cores.Set(float64(cores))
 }

@@ -18,7 +18,7 @@ func CompleteLink(
 	if l.Prediction != uuid.Nil {
 		p, err = s.Prediction(ctx, l.UserID, l.Prediction)
 	} else {
-		file, failed := linkedFile(ctx, o, l)
+		file, failed := uploadedFile(ctx, o, l)
 		if failed != nil {
 			return p, failed
 		}
@@ -30,8 +30,8 @@ func CompleteLink(
 	return p, nil
 }
 
-// linkedFile looks whether the file is there and what was promised.
-func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store.ObjectInfo, error) {
+// uploadedFile looks whether the file is there and what was promised.
+func uploadedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store.ObjectInfo, error) {
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -48,8 +48,8 @@ func linkedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store
 	return file, nil
 }
 
-// Waits says that an error is the user's own backlog.
-func Waits(err error) bool {
+// IsWaitingLimit says that an error is the user's own backlog.
+func IsWaitingLimit(err error) bool {
 	var waiting *store.WaitingError
 	return errors.As(err, &waiting)
 }

@@ -21,16 +21,16 @@ import (
 // replaces the baseline of its name. One that fails a check is refused: it is shown, and what is in use stays. Only
 // refused may be called from other goroutines.
 type Models struct {
-	Registry *engine.Registry
-	metrics  *metrics.Metrics
-	log      *slog.Logger
-	Dir      string                   // empty: baselines only
-	scorer   engine.Scorer            // that every model must be held by
-	seen     map[string]string        // by bundle directory: its mark as last opened or refused
-	names    map[string]string        // by bundle directory: the name of the bundle in use from it
-	took     map[string]time.Duration // time that loading took, by name
-	Refusals refusals
-	watching bool // the start is over
+	Registry     *engine.Registry
+	metrics      *metrics.Metrics
+	log          *slog.Logger
+	Dir          string                   // empty: baselines only
+	scorer       engine.Scorer            // that every model must be held by
+	fingerprints map[string]string        // by bundle directory: its mark as last opened or refused
+	names        map[string]string        // by bundle directory: the name of the bundle in use from it
+	loadTimes    map[string]time.Duration // time that loading took, by name
+	Refusals     refusals
+	watching     bool // the start is over
 }
 
 // watchInterval is how soon a changed bundle is noticed.
@@ -47,35 +47,35 @@ func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log 
 	}
 	m := &Models{
 		Registry: registry, metrics: metrics, log: log, Dir: dir, scorer: scorer,
-		seen: map[string]string{}, names: map[string]string{}, took: map[string]time.Duration{},
+		fingerprints: map[string]string{}, names: map[string]string{}, loadTimes: map[string]time.Duration{},
 	}
 	for _, name := range engine.BaselineNames() {
 		begin := time.Now()
 		b, err := engine.OpenBaseline(name)
 		if err == nil {
-			err = m.usable(b)
+			err = m.checkScorer(b)
 		}
 		if err != nil {
 			return nil, err
 		}
-		m.use(b, time.Since(begin))
+		m.activate(b, time.Since(begin))
 	}
 	m.refresh()
 	m.watching = true
 	return m, nil
 }
 
-// usable refuses a model that the scorer in use cannot hold.
-func (m *Models) usable(b *engine.Bundle) error {
+// checkScorer refuses a model that the scorer in use cannot hold.
+func (m *Models) checkScorer(b *engine.Bundle) error {
 	if err := b.NoLeaves(); err != nil && m.scorer == engine.ScorerLeaves {
 		return fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
 	}
 	return nil
 }
 
-// use puts a usable bundle in the place of the one of its name.
-func (m *Models) use(b *engine.Bundle, took time.Duration) {
-	m.took[b.Name()] = took
+// activate puts a usable bundle in the place of the one of its name.
+func (m *Models) activate(b *engine.Bundle, took time.Duration) {
+	m.loadTimes[b.Name()] = took
 	warnWithoutLeaves(b, m.log)
 	m.Registry.Swap(b)
 	m.publish()
@@ -84,7 +84,7 @@ func (m *Models) use(b *engine.Bundle, took time.Duration) {
 // publish shows in the metrics which models are in use.
 func (m *Models) publish() {
 	for _, b := range m.Registry.List() {
-		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
+		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.loadTimes[b.Name()])
 		m.metrics.ModelLeaves(b.Name(), b.NoLeaves() == nil)
 	}
 }
@@ -106,13 +106,13 @@ func (m *Models) refresh() {
 		m.refuse(m.Dir, err)
 		return
 	}
-	m.forget(dirs)
+	m.forgetRemoved(dirs)
 	for _, dir := range dirs {
 		if m.changed(dir) {
-			m.take(dir)
+			m.load(dir)
 		}
 	}
-	m.metrics.BundlesRefused(len(m.Refusals.List()))
+	m.metrics.SetBundlesRefused(len(m.Refusals.List()))
 }
 
 // bundleDirs lists the directories that may hold bundles, in the order of their names. Hidden ones are passed over: a
@@ -135,21 +135,21 @@ func bundleDirs(dir string) ([]string, error) {
 	return dirs, nil
 }
 
-// forget drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
+// forgetRemoved drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
 // that were refused for one are looked at again.
-func (m *Models) forget(dirs []string) {
+func (m *Models) forgetRemoved(dirs []string) {
 	m.Refusals.keep(dirs)
 	for dir := range m.names {
 		if !slices.Contains(dirs, dir) {
 			delete(m.names, dir)
-			for _, refused := range m.Refusals.because(errNameTaken) {
-				delete(m.seen, refused)
+			for _, refused := range m.Refusals.withCause(errNameTaken) {
+				delete(m.fingerprints, refused)
 			}
 		}
 	}
-	for dir := range m.seen {
+	for dir := range m.fingerprints {
 		if !slices.Contains(dirs, dir) {
-			delete(m.seen, dir)
+			delete(m.fingerprints, dir)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (m *Models) forget(dirs []string) {
 // changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
 // the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
 func (m *Models) changed(dir string) bool {
-	mark, err := m.mark(dir)
+	mark, err := m.fingerprint(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		files, err := os.ReadDir(dir)
@@ -165,12 +165,12 @@ func (m *Models) changed(dir string) bool {
 	case err != nil:
 		return true
 	}
-	return mark != m.seen[dir]
+	return mark != m.fingerprints[dir]
 }
 
-// mark changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
+// fingerprint changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
 // well, so that a file which is put right is noticed.
-func (m *Models) mark(dir string) (string, error) {
+func (m *Models) fingerprint(dir string) (string, error) {
 	manifest, err := os.ReadFile(filepath.Join(dir, engine.ManifestFile))
 	if err != nil || !m.Refusals.has(dir) {
 		return string(manifest), err
@@ -188,27 +188,27 @@ func (m *Models) mark(dir string) (string, error) {
 	return mark, nil
 }
 
-// take opens a bundle and uses or refuses it.
-func (m *Models) take(dir string) {
+// load opens a bundle and uses or refuses it.
+func (m *Models) load(dir string) {
 	begin := time.Now()
 	b, err := engine.OpenBundle(os.DirFS(dir))
 	if err == nil {
-		err = errors.Join(m.nameFree(dir, b.Name()), m.usable(b))
+		err = errors.Join(m.checkNameFree(dir, b.Name()), m.checkScorer(b))
 	}
 	if err != nil {
 		m.refuse(dir, err)
-		m.seen[dir], _ = m.mark(dir)
+		m.fingerprints[dir], _ = m.fingerprint(dir)
 		return
 	}
 	m.Refusals.drop(dir)
-	m.seen[dir], _ = m.mark(dir)
+	m.fingerprints[dir], _ = m.fingerprint(dir)
 	m.names[dir] = b.Name()
-	m.use(b, time.Since(begin))
+	m.activate(b, time.Since(begin))
 	m.log.Info("bundle in use", "model", b.Name(), "version", b.Version(), "sha256", b.SHA256())
 }
 
-// nameFree wants no other directory to have a bundle of a name: which of two was served would be chance.
-func (m *Models) nameFree(dir, name string) error {
+// checkNameFree wants no other directory to have a bundle of a name: which of two was served would be chance.
+func (m *Models) checkNameFree(dir, name string) error {
 	for other, taken := range m.names {
 		if taken == name && other != dir {
 			return fmt.Errorf("bundle %s: %w by %s", name, errNameTaken, filepath.Base(other))
@@ -221,7 +221,7 @@ func (m *Models) nameFree(dir, name string) error {
 func (m *Models) refuse(dir string, err error) {
 	if code, isNew := m.Refusals.add(dir, err); isNew {
 		m.metrics.ModelRefused()
-		m.metrics.BundlesRefused(len(m.Refusals.List()))
+		m.metrics.SetBundlesRefused(len(m.Refusals.List()))
 		m.log.Error("bundle refused, what is in use stays", "path", dir, "code", code, "error", err)
 	}
 }

@@ -57,8 +57,8 @@ func (r *refusals) has(dir string) bool {
 	return refused
 }
 
-// because lists the directories that are refused for a reason.
-func (r *refusals) because(reason error) (dirs []string) {
+// withCause lists the directories that are refused for a reason.
+func (r *refusals) withCause(reason error) (dirs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for dir, b := range r.byDir {

@@ -9,9 +9,9 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
-// Disagreed says that leaves scores rows differently than the compiled engine did, so that the walker must score all of
+// FallsBackToWalker says that leaves scores rows differently than the compiled engine did, so that the walker must score all of
 // them. It counts that and logs it.
-func Disagreed(err error, b *engine.Bundle, m *metrics.Metrics, log *slog.Logger) bool {
+func FallsBackToWalker(err error, b *engine.Bundle, m *metrics.Metrics, log *slog.Logger) bool {
 	var e *engine.DifferenceError
 	if !errors.As(err, &e) {
 		return false

@@ -10,18 +10,18 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Packers hold packers to use again: making one costs more than packing a page. They are safe for concurrent use.
-type Packers struct {
+// Compressors hold packers to use again: making one costs more than packing a page. They are safe for concurrent use.
+type Compressors struct {
 	zstd, brotli, gzip sync.Pool
 	// pages is a place for each body that is packed in memory at one time, so that a burst of requests makes no more
 	// packers, of a megabyte or two each, than there are cores to run them.
-	pages chan struct{}
+	slots chan struct{}
 }
 
-func NewPackers(pages int) *Packers { return &Packers{pages: make(chan struct{}, pages)} }
+func NewCompressors(pages int) *Compressors { return &Compressors{slots: make(chan struct{}, pages)} }
 
-// packer is what the three libraries have in common.
-type packer interface {
+// compressor is what the three libraries have in common.
+type compressor interface {
 	io.WriteCloser
 	Reset(io.Writer)
 }
@@ -33,14 +33,14 @@ const (
 	zstdWindow = 1 << 20
 )
 
-// Pack writes a stream in a content coding. The fastest levels take about a millisecond for 200 kB and leave a fifth
+// Compress writes a stream in a content coding. The fastest levels take about a millisecond for 200 kB and leave a fifth
 // of it.
-func (p *Packers) Pack(w io.Writer, source io.Reader, coding string) error {
+func (p *Compressors) Compress(w io.Writer, source io.Reader, coding string) error {
 	pool := p.pool(coding)
-	one, ok := pool.Get().(packer)
+	one, ok := pool.Get().(compressor)
 	if !ok {
 		var err error
-		if one, err = newPacker(coding); err != nil {
+		if one, err = newCompressor(coding); err != nil {
 			return err
 		}
 	}
@@ -56,14 +56,14 @@ func (p *Packers) Pack(w io.Writer, source io.Reader, coding string) error {
 	return nil
 }
 
-// Page packs a body that is in memory.
-func (p *Packers) Page(w io.Writer, body []byte, coding string) error {
-	p.pages <- struct{}{}
-	defer func() { <-p.pages }()
-	return p.Pack(w, bytes.NewReader(body), coding)
+// CompressBytes packs a body that is in memory.
+func (p *Compressors) CompressBytes(w io.Writer, body []byte, coding string) error {
+	p.slots <- struct{}{}
+	defer func() { <-p.slots }()
+	return p.Compress(w, bytes.NewReader(body), coding)
 }
 
-func (p *Packers) pool(coding string) *sync.Pool {
+func (p *Compressors) pool(coding string) *sync.Pool {
 	switch coding {
 	case "zstd":
 		return &p.zstd
@@ -73,7 +73,7 @@ func (p *Packers) pool(coding string) *sync.Pool {
 	return &p.gzip
 }
 
-func newPacker(coding string) (packer, error) {
+func newCompressor(coding string) (compressor, error) {
 	switch coding {
 	case "zstd":
 		return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),

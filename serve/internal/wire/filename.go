@@ -15,28 +15,28 @@ import (
 
 const FilenameBytesMax = 255
 
-// FileName checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
+// CheckFilename checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
 // shown.
-func FileName(given string) (string, error) {
+func CheckFilename(given string) (string, error) {
 	lower := strings.ToLower(given)
 	isFormat := func(format string) bool { return strings.HasSuffix(lower, "."+format) }
 	if !slices.ContainsFunc(fault.AllowedFormats(), isFormat) {
 		return "", fault.Fail(fault.CodeInvalidFile, "").
-			With(fault.Details{"field": "filename", "filename": fault.Shown(given), "allowed_formats": fault.AllowedFormats()})
+			With(fault.Details{"field": "filename", "filename": fault.Sanitize(given), "allowed_formats": fault.AllowedFormats()})
 	}
-	name := composed(given)
+	name := normalized(given)
 	if suggestion := sanitized(name); suggestion != name {
 		return "", fault.Fail(fault.CodeInvalidFile, "Filename contains invalid characters").
-			With(fault.Details{"field": "filename", "filename": fault.Shown(given), "suggestion": fault.Shown(suggestion)})
+			With(fault.Details{"field": "filename", "filename": fault.Sanitize(given), "suggestion": fault.Sanitize(suggestion)})
 	}
 	return shortened(name), nil
 }
 
-// FilenameOf makes any file name one that [fileName] could have given, whatever it ends in.
-func FilenameOf(given string) string { return shortened(sanitized(composed(given))) }
+// CleanFilename makes any file name one that [fileName] could have given, whatever it ends in.
+func CleanFilename(given string) string { return shortened(sanitized(normalized(given))) }
 
-// composed writes a name in NFC and with plain spaces, so that it has one spelling whatever system it comes from.
-func composed(name string) string {
+// normalized writes a name in NFC and with plain spaces, so that it has one spelling whatever system it comes from.
+func normalized(name string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.Is(unicode.Zs, c) {
 			return ' '
@@ -67,8 +67,8 @@ func shortened(name string) string {
 	return name
 }
 
-// RawFileName is the file's name as the form has it. [multipart.Part.FileName] leaves its folders out.
-func RawFileName(part *multipart.Part) string {
+// FormFilename is the file's name as the form has it. [multipart.Part.FileName] leaves its folders out.
+func FormFilename(part *multipart.Part) string {
 	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil {
 		return part.FileName()

@@ -13,7 +13,7 @@ func TestFilenameOf(t *testing.T) {
 		"Zu\u0308rich.csv": "Zürich.csv", "": "file", "/": "file", ".": "file", "a/": "a",
 		strings.Repeat("é", 200) + ".csv": strings.Repeat("é", 125) + ".csv",
 	} {
-		if got := FilenameOf(given); got != want {
+		if got := CleanFilename(given); got != want {
 			t.Errorf("%q becomes %q, want %q", given, got, want)
 		}
 	}

@@ -8,33 +8,33 @@ import (
 )
 
 const (
-	lingerTime  = 2 * time.Second
-	lingerBytes = 64 << 20
+	gracefulCloseTimeout  = 2 * time.Second
+	gracefulCloseBytesMax = 64 << 20
 )
 
-// LingerListener hands out connections that can be closed gently.
-type LingerListener struct{ net.Listener }
+// GracefulListener hands out connections that can be closed gently.
+type GracefulListener struct{ net.Listener }
 
 // Accept implements net.Listener.
-func (l LingerListener) Accept() (net.Conn, error) {
+func (l GracefulListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &lingerConn{Conn: c}, nil
+	return &gracefulConn{Conn: c}, nil
 }
 
-// lingerConn is a connection that, if asked to, reads what is still arriving for a while before it closes. Closing with
+// gracefulConn is a connection that, if asked to, reads what is still arriving for a while before it closes. Closing with
 // unread bytes makes the kernel reset the connection, and the reset can overtake the answer: a client that is still
 // sending would see a broken connection instead of the reason.
-type lingerConn struct {
+type gracefulConn struct {
 	net.Conn
-	gentle atomic.Bool
-	ended  atomic.Bool // the client has ended its direction
+	graceful atomic.Bool
+	ended    atomic.Bool // the client has ended its direction
 }
 
 // Read implements net.Conn.
-func (c *lingerConn) Read(p []byte) (int, error) {
+func (c *gracefulConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err == io.EOF {
 		c.ended.Store(true)
@@ -44,23 +44,23 @@ func (c *lingerConn) Read(p []byte) (int, error) {
 
 // ClientEnded says whether the client has ended its direction of the connection, and we have read up to there.
 func ClientEnded(c net.Conn) bool {
-	l, ok := c.(*lingerConn)
+	l, ok := c.(*gracefulConn)
 	return ok && l.ended.Load()
 }
 
-// Linger asks for a gentle close.
-func Linger(c net.Conn) {
-	if l, ok := c.(*lingerConn); ok {
-		l.gentle.Store(true)
+// CloseGracefully asks for a gentle close.
+func CloseGracefully(c net.Conn) {
+	if l, ok := c.(*gracefulConn); ok {
+		l.graceful.Store(true)
 	}
 }
 
 // Close implements net.Conn.
-func (c *lingerConn) Close() error {
+func (c *gracefulConn) Close() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if ok && c.gentle.CompareAndSwap(true, false) && half.CloseWrite() == nil &&
-		c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	if ok && c.graceful.CompareAndSwap(true, false) && half.CloseWrite() == nil &&
+		c.SetReadDeadline(time.Now().Add(gracefulCloseTimeout)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, gracefulCloseBytesMax)
 	}
 	return c.Conn.Close()
 }

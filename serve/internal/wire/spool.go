@@ -10,19 +10,19 @@ const spoolBlockBytes = 256 << 10
 // SpoolBlocks are blocks for spools, used again and again.
 type SpoolBlocks struct{ pool sync.Pool }
 
-func (p *SpoolBlocks) take() []byte {
+func (p *SpoolBlocks) get() []byte {
 	if b, ok := p.pool.Get().(*[spoolBlockBytes]byte); ok {
 		return b[:0]
 	}
 	return new([spoolBlockBytes]byte)[:0]
 }
 
-func (p *SpoolBlocks) give(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
+func (p *SpoolBlocks) put(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
 
 // Spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
 // It is written, then read once, then closed.
 type Spool struct {
-	Free   *SpoolBlocks
+	Blocks *SpoolBlocks
 	blocks [][]byte
 	Size   int64
 	read   int // bytes of the first block that have been read
@@ -34,7 +34,7 @@ func (s *Spool) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		last := len(s.blocks) - 1
 		if last < 0 || len(s.blocks[last]) == spoolBlockBytes {
-			s.blocks = append(s.blocks, s.Free.take())
+			s.blocks = append(s.blocks, s.Blocks.get())
 			last++
 		}
 		n := min(len(rest), spoolBlockBytes-len(s.blocks[last]))
@@ -70,7 +70,7 @@ func (s *Spool) WriteTo(w io.Writer) (total int64, err error) {
 }
 
 func (s *Spool) drop() {
-	s.Free.give(s.blocks[0])
+	s.Blocks.put(s.blocks[0])
 	s.blocks, s.read = s.blocks[1:], 0
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Check refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
+// CheckFraming refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
 // front of us read must be what we read.
-func Check(h *fasthttp.RequestHeader) *fault.Failure {
+func CheckFraming(h *fasthttp.RequestHeader) *fault.Failure {
 	switch string(h.Protocol()) {
 	case "HTTP/1.1", "HTTP/1.0":
 	default:

@@ -52,9 +52,9 @@ func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snap
 	return int64(len(text)), nil
 }
 
-// changes compares a prediction that is about to be finished with the one before it; nil if there is nothing to say of
+// compareWithPrevious compares a prediction that is about to be finished with the one before it; nil if there is nothing to say of
 // it: it was cancelled, is our own, or was begun before snapshots were kept.
-func (w *Worker) changes(
+func (w *Worker) compareWithPrevious(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally,
 ) (*engine.Changes, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
@@ -94,24 +94,24 @@ func (w *Worker) compare(
 ) (*engine.Changes, error) {
 	var before, after []io.Reader
 	for _, part := range previous.Snapshots {
-		before = append(before, &pastSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
+		before = append(before, &previousSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
 	}
 	for _, part := range parts {
 		after = append(after, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
 	}
 	changes, err := bundle.Compare(before, after, snapshotBufferBytes)
-	if errors.Is(err, errPastSnapshot) || errors.Is(err, engine.ErrSnapshot) {
+	if errors.Is(err, errPreviousSnapshotGone) || errors.Is(err, engine.ErrSnapshot) {
 		w.log.Warn("compare", "prediction_id", c.PublicID, "previous", previous.PublicID, "error", err)
 		return &engine.Changes{Status: engine.ChangesUnavailable}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &changes, w.nameMoves(ctx, c, &changes)
+	return &changes, w.setCustomerIDs(ctx, c, &changes)
 }
 
-// nameMoves sets the customers' ids, which snapshots do not hold.
-func (w *Worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
+// setCustomerIDs sets the customers' ids, which snapshots do not hold.
+func (w *Worker) setCustomerIDs(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
 	var rows []int64
 	for _, m := range slices.Concat(changes.Risen, changes.Fallen) {
 		rows = append(rows, m.Row)
@@ -158,13 +158,13 @@ func (w *Worker) countRepeats(
 	return err
 }
 
-func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
-	return &pieces{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
+func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *rangeReader {
+	return &rangeReader{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
 }
 
-// pieces reads an object with a request for each piece, so that many objects can be read in turns without a connection
+// rangeReader reads an object with a request for each piece, so that many objects can be read in turns without a connection
 // that waits for each.
-type pieces struct {
+type rangeReader struct {
 	ctx      context.Context
 	objects  store.Objects
 	key      string
@@ -173,7 +173,7 @@ type pieces struct {
 }
 
 // Read implements [io.Reader].
-func (o *pieces) Read(p []byte) (int, error) {
+func (o *rangeReader) Read(p []byte) (int, error) {
 	if o.size > 0 {
 		if o.at == o.size {
 			return 0, io.EOF
@@ -191,26 +191,26 @@ func (o *pieces) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errPastSnapshot says that the snapshot of the previous upload has been deleted, or is just being.
-var errPastSnapshot = errors.New("snapshot of the previous upload is gone")
+// errPreviousSnapshotGone says that the snapshot of the previous upload has been deleted, or is just being.
+var errPreviousSnapshotGone = errors.New("snapshot of the previous upload is gone")
 
-// pastSnapshot reads a snapshot that may be deleted at any time.
-type pastSnapshot struct{ *pieces }
+// previousSnapshot reads a snapshot that may be deleted at any time.
+type previousSnapshot struct{ *rangeReader }
 
 // Read implements [io.Reader].
-func (o *pastSnapshot) Read(p []byte) (int, error) {
-	n, err := o.pieces.Read(p)
+func (o *previousSnapshot) Read(p []byte) (int, error) {
+	n, err := o.rangeReader.Read(p)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged) {
-		err = errPastSnapshot
+		err = errPreviousSnapshotGone
 	}
 	return n, err
 }
 
 // ownSnapshot reads what a part of the same prediction has left.
-type ownSnapshot struct{ *pieces }
+type ownSnapshot struct{ *rangeReader }
 
 // Read implements [io.Reader].
 func (o *ownSnapshot) Read(p []byte) (int, error) {
-	n, err := o.pieces.Read(p)
-	return n, partsGone(err)
+	n, err := o.rangeReader.Read(p)
+	return n, asPartObjectsGone(err)
 }

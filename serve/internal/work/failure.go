@@ -16,50 +16,50 @@ import (
 )
 
 const (
-	giveUpTime      = 5 * time.Second // for telling the store that a claim failed
-	postponeTimeMin = time.Second     // until a part is tried again, and up to half as much more
-	outagePauseMax  = 8 * time.Second // between two tries while what a part needs is unavailable
-	refusedPauseMax = time.Hour       // while the store refuses this part's objects alone
-	postponeMax     = 24 * time.Hour  // the default of how long it may
+	recordTimeout      = 5 * time.Second // for telling the store that a claim failed
+	postponeMin        = time.Second     // until a part is tried again, and up to half as much more
+	outagePostponeMax  = 8 * time.Second // between two tries while what a part needs is unavailable
+	refusedPostponeMax = time.Hour       // while the store refuses this part's objects alone
+	postponeMax        = 24 * time.Hour  // the default of how long it may
 )
 
-// errPartsGone says that the objects that parts left for the last step are no longer there.
-var errPartsGone = errors.New("objects of parts are gone")
+// errPartObjectsGone says that the objects that parts left for the last step are no longer there.
+var errPartObjectsGone = errors.New("objects of parts are gone")
 
-// partsGone names the cause of a failure to read what parts have left.
-func partsGone(err error) error {
+// asPartObjectsGone names the cause of a failure to read what parts have left.
+func asPartObjectsGone(err error) error {
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged) {
-		return fmt.Errorf("%w: %w", errPartsGone, err)
+		return fmt.Errorf("%w: %w", errPartObjectsGone, err)
 	}
 	return err
 }
 
-// tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
+// retryUntilStored calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
 // charged if nobody said that it was not the part's fault. Once ctx has ended, it is called once.
-func (w *Worker) tell(ctx context.Context, f func(context.Context) error) error {
+func (w *Worker) retryUntilStored(ctx context.Context, f func(context.Context) error) error {
 	for {
-		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		err := f(once)
 		cancel()
 		if !store.Unavailable(err) || ctx.Err() != nil {
 			return err
 		}
-		w.rest(ctx)
+		w.backOff(ctx)
 	}
 }
 
-// blame says whose fault an error is. What the object store refused, or does not have, may be the first of all that it
+// classify says whose fault an error is. What the object store refused, or does not have, may be the first of all that it
 // will refuse: then it is asked for its mark with the same credentials, and one that does not give it is an outage.
-func (w *Worker) blame(ctx context.Context, err error) store.Fault {
+func (w *Worker) classify(ctx context.Context, err error) store.Fault {
 	fault := store.FaultOf(err)
-	if fault == store.FaultNone && unknownOfObjects(err) {
+	if fault == store.FaultNone && unexplainedObjectError(err) {
 		fault = store.FaultRefused
 	}
 	gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrObjectChanged)
 	if fault != store.FaultRefused && !gone {
 		return fault
 	}
-	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if away := store.Reach(once, w.objects); away != nil {
 		w.log.Warn("the object store does not answer", "error", away)
@@ -68,72 +68,72 @@ func (w *Worker) blame(ctx context.Context, err error) store.Fault {
 	return fault
 }
 
-// unknownOfObjects says that an object was read or written, and that nothing is known of what went wrong.
-func unknownOfObjects(err error) bool {
+// unexplainedObjectError says that an object was read or written, and that nothing is known of what went wrong.
+func unexplainedObjectError(err error) bool {
 	var at *stageError
 	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && fault.Explain(err).Code == fault.CodeInternal
 }
 
-// end records how a claim ended without success.
-func (w *Worker) end(ctx context.Context, c *store.Claim, err error) (result string, told error) {
+// recordEnd records how a claim ended without success.
+func (w *Worker) recordEnd(ctx context.Context, c *store.Claim, err error) (result string, told error) {
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
 		return metrics.AttemptLost, nil
 	case errors.Is(err, errDrained):
-		return metrics.AttemptReleased, w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
+		return metrics.AttemptReleased, w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
 	}
-	whose := w.blame(ctx, err)
+	whose := w.classify(ctx, err)
 	switch {
 	case whose == store.FaultOutage:
 		return metrics.AttemptPostponed, w.postpone(ctx, c, store.Postponement{
-			Wait: pauseFor(c, false, outagePauseMax), Reason: "waiting for the storage to come back",
+			Wait: postponeBackoff(c, false, outagePostponeMax), Reason: "waiting for the storage to come back",
 		})
 	case whose == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
-		p := store.Postponement{Wait: pauseFor(c, true, refusedPauseMax), Reason: "waiting: " + fault.Refused(err).Text(), Refused: true}
+		p := store.Postponement{Wait: postponeBackoff(c, true, refusedPostponeMax), Reason: "waiting: " + fault.ObjectRefused(err).Text(), Refused: true}
 		if c.Refused {
 			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt comes in time
 		}
 		return metrics.AttemptRefused, w.postpone(ctx, c, p)
 	case whose == store.FaultRefused:
-		f := failureOf(c, fault.Refused(err))
+		f := failureOf(c, fault.ObjectRefused(err))
 		f.Permanent = true
 		return metrics.AttemptFailed, w.fail(ctx, c, f)
-	case errors.Is(err, errPartsGone):
-		w.metrics.Gone(metrics.GonePart)
+	case errors.Is(err, errPartObjectsGone):
+		w.metrics.ObjectGone(metrics.GonePart)
 		f := failureOf(c, err)
-		return metrics.AttemptRestarted, w.tell(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
+		return metrics.AttemptRestarted, w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		w.metrics.Gone(metrics.GoneUpload)
+		w.metrics.ObjectGone(metrics.GoneUpload)
 	}
 	return metrics.AttemptFailed, w.fail(ctx, c, failureOf(c, err))
 }
 
 func (w *Worker) postpone(ctx context.Context, c *store.Claim, p store.Postponement) error {
-	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.PostponePart(ctx, c, p) })
+	return w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.PostponePart(ctx, c, p) })
 }
 
 func (w *Worker) fail(ctx context.Context, c *store.Claim, f store.Failure) error {
-	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, f) })
+	return w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, f) })
 }
 
-// pauseFor is as long as the claim has been postponed for the same reason, so that pauses double.
-func pauseFor(c *store.Claim, refused bool, longest time.Duration) time.Duration {
+// postponeBackoff is as long as the claim has been postponed for the same reason, so that pauses double.
+func postponeBackoff(c *store.Claim, refused bool, longest time.Duration) time.Duration {
 	var since time.Duration
 	if c.Refused == refused {
 		since = c.Postponed
 	}
-	d := min(max(since, postponeTimeMin), longest)
+	d := min(max(since, postponeMin), longest)
 	return d + rand.N(d/2)
 }
 
-// giveUp records and logs how a claim ended without success. ctx may have ended already.
-func (w *Worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
-	result, told := w.end(ctx, c, err)
+// recordFailure records and logs how a claim ended without success. ctx may have ended already.
+func (w *Worker) recordFailure(ctx context.Context, c *store.Claim, err error) string {
+	result, told := w.recordEnd(ctx, c, err)
 	if errors.Is(told, store.ErrLeaseLost) {
 		result = metrics.AttemptLost // whatever went wrong, another worker has the part or has done it
 	}
-	m := w.counted(c)
+	m := w.metricsOf(c)
 	m.PartDone(result, 0)
 	var stage *stageError
 	if result == metrics.AttemptLost && errors.As(err, &stage) { // else the renewal said so, before anything was written
@@ -149,7 +149,7 @@ func (w *Worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
 		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
 	}
 	if told == nil && (result == metrics.AttemptFailed || result == metrics.AttemptRestarted) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
 		w.observeEnd(ctx, c, nil)
 	}
@@ -172,7 +172,7 @@ func failureOf(c *store.Claim, err error) store.Failure {
 	}
 	f := fault.ExplainAs(code, err)
 	switch {
-	case errors.Is(err, errPartsGone):
+	case errors.Is(err, errPartObjectsGone):
 		f = fault.Fail(fault.CodeGone, "").Because(err)
 	case errors.Is(err, store.ErrNotFound) && strings.HasPrefix(c.ObjectKey, store.InboxPrefix):
 		f = fault.Fail(fault.CodeObjectUnreadable, "").Because(err)

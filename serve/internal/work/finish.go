@@ -19,22 +19,22 @@ import (
 func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	parts, err := w.store.Parts(ctx, c)
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	tally, err := mergeTallies(parts)
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
-	if err := w.keepBudget(c, tally); err != nil {
-		return at(stageScore, err)
+	if err := w.checkBudget(c, tally); err != nil {
+		return atStage(stageScore, err)
 	}
 	result, err := w.join(ctx, c, parts, store.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	rejects, err := w.join(ctx, c, parts, store.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	r := store.Result{
 		ResultKey: result.Key, ResultETag: result.ETag, ResultBytes: result.Bytes,
@@ -42,33 +42,33 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	}
 	var summary *engine.Summary
 	if tally != nil {
-		changes, err := w.changes(ctx, c, parts, tally)
+		changes, err := w.compareWithPrevious(ctx, c, parts, tally)
 		if err == nil {
 			err = w.countRepeats(ctx, c, parts, tally, changes)
 		}
 		if err != nil {
-			return at(stageFinish, err)
+			return atStage(stageFinish, err)
 		}
 		made := tally.Summary()
 		made.Changes = changes
 		summary = &made
 		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
-			return at(stageFinish, err)
+			return atStage(stageFinish, err)
 		}
 		if r.Summary, err = json.Marshal(summary); err != nil {
-			return at(stageFinish, err)
+			return atStage(stageFinish, err)
 		}
 	}
 	if err := w.store.Finish(ctx, c, r); err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	w.observeEnd(ctx, c, summary)
-	w.dropParts(ctx, c)
+	w.deletePartObjects(ctx, c)
 	return nil
 }
 
-// keepBudget fails a prediction of which too many rows were rejected, over all its parts.
-func (w *Worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
+// checkBudget fails a prediction of which too many rows were rejected, over all its parts.
+func (w *Worker) checkBudget(c *store.Claim, tally *engine.Tally) error {
 	options, err := claimOptions(c)
 	if err != nil || tally == nil {
 		return err
@@ -114,18 +114,18 @@ func (w *Worker) join(
 		return store.ObjectInfo{}, nil
 	}
 	if !parts[0].Done { // cancelled before the part that carries the header line
-		head, err := w.putHead(ctx, c, name)
+		head, err := w.putHeader(ctx, c, name)
 		if err != nil {
 			return store.ObjectInfo{}, err
 		}
 		keys = append([]string{head}, keys...)
 	}
 	info, err := w.objects.Compose(ctx, store.ResultKey(c.PublicID, c.Generation, name), keys)
-	return info, partsGone(err)
+	return info, asPartObjectsGone(err)
 }
 
-// putHead puts a header line that no finished part has.
-func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (string, error) {
+// putHeader puts a header line that no finished part has.
+func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (string, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
 		return "", plan.ErrModelWithdrawn
@@ -156,54 +156,54 @@ func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	return key, err
 }
 
-// dropParts removes the parts' own objects, of all workers. The claim ended with the publication and with it the lease
+// deletePartObjects removes the parts' own objects, of all workers. The claim ended with the publication and with it the lease
 // and its context, so this has a time of its own. What it does not get at is left to the upkeep.
-func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+func (w *Worker) deletePartObjects(ctx context.Context, c *store.Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if err := store.DeletePrefix(ctx, w.objects, store.Joined, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
 		w.log.Warn("delete part objects", "prediction_id", c.PublicID, "error", err)
 	}
 }
 
-// plan looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
+// planDropped looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
 // that what is scored cannot change.
-func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
+func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 	begin := time.Now()
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{}, c.ObjectETag)
 	if err != nil {
-		return at(stageRead, err)
+		return atStage(stageRead, err)
 	}
 	defer func() { _ = body.Close() }()
 	text, err := ingest.Unpack(body, w.config.Limits)
 	if err != nil {
-		return at(stagePlan, err)
+		return atStage(stagePlan, err)
 	}
 	planner, err := ingest.NewPlanner(text, w.config.Limits)
 	if err != nil {
-		return at(stagePlan, err)
+		return atStage(stagePlan, err)
 	}
 	bundle, err := plan.ChooseModel(w.models, c.Model.Name, planner.Header())
 	if err != nil {
-		return at(stagePlan, err)
+		return atStage(stagePlan, err)
 	}
 	digest := sha256.New()
 	key := store.InputKey(c.UploadID)
 	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
 	if err != nil {
-		return at(stagePlan, err)
+		return atStage(stagePlan, err)
 	}
 	plan := plan.StoredPlan(planner.Plan(), bundle)
 	plan.ObjectKey, plan.ObjectETag = key, info.ETag
 	digest.Sum(plan.SHA256[:0])
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
-		return at(stageCommit, err)
+		return atStage(stageCommit, err)
 	}
 	if strings.HasPrefix(c.ObjectKey, store.DirectPrefix) { // the copy is read from now on
 		if err := w.objects.Delete(ctx, store.TakenOver, c.ObjectKey); err != nil {
 			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
 		}
 	}
-	w.counted(c).StageDone("plan", time.Since(begin), plan.Rows)
+	w.metricsOf(c).StageDone("plan", time.Since(begin), plan.Rows)
 	return nil
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// counted is where the figures of a claim go: those of our own work are not shown with the customers'.
-func (w *Worker) counted(c *store.Claim) *metrics.Metrics {
+// metricsOf is where the figures of a claim go: those of our own work are not shown with the customers'.
+func (w *Worker) metricsOf(c *store.Claim) *metrics.Metrics {
 	if plan.Internal(c.Options) {
-		return w.unpublished
+		return w.internalMetrics
 	}
 	return w.metrics
 }
@@ -27,7 +27,7 @@ func (w *Worker) observeEnd(ctx context.Context, c *store.Claim, summary *engine
 	if !times.Status.Done() {
 		return
 	}
-	m := w.counted(c)
+	m := w.metricsOf(c)
 	m.PredictionDone(times)
 	if summary != nil {
 		m.Scored(c.Model.Name, summary)

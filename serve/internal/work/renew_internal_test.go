@@ -49,7 +49,7 @@ func TestLeaseLostInAnOutage(t *testing.T) {
 			l := &silentLedger{silence: test.silence}
 			w := &Worker{
 				ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
-				work: func(ctx context.Context, _ *store.Claim) (*store.Claim, error) {
+				runStep: func(ctx context.Context, _ *store.Claim) (*store.Claim, error) {
 					<-ctx.Done()
 					return nil, ctx.Err()
 				},

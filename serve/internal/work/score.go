@@ -23,12 +23,12 @@ func (w *Worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	begin := time.Now()
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
-		return nil, at(stageScore, plan.ErrModelWithdrawn)
+		return nil, atStage(stageScore, plan.ErrModelWithdrawn)
 	}
-	part, err := w.scoreBy(ctx, c, bundle, w.config.Scorer)
+	part, err := w.scoreWith(ctx, c, bundle, w.config.Scorer)
 	log := w.log.With("prediction_id", c.PublicID, "part", c.Part.No)
-	if plan.Disagreed(err, bundle, w.metrics, log) { // also of a canary: it is a fault whoever sent the file
-		part, err = w.scoreBy(ctx, c, bundle, engine.ScorerWalker)
+	if plan.FallsBackToWalker(err, bundle, w.metrics, log) { // also of a canary: it is a fault whoever sent the file
+		part, err = w.scoreWith(ctx, c, bundle, engine.ScorerWalker)
 	}
 	if err != nil {
 		return nil, err
@@ -48,14 +48,14 @@ type scoredPart struct {
 	blocks []byte
 }
 
-// scoreBy scores a part by one engine and puts its results, or nothing, into the object store.
-func (w *Worker) scoreBy(
+// scoreWith scores a part by one engine and puts its results, or nothing, into the object store.
+func (w *Worker) scoreWith(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, scorer engine.Scorer,
 ) (p scoredPart, err error) {
 	snapshot := w.newSnapshot(c)
 	opt, err := w.partOptions(ctx, c, snapshot)
 	if err != nil {
-		return p, at(stageScore, err)
+		return p, atStage(stageScore, err)
 	}
 	opt.Scorer, opt.Check = scorer, true
 	out := w.newPartSink(ctx, c, bundle)
@@ -68,13 +68,13 @@ func (w *Worker) scoreBy(
 	r := &p.result
 	r.Scored, r.Rejected, r.Training = p.tally.Scored, p.tally.Rejected, out.sample
 	if r.SnapshotBytes, err = w.putSnapshot(ctx, c, snapshot); err != nil {
-		return p, at(stageWrite, err)
+		return p, atStage(stageWrite, err)
 	}
 	if r.Summary, err = json.Marshal(&p.tally); err != nil {
-		return p, at(stageScore, err)
+		return p, atStage(stageScore, err)
 	}
 	if r.Warnings, err = json.Marshal(p.tally.Warnings); err != nil {
-		return p, at(stageScore, err)
+		return p, atStage(stageScore, err)
 	}
 	return p, nil
 }
@@ -102,7 +102,7 @@ func (w *Worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snap
 	sampler, err := w.newSampler(ctx, c, options.ExperimentGroup)
 	return engine.Options{
 		Workers: w.config.Cores, Background: w.backgroundFor(c), Explain: engine.Explain(c.Explain), WithHeader: c.Part.No == 0,
-		Budget: budget, Unguarded: options.Unguarded(), Flow: w.counted(c).Flow(),
+		Budget: budget, Unguarded: options.Unguarded(), Flow: w.metricsOf(c).Flow(),
 		NewBlockEncoder: func() engine.BlockEncoder { return store.NewBlockEncoder(c.PredictionID) },
 		NewSampler:      sampler,
 		Snapshot:        s,
@@ -134,19 +134,19 @@ func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (
 
 // commit copies a part's blocks and writes its line of the ledger.
 func (w *Worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
-	m := w.counted(c)
+	m := w.metricsOf(c)
 	defer m.Copying()()
 	begin := time.Now()
 	last, err := w.store.CommitPart(ctx, c, r, bytes.NewReader(blocks))
 	if err != nil {
-		return nil, at(stageCommit, err)
+		return nil, atStage(stageCommit, err)
 	}
 	m.StageDone(metrics.StageCopy, time.Since(begin), r.Scored)
 	return last, nil
 }
 
 func (w *Worker) countPart(c *store.Claim, tally *engine.Tally, took time.Duration) {
-	m := w.counted(c)
+	m := w.metricsOf(c)
 	m.PartDone(metrics.AttemptCommitted, took)
 	for _, r := range tally.Rejects {
 		m.Rejected(r.Code, r.Count)
@@ -167,12 +167,12 @@ func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 	}
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
 	if err != nil {
-		return in, nil, at(stageRead, err)
+		return in, nil, atStage(stageRead, err)
 	}
 	in.Body = body
 	if c.Part.No == 0 {
 		if in.Header, in.Body, err = ingest.ReadHeader(body, in.Limits); err != nil {
-			return in, nil, at(stageRead, errors.Join(err, body.Close()))
+			return in, nil, atStage(stageRead, errors.Join(err, body.Close()))
 		}
 	}
 	return in, body, nil
@@ -191,7 +191,7 @@ func (w *Worker) newPartSink(ctx context.Context, c *store.Claim, b *engine.Bund
 	return &partSink{
 		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
 		rejects: newObjectWriter(ctx, w.objects, key(store.RejectsName)),
-		metrics: w.counted(c), model: b.Name(),
+		metrics: w.metricsOf(c), model: b.Name(),
 	}
 }
 
@@ -201,10 +201,10 @@ func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
 	begin := time.Now()
 	s.blocks, s.sample = append(s.blocks, c.Blocks...), append(s.sample, c.Sample...)
 	if err := s.result.write(c.Result); err != nil {
-		return at(stageWrite, fmt.Errorf("put result: %w", err))
+		return atStage(stageWrite, fmt.Errorf("put result: %w", err))
 	}
 	if err := s.rejects.write(c.Rejects); err != nil {
-		return at(stageWrite, fmt.Errorf("put rejects: %w", err))
+		return atStage(stageWrite, fmt.Errorf("put rejects: %w", err))
 	}
 	s.metrics.StageDone(metrics.StagePut, time.Since(begin), c.Tally.Rows)
 	return nil
@@ -220,11 +220,11 @@ func (s *partSink) close(failed error) (store.PartResult, error) {
 	if failed != nil {
 		var stage *stageError
 		if !errors.As(failed, &stage) {
-			failed = at(stageScore, failed)
+			failed = atStage(stageScore, failed)
 		}
 		return r, failed
 	}
-	return r, at(stageWrite, errors.Join(err, rejectsErr))
+	return r, atStage(stageWrite, errors.Join(err, rejectsErr))
 }
 
 // abandon ends what close has not: a step that fails before it leaves no put behind that waits for more.
@@ -262,7 +262,7 @@ func (o *objectWriter) write(p []byte) error {
 		r, o.pipe = io.Pipe()
 		go func() { // ends when the pipe is closed, which close does; close waits for it
 			var info store.ObjectInfo
-			err := guardedStep(func() (err error) {
+			err := recoverStep(func() (err error) {
 				info, err = o.objects.Put(o.ctx, o.key, r)
 				return err
 			})

@@ -193,7 +193,7 @@ func (s *simulation) start() *simulatedProcess {
 	p.stop = cancel
 	w := &Worker{
 		config: Config{Name: p.name, Attempts: 2, Cores: 1, Drain: 20 * time.Second},
-		ledger: p, work: p.work, metrics: s.metrics, unpublished: s.metrics, log: slog.New(slog.DiscardHandler),
+		ledger: p, runStep: p.work, metrics: s.metrics, internalMetrics: s.metrics, log: slog.New(slog.DiscardHandler),
 	}
 	w.any, w.small = slots{2, make(chan struct{}, 2), w.claim}, slots{1, make(chan struct{}, 1), w.claimSmall}
 	s.running.Go(func() { w.Run(ctx) })
@@ -295,7 +295,7 @@ func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *stor
 		return nil, ctx.Err()
 	}
 	if dice%19 == 0 {
-		return nil, at(stageScore, errors.New("a fault of its own"))
+		return nil, atStage(stageScore, errors.New("a fault of its own"))
 	}
 	p.mu.Lock()
 	if lost, told := p.lostAt[c]; told && time.Now().After(lost) {
@@ -316,7 +316,7 @@ func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *stor
 		return err
 	})
 	if err != nil {
-		return nil, at(stageCommit, err)
+		return nil, atStage(stageCommit, err)
 	}
 	return next, nil
 }

@@ -15,7 +15,7 @@ func TestSmallPartsAreUrgent(t *testing.T) {
 	for _, small := range []bool{true, false} {
 		w := New(Config{Cores: 1}, nil, nil, nil, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 		urgent := -1
-		w.work = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
+		w.runStep = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
 			urgent = w.Background.State().Urgent
 			return nil, nil
 		}

@@ -40,29 +40,29 @@ type Worker struct {
 	config  Config
 	store   *store.Store
 	ledger  ledger                                                    // the store, as the loop sees it
-	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
+	runStep func(context.Context, *store.Claim) (*store.Claim, error) // step
 	objects store.Objects
 	models  *engine.Registry
 	metrics *metrics.Metrics
 	// unpublished takes the figures of work of our own.
-	unpublished *metrics.Metrics
-	log         *slog.Logger
-	Background  *engine.Background // what the parts of large files share
-	any         slots              // take whatever waits
-	small       slots              // take small files only
+	internalMetrics *metrics.Metrics
+	log             *slog.Logger
+	Background      *engine.Background // what the parts of large files share
+	any             slots              // take whatever waits
+	small           slots              // take small files only
 }
 
 // slots are loops that look for the same kind of part.
 type slots struct {
-	n     int
-	more  chan struct{} // rung when there may be more to claim
-	claim func(context.Context) (*store.Claim, error)
+	n      int
+	wakeup chan struct{} // rung when there may be more to claim
+	claim  func(context.Context) (*store.Claim, error)
 }
 
-// ring wakes a loop that waits.
-func (s slots) ring() {
+// wake wakes a loop that waits.
+func (s slots) wake() {
 	select {
-	case s.more <- struct{}{}:
+	case s.wakeup <- struct{}{}:
 	default:
 	}
 }
@@ -98,19 +98,19 @@ func New(c Config, s *store.Store, o store.Objects, r *engine.Registry, m *metri
 		c.Cores = runtime.GOMAXPROCS(0)
 	}
 	w := &Worker{
-		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, unpublished: metrics.NewMetrics(), log: l,
+		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, internalMetrics: metrics.NewMetrics(), log: l,
 		Background: engine.NewBackground(c.Cores),
 	}
 	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
 	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
-	w.work = w.step
+	w.runStep = w.step
 	return w
 }
 
 // Run works until ctx ends, then finishes or gives back what is in hand and returns.
 func (w *Worker) Run(ctx context.Context) {
-	w.metrics.Workers(w.any.n+w.small.n, w.config.Cores)
-	work, stop := w.outlive(ctx)
+	w.metrics.SetWorkers(w.any.n+w.small.n, w.config.Cores)
+	work, stop := w.withDrain(ctx)
 	defer stop()
 	var wg sync.WaitGroup
 	for _, s := range []slots{w.any, w.small} {
@@ -119,13 +119,13 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 	}
 	for range w.ledger.Listen(ctx) { // closed when ctx ends
-		w.Ring()
+		w.Wake()
 	}
 	wg.Wait()
 }
 
-// outlive gives a context that ends a drain time after ctx.
-func (w *Worker) outlive(ctx context.Context) (context.Context, func()) {
+// withDrain gives a context that ends a drain time after ctx.
+func (w *Worker) withDrain(ctx context.Context) (context.Context, func()) {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unwatch := context.AfterFunc(ctx, func() {
 		timer := time.NewTimer(w.config.Drain)
@@ -154,35 +154,35 @@ func (w *Worker) loop(ctx, work context.Context, s slots) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			w.log.Error("claim", "error", err)
-			w.rest(ctx)
+			w.backOff(ctx)
 		case c != nil:
-			s.ring() // where one part was, another may be
+			s.wake() // where one part was, another may be
 			var result string
-			err := fault.Guarded(func() error { result = w.attempt(work, c); return nil })
+			err := fault.Recover(func() error { result = w.attempt(work, c); return nil })
 			if err != nil { // beside the step, which is guarded: the lease runs out
 				w.log.Error("work on claim", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
 			}
 			if err != nil || result == metrics.AttemptPostponed {
-				w.rest(ctx) // the next part would fare no better
+				w.backOff(ctx) // the next part would fare no better
 			}
 		case err == nil:
 			select {
 			case <-ctx.Done():
-			case <-s.more:
+			case <-s.wakeup:
 			}
 		}
 	}
 }
 
-// Ring wakes a loop of each kind: something was queued.
-func (w *Worker) Ring() {
-	w.any.ring()
-	w.small.ring()
+// Wake wakes a loop of each kind: something was queued.
+func (w *Worker) Wake() {
+	w.any.wake()
+	w.small.wake()
 }
 
-// rest waits until it may be worth while to ask again for what was away.
-func (w *Worker) rest(ctx context.Context) {
-	backoff.Pause(ctx, backoff.ClaimPause/2+rand.N(backoff.ClaimPause))
+// backOff waits until it may be worth while to ask again for what was away.
+func (w *Worker) backOff(ctx context.Context) {
+	backoff.Pause(ctx, backoff.OutageDelay/2+rand.N(backoff.OutageDelay))
 }
 
 // claim takes a last step that is due, else the part whose turn it is.
@@ -201,26 +201,26 @@ func (w *Worker) claimSmall(ctx context.Context) (*store.Claim, error) {
 // attempt works on a claim, and on the last step if the claim's commit makes it ours. It says how the last of them
 // ended.
 func (w *Worker) attempt(ctx context.Context, c *store.Claim) (result string) {
-	defer w.counted(c).WorkerBusy()()
+	defer w.metricsOf(c).WorkerBusy()()
 	if c.Small {
 		defer w.Background.Urgent()()
 	}
 	for c != nil {
-		next, err := w.leased(ctx, c)
+		next, err := w.withLease(ctx, c)
 		if err != nil {
-			return w.giveUp(ctx, c, err)
+			return w.recordFailure(ctx, c, err)
 		}
 		c = next
 	}
 	return metrics.AttemptCommitted
 }
 
-// leased runs one step while the lease is renewed. If the lease is lost, the step is cancelled.
-func (w *Worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
+// withLease runs one step while the lease is renewed. If the lease is lost, the step is cancelled.
+func (w *Worker) withLease(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := fault.Guarded(func() error { return w.renew(ctx, c) }); err != nil {
+		if err := fault.Recover(func() error { return w.renew(ctx, c) }); err != nil {
 			cancel(err)
 		}
 	})
@@ -228,7 +228,7 @@ func (w *Worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim,
 		cancel(nil)
 		wg.Wait()
 	}()
-	next, err = w.work(ctx, c)
+	next, err = w.runStep(ctx, c)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause // what ended the step, not the step's complaint about it
 	}
@@ -268,12 +268,12 @@ func (w *Worker) renew(ctx context.Context, c *store.Claim) error {
 
 // step does what the claim asks for. A panic in it fails the claim, not the process.
 func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
-	err = guardedStep(func() (err error) {
+	err = recoverStep(func() (err error) {
 		switch {
 		case c.Finish:
 			return w.finish(ctx, c)
 		case !c.Part.Planned:
-			return w.plan(ctx, c)
+			return w.planDropped(ctx, c)
 		}
 		next, err = w.scorePart(ctx, c)
 		return err
@@ -281,12 +281,12 @@ func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, e
 	return next, err
 }
 
-// guardedStep runs a part of a step: a panic fails the claim and is the worker's.
-func guardedStep(f func() error) error {
-	err := fault.Guarded(f)
+// recoverStep runs a part of a step: a panic fails the claim and is the worker's.
+func recoverStep(f func() error) error {
+	err := fault.Recover(f)
 	var panicked *engine.PanicError
 	if errors.As(err, &panicked) {
-		return at(stagePanic, err)
+		return atStage(stagePanic, err)
 	}
 	return err
 }
@@ -312,8 +312,8 @@ func (e *stageError) Error() string { return e.stage + ": " + e.err.Error() }
 
 func (e *stageError) Unwrap() error { return e.err }
 
-// at names the stage of an error that does not know it.
-func at(stage string, err error) error {
+// atStage names the stage of an error that does not know it.
+func atStage(stage string, err error) error {
 	var known *stageError
 	if err == nil || errors.As(err, &known) {
 		return err
