@@ -14,7 +14,7 @@ import (
 )
 
 // A dropped file that cannot be scored fails with the code that an upload of it would have had.
-func TestDroppedFilesThatCannotBeScored(t *testing.T) {
+func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	packed := string(gzipped(t, telecom))
@@ -62,7 +62,7 @@ func (c changedReads) Get(
 }
 
 // Reasons that are not those of the rows in the database are never shown.
-func TestReasonsOfOtherRows(t *testing.T) {
+func TestReadReasons_RefusesOtherRows(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func([]byte) []byte
 		status int

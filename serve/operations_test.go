@@ -47,7 +47,7 @@ func TestNotReady(t *testing.T) {
 	a.post("/upload", telecom).wantError(t, http.StatusInternalServerError, "ERR-1500")
 }
 
-func TestObjectStoreAway(t *testing.T) {
+func TestServe_ObjectStoreUnavailable(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom)
@@ -221,7 +221,7 @@ func TestCORS(t *testing.T) {
 	a.do(http.MethodOptions, "/nothing", nil).wantError(t, http.StatusNotFound, "ERR-1307")
 }
 
-func TestAnswersAreNotCached(t *testing.T) {
+func TestCacheControl_Revalidate(t *testing.T) {
 	a := startAPI(t, nil)
 	r := a.get("/predictions").want(t, http.StatusOK)
 	for name, want := range map[string]string{

@@ -95,7 +95,7 @@ func (a *testAPI) ended(id string) map[string]any {
 
 // The database goes away while a part is scored: requests are told so at once, and the part is committed when it is
 // back, on its first attempt.
-func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
+func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	direct := storetest.Postgres(t)
 	toDatabase, through := newLine(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
@@ -133,7 +133,7 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 }
 
 // The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
-func TestQueueAway(t *testing.T) {
+func TestServe_QueueUnavailable(t *testing.T) {
 	config := storetest.SQS(t).QueueConfig
 	u, err := url.Parse(config.Endpoint)
 	if err != nil {
@@ -185,7 +185,7 @@ func (a *testAPI) attemptsTotal(t *testing.T) string {
 
 // A worker ends between the publication of a result and the removal of its parts, and never gets any further. The sweep
 // removes them, and the result is what it was.
-func TestCrashBeforePartsAreDropped(t *testing.T) {
+func TestSweep_DeletesPartObjectsAfterCrash(t *testing.T) {
 	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 }
 
 // A panic, in the worker's own goroutine or in the one that puts the result, is the end of one prediction.
-func TestPanicFailsOnePrediction(t *testing.T) {
+func TestWorker_PanicFailsOnePrediction(t *testing.T) {
 	a := startAPI(t, nil)
 	var mu sync.Mutex
 	bad := map[string]bool{}

@@ -189,7 +189,7 @@ func TestDownloadNames(t *testing.T) {
 	}
 }
 
-func TestMisleadingNames(t *testing.T) {
+func TestDownload_MisleadingNames(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, name := range []string{"x\u202ecsv.exe.csv", "a\u200fb.csv", "a\u2066b.csv", "a\x1bb.csv", "a\x7fb.csv", "a\u0085.csv"} {
 		a.post("/upload?filename="+url.QueryEscape(name), telecom).
@@ -200,7 +200,7 @@ func TestMisleadingNames(t *testing.T) {
 	}
 }
 
-func TestNothingToDownloadYet(t *testing.T) {
+func TestDownload_NotReady(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	for _, path := range []string{"/download", "/rejects"} {
@@ -218,7 +218,7 @@ func TestNothingToDownloadYet(t *testing.T) {
 	a.do(http.MethodPost, "/predictions/"+id+"/cancel", nil).want(t, http.StatusOK) // again is no error
 }
 
-func TestNoRejects(t *testing.T) {
+func TestDownload_NoRejects(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom)

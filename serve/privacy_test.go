@@ -15,9 +15,9 @@ import (
 // canary is a word that a customer sends in every place there is, and that nobody but they may see again.
 const canary = "CANARY-5f3a9c"
 
-// TestNothingOfCustomersIsTold plants the canary and looks for it in everything that an operator or somebody else sees.
+// TestLog_NoCustomerData plants the canary and looks for it in everything that an operator or somebody else sees.
 // Ids of requests are no such place: they are a caller's own word for the log, and only letters, digits and dashes.
-func TestNothingOfCustomersIsTold(t *testing.T) {
+func TestLog_NoCustomerData(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	a.plantInRequests(t)
@@ -129,8 +129,8 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 	})
 }
 
-// TestUsersInTheLog wants to tell users apart in the log without knowing who they are.
-func TestUsersInTheLog(t *testing.T) {
+// TestLog_PseudonymousUsers wants to tell users apart in the log without knowing who they are.
+func TestLog_PseudonymousUsers(t *testing.T) {
 	key := func(text string) func(*api.Config, *api.Parts) {
 		return func(_ *api.Config, p *api.Parts) {
 			var err error

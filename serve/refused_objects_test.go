@@ -71,9 +71,9 @@ func (a *testAPI) wantNothingCharged(t *testing.T, ids []string) {
 	}
 }
 
-// TestRefusedStoreChargesNothing is a bucket whose every answer is a refusal while files wait, and which is right again
+// TestWorker_BucketRefusalCostsNoAttempt is a bucket whose every answer is a refusal while files wait, and which is right again
 // later: an outage of the operator's.
-func TestRefusedStoreChargesNothing(t *testing.T) {
+func TestWorker_BucketRefusalCostsNoAttempt(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		code   string
@@ -143,9 +143,9 @@ func (a *testAPI) onlyInput() string {
 	return keys[0]
 }
 
-// TestRefusedObject is one object that a store refuses while it gives others: its prediction waits and hinders nothing,
+// TestWorker_RefusedObjectIsPostponed is one object that a store refuses while it gives others: its prediction waits and hinders nothing,
 // heals, or fails in the end in the store's own words.
-func TestRefusedObject(t *testing.T) {
+func TestWorker_RefusedObjectIsPostponed(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "InvalidObjectState", "KMS.DisabledException"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +175,7 @@ func TestRefusedObject(t *testing.T) {
 	}
 }
 
-func TestRefusedObjectFailsInTheEnd(t *testing.T) {
+func TestWorker_RefusedObjectFailsAfterPostponeMax(t *testing.T) {
 	a, faults := startBehindFaults(t)
 	id := a.upload(telecom)
 	key := a.onlyInput()
@@ -200,7 +200,7 @@ func TestRefusedObjectFailsInTheEnd(t *testing.T) {
 }
 
 // The metrics of dependencies are current in a process that nobody asks for readiness.
-func TestDependenciesAreWatched(t *testing.T) {
+func TestReadiness_WatchUpdatesMetrics(t *testing.T) {
 	a, faults := startBehindFaults(t)
 	faults.All(http.StatusForbidden, "ExpiredToken")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -138,8 +138,8 @@ func TestScoreFormats(t *testing.T) {
 	}
 }
 
-// TestScoreAnswersAgree compares the answers in all formats cell by cell.
-func TestScoreAnswersAgree(t *testing.T) {
+// TestScore_FormatsAgree compares the answers in all formats cell by cell.
+func TestScore_FormatsAgree(t *testing.T) {
 	a := startAPI(t, nil)
 	text := csvText(t, dirtySample(t, "telecom"))
 	scored, err := csv.NewReader(bytes.NewReader(a.post("/score?guard=off", text).body)).ReadAll()

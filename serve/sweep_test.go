@@ -78,7 +78,7 @@ func TestSweep(t *testing.T) {
 }
 
 // Each thing that is swept is tried, and its failure told, even if everything fails.
-func TestSweepGoesOn(t *testing.T) {
+func TestSweep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.store.Close()
 	whileRunning(t, func(ctx context.Context) { serve.Sweep(ctx, a.store, a.objects, a.log) }, func() bool {
@@ -142,7 +142,7 @@ func TestUpkeep(t *testing.T) {
 }
 
 // What comes behind a failure is done all the same, and the failure told.
-func TestUpkeepGoesOn(t *testing.T) {
+func TestUpkeep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.put("inbox/owner/march.csv", telecom)
 	a.age("inbox/owner/march.csv", time.Hour)
@@ -162,7 +162,7 @@ func created(bucket, key string) store.Notice {
 }
 
 // Messages of the queue about files: an error leaves the message where it is, so only what may be mended is one.
-func TestNoticesOfFiles(t *testing.T) {
+func TestQueueHandler_ObjectEvents(t *testing.T) {
 	a := startAPI(t, nil)
 	good, wrong := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 1, telecom)
 	missing := a.link(time.Hour, 1, "x")

@@ -151,7 +151,7 @@ func TestOpenRoutes(t *testing.T) {
 	}
 }
 
-func TestCancelIsTheOwnersOnly(t *testing.T) {
+func TestCancel_OwnerOnly(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	a.do(http.MethodPost, "/predictions/"+id+"/cancel", nil, as(a.token("other"))).

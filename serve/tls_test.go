@@ -55,7 +55,7 @@ func writeCertificate(t *testing.T, files serve.TLSFiles, serial int64) *x509.Ce
 	return pool
 }
 
-func TestTLSCertificateIsRenewedWithoutARestart(t *testing.T) {
+func TestTLS_ReloadsCertificate(t *testing.T) {
 	dir := t.TempDir()
 	files := serve.TLSFiles{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	first := writeCertificate(t, files, 1)

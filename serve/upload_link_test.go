@@ -119,8 +119,8 @@ func TestUploadLinkRefused(t *testing.T) {
 	startAPI(t, nil).do(http.MethodPost, "/upload-links?bytes=9", nil).wantError(t, http.StatusConflict, "ERR-1318")
 }
 
-// TestAbandonedUploadLinks are swept with their files.
-func TestAbandonedUploadLinks(t *testing.T) {
+// TestUploadLink_SweepsAbandoned are swept with their files.
+func TestUploadLink_SweepsAbandoned(t *testing.T) {
 	a := startAPIOnS3(t)
 	link := a.do(http.MethodPost, fmt.Sprintf("/upload-links?bytes=%d", len(telecom)), nil).want(t, http.StatusCreated).object(t)
 	if got := putTo(t, link, telecom, nil); got != http.StatusOK {

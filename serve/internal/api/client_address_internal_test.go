@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPeer(t *testing.T) {
+func TestClientKey(t *testing.T) {
 	proxies, _ := ParseNetworks([]string{"10.0.0.0/8", "192.0.2.7", "2001:db8:ffff::/48"})
 	for name, test := range map[string]struct {
 		address string

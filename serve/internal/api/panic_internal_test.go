@@ -14,7 +14,7 @@ import (
 )
 
 // A defect in what one request or part started fails that one, and nothing that it started is left.
-func TestPanicsEndOneRequest(t *testing.T) {
+func TestServer_PanicInGoroutineFailsOneRequest(t *testing.T) {
 	var caught *engine.PanicError
 	closed := false
 	source := closeNoting{strings.NewReader("a"), &closed}

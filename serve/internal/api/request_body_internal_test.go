@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestPatienceWithBodiesOfAnySize(t *testing.T) {
+func TestBodyTimeLimit_AnySize(t *testing.T) {
 	before := time.Duration(0)
 	for _, read := range []int64{0, 1, bodyRateMin, 1 << 30, 8 << 30, 9 << 30, 17 << 30, 1 << 50, math.MaxInt64} {
 		patience := bodyTimeLimit(read)

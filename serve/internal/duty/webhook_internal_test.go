@@ -157,7 +157,7 @@ func verify(t *testing.T, req *http.Request, body string) {
 	}
 }
 
-func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
+func TestWebhook_DeadLetterAfterMaxAttempts(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	r := &receiver{statuses: []int{500}}
 	w := sender(t, s, r, latestSecret)
@@ -191,8 +191,8 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	}
 }
 
-// TestWebhookLoop runs the sender as a process does.
-func TestWebhookLoop(t *testing.T) {
+// TestWebhook_Run runs the sender as a process does.
+func TestWebhook_Run(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	r := &receiver{}
 	w := sender(t, s, r, latestSecret)
@@ -214,13 +214,13 @@ func TestWebhookLoop(t *testing.T) {
 }
 
 // Whoever claims announcements has sent all of them, or given up, before another may claim them.
-func TestWebhookIsSentWithinItsClaim(t *testing.T) {
+func TestWebhook_BatchFitsClaim(t *testing.T) {
 	if longest := webhookBatch * webhookTimeout; longest >= time.Minute {
 		t.Errorf("the last of a batch may be sent %s after its claim", longest)
 	}
 }
 
-func TestWebhookStaysOutside(t *testing.T) {
+func TestWebhook_RefusesPrivateAddresses(t *testing.T) {
 	server := httptest.NewTLSServer(&receiver{})
 	defer server.Close()
 	w, err := NewWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}}, nil, metrics.NewMetrics(), nil)

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-func TestLimiterRefillsEvenly(t *testing.T) {
+func TestLimiter_RefillsEvenly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Rates{Default: 6}, time.Now)
 		for range 6 {
@@ -38,15 +38,15 @@ func TestLimiterRefillsEvenly(t *testing.T) {
 	})
 }
 
-func TestLimiterWithoutALimit(t *testing.T) {
+func TestLimiter_Unlimited(t *testing.T) {
 	l := New(Rates{}, time.Now)
 	if _, limited := l.Take(t.Context(), Default, "u"); limited {
 		t.Error("limited")
 	}
 }
 
-// TestLimiterIsBounded brings in more users than it remembers.
-func TestLimiterIsBounded(t *testing.T) {
+// TestLimiter_BoundedMemory brings in more users than it remembers.
+func TestLimiter_BoundedMemory(t *testing.T) {
 	l := New(Rates{Default: 1}, time.Now)
 	const users = limitShards * limitEntriesMax * 2
 	for i := range users {
@@ -64,7 +64,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 }
 
-func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
+func TestLimiter_EvictsFullBudgetsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := limitShard{resetAt: map[limitKey]time.Time{}}
 		busy := limitKey{Default, "busy"}
@@ -79,8 +79,8 @@ func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
 	})
 }
 
-// TestLimiterWhileTheDatabaseIsAway counts alone, no more and no less.
-func TestLimiterWhileTheDatabaseIsAway(t *testing.T) {
+// TestLimiter_DatabaseUnavailable counts alone, no more and no less.
+func TestLimiter_DatabaseUnavailable(t *testing.T) {
 	l := New(Rates{Default: 3}, time.Now)
 	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) { return 0, false, errors.New("away") }
 	granted := 0
@@ -94,8 +94,8 @@ func TestLimiterWhileTheDatabaseIsAway(t *testing.T) {
 	}
 }
 
-// TestFloodsAreRefusedAlone wants the database left in peace by a user whose budget is spent.
-func TestFloodsAreRefusedAlone(t *testing.T) {
+// TestLimiter_FloodDoesNotReachDatabase wants the database left in peace by a user whose budget is spent.
+func TestLimiter_FloodDoesNotReachDatabase(t *testing.T) {
 	l := New(Rates{Default: 3}, time.Now)
 	asked := 0
 	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan/plantest"
 )
 
-func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
+func TestModels_SwapsValidBundlesOnly(t *testing.T) {
 	dir := t.TempDir()
 	plantest.WriteBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
 	m := mustOpenModels(t, dir)

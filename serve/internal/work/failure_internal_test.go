@@ -18,7 +18,7 @@ import (
 )
 
 // What is the file's own fault fails at once; what may pass is tried again.
-func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
+func TestFailure_PermanentOnlyForFileErrors(t *testing.T) {
 	limit := int64(3)
 	for _, test := range []struct {
 		err       error
@@ -52,7 +52,7 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 }
 
 // A file that others dropped and took away again is theirs to look for.
-func TestDroppedFileGone(t *testing.T) {
+func TestFailure_DroppedFileMissing(t *testing.T) {
 	c := &store.Claim{ObjectKey: store.InboxPrefix + "u/march.csv"}
 	if f := failureOf(c, atStage(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
 		t.Errorf("%+v", f)
@@ -76,7 +76,7 @@ func (l *plentyLedger) PostponePart(context.Context, *store.Claim, store.Postpon
 }
 
 // While what parts need is away, a loop does not postpone one after the other as fast as the database can.
-func TestWorkerRestsInAnOutage(t *testing.T) {
+func TestWorker_BacksOffInOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(plentyLedger)
 		w := &Worker{

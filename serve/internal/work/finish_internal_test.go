@@ -31,7 +31,7 @@ func (o slowObjects) Delete(ctx context.Context, why store.Reason, keys ...strin
 }
 
 // The lease ends with the publication, which the next renewal finds out. What is cleaned up behind it goes on.
-func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
+func TestFinish_DeletesPartObjectsAfterLease(t *testing.T) {
 	const lease = 300 * time.Millisecond
 	s := storetest.Open(t, store.Config{Lease: lease})
 	objects, err := store.OpenDirectory(t.TempDir())

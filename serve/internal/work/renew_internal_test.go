@@ -37,7 +37,7 @@ func (l *silentLedger) PostponePart(context.Context, *store.Claim, store.Postpon
 
 // A connection that goes silent neither keeps a worker from asking again nor costs an attempt, though the lease ends
 // meanwhile. A lease that was lost while the database answered is another matter.
-func TestLeaseLostInAnOutage(t *testing.T) {
+func TestRenew_LeaseLostInOutage(t *testing.T) {
 	for _, test := range []struct {
 		silence            time.Duration
 		postponed, renewed int

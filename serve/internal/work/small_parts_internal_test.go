@@ -11,7 +11,7 @@ import (
 )
 
 // The parts of small files are urgent as long as they are in hand, those of large ones never.
-func TestSmallPartsAreUrgent(t *testing.T) {
+func TestWorker_SmallPartsPreemptBackground(t *testing.T) {
 	for _, small := range []bool{true, false} {
 		w := New(Config{Cores: 1}, nil, nil, nil, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 		urgent := -1
