@@ -16,18 +16,19 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// dependencies is what a process stands on: configured parts, or embedded ones where nothing is configured.
+// dependencies are the stores and models that a process needs: configured ones, or embedded ones where nothing is
+// configured.
 //
 //	PostgreSQL     DATABASE_URL (and LOADER_DATABASE_URL for workers), else a private cluster below the data directory
 //	object store   S3_BUCKET, else a directory below the data directory
-//	tokens         AUTH_JWKS_URL, else tokens of our own; see run.go
+//	tokens         AUTH_JWKS_URL, else development tokens; see run.go
 //	queue          SQS_QUEUE_URL, else PostgreSQL's notifications alone
 //	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
 type dependencies struct {
 	store        *store.Store
-	objects      store.Objects // asks the owner before it deletes
+	objects      store.Objects // checks the ownership of the bucket before it deletes
 	owner        *store.Owner
-	queue        *store.Queue // nil: none is configured
+	queue        *store.Queue // nil if none is configured
 	models       *plan.Models
 	customers    store.CustomerKey
 	databaseText string
@@ -35,7 +36,7 @@ type dependencies struct {
 	closers      []func(context.Context) error // in order of opening
 }
 
-// openDependencies opens everything. On an error nothing is left open.
+// openDependencies opens everything. On an error it closes what was already open.
 func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *dependencies, err error) {
 	f := new(dependencies)
 	defer func() {
@@ -64,7 +65,7 @@ func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics
 	return f, f.openQueue(ctx, c)
 }
 
-// refusedBundles gives the bundles that are refused at present; nil if there is no directory of bundles.
+// refusedBundles returns a function that lists the refused bundles; nil if no directory of bundles is configured.
 func (f *dependencies) refusedBundles() func() []plan.RefusedBundle {
 	if f.models.Dir == "" {
 		return nil
@@ -96,7 +97,7 @@ func (f *dependencies) openDatabase(ctx context.Context, c RunConfig) error {
 	return f.openStore(ctx, url, loader, c)
 }
 
-// openStore migrates if that is this process's to do, and opens the database.
+// openStore prepares the schema and opens the database.
 func (f *dependencies) openStore(ctx context.Context, url, loader string, c RunConfig) error {
 	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
@@ -119,7 +120,8 @@ func (f *dependencies) openStore(ctx context.Context, url, loader string, c RunC
 	return nil
 }
 
-// prepareSchema migrates, unless that is someone else's: then it looks whether it has been done.
+// prepareSchema runs the migrations, or only checks that they have been run: if migration is a separate step
+// (MigratedApart, LOADER_DATABASE_URL), or if the login does not own the schema.
 func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	owns := !c.MigratedApart && c.LoaderURL == ""
 	if owns {
@@ -138,7 +140,7 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	return nil
 }
 
-// openObjects needs the database: the two must belong together.
+// openObjects opens the object store. It needs the database, which records the owner of the store.
 func (f *dependencies) openObjects(ctx context.Context, c RunConfig) error {
 	var objects store.Objects
 	var err error
@@ -161,7 +163,8 @@ func (f *dependencies) openObjects(ctx context.Context, c RunConfig) error {
 	return nil
 }
 
-// checkBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness shows it.
+// checkBucket returns an error for a bucket that does not exist. A bucket that is unavailable or refuses the request is
+// only logged: it may recover, and readiness reports it.
 func checkBucket(ctx context.Context, o store.Objects, c RunConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketCheckTimeout)
 	defer cancel()
@@ -170,7 +173,7 @@ func checkBucket(ctx context.Context, o store.Objects, c RunConfig) error {
 		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
 	}
 	if err != nil {
-		c.Log.Warn("the bucket does not answer yet", "bucket", c.S3.Bucket, "error", err)
+		c.Log.Warn("bucket unavailable at start", "bucket", c.S3.Bucket, "error", err)
 	}
 	return nil
 }
@@ -186,7 +189,7 @@ func (f *dependencies) openQueue(ctx context.Context, c RunConfig) (err error) {
 	return err
 }
 
-// close closes everything in reverse order, even if ctx has ended.
+// close closes everything in reverse order of opening, within closeTimeout.
 func (f *dependencies) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

@@ -1,4 +1,5 @@
-// Package backoff waits between attempts, for a time or until a context ends.
+// Package backoff has the pauses between attempts, for a duration or until a context ends. When to retry is for the caller
+// to decide; the AWS client and the database's circuit breaker have their own.
 package backoff
 
 import (
@@ -6,11 +7,11 @@ import (
 	"time"
 )
 
-// OutageDelay is the mean rest after the database or the object store did not answer; what is added keeps many workers
-// from coming at once.
+// OutageDelay is the mean pause after the database or the object store was unavailable. Callers add jitter, so that many
+// workers do not retry at the same time.
 const OutageDelay = time.Second
 
-// Pause is Sleep for loops that look at the context themselves.
+// Pause is [Sleep] for loops that check the context themselves.
 func Pause(ctx context.Context, d time.Duration) { _ = Sleep(ctx, d) }
 
 // Sleep waits for d, or returns the context's error if that ends first.

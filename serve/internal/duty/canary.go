@@ -21,8 +21,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// canaryFile is 1,000 rows: the golden rows of the baseline canaryModel again and again. canaryWant is what must come of
-// it. A test makes both and holds the scores in the result against those of the training library.
+// canaryFile is 1,000 rows: the golden rows of the baseline CanaryModel, repeated. canaryWant is the expected result. A
+// test generates both and checks the scores against those of the training library.
 var (
 	//go:embed canary/input.csv
 	canaryFile []byte
@@ -31,23 +31,24 @@ var (
 )
 
 const (
+	// CanaryModel is the model that scores the canary.
 	CanaryModel = "telecom"
-	// CanarySubject is no user: identity providers issue no such subject.
+	// CanarySubject is the canary's user: identity providers issue no such subject.
 	CanarySubject = "millrace canary"
-	// canaryTimeout is how long a canary may take before it has failed.
+	// canaryTimeout is how long a canary may take before it counts as failed.
 	canaryTimeout = 30 * time.Second
 )
 
-// canaryResult names the model that the result was made with, and the digest of the result file.
+// canaryResult is the expected result: the model that scores it, and the digest of the result file.
 type canaryResult struct {
 	ModelSHA256  string `json:"model_sha256"`
 	ResultSHA256 string `json:"result_sha256"`
 }
 
-var errCanaryMismatch = errors.New("the result differs from what it must be")
+var errCanaryMismatch = errors.New("result differs from the expected one")
 
-// Canary sends a small known file the way of a customer's, behind the HTTP header: object store, ledger, doorbell,
-// whichever worker claims it, result. It leaves nothing behind.
+// Canary is a synthetic upload: a small known file takes the path of a customer's upload without the HTTP request, through
+// object store, ledger, notification and a worker, and its result is compared byte by byte. It deletes what it made.
 type Canary struct {
 	Store   *store.Store
 	Objects store.Objects
@@ -57,15 +58,15 @@ type Canary struct {
 	Now     func() time.Time
 }
 
-// Run sends one at each interval until ctx ends.
+// Run uploads a canary at each interval until ctx ends.
 func (c *Canary) Run(ctx context.Context, interval time.Duration) {
 	c.Metrics.CanaryInterval.Set(interval.Seconds())
 	for ; ctx.Err() == nil; backoff.Pause(ctx, interval) {
-		_ = c.RunOnce(ctx) // it has been logged
+		_ = c.RunOnce(ctx) // RunOnce has logged it
 	}
 }
 
-// RunOnce sends one and shows how it went, unless it was ctx that ended it.
+// RunOnce uploads one canary, checks its result, and counts and logs the outcome, unless ctx has ended.
 func (c *Canary) RunOnce(ctx context.Context) error {
 	begin := time.Now()
 	err := c.once(ctx)
@@ -115,7 +116,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	return c.check(ctx, p, want)
 }
 
-// Upload records the file as an upload is recorded.
+// Upload stores the canary's file and records it like an upload. It is exported for tests.
 func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) (store.Prediction, error) {
 	planner, err := ingest.NewPlanner(bytes.NewReader(canaryFile), ingest.Limits{})
 	if err != nil {
@@ -148,7 +149,7 @@ func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Predictio
 		p = now
 	}
 	if p.Status != store.Completed {
-		return p, fmt.Errorf("the prediction is %s", p.Status)
+		return p, fmt.Errorf("prediction ended %s", p.Status)
 	}
 	return p, nil
 }
@@ -169,7 +170,7 @@ func (c *Canary) check(ctx context.Context, p store.Prediction, want canaryResul
 	return nil
 }
 
-// remove deletes everything of a canary, even if ctx has ended.
+// remove deletes a canary's prediction and objects, even if ctx has ended.
 func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
 	defer cancel()
@@ -181,15 +182,15 @@ func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 		err = store.DeletePrefix(ctx, c.Objects, store.CanaryOver, store.ResultPrefix(p.ID, p.Generation))
 	}
 	if errors.Is(err, store.ErrNotOwner) {
-		return nil // the sweep of deletions comes back to it
+		return nil // the sweep of deletions retries it
 	}
 	return err
 }
 
-// canaryOrphanAge is when a canary whose process died is removed.
+// canaryOrphanAge is the age at which a canary of a crashed process is removed.
 const canaryOrphanAge = 10 * canaryTimeout
 
-// Sweep removes canaries of processes that died before they could.
+// Sweep removes orphaned canaries, which a crashed process left.
 func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 	const most = 20
 	left, err := c.Store.Predictions(ctx, user.ID, store.ListQuery{Limit: most})

@@ -15,8 +15,8 @@ const (
 	ownerTimeout  = 20 * time.Second
 )
 
-// StartOwner looks whether the object store is this database's. A store that does not answer in time is asked again
-// while serving.
+// StartOwner checks that the object store belongs to this database. An object store that does not answer in time is no
+// error: WatchOwner checks it again while serving.
 func StartOwner(ctx context.Context, o *store.Owner) error {
 	asked, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()
@@ -27,19 +27,19 @@ func StartOwner(ctx context.Context, o *store.Owner) error {
 	return err
 }
 
-// WatchOwner keeps the gauges of the installation current until ctx ends, and notices when database and object store
-// stop to agree.
+// WatchOwner checks the ownership of the object store every 30 s until ctx ends. It sets the gauges of the installation,
+// and logs each change of state.
 func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	was := o.Last()
 	for ; ctx.Err() == nil; backoff.Pause(ctx, ownerInterval) {
 		asked, cancel := context.WithTimeout(ctx, ownerTimeout)
 		state, err := o.Check(asked)
-		if err == nil && state == store.Unmarked { // the store did not answer at the start, or a worker has to mark it
+		if err == nil && state == store.Unmarked { // the store was unavailable at the start, or a worker has to mark it
 			err = o.Start(asked)
 			state = o.Last()
 		}
 		if err != nil && ctx.Err() == nil {
-			log.Warn("watch ownership", "error", err)
+			log.Warn("check ownership of the object store", "error", err)
 		}
 		m.SetInstallation(state)
 		if s.MayWork() {
@@ -47,7 +47,7 @@ func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.
 			if err == nil {
 				m.SetHousekeeping(h)
 			} else if ctx.Err() == nil {
-				log.Warn("watch deletions", "error", err)
+				log.Warn("read deletions and orphans", "error", err)
 			}
 		}
 		cancel()

@@ -15,33 +15,34 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// QueueHandler turns what comes from outside into work: messages of a queue about predictions that wait and about files
-// that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
+// QueueHandler handles messages of the queue: notifications of queued predictions, and events of the bucket about dropped
+// and directly uploaded files. A message only wakes a worker or records a file; PostgreSQL is the source of truth, so a
+// message that is duplicated, late or lost changes nothing.
 type QueueHandler struct {
 	Store   *store.Store
 	Objects store.Objects
 	Files   store.S3Config // events of other buckets, and of what is not below its prefix, are ignored
-	Wake    func()         // wakes this process's worker; nil if it has none
+	Wake    func()         // wakes this process's worker; nil without a worker
 	Log     *slog.Logger
 }
 
-// Handle is called for each message; an error leaves the message in the queue.
+// Handle handles one message. An error leaves the message in the queue, so that it is delivered again.
 func (d *QueueHandler) Handle(ctx context.Context, n store.Notice) error {
 	for _, e := range n.Objects {
-		key, ours := d.Files.KeyOf(e.Key)
-		if !ours || e.Bucket != d.Files.Bucket {
+		key, ok := d.Files.KeyOf(e.Key)
+		if !ok || e.Bucket != d.Files.Bucket {
 			continue
 		}
 		e.Key = key
 		var err error
-		switch { // our own uploads and results raise events too
+		switch { // inputs and results raise events as well, which are ignored
 		case strings.HasPrefix(key, store.DirectPrefix):
 			err = d.completeByEvent(ctx, key)
 		case strings.HasPrefix(key, store.InboxPrefix):
 			err = d.enqueue(ctx, e)
 		}
 		if plan.IsWaitingLimit(err) {
-			d.Log.Info("dropped file waits for room among its user's predictions")
+			d.Log.Info("dropped file postponed: its user has too many waiting predictions")
 			continue
 		}
 		if err != nil {
@@ -54,7 +55,7 @@ func (d *QueueHandler) Handle(ctx context.Context, n store.Notice) error {
 	return nil
 }
 
-// enqueue records a dropped file for the user whose folder it lies in: inbox/<subject>/<name>.
+// enqueue records a dropped file for the user of its folder: inbox/<subject>/<name>.
 func (d *QueueHandler) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, store.InboxPrefix), "/")
 	if !ok || subject == "" || name == "" {
@@ -62,7 +63,7 @@ func (d *QueueHandler) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	}
 	user, err := d.Store.EnsureUser(ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {
-		d.Log.Warn("file dropped for an account that was deleted")
+		d.Log.Warn("file dropped for a deleted account")
 		return nil
 	}
 	if err != nil {
@@ -79,8 +80,8 @@ func (d *QueueHandler) enqueue(ctx context.Context, e store.ObjectEvent) error {
 	return nil
 }
 
-// completeByEvent does it for an event of the bucket. A file that no link was made for is ignored, and one that was
-// completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
+// completeByEvent completes the upload link of a directly uploaded file. A file without a link is ignored, and so is one
+// whose link is complete. While its user has too many waiting predictions the link is postponed.
 func (d *QueueHandler) completeByEvent(ctx context.Context, key string) error {
 	id, ok := store.DirectUpload(key)
 	if !ok {

@@ -10,10 +10,10 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// queueInterval is how old the gauges of the queue may become.
+// queueInterval is how often the gauges of the queue are read.
 const queueInterval = 5 * time.Second
 
-// WatchQueue keeps the gauges of the queue current until ctx ends.
+// WatchQueue sets the gauges of queued and running predictions, dead letters and the outbox every 5 s until ctx ends.
 func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
 		asked, cancel := context.WithTimeout(ctx, queueInterval)
@@ -21,7 +21,7 @@ func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *sl
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
-				log.Warn("watch queue", "error", err)
+				log.Warn("read gauges of the queue", "error", err)
 			}
 			continue
 		}

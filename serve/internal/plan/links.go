@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// CompleteLink makes the prediction, unless that was done before: then it finds it.
+// CompleteLink creates the prediction of an uploaded file, or returns the one that an earlier call has created.
 func CompleteLink(
 	ctx context.Context, s *store.Store, o store.Objects, l store.UploadLink,
 ) (p store.Prediction, err error) {
@@ -30,7 +30,7 @@ func CompleteLink(
 	return p, nil
 }
 
-// uploadedFile looks whether the file is there and what was promised.
+// uploadedFile returns the uploaded object, if it exists and has the size that the link was made for.
 func uploadedFile(ctx context.Context, o store.Objects, l store.UploadLink) (store.ObjectInfo, error) {
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
@@ -41,23 +41,25 @@ func uploadedFile(ctx context.Context, o store.Objects, l store.UploadLink) (sto
 		return file, fault.Fail(fault.CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
 	case err != nil:
 		return file, fault.ObjectFailure(err)
-	case file.Bytes != l.Bytes: // the signature of the link should have kept it out
+	case file.Bytes != l.Bytes: // the signed Content-Length should have prevented it
 		return file, errors.Join(fault.Fail(fault.CodeInvalidFile, "The file does not have the size that the link was made for.").
 			With(fault.Details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, store.Refused, file.Key))
 	}
 	return file, nil
 }
 
-// IsWaitingLimit says that an error is the user's own backlog.
+// IsWaitingLimit reports whether err means that the user has too many waiting predictions.
 func IsWaitingLimit(err error) bool {
 	var waiting *store.WaitingError
 	return errors.As(err, &waiting)
 }
 
 const (
-	DirectBytesMax = 5 << 30 // what S3 takes in one put
-	// UploadLinkLife is short: anyone with a link may use it, also after its owner has signed out.
+	// DirectBytesMax is the largest object that S3 accepts in one put.
+	DirectBytesMax = 5 << 30
+	// UploadLinkLife is how long a link can be used. It is short because anyone with the link may use it, also after its
+	// user has signed out.
 	UploadLinkLife = 15 * time.Minute
-	// UploadLinkAge is how long an upload may be completed after its link expired.
+	// UploadLinkAge is how long an upload may be completed after its link has expired.
 	UploadLinkAge = 24 * time.Hour
 )

@@ -17,29 +17,29 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 )
 
-// Models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory
-// replaces the baseline of its name. One that fails a check is refused: it is shown, and what is in use stays. Only
-// refused may be called from other goroutines.
+// Models are the bundles in use: the baselines, and those of a watched directory. A bundle of the directory replaces the
+// bundle in use with the same name. A bundle that fails a check is refused: it is listed in Refusals, and the bundle in use
+// stays. Registry and Refusals are safe for concurrent use; nothing else is.
 type Models struct {
 	Registry     *engine.Registry
 	metrics      *metrics.Metrics
 	log          *slog.Logger
-	Dir          string                   // empty: baselines only
-	scorer       engine.Scorer            // that every model must be held by
-	fingerprints map[string]string        // by bundle directory: its mark as last opened or refused
+	Dir          string                   // watched directory; empty means baselines only
+	scorer       engine.Scorer            // which every model must support
+	fingerprints map[string]string        // by bundle directory, when it was last loaded or refused
 	names        map[string]string        // by bundle directory: the name of the bundle in use from it
-	loadTimes    map[string]time.Duration // time that loading took, by name
+	loadTimes    map[string]time.Duration // by model name
 	Refusals     refusals
-	watching     bool // the start is over
+	watching     bool // false during the start
 }
 
-// watchInterval is how soon a changed bundle is noticed.
+// watchInterval is how often the directory is polled.
 const watchInterval = 5 * time.Second
 
-// errNameTaken is a bundle with the name of another in the same directory of bundles.
+// errNameTaken means that another bundle in the directory has the same name.
 var errNameTaken = errors.New("its name is taken")
 
-// OpenModels opens everything. Only a baseline that cannot be used is an error.
+// OpenModels loads the baselines and the bundles of dir. Only a baseline that cannot be used is an error.
 func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log *slog.Logger) (*Models, error) {
 	registry, err := engine.NewRegistry()
 	if err != nil {
@@ -65,7 +65,7 @@ func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log 
 	return m, nil
 }
 
-// checkScorer refuses a model that the scorer in use cannot hold.
+// checkScorer returns an error if the configured scorer does not support the model.
 func (m *Models) checkScorer(b *engine.Bundle) error {
 	if err := b.NoLeaves(); err != nil && m.scorer == engine.ScorerLeaves {
 		return fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
@@ -73,7 +73,7 @@ func (m *Models) checkScorer(b *engine.Bundle) error {
 	return nil
 }
 
-// activate puts a usable bundle in the place of the one of its name.
+// activate swaps the bundle in for the one with the same name.
 func (m *Models) activate(b *engine.Bundle, took time.Duration) {
 	m.loadTimes[b.Name()] = took
 	warnWithoutLeaves(b, m.log)
@@ -81,7 +81,7 @@ func (m *Models) activate(b *engine.Bundle, took time.Duration) {
 	m.publish()
 }
 
-// publish shows in the metrics which models are in use.
+// publish sets the metrics of the models in use.
 func (m *Models) publish() {
 	for _, b := range m.Registry.List() {
 		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.loadTimes[b.Name()])
@@ -89,14 +89,14 @@ func (m *Models) publish() {
 	}
 }
 
-// Watch takes in changed bundles until ctx ends.
+// Watch polls the directory and reloads changed bundles until ctx ends.
 func (m *Models) Watch(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, watchInterval) {
 		m.refresh()
 	}
 }
 
-// refresh takes in the bundles that are new or have changed.
+// refresh loads the bundles that are new or have changed.
 func (m *Models) refresh() {
 	if m.Dir == "" {
 		return
@@ -115,8 +115,8 @@ func (m *Models) refresh() {
 	m.metrics.SetBundlesRefused(len(m.Refusals.List()))
 }
 
-// bundleDirs lists the directories that may hold bundles, in the order of their names. Hidden ones are passed over: a
-// bundle may be made in one and then renamed. So is that of a file system for files it has found.
+// bundleDirs lists the directories that may hold bundles, sorted by name. It skips hidden ones, in which a bundle may be
+// written before it is renamed, and lost+found.
 func bundleDirs(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -135,8 +135,8 @@ func bundleDirs(dir string) ([]string, error) {
 	return dirs, nil
 }
 
-// forgetRemoved drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
-// that were refused for one are looked at again.
+// forgetRemoved drops the state of directories that were removed. Their models stay in use, but their names are free:
+// bundles that were refused because of such a name are loaded again.
 func (m *Models) forgetRemoved(dirs []string) {
 	m.Refusals.keep(dirs)
 	for dir := range m.names {
@@ -154,8 +154,8 @@ func (m *Models) forgetRemoved(dirs []string) {
 	}
 }
 
-// changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
-// the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
+// changed reports whether a directory must be loaded. A bundle is complete once it has a manifest: copy that last, or
+// rename the directory into place. A directory without a manifest is taken for a copy in progress, except at the start.
 func (m *Models) changed(dir string) bool {
 	mark, err := m.fingerprint(dir)
 	switch {
@@ -168,8 +168,8 @@ func (m *Models) changed(dir string) bool {
 	return mark != m.fingerprints[dir]
 }
 
-// fingerprint changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
-// well, so that a file which is put right is noticed.
+// fingerprint changes when a bundle does: it is the manifest, and for a refused bundle also the sizes, times and modes of
+// its files, so that a repaired file is noticed.
 func (m *Models) fingerprint(dir string) (string, error) {
 	manifest, err := os.ReadFile(filepath.Join(dir, engine.ManifestFile))
 	if err != nil || !m.Refusals.has(dir) {
@@ -188,7 +188,7 @@ func (m *Models) fingerprint(dir string) (string, error) {
 	return mark, nil
 }
 
-// load opens a bundle and uses or refuses it.
+// load opens a bundle and activates or refuses it.
 func (m *Models) load(dir string) {
 	begin := time.Now()
 	b, err := engine.OpenBundle(os.DirFS(dir))
@@ -207,7 +207,7 @@ func (m *Models) load(dir string) {
 	m.log.Info("bundle in use", "model", b.Name(), "version", b.Version(), "sha256", b.SHA256())
 }
 
-// checkNameFree wants no other directory to have a bundle of a name: which of two was served would be chance.
+// checkNameFree returns an error if a bundle of another directory has the name: which of the two is served would be random.
 func (m *Models) checkNameFree(dir, name string) error {
 	for other, taken := range m.names {
 		if taken == name && other != dir {
@@ -217,11 +217,11 @@ func (m *Models) checkNameFree(dir, name string) error {
 	return nil
 }
 
-// refuse notes a bundle that failed a check, once for each reason.
+// refuse records a bundle that failed a check, and logs and counts it once for each cause.
 func (m *Models) refuse(dir string, err error) {
 	if code, isNew := m.Refusals.add(dir, err); isNew {
 		m.metrics.ModelRefused()
 		m.metrics.SetBundlesRefused(len(m.Refusals.List()))
-		m.log.Error("bundle refused, what is in use stays", "path", dir, "code", code, "error", err)
+		m.log.Error("bundle refused, the one in use stays", "path", dir, "code", code, "error", err)
 	}
 }

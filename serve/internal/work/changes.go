@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// What is compared at most. The memory is a buffer for each part of both uploads: 64 MiB, and 2 MiB for uploads of
+// Bounds of the comparison. Its memory is a buffer for each part of both uploads: at most 64 MiB, and 2 MiB for uploads of
 // eight parts. The rows bound the time.
 const (
 	changesRowsMax      = 5_000_000 // of an upload
@@ -25,7 +25,7 @@ const (
 	snapshotBufferBytes = 128 << 10
 )
 
-// newSnapshot makes what keeps a part for the comparison with the next upload; nil for work of our own.
+// newSnapshot returns the snapshot of a part for the comparison with the next upload; nil for a canary.
 func (w *Worker) newSnapshot(c *store.Claim) *engine.Snapshot {
 	if plan.Internal(c.Options) {
 		return nil
@@ -39,7 +39,7 @@ func (w *Worker) newSnapshot(c *store.Claim) *engine.Snapshot {
 	})
 }
 
-// putSnapshot stores the snapshot of a part and says how large it is.
+// putSnapshot stores the snapshot of a part and returns its size in bytes; 0 without a snapshot.
 func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (int64, error) {
 	if s == nil {
 		return 0, nil
@@ -52,8 +52,8 @@ func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snap
 	return int64(len(text)), nil
 }
 
-// compareWithPrevious compares a prediction that is about to be finished with the one before it; nil if there is nothing to say of
-// it: it was cancelled, is our own, or was begun before snapshots were kept.
+// compareWithPrevious compares a prediction that is about to be finished with the user's previous one. It returns nil if
+// a snapshot is missing: for a cancelled prediction, a canary, or one that began before snapshots were introduced.
 func (w *Worker) compareWithPrevious(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally,
 ) (*engine.Changes, error) {
@@ -88,7 +88,8 @@ func (w *Worker) compareWithPrevious(
 	return changes, nil
 }
 
-// compare reads the snapshots of both. Those of the previous upload may be gone, or be no good: that fails nothing.
+// compare compares the snapshots of both predictions. If those of the previous one are missing or damaged, the status is
+// ChangesUnavailable, and it is no error.
 func (w *Worker) compare(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, previous *store.Previous, parts []store.PartRecord,
 ) (*engine.Changes, error) {
@@ -110,7 +111,7 @@ func (w *Worker) compare(
 	return &changes, w.setCustomerIDs(ctx, c, &changes)
 }
 
-// setCustomerIDs sets the customers' ids, which snapshots do not hold.
+// setCustomerIDs sets the customers' ids in the listed changes; snapshots hold only hashes of them.
 func (w *Worker) setCustomerIDs(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
 	var rows []int64
 	for _, m := range slices.Concat(changes.Risen, changes.Fallen) {
@@ -128,9 +129,8 @@ func (w *Worker) setCustomerIDs(ctx context.Context, c *store.Claim, changes *en
 	return err
 }
 
-// countRepeats corrects the number of rows whose customer came before: a part knows of its own rows only. The snapshots of
-// an upload that is too large to be compared are not read, nor are there any of parts from before they were kept: then
-// the number is that within the parts.
+// countRepeats corrects the number of rows with a repeated customer id, which each part has counted among its own rows
+// only. It leaves the sum of the parts if the upload is too large to be compared, or if a part has no snapshot.
 func (w *Worker) countRepeats(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally, changes *engine.Changes,
 ) error {
@@ -138,7 +138,7 @@ func (w *Worker) countRepeats(
 	if !ok || len(parts) < 2 || len(parts) > changesPartsMax || tally.Scored > changesRowsMax {
 		return nil
 	}
-	if changes != nil && changes.Status == engine.ChangesCompared { // they have been read just now
+	if changes != nil && changes.Status == engine.ChangesCompared { // compare has read the snapshots
 		tally.SetRepeats(changes.After.Repeated, bundle)
 		return nil
 	}
@@ -162,14 +162,14 @@ func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation,
 	return &rangeReader{ctx: ctx, objects: w.objects, key: store.SnapshotKey(prediction, generation, part)}
 }
 
-// rangeReader reads an object with a request for each piece, so that many objects can be read in turns without a connection
-// that waits for each.
+// rangeReader reads an object by range requests, one for each Read, so that many objects can be read in turns without an
+// open connection for each.
 type rangeReader struct {
 	ctx      context.Context
 	objects  store.Objects
 	key      string
 	etag     string
-	at, size int64 // size is 0 until the first piece has been read
+	at, size int64 // size is 0 until the first range has been read
 }
 
 // Read implements [io.Reader].
@@ -191,7 +191,7 @@ func (o *rangeReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errPreviousSnapshotGone says that the snapshot of the previous upload has been deleted, or is just being.
+// errPreviousSnapshotGone means that a snapshot of the previous prediction has been deleted.
 var errPreviousSnapshotGone = errors.New("snapshot of the previous upload is gone")
 
 // previousSnapshot reads a snapshot that may be deleted at any time.
@@ -206,7 +206,7 @@ func (o *previousSnapshot) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ownSnapshot reads what a part of the same prediction has left.
+// ownSnapshot reads the snapshot of a part of the same prediction.
 type ownSnapshot struct{ *rangeReader }
 
 // Read implements [io.Reader].

@@ -3,11 +3,7 @@ package work
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"io"
-	"strings"
-	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
@@ -15,7 +11,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// finish joins the results of the parts that are done and publishes them. Done twice, it makes the same bytes.
+// finish is the last step of a prediction: it joins the results of the parts that are done and publishes them. It is
+// idempotent: run twice, it makes the same bytes.
 func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	parts, err := w.store.Parts(ctx, c)
 	if err != nil {
@@ -67,7 +64,7 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	return nil
 }
 
-// checkBudget fails a prediction of which too many rows were rejected, over all its parts.
+// checkBudget returns an error if too many rows were rejected over all parts.
 func (w *Worker) checkBudget(c *store.Claim, tally *engine.Tally) error {
 	options, err := claimOptions(c)
 	if err != nil || tally == nil {
@@ -76,14 +73,14 @@ func (w *Worker) checkBudget(c *store.Claim, tally *engine.Tally) error {
 	return options.Check(tally)
 }
 
-// mergeTallies adds what the parts counted, in part order; nil if none is done.
+// mergeTallies adds the tallies of the parts that are done, in part order; nil if none is.
 func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 	var total *engine.Tally
 	for _, p := range parts {
 		if !p.Done {
 			continue
 		}
-		if len(p.Summary) == 0 { // forgotten with the publication
+		if len(p.Summary) == 0 { // deleted by the publication: another worker has finished
 			return nil, store.ErrLeaseLost
 		}
 		var t engine.Tally
@@ -99,8 +96,8 @@ func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 	return total, nil
 }
 
-// join makes one object of what the parts that are done have under a name. A single part's bytes are copied too: the
-// key of a finished object never depends on the number of parts.
+// join composes one object from the objects that the finished parts stored under name. A single part is copied too: the
+// key of the result never depends on the number of parts. Without any bytes it returns a zero ObjectInfo.
 func (w *Worker) join(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string, size func(*store.PartRecord) int64,
 ) (store.ObjectInfo, error) {
@@ -124,7 +121,7 @@ func (w *Worker) join(
 	return info, asPartObjectsGone(err)
 }
 
-// putHeader puts a header line that no finished part has.
+// putHeader stores the header line, which the first part would have, and returns its key.
 func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (string, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
@@ -156,54 +153,12 @@ func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (st
 	return key, err
 }
 
-// deletePartObjects removes the parts' own objects, of all workers. The claim ended with the publication and with it the lease
-// and its context, so this has a time of its own. What it does not get at is left to the upkeep.
+// deletePartObjects deletes the objects of all parts, on a timeout of its own because the lease ended with the
+// publication. Objects that it cannot delete are left to the upkeep's sweep.
 func (w *Worker) deletePartObjects(ctx context.Context, c *store.Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if err := store.DeletePrefix(ctx, w.objects, store.Joined, store.PartsPrefix(c.PublicID, c.Generation)); err != nil {
 		w.log.Warn("delete part objects", "prediction_id", c.PublicID, "error", err)
 	}
-}
-
-// planDropped looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
-// that what is scored cannot change.
-func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
-	begin := time.Now()
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, store.Range{}, c.ObjectETag)
-	if err != nil {
-		return atStage(stageRead, err)
-	}
-	defer func() { _ = body.Close() }()
-	text, err := ingest.Unpack(body, w.config.Limits)
-	if err != nil {
-		return atStage(stagePlan, err)
-	}
-	planner, err := ingest.NewPlanner(text, w.config.Limits)
-	if err != nil {
-		return atStage(stagePlan, err)
-	}
-	bundle, err := plan.ChooseModel(w.models, c.Model.Name, planner.Header())
-	if err != nil {
-		return atStage(stagePlan, err)
-	}
-	digest := sha256.New()
-	key := store.InputKey(c.UploadID)
-	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
-	if err != nil {
-		return atStage(stagePlan, err)
-	}
-	plan := plan.StoredPlan(planner.Plan(), bundle)
-	plan.ObjectKey, plan.ObjectETag = key, info.ETag
-	digest.Sum(plan.SHA256[:0])
-	if err := w.store.PlanPart(ctx, c, plan); err != nil {
-		return atStage(stageCommit, err)
-	}
-	if strings.HasPrefix(c.ObjectKey, store.DirectPrefix) { // the copy is read from now on
-		if err := w.objects.Delete(ctx, store.TakenOver, c.ObjectKey); err != nil {
-			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
-		}
-	}
-	w.metricsOf(c).StageDone("plan", time.Since(begin), plan.Rows)
-	return nil
 }

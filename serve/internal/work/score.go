@@ -16,9 +16,9 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// scorePart scores a part, puts its results into the object store and commits its blocks with its line of the ledger.
-// It returns the claim of the last step if this was the last part. Where leaves disagrees with the compiled engine, the
-// whole part is scored again by the walker, and nothing of the first time is kept.
+// scorePart is the path of a part: it scores it, stores its results as objects, and commits its blocks together with its
+// row of the ledger. It returns the claim of the last step if this was the last part. If leaves disagrees with the compiled
+// engine, the walker scores the whole part again, and the first results are discarded.
 func (w *Worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
 	begin := time.Now()
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
@@ -27,7 +27,7 @@ func (w *Worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, e
 	}
 	part, err := w.scoreWith(ctx, c, bundle, w.config.Scorer)
 	log := w.log.With("prediction_id", c.PublicID, "part", c.Part.No)
-	if plan.FallsBackToWalker(err, bundle, w.metrics, log) { // also of a canary: it is a fault whoever sent the file
+	if plan.FallsBackToWalker(err, bundle, w.metrics, log) { // also for a canary
 		part, err = w.scoreWith(ctx, c, bundle, engine.ScorerWalker)
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ type scoredPart struct {
 	blocks []byte
 }
 
-// scoreWith scores a part by one engine and puts its results, or nothing, into the object store.
+// scoreWith scores a part with one engine and stores its results as objects. If scoring fails, none are stored.
 func (w *Worker) scoreWith(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, scorer engine.Scorer,
 ) (p scoredPart, err error) {
@@ -87,11 +87,11 @@ func (w *Worker) scoreBody(
 	if err != nil {
 		return engine.Tally{}, err
 	}
-	defer func() { _ = body.Close() }() // ours alone: Score has ended with it
+	defer func() { _ = body.Close() }() // Score has returned, so it is not in use
 	return engine.Score(ctx, in, b, opt, out)
 }
 
-// partOptions say how a part is scored. Options that apply to the whole file are the last step's: see finish.
+// partOptions are the engine's options for a part. Those that apply to the whole file are applied by finish.
 func (w *Worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snapshot) (engine.Options, error) {
 	options, err := claimOptions(c)
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *Worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snap
 	}, err
 }
 
-// backgroundFor makes large files work for the background. Small ones do not queue up behind their chunks.
+// backgroundFor returns the background for parts of large files, and nil for small ones, which preempt it.
 func (w *Worker) backgroundFor(c *store.Claim) *engine.Background {
 	if c.Small {
 		return nil
@@ -122,7 +122,7 @@ func claimOptions(c *store.Claim) (o plan.PredictionOptions, err error) {
 	return o, plan.UnmarshalOptions(c.Options, &o)
 }
 
-// newSampler makes what keeps rows for retraining; nil if the prediction's owner has not opted in.
+// newSampler returns a constructor of the sampler of rows for retraining; nil if the prediction's owner has not opted in.
 func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (func() engine.Sampler, error) {
 	rate, err := w.store.TrainingRate(ctx, c.UserID)
 	if err != nil || rate <= 0 {
@@ -132,7 +132,8 @@ func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (
 	return func() engine.Sampler { return store.NewTrainingEncoder(c, sample) }, nil
 }
 
-// commit copies a part's blocks and writes its line of the ledger.
+// commit copies a part's blocks into the database and marks the part done, in one transaction. It returns the claim of the
+// last step if this was the last part.
 func (w *Worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
 	m := w.metricsOf(c)
 	defer m.Copying()()
@@ -153,8 +154,8 @@ func (w *Worker) countPart(c *store.Claim, tally *engine.Tally, took time.Durati
 	}
 }
 
-// openPart opens the part's bytes of the input. The first part begins with the header line as it stands in the file;
-// for the others the header that was planned is enough.
+// openPart opens the part's byte range of the input. The first part includes the header line; the others use the planned
+// header. The caller closes the body.
 func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
 	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
 		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
@@ -178,7 +179,7 @@ func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 	return in, body, nil
 }
 
-// partSink streams a part's result and rejects into objects and keeps its blocks and sample for the commit.
+// partSink streams a part's result and rejects into objects and buffers its blocks and sample for the commit.
 type partSink struct {
 	result, rejects *objectWriter
 	blocks, sample  []byte
@@ -210,7 +211,7 @@ func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
 	return nil
 }
 
-// close ends both objects: completely, or not at all if scoring failed.
+// close completes both objects, or abandons them if scoring failed with an error.
 func (s *partSink) close(failed error) (store.PartResult, error) {
 	result, err := s.result.close(failed)
 	rejects, rejectsErr := s.rejects.close(failed)
@@ -227,15 +228,16 @@ func (s *partSink) close(failed error) (store.PartResult, error) {
 	return r, atStage(stageWrite, errors.Join(err, rejectsErr))
 }
 
-// abandon ends what close has not: a step that fails before it leaves no put behind that waits for more.
+// abandon ends the puts of objects that close has not completed, so that none waits for more bytes. After close it does
+// nothing.
 func (s *partSink) abandon() {
 	_, _ = s.result.close(errAbandoned)
 	_, _ = s.rejects.close(errAbandoned)
 }
 
-var errAbandoned = errors.New("the result was given up")
+var errAbandoned = errors.New("part abandoned")
 
-// objectWriter puts what is written to it as one object, while it is written. An object of nothing is not made.
+// objectWriter stores what is written to it as one object, while it is written. Without a byte it makes no object.
 type objectWriter struct {
 	ctx     context.Context
 	objects store.Objects
@@ -266,7 +268,7 @@ func (o *objectWriter) write(p []byte) error {
 				info, err = o.objects.Put(o.ctx, o.key, r)
 				return err
 			})
-			_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // a writer must not wait for a put that is over
+			_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // a writer must not wait for a put that has ended
 			o.put <- putOutcome{info, err}
 		}()
 	}
@@ -274,7 +276,7 @@ func (o *objectWriter) write(p []byte) error {
 	return err
 }
 
-// close waits for the object to be durable. With failed it is abandoned. What is closed already is left as it is.
+// close waits for the object to be durable. A failed that is not nil abandons it. Closing twice does nothing.
 func (o *objectWriter) close(failed error) (store.ObjectInfo, error) {
 	if o.pipe == nil {
 		return store.ObjectInfo{}, nil

@@ -1,5 +1,7 @@
-// Package work claims parts of predictions, scores them, joins their results and gives back what it cannot finish.
-// worker.go is the loop, score.go a part's way, finish.go the last step, failure.go what an error means for a part.
+// Package work is the worker: it claims parts of predictions under a lease, scores them, joins their results, and retries,
+// postpones, releases or fails what it cannot finish. worker.go is the loop, score.go the path of a part from claim to
+// commit, finish.go the last step of a prediction, plan.go the first step of a dropped file, failure.go what an error means
+// for a part. Loops that do not claim parts belong in duty, SQL in store, arithmetic in engine.
 package work
 
 import (
@@ -20,46 +22,47 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Config says how parts are worked on. Zero fields mean their defaults.
+// Config configures a worker. Zero fields mean their defaults.
 type Config struct {
-	Name     string        // kept in the ledger: host and process
-	Attempts int           // parts in hand at once; default 2: one computes while the other waits for I/O
-	Small    int           // parts of small files beside them; default 2. They never wait for the part of a large file
+	Name     string        // of the worker in the ledger: host and process
+	Attempts int           // parts of any file at the same time; default 2: one computes while the other waits for I/O
+	Small    int           // additional parts of small files, which never queue behind a large file; default 2
 	Cores    int           // cores that score parts; default all
-	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
-	Scorer   engine.Scorer // that scores parts; default compiled
-	Limits   ingest.Limits // for files that were dropped, which no upload has checked
-	// PostponeMax is how long a part waits whose own objects the store refuses, before its prediction fails; default 24 h.
+	Drain    time.Duration // how long a part in progress may take after shutdown began; default 20 s
+	Scorer   engine.Scorer // default compiled
+	Limits   ingest.Limits // of dropped files, which no upload has checked
+	// PostponeMax is how long a part is retried while the object store refuses only its objects, before its prediction
+	// fails; default 24 h.
 	PostponeMax time.Duration
 	// CustomerKey hides the ids of customers in snapshots and in rows that are kept for retraining.
 	CustomerKey store.CustomerKey
 }
 
-// Worker claims parts, scores them and commits what it found, over and over.
+// Worker claims parts, scores them and commits the results. Its methods are safe for concurrent use.
 type Worker struct {
 	config  Config
 	store   *store.Store
-	ledger  ledger                                                    // the store, as the loop sees it
-	runStep func(context.Context, *store.Claim) (*store.Claim, error) // step
+	ledger  ledger                                                    // the store; a model of it in tests
+	runStep func(context.Context, *store.Claim) (*store.Claim, error) // step, but in tests
 	objects store.Objects
 	models  *engine.Registry
 	metrics *metrics.Metrics
-	// unpublished takes the figures of work of our own.
+	// internalMetrics counts the canary; it is not exported.
 	internalMetrics *metrics.Metrics
 	log             *slog.Logger
-	Background      *engine.Background // what the parts of large files share
-	any             slots              // take whatever waits
-	small           slots              // take small files only
+	Background      *engine.Background // the cores that parts of large files share; small files preempt them
+	any             slots              // claim parts of any file
+	small           slots              // claim parts of small files only
 }
 
-// slots are loops that look for the same kind of part.
+// slots are n loops that claim the same kind of part.
 type slots struct {
 	n      int
-	wakeup chan struct{} // rung when there may be more to claim
+	wakeup chan struct{} // receives when there may be a part to claim
 	claim  func(context.Context) (*store.Claim, error)
 }
 
-// wake wakes a loop that waits.
+// wake wakes one waiting loop. It never blocks.
 func (s slots) wake() {
 	select {
 	case s.wakeup <- struct{}{}:
@@ -67,7 +70,8 @@ func (s slots) wake() {
 	}
 }
 
-// ledger is what the loop needs of the store: claims, and how they end. What is done with a claim is the step's affair.
+// ledger is the part of the store that claims and leases need. Each method returns store.ErrLeaseLost if another worker has
+// taken the claim over.
 type ledger interface {
 	Listen(ctx context.Context) <-chan struct{}
 	ClaimFinish(ctx context.Context, worker string) (*store.Claim, error)
@@ -81,6 +85,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
+// New returns a worker that does nothing until [Worker.Run].
 func New(c Config, s *store.Store, o store.Objects, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
@@ -107,15 +112,15 @@ func New(c Config, s *store.Store, o store.Objects, r *engine.Registry, m *metri
 	return w
 }
 
-// Run works until ctx ends, then finishes or gives back what is in hand and returns.
+// Run works until ctx ends. Then it drains: it finishes or releases its claims within Config.Drain and returns.
 func (w *Worker) Run(ctx context.Context) {
 	w.metrics.SetWorkers(w.any.n+w.small.n, w.config.Cores)
-	work, stop := w.withDrain(ctx)
+	drain, stop := w.withDrain(ctx)
 	defer stop()
 	var wg sync.WaitGroup
 	for _, s := range []slots{w.any, w.small} {
 		for range s.n {
-			wg.Go(func() { w.loop(ctx, work, s) })
+			wg.Go(func() { w.loop(ctx, drain, s) })
 		}
 	}
 	for range w.ledger.Listen(ctx) { // closed when ctx ends
@@ -124,19 +129,19 @@ func (w *Worker) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// withDrain gives a context that ends a drain time after ctx.
+// withDrain returns a context that is cancelled with errDrained Config.Drain after ctx, and a function that releases it.
 func (w *Worker) withDrain(ctx context.Context) (context.Context, func()) {
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	drain, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unwatch := context.AfterFunc(ctx, func() {
 		timer := time.NewTimer(w.config.Drain)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 			cancel(errDrained)
-		case <-work.Done():
+		case <-drain.Done():
 		}
 	})
-	return work, func() {
+	return drain, func() {
 		unwatch()
 		cancel(nil)
 	}
@@ -144,8 +149,8 @@ func (w *Worker) withDrain(ctx context.Context) (context.Context, func()) {
 
 var errDrained = errors.New("shutting down")
 
-// loop claims and works; ctx says when to claim nothing more, work bounds what is in hand.
-func (w *Worker) loop(ctx, work context.Context, s slots) {
+// loop claims until ctx ends; drain bounds the attempt in progress.
+func (w *Worker) loop(ctx, drain context.Context, s slots) {
 	for ctx.Err() == nil {
 		c, err := s.claim(ctx)
 		if err == nil {
@@ -156,14 +161,14 @@ func (w *Worker) loop(ctx, work context.Context, s slots) {
 			w.log.Error("claim", "error", err)
 			w.backOff(ctx)
 		case c != nil:
-			s.wake() // where one part was, another may be
+			s.wake() // there may be another part
 			var result string
-			err := fault.Recover(func() error { result = w.attempt(work, c); return nil })
-			if err != nil { // beside the step, which is guarded: the lease runs out
-				w.log.Error("work on claim", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
+			err := fault.Recover(func() error { result = w.attempt(drain, c); return nil })
+			if err != nil { // a panic outside the step: the lease expires
+				w.log.Error("attempt panicked", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
 			}
 			if err != nil || result == metrics.AttemptPostponed {
-				w.backOff(ctx) // the next part would fare no better
+				w.backOff(ctx) // an outage: the next part would be postponed as well
 			}
 		case err == nil:
 			select {
@@ -174,18 +179,18 @@ func (w *Worker) loop(ctx, work context.Context, s slots) {
 	}
 }
 
-// Wake wakes a loop of each kind: something was queued.
+// Wake wakes a loop of each kind, because something was queued. It never blocks.
 func (w *Worker) Wake() {
 	w.any.wake()
 	w.small.wake()
 }
 
-// backOff waits until it may be worth while to ask again for what was away.
+// backOff pauses after an outage of the database or the object store: 0.5 to 1.5 times backoff.OutageDelay, with jitter.
 func (w *Worker) backOff(ctx context.Context) {
 	backoff.Pause(ctx, backoff.OutageDelay/2+rand.N(backoff.OutageDelay))
 }
 
-// claim takes a last step that is due, else the part whose turn it is.
+// claim claims a last step that is due, or else the next part in the fair order. A nil claim means that nothing is queued.
 func (w *Worker) claim(ctx context.Context) (*store.Claim, error) {
 	c, err := w.ledger.ClaimFinish(ctx, w.config.Name)
 	if c != nil || err != nil {
@@ -198,8 +203,8 @@ func (w *Worker) claimSmall(ctx context.Context) (*store.Claim, error) {
 	return w.ledger.ClaimSmallPart(ctx, w.config.Name)
 }
 
-// attempt works on a claim, and on the last step if the claim's commit makes it ours. It says how the last of them
-// ended.
+// attempt works on a claim, and then on the last step of the prediction if the commit of the claim returned one. It
+// returns the result of the last attempt as a metrics label.
 func (w *Worker) attempt(ctx context.Context, c *store.Claim) (result string) {
 	defer w.metricsOf(c).WorkerBusy()()
 	if c.Small {
@@ -215,7 +220,7 @@ func (w *Worker) attempt(ctx context.Context, c *store.Claim) (result string) {
 	return metrics.AttemptCommitted
 }
 
-// withLease runs one step while the lease is renewed. If the lease is lost, the step is cancelled.
+// withLease runs one step while it renews the lease. If the lease is lost, the step is cancelled.
 func (w *Worker) withLease(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
@@ -230,25 +235,25 @@ func (w *Worker) withLease(ctx context.Context, c *store.Claim) (next *store.Cla
 	}()
 	next, err = w.runStep(ctx, c)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause // what ended the step, not the step's complaint about it
+		err = cause // why the step was cancelled, not the error that the cancellation led to
 	}
 	return next, err
 }
 
-// renew extends the lease three times as often as needed, until ctx ends or the lease is lost. A database that does not
-// answer is asked again: the lease outlives two missed renewals. One that is lost after missed renewals is the
-// database's fault and costs no attempt.
+// renew renews the lease three times per lease, until ctx ends or the lease is lost. A renewal that the database does not
+// answer is retried: the lease survives two missed ones. A lease that is lost after missed renewals is an outage and costs
+// no attempt.
 func (w *Worker) renew(ctx context.Context, c *store.Claim) error {
 	ticker := time.NewTicker(c.Lease / 3)
 	defer ticker.Stop()
-	var missed error // the renewal before, if the database did not answer it
+	var missed error // of the previous renewal, if the database was unavailable
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		once, cancel := context.WithTimeout(ctx, c.Lease/3) // a connection that went silent must not use up the lease
+		once, cancel := context.WithTimeout(ctx, c.Lease/3) // a stalled connection must not use up the lease
 		err := w.ledger.RenewLease(once, c)
 		cancel()
 		switch {
@@ -266,7 +271,8 @@ func (w *Worker) renew(ctx context.Context, c *store.Claim) error {
 	}
 }
 
-// step does what the claim asks for. A panic in it fails the claim, not the process.
+// step runs the step that the claim is for: the plan of a dropped file, the score of a part, or the last step. It returns
+// the claim of the last step if this was the last part. A panic fails the claim, not the process.
 func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	err = recoverStep(func() (err error) {
 		switch {
@@ -281,7 +287,7 @@ func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, e
 	return next, err
 }
 
-// recoverStep runs a part of a step: a panic fails the claim and is the worker's.
+// recoverStep runs f and returns a panic as an error of stagePanic.
 func recoverStep(f func() error) error {
 	err := fault.Recover(f)
 	var panicked *engine.PanicError
@@ -291,7 +297,7 @@ func recoverStep(f func() error) error {
 	return err
 }
 
-// Stages of a claim, as a failure names them.
+// Stages of a claim, as the error of a prediction names them.
 const (
 	stageRead   = "reading"
 	stagePlan   = "planning"
@@ -302,7 +308,7 @@ const (
 	stagePanic  = "worker"
 )
 
-// stageError says where a step failed.
+// stageError names the stage in which a step failed.
 type stageError struct {
 	stage string
 	err   error
@@ -312,7 +318,7 @@ func (e *stageError) Error() string { return e.stage + ": " + e.err.Error() }
 
 func (e *stageError) Unwrap() error { return e.err }
 
-// atStage names the stage of an error that does not know it.
+// atStage wraps err in a stageError, unless it is nil or already has a stage.
 func atStage(stage string, err error) error {
 	var known *stageError
 	if err == nil || errors.As(err, &known) {
