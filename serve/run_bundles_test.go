@@ -62,7 +62,7 @@ func TestB22ServedBesideABadBundle(t *testing.T) {
 		!strings.Contains(refused["error"].(string), "model.txt has another sha256") {
 		t.Errorf("bundles: %v", shown)
 	}
-	if text := log.String(); !strings.Contains(text, `"msg":"bundle refused, what is in use stays"`) ||
+	if text := log.String(); !strings.Contains(text, `"msg":"bundle refused, the one in use stays"`) ||
 		!strings.Contains(text, `"code":"ERR-1706"`) {
 		t.Errorf("log: %s", text)
 	}

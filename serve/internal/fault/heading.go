@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// titleCase writes the label or the name of a column as the heading of a table: "Monthly charges" and "MonthlyCharges" are
-// "Monthly Charges", "customer_id" and "customerID" are "Customer ID".
+// titleCase formats the label or the name of a column: "Monthly charges" and "MonthlyCharges" become "Monthly Charges",
+// "customer_id" and "customerID" become "Customer ID".
 func titleCase(label string) string {
 	words := strings.FieldsFunc(splitCamelCase(label), func(c rune) bool { return c == '_' || unicode.IsSpace(c) })
 	for i, word := range words {
@@ -21,7 +21,7 @@ func titleCase(label string) string {
 	return strings.Join(words, " ")
 }
 
-// splitCamelCase puts a space where a word begins with a capital in the middle of a name.
+// splitCamelCase inserts a space between a lower-case and an upper-case letter.
 func splitCamelCase(name string) string {
 	var b strings.Builder
 	var last rune

@@ -6,8 +6,8 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// Recover runs f. A panic in f becomes its error, an [*engine.PanicError]. A goroutine for one request, one part or one
-// message is run guarded, as nothing else stands between such a panic and the end of the process.
+// Recover runs f and returns its error, or a panic in f as an [*engine.PanicError]. Every goroutine of one request, part or
+// message runs its work inside Recover, so that a panic fails that one and not the process.
 func Recover(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

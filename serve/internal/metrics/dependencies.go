@@ -68,10 +68,10 @@ func (m *Metrics) makePool() {
 		sampled(func(p store.PoolState) float64 { return p.Waited.Seconds() }))
 }
 
-// WatchPool says whose pool of connections the scrapes show.
+// WatchPool sets the function that scrapes call for the state of the connection pool.
 func (m *Metrics) WatchPool(state func() store.PoolState) { m.pool.Store(&state) }
 
-// CallDone counts a call of S3 or SQS.
+// CallDone counts a call of S3 or SQS with its retries.
 func (m *Metrics) CallDone(c store.Call) {
 	m.calls.WithLabelValues(c.Service, c.Operation, string(c.Result)).Inc()
 	m.callSeconds.WithLabelValues(c.Service, c.Operation).Add(c.Took.Seconds())

@@ -28,7 +28,7 @@ func (m *Metrics) makeHTTP() {
 	m.keysFailed = m.counter("signing_keys_unavailable_total", "Tokens that could not be checked.")
 }
 
-// MethodLabel bounds the label of methods, which clients choose.
+// MethodLabel bounds the label of methods, which clients choose: an unknown method is "other".
 func MethodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodDelete,
@@ -38,6 +38,7 @@ func MethodLabel(method string) string {
 	return "other"
 }
 
+// RequestDone counts an answered request.
 func (m *Metrics) RequestDone(route, method string, status int, took time.Duration) {
 	method = MethodLabel(method)
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
@@ -47,7 +48,7 @@ func (m *Metrics) RequestDone(route, method string, status int, took time.Durati
 // BodyRead counts bytes of request bodies.
 func (m *Metrics) BodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
 
-// ErrorAnswered counts an error answer.
+// ErrorAnswered counts an error answer by its code.
 func (m *Metrics) ErrorAnswered(code fault.Code) {
 	m.errorCodes.WithLabelValues(code.String()).Inc()
 	if code == fault.CodeSigningKeysMissing {

@@ -22,7 +22,7 @@ func (m *Metrics) makeInstallation() {
 	m.SetInstallation(store.Unknown)
 }
 
-// SetInstallation shows one state.
+// SetInstallation sets the state of ownership: 1 for is, 0 for all others.
 func (m *Metrics) SetInstallation(is store.Ownership) {
 	for _, state := range store.Ownerships() {
 		value := 0.0
@@ -33,6 +33,7 @@ func (m *Metrics) SetInstallation(is store.Ownership) {
 	}
 }
 
+// SetHousekeeping sets the gauges of deletions, orphans and stopped sweeps.
 func (m *Metrics) SetHousekeeping(h store.Housekeeping) {
 	m.deletions.Set(float64(h.Deletions))
 	m.orphans.Set(float64(h.Orphans))

@@ -10,17 +10,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Compressors hold packers to use again: making one costs more than packing a page. They are safe for concurrent use.
+// Compressors pool compressors by content coding: making one costs more than compressing a page. They are safe for
+// concurrent use.
 type Compressors struct {
 	zstd, brotli, gzip sync.Pool
-	// pages is a place for each body that is packed in memory at one time, so that a burst of requests makes no more
-	// packers, of a megabyte or two each, than there are cores to run them.
+	// slots bounds the bodies that CompressBytes compresses at the same time, so that a burst of requests makes no more
+	// compressors, of a megabyte or two each, than there are cores.
 	slots chan struct{}
 }
 
-func NewCompressors(pages int) *Compressors { return &Compressors{slots: make(chan struct{}, pages)} }
+// NewCompressors returns compressors of which CompressBytes runs at most n at the same time.
+func NewCompressors(n int) *Compressors { return &Compressors{slots: make(chan struct{}, n)} }
 
-// compressor is what the three libraries have in common.
+// compressor is the common interface of the three libraries.
 type compressor interface {
 	io.WriteCloser
 	Reset(io.Writer)
@@ -29,34 +31,34 @@ type compressor interface {
 const (
 	// brotliLevel is the fastest that is not only Huffman coding; the better ones are slower than the network.
 	brotliLevel = 2
-	// zstdWindow bounds what a packer remembers of a stream.
+	// zstdWindow bounds the memory of a compressor.
 	zstdWindow = 1 << 20
 )
 
-// Compress writes a stream in a content coding. The fastest levels take about a millisecond for 200 kB and leave a fifth
-// of it.
+// Compress writes source to w in a content coding: zstd, br or gzip. The fastest levels take about a millisecond for 200 kB
+// and leave a fifth of it.
 func (p *Compressors) Compress(w io.Writer, source io.Reader, coding string) error {
 	pool := p.pool(coding)
-	one, ok := pool.Get().(compressor)
+	c, ok := pool.Get().(compressor)
 	if !ok {
 		var err error
-		if one, err = newCompressor(coding); err != nil {
+		if c, err = newCompressor(coding); err != nil {
 			return err
 		}
 	}
-	one.Reset(w)
-	if _, err := io.Copy(one, source); err != nil {
+	c.Reset(w)
+	if _, err := io.Copy(c, source); err != nil {
 		return err
 	}
-	if err := one.Close(); err != nil {
+	if err := c.Close(); err != nil {
 		return err
 	}
-	one.Reset(io.Discard) // holds the connection no longer
-	pool.Put(one)
+	c.Reset(io.Discard) // drops the reference to w
+	pool.Put(c)
 	return nil
 }
 
-// CompressBytes packs a body that is in memory.
+// CompressBytes is [Compressors.Compress] for a body in memory. It waits for a slot.
 func (p *Compressors) CompressBytes(w io.Writer, body []byte, coding string) error {
 	p.slots <- struct{}{}
 	defer func() { <-p.slots }()

@@ -12,7 +12,7 @@ const (
 	gracefulCloseBytesMax = 64 << 20
 )
 
-// GracefulListener hands out connections that can be closed gently.
+// GracefulListener accepts connections that [CloseGracefully] works on.
 type GracefulListener struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -24,9 +24,9 @@ func (l GracefulListener) Accept() (net.Conn, error) {
 	return &gracefulConn{Conn: c}, nil
 }
 
-// gracefulConn is a connection that, if asked to, reads what is still arriving for a while before it closes. Closing with
-// unread bytes makes the kernel reset the connection, and the reset can overtake the answer: a client that is still
-// sending would see a broken connection instead of the reason.
+// gracefulConn is a connection with a lingering close: after [CloseGracefully] its Close first ends the write direction and
+// discards what still arrives, for at most gracefulCloseTimeout. Closing with unread bytes makes the kernel reset the
+// connection, and the reset can overtake the answer: a client that is still sending would see a connection error instead.
 type gracefulConn struct {
 	net.Conn
 	graceful atomic.Bool
@@ -42,13 +42,14 @@ func (c *gracefulConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ClientEnded says whether the client has ended its direction of the connection, and we have read up to there.
+// ClientEnded reports whether the client has ended its direction of the connection and everything it sent has been read.
 func ClientEnded(c net.Conn) bool {
 	l, ok := c.(*gracefulConn)
 	return ok && l.ended.Load()
 }
 
-// CloseGracefully asks for a gentle close.
+// CloseGracefully makes the next Close of a connection a lingering one. It does not close it. Other connections than those
+// of a [GracefulListener] are not changed.
 func CloseGracefully(c net.Conn) {
 	if l, ok := c.(*gracefulConn); ok {
 		l.graceful.Store(true)

@@ -7,7 +7,7 @@ import (
 
 const spoolBlockBytes = 256 << 10
 
-// SpoolBlocks are blocks for spools, used again and again.
+// SpoolBlocks pool the blocks of spools. The zero value is ready to use. They are safe for concurrent use.
 type SpoolBlocks struct{ pool sync.Pool }
 
 func (p *SpoolBlocks) get() []byte {
@@ -19,8 +19,8 @@ func (p *SpoolBlocks) get() []byte {
 
 func (p *SpoolBlocks) put(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
 
-// Spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
-// It is written, then read once, then closed.
+// Spool buffers an answer of unknown length in blocks: a growing slice would copy megabytes again and again. It is written,
+// then read once, then closed, and is not safe for concurrent use.
 type Spool struct {
 	Blocks *SpoolBlocks
 	blocks [][]byte
@@ -56,7 +56,7 @@ func (s *Spool) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: blocks are written as they are.
+// WriteTo implements io.WriterTo without copying the blocks.
 func (s *Spool) WriteTo(w io.Writer) (total int64, err error) {
 	for len(s.blocks) > 0 {
 		n, err := w.Write(s.blocks[0][s.read:])
@@ -74,7 +74,7 @@ func (s *Spool) drop() {
 	s.blocks, s.read = s.blocks[1:], 0
 }
 
-// Close gives back what has not been read.
+// Close returns the unread blocks to the pool. It cannot fail.
 func (s *Spool) Close() error {
 	for len(s.blocks) > 0 {
 		s.drop()
@@ -82,7 +82,7 @@ func (s *Spool) Close() error {
 	return nil
 }
 
-// text takes everything as a string.
+// text returns everything as a string.
 func (s *Spool) text() string {
 	b := make([]byte, 0, s.Size)
 	for _, block := range s.blocks {
