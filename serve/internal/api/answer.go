@@ -16,7 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// finish turns an error into its answer, and notes how the request went.
+// finish is the end of every request: it answers an error, if there is one, and writes metrics and the log line.
 func (s *server) finish(r *request, err error) {
 	if err != nil {
 		s.answerError(r, fault.Explain(err))
@@ -49,7 +49,7 @@ func (s *server) finish(r *request, err error) {
 	s.Log.Log(context.Background(), level, "request", attrs...)
 }
 
-// causeText is what the log may know about an error; no cause text holds a value of a customer's.
+// causeText returns the cause of an error for the log. No cause contains a customer's value.
 func causeText(err error) string {
 	var f *fault.Failure
 	if errors.As(err, &f) && f.Cause != nil {
@@ -58,7 +58,7 @@ func causeText(err error) string {
 	return err.Error()
 }
 
-// answerError answers with an error.
+// answerError replaces the answer by an error.
 func (s *server) answerError(r *request, f *fault.Failure) {
 	r.code = f.Code
 	s.Metrics.ErrorAnswered(f.Code)
@@ -67,7 +67,7 @@ func (s *server) answerError(r *request, f *fault.Failure) {
 	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
 		resp.Header.Del(name)
 	}
-	r.set("Cache-Control", cacheRevalidate) // whatever the answer would have been
+	r.set("Cache-Control", cacheRevalidate) // replaces the value that a successful answer would have had
 	text, mediaType := s.pages.Body(f, r.id, r.path, r.accepts(fault.TypeProblem))
 	r.bytes(f.HTTPStatus(), mediaType, text)
 	switch status := f.HTTPStatus(); {
@@ -82,8 +82,7 @@ func (s *server) answerError(r *request, f *fault.Failure) {
 	r.closeBehindBody()
 }
 
-// closeBehindBody closes the connection behind an answer that was given before the body had arrived, gently enough for the
-// client to read it.
+// closeBehindBody closes the connection, gracefully, after an answer to a request whose body was not read to its end.
 func (r *request) closeBehindBody() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
@@ -92,7 +91,7 @@ func (r *request) closeBehindBody() {
 	}
 }
 
-// answerUnparsed answers what could not be parsed as a request, or never arrived.
+// answerUnparsed is fasthttp's ErrorHandler: it answers a request that could not be parsed or did not arrive.
 func (s *server) answerUnparsed(rc *fasthttp.RequestCtx, err error) {
 	r := s.begin(rc)
 	s.commonHeaders(r)

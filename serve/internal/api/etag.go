@@ -9,8 +9,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// jsonWithETag answers with a value that stays as it is for a while, or that the client has it already. Nobody but the client
-// may keep it: Cache-Control and Vary of every answer say so.
+// jsonWithETag answers with a value as JSON and an ETag, or 304 if the client has it already.
 func (r *request) jsonWithETag(v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -22,13 +21,13 @@ func (r *request) jsonWithETag(v any) error {
 	return nil
 }
 
-// digest distinguishes bodies.
+// digest returns a short hash of a body for its ETag.
 func digest(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:12])
 }
 
-// notModified tags the answer, and answers if the client has what is tagged so.
+// notModified sets the ETag of the answer. If the client has that version it answers 304 and returns true.
 func (r *request) notModified(tag string) bool {
 	r.set("ETag", tag)
 	if !matchesETag(r.header("If-None-Match"), tag) {

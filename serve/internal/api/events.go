@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	eventsTimeout           = 4 * time.Hour          // then a client comes back with Last-Event-ID
-	eventsPollInterval      = 250 * time.Millisecond // between looks
-	eventsKeepAliveInterval = 15 * time.Second       // then a comment keeps proxies from giving up
+	eventsTimeout           = 4 * time.Hour          // then the client reconnects with Last-Event-ID
+	eventsPollInterval      = 250 * time.Millisecond // between two queries
+	eventsKeepAliveInterval = 15 * time.Second       // of comments that keep proxies from closing the connection
 )
 
-// streamEvents reports how a prediction goes on until it is done: "state" when its status changes, "progress" when rows
-// were added, "done" at the end. Each event carries the whole resource, so one that was missed is not missed much.
+// streamEvents streams the progress of a prediction until it is done: "state" when its status changes, "progress" when rows
+// were added, "done" at the end. Each event has the whole resource, so a client may miss one.
 func streamEvents(s *server, r *request) error {
 	p, err := s.findPrediction(r)
 	if err != nil {
@@ -47,15 +47,15 @@ func streamEvents(s *server, r *request) error {
 		defer func() { <-s.streams }()
 		defer cancel()
 		err := fault.Recover(func() error { e.run(ctx, w, p); return nil })
-		if err != nil { // the client comes back, as after any end of the stream
+		if err != nil { // the client reconnects, as after any end of the stream
 			s.Log.Error("event stream", "request_id", id, "error", err)
 		}
 	})
 	return nil
 }
 
-// lastEventID reads where a client stopped to listen; what cannot be one of our ids is the beginning. Ids go on from
-// there, so that they increase over all streams of one client.
+// lastEventID parses Last-Event-ID; 0 if it is not an id of this server. The ids of a stream continue from it, so that they
+// increase over all streams of a client.
 func lastEventID(text string) int64 {
 	last, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || last < 0 || last > 1<<53 { // beyond it, JavaScript's numbers have gaps
@@ -72,8 +72,8 @@ type eventStream struct {
 	written time.Time
 }
 
-// run ends when the prediction is done, the client is gone or the server stops. Only a failed flush shows that a client
-// is gone.
+// run sends events until the prediction is done, the client has disconnected or the server stops. Only a failed flush shows
+// that a client has disconnected.
 func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Prediction) {
 	if !e.send(w, firstKind(p), p) {
 		return
@@ -84,7 +84,7 @@ func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Predicti
 		}
 		now, err := e.server.Store.Prediction(ctx, p.UserID, p.ID)
 		if err != nil {
-			return // the client comes back and gets the reason as an answer
+			return // the client reconnects and gets the reason as an answer
 		}
 		kind := changed(p, now)
 		p = now
@@ -102,7 +102,7 @@ func firstKind(p store.Prediction) string {
 	return "state"
 }
 
-// changed names what happened between two looks; empty: nothing.
+// changed returns the kind of event between two queries; empty if nothing has changed.
 func changed(before, after store.Prediction) string {
 	switch {
 	case after.Status.Done():

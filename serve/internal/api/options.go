@@ -5,7 +5,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
-// optionsParams reads what an upload says beside its file.
+// optionsParams reads the parameters that are stored as a prediction's options: the error budget and ?guard=.
 func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	if o.Budget, err = r.budgetParams(); err != nil {
 		return o, err
@@ -17,7 +17,7 @@ func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	return o, err
 }
 
-// guardParam reads ?guard=.
+// guardParam reads ?guard=, the guard against spreadsheet formulas.
 func (r *request) guardParam() (off bool, err error) {
 	switch r.query["guard"] {
 	case "", plan.GuardOn:
@@ -29,7 +29,7 @@ func (r *request) guardParam() (off bool, err error) {
 		With(fault.Details{"field": "guard", "expected": []string{plan.GuardOn, plan.GuardOff}})
 }
 
-// setGuardHeader says whether cells of the answer were kept from being taken for formulas.
+// setGuardHeader sets the Csv-Guard header: whether cells that look like formulas are escaped.
 func (r *request) setGuardHeader(off bool) {
 	if off {
 		r.set("Csv-Guard", plan.GuardOff)

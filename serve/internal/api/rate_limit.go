@@ -10,26 +10,29 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// authenticateAndLimit finds out who asks and charges the request to them, or, where no token is needed, to the caller's address.
+// authenticateAndLimit authenticates a request and applies the rate limit of its route to the user, or, where no token is
+// needed, to the client's address.
 func (s *server) authenticateAndLimit(r *request) error {
-	who := s.clientKey(r)
+	key := s.clientKey(r)
 	if !r.route.Open {
 		if err := s.authenticate(r); err != nil {
-			return s.countFailedLogin(r, who, err)
+			return s.limitFailedLogins(r, key, err)
 		}
-		who = "user " + r.user.Subject
+		key = "user " + r.user.Subject
 	}
-	if err := s.limitRate(r, r.route.Limit, who); err != nil {
+	if err := s.limitRate(r, r.route.Limit, key); err != nil {
 		return err
 	}
 	return r.checkScope()
 }
 
-func (s *server) countFailedLogin(r *request, who string, err error) error {
+// limitFailedLogins charges an invalid token to the client's address. It returns err, or a rate limit error if the address
+// has sent too many.
+func (s *server) limitFailedLogins(r *request, key string, err error) error {
 	if fault.Explain(err).HTTPStatus() != fasthttp.StatusUnauthorized {
-		return err // no token was guessed wrong
+		return err // an outage, not an invalid token
 	}
-	if a, _ := s.limiter.Take(r.ctx, limit.Login, who); a.Retry > 0 {
+	if a, _ := s.limiter.Take(r.ctx, limit.Login, key); a.Retry > 0 {
 		f := fault.Fail(fault.CodeRateLimited, "Too many requests with a token that is not valid.").Because(err)
 		f.RetryAfter = a.Retry
 		return f
@@ -37,22 +40,23 @@ func (s *server) countFailedLogin(r *request, who string, err error) error {
 	return err
 }
 
-// limitUnrouted charges a request that no route takes, to the user whose token it has, else to the caller's address. A
-// wrong token is counted as one, but says nothing about the address that was asked for.
+// limitUnrouted applies the default rate limit to a request without a route: to the user of its token, or else to the
+// client's address. An invalid token counts as a failed login, but the answer is that of the unknown path.
 func (s *server) limitUnrouted(r *request) error {
-	who := s.clientKey(r)
+	key := s.clientKey(r)
 	if r.header("Authorization") != "" {
 		if err := s.authenticate(r); err == nil {
-			who = "user " + r.user.Subject
-		} else if err := s.countFailedLogin(r, who, err); fault.Explain(err).Code == fault.CodeRateLimited {
+			key = "user " + r.user.Subject
+		} else if err := s.limitFailedLogins(r, key, err); fault.Explain(err).Code == fault.CodeRateLimited {
 			return err
 		}
 	}
-	return s.limitRate(r, limit.Default, who)
+	return s.limitRate(r, limit.Default, key)
 }
 
-func (s *server) limitRate(r *request, class limit.Class, who string) error {
-	a, limited := s.limiter.Take(r.ctx, class, who)
+// limitRate charges a request to the budget of a class, and returns an error with Retry-After if the budget is spent.
+func (s *server) limitRate(r *request, class limit.Class, key string) error {
+	a, limited := s.limiter.Take(r.ctx, class, key)
 	if !limited {
 		return nil
 	}
@@ -66,8 +70,8 @@ func (s *server) limitRate(r *request, class limit.Class, who string) error {
 	return nil
 }
 
-// setRateLimitHeaders says what is left of a budget: in the headers of the draft standard, and in those that most clients
-// know, of which the last is a time in seconds since 1970.
+// setRateLimitHeaders sets the headers of the draft standard, and those that most clients use: X-RateLimit-Limit, -Remaining
+// and -Reset (seconds since 1970).
 func (r *request) setRateLimitHeaders(a limit.Allowance) {
 	r.set("RateLimit-Policy", a.Policy())
 	r.set("RateLimit", a.State())

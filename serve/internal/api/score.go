@@ -20,14 +20,14 @@ import (
 
 const (
 	scoreTimeout = 2 * time.Minute
-	// scoreChunkBytes is less than for stored files, so that every core gets its share of a small one.
+	// scoreChunkBytes is smaller than for stored files, so that a small file is split over all cores.
 	scoreChunkBytes = 128 << 10
 )
 
-// scoreSlots keeps the memory of results and the fight for cores bounded.
+// scoreSlots bounds the files that are scored in memory at the same time, and so memory and contention for cores.
 func scoreSlots() int { return max(2, runtime.GOMAXPROCS(0)) }
 
-// postScore scores a small file and answers with the result; nothing is stored.
+// postScore scores a small file and answers with the result. It stores nothing.
 func postScore(s *server, r *request) error {
 	format, err := r.negotiate(wire.FormatCSV, wire.FormatJSON, wire.FormatLines, wire.FormatArrow)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *request) budgetParams() (b engine.Budget, err error) {
 	return b, nil
 }
 
-// scored is a file that was scored in memory. It is the sink of its own scoring.
+// scored is the result of a file that is scored in memory, and the sink of the scoring.
 type scored struct {
 	result, rejects *wire.Spool
 	tally           engine.Tally
@@ -118,7 +118,7 @@ func (o *scored) close() {
 	_ = o.rejects.Close()
 }
 
-// score runs the data path of the engine on the request's body as it arrives.
+// score scores the request's body while it arrives.
 func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*scored, error) {
 	limits := s.scoreLimits()
 	text, err := ingest.Unpack(file, limits)
@@ -149,8 +149,8 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 	return out, nil
 }
 
-// scoreChecked scores again by the walker where leaves disagrees with the compiled engine. The rows are kept for that
-// until then. The result is never nil.
+// scoreChecked scores with the configured engine, and again with the walker if leaves disagrees with the compiled engine;
+// it buffers the rows for that. The result is never nil, also with an error.
 func (s *server) scoreChecked(
 	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (*scored, error) {
@@ -186,7 +186,7 @@ func (s *server) scoreLimits() ingest.Limits {
 	return limits
 }
 
-// scoreFailure prefers what is wrong with the body to its consequences, and sends who has too many rows to /upload.
+// scoreFailure prefers the error of the body to its consequences, and refers a file with too many rows to /upload.
 func (s *server) scoreFailure(file *uploadFile, err error) error {
 	if broken := file.body.failed(); broken != nil {
 		return broken

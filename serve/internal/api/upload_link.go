@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// uploadLink says how to put a file straight into the bucket.
+// uploadLink is the presigned request for a direct upload to the bucket.
 type uploadLink struct {
 	LinkID    string            `json:"link_id"`
 	Filename  string            `json:"filename"`
@@ -30,8 +30,8 @@ type uploadLinkLinks struct {
 	Complete string `json:"complete"`
 }
 
-// postUploadLink gives a link to put a file that is larger than the API takes. The file is the user's because of the
-// row that is kept here; its key is made of the row's id alone.
+// postUploadLink creates a link for a direct upload of a file that may be larger than the API accepts. The link is recorded
+// with its user; the object's key contains only the id of the link.
 func postUploadLink(s *server, r *request) error {
 	presigner, ok := s.Objects.(store.Presigner)
 	if !ok {
@@ -56,7 +56,7 @@ func postUploadLink(s *server, r *request) error {
 	})
 }
 
-// answerLink signs a link for the time that is left of it.
+// answerLink answers with a link that is signed for its remaining time.
 func (s *server) answerLink(r *request, presigner store.Presigner, l store.UploadLink) error {
 	left := time.Until(l.ExpiresAt)
 	if left < time.Second {
@@ -75,7 +75,7 @@ func (s *server) answerLink(r *request, presigner store.Presigner, l store.Uploa
 	})
 }
 
-// uploadLink finds a link of the user.
+// uploadLink returns a link of the user.
 func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) {
 	l, err := s.Store.UploadLink(r.ctx, r.user.ID, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -87,7 +87,7 @@ func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) 
 	return l, nil
 }
 
-// wantedLink reads what the file will be.
+// wantedLink reads the parameters of a new link.
 func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
 	explain, err := r.explainParam()
 	if err != nil {
@@ -118,7 +118,8 @@ func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
 	return l, err
 }
 
-// completeUpload makes a prediction of a file that was put through a link.
+// completeUpload creates the prediction of a file that was uploaded through a link, or returns the one that was created
+// before.
 func completeUpload(s *server, r *request) error {
 	wait, err := r.preferWait()
 	if err != nil {

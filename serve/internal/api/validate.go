@@ -8,10 +8,10 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// findingsMax is how many rejected rows are listed; the others are counted.
+// findingsMax is how many rejected rows are listed; further ones are only counted.
 const findingsMax = 100
 
-// validation is what scoring a file would meet.
+// validation is the answer of POST /validate: what scoring the file would report.
 type validation struct {
 	Valid         bool      `json:"valid"` // no row would be rejected
 	Model         string    `json:"model"`
@@ -36,8 +36,8 @@ type finding struct {
 	Message string `json:"message"`
 }
 
-// postValidate reads a file as an upload would and says what is wrong with it, row by row; it keeps and scores nothing.
-// What refuses a file as a whole is answered as an upload would answer it.
+// postValidate checks a file as an upload would and lists the rows that would be rejected. It stores and scores nothing. An
+// error of the whole file is answered as by an upload.
 func postValidate(s *server, r *request) error {
 	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	return v, nil
 }
 
-// note keeps what is wrong with a row, unless too many are known already.
+// note lists a rejected row, up to findingsMax.
 func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 	if len(v.Errors) < findingsMax {
 		v.Errors = append(v.Errors, newFinding(reject))
