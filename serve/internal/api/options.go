@@ -1,6 +1,11 @@
 package api
 
 import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 )
@@ -15,6 +20,42 @@ func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 		o.Guard = plan.GuardOff
 	}
 	return o, err
+}
+
+// explainParam reads ?explain=.
+func (r *request) explainParam() (engine.Explain, error) {
+	switch given := engine.Explain(r.query["explain"]); given {
+	case "":
+		return engine.ExplainAll, nil
+	case engine.ExplainAll, engine.ExplainAtRisk, engine.ExplainNone:
+		return given, nil
+	}
+	return "", fault.Fail(fault.CodeInvalidValue, "'explain' must be all, at_risk or none.").
+		With(fault.Details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
+}
+
+// budgetParams reads ?max_rejected= and ?max_rejected_percent=.
+func (r *request) budgetParams() (b engine.Budget, err error) {
+	if text := r.query["max_rejected"]; text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
+				With(fault.Details{"field": "max_rejected"})
+		}
+		b.MaxRejected = &n
+	}
+	if text := r.query["max_rejected_percent"]; text != "" {
+		share, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(share) {
+			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected_percent' must be a number.").
+				With(fault.Details{"field": "max_rejected_percent"})
+		}
+		if share < 0 || share > 100 {
+			return b, outOfRange("max_rejected_percent", 0, 100)
+		}
+		b.MaxRejectedPercent = &share
+	}
+	return b, nil
 }
 
 // guardParam reads ?guard=, the guard against spreadsheet formulas.
@@ -36,4 +77,9 @@ func (r *request) setGuardHeader(off bool) {
 		return
 	}
 	r.set("Csv-Guard", plan.GuardOn)
+}
+
+func outOfRange(field string, least, most int) *fault.Failure {
+	return fault.Fail(fault.CodeOutOfRange, fmt.Sprintf("'%s' must be between %d and %d.", field, least, most)).
+		With(fault.Details{"field": field, "expected": []int{least, most}})
 }

@@ -38,11 +38,11 @@ type outcomeReport struct {
 // postOutcomes receives a file with the outcomes of customers. A refused file changes nothing; the answer to an accepted
 // one lists the rejected rows. Sending the same file again changes nothing.
 func postOutcomes(s *server, r *request) error {
-	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
+	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err

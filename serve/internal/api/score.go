@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -45,11 +43,11 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := acquireSlot(r.ctx, s.scores, "files being scored")
+	release, err := acquireSlot(r.ctx, s.scores, "files being scored")
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
 		Unguarded: options.Unguarded() || format != wire.FormatCSV, // only CSV is opened in spreadsheets
@@ -58,42 +56,6 @@ func postScore(s *server, r *request) error {
 		return s.scoreFailure(file, err)
 	}
 	return s.answerScore(r, scored, format)
-}
-
-// explainParam reads ?explain=.
-func (r *request) explainParam() (engine.Explain, error) {
-	switch given := engine.Explain(r.query["explain"]); given {
-	case "":
-		return engine.ExplainAll, nil
-	case engine.ExplainAll, engine.ExplainAtRisk, engine.ExplainNone:
-		return given, nil
-	}
-	return "", fault.Fail(fault.CodeInvalidValue, "'explain' must be all, at_risk or none.").
-		With(fault.Details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
-}
-
-// budgetParams reads ?max_rejected= and ?max_rejected_percent=.
-func (r *request) budgetParams() (b engine.Budget, err error) {
-	if text := r.query["max_rejected"]; text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 {
-			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
-				With(fault.Details{"field": "max_rejected"})
-		}
-		b.MaxRejected = &n
-	}
-	if text := r.query["max_rejected_percent"]; text != "" {
-		share, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(share) {
-			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected_percent' must be a number.").
-				With(fault.Details{"field": "max_rejected_percent"})
-		}
-		if share < 0 || share > 100 {
-			return b, outOfRange("max_rejected_percent", 0, 100)
-		}
-		b.MaxRejectedPercent = &share
-	}
-	return b, nil
 }
 
 // scored is the result of a file that is scored in memory, and the sink of the scoring.

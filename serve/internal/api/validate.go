@@ -39,11 +39,11 @@ type finding struct {
 // postValidate checks a file as an upload would and lists the rows that would be rejected. It stores and scores nothing. An
 // error of the whole file is answered as by an upload.
 func postValidate(s *server, r *request) error {
-	leave, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
+	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -91,6 +90,53 @@ func (w *Worker) scoreBody(
 	return engine.Score(ctx, in, b, opt, out)
 }
 
+// openPart opens the part's byte range of the input. The first part includes the header line; the others use the planned
+// header. The caller closes the body.
+func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
+	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
+		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
+	}}
+	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}
+	in.Rows = c.Part.Rows
+	section := store.Range{Offset: c.Part.Offset, Length: c.Part.Bytes}
+	if c.Part.No == 0 {
+		section = store.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
+	}
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
+	if err != nil {
+		return in, nil, atStage(stageRead, err)
+	}
+	in.Body = body
+	if c.Part.No == 0 {
+		if in.Header, in.Body, err = ingest.ReadHeader(body, in.Limits); err != nil {
+			return in, nil, atStage(stageRead, errors.Join(err, body.Close()))
+		}
+	}
+	return in, body, nil
+}
+
+// commit copies a part's blocks into the database and marks the part done, in one transaction. It returns the claim of the
+// last step if this was the last part.
+func (w *Worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
+	m := w.metricsOf(c)
+	defer m.Copying()()
+	begin := time.Now()
+	last, err := w.store.CommitPart(ctx, c, r, bytes.NewReader(blocks))
+	if err != nil {
+		return nil, atStage(stageCommit, err)
+	}
+	m.StageDone(metrics.StageCopy, time.Since(begin), r.Scored)
+	return last, nil
+}
+
+func (w *Worker) countPart(c *store.Claim, tally *engine.Tally, took time.Duration) {
+	m := w.metricsOf(c)
+	m.PartDone(metrics.AttemptCommitted, took)
+	for _, r := range tally.Rejects {
+		m.Rejected(r.Code, r.Count)
+	}
+}
+
 // partOptions are the engine's options for a part. Those that apply to the whole file are applied by finish.
 func (w *Worker) partOptions(ctx context.Context, c *store.Claim, s *engine.Snapshot) (engine.Options, error) {
 	options, err := claimOptions(c)
@@ -130,159 +176,4 @@ func (w *Worker) newSampler(ctx context.Context, c *store.Claim, group string) (
 	}
 	sample := store.TrainingSample{Key: w.config.CustomerKey, Rate: rate, Group: group}
 	return func() engine.Sampler { return store.NewTrainingEncoder(c, sample) }, nil
-}
-
-// commit copies a part's blocks into the database and marks the part done, in one transaction. It returns the claim of the
-// last step if this was the last part.
-func (w *Worker) commit(ctx context.Context, c *store.Claim, r store.PartResult, blocks []byte) (*store.Claim, error) {
-	m := w.metricsOf(c)
-	defer m.Copying()()
-	begin := time.Now()
-	last, err := w.store.CommitPart(ctx, c, r, bytes.NewReader(blocks))
-	if err != nil {
-		return nil, atStage(stageCommit, err)
-	}
-	m.StageDone(metrics.StageCopy, time.Since(begin), r.Scored)
-	return last, nil
-}
-
-func (w *Worker) countPart(c *store.Claim, tally *engine.Tally, took time.Duration) {
-	m := w.metricsOf(c)
-	m.PartDone(metrics.AttemptCommitted, took)
-	for _, r := range tally.Rejects {
-		m.Rejected(r.Code, r.Count)
-	}
-}
-
-// openPart opens the part's byte range of the input. The first part includes the header line; the others use the planned
-// header. The caller closes the body.
-func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
-	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
-		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
-	}}
-	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}
-	in.Rows = c.Part.Rows
-	section := store.Range{Offset: c.Part.Offset, Length: c.Part.Bytes}
-	if c.Part.No == 0 {
-		section = store.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
-	}
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
-	if err != nil {
-		return in, nil, atStage(stageRead, err)
-	}
-	in.Body = body
-	if c.Part.No == 0 {
-		if in.Header, in.Body, err = ingest.ReadHeader(body, in.Limits); err != nil {
-			return in, nil, atStage(stageRead, errors.Join(err, body.Close()))
-		}
-	}
-	return in, body, nil
-}
-
-// partSink streams a part's result and rejects into objects and buffers its blocks and sample for the commit.
-type partSink struct {
-	result, rejects *objectWriter
-	blocks, sample  []byte
-	metrics         *metrics.Metrics
-	model           string
-}
-
-func (w *Worker) newPartSink(ctx context.Context, c *store.Claim, b *engine.Bundle) *partSink {
-	key := func(name string) string { return store.PartKey(c.PublicID, c.Generation, c.Part.No, name) }
-	return &partSink{
-		result:  newObjectWriter(ctx, w.objects, key(store.ResultName)),
-		rejects: newObjectWriter(ctx, w.objects, key(store.RejectsName)),
-		metrics: w.metricsOf(c), model: b.Name(),
-	}
-}
-
-// WriteChunk implements engine.Sink.
-func (s *partSink) WriteChunk(c *engine.ScoredChunk) error {
-	s.metrics.ChunkDone(s.model, c)
-	begin := time.Now()
-	s.blocks, s.sample = append(s.blocks, c.Blocks...), append(s.sample, c.Sample...)
-	if err := s.result.write(c.Result); err != nil {
-		return atStage(stageWrite, fmt.Errorf("put result: %w", err))
-	}
-	if err := s.rejects.write(c.Rejects); err != nil {
-		return atStage(stageWrite, fmt.Errorf("put rejects: %w", err))
-	}
-	s.metrics.StageDone(metrics.StagePut, time.Since(begin), c.Tally.Rows)
-	return nil
-}
-
-// close completes both objects, or abandons them if scoring failed with an error.
-func (s *partSink) close(failed error) (store.PartResult, error) {
-	result, err := s.result.close(failed)
-	rejects, rejectsErr := s.rejects.close(failed)
-	r := store.PartResult{
-		ResultBytes: result.Bytes, ResultETag: result.ETag, RejectsBytes: rejects.Bytes, RejectsETag: rejects.ETag,
-	}
-	if failed != nil {
-		var stage *stageError
-		if !errors.As(failed, &stage) {
-			failed = atStage(stageScore, failed)
-		}
-		return r, failed
-	}
-	return r, atStage(stageWrite, errors.Join(err, rejectsErr))
-}
-
-// abandon ends the puts of objects that close has not completed, so that none waits for more bytes. After close it does
-// nothing.
-func (s *partSink) abandon() {
-	_, _ = s.result.close(errAbandoned)
-	_, _ = s.rejects.close(errAbandoned)
-}
-
-var errAbandoned = errors.New("part abandoned")
-
-// objectWriter stores what is written to it as one object, while it is written. Without a byte it makes no object.
-type objectWriter struct {
-	ctx     context.Context
-	objects store.Objects
-	key     string
-	pipe    *io.PipeWriter // nil until the first byte
-	put     chan putOutcome
-}
-
-type putOutcome struct {
-	info store.ObjectInfo
-	err  error
-}
-
-func newObjectWriter(ctx context.Context, o store.Objects, key string) *objectWriter {
-	return &objectWriter{ctx: ctx, objects: o, key: key, put: make(chan putOutcome, 1)}
-}
-
-func (o *objectWriter) write(p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
-	if o.pipe == nil {
-		var r *io.PipeReader
-		r, o.pipe = io.Pipe()
-		go func() { // ends when the pipe is closed, which close does; close waits for it
-			var info store.ObjectInfo
-			err := recoverStep(func() (err error) {
-				info, err = o.objects.Put(o.ctx, o.key, r)
-				return err
-			})
-			_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // a writer must not wait for a put that has ended
-			o.put <- putOutcome{info, err}
-		}()
-	}
-	_, err := o.pipe.Write(p)
-	return err
-}
-
-// close waits for the object to be durable. A failed that is not nil abandons it. Closing twice does nothing.
-func (o *objectWriter) close(failed error) (store.ObjectInfo, error) {
-	if o.pipe == nil {
-		return store.ObjectInfo{}, nil
-	}
-	_ = o.pipe.CloseWithError(failed) // nil is EOF
-	o.pipe = nil
-	outcome := <-o.put
-	return outcome.info, outcome.err
 }

@@ -1,7 +1,8 @@
 // Package work is the worker: it claims parts of predictions under a lease, scores them, joins their results, and retries,
-// postpones, releases or fails what it cannot finish. worker.go is the loop, score.go the path of a part from claim to
-// commit, finish.go the last step of a prediction, plan.go the first step of a dropped file, failure.go what an error means
-// for a part. Loops that do not claim parts belong in duty, SQL in store, arithmetic in engine.
+// postpones, releases or fails what it cannot finish. worker.go is the loop of claims and leases, score.go the path of a
+// part from its claim to its commit (part_sink.go writes its objects), finish.go the last step of a prediction, plan.go the
+// first step of a dropped file, failure.go what an error means for a claim. Loops that do not claim parts belong in duty,
+// SQL in store, arithmetic in engine.
 package work
 
 import (
