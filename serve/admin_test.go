@@ -64,7 +64,7 @@ func (a *adminAPI) get(t *testing.T, path string) answer {
 	return a.do(t, http.MethodGet, path).want(t, http.StatusOK)
 }
 
-// A process with the login of requests alone says where to ask, and shows no empty list.
+// A process with the database login of the API refuses lists of dead letters, and names the listener to ask.
 func TestAdmin_RequiresWorkerLogin(t *testing.T) {
 	admin := storetest.Postgres(t)
 	requests, work := storetest.Logins(admin)
@@ -138,7 +138,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// Operators stop anybody's prediction; its owner sees that.
+// Operators cancel a prediction of any user, who sees it cancelled.
 func TestAdmin_Cancel(t *testing.T) {
 	a := startAPI(t, nil)
 	admin := startAdmin(t, a, nil)

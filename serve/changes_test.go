@@ -203,7 +203,7 @@ func TestChanges_OtherCustomerKey(t *testing.T) {
 	}
 }
 
-// What the comparison needs may be deleted: that is said, and fails nothing.
+// If the previous snapshot is deleted, the comparison is unavailable, and the prediction succeeds.
 func TestChanges_PreviousSnapshotDeleted(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, a *testAPI, key string){
 		"deleted": func(t *testing.T, a *testAPI, key string) {
@@ -230,7 +230,7 @@ func TestChanges_PreviousSnapshotDeleted(t *testing.T) {
 	}
 }
 
-// The next version of a model gives other scores: only who came and went is told.
+// Scores of two model versions are not comparable: only new and missing customers are reported.
 func TestChanges_OtherModelVersion(t *testing.T) {
 	a := startAPI(t, nil)
 	stop := a.work()

@@ -59,7 +59,7 @@ func (silentObjects) Get(context.Context, string, store.Range, string) (io.ReadC
 	return nil, store.ObjectInfo{}, store.ErrInterrupted
 }
 
-// While the object store is away nothing is overdue, and what was begun before gets its time again.
+// In an outage of the object store nothing is overdue, and the time of running predictions starts again.
 func TestC10OutageIsNoTimeout(t *testing.T) {
 	a, id := begunLongAgo(t)
 	gone := silentObjects{a.objects}

@@ -96,7 +96,7 @@ func sameLines(t *testing.T, body []byte, rows [][]string) {
 	}
 }
 
-// TestDownload_DuplicateColumnNames keeps every cell of a file whose columns have each other's names, or ours.
+// TestDownload_DuplicateColumnNames expects every cell of a file with duplicate column names, or those that scoring adds.
 func TestDownload_DuplicateColumnNames(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()

@@ -23,7 +23,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// awayObjects is an object store that can go away.
+// unavailableObjects is an object store that tests can make unavailable.
 type awayObjects struct {
 	store.Objects
 	away atomic.Bool
@@ -363,7 +363,7 @@ func TestIdempotency_OneAccessKeyPerKey(t *testing.T) {
 	a.postJSON("/keys", wish, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1206")
 }
 
-// atOnce sends the same request n times at once, and each again until it is not told that another one runs.
+// atOnce sends the same request n times concurrently, and repeats each until it is not refused because another one runs.
 func (a *testAPI) atOnce(n int, send func() answer) []answer {
 	answers := make([]answer, n)
 	var wg sync.WaitGroup

@@ -107,7 +107,7 @@ func TestMetrics_BoundedSeries(t *testing.T) {
 
 var comment = regexp.MustCompile(`(?m)^#.*\n`)
 
-// series counts what a scrape holds of ours.
+// series counts the program's own series in a scrape.
 func series(text string) int {
 	return strings.Count(comment.ReplaceAllString(text, ""), "millrace_")
 }

@@ -81,7 +81,7 @@ func (o *forgetful) Compose(ctx context.Context, dst string, parts []string) (st
 	return o.Objects.Compose(ctx, dst, parts)
 }
 
-// A prediction whose parts' objects are gone at the last step is scored from scratch by itself, not for ever.
+// A prediction whose part objects are missing at the last step is scored from scratch, for a limited number of times.
 func TestWorker_RestartsWhenPartObjectsAreMissing(t *testing.T) {
 	file := telecom + strings.Repeat("A-4,40,20.1,804,Two year\nA-5,x,20.1,804,Two year\n", 2000)
 	for name, c := range map[string]struct {

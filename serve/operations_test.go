@@ -109,7 +109,7 @@ func TestSamples(t *testing.T) {
 	other.get("/csv-samples/saas").wantError(t, http.StatusNotFound, "ERR-1307")
 }
 
-// TestErrorPages wants a page for every code, and in every error a link that leads to one.
+// TestErrorPages expects a page for every code, and in every error a link that leads to one.
 func TestErrorPages(t *testing.T) {
 	a := startAPI(t, nil)
 	list := a.get("/errors", header("Accept", "application/json")).want(t, http.StatusOK).object(t)["errors"].([]any)

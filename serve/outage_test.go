@@ -93,8 +93,8 @@ func (a *testAPI) ended(id string) map[string]any {
 	return nil
 }
 
-// The database goes away while a part is scored: requests are told so at once, and the part is committed when it is
-// back, on its first attempt.
+// A database outage while a part is scored: requests fail at once with its code, and the part is committed on its first
+// attempt when the database is back.
 func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	direct := storetest.Postgres(t)
 	toDatabase, through := newLine(t, direct)
@@ -132,7 +132,7 @@ func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	}
 }
 
-// The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
+// Without the queue the process stays ready but degraded, and files are accepted and scored.
 func TestServe_QueueUnavailable(t *testing.T) {
 	config := storetest.SQS(t).QueueConfig
 	u, err := url.Parse(config.Endpoint)
@@ -183,8 +183,8 @@ func (a *testAPI) attemptsTotal(t *testing.T) string {
 	return strings.Join(lines, "")
 }
 
-// A worker ends between the publication of a result and the removal of its parts, and never gets any further. The sweep
-// removes them, and the result is what it was.
+// A worker crashes between the publication of a result and the deletion of its part objects. The sweep deletes them, and
+// the result stays.
 func TestSweep_DeletesPartObjectsAfterCrash(t *testing.T) {
 	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
 	if err != nil {

@@ -53,7 +53,7 @@ func (a *testAPI) optIn(rate string, options ...option) {
 		append(options, header("Content-Type", "application/json"))...).want(a.t, http.StatusOK)
 }
 
-// customers is a telecom file of so many customers who differ.
+// customers returns a telecom file of n different customers.
 func customers(n int) string {
 	var b strings.Builder
 	b.WriteString("customerID,tenure,MonthlyCharges,TotalCharges,Contract\n")
@@ -64,8 +64,8 @@ func customers(n int) string {
 	return b.String()
 }
 
-// TestOutcomes is the whole way: opt in, score, tell who left, and read the report, which must be what the downloaded
-// probabilities and the outcomes give.
+// TestOutcomes is the whole path: opt in, score, send the outcomes, and read the report, which must follow from the
+// downloaded probabilities and the outcomes.
 func TestOutcomes(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()

@@ -112,7 +112,7 @@ func TestOwnership_CopyDeletesNothing(t *testing.T) {
 	}
 }
 
-// A process whose store was adopted by another installation must get no requests any more.
+// A process whose bucket was adopted by another installation is not ready.
 func TestOwnership_ForeignBucketIsNotReady(t *testing.T) {
 	a, owner := startOwned(t)
 	a.mark(func(m *store.Mark) { m.Installation = uuid.New() })
@@ -126,7 +126,7 @@ func TestOwnership_ForeignBucketIsNotReady(t *testing.T) {
 	}
 }
 
-// A process whose store was replaced by another fails nothing for what the other one lacks, and puts nothing there.
+// A process whose bucket was replaced by another installation's fails no prediction for missing objects, and writes nothing.
 func TestOwnership_ForeignBucketFailsNoPrediction(t *testing.T) {
 	a, owner := startOwned(t)
 	id := a.upload(telecom)
@@ -163,7 +163,7 @@ func TestOwnership_ForeignBucketFailsNoPrediction(t *testing.T) {
 	a.wantNothingCharged(t, []string{id})
 }
 
-// What is dropped into a store that has become another installation's is not scored twice.
+// Files that are dropped into another installation's bucket are not enqueued.
 func TestOwnership_ForeignBucketKeepsInbox(t *testing.T) {
 	a, owner := startOwned(t)
 	a.put("inbox/owner/march.csv", telecom)

@@ -376,7 +376,7 @@ func TestEvents(t *testing.T) {
 	for given, first := range map[string]string{
 		ids[len(ids)-1]: fmt.Sprint(len(ids) + 42), "": "1", "x": "1", "-5": "1", "9223372036854775807": "1",
 		"9007199254740992": "9007199254740993",
-	} { // whoever comes back late hears the end, under an id of its own
+	} { // a client that reconnects late gets the last event, with a new id
 		r := a.get("/predictions/"+id+"/events", header("Last-Event-ID", given)).want(t, http.StatusOK)
 		if !strings.HasPrefix(string(r.body), "id: "+first+"\nevent: done\n") {
 			t.Errorf("after %q: %.40s, want id %s", given, r.body, first)

@@ -45,7 +45,7 @@ func TestRateLimit(t *testing.T) {
 func TestRateLimit_InvalidTokensByAddress(t *testing.T) {
 	a := startAPI(t, nil)
 	for i := range 60 {
-		forwarded := header("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)) // anybody can write that
+		forwarded := header("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)) // any client can send that
 		if r := a.get("/models", as("Bearer x.y.z"), forwarded); r.status != http.StatusUnauthorized {
 			t.Fatalf("request %d: %d", i, r.status)
 		}
@@ -57,7 +57,7 @@ func TestRateLimit_InvalidTokensByAddress(t *testing.T) {
 			break
 		}
 	}
-	a.get("/models").want(t, http.StatusOK) // who has a token is not held up
+	a.get("/models").want(t, http.StatusOK) // a valid token is not limited
 }
 
 func TestPublishedRates(t *testing.T) {
@@ -83,8 +83,8 @@ func TestRateLimit_Defaults(t *testing.T) {
 	}
 }
 
-// TestRateLimit_IgnoresUntrustedForwardedFor sends wrong tokens, each with another forged address in front. From a client that
-// is no trusted proxy the header changes nothing; a trusted proxy's own word counts, not what stands in front of it.
+// TestRateLimit_IgnoresUntrustedForwardedFor sends invalid tokens, each with another forged address. From a client that is
+// not a trusted proxy the header changes nothing; of a trusted proxy only the address that it has appended counts.
 func TestRateLimit_IgnoresUntrustedForwardedFor(t *testing.T) {
 	proxies, err := api.ParseNetworks([]string{"127.0.0.0/8"})
 	if err != nil {

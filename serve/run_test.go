@@ -27,7 +27,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A process with everything that can be switched on scores a file, says where it is, and ends as it is told to.
+// A process with every feature enabled scores a file, reports its addresses, and stops when its context ends.
 func TestRun_AllFeatures(t *testing.T) {
 	bucket, queue, bundles := storetest.S3(t), storetest.SQS(t), t.TempDir()
 	serve.WriteBundle(t, filepath.Join(bundles, "mine"), "name: telecom", "name: mine")
@@ -184,7 +184,7 @@ func TestRun_InvalidConfiguration(t *testing.T) {
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress returns an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

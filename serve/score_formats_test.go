@@ -107,7 +107,7 @@ func arrowText(t *testing.T, rows [][]string) []byte {
 	return out.Bytes()
 }
 
-// TestScoreFormats wants the same bytes out, whatever the same rows came in as.
+// TestScoreFormats expects the same bytes out, whatever the same rows came in as.
 func TestScoreFormats(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, model := range []string{"telecom", "saas"} {

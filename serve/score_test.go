@@ -110,7 +110,7 @@ func TestScoreRefused(t *testing.T) {
 	}
 }
 
-// TestValidate_PredictsScoring wants of every golden file what scoring then does.
+// TestValidate_PredictsScoring expects of every golden file what scoring then does.
 func TestValidate_PredictsScoring(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, file := range badFiles(t) {

@@ -59,7 +59,7 @@ func (a *testAPI) put(key, text string) {
 	}
 }
 
-// What nobody came back for goes away: links with their files, and what somebody has deleted.
+// The sweep deletes abandoned links with their files, and the objects of queued deletions.
 func TestSweep(t *testing.T) {
 	a := startAPI(t, nil)
 	abandoned, open := a.link(-25*time.Hour, 5, "a,b\n1"), a.link(-23*time.Hour, 5, "a,b\n1")
@@ -77,7 +77,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Each thing that is swept is tried, and its failure told, even if everything fails.
+// Every step of the sweep runs, and its error is logged, even if all fail.
 func TestSweep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.store.Close()
@@ -100,7 +100,7 @@ func (a *testAPI) age(key string, age time.Duration) {
 	}
 }
 
-// half is an object store that cannot list what we have put there ourselves.
+// unlistedObjects is an object store that lists only the inbox.
 type half struct{ store.Objects }
 
 func (h half) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
@@ -110,7 +110,7 @@ func (h half) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInf
 	return h.Objects.List(ctx, prefix)
 }
 
-// The process that keeps house lets results expire, removes what nothing speaks of and scores what was dropped unheard.
+// The upkeep expires results, deletes orphans and enqueues dropped files without an event.
 func TestUpkeep(t *testing.T) {
 	a := startAPI(t, nil)
 	stop := a.work()
@@ -141,7 +141,7 @@ func TestUpkeep(t *testing.T) {
 	}
 }
 
-// What comes behind a failure is done all the same, and the failure told.
+// Steps after a failed one run as well, and its error is logged.
 func TestUpkeep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.put("inbox/owner/march.csv", telecom)
@@ -161,7 +161,7 @@ func created(bucket, key string) store.Notice {
 	}}}
 }
 
-// Messages of the queue about files: an error leaves the message where it is, so only what may be mended is one.
+// Messages of the queue about files: only errors that a retry may fix leave the message in the queue.
 func TestQueueHandler_ObjectEvents(t *testing.T) {
 	a := startAPI(t, nil)
 	good, wrong := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 1, telecom)

@@ -13,15 +13,15 @@ import (
 	"github.com/retainwise/millrace/serve"
 )
 
-// matrixRow says what an operation on something with an id answers to its owner, and how it says that there is no such
-// thing, which is also what another user hears. Everybody else hears the same everywhere.
+// matrixRow is the answer of an operation to the owner of an id, and its answer for an unknown id, which another user gets
+// as well. Requests without a valid token get the same answer everywhere.
 type matrixRow struct {
 	owner   int
 	missing string
 	scope   string // what an access key needs; empty: no key will do
 }
 
-// matrix has a row for every operation of the document whose path holds the id of something that belongs to a user.
+// matrix has a row for every operation of the document whose path contains the id of a user's resource.
 var matrix = map[string]matrixRow{
 	"GET /predictions/{id}":          {http.StatusOK, "ERR-1101", "read"},
 	"GET /predictions/{id}/download": {http.StatusOK, "ERR-1101", "read"},
@@ -35,7 +35,7 @@ var matrix = map[string]matrixRow{
 	"POST /upload-links/{id}/complete": {http.StatusConflict, "ERR-1101", "write"}, // nothing was put there
 }
 
-// sharedPaths hold a name of something that is everybody's.
+// sharedPaths contain a name or id of a resource that is shared by all users.
 var sharedPaths = []string{"/models/", "/errors/"}
 
 // TestTenancy goes through the OpenAPI document: each operation with an id for its owner, another user, no token, an
@@ -134,7 +134,7 @@ func faceless(t *testing.T, r answer) string {
 	return fmt.Sprint(r.status, h, string(bytes.ReplaceAll(r.body, []byte(id), nil)))
 }
 
-// TestOpenRoutes wants a token everywhere but where the document says that none is needed.
+// TestOpenRoutes expects a token everywhere but where the document says that none is needed.
 func TestOpenRoutes(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, o := range serve.Operations() {

@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// putTo sends a file to a link as a customer would, without any token of ours.
+// putTo sends a file to a link as a customer would, without a token.
 func putTo(t *testing.T, link map[string]any, text string, change func(*http.Request)) int {
 	t.Helper()
 	req, err := http.NewRequest(link["method"].(string), link["url"].(string), strings.NewReader(text))

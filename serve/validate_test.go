@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestValidate_ReportsDataQuality wants what the summary of a score says of the columns.
+// TestValidate_ReportsDataQuality expects what the summary of a score says of the columns.
 func TestValidate_ReportsDataQuality(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, model := range []string{"telecom", "saas"} {

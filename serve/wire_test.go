@@ -218,7 +218,7 @@ func TestBody_TooLargeIsAnsweredEarly(t *testing.T) {
 		}
 		r.wantError(t, http.StatusRequestEntityTooLarge, "ERR-1002")
 	}
-	// Chunked, nobody knows the size before it has passed the limit.
+	// The size of a chunked body is unknown until it is over the limit.
 	var chunked bytes.Buffer
 	for range 70 {
 		fmt.Fprintf(&chunked, "4000\r\n%s\r\n", strings.Repeat("x", 0x4000))
@@ -351,7 +351,7 @@ func TestBody_ChunkedTooLarge(t *testing.T) {
 	}
 }
 
-// Large files make way while a small one arrives.
+// Large files yield their cores while a small one is received.
 func TestUpload_SmallFilePreemptsBackground(t *testing.T) {
 	background := engine.NewBackground(1)
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Background = background })

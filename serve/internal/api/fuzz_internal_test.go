@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// FuzzToken wants of any token a refusal, and no panic: no fuzzer can sign.
+// FuzzToken expects of any token a refusal, and no panic: no fuzzer can sign.
 func FuzzToken(f *testing.F) {
 	v, err := auth.NewVerifier(context.Background(), auth.Config{JWKSURL: "http://127.0.0.1:1/", Issuer: "x"})
 	if err != nil {

@@ -103,11 +103,11 @@ func cancelledWith(t *testing.T, s *store.Store, options string) store.Predictio
 
 func TestWebhook(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
-	cancelled(t, s) // before anybody wants to hear of it
+	cancelled(t, s) // before webhooks are enabled
 	r := &receiver{statuses: []int{500, http.StatusFound}}
 	w := sender(t, s, r, latestSecret, earlierSecret)
 	p := cancelled(t, s)
-	cancelledWith(t, s, `{"internal":true}`) // is nobody's news
+	cancelledWith(t, s, `{"internal":true}`) // internal predictions are not announced
 	if lag, dead, err := s.AnnouncementBacklog(t.Context()); lag <= 0 || dead != 0 || err != nil {
 		t.Errorf("lag %v, %d dead: %v", lag, dead, err)
 	}
@@ -213,7 +213,7 @@ func TestWebhook_Run(t *testing.T) {
 	}
 }
 
-// Whoever claims announcements has sent all of them, or given up, before another may claim them.
+// A worker has sent all announcements that it has claimed, or postponed them, before their claim expires.
 func TestWebhook_BatchFitsClaim(t *testing.T) {
 	if longest := webhookBatch * webhookTimeout; longest >= time.Minute {
 		t.Errorf("the last of a batch may be sent %s after its claim", longest)

@@ -110,7 +110,7 @@ func TestTable_Sorted(t *testing.T) {
 		}
 		last = m.Code
 		if m.title == "" || m.Message == "" || m.advice == "" || !strings.HasSuffix(m.advice, ".") ||
-			!strings.HasSuffix(m.Message, ".") && m.Code != CodeInvalidFormat { // whose words were promised without one
+			!strings.HasSuffix(m.Message, ".") && m.Code != CodeInvalidFormat { // its sentence was promised without one
 			t.Errorf("%v: words are missing", m.Code)
 		}
 	}

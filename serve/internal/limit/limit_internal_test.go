@@ -94,7 +94,7 @@ func TestLimiter_DatabaseUnavailable(t *testing.T) {
 	}
 }
 
-// TestLimiter_FloodDoesNotReachDatabase wants the database left in peace by a user whose budget is spent.
+// TestLimiter_FloodDoesNotReachDatabase expects the database left in peace by a user whose budget is spent.
 func TestLimiter_FloodDoesNotReachDatabase(t *testing.T) {
 	l := New(Rates{Default: 3}, time.Now)
 	asked := 0

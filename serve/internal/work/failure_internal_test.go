@@ -51,7 +51,7 @@ func TestFailure_PermanentOnlyForFileErrors(t *testing.T) {
 	}
 }
 
-// A file that others dropped and took away again is theirs to look for.
+// A dropped file that was removed before it was scored is the customer's fault.
 func TestFailure_DroppedFileMissing(t *testing.T) {
 	c := &store.Claim{ObjectKey: store.InboxPrefix + "u/march.csv"}
 	if f := failureOf(c, atStage(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
@@ -75,7 +75,7 @@ func (l *plentyLedger) PostponePart(context.Context, *store.Claim, store.Postpon
 	return nil
 }
 
-// While what parts need is away, a loop does not postpone one after the other as fast as the database can.
+// In an outage a loop backs off, and does not postpone one part after the other as fast as the database allows.
 func TestWorker_BacksOffInOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(plentyLedger)

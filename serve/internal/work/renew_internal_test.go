@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// silentLedger answers no renewal until its silence is over. Then somebody else has the part.
+// silentLedger answers no renewal for the time of silence. Then another worker has the part.
 type silentLedger struct {
 	ledger
 	silence            time.Duration

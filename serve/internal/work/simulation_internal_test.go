@@ -27,7 +27,7 @@ import (
 // package store's statements), the network to it, and the steps: instead of scoring they wait, and then commit or
 // publish. What SQL really does is tested in package store, and both together by the chaos module.
 //
-// A seed decides when which process dies, freezes or is told to stop, when the network is bad, which runs are restarted,
+// A seed decides when which process crashes, freezes or drains, when the network is bad, which runs are restarted,
 // and how long everything takes. Goroutines that wake at the same instant may still run in either order.
 
 const (
@@ -210,7 +210,7 @@ type simulatedProcess struct {
 	dead   bool
 	thaw   time.Time
 	calls  int
-	lostAt map[*store.Claim]time.Time // when the worker was told that a lease is lost
+	lostAt map[*store.Claim]time.Time // when the worker found out that a lease is lost
 }
 
 // kill is kill -9: nothing of the process reaches the ledger any more.
@@ -277,7 +277,7 @@ func (p *simulatedProcess) storming() bool {
 	return false
 }
 
-// dice is a number that depends on the seed and on what it is for, not on who asks first.
+// dice is a random number that depends on the seed and on its purpose, not on the order of calls.
 func (p *simulatedProcess) dice(what ...any) uint64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, p.seed, p.name, what)
