@@ -214,7 +214,7 @@ func TestCanary_Fails(t *testing.T) {
 func TestCanary_SweepsOrphans(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
-	left, err := serve.LeaveCanary(t.Context(), a.store, a.objects, a.models)
+	left, err := serve.UploadOrphanCanary(t.Context(), a.store, a.objects, a.models)
 	if err != nil {
 		t.Fatal(err)
 	}

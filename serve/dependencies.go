@@ -59,7 +59,7 @@ func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics
 	if err := f.openObjects(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := duty.StartOwner(ctx, f.owner); err != nil {
+	if err := duty.CheckOwnership(ctx, f.owner); err != nil {
 		return nil, err
 	}
 	return f, f.openQueue(ctx, c)

@@ -33,7 +33,7 @@ func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 		}
 		event := store.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
 		notice := store.Notice{Objects: []store.ObjectEvent{event}}
-		if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, notice); err != nil {
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, notice); err != nil {
 			t.Fatal(err)
 		}
 		view := a.ended(a.newest())

@@ -24,12 +24,12 @@ import (
 )
 
 // unavailableObjects is an object store that tests can make unavailable.
-type awayObjects struct {
+type unavailableObjects struct {
 	store.Objects
 	away atomic.Bool
 }
 
-func (o *awayObjects) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
+func (o *unavailableObjects) Put(ctx context.Context, key string, r io.Reader) (store.ObjectInfo, error) {
 	if o.away.Load() {
 		return store.ObjectInfo{}, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
@@ -133,7 +133,7 @@ func TestIdempotency_ReplayAfterFinish(t *testing.T) {
 
 // TestIdempotency_RefusedRequestReleasesKey sends what is refused and then what is not, under the same key.
 func TestIdempotency_RefusedRequestReleasesKey(t *testing.T) {
-	away := &awayObjects{}
+	away := &unavailableObjects{}
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		away.Objects = p.Objects
 		p.Objects = away

@@ -228,7 +228,7 @@ func TestUpkeep_SweepsOnlyAfterHealthyPeriod(t *testing.T) {
 		{time.Minute, []bool{true, true, false, true, true}, []bool{false, true, false, false, true}},
 		{time.Hour, []bool{true, true, true}, []bool{false, false, false}},
 	} {
-		if got := serve.Settled(c.after, c.well); !slices.Equal(got, c.want) {
+		if got := serve.MaySweep(c.after, c.well); !slices.Equal(got, c.want) {
 			t.Errorf("after %s, well %v: swept %v, want %v", c.after, c.well, got, c.want)
 		}
 	}

@@ -55,7 +55,7 @@ func TestInbox_RecoversLostEvents(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if err := serve.LookIntoInbox(t.Context(), a.store, a.objects, a.log); err != nil {
+		if err := serve.ScanInbox(t.Context(), a.store, a.objects, a.log); err != nil {
 			t.Fatal(err)
 		}
 	}

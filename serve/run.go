@@ -74,7 +74,7 @@ type RunConfig struct {
 	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
 	CustomerSecret string
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
-	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
+	Retain         time.Duration // how long results are kept after the end of their prediction; 0 is forever
 	// SweepAfter is how long database and object store must have been healthy before a process deletes orphaned objects;
 	// default 10 min.
 	SweepAfter time.Duration
@@ -111,14 +111,14 @@ func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	if c.SweepAfter == 0 {
 		c.SweepAfter = sweepAfter
 	}
-	foundation, err := openDependencies(ctx, c, metrics)
+	deps, err := openDependencies(ctx, c, metrics)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, foundation.close()) }()
-	metrics.WatchPool(foundation.store.PoolState)
+	defer func() { err = errors.Join(err, deps.close()) }()
+	metrics.WatchPool(deps.store.PoolState)
 	metrics.WatchDisk(c.DataDir)
-	p, err := newProcess(ctx, c, foundation, metrics)
+	p, err := newProcess(ctx, c, deps, metrics)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	if c.BundleDir != "" {
 		p.loops = append(p.loops, f.models.Watch)
 	}
-	p.loops = append(p.loops, func(ctx context.Context) { duty.WatchOwner(ctx, f.owner, f.store, metrics, c.Log) })
+	p.loops = append(p.loops, func(ctx context.Context) { duty.WatchOwnership(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
 		p.loops = append(p.loops, func(ctx context.Context) { duty.WatchQueue(ctx, f.store, metrics, c.Log) })
 	}

@@ -101,9 +101,9 @@ func (a *testAPI) age(key string, age time.Duration) {
 }
 
 // unlistedObjects is an object store that lists only the inbox.
-type half struct{ store.Objects }
+type unlistedObjects struct{ store.Objects }
 
-func (h half) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
+func (h unlistedObjects) List(ctx context.Context, prefix string) iter.Seq2[store.ObjectInfo, error] {
 	if prefix != store.InboxPrefix {
 		return func(yield func(store.ObjectInfo, error) bool) { yield(store.ObjectInfo{}, errors.New("no such luck")) }
 	}
@@ -146,7 +146,7 @@ func TestUpkeep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.put("inbox/owner/march.csv", telecom)
 	a.age("inbox/owner/march.csv", time.Hour)
-	whileRunning(t, func(ctx context.Context) { serve.Upkeep(ctx, a.store, half{a.objects}, 0, a.log) }, func() bool {
+	whileRunning(t, func(ctx context.Context) { serve.Upkeep(ctx, a.store, unlistedObjects{a.objects}, 0, a.log) }, func() bool {
 		return strings.Contains(a.log.String(), "no such luck")
 	})
 	if n := a.predictions(); n != 1 {
@@ -192,10 +192,10 @@ func TestQueueHandler_ObjectEvents(t *testing.T) {
 		{name: "a file that is away", bucket: "b", key: store.DirectKey(missing.ID), failed: "ERR-1106"},
 	} {
 		before, log := a.predictions(), new(logBuffer)
-		rung, err := serve.HandleNotice(t.Context(), a.store, a.objects, log, created(test.bucket, test.key))
-		if test.failed == "" && (err != nil || !rung) || test.failed != "" && (err == nil || rung ||
+		woken, err := serve.HandleMessage(t.Context(), a.store, a.objects, log, created(test.bucket, test.key))
+		if test.failed == "" && (err != nil || !woken) || test.failed != "" && (err == nil || woken ||
 			!strings.Contains(err.Error(), test.failed)) {
-			t.Errorf("%s: rung %v, %v", test.name, rung, err)
+			t.Errorf("%s: woken %v, %v", test.name, woken, err)
 		}
 		if made := a.predictions() - before; made != test.made || !strings.Contains(log.String(), test.said) {
 			t.Errorf("%s: %d predictions, said %s", test.name, made, log)
@@ -206,7 +206,7 @@ func TestQueueHandler_ObjectEvents(t *testing.T) {
 	}
 	a.do(http.MethodDelete, "/predictions/"+a.newest(), nil).want(t, http.StatusNoContent)
 	again := created("b", store.DirectKey(good.ID))
-	if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, again); err != nil {
+	if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, again); err != nil {
 		t.Errorf("a late message about a prediction that was deleted: %v", err)
 	}
 	complete := "/upload-links/" + good.ID.String() + "/complete"

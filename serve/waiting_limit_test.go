@@ -52,7 +52,7 @@ func TestC10DroppedFilesWait(t *testing.T) {
 	link, gone := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 3, "abc")
 	a.put("inbox/owner/april.csv", telecom)
 	for _, key := range []string{store.DirectKey(link.ID), store.DirectKey(gone.ID), "inbox/owner/april.csv"} {
-		if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, created("b", key)); err != nil {
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, created("b", key)); err != nil {
 			t.Errorf("%s: the message stays: %v", key, err)
 		}
 	}
@@ -61,7 +61,7 @@ func TestC10DroppedFilesWait(t *testing.T) {
 		if err := serve.CompletePostponed(t.Context(), a.store, a.objects, a.log); err != nil {
 			t.Fatal(err)
 		}
-		if err := serve.LookIntoInbox(t.Context(), a.store, a.objects, a.log); err != nil {
+		if err := serve.ScanInbox(t.Context(), a.store, a.objects, a.log); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -64,19 +64,19 @@ func createAccessKey(s *server, r *request) error {
 		}
 		view := accessKeyOf(made)
 		view.Key = secret
-		return r.madeAccessKey(view)
+		return r.answerAccessKey(view)
 	}, func(id uuid.UUID) error {
-		return s.accessKeyAgain(r, id)
+		return s.replayAccessKey(r, id)
 	})
 }
 
-func (r *request) madeAccessKey(view accessKeyView) error {
+func (r *request) answerAccessKey(view accessKeyView) error {
 	r.set("Cache-Control", "no-store")
 	return r.json(http.StatusCreated, view)
 }
 
-// accessKeyAgain answers a replayed request with the key that it created before, without its secret, which is not stored.
-func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
+// replayAccessKey answers a replayed request with the key that it created before, without its secret, which is not stored.
+func (s *server) replayAccessKey(r *request, id uuid.UUID) error {
 	list, err := s.Store.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
@@ -85,7 +85,7 @@ func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
 	if i < 0 {
 		return fault.Fail(fault.CodeAccessKeyNotFound, "The access key made with this idempotency key has been revoked.")
 	}
-	return r.madeAccessKey(accessKeyOf(list[i]))
+	return r.answerAccessKey(accessKeyOf(list[i]))
 }
 
 // newAccessKey parses and checks the body.

@@ -79,11 +79,11 @@ func (s *server) answerError(r *request, f *fault.Failure) {
 	if f.Code.Retryable() {
 		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.RetryDelay())))
 	}
-	r.closeBehindBody()
+	r.closeIfUnread()
 }
 
-// closeBehindBody closes the connection, gracefully, after an answer to a request whose body was not read to its end.
-func (r *request) closeBehindBody() {
+// closeIfUnread closes the connection, gracefully, after an answer to a request whose body was not read to its end.
+func (r *request) closeIfUnread() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
 		r.rc.SetConnectionClose()

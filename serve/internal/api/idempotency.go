@@ -173,7 +173,7 @@ func (s *server) replay(r *request, k *idempotencyKey) (store.Prediction, error)
 		return store.Prediction{}, fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
 	}
 	r.set("Idempotent-Replayed", "true")
-	r.closeBehindBody() // with an announced digest the body was not read
+	r.closeIfUnread() // with an announced digest the body was not read
 	p, err := s.Store.Prediction(r.ctx, r.user.ID, k.Made)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, fault.Fail(fault.CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")

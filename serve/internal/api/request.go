@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func (r *request) parseQuery() *fault.Failure {
 		key := string(name)
 		switch _, twice := r.query[key]; {
 		case bad != nil:
-		case !contains(r.route.Params, key):
+		case !slices.Contains(r.route.Params, key):
 			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Sanitize(key)+"' is not known here.").
 				With(fault.Details{"field": fault.Sanitize(key), "expected": append([]string{}, r.route.Params...)})
 		case twice:
@@ -137,15 +138,6 @@ func (r *request) parseQuery() *fault.Failure {
 		}
 	}
 	return bad
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
 }
 
 // predictionID parses the id of a prediction in the path. Other spellings than the published one are not found.

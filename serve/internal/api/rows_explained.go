@@ -91,12 +91,12 @@ func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []st
 	groups := neighbours(ranges)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	places := make(chan struct{}, rangesAtOnce)
+	slots := make(chan struct{}, rangesAtOnce)
 	var reads sync.WaitGroup
 	for _, group := range groups {
-		places <- struct{}{}
+		slots <- struct{}{}
 		reads.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-slots }()
 			err := fault.Recover(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
 			if err != nil {
 				fail(err)

@@ -37,7 +37,7 @@ func postUploadLink(s *server, r *request) error {
 	if !ok {
 		return fault.Fail(fault.CodeNoDirectUploads, "")
 	}
-	l, err := s.wantedLink(r)
+	l, err := s.linkParams(r)
 	if err != nil {
 		return err
 	}
@@ -87,8 +87,8 @@ func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) 
 	return l, nil
 }
 
-// wantedLink reads the parameters of a new link.
-func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
+// linkParams reads the parameters of a new link.
+func (s *server) linkParams(r *request) (l store.UploadLink, err error) {
 	explain, err := r.explainParam()
 	if err != nil {
 		return l, err

@@ -15,9 +15,9 @@ const (
 	ownerTimeout  = 20 * time.Second
 )
 
-// StartOwner checks that the object store belongs to this database. An object store that does not answer in time is no
-// error: WatchOwner checks it again while serving.
-func StartOwner(ctx context.Context, o *store.Owner) error {
+// CheckOwnership checks that the object store belongs to this database. An object store that does not answer in time is no
+// error: WatchOwnership checks it again while serving.
+func CheckOwnership(ctx context.Context, o *store.Owner) error {
 	asked, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()
 	err := o.Start(asked)
@@ -27,9 +27,9 @@ func StartOwner(ctx context.Context, o *store.Owner) error {
 	return err
 }
 
-// WatchOwner checks the ownership of the object store every 30 s until ctx ends. It sets the gauges of the installation,
+// WatchOwnership checks the ownership of the object store every 30 s until ctx ends. It sets the gauges of the installation,
 // and logs each change of state.
-func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
+func WatchOwnership(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	was := o.Last()
 	for ; ctx.Err() == nil; backoff.Pause(ctx, ownerInterval) {
 		asked, cancel := context.WithTimeout(ctx, ownerTimeout)

@@ -16,7 +16,7 @@ import (
 func sweepDeletions(ctx context.Context, s *store.Store, o store.Objects, log *slog.Logger) {
 	err := s.SweepDeletions(ctx, o)
 	if errors.Is(err, store.ErrNotOwner) {
-		return // WatchOwner reports it; the deletions stay queued
+		return // WatchOwnership reports it; the deletions stay queued
 	}
 	if err != nil && ctx.Err() == nil {
 		log.Warn("sweep deletions", "error", err)

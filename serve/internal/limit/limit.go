@@ -49,7 +49,7 @@ const (
 type Limiter struct {
 	rates  map[Class]int
 	now    func() time.Time
-	Spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // charges the shared budget in the database; nil disables sharing
+	Spend  func(context.Context, store.Budget) (untilFull time.Duration, ok bool, err error) // charges the shared budget in the database; nil disables sharing
 	shards [limitShards]limitShard
 }
 
@@ -97,28 +97,28 @@ func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowan
 	budget := store.Budget{ID: key.id(), Step: limitWindow / time.Duration(limit)}
 	budget.Window = budget.Step * time.Duration(limit)
 	s := &l.shards[shardOf(key)]
-	if whole, refused := s.refusedLocally(key, budget, l.now()); refused {
-		return l.allowance(class, budget, whole, false), true
+	if untilFull, refused := s.refusedLocally(key, budget, l.now()); refused {
+		return l.allowance(class, budget, untilFull, false), true
 	}
 	if l.Spend != nil {
 		ctx, cancel := context.WithTimeout(ctx, sharedBudgetTimeout)
 		defer cancel()
-		if whole, granted, err := l.Spend(ctx, budget); err == nil {
-			s.remember(key, l.now(), whole)
-			return l.allowance(class, budget, whole, granted), true
+		if untilFull, granted, err := l.Spend(ctx, budget); err == nil {
+			s.remember(key, l.now(), untilFull)
+			return l.allowance(class, budget, untilFull, granted), true
 		}
 	}
-	whole, granted := s.spendLocally(key, budget, l.now())
-	return l.allowance(class, budget, whole, granted), true
+	untilFull, granted := s.spendLocally(key, budget, l.now())
+	return l.allowance(class, budget, untilFull, granted), true
 }
 
-// allowance describes a budget that will be full after whole.
-func (l *Limiter) allowance(class Class, b store.Budget, whole time.Duration, granted bool) Allowance {
-	a := Allowance{class: class, Limit: l.rates[class], Reset: max(whole, 0)}
+// allowance describes a budget that will be full after untilFull.
+func (l *Limiter) allowance(class Class, b store.Budget, untilFull time.Duration, granted bool) Allowance {
+	a := Allowance{class: class, Limit: l.rates[class], Reset: max(untilFull, 0)}
 	if granted {
 		a.Remaining = int((b.Window - a.Reset) / b.Step)
 	} else {
-		a.Retry = max(whole+b.Step-b.Window, time.Millisecond)
+		a.Retry = max(untilFull+b.Step-b.Window, time.Millisecond)
 	}
 	return a
 }
@@ -131,34 +131,34 @@ func (k limitKey) id() (id [16]byte) {
 }
 
 // refusedLocally reports whether the cached time leaves no request in the budget, and after how long it will be full.
-func (s *limitShard) refusedLocally(key limitKey, b store.Budget, now time.Time) (whole time.Duration, refused bool) {
+func (s *limitShard) refusedLocally(key limitKey, b store.Budget, now time.Time) (untilFull time.Duration, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = max(s.resetAt[key].Sub(now), 0)
-	return whole, whole+b.Step > b.Window
+	untilFull = max(s.resetAt[key].Sub(now), 0)
+	return untilFull, untilFull+b.Step > b.Window
 }
 
 // remember caches the time at which a budget will be full, unless the cached one is later.
-func (s *limitShard) remember(key limitKey, now time.Time, whole time.Duration) {
+func (s *limitShard) remember(key limitKey, now time.Time, untilFull time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := now.Add(whole); at.After(s.resetAt[key]) {
+	if at := now.Add(untilFull); at.After(s.resetAt[key]) {
 		s.evict(now)
 		s.resetAt[key] = at
 	}
 }
 
 // spendLocally charges a request to the cached time, without the database.
-func (s *limitShard) spendLocally(key limitKey, b store.Budget, now time.Time) (whole time.Duration, granted bool) {
+func (s *limitShard) spendLocally(key limitKey, b store.Budget, now time.Time) (untilFull time.Duration, granted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = max(s.resetAt[key].Sub(now), 0)
-	if whole+b.Step > b.Window {
-		return whole, false
+	untilFull = max(s.resetAt[key].Sub(now), 0)
+	if untilFull+b.Step > b.Window {
+		return untilFull, false
 	}
 	s.evict(now)
-	s.resetAt[key] = now.Add(whole + b.Step)
-	return whole + b.Step, true
+	s.resetAt[key] = now.Add(untilFull + b.Step)
+	return untilFull + b.Step, true
 }
 
 // evict makes room in a full shard: of a few random entries it removes those whose budget is full, or else one of them. A
