@@ -357,8 +357,8 @@ func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 	if !gone && !isRefused {
 		return fault.ObjectFailure(err)
 	}
-	if away := store.Reach(ctx, s.Objects); away != nil {
-		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, away))
+	if probeErr := store.Reach(ctx, s.Objects); probeErr != nil {
+		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, probeErr))
 	}
 	if isRefused {
 		return fault.ObjectRefused(err)

@@ -49,7 +49,7 @@ func NewReadiness(p Parts) *readiness { return &readiness{parts: p} }
 type dependency struct {
 	name  string
 	code  fault.Code // of requests while it is unavailable; 0 if they do not need it
-	ask   func(context.Context) error
+	check func(context.Context) error
 	err   error
 	state string // shown in place of "ok" or "unavailable" if not empty
 }
@@ -100,26 +100,26 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	if time.Since(r.at) < readyFor {
 		return r.last
 	}
-	asking, cancel := context.WithTimeout(ctx, readyTimeout)
+	checkCtx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	list := []dependency{
-		{name: store.DependencyDatabase, code: fault.CodeDatabase, ask: r.parts.Store.Ready},
-		{name: store.DependencyObjects, code: fault.CodeObjectStore, ask: r.checkObjects},
-		{name: "models", code: fault.CodeInternal, ask: r.checkModels},
+		{name: store.DependencyDatabase, code: fault.CodeDatabase, check: r.parts.Store.Ready},
+		{name: store.DependencyObjects, code: fault.CodeObjectStore, check: r.checkObjects},
+		{name: "models", code: fault.CodeInternal, check: r.checkModels},
 	}
 	if r.parts.Owner != nil {
 		list = append(list, dependency{
-			name: "installation", code: fault.CodeObjectStore, ask: r.checkOwner, state: ownership(r.parts.Owner),
+			name: "installation", code: fault.CodeObjectStore, check: r.checkOwner, state: ownership(r.parts.Owner),
 		})
 	}
 	if r.parts.Queue != nil {
-		list = append(list, dependency{name: store.DependencyQueue, ask: r.parts.Queue.Ping})
+		list = append(list, dependency{name: store.DependencyQueue, check: r.parts.Queue.Ping})
 	}
-	var asked sync.WaitGroup
+	var checks sync.WaitGroup
 	for i := range list {
-		asked.Go(func() { list[i].err = fault.Recover(func() error { return list[i].ask(asking) }) })
+		checks.Go(func() { list[i].err = fault.Recover(func() error { return list[i].check(checkCtx) }) })
 	}
-	asked.Wait()
+	checks.Wait()
 	if ctx.Err() != nil { // cancelled by the caller: no statement about the dependencies
 		return list
 	}

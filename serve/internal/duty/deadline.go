@@ -27,8 +27,8 @@ const deadlineInterval = time.Minute
 // Run checks every minute until ctx ends.
 func (d *Deadline) Run(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, deadlineInterval) {
-		asked, cancel := context.WithTimeout(ctx, deadlineInterval)
-		err := d.Once(asked)
+		checkCtx, cancel := context.WithTimeout(ctx, deadlineInterval)
+		err := d.Once(checkCtx)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			d.Log.Warn("deadline", "error", err)

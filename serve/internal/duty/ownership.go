@@ -18,10 +18,10 @@ const (
 // CheckOwnership checks that the object store belongs to this database. An object store that does not answer in time is no
 // error: WatchOwnership checks it again while serving.
 func CheckOwnership(ctx context.Context, o *store.Owner) error {
-	asked, cancel := context.WithTimeout(ctx, ownerTimeout)
+	checkCtx, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()
-	err := o.Start(asked)
-	if err != nil && asked.Err() != nil && ctx.Err() == nil {
+	err := o.Start(checkCtx)
+	if err != nil && checkCtx.Err() != nil && ctx.Err() == nil {
 		return nil
 	}
 	return err
@@ -32,10 +32,10 @@ func CheckOwnership(ctx context.Context, o *store.Owner) error {
 func WatchOwnership(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	was := o.Last()
 	for ; ctx.Err() == nil; backoff.Pause(ctx, ownerInterval) {
-		asked, cancel := context.WithTimeout(ctx, ownerTimeout)
-		state, err := o.Check(asked)
+		checkCtx, cancel := context.WithTimeout(ctx, ownerTimeout)
+		state, err := o.Check(checkCtx)
 		if err == nil && state == store.Unmarked { // the store was unavailable at the start, or a worker has to mark it
-			err = o.Start(asked)
+			err = o.Start(checkCtx)
 			state = o.Last()
 		}
 		if err != nil && ctx.Err() == nil {
@@ -43,7 +43,7 @@ func WatchOwnership(ctx context.Context, o *store.Owner, s *store.Store, m *metr
 		}
 		m.SetInstallation(state)
 		if s.MayWork() {
-			h, err := s.Housekeeping(asked)
+			h, err := s.Housekeeping(checkCtx)
 			if err == nil {
 				m.SetHousekeeping(h)
 			} else if ctx.Err() == nil {

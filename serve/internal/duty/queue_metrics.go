@@ -16,8 +16,8 @@ const queueInterval = 5 * time.Second
 // WatchQueue sets the gauges of queued and running predictions, dead letters and the outbox every 5 s until ctx ends.
 func WatchQueue(ctx context.Context, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
-		asked, cancel := context.WithTimeout(ctx, queueInterval)
-		q, err := s.QueueState(asked)
+		checkCtx, cancel := context.WithTimeout(ctx, queueInterval)
+		q, err := s.QueueState(checkCtx)
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {

@@ -126,8 +126,8 @@ func (u *Upkeep) ScanInbox(ctx context.Context, age time.Duration) error {
 // who have too many waiting predictions.
 func (u *Upkeep) enqueueUnrecorded(ctx context.Context, list []store.ObjectInfo, full map[string]bool) error {
 	bucket := u.Inbox.Files.Bucket
-	unheard, err := u.Store.Unheard(ctx, bucket, list)
-	for _, o := range unheard {
+	unrecorded, err := u.Store.Unheard(ctx, bucket, list)
+	for _, o := range unrecorded {
 		if full[inboxUser(o.Key)] {
 			continue
 		}

@@ -35,8 +35,8 @@ func uploadedFile(ctx context.Context, o store.Objects, l store.UploadLink) (sto
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		if away := store.Reach(ctx, o); away != nil { // a bucket that is missing gives the same answer
-			return file, fault.ObjectFailure(away)
+		if probeErr := store.Reach(ctx, o); probeErr != nil { // a bucket that is missing gives the same answer
+			return file, fault.ObjectFailure(probeErr)
 		}
 		return file, fault.Fail(fault.CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
 	case err != nil:

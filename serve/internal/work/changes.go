@@ -121,9 +121,9 @@ func (w *Worker) setCustomerIDs(ctx context.Context, c *store.Claim, changes *en
 		return nil
 	}
 	ids, err := w.store.CustomerIDs(ctx, c, rows)
-	for _, moves := range [][]engine.Move{changes.Risen, changes.Fallen} {
-		for i := range moves {
-			moves[i].ID = ids[moves[i].Row]
+	for _, list := range [][]engine.Move{changes.Risen, changes.Fallen} {
+		for i := range list {
+			list[i].ID = ids[list[i].Row]
 		}
 	}
 	return err

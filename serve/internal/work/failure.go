@@ -61,8 +61,8 @@ func (w *Worker) classify(ctx context.Context, err error) store.Fault {
 	}
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if away := store.Reach(once, w.objects); away != nil {
-		w.log.Warn("object store unavailable", "error", away)
+	if probeErr := store.Reach(once, w.objects); probeErr != nil {
+		w.log.Warn("object store unavailable", "error", probeErr)
 		return store.FaultOutage
 	}
 	return fault
