@@ -137,7 +137,7 @@ func checkMonths(t *testing.T, first, second month) {
 		if known && old[0] != is[id][0] {
 			m := slices.IndexFunc(slices.Concat(c.Risen, c.Fallen), func(m engine.Move) bool { return m.ID == id })
 			if m < 0 {
-				t.Fatalf("the move of customer %d is not told", i)
+				t.Fatalf("the change of customer %d is missing", i)
 			}
 			move := slices.Concat(c.Risen, c.Fallen)[m]
 			if fmt.Sprint(move.Before) != old[0] || fmt.Sprint(move.After) != is[id][0] || move.Row != int64(i+1) ||

@@ -120,7 +120,7 @@ func TestServe_UnreachableDatabaseError(t *testing.T) {
 	before := len(a.objectKeys())
 	a.post("/upload", telecom).wantError(t, http.StatusServiceUnavailable, "ERR-1501")
 	if after := len(a.objectKeys()); after != before+1 {
-		t.Errorf("%d objects, then %d: one must stay, as nobody knows whether its upload was recorded", before, after)
+		t.Errorf("%d objects, then %d: one must stay, because its upload may have been recorded", before, after)
 	}
 	a.get("/models", as(a.token("somebody new"))).wantError(t, http.StatusServiceUnavailable, "ERR-1501")
 }
@@ -139,7 +139,7 @@ func TestDevelopmentKey_FileIsPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := auth.NewDevelopmentIssuer(dir); err == nil {
-		t.Error("a key that everybody can read was taken")
+		t.Error("a world-readable key was accepted")
 	}
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)

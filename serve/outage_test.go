@@ -165,7 +165,7 @@ func TestServe_QueueUnavailable(t *testing.T) {
 		t.Errorf("without the queue: %v", view)
 	}
 	if scrape := a.scrape(); !strings.Contains(scrape, `millrace_dependency_up{dependency="queue"} 0`) {
-		t.Error("the metric does not tell")
+		t.Error("the metric does not show the outage")
 	}
 	toQueue.Mend(t)
 	readiness("ready", "ok")
@@ -263,6 +263,6 @@ func TestWorker_PanicFailsOnePrediction(t *testing.T) {
 		}
 	}
 	if strings.Contains(a.log.String(), "customer's cell") {
-		t.Error("the log tells a cell")
+		t.Error("a cell is in the log")
 	}
 }

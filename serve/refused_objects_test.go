@@ -218,5 +218,5 @@ func TestReadiness_WatchUpdatesMetrics(t *testing.T) {
 			return
 		}
 	}
-	t.Error("nothing told")
+	t.Error("the metric is not updated")
 }

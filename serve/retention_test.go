@@ -68,7 +68,7 @@ func TestInbox_RecoversLostEvents(t *testing.T) {
 		t.Errorf("%v", view)
 	}
 	if !strings.Contains(a.log.String(), "key is not") {
-		t.Error("the log does not tell of the file that belongs to nobody")
+		t.Error("the file outside of the folders is not in the log")
 	}
 }
 

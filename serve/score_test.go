@@ -147,12 +147,12 @@ func TestValidate_PredictsScoring(t *testing.T) {
 				}
 			}
 			for i, e := range v["errors"].([]any) {
-				foretold := e.(map[string]any)
+				validated := e.(map[string]any)
 				for name, of := range map[string]string{
 					"row": "_row", "line": "_line", "code": "_code", "column": "_column", "message": "_reason",
 				} {
-					if foretold[name] != refused[i][of] {
-						t.Errorf("foretold %v, refused as %v", foretold, refused[i])
+					if validated[name] != refused[i][of] {
+						t.Errorf("validated as %v, refused as %v", validated, refused[i])
 					}
 				}
 				code := e.(map[string]any)["code"].(string)

@@ -175,21 +175,21 @@ func TestQueueHandler_ObjectEvents(t *testing.T) {
 	for _, test := range []struct {
 		name, bucket, key string
 		made              int // predictions
-		failed, said      string
+		failed, logged    string
 	}{
 		{name: "another bucket", bucket: "c", key: "inbox/owner/a.csv"},
-		{name: "a result of ours", bucket: "b", key: "results/a/1/result.csv"},
-		{name: "a dropped file", bucket: "b", key: "inbox/owner/a.csv", made: 1, said: `"created":true`},
-		{name: "the same again", bucket: "b", key: "inbox/owner/a.csv", said: `"created":false`},
-		{name: "nobody's file", bucket: "b", key: "inbox/a.csv", failed: "key is not inbox/"},
-		{name: "a file of one who left", bucket: "b", key: "inbox/leaving/a.csv", said: "was deleted"},
+		{name: "a result", bucket: "b", key: "results/a/1/result.csv"},
+		{name: "a dropped file", bucket: "b", key: "inbox/owner/a.csv", made: 1, logged: `"created":true`},
+		{name: "the same again", bucket: "b", key: "inbox/owner/a.csv", logged: `"created":false`},
+		{name: "a file outside of the users' folders", bucket: "b", key: "inbox/a.csv", failed: "key is not inbox/"},
+		{name: "a file of a deleted account", bucket: "b", key: "inbox/leaving/a.csv", logged: "for a deleted account"},
 		{name: "a link's file", bucket: "b", key: store.DirectKey(good.ID), made: 1},
 		{name: "the same link again", bucket: "b", key: store.DirectKey(good.ID)},
-		{name: "a file without a link", bucket: "b", key: store.DirectKey(uuid.New()), said: "without an upload link"},
+		{name: "a file without a link", bucket: "b", key: store.DirectKey(uuid.New()), logged: "without an upload link"},
 		{name: "no name of a link", bucket: "b", key: "direct/a.csv"},
 		{name: "another bucket's link", bucket: "c", key: store.DirectKey(missing.ID)},
 		{name: "a file of another size", bucket: "b", key: store.DirectKey(wrong.ID), failed: "ERR-1001"},
-		{name: "a file that is away", bucket: "b", key: store.DirectKey(missing.ID), failed: "ERR-1106"},
+		{name: "a missing file", bucket: "b", key: store.DirectKey(missing.ID), failed: "ERR-1106"},
 	} {
 		before, log := a.predictions(), new(logBuffer)
 		woken, err := serve.HandleMessage(t.Context(), a.store, a.objects, log, created(test.bucket, test.key))
@@ -197,8 +197,8 @@ func TestQueueHandler_ObjectEvents(t *testing.T) {
 			!strings.Contains(err.Error(), test.failed)) {
 			t.Errorf("%s: woken %v, %v", test.name, woken, err)
 		}
-		if made := a.predictions() - before; made != test.made || !strings.Contains(log.String(), test.said) {
-			t.Errorf("%s: %d predictions, said %s", test.name, made, log)
+		if made := a.predictions() - before; made != test.made || !strings.Contains(log.String(), test.logged) {
+			t.Errorf("%s: %d predictions, log %s", test.name, made, log)
 		}
 	}
 	if keys := a.objectKeys(); slices.Contains(keys, store.DirectKey(wrong.ID)) {

@@ -89,7 +89,7 @@ func (a *testAPI) testRow(t *testing.T, method, path string, row matrixRow) {
 	}
 	theirs, none := a.do(method, at(thing), nil, as(a.token("other"))), a.do(method, at(missing), nil)
 	if got, want := faceless(t, theirs), faceless(t, none); got != want {
-		t.Errorf("another user's and a missing one are told apart:\n%s\n%s", got, want)
+		t.Errorf("the answers for another user's and a missing one differ:\n%s\n%s", got, want)
 	}
 	a.do(method, at(thing), nil, as("")).wantError(t, http.StatusUnauthorized, "ERR-1203")
 	expired := "Bearer " + signRS256(keyPair(), goodHeader, with(goodClaims(a.clock), "exp", a.clock.unix(-time.Hour)))

@@ -29,7 +29,7 @@ func TestLimiter_RefillsEvenly(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry > 0 {
-			t.Error("refused although told to come back now")
+			t.Error("refused although Retry-After was over")
 		}
 		time.Sleep(time.Hour)
 		if a, _ := l.Take(t.Context(), Default, "u"); a.Remaining != 5 {
@@ -82,7 +82,9 @@ func TestLimiter_EvictsFullBudgetsFirst(t *testing.T) {
 // TestLimiter_DatabaseUnavailable counts alone, no more and no less.
 func TestLimiter_DatabaseUnavailable(t *testing.T) {
 	l := New(Rates{Default: 3}, time.Now)
-	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) { return 0, false, errors.New("away") }
+	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) {
+		return 0, false, errors.New("unavailable")
+	}
 	granted := 0
 	for range 10 {
 		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry == 0 {

@@ -300,7 +300,7 @@ func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *stor
 	p.mu.Lock()
 	if lost, told := p.lostAt[c]; told && time.Now().After(lost) {
 		p.ledger.mu.Lock()
-		p.ledger.violation("%s went on with part %d of %d after it was told that the lease is lost",
+		p.ledger.violation("%s went on with part %d of %d after it found out that the lease is lost",
 			p.name, c.Part.No, c.PredictionID)
 		p.ledger.mu.Unlock()
 	}
