@@ -102,11 +102,11 @@ chaos-proof: test-parts ## The same against a build without the fence, which mus
 
 .PHONY: simulate
 simulate: ## The lease protocol in virtual time, SEEDS (10000) times
-	SIMULATE_SEEDS=$(SEEDS) go test -count=1 -run '^TestLeaseProtocol' ./serve
+	SIMULATE_SEEDS=$(SEEDS) go test -count=1 -run '^TestLeaseProtocol' ./serve/internal/work
 
 .PHONY: cancels
 cancels: test-parts ## Scores of S3 parts that are cancelled in the middle, CANCELS (10000) times under the race detector
-	CGO_ENABLED=1 CANCELLED_SCORES=$(CANCELS) go test -race -count=1 -timeout=30m -v -run '^TestCancelledScores' ./serve
+	CGO_ENABLED=1 CANCELLED_SCORES=$(CANCELS) go test -race -count=1 -timeout=30m -v -run '^TestWorker_CancelDuringScoring' ./serve/internal/work
 
 .PHONY: mutants
 mutants: test-parts ## Break every promise on purpose; each must turn a test red (MUTANTS=… for some)

@@ -95,9 +95,9 @@ func (a *testAPI) ended(id string) map[string]any {
 	return nil
 }
 
-// The database goes away while a part is scored: requests are told so at once, and the part is committed when it is
-// back, on its first attempt.
-func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
+// A database outage while a part is scored: requests fail at once with its code, and the part is committed on its first
+// attempt when the database is back.
+func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	direct := storetest.Postgres(t)
 	toDatabase, through := newLine(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
@@ -134,8 +134,8 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}
 }
 
-// The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
-func TestQueueAway(t *testing.T) {
+// Without the queue the process stays ready but degraded, and files are accepted and scored.
+func TestServe_QueueUnavailable(t *testing.T) {
 	config := storetest.SQS(t).Config
 	u, err := url.Parse(config.Endpoint)
 	if err != nil {
@@ -167,7 +167,7 @@ func TestQueueAway(t *testing.T) {
 		t.Errorf("without the queue: %v", view)
 	}
 	if scrape := a.scrape(); !strings.Contains(scrape, `millrace_dependency_up{dependency="queue"} 0`) {
-		t.Error("the metric does not tell")
+		t.Error("the metric does not show the outage")
 	}
 	toQueue.Mend(t)
 	readiness("ready", "ok")
@@ -185,9 +185,9 @@ func (a *testAPI) attemptsTotal(t *testing.T) string {
 	return strings.Join(lines, "")
 }
 
-// A worker ends between the publication of a result and the removal of its parts, and never gets any further. The sweep
-// removes them, and the result is what it was.
-func TestCrashBeforePartsAreDropped(t *testing.T) {
+// A worker crashes between the publication of a result and the deletion of its part objects. The sweep deletes them, and
+// the result stays.
+func TestSweep_DeletesPartObjectsAfterCrash(t *testing.T) {
 	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +231,7 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 }
 
 // A panic, in the worker's own goroutine or in the one that puts the result, is the end of one prediction.
-func TestPanicFailsOnePrediction(t *testing.T) {
+func TestWorker_PanicFailsOnePrediction(t *testing.T) {
 	a := startAPI(t, nil)
 	var mu sync.Mutex
 	bad := map[string]bool{}
@@ -265,6 +265,6 @@ func TestPanicFailsOnePrediction(t *testing.T) {
 		}
 	}
 	if strings.Contains(a.log.String(), "customer's cell") {
-		t.Error("the log tells a cell")
+		t.Error("a cell is in the log")
 	}
 }

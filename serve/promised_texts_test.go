@@ -93,7 +93,7 @@ func TestB9OtherType(t *testing.T) {
 	}
 }
 
-// TestB10Busy takes the only place for uploads and wants the promised sentence for whoever comes then.
+// TestB10Busy takes the only slot for uploads and expects the promised sentence for the next upload.
 func TestB10Busy(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
 	conn, err := net.Dial("tcp", a.address)
@@ -154,7 +154,7 @@ func TestB12KeysAway(t *testing.T) {
 	}
 }
 
-// TestB11TooLarge wants the limit that is configured in the promised sentence, however the size is found out.
+// TestB11TooLarge expects the limit that is configured in the promised sentence, however the size is found out.
 func TestB11TooLarge(t *testing.T) {
 	const mb = 1 << 20
 	for limit, want := range map[int64]string{50 * mb: "50MB", 1 * mb: "1MB"} {

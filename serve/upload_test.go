@@ -90,8 +90,8 @@ func TestUploadSaaS(t *testing.T) {
 	}
 }
 
-// TestBadFiles sends each golden bad file and wants its published code, and nothing kept.
-func TestBadFiles(t *testing.T) {
+// TestUpload_BadFiles sends each golden bad file and wants its published code, and nothing kept.
+func TestUpload_BadFiles(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, file := range badFiles(t) {
 		if file.Kind != "Refused as a whole" {
@@ -148,7 +148,7 @@ func badFiles(t *testing.T) (files []badFile) {
 	return files
 }
 
-func TestSentences(t *testing.T) {
+func TestUpload_ErrorMessages(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	rest := strings.SplitN(telecom, "\n", 2)[1]
 	for name, test := range map[string]struct {
@@ -209,7 +209,7 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-func TestUploadsRefused(t *testing.T) {
+func TestUpload_Refused(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	good, contentType := form(t, "a.csv", []byte(telecom))
 	lack, lackType := form(t, "a.csv", []byte(withoutContract))

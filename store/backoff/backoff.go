@@ -1,4 +1,4 @@
-// Package backoff waits between attempts, for a time or until a context ends.
+// Package backoff pauses between attempts, for a time or until a context ends.
 package backoff
 
 import (
@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// ClaimPause is the mean pause after the database or the object store did not answer.
-const ClaimPause = time.Second
+// OutageDelay is the mean pause after the database or the object store did not answer. Callers add jitter, so that workers
+// do not retry at the same time.
+const OutageDelay = time.Second
 
-// Pause is Sleep for loops that look at the context themselves.
+// Pause is Sleep for loops that check the context themselves.
 func Pause(ctx context.Context, d time.Duration) { _ = Sleep(ctx, d) }
 
 // Sleep waits for d, or returns the context's error if that ends first.

@@ -9,13 +9,13 @@ import (
 
 const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 
-// Routes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
-// a test compares the two.
+// Routes returns every operation of the API. A test compares it with the OpenAPI document, which lists all but the assets
+// of pages.
 func Routes() []route {
 	return slices.Concat(fileRoutes(), predictionRoutes(), modelRoutes(), accountRoutes(), openRoutes())
 }
 
-// fileRoutes take a file, or lead to a place for one.
+// fileRoutes receive a file, or create a link for one.
 func fileRoutes() []route {
 	return []route{
 		{
@@ -52,7 +52,7 @@ func fileRoutes() []route {
 	}
 }
 
-// predictionRoutes are about what became of an upload.
+// predictionRoutes read, cancel and delete predictions.
 func predictionRoutes() []route {
 	return []route{
 		{
@@ -89,7 +89,7 @@ func modelRoutes() []route {
 	}
 }
 
-// accountRoutes are about the user; most need a signed-in user and refuse access keys.
+// accountRoutes are about the user's account and access keys; most refuse access keys.
 func accountRoutes() []route {
 	return []route{
 		{Method: get, Pattern: "/account", handle: getAccount, Limit: limit.Default},

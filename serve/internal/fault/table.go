@@ -3,7 +3,7 @@ package fault
 // again marks a code whose request may succeed when it is sent again.
 const again = true
 
-// Meanings is the one table from code to status, name and words. Status 0 stands for codes that are never an answer.
+// Meanings is the published table of codes, sorted by number. Status 0 marks codes that are never the status of an answer.
 var Meanings = [...]Meaning{
 	{
 		1001, 400, false, "Invalid file", "Invalid file format. Please upload a CSV file.",

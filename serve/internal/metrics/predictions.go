@@ -29,7 +29,7 @@ func (m *Metrics) makePredictions() {
 	m.queueSeen = m.gauge("queue_observed_timestamp_seconds", "When the gauges of the queue were last read.")
 }
 
-// PredictionDone counts a prediction that has come to its end: its size, how it ended, and its times.
+// PredictionDone counts a prediction that has ended, by size and status, with its times.
 func (m *Metrics) PredictionDone(t store.Times) {
 	m.predictionSeconds.WithLabelValues(sizeClass(t.Rows), string(t.Status)).Observe(t.InAll.Seconds())
 	m.queueWait.Observe(t.Queued.Seconds())
@@ -38,7 +38,7 @@ func (m *Metrics) PredictionDone(t store.Times) {
 	}
 }
 
-// sizeClass bounds the label of sizes; the first two are those that have a promised freshness.
+// sizeClass bounds the label of sizes; the first two classes have a promised latency.
 func sizeClass(rows int64) string {
 	switch {
 	case rows <= 10_000:
@@ -51,8 +51,8 @@ func sizeClass(rows int64) string {
 	return "more"
 }
 
-// Queue sets the gauges of the queue.
-func (m *Metrics) Queue(q store.QueueState) {
+// SetQueue sets the gauges of queued and running predictions, dead letters and the outbox.
+func (m *Metrics) SetQueue(q store.QueueState) {
 	m.predictions.WithLabelValues("queued").Set(float64(q.Queued))
 	m.predictions.WithLabelValues("running").Set(float64(q.Running))
 	m.deadLetters.Set(float64(q.Dead))

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan/plantest"
 )
 
-func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
+func TestModels_SwapsValidBundlesOnly(t *testing.T) {
 	dir := t.TempDir()
 	plantest.WriteBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
 	m := mustOpenModels(t, dir)
@@ -46,7 +46,7 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 	}
 }
 
-// TestB26ModelsThatLeavesCannotHold wants such a model in use with a line in the log, and refused where leaves is to
+// TestB26ModelsThatLeavesCannotHold expects such a model in use with a line in the log, and refused where leaves is to
 // score.
 func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 	model, err := os.ReadFile("../../../testdata/forest/xgboost/categorical/model.ubj")
@@ -63,7 +63,7 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.usable(b); code != 0 {
+		if err := m.checkScorer(b); code != 0 {
 			if err == nil || fault.CodeOf(err) != code {
 				t.Errorf("scorer %s: %v", scorer, err)
 			}
@@ -158,7 +158,7 @@ func TestB22ABadBundleAtTheStart(t *testing.T) {
 			if err := os.Remove(manifest); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Mkdir(manifest, 0o700); err != nil { // nobody can read it as a file, not even root
+			if err := os.Mkdir(manifest, 0o700); err != nil { // not even root can read it as a file
 				t.Fatal(err)
 			}
 		}},

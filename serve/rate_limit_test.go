@@ -42,10 +42,10 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-func TestWrongTokensAreCountedByAddress(t *testing.T) {
+func TestRateLimit_InvalidTokensByAddress(t *testing.T) {
 	a := startAPI(t, nil)
 	for i := range 60 {
-		forwarded := header("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)) // anybody can write that
+		forwarded := header("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)) // any client can send that
 		if r := a.get("/models", as("Bearer x.y.z"), forwarded); r.status != http.StatusUnauthorized {
 			t.Fatalf("request %d: %d", i, r.status)
 		}
@@ -57,7 +57,7 @@ func TestWrongTokensAreCountedByAddress(t *testing.T) {
 			break
 		}
 	}
-	a.get("/models").want(t, http.StatusOK) // who has a token is not held up
+	a.get("/models").want(t, http.StatusOK) // a valid token is not limited
 }
 
 func TestPublishedRates(t *testing.T) {
@@ -69,7 +69,7 @@ func TestPublishedRates(t *testing.T) {
 	}
 }
 
-func TestRatesAreDefault(t *testing.T) {
+func TestRateLimit_Defaults(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = nil })
 	for name, want := range map[string]string{
 		"/models": `"default";q=100;w=60`, "/predictions/x/download": `"download";q=50;w=60`, "/health": "",
@@ -83,9 +83,9 @@ func TestRatesAreDefault(t *testing.T) {
 	}
 }
 
-// TestForwardedAddressesAreNotBelieved sends wrong tokens, each with another forged address in front. From a client that
-// is no trusted proxy the header changes nothing; a trusted proxy's own word counts, not what stands in front of it.
-func TestForwardedAddressesAreNotBelieved(t *testing.T) {
+// TestRateLimit_IgnoresUntrustedForwardedFor sends invalid tokens, each with another forged address. From a client that is
+// not a trusted proxy the header changes nothing; of a trusted proxy only the address that it has appended counts.
+func TestRateLimit_IgnoresUntrustedForwardedFor(t *testing.T) {
 	proxies, err := api.ParseNetworks([]string{"127.0.0.0/8"})
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +112,8 @@ func TestForwardedAddressesAreNotBelieved(t *testing.T) {
 	}
 }
 
-// TestBudgetsAreSharedByProcesses spends a budget at two servers on one database.
-func TestBudgetsAreSharedByProcesses(t *testing.T) {
+// TestRateLimit_SharedByProcesses spends a budget at two servers on one database.
+func TestRateLimit_SharedByProcesses(t *testing.T) {
 	rates := func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 4} }
 	a := startAPI(t, rates)
 	b := *a

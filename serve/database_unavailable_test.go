@@ -14,9 +14,9 @@ var withoutDatabase = []string{
 	"POST /score", "POST /validate", "GET /models", "GET /models/{name}/template.csv",
 }
 
-// TestEveryRouteSaysThatTheDatabaseIsAway goes through all routes with a user who is known still and a database that is
-// gone: what needs it says so and may be sent again, and everything else answers.
-func TestEveryRouteSaysThatTheDatabaseIsAway(t *testing.T) {
+// TestRoutes_UnreachableDatabaseError requests every route with a cached user and without a database: routes that need it
+// answer with its code and are retryable, and all others succeed.
+func TestRoutes_UnreachableDatabaseError(t *testing.T) {
 	a := startAPIOnS3(t)
 	stop := a.work()
 	id := a.finished(telecom)["prediction_id"].(string)

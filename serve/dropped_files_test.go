@@ -15,7 +15,7 @@ import (
 )
 
 // A dropped file that cannot be scored fails with the code that an upload of it would have had.
-func TestDroppedFilesThatCannotBeScored(t *testing.T) {
+func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	packed := string(gzipped(t, telecom))
@@ -34,7 +34,7 @@ func TestDroppedFilesThatCannotBeScored(t *testing.T) {
 		}
 		event := queue.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
 		notice := queue.Notice{Objects: []queue.ObjectEvent{event}}
-		if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, notice); err != nil {
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, notice); err != nil {
 			t.Fatal(err)
 		}
 		view := a.ended(a.newest())
@@ -63,7 +63,7 @@ func (c changedReads) Get(
 }
 
 // Reasons that are not those of the rows in the database are never shown.
-func TestReasonsOfOtherRows(t *testing.T) {
+func TestReadReasons_RefusesOtherRows(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func([]byte) []byte
 		status int

@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// packBytesMin is the size from which a body is worth packing.
-const packBytesMin = 1000
+// compressBytesMin is the size from which bodies are compressed.
+const compressBytesMin = 1000
 
-// codingOf is the content coding in which a body of a size is sent: the client's choice, or none for a small one. It is
-// the same for every answer to the same question, so that tags may depend on it.
+// codingOf returns the content coding for a body of a size: the client's choice, or none for a small body. It is the same
+// for every answer to the same request, so that ETags may depend on it.
 func (r *request) codingOf(size int) string {
-	if size < packBytesMin {
+	if size < compressBytesMin {
 		return ""
 	}
 	return coding(r.header("Accept-Encoding"))
 }
 
-// coding picks the content coding that the client likes best; of several alike the one that costs us least. Empty is
-// the plain body.
+// coding picks the content coding with the highest weight in Accept-Encoding, and of equal ones the cheapest. Empty means
+// no coding.
 func coding(accept string) (best string) {
 	accepted := acceptedCodings(accept)
 	if _, named := accepted["gzip"]; !named {
-		accepted["gzip"] = accepted["*"] // who takes anything can surely unpack this
+		accepted["gzip"] = accepted["*"] // every client that accepts any coding supports gzip
 	}
 	for _, name := range []string{"zstd", "br", "gzip"} {
 		if accepted[name] > accepted[best] {
@@ -35,7 +35,7 @@ func coding(accept string) (best string) {
 	return best
 }
 
-// acceptedCodings reads the weights of an Accept-Encoding header.
+// acceptedCodings parses the weights of an Accept-Encoding header.
 func acceptedCodings(accept string) map[string]float64 {
 	accepted := map[string]float64{}
 	for part := range strings.SplitSeq(accept, ",") {
@@ -54,8 +54,8 @@ func acceptedCodings(accept string) map[string]float64 {
 	return accepted
 }
 
-// quotedTag is an entity tag of one form of a body: a coding, or a format and a coding.
-func quotedTag(etag, form string) string {
+// formETag returns the ETag of one form of a body: a content coding, or a format and a coding.
+func formETag(etag, form string) string {
 	etag = strings.Trim(etag, `"`)
 	if form != "" {
 		etag += "-" + form

@@ -16,7 +16,7 @@ import (
 )
 
 // A result that something else deleted is gone for good: that is another answer than to try again later, and is counted.
-func TestResultGone(t *testing.T) {
+func TestDownload_ResultObjectMissing(t *testing.T) {
 	a, faults := startBehindFaults(t)
 	a.work()
 	id := a.finished(bad)["prediction_id"].(string)
@@ -51,7 +51,7 @@ func TestResultGone(t *testing.T) {
 	a.wantMetrics(`millrace_objects_gone_total{kind="result"} 3`)
 }
 
-func TestUploadGone(t *testing.T) {
+func TestWorker_UploadObjectMissing(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	if err := objects.DeletePrefix(t.Context(), a.objects, objects.Deleted, "uploads/"); err != nil {
@@ -81,8 +81,8 @@ func (o *forgetful) Compose(ctx context.Context, dst string, parts []string) (ob
 	return o.Store.Compose(ctx, dst, parts)
 }
 
-// A prediction whose parts' objects are gone at the last step is scored from scratch by itself, not for ever.
-func TestPartsGoneAtTheLastStep(t *testing.T) {
+// A prediction whose part objects are missing at the last step is scored from scratch, for a limited number of times.
+func TestWorker_RestartsWhenPartObjectsAreMissing(t *testing.T) {
 	file := telecom + strings.Repeat("A-4,40,20.1,804,Two year\nA-5,x,20.1,804,Two year\n", 2000)
 	for name, c := range map[string]struct {
 		times int32

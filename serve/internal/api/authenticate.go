@@ -15,9 +15,9 @@ import (
 
 // Scopes of access keys.
 const (
-	scopeRead   = "read"   // look at what is there
-	scopeWrite  = "write"  // send files to be scored, stop predictions
-	scopeDelete = "delete" // remove predictions
+	scopeRead   = "read"   // every GET
+	scopeWrite  = "write"  // upload, score, cancel
+	scopeDelete = "delete" // delete predictions
 )
 
 var allScopes = []string{scopeRead, scopeWrite, scopeDelete}
@@ -25,18 +25,18 @@ var allScopes = []string{scopeRead, scopeWrite, scopeDelete}
 const (
 	accessKeyPrefix = "mr_"
 	secretBytes     = 32
-	prefixShown     = 8 // characters of a secret that are kept for people to know it by
+	prefixShown     = 8 // characters of a secret that are stored, so that people recognise the key
 )
 
-// newSecret makes the secret of an access key. Its SHA-256 is all that is stored: 256 random bits are beyond guessing
-// whatever the hash, while the slow hashes made for passwords would cost each request their time.
+// newSecret returns a random secret for an access key. Only its SHA-256 is stored: 256 random bits need no slow password
+// hash, which would cost time in each request.
 func newSecret() string {
 	var b [secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return accessKeyPrefix + auth.Base64url.EncodeToString(b[:])
 }
 
-// authenticate checks the token of a request: of someone who signed in, or an access key.
+// authenticate verifies the bearer token of a request, which is a session's token or an access key, and sets r.user.
 func (s *server) authenticate(r *request) (err error) {
 	authorization := r.header("Authorization")
 	token, err := auth.Bearer(authorization)
@@ -60,7 +60,7 @@ func (s *server) authenticate(r *request) (err error) {
 	return nil
 }
 
-// authenticateKey asks the database each time, so that a key that is revoked is of no use from that moment on.
+// authenticateKey verifies an access key in the database in each request, so that a revoked key is refused at once.
 func (s *server) authenticateKey(r *request, token string) (err error) {
 	if len(token) != len(accessKeyPrefix)+auth.Base64url.EncodedLen(secretBytes) {
 		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid.").Because(errors.New("access key is malformed"))
@@ -78,7 +78,8 @@ func (s *server) authenticateKey(r *request, token string) (err error) {
 	return nil
 }
 
-// checkScope refuses what an access key does not allow. Whoever signed in may do everything with what is theirs.
+// checkScope returns an error if the request was authenticated by an access key without the scope of the route. Tokens of
+// sessions have all scopes.
 func (r *request) checkScope() error {
 	switch scope := r.route.scope(); {
 	case !r.byKey:
@@ -92,8 +93,7 @@ func (r *request) checkScope() error {
 	return nil
 }
 
-// logName stands for a user in the log: the same in every line of an environment, and of no use to whoever does not
-// have its secret.
+// logName returns the pseudonym of a user in the log: a hash under the customer key, the same in every line.
 func (s *server) logName(u store.User) string {
 	name := s.CustomerKey.Hasher(u.ID).Hash([]byte("\x00log"))
 	return hex.EncodeToString(name[:8])

@@ -17,54 +17,55 @@ import (
 	"github.com/retainwise/millrace/store/queue"
 )
 
-// Doorbell turns what comes from outside into work: messages of a queue about predictions that wait and about files
-// that others dropped. PostgreSQL stays the truth: a message that comes twice, late or never changes nothing.
-type Doorbell struct {
+// QueueHandler handles messages of the queue: notifications of queued predictions, and events of the bucket about dropped
+// and directly uploaded files. A message only wakes a worker or records a file; PostgreSQL is the source of truth, so a
+// message that is duplicated, late or lost changes nothing.
+type QueueHandler struct {
 	Store   *store.Store
 	Objects objects.Store
 	Files   objects.S3Config // events of other buckets, and of what is not below its prefix, are ignored
-	Ring    func()           // wakes this process's worker; nil if it has none
+	Wake    func()           // wakes this process's worker; nil without a worker
 	Log     *slog.Logger
 }
 
-// Handle is called for each message; an error leaves the message in the queue.
-func (d *Doorbell) Handle(ctx context.Context, n queue.Notice) error {
+// Handle handles one message. An error leaves the message in the queue, so that it is delivered again.
+func (d *QueueHandler) Handle(ctx context.Context, n queue.Notice) error {
 	for _, e := range n.Objects {
-		key, ours := d.Files.KeyOf(e.Key)
-		if !ours || e.Bucket != d.Files.Bucket {
+		key, ok := d.Files.KeyOf(e.Key)
+		if !ok || e.Bucket != d.Files.Bucket {
 			continue
 		}
 		e.Key = key
 		var err error
-		switch { // our own uploads and results raise events too
+		switch { // inputs and results raise events as well, which are ignored
 		case strings.HasPrefix(key, objects.DirectPrefix):
 			err = d.completeByEvent(ctx, key)
 		case strings.HasPrefix(key, objects.InboxPrefix):
 			err = d.enqueue(ctx, e)
 		}
-		if plan.Waits(err) {
-			d.Log.Info("dropped file waits for room among its user's predictions")
+		if plan.IsWaitingLimit(err) {
+			d.Log.Info("dropped file postponed: its user has too many waiting predictions")
 			continue
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if d.Ring != nil {
-		d.Ring()
+	if d.Wake != nil {
+		d.Wake()
 	}
 	return nil
 }
 
-// enqueue records a dropped file for the user whose folder it lies in: inbox/<subject>/<name>.
-func (d *Doorbell) enqueue(ctx context.Context, e queue.ObjectEvent) error {
+// enqueue records a dropped file for the user of its folder: inbox/<subject>/<name>.
+func (d *QueueHandler) enqueue(ctx context.Context, e queue.ObjectEvent) error {
 	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, objects.InboxPrefix), "/")
 	if !ok || subject == "" || name == "" {
 		return fmt.Errorf("dropped file: key is not %s<user>/<name>", objects.InboxPrefix)
 	}
 	user, err := d.Store.Accounts.EnsureUser(ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {
-		d.Log.Warn("file dropped for an account that was deleted")
+		d.Log.Warn("file dropped for a deleted account")
 		return nil
 	}
 	if err != nil {
@@ -72,7 +73,7 @@ func (d *Doorbell) enqueue(ctx context.Context, e queue.ObjectEvent) error {
 	}
 	p, created, err := d.Store.Predictions.EnqueueObject(ctx, store.NewObject{
 		UserID: user.ID, Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Bytes: e.Bytes,
-		Filename: wire.FilenameOf(path.Base(name)),
+		Filename: wire.CleanFilename(path.Base(name)),
 	})
 	if err != nil {
 		return fmt.Errorf("dropped file: %w", err)
@@ -81,9 +82,9 @@ func (d *Doorbell) enqueue(ctx context.Context, e queue.ObjectEvent) error {
 	return nil
 }
 
-// completeByEvent does it for an event of the bucket. A file that no link was made for is ignored, and one that was
-// completed needs nothing, whatever became of its prediction. While its user has too many waiting it is postponed.
-func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
+// completeByEvent completes the upload link of a directly uploaded file. A file without a link is ignored, and so is one
+// whose link is complete. While its user has too many waiting predictions the link is postponed.
+func (d *QueueHandler) completeByEvent(ctx context.Context, key string) error {
 	id, ok := store.DirectUpload(key)
 	if !ok {
 		return nil
@@ -96,7 +97,7 @@ func (d *Doorbell) completeByEvent(ctx context.Context, key string) error {
 	if err == nil && l.Prediction == uuid.Nil {
 		_, err = plan.CompleteLink(ctx, d.Store, d.Objects, l)
 	}
-	if plan.Waits(err) {
+	if plan.IsWaitingLimit(err) {
 		err = d.Store.UploadLinks.Postpone(ctx, id, true)
 	}
 	if err != nil {

@@ -20,28 +20,29 @@ import (
 	"github.com/retainwise/millrace/store/schema"
 )
 
-// foundation is what a process stands on: configured parts, or embedded ones where nothing is configured.
+// dependencies are the stores and models that a process needs: configured ones, or embedded ones where nothing is
+// configured.
 //
 //	PostgreSQL     DATABASE_URL (and LOADER_DATABASE_URL for workers), else a private cluster below the data directory
 //	object store   S3_BUCKET, else a directory below the data directory
-//	tokens         AUTH_JWKS_URL, else tokens of our own; see run.go
+//	tokens         AUTH_JWKS_URL, else development tokens; see run.go
 //	queue          SQS_QUEUE_URL, else PostgreSQL's notifications alone
 //	customer key   MILLRACE_CUSTOMER_SECRET, else a file in the data directory
-type foundation struct {
-	store      *store.Store
-	objects    objects.Store // asks the owner before it deletes
-	owner      *store.Owner
-	queue      *queue.Queue // nil: none is configured
-	models     *plan.Models
-	customers  customer.Key
-	databaseIs string
-	objectsAre string
-	closers    []func(context.Context) error // in order of opening
+type dependencies struct {
+	store        *store.Store
+	objects      objects.Store // checks the ownership of the bucket before it deletes
+	owner        *store.Owner
+	queue        *queue.Queue // nil if none is configured
+	models       *plan.Models
+	customers    customer.Key
+	databaseText string
+	objectsText  string
+	closers      []func(context.Context) error // in order of opening
 }
 
-// lay opens everything. On an error nothing is left open.
-func lay(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *foundation, err error) {
-	f := new(foundation)
+// openDependencies opens everything. On an error it closes what was already open.
+func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *dependencies, err error) {
+	f := new(dependencies)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
@@ -62,23 +63,23 @@ func lay(ctx context.Context, c RunConfig, metrics *metrics.Metrics) (_ *foundat
 	if err := f.openObjects(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := duty.StartOwner(ctx, f.owner); err != nil {
+	if err := duty.CheckOwnership(ctx, f.owner); err != nil {
 		return nil, err
 	}
 	return f, f.openQueue(ctx, c)
 }
 
-// refused gives the bundles that are refused at present; nil if there is no directory of bundles.
-func (f *foundation) refused() func() []plan.RefusedBundle {
+// refusedBundles returns a function that lists the refused bundles; nil if no directory of bundles is configured.
+func (f *dependencies) refusedBundles() func() []plan.RefusedBundle {
 	if f.models.Dir == "" {
 		return nil
 	}
 	return f.models.Refusals.List
 }
 
-func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
+func (f *dependencies) openDatabase(ctx context.Context, c RunConfig) error {
 	url, loader := c.DatabaseURL, c.LoaderURL
-	f.databaseIs = "the PostgreSQL of DATABASE_URL"
+	f.databaseText = "the PostgreSQL of DATABASE_URL"
 	switch {
 	case url == "" && loader != "" && c.Role == RoleWorker:
 		url, loader = loader, ""
@@ -95,13 +96,13 @@ func (f *foundation) openDatabase(ctx context.Context, c RunConfig) error {
 		}
 		f.closers = append(f.closers, own.Stop)
 		url = own.URL()
-		f.databaseIs = "a private PostgreSQL in " + dir
+		f.databaseText = "a private PostgreSQL in " + dir
 	}
 	return f.openStore(ctx, url, loader, c)
 }
 
-// openStore migrates if that is this process's to do, and opens the database.
-func (f *foundation) openStore(ctx context.Context, url, loader string, c RunConfig) error {
+// openStore prepares the schema and opens the database.
+func (f *dependencies) openStore(ctx context.Context, url, loader string, c RunConfig) error {
 	if err := prepareSchema(ctx, url, c); err != nil {
 		return err
 	}
@@ -123,7 +124,8 @@ func (f *foundation) openStore(ctx context.Context, url, loader string, c RunCon
 	return nil
 }
 
-// prepareSchema migrates, unless that is someone else's: then it looks whether it has been done.
+// prepareSchema runs the migrations, or only checks that they have been run: if migration is a separate step
+// (MigratedApart, LOADER_DATABASE_URL), or if the login does not own the schema.
 func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	owns := !c.MigratedApart && c.LoaderURL == ""
 	if owns {
@@ -142,19 +144,19 @@ func prepareSchema(ctx context.Context, url string, c RunConfig) error {
 	return nil
 }
 
-// openObjects needs the database: the two must belong together.
-func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
+// openObjects opens the object store. It needs the database, which records the owner of the store.
+func (f *dependencies) openObjects(ctx context.Context, c RunConfig) error {
 	var o objects.Store
 	var err error
 	if c.S3.Bucket != "" {
-		f.objectsAre = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
+		f.objectsText = "the bucket " + path.Join(c.S3.Bucket, c.S3.Prefix)
 		c.S3.Log, c.S3.Circuits = c.Log, c.circuits
 		if o, err = objects.OpenS3(ctx, c.S3); err == nil {
-			err = askBucket(ctx, o, c)
+			err = checkBucket(ctx, o, c)
 		}
 	} else {
 		dir := filepath.Join(c.DataDir, "objects")
-		f.objectsAre = "files in " + dir
+		f.objectsText = "files in " + dir
 		o, err = objects.OpenDirectory(dir)
 	}
 	if err != nil {
@@ -165,23 +167,24 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
 	return nil
 }
 
-// askBucket refuses a bucket that does not exist. One that does not answer, or refuses, may do so later: readiness shows it.
-func askBucket(ctx context.Context, o objects.Store, c RunConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+// checkBucket returns an error for a bucket that does not exist. A bucket that is unavailable or refuses the request is
+// only logged: it may recover, and readiness reports it.
+func checkBucket(ctx context.Context, o objects.Store, c RunConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketCheckTimeout)
 	defer cancel()
 	err := store.Reach(ctx, o)
 	if errors.Is(err, objects.ErrNoBucket) {
 		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
 	}
 	if err != nil {
-		c.Log.Warn("the bucket does not answer yet", "bucket", c.S3.Bucket, "error", err)
+		c.Log.Warn("bucket unavailable at start", "bucket", c.S3.Bucket, "error", err)
 	}
 	return nil
 }
 
-const askTime = 5 * time.Second // for a bucket, at the start
+const bucketCheckTimeout = 5 * time.Second // for a bucket, at the start
 
-func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
+func (f *dependencies) openQueue(ctx context.Context, c RunConfig) (err error) {
 	if c.Queue.URL == "" {
 		return nil
 	}
@@ -190,9 +193,9 @@ func (f *foundation) openQueue(ctx context.Context, c RunConfig) (err error) {
 	return err
 }
 
-// close closes everything in reverse order, even if ctx has ended.
-func (f *foundation) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+// close closes everything in reverse order of opening, within closeTimeout.
+func (f *dependencies) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var err error
 	for i := len(f.closers) - 1; i >= 0; i-- {

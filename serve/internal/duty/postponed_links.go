@@ -10,19 +10,19 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// A file that comes by itself, while its user has as many predictions waiting as one may have, is not refused: there is
-// no one to answer. One under inbox/ stays where it is, and the upkeep finds it like any of which no event came. One that was
-// put through a link is noted with the link.
+// A file that arrives without a request, while its user has too many waiting predictions, is postponed. A dropped file
+// stays under inbox/, where the upkeep finds it as if its event were lost. For a direct upload the link is postponed.
 
-// inboxUser is the folder of a dropped file, which names its user.
+// inboxUser returns the folder of a dropped file, which names its user.
 func inboxUser(key string) string {
 	user, _, _ := strings.Cut(strings.TrimPrefix(key, objects.InboxPrefix), "/")
 	return user
 }
 
-// CompletePostponed completes links until their users have enough waiting again. A file that is gone is not waited for.
+// CompletePostponed retries postponed upload links, until their users have too many waiting predictions again. A link
+// whose file is missing or has the wrong size is not retried again.
 func (u *Upkeep) CompletePostponed(ctx context.Context) error {
-	var full []int64 // and users with a file that made another trouble: next time
+	var full []int64 // users to skip this time: too many waiting predictions, or a link that failed
 	for {
 		links, err := u.Store.UploadLinks.Postponed(ctx, full)
 		if err != nil || len(links) == 0 {
@@ -39,7 +39,7 @@ func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 			if err != nil {
 				full = append(full, l.UserID)
 			}
-			if err != nil && !plan.Waits(err) {
+			if err != nil && !plan.IsWaitingLimit(err) {
 				u.Log.Warn("complete postponed upload", "upload_id", l.ID, "error", err)
 			}
 		}

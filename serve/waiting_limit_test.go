@@ -13,7 +13,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// startFull is a server on which the owner has as many predictions waiting as one may: the ids are theirs.
+// startFull starts a server on which the user has as many waiting predictions as allowed, and returns their ids.
 func startFull(t *testing.T) (a *testAPI, ids []string) {
 	t.Helper()
 	a = startAPI(t, func(_ *api.Config, p *api.Parts) {
@@ -22,7 +22,7 @@ func startFull(t *testing.T) (a *testAPI, ids []string) {
 	return a, []string{a.upload(telecom), a.upload(telecom)}
 }
 
-// An upload too many is refused in words that say what is too much, and leaves nothing but the key to try again with.
+// An upload over the limit of waiting predictions is refused with the limit, stores nothing, and releases its key.
 func TestC10UploadTooMany(t *testing.T) {
 	a, ids := startFull(t)
 	before := len(a.objectKeys())
@@ -47,13 +47,13 @@ func TestC10UploadTooMany(t *testing.T) {
 	a.do(http.MethodPost, complete, nil).wantError(t, http.StatusTooManyRequests, "ERR-1403")
 }
 
-// Files that come by themselves wait for room and are scored when there is some, each once.
+// Dropped files and direct uploads over the limit are postponed, and each is scored once.
 func TestC10DroppedFilesWait(t *testing.T) {
 	a, ids := startFull(t)
 	link, gone := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 3, "abc")
 	a.put("inbox/owner/april.csv", telecom)
 	for _, key := range []string{store.DirectKey(link.ID), store.DirectKey(gone.ID), "inbox/owner/april.csv"} {
-		if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, created("b", key)); err != nil {
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, created("b", key)); err != nil {
 			t.Errorf("%s: the message stays: %v", key, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestC10DroppedFilesWait(t *testing.T) {
 		if err := serve.CompletePostponed(t.Context(), a.store, a.objects, a.log); err != nil {
 			t.Fatal(err)
 		}
-		if err := serve.LookIntoInbox(t.Context(), a.store, a.objects, a.log); err != nil {
+		if err := serve.ScanInbox(t.Context(), a.store, a.objects, a.log); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// startBehindFaults runs an API on a bucket that can be told to refuse.
+// startBehindFaults runs an API on a bucket that tests can make refuse requests.
 func startBehindFaults(t *testing.T) (*testAPI, *storetest.Faults) {
 	t.Helper()
 	faults, config := storetest.NewFaults(t, storetest.S3(t))
@@ -71,9 +71,9 @@ func (a *testAPI) wantNothingCharged(t *testing.T, ids []string) {
 	}
 }
 
-// TestRefusedStoreChargesNothing is a bucket whose every answer is a refusal while files wait, and which is right again
-// later: an outage of the operator's.
-func TestRefusedStoreChargesNothing(t *testing.T) {
+// TestWorker_BucketRefusalCostsNoAttempt has a bucket that refuses every request for a while, with files in the queue: an
+// outage, which costs no attempt.
+func TestWorker_BucketRefusalCostsNoAttempt(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		code   string
@@ -143,9 +143,9 @@ func (a *testAPI) onlyInput() string {
 	return keys[0]
 }
 
-// TestRefusedObject is one object that a store refuses while it gives others: its prediction waits and hinders nothing,
-// heals, or fails in the end in the store's own words.
-func TestRefusedObject(t *testing.T) {
+// TestWorker_RefusedObjectIsPostponed has one object that the bucket refuses while it serves others: its prediction is
+// postponed and blocks no other, and is scored once the object can be read.
+func TestWorker_RefusedObjectIsPostponed(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "InvalidObjectState", "KMS.DisabledException"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +175,7 @@ func TestRefusedObject(t *testing.T) {
 	}
 }
 
-func TestRefusedObjectFailsInTheEnd(t *testing.T) {
+func TestWorker_RefusedObjectFailsAfterPostponeMax(t *testing.T) {
 	a, faults := startBehindFaults(t)
 	id := a.upload(telecom)
 	key := a.onlyInput()
@@ -199,8 +199,8 @@ func TestRefusedObjectFailsInTheEnd(t *testing.T) {
 	a.get("/predictions/"+id+"/download").wantError(t, http.StatusConflict, "ERR-1506")
 }
 
-// The metrics of dependencies are current in a process that nobody asks for readiness.
-func TestDependenciesAreWatched(t *testing.T) {
+// The metrics of dependencies are current without requests to /ready.
+func TestReadiness_WatchUpdatesMetrics(t *testing.T) {
 	a, faults := startBehindFaults(t)
 	faults.All(http.StatusForbidden, "ExpiredToken")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -218,5 +218,5 @@ func TestDependenciesAreWatched(t *testing.T) {
 			return
 		}
 	}
-	t.Error("nothing told")
+	t.Error("the metric is not updated")
 }

@@ -13,26 +13,26 @@ import (
 )
 
 const (
-	bodyGrace      = 5 * time.Second // before the least rate counts
+	bodyGrace      = 5 * time.Second // before the minimal rate applies
 	bodyRateMin    = 16 << 10        // bytes a second
 	multipartExtra = 64 << 10        // beside the file: boundaries, part headers and small fields
 )
 
-// body reads a request's body as a stream: bounded, not slower than the least rate, and complete. Its errors are
-// failures in a customer's words; the first one stays.
+// body reads a request's body as a stream. It checks the size, the minimal rate (bodyRateMin), the end and the digests. Its
+// errors are failures with a published code, and the first one is returned by every later Read.
 type body struct {
 	stream      io.Reader
 	conn        net.Conn
 	setDeadline func(time.Time) error
-	length      int64 // as announced; -1: chunked
+	length      int64 // as announced; -1 if chunked
 	limit       int64
 	read        int64
-	waited      time.Duration // spent in Read: time that others take is not the client's fault
+	waited      time.Duration // time spent in Read, which is the client's
 	digests     wire.Digests  // as announced
 	err         error
 }
 
-// openBody gives the request's body, or refuses at once one that is announced to be too large.
+// openBody returns the request's body, limited to limit+extra bytes, or an error if it is announced to be larger.
 func (r *request) openBody(limit, extra int64) (*body, error) {
 	length := int64(r.rc.Request.Header.ContentLength())
 	if length == -2 {
@@ -62,7 +62,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	started := time.Now()
-	if err := b.setDeadline(started.Add(bodyPatience(b.read) - b.waited)); err != nil {
+	if err := b.setDeadline(started.Add(bodyTimeLimit(b.read) - b.waited)); err != nil {
 		b.err = fault.Fail(fault.CodeShortBody, "").Because(err)
 		return 0, b.err
 	}
@@ -74,7 +74,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.read > b.limit:
 		b.err = fault.TooLarge(b.limit, "bytes")
 	case errors.Is(err, io.EOF) && b.length < 0 && wire.ClientEnded(b.conn):
-		b.err = fault.Fail(fault.CodeShortBody, "") // the last chunk is missing, which the stream takes for the end
+		b.err = fault.Fail(fault.CodeShortBody, "") // the last chunk is missing, which fasthttp takes for the end
 	case errors.Is(err, io.EOF) && b.read < b.length:
 		b.err = fault.Fail(fault.CodeShortBody, "").With(fault.Details{"expected": b.length, "actual": b.read, "unit": "bytes"})
 	case errors.Is(err, io.EOF) && !b.digests.Matched():
@@ -88,8 +88,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// bodyPatience is how long reading so many bytes may take, for any number of bytes.
-func bodyPatience(read int64) time.Duration {
+// bodyTimeLimit returns how long reading so many bytes may take, without overflow for any number of bytes.
+func bodyTimeLimit(read int64) time.Duration {
 	const second, longest = int64(time.Second), int64(math.MaxInt64) / 2
 	whole, rest := read/bodyRateMin, read%bodyRateMin
 	if whole >= (longest-int64(bodyGrace))/second {
@@ -98,7 +98,8 @@ func bodyPatience(read int64) time.Duration {
 	return bodyGrace + time.Duration(whole*second+rest*second/bodyRateMin)
 }
 
-// failed is what went wrong with the body, if anything did. Readers above may have replaced it by a consequence.
+// failed returns the error of the body, or nil. Readers above it, such as a decompressor, may have replaced it by an error
+// of their own.
 func (b *body) failed() error {
 	if b.err != nil && !errors.Is(b.err, io.EOF) {
 		return b.err
@@ -106,7 +107,8 @@ func (b *body) failed() error {
 	return nil
 }
 
-// bodyFailure distinguishes a slow client from one that left and from broken framing, whose errors may quote the body.
+// bodyFailure distinguishes a slow client, a closed connection and broken framing. It drops the text of other errors, which
+// may quote the body.
 func bodyFailure(err error) *fault.Failure {
 	var network net.Error
 	var chunk fasthttp.ErrBrokenChunk

@@ -10,21 +10,21 @@ import (
 	"github.com/retainwise/millrace/store/backoff"
 )
 
-// queueInterval is how old the gauges of the queue may become.
+// queueInterval is how often the gauges of the queue are read.
 const queueInterval = 5 * time.Second
 
-// WatchQueue keeps the gauges of the queue current until ctx ends.
+// WatchQueue sets the gauges of queued and running predictions, dead letters and the outbox every 5 s until ctx ends.
 func WatchQueue(ctx context.Context, s *store.Upkeep, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
-		asked, cancel := context.WithTimeout(ctx, queueInterval)
-		q, err := s.QueueState(asked)
+		checkCtx, cancel := context.WithTimeout(ctx, queueInterval)
+		q, err := s.QueueState(checkCtx)
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
-				log.Warn("watch queue", "error", err)
+				log.Warn("read gauges of the queue", "error", err)
 			}
 			continue
 		}
-		m.Queue(q)
+		m.SetQueue(q)
 	}
 }

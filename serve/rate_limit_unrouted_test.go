@@ -56,7 +56,7 @@ func TestB17RateHeadersThatClientsKnow(t *testing.T) {
 	}
 }
 
-// What no route takes counts too: for the user of a token that is good, else for the caller's address. Checks and
+// Requests without a route count as well: for the user of a valid token, else for the client's address. Health checks and
 // preflights do not count.
 func TestC9UnknownAddressesCount(t *testing.T) {
 	start := func(t *testing.T) *testAPI {
@@ -106,7 +106,7 @@ func TestC9UnknownAddressesCount(t *testing.T) {
 	})
 }
 
-// Guessing tokens at unknown addresses is as slow as anywhere else.
+// Guessing tokens at unknown paths is limited as everywhere else.
 func TestC9WrongTokensAtUnknownAddresses(t *testing.T) {
 	a := startAPI(t, nil)
 	for range 60 {

@@ -14,7 +14,7 @@ import (
 )
 
 // A defect in what one request or part started fails that one, and nothing that it started is left.
-func TestPanicsEndOneRequest(t *testing.T) {
+func TestServer_PanicInGoroutineFailsOneRequest(t *testing.T) {
 	var caught *engine.PanicError
 	closed := false
 	source := closeNoting{strings.NewReader("a"), &closed}
@@ -28,7 +28,7 @@ func TestPanicsEndOneRequest(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{Parts: Parts{Log: slog.New(slog.DiscardHandler)}} // without a store, renewing a key panics
-		release := s.hold(t.Context(), &onceKey{RequestKey: &store.RequestKey{Lease: time.Second}})
+		release := s.renewKey(t.Context(), &idempotencyKey{RequestKey: &store.RequestKey{Lease: time.Second}})
 		time.Sleep(time.Second)
 		release()
 	})

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPeer(t *testing.T) {
+func TestClientKey(t *testing.T) {
 	proxies, _ := ParseNetworks([]string{"10.0.0.0/8", "192.0.2.7", "2001:db8:ffff::/48"})
 	for name, test := range map[string]struct {
 		address string
@@ -15,7 +15,7 @@ func TestPeer(t *testing.T) {
 		"IPv4":                        {"198.51.100.3:5", nil, "ip 198.51.100.3"},
 		"IPv4 in IPv6":                {"[::ffff:198.51.100.3]:5", nil, "ip 198.51.100.3"},
 		"IPv6":                        {"[2001:db8:1:2:3:4:5:6]:7", nil, "ip 2001:db8:1:2::"},
-		"nobody's word":               {"198.51.100.3:5", []string{"203.0.113.9"}, "ip 198.51.100.3"},
+		"untrusted header":            {"198.51.100.3:5", []string{"203.0.113.9"}, "ip 198.51.100.3"},
 		"proxy without a word":        {"10.1.2.3:5", nil, "ip 10.1.2.3"},
 		"proxy":                       {"10.1.2.3:5", []string{"203.0.113.9"}, "ip 203.0.113.9"},
 		"single address as proxy":     {"192.0.2.7:5", []string{"203.0.113.9"}, "ip 203.0.113.9"},
@@ -40,12 +40,12 @@ func TestPeer(t *testing.T) {
 			for _, h := range test.headers {
 				forwarded = append(forwarded, []byte(h))
 			}
-			if got := peer(addr, forwarded, proxies); got != test.want {
+			if got := clientKey(addr, forwarded, proxies); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
-	if got := peer(&net.UnixAddr{}, nil, proxies); got != "local" {
+	if got := clientKey(&net.UnixAddr{}, nil, proxies); got != "local" {
 		t.Errorf("Unix socket: %q", got)
 	}
 	for _, wrong := range []string{"x", "10.0.0.0/33", "10.0.0.1/8/8"} {

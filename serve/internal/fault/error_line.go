@@ -6,8 +6,8 @@ import (
 	"io/fs"
 )
 
-// ErrorLine puts an error into one line for a terminal: the published code and a sentence. Unlike an
-// answer of the API it may name files and internals, as the reader owns them.
+// ErrorLine formats an error as one line for a terminal: the published code and a sentence. Unlike an answer of the API it
+// may name files and internals.
 func ErrorLine(err error) string {
 	f := Explain(err)
 	var path *fs.PathError
@@ -20,7 +20,7 @@ func ErrorLine(err error) string {
 	return f.Code.String() + ": " + f.Text() + f.hint()
 }
 
-// hint says what the details know of a file beyond the sentence.
+// hint returns what the details of a file add to the sentence, such as the closest column name.
 func (f *Failure) hint() string {
 	if kind, ok := f.Details["actual"]; ok && f.Code == CodeInvalidFormat {
 		return fmt.Sprintf(": this is %v.", kind)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ParseNetworks reads networks as "10.0.0.0/8", or single addresses.
+// ParseNetworks parses networks such as "10.0.0.0/8", and single addresses.
 func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	var list []netip.Prefix
 	for _, text := range texts {
@@ -26,15 +26,15 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// peer is what a caller is counted by who is not known otherwise.
-func (s *server) peer(r *request) string {
-	return peer(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)
+// clientKey returns the key by which unauthenticated requests are limited: the client's address.
+func (s *server) clientKey(r *request) string {
+	return clientKey(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)
 }
 
-// peer is the caller's address, or for IPv6 the network that one customer is given. Each proxy adds at the right whom it
-// was asked by, so the list is read from there and only as long as the one who speaks is a trusted proxy: what stands
-// further left is the caller's own word.
-func peer(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) string {
+// clientKey returns the client's IPv4 address, or its IPv6 network of 64 bits, which one customer is assigned. Each proxy
+// appends the address of its client to X-Forwarded-For, so the list is read from the right, and only as long as the
+// address to its right is a trusted proxy: everything further left may be forged.
+func clientKey(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) string {
 	tcp, ok := connection.(*net.TCPAddr)
 	if !ok {
 		return "local"
@@ -58,7 +58,7 @@ func peer(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) strin
 	return "ip " + address.String()
 }
 
-// parseHop reads an address that some proxies write with a port.
+// parseHop parses an address, which some proxies write with a port.
 func parseHop(text string) (netip.Addr, bool) {
 	address, err := netip.ParseAddr(text)
 	if err != nil {

@@ -25,7 +25,7 @@ func (heldObjects) Put(ctx context.Context, _ string, r io.Reader) (objects.Info
 }
 
 // A sink that a step has left open is closed behind it: no put waits for bytes that never come.
-func TestSinksAreClosedOnEveryPath(t *testing.T) {
+func TestPartSink_ClosedOnEveryPath(t *testing.T) {
 	bundle, err := engine.OpenBaseline("telecom")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestSinksAreClosedOnEveryPath(t *testing.T) {
 }
 
 // A defect in a put of a part fails that one, and nothing that it started is left.
-func TestPanicOfAPutEndsOnePart(t *testing.T) {
+func TestPartSink_PanicInPutFailsOnePart(t *testing.T) {
 	var caught *engine.PanicError
 	w := newObjectWriter(t.Context(), brokenObjects{}, "key")
 	for err := error(nil); err == nil; {
