@@ -16,10 +16,10 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/objects"
 )
 
