@@ -145,11 +145,10 @@ bench-gate: build ## Ratios to other engines, readers and drivers: none may be a
 # All suites once; what is kept is written in every form.
 FIGURES := bin/figures.json
 .PHONY: bench-docs
-bench-docs: build ## Measure everything; write docs/benchmarks.md, its plots and bench/results/<commit>.txt anew
-	@mkdir -p docs/plots
+bench-docs: build ## Measure everything; write docs/benchmarks.md and bench/results/<commit>.txt anew
 	./bin/millrace bench --json > $(FIGURES)
 	./bin/millrace bench --from $(FIGURES) --text > $(OUT)
-	@tables="$$(./bin/millrace bench --from $(FIGURES) --markdown --plots docs/plots)"; \
+	@tables="$$(./bin/millrace bench --from $(FIGURES) --markdown)"; \
 		sed -i '/^<!-- figures/q' docs/benchmarks.md; echo "$$tables" >> docs/benchmarks.md
 
 .PHONY: bench-queries

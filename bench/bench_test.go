@@ -149,7 +149,7 @@ func TestReportsInEveryForm(t *testing.T) {
 	r := quick(t, "explain", bench.Options{})
 	var table, markdown, text bytes.Buffer
 	for name, write := range map[string]error{
-		"table": r.WriteTable(&table), "markdown": r.WriteMarkdown(&markdown, "plots/explain.svg"),
+		"table": r.WriteTable(&table), "markdown": r.WriteMarkdown(&markdown),
 		"text": r.WriteText(&text),
 	} {
 		if write != nil {
@@ -203,7 +203,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full
 func TestReportsThatCannotBeWritten(t *testing.T) {
 	r := &bench.Report{Suite: "engine", Comparisons: []bench.Comparison{{Name: "x"}}}
 	for name, err := range map[string]error{
-		"table": r.WriteTable(brokenWriter{}), "markdown": r.WriteMarkdown(brokenWriter{}, ""),
+		"table": r.WriteTable(brokenWriter{}), "markdown": r.WriteMarkdown(brokenWriter{}),
 		"text": r.WriteText(brokenWriter{}),
 	} {
 		if err == nil {

@@ -117,7 +117,7 @@ func TestLatenciesInEveryForm(t *testing.T) {
 		},
 	}
 	var table, markdown, text bytes.Buffer
-	if err := errors.Join(r.WriteTable(&table), r.WriteMarkdown(&markdown, "plots/api.svg"), r.WriteText(&text)); err != nil {
+	if err := errors.Join(r.WriteTable(&table), r.WriteMarkdown(&markdown), r.WriteText(&text)); err != nil {
 		t.Fatal(err)
 	}
 	sentence := "The service used 1.25 CPU seconds and at most 64.0 MiB of memory, its PostgreSQL not counted."

@@ -8,8 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
-	"path/filepath"
 
 	"github.com/retainwise/millrace/bench"
 	"github.com/retainwise/millrace/engine/forest"
@@ -23,7 +21,6 @@ type benchCommand struct {
 	Text     bool   `xor:"format" help:"Print every round as a line for benchstat."`
 	Markdown bool   `xor:"format" help:"Print the tables of docs/benchmarks.md."`
 	From     string `help:"Print what --json has kept in another form; measure nothing." placeholder:"FILE"`
-	Plots    string `help:"With --markdown: draw into this directory, beside the file that the tables go to." placeholder:"DIR"`
 
 	Seconds float64 `default:"1" help:"Time for each comparison; at least five rounds are measured."`
 	Quick   bool    `help:"Measure little, once: tries the program, not the machine."`
@@ -40,9 +37,9 @@ type benchCommand struct {
 }
 
 // Run measures one suite after the other and prints each as soon as it is there.
-func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) error {
+func (c *benchCommand) Run(ctx context.Context, std streams) error {
 	if c.From != "" {
-		return c.printKept(std.out, files)
+		return c.printKept(std.out)
 	}
 	options, err := c.options()
 	if err != nil {
@@ -57,7 +54,7 @@ func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) err
 		if err != nil {
 			return err
 		}
-		if err := c.print(std.out, files, report); err != nil {
+		if err := c.print(std.out, report); err != nil {
 			return err
 		}
 		if c.Suite == "gate" && report.Fallen() != nil {
@@ -68,7 +65,7 @@ func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) err
 }
 
 // printKept prints the reports of a run that was kept.
-func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
+func (c *benchCommand) printKept(out io.Writer) error {
 	file, err := os.Open(c.From)
 	if err != nil {
 		return err
@@ -81,29 +78,13 @@ func (c *benchCommand) printKept(out io.Writer, files *outputs) error {
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", c.From, err)
 		}
-		if err := c.print(out, files, r); err != nil {
+		if err := c.print(out, r); err != nil {
 			return err
 		}
 	}
 }
 
-// draw writes the report's plot, if it has one, and gives the link to it.
-func (c *benchCommand) draw(files *outputs, r *bench.Report) (link string, err error) {
-	plot := r.Plot()
-	if c.Plots == "" || plot == nil {
-		return "", nil
-	}
-	file, err := files.create("--plots", filepath.Join(c.Plots, r.Suite+".svg"), nil)
-	if err != nil {
-		return "", err
-	}
-	if err := plot.WriteSVG(file); err != nil {
-		return "", err
-	}
-	return path.Join(filepath.Base(c.Plots), r.Suite+".svg"), files.finish(true)
-}
-
-func (c *benchCommand) print(out io.Writer, files *outputs, r *bench.Report) error {
+func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 	switch {
 	case c.JSON:
 		encoder := json.NewEncoder(out)
@@ -112,11 +93,7 @@ func (c *benchCommand) print(out io.Writer, files *outputs, r *bench.Report) err
 	case c.Text:
 		return r.WriteText(out)
 	case c.Markdown:
-		link, err := c.draw(files, r)
-		if err != nil {
-			return err
-		}
-		return r.WriteMarkdown(out, link)
+		return r.WriteMarkdown(out)
 	}
 	return r.WriteTable(out)
 }
