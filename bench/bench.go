@@ -23,7 +23,7 @@ type Options struct {
 	// DatabaseURL is a PostgreSQL whose schema millrace_bench is measured in and dropped; empty: one is started. Its
 	// user must be allowed to let the server write and read a file.
 	DatabaseURL string
-	// Forest and Rows are measured in place of the generated model and rows, if set. Rows.Len may not be 0 then.
+	// Forest and Rows are measured in place of the test model and drawn rows, if set. Rows.Len may not be 0 then.
 	Forest *forest.Forest
 	Rows   forest.Rows
 	// Floors are what the suite "gate" judges by.
@@ -113,16 +113,12 @@ const (
 	alike     = "alike"
 )
 
-// newWorkload takes the given model and rows or makes them: trees of 31 leaves on so many features.
+// newWorkload takes the model and rows of the options, or else the test model of so many features and drawn rows.
 func newWorkload(o Options, features, rows int) (*workload, error) {
 	if o.Forest != nil {
 		return &workload{o.Forest, []kindOfRows{{"given", "the rows of --data", o.Rows}}}, nil
 	}
-	t := training{trees: 500, leaves: 31, features: features, rows: 20_000}
-	if o.Quick {
-		t.trees, t.rows = 10, 1000
-	}
-	f, err := t.train()
+	f, err := readModel(features, o.pick(500, 10))
 	if err != nil {
 		return nil, err
 	}

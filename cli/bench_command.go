@@ -30,7 +30,7 @@ type benchCommand struct {
 
 	DatabaseURL string `env:"DATABASE_URL" help:"Server for copy, queries, indexes and upgrade; one is started if not given." placeholder:"URL"`
 
-	Model       string `help:"Measure this model file in place of a generated one; needs --data." placeholder:"FILE"`
+	Model       string `help:"Measure this model file in place of the test model; needs --data." placeholder:"FILE"`
 	Data        string `help:"Numeric matrix for --model; empty or nan is missing." placeholder:"FILE"`
 	Header      bool   `help:"The first line of the matrix holds names: skip it."`
 	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0." placeholder:"N"`
