@@ -78,7 +78,7 @@ const idleFor = time.Minute
 // idle says what workers cost that have nothing to do.
 func idle(ctx context.Context, c config) error {
 	c.Workers = 4
-	w, err := newWorld(ctx, c, func(s *servers) (*network, error) { return newQuietNetwork(s, "127.0.0.1") })
+	w, err := newWorld(ctx, c, func(s *servers) (*network, error) { return newNetwork(s, "127.0.0.1") })
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 func main() {
-	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy writes to a logger that it does not let us choose
 	c, err := readConfig()
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

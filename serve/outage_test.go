@@ -23,16 +23,17 @@ import (
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
+	"github.com/retainwise/millrace/store/storetest/proxy"
 )
 
-// newLine gives a line to a database, and the URL of the database through it.
-func newLine(t *testing.T, databaseURL string) (*storetest.Line, string) {
+// newProxy returns a proxy in front of a database, and the database's URL through it.
+func newProxy(t *testing.T, databaseURL string) (*proxy.Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
+	l := storetest.NewProxy(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
 	u.Host, u.RawQuery = l.Address(), "sslmode=disable"
 	return l, u.String()
 }
@@ -97,7 +98,7 @@ func (a *testAPI) ended(id string) map[string]any {
 // back, on its first attempt.
 func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	direct := storetest.Postgres(t)
-	toDatabase, through := newLine(t, direct)
+	toDatabase, through := newProxy(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = throughIt })
 	a.store = throughIt
@@ -123,7 +124,9 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}
 	close(goOn)
 	time.Sleep(time.Second) // the worker fails to commit
-	toDatabase.Mend(t)
+	if err := toDatabase.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	if view := a.ended(id); view["status"] != "completed" {
 		t.Errorf("%v", view)
 	}
@@ -139,7 +142,7 @@ func TestQueueAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	toQueue := storetest.NewLine(t, "tcp", u.Host)
+	toQueue := storetest.NewProxy(t, "tcp", u.Host)
 	config.Endpoint = "http://" + toQueue.Address()
 	queue, err := store.OpenQueue(t.Context(), config)
 	if err != nil {
@@ -167,7 +170,9 @@ func TestQueueAway(t *testing.T) {
 	if scrape := a.scrape(); !strings.Contains(scrape, `millrace_dependency_up{dependency="queue"} 0`) {
 		t.Error("the metric does not tell")
 	}
-	toQueue.Mend(t)
+	if err := toQueue.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	readiness("ready", "ok")
 }
 

@@ -123,8 +123,8 @@ func TestB11NotSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := storetest.NewLine(t, "tcp", endpoint.Host)
-	config.Endpoint = "http://" + line.Address()
+	toObjects := storetest.NewProxy(t, "tcp", endpoint.Host)
+	config.Endpoint = "http://" + toObjects.Address()
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		if p.Objects, err = store.OpenS3(t.Context(), config); err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestB11NotSaved(t *testing.T) {
 	})
 	a.objects = nil
 	id := a.upload(telecom)
-	line.Cut()
+	toObjects.Cut()
 	a.post("/upload", telecom).wantError(t, http.StatusServiceUnavailable, "ERR-1502").
 		wantText(t, "Failed to save your file. Please try uploading again.")
 	if view := a.get("/predictions/" + id).object(t); view["status"] != "queued" {

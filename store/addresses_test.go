@@ -21,13 +21,13 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
+	p := storetest.NewProxy(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
 	nowhere, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = nowhere.Close() // its address refuses
-	u.Host, u.RawQuery = nowhere.Addr().String()+","+line.Address(), "sslmode=disable&target_session_attrs=read-write"
+	u.Host, u.RawQuery = nowhere.Addr().String()+","+p.Address(), "sslmode=disable&target_session_attrs=read-write"
 	circuits := &store.Circuits{}
 	s := storetest.Open(t, store.Config{URL: u.String(), Circuits: circuits})
 	ask := func() error {
@@ -39,7 +39,7 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	if err := ask(); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
-	line.Cut()
+	p.Cut()
 	for range 10 {
 		if err := ask(); !store.Unavailable(err) {
 			t.Fatalf("no server: %v", err)
@@ -48,7 +48,9 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	if c := circuits.Of(store.DependencyDatabase); c.State == store.CircuitClosed {
 		t.Errorf("10 calls, and the circuit is closed: %+v", c)
 	}
-	line.Mend(t)
+	if err := p.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	end := time.Now().Add(20 * time.Second)
 	for err := ask(); !errors.Is(err, store.ErrNotFound); err = ask() {
 		if !store.Unavailable(err) || time.Now().After(end) {

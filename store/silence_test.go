@@ -20,8 +20,8 @@ func TestSilentDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
-	u.Host, u.RawQuery = line.Address(), "sslmode=disable"
+	toDatabase := storetest.NewProxy(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
+	u.Host, u.RawQuery = toDatabase.Address(), "sslmode=disable"
 	circuits := &store.Circuits{}
 	s := storetest.Open(t, store.Config{URL: u.String(), ConnsMax: 3, Circuits: circuits})
 	ask := func() error {
@@ -39,20 +39,22 @@ func TestSilentDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(1100 * time.Millisecond) // the connection is idle
-	speak := line.Hush(t)
+	toDatabase.Stall()
 	for range 10 {
 		if err := ask(); !store.Unavailable(err) {
-			t.Fatalf("silent: %v", err)
+			t.Fatalf("stalled: %v", err)
 		}
 	}
 	if c := circuits.Of(store.DependencyDatabase); c.Opens == 0 {
 		t.Errorf("10 calls, and the breaker never opened: %+v", c)
 	}
-	speak()
+	if err := toDatabase.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	end := time.Now().Add(20 * time.Second)
 	for err := ask(); !errors.Is(err, store.ErrNotFound); err = ask() {
 		if !store.Unavailable(err) || time.Now().After(end) {
-			t.Fatalf("speaking again: %v", err)
+			t.Fatalf("restored: %v", err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"serve":               serveAnd("engine", "store", "store/cluster"),
 	"store":               {},
 	"store/cluster":       {},
-	"store/storetest":     {"migrations", "store", "store/cluster"},
+	"store/storetest":     {"migrations", "store", "store/cluster", "store/storetest/proxy"},
 
 	// What serve is made of, from above to below.
 	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
@@ -58,6 +58,7 @@ var allowed = map[string][]string{
 	"serve/page":                   {},
 
 	"serve/servetest":         serveAnd("ingest", "migrations", "serve", "store"),
+	"store/storetest/proxy":   {},
 	"store/storetest/servers": {"store/storetest"},
 }
 
@@ -81,7 +82,7 @@ func rooms(names ...string) (list []string) {
 func serveAnd(names ...string) []string { return append(rooms(serveRooms...), names...) }
 
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
-var allowedInTests = []string{"migrations", "serve/servetest", "store/cluster", "store/storetest"}
+var allowedInTests = []string{"migrations", "serve/servetest", "store/cluster", "store/storetest", "store/storetest/proxy"}
 
 // allowedInServeTests adds to both for the tests of serve and of what it is made of.
 var allowedInServeTests = serveAnd("engine", "ingest", "serve", "serve/internal/plan/plantest")
@@ -92,7 +93,7 @@ type fence struct{ owners, inTests []string }
 // outward lists the folders that may touch files, processes and the network.
 var outward = []string{
 	".", "cli", "test", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/cluster",
-	"store/storetest", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
+	"store/storetest", "store/storetest/proxy", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
 	"serve/internal/duty", "serve/internal/fault", "serve/internal/logging", "serve/internal/metrics",
 	"serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
 }

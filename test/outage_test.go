@@ -11,16 +11,17 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
+	"github.com/retainwise/millrace/store/storetest/proxy"
 )
 
-// newLine gives a line to the server of an endpoint, and the endpoint that it is.
-func newLine(t *testing.T, endpoint string) (*storetest.Line, string) {
+// newProxy returns a proxy in front of the server of an endpoint, and the endpoint through it.
+func newProxy(t *testing.T, endpoint string) (*proxy.Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := storetest.NewLine(t, "tcp", u.Host)
+	l := storetest.NewProxy(t, "tcp", u.Host)
 	u.Host = l.Address()
 	return l, u.String()
 }
@@ -57,9 +58,9 @@ func (r *running) scrape(t *testing.T) string {
 func TestObjectStoreAndQueueAway(t *testing.T) {
 	database, bucket, queue := storetest.Postgres(t), storetest.S3(t), storetest.SQS(t)
 	ours := bucket
-	toBucket, endpoint := newLine(t, bucket.Endpoint)
+	toBucket, endpoint := newProxy(t, bucket.Endpoint)
 	bucket.Endpoint = endpoint
-	toQueue, endpoint := newLine(t, queue.Endpoint)
+	toQueue, endpoint := newProxy(t, queue.Endpoint)
 	r := start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL, c.S3, c.Queue = database, bucket, queue.QueueConfig
 		c.Queue.Endpoint = endpoint
@@ -92,7 +93,9 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 		t.Error("the metrics do not tell of the breakers")
 	}
 	toQueue.Cut()
-	toBucket.Mend(t)
+	if err := toBucket.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	if body := r.ready(t, http.StatusOK); !strings.Contains(body, `"status":"degraded"`) ||
 		!strings.Contains(body, `"queue":"unavailable"`) {
 		t.Errorf("ready: %s", body)
@@ -110,7 +113,9 @@ func TestObjectStoreAndQueueAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	queue.Send(t, created(ours.Bucket, "inbox/developer/dropped.csv", info))
-	toQueue.Mend(t)
+	if err := toQueue.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	const scored = `SELECT count(*) FROM predictions WHERE status = 'completed'`
 	for end := time.Now().Add(time.Minute); askNumber(t, database, scored) < 4; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
