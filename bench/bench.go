@@ -87,8 +87,8 @@ func (r *Report) measureWorkers(ctx context.Context, s stopwatch, c contest) err
 	return r.measure(ctx, s, c)
 }
 
-// together runs the tasks at once and waits for all.
-func together(tasks []func()) {
+// runParallel runs the tasks at once and waits for all.
+func runParallel(tasks []func()) {
 	var group sync.WaitGroup
 	for _, task := range tasks {
 		group.Go(task)
@@ -126,7 +126,7 @@ func newWorkload(o Options, features, rows int) (*workload, error) {
 	return &workload{f, []kindOfRows{
 		{realistic, "from the distribution that the model was trained on", drawn},
 		{random, "every cell at a threshold of the model or just above", tossed},
-		{alike, "one customer again and again, a tenth of the cells drawn anew", resemble(drawn)},
+		{alike, "one customer again and again, a tenth of the cells drawn anew", similarRows(drawn)},
 	}}, nil
 }
 

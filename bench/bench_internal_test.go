@@ -129,7 +129,7 @@ func TestRowsAtThresholdsMeetBothSides(t *testing.T) {
 
 func TestRowsMuchAlike(t *testing.T) {
 	drawn := newCustomers(10, 1).draw(1000)
-	similar := resemble(drawn)
+	similar := similarRows(drawn)
 	for i, c := range similar.Columns {
 		same := 0
 		for row, x := range c.Numbers {
@@ -180,7 +180,7 @@ func expectedChurners(t *testing.T, b *engine.Bundle, file []byte) float64 {
 		t.Fatal(err)
 	}
 	in := engine.Input{Body: body, Header: header, Start: header.Start()}
-	tally, err := engine.Score(t.Context(), in, b, engine.Options{Explain: engine.ExplainNone}, nowhere{})
+	tally, err := engine.Score(t.Context(), in, b, engine.Options{Explain: engine.ExplainNone}, discardSink{})
 	if err != nil || tally.Scored != tally.Rows {
 		t.Fatalf("%+v: %v", tally, err)
 	}

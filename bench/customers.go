@@ -94,9 +94,9 @@ func atThresholds(f *forest.Forest, count int, seed uint64) forest.Rows {
 	return rows
 }
 
-// resemble gives every row the first customer's cells, but for one in ten, which it keeps: branches are easy to
+// similarRows gives every row the first customer's cells, but for one in ten, which it keeps: branches are easy to
 // predict, the best case for those who branch.
-func resemble(rows forest.Rows) forest.Rows {
+func similarRows(rows forest.Rows) forest.Rows {
 	r := rand.New(rand.NewPCG(scoredSeed, 15))
 	similar := forest.Rows{Len: rows.Len, Columns: make([]forest.Column, len(rows.Columns))}
 	for i, c := range rows.Columns {

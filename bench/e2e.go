@@ -45,7 +45,7 @@ func (r *Report) measureUploads(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// measureBigUploads sends large files at once to a service that is told to stay small.
+// measureBigUploads sends large files at once to a service with a small GOMEMLIMIT.
 func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 	limit := fmt.Sprintf("GOMEMLIMIT=%dMiB", memoryLimit*3/4)
 	s, err := startServer(ctx, []string{limit}, "--upload-rows-max=10000000")

@@ -36,8 +36,8 @@ const (
 	secondTry    = 4 // times as long
 )
 
-// ErrFallen says that a ratio is more than a fifth below its floor.
-var ErrFallen = errors.New("below the recorded floor")
+// ErrBelowFloor says that a ratio is more than a fifth below its floor.
+var ErrBelowFloor = errors.New("below the recorded floor")
 
 // runGate measures the ratios that may not fall, in short turns, and judges them by the floors. What seems to have
 // fallen is measured once more, for longer, and its better figure holds: other work on the machine can lower a ratio
@@ -60,7 +60,7 @@ func runGate(ctx context.Context, o Options, r *Report) (err error) {
 			return err
 		}
 		goals := r.Comparisons[len(r.Comparisons)-1].gated(floors)
-		if slices.ContainsFunc(goals, fallen) {
+		if slices.ContainsFunc(goals, belowFloor) {
 			again, err := longer.measure(ctx, c)
 			if err != nil {
 				return err
@@ -82,15 +82,15 @@ func better(first, second []Goal) []Goal {
 	return second
 }
 
-func fallen(g Goal) bool { return !g.Met }
+func belowFloor(g Goal) bool { return !g.Met }
 
-// Fallen names what is below its floor, nil if nothing is.
-func (r *Report) Fallen() error {
+// BelowFloor names what is below its floor, nil if nothing is.
+func (r *Report) BelowFloor() error {
 	var sentences []error
 	for _, g := range r.Goals {
-		if fallen(g) {
+		if belowFloor(g) {
 			sentences = append(sentences, fmt.Errorf("%w: %s is %s times, more than 20 %% below %s times",
-				ErrFallen, g.Name, figure(g.Value), figure(g.Want/heldShare)))
+				ErrBelowFloor, g.Name, figure(g.Value), figure(g.Want/heldShare)))
 		}
 	}
 	return errors.Join(sentences...)

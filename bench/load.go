@@ -121,7 +121,7 @@ func (s *server) repeat(ctx context.Context, c call, n int) []sample {
 	return samples
 }
 
-// addLatency adds what was measured of one kind of request. If all have failed there is nothing to tell.
+// addLatency adds what was measured of one kind of request. It fails if all have failed.
 func (r *Report) addLatency(l Latency, rows int, samples []sample) error {
 	times := make([]float64, len(samples))
 	var failed error

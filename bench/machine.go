@@ -37,7 +37,7 @@ func describeMachine() Machine {
 	return m
 }
 
-// cpuName is what Linux tells about the first processor; elsewhere the architecture has to do.
+// cpuName returns the first processor's name as Linux reports it, elsewhere the architecture.
 func cpuName() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {

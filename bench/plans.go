@@ -30,7 +30,7 @@ type Statement struct {
 // what it is sent with, in a transaction that is rolled back.
 func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) error {
 	e := explainer{ctx: ctx, conn: w.database.conn, report: r, runs: runs}
-	traced, err := store.Open(ctx, store.Config{URL: w.database.schemaURL(), WaitingMax: waitingMax, Trace: e.see})
+	traced, err := store.Open(ctx, store.Config{URL: w.database.schemaURL(), WaitingMax: waitingMax, Trace: e.trace})
 	if err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) err
 		e.method, e.bulk, e.user = m.name, m.bulk != "", nil
 		call := m.call
 		m.call = func(ctx context.Context) error {
-			e.looking = true
-			defer func() { e.looking = false }()
+			e.tracing = true
+			defer func() { e.tracing = false }()
 			return call(ctx)
 		}
 		if _, err := m.once(ctx); err != nil {
@@ -59,15 +59,15 @@ type explainer struct {
 	runs    int // of each statement
 	method  string
 	bulk    bool
-	looking bool
+	tracing bool
 	user    *pgx.QueuedQuery // what the statements are preceded by when they run for a user
 	inTx    bool
 	err     error
 }
 
-// see is told a statement before it is sent.
-func (e *explainer) see(sql string, args []any) {
-	if !e.looking || e.err != nil {
+// trace is called with each statement before it is sent.
+func (e *explainer) trace(sql string, args []any) {
+	if !e.tracing || e.err != nil {
 		return
 	}
 	sql = strings.Join(strings.Fields(sql), " ")
@@ -151,7 +151,7 @@ func (e *explainer) ask(how, sql string, args []any) (answer explained, err erro
 	return answer, nil
 }
 
-// planNode is what EXPLAIN tells of a step.
+// planNode is a step of what EXPLAIN returns.
 type planNode struct {
 	Type     string     `json:"Node Type"`
 	Table    string     `json:"Relation Name"`

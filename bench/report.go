@@ -46,7 +46,7 @@ type Measurement struct {
 // Process is what a service used, PostgreSQL not counted.
 type Process struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
-	PeakMiB    float64 `json:"peak_mib"` // of resident memory; 0: the system does not tell
+	PeakMiB    float64 `json:"peak_mib"` // of resident memory; 0: the system does not report it
 }
 
 // Goal is a figure that the project set out to reach, and what was measured of it.

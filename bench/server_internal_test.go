@@ -65,12 +65,12 @@ func TestUploadGivesTheNewestPrediction(t *testing.T) {
 			t.Errorf("%v: %v, want %s", answers, err, want)
 		}
 	}
-	away := &server{url: "http://127.0.0.1:1", client: http.DefaultClient}
-	if _, err := away.upload(t.Context(), file.uploadCall()); err == nil {
-		t.Error("nobody answered, and nobody noticed")
+	unreachable := &server{url: "http://127.0.0.1:1", client: http.DefaultClient}
+	if _, err := unreachable.upload(t.Context(), file.uploadCall()); err == nil {
+		t.Error("no answer, no error")
 	}
-	away.url = "://"
-	if err := away.send(t.Context(), call{}); err == nil {
+	unreachable.url = "://"
+	if err := unreachable.send(t.Context(), call{}); err == nil {
 		t.Error("no URL was asked")
 	}
 }
@@ -139,7 +139,7 @@ func TestLatenciesInEveryForm(t *testing.T) {
 	}
 }
 
-// A database of somebody else's is left as it was found.
+// A database that was given is left as it was found.
 func TestGivenDatabaseIsLeftClean(t *testing.T) {
 	url := storetest.EmptyPostgres(t)
 	d, err := openDatabase(t.Context(), Options{DatabaseURL: url})

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// countdown is a context that ends at the n-th time that somebody asks whether it has; several may ask at once.
+// countdown is a context that ends at the n-th call of Err or Done; calls may be concurrent.
 type countdown struct {
 	context.Context
 	left   atomic.Int64

@@ -16,7 +16,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// sqlStart tells a string that is a statement, or the beginning of one, from all others.
+// sqlStart matches a string that is a statement or the beginning of one.
 var sqlStart = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
 
 // statements finds every piece of SQL in the store's source, by the place where it stands.

@@ -30,20 +30,20 @@ func (w *storeWork) linkMethods() []method {
 		{name: "SweepUploadLinks", prepare: w.newLink, call: func(ctx context.Context) error {
 			return w.SweepUploadLinks(ctx, -2*time.Hour)
 		}},
-		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.takeLink},
+		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.sweepLink},
 		{name: "PostponedLinks", prepare: func(ctx context.Context) error {
 			return errors.Join(w.newLink(ctx), w.postponeLink(ctx))
 		}, call: func(ctx context.Context) error {
 			_, err := w.PostponedLinks(ctx, nil)
 			return err
-		}, after: w.takeLink},
+		}, after: w.sweepLink},
 		{name: "EnableAnnouncements", call: w.EnableAnnouncements},
 		{name: "ClaimAnnouncements", prepare: w.announced, call: w.claimAnnouncement, after: w.drop},
 		{name: "PostponeAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
-			return w.PostponeAnnouncement(ctx, w.told, time.Minute, false)
+			return w.PostponeAnnouncement(ctx, w.announcementID, time.Minute, false)
 		}, after: w.drop},
 		{name: "DropAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
-			return w.DropAnnouncement(ctx, w.told)
+			return w.DropAnnouncement(ctx, w.announcementID)
 		}, after: w.drop},
 		{name: "ReviveAnnouncements", prepare: w.announcement, call: func(ctx context.Context) error {
 			_, err := w.ReviveAnnouncements(ctx)
@@ -114,15 +114,15 @@ func (w *storeWork) postponeLink(ctx context.Context) error {
 	return w.PostponeUploadLink(ctx, w.link.ID, true)
 }
 
-// takeLink takes the link away, so that the next call finds one.
-func (w *storeWork) takeLink(ctx context.Context) error {
+// sweepLink takes the link away, so that the next call finds one.
+func (w *storeWork) sweepLink(ctx context.Context) error {
 	if err := w.PostponeUploadLink(ctx, w.link.ID, false); err != nil {
 		return err
 	}
 	return w.SweepUploadLinks(ctx, -2*time.Hour)
 }
 
-// announced makes a prediction whose end is waiting to be told.
+// announced makes a prediction whose end is waiting to be announced.
 func (w *storeWork) announced(ctx context.Context) error {
 	if err := w.EnableAnnouncements(ctx); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (w *storeWork) announced(ctx context.Context) error {
 func (w *storeWork) claimAnnouncement(ctx context.Context) error {
 	list, err := w.ClaimAnnouncements(ctx, 1)
 	if err == nil && len(list) == 1 {
-		w.told = list[0].ID
+		w.announcementID = list[0].ID
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func (w *storeWork) ownerMethods() []method {
 			return w.owner.Start(ctx)
 		}},
 		{name: "Owner.Start, of a stranger", bulk: asks, prepare: func(ctx context.Context) error {
-			return errors.Join(w.unmark(ctx), w.strays(ctx))
+			return errors.Join(w.unmark(ctx), w.putOrphans(ctx))
 		}, call: func(ctx context.Context) error {
 			var stranger *store.StrangerError
 			if err := w.owner.Start(ctx); !errors.As(err, &stranger) {
@@ -35,7 +35,7 @@ func (w *storeWork) ownerMethods() []method {
 			_, err := w.owner.Adopt(ctx)
 			return err
 		}},
-		{name: "Owner.SweepOrphans, stopped", bulk: asks, prepare: w.onlyStrays, call: func(ctx context.Context) error {
+		{name: "Owner.SweepOrphans, stopped", bulk: asks, prepare: w.onlyOrphans, call: func(ctx context.Context) error {
 			if _, err := w.owner.SweepOrphans(ctx, 0); !errors.Is(err, store.ErrSweepStopped) {
 				return errors.Join(err, errors.New("the sweep was not stopped"))
 			}
@@ -85,13 +85,13 @@ func (w *storeWork) empty(ctx context.Context, prefixes ...string) error {
 	return nil
 }
 
-// onlyStrays leaves strays alone in the object store, so that they are more than the share that is usual.
-func (w *storeWork) onlyStrays(ctx context.Context) error {
-	return errors.Join(w.empty(ctx, "uploads/", "results/", "direct/"), w.strays(ctx))
+// onlyOrphans leaves strays alone in the object store, so that they are more than the share that is usual.
+func (w *storeWork) onlyOrphans(ctx context.Context) error {
+	return errors.Join(w.empty(ctx, "uploads/", "results/", "direct/"), w.putOrphans(ctx))
 }
 
-// strays puts more objects of unknown owners than a sweep takes for usual.
-func (w *storeWork) strays(ctx context.Context) error {
+// putOrphans puts more objects of unknown owners than a sweep takes for usual.
+func (w *storeWork) putOrphans(ctx context.Context) error {
 	for range 25 {
 		if _, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id")); err != nil {
 			return err

@@ -34,8 +34,8 @@ type storeWork struct {
 	object  store.NewObject
 	access  store.AccessKey
 	link    store.UploadLink
-	told    int64 // announcement
-	leaver  int64 // user who leaves
+	announcementID    int64 // announcement
+	deletedUser  int64 // user who leaves
 	objects store.Objects
 	owner   *store.Owner
 
@@ -200,7 +200,7 @@ func noReport(store.Model, []store.ObservedRow) (json.RawMessage, error) {
 	return json.RawMessage(`{}`), nil
 }
 
-// claimKey claims a key that nobody has claimed.
+// claimKey claims a new key.
 func (w *storeWork) claimKey(ctx context.Context) (err error) {
 	w.keyText = uuid.NewString()
 	w.key, err = w.ClaimKey(ctx, w.user.ID, "POST /upload", w.keyText)

@@ -57,8 +57,8 @@ func (c *benchCommand) Run(ctx context.Context, std streams) error {
 		if err := c.print(std.out, report); err != nil {
 			return err
 		}
-		if c.Suite == "gate" && report.Fallen() != nil {
-			return report.Fallen()
+		if c.Suite == "gate" && report.BelowFloor() != nil {
+			return report.BelowFloor()
 		}
 	}
 	return nil
