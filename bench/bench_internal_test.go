@@ -211,7 +211,7 @@ func TestCustomerFileIsWhatItSays(t *testing.T) {
 	}
 }
 
-func TestReadersTellWhatIsWrong(t *testing.T) {
+func TestReadersReturnErrors(t *testing.T) {
 	broken := []byte(strings.Join(columnNames(), ",") + "\n\"a,1\n")
 	if err := cutting(broken); err == nil {
 		t.Error("cut passed a broken quote")
@@ -303,7 +303,7 @@ func TestFigure(t *testing.T) {
 	}
 }
 
-func TestFindKnowsWhatIsNotThere(t *testing.T) {
+func TestFindReturnsNilForUnknownNames(t *testing.T) {
 	r := &Report{Comparisons: []Comparison{{Name: "a", Measurements: []Measurement{{Name: "b"}}}}}
 	if r.find("a", "b") == nil || r.find("a", "c") != nil || r.find("c", "b") != nil {
 		t.Error("found what is not there, or did not find what is")

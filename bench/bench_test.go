@@ -232,7 +232,7 @@ func TestGivenModelAndRows(t *testing.T) {
 	}
 }
 
-func TestModelThatLeavesCannotHold(t *testing.T) {
+func TestModelRefusedByLeaves(t *testing.T) {
 	file, err := os.ReadFile("../testdata/forest/lightgbm/linear_tree/model.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func TestSampleIsUsed(t *testing.T) {
 	}
 }
 
-func TestRunStops(t *testing.T) {
+func TestRunStopsWithContext(t *testing.T) {
 	_, err := bench.Run(t.Context(), "engines", bench.Options{})
 	if err == nil || !strings.Contains(err.Error(), "ingest") {
 		t.Errorf("unknown suite: %v", err)

@@ -64,7 +64,7 @@ func checkFloors(t *testing.T, r *bench.Report) {
 	}
 }
 
-func TestFloorsThatAreNone(t *testing.T) {
+func TestReadFloorsErrors(t *testing.T) {
 	if _, err := bench.ReadFloors([]byte(`{"a": 1}`)); err == nil {
 		t.Error("read floors of no ratio")
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // A server that stands still for a while makes every request slow that was due meanwhile, not only those it held.
-func TestArrivalsCountFromWhenTheyWereDue(t *testing.T) {
+func TestLatencyCountsFromDueTime(t *testing.T) {
 	const stop = 300 * time.Millisecond
 	var begin time.Time
 	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

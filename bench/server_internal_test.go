@@ -45,7 +45,7 @@ func TestCompleted(t *testing.T) {
 	}
 }
 
-func TestUploadGivesTheNewestPrediction(t *testing.T) {
+func TestUploadReturnsNewestPrediction(t *testing.T) {
 	file := customersOf([]byte("id,n\na,1\n"), 1)
 	const done = `{"status":"completed"}`
 	id, err := endpoint(t, map[string]string{"/upload": done, "/predictions": `{"predictions":[{"prediction_id":"p"}]}`}).
@@ -75,7 +75,7 @@ func TestUploadGivesTheNewestPrediction(t *testing.T) {
 	}
 }
 
-func TestLoadThatAlwaysFailsIsNoMeasurement(t *testing.T) {
+func TestFailedLoadIsAnError(t *testing.T) {
 	r := new(Report)
 	s := endpoint(t, nil)
 	if err := r.loadControl(t.Context(), s, Options{Quick: true}, "p"); err == nil ||
@@ -88,7 +88,7 @@ func TestLoadThatAlwaysFailsIsNoMeasurement(t *testing.T) {
 }
 
 // What a program prints says whether it serves and where.
-func TestLaunchReadsWhereTheServerIs(t *testing.T) {
+func TestLaunchReadsServerAddress(t *testing.T) {
 	s := &server{command: exec.Command("printf", `ready\n  API   http://127.0.0.1:8\n  export MILLRACE_TOKEN=ey\nmore\n`)}
 	if err := s.launch(); err != nil || s.url != "http://127.0.0.1:8" || s.token != "ey" {
 		t.Errorf("%q, %q, %v", s.url, s.token, err)
@@ -140,7 +140,7 @@ func TestLatenciesInEveryForm(t *testing.T) {
 }
 
 // A database that was given is left as it was found.
-func TestGivenDatabaseIsLeftClean(t *testing.T) {
+func TestGivenDatabaseIsCleanedUp(t *testing.T) {
 	url := storetest.EmptyPostgres(t)
 	d, err := openDatabase(t.Context(), Options{DatabaseURL: url})
 	if err != nil {

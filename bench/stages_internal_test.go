@@ -28,7 +28,7 @@ func (c *countdown) Err() error {
 }
 
 // Wherever a measurement is ended it says so, and leaves no schema behind.
-func TestSuitesOfADatabaseEndAnywhere(t *testing.T) {
+func TestDatabaseSuitesStopWithContext(t *testing.T) {
 	o := Options{Quick: true, DatabaseURL: storetest.EmptyPostgres(t)}
 	type suite = func(context.Context, Options, *Report) error
 	for name, run := range map[string]suite{"copy": runCopy, "queries": runQueries, "indexes": runIndexes} {

@@ -141,8 +141,8 @@ func known(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestManifestsSayWhatTheProgramKnows holds variables, flags, ports and commands against the program.
-func TestManifestsSayWhatTheProgramKnows(t *testing.T) {
+// TestManifestsUseKnownVariables holds variables, flags, ports and commands against the program.
+func TestManifestsUseKnownVariables(t *testing.T) {
 	names, flags := known(t), help(t, "serve")
 	if len(names) < 15 {
 		t.Fatalf("found %d variables in the program's help", len(names))
@@ -183,7 +183,7 @@ func TestManifestsSayWhatTheProgramKnows(t *testing.T) {
 
 var assigned = regexp.MustCompile(`(?m)(?:^Environment=|^ENV | )([A-Z][A-Z_]+)=`)
 
-func TestOtherFilesSayWhatTheProgramKnows(t *testing.T) {
+func TestOtherFilesUseKnownVariables(t *testing.T) {
 	names := known(t)
 	for _, file := range []string{"systemd/millrace.service", "container/Containerfile"} {
 		text, err := os.ReadFile(file)
@@ -202,9 +202,9 @@ func TestOtherFilesSayWhatTheProgramKnows(t *testing.T) {
 	}
 }
 
-// TestRetentionIsOne holds the bucket's lifecycle against what the program is told: the bucket may not delete what a
+// TestBucketRetentionMatchesProgram holds the bucket's lifecycle against what the program is told: the bucket may not delete what a
 // prediction still shows, nor what is no folder of ours.
-func TestRetentionIsOne(t *testing.T) {
+func TestBucketRetentionMatchesProgram(t *testing.T) {
 	read := func(file string) string {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-func TestEachTestHasItsOwnDatabase(t *testing.T) {
+func TestPostgresIsPerTest(t *testing.T) {
 	for range 2 {
 		s := storetest.Open(t, store.Config{})
 		u, err := s.EnsureUser(t.Context(), "someone")
@@ -25,7 +25,7 @@ func TestEachTestHasItsOwnDatabase(t *testing.T) {
 	}
 }
 
-func TestEachTestHasItsOwnBucket(t *testing.T) {
+func TestS3IsPerTest(t *testing.T) {
 	for range 2 {
 		o, err := store.OpenS3(t.Context(), storetest.S3(t))
 		if err != nil {
@@ -48,7 +48,7 @@ func TestEachTestHasItsOwnBucket(t *testing.T) {
 	}
 }
 
-func TestEachTestHasItsOwnQueue(t *testing.T) {
+func TestSQSIsPerTest(t *testing.T) {
 	for range 2 {
 		q, err := store.OpenQueue(t.Context(), storetest.SQS(t).QueueConfig)
 		if err != nil {
