@@ -39,7 +39,7 @@ func Suites() []string {
 
 // Run measures one suite. It sets GOMAXPROCS, of the whole process, to one or two while it measures.
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
-	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
+	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
 		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "indexes": runIndexes, "upgrade": runUpgrade,
 		"api": runAPI, "e2e": runE2E, "fairness": runFairness, "gate": runGate,

@@ -12,8 +12,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Statement is one that a method of the store sends, and how the server runs it.
-type Statement struct {
+// statement is one that a method of the store sends, and how the server runs it.
+type statement struct {
 	Method string `json:"method"` // the first that sends it
 	SQL    string `json:"sql"`    // with single spaces
 	// Plan lists how tables are read, outermost first; empty: there is none to ask for.
@@ -74,14 +74,14 @@ func (e *explainer) trace(sql string, args []any) {
 	if strings.HasPrefix(sql, "SET ROLE ") { // of a connection that is made for the one that the upkeep lock takes
 		return
 	}
-	known := slices.ContainsFunc(e.report.Statements, func(s Statement) bool { return s.SQL == sql })
+	known := slices.ContainsFunc(e.report.Statements, func(s statement) bool { return s.SQL == sql })
 	isUser := strings.Contains(sql, "app.user_id")
 	if enter, begins := strings.CutPrefix(sql, "begin; "); begins { // a transaction for a user
 		e.user, e.inTx = &pgx.QueuedQuery{SQL: enter}, true
 		return
 	}
 	if !known && !slices.Contains([]string{"begin", "commit", "rollback", "-- ping"}, sql) {
-		s := Statement{Method: e.method, SQL: sql, bulk: e.bulk}
+		s := statement{Method: e.method, SQL: sql, bulk: e.bulk}
 		if !isUser {
 			e.err = e.explain(&s, args)
 		}
@@ -104,7 +104,7 @@ type explained []struct {
 }
 
 // explain runs the statement several times if it need not wait for a lock, which the method may hold itself.
-func (e *explainer) explain(s *Statement, args []any) error {
+func (e *explainer) explain(s *statement, args []any) error {
 	var times []float64
 	var answer explained
 	for range e.runs {
@@ -185,7 +185,7 @@ const statementShown = 100
 var statementHeadings = []string{"statement", "first sent by", "plan", "P50 ms", "P95 ms"}
 
 // cells are in the order of statementHeadings.
-func (s *Statement) cells() []string {
+func (s *statement) cells() []string {
 	text, p50, p95, plan := []rune(s.SQL), "", "", s.Plan
 	if s.P95 > 0 {
 		p50, p95 = figure(s.P50), figure(s.P95)

@@ -102,7 +102,7 @@ func (r *Report) timeMethods(ctx context.Context, w *storeWork, calls int) error
 			}
 			samples[i].took = took
 		}
-		if err := r.addLatency(Latency{Name: m.name, Note: m.bulk}, 0, samples); err != nil {
+		if err := r.addLatency(latency{Name: m.name, Note: m.bulk}, 0, samples); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (r *Report) measureStored(ctx context.Context, d *database, o Options) erro
 			}
 			samples = append(samples, sample{took: took})
 		}
-		if err := r.addLatency(Latency{Name: name, Note: m.name}, 0, samples); err != nil {
+		if err := r.addLatency(latency{Name: name, Note: m.name}, 0, samples); err != nil {
 			return err
 		}
 	}

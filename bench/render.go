@@ -96,7 +96,7 @@ func (p *pageWriter) printf(format string, values ...any) {
 
 func (p *pageWriter) row(cells []string) { p.printf("| %s |\n", strings.Join(cells, " | ")) }
 
-func (m Machine) sentence() string {
+func (m machine) sentence() string {
 	s := fmt.Sprintf("%s; %d cores; %s; %s; kernels %s; ingest %s", m.CPU, m.Cores, m.System, m.Go,
 		strings.Join(m.Kernels, ", "), m.Ingest)
 	if m.LoadAverage != "" {
@@ -134,7 +134,7 @@ func (c *Comparison) cells(m *Measurement) []string {
 	return cells
 }
 
-func (g Goal) cells() []string {
+func (g goal) cells() []string {
 	sign, verdict := "≥", "met"
 	if g.AtMost {
 		sign = "≤"

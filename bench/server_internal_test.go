@@ -82,7 +82,7 @@ func TestFailedLoadIsAnError(t *testing.T) {
 		!strings.Contains(err.Error(), "every request failed") || len(r.Latencies) != 0 {
 		t.Errorf("%v, %+v", err, r.Latencies)
 	}
-	if r.latency("control") != nil {
+	if r.findLatency("control") != nil {
 		t.Error("a latency that was not measured")
 	}
 }
@@ -106,12 +106,12 @@ func TestLaunchReadsServerAddress(t *testing.T) {
 func TestLatenciesInEveryForm(t *testing.T) {
 	r := &Report{
 		Suite: "api", Note: "With little stored.",
-		Latencies: []Latency{{
+		Latencies: []latency{{
 			Name: "/score", Note: "100 rows", PerSecond: 50, Requests: 20, Failed: 1, P50: 1.5, P95: 2.5, P99: 3.5, Max: 9,
 			RowsPerSecond: 66_667,
 		}, {Name: "plain", Requests: 2, P50: 1, P95: 1, P99: 1, Max: 1}},
-		Processes: []Process{{CPUSeconds: 1.25, PeakMiB: 64}, {CPUSeconds: 2}},
-		Statements: []Statement{
+		Processes: []process{{CPUSeconds: 1.25, PeakMiB: 64}, {CPUSeconds: 2}},
+		Statements: []statement{
 			{Method: "Get", SQL: "SELECT a || b " + strings.Repeat("x", 200), Plan: "Index Scan i", P50: 0.1, P95: 0.2},
 			{Method: "Ping", SQL: "SELECT 1"},
 		},

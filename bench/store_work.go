@@ -31,13 +31,13 @@ type storeWork struct {
 	blocks   []byte
 	calls    int
 
-	object  store.NewObject
-	access  store.AccessKey
-	link    store.UploadLink
-	announcementID    int64 // announcement
-	deletedUser  int64 // user who leaves
-	objects store.Objects
-	owner   *store.Owner
+	object         store.NewObject
+	access         store.AccessKey
+	link           store.UploadLink
+	announcementID int64 // announcement
+	deletedUser    int64 // user who leaves
+	objects        store.Objects
+	owner          *store.Owner
 
 	customers   []store.CustomerHash // of whom rows are kept
 	customersOf int64                // whose they are

@@ -20,7 +20,7 @@ type config struct {
 	Files    int           // CHAOS_FILES: of a round
 	Rounds   int           // CHAOS_ROUNDS_AT_ONCE
 	Stuck    time.Duration // CHAOS_STUCK: a round that takes longer has lost something
-	Outage   time.Duration // CHAOS_OUTAGE: how long each server is away in outages
+	Outage   time.Duration // CHAOS_OUTAGE: how long each server is unavailable in outages
 	Each     int           // CHAOS_EACH: and until each kind of mishap came so often
 	Keep     string        // CHAOS_KEEP: a directory for the logs of every process
 

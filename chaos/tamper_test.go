@@ -64,7 +64,7 @@ func TestCheckerDetectsTampering(t *testing.T) {
 	}
 }
 
-// Nobody but the sweep has anything to do with the parts of a generation that was given up.
+// Only the sweep may touch the parts of a generation that was given up.
 func TestCheckerDetectsWritesToOlderGeneration(t *testing.T) {
 	w := testWorld(t)
 	for name, test := range map[string]struct {
@@ -129,7 +129,7 @@ const doubled = `
 	       customer_ids, probability, risk_bands, band_rows
 	FROM prediction_blocks WHERE prediction_id = $1 ORDER BY first_row LIMIT 1`
 
-// testWorld is one that nobody disturbs.
+// testWorld is one without disturbances.
 func testWorld(t *testing.T) *world {
 	t.Helper()
 	c, err := readConfig()

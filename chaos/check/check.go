@@ -55,7 +55,7 @@ type Prediction struct {
 	ResultBytes, RejectsBytes     int64
 }
 
-// Done says that nothing will happen to the prediction any more unless somebody asks for it.
+// Done says that nothing will happen to the prediction any more unless a user asks for it.
 func (p *Prediction) Done() bool { return p.Status != "queued" && p.Status != "running" }
 
 // Predictions lists what became of a file that was sent under a name, as often as it arrived.

@@ -108,7 +108,7 @@ func TestClusterRestartsAfterKill(t *testing.T) {
 	select {
 	case <-c.Exited():
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody noticed that the server died")
+		t.Fatal("Exited did not close when the server died")
 	}
 	if err := c.Stop(t.Context()); err != nil {
 		t.Errorf("stop of a dead server: %v", err)
@@ -120,8 +120,8 @@ func TestClusterRestartsAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(b), "\n")
-	ours := strings.Join([]string{strconv.Itoa(os.Getpid()), rest}, "\n")
-	if err := os.WriteFile(note, []byte(ours), 0o600); err != nil {
+	content := strings.Join([]string{strconv.Itoa(os.Getpid()), rest}, "\n")
+	if err := os.WriteFile(note, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := query(t, start(t, dir).URL(), `SELECT 'up'`); got != "up" {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// majorMin is the oldest PostgreSQL whose views can be told to check the reader's rights.
+// majorMin is the oldest PostgreSQL whose views can check the reader's rights (security_invoker).
 const majorMin = 15
 
 // binaries are the programs of one PostgreSQL.
@@ -42,7 +42,7 @@ type sources struct {
 	fetch   func(p place, scratch string, log func(string)) error
 }
 
-// chooseBinaries gives the newest PostgreSQL, or the newest of the version that the data need. Data of one version are
+// chooseBinaries returns the newest PostgreSQL, or the newest of the version that the data need. Data of one version are
 // never given to another.
 func chooseBinaries(ctx context.Context, config Config, p place, major int, from sources) (binaries, error) {
 	found := installed(ctx, config.BinDir, from.path, from.folders)

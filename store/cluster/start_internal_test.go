@@ -63,7 +63,7 @@ func TestFailedStartReleasesDirectory(t *testing.T) {
 	}
 }
 
-// PostgreSQL's programs see where libraries are, and nothing else of our environment, which holds secrets.
+// PostgreSQL's programs see where libraries are, and nothing else of the environment, which holds secrets.
 func TestProgramsInheritNoSecrets(t *testing.T) {
 	t.Setenv("LD_LIBRARY_PATH", "/opt/lib")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -74,7 +74,7 @@ func TestProgramsInheritNoSecrets(t *testing.T) {
 	}
 }
 
-// A server that does not heed the first signal is told to stop at once before it is killed.
+// A server that does not heed the first signal gets an immediate shutdown before it is killed.
 func TestStopSendsImmediateShutdown(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
 	c := &Cluster{exited: make(chan struct{}), unlock: func() {}}
