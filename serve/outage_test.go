@@ -8,9 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,20 +21,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
-	"github.com/retainwise/millrace/store/storetest/proxy"
 )
-
-// newProxy returns a proxy in front of a database, and the database's URL through it.
-func newProxy(t *testing.T, databaseURL string) (*proxy.Proxy, string) {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := storetest.NewProxy(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
-	u.Host, u.RawQuery = l.Address(), "sslmode=disable"
-	return l, u.String()
-}
 
 // troubled is an object store in which one thing goes wrong.
 type troubled struct {
@@ -98,7 +83,7 @@ func (a *testAPI) ended(id string) map[string]any {
 // back, on its first attempt.
 func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	direct := storetest.Postgres(t)
-	toDatabase, through := newProxy(t, direct)
+	toDatabase, through := storetest.NewProxy(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = throughIt })
 	a.store = throughIt
@@ -138,12 +123,8 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 // The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
 func TestQueueAway(t *testing.T) {
 	config := storetest.SQS(t).QueueConfig
-	u, err := url.Parse(config.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	toQueue := storetest.NewProxy(t, "tcp", u.Host)
-	config.Endpoint = "http://" + toQueue.Address()
+	toQueue, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	queue, err := store.OpenQueue(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

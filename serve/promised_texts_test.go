@@ -119,13 +119,10 @@ func TestB10Busy(t *testing.T) {
 // result that cannot be read with another.
 func TestB11NotSaved(t *testing.T) {
 	config := storetest.S3(t)
-	endpoint, err := url.Parse(config.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	toObjects := storetest.NewProxy(t, "tcp", endpoint.Host)
-	config.Endpoint = "http://" + toObjects.Address()
+	toObjects, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
+		var err error
 		if p.Objects, err = store.OpenS3(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}

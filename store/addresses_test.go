@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,12 +15,11 @@ import (
 // A URL may name several addresses, of which only one has a server, as after a failover. When that was away and is back,
 // it is reached again although the others still are not.
 func TestOneOfSeveralAddressesComesBack(t *testing.T) {
-	database := storetest.Postgres(t)
-	u, err := url.Parse(database)
+	p, through := storetest.NewProxy(t, storetest.Postgres(t))
+	u, err := url.Parse(through)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := storetest.NewProxy(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
 	nowhere, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -358,8 +358,8 @@ func TestRequestsAloneDoNotMark(t *testing.T) {
 // A store that cannot be asked is no reason not to start, and nothing is deleted before it can be.
 func TestStoreAwayAtStart(t *testing.T) {
 	config := storetest.S3(t)
-	p := storetest.NewProxy(t, "tcp", strings.TrimPrefix(config.Endpoint, "http://"))
-	config.Endpoint = "http://" + p.Address()
+	p, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	o, err := store.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

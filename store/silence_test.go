@@ -3,8 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"net/url"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,15 +13,9 @@ import (
 // A database that says nothing, on connections that it has and on new ones, is known to be away long before anybody's
 // deadline, and is asked no more for a while.
 func TestSilentDatabase(t *testing.T) {
-	database := storetest.Postgres(t)
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	toDatabase := storetest.NewProxy(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
-	u.Host, u.RawQuery = toDatabase.Address(), "sslmode=disable"
+	toDatabase, through := storetest.NewProxy(t, storetest.Postgres(t))
 	circuits := &store.Circuits{}
-	s := storetest.Open(t, store.Config{URL: u.String(), ConnsMax: 3, Circuits: circuits})
+	s := storetest.Open(t, store.Config{URL: through, ConnsMax: 3, Circuits: circuits})
 	ask := func() error {
 		const deadline = 30 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), deadline)

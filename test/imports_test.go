@@ -82,7 +82,7 @@ func rooms(names ...string) (list []string) {
 func serveAnd(names ...string) []string { return append(rooms(serveRooms...), names...) }
 
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
-var allowedInTests = []string{"migrations", "serve/servetest", "store/cluster", "store/storetest", "store/storetest/proxy"}
+var allowedInTests = []string{"migrations", "serve/servetest", "store/cluster", "store/storetest"}
 
 // allowedInServeTests adds to both for the tests of serve and of what it is made of.
 var allowedInServeTests = serveAnd("engine", "ingest", "serve", "serve/internal/plan/plantest")

@@ -3,7 +3,6 @@ package test
 import (
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -11,20 +10,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
-	"github.com/retainwise/millrace/store/storetest/proxy"
 )
-
-// newProxy returns a proxy in front of the server of an endpoint, and the endpoint through it.
-func newProxy(t *testing.T, endpoint string) (*proxy.Proxy, string) {
-	t.Helper()
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := storetest.NewProxy(t, "tcp", u.Host)
-	u.Host = l.Address()
-	return l, u.String()
-}
 
 // ready waits until the answer of /ready has a status, and gives it.
 func (r *running) ready(t *testing.T, want int) string {
@@ -58,9 +44,9 @@ func (r *running) scrape(t *testing.T) string {
 func TestObjectStoreAndQueueAway(t *testing.T) {
 	database, bucket, queue := storetest.Postgres(t), storetest.S3(t), storetest.SQS(t)
 	ours := bucket
-	toBucket, endpoint := newProxy(t, bucket.Endpoint)
+	toBucket, endpoint := storetest.NewProxy(t, bucket.Endpoint)
 	bucket.Endpoint = endpoint
-	toQueue, endpoint := newProxy(t, queue.Endpoint)
+	toQueue, endpoint := storetest.NewProxy(t, queue.Endpoint)
 	r := start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL, c.S3, c.Queue = database, bucket, queue.QueueConfig
 		c.Queue.Endpoint = endpoint
