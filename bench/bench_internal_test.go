@@ -70,7 +70,7 @@ func (c customers) churned(rows forest.Rows) []float64 {
 	return labels
 }
 
-// checkCovers says whether every node has as many rows as its children together, and those at least 20.
+// checkCovers reports whether every node has as many rows as its children together, and those at least 20.
 func checkCovers(t *forest.Tree) error {
 	cover := func(child int32) float64 {
 		if child < 0 {

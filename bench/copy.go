@@ -136,7 +136,7 @@ func (c *copies) binary(ctx context.Context) error {
 	return err
 }
 
-// theirs gives pgx values that are boxed already.
+// theirs copies with pgx's CopyFromSource from values that are boxed already.
 func (c *copies) theirs(ctx context.Context) error {
 	_, err := c.conn.CopyFrom(ctx, pgx.Identifier{"bench_rows"}, strings.Split(rowColumns, ", "),
 		pgx.CopyFromRows(c.boxed))
@@ -228,7 +228,7 @@ func scoredRows(from, n int) arrow.Record {
 	return b.NewRecord()
 }
 
-// madeUpScore gives a row an id of ten letters and a probability that differs from its neighbours'.
+// madeUpScore returns a row an id of ten letters and a probability that differs from its neighbours'.
 func madeUpScore(row int) (id string, probability float32, band int16) {
 	probability = float32((row*7919)%100_003) / 100_003
 	return fmt.Sprintf("c%09d", row), probability, int16(min(3*probability, 2))

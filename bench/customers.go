@@ -94,7 +94,7 @@ func atThresholds(f *forest.Forest, count int, seed uint64) forest.Rows {
 	return rows
 }
 
-// similarRows gives every row the first customer's cells, but for one in ten, which it keeps: branches are easy to
+// similarRows copies the first customer's cells into every row, but for one in ten, which it keeps: branches are easy to
 // predict, the best case for those who branch.
 func similarRows(rows forest.Rows) forest.Rows {
 	r := rand.New(rand.NewPCG(scoredSeed, 15))

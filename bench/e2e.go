@@ -77,7 +77,7 @@ func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// addUsage says what a service has used.
+// addUsage adds what a service has used to the report.
 func (r *Report) addUsage(s *server) {
 	used := s.used()
 	r.Processes = append(r.Processes, process{

@@ -115,7 +115,7 @@ func (j jobs) beside(ctx context.Context, sender *server) (samples []sample, too
 	return samples, time.Since(begin), nil
 }
 
-// completed says whether a prediction is; one that never will be is an error.
+// completed reports whether a prediction is; one that never will be is an error.
 func (s *server) completed(ctx context.Context, id string) (bool, error) {
 	var p struct{ Status string }
 	if err := s.get(ctx, "/predictions/"+id, &p); err != nil {

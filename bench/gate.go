@@ -36,7 +36,7 @@ const (
 	secondTry    = 4 // times as long
 )
 
-// ErrBelowFloor says that a ratio is more than a fifth below its floor.
+// ErrBelowFloor is wrapped in the errors of [Report.BelowFloor]: a ratio is more than a fifth below its floor.
 var ErrBelowFloor = errors.New("below the recorded floor")
 
 // runGate measures the ratios that may not fall, in short turns, and judges them by the floors. What seems to have
@@ -84,7 +84,7 @@ func better(first, second []goal) []goal {
 
 func belowFloor(g goal) bool { return !g.Met }
 
-// BelowFloor names what is below its floor, nil if nothing is.
+// BelowFloor returns an error that names each ratio below its floor, nil if there is none.
 func (r *Report) BelowFloor() error {
 	var sentences []error
 	for _, g := range r.Goals {

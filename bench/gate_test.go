@@ -37,7 +37,7 @@ func TestGateJudgesByTheFloors(t *testing.T) {
 	}
 }
 
-// A floor whose name is not measured would hold for ever.
+// A floor whose name is not measured would hold forever.
 func checkFloors(t *testing.T, r *bench.Report) {
 	t.Helper()
 	file, err := os.ReadFile("results/floors.json")

@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// machine says what the figures were measured on.
+// machine describes what the figures were measured on.
 type machine struct {
 	CPU         string   `json:"cpu"`
 	Cores       int      `json:"cores"` // that the process may use

@@ -51,7 +51,7 @@ func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) err
 	return e.err
 }
 
-// explainer asks for plans. It is called from one goroutine, as methods are called one after the other.
+// explainer runs EXPLAIN. It is called from one goroutine, as methods are called one after the other.
 type explainer struct {
 	ctx     context.Context
 	conn    *pgx.Conn

@@ -87,7 +87,7 @@ func TestFailedLoadIsAnError(t *testing.T) {
 	}
 }
 
-// What a program prints says whether it serves and where.
+// TestLaunchReadsServerAddress reads what a program prints when it serves.
 func TestLaunchReadsServerAddress(t *testing.T) {
 	s := &server{command: exec.Command("printf", `ready\n  API   http://127.0.0.1:8\n  export MILLRACE_TOKEN=ey\nmore\n`)}
 	if err := s.launch(); err != nil || s.url != "http://127.0.0.1:8" || s.token != "ey" {

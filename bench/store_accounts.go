@@ -57,7 +57,7 @@ func (w *storeWork) revoke(ctx context.Context) error {
 	return w.RevokeAccessKey(ctx, w.user.ID, w.access.ID)
 }
 
-// newUser makes a user with a prediction, and forgets about earlier deletions.
+// newUser makes a user with a prediction, and drops earlier deletions.
 func (w *storeWork) newUser(ctx context.Context) error {
 	if err := w.database.exec(ctx, `DELETE FROM deletions`); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (w *storeWork) newUser(ctx context.Context) error {
 	return err
 }
 
-// eraseDeleted removes what is left of those who are leaving.
+// eraseDeleted marks deleted users as erased, so that the next sweep leaves them out.
 func (w *storeWork) eraseDeleted(ctx context.Context) error {
 	return w.database.exec(ctx, `UPDATE users SET erased_at = now() WHERE deleted_at IS NOT NULL AND erased_at IS NULL`)
 }

@@ -114,7 +114,7 @@ func (w *storeWork) postponeLink(ctx context.Context) error {
 	return w.PostponeUploadLink(ctx, w.link.ID, true)
 }
 
-// sweepLink takes the link away, so that the next call finds one.
+// sweepLink removes the link, so that the next call finds one.
 func (w *storeWork) sweepLink(ctx context.Context) error {
 	if err := w.PostponeUploadLink(ctx, w.link.ID, false); err != nil {
 		return err

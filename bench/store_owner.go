@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// ownerMethods are about whose an object store is, and what a sweep has found there.
+// ownerMethods are about who owns an object store, and what a sweep has found there.
 func (w *storeWork) ownerMethods() []method {
 	const asks = "asks the object store as well"
 	return []method{
@@ -22,7 +22,7 @@ func (w *storeWork) ownerMethods() []method {
 		}, call: func(ctx context.Context) error {
 			var stranger *store.StrangerError
 			if err := w.owner.Start(ctx); !errors.As(err, &stranger) {
-				return errors.Join(err, errors.New("the store was taken for the database's own"))
+				return errors.Join(err, errors.New("the store was adopted"))
 			}
 			return nil
 		}, after: func(ctx context.Context) error {
@@ -68,7 +68,7 @@ func (firstPage) Head(context.Context, string) (store.ObjectInfo, error) {
 	return store.ObjectInfo{}, errFirstPage
 }
 
-// unmark takes database and object store back to before they knew each other.
+// unmark removes the marks of database and object store, as before they were first used together.
 func (w *storeWork) unmark(ctx context.Context) error {
 	if _, err := w.database.conn.Exec(ctx, `DELETE FROM installation`); err != nil {
 		return err
@@ -85,12 +85,12 @@ func (w *storeWork) empty(ctx context.Context, prefixes ...string) error {
 	return nil
 }
 
-// onlyOrphans leaves strays alone in the object store, so that they are more than the share that is usual.
+// onlyOrphans leaves orphans alone in the object store, so that they are more than the usual share.
 func (w *storeWork) onlyOrphans(ctx context.Context) error {
 	return errors.Join(w.empty(ctx, "uploads/", "results/", "direct/"), w.putOrphans(ctx))
 }
 
-// putOrphans puts more objects of unknown owners than a sweep takes for usual.
+// putOrphans puts more objects of unknown ids than a sweep takes for usual.
 func (w *storeWork) putOrphans(ctx context.Context) error {
 	for range 25 {
 		if _, err := w.objects.Put(ctx, store.InputKey(uuid.New()), strings.NewReader("id")); err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// config says how long and how badly to disturb. Every field is an environment variable; see README.md.
+// config is how long and how much to disturb. Every field is an environment variable; see README.md.
 type config struct {
 	Millrace string        // CHAOS_MILLRACE: the program under test
 	Seed     uint64        // CHAOS_SEED

@@ -155,7 +155,7 @@ func (w *world) nextPart(ctx context.Context, after time.Time) (time.Duration, e
 	return 0, errors.New("no part was committed afterwards")
 }
 
-// judge wants every file scored without a failure and every outage reported. A part that another worker took over when its
+// judge fails unless every file was scored without a failure and every outage reported. A part that another worker took over when its
 // lease had ended counts two claims if it was done before the first worker could take its own back.
 func (w *world) judge(ctx context.Context, r *rounds, seen []outage) error {
 	for i := range r.done {

@@ -76,7 +76,7 @@ func checkSelector(t *testing.T, at string, s []*labels.Matcher, exported map[st
 	}
 }
 
-// scrapeRunning gives the series of a running millrace by name.
+// scrapeRunning returns the series of a running millrace by name.
 func scrapeRunning(t *testing.T) map[string]string {
 	t.Helper()
 	api, admin, token := startMillrace(t)

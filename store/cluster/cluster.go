@@ -21,7 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Config says where the cluster lives. Only Dir is required.
+// Config is the place and the settings of a cluster. Only Dir is required.
 type Config struct {
 	// Dir is the cluster's own directory. When root starts the cluster, it is given to the user that the server runs
 	// as, so nothing else should be kept there.

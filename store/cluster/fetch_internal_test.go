@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// An archive that is not the one we know is neither unpacked nor run, and is gone afterwards. It lies where the library
+// An archive whose digest is not the known one is neither unpacked nor run, and is gone afterwards. It lies where the library
 // looks for the archive of its version: had it another name, nothing would be known of what is fetched today.
 func TestFetchChecksArchiveFirst(t *testing.T) {
 	p := place{dir: NewDir(t)}

@@ -75,7 +75,7 @@ func pick(found []binaries, major int, data string) (binaries, error) {
 		"or dump the data with it and load them into a new directory", data, major, found[0].major, major)
 }
 
-// ErrNotInstalled says that there is no PostgreSQL on this machine and none could be fetched.
+// ErrNotInstalled means that there is no PostgreSQL on this machine and none could be fetched.
 var ErrNotInstalled = errors.New("no PostgreSQL is installed")
 
 func notInstalled(cause error) error {

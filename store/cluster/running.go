@@ -4,7 +4,7 @@ package cluster
 
 import "errors"
 
-// errInUse says that another process has a cluster's directory.
+// errInUse means that another process has a cluster's directory.
 var errInUse = errors.New("in use by another millrace")
 
 // Running returns the URL of a cluster whose server another process has started, and false if none has.
