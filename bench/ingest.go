@@ -230,7 +230,7 @@ func convertingTogether(name string, file []byte, rows int) (contest, error) {
 	one := []func(){worker(0, chunks)}
 	two := []func(){worker(1, slices.Clip(chunks[:middle])), worker(2, chunks[middle:])}
 	run := func(tasks []func()) func(int) error {
-		return func(int) error { together(tasks); return errors.Join(failed[:]...) }
+		return func(int) error { runParallel(tasks); return errors.Join(failed[:]...) }
 	}
 	return contest{
 		name: name, note: "tokenise+convert: one worker and two, with half of the chunks each", bytes: len(file),

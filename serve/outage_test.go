@@ -8,9 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -26,18 +24,6 @@ import (
 	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/store/storetest"
 )
-
-// newLine gives a line to a database, and the URL of the database through it.
-func newLine(t *testing.T, databaseURL string) (*storetest.Line, string) {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
-	u.Host, u.RawQuery = l.Address(), "sslmode=disable"
-	return l, u.String()
-}
 
 // troubled is an object store in which one thing goes wrong.
 type troubled struct {
@@ -99,7 +85,7 @@ func (a *testAPI) ended(id string) map[string]any {
 // attempt when the database is back.
 func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	direct := storetest.Postgres(t)
-	toDatabase, through := newLine(t, direct)
+	toDatabase, through := storetest.NewProxy(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = throughIt })
 	a.store = throughIt
@@ -125,7 +111,9 @@ func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	}
 	close(goOn)
 	time.Sleep(time.Second) // the worker fails to commit
-	toDatabase.Mend(t)
+	if err := toDatabase.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	if view := a.ended(id); view["status"] != "completed" {
 		t.Errorf("%v", view)
 	}
@@ -137,12 +125,8 @@ func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 // Without the queue the process stays ready but degraded, and files are accepted and scored.
 func TestServe_QueueUnavailable(t *testing.T) {
 	config := storetest.SQS(t).Config
-	u, err := url.Parse(config.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	toQueue := storetest.NewLine(t, "tcp", u.Host)
-	config.Endpoint = "http://" + toQueue.Address()
+	toQueue, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	queue, err := queue.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +153,9 @@ func TestServe_QueueUnavailable(t *testing.T) {
 	if scrape := a.scrape(); !strings.Contains(scrape, `millrace_dependency_up{dependency="queue"} 0`) {
 		t.Error("the metric does not show the outage")
 	}
-	toQueue.Mend(t)
+	if err := toQueue.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	readiness("ready", "ok")
 }
 

@@ -119,20 +119,17 @@ func TestB10Busy(t *testing.T) {
 // result that cannot be read with another.
 func TestB11NotSaved(t *testing.T) {
 	config := storetest.S3(t)
-	endpoint, err := url.Parse(config.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := storetest.NewLine(t, "tcp", endpoint.Host)
-	config.Endpoint = "http://" + line.Address()
+	toObjects, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
+		var err error
 		if p.Objects, err = objects.OpenS3(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 	})
 	a.objects = nil
 	id := a.upload(telecom)
-	line.Cut()
+	toObjects.Cut()
 	a.post("/upload", telecom).wantError(t, http.StatusServiceUnavailable, "ERR-1502").
 		wantText(t, "Failed to save your file. Please try uploading again.")
 	if view := a.get("/predictions/" + id).object(t); view["status"] != "queued" {

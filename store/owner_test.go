@@ -359,21 +359,23 @@ func TestRequestsAloneDoNotMark(t *testing.T) {
 // A store that cannot be asked is no reason not to start, and nothing is deleted before it can be.
 func TestStoreAwayAtStart(t *testing.T) {
 	config := storetest.S3(t)
-	line := storetest.NewLine(t, "tcp", strings.TrimPrefix(config.Endpoint, "http://"))
-	config.Endpoint = "http://" + line.Address()
+	p, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	o, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := newBench(t, store.Config{})
-	line.Cut()
+	p.Cut()
 	w := b.start(o)
 	wantEqual(t, "state", w.Last(), store.Unknown)
 	if err := o.Delete(t.Context(), objects.Deleted, "uploads/a"); err == nil {
 		t.Error("deleted")
 	}
 	config.Bucket += "-mistyped"
-	line.Mend(t)
+	if err := p.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	if o, err = objects.OpenS3(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}

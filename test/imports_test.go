@@ -49,7 +49,8 @@ var allowed = map[string][]string{
 	"store/circuit":           {},
 	"store/customer":          {},
 	"store/cluster":           {},
-	"store/storetest":         {"migrations", "store", "store/cluster", "store/objects", "store/queue", "store/schema"},
+	"store/storetest":         {"migrations", "store", "store/cluster", "store/objects", "store/queue", "store/schema", "store/storetest/proxy"},
+	"store/storetest/proxy":   {},
 	"store/storetest/servers": {"store/storetest"},
 
 	// The packages of serve, top-down.
@@ -105,7 +106,7 @@ type fence struct{ owners, inTests []string }
 // outward lists the folders that may touch files, processes and the network.
 var outward = []string{
 	".", "cli", "test", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/awsclient", "store/circuit",
-	"store/cluster", "store/internal/database", "store/objects", "store/queue", "store/schema", "store/storetest", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
+	"store/cluster", "store/internal/database", "store/objects", "store/queue", "store/schema", "store/storetest", "store/storetest/proxy", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
 	"serve/internal/duty", "serve/internal/fault", "serve/internal/logging", "serve/internal/metrics",
 	"serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
 }

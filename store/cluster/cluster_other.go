@@ -8,7 +8,7 @@ import (
 	"errors"
 )
 
-// Config says where the cluster lives.
+// Config is the place and the settings of a cluster.
 type Config struct {
 	Dir      string
 	Log      func(message string)
@@ -24,7 +24,7 @@ func Start(context.Context, Config) (*Cluster, error) {
 	return nil, errors.New("start postgresql: not possible on this system: set DATABASE_URL")
 }
 
-// Running says that there is none.
+// Running returns false.
 func Running(Config) (string, bool, error) { return "", false, nil }
 
 // URL is empty.

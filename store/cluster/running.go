@@ -4,10 +4,10 @@ package cluster
 
 import "errors"
 
-// errInUse says that another process has a cluster's directory.
+// errInUse means that another process has a cluster's directory.
 var errInUse = errors.New("in use by another millrace")
 
-// Running gives the URL of a cluster whose server another process has started; false: no process has.
+// Running returns the URL of a cluster whose server another process has started, and false if none has.
 func Running(config Config) (url string, running bool, err error) {
 	if config.Log == nil {
 		config.Log = func(string) {}
