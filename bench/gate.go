@@ -36,8 +36,8 @@ const (
 	secondTry    = 4 // times as long
 )
 
-// ErrBelowFloor is wrapped in the errors of [Report.BelowFloor]: a ratio is more than a fifth below its floor.
-var ErrBelowFloor = errors.New("below the recorded floor")
+// errBelowFloor is wrapped in the errors of [Report.BelowFloor]: a ratio is more than a fifth below its floor.
+var errBelowFloor = errors.New("below the recorded floor")
 
 // runGate measures the ratios that may not fall, in short turns, and judges them by the floors. What seems to have
 // fallen is measured once more, for longer, and its better figure holds: other work on the machine can lower a ratio
@@ -90,7 +90,7 @@ func (r *Report) BelowFloor() error {
 	for _, g := range r.Goals {
 		if belowFloor(g) {
 			sentences = append(sentences, fmt.Errorf("%w: %s is %s times, more than 20 %% below %s times",
-				ErrBelowFloor, g.Name, figure(g.Value), figure(g.Want/heldShare)))
+				errBelowFloor, g.Name, figure(g.Value), figure(g.Want/heldShare)))
 		}
 	}
 	return errors.Join(sentences...)
