@@ -169,7 +169,7 @@ func (f *foundation) openObjects(ctx context.Context, c RunConfig) error {
 func askBucket(ctx context.Context, o objects.Store, c RunConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	err := store.Reach(ctx, o)
+	err := store.PingObjects(ctx, o)
 	if errors.Is(err, objects.ErrNoBucket) {
 		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
 	}

@@ -60,13 +60,13 @@ func TestCredentialsRenewedOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Reach(t.Context(), old); err == nil || store.FaultOf(err) != store.FaultRefused {
+	if err := store.PingObjects(t.Context(), old); err == nil || store.FaultOf(err) != store.FaultRefused {
 		t.Fatalf("a wrong secret: %v", err)
 	}
 	writeKeys(t, file, access, secret)
 	var failed error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if failed = store.Reach(t.Context(), old); failed == nil {
+		if failed = store.PingObjects(t.Context(), old); failed == nil {
 			break
 		}
 	}

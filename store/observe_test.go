@@ -29,7 +29,7 @@ func TestQueueStateCountsWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q.Queued != 2 || q.Running != 0 || q.Dead != 0 || q.Letters != 3 || q.Oldest < 90*time.Second ||
+	if q.Queued != 2 || q.Running != 0 || q.Dead != 0 || q.Outbox != 3 || q.Oldest < 90*time.Second ||
 		q.Oldest > 10*time.Minute {
 		t.Errorf("%+v", q)
 	}

@@ -54,7 +54,7 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 				w := b.start(o)
 				mustSweep(t, w)
 				guarded := w.Objects()
-				if err := store.Reach(t.Context(), guarded); err != nil {
+				if err := store.PingObjects(t.Context(), guarded); err != nil {
 					t.Fatal(err)
 				}
 				put(t, guarded, "uploads/a", []byte("x"))
@@ -63,7 +63,7 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 				} else if err := o.Delete(t.Context(), objects.Deleted, objects.MarkKey); err != nil {
 					t.Fatal(err)
 				}
-				err := store.Reach(t.Context(), guarded)
+				err := store.PingObjects(t.Context(), guarded)
 				wantErr(t, err, store.ErrNotOwner)
 				wantEqual(t, "fault", store.FaultOf(err), store.FaultOutage)
 				wantState(t, w, store.Stranger)
@@ -76,7 +76,7 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 					wantErr(t, err, store.ErrNotOwner)
 				}
 				wantEqual(t, "keys", strings.Join(keys(t, o, "uploads/"), " "), "uploads/a")
-				if err := store.Reach(t.Context(), o); err != nil {
+				if err := store.PingObjects(t.Context(), o); err != nil {
 					t.Error(err)
 				}
 			})

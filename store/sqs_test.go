@@ -273,7 +273,7 @@ func TestRelaySendsTheRefusedAgain(t *testing.T) {
 		sent  int
 		fails bool
 	}{{2, true}, {1, true}, {0, true}, {1, false}, {0, false}} {
-		n, err := b.Outbox.RelayOnce(t.Context(), q)
+		n, err := store.RelayOnce(t.Context(), b.Outbox, q)
 		if n != want.sent || (err != nil) != want.fails {
 			t.Errorf("round %d: sent %d, %v", i, n, err)
 		}

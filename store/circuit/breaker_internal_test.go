@@ -72,14 +72,14 @@ func TestTrialWithoutAVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(Objects)
 		end := func(v Verdict) func() (Verdict, error) { return func() (Verdict, error) { return v, nil } }
-		early, err := b.Take()
+		early, err := b.Acquire()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range breakerFailures {
 			_ = b.Call(end(Failed))
 		}
-		b.Give(early, Answered)
+		b.Release(early, Answered)
 		if b.state() != Open {
 			t.Fatalf("state %d after an answer to a call of before", b.state())
 		}
@@ -91,14 +91,14 @@ func TestTrialWithoutAVerdict(t *testing.T) {
 			defer func() { _ = recover() }()
 			_ = b.Call(func() (Verdict, error) { panic("trial") })
 		}()
-		p, err := b.Take()
+		p, err := b.Acquire()
 		if err != nil || !p.trial || b.state() != HalfOpen {
 			t.Fatalf("after a panic: %v, state %d", err, b.state())
 		}
 		if err := b.Call(end(Answered)); err == nil {
 			t.Error("two trials at the same time")
 		}
-		b.Give(p, Failed)
+		b.Release(p, Failed)
 		if b.state() != Open || b.opens.Load() != 2 {
 			t.Errorf("a trial failed: state %d, opened %d times", b.state(), b.opens.Load())
 		}

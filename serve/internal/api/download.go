@@ -356,7 +356,7 @@ func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 	if !gone && !isRefused {
 		return fault.ObjectFailure(err)
 	}
-	if away := store.Reach(ctx, s.Objects); away != nil {
+	if away := store.PingObjects(ctx, s.Objects); away != nil {
 		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, away))
 	}
 	if isRefused {

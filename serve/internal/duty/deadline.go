@@ -39,7 +39,7 @@ func (d *Deadline) Run(ctx context.Context) {
 
 // Once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
 func (d *Deadline) Once(ctx context.Context) error {
-	if err := store.Reach(ctx, d.Objects); err != nil {
+	if err := store.PingObjects(ctx, d.Objects); err != nil {
 		return err
 	}
 	if err := d.Store.Heartbeat(ctx); err != nil {

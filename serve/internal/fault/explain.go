@@ -72,7 +72,7 @@ func CodeOf(err error) Code { return Explain(err).Code }
 // program did wrong stays an internal error.
 func ExplainAs(code Code, err error) *Failure {
 	f := Explain(err)
-	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
+	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultInternal {
 		f.Code = code
 	}
 	return f

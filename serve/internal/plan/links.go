@@ -36,7 +36,7 @@ func linkedFile(ctx context.Context, o objects.Store, l store.UploadLink) (objec
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		if away := store.Reach(ctx, o); away != nil { // a bucket that is missing gives the same answer
+		if away := store.PingObjects(ctx, o); away != nil { // a bucket that is missing gives the same answer
 			return file, fault.ObjectFailure(away)
 		}
 		return file, fault.Fail(fault.CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")

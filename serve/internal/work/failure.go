@@ -62,7 +62,7 @@ func (w *Worker) blame(ctx context.Context, err error) store.Fault {
 	}
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	if away := store.Reach(once, w.objects); away != nil {
+	if away := store.PingObjects(once, w.objects); away != nil {
 		w.log.Warn("the object store does not answer", "error", away)
 		return store.FaultOutage
 	}
