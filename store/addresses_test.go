@@ -16,7 +16,7 @@ import (
 
 // A URL may name several addresses, of which only one has a server, as after a failover. When that was away and is back,
 // it is reached again although the others still are not.
-func TestOneOfSeveralAddressesComesBack(t *testing.T) {
+func TestOpen_FailoverAddresses(t *testing.T) {
 	database := storetest.Postgres(t)
 	u, err := url.Parse(database)
 	if err != nil {

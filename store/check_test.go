@@ -67,7 +67,7 @@ func (b bench) kept(o objects.Store, finish bool) store.Prediction {
 	return b.reload(p)
 }
 
-func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
+func TestCheckObjects_MissingOrChanged(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		b.start(o)
 		done, open := b.kept(o, true), b.kept(o, false)
@@ -91,7 +91,7 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 		if len(found) > 0 || c.Rows != 10 || c.Digests != 2 || c.Objects != 10 {
 			t.Fatalf("%v, %+v", found, c)
 		}
-		// Each object that a row speaks of, taken away and replaced by a longer one.
+		// Each object that a row refers to, deleted and replaced by a longer one.
 		recorded := map[string]string{
 			objects.InputKey(done.UploadID): "upload", objects.ResultKey(done.ID, 1, objects.ResultName): "result",
 			objects.ResultKey(done.ID, 1, objects.RejectsName): "rejects", objects.SnapshotKey(done.ID, 1, 0): "snapshot",
@@ -122,7 +122,7 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 }
 
 // Objects without a row are found when their row cannot be on its way any more; what a sweep removes is none.
-func TestCheckFindsObjectsWithoutRows(t *testing.T) {
+func TestCheckObjects_UnknownObjects(t *testing.T) {
 	b, dir := newBench(t, store.Config{}), t.TempDir()
 	o, err := objects.OpenDirectory(dir)
 	if err != nil {

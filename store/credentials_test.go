@@ -42,7 +42,7 @@ func fromFile(t *testing.T, config objects.S3Config) (string, objects.S3Config) 
 	return file, config
 }
 
-// Keys that were renewed on disk are used after the old ones were refused, and by all who hold the store.
+// Keys that were renewed on disk are used after the old ones were refused, and by all users of the store.
 func TestCredentialsRenewedOnDisk(t *testing.T) {
 	config := storetest.S3(t)
 	access, secret := config.AccessKey, config.SecretKey

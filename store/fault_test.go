@@ -48,7 +48,7 @@ func TestFaultOfEverySQLSTATE(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", fields[0], fields[2], got, want)
 		}
 		if got := store.FaultOf(err); got == store.FaultRefused || got == store.FaultNone {
-			t.Errorf("%s is nobody's", fields[0])
+			t.Errorf("%s is not classified", fields[0])
 		}
 	}
 	if states < 250 {
@@ -132,7 +132,7 @@ func TestFaultOfFiles(t *testing.T) {
 }
 
 // What callers branch on stays theirs, whatever it wraps.
-func TestFaultOfWhatIsKnown(t *testing.T) {
+func TestFaultOf_CallerErrors(t *testing.T) {
 	for _, known := range []error{store.ErrNotFound, objects.ErrChanged, objects.ErrRange, store.ErrLeaseLost} {
 		err := fmt.Errorf("get object: %w: %w", known, answered("S3", 404, "NoSuchKey"))
 		if got := store.FaultOf(err); got != store.FaultNone {

@@ -108,7 +108,7 @@ func (b bench) claim(worker string) *store.Claim {
 
 func (b bench) noClaim() {
 	b.Helper()
-	if c, err := b.Ledger.ClaimPart(b.Context(), "nobody"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimPart(b.Context(), "another"); c != nil || err != nil {
 		b.Fatalf("claimed %+v: %v", c, err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A directory on a full disk says so, keeps what it has, leaves no pieces, and takes objects again when there is room.
+// A directory on a full disk returns ErrStorageFull, keeps what it has, leaves no pieces, and takes objects again when there is room.
 func TestDirectoryOnAFullDisk(t *testing.T) {
 	dir := storetest.SmallDisk(t, "2m")
 	o, err := objects.OpenDirectory(dir)

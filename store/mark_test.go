@@ -116,14 +116,14 @@ func answerPuts(t *testing.T, status int, code string, times int64) objects.Stor
 }
 
 // A server may refuse a conditional write because another is under way, of which nothing came.
-func TestMarkIsMadeInTheEnd(t *testing.T) {
+func TestOwner_RetriesMark(t *testing.T) {
 	b := newBench(t, store.Config{})
 	w := b.start(answerPuts(t, http.StatusConflict, "ConditionalRequestConflict", 2))
 	wantState(t, w, store.Owned)
 }
 
 // An adoption that never gets its mark into the store has failed.
-func TestAdoptionThatIsNeverWritten(t *testing.T) {
+func TestAdopt_WriteFails(t *testing.T) {
 	b := newBench(t, store.Config{})
 	w := store.NewOwner(b.Store, answerPuts(t, http.StatusPreconditionFailed, "PreconditionFailed", 1<<40), nil)
 	if a, err := w.Adopt(t.Context()); !errors.Is(err, objects.ErrChanged) {

@@ -66,7 +66,7 @@ func TestObjectsAtOnce(t *testing.T) {
 	})
 }
 
-func TestObjectsEndedContext(t *testing.T) {
+func TestObjects_CancelledContext(t *testing.T) {
 	onBoth(t, func(t *testing.T, o objects.Store) {
 		put(t, o, "a/b", pattern(1<<20))
 		body, _, err := o.Get(t.Context(), "a/b", objects.Range{}, "")
@@ -112,7 +112,7 @@ func TestDirectory(t *testing.T) {
 	}
 	info := put(t, o, "inbox/a.csv", []byte("by us"))
 
-	// People copy files into the inbox themselves, also over ours.
+	// Other programs write files into the inbox, also over those of this one.
 	write := func(name, content string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -145,7 +145,7 @@ func TestDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("uploads/u/.tmp-crashed", "half")
-	write("inbox/.tmp-of-others", "half") // not ours to sweep
+	write("inbox/.tmp-of-others", "half") // another program's
 	if n, err := o.Sweep(t.Context(), time.Hour, nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}

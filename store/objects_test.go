@@ -155,7 +155,7 @@ func TestObjectsThatChange(t *testing.T) {
 	})
 }
 
-func TestObjectsThatAreNotThere(t *testing.T) {
+func TestObjects_NotFound(t *testing.T) {
 	onBoth(t, func(t *testing.T, o objects.Store) {
 		put(t, o, "a/b/c", []byte("x"))
 		for _, key := range []string{"nothing", "a", "a/b", "a/x"} {
@@ -317,7 +317,7 @@ func TestObjectsCompose(t *testing.T) {
 }
 
 // What became of a single part has a life of its own.
-func TestObjectsComposeOfOneOutlivesIt(t *testing.T) {
+func TestObjects_ComposeOnePart(t *testing.T) {
 	onBoth(t, func(t *testing.T, o objects.Store) {
 		const part, whole = "results/parts/00000", "results/whole.csv"
 		put(t, o, part, []byte("first"))

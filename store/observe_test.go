@@ -17,7 +17,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-func TestQueueStateCountsWhatWaits(t *testing.T) {
+func TestQueueState(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(3)
 	b.upload(3)

@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// strays puts objects whose id nobody knows.
+// strays puts objects whose id no row has.
 func strays(t testing.TB, o objects.Store, n int) (keys []string) {
 	t.Helper()
 	for range n {
@@ -41,7 +41,7 @@ func left(t testing.TB, o objects.Store, keys []string) (n int) {
 
 // Twenty objects of unknown owners go, one sweep after they were found; with one more nothing goes, not even what is
 // housekeeping, until an operator has confirmed the very number.
-func TestManyStrangersStopTheSweep(t *testing.T) {
+func TestSweepOrphans_StopsOnManyUnknown(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var log bytes.Buffer
 		w := store.NewOwner(b.Store, o, slog.New(slog.NewTextHandler(&log, nil)))
@@ -89,7 +89,7 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 }
 
 // A hundredth of what there is may be of unknown owners where that is more than twenty.
-func TestStrangersOfALargeStore(t *testing.T) {
+func TestSweepOrphans_UnknownShare(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	p := b.upload(10)
@@ -109,8 +109,8 @@ func TestStrangersOfALargeStore(t *testing.T) {
 }
 
 // An object whose id the database does not know and that is newer than its newest upload: the database is an old copy,
-// whatever the marks say.
-func TestNewerStrangerStopsTheSweep(t *testing.T) {
+// whatever the marks are.
+func TestSweepOrphans_StopsOnNewerUnknown(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		kept := b.stored(o)
@@ -131,7 +131,7 @@ func TestNewerStrangerStopsTheSweep(t *testing.T) {
 }
 
 // A young object without a row is an upload under way: it neither goes nor stops anything, nor is it listed.
-func TestUploadUnderWayIsNoStranger(t *testing.T) {
+func TestSweepOrphans_KeepsUploadInProgress(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	young := strays(t, o, 30)
@@ -145,7 +145,7 @@ func TestUploadUnderWayIsNoStranger(t *testing.T) {
 }
 
 // A stranger that got a row, or was replaced, since it was found is not deleted for what it was.
-func TestStrangersAreLookedAtAgain(t *testing.T) {
+func TestSweepOrphans_ChecksAgainBeforeDelete(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	b.upload(10)
@@ -172,7 +172,7 @@ func TestStrangersAreLookedAtAgain(t *testing.T) {
 
 // Two installations under prefixes of one bucket, and others' objects and multipart uploads beside them: each deletes its
 // own only.
-func TestPrefixesOfOneBucket(t *testing.T) {
+func TestOwner_PrefixesOfOneBucket(t *testing.T) {
 	config := storetest.S3(t)
 	var stores []objects.Store
 	for _, prefix := range []string{"", "a/", "/a/b", "ab"} {

@@ -13,7 +13,8 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Only what may be ours is deleted, and each deletion is in the log with its reason but without what customers named.
+// Only keys below own folders and the inbox are deleted, and each deletion is logged with its reason but without file
+// names.
 func TestDeletionsAreLogged(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var log bytes.Buffer
@@ -44,7 +45,7 @@ func TestDeletionsAreLogged(t *testing.T) {
 
 // A store that has become another installation's is not written to, and is taken for one that is not there: what it
 // lacks may lie in the right one.
-func TestStrangerIsNotWrittenTo(t *testing.T) {
+func TestOwner_RefusesWritesToOtherInstallation(t *testing.T) {
 	for name, mark := range map[string]string{
 		"another id": `{"installation":"` + uuid.NewString() + `","sweeps":1}`,
 		"no mark":    "",

@@ -122,7 +122,7 @@ func TestNewInstallation(t *testing.T) {
 }
 
 // Another database on the same store: neither does it start, nor can it delete, and it leaves the mark as it was.
-func TestStranger(t *testing.T) {
+func TestOwner_OtherInstallation(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
@@ -161,8 +161,8 @@ func TestStoreWithoutMark(t *testing.T) {
 	}
 }
 
-// A dump that is restored and started while, or after, the original went on: it deletes nothing, and as nobody can tell
-// which of the two is right, the other does not either. Adopting says which.
+// A dump that is restored and started while, or after, the original went on: it deletes nothing, and as it is
+// unknown which of the two is right, the other does not either. Adopting decides.
 func TestRestoredDump(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
@@ -204,14 +204,14 @@ func TestRestoredDump(t *testing.T) {
 }
 
 // A clone that was taken after the last sweep has counted as far as the original, and may sweep first.
-func TestCloneWithTheSameCount(t *testing.T) {
+func TestOwner_CloneWithSameSweepCount(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		kept := b.stored(o)
 		mustSweep(t, w)
 		clone := b.restored(t)
 		theirs := clone.start(o)
-		wantState(t, theirs, store.Owned) // there is no way to tell
+		wantState(t, theirs, store.Owned) // the two cannot be distinguished
 		mustSweep(t, theirs)
 		wantState(t, w, store.Copy) // the original finds itself behind …
 		wantDeletes(t, w, false)
@@ -230,7 +230,7 @@ func TestCloneWithTheSameCount(t *testing.T) {
 
 // Two installations with one id that count the same sweep at the same moment: at most one goes on, and both stop when
 // they look again.
-func TestClonesThatSweepAtOnce(t *testing.T) {
+func TestOwner_ClonesSweepConcurrently(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
@@ -338,7 +338,7 @@ func TestUpgradeOfEmptyStore(t *testing.T) {
 }
 
 // A process whose login is for requests alone cannot see what was recorded: it starts, and leaves the mark to a worker.
-func TestRequestsAloneDoNotMark(t *testing.T) {
+func TestOwner_APIRoleDoesNotMark(t *testing.T) {
 	url := storetest.Postgres(t)
 	api, loader := storetest.Logins(url)
 	requests, o := storetest.Open(t, store.Config{URL: api}), directory(t)
@@ -357,7 +357,7 @@ func TestRequestsAloneDoNotMark(t *testing.T) {
 }
 
 // A store that cannot be asked is no reason not to start, and nothing is deleted before it can be.
-func TestStoreAwayAtStart(t *testing.T) {
+func TestOwner_StoreDownAtStart(t *testing.T) {
 	config := storetest.S3(t)
 	line := storetest.NewLine(t, "tcp", strings.TrimPrefix(config.Endpoint, "http://"))
 	config.Endpoint = "http://" + line.Address()

@@ -203,7 +203,7 @@ func TestS3WithoutAServer(t *testing.T) {
 	}
 }
 
-// The object was completed, but nobody heard of it.
+// The object was completed, but the acknowledgement got lost.
 func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 	var lost atomic.Int32
 	faulty, direct := faultyS3(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
@@ -269,7 +269,7 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 	var started atomic.Bool
 	faulty, direct := faultyS3(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
 		if started.Load() && r.Method == http.MethodDelete {
-			w.WriteHeader(http.StatusForbidden) // as if nobody were there to abort it
+			w.WriteHeader(http.StatusForbidden) // so that it stays unaborted
 			return w, true
 		}
 		if r.URL.Query().Has("partNumber") {
@@ -293,7 +293,7 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 	}
 }
 
-func TestS3PutsAtOnceAreBounded(t *testing.T) {
+func TestS3_UploadsMax(t *testing.T) {
 	config := storetest.S3(t)
 	config.UploadsMax = 1
 	o, err := objects.OpenS3(t.Context(), config)

@@ -93,7 +93,7 @@ func FuzzParseNotice(f *testing.F) {
 	})
 }
 
-// notices collects what a consumer is told until it has n of them.
+// notices collects a consumer's notices until it has n of them.
 func notices(t *testing.T, q *queue.Queue, n int, handle func(queue.Notice) error) []queue.Notice {
 	t.Helper()
 	ctx, cancel := contextFor(t, 30*time.Second)
@@ -147,7 +147,7 @@ func openQueue(t *testing.T, config queue.Config) *queue.Queue {
 	return q
 }
 
-func TestFromOutboxToConsumer(t *testing.T) {
+func TestQueue_RelayToConsumer(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
 	server := storetest.SQS(t)
 	q := openQueue(t, server.Config)
@@ -166,11 +166,11 @@ func TestFromOutboxToConsumer(t *testing.T) {
 	}
 	cancel()
 	group.Wait()
-	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 0)
+	wantEqual(t, "outbox entries", ask[int](b, `SELECT count(*)::int FROM outbox`), 0)
 	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
 }
 
-func TestConsumerLeavesWhatItCannotRead(t *testing.T) {
+func TestConsume_KeepsUnparsableMessages(t *testing.T) {
 	server := storetest.SQS(t)
 	q := openQueue(t, server.Config)
 	send(t, server, "what is this?")
@@ -239,7 +239,7 @@ func (s *stubSQS) queue(t *testing.T) *queue.Queue {
 var broken = map[string]any{"__type": "com.amazonaws.sqs#InvalidSecurity", "message": "no"}
 
 // A batch may succeed in part: only what was refused goes out again.
-func TestRelaySendsTheRefusedAgain(t *testing.T) {
+func TestRelay_ResendsRefused(t *testing.T) {
 	b := newBench(t, store.Config{})
 	for range 4 {
 		b.upload(1)
@@ -284,7 +284,7 @@ func TestRelaySendsTheRefusedAgain(t *testing.T) {
 	}
 }
 
-func TestRelayLoopSurvives(t *testing.T) {
+func TestRelay_RetriesAfterErrors(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 20 * time.Millisecond})
 	b.upload(1)
 	stub := newStubSQS(t)
@@ -305,7 +305,7 @@ func TestRelayLoopSurvives(t *testing.T) {
 	wantEqual(t, "calls", calls.Load(), 2)
 }
 
-func TestConsumerSurvives(t *testing.T) {
+func TestConsume_RetriesAfterErrors(t *testing.T) {
 	stub := newStubSQS(t)
 	var received, deleted atomic.Int32
 	ctx, cancel := contextFor(t, 20*time.Second)

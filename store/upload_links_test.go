@@ -83,8 +83,8 @@ func TestUploadLink(t *testing.T) {
 	}
 }
 
-// Links are forgotten a while after their end; the files of those that nobody completed are left to be deleted.
-func TestUploadLinksAreSwept(t *testing.T) {
+// Links are deleted a while after they expired; files of uncompleted ones are left to SweepDeletions.
+func TestUploadLinks_Sweep(t *testing.T) {
 	b := newBench(t, store.Config{})
 	abandoned, completed, open := b.link(-2*time.Hour), b.link(-2*time.Hour), b.link(-30*time.Minute)
 	if _, err := b.UploadLinks.Complete(t.Context(), completed, objects.Info{Bytes: 7}); err != nil {
@@ -158,7 +158,7 @@ func TestPresignedPut(t *testing.T) {
 }
 
 // Links that are made at the same time have nothing in common but the bucket.
-func TestPresignedPutsTogether(t *testing.T) {
+func TestPresignedPut_Concurrently(t *testing.T) {
 	o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
+func TestBreaker_Outage(t *testing.T) {
 	var circuits Group
 	b := circuits.NewBreaker(Database)
 	circuits.NewBreaker(Database) // closed: the worst is shown
@@ -68,7 +68,7 @@ func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
 
 // A trial without an outcome proves nothing: the circuit stays as it is, and the next call is the trial. So it is with a
 // trial that panics, and with what began before the circuit opened and ends after.
-func TestTrialWithoutAVerdict(t *testing.T) {
+func TestBreaker_TrialWithoutVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(Objects)
 		end := func(v Verdict) func() (Verdict, error) { return func() (Verdict, error) { return v, nil } }
