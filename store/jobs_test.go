@@ -118,8 +118,6 @@ func TestSameUploadTwice(t *testing.T) {
 
 // A late worker must not come through while the heir's commit is under way, either.
 
-// gate is a reader that signals its first Read and then waits.
-
 // The acknowledgement of a commit got lost: the same claim commits again with the same result.
 
 // The worker that held the last step died: another takes it when the lease is over, three times at most.

@@ -69,6 +69,7 @@ func TestFence_ConcurrentCommit(t *testing.T) {
 	b.noClaim()
 }
 
+// gate is a reader that signals its first Read and then waits.
 type gate struct {
 	data    *bytes.Reader
 	reached chan struct{}

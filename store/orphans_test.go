@@ -20,7 +20,7 @@ func strays(t testing.TB, o objects.Store, n int) (keys []string) {
 	t.Helper()
 	for range n {
 		key := objects.InputKey(store.NewID())
-		put(t, o, key, []byte("x"))
+		storetest.PutObject(t, o, key, []byte("x"))
 		keys = append(keys, key)
 	}
 	return keys
@@ -57,7 +57,7 @@ func TestSweepOrphans_StopsOnManyUnknown(t *testing.T) {
 		}
 		many, old := strays(t, o, 21), objects.ResultKey(p.ID, 1, objects.ResultName)
 		b.exec(`UPDATE predictions SET generation = 2`)
-		put(t, o, old, []byte("of an older generation"))
+		storetest.PutObject(t, o, old, []byte("of an older generation"))
 		for range 3 {
 			_, err := w.SweepOrphans(t.Context(), 0)
 			wantErr(t, err, store.ErrSweepStopped)
@@ -94,7 +94,7 @@ func TestSweepOrphans_UnknownShare(t *testing.T) {
 	w := b.start(o)
 	p := b.upload(10)
 	for i := range 2500 {
-		put(t, o, objects.SnapshotKey(p.ID, 1, i), nil)
+		storetest.PutObject(t, o, objects.SnapshotKey(p.ID, 1, i), nil)
 	}
 	many := strays(t, o, 25)
 	mustSweep(t, w)
@@ -160,7 +160,7 @@ func TestSweepOrphans_ChecksAgainBeforeDelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(10 * time.Millisecond)
-	put(t, o, found[1], []byte("again"))
+	storetest.PutObject(t, o, found[1], []byte("again"))
 	for _, want := range [][]string{{found[0], found[1]}, {found[0]}} {
 		if _, err := w.SweepOrphans(t.Context(), 0); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestOwner_PrefixesOfOneBucket(t *testing.T) {
 		}
 	}
 	for i, o := range stores[1:] {
-		if n := len(keys(t, o, "uploads/")); n != 1 {
+		if n := len(storetest.Keys(t, o, "uploads/")); n != 1 {
 			t.Errorf("store %d has %d uploads", i+1, n)
 		}
 	}
@@ -219,11 +219,11 @@ func TestOwner_PrefixesOfOneBucket(t *testing.T) {
 func whole(t *testing.T, o objects.Store, p store.Prediction) {
 	t.Helper()
 	parts := []string{objects.PartKey(p.ID, 1, 0, objects.ResultName), objects.PartKey(p.ID, 1, 1, objects.ResultName)}
-	put(t, o, parts[0], pattern(6<<20))
-	put(t, o, parts[1], []byte("end"))
+	storetest.PutObject(t, o, parts[0], storetest.Pattern(6<<20))
+	storetest.PutObject(t, o, parts[1], []byte("end"))
 	key := objects.ResultKey(p.ID, 1, objects.ResultName)
 	if _, err := o.Compose(t.Context(), key, parts); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "composed", string(get(t, o, key, objects.Range{Offset: 6 << 20}, "")), "end")
+	wantEqual(t, "composed", string(storetest.GetObject(t, o, key, objects.Range{Offset: 6 << 20}, "")), "end")
 }

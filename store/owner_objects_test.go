@@ -11,6 +11,7 @@ import (
 
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 // Only keys below own folders and the inbox are deleted, and each deletion is logged with its reason but without file
@@ -22,8 +23,8 @@ func TestDeletionsAreLogged(t *testing.T) {
 		if err := w.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		put(t, o, "other/a", []byte("x"))
-		put(t, o, "resultsx/a", []byte("x"))
+		storetest.PutObject(t, o, "other/a", []byte("x"))
+		storetest.PutObject(t, o, "resultsx/a", []byte("x"))
 		for _, key := range []string{objects.MarkKey, "other/a", "resultsx/a"} {
 			wantErr(t, w.Objects().Delete(t.Context(), objects.Deleted, key), objects.ErrKey)
 			if _, err := o.Head(t.Context(), key); err != nil {
@@ -31,8 +32,8 @@ func TestDeletionsAreLogged(t *testing.T) {
 			}
 		}
 		key := objects.InputKey(store.NewID())
-		put(t, o, key, []byte("x"))
-		put(t, o, "inbox/u/smith.csv", []byte("x"))
+		storetest.PutObject(t, o, key, []byte("x"))
+		storetest.PutObject(t, o, "inbox/u/smith.csv", []byte("x"))
 		if err := w.Objects().Delete(t.Context(), objects.Refused, key, "inbox/u/smith.csv"); err != nil {
 			t.Fatal(err)
 		}
@@ -58,9 +59,9 @@ func TestOwner_RefusesWritesToOtherInstallation(t *testing.T) {
 				if err := store.PingObjects(t.Context(), guarded); err != nil {
 					t.Fatal(err)
 				}
-				put(t, guarded, "uploads/a", []byte("x"))
+				storetest.PutObject(t, guarded, "uploads/a", []byte("x"))
 				if mark != "" {
-					put(t, o, objects.MarkKey, []byte(mark))
+					storetest.PutObject(t, o, objects.MarkKey, []byte(mark))
 				} else if err := o.Delete(t.Context(), objects.Deleted, objects.MarkKey); err != nil {
 					t.Fatal(err)
 				}
@@ -76,7 +77,7 @@ func TestOwner_RefusesWritesToOtherInstallation(t *testing.T) {
 					_, err = links.PresignPut(t.Context(), "direct/b.csv", 1, time.Minute)
 					wantErr(t, err, store.ErrNotOwner)
 				}
-				wantEqual(t, "keys", strings.Join(keys(t, o, "uploads/"), " "), "uploads/a")
+				wantEqual(t, "keys", strings.Join(storetest.Keys(t, o, "uploads/"), " "), "uploads/a")
 				if err := store.PingObjects(t.Context(), o); err != nil {
 					t.Error(err)
 				}

@@ -27,7 +27,7 @@ func (b bench) owner(o objects.Store) *store.Owner {
 // onBothOwned runs a test on a fresh database with a directory and with a bucket.
 func onBothOwned(t *testing.T, test func(t *testing.T, b bench, o objects.Store)) {
 	t.Helper()
-	onBoth(t, func(t *testing.T, o objects.Store) { test(t, newBench(t, store.Config{}), o) })
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) { test(t, newBench(t, store.Config{}), o) })
 }
 
 // start is what a process does at its start.
@@ -52,7 +52,7 @@ func (b bench) stored(o objects.Store) store.Prediction {
 	b.Helper()
 	u := newUpload(b.user.ID, 10)
 	u.Bytes = int64(len("content"))
-	put(b, o, u.ObjectKey, []byte("content"))
+	storetest.PutObject(b, o, u.ObjectKey, []byte("content"))
 	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err != nil {
 		b.Fatal(err)
@@ -71,7 +71,7 @@ func wantState(t testing.TB, w *store.Owner, want store.Ownership) {
 func wantDeletes(t testing.TB, w *store.Owner, want bool) {
 	t.Helper()
 	o, id := w.Objects(), store.NewID()
-	put(t, store.Unguarded(w), objects.InputKey(id), []byte("x"))
+	storetest.PutObject(t, store.Unguarded(w), objects.InputKey(id), []byte("x"))
 	for what, err := range map[string]error{
 		"delete":        o.Delete(t.Context(), objects.Deleted, objects.InputKey(id)),
 		"delete prefix": objects.DeletePrefix(t.Context(), o, objects.Deleted, objects.InputKey(id)),
@@ -287,7 +287,7 @@ func TestFailover(t *testing.T) {
 		// An old copy of the store: what it lacks must not be taken for deleted.
 		old := now
 		old.Sweeps -= 3
-		put(t, o, objects.MarkKey, []byte(`{"installation":"`+old.Installation.String()+`","sweeps":0,"sweep":"`+
+		storetest.PutObject(t, o, objects.MarkKey, []byte(`{"installation":"`+old.Installation.String()+`","sweeps":0,"sweep":"`+
 			old.Sweep.String()+`"}`))
 		wantState(t, again, store.Copy)
 	})
@@ -299,7 +299,7 @@ func TestUpgrade(t *testing.T) {
 		for range 7 {
 			b.stored(o)
 		}
-		put(t, o, objects.InputKey(store.NewID()), []byte("an orphan"))
+		storetest.PutObject(t, o, objects.InputKey(store.NewID()), []byte("an orphan"))
 		fresh := newBench(t, store.Config{})
 		var e *store.StrangerError
 		if err := store.NewOwner(fresh.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
@@ -320,7 +320,7 @@ func TestUpgrade(t *testing.T) {
 		if err := store.NewOwner(b.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("with its newest object missing: %v", err)
 		}
-		put(t, o, objects.InputKey(gone.UploadID), []byte("content"))
+		storetest.PutObject(t, o, objects.InputKey(gone.UploadID), []byte("content"))
 		wantDeletes(t, b.start(o), true)
 		if err := store.NewOwner(stale.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("a dump from before: %v", err)
@@ -332,7 +332,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeOfEmptyStore(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		b.upload(10)
-		put(t, o, "inbox/u/a.csv", []byte("others'"))
+		storetest.PutObject(t, o, "inbox/u/a.csv", []byte("others'"))
 		wantDeletes(t, b.start(o), true)
 	})
 }

@@ -50,8 +50,8 @@ type message struct {
 // noticeOf returns the body of a message about a prediction.
 func noticeOf(prediction uuid.UUID) string { return `{"prediction_id":"` + prediction.String() + `"}` }
 
-// ParseNotice parses the body of a message of this program or of S3. Its error holds nothing of the body.
-func ParseNotice(body string) (Notice, error) {
+// parseNotice parses the body of a message of this program or of S3. Its error holds nothing of the body.
+func parseNotice(body string) (Notice, error) {
 	var m message
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		return Notice{}, errors.New("parse message: not the JSON of a notice")

@@ -109,7 +109,7 @@ func (q *Queue) work(ctx context.Context, messages []types.Message, handle func(
 	var done []types.DeleteMessageBatchRequestEntry
 	var failed error
 	for i, m := range messages {
-		notice, err := ParseNotice(aws.ToString(m.Body))
+		notice, err := parseNotice(aws.ToString(m.Body))
 		if err == nil {
 			err = handle(ctx, notice)
 		}

@@ -1,4 +1,4 @@
-package store_test
+package objects_test
 
 import (
 	"bytes"
@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 func TestObjectsAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		var group sync.WaitGroup
 		for i := range 4 {
 			group.Go(func() {
@@ -33,7 +33,7 @@ func TestObjectsAtOnce(t *testing.T) {
 			group.Go(func() {
 				for range 10 {
 					body, info, err := o.Get(t.Context(), "a/b/c", objects.Range{}, "")
-					if errors.Is(err, store.ErrNotFound) {
+					if errors.Is(err, objects.ErrNotFound) {
 						continue
 					}
 					if err != nil {
@@ -67,8 +67,8 @@ func TestObjectsAtOnce(t *testing.T) {
 }
 
 func TestObjects_CancelledContext(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
-		put(t, o, "a/b", pattern(1<<20))
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
+		storetest.PutObject(t, o, "a/b", storetest.Pattern(1<<20))
 		body, _, err := o.Get(t.Context(), "a/b", objects.Range{}, "")
 		if err != nil {
 			t.Fatal(err)
@@ -110,7 +110,7 @@ func TestDirectory(t *testing.T) {
 	if stat, err := os.Stat(dir); err != nil || stat.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", stat.Mode(), err)
 	}
-	info := put(t, o, "inbox/a.csv", []byte("by us"))
+	info := storetest.PutObject(t, o, "inbox/a.csv", []byte("by us"))
 
 	// Other programs write files into the inbox, also over those of this one.
 	write := func(name, content string) {
@@ -127,7 +127,7 @@ func TestDirectory(t *testing.T) {
 	if err := errors.Join(errA, errB); err != nil || a.ETag == info.ETag || b.ETag != info.ETag {
 		t.Errorf("%+v, %+v, %v", a, b, err)
 	}
-	if got := keys(t, o, "inbox/"); !slices.Equal(got, []string{"inbox/a.csv", "inbox/b.csv"}) {
+	if got := storetest.Keys(t, o, "inbox/"); !slices.Equal(got, []string{"inbox/a.csv", "inbox/b.csv"}) {
 		t.Errorf("%v", got)
 	}
 	// A link out of the directory is not followed.
@@ -137,7 +137,7 @@ func TestDirectory(t *testing.T) {
 	if _, err := o.Head(t.Context(), "inbox/link"); err == nil {
 		t.Error("followed a link")
 	}
-	if got := keys(t, o, "inbox/l"); len(got) != 0 {
+	if got := storetest.Keys(t, o, "inbox/l"); len(got) != 0 {
 		t.Errorf("listed a link: %v", got)
 	}
 	// What a crash left is swept when it is old.
@@ -158,7 +158,7 @@ func TestDirectory(t *testing.T) {
 	if err := o.Delete(t.Context(), objects.Deleted, "inbox/a.csv"); err != nil {
 		t.Fatal(err)
 	}
-	put(t, o, "x/y/z", nil)
+	storetest.PutObject(t, o, "x/y/z", nil)
 	if err := o.Delete(t.Context(), objects.Deleted, "x/y/z"); err != nil {
 		t.Fatal(err)
 	}
@@ -184,9 +184,9 @@ func BenchmarkObjectsPut(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	content := pattern(8 << 20)
+	content := storetest.Pattern(8 << 20)
 	b.SetBytes(int64(len(content)))
 	for b.Loop() {
-		put(b, o, "a/b", content)
+		storetest.PutObject(b, o, "a/b", content)
 	}
 }

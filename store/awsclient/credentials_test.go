@@ -1,4 +1,4 @@
-package store_test
+package awsclient_test
 
 import (
 	"bytes"
@@ -52,9 +52,9 @@ func TestCredentialsRenewedOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, o, "a/b", []byte("before"))
+	storetest.PutObject(t, o, "a/b", []byte("before"))
 	writeKeys(t, file, access, "another secret") // not read: the old ones are good
-	put(t, o, "a/b", []byte("still"))
+	storetest.PutObject(t, o, "a/b", []byte("still"))
 
 	old, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestCredentialsRenewedOnDisk(t *testing.T) {
 	if failed != nil {
 		t.Fatalf("with the renewed keys: %v", failed)
 	}
-	put(t, old, "a/b", []byte("after"))
+	storetest.PutObject(t, old, "a/b", []byte("after"))
 }
 
 // A store that refuses one object for good does not make every call read the files.
@@ -128,12 +128,12 @@ func TestChecksumsOnlyWhenRequired(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			content := pattern(20 << 20)
-			put(t, o, "a/b", content)
+			content := storetest.Pattern(20 << 20)
+			storetest.PutObject(t, o, "a/b", content)
 			if parts.Load() != 3 || (with.Load() > 0) != c.wanted {
 				t.Errorf("%d of %d parts have a checksum", with.Load(), parts.Load())
 			}
-			if got := get(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
+			if got := storetest.GetObject(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
 				t.Error("other bytes")
 			}
 		})
