@@ -114,16 +114,6 @@ func TestSameUploadTwice(t *testing.T) {
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
 }
 
-// An expired lease goes to another worker, and the first one can change nothing any more.
-
-// A late worker must not come through while the heir's commit is under way, either.
-
-// The acknowledgement of a commit got lost: the same claim commits again with the same result.
-
-// The worker that held the last step died: another takes it when the lease is over, three times at most.
-
-// A worker of the generation before is fenced off though the new one stands at the same epoch.
-
 func TestFailingCopyLeavesNothing(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(1500)
@@ -154,8 +144,7 @@ func TestFailingCopyLeavesNothing(t *testing.T) {
 	}
 }
 
-// readers gives some bytes and then an error.
-
+// readers is a reader that returns some bytes and then an error.
 type readers struct {
 	parts [][]byte
 	err   error

@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
+// An expired lease goes to another worker, and the first one can change nothing any more.
 func TestExpiredLeaseChangesNothing(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
 	p := b.upload(1200)
@@ -45,6 +46,7 @@ func TestExpiredLeaseChangesNothing(t *testing.T) {
 	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 1200)
 }
 
+// A late worker cannot commit while the new holder's commit is running.
 func TestFence_ConcurrentCommit(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
 	b.upload(1000)
@@ -83,6 +85,7 @@ func (g *gate) Read(p []byte) (int, error) {
 	return g.data.Read(p)
 }
 
+// The acknowledgement of a commit got lost: the same claim commits again with the same result.
 func TestCommitPart_RetryAfterLostAcknowledgement(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10, 10)

@@ -18,6 +18,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
+// Objects are replaced whole: a reader sees the old one or the new one, never a mixture.
 func TestObjectsAtOnce(t *testing.T) {
 	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		var group sync.WaitGroup

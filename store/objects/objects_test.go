@@ -272,5 +272,3 @@ func TestObjects_ComposeOnePart(t *testing.T) {
 		}
 	})
 }
-
-// Objects are replaced whole: a reader sees the old one or the new one, never a mixture.
