@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -29,8 +27,6 @@ func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelF
 	t.Helper()
 	return context.WithTimeout(t.Context(), d)
 }
-
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // notices collects a consumer's notices until it has n of them.
 func notices(t *testing.T, q *queue.Queue, n int, handle func(queue.Notice) error) []queue.Notice {

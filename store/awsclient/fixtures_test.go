@@ -1,7 +1,6 @@
 package awsclient_test
 
 import (
-	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,13 +15,6 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
 	)
-}
-
-func wantErr(t testing.TB, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Fatalf("got %v, want %v", err, want)
-	}
 }
 
 func wantEqual[T comparable](t testing.TB, what string, got, want T) {
