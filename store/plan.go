@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Plan is what a pass over a dropped file found out.
+// Plan is the result of the first pass over a dropped file.
 type Plan struct {
 	Header Header
 	Rows   int64
@@ -20,7 +20,7 @@ type Plan struct {
 }
 
 // PlanPart replaces a claimed part that is not planned by the parts that were found. It ends the claim: the new parts
-// wait for whoever claims them, and the doorbell rings.
+// can be claimed, and workers are notified.
 func (l *Ledger) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, c); err != nil {

@@ -73,7 +73,7 @@ func CodeOf(err error) Code { return Explain(err).Code }
 // it. A defect of the program stays CodeInternal.
 func ExplainAs(code Code, err error) *Failure {
 	f := Explain(err)
-	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
+	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultInternal {
 		f.Code = code
 	}
 	return f

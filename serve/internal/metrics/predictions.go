@@ -57,6 +57,6 @@ func (m *Metrics) SetQueue(q store.QueueState) {
 	m.predictions.WithLabelValues("running").Set(float64(q.Running))
 	m.deadLetters.Set(float64(q.Dead))
 	m.oldestQueued.Set(q.Oldest.Seconds())
-	m.outbox.Set(float64(q.Letters))
+	m.outbox.Set(float64(q.Outbox))
 	m.queueSeen.SetToCurrentTime()
 }

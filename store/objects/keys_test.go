@@ -1,11 +1,10 @@
-package store_test
+package objects_test
 
 import (
 	"testing"
 
 	"github.com/google/uuid"
 
-	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -19,16 +18,4 @@ func TestKeys(t *testing.T) {
 		"results/019a0000-0000-7000-8000-000000000001/3/parts/00017-rejects.csv")
 	wantEqual(t, "snapshot", objects.SnapshotKey(id, 3, 17),
 		"results/019a0000-0000-7000-8000-000000000001/3/snapshot/00017")
-	wantEqual(t, "direct", store.DirectKey(id), "direct/019a0000-0000-7000-8000-000000000001.csv")
-}
-
-func TestNewID(t *testing.T) {
-	before := store.NewID()
-	for range 100 {
-		next := store.NewID()
-		if next.Version() != 7 || next.String() <= before.String() {
-			t.Fatalf("%s behind %s", next, before)
-		}
-		before = next
-	}
 }

@@ -1,4 +1,4 @@
-package store_test
+package objects_test
 
 import (
 	"bytes"
@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
+// Objects are replaced whole: a reader sees the old one or the new one, never a mixture.
 func TestObjectsAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		var group sync.WaitGroup
 		for i := range 4 {
 			group.Go(func() {
@@ -33,7 +34,7 @@ func TestObjectsAtOnce(t *testing.T) {
 			group.Go(func() {
 				for range 10 {
 					body, info, err := o.Get(t.Context(), "a/b/c", objects.Range{}, "")
-					if errors.Is(err, store.ErrNotFound) {
+					if errors.Is(err, objects.ErrNotFound) {
 						continue
 					}
 					if err != nil {
@@ -66,9 +67,9 @@ func TestObjectsAtOnce(t *testing.T) {
 	})
 }
 
-func TestObjectsEndedContext(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
-		put(t, o, "a/b", pattern(1<<20))
+func TestObjects_CancelledContext(t *testing.T) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
+		storetest.PutObject(t, o, "a/b", storetest.Pattern(1<<20))
 		body, _, err := o.Get(t.Context(), "a/b", objects.Range{}, "")
 		if err != nil {
 			t.Fatal(err)
@@ -110,9 +111,9 @@ func TestDirectory(t *testing.T) {
 	if stat, err := os.Stat(dir); err != nil || stat.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", stat.Mode(), err)
 	}
-	info := put(t, o, "inbox/a.csv", []byte("by us"))
+	info := storetest.PutObject(t, o, "inbox/a.csv", []byte("by us"))
 
-	// People copy files into the inbox themselves, also over ours.
+	// Other programs write files into the inbox, also over those of this one.
 	write := func(name, content string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -127,7 +128,7 @@ func TestDirectory(t *testing.T) {
 	if err := errors.Join(errA, errB); err != nil || a.ETag == info.ETag || b.ETag != info.ETag {
 		t.Errorf("%+v, %+v, %v", a, b, err)
 	}
-	if got := keys(t, o, "inbox/"); !slices.Equal(got, []string{"inbox/a.csv", "inbox/b.csv"}) {
+	if got := storetest.Keys(t, o, "inbox/"); !slices.Equal(got, []string{"inbox/a.csv", "inbox/b.csv"}) {
 		t.Errorf("%v", got)
 	}
 	// A link out of the directory is not followed.
@@ -137,7 +138,7 @@ func TestDirectory(t *testing.T) {
 	if _, err := o.Head(t.Context(), "inbox/link"); err == nil {
 		t.Error("followed a link")
 	}
-	if got := keys(t, o, "inbox/l"); len(got) != 0 {
+	if got := storetest.Keys(t, o, "inbox/l"); len(got) != 0 {
 		t.Errorf("listed a link: %v", got)
 	}
 	// What a crash left is swept when it is old.
@@ -145,7 +146,7 @@ func TestDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("uploads/u/.tmp-crashed", "half")
-	write("inbox/.tmp-of-others", "half") // not ours to sweep
+	write("inbox/.tmp-of-others", "half") // another program's
 	if n, err := o.Sweep(t.Context(), time.Hour, nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}
@@ -158,7 +159,7 @@ func TestDirectory(t *testing.T) {
 	if err := o.Delete(t.Context(), objects.Deleted, "inbox/a.csv"); err != nil {
 		t.Fatal(err)
 	}
-	put(t, o, "x/y/z", nil)
+	storetest.PutObject(t, o, "x/y/z", nil)
 	if err := o.Delete(t.Context(), objects.Deleted, "x/y/z"); err != nil {
 		t.Fatal(err)
 	}
@@ -184,9 +185,9 @@ func BenchmarkObjectsPut(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	content := pattern(8 << 20)
+	content := storetest.Pattern(8 << 20)
 	b.SetBytes(int64(len(content)))
 	for b.Loop() {
-		put(b, o, "a/b", content)
+		storetest.PutObject(b, o, "a/b", content)
 	}
 }

@@ -1,4 +1,4 @@
-package store_test
+package awsclient_test
 
 import (
 	"bytes"

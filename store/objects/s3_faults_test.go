@@ -1,4 +1,4 @@
-package store_test
+package objects_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,9 +90,9 @@ func TestS3ReadSurvivesBrokenConnections(t *testing.T) {
 				}
 				return w, false
 			})
-			content := pattern(1 << 20)
-			info := put(t, direct, "a/b", content)
-			if got := get(t, faulty, "a/b", objects.Range{Offset: 10}, info.ETag); !bytes.Equal(got, content[10:]) {
+			content := storetest.Pattern(1 << 20)
+			info := storetest.PutObject(t, direct, "a/b", content)
+			if got := storetest.GetObject(t, faulty, "a/b", objects.Range{Offset: 10}, info.ETag); !bytes.Equal(got, content[10:]) {
 				t.Errorf("%d bytes", len(got))
 			}
 			if n := requests.Load(); n != 9 {
@@ -108,7 +109,7 @@ func TestS3ReadGivesUp(t *testing.T) {
 		}
 		return w, false
 	})
-	put(t, direct, "a/b", pattern(1000))
+	storetest.PutObject(t, direct, "a/b", storetest.Pattern(1000))
 	body, _, err := faulty.Get(t.Context(), "a/b", objects.Range{}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -125,12 +126,12 @@ func TestS3ReadOfAnObjectThatChanges(t *testing.T) {
 		change func(t *testing.T, o objects.Store)
 		want   error
 	}{
-		"replaced": {func(t *testing.T, o objects.Store) { put(t, o, "a/b", pattern(500_000)) }, objects.ErrChanged},
+		"replaced": {func(t *testing.T, o objects.Store) { storetest.PutObject(t, o, "a/b", storetest.Pattern(500_000)) }, objects.ErrChanged},
 		"deleted": {func(t *testing.T, o objects.Store) {
 			if err := o.Delete(t.Context(), objects.Deleted, "a/b"); err != nil {
 				t.Fatal(err)
 			}
-		}, store.ErrNotFound},
+		}, objects.ErrNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var once atomic.Bool
@@ -140,7 +141,7 @@ func TestS3ReadOfAnObjectThatChanges(t *testing.T) {
 				}
 				return w, false
 			})
-			put(t, direct, "a/b", pattern(1<<20))
+			storetest.PutObject(t, direct, "a/b", storetest.Pattern(1<<20))
 			body, _, err := faulty.Get(t.Context(), "a/b", objects.Range{}, "")
 			if err != nil {
 				t.Fatal(err)
@@ -174,7 +175,7 @@ func TestS3Answers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o, _ := faultyS3(t, c.fault)
-			_, err := o.Put(t.Context(), "a/b", bytes.NewReader(pattern(100)))
+			_, err := o.Put(t.Context(), "a/b", bytes.NewReader(storetest.Pattern(100)))
 			if err == nil || errors.Is(err, objects.ErrStorageFull) != c.full || store.Unavailable(err) != c.unavailable {
 				t.Errorf("full %v, unavailable %v: %v", errors.Is(err, objects.ErrStorageFull), store.Unavailable(err), err)
 			}
@@ -203,7 +204,7 @@ func TestS3WithoutAServer(t *testing.T) {
 	}
 }
 
-// The object was completed, but nobody heard of it.
+// The object was completed, but the acknowledgement got lost.
 func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 	var lost atomic.Int32
 	faulty, direct := faultyS3(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
@@ -212,8 +213,8 @@ func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 		}
 		return w, false
 	})
-	put(t, direct, "a/1", pattern(5<<20))
-	put(t, direct, "a/2", pattern(10))
+	storetest.PutObject(t, direct, "a/1", storetest.Pattern(5<<20))
+	storetest.PutObject(t, direct, "a/2", storetest.Pattern(10))
 	info, err := faulty.Compose(t.Context(), "results/whole", []string{"a/1", "a/2"})
 	if err != nil {
 		t.Fatal(err)
@@ -221,8 +222,8 @@ func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 	if lost.Load() == 0 {
 		t.Error("nothing got lost")
 	}
-	want := append(pattern(5<<20), pattern(10)...)
-	if got := get(t, direct, "results/whole", objects.Range{}, info.ETag); !bytes.Equal(got, want) {
+	want := append(storetest.Pattern(5<<20), storetest.Pattern(10)...)
+	if got := storetest.GetObject(t, direct, "results/whole", objects.Range{}, info.ETag); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
@@ -237,13 +238,13 @@ func TestS3ComposeFails(t *testing.T) {
 		return w, false
 	})
 	for _, key := range []string{"a/1", "a/2", "a/3"} {
-		put(t, direct, key, pattern(5<<20))
+		storetest.PutObject(t, direct, key, storetest.Pattern(5<<20))
 	}
 	if _, err := faulty.Compose(t.Context(), "results/whole", []string{"a/1", "a/2", "a/3"}); err == nil {
 		t.Fatal("composed")
 	}
 	_, err := direct.Head(t.Context(), "results/whole")
-	wantErr(t, err, store.ErrNotFound)
+	wantErr(t, err, objects.ErrNotFound)
 	if left, err := direct.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
 		t.Errorf("%d open uploads: %v", left, err)
 	}
@@ -269,7 +270,7 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 	var started atomic.Bool
 	faulty, direct := faultyS3(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
 		if started.Load() && r.Method == http.MethodDelete {
-			w.WriteHeader(http.StatusForbidden) // as if nobody were there to abort it
+			w.WriteHeader(http.StatusForbidden) // so that it stays unaborted
 			return w, true
 		}
 		if r.URL.Query().Has("partNumber") {
@@ -279,7 +280,7 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 		}
 		return w, false
 	})
-	if _, err := faulty.Put(t.Context(), "uploads/a/b", bytes.NewReader(pattern(20<<20))); err == nil {
+	if _, err := faulty.Put(t.Context(), "uploads/a/b", bytes.NewReader(storetest.Pattern(20<<20))); err == nil {
 		t.Fatal("stored")
 	}
 	if left, err := direct.Sweep(t.Context(), time.Hour, nil); left != 0 || err != nil {
@@ -293,7 +294,7 @@ func TestS3SweepAbortsOpenUploads(t *testing.T) {
 	}
 }
 
-func TestS3PutsAtOnceAreBounded(t *testing.T) {
+func TestS3_UploadsMax(t *testing.T) {
 	config := storetest.S3(t)
 	config.UploadsMax = 1
 	o, err := objects.OpenS3(t.Context(), config)
@@ -303,13 +304,19 @@ func TestS3PutsAtOnceAreBounded(t *testing.T) {
 	inside, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error)
 	go func() {
-		_, err := o.Put(t.Context(), "a/b", &gate{data: bytes.NewReader(pattern(10)), reached: inside, open: release})
+		var once sync.Once
+		content := bytes.NewReader(storetest.Pattern(10))
+		_, err := o.Put(t.Context(), "a/b", readFunc(func(p []byte) (int, error) {
+			once.Do(func() { close(inside) })
+			<-release
+			return content.Read(p)
+		}))
 		done <- err
 	}()
 	<-inside
 	ctx, cancel := contextFor(t, 50*time.Millisecond)
 	defer cancel()
-	if _, err := o.Put(ctx, "a/c", bytes.NewReader(pattern(10))); err == nil || ctx.Err() == nil {
+	if _, err := o.Put(ctx, "a/c", bytes.NewReader(storetest.Pattern(10))); err == nil || ctx.Err() == nil {
 		t.Errorf("two at once: %v", err)
 	}
 	close(release)

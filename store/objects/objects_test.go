@@ -1,4 +1,4 @@
-package store_test
+package objects_test
 
 import (
 	"bytes"
@@ -7,85 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 
-	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// onBoth runs a test on a directory and on a bucket: what holds for one holds for the other.
-
-func onBoth(t *testing.T, test func(t *testing.T, o objects.Store)) {
-	t.Helper()
-	t.Run("directory", func(t *testing.T) {
-		o, err := objects.OpenDirectory(filepath.Join(t.TempDir(), "objects"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(t, o)
-	})
-	t.Run("s3", func(t *testing.T) {
-		o, err := objects.OpenS3(t.Context(), storetest.S3(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(t, o)
-	})
-}
-
-func put(t testing.TB, o objects.Store, key string, content []byte) objects.Info {
-	t.Helper()
-	info, err := o.Put(t.Context(), key, bytes.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info
-}
-
-func get(t testing.TB, o objects.Store, key string, r objects.Range, ifMatch string) []byte {
-	t.Helper()
-	body, _, err := o.Get(t.Context(), key, r, ifMatch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(body)
-	if err := errors.Join(err, body.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
-func keys(t testing.TB, o objects.Store, prefix string) []string {
-	t.Helper()
-	var list []string
-	for info, err := range o.List(t.Context(), prefix) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, info.Key)
-	}
-	return list
-}
-
-// pattern is content in which every place looks different.
-
-func pattern(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
-	return b
-}
-
 func TestObjectsPutAndGet(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		for _, n := range []int{0, 1, 100_000, 8<<20 - 1, 8 << 20, 20<<20 + 5} {
-			content := pattern(n)
+			content := storetest.Pattern(n)
 			// A reader that gives what it wants: one that seeks would be read another way.
 			info, err := o.Put(t.Context(), "uploads/u/input.csv", iotest.HalfReader(bytes.NewReader(content)))
 			if err != nil {
@@ -99,7 +34,7 @@ func TestObjectsPutAndGet(t *testing.T) {
 				time.Since(head.Modified).Abs() > time.Minute || head.Key != info.Key {
 				t.Errorf("head %+v after put %+v: %v", head, info, err)
 			}
-			if got := get(t, o, "uploads/u/input.csv", objects.Range{}, info.ETag); !bytes.Equal(got, content) {
+			if got := storetest.GetObject(t, o, "uploads/u/input.csv", objects.Range{}, info.ETag); !bytes.Equal(got, content) {
 				t.Errorf("%d bytes come back as %d", n, len(got))
 			}
 		}
@@ -107,9 +42,9 @@ func TestObjectsPutAndGet(t *testing.T) {
 }
 
 func TestObjectsRanges(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
-		content := pattern(100_000)
-		info := put(t, o, "a/b", content)
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
+		content := storetest.Pattern(100_000)
+		info := storetest.PutObject(t, o, "a/b", content)
 		for _, r := range []objects.Range{
 			{Offset: 0, Length: 1},
 			{Offset: 99_999, Length: 1},
@@ -141,33 +76,33 @@ func TestObjectsRanges(t *testing.T) {
 }
 
 func TestObjectsThatChange(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
-		old := put(t, o, "a/b", []byte("old content"))
-		same := put(t, o, "a/b", []byte("old content"))
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
+		old := storetest.PutObject(t, o, "a/b", []byte("old content"))
+		same := storetest.PutObject(t, o, "a/b", []byte("old content"))
 		wantEqual(t, "tag of the same content", same.ETag, old.ETag)
-		changed := put(t, o, "a/b", []byte("new content"))
+		changed := storetest.PutObject(t, o, "a/b", []byte("new content"))
 		if changed.ETag == old.ETag {
 			t.Error("new content, old tag")
 		}
 		_, _, err := o.Get(t.Context(), "a/b", objects.Range{}, old.ETag)
 		wantErr(t, err, objects.ErrChanged)
-		wantEqual(t, "content", string(get(t, o, "a/b", objects.Range{Offset: 4}, changed.ETag)), "content")
+		wantEqual(t, "content", string(storetest.GetObject(t, o, "a/b", objects.Range{Offset: 4}, changed.ETag)), "content")
 	})
 }
 
-func TestObjectsThatAreNotThere(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
-		put(t, o, "a/b/c", []byte("x"))
+func TestObjects_NotFound(t *testing.T) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
+		storetest.PutObject(t, o, "a/b/c", []byte("x"))
 		for _, key := range []string{"nothing", "a", "a/b", "a/x"} {
 			_, err := o.Head(t.Context(), key)
-			wantErr(t, err, store.ErrNotFound)
+			wantErr(t, err, objects.ErrNotFound)
 			_, _, err = o.Get(t.Context(), key, objects.Range{}, "")
-			wantErr(t, err, store.ErrNotFound)
+			wantErr(t, err, objects.ErrNotFound)
 			_, err = o.Compose(t.Context(), "d/e", []string{"a/b/c", key})
-			wantErr(t, err, store.ErrNotFound)
+			wantErr(t, err, objects.ErrNotFound)
 		}
 		_, err := o.Head(t.Context(), "d/e")
-		wantErr(t, err, store.ErrNotFound)
+		wantErr(t, err, objects.ErrNotFound)
 		if err := o.Delete(t.Context(), objects.Deleted, "a/x", "nothing"); err != nil {
 			t.Error(err)
 		}
@@ -175,7 +110,7 @@ func TestObjectsThatAreNotThere(t *testing.T) {
 }
 
 func TestObjectsKeys(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		for _, key := range []string{
 			"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".hidden", "a/.etag-b", "a\x00b", "a\nb",
 			"a\\b", "\xff", strings.Repeat("a/", 600) + "b", strings.Repeat("a", 201),
@@ -194,8 +129,8 @@ func TestObjectsKeys(t *testing.T) {
 			wantErr(t, err, objects.ErrKey)
 		}
 		for _, key := range []string{"inbox/März 2026 (1)+&=%41?.csv", "a/" + strings.Repeat("b", 200)} {
-			put(t, o, key, []byte("x"))
-			wantEqual(t, "content", string(get(t, o, key, objects.Range{}, "")), "x")
+			storetest.PutObject(t, o, key, []byte("x"))
+			wantEqual(t, "content", string(storetest.GetObject(t, o, key, objects.Range{}, "")), "x")
 			if _, err := o.Compose(t.Context(), "copy/of", []string{key}); err != nil {
 				t.Error(err)
 			}
@@ -204,16 +139,16 @@ func TestObjectsKeys(t *testing.T) {
 }
 
 func TestObjectsList(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		all := []string{"a-b/x", "a/b/1", "a/b/10", "a/b/2", "a/c", "b"}
 		for _, key := range all {
-			put(t, o, key, []byte(key))
+			storetest.PutObject(t, o, key, []byte(key))
 		}
 		for prefix, want := range map[string][]string{
 			"": all, "a": all[:5], "a/": all[1:5], "a/b/1": all[1:3], "a/b/": all[1:4], "a/c": all[4:5], "b": all[5:],
 			"x": nil, "a/x/": nil, "b/": nil,
 		} {
-			if got := keys(t, o, prefix); !slices.Equal(got, want) {
+			if got := storetest.Keys(t, o, prefix); !slices.Equal(got, want) {
 				t.Errorf("%q: %v", prefix, got)
 			}
 		}
@@ -226,7 +161,7 @@ func TestObjectsList(t *testing.T) {
 		if err := objects.DeletePrefix(t.Context(), o, objects.Deleted, "a/b/"); err != nil {
 			t.Fatal(err)
 		}
-		if got := keys(t, o, ""); !slices.Equal(got, []string{"a-b/x", "a/c", "b"}) {
+		if got := storetest.Keys(t, o, ""); !slices.Equal(got, []string{"a-b/x", "a/c", "b"}) {
 			t.Errorf("after delete: %v", got)
 		}
 	})
@@ -234,9 +169,9 @@ func TestObjectsList(t *testing.T) {
 
 func TestObjectsFailedPutLeavesNothing(t *testing.T) {
 	broken := errors.New("source broke")
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		for _, n := range []int{0, 1000, 30 << 20} {
-			_, err := o.Put(t.Context(), "a/b", io.MultiReader(bytes.NewReader(pattern(n)), iotest.ErrReader(broken)))
+			_, err := o.Put(t.Context(), "a/b", io.MultiReader(bytes.NewReader(storetest.Pattern(n)), iotest.ErrReader(broken)))
 			wantErr(t, err, broken)
 		}
 		if left, err := o.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
@@ -247,7 +182,7 @@ func TestObjectsFailedPutLeavesNothing(t *testing.T) {
 				t.Error("put with an ended context")
 			}
 		}
-		wantEqual(t, "objects", len(keys(t, o, "")), 0)
+		wantEqual(t, "objects", len(storetest.Keys(t, o, "")), 0)
 		// A server may be busy with a part when the upload is aborted, and keep it. That is what the sweep is for.
 		for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 			left, err := o.Sweep(t.Context(), 0, nil)
@@ -266,7 +201,7 @@ func putCancelled(t *testing.T, o objects.Store, n int) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := o.Put(ctx, "a/b", io.MultiReader(bytes.NewReader(pattern(n)), readFunc(func([]byte) (int, error) {
+	_, err := o.Put(ctx, "a/b", io.MultiReader(bytes.NewReader(storetest.Pattern(n)), readFunc(func([]byte) (int, error) {
 		cancel()
 		return 0, ctx.Err()
 	})))
@@ -279,7 +214,7 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestObjectsCompose(t *testing.T) {
 	const mib = 1 << 20
-	onBoth(t, func(t *testing.T, o objects.Store) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		for name, sizes := range map[string][]int{
 			"none": {}, "empty": {0, 0}, "small": {10, 20, 5}, "one": {100}, "copied by the server": {6 * mib, 5 * mib, 7},
 			"a small one between": {6 * mib, 100, 6 * mib}, "empty ones between": {0, 6 * mib, 0, 6 * mib, 0},
@@ -288,9 +223,9 @@ func TestObjectsCompose(t *testing.T) {
 				var parts []string
 				var want []byte
 				for i, n := range sizes {
-					content := pattern(n + i)[i:]
+					content := storetest.Pattern(n + i)[i:]
 					parts = append(parts, fmt.Sprintf("results/%s/parts/%05d", strings.ReplaceAll(name, " ", "-"), i))
-					put(t, o, parts[i], content)
+					storetest.PutObject(t, o, parts[i], content)
 					want = append(want, content...)
 				}
 				info, err := o.Compose(t.Context(), "results/whole.csv", parts)
@@ -305,7 +240,7 @@ func TestObjectsCompose(t *testing.T) {
 				if err != nil || head.ETag != info.ETag || head.Bytes != info.Bytes {
 					t.Errorf("head %+v, composed %+v: %v", head, info, err)
 				}
-				if got := get(t, o, "results/whole.csv", objects.Range{}, info.ETag); !bytes.Equal(got, want) {
+				if got := storetest.GetObject(t, o, "results/whole.csv", objects.Range{}, info.ETag); !bytes.Equal(got, want) {
 					t.Errorf("%d bytes, want %d", len(got), len(want))
 				}
 				if left, err := o.Sweep(t.Context(), 0, nil); left != 0 || err != nil {
@@ -317,25 +252,23 @@ func TestObjectsCompose(t *testing.T) {
 }
 
 // What became of a single part has a life of its own.
-func TestObjectsComposeOfOneOutlivesIt(t *testing.T) {
-	onBoth(t, func(t *testing.T, o objects.Store) {
+func TestObjects_ComposeOnePart(t *testing.T) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		const part, whole = "results/parts/00000", "results/whole.csv"
-		put(t, o, part, []byte("first"))
+		storetest.PutObject(t, o, part, []byte("first"))
 		info, err := o.Compose(t.Context(), whole, []string{part})
 		if err != nil {
 			t.Fatal(err)
 		}
-		put(t, o, part, []byte("second"))
-		if got := get(t, o, whole, objects.Range{}, info.ETag); string(got) != "first" {
+		storetest.PutObject(t, o, part, []byte("second"))
+		if got := storetest.GetObject(t, o, whole, objects.Range{}, info.ETag); string(got) != "first" {
 			t.Errorf("%q after the part was replaced", got)
 		}
 		if err := o.Delete(t.Context(), objects.Deleted, part); err != nil {
 			t.Fatal(err)
 		}
-		if got := get(t, o, whole, objects.Range{}, info.ETag); string(got) != "first" {
+		if got := storetest.GetObject(t, o, whole, objects.Range{}, info.ETag); string(got) != "first" {
 			t.Errorf("%q after the part was deleted", got)
 		}
 	})
 }
-
-// Objects are replaced whole: a reader sees the old one or the new one, never a mixture.

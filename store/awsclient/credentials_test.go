@@ -1,4 +1,4 @@
-package store_test
+package awsclient_test
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ func fromFile(t *testing.T, config objects.S3Config) (string, objects.S3Config) 
 	return file, config
 }
 
-// Keys that were renewed on disk are used after the old ones were refused, and by all who hold the store.
+// Keys that were renewed on disk are used after the old ones were refused, and by all users of the store.
 func TestCredentialsRenewedOnDisk(t *testing.T) {
 	config := storetest.S3(t)
 	access, secret := config.AccessKey, config.SecretKey
@@ -52,28 +52,28 @@ func TestCredentialsRenewedOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, o, "a/b", []byte("before"))
+	storetest.PutObject(t, o, "a/b", []byte("before"))
 	writeKeys(t, file, access, "another secret") // not read: the old ones are good
-	put(t, o, "a/b", []byte("still"))
+	storetest.PutObject(t, o, "a/b", []byte("still"))
 
 	old, err := objects.OpenS3(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Reach(t.Context(), old); err == nil || store.FaultOf(err) != store.FaultRefused {
+	if err := store.PingObjects(t.Context(), old); err == nil || store.FaultOf(err) != store.FaultRefused {
 		t.Fatalf("a wrong secret: %v", err)
 	}
 	writeKeys(t, file, access, secret)
 	var failed error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if failed = store.Reach(t.Context(), old); failed == nil {
+		if failed = store.PingObjects(t.Context(), old); failed == nil {
 			break
 		}
 	}
 	if failed != nil {
 		t.Fatalf("with the renewed keys: %v", failed)
 	}
-	put(t, old, "a/b", []byte("after"))
+	storetest.PutObject(t, old, "a/b", []byte("after"))
 }
 
 // A store that refuses one object for good does not make every call read the files.
@@ -128,12 +128,12 @@ func TestChecksumsOnlyWhenRequired(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			content := pattern(20 << 20)
-			put(t, o, "a/b", content)
+			content := storetest.Pattern(20 << 20)
+			storetest.PutObject(t, o, "a/b", content)
 			if parts.Load() != 3 || (with.Load() > 0) != c.wanted {
 				t.Errorf("%d of %d parts have a checksum", with.Load(), parts.Load())
 			}
-			if got := get(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
+			if got := storetest.GetObject(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
 				t.Error("other bytes")
 			}
 		})
