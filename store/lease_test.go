@@ -324,17 +324,17 @@ func TestClaimPart_ConcurrentWorkers(t *testing.T) {
 // What it claimed is given back and claimed again, as often as that takes. Here the upload is put right at one of the
 // times when it is given back.
 func TestClaimPart_DuringPlan(t *testing.T) {
-	for _, torn := range []int{1, 2, 3} {
+	for _, stale := range []int{1, 2, 3} {
 		b := newBench(t, store.Config{})
 		p := b.upload(10)
 		b.exec(`CREATE FUNCTION put_right() RETURNS trigger LANGUAGE plpgsql AS
 			$$BEGIN UPDATE uploads SET columns = ARRAY['customerID']; RETURN NEW; END$$`)
 		b.exec(fmt.Sprintf(`CREATE TRIGGER given_back AFTER UPDATE ON prediction_parts FOR EACH ROW
-			WHEN (NEW.worker IS NULL AND NEW.epoch = %d) EXECUTE FUNCTION put_right()`, 2*torn))
+			WHEN (NEW.worker IS NULL AND NEW.epoch = %d) EXECUTE FUNCTION put_right()`, 2*stale))
 		b.exec(`UPDATE uploads SET columns = NULL`)
 		c := b.claim("w")
-		if c.PublicID != p.ID || !c.Part.Planned || len(c.Header.Columns) != 1 || c.Attempt != 1 || c.Epoch != 2*torn+1 {
-			t.Errorf("torn %d times: %+v", torn, c)
+		if c.PublicID != p.ID || !c.Part.Planned || len(c.Header.Columns) != 1 || c.Attempt != 1 || c.Epoch != 2*stale+1 {
+			t.Errorf("stale %d times: %+v", stale, c)
 		}
 	}
 }
