@@ -39,8 +39,8 @@ type Recorded struct {
 	Changed int64           // of these rows, how many have another outcome now
 }
 
-// ReportRowsMax is the most customers that a report is made of. Of more, an arbitrary but fixed choice is taken.
-const ReportRowsMax = 1_000_000
+// reportRowsMax is the most customers that a report is made of. Of more, an arbitrary but fixed choice is taken.
+const reportRowsMax = 1_000_000
 
 const outcomesAtOnce = 10_000
 
@@ -161,7 +161,7 @@ func observedRows(ctx context.Context, tx pgx.Tx, userID int64) ([]Model, map[Mo
 		WHERE t.user_id = $1 AND t.actual_churn IS NOT NULL
 		ORDER BY t.customer_hash, d.model_name, d.model_sha256,
 		         coalesce((t.created_at AT TIME ZONE 'UTC')::date > t.outcome_on, false), t.created_at DESC, t.id DESC
-		LIMIT $2`, userID, ReportRowsMax)
+		LIMIT $2`, userID, reportRowsMax)
 	if err != nil {
 		return nil, nil, err
 	}
