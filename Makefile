@@ -220,7 +220,7 @@ lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell)
 .PHONY: imports
 imports:
 	@echo "==> borders, fences, pages"
-	@go test -count=1 -run '^TestBorders|^TestChecker|^TestDependencies|^TestPagesName|^TestPromisesAreProven$$' ./test
+	@go test -count=1 -run '^TestBorders|^TestExported|^TestUnused|^TestChecker|^TestDependencies|^TestPagesName|^TestPromisesAreProven$$' ./test
 
 .PHONY: generate
 generate: ## Write every generated file anew
