@@ -72,7 +72,7 @@ func (r *lightgbmReader) parameterColumns(line []byte) []int {
 }
 
 // setCategories gives the lists of pandas_categorical to the categorical columns, in their order. If the numbers differ
-// (an ordered category has a list but is no categorical column) nobody knows which is whose, and none is given.
+// (an ordered category has a list but is no categorical column) the lists cannot be matched with columns, and none is used.
 func (r *lightgbmReader) setCategories(text []byte, columns []int) error {
 	lists, err := readCategoryLists(text, r.meter)
 	if err != nil {

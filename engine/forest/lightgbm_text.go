@@ -21,14 +21,14 @@ func (l *lightgbmLines) line() (line []byte, ok bool) {
 	if l.next >= len(l.file) {
 		return nil, false
 	}
-	rest := l.file[l.next:]
-	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+	line = l.file[l.next:]
+	if i := bytes.IndexByte(line, '\n'); i >= 0 {
 		l.next += i + 1
-		rest = rest[:i]
+		line = line[:i]
 	} else {
 		l.next = len(l.file)
 	}
-	return bytes.TrimSuffix(rest, []byte("\r")), true
+	return bytes.TrimSuffix(line, []byte("\r")), true
 }
 
 // unread makes the line last returned the next one again.

@@ -110,7 +110,7 @@ func (p *prober) value(feature int) float64 {
 	return seed
 }
 
-// beside returns the value next to v that the library can tell from it.
+// beside returns the value next to v that the library distinguishes from it.
 func (p *prober) beside(v, toward float64) float64 {
 	if p.forest.Library == XGBoost {
 		return float64(math.Nextafter32(float32(v), float32(toward)))
