@@ -71,6 +71,15 @@ browser: test-parts ## The pages in a headless Chromium, which must be on PATH; 
 purego: ## The kernels' packages without assembly
 	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest
 
+.PHONY: arm64
+arm64: ## The scoring packages on arm64 under QEMU, and nothing in them that fuses products with sums (ARM64=short for some)
+	@.ci/arm64 $(ARM64)
+
+.PHONY: 386
+386: ## The scoring packages with 32 bits
+	GOARCH=386 CGO_ENABLED=0 go vet ./engine/... ./ingest/...
+	GOARCH=386 CGO_ENABLED=0 go test -short -timeout=15m $(TESTFLAGS) ./engine/forest ./engine ./ingest
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \

@@ -44,7 +44,7 @@ func newSigmoidTable(factor float64) *sigmoidTable {
 		s.tenths[i] = newShortText(appendScaled(nil, int64(i-tenthsReach), 1))
 	}
 	for i := range s.at {
-		s.at[i] = 1 / (1 + math.Exp(sigmoidReach-float64(i)/sigmoidSteps))
+		s.at[i] = 1 / (1 + math.Exp(sigmoidReach-float64(float64(i)/sigmoidSteps)))
 	}
 	return s
 }
@@ -52,15 +52,16 @@ func newSigmoidTable(factor float64) *sigmoidTable {
 // near is the sigmoid of a raw score, from the Taylor polynomial of degree 3 at the nearest point of the table: the
 // derivatives of a sigmoid are polynomials in the sigmoid. Raw scores outside of the table are not known.
 func (s *sigmoidTable) near(raw float64) (p float64, known bool) {
-	x := (raw*s.factor + sigmoidReach) * sigmoidSteps
+	x := float64((float64(raw*s.factor) + sigmoidReach) * sigmoidSteps)
 	if !(x >= 0 && x <= float64(len(s.at)-1)) {
 		return 0, false
 	}
 	i := int(x + 0.5)
 	h := (x - float64(i)) / sigmoidSteps
 	p = s.at[i]
-	slope := p * (1 - p)
-	return p + h*slope*(1+h*(0.5-p+h*(1.0/6-slope))), true
+	slope := float64(p * (1 - p))
+	curve := 0.5 - p + float64(h*(1.0/6-slope)) // no product is fused with a sum: see the arithmetic of package forest
+	return p + float64(h*slope*(1+float64(h*curve))), true
 }
 
 // appendImpact appends how many percentage points of probability a factor adds to the row's, in tenths.
@@ -70,7 +71,7 @@ func (t *Teller) appendImpact(dst []byte, f *factor) []byte {
 		if p, known := s.near(without); known {
 			// The tenths are floor(x+0.5); only what is near a whole x+0.5 could be rounded otherwise. Numbers are moved
 			// above 0, where a conversion is a floor.
-			above := 1000*(t.row.Probability-p) + 0.5 + tenthsReach
+			above := float64(1000*(t.row.Probability-p)) + 0.5 + tenthsReach
 			whole := int64(above)
 			if rest := above - float64(whole); rest > impactDoubt && rest < 1-impactDoubt {
 				return s.tenths[whole&(2*tenthsReach-1)].append(dst)

@@ -48,6 +48,6 @@ func (t gainTree) split(at int32) (rows, mean float64) {
 		return 0, 0
 	}
 	apart := leftMean - rightMean
-	t.gains[n.Feature] += left * right / rows * apart * apart
-	return rows, (left*leftMean + right*rightMean) / rows
+	t.gains[n.Feature] += float64(left * right / rows * apart * apart)
+	return rows, (float64(left*leftMean) + float64(right*rightMean)) / rows
 }

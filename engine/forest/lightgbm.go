@@ -95,7 +95,7 @@ func (r *lightgbmReader) readFeatures() error {
 	if names == nil {
 		return fieldFault(KindField, "feature_names", "is missing")
 	}
-	if 2*count-1 > len(names) {
+	if !mayHold(names, count) {
 		return fieldFault(KindFeature, "feature_names", "does not name %d features", count)
 	}
 	const featureBytes = 64

@@ -77,6 +77,9 @@ func lightgbmKey(keys []string, key []byte) int {
 	return -1
 }
 
+// mayHold reports whether text is long enough for count values with a space between: a check before they are allocated.
+func mayHold(text []byte, count int) bool { return count <= (len(text)+1)/2 }
+
 // eachToken calls use with the count tokens of value, which are separated by spaces.
 func (l *lightgbmLines) eachToken(field string, value []byte, count int, use func(i int, token []byte) error) error {
 	if err := l.meter.step(len(value)); err != nil {

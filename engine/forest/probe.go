@@ -103,7 +103,7 @@ func (p *prober) value(feature int) float64 {
 	case 1:
 		return p.beside(seed, math.Inf(-1))
 	case 2:
-		return seed/2 + seeds[p.random.IntN(len(seeds))]/2
+		return float64(seed/2) + float64(seeds[p.random.IntN(len(seeds))]/2)
 	case 3:
 		return seed + 0.5 // a fraction of a category
 	}
