@@ -98,9 +98,9 @@ func (x *xgboostReader) margin(base float32) (margin float32, ok bool) {
 		const edge = float32(1e-6)
 		base = min(max(base, edge), 1-edge)
 		odds := 1/base - 1
-		return -float32(math.Log(float64(odds))), true
+		return -log32(odds), true
 	}
-	return float32(math.Log(float64(base))), base > 0
+	return log32(base), base > 0
 }
 
 // since reports whether the file was written by the given version or a later one.
