@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
+SEEDS_EACH ?= 10
 CANCELS   ?= 10000
 MUTANTS   ?=
 FLOOR     ?= 95
@@ -175,6 +176,17 @@ $(VENV)/made: bench/peers/requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# Needs pip, and a Python 3.12, for which all of these versions have wheels.
+.PHONY: models
+models: ## Train small models with several LightGBM and XGBoost versions (SEEDS_EACH times), and score them as the libraries do
+	@for list in testdata/train/models/*.txt; do \
+		venv="bin/models/$$(basename "$$list" .txt)"; echo "==> $$list"; \
+		[ -e "$$venv/made" ] || { $(PYTHON) -m venv --clear "$$venv" && \
+			"$$venv/bin/pip" install --quiet --disable-pip-version-check -r "$$list" && touch "$$venv/made"; }; \
+		"$$venv/bin/python" -W ignore testdata/train/make_model_matrix.py bin/models/cases $(SEEDS_EACH); \
+	done
+	MILLRACE_MODELS="$$PWD/bin/models/cases" go test -count=1 -run '^TestModelsOfManyVersions' ./engine
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/made ## Beside other languages' engines, readers and services; needs Python 3.12 and a C compiler

@@ -77,6 +77,11 @@ func (c *verifyCommand) Run(std streams) error {
 		if err != nil {
 			return err
 		}
+		warnings := f.Warnings
+		if more := engine.MoreIterations(f); more != "" {
+			warnings = append(warnings, more)
+		}
+		warn(std, warnings)
 		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n%s",
 			c.Model, f.Source.Format, f.Source.Version, len(f.Trees), leavesLine(noLeaves))
 		return err
@@ -85,9 +90,17 @@ func (c *verifyCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
+	warn(std, b.Warnings())
 	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n%s",
 		b.Name(), b.Version(), leavesLine(b.NoLeaves()))
 	return err
+}
+
+// warn prints what is unusual about a model.
+func warn(std streams, warnings []string) {
+	for _, text := range warnings {
+		_, _ = fmt.Fprintln(std.err, "warning:", text)
+	}
 }
 
 // leavesLine says that a model was not compared with leaves, and why; empty if it was.
@@ -116,6 +129,7 @@ type predictCommand struct {
 	Kind        string `enum:"raw,probability,contrib,leaf" required:"" help:"What to print: ${enum}."`
 	Data        string `required:"" help:"Numeric matrix, comma- or tab-separated; empty or nan is missing." placeholder:"FILE"`
 	Header      bool   `help:"The first line of the matrix holds names: skip it."`
+	Iterations  string `enum:"best,all," default:"" help:"Which iterations count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	LabelColumn int    `default:"-1" help:"Column to leave out, counted from 0." placeholder:"N"`
 	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
 }
@@ -124,6 +138,12 @@ type predictCommand struct {
 func (c *predictCommand) Run(std streams, files *outputs) error {
 	f, err := readForest(c.Model)
 	if err != nil {
+		return err
+	}
+	if more := engine.MoreIterations(f); more != "" && c.Iterations == "" {
+		warn(std, []string{more})
+	}
+	if f, err = engine.TakeIterations(f, c.Iterations); err != nil {
 		return err
 	}
 	file, err := os.Open(c.Data)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/retainwise/millrace/engine/forest"
 	"github.com/retainwise/millrace/ingest"
@@ -76,6 +77,9 @@ func OpenBundle(dir fs.FS) (*Bundle, error) {
 func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	f, err := ReadForest(file.Model, model)
 	if err != nil {
+		return nil, err
+	}
+	if f, err = TakeIterations(f, file.Iterations); err != nil {
 		return nil, err
 	}
 	if f.Classes != 1 {
@@ -166,6 +170,16 @@ func (b *Bundle) Forest() *forest.Forest { return b.forest }
 
 // Kernel names the kernel that scores: avx512, avx2, portable or walker.
 func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
+
+// Warnings says what is unusual about the model but no reason to refuse it. An operator should read it before scores are
+// used.
+func (b *Bundle) Warnings() []string {
+	warnings := slices.Clone(b.forest.Warnings)
+	if more := MoreIterations(b.forest); more != "" && b.file.Iterations == "" {
+		warnings = append(warnings, more)
+	}
+	return warnings
+}
 
 // NoLeaves is nil if the leaves library holds the model, and so can score it and check what the compiled engine scores.
 // Else it says why not; it is an [ErrModelUnsupported].

@@ -85,7 +85,7 @@ func (r *lightgbmReader) setCategories(text []byte, columns []int) error {
 		columns = r.categoricalColumns()
 	}
 	if len(columns) != len(lists) {
-		r.forest.Warnings = append(r.forest.Warnings, fmt.Sprintf(
+		r.forest.loseCategories(fmt.Sprintf(
 			"the file has category lists for %d columns but %d categorical columns: the lists are not used",
 			len(lists), len(columns)))
 		return nil

@@ -390,7 +390,6 @@ func TestXGBoostCats(t *testing.T) {
 		"descending": {[]any{fields{"offsets": []int{0, 2, 1}, "values": []int{97, 98}}}, forest.KindCategory},
 		"too far":    {[]any{fields{"offsets": []int{0, 3}, "values": []int{97, 98}}}, forest.KindCategory},
 		"negative":   {[]any{fields{"offsets": []int{-1, 1}, "values": []int{97, 98}}}, forest.KindCategory},
-		"no UTF-8":   {[]any{fields{"offsets": []int{0, 1}, "values": []int{200}}}, forest.KindCategory},
 		"no object":  {[]int{1}, forest.KindField},
 	} {
 		t.Run(name, func(t *testing.T) {
