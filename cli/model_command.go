@@ -63,7 +63,8 @@ func (c *inspectCommand) Run(std streams) error {
 }
 
 type verifyCommand struct {
-	Model string `arg:"" help:"Bundle directory, baseline name or model file."`
+	Golden string `type:"existingfile" help:"CSV file with the columns of the model and what the library says of each row, _raw and _probability: compare." placeholder:"FILE"`
+	Model  string `arg:"" help:"Bundle directory, baseline name or model file."`
 }
 
 // Run checks everything that is checked at load.
@@ -82,6 +83,9 @@ func (c *verifyCommand) Run(std streams) error {
 			warnings = append(warnings, more)
 		}
 		warn(std, warnings)
+		if err := c.compare(); err != nil {
+			return err
+		}
 		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n%s",
 			c.Model, f.Source.Format, f.Source.Version, len(f.Trees), leavesLine(noLeaves))
 		return err
@@ -91,9 +95,31 @@ func (c *verifyCommand) Run(std streams) error {
 		return err
 	}
 	warn(std, b.Warnings())
+	if err := c.compare(); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n%s",
 		b.Name(), b.Version(), leavesLine(b.NoLeaves()))
 	return err
+}
+
+// compare scores the rows of --golden, if there is one, as any file is scored.
+func (c *verifyCommand) compare() error {
+	if c.Golden == "" {
+		return nil
+	}
+	b, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	file, err := os.ReadFile(c.Golden)
+	if err != nil {
+		return err
+	}
+	if err := b.CheckGoldens(file); err != nil {
+		return fmt.Errorf("%s: %w", c.Golden, err)
+	}
+	return nil
 }
 
 // warn prints what is unusual about a model.

@@ -36,11 +36,24 @@ type Models struct {
 // watchInterval is how soon a changed bundle is noticed.
 const watchInterval = 5 * time.Second
 
+// copyTime is how long after its last file a directory without a manifest may be a copy under way.
+const copyTime = time.Minute
+
+// errBareModel is a model file where directories are expected.
+var errBareModel = errors.New("a model file is no bundle: put it into a directory of its own with a bundle.yaml and a manifest")
+
+// modelExtensions are those that the libraries' examples save models with, pickles included.
+var modelExtensions = []string{".txt", ".json", ".ubj", ".model", ".bin", ".pkl", ".joblib"}
+
 // errNameTaken is a bundle with the name of another in the same directory of bundles.
 var errNameTaken = errors.New("its name is taken")
 
-// OpenModels opens everything. Only a baseline that cannot be used is an error.
+// OpenModels opens everything. A baseline that cannot be used and a directory of bundles that is not there are errors; a
+// bundle that cannot be used is refused, and shown.
 func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log *slog.Logger) (*Models, error) {
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
 	registry, err := engine.NewRegistry()
 	if err != nil {
 		return nil, err
@@ -63,6 +76,21 @@ func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log 
 	m.refresh()
 	m.watching = true
 	return m, nil
+}
+
+// checkDir wants a directory, if one is named.
+func checkDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("directory of bundles: %w", err)
+	}
+	return nil
 }
 
 // usable refuses a model that the scorer in use cannot hold.
@@ -104,12 +132,15 @@ func (m *Models) refresh() {
 	if m.Dir == "" {
 		return
 	}
-	dirs, err := bundleDirs(m.Dir)
+	dirs, bare, err := bundleDirs(m.Dir)
 	if err != nil {
 		m.refuse(m.Dir, err)
 		return
 	}
-	m.forget(dirs)
+	m.forget(dirs, bare)
+	for _, file := range bare {
+		m.refuse(file, errBareModel)
+	}
 	for _, dir := range dirs {
 		if m.changed(dir) {
 			m.take(dir)
@@ -118,30 +149,34 @@ func (m *Models) refresh() {
 	m.metrics.BundlesRefused(len(m.Refusals.List()))
 }
 
-// bundleDirs lists the directories that may hold bundles, in the order of their names. Hidden ones are passed over: a
-// bundle may be made in one and then renamed. So is that of a file system for files it has found.
-func bundleDirs(dir string) ([]string, error) {
+// bundleDirs lists the directories that may hold bundles, in the order of their names, and files that look like models
+// without one. Hidden ones are passed over: a bundle may be made in one and then renamed. So is that of a file system for
+// files it has found.
+func bundleDirs(dir string) (dirs, bare []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list bundles: %w", err)
+		return nil, nil, fmt.Errorf("list bundles: %w", err)
 	}
-	var dirs []string
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil && info.IsDir() { // through links too
+		info, err := os.Stat(path) // through links too
+		switch {
+		case err == nil && info.IsDir():
 			dirs = append(dirs, path)
+		case slices.Contains(modelExtensions, strings.ToLower(filepath.Ext(path))):
+			bare = append(bare, path)
 		}
 	}
-	return dirs, nil
+	return dirs, bare, nil
 }
 
-// forget drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
+// forget drops what is known of directories and files that are gone. Their models stay in use, but their names are free: bundles
 // that were refused for one are looked at again.
-func (m *Models) forget(dirs []string) {
-	m.Refusals.keep(dirs)
+func (m *Models) forget(dirs, bare []string) {
+	m.Refusals.keep(slices.Concat(dirs, bare))
 	for dir := range m.names {
 		if !slices.Contains(dirs, dir) {
 			delete(m.names, dir)
@@ -158,17 +193,37 @@ func (m *Models) forget(dirs []string) {
 }
 
 // changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
-// the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
+// the directory into place. So one without it is taken for a copy under way, but for one that is found at the start or that has not changed for a
+// minute.
 func (m *Models) changed(dir string) bool {
 	mark, err := m.mark(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		files, err := os.ReadDir(dir)
-		return !m.watching && (err != nil || len(files) > 0)
+		return !m.watching && holdsFiles(dir) || copyIsOver(dir)
 	case err != nil:
 		return true
 	}
 	return mark != m.seen[dir]
+}
+
+func holdsFiles(dir string) bool {
+	files, err := os.ReadDir(dir)
+	return err != nil || len(files) > 0
+}
+
+// copyIsOver reports whether a directory holds files, of which none came or was written lately.
+func copyIsOver(dir string) bool {
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		return err != nil
+	}
+	settled := func(info fs.FileInfo, err error) bool { return err == nil && time.Since(info.ModTime()) >= copyTime }
+	for _, file := range files {
+		if !settled(file.Info()) {
+			return false
+		}
+	}
+	return settled(os.Stat(dir))
 }
 
 // mark changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
