@@ -49,7 +49,7 @@ func (l *lightgbmLines) section(keys []string, into lightgbmFields) error {
 		if err := l.meter.step(len(line) + 1); err != nil {
 			return err
 		}
-		if bytes.HasPrefix(line, []byte("Tree=")) || bytes.Equal(line, []byte("end of trees")) {
+		if bytes.HasPrefix(line, []byte("Tree=")) || endsTrees(line) {
 			l.unread()
 			return nil
 		}
@@ -66,6 +66,15 @@ func (l *lightgbmLines) section(keys []string, into lightgbmFields) error {
 			into[i] = line[len(line):]
 		}
 	}
+}
+
+// endsTrees reports whether a line follows the last tree. LightGBM 2.0 wrote the importances at once.
+func endsTrees(line []byte) bool {
+	switch string(line) {
+	case "end of trees", "feature importances:", "feature_importances:":
+		return true
+	}
+	return false
 }
 
 func lightgbmKey(keys []string, key []byte) int {
