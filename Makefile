@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
+SEEDS_EACH ?= 10
 CANCELS   ?= 10000
 MUTANTS   ?=
 FLOOR     ?= 95
@@ -73,6 +74,15 @@ browser: test-parts ## The pages in a headless Chromium, which must be on PATH; 
 .PHONY: purego
 purego: ## The kernels' packages without assembly
 	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest
+
+.PHONY: arm64
+arm64: ## The scoring packages on arm64 under QEMU, and nothing in them that fuses products with sums (ARM64=short for some)
+	@.ci/arm64 $(ARM64)
+
+.PHONY: 386
+386: ## The scoring packages with 32 bits
+	GOARCH=386 CGO_ENABLED=0 go vet ./engine/... ./ingest/...
+	GOARCH=386 CGO_ENABLED=0 go test -short -timeout=15m $(TESTFLAGS) ./engine/forest ./engine ./ingest
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s)
@@ -168,6 +178,17 @@ $(VENV)/made: bench/peers/requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# Needs pip, and a Python 3.12, for which all of these versions have wheels.
+.PHONY: models
+models: ## Train small models with several LightGBM and XGBoost versions (SEEDS_EACH times), and score them as the libraries do
+	@for list in testdata/train/models/*.txt; do \
+		venv="bin/models/$$(basename "$$list" .txt)"; echo "==> $$list"; \
+		[ -e "$$venv/made" ] || { $(PYTHON) -m venv --clear "$$venv" && \
+			"$$venv/bin/pip" install --quiet --disable-pip-version-check -r "$$list" && touch "$$venv/made"; }; \
+		"$$venv/bin/python" -W ignore testdata/train/make_model_matrix.py bin/models/cases $(SEEDS_EACH); \
+	done
+	MILLRACE_MODELS="$$PWD/bin/models/cases" go test -count=1 -run '^TestModelsOfManyVersions' ./engine
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/made ## Beside other languages' engines, readers and services; needs Python 3.12 and a C compiler

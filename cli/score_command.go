@@ -20,6 +20,7 @@ import (
 type scoreCommand struct {
 	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
 	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Iterations  string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
 	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
 	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
@@ -53,10 +54,11 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if c.ChangesFrom == "-" {
 		return &plainError{"--changes-from takes the name of a file"}
 	}
-	bundle, err := openModel(c.Model)
+	bundle, err := openModelIterations(c.Model, c.Iterations)
 	if err != nil {
 		return err
 	}
+	warn(std, bundle.Warnings())
 	opt := engine.Options{
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}
@@ -95,9 +97,14 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 }
 
 // openModel opens the value of --model: a directory, a baseline, or a bare model file.
-func openModel(name string) (*engine.Bundle, error) {
+func openModel(name string) (*engine.Bundle, error) { return openModelIterations(name, "") }
+
+// openModelIterations is openModel with the iterations of a bare model file that count; a bundle names its own.
+func openModelIterations(name, iterations string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
+	case iterations != "" && (err != nil || info.IsDir()):
+		return nil, &plainError{"--iterations is for model files: a bundle has the key iterations in bundle.yaml"}
 	case err == nil && info.IsDir():
 		return engine.OpenBundle(os.DirFS(name))
 	case err == nil:
@@ -105,7 +112,7 @@ func openModel(name string) (*engine.Bundle, error) {
 		if err != nil {
 			return nil, err
 		}
-		return engine.OpenModelFile(filepath.Base(name), file)
+		return engine.OpenModelFileIterations(filepath.Base(name), file, iterations)
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)
 	}
