@@ -16,7 +16,7 @@ type Position struct {
 	Line   int64 // physical line that starts here; the header is on line 1
 }
 
-// Chunk is a run of whole rows. Its bytes belong to whoever called [Chunker.Next] and stay valid until that buffer is
+// Chunk is a run of whole rows. Its bytes belong to the caller of [Chunker.Next] and stay valid until that buffer is
 // used again.
 type Chunk struct {
 	Position
@@ -71,7 +71,7 @@ const (
 	RequiredEmpty     Reason = 4
 	FieldTooLong      Reason = 5
 	InvalidUTF8       Reason = 6
-	NotYesNoOrDate    Reason = 7 // given by who reads outcomes, never by a [Converter]
+	NotYesNoOrDate    Reason = 7 // from reading outcomes, never from a [Converter]
 	DuplicateID       Reason = 8
 	NULByte           Reason = 9
 	OutsideAllowed    Reason = 10

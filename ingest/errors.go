@@ -28,7 +28,8 @@ var (
 // about the first such place of the file.
 type QuoteError struct {
 	Line int64 // physical line of the stray quote, or on which the quote was opened that is not closed
-	// Unclosed tells a quote that is never closed, or closed on another line with text behind it, from a stray one.
+	// Unclosed is true for a quote that is never closed, or closed on another line with text behind it, and false for a
+	// stray one.
 	Unclosed bool
 }
 

@@ -56,7 +56,7 @@ func refusal(cells []string, width int) string {
 	return ""
 }
 
-// simple takes off what encoding/csv does not tell: CRLF inside quotes is LF there, and a reject names no column.
+// simple takes off what encoding/csv does not keep: CRLF inside quotes is LF there, and a reject names no column.
 func (o outcome) simple() outcome {
 	for i := range o.rows {
 		o.rows[i] = strings.ReplaceAll(o.rows[i], "\r\n", "\n")

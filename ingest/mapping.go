@@ -12,7 +12,7 @@ type Mapping struct {
 	Header Header
 	// Fields has one entry a schema column: the place of its field in the header, from 0, or -1 if the file has none.
 	Fields []int
-	// Former are the fields, ascending, that an earlier result or rejects file of ours added. They are no input: drop
+	// Former are the fields, ascending, that an earlier result or rejects file of millrace added. They are no input: drop
 	// them from what is written, with [Mapping.AppendRow].
 	Former []int
 	// Guard makes what is written of the file safe to open in a spreadsheet: see guard.go. Rows that need it are then
@@ -78,7 +78,7 @@ func without(fields []int, taken map[int]bool) []int {
 	return slices.DeleteFunc(slices.Clone(fields), func(field int) bool { return taken[field] })
 }
 
-// formerFields finds the columns that only an earlier result or rejects file of ours has. "explanation" and its like
+// formerFields finds the columns that only an earlier result or rejects file of millrace has. "explanation" and its like
 // may be a customer's own word: they count only beside "churn_probability".
 func formerFields(names []string, taken map[int]bool) []int {
 	own := []string{rejectRow, rejectLine, rejectCode, rejectColumn, rejectReason}
@@ -95,7 +95,7 @@ func formerFields(names []string, taken map[int]bool) []int {
 }
 
 // Unused names the fields that no column of the schema is, in the order of the header. Fields without a name, and those
-// that an earlier result of ours added, are not among them.
+// that an earlier result of millrace added, are not among them.
 func (m *Mapping) Unused() []string {
 	unused := []string{}
 	for field, name := range m.Header.Names {

@@ -145,7 +145,7 @@ func digits(text []byte) int {
 	return len(text)
 }
 
-// notDecimal tells infinity from what is no number at all.
+// notDecimal distinguishes infinity from what is no number at all.
 func notDecimal(text []byte) Reason {
 	text = unsigned(text)
 	if bytes.EqualFold(text, []byte("inf")) || bytes.EqualFold(text, []byte("infinity")) {

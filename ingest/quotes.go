@@ -14,7 +14,7 @@ func oneSeparator(delimiter byte) *separators {
 	return &set
 }
 
-// anySeparator is for those who do not know the file's delimiter.
+// anySeparator is for text whose delimiter is not known.
 func anySeparator() *separators {
 	set := oneSeparator('\n')
 	for _, b := range []byte(delimiters) {

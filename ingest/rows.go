@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Rows reads CSV text of ours cell by cell: results and rejects on their way into another format. Customers' files go
-// through a [Converter].
+// Rows reads CSV text that millrace wrote, cell by cell: results and rejects on their way into another format.
+// Customers' files go through a [Converter].
 type Rows struct {
 	Header  Header
 	chunker *Chunker

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// scanned is what one pass over text that starts at a row start tells about its rows.
+// scanned is what one pass over text that starts at a row start finds of its rows.
 type scanned struct {
 	end       int   // behind the last line feed outside quotes; 0 if there is none
 	rows      int64 // line ends outside quotes, blank lines not counted
