@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -23,6 +24,7 @@ type changeWatch struct {
 // file has beside the customer's own columns is passed over. A nil watch watches nothing.
 func newChangeWatch(
 	ctx context.Context, name string, std streams, files *outputs, b *engine.Bundle, opt engine.Options,
+	style ingest.NumberStyle,
 ) (_ *changeWatch, err error) {
 	if name == "" {
 		return nil, nil
@@ -51,6 +53,9 @@ func newChangeWatch(
 		return nil, err
 	}
 	defer close()
+	if err := in.DecideNumbers(b, style); err != nil {
+		return nil, err
+	}
 	opt.Snapshot = w.before
 	_, err = engine.Score(ctx, in, b, opt, discardSink{})
 	return w, err

@@ -24,6 +24,7 @@ type scoreCommand struct {
 	Out         string      `help:"Where the scored CSV goes; standard output if not given." placeholder:"FILE"`
 	Rejects     string      `help:"Where the rejected rows go; they are only counted if not given." placeholder:"FILE"`
 	Budget      budgetFlags `embed:""`
+	Numbers     numberFlags `embed:""`
 	Guard       string      `enum:"on,off" default:"on" help:"Keep cells from being taken for formulas by a spreadsheet: ${enum} (off: for machines)."`
 	ChangesFrom string      `help:"An earlier file or its result: the summary tells what changed since. It is scored too." placeholder:"FILE"`
 	Summary     string      `help:"Where the summary goes, as JSON; - is standard output, which then needs --out." placeholder:"FILE"`
@@ -44,6 +45,21 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Give it up when more than P percent are rejected; counts from 1,000 rows on." placeholder:"P"`
 }
 
+// numberFlags say how the numbers of a file are written, where the file does not show it.
+type numberFlags struct {
+	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
+	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
+}
+
+// style is what the flags state.
+func (f numberFlags) style() (ingest.NumberStyle, error) {
+	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
+	if err != nil {
+		return style, &plainError{"--decimal, --thousands: " + err.Error()}
+	}
+	return style, nil
+}
+
 // Run scores the input. Files named by --out, --rejects and --summary appear only when all rows are in them.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
@@ -51,6 +67,10 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	}
 	if c.ChangesFrom == "-" {
 		return &plainError{"--changes-from takes the name of a file"}
+	}
+	style, err := c.Numbers.style()
+	if err != nil {
+		return err
 	}
 	bundle, err := openModel(c.Model)
 	if err != nil {
@@ -60,7 +80,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}
 	files.readsModel(c.Model)
-	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt)
+	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt, style)
 	if err != nil {
 		return err
 	}
@@ -73,9 +93,15 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return err
+	}
 	begin := time.Now()
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
+	if err == nil {
+		err = tally.CheckNumbers()
+	}
 	if err != nil {
 		return err
 	}

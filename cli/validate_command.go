@@ -18,6 +18,7 @@ type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
 	Rejects string      `help:"Where the rows go that would be rejected." placeholder:"FILE"`
 	Guard   string      `enum:"on,off" default:"on" help:"Keep cells of the rejects file from being taken for formulas by a spreadsheet: ${enum}."`
+	Numbers numberFlags `embed:""`
 	Budget  budgetFlags `embed:""`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
@@ -29,6 +30,10 @@ func (c *validateCommand) Help() string {
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
 func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) error {
+	style, err := c.Numbers.style()
+	if err != nil {
+		return err
+	}
 	bundle, err := openModel(c.Model)
 	if err != nil {
 		return err
@@ -39,6 +44,9 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 		return err
 	}
 	defer close()
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return err
+	}
 	out, err := files.create("", "", std.out)
 	if err != nil {
 		return err

@@ -26,6 +26,8 @@ type Input struct {
 	Start  ingest.Position // where Body begins in the file
 	Rows   int64           // how many rows Body has; 0: not known before it is read
 	Limits ingest.Limits
+	// Numbers is how the file writes numbers: what [Input.DecideNumbers] found at its beginning.
+	Numbers ingest.NumberStyle
 }
 
 // Options say how to score.
@@ -116,11 +118,11 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	if err != nil {
 		return Tally{}, err
 	}
-	mapping.Guard = !opt.Unguarded
+	mapping.Guard, mapping.Numbers = !opt.Unguarded, in.Numbers
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	if opt.WithHeader {
-		total.NotUsed = mapping.Unused()
+		total.NotUsed, total.Numbers = mapping.Unused(), in.Numbers
 	}
 	var ids idSet
 	at, leave := opt.Flow.join(slotsFor(opt.workers()))

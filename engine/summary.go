@@ -28,7 +28,9 @@ type Summary struct {
 	Reach     Reach         `json:"reach"`
 	Quality   Quality       `json:"quality"`
 	NotUsed   []string      `json:"columns_not_used"` // of the file: the model does not read them
-	Drift     *Drift        `json:"drift"`            // null below 500 rows
+	// NumberStyle shows how numbers were read that are no plain decimals: "1.234,56"; absent if all are.
+	NumberStyle string `json:"number_style,omitempty"`
+	Drift       *Drift `json:"drift"` // null below 500 rows
 	// Changes is set by who knows the upload before; absent if nobody looked for one.
 	Changes *Changes `json:"changes,omitempty"`
 }
@@ -57,6 +59,7 @@ func (t *Tally) Summary() Summary {
 		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: published(math.Sqrt(t.Variance)),
 		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Reach: t.reach(),
 		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
+		NumberStyle: t.numberStyle(),
 	}
 	for i, b := range t.Bands {
 		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}

@@ -27,8 +27,10 @@ type Tally struct {
 	Segments []SegmentTally `json:"segments,omitempty"`
 	Top      TopTally       `json:"top"`
 	// NotUsed names the columns that the model does not read; the tally of a file's beginning has them.
-	NotUsed []string      `json:"not_used,omitempty"`
-	Drivers []DriverTally `json:"drivers,omitempty"` // nil without explanations
+	NotUsed []string `json:"not_used,omitempty"`
+	// Numbers is how the file writes numbers; the tally of a file's beginning has it.
+	Numbers ingest.NumberStyle `json:"numbers,omitzero"`
+	Drivers []DriverTally      `json:"drivers,omitempty"` // nil without explanations
 	// Explained is how many rows the sums of Drivers are of.
 	Explained int64 `json:"explained,omitempty"`
 	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle does not say.

@@ -16,10 +16,11 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 	if err != nil {
 		return Tally{}, err
 	}
+	m.Numbers = in.Numbers
 	v := validator{
 		bundle: b, converter: ingest.NewConverter(m, in.Limits), counter: newColumnCounter(b, m), rejected: rejected,
 	}
-	total, part := Tally{Columns: b.newColumnTallies(), NotUsed: m.Unused()}, Tally{Columns: b.newColumnTallies()}
+	total, part := Tally{Columns: b.newColumnTallies(), NotUsed: m.Unused(), Numbers: in.Numbers}, Tally{Columns: b.newColumnTallies()}
 	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
 	var ids idSet
 	for buf := []byte(nil); ; {

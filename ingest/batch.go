@@ -76,9 +76,12 @@ const (
 	NULByte           Reason = 9
 	OutsideAllowed    Reason = 10
 	CategoryRefused   Reason = 11
+	AgainstStyle      Reason = 12 // a number written otherwise than those of its file: see [NumberStyle]
 	OutsideTraining   Reason = 51
 	MissingValue      Reason = 52
 	UnknownCategory   Reason = 53
 	Normalised        Reason = 54
 	DuplicateIDScored Reason = 55
+	LooseCategory     Reason = 56 // known but for case, white space, dashes, or as another spelling of a number or a yes
+	WrittenNumber     Reason = 57 // read from a number with separators of thousands, a decimal comma, a currency
 )

@@ -46,7 +46,7 @@ func NewConverter(m Mapping, limits Limits) *Converter {
 	c := &Converter{mapping: m, limits: limits.withDefaults(), counts: map[int]string{}}
 	c.window.delimiter, c.window.width = m.Header.Delimiter, len(m.Header.Names)
 	for i, field := range m.Fields {
-		filled := newCells(&m.Schema.Columns[i], &m.Header, field)
+		filled := newCells(&m.Schema.Columns[i], &m, field)
 		c.all = append(c.all, filled)
 		if field >= 0 {
 			c.reading = append(c.reading, filled)

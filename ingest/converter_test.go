@@ -91,7 +91,7 @@ func convertCells(t *testing.T) {
 	f(`A,1,1,monthly,No`, "A|1|1|Monthly|No", "ERR-1654 contract")
 	f(`A,1,1,"1 year",No`, "A|1|1|One year|No", "ERR-1654 contract")
 	f(`A,1,1," One year",No`, "A|1|1|One year|No", "ERR-1654 contract")
-	f(`A,1,1,MONTHLY,No`, "A|1|1|?|No", "ERR-1653 contract")
+	f(`A,1,1,MONTHLY,No`, "A|1|1|Monthly|No", "ERR-1656 contract")
 	f(`A,1,1,"Mon""thly",No`, "A|1|1|?|No", "ERR-1653 contract")
 	f(`A,1,1,Two year and a text that is much longer than sixty-four bytes are,No`, "A|1|1|?|No", "ERR-1653 contract")
 }
@@ -119,11 +119,15 @@ func convertRejects(t *testing.T) {
 	f("A,1,1,Monthly,Yes,", "ERR-1601")
 	f(`A,"1,1",Monthly,Yes`, "ERR-1601")
 	for _, text := range []string{
-		`"1,234"`, "1.234.56", "€5", "5%", "1_000", "0x1p-2", "1e", "e5", ".", "-", "+", "1-", "1 2", "nan", "NaN",
+		"1.234.56", "5 m", "$5%", "(5", `"1,2345x"`, "1 23", "$", "12-13", "1_000", "0x1p-2", "1e", "e5", ".", "-", "+", "1-2", "1 2", "nan", "NaN",
 		"--1", "1.2.3", "1e5.0", "١",
 	} {
 		f("A,"+text+",1,Monthly,Yes", "ERR-1602 tenure")
 	}
+	for _, text := range []string{`"1,5"`, `"1.234,5"`, `"0,125"`} {
+		f("A,"+text+",1,Monthly,Yes", "ERR-1612 tenure")
+	}
+	f(`A,"1,234",1,Monthly,Yes`, "ERR-1610 tenure")
 	for _, text := range []string{"inf", "-Inf", "Infinity", "+INFINITY", "1e400", "-1e999"} {
 		f("A,"+text+",1,Monthly,Yes", "ERR-1603 tenure")
 	}

@@ -18,6 +18,8 @@ type Mapping struct {
 	// Guard makes what is written of the file safe to open in a spreadsheet: see guard.go. Rows that need it are then
 	// listed in [Batch].Formulas.
 	Guard bool
+	// Numbers is how the file writes numbers; see [Mapping.DecideNumbers].
+	Numbers NumberStyle
 }
 
 // Names of the columns that a scored file has behind the customer's own.

@@ -58,6 +58,15 @@ func (p *Planner) Header() Header { return p.plan.Header }
 // Plan is complete once Read has returned io.EOF.
 func (p *Planner) Plan() Plan { return p.plan }
 
+// Sample is the front of the file's rows. It must be asked for before the first Read, and takes nothing away from that.
+func (p *Planner) Sample() (Sample, error) {
+	sample, body, err := ReadSample(p.chunker.body)
+	if err == nil {
+		p.chunker.body = body
+	}
+	return sample, err
+}
+
 // Read implements io.Reader.
 func (p *Planner) Read(b []byte) (int, error) {
 	for len(p.ready) == 0 && p.err == nil {

@@ -112,17 +112,17 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 		return store.Prediction{}, err
 	}
 	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
-	if u.Options, err = json.Marshal(options); err != nil {
-		return store.Prediction{}, err
-	}
 	if u.Dataset, err = r.label(file, "dataset"); err != nil {
 		return store.Prediction{}, err
 	}
 	u.ObjectKey = store.InputKey(u.ID)
-	if err := s.keep(r, file, &u); err != nil {
+	if err := s.keep(r, file, &u, &options); err != nil {
 		if broken := file.body.failed(); broken != nil {
 			err = broken // what the readers above made of it is a consequence
 		}
+		return store.Prediction{}, err
+	}
+	if u.Options, err = json.Marshal(options); err != nil {
 		return store.Prediction{}, err
 	}
 	if key != nil {
@@ -144,14 +144,18 @@ func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, ke
 	return p, nil
 }
 
-// keep puts a file into the object store while it is counted and checked, and fills in what is known of it afterwards.
-func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
+// keep puts a file into the object store while it is counted and checked, and fills in what is known of it afterwards,
+// and in the options how it writes numbers.
+func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload, o *plan.PredictionOptions) error {
 	planner, err := s.plan(file)
 	if err != nil {
 		return err
 	}
 	bundle, err := s.chooseModel(r, file, planner.Header())
 	if err != nil {
+		return err
+	}
+	if err := o.DecideNumbers(planner, bundle); err != nil {
 		return err
 	}
 	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)

@@ -106,6 +106,8 @@ func explainFile(err error) *Failure {
 		budget    *engine.BudgetError
 		format    *ingest.FormatError
 		foreign   *ingest.ForeignError
+		style     *ingest.NumberStyleError
+		shifted   *ingest.ShiftedRowsError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -130,6 +132,10 @@ func explainFile(err error) *Failure {
 		return explainFormat(format)
 	case errors.As(err, &foreign):
 		return explainForeign(foreign)
+	case errors.As(err, &style):
+		return explainStyle(style)
+	case errors.As(err, &shifted):
+		return explainShift(shifted)
 	}
 	return nil
 }

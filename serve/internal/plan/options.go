@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -30,6 +31,8 @@ type PredictionOptions struct {
 	Guard string `json:"guard,omitempty"`
 	// ExperimentGroup is what rows that are kept for retraining are marked with.
 	ExperimentGroup string `json:"experiment_group,omitempty"`
+	// NumberStyle is how the file writes numbers: what the upload states, and, from the planning on, what was decided.
+	NumberStyle ingest.NumberStyle `json:"number_style,omitzero"`
 }
 
 func (o PredictionOptions) Unguarded() bool { return o.Guard == GuardOff }
@@ -38,6 +41,20 @@ const (
 	GuardOn  = "on"
 	GuardOff = "off"
 )
+
+// DecideNumbers decides from the front of a planned file how its numbers are written, so that every part is read alike.
+func (o *PredictionOptions) DecideNumbers(p *ingest.Planner, b *engine.Bundle) error {
+	m, err := ingest.Map(b.Schema(), p.Header())
+	if err != nil {
+		return err
+	}
+	sample, err := p.Sample()
+	if err != nil {
+		return err
+	}
+	o.NumberStyle, err = m.DecideNumbers(sample, o.NumberStyle)
+	return err
+}
 
 // OptionsOf reads the options of a prediction.
 func OptionsOf(p store.Prediction) (o PredictionOptions, err error) {

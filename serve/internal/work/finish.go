@@ -2,6 +2,7 @@ package work
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -73,7 +74,7 @@ func (w *Worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
 	if err != nil || tally == nil {
 		return err
 	}
-	return options.Check(tally)
+	return cmp.Or(options.Check(tally), tally.CheckNumbers())
 }
 
 // mergeTallies adds what the parts counted, in part order; nil if none is done.
@@ -187,6 +188,13 @@ func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return at(stagePlan, err)
 	}
+	options, err := claimOptions(c)
+	if err == nil {
+		err = options.DecideNumbers(planner, bundle)
+	}
+	if err != nil {
+		return at(stagePlan, err)
+	}
 	digest := sha256.New()
 	key := store.InputKey(c.UploadID)
 	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
@@ -195,6 +203,9 @@ func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
 	}
 	plan := plan.StoredPlan(planner.Plan(), bundle)
 	plan.ObjectKey, plan.ObjectETag = key, info.ETag
+	if plan.Options, err = json.Marshal(options); err != nil {
+		return at(stagePlan, err)
+	}
 	digest.Sum(plan.SHA256[:0])
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
 		return at(stageCommit, err)

@@ -156,7 +156,11 @@ func (w *Worker) countPart(c *store.Claim, tally *engine.Tally, took time.Durati
 // openPart opens the part's bytes of the input. The first part begins with the header line as it stands in the file;
 // for the others the header that was planned is enough.
 func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
-	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
+	options, err := claimOptions(c)
+	if err != nil {
+		return engine.Input{}, nil, at(stageScore, err)
+	}
+	in := engine.Input{Limits: w.config.Limits, Numbers: options.NumberStyle, Header: ingest.Header{
 		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
 	}}
 	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}
