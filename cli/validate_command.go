@@ -96,7 +96,7 @@ func (c *validateCommand) report(
 	}
 	s := tally.Summary()
 	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
-	_, _ = io.WriteString(w, reasonLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
+	_, _ = io.WriteString(w, reasonLines(&s)+readingLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
 	return &s, nil
 }
 

@@ -119,10 +119,10 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		return Tally{}, err
 	}
 	mapping.Guard, mapping.Numbers = !opt.Unguarded, in.Numbers
-	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
+	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	if opt.WithHeader {
-		total.NotUsed, total.Numbers = mapping.Unused(), in.Numbers
+		total.NotUsed, total.Renamed, total.Numbers = mapping.Unused(), mapping.RenamedNames(), in.Numbers
 	}
 	var ids idSet
 	at, leave := opt.Flow.join(slotsFor(opt.workers()))
@@ -167,6 +167,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	}
 	if err := run(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
 		return total, err
+	}
+	if total.Rows == 0 {
+		return total, ingest.ErrEmpty
 	}
 	for _, w := range workers {
 		b.explainer.keep(w.explain)

@@ -11,6 +11,7 @@ type Summary struct {
 	Rows      int64         `json:"rows"`
 	Scored    int64         `json:"scored"`
 	Rejected  int64         `json:"rejected"`
+	Skipped   int64         `json:"skipped,omitempty"`  // lines of nothing but delimiters: they are no rows
 	Rejects   []ReasonCount `json:"rejects,omitempty"`  // by code and column
 	Warnings  []ReasonCount `json:"warnings,omitempty"` // by code and column
 	Bands     []BandSummary `json:"bands"`              // ascending
@@ -28,6 +29,8 @@ type Summary struct {
 	Reach     Reach         `json:"reach"`
 	Quality   Quality       `json:"quality"`
 	NotUsed   []string      `json:"columns_not_used"` // of the file: the model does not read them
+	// Renamed are columns of the file whose names the result has for its own: "name as new name"; absent if there are none.
+	Renamed []string `json:"columns_renamed,omitempty"`
 	// NumberStyle shows how numbers were read that are no plain decimals: "1.234,56"; absent if all are.
 	NumberStyle string `json:"number_style,omitempty"`
 	Drift       *Drift `json:"drift"` // null below 500 rows
@@ -59,7 +62,7 @@ func (t *Tally) Summary() Summary {
 		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: published(math.Sqrt(t.Variance)),
 		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Reach: t.reach(),
 		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
-		NumberStyle: t.numberStyle(),
+		NumberStyle: t.numberStyle(), Renamed: t.Renamed, Skipped: t.Skipped,
 	}
 	for i, b := range t.Bands {
 		s.Bands[i] = BandSummary{b.Name, b.Count, published(b.Expected), t.money(b.Value), t.money(b.Loss)}

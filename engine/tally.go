@@ -16,6 +16,7 @@ type Tally struct {
 	Rows     int64          `json:"rows"`
 	Scored   int64          `json:"scored"`
 	Rejected int64          `json:"rejected"`
+	Skipped  int64          `json:"skipped,omitempty"`  // lines of nothing but delimiters: no rows
 	Rejects  []ReasonCount  `json:"rejects,omitempty"`  // by code and column
 	Warnings []ReasonCount  `json:"warnings,omitempty"` // by code and column
 	Bands    []BandTally    `json:"bands"`
@@ -28,6 +29,8 @@ type Tally struct {
 	Top      TopTally       `json:"top"`
 	// NotUsed names the columns that the model does not read; the tally of a file's beginning has them.
 	NotUsed []string `json:"not_used,omitempty"`
+	// Renamed are the customer's columns that have other names in the result, "name as new name"; likewise.
+	Renamed []string `json:"renamed,omitempty"`
 	// Numbers is how the file writes numbers; the tally of a file's beginning has it.
 	Numbers ingest.NumberStyle `json:"numbers,omitzero"`
 	Drivers []DriverTally      `json:"drivers,omitempty"` // nil without explanations
@@ -111,6 +114,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Rows += o.Rows
 	t.Scored += o.Scored
 	t.Rejected += o.Rejected
+	t.Skipped += o.Skipped
 	t.Variance += o.Variance
 	for i := range o.Bands {
 		t.Bands[i].add(o.Bands[i].Cohort)

@@ -124,7 +124,7 @@ func (w *worker) score(s *slot) error {
 	if err != nil {
 		return err
 	}
-	out.Tally.Rows = s.chunk.Rows
+	out.Tally.Rows, out.Tally.Skipped = s.chunk.Rows, s.chunk.Skipped
 	out.Tally.account(&batch, &w.bundle.file.Training)
 	out.Busy.Parse = w.pace.lap(&clock)
 	w.at.pass(StageParse, StageScore)

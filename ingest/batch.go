@@ -23,6 +23,8 @@ type Chunk struct {
 	Bytes []byte
 	Rows  int64 // rows in it; blank lines are lines, not rows
 	Lines int64 // physical lines in it
+	// Skipped are lines of nothing but delimiters. They are no rows either.
+	Skipped int64
 }
 
 // Batch is a chunk's rows as columns.
@@ -77,6 +79,8 @@ const (
 	OutsideAllowed    Reason = 10
 	CategoryRefused   Reason = 11
 	AgainstStyle      Reason = 12 // a number written otherwise than those of its file: see [NumberStyle]
+	BrokenQuotes      Reason = 13 // a quotation mark in the wrong place
+	TotalRow          Reason = 14 // sums of the rows above, no customer
 	OutsideTraining   Reason = 51
 	MissingValue      Reason = 52
 	UnknownCategory   Reason = 53

@@ -31,6 +31,8 @@ type QuoteError struct {
 	// Unclosed is true for a quote that is never closed, or closed on another line with text behind it, and false for a
 	// stray one.
 	Unclosed bool
+	// Broken are the lines of the first rows before it whose quoting is broken, at most ten: one of them may be the cause.
+	Broken []int64
 }
 
 // Error implements error.

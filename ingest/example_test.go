@@ -28,7 +28,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	chunker := ingest.NewChunker(body, header.Start(), ingest.Limits{})
+	chunker := ingest.NewChunker(body, header.Delimiter, header.Start(), ingest.Limits{})
 	converter := ingest.NewConverter(mapping, ingest.Limits{})
 	for {
 		chunk, err := chunker.Next(nil)

@@ -204,7 +204,7 @@ func parseHeader(row []byte, delimiter byte, line int64, limits Limits) (Header,
 	if delimiter == 0 {
 		delimiter = sniff(row)
 	}
-	if bad, found := firstBadQuote(row, oneSeparator(delimiter)); found {
+	if bad, found := firstBadQuote(row, delimiter); found {
 		return Header{}, bad.locate(row, line)
 	}
 	names, err := headerNames(row, delimiter, limits.ColumnsMax)

@@ -86,7 +86,11 @@ func (s Sample) rows(delimiter byte) []byte {
 	if s.whole {
 		return s.text
 	}
-	return s.text[:kernel.scan(s.text, delimiter).end]
+	found := kernel.scan(s.text, delimiter)
+	if found.violation {
+		found, _ = scanBroken(s.text, delimiter)
+	}
+	return s.text[:found.end]
 }
 
 // probe looks at the number cells of a sample.
@@ -112,7 +116,7 @@ type probedColumn struct {
 func newProbe(m Mapping, text []byte) *probe {
 	start := m.Header.Start()
 	p := &probe{chunk: Chunk{Position: start, Bytes: text}}
-	c := &Converter{mapping: m, limits: Limits{}.withDefaults(), counts: map[int]string{}}
+	c := &Converter{mapping: m, limits: Limits{}.withDefaults(), counts: map[int]string{}, codeField: -1}
 	c.window.delimiter, c.window.width = m.Header.Delimiter, len(m.Header.Names)
 	c.batch = newBatchBuilder(Schema{})
 	for i, field := range m.Fields {

@@ -42,8 +42,7 @@ func NewPlanner(r io.Reader, limits Limits) (*Planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	chunker := NewChunker(rest, header.Start(), limits)
-	chunker.delimiter = header.Delimiter
+	chunker := NewChunker(rest, header.Delimiter, header.Start(), limits)
 	return &Planner{
 		chunker: chunker,
 		full:    limits.PartBytes - int64(limits.ChunkBytes),

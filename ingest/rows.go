@@ -26,7 +26,7 @@ func NewRows(r io.Reader, limits Limits) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rows{Header: header, chunker: NewChunker(body, header.Start(), limits)}, nil
+	return &Rows{Header: header, chunker: NewChunker(body, header.Delimiter, header.Start(), limits)}, nil
 }
 
 // Next gives the cells of the next row, unquoted and valid until the next call; io.EOF at the end.

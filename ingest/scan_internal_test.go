@@ -15,7 +15,7 @@ type plainly struct {
 
 func readPlainly(text []byte, delimiter byte) plainly {
 	var p plainly
-	_, p.violation = firstBadQuote(text, oneSeparator(delimiter))
+	_, p.violation = firstBadQuote(text, delimiter)
 	rowStart, feeds := 0, int64(0)
 	for i, b := range text {
 		if b == '\n' {

@@ -314,6 +314,14 @@ var Meanings = [...]Meaning{
 		"Write it as the others. How a file writes its numbers is decided once, from its first megabyte.",
 	},
 	{
+		1613, 0, false, "Quotation mark in the wrong place", "A quotation mark of the row stands in the wrong place.",
+		"Put a cell that has quotation marks inside in quotation marks, and double those inside.",
+	},
+	{
+		1614, 0, false, "Total row", "The row is a total of others and no customer.",
+		"Nothing is needed. A customer whose name has such a word is scored if the row has its categories.",
+	},
+	{
 		1651, 0, false, "Outside the training range", "The number is outside the range seen in training.",
 		"The row was scored. Check whether the number is right.",
 	},
