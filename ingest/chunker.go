@@ -72,7 +72,10 @@ func (c *Chunker) cut(buf []byte) (Chunk, error) {
 		}
 	}
 	c.carry = append(c.carry[:0], text[found.end:]...)
-	hollow := hollowRows(text[:found.end], c.delimiter)
+	hollow := int64(0)
+	if found.lead {
+		hollow = hollowRows(text[:found.end], c.delimiter)
+	}
 	chunk := Chunk{
 		Position: c.next, Bytes: text[:found.end], Rows: found.rows - hollow, Lines: found.lines, Skipped: hollow,
 	}
@@ -131,7 +134,7 @@ func (c *Chunker) longRow(text []byte) ([]byte, scanned, error) {
 
 // oneRow counts a row that is longer than a chunk.
 func oneRow(text []byte, end int) scanned {
-	found := scanned{end: end, lines: int64(bytes.Count(text[:end], []byte{'\n'}))}
+	found := scanned{end: end, lines: int64(bytes.Count(text[:end], []byte{'\n'})), lead: true}
 	row := bytes.TrimSuffix(text[:end], []byte{'\n'})
 	if len(row) == end {
 		found.lines++

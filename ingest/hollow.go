@@ -22,10 +22,6 @@ func isHollow(row []byte, delimiter byte) bool {
 
 // hollowRows counts them in text of whole rows.
 func hollowRows(text []byte, delimiter byte) (n int64) {
-	first := len(text) > 0 && text[0] == delimiter
-	if !first && !bytes.Contains(text, []byte{'\n', delimiter}) {
-		return 0
-	}
 	quoted := bytes.IndexByte(text, '"') >= 0
 	q := quoting{delimiter: delimiter}
 	for len(text) > 0 {

@@ -97,7 +97,7 @@ func scanBroken(text []byte, delimiter byte) (found scanned, broken []int) {
 		start = at + 1
 		found.end, found.lines = start, feeds
 	}
-	found.open = q.state == quotedField
+	found.open, found.lead = q.state == quotedField, true
 	return found, broken
 }
 

@@ -21,6 +21,9 @@ func readPlainly(text []byte, delimiter byte) plainly {
 		if b == '\n' {
 			feeds++
 		}
+		if i == rowStart && b == delimiter && !p.open {
+			p.lead = true
+		}
 		switch {
 		case b == '"':
 			p.open = !p.open
@@ -65,6 +68,9 @@ func checkKernels(t *testing.T, text []byte, delimiter byte, k kernels) {
 	found := k.scan(text, delimiter)
 	if found.open != want.open || !found.open && found.violation != want.violation {
 		t.Fatalf("scan %q: open %v, violation %v, want %v, %v", text, found.open, found.violation, want.open, want.violation)
+	}
+	if found.lead != want.lead {
+		t.Fatalf("scan %q: lead %v", text, found.lead)
 	}
 	if found.end != want.end || found.rows != want.rows || found.lines != want.lines {
 		t.Fatalf("scan %q: %+v, want %+v", text, found, want.scanned)
