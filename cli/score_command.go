@@ -25,6 +25,7 @@ type scoreCommand struct {
 	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
 	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget      budgetFlags `embed:""`
+	Numbers     numberFlags `embed:""`
 	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
 	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
 	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
@@ -46,6 +47,21 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
+// numberFlags say how the numbers of a file are written, where the file does not show it.
+type numberFlags struct {
+	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
+	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
+}
+
+// style is what the flags state.
+func (f numberFlags) style() (ingest.NumberStyle, error) {
+	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
+	if err != nil {
+		return style, &plainError{"--decimal, --thousands: " + err.Error()}
+	}
+	return style, nil
+}
+
 // Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
@@ -53,6 +69,10 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	}
 	if c.ChangesFrom == "-" {
 		return &plainError{"--changes-from takes the name of a file"}
+	}
+	style, err := c.Numbers.style()
+	if err != nil {
+		return err
 	}
 	bundle, err := openModelIterations(c.Model, c.Iterations)
 	if err != nil {
@@ -63,7 +83,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}
 	files.readsModel(c.Model)
-	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt)
+	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt, style)
 	if err != nil {
 		return err
 	}
@@ -76,9 +96,15 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return err
+	}
 	begin := time.Now()
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
+	if err == nil {
+		err = tally.CheckNumbers()
+	}
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (b *Bundle) wholeFile(file []byte) (*worker, ingest.Chunk, error) {
 	if err != nil {
 		return nil, ingest.Chunk{}, err
 	}
-	chunk, err := ingest.NewChunker(rest, header.Start(), limits).Next(nil)
+	chunk, err := ingest.NewChunker(rest, header.Delimiter, header.Start(), limits).Next(nil)
 	return w, chunk, err
 }
 

@@ -62,7 +62,7 @@ func read(file []byte) (rows int64, sum float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	chunker := ingest.NewChunker(body, header.Start(), ingest.Limits{})
+	chunker := ingest.NewChunker(body, header.Delimiter, header.Start(), ingest.Limits{})
 	converter := ingest.NewConverter(mapping, ingest.Limits{})
 	for buf := []byte(nil); ; {
 		chunk, err := chunker.Next(buf)

@@ -68,6 +68,16 @@ var Meanings = [...]Meaning{
 		1015, 0, again, "File changed", "The file changed while it was being read.",
 		"Upload the file again and leave it unchanged until the prediction is finished.",
 	},
+	{
+		1016, 400, false, "Number style unclear", "The numbers of the file can be read in two ways.",
+		"Say which: decimal=, with thousands=. for 1.234,56, or decimal=. with thousands=, for 1,234.56 (parameters of the " +
+			"upload, and flags of the command line). A file that mixes both styles must be exported again in one of them.",
+	},
+	{
+		1017, 400, false, "Shifted rows", "Commas inside numbers shift the cells of many rows.",
+		"Put numbers with a comma in double quotes, or export the file with another separator such as a semicolon. If the " +
+			"rows are right as they are, say decimal=. and they are taken so.",
+	},
 
 	{
 		1101, 404, false, "Prediction not found", "There is no prediction with this id.",
@@ -261,7 +271,7 @@ var Meanings = [...]Meaning{
 	},
 	{
 		1602, 0, false, "Not a number", "The cell is not a number.",
-		"Write numbers with a point and without thousands separators, units or currency signs.",
+		"Write one number, such as 12.5. Signs of money, separators of thousands and brackets are read, other words are not.",
 	},
 	{
 		1603, 0, false, "Not a finite number", "The cell is infinite or too large to be a number.",
@@ -300,6 +310,18 @@ var Meanings = [...]Meaning{
 		"Use one of the values that the model lists.",
 	},
 	{
+		1612, 0, false, "Against the number style", "The number is written otherwise than the others of the file.",
+		"Write it as the others. How a file writes its numbers is decided once, from its first megabyte.",
+	},
+	{
+		1613, 0, false, "Quotation mark in the wrong place", "A quotation mark of the row stands in the wrong place.",
+		"Put a cell that has quotation marks inside in quotation marks, and double those inside.",
+	},
+	{
+		1614, 0, false, "Total row", "The row is a total of others and no customer.",
+		"Nothing is needed. A customer whose name has such a word is scored if the row has its categories.",
+	},
+	{
 		1651, 0, false, "Outside the training range", "The number is outside the range seen in training.",
 		"The row was scored. Check whether the number is right.",
 	},
@@ -318,6 +340,14 @@ var Meanings = [...]Meaning{
 	{
 		1655, 0, false, "Duplicate customer, scored", "The customer id appeared in an earlier row.",
 		"Every row was scored. Keep one row per customer if that is not wanted.",
+	},
+	{
+		1656, 0, false, "Matched loosely", "The value was known but for its case, spaces, dashes, or another spelling of a number or of yes and no.",
+		"Nothing is needed if the value means what the model's does.",
+	},
+	{
+		1657, 0, false, "Number read", "The number was written with separators of thousands, a decimal comma, a currency, or the like.",
+		"Nothing is needed if number_style of the summary shows how the file writes its numbers.",
 	},
 
 	{
