@@ -183,6 +183,7 @@ func (o *outputs) dropAll() {
 // drop removes a file that has not got its name; nothing else can be taken back.
 func (out *output) drop() {
 	if out.target.whole() {
+		_ = out.file.Close()           // Windows removes no open file
 		_ = os.Remove(out.file.Name()) // it is gone if it got its name
 	}
 }

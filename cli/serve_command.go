@@ -128,7 +128,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 const spareThreads = 2
 
 func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
-	dir, err := filepath.Abs(cmp.Or(c.DataDir, defaultDataDir(os.Getuid(), os.Getenv("HOME"))))
+	dir, err := filepath.Abs(cmp.Or(c.DataDir, defaultDataDir(os.Getuid(), homeDir())))
 	if err != nil {
 		return serve.RunConfig{}, err
 	}
@@ -236,6 +236,12 @@ func defaultDataDir(user int, home string) string {
 		return filepath.Join(home, ".local", "share", "millrace")
 	}
 	return "millrace-data"
+}
+
+// homeDir is the user's own directory; empty if the environment names none.
+func homeDir() string {
+	dir, _ := os.UserHomeDir()
+	return dir
 }
 
 // announce prints where everything is.

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -16,7 +15,7 @@ var (
 )
 
 func storageFull(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if diskFull(err) {
 		return fmt.Errorf("%w: %w", ErrStorageFull, err)
 	}
 	return err

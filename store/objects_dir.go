@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -57,7 +58,7 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (ObjectInf
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	temporary := path.Join(path.Dir(key), path.Base(file.Name()))
+	temporary := path.Join(path.Dir(key), filepath.Base(file.Name()))
 	digest := sha256.New()
 	err = fill(ctx, file, digest, r)
 	var stat fs.FileInfo
@@ -164,7 +165,7 @@ func (d *directory) sync(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Sync(), file.Close())
+	return errors.Join(syncDirectory(file), file.Close())
 }
 
 // noteETag writes the hidden file. It saves reading the object again, no more, so nothing depends on its success.
