@@ -51,6 +51,7 @@ test: test-parts $(TOOLS)/gotestsum ## Whole suite against a real PostgreSQL, S3
 .PHONY: deploy
 deploy: ## What is in deploy/ against the program: queries, rules, manifests, variables
 	@cd deploy && go test -count=1 -timeout=15m $(TESTFLAGS) ./...
+	@cd deploy/release && go test -count=1 -timeout=15m $(TESTFLAGS) .
 
 # promtool takes minutes to build the first time, so CI leaves this out; the test above loads the rules as it does.
 .PHONY: rules
@@ -239,6 +240,17 @@ budget: ## Report, never refuse: long files, functions and packages, tests per c
 audit: $(addprefix $(TOOLS)/,govulncheck gosec cyclonedx-gomod) ## Known vulnerabilities, gosec, reproducible build, bill of materials (VULNDB=… for a copy)
 	@VULNDB="$(VULNDB)" .ci/audit
 
+# --- release ---------------------------------------------------------------------
+
+release_tools := $(addprefix $(TOOLS)/,nfpm cyclonedx-gomod)
+.PHONY: release
+release: $(release_tools) ## Archives, deb, rpm, bills of materials and digests of HEAD in bin/release (PLATFORMS=…)
+	@cd deploy/release && go run . -out ../../bin/release $(PLATFORMS)
+
+.PHONY: release-check
+release-check: $(release_tools) ## The same twice, byte by byte; FRESH=1: the second time compiled from nothing
+	@.ci/release-check $(PLATFORMS)
+
 # --- tools -------------------------------------------------------------------
 
 tool_benchstat   := golang.org/x/perf/cmd/benchstat
@@ -248,6 +260,7 @@ tool_gofumpt     := mvdan.cc/gofumpt
 tool_gotestsum   := gotest.tools/gotestsum
 tool_ineffassign := github.com/gordonklaus/ineffassign
 tool_misspell    := github.com/golangci/misspell/cmd/misspell
+tool_nfpm        := github.com/goreleaser/nfpm/v2/cmd/nfpm
 tool_staticcheck := honnef.co/go/tools/cmd/staticcheck
 tool_unconvert   := github.com/mdempsky/unconvert
 tool_versitygw   := github.com/versity/versitygw/cmd/versitygw
