@@ -237,7 +237,7 @@ budget: ## Report, never refuse: long files, functions and packages, tests per c
 	@.ci/budget
 
 .PHONY: audit
-audit: $(addprefix $(TOOLS)/,govulncheck gosec cyclonedx-gomod) ## Known vulnerabilities, gosec, reproducible build, bill of materials (VULNDB=… for a copy)
+audit: $(addprefix $(TOOLS)/,govulncheck gosec cyclonedx-gomod nfpm) ## Known vulnerabilities, gosec, a reproducible release (VULNDB=… for a copy)
 	@VULNDB="$(VULNDB)" .ci/audit
 
 # --- release ---------------------------------------------------------------------

@@ -30,7 +30,7 @@ type serveCommand struct {
 	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Where embedded parts keep their data." placeholder:"DIR"`
 	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles beside the baselines." placeholder:"DIR"`
 
-	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given." placeholder:"URL"`
+	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL; a private one is started if not given (Linux and macOS only)." placeholder:"URL"`
 	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"The same database as a member of millrace_loader, for workers; DATABASE_URL is then for requests alone." placeholder:"URL"`
 	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"If given, this process migrates nothing and checks the schema only; millrace migrate uses it." placeholder:"URL"`
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Connections to PostgreSQL that this process may have, beside two that listen and one for upkeep."`
