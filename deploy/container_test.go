@@ -131,8 +131,8 @@ func TestImageIsMinimalAndNotRoots(t *testing.T) {
 	}
 }
 
-// TestImageIsBuilt runs what the first stage runs, in this tree instead of /src and with a directory instead of /out, and
-// takes what the image takes.
+// TestImageIsBuilt runs what the first stage runs, in this tree instead of /src and with a directory instead of /out, takes
+// what the image takes, and starts it as the image does.
 func TestImageIsBuilt(t *testing.T) {
 	found, _ := stages(t)
 	out, image := t.TempDir(), t.TempDir()
@@ -152,32 +152,13 @@ func TestImageIsBuilt(t *testing.T) {
 	}
 	for _, c := range found[1].copies(t) {
 		for _, source := range c.sources {
-			if strings.HasPrefix(source, "/etc/ssl/") {
-				continue // the base image's
-			}
-			at := strings.NewReplacer("/out/", out+"/", "/src/", "../").Replace(source)
-			target := filepath.Join(image, c.target)
-			if strings.HasSuffix(c.target, "/") {
-				target = filepath.Join(target, path.Base(source))
-			}
-			if info, err := os.Stat(at); err != nil || ignored(t, strings.TrimPrefix(source, "/src/")) {
-				t.Errorf("%s is not made: %v", source, err)
-			} else if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-				t.Error(err)
-			} else if !info.IsDir() {
-				if err := os.Link(at, target); err != nil && exec.Command("cp", at, target).Run() != nil {
-					t.Error(err)
-				}
+			if !strings.HasPrefix(source, "/etc/ssl/") { // the base image's
+				c.take(t, source, out, image)
 			}
 		}
 	}
-	var entry, arguments []string
-	for rest, into := range map[string]*[]string{found[1].all(t, "ENTRYPOINT")[0]: &entry, found[1].all(t, "CMD")[0]: &arguments} {
-		if err := json.Unmarshal([]byte(rest), into); err != nil { // without a shell, only this form works
-			t.Fatalf("%s: %v", rest, err)
-		}
-	}
-	printed, err := exec.Command(filepath.Join(image, entry[0]), append(append(entry[1:], arguments...), "--help")...).Output()
+	words := append(list(t, found[1].all(t, "ENTRYPOINT")[0]), list(t, found[1].all(t, "CMD")[0])...)
+	printed, err := exec.Command(filepath.Join(image, words[0]), append(words[1:], "--help")...).Output()
 	if err != nil || !strings.Contains(string(printed), "Usage: millrace serve") {
 		t.Errorf("%v: %s", err, printed)
 	}
@@ -185,6 +166,32 @@ func TestImageIsBuilt(t *testing.T) {
 	if err != nil || len(notices) < 100_000 {
 		t.Errorf("%d bytes of notices, %v", len(notices), err)
 	}
+}
+
+// take copies one source from the tree or from what was made into the image.
+func (c copied) take(t *testing.T, source, out, image string) {
+	t.Helper()
+	at := strings.NewReplacer("/out/", out+"/", "/src/", "../").Replace(source)
+	target := filepath.Join(image, c.target)
+	if strings.HasSuffix(c.target, "/") {
+		target = filepath.Join(target, path.Base(source))
+	}
+	if ignored(t, strings.TrimPrefix(source, "/src/")) {
+		t.Errorf("%s is not in the context", source)
+	}
+	err := os.MkdirAll(filepath.Dir(target), 0o755)
+	if printed, failed := exec.Command("cp", "-R", at, target).CombinedOutput(); err != nil || failed != nil {
+		t.Errorf("%s is not made: %v, %v: %s", source, err, failed, printed)
+	}
+}
+
+// list reads the only form of a command that needs no shell.
+func list(t *testing.T, text string) (words []string) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &words); err != nil || len(words) == 0 {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return words
 }
 
 // ignored says that the engine does not get a file of the tree.
