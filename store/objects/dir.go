@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -58,7 +59,7 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 	if err != nil {
 		return Info{}, err
 	}
-	temporary := path.Join(path.Dir(key), path.Base(file.Name()))
+	temporary := path.Join(path.Dir(key), filepath.Base(file.Name()))
 	digest := sha256.New()
 	err = fill(ctx, file, digest, r)
 	var stat fs.FileInfo
@@ -165,7 +166,7 @@ func (d *directory) sync(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Sync(), file.Close())
+	return errors.Join(syncDirectory(file), file.Close())
 }
 
 // noteETag caches an ETag in the hidden file. Errors are ignored: without it the object is read again.

@@ -3,7 +3,6 @@ package objects
 import (
 	"errors"
 	"fmt"
-	"syscall"
 )
 
 // Errors of object stores that callers branch on.
@@ -18,7 +17,7 @@ var (
 
 // storageFull wraps an error of a full disk in [ErrStorageFull].
 func storageFull(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if diskFull(err) {
 		return fmt.Errorf("%w: %w", ErrStorageFull, err)
 	}
 	return err

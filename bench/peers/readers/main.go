@@ -1,3 +1,5 @@
+//go:build unix
+
 // Readers serves csv_readers.py: it writes the file that reading is measured on, or reads such a file with package
 // ingest, several rounds, and prints the CPU seconds of every round and what it read as JSON.
 package main
