@@ -17,7 +17,7 @@ type Mapping struct {
 	Former []int
 	// Renamed are the customer's own columns with names of those that millrace adds: what is written has them renamed.
 	Renamed []RenamedColumn
-	// Guard makes what is written of the file safe to open in a spreadsheet: see guard.go. Rows that need it are then
+	// Guard makes what is written of the file safe to open in a spreadsheet: see formula_guard.go. Rows that need it are then
 	// listed in [Batch].Formulas.
 	Guard bool
 	// Numbers is how the file writes numbers; see [Mapping.DecideNumbers].

@@ -20,7 +20,7 @@ func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
 		if f.Permanent {
 			end = Failed
 		}
-		if err := endClaim(ctx, tx, c, f, end, retryDelay(c.Attempt)); err != nil {
+		if err := endClaim(ctx, tx, c, f, end, partBackoff(c.Attempt)); err != nil {
 			return err
 		}
 		if err := recordFailure(ctx, tx, c, f); err != nil || end == "" {
@@ -34,8 +34,8 @@ func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
 	return nil
 }
 
-// retryDelay is the backoff of a part after its nth failure.
-func retryDelay(attempt int) time.Duration { return time.Second << min(attempt-1, 4) }
+// partBackoff is the backoff of a part after its nth failure.
+func partBackoff(attempt int) time.Duration { return time.Second << min(attempt-1, 4) }
 
 // endClaim voids the claim by raising the epoch.
 func endClaim(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, end Status, delay time.Duration) error {

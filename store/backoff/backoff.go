@@ -1,4 +1,5 @@
-// Package backoff pauses between attempts, for a time or until a context ends.
+// Package backoff pauses between attempts, for a time or until a context ends. The backoff between failed attempts at a
+// part is partBackoff in store/fail.go, that of webhooks is webhookDelay in serve/internal/duty.
 package backoff
 
 import (

@@ -155,7 +155,7 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 	return ingest.NewPlanner(text, s.UploadLimits)
 }
 
-// chooseModel returns the model of ?model= or of the form's field, or else the one that the header matches, and checks that
+// chooseModel returns the model of ?model= or of the form's field, or else, as there is no default model, the one that the header matches, and checks that
 // the header has the columns that it requires.
 func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*engine.Bundle, error) {
 	name := r.query["model"]

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// A spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine that opens the
+// CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine that opens the
 // file; | and % begin commands in what some of them still read. The guard puts an apostrophe in front of such a cell, and
 // of such a line of a cell, so that it stays text. Numbers stay as they are, byte for byte, and guarding twice is guarding
 // once. It changes data, so it can be left off: [Mapping].Guard.
