@@ -8,7 +8,7 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// A machine without PostgreSQL is no fault of ours, and no published code says more than the sentence does.
+// A machine without PostgreSQL is not an internal error, and no published code adds anything to the sentence.
 func TestMissingPostgreSQLHasItsOwnStatus(t *testing.T) {
 	var messages bytes.Buffer
 	status := fail(streams{err: &messages}, fmt.Errorf("start: %w", cluster.ErrNotInstalled))

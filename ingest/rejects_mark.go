@@ -9,7 +9,7 @@ import (
 )
 
 // A row with the wrong number of fields, or with a quote in the wrong place, must be given a form that it did not have to
-// stand in a rejects file. So that it does not come back as a good row that nobody wrote, the cell in question begins with
+// stand in a rejects file. So that it does not come back as a good row that the customer did not write, the cell in question begins with
 // a mark, such as [ERR-1601]; a file of millrace's own with such a cell has the row rejected again. A missing field is
 // nothing but the mark, and surplus ones follow it in the customer's last cell.
 
