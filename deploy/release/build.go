@@ -102,6 +102,8 @@ const (
 	noticesFile = "THIRD-PARTY-NOTICES.txt"
 	unitFile    = "millrace.service"
 	manualFile  = "millrace.1"
+	bashFile    = "millrace.bash"
+	fishFile    = "millrace.fish"
 )
 
 // collectShared reads what is the same for all platforms.
@@ -124,30 +126,45 @@ func collectShared(ctx context.Context, source, scratch string, platforms []stri
 		return nil, fmt.Errorf("collect notices: %w", err)
 	}
 	files = append(files, file{name: noticesFile, mode: 0o644, content: notices})
-	manual, err := manualPage(ctx, source, scratch)
+	printed, err := printFiles(ctx, source, scratch)
 	if err != nil {
-		return nil, fmt.Errorf("print manual: %w", err)
+		return nil, fmt.Errorf("print files: %w", err)
 	}
-	if manual != nil {
-		files = append(files, file{name: manualFile, mode: 0o644, content: manual})
-	}
-	return files, nil
+	return append(files, printed...), nil
 }
 
-// manualPage is what millrace man prints; nil: a program that has no such command.
-func manualPage(ctx context.Context, source, scratch string) ([]byte, error) {
+// prints are the commands whose output is a file of a release.
+var prints = []struct {
+	name    string
+	command []string
+}{
+	{manualFile, []string{"man"}},
+	{bashFile, []string{"completion", "bash"}},
+	{"_millrace", []string{"completion", "zsh"}},
+	{fishFile, []string{"completion", "fish"}},
+}
+
+// printFiles runs the program of this machine. What it has no command for is left out.
+func printFiles(ctx context.Context, source, scratch string) ([]file, error) {
 	r, err := build(ctx, source, scratch, runtime.GOOS+"/"+runtime.GOARCH)
 	if err != nil {
 		return nil, err
 	}
-	page, err := output(ctx, scratch, nil, r.program, "man")
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && strings.Contains(err.Error(), "unexpected argument man") {
-		return nil, nil
+	var files []file
+	for _, p := range prints {
+		printed, err := output(ctx, scratch, nil, r.program, p.command...)
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && strings.Contains(err.Error(), "unexpected argument "+p.command[0]) {
+			continue
+		}
+		if err == nil && len(bytes.TrimSpace(printed)) == 0 {
+			err = errors.New("it is empty")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		files = append(files, file{name: p.name, mode: 0o644, content: printed})
 	}
-	if err == nil && len(bytes.TrimSpace(page)) == 0 {
-		err = errors.New("it is empty")
-	}
-	return page, err
+	return files, nil
 }
 
 // packed is gzip with nothing in its header that depends on the machine.

@@ -29,6 +29,8 @@ var placed = map[string]string{
 	"millrace": "/usr/bin/millrace",
 	unitFile:   "/usr/lib/systemd/system/" + unitFile,
 	manualFile: "/usr/share/man/man1/" + manualFile + ".gz",
+	bashFile:   "/usr/share/bash-completion/completions/millrace",
+	fishFile:   "/usr/share/fish/vendor_completions.d/" + fishFile,
 }
 
 // The service's user, and where its variables go: only root may read them.

@@ -20,7 +20,7 @@ import (
 
 const root = "../.."
 
-// program stands in for millrace, which takes long to link. It has one module of others and a manual.
+// program stands in for millrace, which takes long to link. It has one module of others, a manual and completions.
 const program = `package main
 
 import (
@@ -31,11 +31,15 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "man" {
+	switch os.Args[1] {
+	case "man":
 		fmt.Println(%s)
 		return
+	case "completion":
+		fmt.Println("complete for", os.Args[2])
+		return
 	}
-	fmt.Fprintln(os.Stderr, "millrace: unexpected argument man", uuid.Nil)
+	fmt.Fprintln(os.Stderr, "millrace: unexpected argument "+os.Args[1], uuid.Nil)
 	os.Exit(1)
 }
 `
@@ -162,9 +166,9 @@ func TestReleaseIsWholeAndTheSameTwice(t *testing.T) {
 }
 
 func checkArchives(t *testing.T, dir string) {
-	common := "CHANGELOG.md LICENSE README.md THIRD-PARTY-NOTICES.txt millrace"
+	common := "CHANGELOG.md LICENSE README.md THIRD-PARTY-NOTICES.txt _millrace millrace"
 	linux := untar(t, gunzip(t, read(t, filepath.Join(dir, "millrace_1.2.3_linux_amd64.tar.gz"))))
-	if got, want := listed(linux, "millrace_1.2.3_linux_amd64/"), common+" millrace.1 millrace.service"; got != want {
+	if got, want := listed(linux, "millrace_1.2.3_linux_amd64/"), common+" millrace.1 millrace.bash millrace.fish millrace.service"; got != want {
 		t.Errorf("for Linux: %s", got)
 	}
 	for _, f := range linux {
@@ -184,7 +188,7 @@ func checkArchives(t *testing.T, dir string) {
 			t.Errorf("%s is of %v", f.Name, f.Modified)
 		}
 	}
-	if got, want := listed(windows, "millrace_1.2.3_windows_amd64/"), strings.Replace(common, "millrace", "millrace.1 millrace.exe", 1); got != want {
+	if got, want := listed(windows, "millrace_1.2.3_windows_amd64/"), strings.TrimSuffix(common, "millrace")+"millrace.1 millrace.bash millrace.exe millrace.fish"; got != want {
 		t.Errorf("for Windows: %s", got)
 	}
 }
@@ -201,6 +205,7 @@ func checkDeb(t *testing.T, name string) {
 	if got := listed(control, "./"); !strings.Contains(got, "postinst prerm") {
 		t.Errorf("scripts: %s", got)
 	}
+	completes := false
 	for _, f := range untar(t, gunzip(t, parts["data.tar.gz"])) {
 		content, mode := string(f.content), fs.FileMode(0o644)
 		switch f.name {
@@ -215,6 +220,11 @@ func checkDeb(t *testing.T, name string) {
 			if !strings.Contains(content, "\nExecStart=/usr/bin/millrace serve\n") {
 				t.Error("the unit starts another program")
 			}
+		case "./usr/share/bash-completion/completions/millrace":
+			if content != "complete for bash\n" {
+				t.Errorf("completes %q", content)
+			}
+			completes = true
 		case "./usr/share/man/man1/millrace.1.gz":
 			if page := string(gunzip(t, f.content)); page != ".TH MILLRACE 1\n" {
 				t.Errorf("manual: %q", page)
@@ -226,6 +236,9 @@ func checkDeb(t *testing.T, name string) {
 		if f.mode != mode {
 			t.Errorf("%s has mode %v", f.name, f.mode)
 		}
+	}
+	if !completes {
+		t.Error("no completion")
 	}
 }
 
@@ -287,23 +300,23 @@ func unar(t *testing.T, content []byte) map[string][]byte {
 	return parts
 }
 
-func TestProgramWithoutManualHasNone(t *testing.T) {
+func TestCommandsThatAreNotThereAreLeftOut(t *testing.T) {
 	for manual, want := range map[string]string{
-		`".TH X 1"`:             ".TH X 1\n",
-		`""`:                    "error",
-		`string(os.Args[1][9])`: "error",
+		`".TH X 1"`:             "millrace.1 millrace.bash _millrace millrace.fish",
+		`""`:                    "it is empty",
+		`string(os.Args[1][9])`: "out of range",
 	} {
-		source := repository(t, manual)
-		page, err := manualPage(t.Context(), source, t.TempDir())
-		if got := string(page); err != nil && want != "error" || err == nil && got != want {
-			t.Errorf("%s: %q, %v", manual, got, err)
+		files, err := printFiles(t.Context(), repository(t, manual), t.TempDir())
+		if got := listed(files, ""); got != want && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %s, %v", manual, got, err)
 		}
 	}
-	source := repository(t, `os.Args`)
+	source := repository(t, `"x"`)
 	write(t, filepath.Join(source, "main.go"), strings.Replace(fmt.Sprintf(program, "0"), `"man"`, `"manual"`, 1))
 	commitAgain(t, source)
-	if page, err := manualPage(t.Context(), source, t.TempDir()); err != nil || page != nil {
-		t.Errorf("%q, %v", page, err)
+	files, err := printFiles(t.Context(), source, t.TempDir())
+	if got := listed(files, ""); err != nil || got != "millrace.bash _millrace millrace.fish" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
