@@ -36,14 +36,14 @@ func runAPI(ctx context.Context, o Options, r *Report) (err error) {
 		note := fmt.Sprintf("POST /score of %d rows", file.rows)
 		s.repeat(ctx, c, 3) // buffers grow
 		samples := s.repeat(ctx, c, o.pick(int(100*o.Seconds), 2))
-		if err := r.addLatency(Latency{Name: c.name, Note: note}, c.rows, samples); err != nil {
+		if err := r.addLatency(latency{Name: c.name, Note: note}, c.rows, samples); err != nil {
 			return err
 		}
 	}
 	r.addUsage(s)
-	r.atMost("control routes at 1,000 requests a second, P95", 10, "ms", r.latency("control").P95)
-	r.atMost("score 10,000 rows, P95", 25, "ms", r.latency("score/none").P95)
-	r.atMost("score and explain 10,000 rows, P95", 60, "ms", r.latency("score/all").P95)
+	r.atMost("control routes at 1,000 requests a second, P95", 10, "ms", r.findLatency("control").P95)
+	r.atMost("score 10,000 rows, P95", 25, "ms", r.findLatency("score/none").P95)
+	r.atMost("score and explain 10,000 rows, P95", 60, "ms", r.findLatency("score/all").P95)
 	return nil
 }
 
@@ -61,13 +61,13 @@ func (r *Report) loadControl(ctx context.Context, s *server, o Options, id strin
 	byCall := s.arrivals(ctx, calls, controlPerSecond, o.pick(int(10*controlPerSecond*o.Seconds), 50))
 	var all []sample
 	for i, samples := range byCall {
-		l := Latency{Name: calls[i].name, PerSecond: float64(controlPerSecond) / float64(len(calls))}
+		l := latency{Name: calls[i].name, PerSecond: float64(controlPerSecond) / float64(len(calls))}
 		if err := r.addLatency(l, 0, samples); err != nil {
 			return err
 		}
 		all = append(all, samples...)
 	}
-	return r.addLatency(Latency{Name: "control", Note: "all of them", PerSecond: controlPerSecond}, 0, all)
+	return r.addLatency(latency{Name: "control", Note: "all of them", PerSecond: controlPerSecond}, 0, all)
 }
 
 // upload sends a file as the call says and gives the prediction's id.

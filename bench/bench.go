@@ -23,7 +23,7 @@ type Options struct {
 	// DatabaseURL is a PostgreSQL whose schema millrace_bench is measured in and dropped; empty: one is started. Its
 	// user must be allowed to let the server write and read a file.
 	DatabaseURL string
-	// Forest and Rows are measured in place of the generated model and rows, if set. Rows.Len may not be 0 then.
+	// Forest and Rows are measured in place of the test model and drawn rows, if set. Rows.Len may not be 0 then.
 	Forest *forest.Forest
 	Rows   forest.Rows
 	// Floors are what the suite "gate" judges by.
@@ -39,7 +39,7 @@ func Suites() []string {
 
 // Run measures one suite. It sets GOMAXPROCS, of the whole process, to one or two while it measures.
 func Run(ctx context.Context, suite string, o Options) (*Report, error) {
-	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []Goal{}}
+	r := &Report{Suite: suite, Machine: describeMachine(), Command: command(suite, o), Goals: []goal{}}
 	run, known := map[string]func(context.Context, Options, *Report) error{
 		"engine": runEngine, "explain": runExplain, "ingest": runIngest, "copy": runCopy, "queries": runQueries, "indexes": runIndexes, "upgrade": runUpgrade,
 		"api": runAPI, "e2e": runE2E, "fairness": runFairness, "gate": runGate,
@@ -87,8 +87,8 @@ func (r *Report) measureWorkers(ctx context.Context, s stopwatch, c contest) err
 	return r.measure(ctx, s, c)
 }
 
-// together runs the tasks at once and waits for all.
-func together(tasks []func()) {
+// runParallel runs the tasks at once and waits for all.
+func runParallel(tasks []func()) {
 	var group sync.WaitGroup
 	for _, task := range tasks {
 		group.Go(task)
@@ -113,16 +113,12 @@ const (
 	alike     = "alike"
 )
 
-// newWorkload takes the given model and rows or makes them: trees of 31 leaves on so many features.
+// newWorkload takes the model and rows of the options, or else the test model of so many features and drawn rows.
 func newWorkload(o Options, features, rows int) (*workload, error) {
 	if o.Forest != nil {
 		return &workload{o.Forest, []kindOfRows{{"given", "the rows of --data", o.Rows}}}, nil
 	}
-	t := training{trees: 500, leaves: 31, features: features, rows: 20_000}
-	if o.Quick {
-		t.trees, t.rows = 10, 1000
-	}
-	f, err := t.train()
+	f, err := readModel(features, o.pick(500, 10))
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +126,7 @@ func newWorkload(o Options, features, rows int) (*workload, error) {
 	return &workload{f, []kindOfRows{
 		{realistic, "from the distribution that the model was trained on", drawn},
 		{random, "every cell at a threshold of the model or just above", tossed},
-		{alike, "one customer again and again, a tenth of the cells drawn anew", resemble(drawn)},
+		{alike, "one customer again and again, a tenth of the cells drawn anew", similarRows(drawn)},
 	}}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"io/fs"
 	"math"
 	"slices"
 	"strings"
@@ -14,38 +15,62 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-func TestTrainedModelHasLearned(t *testing.T) {
-	model := training{trees: 40, leaves: 15, features: 20, rows: 4000}
-	f, err := model.train()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := model.train()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range f.Trees {
-		if len(f.Trees[i].Leaves) != 15 {
-			t.Fatalf("tree %d has %d leaves", i, len(f.Trees[i].Leaves))
+func TestReadModel(t *testing.T) {
+	for _, features := range []int{engineFeatures, explainFeatures} {
+		f, err := readModel(features, 500)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !slices.Equal(f.Trees[i].Nodes, again.Trees[i].Nodes) {
-			t.Fatalf("tree %d differs from the one before", i)
+		if len(f.Trees) != 500 || len(f.Features) != features {
+			t.Fatalf("%d trees on %d features, want 500 on %d", len(f.Trees), len(f.Features), features)
 		}
-		if err := checkCovers(&f.Trees[i]); err != nil {
-			t.Fatalf("tree %d: %v", i, err)
+		for i := range f.Trees {
+			if len(f.Trees[i].Leaves) != 31 {
+				t.Fatalf("tree %d has %d leaves", i, len(f.Trees[i].Leaves))
+			}
+			if err := checkCovers(&f.Trees[i]); err != nil {
+				t.Fatalf("tree %d: %v", i, err)
+			}
+		}
+		source := newCustomers(features, scoredSeed) // customers that training has not seen
+		rows := source.draw(4000)
+		labels := source.churned(rows)
+		raw := make([]float64, rows.Len)
+		forest.NewWalker(f).Raw(raw, rows)
+		if auc := areaUnderCurve(raw, labels); auc < 0.7 {
+			t.Errorf("%d features: area under the curve %.3f", features, auc)
 		}
 	}
-	source := newCustomers(20, scoredSeed) // customers that training has not seen
-	rows := source.draw(4000)
-	labels := source.churned(rows)
-	raw := make([]float64, rows.Len)
-	forest.NewWalker(f).Raw(raw, rows)
-	if auc := areaUnderCurve(raw, labels); auc < 0.7 {
-		t.Errorf("area under the curve %.3f: the model tells nothing", auc)
+	f, err := readModel(engineFeatures, 10)
+	if err != nil || len(f.Trees) != 10 {
+		t.Errorf("first 10 trees: %v", err)
+	}
+	if _, err := readModel(7, 10); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no model of 7 features: %v", err)
 	}
 }
 
-// checkCovers says whether every node has as many rows as its children together.
+// churned draws who leaves. The first features matter, alone and together; the others hardly do.
+func (c customers) churned(rows forest.Rows) []float64 {
+	labels := make([]float64, rows.Len)
+	for row := range labels {
+		x := func(i int) float64 {
+			v := rows.Columns[i%c.features].Numbers[row]
+			if v != v {
+				return 1
+			}
+			return v
+		}
+		raw := -1.5 + math.Log1p(x(0)) - 0.8*math.Log1p(x(1)) + 0.3*x(4) - 1.2*x(9)*x(19) +
+			2*x(7)*math.Log1p(x(2)) + 0.4*math.Sin(x(3))*x(5) + 0.2*x(6)*x(8)
+		if c.random.Float64() < 1/(1+math.Exp(-raw)) {
+			labels[row] = 1
+		}
+	}
+	return labels
+}
+
+// checkCovers reports whether every node has as many rows as its children together, and those at least 20.
 func checkCovers(t *forest.Tree) error {
 	cover := func(child int32) float64 {
 		if child < 0 {
@@ -54,7 +79,7 @@ func checkCovers(t *forest.Tree) error {
 		return t.Nodes[child].Cover
 	}
 	for _, n := range t.Nodes {
-		if n.Cover != cover(n.Left)+cover(n.Right) || cover(n.Left) < leafRowsMin || cover(n.Right) < leafRowsMin {
+		if n.Cover != cover(n.Left)+cover(n.Right) || cover(n.Left) < 20 || cover(n.Right) < 20 {
 			return errors.New("covers do not add up")
 		}
 	}
@@ -84,32 +109,8 @@ func areaUnderCurve(scores, labels []float64) float64 {
 	return below / (negatives * positives)
 }
 
-func TestChosenCutsSeparateValues(t *testing.T) {
-	nan := math.NaN()
-	for name, c := range map[string]struct{ numbers, want []float64 }{
-		"between distinct values": {[]float64{3, 1, nan, 1, 2}, []float64{1.5, 2.5}},
-		"nothing to separate":     {[]float64{7, 7, nan}, nil},
-		"nothing at all":          {[]float64{nan}, nil},
-	} {
-		if got := chooseCuts(c.numbers); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
-	}
-	many := make([]float64, 5000)
-	for i := range many {
-		many[i] = float64(i)
-	}
-	if cuts := chooseCuts(many); len(cuts) != binsMax-1 || !slices.IsSorted(cuts) {
-		t.Errorf("%d cuts for many values", len(cuts))
-	}
-	bins := binColumn([]float64{1, 1.5, 1.6, 9, nan}, []float64{1.5, 2.5})
-	if !slices.Equal(bins, []uint8{0, 0, 1, 2, 255}) {
-		t.Errorf("bins %v", bins)
-	}
-}
-
 func TestRowsAtThresholdsMeetBothSides(t *testing.T) {
-	f, err := training{trees: 5, leaves: 7, features: 10, rows: 1000}.train()
+	f, err := readModel(explainFeatures, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestRowsAtThresholdsMeetBothSides(t *testing.T) {
 
 func TestRowsMuchAlike(t *testing.T) {
 	drawn := newCustomers(10, 1).draw(1000)
-	similar := resemble(drawn)
+	similar := similarRows(drawn)
 	for i, c := range similar.Columns {
 		same := 0
 		for row, x := range c.Numbers {
@@ -179,7 +180,7 @@ func expectedChurners(t *testing.T, b *engine.Bundle, file []byte) float64 {
 		t.Fatal(err)
 	}
 	in := engine.Input{Body: body, Header: header, Start: header.Start()}
-	tally, err := engine.Score(t.Context(), in, b, engine.Options{Explain: engine.ExplainNone}, nowhere{})
+	tally, err := engine.Score(t.Context(), in, b, engine.Options{Explain: engine.ExplainNone}, discardSink{})
 	if err != nil || tally.Scored != tally.Rows {
 		t.Fatalf("%+v: %v", tally, err)
 	}
@@ -210,7 +211,7 @@ func TestCustomerFileIsWhatItSays(t *testing.T) {
 	}
 }
 
-func TestReadersTellWhatIsWrong(t *testing.T) {
+func TestReadersReturnErrors(t *testing.T) {
 	broken := []byte(strings.Join(columnNames(), ",") + "\n\"a,1\n")
 	if err := cutting(broken); err == nil {
 		t.Error("cut passed a broken quote")
@@ -302,7 +303,7 @@ func TestFigure(t *testing.T) {
 	}
 }
 
-func TestFindKnowsWhatIsNotThere(t *testing.T) {
+func TestFindReturnsNilForUnknownNames(t *testing.T) {
 	r := &Report{Comparisons: []Comparison{{Name: "a", Measurements: []Measurement{{Name: "b"}}}}}
 	if r.find("a", "b") == nil || r.find("a", "c") != nil || r.find("c", "b") != nil {
 		t.Error("found what is not there, or did not find what is")

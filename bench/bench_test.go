@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// quick runs a suite on next to nothing and gives the report as its JSON tells it.
+// quick runs a suite on next to nothing and returns the report as read from its JSON.
 func quick(t *testing.T, suite string, o bench.Options) *bench.Report {
 	t.Helper()
 	o.Quick = true
@@ -64,8 +64,8 @@ var expected = map[string]map[string][]string{
 		"quoting":          {"unquoted", "quoted"},
 	},
 	"copy": {
-		"rows":   {"server-side", "ours", "CopyFromSource", "blocks"},
-		"client": {"CopyFromSource", "ours", "blocks"},
+		"rows":   {"server-side", "binary", "CopyFromSource", "blocks"},
+		"client": {"CopyFromSource", "binary", "blocks"},
 	},
 }
 
@@ -149,7 +149,7 @@ func TestReportsInEveryForm(t *testing.T) {
 	r := quick(t, "explain", bench.Options{})
 	var table, markdown, text bytes.Buffer
 	for name, write := range map[string]error{
-		"table": r.WriteTable(&table), "markdown": r.WriteMarkdown(&markdown, "plots/explain.svg"),
+		"table": r.WriteTable(&table), "markdown": r.WriteMarkdown(&markdown),
 		"text": r.WriteText(&text),
 	} {
 		if write != nil {
@@ -203,7 +203,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full
 func TestReportsThatCannotBeWritten(t *testing.T) {
 	r := &bench.Report{Suite: "engine", Comparisons: []bench.Comparison{{Name: "x"}}}
 	for name, err := range map[string]error{
-		"table": r.WriteTable(brokenWriter{}), "markdown": r.WriteMarkdown(brokenWriter{}, ""),
+		"table": r.WriteTable(brokenWriter{}), "markdown": r.WriteMarkdown(brokenWriter{}),
 		"text": r.WriteText(brokenWriter{}),
 	} {
 		if err == nil {
@@ -232,7 +232,7 @@ func TestGivenModelAndRows(t *testing.T) {
 	}
 }
 
-func TestModelThatLeavesCannotHold(t *testing.T) {
+func TestModelRefusedByLeaves(t *testing.T) {
 	file, err := os.ReadFile("../testdata/forest/lightgbm/linear_tree/model.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func TestSampleIsUsed(t *testing.T) {
 	}
 }
 
-func TestRunStops(t *testing.T) {
+func TestRunStopsWithContext(t *testing.T) {
 	_, err := bench.Run(t.Context(), "engines", bench.Options{})
 	if err == nil || !strings.Contains(err.Error(), "ingest") {
 		t.Errorf("unknown suite: %v", err)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuClock says that processTime counts the time that cores worked for this process: what other processes take from it
+// cpuClock reports that processTime counts the time that cores worked for this process: what other processes take from it
 // is not in it.
 const cpuClock = true
 

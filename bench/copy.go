@@ -52,11 +52,11 @@ func runCopy(ctx context.Context, o Options, r *Report) (err error) {
 }
 
 func (r *Report) copyGoals() {
-	r.atLeast("own COPY of rows, speed / server-side COPY's", 0.95, "x", r.find("rows", "ours").Ratio)
+	r.atLeast("own COPY of rows, speed / server-side COPY's", 0.95, "x", r.find("rows", "binary").Ratio)
 	r.atLeast("blocks, rows per second / server-side COPY's of rows", 2.5, "x", r.find("rows", "blocks").Ratio)
-	r.atMost("client's CPU for own COPY / CopyFromSource's", 0.2, "x", 1/r.find("client", "ours").Ratio)
-	r.atMost("commit of 10,000 rows, P95", 5, "ms", r.latency("commit").P95)
-	r.atMost("page of 1,000 rows, P95", 1, "ms", r.latency("page").P95)
+	r.atMost("client's CPU for own COPY / CopyFromSource's", 0.2, "x", 1/r.find("client", "binary").Ratio)
+	r.atMost("commit of 10,000 rows, P95", 5, "ms", r.findLatency("commit").P95)
+	r.atMost("page of 1,000 rows, P95", 1, "ms", r.findLatency("page").P95)
 }
 
 // copies are ways to write the same rows.
@@ -85,7 +85,7 @@ func (c *copies) prepare(ctx context.Context) error {
 		id, p, band := madeUpScore(i + 1)
 		c.boxed = append(c.boxed, []any{int64(1), int32(i + 1), id, p, band})
 	}
-	if err := c.ours(ctx); err != nil {
+	if err := c.binary(ctx); err != nil {
 		return err
 	}
 	if err := c.conn.QueryRow(ctx, `SELECT current_setting('data_directory') || '/millrace_bench_rows'`).
@@ -107,12 +107,12 @@ func (c *copies) onTheWall(ctx context.Context) contest {
 			{"server-side", c.rows, func(int) error {
 				return c.exec(ctx, `COPY bench_rows FROM `+quoteLiteral(c.file)+` (FORMAT binary)`)
 			}},
-			{"ours", c.rows, func(int) error { return c.ours(ctx) }},
+			{"binary", c.rows, func(int) error { return c.binary(ctx) }},
 			{"CopyFromSource", c.rows, func(int) error { return c.theirs(ctx) }},
 			{"blocks", c.rows, func(int) error { return c.blocks(ctx) }},
 		},
 		note: fmt.Sprintf("%d scored rows into PostgreSQL, encoding included: one tuple a row without a key, from a "+
-			"binary file that the server reads itself, by our binary COPY, by pgx's CopyFromSource; and as blocks with "+
+			"binary file that the server reads itself, by a binary COPY, by pgx's CopyFromSource; and as blocks with "+
 			"their key", c.rows),
 	}
 }
@@ -121,22 +121,22 @@ func (c *copies) ofTheClient(ctx context.Context) contest {
 	return contest{
 		name: "client", contestants: []contestant{
 			{"CopyFromSource", c.rows, func(int) error { return c.theirs(ctx) }},
-			{"ours", c.rows, func(int) error { return c.ours(ctx) }},
+			{"binary", c.rows, func(int) error { return c.binary(ctx) }},
 			{"blocks", c.rows, func(int) error { return c.blocks(ctx) }},
 		},
 		note: fmt.Sprintf("what the client spends on copying %d rows, which the scorer lacks", c.rows),
 	}
 }
 
-// ours writes one tuple a row in the binary format of COPY, while the server takes them.
-func (c *copies) ours(ctx context.Context) error {
+// binary writes one tuple a row in the binary format of COPY, while the server takes them.
+func (c *copies) binary(ctx context.Context) error {
 	in := &rowStream{scored: c.scored, buffer: c.buffer[:0]}
 	_, err := c.conn.PgConn().CopyFrom(ctx, in, c.rowsInto)
 	c.buffer = in.buffer
 	return err
 }
 
-// theirs gives pgx values that are boxed already.
+// theirs copies with pgx's CopyFromSource from values that are boxed already.
 func (c *copies) theirs(ctx context.Context) error {
 	_, err := c.conn.CopyFrom(ctx, pgx.Identifier{"bench_rows"}, strings.Split(rowColumns, ", "),
 		pgx.CopyFromRows(c.boxed))
@@ -228,7 +228,7 @@ func scoredRows(from, n int) arrow.Record {
 	return b.NewRecord()
 }
 
-// madeUpScore gives a row an id of ten letters and a probability that differs from its neighbours'.
+// madeUpScore returns a row an id of ten letters and a probability that differs from its neighbours'.
 func madeUpScore(row int) (id string, probability float32, band int16) {
 	probability = float32((row*7919)%100_003) / 100_003
 	return fmt.Sprintf("c%09d", row), probability, int16(min(3*probability, 2))

@@ -8,7 +8,11 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-const missingRate = 0.03
+const (
+	missingRate   = 0.03
+	scoredSeed    = 2 // of the customers that are scored; the test models have seen others
+	thresholdSeed = 3
+)
 
 // customers draws rows as customers come: skewed amounts, small counts, flags and shares; what makes a customer large
 // moves all amounts and counts; some cells are missing. Two fifths of the features are amounts, the rest of them
@@ -64,26 +68,6 @@ func poisson(r *rand.Rand, mean float64) float64 {
 	return count
 }
 
-// churned draws who leaves. The first features matter, alone and together; the others hardly do.
-func (c customers) churned(rows forest.Rows) []float64 {
-	labels := make([]float64, rows.Len)
-	for row := range labels {
-		x := func(i int) float64 {
-			v := rows.Columns[i%c.features].Numbers[row]
-			if v != v {
-				return 1
-			}
-			return v
-		}
-		raw := -1.5 + math.Log1p(x(0)) - 0.8*math.Log1p(x(1)) + 0.3*x(4) - 1.2*x(9)*x(19) +
-			2*x(7)*math.Log1p(x(2)) + 0.4*math.Sin(x(3))*x(5) + 0.2*x(6)*x(8)
-		if c.random.Float64() < 1/(1+math.Exp(-raw)) {
-			labels[row] = 1
-		}
-	}
-	return labels
-}
-
 // atThresholds draws every cell from the thresholds of its feature, as often as the model uses them, or just above:
 // each branch is a coin toss, the worst case for those who branch.
 func atThresholds(f *forest.Forest, count int, seed uint64) forest.Rows {
@@ -110,9 +94,9 @@ func atThresholds(f *forest.Forest, count int, seed uint64) forest.Rows {
 	return rows
 }
 
-// resemble gives every row the first customer's cells, but for one in ten, which it keeps: branches are easy to
+// similarRows copies the first customer's cells into every row, but for one in ten, which it keeps: branches are easy to
 // predict, the best case for those who branch.
-func resemble(rows forest.Rows) forest.Rows {
+func similarRows(rows forest.Rows) forest.Rows {
 	r := rand.New(rand.NewPCG(scoredSeed, 15))
 	similar := forest.Rows{Len: rows.Len, Columns: make([]forest.Column, len(rows.Columns))}
 	for i, c := range rows.Columns {

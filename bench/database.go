@@ -19,7 +19,7 @@ import (
 type database struct {
 	url  string
 	conn *pgx.Conn
-	own  *cluster.Cluster // nil: somebody else's server
+	own  *cluster.Cluster // nil: the server is another's
 	dir  string
 }
 

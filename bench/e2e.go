@@ -34,7 +34,7 @@ func (r *Report) measureUploads(ctx context.Context, o Options) (err error) {
 	for _, rows := range []int{o.pick(1000, 20), o.pick(10_000, 50), o.pick(100_000, 100)} {
 		c := customersOf(o.Sample, rows).uploadCall()
 		s.repeat(ctx, c, 2)
-		l := Latency{Name: c.name, Note: "upload to completed, all explained"}
+		l := latency{Name: c.name, Note: "upload to completed, all explained"}
 		if err := r.addLatency(l, c.rows, s.repeat(ctx, c, o.pick(int(40*o.Seconds), 2))); err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (r *Report) measureUploads(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// measureBigUploads sends large files at once to a service that is told to stay small.
+// measureBigUploads sends large files at once to a service with a small GOMEMLIMIT.
 func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 	limit := fmt.Sprintf("GOMEMLIMIT=%dMiB", memoryLimit*3/4)
 	s, err := startServer(ctx, []string{limit}, "--upload-rows-max=10000000")
@@ -60,7 +60,7 @@ func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 		senders.Go(func() { samples[i] = s.repeat(ctx, c, 1)[0] })
 	}
 	senders.Wait()
-	l := Latency{
+	l := latency{
 		Name: fmt.Sprintf("%d uploads at once", bigUploads),
 		Note: fmt.Sprintf("%d MB, %d rows each, upload to completed", len(c.body)/1e6, c.rows),
 	}
@@ -77,10 +77,10 @@ func (r *Report) measureBigUploads(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
-// addUsage says what a service has used.
+// addUsage adds what a service has used to the report.
 func (r *Report) addUsage(s *server) {
 	used := s.used()
-	r.Processes = append(r.Processes, Process{
+	r.Processes = append(r.Processes, process{
 		CPUSeconds: used.cpu.Seconds(), PeakMiB: float64(used.peakBytes) / (1 << 20),
 	})
 }

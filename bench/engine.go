@@ -99,7 +99,7 @@ func runEngine(ctx context.Context, o Options, r *Report) error {
 			}
 		}
 	}
-	if err := r.measureWorkers(ctx, s, e.two(w.kinds[0].rows)); err != nil {
+	if err := r.measureWorkers(ctx, s, e.workers(w.kinds[0].rows)); err != nil {
 		return err
 	}
 	if o.Forest != nil {
@@ -123,8 +123,8 @@ func batchSizes(rows int) []int {
 	return append(sizes, rows)
 }
 
-// two compares one worker with two that have half of the rows each.
-func (e *engines) two(rows forest.Rows) contest {
+// workers compares one worker with two that have half of the rows each.
+func (e *engines) workers(rows forest.Rows) contest {
 	score := func(workers int) func(int) error {
 		parts := cut(rows, max(rows.Len/workers, 1))[:min(workers, rows.Len)]
 		scorers := make([]func(), len(parts))
@@ -132,7 +132,7 @@ func (e *engines) two(rows forest.Rows) contest {
 			s, dst := e.best().NewScorer(), make([]float64, part.Len*e.forest.Classes)
 			scorers[i] = func() { s.Raw(dst, part) }
 		}
-		return func(int) error { together(scorers); return nil }
+		return func(int) error { runParallel(scorers); return nil }
 	}
 	return contest{
 		name: "workers", note: "one worker and two, each with its share of the rows", trees: len(e.forest.Trees),
@@ -160,10 +160,10 @@ func runTelecom(ctx context.Context, o Options, r *Report, s stopwatch) error {
 func (r *Report) engineGoals(e *engines, rows int) {
 	name := func(kind string, size int) string { return fmt.Sprintf("%s/%d", kind, size) }
 	best, binning := compiledName(e.best()), binningName(e.best())
-	r.atLeast("leaves' time / ours, random rows", 60, "x", r.find(name(random, rows), best).Ratio)
-	r.atLeast("leaves' time / ours, realistic rows", 15, "x", r.find(name(realistic, rows), best).Ratio)
-	r.atLeast("leaves' time / ours, rows much alike", 15, "x", r.find(name(alike, rows), best).Ratio)
-	r.atLeast("leaves' time / ours, a single realistic row", 10, "x", r.find(name(realistic, 1), best).Ratio)
+	r.atLeast("leaves' time / compiled's, random rows", 60, "x", r.find(name(random, rows), best).Ratio)
+	r.atLeast("leaves' time / compiled's, realistic rows", 15, "x", r.find(name(realistic, rows), best).Ratio)
+	r.atLeast("leaves' time / compiled's, rows much alike", 15, "x", r.find(name(alike, rows), best).Ratio)
+	r.atLeast("leaves' time / compiled's, a single realistic row", 10, "x", r.find(name(realistic, 1), best).Ratio)
 	all := r.find(name(realistic, rows), best)
 	half := r.find(name(realistic, rows), binning)
 	kernels := map[string]float64{"avx512": 0.6, "avx2": 1.5, "portable": 9}

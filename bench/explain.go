@@ -124,11 +124,11 @@ func scoreFile(ctx context.Context, b *engine.Bundle, file []byte, explain engin
 		return err
 	}
 	in := engine.Input{Body: body, Header: header, Start: header.Start()}
-	_, err = engine.Score(ctx, in, b, engine.Options{Workers: 1, Explain: explain, WithHeader: true}, nowhere{})
+	_, err = engine.Score(ctx, in, b, engine.Options{Workers: 1, Explain: explain, WithHeader: true}, discardSink{})
 	return err
 }
 
-// nowhere is a sink that keeps nothing.
-type nowhere struct{}
+// discardSink is a sink that keeps nothing.
+type discardSink struct{}
 
-func (nowhere) WriteChunk(*engine.ScoredChunk) error { return nil }
+func (discardSink) WriteChunk(*engine.ScoredChunk) error { return nil }

@@ -74,19 +74,19 @@ func (r *Report) addFairness(ctx context.Context, j jobs, user string, sender *s
 		beside, large = append(beside, samples...), append(large, sample{took: took})
 	}
 	note := fmt.Sprintf("upload of %d rows to completed, all explained", j.small.rows)
-	if err := r.addLatency(Latency{Name: user + "/alone", Note: note}, j.small.rows, alone); err != nil {
+	if err := r.addLatency(latency{Name: user + "/alone", Note: note}, j.small.rows, alone); err != nil {
 		return err
 	}
 	note = fmt.Sprintf("the same while %d files of %d rows are scored, which owner sent", largeUploads, j.large.rows)
-	if err := r.addLatency(Latency{Name: user + "/beside", Note: note}, j.small.rows, beside); err != nil {
+	if err := r.addLatency(latency{Name: user + "/beside", Note: note}, j.small.rows, beside); err != nil {
 		return err
 	}
-	l := Latency{Name: user + "/large", Note: "those files, from received to completed"}
+	l := latency{Name: user + "/large", Note: "those files, from received to completed"}
 	if err := r.addLatency(l, largeUploads*j.large.rows, large); err != nil {
 		return err
 	}
 	r.atMost(fmt.Sprintf("%d rows by %s beside %d files of %d, P95 / P95 alone", j.small.rows, user, largeUploads,
-		j.large.rows), 2, "x", r.latency(user+"/beside").P95/r.latency(user+"/alone").P95)
+		j.large.rows), 2, "x", r.findLatency(user+"/beside").P95/r.findLatency(user+"/alone").P95)
 	return nil
 }
 
@@ -115,7 +115,7 @@ func (j jobs) beside(ctx context.Context, sender *server) (samples []sample, too
 	return samples, time.Since(begin), nil
 }
 
-// completed says whether a prediction is; one that never will be is an error.
+// completed reports whether a prediction is; one that never will be is an error.
 func (s *server) completed(ctx context.Context, id string) (bool, error) {
 	var p struct{ Status string }
 	if err := s.get(ctx, "/predictions/"+id, &p); err != nil {

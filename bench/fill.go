@@ -69,9 +69,9 @@ const fillTables = `
 	       now() + interval '1 day'
 	FROM predictions ORDER BY id DESC LIMIT $training / 20;`
 
-// written brings the filling to the disk, where the user may: else what is measured competes with its being written,
+// checkpoint brings the filling to the disk, where the user may: else what is measured competes with its being written,
 // and waits for new files of the write-ahead log, which a server that runs for a while has at hand.
-const written = `
+const checkpoint = `
 	DO $$ BEGIN
 	    EXECUTE 'CHECKPOINT';
 	EXCEPTION WHEN insufficient_privilege THEN
@@ -105,7 +105,7 @@ func (d *database) fill(ctx context.Context, f filling) error {
 	if err := d.exec(ctx, `VACUUM ANALYZE`); err != nil {
 		return err
 	}
-	return d.exec(ctx, written)
+	return d.exec(ctx, checkpoint)
 }
 
 // copyBlocks sends encoded blocks as the product does.

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Floors are ratios that were measured, by machine and by name. A machine is a processor as [Machine] names it, or
+// Floors are ratios that were measured, by machine and by name. A machine is a processor as [machine] names it, or
 // else a system ("linux/amd64"), whose floors are low enough for any of its processors.
 type Floors map[string]map[string]float64
 
@@ -22,7 +22,7 @@ func ReadFloors(file []byte) (Floors, error) {
 	return f, nil
 }
 
-func (f Floors) of(m Machine) map[string]float64 {
+func (f Floors) of(m machine) map[string]float64 {
 	if floors, known := f[m.CPU]; known {
 		return floors
 	}
@@ -36,8 +36,8 @@ const (
 	secondTry    = 4 // times as long
 )
 
-// ErrFallen says that a ratio is more than a fifth below its floor.
-var ErrFallen = errors.New("below the recorded floor")
+// errBelowFloor is wrapped in the errors of [Report.BelowFloor]: a ratio is more than a fifth below its floor.
+var errBelowFloor = errors.New("below the recorded floor")
 
 // runGate measures the ratios that may not fall, in short turns, and judges them by the floors. What seems to have
 // fallen is measured once more, for longer, and its better figure holds: other work on the machine can lower a ratio
@@ -60,7 +60,7 @@ func runGate(ctx context.Context, o Options, r *Report) (err error) {
 			return err
 		}
 		goals := r.Comparisons[len(r.Comparisons)-1].gated(floors)
-		if slices.ContainsFunc(goals, fallen) {
+		if slices.ContainsFunc(goals, belowFloor) {
 			again, err := longer.measure(ctx, c)
 			if err != nil {
 				return err
@@ -73,7 +73,7 @@ func runGate(ctx context.Context, o Options, r *Report) (err error) {
 }
 
 // better takes the higher of two figures for each ratio.
-func better(first, second []Goal) []Goal {
+func better(first, second []goal) []goal {
 	for i, g := range second {
 		if g.Value < first[i].Value {
 			second[i] = first[i]
@@ -82,15 +82,15 @@ func better(first, second []Goal) []Goal {
 	return second
 }
 
-func fallen(g Goal) bool { return !g.Met }
+func belowFloor(g goal) bool { return !g.Met }
 
-// Fallen names what is below its floor, nil if nothing is.
-func (r *Report) Fallen() error {
+// BelowFloor returns an error that names each ratio below its floor, nil if there is none.
+func (r *Report) BelowFloor() error {
 	var sentences []error
 	for _, g := range r.Goals {
-		if fallen(g) {
+		if belowFloor(g) {
 			sentences = append(sentences, fmt.Errorf("%w: %s is %s times, more than 20 %% below %s times",
-				ErrFallen, g.Name, figure(g.Value), figure(g.Want/heldShare)))
+				errBelowFloor, g.Name, figure(g.Value), figure(g.Want/heldShare)))
 		}
 	}
 	return errors.Join(sentences...)
@@ -98,7 +98,7 @@ func (r *Report) Fallen() error {
 
 // gated are the ratios of a comparison that have a floor. Noise that meets one contestant alone moves the median or the
 // minima, seldom both: the better of the two counts.
-func (c *Comparison) gated(floors map[string]float64) []Goal {
+func (c *Comparison) gated(floors map[string]float64) []goal {
 	var r Report
 	for _, m := range c.Measurements[1:] {
 		name := fmt.Sprintf("%s: %s / %s", c.Name, c.Measurements[0].Name, m.Name)
@@ -110,7 +110,7 @@ func (c *Comparison) gated(floors map[string]float64) []Goal {
 }
 
 // gateContests prepares all that is compared; finish ends what that has started.
-func gateContests(ctx context.Context, o Options, m Machine) (contests []contest, finish func() error, err error) {
+func gateContests(ctx context.Context, o Options, m machine) (contests []contest, finish func() error, err error) {
 	w, err := newWorkload(o, engineFeatures, o.pick(gateRows, 64))
 	if err != nil {
 		return nil, nil, err

@@ -1,7 +1,6 @@
 package bench_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -15,7 +14,7 @@ const gated = "scores of 64: leaves / compiled/portable"
 
 func TestGateJudgesByTheFloors(t *testing.T) {
 	unjudged := quick(t, "gate", bench.Options{})
-	if len(unjudged.Goals) > 0 || !strings.Contains(unjudged.Note, "not judged") || unjudged.Fallen() != nil {
+	if len(unjudged.Goals) > 0 || !strings.Contains(unjudged.Note, "not judged") || unjudged.BelowFloor() != nil {
 		t.Errorf("a machine without floors was judged: %v, %q", unjudged.Goals, unjudged.Note)
 	}
 	checkFloors(t, unjudged)
@@ -28,16 +27,16 @@ func TestGateJudgesByTheFloors(t *testing.T) {
 	}
 	want := regexp.MustCompile(`^below the recorded floor: ` + fell +
 		` is [\d.]+ times, more than 20 % below [\d,]+ times$`)
-	if err := r.Fallen(); !errors.Is(err, bench.ErrFallen) || !want.MatchString(err.Error()) {
+	if err := r.BelowFloor(); err == nil || !want.MatchString(err.Error()) {
 		t.Errorf("%v", err)
 	}
 	r = quick(t, "gate", bench.Options{Floors: bench.Floors{system: {gated: 1e-6}, "another": {gated: 1e9}}})
-	if err := r.Fallen(); err != nil || len(r.Goals) != 1 {
+	if err := r.BelowFloor(); err != nil || len(r.Goals) != 1 {
 		t.Errorf("%v, %+v", err, r.Goals)
 	}
 }
 
-// A floor whose name nobody measures would hold for ever.
+// A floor whose name is not measured would hold forever.
 func checkFloors(t *testing.T, r *bench.Report) {
 	t.Helper()
 	file, err := os.ReadFile("results/floors.json")
@@ -58,13 +57,13 @@ func checkFloors(t *testing.T, r *bench.Report) {
 	for machine, ratios := range floors {
 		for name, floor := range ratios {
 			if !measured[anywhere.Replace(name)] || floor <= 1 {
-				t.Errorf("%s: nobody measures %q, %v", machine, name, floor)
+				t.Errorf("%s: %q is not measured, %v", machine, name, floor)
 			}
 		}
 	}
 }
 
-func TestFloorsThatAreNone(t *testing.T) {
+func TestReadFloorsErrors(t *testing.T) {
 	if _, err := bench.ReadFloors([]byte(`{"a": 1}`)); err == nil {
 		t.Error("read floors of no ratio")
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// IndexGain is a statement with the promised indexes and without all of them.
-type IndexGain struct {
+// indexGain is a statement with the promised indexes and without all of them.
+type indexGain struct {
 	Index       string  `json:"index"`
 	SQL         string  `json:"sql"`
 	Plan        string  `json:"plan"`
@@ -22,8 +22,8 @@ type IndexGain struct {
 }
 
 // indexStatements are what each promised index is for. The user is one of the many, not the busiest.
-func indexStatements() []IndexGain {
-	return []IndexGain{
+func indexStatements() []indexGain {
+	return []indexGain{
 		{Index: "idx_predictions_user_id", SQL: `SELECT count(*) FROM predictions WHERE user_id = 5000`},
 		{Index: "idx_predictions_status", SQL: `SELECT count(*) FROM predictions WHERE status = 'dead'`},
 		{Index: "idx_predictions_created_at", SQL: `SELECT id FROM predictions ORDER BY created_at DESC LIMIT 100`},

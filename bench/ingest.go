@@ -94,7 +94,7 @@ func copying(file []byte) func() error {
 
 // cutting finds the row ends outside quotes and copies the rows into chunks.
 func cutting(file []byte) error {
-	chunker := ingest.NewChunker(bytes.NewReader(file), ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
+	chunker := ingest.NewChunker(bytes.NewReader(file), ',', ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
 	var buf []byte
 	for {
 		chunk, err := chunker.Next(buf)
@@ -230,7 +230,7 @@ func convertingTogether(name string, file []byte, rows int) (contest, error) {
 	one := []func(){worker(0, chunks)}
 	two := []func(){worker(1, slices.Clip(chunks[:middle])), worker(2, chunks[middle:])}
 	run := func(tasks []func()) func(int) error {
-		return func(int) error { together(tasks); return errors.Join(failed[:]...) }
+		return func(int) error { runParallel(tasks); return errors.Join(failed[:]...) }
 	}
 	return contest{
 		name: name, note: "tokenise+convert: one worker and two, with half of the chunks each", bytes: len(file),

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Latency is how long requests of one kind took.
-type Latency struct {
+// latency is how long requests of one kind took.
+type latency struct {
 	Name string `json:"name"`
 	Note string `json:"note,omitempty"`
 	// PerSecond is how many were due in a second; 0: one behind the other.
@@ -121,8 +121,8 @@ func (s *server) repeat(ctx context.Context, c call, n int) []sample {
 	return samples
 }
 
-// addLatency adds what was measured of one kind of request. If all have failed there is nothing to tell.
-func (r *Report) addLatency(l Latency, rows int, samples []sample) error {
+// addLatency adds what was measured of one kind of request. It fails if all have failed.
+func (r *Report) addLatency(l latency, rows int, samples []sample) error {
 	times := make([]float64, len(samples))
 	var failed error
 	for i, one := range samples {
@@ -148,9 +148,9 @@ func quantile(sorted []float64, share float64) float64 {
 	return sorted[max(0, int(share*float64(len(sorted))+0.999999)-1)]
 }
 
-// latency gives what was measured under a name; nil if nothing was.
-func (r *Report) latency(name string) *Latency {
-	i := slices.IndexFunc(r.Latencies, func(l Latency) bool { return l.Name == name })
+// findLatency returns what was measured under a name, nil if nothing was.
+func (r *Report) findLatency(name string) *latency {
+	i := slices.IndexFunc(r.Latencies, func(l latency) bool { return l.Name == name })
 	if i < 0 {
 		return nil
 	}

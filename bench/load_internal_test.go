@@ -10,7 +10,7 @@ import (
 )
 
 // A server that stands still for a while makes every request slow that was due meanwhile, not only those it held.
-func TestArrivalsCountFromWhenTheyWereDue(t *testing.T) {
+func TestLatencyCountsFromDueTime(t *testing.T) {
 	const stop = 300 * time.Millisecond
 	var begin time.Time
 	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -50,14 +50,14 @@ func TestFailedRequestsAreCounted(t *testing.T) {
 	s := &server{url: endpoint.URL, client: endpoint.Client()}
 	c := call{name: "x", method: "POST", status: http.StatusOK}
 	r := new(Report)
-	if err := r.addLatency(Latency{Name: "half"}, 10, s.repeat(t.Context(), c, 4)); err != nil {
+	if err := r.addLatency(latency{Name: "half"}, 10, s.repeat(t.Context(), c, 4)); err != nil {
 		t.Fatal(err)
 	}
-	if l := r.latency("half"); l.Requests != 4 || l.Failed != 2 || !(l.RowsPerSecond > 0) {
+	if l := r.findLatency("half"); l.Requests != 4 || l.Failed != 2 || !(l.RowsPerSecond > 0) {
 		t.Errorf("%+v", l)
 	}
 	c.done = true
-	err := r.addLatency(Latency{Name: "none"}, 10, s.repeat(t.Context(), c, 2))
+	err := r.addLatency(latency{Name: "none"}, 10, s.repeat(t.Context(), c, 2))
 	if err == nil || !strings.Contains(err.Error(), "every request failed") || !strings.Contains(err.Error(), "is running") &&
 		!strings.Contains(err.Error(), "429") {
 		t.Errorf("error %v", err)

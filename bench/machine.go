@@ -12,8 +12,8 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// Machine says what the figures were measured on.
-type Machine struct {
+// machine describes what the figures were measured on.
+type machine struct {
 	CPU         string   `json:"cpu"`
 	Cores       int      `json:"cores"` // that the process may use
 	System      string   `json:"system"`
@@ -23,8 +23,8 @@ type Machine struct {
 	LoadAverage string   `json:"load,omitempty"` // over a minute, before: above 0.5 others were at work too
 }
 
-func describeMachine() Machine {
-	m := Machine{
+func describeMachine() machine {
+	m := machine{
 		CPU: cpuName(), Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		Kernels: forest.Kernels(), Ingest: "portable",
 	}
@@ -37,7 +37,7 @@ func describeMachine() Machine {
 	return m
 }
 
-// cpuName is what Linux tells about the first processor; elsewhere the architecture has to do.
+// cpuName returns the first processor's name as Linux reports it, elsewhere the architecture.
 func cpuName() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {

@@ -76,7 +76,7 @@ func (s stopwatch) measure(ctx context.Context, c contest) (Comparison, error) {
 	return result, nil
 }
 
-// clock gives the time since some moment.
+// clock returns the time since some moment.
 func clock(wall bool) func() time.Duration {
 	if !wall {
 		return processTime

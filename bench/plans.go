@@ -12,8 +12,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Statement is one that a method of the store sends, and how the server runs it.
-type Statement struct {
+// statement is one that a method of the store sends, and how the server runs it.
+type statement struct {
 	Method string `json:"method"` // the first that sends it
 	SQL    string `json:"sql"`    // with single spaces
 	// Plan lists how tables are read, outermost first; empty: there is none to ask for.
@@ -30,7 +30,7 @@ type Statement struct {
 // what it is sent with, in a transaction that is rolled back.
 func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) error {
 	e := explainer{ctx: ctx, conn: w.database.conn, report: r, runs: runs}
-	traced, err := store.Open(ctx, store.Config{URL: w.database.schemaURL(), WaitingMax: waitingMax, Trace: e.see})
+	traced, err := store.Open(ctx, store.Config{URL: w.database.schemaURL(), WaitingMax: waitingMax, Trace: e.trace})
 	if err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) err
 		e.method, e.bulk, e.user = m.name, m.bulk != "", nil
 		call := m.call
 		m.call = func(ctx context.Context) error {
-			e.looking = true
-			defer func() { e.looking = false }()
+			e.tracing = true
+			defer func() { e.tracing = false }()
 			return call(ctx)
 		}
 		if _, err := m.once(ctx); err != nil {
@@ -51,7 +51,7 @@ func (r *Report) explainMethods(ctx context.Context, w *storeWork, runs int) err
 	return e.err
 }
 
-// explainer asks for plans. It is called from one goroutine, as methods are called one after the other.
+// explainer runs EXPLAIN. It is called from one goroutine, as methods are called one after the other.
 type explainer struct {
 	ctx     context.Context
 	conn    *pgx.Conn
@@ -59,29 +59,29 @@ type explainer struct {
 	runs    int // of each statement
 	method  string
 	bulk    bool
-	looking bool
+	tracing bool
 	user    *pgx.QueuedQuery // what the statements are preceded by when they run for a user
 	inTx    bool
 	err     error
 }
 
-// see is told a statement before it is sent.
-func (e *explainer) see(sql string, args []any) {
-	if !e.looking || e.err != nil {
+// trace is called with each statement before it is sent.
+func (e *explainer) trace(sql string, args []any) {
+	if !e.tracing || e.err != nil {
 		return
 	}
 	sql = strings.Join(strings.Fields(sql), " ")
 	if strings.HasPrefix(sql, "SET ROLE ") { // of a connection that is made for the one that the upkeep lock takes
 		return
 	}
-	known := slices.ContainsFunc(e.report.Statements, func(s Statement) bool { return s.SQL == sql })
+	known := slices.ContainsFunc(e.report.Statements, func(s statement) bool { return s.SQL == sql })
 	isUser := strings.Contains(sql, "app.user_id")
 	if enter, begins := strings.CutPrefix(sql, "begin; "); begins { // a transaction for a user
 		e.user, e.inTx = &pgx.QueuedQuery{SQL: enter}, true
 		return
 	}
 	if !known && !slices.Contains([]string{"begin", "commit", "rollback", "-- ping"}, sql) {
-		s := Statement{Method: e.method, SQL: sql, bulk: e.bulk}
+		s := statement{Method: e.method, SQL: sql, bulk: e.bulk}
 		if !isUser {
 			e.err = e.explain(&s, args)
 		}
@@ -104,7 +104,7 @@ type explained []struct {
 }
 
 // explain runs the statement several times if it need not wait for a lock, which the method may hold itself.
-func (e *explainer) explain(s *Statement, args []any) error {
+func (e *explainer) explain(s *statement, args []any) error {
 	var times []float64
 	var answer explained
 	for range e.runs {
@@ -151,7 +151,7 @@ func (e *explainer) ask(how, sql string, args []any) (answer explained, err erro
 	return answer, nil
 }
 
-// planNode is what EXPLAIN tells of a step.
+// planNode is a step of what EXPLAIN returns.
 type planNode struct {
 	Type     string     `json:"Node Type"`
 	Table    string     `json:"Relation Name"`
@@ -185,7 +185,7 @@ const statementShown = 100
 var statementHeadings = []string{"statement", "first sent by", "plan", "P50 ms", "P95 ms"}
 
 // cells are in the order of statementHeadings.
-func (s *Statement) cells() []string {
+func (s *statement) cells() []string {
 	text, p50, p95, plan := []rune(s.SQL), "", "", s.Plan
 	if s.P95 > 0 {
 		p50, p95 = figure(s.P50), figure(s.P95)

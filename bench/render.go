@@ -32,16 +32,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return errors.Join(out.err, table.Flush())
 }
 
-// WriteMarkdown writes the tables of docs/benchmarks.md, below the report's plot if there is a link to it.
-func (r *Report) WriteMarkdown(w io.Writer, plot string) error {
+// WriteMarkdown writes the tables of docs/benchmarks.md.
+func (r *Report) WriteMarkdown(w io.Writer) error {
 	out := &pageWriter{w: w}
 	out.printf("\n### %s\n\n", r.Suite)
 	out.printf("`%s`\n\n%s\n", r.Command, r.Machine.sentence())
 	if r.Note != "" {
 		out.printf("\n%s\n", r.Note)
-	}
-	if plot != "" {
-		out.printf("\n![%s: every figure of this picture is in the tables below](%s)\n", r.Suite, plot)
 	}
 	if len(r.Goals) > 0 {
 		out.printf("\n")
@@ -99,7 +96,7 @@ func (p *pageWriter) printf(format string, values ...any) {
 
 func (p *pageWriter) row(cells []string) { p.printf("| %s |\n", strings.Join(cells, " | ")) }
 
-func (m Machine) sentence() string {
+func (m machine) sentence() string {
 	s := fmt.Sprintf("%s; %d cores; %s; %s; kernels %s; ingest %s", m.CPU, m.Cores, m.System, m.Go,
 		strings.Join(m.Kernels, ", "), m.Ingest)
 	if m.LoadAverage != "" {
@@ -137,7 +134,7 @@ func (c *Comparison) cells(m *Measurement) []string {
 	return cells
 }
 
-func (g Goal) cells() []string {
+func (g goal) cells() []string {
 	sign, verdict := "≥", "met"
 	if g.AtMost {
 		sign = "≤"

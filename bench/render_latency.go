@@ -9,7 +9,7 @@ import (
 var latencyHeadings = []string{"", "due/s", "requests", "failed", "P50 ms", "P95 ms", "P99 ms", "max ms", "rows/s"}
 
 // cells are in the order of latencyHeadings.
-func (l *Latency) cells() []string {
+func (l *latency) cells() []string {
 	due, rows := "", ""
 	if l.PerSecond > 0 {
 		due = figure(l.PerSecond)
@@ -27,7 +27,7 @@ func (l *Latency) cells() []string {
 	}
 }
 
-func (p Process) sentence() string {
+func (p process) sentence() string {
 	text := fmt.Sprintf("The service used %s CPU seconds", figure(p.CPUSeconds))
 	if p.PeakMiB > 0 {
 		text += fmt.Sprintf(" and at most %s MiB of memory", figure(p.PeakMiB))

@@ -5,15 +5,15 @@ import "slices"
 // Report is what one suite measured.
 type Report struct {
 	Suite       string       `json:"suite"`
-	Machine     Machine      `json:"machine"`
+	Machine     machine      `json:"machine"`
 	Command     string       `json:"command"`
 	Note        string       `json:"note,omitempty"`
 	Comparisons []Comparison `json:"comparisons,omitempty"`
-	Latencies   []Latency    `json:"latencies,omitempty"`
-	Processes   []Process    `json:"processes,omitempty"`  // services that were measured, one after the other
-	Statements  []Statement  `json:"statements,omitempty"` // that the store sends
-	Indexes     []IndexGain  `json:"indexes,omitempty"`
-	Goals       []Goal       `json:"goals"`
+	Latencies   []latency    `json:"latencies,omitempty"`
+	Processes   []process    `json:"processes,omitempty"`  // services that were measured, one after the other
+	Statements  []statement  `json:"statements,omitempty"` // that the store sends
+	Indexes     []indexGain  `json:"indexes,omitempty"`
+	Goals       []goal       `json:"goals"`
 }
 
 // Comparison is several ways to do the same work, measured in turns. The first is the baseline.
@@ -43,14 +43,14 @@ type Measurement struct {
 	Rounds          []float64 `json:"rounds_ns_per_op"`
 }
 
-// Process is what a service used, PostgreSQL not counted.
-type Process struct {
+// process is what a service used, PostgreSQL not counted.
+type process struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
-	PeakMiB    float64 `json:"peak_mib"` // of resident memory; 0: the system does not tell
+	PeakMiB    float64 `json:"peak_mib"` // of resident memory; 0: the system does not report it
 }
 
-// Goal is a figure that the project set out to reach, and what was measured of it.
-type Goal struct {
+// goal is a figure that the project set out to reach, and what was measured of it.
+type goal struct {
 	Name   string  `json:"name"`
 	Want   float64 `json:"want"`
 	AtMost bool    `json:"at_most"` // Want is a ceiling, otherwise a floor
@@ -61,12 +61,12 @@ type Goal struct {
 
 // atLeast adds a goal with a floor.
 func (r *Report) atLeast(name string, want float64, unit string, value float64) {
-	r.Goals = append(r.Goals, Goal{Name: name, Want: want, Unit: unit, Value: value, Met: value >= want})
+	r.Goals = append(r.Goals, goal{Name: name, Want: want, Unit: unit, Value: value, Met: value >= want})
 }
 
 // atMost adds a goal with a ceiling.
 func (r *Report) atMost(name string, want float64, unit string, value float64) {
-	r.Goals = append(r.Goals, Goal{Name: name, Want: want, AtMost: true, Unit: unit, Value: value, Met: value <= want})
+	r.Goals = append(r.Goals, goal{Name: name, Want: want, AtMost: true, Unit: unit, Value: value, Met: value <= want})
 }
 
 // find returns a measurement by the names of its comparison and its own; nil if it was not made.

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// server is a millrace in a process of its own, with a private PostgreSQL and a directory, as anybody would start it
+// server is a millrace in a process of its own, with a private PostgreSQL and a directory, as a user would start it
 // but without rate limits.
 type server struct {
 	command    *exec.Cmd
@@ -28,7 +28,7 @@ type server struct {
 // usage is what a process has used.
 type usage struct {
 	cpu       time.Duration
-	peakBytes int64 // of resident memory; 0: the system does not tell
+	peakBytes int64 // of resident memory; 0: the system does not report it
 }
 
 // serverConnections bounds what a client has open at once.
@@ -129,7 +129,7 @@ func (s *server) used() usage {
 	return now
 }
 
-// usage reads what Linux tells about the process; elsewhere it is zero.
+// usage reads the process's CPU time and memory from Linux; elsewhere it is zero.
 func (s *server) usage() (u usage) {
 	const (
 		ticksPerSecond       = 100 // USER_HZ of every Linux platform that Go knows

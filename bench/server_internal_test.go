@@ -47,7 +47,7 @@ func TestCompleted(t *testing.T) {
 	}
 }
 
-func TestUploadGivesTheNewestPrediction(t *testing.T) {
+func TestUploadReturnsNewestPrediction(t *testing.T) {
 	file := customersOf([]byte("id,n\na,1\n"), 1)
 	const done = `{"status":"completed"}`
 	id, err := endpoint(t, map[string]string{"/upload": done, "/predictions": `{"predictions":[{"prediction_id":"p"}]}`}).
@@ -67,30 +67,30 @@ func TestUploadGivesTheNewestPrediction(t *testing.T) {
 			t.Errorf("%v: %v, want %s", answers, err, want)
 		}
 	}
-	away := &server{url: "http://127.0.0.1:1", client: http.DefaultClient}
-	if _, err := away.upload(t.Context(), file.uploadCall()); err == nil {
-		t.Error("nobody answered, and nobody noticed")
+	unreachable := &server{url: "http://127.0.0.1:1", client: http.DefaultClient}
+	if _, err := unreachable.upload(t.Context(), file.uploadCall()); err == nil {
+		t.Error("no answer, no error")
 	}
-	away.url = "://"
-	if err := away.send(t.Context(), call{}); err == nil {
+	unreachable.url = "://"
+	if err := unreachable.send(t.Context(), call{}); err == nil {
 		t.Error("no URL was asked")
 	}
 }
 
-func TestLoadThatAlwaysFailsIsNoMeasurement(t *testing.T) {
+func TestFailedLoadIsAnError(t *testing.T) {
 	r := new(Report)
 	s := endpoint(t, nil)
 	if err := r.loadControl(t.Context(), s, Options{Quick: true}, "p"); err == nil ||
 		!strings.Contains(err.Error(), "every request failed") || len(r.Latencies) != 0 {
 		t.Errorf("%v, %+v", err, r.Latencies)
 	}
-	if r.latency("control") != nil {
+	if r.findLatency("control") != nil {
 		t.Error("a latency that was not measured")
 	}
 }
 
-// What a program prints says whether it serves and where.
-func TestLaunchReadsWhereTheServerIs(t *testing.T) {
+// TestLaunchReadsServerAddress reads what a program prints when it serves.
+func TestLaunchReadsServerAddress(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("ey\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -113,18 +113,18 @@ func TestLaunchReadsWhereTheServerIs(t *testing.T) {
 func TestLatenciesInEveryForm(t *testing.T) {
 	r := &Report{
 		Suite: "api", Note: "With little stored.",
-		Latencies: []Latency{{
+		Latencies: []latency{{
 			Name: "/score", Note: "100 rows", PerSecond: 50, Requests: 20, Failed: 1, P50: 1.5, P95: 2.5, P99: 3.5, Max: 9,
 			RowsPerSecond: 66_667,
 		}, {Name: "plain", Requests: 2, P50: 1, P95: 1, P99: 1, Max: 1}},
-		Processes: []Process{{CPUSeconds: 1.25, PeakMiB: 64}, {CPUSeconds: 2}},
-		Statements: []Statement{
+		Processes: []process{{CPUSeconds: 1.25, PeakMiB: 64}, {CPUSeconds: 2}},
+		Statements: []statement{
 			{Method: "Get", SQL: "SELECT a || b " + strings.Repeat("x", 200), Plan: "Index Scan i", P50: 0.1, P95: 0.2},
 			{Method: "Ping", SQL: "SELECT 1"},
 		},
 	}
 	var table, markdown, text bytes.Buffer
-	if err := errors.Join(r.WriteTable(&table), r.WriteMarkdown(&markdown, "plots/api.svg"), r.WriteText(&text)); err != nil {
+	if err := errors.Join(r.WriteTable(&table), r.WriteMarkdown(&markdown), r.WriteText(&text)); err != nil {
 		t.Fatal(err)
 	}
 	sentence := "The service used 1.25 CPU seconds and at most 64.0 MiB of memory, its PostgreSQL not counted."
@@ -146,8 +146,8 @@ func TestLatenciesInEveryForm(t *testing.T) {
 	}
 }
 
-// A database of somebody else's is left as it was found.
-func TestGivenDatabaseIsLeftClean(t *testing.T) {
+// A database that was given is left as it was found.
+func TestGivenDatabaseIsCleanedUp(t *testing.T) {
 	url := storetest.EmptyPostgres(t)
 	d, err := openDatabase(t.Context(), Options{DatabaseURL: url})
 	if err != nil {

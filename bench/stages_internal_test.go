@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// countdown is a context that ends at the n-th time that somebody asks whether it has; several may ask at once.
+// countdown is a context that ends at the n-th call of Err or Done; calls may be concurrent.
 type countdown struct {
 	context.Context
 	left   atomic.Int64
@@ -28,7 +28,7 @@ func (c *countdown) Err() error {
 }
 
 // Wherever a measurement is ended it says so, and leaves no schema behind.
-func TestSuitesOfADatabaseEndAnywhere(t *testing.T) {
+func TestDatabaseSuitesStopWithContext(t *testing.T) {
 	o := Options{Quick: true, DatabaseURL: storetest.EmptyPostgres(t)}
 	type suite = func(context.Context, Options, *Report) error
 	for name, run := range map[string]suite{"copy": runCopy, "queries": runQueries, "indexes": runIndexes} {

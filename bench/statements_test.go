@@ -16,7 +16,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// sqlStart tells a string that is a statement, or the beginning of one, from all others.
+// sqlStart matches a string that is a statement or the beginning of one.
 var sqlStart = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
 
 // statements finds every piece of SQL in the store's source, by the place where it stands.
@@ -100,7 +100,7 @@ func contained(list []string, text string) bool {
 	return false
 }
 
-// TestEveryMethodIsMeasured wants each method of the store in the suite queries.
+// TestEveryMethodIsMeasured fails for a method of the store that the suite queries leaves out.
 func TestEveryMethodIsMeasured(t *testing.T) {
 	without := map[string]string{
 		"Close": "ends", "PoolState": "asks nothing", "RowSecurity": "asks nothing", "MayWork": "asks nothing",

@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// accountMethods are about access keys, and about leaving.
+// accountMethods are about access keys and deleted accounts.
 func (w *storeWork) accountMethods() []method {
 	user := w.user.ID
 	return []method{
@@ -29,22 +29,22 @@ func (w *storeWork) accountMethods() []method {
 			}
 			return w.drop(ctx)
 		}, call: w.drop},
-		{name: "DeleteAccount", prepare: w.newcomer, call: func(ctx context.Context) error {
-			return w.Accounts.Delete(ctx, w.leaver)
-		}, after: w.forget},
+		{name: "DeleteAccount", prepare: w.newUser, call: func(ctx context.Context) error {
+			return w.Accounts.Delete(ctx, w.deletedUser)
+		}, after: w.eraseDeleted},
 		{
 			name: "SweepDeletions", bulk: "an account with one prediction, and its files",
 			prepare: func(ctx context.Context) error {
-				if err := w.newcomer(ctx); err != nil {
+				if err := w.newUser(ctx); err != nil {
 					return err
 				}
-				return w.Accounts.Delete(ctx, w.leaver)
-			}, call: func(ctx context.Context) error { return w.Upkeep.SweepDeletions(ctx, w.objects) }, after: w.forget,
+				return w.Accounts.Delete(ctx, w.deletedUser)
+			}, call: func(ctx context.Context) error { return w.Upkeep.SweepDeletions(ctx, w.objects) }, after: w.eraseDeleted,
 		},
 	}
 }
 
-// accessKey makes a key whose secret nobody else has.
+// accessKey makes a key with a secret of its own.
 func (w *storeWork) accessKey(ctx context.Context) (err error) {
 	w.keyText = uuid.NewString()
 	w.access, err = w.Accounts.CreateAccessKey(ctx, w.user.ID, store.AccessKey{
@@ -57,8 +57,8 @@ func (w *storeWork) revoke(ctx context.Context) error {
 	return w.Accounts.RevokeAccessKey(ctx, w.user.ID, w.access.ID)
 }
 
-// newcomer makes a user with a prediction, and forgets about earlier deletions.
-func (w *storeWork) newcomer(ctx context.Context) error {
+// newUser makes a user with a prediction, and drops earlier deletions.
+func (w *storeWork) newUser(ctx context.Context) error {
 	if err := w.database.exec(ctx, `DELETE FROM deletions`); err != nil {
 		return err
 	}
@@ -66,14 +66,14 @@ func (w *storeWork) newcomer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.leaver = u.ID
+	w.deletedUser = u.ID
 	upload := w.newUpload(10)
 	upload.UserID = u.ID
 	_, err = w.Predictions.CreateUpload(ctx, upload)
 	return err
 }
 
-// forget removes what is left of those who are leaving.
-func (w *storeWork) forget(ctx context.Context) error {
+// eraseDeleted marks deleted users as erased, so that the next sweep leaves them out.
+func (w *storeWork) eraseDeleted(ctx context.Context) error {
 	return w.database.exec(ctx, `UPDATE users SET erased_at = now() WHERE deleted_at IS NOT NULL AND erased_at IS NULL`)
 }

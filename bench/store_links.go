@@ -31,20 +31,20 @@ func (w *storeWork) linkMethods() []method {
 		{name: "SweepUploadLinks", prepare: w.newLink, call: func(ctx context.Context) error {
 			return w.UploadLinks.Sweep(ctx, -2*time.Hour)
 		}},
-		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.takeLink},
+		{name: "PostponeUploadLink", prepare: w.newLink, call: w.postponeLink, after: w.sweepLink},
 		{name: "PostponedLinks", prepare: func(ctx context.Context) error {
 			return errors.Join(w.newLink(ctx), w.postponeLink(ctx))
 		}, call: func(ctx context.Context) error {
 			_, err := w.UploadLinks.Postponed(ctx, nil)
 			return err
-		}, after: w.takeLink},
+		}, after: w.sweepLink},
 		{name: "EnableAnnouncements", call: w.Announcements.Enable},
 		{name: "ClaimAnnouncements", prepare: w.announced, call: w.claimAnnouncement, after: w.drop},
 		{name: "PostponeAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
-			return w.Announcements.Postpone(ctx, w.told, time.Minute, false)
+			return w.Announcements.Postpone(ctx, w.announcementID, time.Minute, false)
 		}, after: w.drop},
 		{name: "DropAnnouncement", prepare: w.announcement, call: func(ctx context.Context) error {
-			return w.Announcements.Drop(ctx, w.told)
+			return w.Announcements.Drop(ctx, w.announcementID)
 		}, after: w.drop},
 		{name: "ReviveAnnouncements", prepare: w.announcement, call: func(ctx context.Context) error {
 			_, err := w.Announcements.Revive(ctx)
@@ -88,7 +88,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Upkeep.Housekeeping(ctx)
 			return err
 		}},
-		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {
+		{name: "UnrecordedObjects, 100 objects", call: func(ctx context.Context) error {
 			list := make([]objects.Info, 100)
 			for i := range list {
 				list[i] = objects.Info{Key: "inbox/" + uuid.NewString() + ".csv", Modified: time.Now()}
@@ -96,7 +96,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Upkeep.UnrecordedObjects(ctx, "b", list)
 			return err
 		}},
-		{name: "Alone", call: func(ctx context.Context) error {
+		{name: "WithLock", call: func(ctx context.Context) error {
 			_, err := w.Upkeep.WithLock(ctx, func(context.Context) error { return nil })
 			return err
 		}},
@@ -115,15 +115,15 @@ func (w *storeWork) postponeLink(ctx context.Context) error {
 	return w.UploadLinks.Postpone(ctx, w.link.ID, true)
 }
 
-// takeLink takes the link away, so that the next call finds one.
-func (w *storeWork) takeLink(ctx context.Context) error {
+// sweepLink removes the link, so that the next call finds one.
+func (w *storeWork) sweepLink(ctx context.Context) error {
 	if err := w.UploadLinks.Postpone(ctx, w.link.ID, false); err != nil {
 		return err
 	}
 	return w.UploadLinks.Sweep(ctx, -2*time.Hour)
 }
 
-// announced makes a prediction whose end is waiting to be told.
+// announced makes a prediction whose end is waiting to be announced.
 func (w *storeWork) announced(ctx context.Context) error {
 	if err := w.Announcements.Enable(ctx); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (w *storeWork) announced(ctx context.Context) error {
 func (w *storeWork) claimAnnouncement(ctx context.Context) error {
 	list, err := w.Announcements.Claim(ctx, 1)
 	if err == nil && len(list) == 1 {
-		w.told = list[0].ID
+		w.announcementID = list[0].ID
 	}
 	return err
 }

@@ -34,13 +34,13 @@ type storeWork struct {
 	blocks   []byte
 	calls    int
 
-	object  store.NewObject
-	access  store.AccessKey
-	link    store.UploadLink
-	told    int64 // announcement
-	leaver  int64 // user who leaves
-	objects objects.Store
-	owner   *store.Owner
+	object         store.NewObject
+	access         store.AccessKey
+	link           store.UploadLink
+	announcementID int64 // announcement
+	deletedUser    int64 // user who leaves
+	objects        objects.Store
+	owner          *store.Owner
 
 	customers   []customer.Hash // of whom rows are kept
 	customersOf int64           // whose they are
@@ -203,7 +203,7 @@ func noReport(store.Model, []store.ObservedRow) (json.RawMessage, error) {
 	return json.RawMessage(`{}`), nil
 }
 
-// claimKey claims a key that nobody has claimed.
+// claimKey claims a new key.
 func (w *storeWork) claimKey(ctx context.Context) (err error) {
 	w.keyText = uuid.NewString()
 	w.key, err = w.Accounts.ClaimKey(ctx, w.user.ID, "POST /upload", w.keyText)

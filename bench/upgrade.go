@@ -83,7 +83,7 @@ func (r *Report) upgradeSchema(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	l := Latency{Name: "statements while the schema is migrated"}
+	l := latency{Name: "statements while the schema is migrated"}
 	if err := r.addLatency(l, 0, samples); err != nil {
 		return err
 	}

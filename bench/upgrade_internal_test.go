@@ -49,7 +49,7 @@ func TestC7IndexesAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text, table strings.Builder
-	if err := report.WriteMarkdown(&text, ""); err != nil {
+	if err := report.WriteMarkdown(&text); err != nil {
 		t.Fatal(err)
 	}
 	if err := report.WriteTable(&table); err != nil {

@@ -118,7 +118,7 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// tried says whether a worker has taken a deletion: it is not due before another time.
+// tried reports whether a worker has taken a deletion: it is not due before another time.
 func tried(ctx context.Context, q querier, prediction string) (yes bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions
 		WHERE prediction_id = $1::uuid AND due_at > clock_timestamp() + interval '1 minute')`, prediction).Scan(&yes)

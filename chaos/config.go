@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// config says how long and how badly to disturb. Every field is an environment variable; see README.md.
+// config is how long and how much to disturb. Every field is an environment variable; see README.md.
 type config struct {
 	Millrace string        // CHAOS_MILLRACE: the program under test
 	Seed     uint64        // CHAOS_SEED
@@ -20,7 +20,7 @@ type config struct {
 	Files    int           // CHAOS_FILES: of a round
 	Rounds   int           // CHAOS_ROUNDS_AT_ONCE
 	Stuck    time.Duration // CHAOS_STUCK: a round that takes longer has lost something
-	Outage   time.Duration // CHAOS_OUTAGE: how long each server is away in outages
+	Outage   time.Duration // CHAOS_OUTAGE: how long each server is unavailable in outages
 	Each     int           // CHAOS_EACH: and until each kind of mishap came so often
 	Keep     string        // CHAOS_KEEP: a directory for the logs of every process
 

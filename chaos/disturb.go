@@ -76,7 +76,7 @@ func (d *disturber) more() bool {
 	return d.notes.count(killsNote) < d.config.Kills || d.notes.count(pausesNote) < d.config.Pauses || d.wanting()
 }
 
-// wanting says whether some mishap has not come often enough. Where something has gone wrong nothing waits for that.
+// wanting reports whether some mishap has not come often enough. After a violation it returns false.
 func (d *disturber) wanting() bool {
 	return d.notes.bad() == 0 && len(d.notes.fewer(d.config.Each)) > 0
 }
@@ -171,7 +171,7 @@ func (d *disturber) breakLink(ctx context.Context) {
 	})
 }
 
-// inHand asks which parts a worker holds at the moment.
+// inHand returns the parts that a worker holds at the moment.
 func (d *disturber) inHand(ctx context.Context, p *process) (at time.Time, parts []partKey) {
 	name, ready := p.workerName()
 	if !ready {

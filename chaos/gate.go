@@ -33,7 +33,7 @@ func newGate(to string) (*gate, error) {
 			r.SetURL(&url.URL{Scheme: "http", Host: to})
 			r.Out.Host = r.In.Host // it is signed
 		},
-		// What breaks behind breaks before: an answer of our own would be another fault.
+		// What breaks behind breaks before: an answer of the gate's would be another fault.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:     quiet,
 	}
@@ -63,7 +63,7 @@ func (g *gate) close() {
 	<-g.served
 }
 
-// deletes says whether a request removes objects. Giving up a multipart upload removes none.
+// deletes reports whether a request removes objects. Giving up a multipart upload removes none.
 func deletes(r *http.Request) bool {
 	q := r.URL.Query()
 	return r.Method == http.MethodDelete && !q.Has("uploadId") || r.Method == http.MethodPost && q.Has("delete")

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A process is killed by the request that is meant, once, and S3 does or does not get it as the moment says.
+// TestTrap kills a process at the chosen request, once, before or after S3 gets it.
 func TestTrap(t *testing.T) {
 	const removal = `<Delete><Object><Key>uploads/planted</Key></Object></Delete>`
 	for name, test := range map[string]struct {

@@ -13,7 +13,7 @@ type hosts struct {
 	names  []string
 }
 
-// hostsNet is reserved for benchmarks of networks, so it is nobody's.
+// hostsNet is reserved for benchmarks of networks, so no real network uses it.
 const hostsNet = "198.18.77."
 
 func newHosts(n int) (_ *hosts, err error) {

@@ -56,7 +56,7 @@ func (i *issuer) token(user string) string {
 	sum := sha256.Sum256([]byte(text))
 	signature, err := rsa.SignPKCS1v15(nil, i.key, crypto.SHA256, sum[:])
 	if err != nil {
-		panic(err) // the key is our own
+		panic(err) // the key was made above
 	}
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }

@@ -57,7 +57,7 @@ func (l load) add(line string) {
 	l[what] += n
 }
 
-// each says what there is of everything for one of n.
+// each lists the figures divided by n.
 func (l load) each(n float64) string {
 	var names, list []string
 	for name := range l {
@@ -75,10 +75,10 @@ func (l load) each(n float64) string {
 // idleFor is long enough for what happens twice a minute.
 const idleFor = time.Minute
 
-// idle says what workers cost that have nothing to do.
+// idle measures what idle workers cost.
 func idle(ctx context.Context, c config) error {
 	c.Workers = 4
-	w, err := newWorld(ctx, c, func(s *servers) (*network, error) { return newQuietNetwork(s, "127.0.0.1") })
+	w, err := newWorld(ctx, c, func(s *servers) (*network, error) { return newNetwork(s, "127.0.0.1") })
 	if err != nil {
 		return err
 	}

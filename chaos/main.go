@@ -13,12 +13,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 func main() {
-	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy writes to a logger that it does not let us choose
 	c, err := readConfig()
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -62,7 +59,7 @@ func disturbAndCheck(ctx context.Context, c config) error {
 	if ctx.Err() != nil {
 		return errors.New("stopped by a signal")
 	}
-	for i := range r.done { // everything is awake again: had anybody woken late to write, it would show
+	for i := range r.done { // every process runs again: a late write would show
 		r.verifyPrint(ctx, &r.done[i])
 	}
 	if err := errors.Join(w.charged(ctx), r.verifyFiles(ctx), d.verifyRemoved(ctx)); err != nil {

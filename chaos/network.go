@@ -4,109 +4,66 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
+	"github.com/retainwise/millrace/store/storetest/proxy"
 )
 
-// network is what lies between millrace and its servers.
+// network has a proxy in front of each server that millrace uses.
 type network struct {
-	database, objects, queue string // addresses
+	database, objects, queue string // addresses of the proxies
 
-	relays []*relay
-	links  []*link // a proxy in front of each server that can be cut and slowed, in the same order; none in quiet ones
+	links []*link // in the same order
 }
 
-// link is the way to one server. One fault at a time.
+// link is the way to one server. It has one fault at a time.
 type link struct {
-	name  string
-	front *relay // what millrace connects to
-	proxy *toxiproxy.Proxy
-	busy  sync.Mutex
+	name    string
+	latency time.Duration // without a fault
+	proxy   *proxy.Proxy
+	busy    sync.Mutex
 }
 
-// newNetwork is one that can be disturbed.
-func newNetwork(s *servers) (_ *network, err error) {
-	n, err := newQuietNetwork(s, "127.0.0.1")
+// newDistantNetwork has links with latencies. Real servers are not on the same machine either, and a part that takes a
+// while is more often leased by a worker when that worker is killed.
+func newDistantNetwork(s *servers) (*network, error) {
+	n, err := newNetwork(s, "127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	server := newToxiproxy()
-	for _, upstream := range []struct {
-		name     string
-		address  *string
-		distance int // in milliseconds
-	}{{"PostgreSQL", &n.database, 2}, {"S3", &n.objects, 20}, {"SQS", &n.queue, 5}} {
-		l, err := newLink(server, upstream.name, *upstream.address, upstream.distance)
-		if err != nil {
-			n.close()
-			return nil, err
-		}
-		n.links = append(n.links, l)
-		*upstream.address = l.front.address
+	for i, latency := range []time.Duration{2 * time.Millisecond, 20 * time.Millisecond, 5 * time.Millisecond} {
+		n.links[i].latency = latency
+		n.links[i].heal()
 	}
 	return n, nil
 }
 
-func newToxiproxy() *toxiproxy.ApiServer {
-	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-}
-
-// newLink leads to an address as far away as it says, in milliseconds.
-func newLink(server *toxiproxy.ApiServer, name, upstream string, distance int) (*link, error) {
-	proxy := toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)
-	if err := proxy.Start(); err != nil {
-		return nil, fmt.Errorf("proxy: %w", err)
-	}
-	front, err := newRelay("127.0.0.1", "tcp", proxy.Listen)
-	if err != nil {
-		proxy.Stop()
-		return nil, err
-	}
-	l := &link{name: name, front: front, proxy: proxy}
-	l.add(away(distance))
-	return l, nil
-}
-
-func (l *link) close() {
-	l.front.close()
-	l.proxy.Stop()
-}
-
-// newQuietNetwork only leads to the servers, from an address that other network namespaces may reach.
-func newQuietNetwork(s *servers, host string) (_ *network, err error) {
+// newNetwork has links without latency that listen on a host, which other network namespaces may reach.
+func newNetwork(s *servers, host string) (_ *network, err error) {
 	n := new(network)
 	socket, err := socketOf(s.DatabaseURL)
 	if err != nil {
 		return nil, err
 	}
 	for _, server := range []struct {
+		name            string
 		address         *string
 		network, target string
 	}{
-		{&n.database, "unix", socket},
-		{&n.objects, "tcp", hostOf(s.S3.Endpoint)},
-		{&n.queue, "tcp", hostOf(s.SQS.Endpoint)},
+		{"PostgreSQL", &n.database, "unix", socket},
+		{"S3", &n.objects, "tcp", hostOf(s.S3.Endpoint)},
+		{"SQS", &n.queue, "tcp", hostOf(s.SQS.Endpoint)},
 	} {
-		r, err := newRelay(host, server.network, server.target)
+		p, err := proxy.New(host, server.network, server.target)
 		if err != nil {
 			n.close()
-			return nil, err
+			return nil, fmt.Errorf("proxy of %s: %w", server.name, err)
 		}
-		n.relays = append(n.relays, r)
-		*server.address = r.address
+		n.links = append(n.links, &link{name: server.name, proxy: p})
+		*server.address = p.Address()
 	}
 	return n, nil
-}
-
-// away is how far a server is on a good day, in milliseconds. Real ones are not on the same machine either, and a part
-// that takes a while is more often in somebody's hand when that somebody is killed.
-func away(milliseconds int) string {
-	return fmt.Sprintf(`{"name":"distance","type":"latency","attributes":{"latency":%d}}`, milliseconds)
 }
 
 func hostOf(endpoint string) string {
@@ -119,25 +76,29 @@ func hostOf(endpoint string) string {
 
 func (n *network) close() {
 	for _, l := range n.links {
-		l.close()
-	}
-	for _, r := range n.relays {
-		r.close()
+		l.proxy.Close()
 	}
 }
 
-// faults are what can happen to a link, as toxics of toxiproxy; "cut" is none of them.
-var faults = []struct{ name, toxics string }{
-	{"cut", ""},
-	{"slow", `{"type":"latency","stream":"downstream","attributes":{"latency":150,"jitter":100}}`},
-	{"slow both ways", `{"type":"latency","stream":"downstream","attributes":{"latency":60,"jitter":40}}
-		{"type":"latency","stream":"upstream","attributes":{"latency":60,"jitter":40}}`},
-	{"reset", `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":100}}`},
-	{"silent", `{"type":"timeout","stream":"upstream","attributes":{"timeout":0}}`},
-	{"deaf", `{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},
-	{"narrow", `{"type":"bandwidth","stream":"downstream","attributes":{"rate":200}}`},
-	{"break off", `{"type":"limit_data","stream":"upstream","attributes":{"bytes":9000}}`},
-	{"sliced", `{"type":"slicer","stream":"downstream","attributes":{"average_size":64,"size_variation":32,"delay":99}}`},
+// faults can happen to a link.
+var faults = []struct {
+	name               string
+	cut                bool
+	toServer, toClient proxy.Fault
+}{
+	{name: "cut", cut: true},
+	{name: "slow", toClient: proxy.Fault{Latency: 150 * time.Millisecond, Jitter: 100 * time.Millisecond}},
+	{
+		name:     "slow both ways",
+		toServer: proxy.Fault{Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond},
+		toClient: proxy.Fault{Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond},
+	},
+	{name: "reset", toClient: proxy.Fault{Stall: true, ResetAfter: 100 * time.Millisecond}},
+	{name: "silent", toServer: proxy.Fault{Stall: true}},
+	{name: "deaf", toClient: proxy.Fault{Stall: true}},
+	{name: "narrow", toClient: proxy.Fault{BytesPerSecond: 200_000}},
+	{name: "break off", toServer: proxy.Fault{BytesMax: 9000}},
+	{name: "sliced", toClient: proxy.Fault{SliceBytes: 64, SlicePause: 99 * time.Microsecond}},
 }
 
 // suffer has a fault for a while. It returns false at once if the link has one already.
@@ -147,41 +108,22 @@ func (l *link) suffer(ctx context.Context, fault int, d time.Duration) bool {
 	}
 	defer l.busy.Unlock()
 	f := faults[fault]
-	if f.toxics == "" {
-		l.close()
-		wait(ctx, d)
-		untilFree(l.proxy.Start)
-		untilFree(l.front.open)
-		return true
-	}
-	var names []string
-	for toxic := range strings.SplitSeq(f.toxics, "\n") {
-		names = append(names, l.add(toxic))
+	if f.cut {
+		l.proxy.Cut()
+	} else {
+		f.toClient.Latency += l.latency
+		l.proxy.Impair(proxy.ToServer, f.toServer)
+		l.proxy.Impair(proxy.ToClient, f.toClient)
 	}
 	wait(ctx, d)
-	for _, name := range names {
-		if err := l.proxy.Toxics.RemoveToxic(context.WithoutCancel(ctx), name); err != nil {
-			panic(err) // it was added above
-		}
+	for l.proxy.Restore() != nil && ctx.Err() == nil { // the port is another process's for a moment
 	}
+	l.heal()
 	return true
 }
 
-// untilFree listens again on a port that was just let go.
-func untilFree(listen func() error) {
-	for listen() != nil {
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// add adds a toxic and returns its name.
-func (l *link) add(toxic string) string {
-	added, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
-	if err != nil {
-		panic(err) // our own tables are wrong
-	}
-	return added.Name
-}
+// heal leaves the link its own latency.
+func (l *link) heal() { l.proxy.Impair(proxy.ToClient, proxy.Fault{Latency: l.latency}) }
 
 func wait(ctx context.Context, d time.Duration) {
 	select {

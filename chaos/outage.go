@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// outage is what was seen while a server was away, and after it was back.
+// outage is what was seen while a server was unavailable, and afterwards.
 type outage struct {
 	server, fault string
-	told          time.Duration // until readiness told of it; 0: it never did
+	reported      time.Duration // until readiness reported it; 0: never
 	slowest       time.Duration // answer to a request
 	answers       map[int]int   // to GET /predictions, by status; 0: none
 	ended         int           // predictions meanwhile
-	ready, part   time.Duration // from its end: until readiness had nothing to tell, and to the next commit of a part
+	ready, part   time.Duration // from its end: until readiness was complete, and to the next commit of a part
 }
 
-// outages takes PostgreSQL, S3 and SQS away in turn while files are sent and scored, first so that connections are
+// outages makes PostgreSQL, S3 and SQS unavailable in turn while files are sent and scored, first so that connections are
 // refused and then so that nothing is answered, and disturbs nothing else. No file may be lost, and no attempt charged.
 func outages(ctx context.Context, c config) error {
 	c.Lease = 30 * time.Second
-	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s, each server away for %s\n",
+	fmt.Printf("CHAOS_SEED=%d: %d workers and an API, lease %s, each server unavailable for %s\n",
 		c.Seed, c.Workers, c.Lease, c.Outage)
 	w, err := startWorld(ctx, c)
 	if err != nil {
@@ -47,11 +47,11 @@ func outages(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%-12s %-8s %8s %10s %10s %12s %12s  %s\n",
-		"away", "by", "told", "slowest", "completed", "ready again", "next part", "answers")
+	fmt.Printf("\n%-12s %-8s %10s %10s %10s %12s %12s  %s\n",
+		"server", "by", "reported", "slowest", "completed", "ready again", "next part", "answers")
 	for _, o := range seen {
-		fmt.Printf("%-12s %-8s %8s %10s %10d %12s %12s  %v\n",
-			o.server, o.fault, round(o.told), round(o.slowest), o.ended, round(o.ready), round(o.part), o.answers)
+		fmt.Printf("%-12s %-8s %10s %10s %10d %12s %12s  %v\n",
+			o.server, o.fault, round(o.reported), round(o.slowest), o.ended, round(o.ready), round(o.part), o.answers)
 	}
 	return w.judge(ctx, r, seen)
 }
@@ -67,8 +67,8 @@ func (w *world) outages(ctx context.Context) (seen []outage, err error) {
 			if err != nil {
 				return nil, err
 			}
-			fmt.Printf("%s is back (%s): told after %s, ready again after %s, next part after %s\n",
-				o.server, fault, round(o.told), round(o.ready), round(o.part))
+			fmt.Printf("%s is back (%s): reported after %s, ready again after %s, next part after %s\n",
+				o.server, fault, round(o.reported), round(o.ready), round(o.part))
 			seen = append(seen, o)
 		}
 	}
@@ -81,13 +81,13 @@ func (w *world) outage(ctx context.Context, l *link, fault string) (o outage, er
 	if err != nil {
 		return o, err
 	}
-	var away sync.WaitGroup
-	away.Go(func() { l.suffer(ctx, faultNamed(fault), w.config.Outage) })
+	var group sync.WaitGroup
+	group.Go(func() { l.suffer(ctx, faultNamed(fault), w.config.Outage) })
 	from := time.Now()
-	away.Go(func() {
-		for o.told == 0 && time.Since(from) < w.config.Outage && ctx.Err() == nil {
+	group.Go(func() {
+		for o.reported == 0 && time.Since(from) < w.config.Outage && ctx.Err() == nil {
 			if wait(ctx, 100*time.Millisecond); !w.allWell(ctx) {
-				o.told = time.Since(from)
+				o.reported = time.Since(from)
 			}
 		}
 	})
@@ -99,7 +99,7 @@ func (w *world) outage(ctx context.Context, l *link, fault string) (o outage, er
 		o.slowest = max(o.slowest, time.Since(asked))
 		wait(ctx, time.Second)
 	}
-	away.Wait()
+	group.Wait()
 	back := time.Now()
 	end, err := w.now(ctx)
 	if err != nil {
@@ -126,10 +126,10 @@ func faultNamed(name string) int {
 			return i
 		}
 	}
-	panic("no fault " + name) // our own tables are wrong
+	panic("no fault " + name) // the tables of this program are wrong
 }
 
-// allWell says whether the API is ready and has nothing to add.
+// allWell reports whether the API is ready without degradation.
 func (w *world) allWell(ctx context.Context) bool {
 	status, body, err := w.client.do(ctx, http.MethodGet, w.client.api+"/ready", "", "", nil)
 	return err == nil && status == http.StatusOK && bytes.Contains(body, []byte(`"status":"ready"`))
@@ -140,7 +140,7 @@ func (w *world) now(ctx context.Context) (at time.Time, err error) {
 	return at, err
 }
 
-// nextPart is how long after a time by the clock of the database somebody committed a part.
+// nextPart is how long after a time by the clock of the database a part was committed.
 func (w *world) nextPart(ctx context.Context, after time.Time) (time.Duration, error) {
 	for begin := time.Now(); time.Since(begin) < recoveryMax && ctx.Err() == nil; wait(ctx, 50*time.Millisecond) {
 		var at *time.Time
@@ -155,7 +155,7 @@ func (w *world) nextPart(ctx context.Context, after time.Time) (time.Duration, e
 	return 0, errors.New("no part was committed afterwards")
 }
 
-// judge wants every file scored without a failure and every outage told. A part that another worker took over when its
+// judge fails unless every file was scored without a failure and every outage reported. A part that another worker took over when its
 // lease had ended counts two claims if it was done before the first worker could take its own back.
 func (w *world) judge(ctx context.Context, r *rounds, seen []outage) error {
 	for i := range r.done {
@@ -174,8 +174,8 @@ func (w *world) judge(ctx context.Context, r *rounds, seen []outage) error {
 		failures, taken, finishes)
 	w.notes.print()
 	for _, o := range seen {
-		if o.told == 0 {
-			w.notes.violation("readiness never told that %s was away (%s)", o.server, o.fault)
+		if o.reported == 0 {
+			w.notes.violation("readiness never reported the outage of %s (%s)", o.server, o.fault)
 		}
 	}
 	switch {

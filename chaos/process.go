@@ -156,7 +156,7 @@ func (n *notes) count(what string) int {
 	return n.counts[what]
 }
 
-// violation is told at once, as a run is long.
+// violation is printed at once, as a run is long.
 func (n *notes) violation(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

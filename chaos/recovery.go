@@ -11,7 +11,7 @@ import (
 
 // recovery is how long after a kill things went on.
 type recovery struct {
-	next []gap // to the next part that anybody committed, while at least one waited
+	next []gap // to the next committed part, while at least one waited
 	any  []gap // the same with the time in which no part waited
 	own  []gap // to the commit of a part that the killed worker held
 }

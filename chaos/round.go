@@ -102,7 +102,7 @@ func (r *rounds) file(ctx context.Context, name string, in *input) (done []settl
 	}
 }
 
-// ended says whether a prediction has come to its end. One whose workers were killed on every attempt is dead, as it
+// ended reports whether a prediction has come to its end. One whose workers were killed on every attempt is dead, as it
 // should be, and is revived; no outage and no failure may end in anything but a result.
 func (r *rounds) ended(ctx context.Context, name string, p *check.Prediction) bool {
 	switch {
@@ -167,7 +167,7 @@ func (r *rounds) verifyFiles(ctx context.Context) error {
 	return err
 }
 
-// take gives a prediction that is complete and was verified, and takes it out of what is verified again; false if there
+// take returns a prediction that is complete and was verified, and takes it out of what is verified again; false if there
 // is none but one.
 func (r *rounds) take() (s settled, ok bool) {
 	r.mu.Lock()

@@ -91,7 +91,7 @@ func scaleOn(ctx context.Context, c config, in *input, h *hosts) error {
 func scaleOnce(ctx context.Context, c config, in *input, h *hosts) (
 	took, cpu time.Duration, sum [sha256.Size]byte, err error,
 ) {
-	w, err := newWorld(ctx, c, func(s *servers) (*network, error) { return newQuietNetwork(s, h.address()) })
+	w, err := newWorld(ctx, c, func(s *servers) (*network, error) { return newNetwork(s, h.address()) })
 	if err != nil {
 		return 0, 0, sum, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Whatever is done to a finished prediction, the checker sees it. It needs bin/millrace, which make chaos-short builds.
-func TestCheckerSeesTampering(t *testing.T) {
+func TestCheckerDetectsTampering(t *testing.T) {
 	w := testWorld(t)
 	const prediction, part = `UPDATE predictions SET `, `UPDATE prediction_parts SET `
 	const upload, its = `UPDATE uploads SET `, ` FROM predictions d WHERE d.id = $1 AND uploads.id = d.upload_id`
@@ -64,8 +64,8 @@ func TestCheckerSeesTampering(t *testing.T) {
 	}
 }
 
-// Nobody but the sweep has anything to do with the parts of a generation that was given up.
-func TestCheckerSeesWritesToAnOlderGeneration(t *testing.T) {
+// Only the sweep may touch the parts of a generation that was given up.
+func TestCheckerDetectsWritesToOlderGeneration(t *testing.T) {
 	w := testWorld(t)
 	for name, test := range map[string]struct {
 		set  string
@@ -102,7 +102,7 @@ func TestCheckerSeesWritesToAnOlderGeneration(t *testing.T) {
 }
 
 // A file that was removed is missed.
-func TestCheckerSeesMissingFiles(t *testing.T) {
+func TestCheckerDetectsMissingFiles(t *testing.T) {
 	w := testWorld(t)
 	s := finished(t, w, "missing.csv", w.inputs[1])
 	r := &rounds{world: w, done: []settled{s}}
@@ -129,7 +129,7 @@ const doubled = `
 	       customer_ids, probability, risk_bands, band_rows
 	FROM prediction_blocks WHERE prediction_id = $1 ORDER BY first_row LIMIT 1`
 
-// testWorld is one that nobody disturbs.
+// testWorld is one without disturbances.
 func testWorld(t *testing.T) *world {
 	t.Helper()
 	c, err := readConfig()

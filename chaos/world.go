@@ -82,7 +82,7 @@ func newWorld(ctx context.Context, c config, between func(*servers) (*network, e
 
 // startWorld starts everything, on connections that can be disturbed, and makes the files to send.
 func startWorld(ctx context.Context, c config) (*world, error) {
-	w, err := newWorld(ctx, c, newNetwork)
+	w, err := newWorld(ctx, c, newDistantNetwork)
 	if err != nil {
 		return nil, err
 	}

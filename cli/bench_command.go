@@ -8,8 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
-	"path/filepath"
 
 	"github.com/retainwise/millrace/bench"
 	"github.com/retainwise/millrace/engine/forest"
@@ -23,7 +21,6 @@ type benchCommand struct {
 	Text     bool   `xor:"format" help:"Print each round as a line for benchstat."`
 	Markdown bool   `xor:"format" help:"Print the tables of docs/benchmarks.md."`
 	From     string `help:"Print a saved --json report in another format instead of measuring." placeholder:"FILE"`
-	Plots    string `help:"With --markdown: directory for the plots, a sibling of the file that holds the tables." placeholder:"DIR"`
 
 	Seconds float64 `default:"1" help:"Seconds per comparison; at least five rounds are measured."`
 	Quick   bool    `help:"Run each suite once with little data, as a test of the program rather than of the machine."`
@@ -31,18 +28,18 @@ type benchCommand struct {
 
 	Floors string `default:"bench/results/floors.json" help:"JSON file with the floors that the gate suite compares ratios with." placeholder:"FILE"`
 
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one, on Unix systems only)." placeholder:"URL"`
+	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one; Linux and macOS only)." placeholder:"URL"`
 
-	Model       string `help:"Model file to measure instead of a generated one; requires --data." placeholder:"FILE"`
+	Model       string `help:"Model file to measure instead of the test model; requires --data." placeholder:"FILE"`
 	Data        string `help:"File with the numeric matrix for --model; an empty cell or nan is a missing value." placeholder:"FILE"`
 	Header      bool   `help:"Skip the first line of the --data matrix, which holds column names."`
 	LabelColumn int    `default:"-1" help:"Column of the --data matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
 }
 
 // Run measures one suite after the other and prints each report when it is complete.
-func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) error {
+func (c *benchCommand) Run(ctx context.Context, std streams) error {
 	if c.From != "" {
-		return caused(exitData, c.printSaved(std.out, files))
+		return caused(exitData, c.printSaved(std.out))
 	}
 	options, err := c.options()
 	if err != nil {
@@ -57,18 +54,18 @@ func (c *benchCommand) Run(ctx context.Context, std streams, files *outputs) err
 		if err != nil {
 			return err
 		}
-		if err := c.print(std.out, files, report); err != nil {
+		if err := c.print(std.out, report); err != nil {
 			return err
 		}
-		if c.Suite == "gate" && report.Fallen() != nil {
-			return caused(exitData, report.Fallen())
+		if c.Suite == "gate" && report.BelowFloor() != nil {
+			return caused(exitData, report.BelowFloor())
 		}
 	}
 	return nil
 }
 
 // printSaved prints the reports of a saved run.
-func (c *benchCommand) printSaved(out io.Writer, files *outputs) error {
+func (c *benchCommand) printSaved(out io.Writer) error {
 	file, err := os.Open(c.From)
 	if err != nil {
 		return err
@@ -81,29 +78,13 @@ func (c *benchCommand) printSaved(out io.Writer, files *outputs) error {
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", c.From, err)
 		}
-		if err := c.print(out, files, r); err != nil {
+		if err := c.print(out, r); err != nil {
 			return err
 		}
 	}
 }
 
-// draw writes the report's plot and returns the link to it; empty if it has none.
-func (c *benchCommand) draw(files *outputs, r *bench.Report) (link string, err error) {
-	plot := r.Plot()
-	if c.Plots == "" || plot == nil {
-		return "", nil
-	}
-	file, err := files.create("--plots", filepath.Join(c.Plots, r.Suite+".svg"), nil)
-	if err != nil {
-		return "", err
-	}
-	if err := plot.WriteSVG(file); err != nil {
-		return "", err
-	}
-	return path.Join(filepath.Base(c.Plots), r.Suite+".svg"), files.finish(true)
-}
-
-func (c *benchCommand) print(out io.Writer, files *outputs, r *bench.Report) error {
+func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 	switch {
 	case c.JSON:
 		encoder := json.NewEncoder(out)
@@ -112,11 +93,7 @@ func (c *benchCommand) print(out io.Writer, files *outputs, r *bench.Report) err
 	case c.Text:
 		return r.WriteText(out)
 	case c.Markdown:
-		link, err := c.draw(files, r)
-		if err != nil {
-			return err
-		}
-		return r.WriteMarkdown(out, link)
+		return r.WriteMarkdown(out)
 	}
 	return r.WriteTable(out)
 }

@@ -15,8 +15,8 @@ type modelFlags struct {
 	Bands string `help:"Risk bands of a bare model file, as names with their upper bounds (default: low=0.3,medium=0.6,high)." placeholder:"NAME=BOUND,…,NAME"`
 }
 
-// open opens the value of --model with what the flags add. label names a column with the outcome; empty: none.
-func (f modelFlags) open(model, label string) (*engine.Bundle, error) {
+// open opens the value of --model with what the flags add. iterations is as for openModelIterations; label names a column with the outcome; empty: none.
+func (f modelFlags) open(model, iterations, label string) (*engine.Bundle, error) {
 	if f != (modelFlags{}) && !isFile(model) {
 		return nil, usage("--id, --value and --bands are for bare model files: a bundle describes them itself")
 	}
@@ -24,7 +24,7 @@ func (f modelFlags) open(model, label string) (*engine.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := openModel(model)
+	b, err := openModelIterations(model, iterations)
 	if err != nil || f == (modelFlags{}) && label == "" {
 		return b, err
 	}

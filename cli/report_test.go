@@ -29,7 +29,7 @@ func TestReportFitsTerminal(t *testing.T) {
 			},
 			Bands:   []engine.BandSummary{{Name: name(), Count: n, Expected: value, Value: &value, Loss: &value}},
 			Value:   &engine.ValueSummary{Column: name(), Total: value, Loss: value},
-			NotUsed: []string{name(), name()},
+			NotUsed: []string{name(), name()}, Renamed: []string{name(), name()}, Skipped: n, NumberStyle: name(),
 			Drivers: []engine.Driver{{Label: name(), Share: share}},
 			Top: engine.TopTally{
 				ByProbability: []engine.TopRow{{Row: n, ID: name(), Loss: &value}}, ByLoss: []engine.TopRow{{Row: n, ID: name()}},

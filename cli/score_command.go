@@ -22,10 +22,12 @@ type scoreCommand struct {
 	Columns      modelFlags  `embed:""`
 	Label        string      `help:"Column that says whether the customer left (yes or no, true or false, 1 or 0): the report compares it with the scores of the first 2,000,000 rows." placeholder:"COLUMN"`
 	Explain      string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Iterations   string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	Scorer       string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
 	Out          string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
 	Rejects      string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget       budgetFlags `embed:""`
+	Numbers      numberFlags `embed:""`
 	AllowRejects bool        `help:"Accept a file of which fewer than half of the rows could be scored."`
 	Guard        string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
 	ChangesFrom  string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
@@ -49,6 +51,21 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
+// numberFlags say how the numbers of a file are written, where the file does not show it.
+type numberFlags struct {
+	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
+	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
+}
+
+// style is what the flags state.
+func (f numberFlags) style() (ingest.NumberStyle, error) {
+	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
+	if err != nil {
+		return style, &plainError{"--decimal, --thousands: " + err.Error()}
+	}
+	return style, nil
+}
+
 // Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
@@ -57,15 +74,20 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if c.ChangesFrom == "-" {
 		return usage("--changes-from takes the name of a file")
 	}
-	bundle, err := c.Columns.open(c.Model, c.Label)
+	style, err := c.Numbers.style()
 	if err != nil {
 		return err
 	}
+	bundle, err := c.Columns.open(c.Model, c.Iterations, c.Label)
+	if err != nil {
+		return err
+	}
+	warn(std, bundle.Warnings())
 	opt := engine.Options{
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}
 	files.readsModel(c.Model)
-	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt)
+	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt, style)
 	if err != nil {
 		return err
 	}
@@ -78,6 +100,9 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return err
+	}
 	begin := time.Now()
 	sink.progress.input, sink.progress.begin = counted, begin
 	if sink.outcomes = newOutcomes(bundle, c.Label); sink.outcomes != nil {
@@ -85,6 +110,9 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	}
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
+	if err == nil {
+		err = tally.CheckNumbers()
+	}
 	if err != nil {
 		return err
 	}
@@ -123,9 +151,14 @@ func (c *scoreCommand) tooFew(s *engine.Summary) error {
 }
 
 // openModel opens the value of --model: a directory, a baseline, or a bare model file.
-func openModel(name string) (*engine.Bundle, error) {
+func openModel(name string) (*engine.Bundle, error) { return openModelIterations(name, "") }
+
+// openModelIterations is openModel with the iterations of a bare model file that count; a bundle names its own.
+func openModelIterations(name, iterations string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
+	case iterations != "" && (err != nil || info.IsDir()):
+		return nil, &plainError{"--iterations is for model files: a bundle has the key iterations in bundle.yaml"}
 	case err == nil && info.IsDir():
 		b, err := engine.OpenBundle(os.DirFS(name))
 		return b, caused(exitData, err)
@@ -134,7 +167,7 @@ func openModel(name string) (*engine.Bundle, error) {
 		if err != nil {
 			return nil, caused(exitNoInput, err)
 		}
-		b, err := engine.OpenModelFile(filepath.Base(name), file)
+		b, err := engine.OpenModelFileIterations(filepath.Base(name), file, iterations)
 		return b, caused(exitData, err)
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)

@@ -141,8 +141,8 @@ func known(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestManifestsSayWhatTheProgramKnows holds variables, flags, ports and commands against the program.
-func TestManifestsSayWhatTheProgramKnows(t *testing.T) {
+// TestManifestsUseKnownVariables holds variables, flags, ports and commands against the program.
+func TestManifestsUseKnownVariables(t *testing.T) {
 	names, flags := known(t), help(t, "serve")
 	if len(names) < 15 {
 		t.Fatalf("found %d variables in the program's help", len(names))
@@ -183,9 +183,9 @@ func TestManifestsSayWhatTheProgramKnows(t *testing.T) {
 
 var assigned = regexp.MustCompile(`(?m)(?:^Environment=|^ENV | )([A-Z][A-Z_]+)=`)
 
-func TestOtherFilesSayWhatTheProgramKnows(t *testing.T) {
+func TestOtherFilesUseKnownVariables(t *testing.T) {
 	names := known(t)
-	for _, file := range []string{"systemd/millrace.service", "container/Containerfile"} {
+	for _, file := range []string{"systemd/millrace.service", "systemd/environment", "container/Containerfile"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -195,16 +195,16 @@ func TestOtherFilesSayWhatTheProgramKnows(t *testing.T) {
 			t.Errorf("%s sets nothing", file)
 		}
 		for _, f := range found {
-			if !names[f[1]] && f[1] != "CGO_ENABLED" {
+			if !names[f[1]] && f[1] != "CGO_ENABLED" && f[1] != "GO_IMAGE" {
 				t.Errorf("%s: the program does not read %s", file, f[1])
 			}
 		}
 	}
 }
 
-// TestRetentionIsOne holds the bucket's lifecycle against what the program is told: the bucket may not delete what a
-// prediction still shows, nor what is no folder of ours.
-func TestRetentionIsOne(t *testing.T) {
+// TestBucketRetentionMatchesProgram holds the bucket's lifecycle against the program's settings: the bucket may not delete what a
+// prediction still shows, nor what is outside millrace's folders.
+func TestBucketRetentionMatchesProgram(t *testing.T) {
 	read := func(file string) string {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -222,7 +222,7 @@ func TestRetentionIsOne(t *testing.T) {
 		t.Errorf("the manifests do not retain for %s days", fallback)
 	}
 	if !strings.Contains(read("terraform/outputs.tf"), `MILLRACE_RETAIN = var.retention_days`) {
-		t.Error("the program is not told the bucket's retention")
+		t.Error("the manifests do not set the bucket's retention")
 	}
 	parsed, diagnostics := hclparse.NewParser().ParseHCL([]byte(bucket), "bucket.tf")
 	if diagnostics.HasErrors() {
@@ -236,7 +236,7 @@ func TestRetentionIsOne(t *testing.T) {
 				expirations++
 				if path != "resource.dynamic.content" || body.Blocks[0].Type != "filter" ||
 					body.Blocks[0].Body.Attributes["prefix"] == nil {
-					t.Errorf("%s: expires what is in no folder of ours", path)
+					t.Errorf("%s: expires what is outside millrace's folders", path)
 				}
 				days := b.Body.Attributes["days"].Expr.Range()
 				if got := string(days.SliceBytes([]byte(bucket))); got != "var.retention_days + local.retention_slack_days" {

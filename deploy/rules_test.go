@@ -30,7 +30,7 @@ func rules(t *testing.T) (all []rulefmt.Rule) {
 	return all
 }
 
-// TestEveryAlertHasARunbook wants a heading in the operations page for every alert and no heading for another.
+// TestEveryAlertHasARunbook fails for an alert without a heading in the operations page, and for a heading without an alert.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	page, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
@@ -59,7 +59,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	}
 }
 
-// TestEveryAlertIsTested wants each alert to fire in one scenario at least, and to keep still in another.
+// TestEveryAlertIsTested fails for an alert that fires in no scenario, or in all.
 func TestEveryAlertIsTested(t *testing.T) {
 	text, err := os.ReadFile("prometheus/rules_test.yaml")
 	if err != nil {

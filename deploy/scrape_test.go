@@ -20,9 +20,9 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// TestQueriesNameWhatIsExported starts millrace, gives it something to do and wants every metric that a board or a rule
+// TestQueriesUseExportedMetrics starts millrace, gives it something to do and wants every metric that a board or a rule
 // asks for, with every label that it is selected or grouped by, in a scrape.
-func TestQueriesNameWhatIsExported(t *testing.T) {
+func TestQueriesUseExportedMetrics(t *testing.T) {
 	exported := scrapeRunning(t)
 	recorded := map[string]bool{}
 	queries := boardQueries(t)
@@ -76,7 +76,7 @@ func checkSelector(t *testing.T, at string, s []*labels.Matcher, exported map[st
 	}
 }
 
-// scrapeRunning gives the series of a running millrace by name.
+// scrapeRunning returns the series of a running millrace by name.
 func scrapeRunning(t *testing.T) map[string]string {
 	t.Helper()
 	api, admin, token := startMillrace(t)

@@ -85,7 +85,7 @@ func psi(counts []int64, training []float64) float64 {
 	for i, n := range counts {
 		a := max(shareOf(n, total), shareFloor)
 		e := max(training[i], shareFloor)
-		sum += (a - e) * math.Log(a/e)
+		sum += float64((a - e) * math.Log(a/e))
 	}
 	return sum
 }

@@ -76,7 +76,7 @@ func TestAccessKeys(t *testing.T) {
 	}
 }
 
-func TestAccessKeysThatAreRefused(t *testing.T) {
+func TestAccessKeys_Refused(t *testing.T) {
 	a := startAPI(t, nil)
 	_, secret := a.accessKey("read")
 	for name, token := range map[string]string{
@@ -98,7 +98,7 @@ func TestAccessKeysThatAreRefused(t *testing.T) {
 	a.get("/models", as("Bearer "+old)).wantError(t, http.StatusUnauthorized, "ERR-1202")
 }
 
-func TestAccessKeyBodies(t *testing.T) {
+func TestAccessKeys_RequestBodies(t *testing.T) {
 	a := startAPI(t, nil)
 	for body, code := range map[string]string{
 		`{"scopes":["read"]}`:                                                "ERR-1301",
@@ -132,8 +132,8 @@ func TestAccessKeyBodies(t *testing.T) {
 	a.postJSON("/keys", `{"name":"x","scopes":["read"]}`).wantError(t, http.StatusConflict, "ERR-1106")
 }
 
-// TestAccessKeysShareTheBudget spends a user's budget with a token and with a key.
-func TestAccessKeysShareTheBudget(t *testing.T) {
+// TestAccessKeys_ShareRateLimit spends a user's budget with a token and with a key.
+func TestAccessKeys_ShareRateLimit(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 4} })
 	_, secret := a.accessKey("read")
 	key := as("Bearer " + secret)

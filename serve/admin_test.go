@@ -64,8 +64,8 @@ func (a *adminAPI) get(t *testing.T, path string) answer {
 	return a.do(t, http.MethodGet, path).want(t, http.StatusOK)
 }
 
-// A process with the login of requests alone says where to ask, and shows no empty list.
-func TestOperatorsNeedTheLoginOfWorkers(t *testing.T) {
+// A process with the database login of the API refuses lists of dead letters, and names the listener to ask.
+func TestAdmin_RequiresWorkerLogin(t *testing.T) {
 	admin := storetest.Postgres(t)
 	requests, work := storetest.Logins(admin)
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
@@ -138,8 +138,8 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// Operators stop anybody's prediction; its owner sees that.
-func TestOperatorsCancel(t *testing.T) {
+// Operators cancel a prediction of any user, who sees it cancelled.
+func TestAdmin_Cancel(t *testing.T) {
 	a := startAPI(t, nil)
 	admin := startAdmin(t, a, nil)
 	running := a.upload(telecom)
@@ -169,7 +169,7 @@ func TestOperatorsCancel(t *testing.T) {
 	}
 }
 
-func TestDeadLetterPages(t *testing.T) {
+func TestDeadLetters_Pages(t *testing.T) {
 	a := startAPI(t, nil)
 	for range 101 {
 		a.upload(telecom)
@@ -188,7 +188,7 @@ func TestDeadLetterPages(t *testing.T) {
 	}
 }
 
-func TestAdminDatabaseAway(t *testing.T) {
+func TestAdmin_DatabaseUnavailable(t *testing.T) {
 	a := &testAPI{t: t, metrics: metrics.NewMetrics(), store: storetest.Open(t, store.Config{})}
 	admin := startAdmin(t, a, nil)
 	a.store.Close()

@@ -313,7 +313,7 @@ func TestTokenAudience(t *testing.T) {
 	}
 }
 
-func TestTokenAddressesAreNotFollowed(t *testing.T) {
+func TestVerifier_IgnoresKeyURLsInTokens(t *testing.T) {
 	var asked atomic.Int64
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer trap.Close()

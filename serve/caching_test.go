@@ -75,7 +75,7 @@ func TestB21FinishedResultsAreKeptByGeneration(t *testing.T) {
 		}
 		other := a.get(link, as(a.token("somebody")))
 		if other.wantError(t, http.StatusNotFound, "ERR-1101"); other.header.Get("Cache-Control") != keptNot {
-			t.Errorf("%s of somebody else: %v", name, other.header)
+			t.Errorf("%s of another user: %v", name, other.header)
 		}
 	}
 	part := a.get(links["download"].(string), header("Range", "bytes=0-9")).want(t, http.StatusPartialContent)

@@ -26,9 +26,9 @@ import (
 
 const canaryRows = 1000
 
-// TestCanaryFilesAreCurrent makes the canary's file of the golden rows, scores it with the reference engine and holds
+// TestCanary_FilesAreCurrent makes the canary's file of the golden rows, scores it with the reference engine and holds
 // the scores against those of the training library. With -update the files are written.
-func TestCanaryFilesAreCurrent(t *testing.T) {
+func TestCanary_FilesAreCurrent(t *testing.T) {
 	input, probabilities := canaryInput(t)
 	bundle, err := engine.OpenBaseline("telecom")
 	if err != nil {
@@ -141,8 +141,8 @@ func (a *testAPI) wantMetrics(lines ...string) {
 	}
 }
 
-// TestCanaryGoesTheWholeWay runs a canary with a worker: it succeeds, shows in its own metrics only, and leaves nothing.
-func TestCanaryGoesTheWholeWay(t *testing.T) {
+// TestCanary_RoundTrip runs a canary with a worker: it succeeds, shows in its own metrics only, and leaves nothing.
+func TestCanary_RoundTrip(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	if err := a.canary(a.models); err != nil {
@@ -160,8 +160,8 @@ func TestCanaryGoesTheWholeWay(t *testing.T) {
 	}
 }
 
-// TestCanaryNoticesWrongBytes breaks each result after it was written.
-func TestCanaryNoticesWrongBytes(t *testing.T) {
+// TestCanary_DetectsWrongResult breaks each result after it was written.
+func TestCanary_DetectsWrongResult(t *testing.T) {
 	a := startAPI(t, nil)
 	a.objects = flippedResults{a.objects}
 	a.work()
@@ -195,7 +195,7 @@ func (f flippedResults) Compose(ctx context.Context, dst string, parts []string)
 	return info, err
 }
 
-func TestCanaryFails(t *testing.T) {
+func TestCanary_Fails(t *testing.T) {
 	a := startAPI(t, nil)
 	none, err := engine.NewRegistry()
 	if err != nil {
@@ -211,11 +211,11 @@ func TestCanaryFails(t *testing.T) {
 	a.wantMetrics(`millrace_canary_runs_total{result="failed"} 2`, `millrace_canary_mismatch_total 0`)
 }
 
-// TestCanarySweepsWhatOthersLeft finds a canary of a process that died.
-func TestCanarySweepsWhatOthersLeft(t *testing.T) {
+// TestCanary_SweepsOrphans finds a canary of a process that died.
+func TestCanary_SweepsOrphans(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
-	left, err := serve.LeaveCanary(t.Context(), a.store, a.objects, a.models)
+	left, err := serve.UploadOrphanCanary(t.Context(), a.store, a.objects, a.models)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestNobodySeesAnothersBytes runs many users at once over kept connections, each with a word of its own in everything
+// TestServer_NoDataLeaksBetweenRequests runs many users at once over kept connections, each with a word of its own in everything
 // it sends, and looks for words of others in every answer. Slices of a request that outlive it would show them.
-func TestNobodySeesAnothersBytes(t *testing.T) {
+func TestServer_NoDataLeaksBetweenRequests(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	words := regexp.MustCompile(`canary-\d{4}x`)

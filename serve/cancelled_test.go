@@ -22,7 +22,7 @@ func rejectedCustomers(n int) string {
 
 // A prediction that is cancelled before its first part is done gives what was done, with the header line that the first
 // part would have had: the rows are those of the undisturbed run.
-func TestCancelledBeforeTheFirstPart(t *testing.T) {
+func TestCancel_BeforeFirstPart(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) {
 		c.UploadLimits.PartBytes, c.UploadLimits.ChunkBytes = 32<<10, 4<<10
 	})
@@ -71,7 +71,7 @@ func TestCancelledBeforeTheFirstPart(t *testing.T) {
 }
 
 // Cells that are no UTF-8 are in rejected rows only, and can be had in every format.
-func TestRejectsThatAreNoText(t *testing.T) {
+func TestDownload_RejectsInvalidUTF8(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom + "A-\xff4,1,2,3,One year\n")

@@ -89,7 +89,7 @@ func scoresOf(t *testing.T, result string) (ids []string, scores map[string][2]s
 	return ids, scores
 }
 
-func TestChangesFromOneUploadToTheNext(t *testing.T) {
+func TestChanges_ConsecutiveUploads(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	for model, change := range map[string][]string{
@@ -138,7 +138,7 @@ func checkMonths(t *testing.T, first, second month) {
 		if known && old[0] != is[id][0] {
 			m := slices.IndexFunc(slices.Concat(c.Risen, c.Fallen), func(m engine.RiskChange) bool { return m.ID == id })
 			if m < 0 {
-				t.Fatalf("the move of customer %d is not told", i)
+				t.Fatalf("the change of customer %d is missing", i)
 			}
 			move := slices.Concat(c.Risen, c.Fallen)[m]
 			if fmt.Sprint(move.Before) != old[0] || fmt.Sprint(move.After) != is[id][0] || move.Row != int64(i+1) ||
@@ -158,7 +158,7 @@ func checkMonths(t *testing.T, first, second month) {
 	}
 }
 
-func TestChangesKeepSeriesApart(t *testing.T) {
+func TestChanges_SeparateDatasets(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	stranger := as(a.token("stranger"))
@@ -189,7 +189,7 @@ func TestChangesKeepSeriesApart(t *testing.T) {
 }
 
 // Customers are known again by hashes under this environment's key only.
-func TestChangesUnderAnotherKey(t *testing.T) {
+func TestChanges_OtherCustomerKey(t *testing.T) {
 	a := startAPI(t, nil)
 	stop := a.work()
 	a.month("/upload", telecom)
@@ -204,8 +204,8 @@ func TestChangesUnderAnotherKey(t *testing.T) {
 	}
 }
 
-// What the comparison needs may be deleted: that is said, and fails nothing.
-func TestChangesWithoutThePreviousSnapshot(t *testing.T) {
+// If the previous snapshot is deleted, the comparison is unavailable, and the prediction succeeds.
+func TestChanges_PreviousSnapshotDeleted(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, a *testAPI, key string){
 		"deleted": func(t *testing.T, a *testAPI, key string) {
 			if err := a.objects.Delete(t.Context(), objects.Deleted, key); err != nil {
@@ -231,8 +231,8 @@ func TestChangesWithoutThePreviousSnapshot(t *testing.T) {
 	}
 }
 
-// The next version of a model gives other scores: only who came and went is told.
-func TestChangesWithAnotherModel(t *testing.T) {
+// Scores of two model versions are not comparable: only new and missing customers are reported.
+func TestChanges_OtherModelVersion(t *testing.T) {
 	a := startAPI(t, nil)
 	stop := a.work()
 	a.month("/upload", telecom)
@@ -256,7 +256,7 @@ func TestChangesWithAnotherModel(t *testing.T) {
 }
 
 // A part that is scored again leaves the same bytes.
-func TestSnapshotOfARetriedPart(t *testing.T) {
+func TestSnapshot_RetriedPartIsIdentical(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	snapshot := func(prediction string) []byte {
@@ -283,7 +283,7 @@ func TestSnapshotOfARetriedPart(t *testing.T) {
 }
 
 // Lists leave the summaries out.
-func TestListsHaveNoSummaries(t *testing.T) {
+func TestListPredictions_OmitsSummaries(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	m := a.month("/upload", telecom)
@@ -302,7 +302,7 @@ func TestListsHaveNoSummaries(t *testing.T) {
 }
 
 // An upload of many parts is compared with one of a single part that is larger than the buffer.
-func TestChangesAcrossParts(t *testing.T) {
+func TestChanges_ManyParts(t *testing.T) {
 	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
 	if err != nil {
 		t.Fatal(err)

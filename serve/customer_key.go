@@ -8,13 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/retainwise/millrace/store/customer"
 )
 
 const customerKeyFile = "customer-key"
 
-// openCustomerKey takes the secret, or reads one from a directory, where it is made at the first start.
+// openCustomerKey makes the key from secret, or, if that is empty, from a file in dir, which the first start creates.
 func openCustomerKey(secret, dir string) (customer.Key, error) {
 	var err error
 	if secret == "" {
@@ -30,7 +31,7 @@ func openCustomerKey(secret, dir string) (customer.Key, error) {
 	return key, nil
 }
 
-// readSecret reads a file that only this user can read, or makes it with random text.
+// readSecret reads a file with mode 0600, or creates it with random text.
 func readSecret(path string) (string, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -39,16 +40,16 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows keeps rights elsewhere
 		return "", errors.New("others can read the file; set its mode to 0600")
 	}
 	text, err := os.ReadFile(path)
 	return string(text), err
 }
 
-// makeSecret lets one of several processes that start at once win; the others read what it wrote.
+// makeSecret creates the file. Of several processes that start at the same time one wins; the others read its file.
 func makeSecret(path string) (string, error) {
-	file, err := os.CreateTemp(filepath.Dir(path), customerKeyFile+"-*") // nobody else can read it
+	file, err := os.CreateTemp(filepath.Dir(path), customerKeyFile+"-*") // mode 0600
 	if err != nil {
 		return "", err
 	}

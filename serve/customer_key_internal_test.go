@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/store/customer"
 )
 
-func TestCustomerKeyIsKept(t *testing.T) {
+func TestCustomerKey_Persists(t *testing.T) {
 	dir := t.TempDir()
 	keys := make([]customer.Key, 8)
 	var group sync.WaitGroup
@@ -39,7 +39,7 @@ func TestCustomerKeyIsKept(t *testing.T) {
 	}
 }
 
-func TestCustomerKeyRefused(t *testing.T) {
+func TestCustomerKey_Refused(t *testing.T) {
 	if _, err := openCustomerKey("short", t.TempDir()); err == nil {
 		t.Error("a short secret")
 	}

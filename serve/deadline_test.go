@@ -31,13 +31,13 @@ func begunLongAgo(t *testing.T) (a *testAPI, prediction string) {
 // A prediction over its deadline fails with a code of its own, which says for how long it might have run.
 func TestC10PredictionTimesOut(t *testing.T) {
 	a, id := begunLongAgo(t)
-	if err := serve.KeepDeadline(t.Context(), a.store, a.objects, 72*time.Hour, a.metrics); err != nil {
+	if err := serve.RunDeadlineOnce(t.Context(), a.store, a.objects, 72*time.Hour, a.metrics); err != nil {
 		t.Fatal(err)
 	}
 	if view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t); view["status"] != "running" {
 		t.Errorf("before its deadline it is %v", view["status"])
 	}
-	if err := serve.KeepDeadline(t.Context(), a.store, a.objects, 24*time.Hour, a.metrics); err != nil {
+	if err := serve.RunDeadlineOnce(t.Context(), a.store, a.objects, 24*time.Hour, a.metrics); err != nil {
 		t.Fatal(err)
 	}
 	view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t)
@@ -60,11 +60,11 @@ func (silentObjects) Get(context.Context, string, objects.Range, string) (io.Rea
 	return nil, objects.Info{}, objects.ErrInterrupted
 }
 
-// While the object store is away nothing is overdue, and what was begun before gets its time again.
+// In an outage of the object store nothing is overdue, and the time of running predictions starts again.
 func TestC10OutageIsNoTimeout(t *testing.T) {
 	a, id := begunLongAgo(t)
 	gone := silentObjects{a.objects}
-	if err := serve.KeepDeadline(t.Context(), a.store, gone, time.Hour, a.metrics); err == nil {
+	if err := serve.RunDeadlineOnce(t.Context(), a.store, gone, time.Hour, a.metrics); err == nil {
 		t.Error("no word about the object store")
 	}
 	if view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t); view["status"] != "running" {

@@ -44,8 +44,8 @@ func (a *testAPI) sweep() {
 	}
 }
 
-// TestDeleteWhileRunning deletes a prediction that a worker has in hand. The worker publishes nothing of it.
-func TestDeleteWhileRunning(t *testing.T) {
+// TestDeletePrediction_WhileRunning deletes a prediction that a worker has in hand. The worker publishes nothing of it.
+func TestDeletePrediction_WhileRunning(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	c := a.claim()
@@ -62,7 +62,7 @@ func TestDeleteWhileRunning(t *testing.T) {
 	}
 }
 
-func TestDeletedKeyIsNotReplayed(t *testing.T) {
+func TestIdempotency_DeletedPredictionIsNotReplayed(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom, onceKey("k"))
 	a.do(http.MethodDelete, "/predictions/"+id, nil).want(t, http.StatusNoContent)

@@ -96,8 +96,8 @@ func sameLines(t *testing.T, body []byte, rows [][]string) {
 	}
 }
 
-// TestDownloadColumnsOfOneName keeps every cell of a file whose columns have each other's names, or ours.
-func TestDownloadColumnsOfOneName(t *testing.T) {
+// TestDownload_DuplicateColumnNames expects every cell of a file with duplicate column names, or those that scoring adds.
+func TestDownload_DuplicateColumnNames(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	lines := strings.SplitN(telecom, "\n", 3)
@@ -109,7 +109,7 @@ func TestDownloadColumnsOfOneName(t *testing.T) {
 	}
 }
 
-func TestFinishedPredictionIsCached(t *testing.T) {
+func TestGetPrediction_ETagWhenFinished(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	path := a.finished(telecom)["links"].(map[string]any)["self"].(string)

@@ -61,9 +61,9 @@ func (a *testAPI) follow(id string, lastID int, cut func(line string) bool) (eve
 	return events
 }
 
-// TestEventsAfterCuts loses the stream inside an event, between two, and inside the last one. Whoever goes on from the last
+// TestEvents_ResumeAfterDisconnect loses the stream inside an event, between two, and inside the last one. A client that resumes from the last
 // event that arrived whole sees ids that increase, and the final state once.
-func TestEventsAfterCuts(t *testing.T) {
+func TestEvents_ResumeAfterDisconnect(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	at := func(text string) func(string) bool { return func(line string) bool { return line == text } }

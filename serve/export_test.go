@@ -37,7 +37,7 @@ func RunWorkerWith(
 	work.New(c, s.Ledger, o, r, m, l).Run(ctx)
 }
 
-// WatchDependencies is the loop of a process that checks what it stands on, until ctx ends.
+// WatchDependencies runs the readiness checks of a process until ctx ends.
 func WatchDependencies(ctx context.Context, p api.Parts) { api.NewReadiness(p).Watch(ctx) }
 
 // Operation is a route as the OpenAPI document describes one.
@@ -75,11 +75,11 @@ func newCanary(s *store.Store, o objects.Store, r *engine.Registry, m *metrics.M
 
 // RunCanary sends one canary and counts it.
 func RunCanary(ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics) error {
-	return newCanary(s, o, r, m).Counted(ctx)
+	return newCanary(s, o, r, m).RunOnce(ctx)
 }
 
-// LeaveCanary does what a process does that dies behind the upload.
-func LeaveCanary(ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry) (store.Prediction, error) {
+// UploadOrphanCanary uploads a canary as a process does that crashes right after.
+func UploadOrphanCanary(ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry) (store.Prediction, error) {
 	user, err := s.Accounts.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
 		return store.Prediction{}, err
@@ -88,7 +88,7 @@ func LeaveCanary(ctx context.Context, s *store.Store, o objects.Store, r *engine
 	return newCanary(s, o, r, nil).Upload(ctx, user, b)
 }
 
-// SweepCanaries removes what is old by a clock.
+// SweepCanaries removes orphaned canaries at a time.
 func SweepCanaries(ctx context.Context, s *store.Store, o objects.Store, now time.Time) error {
 	user, err := s.Accounts.EnsureUser(ctx, duty.CanarySubject)
 	if err != nil {
@@ -102,26 +102,26 @@ func SweepCanaries(ctx context.Context, s *store.Store, o objects.Store, now tim
 // WriteBundle puts a copy of the telecom bundle into a directory, with a change to its bundle.yaml.
 func WriteBundle(t *testing.T, dir, old, with string) { plantest.WriteBundle(t, dir, old, with) }
 
-// LookIntoInbox does what upkeep does for dropped files, at once.
-func LookIntoInbox(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) error {
+// ScanInbox enqueues dropped files without an event, as the upkeep does, at once.
+func ScanInbox(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) error {
 	logger := logging.NewLogger(log, slog.LevelInfo)
 	files := objects.S3Config{Bucket: "b"}
-	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.Doorbell{Store: s, Files: files, Log: logger}, Log: logger}
-	return u.LookIntoInbox(ctx, 0)
+	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.QueueHandler{Store: s, Files: files, Log: logger}, Log: logger}
+	return u.ScanInbox(ctx, 0)
 }
 
-// HandleNotice does what a process does with a message of the queue, and says whether its worker was rung for.
-func HandleNotice(
+// HandleMessage handles a message of the queue, and reports whether it has woken the worker.
+func HandleMessage(
 	ctx context.Context, s *store.Store, o objects.Store, log io.Writer, n queue.Notice,
-) (rung bool, err error) {
-	d := &duty.Doorbell{
-		Store: s, Objects: o, Files: objects.S3Config{Bucket: "b"}, Ring: func() { rung = true }, Log: logging.NewLogger(log, slog.LevelInfo),
+) (woken bool, err error) {
+	d := &duty.QueueHandler{
+		Store: s, Objects: o, Files: objects.S3Config{Bucket: "b"}, Wake: func() { woken = true }, Log: logging.NewLogger(log, slog.LevelInfo),
 	}
 	err = d.Handle(ctx, n)
-	return rung, err
+	return woken, err
 }
 
-// Sweep is the loop that heals what a crash left, until ctx ends.
+// Sweep runs the sweep of a worker until ctx ends.
 func Sweep(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) {
 	duty.Sweep(ctx, s, o, logging.NewLogger(log, slog.LevelInfo))
 }
@@ -133,37 +133,37 @@ func Upkeep(ctx context.Context, s *store.Store, o objects.Store, retain time.Du
 	if _, err := owner.Adopt(ctx); err != nil {
 		c.Log.Error("adopt", "error", err)
 	}
-	newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Run(ctx)
+	newUpkeep(c, &dependencies{store: s, objects: owner.Objects(), owner: owner}).Run(ctx)
 }
 
 // UpkeepOnce is one turn of the upkeep of an owner's store, to which files may be dropped.
 func UpkeepOnce(ctx context.Context, s *store.Store, owner *store.Owner, log io.Writer) error {
 	c := RunConfig{S3: objects.S3Config{Bucket: "b"}, Log: NewLogger(log, slog.LevelInfo), SweepAfter: time.Hour}
-	return newUpkeep(c, &foundation{store: s, objects: owner.Objects(), owner: owner}).Once(ctx)
+	return newUpkeep(c, &dependencies{store: s, objects: owner.Objects(), owner: owner}).Once(ctx)
 }
 
 // WatchOwner is the loop that keeps the gauges of the installation current, until ctx ends.
 func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log io.Writer) {
-	duty.WatchOwner(ctx, o, s, m, logging.NewLogger(log, slog.LevelInfo))
+	duty.WatchOwnership(ctx, o, s, m, logging.NewLogger(log, slog.LevelInfo))
 }
 
-// Settled says for looks, one a minute, at which all was well or not, whether the upkeep would sweep.
-func Settled(after time.Duration, well []bool) (sweeps []bool) {
+// MaySweep reports for checks, one a minute, that were healthy or not, whether the upkeep would sweep.
+func MaySweep(after time.Duration, well []bool) (sweeps []bool) {
 	u := &duty.Upkeep{SweepAfter: after}
 	for i, w := range well {
-		sweeps = append(sweeps, u.Settled(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
+		sweeps = append(sweeps, u.MaySweep(w, time.Unix(0, 0).Add(time.Duration(i)*time.Minute)))
 	}
 	return sweeps
 }
 
-// KeepDeadline does once what every worker does each minute for predictions that take too long.
-func KeepDeadline(ctx context.Context, s *store.Store, o objects.Store, after time.Duration, m *metrics.Metrics) error {
+// RunDeadlineOnce checks once for predictions that take too long, as every worker does each minute.
+func RunDeadlineOnce(ctx context.Context, s *store.Store, o objects.Store, after time.Duration, m *metrics.Metrics) error {
 	return (&duty.Deadline{
 		Store: s.Ledger, Objects: o, After: after, Metrics: m, Log: slog.New(slog.DiscardHandler),
 	}).Once(ctx)
 }
 
-// CompletePostponed does what upkeep does for links that wait for room, at once.
+// CompletePostponed completes postponed links, as the upkeep does, at once.
 func CompletePostponed(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) error {
 	u := &duty.Upkeep{Store: s, Objects: o, Log: logging.NewLogger(log, slog.LevelInfo)}
 	return u.CompletePostponed(ctx)

@@ -18,8 +18,8 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// TestObjectsInS3 sends files to a real S3 server: what holds for a directory holds there.
-func TestObjectsInS3(t *testing.T) {
+// TestServe_ObjectsInS3 sends files to a real S3 server: what holds for a directory holds there.
+func TestServe_ObjectsInS3(t *testing.T) {
 	objects, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestObjectsInS3(t *testing.T) {
 	a.testDelivery(path, whole)
 }
 
-func TestPanicIsOneRequestsFault(t *testing.T) {
+func TestServer_PanicFailsOneRequest(t *testing.T) {
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Samples = func(string) ([]byte, bool) { panic("a customer's cell") }
 	})
@@ -60,7 +60,7 @@ func TestPanicIsOneRequestsFault(t *testing.T) {
 	}
 }
 
-func TestShutdownEndsWhatRuns(t *testing.T) {
+func TestShutdown_CancelsRunningRequests(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	req, _ := http.NewRequest(http.MethodGet, a.url+"/predictions/"+id+"/events", nil)
@@ -102,7 +102,7 @@ func TestShutdownEndsWhatRuns(t *testing.T) {
 	}
 }
 
-func TestDatabaseAway(t *testing.T) {
+func TestServe_UnreachableDatabaseError(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom)
@@ -120,12 +120,12 @@ func TestDatabaseAway(t *testing.T) {
 	before := len(a.objectKeys())
 	a.post("/upload", telecom).wantError(t, http.StatusServiceUnavailable, "ERR-1501")
 	if after := len(a.objectKeys()); after != before+1 {
-		t.Errorf("%d objects, then %d: one must stay, as nobody knows whether its upload was recorded", before, after)
+		t.Errorf("%d objects, then %d: one must stay, because its upload may have been recorded", before, after)
 	}
 	a.get("/models", as(a.token("somebody new"))).wantError(t, http.StatusServiceUnavailable, "ERR-1501")
 }
 
-func TestDevelopmentKeyIsNobodyElses(t *testing.T) {
+func TestDevelopmentKey_FileIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := auth.NewDevelopmentIssuer(dir); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestDevelopmentKeyIsNobodyElses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := auth.NewDevelopmentIssuer(dir); err == nil {
-		t.Error("a key that everybody can read was taken")
+		t.Error("a world-readable key was accepted")
 	}
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)

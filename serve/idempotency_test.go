@@ -24,13 +24,13 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// awayObjects is an object store that can go away.
-type awayObjects struct {
+// unavailableObjects is an object store that tests can make unavailable.
+type unavailableObjects struct {
 	objects.Store
 	away atomic.Bool
 }
 
-func (o *awayObjects) Put(ctx context.Context, key string, r io.Reader) (objects.Info, error) {
+func (o *unavailableObjects) Put(ctx context.Context, key string, r io.Reader) (objects.Info, error) {
 	if o.away.Load() {
 		return objects.Info{}, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
@@ -45,8 +45,8 @@ func (a *testAPI) predictions() int {
 	return len(a.get("/predictions?limit=100").object(a.t)["predictions"].([]any))
 }
 
-// TestOneKeyOneUpload sends the same request many times at once, and again until each has its answer.
-func TestOneKeyOneUpload(t *testing.T) {
+// TestIdempotency_OneUploadPerKey sends the same request many times at once, and again until each has its answer.
+func TestIdempotency_OneUploadPerKey(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	answers := a.atOnce(100, func() answer { return a.post("/upload?filename=march.csv", telecom, onceKey("k")) })
@@ -77,7 +77,7 @@ func inputs(keys []string) (list []string) {
 	return list
 }
 
-func TestReplays(t *testing.T) {
+func TestIdempotency_Replay(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	id := a.upload(telecom, onceKey("k"))
@@ -117,9 +117,9 @@ func TestReplays(t *testing.T) {
 	}
 }
 
-// TestReplayOfAFinishedUpload sends a request again when its prediction is finished: the answer is still the first one,
+// TestIdempotency_ReplayAfterFinish sends a request again when its prediction is finished: the answer is still the first one,
 // byte for byte, though the links of the prediction name a generation now.
-func TestReplayOfAFinishedUpload(t *testing.T) {
+func TestIdempotency_ReplayAfterFinish(t *testing.T) {
 	a := startAPI(t, nil)
 	first := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusOK)
 	a.work()
@@ -132,9 +132,9 @@ func TestReplayOfAFinishedUpload(t *testing.T) {
 	}
 }
 
-// TestRefusalsLeaveTheKeyFree sends what is refused and then what is not, under the same key.
-func TestRefusalsLeaveTheKeyFree(t *testing.T) {
-	away := &awayObjects{}
+// TestIdempotency_RefusedRequestReleasesKey sends what is refused and then what is not, under the same key.
+func TestIdempotency_RefusedRequestReleasesKey(t *testing.T) {
+	away := &unavailableObjects{}
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		away.Store = p.Objects
 		p.Objects = away
@@ -152,7 +152,7 @@ func TestRefusalsLeaveTheKeyFree(t *testing.T) {
 	}
 }
 
-func TestRequestKeys(t *testing.T) {
+func TestIdempotency_Keys(t *testing.T) {
 	a := startAPI(t, nil)
 	for text, code := range map[string]string{
 		"": "ERR-1303", strings.Repeat("k", 256): "ERR-1303", "kö": "ERR-1302", "a\tb": "ERR-1302",
@@ -201,8 +201,8 @@ func (a *testAPI) uploadHead(length int) string {
 		"Content-Type: text/csv\r\nContent-Length: %d\r\nIdempotency-Key: k\r\n", a.token("owner"), length)
 }
 
-// TestDigestAnswersEarly announces a body that never comes: the digest says whether it is the same request.
-func TestDigestAnswersEarly(t *testing.T) {
+// TestIdempotency_DigestAvoidsReadingBody announces a body that never comes: the digest says whether it is the same request.
+func TestIdempotency_DigestAvoidsReadingBody(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom, onceKey("k"))
 	ask := func(announced string) answer {
@@ -221,8 +221,8 @@ func TestDigestAnswersEarly(t *testing.T) {
 	ask(digest(bad)).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
 }
 
-// TestCrashesUnderAKey breaks an upload off where the reference names it, and sends it again with the same key.
-func TestCrashesUnderAKey(t *testing.T) {
+// TestIdempotency_Crashes breaks an upload off where the reference names it, and sends it again with the same key.
+func TestIdempotency_Crashes(t *testing.T) {
 	for name, crash := range map[string]func(*testAPI){
 		"C2: stored, then dead before the commit": func(a *testAPI) {
 			if _, err := a.store.Accounts.ClaimKey(context.Background(), a.owner(), "POST /upload", "k"); err != nil {
@@ -274,8 +274,8 @@ func (a *testAPI) owner() int64 {
 	return u.ID
 }
 
-// TestKeysAgainstAModel sends random requests under random keys and compares what happens with a map.
-func TestKeysAgainstAModel(t *testing.T) {
+// TestIdempotency_AgainstModel sends random requests under random keys and compares what happens with a map.
+func TestIdempotency_AgainstModel(t *testing.T) {
 	a := startAPI(t, nil)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -332,8 +332,8 @@ func TestPossibleDuplicates(t *testing.T) {
 	}
 }
 
-// TestOneKeyOneAccessKey sends the same wish many times at once. The secret is in one answer only.
-func TestOneKeyOneAccessKey(t *testing.T) {
+// TestIdempotency_OneAccessKeyPerKey sends the same wish many times at once. The secret is in one answer only.
+func TestIdempotency_OneAccessKeyPerKey(t *testing.T) {
 	a := startAPI(t, nil)
 	const wish = `{"name":"job","scopes":["write","read"]}`
 	answers := a.atOnce(20, func() answer { return a.postJSON("/keys", wish, onceKey("k")) })
@@ -364,7 +364,7 @@ func TestOneKeyOneAccessKey(t *testing.T) {
 	a.postJSON("/keys", wish, onceKey("k")).wantError(t, http.StatusNotFound, "ERR-1206")
 }
 
-// atOnce sends the same request n times at once, and each again until it is not told that another one runs.
+// atOnce sends the same request n times concurrently, and repeats each until it is not refused because another one runs.
 func (a *testAPI) atOnce(n int, send func() answer) []answer {
 	answers := make([]answer, n)
 	var wg sync.WaitGroup
@@ -380,8 +380,8 @@ func (a *testAPI) atOnce(n int, send func() answer) []answer {
 	return answers
 }
 
-// TestOneKeyOneUploadLink gets one link, which is signed anew and works as the first did.
-func TestOneKeyOneUploadLink(t *testing.T) {
+// TestIdempotency_OneUploadLinkPerKey gets one link, which is signed anew and works as the first did.
+func TestIdempotency_OneUploadLinkPerKey(t *testing.T) {
 	a := startAPIOnS3(t)
 	path := fmt.Sprintf("/upload-links?bytes=%d", len(telecom))
 	answers := a.atOnce(5, func() answer { return a.do(http.MethodPost, path, nil, onceKey("k")) })

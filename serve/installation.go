@@ -10,17 +10,18 @@ import (
 	"github.com/retainwise/millrace/store/cluster"
 )
 
-// Installation is the database and the object store of a configuration, for operators: nothing is served.
+// Installation is the database and the object store of a configuration, for operators' commands.
 type Installation struct {
 	Store   *store.Store
 	Owner   *store.Owner
 	Objects string // in words
 }
 
-// WithInstallation opens what [Run] would work with and calls do. A private PostgreSQL that a server has started is used;
-// else it runs meanwhile. Whether database and store belong together is for do to ask.
+// WithInstallation opens the database and the object store that [Run] would use, calls do and closes them. It uses a
+// private PostgreSQL that a server has started, or else starts one for the duration of the call. It does not check that
+// database and object store belong together: do must, if it deletes.
 func WithInstallation(ctx context.Context, c RunConfig, do func(Installation) error) (err error) {
-	f := new(foundation)
+	f := new(dependencies)
 	defer func() { err = errors.Join(err, f.close()) }()
 	c.Role = RoleWorker
 	dir := filepath.Join(c.DataDir, "postgres")
@@ -43,5 +44,5 @@ func WithInstallation(ctx context.Context, c RunConfig, do func(Installation) er
 	if err != nil {
 		return err
 	}
-	return do(Installation{Store: f.store, Owner: f.owner, Objects: f.objectsAre})
+	return do(Installation{Store: f.store, Owner: f.owner, Objects: f.objectsText})
 }

@@ -21,7 +21,7 @@ func signer(c *clock, kid string) string {
 	return "Bearer " + signRS256(keyPair(), header, with(claims, "exp", c.unix(100*time.Hour)))
 }
 
-func TestKeysAreFetchedOnceForAll(t *testing.T) {
+func TestJWKS_ConcurrentRequestsShareOneFetch(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t, publicJWK("k1", keyPair()))
 	release := make(chan struct{})
@@ -47,7 +47,7 @@ func TestKeysAreFetchedOnceForAll(t *testing.T) {
 	}
 }
 
-func TestKeyRotation(t *testing.T) {
+func TestJWKS_Rotation(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t, publicJWK("k1", keyPair()))
 	v := newVerifier(t, is, c, nil)
@@ -75,7 +75,7 @@ func TestKeyRotation(t *testing.T) {
 	step("guess", "ERR-1201", 3)
 }
 
-func TestKeysInAnOutage(t *testing.T) {
+func TestJWKS_Outage(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t, publicJWK("k1", keyPair()))
 	v := newVerifier(t, is, c, nil)
@@ -107,7 +107,7 @@ func TestKeysInAnOutage(t *testing.T) {
 	}
 }
 
-func TestKeysAreRefreshedHourly(t *testing.T) {
+func TestJWKS_HourlyRefresh(t *testing.T) {
 	c := newClock()
 	is := newIssuer(t, publicJWK("k1", keyPair()))
 	v := newVerifier(t, is, c, nil)
@@ -134,7 +134,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	time.Sleep(20 * time.Millisecond) // what the fetch found is put in place right behind it
 }
 
-func TestKeySets(t *testing.T) {
+func TestJWKS_ParseKeySets(t *testing.T) {
 	key, other := keyPair(), otherPair()
 	good := publicJWK("k1", key)
 	change := func(from, to string) string { return strings.Replace(good, from, to, 1) }
@@ -179,7 +179,7 @@ func TestKeySets(t *testing.T) {
 	}
 }
 
-func TestKeyFetchFollowsNoRedirectAndDoesNotWaitLong(t *testing.T) {
+func TestJWKS_FetchRefusesRedirectsAndTimesOut(t *testing.T) {
 	c := newClock()
 	target := newIssuer(t, publicJWK("k1", keyPair()))
 	is := newIssuer(t)

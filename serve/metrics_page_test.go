@@ -24,9 +24,9 @@ const (
 	seriesPerPod = 5000 // that one process may ever export
 )
 
-// TestMetricsPageIsCurrent holds docs/metrics.md against what is registered, both ways: its table has a row for every
+// TestMetrics_PageIsCurrent holds docs/metrics.md against what is registered, both ways: its table has a row for every
 // metric and no other. With -update the table is written.
-func TestMetricsPageIsCurrent(t *testing.T) {
+func TestMetrics_PageIsCurrent(t *testing.T) {
 	page, err := os.ReadFile(metricsPage)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ var allowedLabels = map[string]int{
 	"kind": 3, "feature": 20, "revision": 1, "engine_version": 1, "go_version": 1, "state": 6,
 }
 
-func TestLabelsAreBounded(t *testing.T) {
+func TestMetrics_BoundedLabels(t *testing.T) {
 	for _, d := range metrics.NewMetrics().Descriptions() {
 		for _, label := range d.Labels {
 			if allowedLabels[label] == 0 {
@@ -77,8 +77,8 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 }
 
-// TestSeriesStayFew asks in many ways that a client can choose: paths, methods, users, files, ids, columns.
-func TestSeriesStayFew(t *testing.T) {
+// TestMetrics_BoundedSeries asks in many ways that a client can choose: paths, methods, users, files, ids, columns.
+func TestMetrics_BoundedSeries(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	round := func(n int) {
@@ -107,7 +107,7 @@ func TestSeriesStayFew(t *testing.T) {
 
 var comment = regexp.MustCompile(`(?m)^#.*\n`)
 
-// series counts what a scrape holds of ours.
+// series counts the program's own series in a scrape.
 func series(text string) int {
 	return strings.Count(comment.ReplaceAllString(text, ""), "millrace_")
 }
@@ -128,8 +128,8 @@ func decodeFamilies(t *testing.T, resp *http.Response) map[string]*dto.MetricFam
 	}
 }
 
-// TestNativeHistograms asks for the protobuf form, the one that has them.
-func TestNativeHistograms(t *testing.T) {
+// TestMetrics_NativeHistograms asks for the protobuf form, the one that has them.
+func TestMetrics_NativeHistograms(t *testing.T) {
 	a := startAPI(t, nil)
 	a.get("/predictions").want(t, http.StatusOK)
 	req, _ := http.NewRequest(http.MethodGet, startAdmin(t, a, nil).url+"/metrics", nil)

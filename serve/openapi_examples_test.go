@@ -13,8 +13,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// TestOpenAPIExamples wants an example beside every JSON that is taken or answered, in words of the schema: whoever reads
-// the pages sees what it looks like, and what they see is true.
+// TestOpenAPIExamples expects an example of every JSON body and answer, valid by its schema.
 func TestOpenAPIExamples(t *testing.T) {
 	doc := document(t)
 	for path, item := range doc.Paths.Map() {
@@ -74,7 +73,7 @@ func checkParameter(t *testing.T, name string, p *openapi3.Parameter) {
 	}
 }
 
-// TestErrorExamples wants beside cause and advice an example of every code that customers see, in the form in which they
+// TestErrorExamples expects beside cause and advice an example of every code that customers see, in the form in which they
 // do: an error, a refused row, a remark on rows, or the error of a prediction.
 func TestErrorExamples(t *testing.T) {
 	a := startAPI(t, nil)

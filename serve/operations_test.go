@@ -48,7 +48,7 @@ func TestNotReady(t *testing.T) {
 	a.post("/upload", telecom).wantError(t, http.StatusInternalServerError, "ERR-1500")
 }
 
-func TestObjectStoreAway(t *testing.T) {
+func TestServe_ObjectStoreUnavailable(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom)
@@ -110,7 +110,7 @@ func TestSamples(t *testing.T) {
 	other.get("/csv-samples/saas").wantError(t, http.StatusNotFound, "ERR-1307")
 }
 
-// TestErrorPages wants a page for every code, and in every error a link that leads to one.
+// TestErrorPages expects a page for every code, and in every error a link that leads to one.
 func TestErrorPages(t *testing.T) {
 	a := startAPI(t, nil)
 	list := a.get("/errors", header("Accept", "application/json")).want(t, http.StatusOK).object(t)["errors"].([]any)
@@ -222,7 +222,7 @@ func TestCORS(t *testing.T) {
 	a.do(http.MethodOptions, "/nothing", nil).wantError(t, http.StatusNotFound, "ERR-1307")
 }
 
-func TestAnswersAreNotCached(t *testing.T) {
+func TestCacheControl_Revalidate(t *testing.T) {
 	a := startAPI(t, nil)
 	r := a.get("/predictions").want(t, http.StatusOK)
 	for name, want := range map[string]string{
@@ -293,8 +293,8 @@ func TestWorkerMetrics(t *testing.T) {
 	} {
 		m.PredictionDone(store.Times{Rows: rows, Status: status, Queued: time.Second, InAll: 2 * time.Second})
 	}
-	m.Queue(store.QueueState{Queued: 3, Running: 2, Dead: 1, Oldest: 5 * time.Second, Letters: 4})
-	m.Called(awsclient.Call{Service: "s3", Operation: "PutObject", Retries: 2, Took: time.Second, Result: awsclient.CallFailed})
+	m.SetQueue(store.QueueState{Queued: 3, Running: 2, Dead: 1, Oldest: 5 * time.Second, Outbox: 4})
+	m.CallDone(awsclient.Call{Service: "s3", Operation: "PutObject", Retries: 2, Took: time.Second, Result: awsclient.CallFailed})
 	m.WatchPool(func() store.PoolState { return store.PoolState{Acquired: 3, Max: 16, Waits: 2, Waited: time.Second} })
 	m.WatchDisk(t.TempDir())
 	m.Fenced()

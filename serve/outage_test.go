@@ -8,9 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -26,18 +24,6 @@ import (
 	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/store/storetest"
 )
-
-// newLine gives a line to a database, and the URL of the database through it.
-func newLine(t *testing.T, databaseURL string) (*storetest.Line, string) {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
-	u.Host, u.RawQuery = l.Address(), "sslmode=disable"
-	return l, u.String()
-}
 
 // troubled is an object store in which one thing goes wrong.
 type troubled struct {
@@ -95,11 +81,11 @@ func (a *testAPI) ended(id string) map[string]any {
 	return nil
 }
 
-// The database goes away while a part is scored: requests are told so at once, and the part is committed when it is
-// back, on its first attempt.
-func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
+// A database outage while a part is scored: requests fail at once with its code, and the part is committed on its first
+// attempt when the database is back.
+func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 	direct := storetest.Postgres(t)
-	toDatabase, through := newLine(t, direct)
+	toDatabase, through := storetest.NewProxy(t, direct)
 	throughIt := storetest.Open(t, store.Config{URL: through})
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = throughIt })
 	a.store = throughIt
@@ -125,7 +111,9 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}
 	close(goOn)
 	time.Sleep(time.Second) // the worker fails to commit
-	toDatabase.Mend(t)
+	if err := toDatabase.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	if view := a.ended(id); view["status"] != "completed" {
 		t.Errorf("%v", view)
 	}
@@ -134,15 +122,11 @@ func TestDatabaseAwayInTheMiddleOfAPart(t *testing.T) {
 	}
 }
 
-// The queue goes away: the process stays in service and says what is missing, and files are taken and scored.
-func TestQueueAway(t *testing.T) {
+// Without the queue the process stays ready but degraded, and files are accepted and scored.
+func TestServe_QueueUnavailable(t *testing.T) {
 	config := storetest.SQS(t).Config
-	u, err := url.Parse(config.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	toQueue := storetest.NewLine(t, "tcp", u.Host)
-	config.Endpoint = "http://" + toQueue.Address()
+	toQueue, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	queue, err := queue.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -167,9 +151,11 @@ func TestQueueAway(t *testing.T) {
 		t.Errorf("without the queue: %v", view)
 	}
 	if scrape := a.scrape(); !strings.Contains(scrape, `millrace_dependency_up{dependency="queue"} 0`) {
-		t.Error("the metric does not tell")
+		t.Error("the metric does not show the outage")
 	}
-	toQueue.Mend(t)
+	if err := toQueue.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	readiness("ready", "ok")
 }
 
@@ -185,9 +171,9 @@ func (a *testAPI) attemptsTotal(t *testing.T) string {
 	return strings.Join(lines, "")
 }
 
-// A worker ends between the publication of a result and the removal of its parts, and never gets any further. The sweep
-// removes them, and the result is what it was.
-func TestCrashBeforePartsAreDropped(t *testing.T) {
+// A worker crashes between the publication of a result and the deletion of its part objects. The sweep deletes them, and
+// the result stays.
+func TestSweep_DeletesPartObjectsAfterCrash(t *testing.T) {
 	file, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +217,7 @@ func TestCrashBeforePartsAreDropped(t *testing.T) {
 }
 
 // A panic, in the worker's own goroutine or in the one that puts the result, is the end of one prediction.
-func TestPanicFailsOnePrediction(t *testing.T) {
+func TestWorker_PanicFailsOnePrediction(t *testing.T) {
 	a := startAPI(t, nil)
 	var mu sync.Mutex
 	bad := map[string]bool{}
@@ -265,6 +251,6 @@ func TestPanicFailsOnePrediction(t *testing.T) {
 		}
 	}
 	if strings.Contains(a.log.String(), "customer's cell") {
-		t.Error("the log tells a cell")
+		t.Error("a cell is in the log")
 	}
 }

@@ -53,7 +53,7 @@ func (a *testAPI) optIn(rate string, options ...option) {
 		append(options, header("Content-Type", "application/json"))...).want(a.t, http.StatusOK)
 }
 
-// customers is a telecom file of so many customers who differ.
+// customers returns a telecom file of n different customers.
 func customers(n int) string {
 	var b strings.Builder
 	b.WriteString("customerID,tenure,MonthlyCharges,TotalCharges,Contract\n")
@@ -64,8 +64,8 @@ func customers(n int) string {
 	return b.String()
 }
 
-// TestOutcomes is the whole way: opt in, score, tell who left, and read the report, which must be what the downloaded
-// probabilities and the outcomes give.
+// TestOutcomes is the whole path: opt in, score, send the outcomes, and read the report, which must follow from the
+// downloaded probabilities and the outcomes.
 func TestOutcomes(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
@@ -152,7 +152,7 @@ func (a *testAPI) model(name string) *engine.Bundle {
 }
 
 // Without consent nothing is kept, and later consent is no consent for what was scored before.
-func TestNothingKeptWithoutConsent(t *testing.T) {
+func TestTrainingSample_RequiresConsent(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	a.finished(telecom)
@@ -192,7 +192,7 @@ func TestOutcomesRefused(t *testing.T) {
 	}
 }
 
-func TestOutcomesManyErrors(t *testing.T) {
+func TestOutcomes_TruncatesErrorList(t *testing.T) {
 	a := startAPI(t, nil)
 	got := a.outcomes("id,churned\n" + strings.Repeat("A-1,maybe\n", 150) + strings.Repeat("A-1,no\n", 150))
 	if len(got.Errors) != 100 || got.ErrorsOmitted != 50 || got.Rejected != 150 ||
@@ -202,7 +202,7 @@ func TestOutcomesManyErrors(t *testing.T) {
 	}
 }
 
-func TestOutcomesAsForm(t *testing.T) {
+func TestOutcomes_MultipartForm(t *testing.T) {
 	a := startAPI(t, nil)
 	body, contentType := form(t, "left.csv", []byte("id,churned\nA-1,yes\n"))
 	a.postForm("/outcomes", body, contentType).want(t, http.StatusOK)
@@ -210,7 +210,7 @@ func TestOutcomesAsForm(t *testing.T) {
 }
 
 // The bands of a model that was taken out of use still have a place in the report.
-func TestOutcomesOfAWithdrawnModel(t *testing.T) {
+func TestOutcomes_WithdrawnModel(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	a.optIn("1")
@@ -284,7 +284,7 @@ func TestAccount(t *testing.T) {
 }
 
 // Without a database every answer says so.
-func TestOutcomesWithoutDatabase(t *testing.T) {
+func TestOutcomes_UnreachableDatabaseError(t *testing.T) {
 	a := startAPI(t, nil)
 	a.get("/account").want(t, http.StatusOK) // the user is known from now on
 	a.store.Close()

@@ -74,7 +74,7 @@ func wantReady(t *testing.T, a *testAPI, status int, installation string) {
 
 // A copy serves and scores, but no file is deleted until it is adopted: that is said in every place, and what customers
 // ask for waits.
-func TestCopyDeletesNothing(t *testing.T) {
+func TestOwnership_CopyDeletesNothing(t *testing.T) {
 	a, owner := startOwned(t)
 	wantReady(t, a, http.StatusOK, "ok")
 	first, second := a.upload(telecom), a.upload(bad)
@@ -113,8 +113,8 @@ func TestCopyDeletesNothing(t *testing.T) {
 	}
 }
 
-// A process whose store was adopted by another installation must get no requests any more.
-func TestStrangerIsNotReady(t *testing.T) {
+// A process whose bucket was adopted by another installation is not ready.
+func TestOwnership_ForeignBucketIsNotReady(t *testing.T) {
 	a, owner := startOwned(t)
 	a.mark(func(m *objects.Mark) { m.Installation = uuid.New() })
 	if state, err := owner.Check(t.Context()); state != store.Stranger || err != nil {
@@ -127,8 +127,8 @@ func TestStrangerIsNotReady(t *testing.T) {
 	}
 }
 
-// A process whose store was replaced by another fails nothing for what the other one lacks, and puts nothing there.
-func TestStrangerFailsNothing(t *testing.T) {
+// A process whose bucket was replaced by another installation's fails no prediction for missing objects, and writes nothing.
+func TestOwnership_ForeignBucketFailsNoPrediction(t *testing.T) {
 	a, owner := startOwned(t)
 	id := a.upload(telecom)
 	input := a.onlyInput()
@@ -164,8 +164,8 @@ func TestStrangerFailsNothing(t *testing.T) {
 	a.wantNothingCharged(t, []string{id})
 }
 
-// What is dropped into a store that has become another installation's is not scored twice.
-func TestStrangerLeavesTheInbox(t *testing.T) {
+// Files that are dropped into another installation's bucket are not enqueued.
+func TestOwnership_ForeignBucketKeepsInbox(t *testing.T) {
 	a, owner := startOwned(t)
 	a.put("inbox/owner/march.csv", telecom)
 	a.age("inbox/owner/march.csv", time.Hour)
@@ -186,7 +186,7 @@ func TestStrangerLeavesTheInbox(t *testing.T) {
 }
 
 // A refused upload whose file cannot be removed now is removed later.
-func TestRefusedUploadIsRemovedLater(t *testing.T) {
+func TestUpload_RefusedFileIsDeletedLater(t *testing.T) {
 	a, owner := startOwnedWith(t, store.Config{WaitingMax: 1})
 	a.upload(telecom)
 	before := a.objectKeys()
@@ -205,7 +205,7 @@ func TestRefusedUploadIsRemovedLater(t *testing.T) {
 }
 
 // While the process runs it notices that the store is disputed, says so in metrics and log, and notices the end of it.
-func TestOwnershipIsWatched(t *testing.T) {
+func TestOwnership_WatchDetectsDispute(t *testing.T) {
 	a, owner := startOwned(t)
 	a.mark(func(m *objects.Mark) { m.Disputed = true })
 	whileRunning(t, func(ctx context.Context) { serve.WatchOwner(ctx, owner, a.store, a.metrics, a.log) }, func() bool {
@@ -219,7 +219,7 @@ func TestOwnershipIsWatched(t *testing.T) {
 }
 
 // Nothing is swept before all has been well for a while, and after a failure the while begins anew.
-func TestSweepsWaitUntilAllIsWell(t *testing.T) {
+func TestUpkeep_SweepsOnlyAfterHealthyPeriod(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
 		well  []bool
@@ -229,7 +229,7 @@ func TestSweepsWaitUntilAllIsWell(t *testing.T) {
 		{time.Minute, []bool{true, true, false, true, true}, []bool{false, true, false, false, true}},
 		{time.Hour, []bool{true, true, true}, []bool{false, false, false}},
 	} {
-		if got := serve.Settled(c.after, c.well); !slices.Equal(got, c.want) {
+		if got := serve.MaySweep(c.after, c.well); !slices.Equal(got, c.want) {
 			t.Errorf("after %s, well %v: swept %v, want %v", c.after, c.well, got, c.want)
 		}
 	}

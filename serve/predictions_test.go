@@ -189,7 +189,7 @@ func TestDownloadNames(t *testing.T) {
 	}
 }
 
-func TestMisleadingNames(t *testing.T) {
+func TestDownload_MisleadingNames(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, name := range []string{"x\u202ecsv.exe.csv", "a\u200fb.csv", "a\u2066b.csv", "a\x1bb.csv", "a\x7fb.csv", "a\u0085.csv"} {
 		a.post("/upload?filename="+url.QueryEscape(name), telecom).
@@ -200,7 +200,7 @@ func TestMisleadingNames(t *testing.T) {
 	}
 }
 
-func TestNothingToDownloadYet(t *testing.T) {
+func TestDownload_NotReady(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	for _, path := range []string{"/download", "/rejects"} {
@@ -218,7 +218,7 @@ func TestNothingToDownloadYet(t *testing.T) {
 	a.do(http.MethodPost, "/predictions/"+id+"/cancel", nil).want(t, http.StatusOK) // again is no error
 }
 
-func TestNoRejects(t *testing.T) {
+func TestDownload_NoRejects(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	view := a.finished(telecom)
@@ -376,7 +376,7 @@ func TestEvents(t *testing.T) {
 	for given, first := range map[string]string{
 		ids[len(ids)-1]: fmt.Sprint(len(ids) + 42), "": "1", "x": "1", "-5": "1", "9223372036854775807": "1",
 		"9007199254740992": "9007199254740993",
-	} { // whoever comes back late hears the end, under an id of its own
+	} { // a client that reconnects late gets the last event, with a new id
 		r := a.get("/predictions/"+id+"/events", header("Last-Event-ID", given)).want(t, http.StatusOK)
 		if !strings.HasPrefix(string(r.body), "id: "+first+"\nevent: done\n") {
 			t.Errorf("after %q: %.40s, want id %s", given, r.body, first)

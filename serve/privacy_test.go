@@ -14,12 +14,12 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// canary is a word that a customer sends in every place there is, and that nobody but they may see again.
+// canary is a word that a customer sends in every possible place, and that only the customer may see again.
 const canary = "CANARY-5f3a9c"
 
-// TestNothingOfCustomersIsTold plants the canary and looks for it in everything that an operator or somebody else sees.
-// Ids of requests are no such place: they are a caller's own word for the log, and only letters, digits and dashes.
-func TestNothingOfCustomersIsTold(t *testing.T) {
+// TestLog_NoCustomerData plants the canary and looks for it in everything that operators or other users see: log, metrics,
+// errors, admin pages. Request ids are excepted: clients choose them for the log, of letters, digits and dashes only.
+func TestLog_NoCustomerData(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	a.plantInRequests(t)
@@ -131,8 +131,8 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 	})
 }
 
-// TestUsersInTheLog wants to tell users apart in the log without knowing who they are.
-func TestUsersInTheLog(t *testing.T) {
+// TestLog_PseudonymousUsers expects a distinct pseudonym for each user in the log.
+func TestLog_PseudonymousUsers(t *testing.T) {
 	key := func(text string) func(*api.Config, *api.Parts) {
 		return func(_ *api.Config, p *api.Parts) {
 			var err error

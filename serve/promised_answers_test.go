@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// TestB4UploadAnswer wants the promised fields of an upload, by their types, with and without waiting for the end.
+// TestB4UploadAnswer expects the promised fields of an upload, by their types, with and without waiting for the end.
 func TestB4UploadAnswer(t *testing.T) {
 	a := startAPI(t, nil)
 	type promised struct {
@@ -53,7 +53,8 @@ func TestB4UploadAnswer(t *testing.T) {
 	}
 }
 
-// A status that uploads do not have is told in their words where an upload is answered, and as it is elsewhere.
+// An answer to an upload maps the status of its prediction to the statuses of uploads; all other answers have the
+// prediction's own.
 func TestB4StatusWords(t *testing.T) {
 	a := startAPI(t, nil)
 	view := a.post("/upload", telecom, onceKey("k")).want(t, http.StatusOK).object(t)
@@ -70,7 +71,7 @@ func TestB4StatusWords(t *testing.T) {
 	}
 }
 
-// TestB5UploadStatus wants 200 for every file that is taken.
+// TestB5UploadStatus expects 200 for every file that is taken.
 func TestB5UploadStatus(t *testing.T) {
 	a := startAPI(t, nil)
 	body, contentType := form(t, "march.csv", []byte(telecom))
@@ -81,7 +82,7 @@ func TestB5UploadStatus(t *testing.T) {
 	a.post("/upload", telecom, onceKey("k")).want(t, http.StatusOK)
 }
 
-// TestB6StatusOfBadFiles wants 400 for what is wrong with a file, on every route that takes one.
+// TestB6StatusOfBadFiles expects 400 for what is wrong with a file, on every route that takes one.
 func TestB6StatusOfBadFiles(t *testing.T) {
 	a := startAPI(t, nil)
 	head, rest, _ := strings.Cut(telecom, "\n")
@@ -160,7 +161,7 @@ func TestB7Skip(t *testing.T) {
 	}
 }
 
-// TestB7Limit wants 100 predictions a page unless fewer are asked for, and no more.
+// TestB7Limit expects 100 predictions a page unless fewer are asked for, and no more.
 func TestB7Limit(t *testing.T) {
 	a := startAPI(t, nil)
 	a.uploads(105)
@@ -253,7 +254,7 @@ func linksOf(page string) (links []string) {
 	return links
 }
 
-// TestB8ItemFields wants the promised fields of a prediction in lists, in the resource and in events.
+// TestB8ItemFields expects the promised fields of a prediction in lists, in the resource and in events.
 func TestB8ItemFields(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()

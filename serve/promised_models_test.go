@@ -55,7 +55,7 @@ func TestB1ColumnsNotUsedAreAnswered(t *testing.T) {
 	}
 }
 
-// TestB1SampleIsThePromisedFile wants the sample to have the promised columns and the template to begin with them.
+// TestB1SampleIsThePromisedFile expects the sample to have the promised columns and the template to begin with them.
 func TestB1SampleIsThePromisedFile(t *testing.T) {
 	a := startAPI(t, nil)
 	sample := string(a.get("/csv-samples/saas").want(t, http.StatusOK).body)

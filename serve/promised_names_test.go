@@ -58,7 +58,7 @@ func TestC3InvalidNames(t *testing.T) {
 	}
 }
 
-// TestC3ValidNames wants names of any script back as they are, composed.
+// TestC3ValidNames expects names in any script unchanged, in NFC.
 func TestC3ValidNames(t *testing.T) {
 	a := startAPI(t, nil)
 	for given, want := range map[string]string{
@@ -104,7 +104,7 @@ func TestC3AnyName(t *testing.T) {
 	}
 }
 
-// TestC3UploadLinks wants the same of names for links into the bucket.
+// TestC3UploadLinks expects the same of names for links into the bucket.
 func TestC3UploadLinks(t *testing.T) {
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
 		var err error
@@ -121,7 +121,7 @@ func TestC3UploadLinks(t *testing.T) {
 	a.do(http.MethodPost, "/upload-links?bytes=10&filename="+url.QueryEscape("顧客 1.csv"), nil).want(t, http.StatusCreated)
 }
 
-// Our own names of results and rejects can be sent back.
+// The filenames of downloaded results and rejects can be uploaded.
 func TestC3OwnNames(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()

@@ -93,7 +93,7 @@ func TestB9OtherType(t *testing.T) {
 	}
 }
 
-// TestB10Busy takes the only place for uploads and wants the promised sentence for whoever comes then.
+// TestB10Busy takes the only slot for uploads and expects the promised sentence for the next upload.
 func TestB10Busy(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
 	conn, err := net.Dial("tcp", a.address)
@@ -119,20 +119,17 @@ func TestB10Busy(t *testing.T) {
 // result that cannot be read with another.
 func TestB11NotSaved(t *testing.T) {
 	config := storetest.S3(t)
-	endpoint, err := url.Parse(config.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := storetest.NewLine(t, "tcp", endpoint.Host)
-	config.Endpoint = "http://" + line.Address()
+	toObjects, through := storetest.NewProxy(t, config.Endpoint)
+	config.Endpoint = through
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) {
+		var err error
 		if p.Objects, err = objects.OpenS3(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 	})
 	a.objects = nil
 	id := a.upload(telecom)
-	line.Cut()
+	toObjects.Cut()
 	a.post("/upload", telecom).wantError(t, http.StatusServiceUnavailable, "ERR-1502").
 		wantText(t, "Failed to save your file. Please try uploading again.")
 	if view := a.get("/predictions/" + id).object(t); view["status"] != "queued" {
@@ -154,7 +151,7 @@ func TestB12KeysAway(t *testing.T) {
 	}
 }
 
-// TestB11TooLarge wants the limit that is configured in the promised sentence, however the size is found out.
+// TestB11TooLarge expects the limit that is configured in the promised sentence, however the size is found out.
 func TestB11TooLarge(t *testing.T) {
 	const mb = 1 << 20
 	for limit, want := range map[int64]string{50 * mb: "50MB", 1 * mb: "1MB"} {

@@ -26,16 +26,17 @@ type (
 // DevelopmentIssuer signs the tokens of an installation without an identity provider.
 type DevelopmentIssuer = auth.DevelopmentIssuer
 
-// NewDevelopmentIssuer reads the signing key of a data directory, or makes one.
+// NewDevelopmentIssuer reads the signing key from a data directory, or creates it there.
 func NewDevelopmentIssuer(dir string) (*DevelopmentIssuer, error) {
 	return auth.NewDevelopmentIssuer(dir)
 }
 
-// NewLogger returns a logger that writes JSON lines with allowed keys only; long values are cut.
+// NewLogger returns a logger that writes JSON lines, drops attributes whose keys are not allowed and truncates long
+// values.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger { return logging.NewLogger(w, level) }
 
-// ErrorLine puts an error into one line for a terminal: the published code and a sentence. Unlike an answer of the API it
-// may name files and internals, as its reader owns them.
+// ErrorLine formats an error as one line for a terminal: the published code and a sentence. Unlike an answer of the API it
+// may name files and internals.
 func ErrorLine(err error) string { return fault.ErrorLine(err) }
 
 // ErrorPage is what is published of an error code: its title, message and advice.
@@ -62,5 +63,5 @@ func ErrorPages() []ErrorPage {
 // ParseNetworks reads networks written as "10.0.0.0/8", or single addresses.
 func ParseNetworks(texts []string) ([]netip.Prefix, error) { return api.ParseNetworks(texts) }
 
-// DefaultRateLimits are the published ones.
+// DefaultRateLimits returns the published rate limits.
 func DefaultRateLimits() RateLimits { return limit.DefaultRates() }

@@ -43,7 +43,7 @@ func TestExpiredResults(t *testing.T) {
 }
 
 // A dropped file whose event got lost is scored all the same, once.
-func TestInboxHealsLostEvents(t *testing.T) {
+func TestInbox_RecoversLostEvents(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, key := range []string{"inbox/owner/march.csv", "inbox/nobody's.csv", "inbox/owner/empty.csv"} {
 		text := telecom
@@ -55,7 +55,7 @@ func TestInboxHealsLostEvents(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if err := serve.LookIntoInbox(t.Context(), a.store, a.objects, a.log); err != nil {
+		if err := serve.ScanInbox(t.Context(), a.store, a.objects, a.log); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestInboxHealsLostEvents(t *testing.T) {
 		t.Errorf("%v", view)
 	}
 	if !strings.Contains(a.log.String(), "key is not") {
-		t.Error("the log does not tell of the file that belongs to nobody")
+		t.Error("the file outside of the folders is not in the log")
 	}
 }
 
@@ -82,7 +82,7 @@ func tablesWith(t *testing.T, database, text string) string {
 }
 
 // Customers' ids are in the summary and in the rows, nowhere else, and after the expiry of the results in no table.
-func TestIdsEndWithTheResults(t *testing.T) {
+func TestRetention_DeletesCustomerIDs(t *testing.T) {
 	url := storetest.Postgres(t)
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
 	a.work()

@@ -112,7 +112,7 @@ func (a *testAPI) checkReasons(path, query string, want map[string]string) {
 	}
 }
 
-func TestRowsExplainedAsInTheFile(t *testing.T) {
+func TestRowsExplained_EqualResultFile(t *testing.T) {
 	s3, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestRowsExplainedRefused(t *testing.T) {
 }
 
 // A model's withdrawal takes the names of its bands, not the reasons.
-func TestRowsExplainedOfAModelThatIsGone(t *testing.T) {
+func TestRowsExplained_WithdrawnModel(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	path := address(a.finished(telecom)["links"].(map[string]any)["rows"]) + "?explain=true"

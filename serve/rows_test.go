@@ -13,8 +13,8 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// TestRowsEqualTheFile pages through all rows, in both orders and by band, and compares them with the result file.
-func TestRowsEqualTheFile(t *testing.T) {
+// TestRows_EqualResultFile pages through all rows, in both orders and by band, and compares them with the result file.
+func TestRows_EqualResultFile(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	text, err := os.ReadFile("../testdata/samples/telecom_10k.csv")
@@ -87,7 +87,7 @@ func checkFalling(t *testing.T, page map[string]any) {
 	}
 }
 
-func TestRowsWhileWaiting(t *testing.T) {
+func TestRows_WhileQueued(t *testing.T) {
 	a := startAPI(t, nil)
 	page := a.get("/predictions/"+a.upload(telecom)+"/rows").want(t, http.StatusOK).object(t)
 	if len(page["rows"].([]any)) != 0 || page["done"] != false || page["next_cursor"] != nil {
@@ -95,7 +95,7 @@ func TestRowsWhileWaiting(t *testing.T) {
 	}
 }
 
-func TestRowsOfAModelThatIsGone(t *testing.T) {
+func TestRows_WithdrawnModel(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	id := a.finished(telecom)["prediction_id"].(string)

@@ -1,16 +1,20 @@
-// Package serve is millrace as a process: [Run] opens what a configuration names, starts what its role needs and stops it
-// in order. What it starts is below internal, each package above those that it may import:
+// Package serve is millrace as a process: [Run] opens the dependencies that a configuration names, starts what its role
+// needs and stops it in order. Only configuration and wiring belong here. The rooms are below internal; each may import
+// those below it in this list, and none above it (the borders test holds that):
 //
-//	admin                  the operators' listener: metrics, profiles, dead letters, bundles, the installation
-//	api                    the customers' listener: routes.go lists them, upload.go is an upload's way
-//	work                   the worker: worker.go claims, score.go scores a part, finish.go joins, failure.go gives back
-//	duty                   what runs beside both: sweeps, upkeep, canary, webhooks, doorbell, deadlines, ownership
-//	plan                   what the API and the work both need: which model, which parts, which options
-//	auth                   tokens, signing keys, users
-//	metrics                every metric by name
-//	wire                   what goes over a connection: framing, packing, digests, tables, file names
-//	fault                  the published codes, and every error in a customer's words
-//	limit, backoff, logging
+//	admin      the operators' listener: metrics, pprof, dead letters and retries, bundles, the installation
+//	api        the customers' listener: routes.go lists the routes, upload.go is the path of an upload
+//	work       the worker: worker.go claims and renews leases, score.go scores a part, finish.go joins the parts and
+//	           publishes, failure.go retries, postpones or fails
+//	duty       background loops: upkeep lock and sweeps, canary, webhooks, queue handler, deadlines, ownership
+//	plan       what api, work and duty share: which model, which parts, which options; the bundles in use
+//	auth       bearer tokens, signing keys (JWKS), cached users
+//	metrics    every metric by name
+//	wire       HTTP and formats without routes: framing, compression, digests, filenames, CSV, JSON and Arrow tables
+//	limit      rate limits
+//	fault      the published error codes, and the mapping from any error to one of them
+//	backoff    pauses between attempts
+//	logging    the JSON logger and its allowed keys
 package serve
 
 import (
@@ -46,21 +50,21 @@ const (
 	RoleWorker Role = "worker"
 )
 
-// RunConfig is the configuration of a process. What is left empty is embedded: see embedded.go.
+// RunConfig is the configuration of a process. Fields that are empty mean embedded parts: see dependencies.go.
 type RunConfig struct {
 	Role        Role
 	Listen      string // address of the API
 	TLS         TLSFiles
 	AdminListen string // address of metrics, pprof and dead letters; keep it private
-	DataDir     string // where embedded parts keep what they have
+	DataDir     string // where embedded parts store their data
 	Migrations  fs.FS
 	Samples     func(model string) ([]byte, bool)
 	BundleDir   string // bundles beside the baselines, one directory each; empty: none
 
 	DatabaseURL string // empty: a private PostgreSQL in DataDir
-	// LoaderURL is the login of workers; DatabaseURL is then that of requests alone. Empty: one login is for both.
+	// LoaderURL is the login of workers; DatabaseURL is then the login of the API only. Empty: both use DatabaseURL.
 	LoaderURL     string
-	MigratedApart bool             // the schema is checked only: someone else migrates
+	MigratedApart bool             // the schema is checked, not migrated: migration is a separate step
 	DatabaseConns int32            // of the pool; default 30
 	DatabaseKept  int32            // of these, kept open while idle; default none
 	S3            objects.S3Config // no bucket: a directory in DataDir
@@ -72,76 +76,77 @@ type RunConfig struct {
 	// store.CustomerSecretMin bytes. Empty: a random one in DataDir.
 	CustomerSecret string
 	Lease          time.Duration // how long a claim lasts when its worker dies; default 30 s
-	Retain         time.Duration // how long results are kept after the end of their prediction; 0: for ever
-	// SweepAfter is how long a process must have been up, with database and object store answering, before it removes
-	// objects that nothing speaks of; default 10 min.
+	Retain         time.Duration // how long results are kept after the end of their prediction; 0 is forever
+	// SweepAfter is how long database and object store must have been healthy before a process deletes orphaned objects;
+	// default 10 min.
 	SweepAfter time.Duration
-	WaitingMax int // unfinished predictions of a user; 0: any number
-	// PredictionTimeout is how long after its first claim a prediction fails; 0: never. Outages are not counted.
+	WaitingMax int // unfinished predictions of a user; 0 is unlimited
+	// PredictionTimeout is how long after its first claim a prediction fails; 0 disables it. Outages are not counted.
 	PredictionTimeout time.Duration
-	Canary            time.Duration      // between two known files that are sent the way of a customer's; 0: none
+	Canary            time.Duration      // interval of the canary, a known file that is uploaded and checked; 0 disables it
 	Webhook           duty.WebhookConfig // no URL disables webhooks
 	Log               *slog.Logger
 
-	circuits *circuit.Group // what the metrics show
+	circuits *circuit.Group // circuit breakers of this process, which the metrics show
 }
 
-// Started is where a process can be reached.
+// Started says where a process listens and what it uses.
 type Started struct {
 	API, Admin string // base URLs; API is empty for a worker
 	Token      string // a development token; empty if an identity provider is configured
 	Database   string // in words: "private PostgreSQL in …"
-	Objects    string
+	Objects    string // in words: "the bucket …" or "files in …"
 }
 
 const (
-	requestsDrain = 10 * time.Second // for requests under way when the process is stopped
-	closeTime     = 20 * time.Second // for embedded parts to stop
-	sweepAfter    = 10 * time.Minute
+	drainTimeout = 10 * time.Second // for requests under way when the process is stopped
+	closeTimeout = 20 * time.Second // for embedded parts to stop at shutdown
+	sweepAfter   = 10 * time.Minute
 )
 
-// Run starts what the configuration asks for, calls started when all of it answers, and serves until ctx ends. Then it
-// takes no new work, finishes or gives back what is in hand and stops everything it has started, within 25 seconds.
+// Run starts what the configuration asks for, calls started once the listeners are open, and serves until ctx ends. Then
+// it drains: it accepts no new work, finishes or releases the work in progress and stops everything it has started,
+// within 25 seconds.
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := metrics.NewMetrics()
-	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.Called, metrics.Called, &metrics.Circuits
+	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.CallDone, metrics.CallDone, &metrics.Circuits
 	if c.SweepAfter == 0 {
 		c.SweepAfter = sweepAfter
 	}
-	foundation, err := lay(ctx, c, metrics)
+	deps, err := openDependencies(ctx, c, metrics)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, foundation.close()) }()
-	metrics.WatchPool(foundation.store.PoolState)
+	defer func() { err = errors.Join(err, deps.close()) }()
+	metrics.WatchPool(deps.store.PoolState)
 	metrics.WatchDisk(c.DataDir)
-	p, err := newProcess(ctx, c, foundation, metrics)
+	p, err := newProcess(ctx, c, deps, metrics)
 	if err != nil {
 		return err
 	}
 	return p.run(ctx, started)
 }
 
-// process is the running servers on top of the foundation.
+// process is the running listeners and loops.
 type process struct {
-	config     RunConfig
-	foundation *foundation
-	api        *api.Server // nil for a worker
-	apiAt      net.Listener
-	admin      *admin.Server
-	adminAt    net.Listener
-	work       []func(context.Context) // loops that end with their context
-	token      string
+	config        RunConfig
+	deps          *dependencies
+	api           *api.Server // nil for a worker
+	apiListener   net.Listener
+	admin         *admin.Server
+	adminListener net.Listener
+	loops         []func(context.Context) // each ends with its context
+	token         string
 }
 
-func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metrics.Metrics) (_ *process, err error) {
-	p := &process{config: c, foundation: f}
+func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metrics.Metrics) (_ *process, err error) {
+	p := &process{config: c, deps: f}
 	defer func() {
 		if err != nil {
 			p.closeListeners()
 		}
 	}()
-	if p.adminAt, err = net.Listen("tcp", c.AdminListen); err != nil {
+	if p.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
 	var issuer *auth.DevelopmentIssuer
@@ -151,28 +156,28 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 		}
 	}
 	if c.BundleDir != "" {
-		p.work = append(p.work, f.models.Watch)
+		p.loops = append(p.loops, f.models.Watch)
 	}
-	p.work = append(p.work, func(ctx context.Context) { duty.WatchOwner(ctx, f.owner, f.store, metrics, c.Log) })
+	p.loops = append(p.loops, func(ctx context.Context) { duty.WatchOwnership(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
-		p.work = append(p.work, func(ctx context.Context) { duty.WatchQueue(ctx, f.store.Upkeep, metrics, c.Log) })
+		p.loops = append(p.loops, func(ctx context.Context) { duty.WatchQueue(ctx, f.store.Upkeep, metrics, c.Log) })
 	}
 	ready := api.NewReadiness(api.Parts{
 		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.Registry, Metrics: metrics,
 	})
-	p.work = append(p.work, ready.Watch)
+	p.loops = append(p.loops, ready.Watch)
 	p.admin = admin.NewServer(admin.Parts{
-		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refused(), Issuer: issuer,
+		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refusedBundles(), Issuer: issuer,
 		Log: c.Log,
 	})
-	var ring func()
+	var wake func()
 	var background *engine.Background
 	if c.Role != RoleAPI {
 		w, err := p.addWorker(c, metrics)
 		if err != nil {
 			return nil, err
 		}
-		ring, background = w.Ring, w.Background
+		wake, background = w.Wake, w.Background
 	}
 	if c.Role != RoleWorker {
 		if err := p.addAPI(ctx, c, metrics, background); err != nil {
@@ -182,44 +187,45 @@ func newProcess(ctx context.Context, c RunConfig, f *foundation, metrics *metric
 	if c.Role != RoleWorker && c.Canary > 0 {
 		p.addCanary(c, metrics)
 	}
-	p.addQueue(c, ring)
+	p.addQueue(c, wake)
 	return p, nil
 }
 
-// addCanary sends known files the way of the customers'.
+// addCanary adds the loop of the canary.
 func (p *process) addCanary(c RunConfig, metrics *metrics.Metrics) {
-	f := p.foundation
-	bird := &duty.Canary{
+	f := p.deps
+	canary := &duty.Canary{
 		Store: f.store, Objects: f.objects, Models: f.models.Registry, Metrics: metrics, Log: c.Log, Now: time.Now,
 	}
-	p.work = append(p.work, func(ctx context.Context) { bird.Run(ctx, c.Canary) })
+	p.loops = append(p.loops, func(ctx context.Context) { canary.Run(ctx, c.Canary) })
 }
 
-// addQueue lets a queue ring: letters of the outbox go out, and messages come in where there is a worker.
-func (p *process) addQueue(c RunConfig, ring func()) {
-	q, s := p.foundation.queue, p.foundation.store
+// addQueue adds the loops of the queue: the relay of the outbox, and in a process with a worker the consumer, which calls
+// wake. A nil wake means no worker.
+func (p *process) addQueue(c RunConfig, wake func()) {
+	q, s := p.deps.queue, p.deps.store
 	if q == nil {
 		return
 	}
-	if s.MayWork() { // else the workers ring
-		p.work = append(p.work, func(ctx context.Context) { s.Outbox.Relay(ctx, q, s.Ledger.Listen(ctx)) })
+	if s.MayWork() { // else the workers relay the outbox
+		p.loops = append(p.loops, func(ctx context.Context) { s.Outbox.Relay(ctx, q, s.Ledger.Listen(ctx)) })
 	}
-	if ring != nil {
-		bell := &duty.Doorbell{Store: s, Objects: p.foundation.objects, Files: c.S3, Ring: ring, Log: c.Log}
+	if wake != nil {
+		handler := &duty.QueueHandler{Store: s, Objects: p.deps.objects, Files: c.S3, Wake: wake, Log: c.Log}
 		handle := func(ctx context.Context, n queue.Notice) error {
-			return fault.Guarded(func() error { return bell.Handle(ctx, n) })
+			return fault.Recover(func() error { return handler.Handle(ctx, n) })
 		}
-		p.work = append(p.work, func(ctx context.Context) { q.Consume(ctx, handle) })
+		p.loops = append(p.loops, func(ctx context.Context) { q.Consume(ctx, handle) })
 	}
 }
 
-// issueTokens makes tokens of our own acceptable: through the same verifier as any other issuer's.
+// issueTokens signs a development token and points the verifier at this process's own signing keys.
 func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
 	issuer, err := auth.NewDevelopmentIssuer(c.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	c.Auth.JWKSURL = "http://" + p.adminAt.Addr().String() + admin.JWKSPath
+	c.Auth.JWKSURL = "http://" + p.adminListener.Addr().String() + admin.JWKSPath
 	c.Auth.Issuer = auth.DevelopmentIssuerName
 	p.token, err = issuer.Token("developer", developmentTokenLife)
 	return issuer, err
@@ -227,16 +233,16 @@ func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
 
 const developmentTokenLife = 30 * 24 * time.Hour
 
-// addWorker adds the loops of a worker and what it keeps in order.
+// addWorker adds the loops of a worker: claims, sweeps, upkeep, deadlines and webhooks.
 func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker, error) {
-	f := p.foundation
+	f := p.deps
 	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
 	w := work.New(c.Worker, f.store.Ledger, f.objects, f.models.Registry, metrics, c.Log)
 	metrics.WatchBackground(w.Background)
-	p.work = append(p.work, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
+	p.loops = append(p.loops, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).Run)
 	if c.PredictionTimeout > 0 {
-		p.work = append(p.work, (&duty.Deadline{
+		p.loops = append(p.loops, (&duty.Deadline{
 			Store: f.store.Ledger, Objects: f.objects, After: c.PredictionTimeout, Metrics: metrics, Log: c.Log,
 		}).Run)
 	}
@@ -245,7 +251,7 @@ func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker
 		if err != nil {
 			return nil, err
 		}
-		p.work = append(p.work, hook.Run)
+		p.loops = append(p.loops, hook.Run)
 	}
 	return w, nil
 }
@@ -258,24 +264,24 @@ func (p *process) addAPI(
 		return err
 	}
 	if len(c.Auth.Parties) == 0 && p.token == "" {
-		c.Log.Warn("tokens made for any application of the issuer are accepted: set AUTH_PARTIES or CORS_ORIGINS")
+		c.Log.Warn("tokens of every application of the issuer are accepted: set AUTH_PARTIES or CORS_ORIGINS")
 	}
-	if p.apiAt, err = net.Listen("tcp", c.Listen); err != nil {
+	if p.apiListener, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	if c.TLS.given() {
-		encrypted, err := c.TLS.wrap(p.apiAt)
+	if c.TLS.isSet() {
+		encrypted, err := c.TLS.wrap(p.apiListener)
 		if err != nil {
 			return err
 		}
-		p.apiAt = encrypted
+		p.apiListener = encrypted
 	}
 	if c.API.PublicURL == "" {
 		c.API.PublicURL = p.apiURL()
 	}
 	p.api = api.NewServer(c.API, api.Parts{
-		Store: p.foundation.store, Objects: p.foundation.objects, Owner: p.foundation.owner, Queue: p.foundation.queue,
-		Models: p.foundation.models.Registry, Refused: p.foundation.refused(), CustomerKey: p.foundation.customers,
+		Store: p.deps.store, Objects: p.deps.objects, Owner: p.deps.owner, Queue: p.deps.queue,
+		Models: p.deps.models.Registry, Refused: p.deps.refusedBundles(), CustomerKey: p.deps.customers,
 		Background: background,
 		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
@@ -283,14 +289,14 @@ func (p *process) addAPI(
 }
 
 func (p *process) apiURL() string {
-	if p.config.TLS.given() {
-		return "https://" + p.apiAt.Addr().String()
+	if p.config.TLS.isSet() {
+		return "https://" + p.apiListener.Addr().String()
 	}
-	return "http://" + p.apiAt.Addr().String()
+	return "http://" + p.apiListener.Addr().String()
 }
 
 func (p *process) closeListeners() {
-	for _, l := range []net.Listener{p.apiAt, p.adminAt} {
+	for _, l := range []net.Listener{p.apiListener, p.adminListener} {
 		if l != nil {
 			_ = l.Close()
 		}
@@ -309,11 +315,11 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 			}
 		})
 	}
-	serve(p.admin.Serve, p.adminAt)
+	serve(p.admin.Serve, p.adminListener)
 	if p.api != nil {
-		serve(p.api.Serve, p.apiAt)
+		serve(p.api.Serve, p.apiListener)
 	}
-	for _, work := range p.work {
+	for _, work := range p.loops {
 		loops.Go(func() { work(ctx) })
 	}
 	started(p.describe())
@@ -323,12 +329,12 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	if errors.Is(failed, context.Canceled) {
 		failed = nil // stopped
 	}
-	stop, done := context.WithTimeout(context.WithoutCancel(ctx), requestsDrain)
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer done()
 	var err error
 	if p.api != nil {
 		err = p.api.Shutdown(stop)
-		_ = p.apiAt.Close() // a server that had not begun to accept would do so now, for ever
+		_ = p.apiListener.Close() // a server that has not called Accept yet would otherwise never end
 	}
 	loops.Wait()
 	err = errors.Join(failed, err, p.admin.Shutdown(stop))
@@ -338,8 +344,8 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 
 func (p *process) describe() Started {
 	s := Started{
-		Admin: "http://" + p.adminAt.Addr().String(), Token: p.token,
-		Database: p.foundation.databaseIs, Objects: p.foundation.objectsAre,
+		Admin: "http://" + p.adminListener.Addr().String(), Token: p.token,
+		Database: p.deps.databaseText, Objects: p.deps.objectsText,
 	}
 	if p.api != nil {
 		s.API = p.apiURL()
@@ -347,12 +353,12 @@ func (p *process) describe() Started {
 	return s
 }
 
-func newUpkeep(c RunConfig, f *foundation) *duty.Upkeep {
+func newUpkeep(c RunConfig, f *dependencies) *duty.Upkeep {
 	u := &duty.Upkeep{
 		Store: f.store, Objects: f.objects, Owner: f.owner, Retain: c.Retain, Log: c.Log, SweepAfter: c.SweepAfter,
 	}
 	if c.S3.Bucket != "" {
-		u.Inbox = &duty.Doorbell{Store: f.store, Files: c.S3, Log: c.Log}
+		u.Inbox = &duty.QueueHandler{Store: f.store, Files: c.S3, Log: c.Log}
 	}
 	return u
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A process that is started with a bad bundle beside a good one serves the baselines and the good one, stays in
-// service, and says what it refused to whoever asks.
+// A process that starts with a bad bundle beside a good one serves the baselines and the good one, is ready, and lists the
+// refused one.
 func TestB22ServedBesideABadBundle(t *testing.T) {
 	bundles, log := t.TempDir(), &logBuffer{}
 	serve.WriteBundle(t, filepath.Join(bundles, "good"), "name: telecom", "name: good")
@@ -62,7 +62,7 @@ func TestB22ServedBesideABadBundle(t *testing.T) {
 		!strings.Contains(refused["error"].(string), "model.txt has another sha256") {
 		t.Errorf("bundles: %v", shown)
 	}
-	if text := log.String(); !strings.Contains(text, `"msg":"bundle refused, what is in use stays"`) ||
+	if text := log.String(); !strings.Contains(text, `"msg":"bundle refused, the one in use stays"`) ||
 		!strings.Contains(text, `"code":"ERR-1706"`) {
 		t.Errorf("log: %s", text)
 	}
@@ -86,7 +86,7 @@ func TestB22ReadyWithGoodBundles(t *testing.T) {
 	waitFor(t, "the database to be missed", func() bool { return a.get("/ready").status == http.StatusServiceUnavailable })
 }
 
-// A start that accepts tokens made for any application says so in the log, and one that does not keeps quiet.
+// A start that accepts tokens of every application logs a warning, and another start does not.
 func TestB2TheStartWarns(t *testing.T) {
 	for _, parties := range [][]string{nil, {"https://a.example"}} {
 		log := &logBuffer{}

@@ -27,13 +27,13 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A process with everything that can be switched on scores a file, says where it is, and ends as it is told to.
-func TestRunWithEverythingOn(t *testing.T) {
+// A process with every feature enabled scores a file, reports its addresses, and stops when its context ends.
+func TestRun_AllFeatures(t *testing.T) {
 	bucket, queue, bundles := storetest.S3(t), storetest.SQS(t), t.TempDir()
 	serve.WriteBundle(t, filepath.Join(bundles, "mine"), "name: telecom", "name: mine")
-	told := make(chan string, 10)
+	delivered := make(chan string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		told <- r.Header.Get("Webhook-Id")
+		delivered <- r.Header.Get("Webhook-Id")
 	}))
 	defer receiver.Close()
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
@@ -50,7 +50,7 @@ func TestRunWithEverythingOn(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(string(body), `"status":"completed"`) {
 		t.Fatalf("%d %s", status, body)
 	}
-	if <-told == "" {
+	if <-delivered == "" {
 		t.Error("a message without an id")
 	}
 	wantMetric(t, p, `millrace_canary_runs_total{result="ok"} 1`)
@@ -70,7 +70,7 @@ func TestRunWithEverythingOn(t *testing.T) {
 
 // wantMetric waits for a line of the metrics.
 // As few connections as can be given are enough for all that a process does, its upkeep included.
-func TestRunWithTheFewestConnections(t *testing.T) {
+func TestRun_MinimalConnections(t *testing.T) {
 	admin := storetest.Postgres(t)
 	requests, work := storetest.Logins(admin)
 	for name, database := range map[string]func(*serve.RunConfig){
@@ -113,7 +113,7 @@ func wantMetric(t *testing.T, p *servetest.Process, line string) {
 }
 
 // Requests and work in processes of their own, each with the one login that it needs.
-func TestRunApart(t *testing.T) {
+func TestRun_SeparateRoles(t *testing.T) {
 	dir := t.TempDir()
 	requests, workers := storetest.Logins(storetest.Postgres(t))
 	p := servetest.Start(t, func(c *serve.RunConfig) {
@@ -133,7 +133,7 @@ func TestRunApart(t *testing.T) {
 }
 
 // What cannot be run ends the start with an error that says what to change, and with all that was opened closed again.
-func TestRunRefuses(t *testing.T) {
+func TestRun_InvalidConfiguration(t *testing.T) {
 	database := storetest.Postgres(t)
 	requests, workers := storetest.Logins(database)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -184,7 +184,7 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress returns an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -211,7 +211,7 @@ func TestErrorLine(t *testing.T) {
 }
 
 // A process that is stopped in the very moment of its start ends: its servers may not have begun to accept by then.
-func TestRunIsStoppedAtOnce(t *testing.T) {
+func TestRun_StoppedDuringStart(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that they surely have not
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

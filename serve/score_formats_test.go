@@ -107,7 +107,7 @@ func arrowText(t *testing.T, rows [][]string) []byte {
 	return out.Bytes()
 }
 
-// TestScoreFormats wants the same bytes out, whatever the same rows came in as.
+// TestScoreFormats expects the same bytes out, whatever the same rows came in as.
 func TestScoreFormats(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, model := range []string{"telecom", "saas"} {
@@ -138,8 +138,8 @@ func TestScoreFormats(t *testing.T) {
 	}
 }
 
-// TestScoreAnswersAgree compares the answers in all formats cell by cell.
-func TestScoreAnswersAgree(t *testing.T) {
+// TestScore_FormatsAgree compares the answers in all formats cell by cell.
+func TestScore_FormatsAgree(t *testing.T) {
 	a := startAPI(t, nil)
 	text := csvText(t, dirtySample(t, "telecom"))
 	scored, err := csv.NewReader(bytes.NewReader(a.post("/score?guard=off", text).body)).ReadAll()

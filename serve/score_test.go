@@ -110,8 +110,8 @@ func TestScoreRefused(t *testing.T) {
 	}
 }
 
-// TestValidateForetells wants of every golden file what scoring then does.
-func TestValidateForetells(t *testing.T) {
+// TestValidate_PredictsScoring expects of every golden file what scoring then does.
+func TestValidate_PredictsScoring(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, file := range badFiles(t) {
 		t.Run(file.File, func(t *testing.T) {
@@ -147,12 +147,12 @@ func TestValidateForetells(t *testing.T) {
 				}
 			}
 			for i, e := range v["errors"].([]any) {
-				foretold := e.(map[string]any)
+				validated := e.(map[string]any)
 				for name, of := range map[string]string{
 					"row": "_row", "line": "_line", "code": "_code", "column": "_column", "message": "_reason",
 				} {
-					if foretold[name] != refused[i][of] {
-						t.Errorf("foretold %v, refused as %v", foretold, refused[i])
+					if validated[name] != refused[i][of] {
+						t.Errorf("validated as %v, refused as %v", validated, refused[i])
 					}
 				}
 				code := e.(map[string]any)["code"].(string)
@@ -164,7 +164,7 @@ func TestValidateForetells(t *testing.T) {
 	}
 }
 
-func TestValidateListsNoMoreThanAHundred(t *testing.T) {
+func TestValidate_ListsAtMost100Rows(t *testing.T) {
 	a := startAPI(t, nil)
 	got := a.post("/validate", telecom+strings.Repeat("A-4,one,2,3,One year\n", 150)).want(t, http.StatusOK).object(t)
 	if len(got["errors"].([]any)) != 100 || got["errors_omitted"] != 50.0 || got["rejected"] != 150.0 ||

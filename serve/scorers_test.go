@@ -52,7 +52,7 @@ func scorableRows(n int) string {
 	return b.String()
 }
 
-// TestB26WalkerTakesOverFromAWrongKernel wants the right bytes from a part and from a request although the kernel is
+// TestB26WalkerTakesOverFromAWrongKernel expects the right bytes from a part and from a request although the kernel is
 // wrong, and both counted; with a right kernel nothing of it.
 func TestB26WalkerTakesOverFromAWrongKernel(t *testing.T) {
 	right := startAPI(t, nil)
@@ -101,7 +101,7 @@ func (a *testAPI) result(file string) string {
 	return string(a.get(view["links"].(map[string]any)["download"].(string)).want(a.t, http.StatusOK).body)
 }
 
-// TestB26ModelsSayWhetherLeavesHoldsThem wants the reason and its code in /models where leaves cannot hold a model, and
+// TestB26ModelsSayWhetherLeavesHoldsThem expects the reason and its code in /models where leaves cannot hold a model, and
 // files scored by it all the same.
 func TestB26ModelsSayWhetherLeavesHoldsThem(t *testing.T) {
 	model, err := os.ReadFile("../testdata/forest/xgboost/categorical/model.ubj")

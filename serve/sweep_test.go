@@ -61,7 +61,7 @@ func (a *testAPI) put(key, text string) {
 	}
 }
 
-// What nobody came back for goes away: links with their files, and what somebody has deleted.
+// The sweep deletes abandoned links with their files, and the objects of queued deletions.
 func TestSweep(t *testing.T) {
 	a := startAPI(t, nil)
 	abandoned, open := a.link(-25*time.Hour, 5, "a,b\n1"), a.link(-23*time.Hour, 5, "a,b\n1")
@@ -79,8 +79,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Each thing that is swept is tried, and its failure told, even if everything fails.
-func TestSweepGoesOn(t *testing.T) {
+// Every step of the sweep runs, and its error is logged, even if all fail.
+func TestSweep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.store.Close()
 	whileRunning(t, func(ctx context.Context) { serve.Sweep(ctx, a.store, a.objects, a.log) }, func() bool {
@@ -102,17 +102,17 @@ func (a *testAPI) age(key string, age time.Duration) {
 	}
 }
 
-// half is an object store that cannot list what we have put there ourselves.
-type half struct{ objects.Store }
+// unlistedObjects is an object store that lists only the inbox.
+type unlistedObjects struct{ objects.Store }
 
-func (h half) List(ctx context.Context, prefix string) iter.Seq2[objects.Info, error] {
+func (h unlistedObjects) List(ctx context.Context, prefix string) iter.Seq2[objects.Info, error] {
 	if prefix != objects.InboxPrefix {
 		return func(yield func(objects.Info, error) bool) { yield(objects.Info{}, errors.New("no such luck")) }
 	}
 	return h.Store.List(ctx, prefix)
 }
 
-// The process that keeps house lets results expire, removes what nothing speaks of and scores what was dropped unheard.
+// The upkeep expires results, deletes orphans and enqueues dropped files without an event.
 func TestUpkeep(t *testing.T) {
 	a := startAPI(t, nil)
 	stop := a.work()
@@ -138,17 +138,17 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("left %v; %s should be gone and %s not", keys, orphan, fresh)
 	}
 	if log := a.log.String(); !strings.Contains(log, `"expired":1`) || !strings.Contains(log, `"orphans":1`) ||
-		!strings.Contains(log, string(objects.NobodyKnows)) {
+		!strings.Contains(log, string(objects.UnknownID)) {
 		t.Errorf("log: %s", a.log)
 	}
 }
 
-// What comes behind a failure is done all the same, and the failure told.
-func TestUpkeepGoesOn(t *testing.T) {
+// Steps after a failed one run as well, and its error is logged.
+func TestUpkeep_ContinuesAfterErrors(t *testing.T) {
 	a := startAPI(t, nil)
 	a.put("inbox/owner/march.csv", telecom)
 	a.age("inbox/owner/march.csv", time.Hour)
-	whileRunning(t, func(ctx context.Context) { serve.Upkeep(ctx, a.store, half{a.objects}, 0, a.log) }, func() bool {
+	whileRunning(t, func(ctx context.Context) { serve.Upkeep(ctx, a.store, unlistedObjects{a.objects}, 0, a.log) }, func() bool {
 		return strings.Contains(a.log.String(), "no such luck")
 	})
 	if n := a.predictions(); n != 1 {
@@ -163,8 +163,8 @@ func created(bucket, key string) queue.Notice {
 	}}}
 }
 
-// Messages of the queue about files: an error leaves the message where it is, so only what may be mended is one.
-func TestNoticesOfFiles(t *testing.T) {
+// Messages of the queue about files: only errors that a retry may fix leave the message in the queue.
+func TestQueueHandler_ObjectEvents(t *testing.T) {
 	a := startAPI(t, nil)
 	good, wrong := a.link(time.Hour, len(telecom), telecom), a.link(time.Hour, 1, telecom)
 	missing := a.link(time.Hour, 1, "x")
@@ -177,30 +177,30 @@ func TestNoticesOfFiles(t *testing.T) {
 	for _, test := range []struct {
 		name, bucket, key string
 		made              int // predictions
-		failed, said      string
+		failed, logged    string
 	}{
 		{name: "another bucket", bucket: "c", key: "inbox/owner/a.csv"},
-		{name: "a result of ours", bucket: "b", key: "results/a/1/result.csv"},
-		{name: "a dropped file", bucket: "b", key: "inbox/owner/a.csv", made: 1, said: `"created":true`},
-		{name: "the same again", bucket: "b", key: "inbox/owner/a.csv", said: `"created":false`},
-		{name: "nobody's file", bucket: "b", key: "inbox/a.csv", failed: "key is not inbox/"},
-		{name: "a file of one who left", bucket: "b", key: "inbox/leaving/a.csv", said: "was deleted"},
+		{name: "a result", bucket: "b", key: "results/a/1/result.csv"},
+		{name: "a dropped file", bucket: "b", key: "inbox/owner/a.csv", made: 1, logged: `"created":true`},
+		{name: "the same again", bucket: "b", key: "inbox/owner/a.csv", logged: `"created":false`},
+		{name: "a file outside of the users' folders", bucket: "b", key: "inbox/a.csv", failed: "key is not inbox/"},
+		{name: "a file of a deleted account", bucket: "b", key: "inbox/leaving/a.csv", logged: "for a deleted account"},
 		{name: "a link's file", bucket: "b", key: store.DirectKey(good.ID), made: 1},
 		{name: "the same link again", bucket: "b", key: store.DirectKey(good.ID)},
-		{name: "a file without a link", bucket: "b", key: store.DirectKey(uuid.New()), said: "without an upload link"},
+		{name: "a file without a link", bucket: "b", key: store.DirectKey(uuid.New()), logged: "without an upload link"},
 		{name: "no name of a link", bucket: "b", key: "direct/a.csv"},
 		{name: "another bucket's link", bucket: "c", key: store.DirectKey(missing.ID)},
 		{name: "a file of another size", bucket: "b", key: store.DirectKey(wrong.ID), failed: "ERR-1001"},
-		{name: "a file that is away", bucket: "b", key: store.DirectKey(missing.ID), failed: "ERR-1106"},
+		{name: "a missing file", bucket: "b", key: store.DirectKey(missing.ID), failed: "ERR-1106"},
 	} {
 		before, log := a.predictions(), new(logBuffer)
-		rung, err := serve.HandleNotice(t.Context(), a.store, a.objects, log, created(test.bucket, test.key))
-		if test.failed == "" && (err != nil || !rung) || test.failed != "" && (err == nil || rung ||
+		woken, err := serve.HandleMessage(t.Context(), a.store, a.objects, log, created(test.bucket, test.key))
+		if test.failed == "" && (err != nil || !woken) || test.failed != "" && (err == nil || woken ||
 			!strings.Contains(err.Error(), test.failed)) {
-			t.Errorf("%s: rung %v, %v", test.name, rung, err)
+			t.Errorf("%s: woken %v, %v", test.name, woken, err)
 		}
-		if made := a.predictions() - before; made != test.made || !strings.Contains(log.String(), test.said) {
-			t.Errorf("%s: %d predictions, said %s", test.name, made, log)
+		if made := a.predictions() - before; made != test.made || !strings.Contains(log.String(), test.logged) {
+			t.Errorf("%s: %d predictions, log %s", test.name, made, log)
 		}
 	}
 	if keys := a.objectKeys(); slices.Contains(keys, store.DirectKey(wrong.ID)) {
@@ -208,7 +208,7 @@ func TestNoticesOfFiles(t *testing.T) {
 	}
 	a.do(http.MethodDelete, "/predictions/"+a.newest(), nil).want(t, http.StatusNoContent)
 	again := created("b", store.DirectKey(good.ID))
-	if _, err := serve.HandleNotice(t.Context(), a.store, a.objects, a.log, again); err != nil {
+	if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, again); err != nil {
 		t.Errorf("a late message about a prediction that was deleted: %v", err)
 	}
 	complete := "/upload-links/" + good.ID.String() + "/complete"

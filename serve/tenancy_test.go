@@ -13,15 +13,15 @@ import (
 	"github.com/retainwise/millrace/serve"
 )
 
-// matrixRow says what an operation on something with an id answers to its owner, and how it says that there is no such
-// thing, which is also what another user hears. Everybody else hears the same everywhere.
+// matrixRow is the answer of an operation to the owner of an id, and its answer for an unknown id, which another user gets
+// as well. Requests without a valid token get the same answer everywhere.
 type matrixRow struct {
 	owner   int
 	missing string
 	scope   string // what an access key needs; empty: no key will do
 }
 
-// matrix has a row for every operation of the document whose path holds the id of something that belongs to a user.
+// matrix has a row for every operation of the document whose path contains the id of a user's resource.
 var matrix = map[string]matrixRow{
 	"GET /predictions/{id}":          {http.StatusOK, "ERR-1101", "read"},
 	"GET /predictions/{id}/download": {http.StatusOK, "ERR-1101", "read"},
@@ -35,7 +35,7 @@ var matrix = map[string]matrixRow{
 	"POST /upload-links/{id}/complete": {http.StatusConflict, "ERR-1101", "write"}, // nothing was put there
 }
 
-// sharedPaths hold a name of something that is everybody's.
+// sharedPaths contain a name or id of a resource that is shared by all users.
 var sharedPaths = []string{"/models/", "/errors/"}
 
 // TestTenancy goes through the OpenAPI document: each operation with an id for its owner, another user, no token, an
@@ -89,7 +89,7 @@ func (a *testAPI) testRow(t *testing.T, method, path string, row matrixRow) {
 	}
 	theirs, none := a.do(method, at(thing), nil, as(a.token("other"))), a.do(method, at(missing), nil)
 	if got, want := faceless(t, theirs), faceless(t, none); got != want {
-		t.Errorf("another user's and a missing one are told apart:\n%s\n%s", got, want)
+		t.Errorf("the answers for another user's and a missing one differ:\n%s\n%s", got, want)
 	}
 	a.do(method, at(thing), nil, as("")).wantError(t, http.StatusUnauthorized, "ERR-1203")
 	expired := "Bearer " + signRS256(keyPair(), goodHeader, with(goodClaims(a.clock), "exp", a.clock.unix(-time.Hour)))
@@ -134,7 +134,7 @@ func faceless(t *testing.T, r answer) string {
 	return fmt.Sprint(r.status, h, string(bytes.ReplaceAll(r.body, []byte(id), nil)))
 }
 
-// TestOpenRoutes wants a token everywhere but where the document says that none is needed.
+// TestOpenRoutes expects a token everywhere but where the document says that none is needed.
 func TestOpenRoutes(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, o := range serve.Operations() {
@@ -151,7 +151,7 @@ func TestOpenRoutes(t *testing.T) {
 	}
 }
 
-func TestCancelIsTheOwnersOnly(t *testing.T) {
+func TestCancel_OwnerOnly(t *testing.T) {
 	a := startAPI(t, nil)
 	id := a.upload(telecom)
 	a.do(http.MethodPost, "/predictions/"+id+"/cancel", nil, as(a.token("other"))).

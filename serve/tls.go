@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// TLSFiles are a certificate chain and its key in PEM. Empty: the API speaks plain HTTP, behind a proxy that does not.
+// TLSFiles are the paths of a certificate chain and its key in PEM. Empty means plain HTTP, behind a proxy that ends TLS.
 type TLSFiles struct{ Certificate, Key string }
 
-func (f TLSFiles) given() bool { return f != TLSFiles{} }
+func (f TLSFiles) isSet() bool { return f != TLSFiles{} }
 
-// wrap lets a listener speak TLS 1.2 or newer. The files are read now, so that a wrong one ends the start, and again
-// when they have changed, so that a certificate can be renewed without a restart.
+// wrap returns a listener of TLS 1.2 or newer. The files are read now, so that a wrong one fails the start, and again when
+// they have changed, so that a certificate can be renewed without a restart.
 func (f TLSFiles) wrap(l net.Listener) (net.Listener, error) {
 	if f.Certificate == "" || f.Key == "" {
 		return nil, errors.New("TLS: a certificate and a key belong together")
@@ -34,20 +34,20 @@ func (f TLSFiles) wrap(l net.Listener) (net.Listener, error) {
 type certificate struct {
 	files TLSFiles
 
-	mu      sync.Mutex
-	pair    *tls.Certificate
-	written [2]time.Time // when the files of the pair were written
+	mu       sync.Mutex
+	pair     *tls.Certificate
+	modTimes [2]time.Time // of the files of the pair
 }
 
-// get gives the pair in the files. While they do not belong together, as during a renewal, it is the one before.
+// get returns the pair in the files. While they do not match, as during a renewal, it returns the previous pair.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	written, err := c.files.written()
-	if err == nil && (c.pair == nil || written != c.written) {
+	written, err := c.files.modTimes()
+	if err == nil && (c.pair == nil || written != c.modTimes) {
 		var pair tls.Certificate
 		if pair, err = tls.LoadX509KeyPair(c.files.Certificate, c.files.Key); err == nil {
-			c.pair, c.written = &pair, written
+			c.pair, c.modTimes = &pair, written
 		}
 	}
 	if c.pair == nil {
@@ -56,7 +56,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-func (f TLSFiles) written() (times [2]time.Time, err error) {
+func (f TLSFiles) modTimes() (times [2]time.Time, err error) {
 	for i, name := range []string{f.Certificate, f.Key} {
 		info, err := os.Stat(name)
 		if err != nil {

@@ -45,7 +45,7 @@ func writeCertificate(t *testing.T, files serve.TLSFiles, serial int64) *x509.Ce
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		later := time.Now().Add(time.Duration(serial) * time.Second) // whatever the clock of the file system can tell
+		later := time.Now().Add(time.Duration(serial) * time.Second) // more than the resolution of the file system's clock
 		if err := os.Chtimes(name, later, later); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func writeCertificate(t *testing.T, files serve.TLSFiles, serial int64) *x509.Ce
 	return pool
 }
 
-func TestTLSCertificateIsRenewedWithoutARestart(t *testing.T) {
+func TestTLS_ReloadsCertificate(t *testing.T) {
 	dir := t.TempDir()
 	files := serve.TLSFiles{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	first := writeCertificate(t, files, 1)

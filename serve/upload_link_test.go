@@ -15,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// putTo sends a file to a link as a customer would, without any token of ours.
+// putTo sends a file to a link as a customer would, without a token.
 func putTo(t *testing.T, link map[string]any, text string, change func(*http.Request)) int {
 	t.Helper()
 	req, err := http.NewRequest(link["method"].(string), link["url"].(string), strings.NewReader(text))
@@ -119,8 +119,8 @@ func TestUploadLinkRefused(t *testing.T) {
 	startAPI(t, nil).do(http.MethodPost, "/upload-links?bytes=9", nil).wantError(t, http.StatusConflict, "ERR-1318")
 }
 
-// TestAbandonedUploadLinks are swept with their files.
-func TestAbandonedUploadLinks(t *testing.T) {
+// TestUploadLink_SweepsAbandoned are swept with their files.
+func TestUploadLink_SweepsAbandoned(t *testing.T) {
 	a := startAPIOnS3(t)
 	link := a.do(http.MethodPost, fmt.Sprintf("/upload-links?bytes=%d", len(telecom)), nil).want(t, http.StatusCreated).object(t)
 	if got := putTo(t, link, telecom, nil); got != http.StatusOK {

@@ -90,8 +90,8 @@ func TestUploadSaaS(t *testing.T) {
 	}
 }
 
-// TestBadFiles sends each golden bad file and wants its published code, and nothing kept.
-func TestBadFiles(t *testing.T) {
+// TestUpload_BadFiles sends each golden bad file and wants its published code, and nothing kept.
+func TestUpload_BadFiles(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, file := range badFiles(t) {
 		if file.Kind != "Refused as a whole" {
@@ -148,7 +148,7 @@ func badFiles(t *testing.T) (files []badFile) {
 	return files
 }
 
-func TestSentences(t *testing.T) {
+func TestUpload_ErrorMessages(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	rest := strings.SplitN(telecom, "\n", 2)[1]
 	for name, test := range map[string]struct {
@@ -174,9 +174,14 @@ func TestSentences(t *testing.T) {
 			`{"column":"tenure","columns":[2,3]}`,
 		},
 		"stray quote": {
-			telecom + "A-4,1,2\"3,4,One year\n", 400, "ERR-1009",
-			"There is a stray quotation mark on line 5. A cell that contains quotation marks must be quoted, " +
-				"and each quotation mark inside it doubled.", `{"line":5}`,
+			strings.Replace(telecom, "customerID", "customer\"ID", 1), 400, "ERR-1009",
+			"There is a stray quotation mark on line 1. A cell that contains quotation marks must be quoted, " +
+				"and each quotation mark inside it doubled.", `{"line":1}`,
+		},
+		"stray and open quotes": {
+			telecom + "A-4,1,2\"3,4,One year\nA-5,\"1,2,3,One year\n", 400, "ERR-1009",
+			"The quotation mark opened on line 6 is not closed. Close it, or double it if it belongs to the text. " +
+				"Quotation marks stand in the wrong place on line 5 too, which may be the cause.", `{"line":6,"lines":[5]}`,
 		},
 		"open quote": {
 			telecom + "A-4,\"1,2,3,One year\n", 400, "ERR-1009",
@@ -209,7 +214,7 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-func TestUploadsRefused(t *testing.T) {
+func TestUpload_Refused(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	good, contentType := form(t, "a.csv", []byte(telecom))
 	lack, lackType := form(t, "a.csv", []byte(withoutContract))

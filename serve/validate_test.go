@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestValidateTellsQuality wants what the summary of a score says of the columns.
-func TestValidateTellsQuality(t *testing.T) {
+// TestValidate_ReportsDataQuality expects what the summary of a score says of the columns.
+func TestValidate_ReportsDataQuality(t *testing.T) {
 	a := startAPI(t, nil)
 	for _, model := range []string{"telecom", "saas"} {
 		text := csvText(t, dirtySample(t, model))
@@ -21,8 +21,8 @@ func TestValidateTellsQuality(t *testing.T) {
 	}
 }
 
-// TestContentIsCheckedNotTheName sends what people call CSV.
-func TestContentIsCheckedNotTheName(t *testing.T) {
+// TestValidate_ChecksContentNotExtension sends what people call CSV.
+func TestValidate_ChecksContentNotExtension(t *testing.T) {
 	a := startAPI(t, nil)
 	for content, kind := range map[string]string{
 		"PK\x03\x04\x14\x00\x06\x00":       "Excel",

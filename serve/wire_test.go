@@ -156,7 +156,7 @@ func (a *testAPI) wantHalfClosed(t *testing.T, text string, status int, code str
 	r.wantError(t, status, code)
 }
 
-func TestBodiesThatBreakOff(t *testing.T) {
+func TestBody_Truncated(t *testing.T) {
 	a := startAPI(t, nil)
 	auth := "Host: x\r\nAuthorization: " + a.token("owner") + "\r\n"
 	body, contentType := form(t, "a.csv", []byte(telecom))
@@ -182,9 +182,9 @@ func TestBodiesThatBreakOff(t *testing.T) {
 	}
 }
 
-// TestTooLargeIsToldAtOnce announces far more than is allowed and wants the answer before the body is sent, over a
+// TestBody_TooLargeIsAnsweredEarly announces far more than is allowed and wants the answer before the body is sent, over a
 // connection that is closed gently enough for the answer to arrive.
-func TestTooLargeIsToldAtOnce(t *testing.T) {
+func TestBody_TooLargeIsAnsweredEarly(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	auth := "Host: x\r\nContent-Type: text/csv\r\nAuthorization: " + a.token("owner") + "\r\n"
 	first := map[string]string{"plain": "c"} // the server looks at a request when its body begins
@@ -218,7 +218,7 @@ func TestTooLargeIsToldAtOnce(t *testing.T) {
 		}
 		r.wantError(t, http.StatusRequestEntityTooLarge, "ERR-1002")
 	}
-	// Chunked, nobody knows the size before it has passed the limit.
+	// The size of a chunked body is unknown until it is over the limit.
 	var chunked bytes.Buffer
 	for range 70 {
 		fmt.Fprintf(&chunked, "4000\r\n%s\r\n", strings.Repeat("x", 0x4000))
@@ -318,7 +318,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-func TestUploadsAtOnce(t *testing.T) {
+func TestUpload_ConcurrencyLimit(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
@@ -339,7 +339,7 @@ func TestUploadsAtOnce(t *testing.T) {
 }
 
 // A body in chunks announces no length, so its bytes must be counted: few rows, none too long, too many bytes.
-func TestChunkedBodyIsTooLarge(t *testing.T) {
+func TestBody_ChunkedTooLarge(t *testing.T) {
 	a := startAPI(t, smallLimits)
 	row := strings.Repeat("x", 2000) + ",1,29.85,29.85,Month-to-month\n"
 	file := "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n" + strings.Repeat(row, 1<<20/len(row)+1)
@@ -351,8 +351,8 @@ func TestChunkedBodyIsTooLarge(t *testing.T) {
 	}
 }
 
-// Large files make way while a small one arrives.
-func TestAnUploadIsUrgentWhileItArrives(t *testing.T) {
+// Large files yield their cores while a small one is received.
+func TestUpload_SmallFilePreemptsBackground(t *testing.T) {
 	background := engine.NewBackground(1)
 	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Background = background })
 	conn, err := net.Dial("tcp", a.address)

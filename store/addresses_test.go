@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,19 +15,18 @@ import (
 
 // A URL may name several addresses, of which only one has a server, as after a failover. When that was away and is back,
 // it is reached again although the others still are not.
-func TestOneOfSeveralAddressesComesBack(t *testing.T) {
-	database := storetest.Postgres(t)
-	u, err := url.Parse(database)
+func TestOpen_FailoverAddresses(t *testing.T) {
+	p, through := storetest.NewProxy(t, storetest.Postgres(t))
+	u, err := url.Parse(through)
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
 	nowhere, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = nowhere.Close() // its address refuses
-	u.Host, u.RawQuery = nowhere.Addr().String()+","+line.Address(), "sslmode=disable&target_session_attrs=read-write"
+	u.Host, u.RawQuery = nowhere.Addr().String()+","+p.Address(), "sslmode=disable&target_session_attrs=read-write"
 	circuits := &circuit.Group{}
 	s := storetest.Open(t, store.Config{URL: u.String(), Circuits: circuits})
 	ask := func() error {
@@ -40,7 +38,7 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	if err := ask(); !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)
 	}
-	line.Cut()
+	p.Cut()
 	for range 10 {
 		if err := ask(); !store.Unavailable(err) {
 			t.Fatalf("no server: %v", err)
@@ -49,7 +47,9 @@ func TestOneOfSeveralAddressesComesBack(t *testing.T) {
 	if c := circuits.Of(circuit.Database); c.State == circuit.Closed {
 		t.Errorf("10 calls, and the circuit is closed: %+v", c)
 	}
-	line.Mend(t)
+	if err := p.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	end := time.Now().Add(20 * time.Second)
 	for err := ask(); !errors.Is(err, store.ErrNotFound); err = ask() {
 		if !store.Unavailable(err) || time.Now().After(end) {

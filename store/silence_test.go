@@ -3,8 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"net/url"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,18 +11,12 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A database that says nothing, on connections that it has and on new ones, is known to be away long before anybody's
+// A database that sends nothing, on connections that it has and on new ones, is an outage long before any caller's
 // deadline, and is asked no more for a while.
 func TestSilentDatabase(t *testing.T) {
-	database := storetest.Postgres(t)
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := storetest.NewLine(t, "unix", filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432"))
-	u.Host, u.RawQuery = line.Address(), "sslmode=disable"
+	toDatabase, through := storetest.NewProxy(t, storetest.Postgres(t))
 	circuits := &circuit.Group{}
-	s := storetest.Open(t, store.Config{URL: u.String(), ConnsMax: 3, Circuits: circuits})
+	s := storetest.Open(t, store.Config{URL: through, ConnsMax: 3, Circuits: circuits})
 	ask := func() error {
 		const deadline = 30 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -40,20 +32,22 @@ func TestSilentDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(1100 * time.Millisecond) // the connection is idle
-	speak := line.Hush(t)
+	toDatabase.Stall()
 	for range 10 {
 		if err := ask(); !store.Unavailable(err) {
-			t.Fatalf("silent: %v", err)
+			t.Fatalf("stalled: %v", err)
 		}
 	}
 	if c := circuits.Of(circuit.Database); c.Opens == 0 {
 		t.Errorf("10 calls, and the breaker never opened: %+v", c)
 	}
-	speak()
+	if err := toDatabase.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	end := time.Now().Add(20 * time.Second)
 	for err := ask(); !errors.Is(err, store.ErrNotFound); err = ask() {
 		if !store.Unavailable(err) || time.Now().After(end) {
-			t.Fatalf("speaking again: %v", err)
+			t.Fatalf("restored: %v", err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

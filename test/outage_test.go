@@ -3,7 +3,6 @@ package test
 import (
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,18 +11,6 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
-
-// newLine returns a proxy to the server of an endpoint, and the proxy's endpoint.
-func newLine(t *testing.T, endpoint string) (*storetest.Line, string) {
-	t.Helper()
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := storetest.NewLine(t, "tcp", u.Host)
-	u.Host = l.Address()
-	return l, u.String()
-}
 
 // ready waits until the answer of /ready has a status, and returns the answer.
 func (r *running) ready(t *testing.T, want int) string {
@@ -57,9 +44,9 @@ func (r *running) scrape(t *testing.T) string {
 func TestObjectStoreAndQueueOutage(t *testing.T) {
 	database, bucket, queue := storetest.Postgres(t), storetest.S3(t), storetest.SQS(t)
 	ours := bucket
-	toBucket, endpoint := newLine(t, bucket.Endpoint)
+	toBucket, endpoint := storetest.NewProxy(t, bucket.Endpoint)
 	bucket.Endpoint = endpoint
-	toQueue, endpoint := newLine(t, queue.Endpoint)
+	toQueue, endpoint := storetest.NewProxy(t, queue.Endpoint)
 	r := start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL, c.S3, c.Queue = database, bucket, queue.Config
 		c.Queue.Endpoint = endpoint
@@ -92,7 +79,9 @@ func TestObjectStoreAndQueueOutage(t *testing.T) {
 		t.Error("the metrics do not show the circuit breakers")
 	}
 	toQueue.Cut()
-	toBucket.Mend(t)
+	if err := toBucket.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	if body := r.ready(t, http.StatusOK); !strings.Contains(body, `"status":"degraded"`) ||
 		!strings.Contains(body, `"queue":"unavailable"`) {
 		t.Errorf("ready: %s", body)
@@ -110,7 +99,9 @@ func TestObjectStoreAndQueueOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	queue.Send(t, created(ours.Bucket, "inbox/developer/dropped.csv", info))
-	toQueue.Mend(t)
+	if err := toQueue.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	const scored = `SELECT count(*) FROM predictions WHERE status = 'completed'`
 	for end := time.Now().Add(time.Minute); askNumber(t, database, scored) < 4; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -164,7 +164,7 @@ def measure(model: Path, peers: dict[str, Score], kinds: dict[str, np.ndarray], 
 
 
 def own_trees(name: str, score: Score, kinds: dict[str, np.ndarray], options: argparse.Namespace) -> list[dict]:
-    """Of an engine that scores trees that nobody else can: only its time means something."""
+    """Of an engine that scores trees that no other can: only its time means something."""
     results = []
     for kind, rows in kinds.items():
         seconds, raw = timed(score, rows, options.rounds)

@@ -115,7 +115,7 @@ async def fetch(database: str, upload: int) -> list[asyncpg.Record]:
 
 @contextlib.contextmanager
 def millrace(program: Path, files: Path, database: str) -> Iterator[Service]:
-    """As anybody would start it, without limits of rate and without known files that are sent through beside."""
+    """As a user would start it, without limits of rate and without known files that are sent through beside."""
     command = [program, "serve", "--listen", f"{HOST}:0", "--admin-listen", f"{HOST}:0", "--data-dir", files,
                "--rate-default=0", "--rate-upload=0", "--rate-score=0", "--rate-download=0", "--canary=off"]
     with started(command, {"DATABASE_URL": database}, subprocess.PIPE) as process:

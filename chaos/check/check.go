@@ -22,7 +22,7 @@ type Input struct {
 	CSV, Result, Rejects []byte
 }
 
-// Bucket says where the objects are.
+// Bucket is where the objects are.
 type Bucket struct {
 	Endpoint, Name, AccessKey, SecretKey string
 }
@@ -55,7 +55,7 @@ type Prediction struct {
 	ResultBytes, RejectsBytes     int64
 }
 
-// Done says that nothing will happen to the prediction any more unless somebody asks for it.
+// Done reports whether the prediction is final unless a user asks for more.
 func (p *Prediction) Done() bool { return p.Status != "queued" && p.Status != "running" }
 
 // Predictions lists what became of a file that was sent under a name, as often as it arrived.
@@ -110,7 +110,7 @@ func same[T comparable](r *report, what string, got, want T) {
 	}
 }
 
-// Verify says what is wrong with a prediction of an input. The error is about the reading, not the prediction.
+// Verify returns what is wrong with a prediction of an input. The error is about the reading, not the prediction.
 func (c *Checker) Verify(ctx context.Context, p *Prediction, in *Input) (wrong []string, err error) {
 	var r report
 	want, err := readExpected(in)

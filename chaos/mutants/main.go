@@ -1,5 +1,5 @@
 // Mutants breaks millrace on purpose, one promise at a time, and runs the tests that must notice. Coverage says which
-// lines ran; this says whether anybody looked. Each file *.mutant beside this one is
+// lines ran; this says whether a test checks them. Each file *.mutant beside this one is
 //
 //	# what is broken
 //	test PACKAGE TESTS          the narrowest tests that must fail, as a pattern of go test

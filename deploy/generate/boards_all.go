@@ -42,7 +42,7 @@ func objectivesBoard() *dashboard.DashboardBuilder {
 		panel{
 			title: "P95 by route", unit: seconds, width: 12, limit: 0.1,
 			about:   "Control routes promise 100 ms, queries 50 ms. Routes with a body or a stream take as long as the client.",
-			queries: []query{q(quantile("0.95", "millrace_http_request_duration_seconds", ours, "route"), "{{route}}")},
+			queries: []query{q(quantile("0.95", "millrace_http_request_duration_seconds", userRoutes, "route"), "{{route}}")},
 		},
 		panel{
 			title: "Requests by route", unit: perSecond, width: 12,
@@ -215,7 +215,7 @@ func dependenciesBoard() *dashboard.DashboardBuilder {
 		panel{
 			title: "Waiting to be deleted", unit: short, width: 8, about: "millrace store orphans lists the second.",
 			queries: []query{
-				q("max(millrace_deletions_waiting)", "deletions"), q("max(millrace_orphan_objects)", "objects nobody knows"),
+				q("max(millrace_deletions_waiting)", "deletions"), q("max(millrace_orphan_objects)", "orphans"),
 			},
 		},
 		panel{
@@ -268,7 +268,7 @@ func dependenciesBoard() *dashboard.DashboardBuilder {
 			queries: []query{q("sum by (dependency, instance) (rate(millrace_circuit_opens_total[5m]))", "{{instance}} {{dependency}}")},
 		},
 		panel{
-			title: "Doorbells that have not rung", unit: short, width: 12,
+			title: "Outbox entries not sent to the queue", unit: short, width: 12,
 			queries: []query{q("max(millrace_outbox_letters)", "letters")},
 		},
 		panel{

@@ -12,11 +12,11 @@ type objective struct {
 	target float64 // share of good events
 	good   string  // rate of good events
 	all    string  // rate of all events
-	least  int     // fewest events that an alert speaks about
+	least  int     // fewest events for an alert
 }
 
-// ours are the routes of the API that are answered on behalf of someone, with what they say to probes left out.
-const ours = `route!~"none|options|/health|/ready"`
+// userRoutes selects the routes of the API that users call, without probes.
+const userRoutes = `route!~"none|options|/health|/ready"`
 
 // control are the routes that answer at once: no file goes in or out, no stream is kept open.
 const control = `route!~"none|options|/health|/ready|/upload|/score|/validate|/outcomes|.*/(download|rejects|events)"`
@@ -27,8 +27,8 @@ const queries = `route=~"/predictions|/predictions/[{]id[}](/rows)?"`
 var objectives = []objective{
 	{
 		name: "availability", what: "requests are not answered with 5xx", target: 0.999, least: 50,
-		good: `sum(rate(millrace_http_requests_total{` + ours + `,status!~"5.."}[WINDOW]))`,
-		all:  `sum(rate(millrace_http_requests_total{` + ours + `}[WINDOW]))`,
+		good: `sum(rate(millrace_http_requests_total{` + userRoutes + `,status!~"5.."}[WINDOW]))`,
+		all:  `sum(rate(millrace_http_requests_total{` + userRoutes + `}[WINDOW]))`,
 	},
 	within("control-latency", "control routes answer within 100 ms", 0.95, 50,
 		"millrace_http_request_duration_seconds", control, control, "0.1"),

@@ -73,7 +73,7 @@ var alerts = []alert{
 		expr: "max(millrace_oldest_queued_seconds) > 30\nand max(millrace_predictions{status=\"queued\"}) >= 1",
 	},
 	{
-		name: "MillraceQueueUnknown", severity: "page", wait: "1m", summary: "Nobody can read the queue",
+		name: "MillraceQueueUnknown", severity: "page", wait: "1m", summary: "The state of the queue is unknown",
 		expr: `time() - max(millrace_queue_observed_timestamp_seconds) > 60`,
 	},
 	{

@@ -46,7 +46,7 @@ func healthy() map[string]string {
 		`millrace_canary_mismatch_total`:                            `0x600`,
 		`millrace_accounting_mismatch_total`:                        `0x600`,
 		`millrace_leaves_differing_rows_total{model="telecom"}`:     `0x600`,
-		`millrace_database_connections_acquired{instance="a"}`:      `16x600`, // full for once, but nobody waits
+		`millrace_database_connections_acquired{instance="a"}`:      `16x600`, // full for once, but no request waits
 		`millrace_database_connections_max{instance="a"}`:           `16x600`,
 		`millrace_database_acquire_waits_total{instance="a"}`:       `0x600`,
 		`millrace_disk_free_bytes{instance="a"}`:                    `50x600`,
@@ -86,7 +86,7 @@ func traffic(s map[string]string, perMinute, bad float64) map[string]string {
 	return s
 }
 
-// but changes some series of a state; no values take one away.
+// but changes some series of a state; no values remove one.
 func but(s map[string]string, changes ...string) map[string]string {
 	for i := 0; i < len(changes); i += 2 {
 		if s[changes[i]] = changes[i+1]; changes[i+1] == "" {
@@ -151,7 +151,7 @@ func scenarios() []scenario {
 		trouble("MillraceCircuitOpens", "dependency", "queue",
 			`millrace_circuit_opens_total{dependency="queue"}`, `0+3x600`),
 		{
-			name: "a dependency was away for a minute", at: "1h30m",
+			name: "a dependency was unavailable for a minute", at: "1h30m",
 			series: but(healthy(), `millrace_circuit_opens_total{dependency="queue"}`, `0x86 40x600`),
 		},
 		trouble("MillraceStoreNotOwned", "state", "copy", `millrace_installation_state{state="copy"}`, `1x600`),

@@ -27,7 +27,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "files" {
   }
 }
 
-# A dropped file is pinned by its version, so that nobody can change what is scored.
+# A dropped file is pinned by its version, so that what is scored cannot change.
 resource "aws_s3_bucket_versioning" "files" {
   bucket = aws_s3_bucket.files.id
   versioning_configuration {

@@ -1,5 +1,5 @@
 output "environment" {
-  description = "What millrace is told, but for DATABASE_URL, whose password is in the secret below."
+  description = "The environment of millrace, but for DATABASE_URL, whose password is in the secret below."
   value = {
     S3_BUCKET       = aws_s3_bucket.files.id
     SQS_QUEUE_URL   = aws_sqs_queue.doorbell.id

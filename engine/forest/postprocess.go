@@ -61,8 +61,6 @@ func hinge(x float64) float64 {
 	return 0
 }
 
-func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
-
 // sigmoid32 is XGBoost's: the exponent is capped where float32 would overflow.
 func sigmoid32(x float64) float64 {
 	const largest = 88.7

@@ -22,7 +22,7 @@ func newQuadrature(n int) quadrature {
 				break
 			}
 		}
-		w := 1 / ((1 - x*x) * slope * slope)
+		w := 1 / ((1 - float64(x*x)) * slope * slope)
 		q.points[i], q.points[n-1-i] = (1-x)/2, (1+x)/2
 		q.weights[i], q.weights[n-1-i] = w, w
 	}
@@ -33,7 +33,7 @@ func newQuadrature(n int) quadrature {
 func legendre(n int, x float64) (value, slope float64) {
 	before, value := 0.0, 1.0
 	for k := range n {
-		before, value = value, (float64(2*k+1)*x*value-float64(k)*before)/float64(k+1)
+		before, value = value, (float64(float64(2*k+1)*x*value)-float64(float64(k)*before))/float64(k+1)
 	}
-	return value, float64(n) * (x*value - before) / (x*x - 1)
+	return value, float64(n) * (float64(x*value) - before) / (float64(x*x) - 1)
 }

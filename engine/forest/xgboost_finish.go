@@ -1,8 +1,11 @@
 package forest
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // xgboostObjective returns the link of an objective, and whether base_score is given on the side of the link's result.
@@ -98,9 +101,9 @@ func (x *xgboostReader) margin(base float32) (margin float32, ok bool) {
 		const edge = float32(1e-6)
 		base = min(max(base, edge), 1-edge)
 		odds := 1/base - 1
-		return -float32(math.Log(float64(odds))), true
+		return -log32(odds), true
 	}
-	return float32(math.Log(float64(base))), base > 0
+	return log32(base), base > 0
 }
 
 // since reports whether the file was written by the given version or a later one.
@@ -140,10 +143,30 @@ func (x *xgboostReader) setFeatures() error {
 			f.Categorical = x.types[i] == "c"
 		}
 		if len(x.categories) > 0 && len(x.categories[i].values) > 0 {
-			f.Categorical, f.Categories, f.CategoryKind = true, x.categories[i].values, x.categories[i].kind
+			x.setCategories(f, x.categories[i])
 		}
 	}
+	if !x.since(3, 1) && slices.Contains(x.types, "c") {
+		x.forest.CategoriesLost = fmt.Sprintf("XGBoost %s saves no names of categories", x.forest.Source.Version)
+	}
 	return nil
+}
+
+// setCategories gives a feature its categories. XGBoost 3.1 to 3.3 measures texts in characters and cuts them in bytes, so
+// that beyond ASCII they are damaged, and nothing in the file says where they were cut.
+func (x *xgboostReader) setCategories(f *Feature, list categoryList) {
+	f.Categorical = true
+	cut := x.version[0] == 3 && x.version[1] >= 1 && x.version[1] <= 3 && slices.ContainsFunc(list.values, beyondASCII)
+	if !list.damaged && !cut {
+		f.Categories, f.CategoryKind = list.values, list.kind
+		return
+	}
+	x.forest.loseCategories(fmt.Sprintf("XGBoost %s saved names of categories with letters beyond ASCII damaged; "+
+		"train and save with XGBoost 3.4", x.forest.Source.Version))
+}
+
+func beyondASCII(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 func (x *xgboostReader) setTrees() error {

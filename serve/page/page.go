@@ -1,4 +1,5 @@
-// Package page embeds the web page: plain HTML, CSS and scripts, as the browser takes them.
+// Package page embeds the upload page: plain HTML, CSS and scripts, without a build step. Its routes and headers are in
+// serve/internal/api.
 package page
 
 import "embed"

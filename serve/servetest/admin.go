@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Admin serves the operators' listener of a database until the test ends, and returns its base URL.
+// Admin serves the operators' listener for a database until the test ends, and returns its base URL.
 func Admin(t testing.TB, s *store.Store) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

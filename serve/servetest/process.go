@@ -22,7 +22,8 @@ type Process struct {
 	stop func() error
 }
 
-// Start runs everything, in a directory of the test, until the test ends. The log is shown when the test fails.
+// Start runs API and worker in a temporary directory until the test ends; change edits the configuration first. The log is
+// shown when the test fails.
 func Start(t testing.TB, change func(*serve.RunConfig)) *Process {
 	t.Helper()
 	config := serve.RunConfig{
@@ -52,11 +53,11 @@ func Start(t testing.TB, change func(*serve.RunConfig)) *Process {
 	return p
 }
 
-// Stop ends the process as SIGTERM does and gives what it ended with.
+// Stop ends the process as SIGTERM does and returns the error of [serve.Run]. It may be called more than once.
 func (p *Process) Stop() error { return p.stop() }
 
-// Do sends a request with the development token and gives status and body of the answer. Headers are names and values
-// in turn.
+// Do sends a request with the development token and returns status and body of the answer. Headers alternate between
+// names and values.
 func (p *Process) Do(t testing.TB, method, path string, body io.Reader, headers ...string) (int, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, p.API+path, body)

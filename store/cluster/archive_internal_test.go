@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestArchivesAreChecked(t *testing.T) {
+func TestCheckArchives(t *testing.T) {
 	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 	digest := func(name string) string {
 		return map[string]string{"good.txz": abc, "bad.txz": strings.Repeat("0", 64)}[name]

@@ -21,15 +21,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Config says where the cluster lives. Only Dir is required.
+// Config is the place and the settings of a cluster. Only Dir is required.
 type Config struct {
 	// Dir is the cluster's own directory. When root starts the cluster, it is given to the user that the server runs
 	// as, so nothing else should be kept there.
 	Dir string
-	Log func(message string) // told about steps that take time; nil is silent
+	Log func(message string) // is called about steps that take time; nil disables it
 	// BinDir holds postgres and initdb; empty: they are looked for, and fetched if there are none.
 	BinDir string
-	// Settings are given to the server beside ours ("fsync": "off" in tests).
+	// Settings are given to the server beside those of this package ("fsync": "off" in tests).
 	Settings map[string]string
 }
 
@@ -166,7 +166,7 @@ func (c *Cluster) arguments() []string {
 		"shared_buffers":          "128MB",
 		"max_wal_size":            "2GB",
 		"max_connections":         "100",
-		// Our statements are short: compiling them costs more than it gains.
+		// The statements of millrace are short: compiling them costs more than it gains.
 		"jit": "off",
 	}
 	maps.Copy(settings, c.config.Settings)
@@ -177,7 +177,7 @@ func (c *Cluster) arguments() []string {
 	return args
 }
 
-// ready waits until the server accepts connections and has our database.
+// ready waits until the server accepts connections and has the database.
 func (c *Cluster) ready(ctx context.Context) error {
 	for {
 		conn, err := pgx.Connect(ctx, c.urlOf("postgres"))
@@ -242,7 +242,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	return errors.New("stop postgresql: it had to be killed")
 }
 
-// signal tells the server to stop and says whether it has.
+// signal sends the server a signal and reports whether it has ended in time.
 func (c *Cluster) signal(ctx context.Context, sig syscall.Signal) bool {
 	_ = c.command.Process.Signal(sig)
 	select {

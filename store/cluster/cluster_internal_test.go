@@ -29,7 +29,7 @@ func NewDir(t *testing.T) string {
 }
 
 // A server whose millrace was killed still runs; the next millrace must end it before it starts its own.
-func TestLeftoverServerIsStopped(t *testing.T) {
+func TestStartStopsLeftoverServer(t *testing.T) {
 	config := Config{Dir: NewDir(t), Settings: map[string]string{"fsync": "off"}}
 	first, err := Start(t.Context(), config)
 	if err != nil {
@@ -48,7 +48,7 @@ func TestLeftoverServerIsStopped(t *testing.T) {
 	}
 }
 
-func TestStopOfAServerThatHangs(t *testing.T) {
+func TestStopKillsHangingServer(t *testing.T) {
 	c, err := Start(t.Context(), Config{Dir: NewDir(t), Settings: map[string]string{"fsync": "off"}})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestParseMajor(t *testing.T) {
 	}
 }
 
-func TestFetchIsJudgedByItsBinaries(t *testing.T) {
+func TestFetchAcceptsExistingBinaries(t *testing.T) {
 	broken := errors.New("cannot be run as root")
 	config := Config{Log: func(string) {}}
 	p := place{dir: NewDir(t)}

@@ -15,7 +15,7 @@ var ErrNotInstalled = errors.New("a private PostgreSQL runs on Linux and macOS o
 // ErrInUse is never returned here.
 var ErrInUse = errors.New("in use by another millrace")
 
-// Config says where the cluster lives.
+// Config is the place and the settings of a cluster.
 type Config struct {
 	Dir      string
 	Log      func(message string)
@@ -31,7 +31,7 @@ func Start(context.Context, Config) (*Cluster, error) {
 	return nil, fmt.Errorf("start postgresql: %w", ErrNotInstalled)
 }
 
-// Running says that there is none.
+// Running returns false.
 func Running(Config) (string, bool, error) { return "", false, nil }
 
 // URL is empty.

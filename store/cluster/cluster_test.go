@@ -55,7 +55,7 @@ func execute(t *testing.T, url, sql string) {
 	}
 }
 
-func TestClusterKeepsItsDataAndItsDoorShut(t *testing.T) {
+func TestClusterPersistsDataAndRefusesOtherUsers(t *testing.T) {
 	dir := cluster.NewDir(t)
 	c := start(t, dir)
 	execute(t, c.URL(), `CREATE TABLE kept AS SELECT 42 AS n`)
@@ -99,7 +99,7 @@ func serverPid(t *testing.T, c *cluster.Cluster) int {
 	return pid
 }
 
-func TestClusterComesBackAfterAKill(t *testing.T) {
+func TestClusterRestartsAfterKill(t *testing.T) {
 	dir := cluster.NewDir(t)
 	c := start(t, dir)
 	if err := syscall.Kill(serverPid(t, c), syscall.SIGKILL); err != nil {
@@ -108,7 +108,7 @@ func TestClusterComesBackAfterAKill(t *testing.T) {
 	select {
 	case <-c.Exited():
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody noticed that the server died")
+		t.Fatal("Exited did not close when the server died")
 	}
 	if err := c.Stop(t.Context()); err != nil {
 		t.Errorf("stop of a dead server: %v", err)
@@ -120,8 +120,8 @@ func TestClusterComesBackAfterAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(b), "\n")
-	ours := strings.Join([]string{strconv.Itoa(os.Getpid()), rest}, "\n")
-	if err := os.WriteFile(note, []byte(ours), 0o600); err != nil {
+	content := strings.Join([]string{strconv.Itoa(os.Getpid()), rest}, "\n")
+	if err := os.WriteFile(note, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := query(t, start(t, dir).URL(), `SELECT 'up'`); got != "up" {
@@ -177,7 +177,7 @@ func TestStartRefuses(t *testing.T) {
 	}
 }
 
-func TestStartTellsWhatTheServerSaid(t *testing.T) {
+func TestStartReturnsServerLog(t *testing.T) {
 	_, err := cluster.Start(t.Context(), cluster.Config{
 		Dir: cluster.NewDir(t), Settings: map[string]string{"fsync": "off", "shared_buffers": "many"},
 	})
@@ -186,7 +186,7 @@ func TestStartTellsWhatTheServerSaid(t *testing.T) {
 	}
 }
 
-func TestStartGivesUpWithItsContext(t *testing.T) {
+func TestStartStopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := cluster.NewDir(t)
@@ -196,7 +196,7 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 	start(t, dir) // nothing half done is in the way
 }
 
-func TestLongDirectoryGetsAShortSocket(t *testing.T) {
+func TestLongDirectoryUsesShortSocket(t *testing.T) {
 	dir := filepath.Join(cluster.NewDir(t), strings.Repeat("deep/", 25))
 	c := start(t, dir)
 	if got := query(t, c.URL(), `SELECT current_setting('unix_socket_directories')`); len(got) > 90 {
@@ -204,7 +204,7 @@ func TestLongDirectoryGetsAShortSocket(t *testing.T) {
 	}
 }
 
-func TestClosedDirectoryIsNotOpened(t *testing.T) {
+func TestClosedDirectoryKeepsItsMode(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root starts a server as another user")
 	}
@@ -232,7 +232,7 @@ func TestClosedDirectoryIsNotOpened(t *testing.T) {
 
 // A lock of the socket that a killed server left does not keep the next one from starting: empty after a loss of power,
 // or with the number of a process that runs.
-func TestClusterStartsBesideAStaleLockOfItsSocket(t *testing.T) {
+func TestStartRemovesStaleSocketLock(t *testing.T) {
 	dir := cluster.NewDir(t)
 	c := start(t, dir)
 	if err := c.Stop(t.Context()); err != nil {

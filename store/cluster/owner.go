@@ -19,10 +19,10 @@ import (
 type owner struct {
 	name     string
 	uid, gid int
-	change   bool // we are root and become that user
+	change   bool // the process is root and becomes that user
 }
 
-// findOwner gives the user that we are; for root the user postgres, else nobody.
+// findOwner returns the user of this process; for root the user postgres, else the user nobody.
 func findOwner() (owner, error) {
 	if os.Geteuid() != 0 {
 		return owner{name: "uid " + strconv.Itoa(os.Geteuid()), uid: os.Geteuid(), gid: os.Getegid()}, nil
@@ -42,7 +42,7 @@ func findOwner() (owner, error) {
 		"add one, or start millrace as another user")
 }
 
-// own gives a file to the server's user.
+// own makes the server's user the owner of a file.
 func (o owner) own(name string) error {
 	if !o.change {
 		return nil
@@ -50,7 +50,7 @@ func (o owner) own(name string) error {
 	return os.Chown(name, o.uid, o.gid)
 }
 
-// canEnter says whether the user may go through all directories up to this one. Those that do not exist yet will be
+// canEnter reports whether the user may go through all directories up to this one. Those that do not exist yet will be
 // made with rights for all.
 func (o owner) canEnter(dir string) bool {
 	if !o.change {
@@ -79,7 +79,7 @@ func (o owner) mayEnter(stat os.FileInfo) bool {
 }
 
 // command prepares one of PostgreSQL's programs, in a process group of its own so that a terminal's Ctrl-C reaches only
-// us, with the little environment that it needs.
+// millrace, with the little environment that it needs.
 func (o owner) command(ctx context.Context, p place, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin.dir, program), args...)
 	cmd.Dir = p.dir
@@ -96,7 +96,7 @@ func (o owner) command(ctx context.Context, p place, program string, args ...str
 	return cmd
 }
 
-// servesDirectory says whether a process is a PostgreSQL server of a data directory.
+// servesDirectory reports whether a process is a PostgreSQL server of a data directory.
 func servesDirectory(ctx context.Context, pid int, data string) bool {
 	if syscall.Kill(pid, 0) == syscall.ESRCH {
 		return false

@@ -10,7 +10,7 @@ import (
 )
 
 // The server's user enters a directory by the one right that is theirs, whatever the others are.
-func TestWhoMayEnter(t *testing.T) {
+func TestCanEnter(t *testing.T) {
 	uid, gid := os.Getuid(), os.Getgid()
 	owners := map[string]owner{
 		"its owner": {uid: uid, gid: gid + 1, change: true}, "its group": {uid: uid + 1, gid: gid, change: true},
@@ -52,7 +52,7 @@ func TestWhoMayEnter(t *testing.T) {
 }
 
 // What root has unpacked belongs to the server's user, links as such and not what they point at.
-func TestFetchedBelongsToItsUser(t *testing.T) {
+func TestOpenForOwner(t *testing.T) {
 	who, err := findOwner()
 	if err != nil {
 		t.Fatal(err)

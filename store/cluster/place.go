@@ -59,8 +59,8 @@ func makePlace(config Config, who owner) (place, error) {
 	return p, p.ownSocket()
 }
 
-// reachable gives another directory if the server's user cannot enter the wanted one (root's home, for example). We do
-// not open directories for others that were closed.
+// reachable returns another directory if the server's user cannot enter the wanted one (root's home, for example). It
+// does not open directories that were closed.
 func reachable(dir string, who owner, log func(string)) string {
 	if who.canEnter(filepath.Dir(dir)) {
 		return dir
@@ -90,7 +90,7 @@ func (p place) mkdir(dir string) error {
 	return p.owner.own(dir)
 }
 
-// ownSocket refuses a socket directory that somebody else could have prepared in a directory that all can write to.
+// ownSocket refuses a socket directory that another user could have prepared in a directory that all can write to.
 func (p place) ownSocket() error {
 	stat, err := os.Lstat(p.socket)
 	if err != nil {
@@ -98,7 +98,7 @@ func (p place) ownSocket() error {
 	}
 	sys, ok := stat.Sys().(*syscall.Stat_t)
 	if !ok || !stat.IsDir() || stat.Mode().Perm() != 0o700 || int(sys.Uid) != p.owner.uid {
-		return fmt.Errorf("%s is not a directory of ours with mode 0700: remove it", p.socket)
+		return fmt.Errorf("%s is not a directory of this user with mode 0700: remove it", p.socket)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (c *Cluster) initdb(ctx context.Context) error {
 }
 
 // stopLeftover ends a server of this directory whose millrace was killed, and removes the note of one that is gone: in
-// a container another process may have its number by now. We hold the lock, so nobody else starts one.
+// a container another process may have its number by now. The lock is held, so no other process starts one.
 func (p place) stopLeftover(ctx context.Context) error {
 	note := filepath.Join(p.data(), "postmaster.pid")
 	b, err := os.ReadFile(note)

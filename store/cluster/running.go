@@ -4,10 +4,10 @@ package cluster
 
 import "errors"
 
-// ErrInUse says that another process has the directory of a cluster.
+// ErrInUse means that another process has the directory of a cluster.
 var ErrInUse = errors.New("in use by another millrace")
 
-// Running gives the URL of a cluster whose server another process has started; false: no process has.
+// Running returns the URL of a cluster whose server another process has started, and false if none has.
 func Running(config Config) (url string, running bool, err error) {
 	if config.Log == nil {
 		config.Log = func(string) {}

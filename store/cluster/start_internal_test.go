@@ -28,7 +28,7 @@ func programs(t *testing.T, initdb, postgres string) (dir string) {
 }
 
 // A start that fails says why, ends what it has started and lets the directory go.
-func TestFailedStartLetsGo(t *testing.T) {
+func TestFailedStartReleasesDirectory(t *testing.T) {
 	for name, test := range map[string]struct {
 		initdb, postgres string
 		want             []string
@@ -63,8 +63,8 @@ func TestFailedStartLetsGo(t *testing.T) {
 	}
 }
 
-// PostgreSQL's programs see where libraries are, and nothing else of our environment, which holds secrets.
-func TestProgramsSeeLittleOfTheEnvironment(t *testing.T) {
+// PostgreSQL's programs see where libraries are, and nothing else of the environment, which holds secrets.
+func TestProgramsInheritNoSecrets(t *testing.T) {
 	t.Setenv("LD_LIBRARY_PATH", "/opt/lib")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	got := owner{}.command(t.Context(), place{dir: "/", bin: binaries{dir: "/pg"}}, "postgres").Env
@@ -74,8 +74,8 @@ func TestProgramsSeeLittleOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// A server that does not heed the first signal is told to stop at once before it is killed.
-func TestStopOfAServerThatHeedsTheSecondSignal(t *testing.T) {
+// A server that does not heed the first signal gets an immediate shutdown before it is killed.
+func TestStopSendsImmediateShutdown(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
 	c := &Cluster{exited: make(chan struct{}), unlock: func() {}}
 	const deaf = `trap '' INT; trap 'exit 3' QUIT; touch "$1"; while :; do sleep 0.02; done`

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// SmallDisk mounts a disk of a size, like "200m", that other users may enter too. It needs root.
+// SmallDisk mounts a disk of a size, such as "200m", that other users may enter too, and returns its directory. It needs
+// root.
 func SmallDisk(t testing.TB, size string) (dir string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "millrace-disk-") // t.TempDir is closed to the user that PostgreSQL runs as
@@ -26,7 +27,7 @@ func SmallDisk(t testing.TB, size string) (dir string) {
 	return dir
 }
 
-// FillDisk leaves no room on a small disk until what it gives is called.
+// FillDisk leaves no room on a small disk until the returned function is called.
 func FillDisk(t testing.TB, dir string) (makeRoom func()) {
 	t.Helper()
 	filler := filepath.Join(dir, "filler")

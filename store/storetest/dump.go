@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RestoredDump gives the URL of a database that was restored from a dump of another one, made while that one works: all
+// RestoredDump returns the URL of a database that was restored from a dump of another one, made while that one works: all
 // tables as one snapshot saw them, and sequences no lower.
 func RestoredDump(t testing.TB, of string) string {
 	t.Helper()

@@ -14,13 +14,14 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Faults stand before an S3 server and answer in its place what they are told to.
+// Faults is an HTTP proxy in front of an S3 server that answers requests in its place.
 type Faults struct {
 	answer atomic.Pointer[func(*http.Request) (status int, code string)]
 	given  atomic.Int64
 }
 
-// NewFaults puts faults before the server of a bucket. None are given until [Faults.Answer].
+// NewFaults starts a proxy in front of the server of a bucket, and returns the bucket's configuration through it. It
+// passes everything on until [Faults.Answer].
 func NewFaults(t testing.TB, config objects.S3Config) (*Faults, objects.S3Config) {
 	t.Helper()
 	target, err := url.Parse(config.Endpoint)
@@ -51,7 +52,8 @@ func NewFaults(t testing.TB, config objects.S3Config) (*Faults, objects.S3Config
 	return f, config
 }
 
-// Answer gives each request to answer, which passes it on with status 0; nil ends the faults.
+// Answer calls answer with each request and answers with what it returns; a status of 0 passes the request on. A nil
+// answer passes everything on.
 func (f *Faults) Answer(answer func(*http.Request) (status int, code string)) {
 	if answer == nil {
 		f.answer.Store(nil)
@@ -60,10 +62,10 @@ func (f *Faults) Answer(answer func(*http.Request) (status int, code string)) {
 	f.answer.Store(&answer)
 }
 
-// All answers every request alike.
+// All answers every request with a status and an S3 error code.
 func (f *Faults) All(status int, code string) {
 	f.Answer(func(*http.Request) (int, string) { return status, code })
 }
 
-// Given says how many requests were answered in the server's place.
+// Given returns how many requests were answered in the server's place.
 func (f *Faults) Given() int64 { return f.given.Load() }

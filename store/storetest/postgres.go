@@ -23,21 +23,21 @@ var postgres server[*cluster.Cluster]
 
 const template = "millrace_template"
 
-// Postgres gives the URL of a fresh database with the newest schema, which is dropped when the test ends.
+// Postgres returns the URL of a fresh database with the newest schema, which is dropped when the test ends.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	return newDatabase(t, template)
 }
 
-// EmptyPostgres gives the URL of a fresh database without any schema.
+// EmptyPostgres returns the URL of a fresh database without any schema.
 func EmptyPostgres(t testing.TB) string {
 	t.Helper()
 	return newDatabase(t, "template0")
 }
 
-// Open gives a store on a database: the one of config.URL, by that login alone, else a fresh one in which requests and
-// workers have a login each, with the rights of their roles and no other: see [Logins]. A connection that somebody has
-// not given back when the test ends fails it.
+// Open returns a store on a database: the one of config.URL, by that login alone, else a fresh one in which requests and
+// workers have a login each, with the rights of their roles and no other: see [Logins]. A connection that
+// is not released when the test ends fails it.
 func Open(t testing.TB, config store.Config) *store.Store {
 	t.Helper()
 	if config.URL == "" {
@@ -66,8 +66,8 @@ const (
 	loaderLogin = "millrace_test_loader"
 )
 
-// Logins gives the URLs of a database of [Postgres] for a login that is a member of millrace_api and for one that is a
-// member of millrace_loader, and of nothing else. The URL of another login, or one without a login, is given back as it
+// Logins returns the URLs of a database of [Postgres] for a login that is a member of millrace_api and for one that is a
+// member of millrace_loader, and of nothing else. The URL of another login, or one without a login, is returned as it
 // is, and no second one.
 func Logins(database string) (api, loader string) {
 	u, err := url.Parse(database)
@@ -101,7 +101,7 @@ func newDatabase(t testing.TB, from string) string {
 func databaseURL(clusterURL, name string) string {
 	u, err := url.Parse(clusterURL)
 	if err != nil {
-		panic(err) // made by our own launcher
+		panic(err) // made by store/cluster
 	}
 	u.Path = "/" + name
 	return u.String()
@@ -165,7 +165,7 @@ func execute(url, sql string) error {
 	return err
 }
 
-// Exec changes a database past the store.
+// Exec runs a statement without going through the store.
 func Exec(t testing.TB, database, sql string) {
 	t.Helper()
 	if err := execute(database, sql); err != nil {
@@ -173,7 +173,7 @@ func Exec(t testing.TB, database, sql string) {
 	}
 }
 
-// Ask gives the one value that a statement answers with, as text: for looking at a database past the store.
+// Ask returns the one value of a query as text, without going through the store.
 func Ask(t testing.TB, database, sql string) (answer string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)

@@ -11,7 +11,7 @@ import (
 // detach puts a child into a process group of its own: Ctrl-C is for the tests, which then end it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// lock waits for a file to be ours.
+// lock waits for an exclusive lock on a file.
 func lock(name string) (unlock func(), err error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

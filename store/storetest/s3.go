@@ -24,7 +24,7 @@ const (
 // RetryPause is short, so that a test which wants a server to fail does not wait for long.
 const RetryPause = 50 * time.Millisecond
 
-// S3 gives an empty bucket of an S3 server.
+// S3 returns an empty bucket of an S3 server.
 func S3(t testing.TB) objects.S3Config {
 	t.Helper()
 	srv := s3.get(t, startS3)
@@ -37,7 +37,7 @@ func S3(t testing.TB) objects.S3Config {
 	}
 }
 
-// S3Dir is the directory in which the S3 server keeps the objects of a bucket as files, whose times are the objects'.
+// S3Dir returns the directory in which the S3 server keeps the objects of a bucket as files, whose times are the objects'.
 func S3Dir(t testing.TB, bucket string) string {
 	t.Helper()
 	return filepath.Join(s3.get(t, startS3).root, bucket)

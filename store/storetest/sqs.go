@@ -16,14 +16,14 @@ import (
 
 var sqs server[string]
 
-// Queue is a queue whose messages go to another one, the dead letters, when they have been received twice in vain.
+// Queue is an SQS queue with a dead-letter queue, to which messages go that were received twice.
 type Queue struct {
 	queue.Config
 	DeadURL string
 	Client  *awssqs.Client // for looking at both from outside
 }
 
-// SQS gives an empty queue of an SQS server. A message that is not deleted comes again after a second.
+// SQS returns an empty queue of an SQS server. A message that is not deleted comes again after a second.
 func SQS(t testing.TB) Queue {
 	t.Helper()
 	endpoint := sqs.get(t, startSQS)
@@ -75,7 +75,7 @@ func startSQS() (string, error) {
 	})
 }
 
-// Send puts a message into the queue.
+// Send sends a message.
 func (q Queue) Send(t testing.TB, body string) {
 	t.Helper()
 	_, err := q.Client.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &body})

@@ -40,7 +40,7 @@ func makeDir(name string) (string, error) {
 }
 
 // guard ends a process and removes its directory when this process is gone. It is a shell that waits for the end of
-// its input, which we hold open and never write to: no hook at the end of the tests is needed, and kill -9 is covered.
+// its input, which this process holds open and never writes to: no hook at the end of the tests is needed, and kill -9 is covered.
 func guard(pid int, dir string) error {
 	script := `cat >/dev/null
 		kill -QUIT "$1" 2>/dev/null

@@ -5,6 +5,9 @@ import (
 	"io"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/queue"
@@ -12,7 +15,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-func TestEachTestHasItsOwnDatabase(t *testing.T) {
+func TestPostgresIsPerTest(t *testing.T) {
 	for range 2 {
 		s := storetest.Open(t, store.Config{})
 		u, err := s.Accounts.EnsureUser(t.Context(), "someone")
@@ -25,7 +28,7 @@ func TestEachTestHasItsOwnDatabase(t *testing.T) {
 	}
 }
 
-func TestEachTestHasItsOwnBucket(t *testing.T) {
+func TestS3IsPerTest(t *testing.T) {
 	for range 2 {
 		o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 		if err != nil {
@@ -48,7 +51,7 @@ func TestEachTestHasItsOwnBucket(t *testing.T) {
 	}
 }
 
-func TestEachTestHasItsOwnQueue(t *testing.T) {
+func TestSQSIsPerTest(t *testing.T) {
 	for range 2 {
 		q, err := queue.Open(t.Context(), storetest.SQS(t).Config)
 		if err != nil {
@@ -57,5 +60,30 @@ func TestEachTestHasItsOwnQueue(t *testing.T) {
 		if err := q.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestAsk(t *testing.T) {
+	database := storetest.Postgres(t)
+	if got := storetest.Ask(t, database, `SELECT count(*) FROM users`); got != "0" {
+		t.Errorf("%q", got)
+	}
+	api, loader := storetest.Logins(database)
+	for url, want := range map[string]string{api: "millrace_test_api", loader: "millrace_test_loader"} {
+		if got := storetest.Ask(t, url, `SELECT current_user`); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if again, none := storetest.Logins(api); again != api || none != "" {
+		t.Errorf("%q, %q", again, none)
+	}
+}
+
+func TestSend(t *testing.T) {
+	q := storetest.SQS(t)
+	q.Send(t, "hello")
+	out, err := q.Client.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: &q.URL, WaitTimeSeconds: 5})
+	if err != nil || len(out.Messages) != 1 || aws.ToString(out.Messages[0].Body) != "hello" {
+		t.Errorf("%+v, %v", out, err)
 	}
 }

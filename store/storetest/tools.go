@@ -20,7 +20,7 @@ type tool struct {
 
 const toolsFile = "tools/go.tools.mod"
 
-// build gives the path of the tool's binary. It is built at the first use on a machine and kept in the user's cache
+// build returns the path of the tool's binary. It is built at the first use on a machine and kept in the user's cache
 // under its version; of several processes that need it at once one builds and the others wait.
 func (b tool) build() (string, error) {
 	root, err := moduleRoot()
@@ -121,7 +121,7 @@ func startCommand(cmd *exec.Cmd, dir, health string) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	cmd.Stdout, cmd.Stderr = log, log // never ours: go test waits for whoever holds them
+	cmd.Stdout, cmd.Stderr = log, log // not those of the test: go test waits for every process that holds them
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return err

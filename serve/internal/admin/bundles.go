@@ -6,14 +6,14 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
-// bundleView is a bundle in use, as operators see it.
+// bundleView is a bundle in use.
 type bundleView struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	SHA256  string `json:"sha256"`
 }
 
-// refusedView is one that is refused, with the reason, which is about the operator's own files.
+// refusedView is a refused bundle with its error, which may name the operator's files.
 type refusedView struct {
 	plan.RefusedBundle
 	Error string `json:"error"`
@@ -24,7 +24,7 @@ type bundlesPage struct {
 	Refused []refusedView `json:"refused"`
 }
 
-// listBundles says which bundles are in use and which are refused.
+// listBundles lists the bundles in use and the refused ones.
 func (a *Admin) listBundles(*http.Request) (any, error) {
 	page := bundlesPage{Bundles: []bundleView{}, Refused: []refusedView{}}
 	if a.Models != nil {

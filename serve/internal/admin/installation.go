@@ -7,14 +7,14 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// installationView is what operators see of database and object store.
+// installationView is the ownership of the object store and the state of its cleanup.
 type installationView struct {
 	Installation     string  `json:"installation"` // the database's
 	Sweeps           int64   `json:"sweeps"`
 	State            string  `json:"state"`
 	DeletionsWaiting int     `json:"deletions_waiting"`
 	Orphans          int     `json:"orphans"`
-	SweepStopped     *string `json:"sweep_stopped"` // why
+	SweepStopped     *string `json:"sweep_stopped"` // the reason; null while sweeping
 }
 
 func (a *Admin) installation(req *http.Request) (any, error) {

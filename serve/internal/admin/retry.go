@@ -11,19 +11,19 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// retryAtOnce bounds the dead letters of one request, each of which is a transaction.
-const retryAtOnce = 50
+// retryBatch bounds the dead letters that one request retries, each in a transaction.
+const retryBatch = 50
 
-// retriedPage is what became of some dead letters, latest first. Those that fail again come in front of them, so that
-// who follows the cursor never meets one twice.
+// retriedPage is a page of retried dead letters, latest first. Dead letters that fail again are listed before them, so a
+// client that follows the cursor retries none twice.
 type retriedPage struct {
 	DryRun     bool         `json:"dry_run"`
 	Retried    []deadLetter `json:"retried"` // as they were before; with dry_run, those that would be
-	Skipped    int          `json:"skipped"` // retried by somebody else, deleted or expired meanwhile
+	Skipped    int          `json:"skipped"` // retried by another request, deleted or expired meanwhile
 	NextCursor *string      `json:"next_cursor"`
 }
 
-// retryMany scores dead letters again from scratch: ?all=true, or those of a ?code= and ?since= a time.
+// retryMany retries dead letters from scratch: ?all=true, or those with a ?code= or ?since= a time.
 func (a *Admin) retryMany(req *http.Request) (any, error) {
 	filter, err := deadFilterParams(req)
 	if err != nil {
@@ -39,14 +39,14 @@ func (a *Admin) retryMany(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.Upkeep.DeadLetters(req.Context(), filter, after, retryAtOnce+1)
+	list, err := a.Store.Upkeep.DeadLetters(req.Context(), filter, after, retryBatch+1)
 	if err != nil {
 		return nil, err
 	}
 	page := retriedPage{DryRun: dry, Retried: []deadLetter{}}
-	if len(list) > retryAtOnce {
-		list = list[:retryAtOnce]
-		page.NextCursor = api.Optional(api.CursorText(list[retryAtOnce-1].Cursor()))
+	if len(list) > retryBatch {
+		list = list[:retryBatch]
+		page.NextCursor = api.Optional(api.CursorText(list[retryBatch-1].Cursor()))
 	}
 	for _, d := range list {
 		if !dry {
@@ -67,7 +67,7 @@ func (a *Admin) retryMany(req *http.Request) (any, error) {
 	return page, nil
 }
 
-// deadFilterParams reads which dead letters are meant. All of them must be asked for in so many words.
+// deadFilterParams reads the filter of dead letters. Without a code or a time it requires all=true.
 func deadFilterParams(req *http.Request) (f store.DeadFilter, err error) {
 	f.Code = req.FormValue("code")
 	if text := req.FormValue("since"); text != "" {

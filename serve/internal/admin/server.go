@@ -1,4 +1,5 @@
-// Package admin is the operators' HTTP server.
+// Package admin is the operators' HTTP server: metrics, pprof, bundles, dead letters and their retry, the ownership of the
+// object store. It checks no tokens, so it listens on loopback or a private network. What customers call belongs in api.
 package admin
 
 import (
@@ -25,34 +26,34 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Server is the operators' HTTP server: metrics, profiles, the dead-letter list, and in development the signing
-// keys. It knows no tokens, so it belongs on loopback or a network of its own.
+// Server is the operators' HTTP server, and in development the endpoint of the signing keys.
 type Server struct {
 	http *http.Server
 }
 
-// Parts are what the operators' server stands on.
+// Parts are the dependencies of the operators' server.
 type Parts struct {
 	Store   *store.Store
-	Owner   *store.Owner // nil: of no object store
+	Owner   *store.Owner // nil disables /installation
 	Metrics *metrics.Metrics
 	Models  *engine.Registry
-	Refused func() []plan.RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
+	Refused func() []plan.RefusedBundle // lists the refused bundles; nil without a directory of bundles
 	Log     *slog.Logger
-	Issuer  *auth.DevelopmentIssuer // nil: no keys of our own
-	// SupportURL is what support_url begins with; empty: a path of the API.
+	Issuer  *auth.DevelopmentIssuer // nil disables the signing keys
+	// SupportURL is the prefix of support_url; empty means a path of the API.
 	SupportURL string
 }
 
-// JWKSPath is where the development keys are.
+// JWKSPath is the path of the development signing keys.
 const JWKSPath = "/.well-known/jwks.json"
 
+// Admin has the handlers of the operators' server.
 type Admin struct {
 	Parts
 	pages fault.ErrorPages
 }
 
-// NewServer makes the operators' server.
+// NewServer returns the operators' server. A nil Log discards log lines.
 func NewServer(parts Parts) *Server {
 	if parts.Log == nil {
 		parts.Log = slog.New(slog.DiscardHandler)
@@ -66,13 +67,13 @@ func NewServer(parts Parts) *Server {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /bundles", a.handle(a.listBundles))
-	mux.Handle("GET /dead-letters", a.handle(a.working(a.listDead)))
-	mux.Handle("GET /dead-letters/{id}", a.handle(a.working(a.attempts)))
-	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.working(a.retry)))
-	mux.Handle("POST /dead-letters/retry", a.handle(a.working(a.retryMany)))
-	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.working(a.cancel)))
-	mux.Handle("GET /installation", a.handle(a.working(a.installation)))
-	mux.Handle("POST /webhooks/retry", a.handle(a.working(a.RetryWebhooks)))
+	mux.Handle("GET /dead-letters", a.handle(a.requireWorkerLogin(a.listDeadLetters)))
+	mux.Handle("GET /dead-letters/{id}", a.handle(a.requireWorkerLogin(a.listAttempts)))
+	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.requireWorkerLogin(a.retry)))
+	mux.Handle("POST /dead-letters/retry", a.handle(a.requireWorkerLogin(a.retryMany)))
+	mux.Handle("POST /predictions/{id}/cancel", a.handle(a.requireWorkerLogin(a.cancel)))
+	mux.Handle("GET /installation", a.handle(a.requireWorkerLogin(a.installation)))
+	mux.Handle("POST /webhooks/retry", a.handle(a.requireWorkerLogin(a.RetryWebhooks)))
 	if parts.Issuer != nil {
 		keys := parts.Issuer.JWKS()
 		mux.HandleFunc("GET "+JWKSPath, func(w http.ResponseWriter, _ *http.Request) {
@@ -94,7 +95,7 @@ func (a *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown stops listening and lets running requests end until ctx does.
+// Shutdown stops listening and waits for running requests until ctx ends.
 func (a *Server) Shutdown(ctx context.Context) error {
 	if err := a.http.Shutdown(ctx); err != nil {
 		return fmt.Errorf("shut down admin: %w", err)
@@ -102,7 +103,7 @@ func (a *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// handle turns what f gives into an answer.
+// handle answers with the value or the error of f as JSON.
 func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		ctx, cancel := context.WithTimeout(req.Context(), api.ControlTimeout)
@@ -126,9 +127,9 @@ func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
 	})
 }
 
-// working refuses what is about everybody's predictions in a process whose database login is for requests alone: row
-// level security would show it an empty list, which is not true.
-func (a *Admin) working(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+// requireWorkerLogin refuses operations on all users' predictions in a process whose database login is the API's: row
+// level security would make its lists empty, which would be wrong.
+func (a *Admin) requireWorkerLogin(f func(*http.Request) (any, error)) func(*http.Request) (any, error) {
 	return func(req *http.Request) (any, error) {
 		if a.Store.MayWork() {
 			return f(req)
@@ -138,7 +139,7 @@ func (a *Admin) working(f func(*http.Request) (any, error)) func(*http.Request) 
 	}
 }
 
-// deadLetter is a prediction that ended without a result, as operators see it.
+// deadLetter is a prediction that was given up.
 type deadLetter struct {
 	PredictionID string         `json:"prediction_id"`
 	Status       store.Status   `json:"status"`
@@ -154,7 +155,7 @@ type deadPage struct {
 	NextCursor  *string      `json:"next_cursor"`
 }
 
-func (a *Admin) listDead(req *http.Request) (any, error) {
+func (a *Admin) listDeadLetters(req *http.Request) (any, error) {
 	after, err := api.ParseCursor(req.FormValue("cursor"))
 	if err != nil {
 		return nil, err
@@ -191,7 +192,7 @@ type attemptView struct {
 	FailedAt   time.Time     `json:"failed_at"`
 }
 
-func (a *Admin) attempts(req *http.Request) (any, error) {
+func (a *Admin) listAttempts(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
 		return nil, fault.Fail(fault.CodePredictionNotFound, "")
@@ -207,7 +208,7 @@ func (a *Admin) attempts(req *http.Request) (any, error) {
 	return map[string]any{"attempts": views}, nil
 }
 
-// cancel stops anybody's prediction.
+// cancel cancels a prediction of any user.
 func (a *Admin) cancel(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
@@ -220,7 +221,7 @@ func (a *Admin) cancel(req *http.Request) (any, error) {
 	return map[string]any{"prediction_id": id.String(), "status": p.Status}, nil
 }
 
-// retry scores a dead prediction again from scratch, with the model that it was pinned to.
+// retry retries a dead letter from scratch, with the model that it is pinned to.
 func (a *Admin) retry(req *http.Request) (any, error) {
 	id, err := uuid.Parse(req.PathValue("id"))
 	if err != nil {
@@ -232,7 +233,7 @@ func (a *Admin) retry(req *http.Request) (any, error) {
 	return map[string]any{"prediction_id": id.String(), "status": store.Queued}, nil
 }
 
-// RetryWebhooks sends the webhooks again that were given up.
+// RetryWebhooks queues the dead letters of webhooks again.
 func (a *Admin) RetryWebhooks(req *http.Request) (any, error) {
 	n, err := a.Store.Announcements.Revive(req.Context())
 	if err != nil {

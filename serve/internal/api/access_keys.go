@@ -35,7 +35,7 @@ type accessKeyView struct {
 	CreatedAt  string   `json:"created_at"`
 	ExpiresAt  *string  `json:"expires_at"`
 	LastUsedAt *string  `json:"last_used_at"`
-	Key        string   `json:"key,omitempty"` // once, when it is made
+	Key        string   `json:"key,omitempty"` // only in the answer that creates it
 }
 
 func accessKeyOf(k store.AccessKey) accessKeyView {
@@ -45,13 +45,13 @@ func accessKeyOf(k store.AccessKey) accessKeyView {
 	}
 }
 
-// createAccessKey makes a key and answers with its secret, which cannot be read again.
+// createAccessKey creates a key and answers with its secret, which cannot be read again.
 func createAccessKey(s *server, r *request) error {
 	k, err := r.newAccessKey(time.Now())
 	if err != nil {
 		return err
 	}
-	return s.keyed(r, k, func(once *store.RequestKey) error {
+	return s.idempotent(r, k, func(once *store.RequestKey) error {
 		secret := newSecret()
 		k.Prefix = secret[:prefixShown]
 		made, err := s.Store.Accounts.CreateAccessKey(r.ctx, r.user.ID, k, sha256.Sum256([]byte(secret)), once)
@@ -64,19 +64,19 @@ func createAccessKey(s *server, r *request) error {
 		}
 		view := accessKeyOf(made)
 		view.Key = secret
-		return r.madeAccessKey(view)
+		return r.answerAccessKey(view)
 	}, func(id uuid.UUID) error {
-		return s.accessKeyAgain(r, id)
+		return s.replayAccessKey(r, id)
 	})
 }
 
-func (r *request) madeAccessKey(view accessKeyView) error {
+func (r *request) answerAccessKey(view accessKeyView) error {
 	r.set("Cache-Control", "no-store")
 	return r.json(http.StatusCreated, view)
 }
 
-// accessKeyAgain answers with a key that was made before. Its secret is not known any more.
-func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
+// replayAccessKey answers a replayed request with the key that it created before, without its secret, which is not stored.
+func (s *server) replayAccessKey(r *request, id uuid.UUID) error {
 	list, err := s.Store.Accounts.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
@@ -85,10 +85,10 @@ func (s *server) accessKeyAgain(r *request, id uuid.UUID) error {
 	if i < 0 {
 		return fault.Fail(fault.CodeAccessKeyNotFound, "The access key made with this idempotency key has been revoked.")
 	}
-	return r.madeAccessKey(accessKeyOf(list[i]))
+	return r.answerAccessKey(accessKeyOf(list[i]))
 }
 
-// newAccessKey reads and checks what the body asks for.
+// newAccessKey parses and checks the body.
 func (r *request) newAccessKey(now time.Time) (store.AccessKey, error) {
 	var wanted struct {
 		Name      string     `json:"name"`
@@ -129,7 +129,7 @@ func missingField(name string) *fault.Failure {
 	return fault.Fail(fault.CodeMissingField, "The field '"+name+"' is missing.").With(fault.Details{"field": name})
 }
 
-// readJSON decodes a small body. Members that are not known are an error, like parameters that are not.
+// readJSON decodes a small JSON body. Unknown members are an error.
 func (r *request) readJSON(v any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.header("Content-Type")); err != nil || mediaType != fault.TypeJSON {
 		return fault.Fail(fault.CodeUnsupportedMediaType, "Send the body as application/json.").
@@ -145,7 +145,7 @@ func (r *request) readJSON(v any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if d.Decode(v) != nil || d.More() { // the decoder's words may quote the body
+	if d.Decode(v) != nil || d.More() { // the decoder's error may quote the body
 		return fault.Fail(fault.CodeUnparseableBody, "The body is not the JSON object that this route takes. GET /docs shows it.").
 			Because(errors.New("body is not the JSON that is wanted"))
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// accountBody is what a user decides about their own data.
+// accountBody is the settings of a user's account.
 type accountBody struct {
-	// TrainingRate is the share of their customers whose scored rows are kept for retraining. 0: none are.
+	// TrainingRate is the share of customers, from 0 to 1, whose scored rows are kept for retraining.
 	TrainingRate float64 `json:"training_rate"`
 }
 
@@ -19,7 +19,7 @@ func getAccount(s *server, r *request) error {
 		return err
 	}
 	r.set("Cache-Control", cacheAccount)
-	return r.tagged(account)
+	return r.jsonWithETag(account)
 }
 
 func (s *server) account(r *request) (accountBody, error) {
@@ -30,10 +30,10 @@ func (s *server) account(r *request) (accountBody, error) {
 	return accountBody{shortest(rate)}, nil
 }
 
-// shortest is the number that a person would write for it: 0.1 and not 0.10000000149.
+// shortest rounds a float32 to its short decimal form: 0.1 and not 0.10000000149.
 func shortest(x float32) float64 { return math.Round(float64(x)*1e6) / 1e6 }
 
-// putAccount sets what a user decides. It holds for the parts that workers take from then on.
+// putAccount changes the settings, for the parts that workers claim from then on.
 func putAccount(s *server, r *request) error {
 	account, err := r.readAccount()
 	if err != nil {

@@ -16,18 +16,18 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// finish turns an error into its answer, and notes how the request went.
+// finish is the end of every request: it answers an error, if there is one, and writes metrics and the log line.
 func (s *server) finish(r *request, err error) {
 	if err != nil {
-		s.refuse(r, fault.Explain(err))
+		s.answerError(r, fault.Explain(err))
 	}
-	if !r.kept {
+	if !r.detached {
 		r.cancel()
 	}
 	took := time.Since(r.started)
 	status := r.rc.Response.StatusCode()
 	s.Metrics.RequestsRunning.Dec()
-	s.Metrics.Answered(r.routeLabel(), r.method, status, took)
+	s.Metrics.RequestDone(r.routeLabel(), r.method, status, took)
 	attrs := []any{
 		"request_id", r.id, "method", metrics.MethodLabel(r.method), "route", r.routeLabel(), "status", status,
 		"duration_ms", float64(took.Microseconds()) / 1000,
@@ -49,7 +49,7 @@ func (s *server) finish(r *request, err error) {
 	s.Log.Log(context.Background(), level, "request", attrs...)
 }
 
-// causeText is what the log may know about an error; no cause text holds a value of a customer's.
+// causeText returns the cause of an error for the log. No cause contains a customer's value.
 func causeText(err error) string {
 	var f *fault.Failure
 	if errors.As(err, &f) && f.Cause != nil {
@@ -58,16 +58,16 @@ func causeText(err error) string {
 	return err.Error()
 }
 
-// refuse answers with an error.
-func (s *server) refuse(r *request, f *fault.Failure) {
+// answerError replaces the answer by an error.
+func (s *server) answerError(r *request, f *fault.Failure) {
 	r.code = f.Code
-	s.Metrics.Refused(f.Code)
+	s.Metrics.ErrorAnswered(f.Code)
 	resp := &r.rc.Response
 	resp.ResetBody()
 	for _, name := range []string{"Content-Disposition", "Content-Encoding", "Etag", "Preference-Applied", "Location"} {
 		resp.Header.Del(name)
 	}
-	r.set("Cache-Control", cacheNot) // whatever the answer would have been
+	r.set("Cache-Control", cacheRevalidate) // replaces the value that a successful answer would have had
 	text, mediaType := s.pages.Body(f, r.id, r.path, r.accepts(fault.TypeProblem))
 	r.bytes(f.HTTPStatus(), mediaType, text)
 	switch status := f.HTTPStatus(); {
@@ -77,28 +77,27 @@ func (s *server) refuse(r *request, f *fault.Failure) {
 		r.set("Allow", f.Allow)
 	}
 	if f.Code.Retryable() {
-		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.Wait())))
+		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.RetryDelay())))
 	}
-	r.leaveBody()
+	r.closeIfUnread()
 }
 
-// leaveBody closes the connection behind an answer that was given before the body had arrived, gently enough for the
-// client to read it.
-func (r *request) leaveBody() {
+// closeIfUnread closes the connection, gracefully, after an answer to a request whose body was not read to its end.
+func (r *request) closeIfUnread() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
 		r.rc.SetConnectionClose()
-		wire.Linger(r.rc.Conn())
+		wire.CloseGracefully(r.rc.Conn())
 	}
 }
 
-// unreadable answers what could not be parsed as a request, or never arrived.
-func (s *server) unreadable(rc *fasthttp.RequestCtx, err error) {
+// answerUnparsed is fasthttp's ErrorHandler: it answers a request that could not be parsed or did not arrive.
+func (s *server) answerUnparsed(rc *fasthttp.RequestCtx, err error) {
 	r := s.begin(rc)
 	s.commonHeaders(r)
 	s.finish(r, parseFailure(err))
 	rc.SetConnectionClose()
-	wire.Linger(rc.Conn())
+	wire.CloseGracefully(rc.Conn())
 }
 
 func parseFailure(err error) *fault.Failure {

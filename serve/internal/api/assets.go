@@ -8,8 +8,8 @@ import (
 	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
-// assets are bodies that stay as they are while the process runs, each packed once for each coding that was asked for.
-// They come out of the program, so there are a few dozen at most. Safe for concurrent use.
+// assets cache bodies that do not change while the process runs, each compressed once per requested content coding. They
+// are embedded in the program, so there are a few dozen at most. Safe for concurrent use.
 type assets struct {
 	mu    sync.Mutex
 	known map[string]*asset
@@ -26,7 +26,7 @@ type asset struct {
 
 func newAssets() *assets { return &assets{known: map[string]*asset{}} }
 
-// get finds an asset by its name, and opens it the first time. What cannot be opened is not remembered.
+// get returns an asset by its name, and opens it the first time. An error is not cached.
 func (a *assets) get(name string, open func() (*asset, error)) (*asset, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -42,8 +42,8 @@ func (a *assets) get(name string, open func() (*asset, error)) (*asset, error) {
 	return found, nil
 }
 
-// form is the body in a coding; empty is the plain one.
-func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
+// form returns the body in a content coding; empty means the plain body.
+func (a *asset) form(p *wire.Compressors, coding string) ([]byte, error) {
 	if coding == "" {
 		return a.body, nil
 	}
@@ -53,7 +53,7 @@ func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
 		return text, nil
 	}
 	var text bytes.Buffer
-	if err := p.Page(&text, a.body, coding); err != nil {
+	if err := p.CompressBytes(&text, a.body, coding); err != nil {
 		return nil, err
 	}
 	if a.coded == nil {
@@ -63,13 +63,13 @@ func (a *asset) form(p *wire.Packers, coding string) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// asset answers with an asset, or that the client has it already.
+// asset answers with an asset, or 304 if the client has it already.
 func (r *request) asset(a *asset) error {
 	form := r.codingOf(len(a.body))
-	if r.unchanged(quotedTag(a.tag, form)) {
+	if r.notModified(formETag(a.tag, form)) {
 		return nil
 	}
-	text, err := a.form(r.packers, form)
+	text, err := a.form(r.compressors, form)
 	if err != nil {
 		return err
 	}

@@ -11,21 +11,22 @@ import (
 
 // Values of Cache-Control. Vary names Authorization on every answer, so that no cache gives one user's to another.
 const (
-	// cacheNot lets a client keep an answer but not use it without asking: most have an ETag to ask with.
-	cacheNot = "private, no-cache"
-	// cacheAccount is how long a user's own settings may be taken for current.
+	// cacheRevalidate lets a client store an answer but not use it without revalidation, mostly by its ETag.
+	cacheRevalidate = "private, no-cache"
+	// cacheAccount lets a client use the account's settings for half a minute.
 	cacheAccount = "private, max-age=30"
 )
 
-// finishedFor is how long a client may use finished results without asking: they never change, but a prediction that is
-// deleted should not be read much longer from a cache either.
-const finishedFor = 24 * time.Hour
+// resultMaxAge is how long a client may use finished results without revalidation: they never change, but a deleted
+// prediction should not be read from a cache for much longer.
+const resultMaxAge = 24 * time.Hour
 
-// finished says whether the results of a prediction are complete and there. They are then the same for ever, until they
-// expire or another generation takes their place.
-func finished(p store.Prediction) bool { return unreadyFor(p, p.ResultKey) == nil }
+// finished reports whether the results of a prediction are complete and available. They do not change until they expire or
+// the prediction is retried as another generation.
+func finished(p store.Prediction) bool { return notReady(p, p.ResultKey) == nil }
 
-// generationQuery names the generation of finished results in a link, so that the address is of these alone.
+// generationQuery returns the query of links to finished results, which names their generation: the URL is then of these
+// results only, and can be cached.
 func generationQuery(p store.Prediction) string {
 	if !finished(p) {
 		return ""
@@ -33,7 +34,7 @@ func generationQuery(p store.Prediction) string {
 	return "?generation=" + strconv.Itoa(p.Generation)
 }
 
-// checkGeneration wants the results of the generation that is asked for, if one is.
+// checkGeneration returns an error if ?generation= is not the prediction's current generation.
 func (r *request) checkGeneration(p store.Prediction) error {
 	text, given := r.query["generation"]
 	if !given {
@@ -55,13 +56,13 @@ func (r *request) checkGeneration(p store.Prediction) error {
 	return nil
 }
 
-// keepFinished lets the client keep an answer made of finished results, if its address names their generation, and
-// never beyond the time at which they expire.
-func (s *server) keepFinished(r *request, p store.Prediction, now time.Time) {
+// setResultMaxAge lets the client cache an answer with finished results, if its URL names their generation, for at most
+// resultMaxAge and not beyond the time at which they expire.
+func (s *server) setResultMaxAge(r *request, p store.Prediction, now time.Time) {
 	if _, given := r.query["generation"]; !given || !finished(p) {
 		return
 	}
-	keep := finishedFor
+	keep := resultMaxAge
 	if s.Retain > 0 && p.FinishedAt != nil {
 		keep = min(keep, p.FinishedAt.Add(s.Retain).Sub(now))
 	}

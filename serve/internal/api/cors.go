@@ -5,12 +5,11 @@ import (
 	"slices"
 )
 
-// commonHeaders are on every answer: not to be cached by anyone else, not to be guessed at, and who may read it from a
-// browser.
+// commonHeaders sets the headers of every answer: request id, no sniffing, no shared caching, and CORS.
 func (s *server) commonHeaders(r *request) {
 	r.set("X-Request-Id", r.id)
 	r.set("X-Content-Type-Options", "nosniff")
-	r.set("Cache-Control", cacheNot)
+	r.set("Cache-Control", cacheRevalidate)
 	r.set("Vary", "Authorization, Accept, Accept-Encoding, Origin")
 	origin := r.header("Origin")
 	if origin == "" || !slices.Contains(s.Origins, origin) {
@@ -24,7 +23,7 @@ func (s *server) commonHeaders(r *request) {
 			"X-Row-Count")
 }
 
-// answerOptions answers OPTIONS, and with it a browser's question before a request from another origin.
+// answerOptions answers OPTIONS, including CORS preflights.
 func answerOptions(s *server, r *request) error {
 	if origin := r.header("Origin"); slices.Contains(s.Origins, origin) &&
 		r.header("Access-Control-Request-Method") != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// deletePrediction removes a prediction with its upload, its results and whatever was learned from it. It is gone when
-// the answer comes; its files follow within a minute.
+// deletePrediction deletes a prediction with its upload, its results and the rows kept for retraining. Its rows are deleted
+// before the answer, its objects within a minute.
 func deletePrediction(s *server, r *request) error {
 	id, err := r.predictionID()
 	if err != nil {
@@ -22,8 +22,7 @@ func deletePrediction(s *server, r *request) error {
 	return s.deleted(r)
 }
 
-// deleteAccount ends the account of the user. Their tokens are refused from now on; what they had is removed by the
-// sweep.
+// deleteAccount deletes the account of the user. Its tokens are refused from now on; the sweep deletes its data.
 func deleteAccount(s *server, r *request) error {
 	if err := s.Store.Accounts.Delete(r.ctx, r.user.ID); err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
@@ -32,15 +31,15 @@ func deleteAccount(s *server, r *request) error {
 	return s.deleted(r)
 }
 
-// askOwner is a dependency's check: a store that belongs to another installation must not be written to.
-func (r *readiness) askOwner(context.Context) error {
+// checkOwner is a readiness check: a bucket that belongs to another installation must not be written to.
+func (r *readiness) checkOwner(context.Context) error {
 	if r.parts.Owner.Last() == store.Stranger {
 		return errors.New("the object store belongs to another installation")
 	}
 	return nil
 }
 
-// ownership is what /ready says of the installation; empty: nothing needs to be said.
+// ownership returns the state of the installation for /ready; empty if deletions are allowed.
 func ownership(o *store.Owner) string {
 	if o == nil {
 		return ""
@@ -52,13 +51,13 @@ func ownership(o *store.Owner) string {
 	return ""
 }
 
-// deletionQueued is the answer to a deletion while nothing may be removed from the object store.
+// deletionQueued is the answer to a deletion while no object may be deleted.
 type deletionQueued struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
 }
 
-// deleted answers a deletion. Rows are gone at once; files wait if database and object store do not agree.
+// deleted answers a deletion: 204, or 202 while the ownership of the object store is disputed and its objects must wait.
 func (s *server) deleted(r *request) error {
 	if ownership(s.Owner) == "" {
 		statusOnly(r, http.StatusNoContent)

@@ -13,14 +13,13 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// docFiles are the vendored viewers of the OpenAPI document, packed; see docs/README.md.
+// docFiles are the vendored viewers of the OpenAPI document, gzipped; see docs/README.md.
 //
 //go:embed docs/*.gz
 var docFiles embed.FS
 
-// docsCSP lets the viewers run and load nothing but what this server has. They draw with styles set by scripts: ReDoc
-// makes empty style elements and fills them rule by rule (the first digest is that of nothing), and one with the rules
-// of its scroll bars (the second).
+// docsCSP lets the viewers run, and load only from this server. ReDoc creates style elements by script: empty ones that it
+// fills rule by rule (the first digest, of the empty text), and one with the rules of its scroll bars (the second).
 const docsCSP = "default-src 'none'; script-src 'self'; " +
 	"style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' " +
 	"'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; " +
@@ -33,8 +32,8 @@ const docsPage = `<!doctype html>
 <body><div id="docs"></div>%s</body></html>
 `
 
-// Scripts that start the viewers. They find the document from where they lie themselves, as the page's own address may
-// end in a slash. Tokens are kept in the page only, as long as it is open.
+// Scripts that start the viewers. They resolve the document relative to their own URL, because the page's URL may have a
+// trailing slash. Tokens are kept only in the open page.
 const (
 	documentURL  = `new URL("../openapi.json", document.currentScript.src).href`
 	startSwagger = `SwaggerUIBundle({url: ` + documentURL + `, dom_id: "#docs", deepLinking: true, validatorUrl: null})` + "\n"
@@ -81,13 +80,13 @@ func (r *request) docFile(s *server, start, prefix string) error {
 	return r.asset(file)
 }
 
-// openDocFile reads a viewer's file, which is kept as it is packed already too.
+// openDocFile reads a viewer's file. Its gzipped form is kept as well.
 func openDocFile(name string) (*asset, error) {
 	packed, err := fs.ReadFile(docFiles, "docs/"+name+".gz")
 	if err != nil {
 		return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 	}
-	text, err := unpacked(packed)
+	text, err := gunzip(packed)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +99,7 @@ const (
 	typeStyle  = "text/css; charset=utf-8"
 )
 
-func unpacked(packed []byte) ([]byte, error) {
+func gunzip(packed []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, err

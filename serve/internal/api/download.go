@@ -21,8 +21,8 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// streamPause is how long a client may take no byte of a download before the connection is closed.
-const streamPause = 60 * time.Second
+// streamIdleTimeout is how long a client may read nothing of a download before the connection is closed.
+const streamIdleTimeout = 60 * time.Second
 
 func downloadResult(s *server, r *request) error {
 	return s.download(r, "scored", wire.ResultColumns, func(p store.Prediction) string { return p.ResultKey })
@@ -32,7 +32,7 @@ func downloadRejects(s *server, r *request) error {
 	return s.download(r, "rejects", wire.RejectColumns, func(p store.Prediction) string { return p.RejectsKey })
 }
 
-// download answers with an object of a prediction that has ended, whose last columns are own.
+// download answers with a stored file of a prediction that has ended; own are the columns that scoring added to it.
 func (s *server) download(
 	r *request, kind string, own []wire.TableColumn, key func(store.Prediction) string,
 ) error {
@@ -40,14 +40,14 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
 	if err := r.checkGeneration(p); err != nil {
 		return err
 	}
-	if f := unreadyFor(p, key(p)); f != nil {
+	if f := notReady(p, key(p)); f != nil {
 		return f
 	}
 	info, err := s.Objects.Head(r.ctx, key(p))
@@ -58,21 +58,21 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
-	r.tellGuard(options.Unguarded())
+	r.setGuardHeader(options.Unguarded())
 	d := delivery{
 		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{wire.FormatCSV}), own: own,
-		packers: s.packers,
+		compressors: s.compressors,
 	}
 	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
 	if p.Status == store.Cancelled {
 		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
 	}
-	s.keepFinished(r, p, time.Now())
+	s.setResultMaxAge(r, p, time.Now())
 	return s.deliver(r, d)
 }
 
-// unreadyFor says why a prediction has no such file; nil if it has.
-func unreadyFor(p store.Prediction, key string) *fault.Failure {
+// notReady returns why a prediction has no file with the key; nil if it has.
+func notReady(p store.Prediction, key string) *fault.Failure {
 	switch {
 	case p.ResultsDeletedAt != nil:
 		return fault.Fail(fault.CodeResultExpired, "")
@@ -90,30 +90,31 @@ func unreadyFor(p store.Prediction, key string) *fault.Failure {
 	return f
 }
 
-// delivery is an object on its way to a customer.
+// delivery is an object that is sent to a customer, and the form in which it is sent.
 type delivery struct {
 	key, etag    string
 	size         int64
-	offset, rest int64 // what of it is sent
+	offset, rest int64 // the byte range that is sent
 	coding       string
 	format       string
 	own          []wire.TableColumn
-	packers      *wire.Packers
+	compressors  *wire.Compressors
 }
 
-// made says that what is sent is made while it is sent: its length is not known, and there are no ranges of it.
-func (d *delivery) made() bool { return d.coding != "" || d.format != wire.FormatCSV }
+// isStreamed reports whether the object is converted or compressed while it is sent: its length is then unknown, and it has
+// no ranges.
+func (d *delivery) isStreamed() bool { return d.coding != "" || d.format != wire.FormatCSV }
 
-// tag is different for every form in which the object is sent.
+// tag returns the ETag of the form in which the object is sent.
 func (d *delivery) tag() string {
 	form := d.coding
 	if d.format != wire.FormatCSV {
 		form = strings.TrimSuffix(d.format+"-"+d.coding, "-")
 	}
-	return quotedTag(d.etag, form)
+	return formETag(d.etag, form)
 }
 
-// deliver answers with all of an object, or a range, or that the customer has it already.
+// deliver answers with an object, a range of it, or 304 if the client has it already.
 func (s *server) deliver(r *request, d delivery) error {
 	d.coding = coding(r.header("Accept-Encoding"))
 	if r.header("Range") != "" && d.format == wire.FormatCSV {
@@ -121,16 +122,16 @@ func (s *server) deliver(r *request, d delivery) error {
 	}
 	tag := d.tag()
 	r.set("Accept-Ranges", "bytes")
-	if d.made() {
+	if d.isStreamed() {
 		r.set("Accept-Ranges", "none")
 	}
-	if r.unchanged(tag) {
+	if r.notModified(tag) {
 		return nil
 	}
 	r.rc.SetContentType(mediaTypes[d.format])
 	d.rest = d.size
-	if ifRange := r.header("If-Range"); !d.made() && (ifRange == "" || ifRange == tag) {
-		partial, err := d.cut(r)
+	if ifRange := r.header("If-Range"); !d.isStreamed() && (ifRange == "" || ifRange == tag) {
+		partial, err := d.applyRange(r)
 		if err != nil {
 			return err
 		}
@@ -141,8 +142,8 @@ func (s *server) deliver(r *request, d delivery) error {
 	return s.send(r, d)
 }
 
-// cut applies the Range header.
-func (d *delivery) cut(r *request) (partial bool, err error) {
+// applyRange applies the Range header. partial is false for the whole file.
+func (d *delivery) applyRange(r *request) (partial bool, err error) {
 	from, to, given, ok := parseRange(r.header("Range"), d.size)
 	if !given {
 		return false, nil
@@ -162,7 +163,7 @@ func (s *server) send(r *request, d delivery) error {
 		r.set("Content-Encoding", d.coding)
 	}
 	if r.method == http.MethodHead {
-		if d.made() {
+		if d.isStreamed() {
 			d.rest = -1
 		}
 		r.rc.SetBodyStream(eofReader{}, int(d.rest))
@@ -172,21 +173,21 @@ func (s *server) send(r *request, d delivery) error {
 	if err != nil {
 		return s.readFailure(r.ctx, err)
 	}
-	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
 		_ = object.Close()
 		return err
 	}
-	ctx, cancel := r.keep()
+	ctx, cancel := r.detachContext()
 	out := &outStream{source: object, cancel: cancel, conn: r.rc.Conn(), buffers: &s.copies}
 	size := int(d.rest)
-	if d.made() {
-		out.source, size = d.make(ctx, object), -1
+	if d.isStreamed() {
+		out.source, size = d.convert(ctx, object), -1
 	}
 	r.rc.SetBodyStream(out, size)
 	return nil
 }
 
-// outStream is read by the HTTP server while it sends. Every read gives the client a new while to take what was sent.
+// outStream is the body of an answer. Every read extends the write deadline by streamIdleTimeout.
 type outStream struct {
 	source  io.ReadCloser
 	cancel  context.CancelFunc
@@ -194,7 +195,7 @@ type outStream struct {
 	buffers *copyBuffers
 }
 
-// copyBuffers are buffers for copying, used again and again.
+// copyBuffers pool buffers for copying. The zero value is ready to use.
 type copyBuffers struct{ pool sync.Pool }
 
 func (c *copyBuffers) take() *[wire.CopyBytes]byte {
@@ -204,25 +205,25 @@ func (c *copyBuffers) take() *[wire.CopyBytes]byte {
 	return new([wire.CopyBytes]byte)
 }
 
-// WriteTo implements io.WriterTo. The HTTP server would copy in much smaller steps.
+// WriteTo implements io.WriterTo with a larger buffer than the HTTP server's.
 func (o *outStream) WriteTo(w io.Writer) (int64, error) {
 	buffer := o.buffers.take()
 	defer o.buffers.pool.Put(buffer)
 	return io.CopyBuffer(onlyWriter{w}, onlyReader{o}, buffer[:])
 }
 
-// onlyReader and onlyWriter hide ways around the buffer.
+// onlyReader and onlyWriter hide WriteTo and ReadFrom, which would bypass the buffer.
 type (
 	onlyReader struct{ io.Reader }
 	onlyWriter struct{ io.Writer }
 )
 
-// Read implements io.Reader. The HTTP server calls it from where a panic would end the process.
+// Read implements io.Reader. It recovers panics: the HTTP server calls it on a goroutine where one would end the process.
 func (o *outStream) Read(p []byte) (n int, err error) {
-	if err := o.conn.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+	if err := o.conn.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
 		return 0, err
 	}
-	err = fault.Guarded(func() (err error) {
+	err = fault.Recover(func() (err error) {
 		n, err = o.source.Read(p)
 		return err
 	})
@@ -232,24 +233,24 @@ func (o *outStream) Read(p []byte) (n int, err error) {
 // Close implements io.Closer.
 func (o *outStream) Close() error {
 	o.cancel()
-	return fault.Guarded(o.source.Close)
+	return fault.Recover(o.source.Close)
 }
 
-// make turns the object into what is sent.
-func (d *delivery) make(ctx context.Context, object io.ReadCloser) io.ReadCloser {
+// convert converts and compresses the object while it is read.
+func (d *delivery) convert(ctx context.Context, object io.ReadCloser) io.ReadCloser {
 	if d.format != wire.FormatCSV {
 		object = piped(ctx, object, func(w io.Writer, source io.Reader) error {
 			return wire.ConvertTable(w, source, d.format, d.own)
 		})
 	}
 	if d.coding != "" {
-		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.packers.Pack(w, source, d.coding) })
+		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.compressors.Compress(w, source, d.coding) })
 	}
 	return object
 }
 
-// piped changes a stream as it is read, in a goroutine that ends with the stream, with ctx, or when the reader is
-// closed, and that closes the stream. A panic in it breaks this one stream.
+// piped converts a stream while it is read, in a goroutine that ends with the stream, with ctx, or when the reader is
+// closed. The goroutine closes source. A panic in it breaks this stream only.
 func piped(ctx context.Context, source io.ReadCloser, change func(io.Writer, io.Reader) error) io.ReadCloser {
 	r, w := io.Pipe()
 	p := &pipedStream{PipeReader: r, ended: make(chan struct{})}
@@ -258,26 +259,26 @@ func piped(ctx context.Context, source io.ReadCloser, change func(io.Writer, io.
 		defer close(p.ended)
 		defer func() { _ = source.Close() }()
 		defer stop()
-		_ = w.CloseWithError(fault.Guarded(func() error { return change(w, source) }))
+		_ = w.CloseWithError(fault.Recover(func() error { return change(w, source) }))
 	}()
 	return p
 }
 
-// pipedStream is what comes out of a goroutine that changes a stream.
+// pipedStream is the output of piped.
 type pipedStream struct {
 	*io.PipeReader
 	ended chan struct{} // closed when the goroutine has ended
 }
 
-// Close ends the goroutine and waits for it. A Read of its source that waits must have been ended before.
+// Close ends the goroutine and waits for it. A blocked Read of its source must have been cancelled before.
 func (p *pipedStream) Close() error {
 	err := p.PipeReader.Close()
 	<-p.ended
 	return err
 }
 
-// matches says whether an If-None-Match header names a tag; it compares weakly.
-func matches(header, tag string) bool {
+// matchesETag reports whether an If-None-Match header names a tag, by the weak comparison.
+func matchesETag(header, tag string) bool {
 	for candidate := range strings.SplitSeq(header, ",") {
 		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
 		if candidate == tag || candidate == "*" {
@@ -287,8 +288,8 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// parseRange reads one range of bytes. Several ranges, other units and nonsense count as not given: the answer is then
-// the whole file, which is always right.
+// parseRange parses a Range header of one byte range. Several ranges, other units and malformed headers count as not given:
+// the answer is then the whole file, which is always allowed. ok is false if the range is not satisfiable.
 func parseRange(header string, size int64) (from, to int64, given, ok bool) {
 	spec, found := strings.CutPrefix(header, "bytes=")
 	first, last, dash := strings.Cut(spec, "-")
@@ -318,14 +319,15 @@ func parseRange(header string, size int64) (from, to int64, given, ok bool) {
 	return from, to, true, from < size
 }
 
-// disposition names a download after the customer's file, as RFC 6266 wants it: for old readers in ASCII, for others in
-// full.
+// disposition returns the Content-Disposition of a download, named after the customer's file: in ASCII and, as RFC 6266
+// specifies, in UTF-8.
 func disposition(filename, kind string) string { return dispositionAs(filename, kind, wire.FormatCSV) }
 
+// dispositionAs is disposition for another format than CSV.
 func dispositionAs(filename, kind, format string) string {
 	base := path.Base(filename)
 	if strings.IndexByte("=+-@", base[0]) >= 0 {
-		base = "_" + base // neither a formula in a list of files nor an option of a program
+		base = "_" + base // so that it is neither a spreadsheet formula nor a command-line option
 	}
 	for _, ending := range []string{".gz", ".zst", ".csv"} {
 		if len(base) > len(ending) && strings.EqualFold(base[len(base)-len(ending):], ending) {
@@ -348,20 +350,20 @@ func dispositionAs(filename, kind, format string) string {
 	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, ascii.String(), full.String())
 }
 
-// readFailure explains why an object that we recorded cannot be read. What the store refuses or does not have may be the
-// first of all that it will refuse, so it is asked for its mark.
+// readFailure explains why a recorded object cannot be read. A refused or missing object may be the first sign of an
+// outage, so the object store is probed.
 func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 	gone := errors.Is(err, store.ErrNotFound)
 	isRefused := store.FaultOf(err) == store.FaultRefused
 	if !gone && !isRefused {
 		return fault.ObjectFailure(err)
 	}
-	if away := store.Reach(ctx, s.Objects); away != nil {
-		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, away))
+	if probeErr := store.PingObjects(ctx, s.Objects); probeErr != nil {
+		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, probeErr))
 	}
 	if isRefused {
-		return fault.Refused(err)
+		return fault.ObjectRefused(err)
 	}
-	s.Metrics.Gone(metrics.GoneResult)
+	s.Metrics.ObjectGone(metrics.GoneResult)
 	return fault.Fail(fault.CodeGone, "").Because(err)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// pageCSP lets an error page show itself and load nothing.
+// pageCSP lets an error page use its style and load nothing.
 const pageCSP = "default-src 'none'; style-src 'sha256-" + pageStyleHash + "'; frame-ancestors 'none'; base-uri 'none'"
 
 const (
@@ -18,8 +18,8 @@ const (
 	pageStyleHash = "eZtntDHEroKl1XkzVYrFQMqENXpBdcfx4swOnCAyBho="
 )
 
-// exampleOf is what is answered if nothing more is known: an error, a refused row, a remark on rows that were scored, or the
-// error of a prediction.
+// exampleOf returns an example with the code: an error answer, a rejected row, a warning, or the error of a prediction; nil
+// for codes that customers do not see.
 func exampleOf(p fault.ErrorPages, m fault.Meaning) (json.RawMessage, error) {
 	var v any
 	switch code := m.Code; {
@@ -66,11 +66,11 @@ var pageListTemplate = template.Must(template.New("list").Parse(`<!doctype html>
 {{end}}</table></body></html>
 `))
 
-// getErrorPage explains a code, to people as a page and to programs as JSON.
+// getErrorPage answers with the page of a code in HTML or JSON.
 func getErrorPage(s *server, r *request) error {
 	code, ok := fault.ParseCode(r.value)
 	if !ok {
-		return fault.Fail(fault.CodeNoSuchRoute, "There is no error code '"+fault.Shown(r.value)+"'.")
+		return fault.Fail(fault.CodeNoSuchRoute, "There is no error code '"+fault.Sanitize(r.value)+"'.")
 	}
 	view := code.Meaning().View()
 	var err error
@@ -86,7 +86,7 @@ func getErrorPage(s *server, r *request) error {
 	}{view, r.root()})
 }
 
-// listErrorPages lists every code.
+// listErrorPages lists every code in HTML or JSON.
 func listErrorPages(_ *server, r *request) error {
 	var list struct {
 		Errors []fault.ErrorView `json:"errors"`

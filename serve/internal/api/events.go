@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	eventsTimeout = 4 * time.Hour          // then a client comes back with Last-Event-ID
-	eventsPause   = 250 * time.Millisecond // between looks
-	eventsSilence = 15 * time.Second       // then a comment keeps proxies from giving up
+	eventsTimeout           = 4 * time.Hour          // then the client reconnects with Last-Event-ID
+	eventsPollInterval      = 250 * time.Millisecond // between two queries
+	eventsKeepAliveInterval = 15 * time.Second       // of comments that keep proxies from closing the connection
 )
 
-// streamEvents reports how a prediction goes on until it is done: "state" when its status changes, "progress" when rows
-// were added, "done" at the end. Each event carries the whole resource, so one that was missed is not missed much.
+// streamEvents streams the progress of a prediction until it is done: "state" when its status changes, "progress" when rows
+// were added, "done" at the end. Each event has the whole resource, so a client may miss one.
 func streamEvents(s *server, r *request) error {
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,8 @@ func streamEvents(s *server, r *request) error {
 		return fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(s.streams), "unit": "open event streams"})
 	}
 	last := lastEventID(r.header("Last-Event-ID"))
-	ctx, cancel := r.keep()
-	if err := r.rc.SetWriteDeadline(time.Now().Add(streamPause)); err != nil {
+	ctx, cancel := r.detachContext()
+	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
 		<-s.streams
 		return err
 	}
@@ -46,16 +46,16 @@ func streamEvents(s *server, r *request) error {
 	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-s.streams }()
 		defer cancel()
-		err := fault.Guarded(func() error { e.run(ctx, w, p); return nil })
-		if err != nil { // the client comes back, as after any end of the stream
+		err := fault.Recover(func() error { e.run(ctx, w, p); return nil })
+		if err != nil { // the client reconnects, as after any end of the stream
 			s.Log.Error("event stream", "request_id", id, "error", err)
 		}
 	})
 	return nil
 }
 
-// lastEventID reads where a client stopped to listen; what cannot be one of our ids is the beginning. Ids go on from
-// there, so that they increase over all streams of one client.
+// lastEventID parses Last-Event-ID; 0 if it is not an id of this server. The ids of a stream continue from it, so that they
+// increase over all streams of a client.
 func lastEventID(text string) int64 {
 	last, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || last < 0 || last > 1<<53 { // beyond it, JavaScript's numbers have gaps
@@ -72,19 +72,19 @@ type eventStream struct {
 	written time.Time
 }
 
-// run ends when the prediction is done, the client is gone or the server stops. Only a failed flush shows that a client
-// is gone.
+// run sends events until the prediction is done, the client has disconnected or the server stops. Only a failed flush shows
+// that a client has disconnected.
 func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Prediction) {
 	if !e.send(w, firstKind(p), p) {
 		return
 	}
 	for !p.Status.Done() {
-		if backoff.Sleep(ctx, eventsPause) != nil {
+		if backoff.Sleep(ctx, eventsPollInterval) != nil {
 			return
 		}
 		now, err := e.server.Store.Predictions.Get(ctx, p.UserID, p.ID)
 		if err != nil {
-			return // the client comes back and gets the reason as an answer
+			return // the client reconnects and gets the reason as an answer
 		}
 		kind := changed(p, now)
 		p = now
@@ -102,7 +102,7 @@ func firstKind(p store.Prediction) string {
 	return "state"
 }
 
-// changed names what happened between two looks; empty: nothing.
+// changed returns the kind of event between two queries; empty if nothing has changed.
 func changed(before, after store.Prediction) string {
 	switch {
 	case after.Status.Done():
@@ -126,7 +126,7 @@ func (e *eventStream) send(w *bufio.Writer, kind string, p store.Prediction) boo
 }
 
 func (e *eventStream) keepAlive(w *bufio.Writer) bool {
-	if time.Since(e.written) < eventsSilence {
+	if time.Since(e.written) < eventsKeepAliveInterval {
 		return true
 	}
 	_, _ = w.WriteString(": waiting\n\n")
@@ -135,5 +135,5 @@ func (e *eventStream) keepAlive(w *bufio.Writer) bool {
 
 func (e *eventStream) flush(w *bufio.Writer) bool {
 	e.written = time.Now()
-	return e.conn.SetWriteDeadline(e.written.Add(streamPause)) == nil && w.Flush() == nil
+	return e.conn.SetWriteDeadline(e.written.Add(streamIdleTimeout)) == nil && w.Flush() == nil
 }

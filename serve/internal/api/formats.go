@@ -25,14 +25,14 @@ func (r *request) formatParam(offered ...string) (string, error) {
 	return format, nil
 }
 
-// choiceText joins as people do: "a, b or c".
+// choiceText joins items as "a, b or c".
 func choiceText(items []string) string {
 	last := len(items) - 1
 	return strings.Join(items[:last], ", ") + " or " + items[last]
 }
 
-// negotiate picks a format: the parameter's, else the one that Accept likes best, else the first offered. An Accept
-// header that allows none of them is an error, but for one that speaks of errors only.
+// negotiate picks a format: that of ?format=, else the offered one with the highest weight in Accept, else the first
+// offered. An Accept header that allows none of them is an error, unless it only names application/problem+json.
 func (r *request) negotiate(offered ...string) (string, error) {
 	format, err := r.formatParam(offered...)
 	accept := r.header("Accept")
@@ -67,7 +67,7 @@ func firstOf(format string, offered []string) string {
 	return format
 }
 
-// weightOf is how much an Accept header wants a media type: what names it most exactly counts.
+// weightOf returns the weight of a media type in an Accept header: that of the most specific range that matches.
 func weightOf(accept, mediaType string) float64 {
 	weight, exactness := 0.0, 0
 	kind, _, _ := strings.Cut(mediaType, "/")

@@ -17,13 +17,13 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// FuzzToken wants of any token a refusal, and no panic: no fuzzer can sign.
+// FuzzToken expects of any token a refusal, and no panic: no fuzzer can sign.
 func FuzzToken(f *testing.F) {
 	v, err := auth.NewVerifier(context.Background(), auth.Config{JWKSURL: "http://127.0.0.1:1/", Issuer: "x"})
 	if err != nil {
 		f.Fatal(err)
 	}
-	v.Keys.Tried = time.Now().Add(time.Hour) // no fetches
+	v.Keys.LastFetch = time.Now().Add(time.Hour) // no fetches
 	for _, seed := range []string{
 		"", "a.b.c", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJzdWIiOiJ1IiwiZXhwIjoxfQ.c2ln",
 		"eyJhbGciOiJub25lIn0.e30.", "eyJhIjp7ImEiOlsxLHsiYSI6MX1dfX0.W10.",
@@ -92,8 +92,8 @@ func FuzzQuestion(f *testing.F) {
 // fileNameTwice wants a cleaned name to be clean.
 func fileNameTwice(t *testing.T, name string) {
 	t.Helper()
-	once := wire.FilenameOf(name)
-	if twice := wire.FilenameOf(once); twice != once || len(once) > wire.FilenameBytesMax || strings.ContainsAny(once, "\r\n\\") {
+	once := wire.CleanFilename(name)
+	if twice := wire.CleanFilename(once); twice != once || len(once) > wire.FilenameBytesMax || strings.ContainsAny(once, "\r\n\\") {
 		t.Errorf("%q becomes %q, then %q", name, once, twice)
 	}
 }

@@ -23,18 +23,18 @@ type healthBody struct {
 	Refused []plan.RefusedBundle `json:"refused_bundles,omitempty"`
 }
 
-// getHealth says that the process answers, whatever its dependencies do.
+// getHealth is the liveness check: it answers, whatever the state of the dependencies.
 func getHealth(_ *server, r *request) error {
 	return r.json(http.StatusOK, healthBody{Status: "ok", Engine: engine.Version})
 }
 
 const (
 	readyTimeout  = 2 * time.Second
-	readyFor      = time.Second      // so that many questions make one check
-	readyInterval = 10 * time.Second // of the checks beside requests
+	readyFor      = time.Second      // how long a check is cached
+	readyInterval = 10 * time.Second // of the checks that keep the metrics current
 )
 
-// readiness asks what a process stands on, and remembers the last check. It is safe for concurrent use.
+// readiness checks the dependencies of a process and caches the last check. It is safe for concurrent use.
 type readiness struct {
 	parts Parts
 
@@ -43,20 +43,21 @@ type readiness struct {
 	last []dependency
 }
 
+// NewReadiness returns the check of a process; it reads the Store, Objects, Owner, Queue, Models and Metrics of its parts.
 func NewReadiness(p Parts) *readiness { return &readiness{parts: p} }
 
-// dependency is what a check found. Requests cannot be served without one that has a code.
+// dependency is a check and its result. Without a dependency that has a code, requests cannot be served.
 type dependency struct {
-	name string
-	code fault.Code // what requests are answered without it; 0: they are served all the same
-	ask  func(context.Context) error
-	err  error
-	says string // in place of "ok" and "unavailable"
+	name  string
+	code  fault.Code // of requests while it is unavailable; 0 if they do not need it
+	check func(context.Context) error
+	err   error
+	state string // shown in place of "ok" or "unavailable" if not empty
 }
 
-// getReady says whether requests can be served: every dependency that they need answers, and a model is loaded. The
-// queue is none of these: notifications of the database ring too, and an upkeep looks for dropped files. Nor is a bundle
-// that is refused: taking every process out of service for it would take the other models away too.
+// getReady is the readiness check: every dependency that requests need is available, and a model is loaded. The queue is
+// not needed: workers are also woken by the database, and the upkeep finds dropped files. Nor does a refused bundle count:
+// it would take every process, and with it the other models, out of service.
 func getReady(s *server, r *request) error {
 	answer := healthBody{Status: "ready", Engine: engine.Version, Checks: map[string]string{}}
 	var worst *fault.Failure
@@ -68,8 +69,8 @@ func getReady(s *server, r *request) error {
 				worst = fault.Fail(d.code, "").Because(d.err)
 			}
 		}
-		if d.says != "" {
-			answer.Checks[d.name], answer.Status = d.says, "degraded"
+		if d.state != "" {
+			answer.Checks[d.name], answer.Status = d.state, "degraded"
 		}
 	}
 	if worst != nil {
@@ -85,42 +86,42 @@ func getReady(s *server, r *request) error {
 	return r.json(http.StatusOK, answer)
 }
 
-// Watch keeps the metrics of the dependencies current until ctx ends, whether anybody asks for readiness or not.
+// Watch checks the dependencies every ten seconds until ctx ends, so that their metrics are current without requests.
 func (r *readiness) Watch(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, readyInterval) {
 		r.check(ctx)
 	}
 }
 
-// check asks all at the same time, so that one which is silent does not use up the time of the others, and shows in the
-// metrics what it found.
+// check checks all dependencies concurrently, so that a stalled one does not use up the time of the others, and sets their
+// metrics.
 func (r *readiness) check(ctx context.Context) []dependency {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Since(r.at) < readyFor {
 		return r.last
 	}
-	asking, cancel := context.WithTimeout(ctx, readyTimeout)
+	checkCtx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	list := []dependency{
-		{name: circuit.Database, code: fault.CodeDatabase, ask: r.parts.Store.Ready},
-		{name: circuit.Objects, code: fault.CodeObjectStore, ask: r.askObjects},
-		{name: "models", code: fault.CodeInternal, ask: r.askModels},
+		{name: circuit.Database, code: fault.CodeDatabase, check: r.parts.Store.Ready},
+		{name: circuit.Objects, code: fault.CodeObjectStore, check: r.checkObjects},
+		{name: "models", code: fault.CodeInternal, check: r.checkModels},
 	}
 	if r.parts.Owner != nil {
 		list = append(list, dependency{
-			name: "installation", code: fault.CodeObjectStore, ask: r.askOwner, says: ownership(r.parts.Owner),
+			name: "installation", code: fault.CodeObjectStore, check: r.checkOwner, state: ownership(r.parts.Owner),
 		})
 	}
 	if r.parts.Queue != nil {
-		list = append(list, dependency{name: circuit.Queue, ask: r.parts.Queue.Ping})
+		list = append(list, dependency{name: circuit.Queue, check: r.parts.Queue.Ping})
 	}
-	var asked sync.WaitGroup
+	var checks sync.WaitGroup
 	for i := range list {
-		asked.Go(func() { list[i].err = fault.Guarded(func() error { return list[i].ask(asking) }) })
+		checks.Go(func() { list[i].err = fault.Recover(func() error { return list[i].check(checkCtx) }) })
 	}
-	asked.Wait()
-	if ctx.Err() != nil { // the caller left: this says nothing of the dependencies
+	checks.Wait()
+	if ctx.Err() != nil { // cancelled by the caller: no statement about the dependencies
 		return list
 	}
 	r.last, r.at = list, time.Now()
@@ -129,14 +130,16 @@ func (r *readiness) check(ctx context.Context) []dependency {
 		if d.err != nil {
 			up = 0
 		}
-		r.parts.Metrics.Dependences.WithLabelValues(d.name).Set(up)
+		r.parts.Metrics.DependencyUp.WithLabelValues(d.name).Set(up)
 	}
 	return list
 }
 
-func (r *readiness) askObjects(ctx context.Context) error { return store.Reach(ctx, r.parts.Objects) }
+func (r *readiness) checkObjects(ctx context.Context) error {
+	return store.PingObjects(ctx, r.parts.Objects)
+}
 
-func (r *readiness) askModels(context.Context) error {
+func (r *readiness) checkModels(context.Context) error {
 	if len(r.parts.Models.List()) == 0 {
 		return errors.New("no model is loaded")
 	}

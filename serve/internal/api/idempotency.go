@@ -23,14 +23,15 @@ const (
 	keyBytesMax = 255
 )
 
-// onceKey is an Idempotency-Key in the hand of a request, and what distinguishes its request from others.
-type onceKey struct {
+// idempotencyKey is an Idempotency-Key that the request has claimed under a lease, and the hash that distinguishes its
+// request from others.
+type idempotencyKey struct {
 	*store.RequestKey
-	file hash.Hash // of the file as it is sent
+	file hash.Hash // SHA-256 of the file as it is received
 }
 
-// claimKey claims the key that a request names; nil is none.
-func (s *server) claimKey(r *request) (*onceKey, error) {
+// claimKey claims the Idempotency-Key of a request; nil if it has none.
+func (s *server) claimKey(r *request) (*idempotencyKey, error) {
 	given := r.rc.Request.Header.PeekAll(keyHeader)
 	if len(given) == 0 {
 		return nil, nil
@@ -48,10 +49,10 @@ func (s *server) claimKey(r *request) (*onceKey, error) {
 	if err != nil {
 		return nil, fault.ExplainAs(fault.CodeDatabase, err)
 	}
-	return &onceKey{RequestKey: k, file: sha256.New()}, nil
+	return &idempotencyKey{RequestKey: k, file: sha256.New()}, nil
 }
 
-// checkRequestKey wants printable ASCII, as the draft standard does: what a proxy might change is no key.
+// checkRequestKey accepts printable ASCII only, as the draft standard does: a proxy might change anything else.
 func checkRequestKey(text string, times int) error {
 	if times > 1 {
 		return fault.Fail(fault.CodeInvalidValue, "'Idempotency-Key' is given twice.").With(fault.Details{"field": keyHeader})
@@ -69,22 +70,22 @@ func checkRequestKey(text string, times int) error {
 	return nil
 }
 
-// hold keeps a claim alive until the returned function is called, which waits for the end of that.
-func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
+// renewKey renews the lease of a claimed key until the returned function is called, which waits for the goroutine to end.
+func (s *server) renewKey(ctx context.Context, k *idempotencyKey) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := fault.Guarded(func() error {
+		err := fault.Recover(func() error {
 			for backoff.Sleep(ctx, k.Lease/3) == nil {
 				if err := s.Store.Accounts.RenewKey(ctx, k.RequestKey); errors.Is(err, store.ErrLeaseLost) {
-					return nil // creating the upload will fail for it
+					return nil // CreateUpload will fail
 				}
 			}
 			return nil
 		})
-		if err != nil { // not renewed any more, the claim may be lost, and then too the upload fails
-			s.Log.Error("hold request key", "error", err)
+		if err != nil { // the lease may be lost, and then CreateUpload fails
+			s.Log.Error("renew idempotency key", "error", err)
 		}
 	}()
 	return func() {
@@ -93,23 +94,24 @@ func (s *server) hold(ctx context.Context, k *onceKey) (release func()) {
 	}
 }
 
-// once takes a file in under a key.
-func (s *server) once(r *request, k *onceKey, explain engine.Explain) (store.Prediction, error) {
-	release := s.hold(r.ctx, k)
-	p, err := s.takeUpload(r, explain, k)
+// receiveWithKey is receiveUpload under an idempotency key, which it renews meanwhile and releases on an error.
+func (s *server) receiveWithKey(r *request, k *idempotencyKey, explain engine.Explain) (store.Prediction, error) {
+	release := s.renewKey(r.ctx, k)
+	p, err := s.receiveUpload(r, explain, k)
 	release()
-	return p, s.giveBack(r, k, err)
+	return p, s.releaseOnError(r, k, err)
 }
 
-// giveBack gives up the key of a request that failed, so that it can be sent again; what it made, if anything, stays.
-func (s *server) giveBack(r *request, k *onceKey, err error) error {
+// releaseOnError releases the key of a failed request, so that the request can be retried. It does not undo what the
+// request has created. It returns err, or that another request has taken over the key.
+func (s *server) releaseOnError(r *request, k *idempotencyKey, err error) error {
 	if err == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), plan.DatabaseTimeout)
 	defer cancel()
 	if failed := s.Store.Accounts.ReleaseKey(ctx, k.RequestKey); failed != nil {
-		s.Log.Warn("release key", "request_id", r.id, "error", failed) // its lease runs out
+		s.Log.Warn("release idempotency key", "request_id", r.id, "error", failed) // its lease expires
 	}
 	if errors.Is(err, store.ErrLeaseLost) {
 		err = fault.Fail(fault.CodeKeyStillRunning, "").With(fault.Details{"field": keyHeader}).Because(err)
@@ -117,10 +119,10 @@ func (s *server) giveBack(r *request, k *onceKey, err error) error {
 	return err
 }
 
-// keyed answers a request without a file, whose content is what its parameters and body say: with what it makes, or, if
-// its key was used before, with what that request has made. create gets nil if the request has no key.
-func (s *server) keyed(
-	r *request, content any, create func(*store.RequestKey) error, again func(uuid.UUID) error,
+// idempotent answers a request without a file; content is its decoded body. It calls create, with a nil key if the request
+// has none, or, if an earlier request with the key has succeeded, replay with the id of what that one has created.
+func (s *server) idempotent(
+	r *request, content any, create func(*store.RequestKey) error, replay func(uuid.UUID) error,
 ) error {
 	text, err := json.Marshal(content)
 	if err != nil {
@@ -136,28 +138,28 @@ func (s *server) keyed(
 	sum := fingerprint(r, &uploadFile{}, text)
 	if !k.Done {
 		k.Fingerprint = sum
-		return s.giveBack(r, k, create(k.RequestKey))
+		return s.releaseOnError(r, k, create(k.RequestKey))
 	}
 	if sum != k.Fingerprint {
 		return fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
 	}
 	r.set("Idempotent-Replayed", "true")
-	return again(k.Made)
+	return replay(k.Made)
 }
 
-// replay finds the prediction that an earlier request with the same key has made. It reads the file, unless its digest
-// is announced, to see that the request is the same.
-func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+// replay returns the prediction that an earlier request with the same key has created. It reads the file, unless the digest
+// is announced, to check that the request is the same.
+func (s *server) replay(r *request, k *idempotencyKey) (store.Prediction, error) {
+	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	defer leave()
+	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return store.Prediction{}, err
 	}
-	sum := file.announced()
+	sum := file.announcedSHA256()
 	if sum == nil {
 		if _, err := io.Copy(k.file, file); err != nil {
 			return store.Prediction{}, err
@@ -171,7 +173,7 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 		return store.Prediction{}, fault.Fail(fault.CodeKeyOtherRequest, "").With(fault.Details{"field": keyHeader})
 	}
 	r.set("Idempotent-Replayed", "true")
-	r.leaveBody() // its digest said enough
+	r.closeIfUnread() // with an announced digest the body was not read
 	p, err := s.Store.Predictions.Get(r.ctx, r.user.ID, k.Made)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, fault.Fail(fault.CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
@@ -182,15 +184,17 @@ func (s *server) replay(r *request, k *onceKey) (store.Prediction, error) {
 	return p, nil
 }
 
-// announced is the file's SHA-256 as its sender gives it, if the body is the file; a form is more than its file.
-func (f *uploadFile) announced() []byte {
+// announcedSHA256 returns the SHA-256 of the Content-Digest header if the body is the file; nil without one, and for a form,
+// whose digest is not that of its file.
+func (f *uploadFile) announcedSHA256() []byte {
 	if f.form != nil {
 		return nil
 	}
 	return f.body.digests.Sha256
 }
 
-// fingerprint distinguishes requests: every parameter, every field of the form, and the file.
+// fingerprint is the hash of a request that is compared with a replay: every parameter, every field of the form, and the
+// digest of the file.
 func fingerprint(r *request, f *uploadFile, file []byte) [sha256.Size]byte {
 	text, err := json.Marshal(map[string]any{"query": r.query, "fields": f.fields, "name": f.name, "file": file})
 	if err != nil {

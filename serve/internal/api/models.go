@@ -21,14 +21,14 @@ type modelView struct {
 	Bands   []bandView   `json:"risk_bands"`
 	Leaves  leavesView   `json:"leaves"`
 	Links   modelLinks   `json:"links"`
-	// Outcomes are in the answer about one model only: how its predictions came true for the caller.
+	// Outcomes are the caller's outcome reports; only in the answer about one model.
 	Outcomes *[]outcomeReport `json:"outcomes,omitempty"`
 }
 
-// leavesView says whether leaves holds the model, and so checks what is scored with it.
+// leavesView says whether leaves supports the model and so checks its scores.
 type leavesView struct {
 	Holds  bool    `json:"holds"`
-	Reason *string `json:"reason"` // why not; null if it does
+	Reason *string `json:"reason"` // why not; null if it supports the model
 	Code   *string `json:"code"`   // of the reason
 }
 
@@ -110,7 +110,7 @@ func getModel(s *server, r *request) error {
 	return r.json(http.StatusOK, view)
 }
 
-// modelTemplate answers with a CSV that has only the header a model wants.
+// modelTemplate answers with a CSV of only the header line of a model.
 func modelTemplate(s *server, r *request) error {
 	b, ok := s.Models.Get(r.value)
 	if !ok {
@@ -127,7 +127,7 @@ func modelTemplate(s *server, r *request) error {
 	}
 	w.Flush()
 	guarded, _ := ingest.GuardRows([]byte(text.String()), ',')
-	r.tellGuard(false)
+	r.setGuardHeader(false)
 	r.set("Content-Disposition", disposition(b.Name(), "template"))
 	r.bytes(http.StatusOK, typeCSV, guarded)
 	return nil
@@ -143,7 +143,7 @@ func sample(model string) func(*server, *request) error {
 			return err
 		}
 		r.set("Content-Disposition", disposition(model, "sample"))
-		r.tellGuard(false) // a test sees to it that the samples need none
+		r.setGuardHeader(false) // the samples need no guard, which a test checks
 		r.set("Cache-Control", "private, max-age=3600")
 		return r.asset(file)
 	}

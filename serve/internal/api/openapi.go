@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// openAPI is the API's document as people write it.
+// openAPI is the OpenAPI document as it is maintained.
 //
 //go:embed openapi.yaml
 var openAPI []byte
@@ -27,7 +27,7 @@ func getOpenAPI(s *server, r *request) error {
 	return r.asset(file)
 }
 
-// openAPIJSON is the document as it is served, with its merge keys resolved.
+// openAPIJSON converts the document to JSON, as it is served, with its merge keys resolved.
 func openAPIJSON() ([]byte, error) {
 	var doc any
 	if err := yaml.Unmarshal(openAPI, &doc); err != nil {

@@ -1,13 +1,23 @@
 package api
 
 import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
-// optionsParams reads what an upload says beside its file.
+// optionsParams reads the parameters that are stored as a prediction's options: the error budget, how numbers are written, and
+// ?guard=.
 func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	if o.Budget, err = r.budgetParams(); err != nil {
+		return o, err
+	}
+	if o.NumberStyle, err = r.numberParams(); err != nil {
 		return o, err
 	}
 	off, err := r.guardParam()
@@ -17,7 +27,53 @@ func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	return o, err
 }
 
-// guardParam reads ?guard=.
+// explainParam reads ?explain=.
+func (r *request) explainParam() (engine.Explain, error) {
+	switch given := engine.Explain(r.query["explain"]); given {
+	case "":
+		return engine.ExplainAll, nil
+	case engine.ExplainAll, engine.ExplainAtRisk, engine.ExplainNone:
+		return given, nil
+	}
+	return "", fault.Fail(fault.CodeInvalidValue, "'explain' must be all, at_risk or none.").
+		With(fault.Details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
+}
+
+// budgetParams reads ?max_rejected= and ?max_rejected_percent=.
+func (r *request) budgetParams() (b engine.Budget, err error) {
+	if text := r.query["max_rejected"]; text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
+				With(fault.Details{"field": "max_rejected"})
+		}
+		b.MaxRejected = &n
+	}
+	if text := r.query["max_rejected_percent"]; text != "" {
+		share, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(share) {
+			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected_percent' must be a number.").
+				With(fault.Details{"field": "max_rejected_percent"})
+		}
+		if share < 0 || share > 100 {
+			return b, outOfRange("max_rejected_percent", 0, 100)
+		}
+		b.MaxRejectedPercent = &share
+	}
+	return b, nil
+}
+
+// numberParams reads ?decimal= and ?thousands=.
+func (r *request) numberParams() (ingest.NumberStyle, error) {
+	style, err := ingest.ParseNumberStyle(r.query["decimal"], r.query["thousands"])
+	if err != nil {
+		return style, fault.Fail(fault.CodeInvalidValue, "'decimal' must be a point or a comma, and 'thousands' another sign: "+
+			"a point, a comma, space, apostrophe or none.").With(fault.Details{"field": "decimal"})
+	}
+	return style, nil
+}
+
+// guardParam reads ?guard=, the guard against spreadsheet formulas.
 func (r *request) guardParam() (off bool, err error) {
 	switch r.query["guard"] {
 	case "", plan.GuardOn:
@@ -29,11 +85,16 @@ func (r *request) guardParam() (off bool, err error) {
 		With(fault.Details{"field": "guard", "expected": []string{plan.GuardOn, plan.GuardOff}})
 }
 
-// tellGuard says whether cells of the answer were kept from being taken for formulas.
-func (r *request) tellGuard(off bool) {
+// setGuardHeader sets the Csv-Guard header: whether cells that look like formulas are escaped.
+func (r *request) setGuardHeader(off bool) {
 	if off {
 		r.set("Csv-Guard", plan.GuardOff)
 		return
 	}
 	r.set("Csv-Guard", plan.GuardOn)
+}
+
+func outOfRange(field string, least, most int) *fault.Failure {
+	return fault.Fail(fault.CodeOutOfRange, fmt.Sprintf("'%s' must be between %d and %d.", field, least, most)).
+		With(fault.Details{"field": field, "expected": []int{least, most}})
 }

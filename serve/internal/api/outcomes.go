@@ -14,20 +14,20 @@ import (
 	"github.com/retainwise/millrace/store/customer"
 )
 
-// outcomesBody says what became of an outcomes file.
+// outcomesBody is the answer to an outcomes file.
 type outcomesBody struct {
 	RowCount      int64           `json:"row_count"`
 	Matched       int64           `json:"matched"`
 	Unmatched     int64           `json:"unmatched"`
 	Rejected      int64           `json:"rejected"`
-	RowsUpdated   int64           `json:"rows_updated"` // kept rows that say something else now
+	RowsUpdated   int64           `json:"rows_updated"` // rows kept for retraining whose outcome has changed
 	UnmatchedRows []int64         `json:"unmatched_rows"`
 	Errors        []finding       `json:"errors"`
 	ErrorsOmitted int64           `json:"errors_omitted"`
 	Reports       []outcomeReport `json:"reports"`
 }
 
-// outcomeReport is how one model's predictions came true.
+// outcomeReport compares one model's predictions with the outcomes.
 type outcomeReport struct {
 	Model     string    `json:"model"`
 	Version   string    `json:"model_version"`
@@ -36,14 +36,14 @@ type outcomeReport struct {
 	engine.OutcomeReport
 }
 
-// postOutcomes takes what became of customers. A file that is refused as a whole changes nothing; of one that is taken,
-// the rows that cannot be used are named. The same file again changes nothing.
+// postOutcomes receives a file with the outcomes of customers. A refused file changes nothing; the answer to an accepted
+// one lists the rejected rows. Sending the same file again changes nothing.
 func postOutcomes(s *server, r *request) error {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func postOutcomes(s *server, r *request) error {
 	return s.recordOutcomes(r, &given)
 }
 
-// outcomesFile is what was read of an outcomes file: 40 bytes a row, of as many rows as an upload may have.
+// outcomesFile is a parsed outcomes file, held in memory: 40 bytes a row, for at most as many rows as an upload may have.
 type outcomesFile struct {
 	outcomesBody
 	customers *customer.Hasher
@@ -98,7 +98,7 @@ func (f *outcomesFile) reject(reject ingest.Reject) {
 	f.Errors = append(f.Errors, newFinding(reject))
 }
 
-// outcomesTimeout bounds writing the outcomes of a file and making the reports.
+// outcomesTimeout bounds storing the outcomes of a file and making the reports.
 const outcomesTimeout = time.Minute
 
 func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
@@ -120,7 +120,7 @@ func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	return r.json(http.StatusOK, f.outcomesBody)
 }
 
-// match counts the rows of customers of whom something is kept, and names the first others.
+// match counts the rows of customers with rows kept for retraining, and lists the first of the others.
 func (f *outcomesFile) match(customers []customer.Hash) {
 	matched := make(map[customer.Hash]bool, len(customers))
 	for _, c := range customers {
@@ -137,7 +137,7 @@ func (f *outcomesFile) match(customers []customer.Hash) {
 	}
 }
 
-// prove makes the report that the store keeps. The bands of a model that is not loaded any more have numbers for names.
+// prove makes the report that the store keeps. Bands of a model that is no longer loaded are named by number.
 func (s *server) prove(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) {
 	customers := make([]engine.Observed, len(rows))
 	top := int16(-1)

@@ -8,11 +8,11 @@ import (
 	"github.com/retainwise/millrace/serve/page"
 )
 
-// uploadPageCSP lets the page use nothing but its own files and this API.
+// uploadPageCSP lets the page load only from this server.
 const uploadPageCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-// getPage answers with the page on which people upload files and read what became of them.
+// getPage answers with the upload page.
 func getPage(s *server, r *request) error {
 	r.set("Content-Security-Policy", uploadPageCSP)
 	r.set("Referrer-Policy", "no-referrer")
@@ -36,7 +36,7 @@ func (r *request) pageFile(s *server, name string) error {
 	return r.asset(file)
 }
 
-// mediaTypeOf does not ask the system's tables, which differ.
+// mediaTypeOf returns the media type of an embedded file, independent of the system's tables.
 func mediaTypeOf(name string) string {
 	switch path.Ext(name) {
 	case ".js":

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	ListMax = 100 // predictions of one page, and how many it has unless fewer are asked for
+	// ListMax is the largest page of predictions or dead letters, and the default.
+	ListMax = 100
 	skipMax = 10_000
 )
 
@@ -29,7 +30,7 @@ func listPredictions(s *server, r *request) error {
 		return err
 	}
 	limit := q.Limit
-	q.Limit++ // one more says whether there is another page
+	q.Limit++ // one more, to find out whether there is another page
 	list, err := s.Store.Predictions.List(r.ctx, r.user.ID, q)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
@@ -48,7 +49,7 @@ func listPredictions(s *server, r *request) error {
 	return r.json(http.StatusOK, page)
 }
 
-// listQuery reads which page of a list is asked for.
+// listQuery reads ?limit=, ?cursor= and ?skip=.
 func (r *request) listQuery() (q store.ListQuery, err error) {
 	if q.Limit, err = r.limitParam(ListMax, ListMax); err != nil {
 		return q, err
@@ -60,7 +61,7 @@ func (r *request) listQuery() (q store.ListQuery, err error) {
 	return q, err
 }
 
-// skipParam reads ?skip=. Beyond its limit, and beside a cursor, which knows its place, there is no such page.
+// skipParam reads ?skip=. Over skipMax, or together with a cursor, it is an error.
 func (r *request) skipParam() (int, error) {
 	skip, err := r.wholeParam("skip", 0)
 	switch {
@@ -99,12 +100,13 @@ func (r *request) wholeParam(name string, standard int) (int, error) {
 	return n, nil
 }
 
-// A cursor is a version byte, the time in microseconds, the id. It is opaque to customers.
+// A cursor is a version byte, the time in microseconds and the id. It is opaque to customers.
 const (
 	cursorVersion = 1
 	cursorBytes   = 17
 )
 
+// CursorText encodes a cursor for an answer.
 func CursorText(c *store.Cursor) string {
 	b := make([]byte, 1, cursorBytes)
 	b[0] = cursorVersion
@@ -112,6 +114,7 @@ func CursorText(c *store.Cursor) string {
 	return auth.Base64url.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(c.ID)))
 }
 
+// ParseCursor decodes a cursor of [CursorText]; nil for an empty text.
 func ParseCursor(text string) (*store.Cursor, error) {
 	if text == "" {
 		return nil, nil
@@ -128,8 +131,8 @@ func ParseCursor(text string) (*store.Cursor, error) {
 	return c, nil
 }
 
-// find gives the user's prediction that the path names.
-func (s *server) find(r *request) (store.Prediction, error) {
+// findPrediction returns the prediction of the path, if it is the user's.
+func (s *server) findPrediction(r *request) (store.Prediction, error) {
 	id, err := r.predictionID()
 	if err != nil {
 		return store.Prediction{}, err
@@ -141,9 +144,9 @@ func (s *server) find(r *request) (store.Prediction, error) {
 	return p, nil
 }
 
-// getPrediction answers with one prediction; while it waits, also with what it waits for.
+// getPrediction answers with one prediction, and while it is queued with its position and ETA.
 func getPrediction(s *server, r *request) error {
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
@@ -155,18 +158,18 @@ func getPrediction(s *server, r *request) error {
 		}
 		view.Progress.QueuePosition, view.Progress.ETASeconds = &ahead.Predictions, etaOfQueued(p, ahead)
 		if view.StatusReason == nil {
-			view.StatusReason = Optional(aheadText(ahead.Predictions))
+			view.StatusReason = Optional(queuePositionText(ahead.Predictions))
 		}
 	}
 	if !p.Status.Done() {
 		r.set("Retry-After", "1")
 		return r.json(http.StatusOK, view)
 	}
-	return r.tagged(view)
+	return r.jsonWithETag(view)
 }
 
-// aheadText says what a waiting prediction waits for.
-func aheadText(n int) string {
+// queuePositionText is the status_reason of a queued prediction.
+func queuePositionText(n int) string {
 	return fmt.Sprintf("%d %s ahead", n, fault.Plural(n, "prediction", "predictions"))
 }
 

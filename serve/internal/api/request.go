@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,29 +16,29 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// request is one HTTP request on its way through the server. It belongs to the goroutine that serves it. Everything in
-// it but rc is a copy and may leave the handler; rc and its slices may not.
+// request is one HTTP request. It belongs to the goroutine that serves it. rc and its slices must not be used after the
+// handler has returned; everything else is a copy.
 type request struct {
-	rc      *fasthttp.RequestCtx
-	ctx     context.Context // ends with the handler, unless a stream took it over
-	cancel  context.CancelFunc
-	started time.Time
-	id      string
-	method  string
-	path    string
-	route   *route
-	value   string // of the segment in braces
-	user    store.User
-	scopes  []string // of the access key that was used
-	byKey   bool     // an access key was used
-	query   map[string]string
-	body    *body      // nil until opened
-	code    fault.Code // of the answer, if it is an error
-	kept    bool       // a stream took the context over
-	packers *wire.Packers
+	rc          *fasthttp.RequestCtx
+	ctx         context.Context // ends with the handler, unless detached
+	cancel      context.CancelFunc
+	started     time.Time
+	id          string
+	method      string
+	path        string
+	route       *route
+	value       string // of the segment in braces of the pattern
+	user        store.User
+	scopes      []string // of the access key
+	byKey       bool     // authenticated by an access key
+	query       map[string]string
+	body        *body      // nil until opened
+	code        fault.Code // of the answer, if it is an error
+	detached    bool       // a stream has taken over ctx; see detachContext
+	compressors *wire.Compressors
 }
 
-// routeLabel is the route's pattern, or one label for everything that is none.
+// routeLabel returns the route's pattern for metrics and log, or "none" for unknown paths.
 func (r *request) routeLabel() string {
 	if r.route == nil {
 		return "none"
@@ -45,15 +46,15 @@ func (r *request) routeLabel() string {
 	return r.route.Pattern
 }
 
-// root leads from the page that was asked for to the root of the API, relative, as a proxy may put it under a folder.
+// root returns the relative path from the requested page to the root of the API, which a proxy may serve below a folder.
 func (r *request) root() string { return strings.Repeat("../", strings.Count(r.path, "/")-1) }
 
-// header reads a request header as a copy.
+// header returns a copy of a request header.
 func (r *request) header(name string) string { return string(r.rc.Request.Header.Peek(name)) }
 
 func (r *request) set(name, value string) { r.rc.Response.Header.Set(name, value) }
 
-// json answers with a value.
+// json answers with a value as JSON.
 func (r *request) json(status int, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -63,7 +64,7 @@ func (r *request) json(status int, v any) error {
 	return nil
 }
 
-// bytes answers with a body, packed as the client likes it. It must stay as it is until the answer is sent.
+// bytes answers with a body, compressed if the client accepts it. The body must not be changed until the answer is sent.
 func (r *request) bytes(status int, mediaType string, body []byte) {
 	coding := r.codingOf(len(body))
 	r.coded(status, mediaType, body, "")
@@ -71,14 +72,14 @@ func (r *request) bytes(status int, mediaType string, body []byte) {
 		return
 	}
 	r.rc.Response.ResetBody()
-	if err := r.packers.Page(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
+	if err := r.compressors.CompressBytes(r.rc.Response.BodyWriter(), body, coding); err != nil { // never, in memory
 		r.rc.Response.SetBodyRaw(body)
 		return
 	}
 	r.set("Content-Encoding", coding)
 }
 
-// coded answers with a body that is in a content coding; empty is none.
+// coded answers with a body that already has a content coding; empty means none.
 func (r *request) coded(status int, mediaType string, body []byte, coding string) {
 	r.rc.SetStatusCode(status)
 	r.rc.SetContentType(mediaType)
@@ -88,13 +89,14 @@ func (r *request) coded(status int, mediaType string, body []byte, coding string
 	}
 }
 
-// keep hands the request's context to a stream that outlives the handler; the stream must call cancel at its end.
-func (r *request) keep() (context.Context, context.CancelFunc) {
-	r.kept = true
+// detachContext hands the request's context to a stream that outlives the handler; the stream must call cancel at its end.
+// finish then does not cancel it.
+func (r *request) detachContext() (context.Context, context.CancelFunc) {
+	r.detached = true
 	return r.ctx, r.cancel
 }
 
-// accepts says whether the Accept header names a media type in so many words.
+// accepts reports whether the Accept header names a media type explicitly, without wildcards.
 func (r *request) accepts(mediaType string) bool {
 	for part := range strings.SplitSeq(r.header("Accept"), ",") {
 		name, _, _ := strings.Cut(part, ";")
@@ -105,7 +107,7 @@ func (r *request) accepts(mediaType string) bool {
 	return false
 }
 
-// RequestID takes over a caller's id if it is harmless in a log, else makes one.
+// RequestID returns the client's X-Request-Id if it is at most 64 letters, digits, dashes and underscores, or else a new id.
 func RequestID(given []byte) string {
 	if len(given) == 0 || len(given) > 64 {
 		return uuid.NewString()
@@ -118,8 +120,7 @@ func RequestID(given []byte) string {
 	return string(given)
 }
 
-// parseQuery reads the parameters that the route knows. One that it does not know, or one given twice, is an error: a
-// misspelt parameter must not be passed over silently.
+// parseQuery parses the query. An unknown or repeated parameter is an error: a misspelt one must not be ignored silently.
 func (r *request) parseQuery() *fault.Failure {
 	r.query = map[string]string{}
 	var bad *fault.Failure
@@ -127,9 +128,9 @@ func (r *request) parseQuery() *fault.Failure {
 		key := string(name)
 		switch _, twice := r.query[key]; {
 		case bad != nil:
-		case !contains(r.route.Params, key):
-			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Shown(key)+"' is not known here.").
-				With(fault.Details{"field": fault.Shown(key), "expected": append([]string{}, r.route.Params...)})
+		case !slices.Contains(r.route.Params, key):
+			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Sanitize(key)+"' is not known here.").
+				With(fault.Details{"field": fault.Sanitize(key), "expected": append([]string{}, r.route.Params...)})
 		case twice:
 			bad = fault.Fail(fault.CodeInvalidValue, "The parameter '"+key+"' is given twice.").With(fault.Details{"field": key})
 		default:
@@ -139,16 +140,7 @@ func (r *request) parseQuery() *fault.Failure {
 	return bad
 }
 
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
-}
-
-// newID parses the id of a prediction. Anything but the one published spelling names no prediction.
+// predictionID parses the id of a prediction in the path. Other spellings than the published one are not found.
 func (r *request) predictionID() (uuid.UUID, error) {
 	id, err := uuid.Parse(r.value)
 	if err != nil || id.String() != r.value {
@@ -157,7 +149,7 @@ func (r *request) predictionID() (uuid.UUID, error) {
 	return id, nil
 }
 
-// statusText is for the few answers without a body of their own.
+// statusOnly answers without a body.
 func statusOnly(r *request, status int) {
 	r.rc.SetStatusCode(status)
 	if status == http.StatusNoContent {

@@ -14,8 +14,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// prediction is the resource that customers see, in one form everywhere: answers, lists (without the summary) and
-// events. It has no owner and no key.
+// prediction is the resource that customers see, in the same form in answers, lists (without the summary) and events. It
+// contains no user and no object key.
 type prediction struct {
 	ID            string             `json:"id"` // the same as PredictionID
 	PredictionID  string             `json:"prediction_id"`
@@ -53,7 +53,7 @@ type predictionSource struct {
 	SHA256 *string `json:"sha256"`
 }
 
-// predictionRows add up to the row count, always; all three are 0 until it is known.
+// predictionRows always add up to the row count; all three are 0 until it is known.
 type predictionRows struct {
 	Scored      int64 `json:"scored"`
 	Rejected    int64 `json:"rejected"`
@@ -83,7 +83,7 @@ type predictionLinks struct {
 	Cancel   string `json:"cancel"`
 }
 
-// links are the addresses of a prediction; query is that of its results, see [generationQuery].
+// links returns the URLs of a prediction; query is that of its results, see [generationQuery].
 func (s *server) links(id uuid.UUID, query string) *predictionLinks {
 	self := s.PublicURL + "/predictions/" + id.String()
 	return &predictionLinks{
@@ -92,7 +92,7 @@ func (s *server) links(id uuid.UUID, query string) *predictionLinks {
 	}
 }
 
-// resource makes the customer's view of a prediction at a time.
+// resource returns the customer's view of a prediction; now is for its ETA.
 func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 	view := &prediction{
 		ID: p.ID.String(), PredictionID: p.ID.String(), UploadID: p.UploadNumber, Filename: p.Filename,
@@ -116,7 +116,7 @@ func (s *server) resource(p store.Prediction, now time.Time) *prediction {
 	return view
 }
 
-// uploadStatus says in the four words of uploads where a prediction stands.
+// uploadStatus maps the status of a prediction to the four statuses of uploads.
 func uploadStatus(s store.Status) string {
 	switch s {
 	case store.Queued:
@@ -129,7 +129,7 @@ func uploadStatus(s store.Status) string {
 	return "failed"
 }
 
-// expiry is when the results will be deleted, or were.
+// expiry returns when the results will be deleted, or were; nil if they are kept forever.
 func (s *server) expiry(p store.Prediction) *string {
 	if p.ResultsDeletedAt != nil || p.FinishedAt == nil || s.Retain == 0 {
 		return timeTextOf(p.ResultsDeletedAt)
@@ -137,6 +137,7 @@ func (s *server) expiry(p store.Prediction) *string {
 	return Optional(wire.TimeText(p.FinishedAt.Add(s.Retain)))
 }
 
+// Optional returns nil for an empty text, which is null in JSON.
 func Optional(text string) *string {
 	if text == "" {
 		return nil
@@ -171,8 +172,8 @@ func rowsOf(p store.Prediction) predictionRows {
 	return rows
 }
 
-// progressOf knows the speed from the first commit on: what is committed, over the time until the last commit. Between
-// two commits the time that is left goes down with the clock; one that is used up was wrong, and so is not known.
+// progressOf returns the progress of a prediction. The speed is that of the committed rows up to the last commit; it is
+// unknown before the first commit. Between two commits the ETA counts down; once it is over it is unknown.
 func progressOf(p store.Prediction, now time.Time) (progress predictionProgress) {
 	done := p.Scored + p.Rejected
 	if p.RowCount != nil && *p.RowCount > 0 {
@@ -192,7 +193,7 @@ func progressOf(p store.Prediction, now time.Time) (progress predictionProgress)
 		rest := *p.RowCount - done
 		left := float64(rest)/speed - now.Sub(*end).Seconds()
 		if rest == 0 {
-			left = 0 // the last step takes no time to speak of
+			left = 0 // the last step is short
 		}
 		progress.ETASeconds = secondsLeft(left)
 	}
@@ -208,8 +209,8 @@ func secondsLeft(seconds float64) *float64 {
 	return &seconds
 }
 
-// etaOfQueued is when a waiting prediction will be done: what is ahead in the fair order and its own rows, at the speed of
-// late. It is nil while any of these is not known.
+// etaOfQueued returns the ETA in seconds of a queued prediction: the rows before it in the fair order and its own, at the
+// recent speed. It is nil while any of these is unknown.
 func etaOfQueued(p store.Prediction, ahead store.Ahead) *float64 {
 	if p.RowCount == nil || ahead.Uncounted > 0 || ahead.RowsPerSecond <= 0 {
 		return nil
@@ -218,7 +219,7 @@ func etaOfQueued(p store.Prediction, ahead store.Ahead) *float64 {
 	return secondsLeft(float64(ahead.Rows+rest) / ahead.RowsPerSecond)
 }
 
-// warnings reads the list that the worker keeps as [engine.ReasonCount]s.
+// warnings decodes the list of [engine.ReasonCount] that the worker has stored.
 func warnings(kept json.RawMessage) []warning {
 	var counts []engine.ReasonCount
 	if len(kept) == 0 || json.Unmarshal(kept, &counts) != nil {
@@ -227,7 +228,7 @@ func warnings(kept json.RawMessage) []warning {
 	return warningsOf(counts)
 }
 
-// warningsOf says what the remarks on scored rows mean.
+// warningsOf converts counts of warnings to their view with the code's message.
 func warningsOf(counts []engine.ReasonCount) []warning {
 	list := []warning{}
 	for _, c := range counts {
@@ -237,7 +238,7 @@ func warningsOf(counts []engine.ReasonCount) []warning {
 	return list
 }
 
-// outcome is the error that a prediction ended with, if it did.
+// outcome returns the error that a prediction ended with, or nil.
 func outcome(p store.Prediction) *fault.Failure {
 	if p.Status != store.Failed && p.Status != store.Dead {
 		return nil
@@ -258,7 +259,7 @@ func outcome(p store.Prediction) *fault.Failure {
 	if code, ok := fault.ParseCode(p.Error.Code); ok {
 		f.Code, f.Message = code, p.Error.Message
 	}
-	if f.Code == fault.CodeGone { // which it stays, whatever is asked for
+	if f.Code == fault.CodeGone { // permanent, unlike a conflict
 		f.Status = f.Code.Status()
 	}
 	return f

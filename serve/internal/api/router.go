@@ -9,21 +9,22 @@ import (
 	"github.com/retainwise/millrace/serve/internal/limit"
 )
 
-// route is one operation. Its pattern is also its label in metrics and its path in the OpenAPI document.
+// route is one operation. Its pattern is also its label in metrics and its path in the OpenAPI document. To add a route,
+// add it to routes.go and openapi.yaml.
 type route struct {
 	Method  string
-	Pattern string // exact, but for at most one segment in braces
+	Pattern string // the path, with at most one segment in braces, which matches any value
 	handle  func(*server, *request) error
 	Limit   limit.Class
 	Open    bool          // needs no token
-	session bool          // needs a token of someone who signed in: no access key will do
+	session bool          // needs the token of a session: access keys are refused
 	Asset   bool          // part of a page, not of the API
-	Body    bool          // takes one; others have none worth waiting for
-	timeout time.Duration // of the request's context; 0: controlTimeout
-	Params  []string      // query parameters it knows
+	Body    bool          // takes a body
+	timeout time.Duration // of the request's context; 0 means ControlTimeout
+	Params  []string      // the query parameters; others are refused
 }
 
-// scope is what an access key must allow for the route.
+// scope is the scope that an access key needs for the route.
 func (r *route) scope() string {
 	switch r.Method {
 	case http.MethodGet:
@@ -35,12 +36,13 @@ func (r *route) scope() string {
 }
 
 const (
+	// ControlTimeout is the timeout of requests that neither send nor receive a file.
 	ControlTimeout = 10 * time.Second
 	uploadTimeout  = time.Hour
 )
 
-// lookup finds the route for a method and a path, and the value of the segment in braces. The path is compared as it
-// came, without decoding, but for a slash at its end, which changes nothing. HEAD is GET without the body. If only the method is wrong, allow lists the right ones.
+// lookup finds the route for a method and a path, and the value of the segment in braces. The path is compared without
+// decoding; a trailing slash is ignored. HEAD matches GET. If only the method is wrong, allow lists the allowed ones.
 func lookup(routes []route, method, path string) (found *route, value string, allow []string) {
 	path = withoutSlash(path)
 	for i := range routes {
@@ -64,7 +66,7 @@ func lookup(routes []route, method, path string) (found *route, value string, al
 	return nil, "", allow
 }
 
-// withoutSlash takes one slash off the end of a path, unless that is all of it.
+// withoutSlash removes one trailing slash from a path other than "/".
 func withoutSlash(path string) string {
 	if len(path) > 1 {
 		return strings.TrimSuffix(path, "/")

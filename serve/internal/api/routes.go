@@ -9,26 +9,26 @@ import (
 
 const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 
-// Routes is every operation of the API. The OpenAPI document lists the same but for the assets of its own pages, and
-// a test compares the two.
+// Routes returns every operation of the API. A test compares it with the OpenAPI document, which lists all but the assets
+// of pages.
 func Routes() []route {
 	return slices.Concat(fileRoutes(), predictionRoutes(), modelRoutes(), accountRoutes(), openRoutes())
 }
 
-// fileRoutes take a file, or lead to a place for one.
+// fileRoutes receive a file, or create a link for one.
 func fileRoutes() []route {
 	return []route{
 		{
 			Method: post, Pattern: "/upload", handle: postUpload, Limit: limit.Upload, Body: true,
 			timeout: uploadTimeout,
 			Params: []string{
-				"model", "filename", "dataset", "explain", "guard", "max_rejected", "max_rejected_percent",
+				"model", "filename", "dataset", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
 				"experiment_group",
 			},
 		},
 		{
 			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.Upload,
-			Params: []string{"bytes", "filename", "model", "explain", "guard", "max_rejected", "max_rejected_percent"},
+			Params: []string{"bytes", "filename", "model", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			Method: post, Pattern: "/upload-links/{id}/complete", handle: completeUpload, Limit: limit.Upload,
@@ -38,12 +38,12 @@ func fileRoutes() []route {
 			Method: post, Pattern: "/score", handle: postScore, Limit: limit.Score, Body: true,
 			timeout: scoreTimeout,
 			Params: []string{
-				"model", "filename", "explain", "format", "guard", "max_rejected", "max_rejected_percent",
+				"model", "filename", "explain", "format", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
 			},
 		},
 		{
 			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.Score, Body: true,
-			timeout: uploadTimeout, Params: []string{"model", "filename"},
+			timeout: uploadTimeout, Params: []string{"model", "filename", "decimal", "thousands"},
 		},
 		{
 			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.Upload, Body: true,
@@ -52,7 +52,7 @@ func fileRoutes() []route {
 	}
 }
 
-// predictionRoutes are about what became of an upload.
+// predictionRoutes read, cancel and delete predictions.
 func predictionRoutes() []route {
 	return []route{
 		{
@@ -89,7 +89,7 @@ func modelRoutes() []route {
 	}
 }
 
-// accountRoutes are about the user; most need a signed-in user and refuse access keys.
+// accountRoutes are about the user's account and access keys; most refuse access keys.
 func accountRoutes() []route {
 	return []route{
 		{Method: get, Pattern: "/account", handle: getAccount, Limit: limit.Default},

@@ -27,7 +27,7 @@ type rowView struct {
 	CustomerID  *string `json:"customer_id"`
 	Probability float32 `json:"churn_probability"`
 	Band        string  `json:"risk_band"`
-	*rowReasons         // nil unless they were asked for
+	*rowReasons         // nil without ?explain=true
 }
 
 type rowsBody struct {
@@ -36,10 +36,10 @@ type rowsBody struct {
 	Done       bool      `json:"done"` // no more rows will come
 }
 
-// getRows answers with a page of a prediction's scored rows, also while it runs: in the order of the file, of parts
-// that are done, or the likeliest to leave first.
+// getRows answers with a page of a prediction's scored rows, also of finished parts while it runs: in the order of the
+// file, or by descending probability.
 func getRows(s *server, r *request) error {
-	p, err := s.find(r)
+	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
@@ -89,28 +89,28 @@ func getRows(s *server, r *request) error {
 	return s.answerRows(r, p, body)
 }
 
-// answerRows answers with a page. One that may be kept is looked at twice: the rows were read after the prediction, which
-// may have been scored again in between.
+// answerRows answers with a page. Before it allows caching it reads the prediction again: it may have been retried between
+// reading the prediction and its rows.
 func (s *server) answerRows(r *request, p store.Prediction, body rowsBody) error {
 	if !body.Done {
 		return r.json(http.StatusOK, body)
 	}
 	if _, given := r.query["generation"]; given {
-		now, err := s.find(r)
+		now, err := s.findPrediction(r)
 		if err != nil {
 			return err
 		}
 		if err := r.checkGeneration(now); err != nil {
 			return err
 		}
-		if _, pinned := s.Models.Pinned(p.Model.Name, p.Model.SHA256); pinned { // else its bands may have other names
-			s.keepFinished(r, now, time.Now())
+		if _, pinned := s.Models.Pinned(p.Model.Name, p.Model.SHA256); pinned { // else the names of its bands may differ
+			s.setResultMaxAge(r, now, time.Now())
 		}
 	}
-	return r.tagged(body)
+	return r.jsonWithETag(body)
 }
 
-// bandNames are the names of the bands of a prediction's model.
+// bandNames returns the names of the bands of a prediction's model; nil if no model with its name is loaded.
 func (s *server) bandNames(p store.Prediction) []string {
 	bundle, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256)
 	if !ok {
@@ -126,7 +126,7 @@ func (s *server) bandNames(p store.Prediction) []string {
 	return names
 }
 
-// bandName names a stored band, by its number if the model is no longer there.
+// bandName returns the name of a stored band, or its number if the model is no longer loaded.
 func bandName(names []string, band int16) string {
 	if int(band) < len(names) && band >= 0 {
 		return names[band]
@@ -149,7 +149,7 @@ func (r *request) rowQuery(id uuid.UUID, bands []string) (q store.RowQuery, err 
 	}
 	if name, given := r.query["band"]; given {
 		if q.Band = bandNumber(bands, name); q.Band == nil {
-			return q, fault.Fail(fault.CodeInvalidValue, "There is no risk band '"+fault.Shown(name)+"'. Available: "+fault.ListText(bands)+".").
+			return q, fault.Fail(fault.CodeInvalidValue, "There is no risk band '"+fault.Sanitize(name)+"'. Available: "+fault.ListText(bands)+".").
 				With(fault.Details{"field": "band", "expected": bands})
 		}
 	}
@@ -167,8 +167,8 @@ func bandNumber(names []string, name string) *int16 {
 	return nil
 }
 
-// The cursor of a page of rows is a version byte, the order, the band plus one (0: any), the last row, its probability,
-// and the prediction: it is good for the same question only.
+// The cursor of a page of rows is a version byte, the order, the band plus one (0: any), the last row, its probability and
+// the prediction. It is valid only for the same order, band and prediction.
 const (
 	rowCursorVersion = 2
 	rowCursorBytes   = 4 + 8 + 4 + 16

@@ -20,16 +20,16 @@ import (
 const (
 	// explainedRowsMax is the largest page with explanations: its rows may lie anywhere in the file.
 	explainedRowsMax = 100
-	// explainedBytesMax is how much of the result one page may take.
+	// explainedBytesMax is how many bytes of the result one page may read.
 	explainedBytesMax = 16 << 20
-	// rangeGapMax is how many bytes between two rows are read along to save a request, and rangeBytesMax where a request
-	// ends that grows in this way.
+	// rangeGapMax is the largest gap between two rows that are read in one request, and rangeBytesMax the largest such
+	// request.
 	rangeGapMax, rangeBytesMax = 32 << 10, 1 << 20
-	// rangesAtOnce bounds the requests of one page that are under way.
+	// rangesAtOnce bounds the concurrent requests of one page.
 	rangesAtOnce = 8
 )
 
-// rowReasons say why a row has its score; null if it was not to be explained.
+// rowReasons explain the score of a row; null if it was not explained.
 type rowReasons struct {
 	Risk        json.RawMessage `json:"risk_factors"`
 	Protective  json.RawMessage `json:"protective_factors"`
@@ -48,9 +48,9 @@ func (r *request) reasonsParam() (bool, error) {
 		With(fault.Details{"field": "explain", "expected": []string{"true", "false"}})
 }
 
-// explainRows reads the rows' reasons from the result file, by ranges of it.
+// explainRows reads the explanations of rows from the result file, by range requests.
 func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []rowView) error {
-	if f := unreadyFor(p, p.ResultKey); f != nil {
+	if f := notReady(p, p.ResultKey); f != nil {
 		return f
 	}
 	if len(rows) == 0 {
@@ -80,25 +80,25 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	if err != nil {
 		return s.readFailure(ctx, err)
 	}
-	if err := readReasons(text, rows); err != nil { // the file is ours: nothing in it is the customer's mistake
+	if err := readReasons(text, rows); err != nil { // the service has written the file: no fault of the customer
 		return fault.Fail(fault.CodeInternal, "").Because(err)
 	}
 	return nil
 }
 
-// readRanges reads ranges of a result, one behind the other. Of neighbours it makes one request.
+// readRanges reads ranges of a result and concatenates them. Neighbouring ranges are read in one request.
 func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []objects.Range) ([]byte, error) {
 	pieces := make([][]byte, len(ranges))
 	groups := neighbours(ranges)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	places := make(chan struct{}, rangesAtOnce)
+	slots := make(chan struct{}, rangesAtOnce)
 	var reads sync.WaitGroup
 	for _, group := range groups {
-		places <- struct{}{}
+		slots <- struct{}{}
 		reads.Go(func() {
-			defer func() { <-places }()
-			err := fault.Guarded(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
+			defer func() { <-slots }()
+			err := fault.Recover(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
 			if err != nil {
 				fail(err)
 			}
@@ -149,7 +149,8 @@ func (s *server) readGroup(
 	return nil
 }
 
-// readReasons takes the reasons from a result file of just these rows. A row with another score is not theirs.
+// readReasons sets the explanations of rows from a result file of only these rows. A different score is an error: it is
+// another row.
 func readReasons(text []byte, rows []rowView) error {
 	table, columns, err := wire.OpenTable(bytes.NewReader(text), wire.ResultColumns)
 	if err != nil {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
@@ -20,14 +18,14 @@ import (
 
 const (
 	scoreTimeout = 2 * time.Minute
-	// scoreChunkBytes is less than for stored files, so that every core gets its share of a small one.
+	// scoreChunkBytes is smaller than for stored files, so that a small file is split over all cores.
 	scoreChunkBytes = 128 << 10
 )
 
-// scoresAtOnce keeps the memory of results and the fight for cores bounded.
-func scoresAtOnce() int { return max(2, runtime.GOMAXPROCS(0)) }
+// scoreSlots bounds the files that are scored in memory at the same time, and so memory and contention for cores.
+func scoreSlots() int { return max(2, runtime.GOMAXPROCS(0)) }
 
-// postScore scores a small file and answers with the result; nothing is stored.
+// postScore scores a small file and answers with the result. It stores nothing.
 func postScore(s *server, r *request) error {
 	format, err := r.negotiate(wire.FormatCSV, wire.FormatJSON, wire.FormatLines, wire.FormatArrow)
 	if err != nil {
@@ -45,58 +43,22 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := enter(r.ctx, s.scores, "files being scored")
+	release, err := acquireSlot(r.ctx, s.scores, "files being scored")
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
 		Unguarded: options.Unguarded() || format != wire.FormatCSV, // only CSV is opened in spreadsheets
-	})
+	}, options.NumberStyle)
 	if err != nil {
 		return s.scoreFailure(file, err)
 	}
 	return s.answerScore(r, scored, format)
 }
 
-// explainParam reads ?explain=.
-func (r *request) explainParam() (engine.Explain, error) {
-	switch given := engine.Explain(r.query["explain"]); given {
-	case "":
-		return engine.ExplainAll, nil
-	case engine.ExplainAll, engine.ExplainAtRisk, engine.ExplainNone:
-		return given, nil
-	}
-	return "", fault.Fail(fault.CodeInvalidValue, "'explain' must be all, at_risk or none.").
-		With(fault.Details{"field": "explain", "expected": []string{"all", "at_risk", "none"}})
-}
-
-// budgetParams reads ?max_rejected= and ?max_rejected_percent=.
-func (r *request) budgetParams() (b engine.Budget, err error) {
-	if text := r.query["max_rejected"]; text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 {
-			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected' must be a whole number of rows.").
-				With(fault.Details{"field": "max_rejected"})
-		}
-		b.MaxRejected = &n
-	}
-	if text := r.query["max_rejected_percent"]; text != "" {
-		share, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(share) {
-			return b, fault.Fail(fault.CodeInvalidValue, "'max_rejected_percent' must be a number.").
-				With(fault.Details{"field": "max_rejected_percent"})
-		}
-		if share < 0 || share > 100 {
-			return b, outOfRange("max_rejected_percent", 0, 100)
-		}
-		b.MaxRejectedPercent = &share
-	}
-	return b, nil
-}
-
-// scored is a file that was scored in memory. It is the sink of its own scoring.
+// scored is the result of a file that is scored in memory, and the sink of the scoring.
 type scored struct {
 	result, rejects *wire.Spool
 	tally           engine.Tally
@@ -118,8 +80,8 @@ func (o *scored) close() {
 	_ = o.rejects.Close()
 }
 
-// score runs the data path of the engine on the request's body as it arrives.
-func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*scored, error) {
+// score scores the request's body while it arrives.
+func (s *server) score(r *request, file *uploadFile, opt engine.Options, style ingest.NumberStyle) (*scored, error) {
 	limits := s.scoreLimits()
 	text, err := ingest.Unpack(file, limits)
 	if err != nil {
@@ -137,10 +99,16 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 		return nil, err
 	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return nil, err
+	}
 	opt.Flow, opt.Scorer, opt.Check = s.Metrics.Flow(), s.Scorer, true
 	out, err := s.scoreChecked(r, in, bundle, opt)
 	if err == nil {
 		err = file.finish()
+	}
+	if err == nil {
+		err = out.tally.CheckNumbers()
 	}
 	if err != nil {
 		out.close()
@@ -149,18 +117,18 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 	return out, nil
 }
 
-// scoreChecked scores again by the walker where leaves disagrees with the compiled engine. The rows are kept for that
-// until then. The result is never nil.
+// scoreChecked scores with the configured engine, and again with the walker if leaves disagrees with the compiled engine;
+// it buffers the rows for that. The result is never nil, also with an error.
 func (s *server) scoreChecked(
 	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (*scored, error) {
-	rows, kept := in.Body, &wire.Spool{Free: &s.blocks}
+	rows, kept := in.Body, &wire.Spool{Blocks: &s.blocks}
 	defer func() { _ = kept.Close() }()
 	if bundle.LeavesError() == nil && opt.Scorer != engine.ScorerLeaves {
 		in.Body = io.TeeReader(rows, kept)
 	}
 	out, err := s.scoreOnce(r.ctx, in, bundle, opt)
-	if plan.Disagreed(err, bundle, s.Metrics, s.Log) {
+	if plan.FallsBackToWalker(err, bundle, s.Metrics, s.Log) {
 		out.close()
 		in.Body, opt.Scorer = io.MultiReader(kept, rows), engine.ScorerWalker
 		out, err = s.scoreOnce(r.ctx, in, bundle, opt)
@@ -172,7 +140,7 @@ func (s *server) scoreOnce(
 	ctx context.Context, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (out *scored, err error) {
 	out = &scored{
-		result: &wire.Spool{Free: &s.blocks}, rejects: &wire.Spool{Free: &s.blocks}, bundle: bundle, metrics: s.Metrics,
+		result: &wire.Spool{Blocks: &s.blocks}, rejects: &wire.Spool{Blocks: &s.blocks}, bundle: bundle, metrics: s.Metrics,
 		unguarded: opt.Unguarded,
 	}
 	out.tally, err = engine.Score(ctx, in, bundle, opt, out)
@@ -186,7 +154,7 @@ func (s *server) scoreLimits() ingest.Limits {
 	return limits
 }
 
-// scoreFailure prefers what is wrong with the body to its consequences, and sends who has too many rows to /upload.
+// scoreFailure prefers the error of the body to its consequences, and refers a file with too many rows to /upload.
 func (s *server) scoreFailure(file *uploadFile, err error) error {
 	if broken := file.body.failed(); broken != nil {
 		return broken

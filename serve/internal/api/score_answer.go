@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
-// scoreHead is what an answer as JSON has in front of the rows.
+// scoreHead is the part of a JSON answer before the rows.
 type scoreHead struct {
 	Model         string         `json:"model"`
 	ModelVersion  string         `json:"model_version"`
@@ -42,10 +42,10 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	r.rc.SetContentType(mediaTypes[format])
 	answer := o.result
 	if format == wire.FormatCSV {
-		r.tellGuard(o.unguarded)
+		r.setGuardHeader(o.unguarded)
 	} else {
 		defer o.close()
-		answer = &wire.Spool{Free: &s.blocks} // the result's blocks come back as they are read
+		answer = &wire.Spool{Blocks: &s.blocks} // the result's blocks return to the pool as they are read
 		if err := o.convert(answer, format); err != nil {
 			_ = answer.Close()
 			return err
@@ -53,8 +53,8 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	}
 	_ = o.rejects.Close()
 	if coding := r.codingOf(int(answer.Size)); coding != "" {
-		packed := &wire.Spool{Free: &s.blocks}
-		if err := s.packSpool(packed, answer, coding); err != nil {
+		packed := &wire.Spool{Blocks: &s.blocks}
+		if err := s.compressSpool(packed, answer, coding); err != nil {
 			return err
 		}
 		r.set("Content-Encoding", coding)
@@ -64,10 +64,9 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	return nil
 }
 
-// packSpool packs one spool into another, whose length is then known, and closes the first: its blocks are free as they
-// are read.
-func (s *server) packSpool(packed, plain *wire.Spool, coding string) error {
-	err := s.packers.Pack(packed, plain, coding)
+// compressSpool compresses one spool into another, whose length is then known, and closes the first.
+func (s *server) compressSpool(packed, plain *wire.Spool, coding string) error {
+	err := s.compressors.Compress(packed, plain, coding)
 	_ = plain.Close()
 	if err != nil {
 		_ = packed.Close()
@@ -75,7 +74,7 @@ func (s *server) packSpool(packed, plain *wire.Spool, coding string) error {
 	return err
 }
 
-// convert writes every row of the input in its order: scored ones with their scores, refused ones with their reasons.
+// convert writes every row in the order of the input: scored rows with their scores, rejected rows with their reasons.
 func (o *scored) convert(w io.Writer, format string) error {
 	results, columns, err := wire.OpenTable(o.result, wire.ResultColumns)
 	if err != nil {
@@ -105,8 +104,8 @@ func (o *scored) convert(w io.Writer, format string) error {
 // merger puts scored and rejected rows back into the order of the input.
 type merger struct {
 	results, rejects *ingest.Rows
-	theirs           int      // columns of the customer's
-	cells            [][]byte // _row, theirs, scores, _line and the rest of a reject
+	theirs           int      // number of the customer's columns
+	cells            [][]byte // _row, the customer's columns, scores, _line and the other columns of rejects
 	number           []byte
 }
 
@@ -144,7 +143,7 @@ func (m *merger) write(table wire.TableWriter) error {
 	}
 }
 
-// nextRow is nil at the end.
+// nextRow returns the next row; nil at the end.
 func nextRow(rows *ingest.Rows) ([][]byte, error) {
 	cells, err := rows.Next()
 	if errors.Is(err, io.EOF) {

@@ -1,5 +1,7 @@
-// Package api is the customers' HTTP server: routes.go lists every route, server.go is a request's way to its handler, and
-// each handler stands in the file of its noun.
+// Package api is the customers' HTTP server. routes.go lists every route; server.go is the path of a request to its handler:
+// begin, admit (framing, route, authentication, rate limit, parameters), handle, finish. Each handler is in the file of its
+// noun; upload.go is the whole path of an upload. What a worker needs as well belongs in plan, what needs no route in wire,
+// the operators' routes in admin.
 package api
 
 import (
@@ -30,41 +32,41 @@ import (
 	"github.com/retainwise/millrace/store/queue"
 )
 
-// Config is the policy of the API. Zero fields mean their defaults.
+// Config configures the API. Zero fields mean their defaults.
 type Config struct {
-	PublicURL      string        // what links begin with; empty: links are paths
-	SupportURL     string        // what support_url begins with; default PublicURL + "/errors"
-	Origins        []string      // CORS: exactly these
-	UploadBytesMax int64         // bytes of a file as it is sent; default 50 MB
+	PublicURL      string        // prefix of links; empty means that links are paths
+	SupportURL     string        // prefix of support_url; default PublicURL + "/errors"
+	Origins        []string      // CORS: the allowed origins, compared exactly
+	UploadBytesMax int64         // bytes of an uploaded file, compressed or not; default 50 MB
 	UploadLimits   ingest.Limits // of a file's content; RowsMax defaults to 100,000
-	DirectBytesMax int64         // of a file that goes straight into the bucket; default and most 5 GiB
+	DirectBytesMax int64         // bytes of a direct upload to the bucket; default and maximum 5 GiB
 	ScoreRowsMax   int64         // rows of POST /score; default 20,000
 	ScoreBytesMax  int64         // bytes of POST /score, which answers from memory; default 16 MB
-	Retain         time.Duration // how long results are kept; 0: for ever
+	Retain         time.Duration // how long results are kept; 0 is forever
 	Cores          int           // for one POST /score; default all
-	Scorer         engine.Scorer // that scores; default compiled
-	Rates          *limit.Rates  // nil: the published ones
-	// TrustedProxies are the networks whose word about a caller's address (X-Forwarded-For) is believed.
+	Scorer         engine.Scorer // default compiled
+	Rates          *limit.Rates  // nil means the published rates
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is used.
 	TrustedProxies []netip.Prefix
-	UploadsAtOnce  int // bodies taken at one time; default 32
-	StreamsAtOnce  int // event streams at one time; default 256
+	UploadsAtOnce  int // bodies received at the same time; default 32
+	StreamsAtOnce  int // event streams at the same time; default 256
 }
 
-// Parts are what the API stands on.
+// Parts are the dependencies of the API.
 type Parts struct {
 	Store   *store.Store
 	Objects objects.Store
 	Owner   *store.Owner // of the objects; nil disables the check before they are deleted
-	Queue   *queue.Queue // nil: there is none
+	Queue   *queue.Queue // nil without a queue
 	Models  *engine.Registry
-	Refused func() []plan.RefusedBundle // bundles that are refused at present; nil: there is no directory of bundles
+	Refused func() []plan.RefusedBundle // lists the refused bundles; nil without a directory of bundles
 	Auth    *auth.Verifier
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 	Samples func(model string) ([]byte, bool) // sample CSV of a model; nil: none
-	// CustomerKey hides the ids of customers of whom rows are kept for retraining.
+	// CustomerKey hashes customer ids of outcomes, and users in the log.
 	CustomerKey customer.Key
-	// Background is that of this process's worker, which yields to urgent work; nil: it has none.
+	// Background is the background of this process's worker, which small uploads preempt; nil without a worker.
 	Background *engine.Background
 }
 
@@ -74,25 +76,26 @@ type Server struct {
 	app  *server
 }
 
-// server holds what the routes share. It is immutable after the start but for what guards itself.
+// server is the state that handlers share. It is immutable after the start, except for fields that are safe for concurrent
+// use.
 type server struct {
 	Config
 	Parts
-	routes   []route
-	pages    fault.ErrorPages
-	limiter  *limit.Limiter
-	users    *auth.UserCache
-	uploads  chan struct{}    // a place for each body taken at one time
-	streams  chan struct{}    // a place for each event stream
-	scores   chan struct{}    // a place for each file that is scored in memory
-	blocks   wire.SpoolBlocks // for the results of those
-	copies   copyBuffers      // for downloads
-	packers  *wire.Packers
-	assets   *assets
-	base     context.Context
-	stop     context.CancelFunc
-	draining atomic.Bool
-	ready    *readiness
+	routes      []route
+	pages       fault.ErrorPages
+	limiter     *limit.Limiter
+	users       *auth.UserCache
+	uploads     chan struct{}    // slots for bodies
+	streams     chan struct{}    // slots for event streams
+	scores      chan struct{}    // slots for files that are scored in memory
+	blocks      wire.SpoolBlocks // for results in memory
+	copies      copyBuffers      // buffers for downloads
+	compressors *wire.Compressors
+	assets      *assets
+	base        context.Context
+	stop        context.CancelFunc
+	draining    atomic.Bool
+	ready       *readiness
 }
 
 const (
@@ -103,12 +106,12 @@ const (
 	connsMax      = 1 << 18
 )
 
-// NewServer makes the server; nothing else in the program makes a [fasthttp.Server] for customers.
+// NewServer returns the customers' server. A nil Log discards log lines.
 func NewServer(cfg Config, parts Parts) *Server {
 	s := newServer(cfg, parts)
 	return &Server{app: s, http: &fasthttp.Server{
 		Handler:        s.serve,
-		ErrorHandler:   s.unreadable,
+		ErrorHandler:   s.answerUnparsed,
 		HeaderReceived: s.headerReceived,
 		ExpectHandler:  s.expect,
 		Logger:         fasthttpLog{parts.Log},
@@ -141,8 +144,8 @@ func newServer(cfg Config, parts Parts) *server {
 		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
 		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
-		scores: make(chan struct{}, scoresAtOnce()), base: base, stop: stop,
-		packers: wire.NewPackers(runtime.GOMAXPROCS(0)), assets: newAssets(),
+		scores: make(chan struct{}, scoreSlots()), base: base, stop: stop,
+		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), assets: newAssets(),
 	}
 }
 
@@ -176,13 +179,13 @@ func orElse[T int | int64](value *T, standard T) {
 
 // Serve answers requests on a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(wire.LingerListener{Listener: l}); err != nil {
+	if err := s.http.Serve(wire.GracefulListener{Listener: l}); err != nil {
 		return fmt.Errorf("serve API: %w", err)
 	}
 	return nil
 }
 
-// Shutdown stops listening, lets running requests end until ctx does, and then ends their contexts.
+// Shutdown drains: it stops listening, waits for running requests until ctx ends, and then cancels their contexts.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.app.draining.Store(true)
 	err := s.http.ShutdownWithContext(ctx)
@@ -193,16 +196,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// headerReceived asks for the handler after the first byte of a body, so that whoever may not send one hears so at
-// once. From there on the handler sets the deadlines.
+// headerReceived limits what fasthttp reads of a body to one byte, so that the handler runs, and may refuse the request,
+// before the body has arrived. From then on the handler sets the deadlines.
 func (s *server) headerReceived(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return fasthttp.RequestConfig{MaxRequestBodySize: 1}
 }
 
-// admitted is the key under which the Expect stage leaves its request for the handler.
+// admitted is the key of the request that expect passes on to serve.
 type admitted struct{}
 
-// expect decides about a body that the client has not sent yet ("Expect: 100-continue").
+// expect admits or refuses a request whose client waits before it sends the body ("Expect: 100-continue").
 func (s *server) expect(rc *fasthttp.RequestCtx) int {
 	r := s.begin(rc)
 	if err := s.admit(r); err != nil {
@@ -230,7 +233,7 @@ func (s *server) serve(rc *fasthttp.RequestCtx) {
 func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r := &request{
 		rc: rc, started: time.Now(), id: RequestID(rc.Request.Header.Peek("X-Request-Id")),
-		method: string(rc.Method()), ctx: s.base, cancel: func() {}, packers: s.packers,
+		method: string(rc.Method()), ctx: s.base, cancel: func() {}, compressors: s.compressors,
 	}
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
@@ -238,10 +241,10 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	return r
 }
 
-// admit does everything that needs the header only: form of the request, route, who asks, how often.
+// admit checks what needs the header only: framing, route, authentication, rate limit, parameters and Content-Length.
 func (s *server) admit(r *request) error {
 	s.commonHeaders(r)
-	if f := wire.Check(&r.rc.Request.Header); f != nil {
+	if f := wire.CheckFraming(&r.rc.Request.Header); f != nil {
 		return f
 	}
 	found, value, allow := lookup(s.routes, r.method, r.path)
@@ -254,27 +257,27 @@ func (s *server) admit(r *request) error {
 		timeout = ControlTimeout
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.base, timeout)
-	if s.draining.Load() && found.Pattern != "/health" { // who drains is alive
+	if s.draining.Load() && found.Pattern != "/health" { // a draining process is alive
 		return fault.Fail(fault.CodeShuttingDown, "")
 	}
-	if err := s.identify(r); err != nil {
+	if err := s.authenticateAndLimit(r); err != nil {
 		return err
 	}
 	if f := r.parseQuery(); f != nil {
 		return f
 	}
-	return s.announced(r)
+	return s.checkContentLength(r)
 }
 
-// announced refuses a body by its announced length, before it is sent.
-func (s *server) announced(r *request) error {
+// checkContentLength refuses a body that is announced to be too large, before it is sent.
+func (s *server) checkContentLength(r *request) error {
 	if length := int64(r.rc.Request.Header.ContentLength()); r.route.Body && length > s.UploadBytesMax+multipartExtra {
 		return fault.TooLarge(s.UploadBytesMax, "bytes")
 	}
 	return nil
 }
 
-// noRoute answers what no route takes: a preflight, or an error that counts like any other request.
+// noRoute answers a request without a route: OPTIONS (CORS preflight), or an error, to which the rate limit applies.
 func (s *server) noRoute(r *request, allow []string) error {
 	if allow != nil && r.method == fasthttp.MethodOptions {
 		r.route = &route{Pattern: "options", Open: true, handle: answerOptions}
@@ -282,7 +285,7 @@ func (s *server) noRoute(r *request, allow []string) error {
 		return nil
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.base, ControlTimeout)
-	if err := s.chargeStray(r); err != nil {
+	if err := s.limitUnrouted(r); err != nil {
 		return err
 	}
 	if allow == nil {
@@ -293,7 +296,7 @@ func (s *server) noRoute(r *request, allow []string) error {
 	return f
 }
 
-// handle runs the route. A panic is an internal error of this one request.
+// handle runs the handler of the route. A panic fails this request only, with an internal error.
 func (s *server) handle(r *request) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -305,7 +308,7 @@ func (s *server) handle(r *request) (err error) {
 	return r.route.handle(s, r)
 }
 
-// fasthttpLog passes on what fasthttp says, which is about connections only.
+// fasthttpLog logs what fasthttp reports about connections.
 type fasthttpLog struct{ log *slog.Logger }
 
 // Printf implements fasthttp.Logger. Arguments may quote a request, so only the format is kept.

@@ -23,8 +23,13 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// postUpload takes a file: it is checked and counted while it streams into the object store, then recorded together
-// with its prediction.
+// POST /upload, from top to bottom: postUpload claims the idempotency key; receiveUpload takes a slot and opens the body;
+// storeUpload records the upload; storeFile checks, counts and stores the file while it arrives, and chooses its model
+// ([plan.ChooseModel], [plan.StoredPlan]); answerUpload answers at once or waits. Behind them stand the limits and parameters
+// that they use. The form is parsed in upload_file.go, the body in request_body.go, keys are in idempotency.go.
+
+// postUpload receives a file: it is checked and counted while it streams into the object store, and then recorded together
+// with its queued prediction.
 func postUpload(s *server, r *request) error {
 	defer s.urgent(r)()
 	explain, err := r.explainParam()
@@ -42,11 +47,11 @@ func postUpload(s *server, r *request) error {
 	var p store.Prediction
 	switch {
 	case key == nil:
-		p, err = s.takeUpload(r, explain, nil)
+		p, err = s.receiveUpload(r, explain, nil)
 	case key.Done:
 		p, err = s.replay(r, key)
 	default:
-		p, err = s.once(r, key, explain)
+		p, err = s.receiveWithKey(r, key, explain)
 	}
 	if err != nil {
 		return err
@@ -54,10 +59,182 @@ func postUpload(s *server, r *request) error {
 	return s.answerUpload(r, p, wait)
 }
 
-// urgentMax bounds how long large files yield their cores to a request.
+// receiveUpload receives the file while it holds a slot for bodies. key is nil without an Idempotency-Key.
+func (s *server) receiveUpload(r *request, explain engine.Explain, key *idempotencyKey) (store.Prediction, error) {
+	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	defer release()
+	file, err := r.openFile(s.UploadBytesMax)
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	if key != nil {
+		file.Reader = io.TeeReader(file.Reader, key.file)
+	}
+	return s.storeUpload(r, file, explain, key)
+}
+
+// storeUpload stores a file and records it with its prediction. A refused file is deleted.
+func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explain, key *idempotencyKey) (store.Prediction, error) {
+	options, err := r.optionsParams()
+	if err == nil {
+		options.ExperimentGroup, err = r.label(file, "experiment_group")
+	}
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
+	if u.Dataset, err = r.label(file, "dataset"); err != nil {
+		return store.Prediction{}, err
+	}
+	u.ObjectKey = objects.InputKey(u.ID)
+	if err := s.storeFile(r, file, &u, &options); err != nil {
+		if broken := file.body.failed(); broken != nil {
+			err = broken // the error of the readers above is a consequence
+		}
+		return store.Prediction{}, err
+	}
+	if u.Options, err = json.Marshal(options); err != nil {
+		return store.Prediction{}, err
+	}
+	if key != nil {
+		u.Key = key.RequestKey
+		u.Key.Fingerprint = fingerprint(r, file, key.file.Sum(nil))
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
+	defer cancel()
+	p, err := s.Store.Predictions.CreateUpload(ctx, u)
+	if errors.Is(err, store.ErrLeaseLost) || plan.IsWaitingLimit(err) { // certainly not recorded
+		s.discard(r.ctx, &u)
+		return p, err
+	}
+	if err != nil {
+		// The transaction may have committed although the answer was lost, so the object must stay. If it has not, the
+		// sweep deletes the object as an orphan.
+		return p, fault.ExplainAs(fault.CodeDatabase, err)
+	}
+	return p, nil
+}
+
+// storeFile streams a file into the object store while it is checked and counted, and sets the fields of u that are known
+// afterwards: rows, parts, model, digest; and in o how the file writes numbers.
+func (s *server) storeFile(r *request, file *uploadFile, u *store.NewUpload, o *plan.PredictionOptions) error {
+	planner, err := s.plan(file)
+	if err != nil {
+		return err
+	}
+	bundle, err := s.chooseModel(r, file, planner.Header())
+	if err != nil {
+		return err
+	}
+	if err := o.DecideNumbers(planner, bundle); err != nil {
+		return err
+	}
+	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
+	if err != nil {
+		return saveFailure(err)
+	}
+	if err := file.finish(); err != nil {
+		s.discard(r.ctx, u)
+		return err
+	}
+	plan := plan.StoredPlan(planner.Plan(), bundle)
+	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
+	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
+	return nil
+}
+
+// plan decompresses a file and reads its header. The planner finds the parts while it is read.
+func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
+	text, err := ingest.Unpack(file, s.UploadLimits)
+	if err != nil {
+		return nil, err
+	}
+	return ingest.NewPlanner(text, s.UploadLimits)
+}
+
+// chooseModel returns the model of ?model= or of the form's field, or else, as there is no default model, the one that the header matches, and checks that
+// the header has the columns that it requires.
+func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*engine.Bundle, error) {
+	name := r.query["model"]
+	if name == "" {
+		name = file.fields["model"]
+	}
+	if _, ok := s.Models.Get(name); name != "" && !ok {
+		return nil, s.unknownModel(name)
+	}
+	return plan.ChooseModel(s.Models, name, h)
+}
+
+// uploadBody is the answer to an upload whose prediction is not finished. It does not depend on the progress of the
+// prediction, so that a replay under the idempotency key has the same answer.
+type uploadBody struct {
+	UploadID     int64            `json:"upload_id"`
+	Filename     string           `json:"filename"`
+	Status       string           `json:"status"` // of the upload
+	RowCount     *int64           `json:"row_count"`
+	PredictionID string           `json:"prediction_id"`
+	Model        string           `json:"model"`
+	ModelVersion string           `json:"model_version"`
+	NotUsed      []string         `json:"columns_not_used"`
+	DuplicateOf  *string          `json:"possible_duplicate_of"`
+	Links        *predictionLinks `json:"links"`
+}
+
+// answerUpload answers with the prediction if it finishes within wait, else with an [uploadBody]. Both have the fields of
+// uploadBody, and the status is the upload's.
+func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration) error {
+	p, err := s.await(r.ctx, p, wait)
+	if err != nil {
+		return fault.ExplainAs(fault.CodeDatabase, err)
+	}
+	links := s.links(p.ID, "") // without a query also if the prediction of a replay has finished
+	r.set("Location", links.Self)
+	if wait > 0 && p.Status.Done() {
+		r.set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
+		view := s.resource(p, time.Now())
+		view.Status = store.Status(view.UploadStatus)
+		return r.json(http.StatusOK, view)
+	}
+	r.set("Retry-After", "1")
+	return r.json(http.StatusOK, uploadBody{
+		UploadID: p.UploadNumber, Filename: p.Filename, Status: uploadStatus(store.Queued), RowCount: p.RowCount,
+		PredictionID: p.ID.String(), Model: p.Model.Name, ModelVersion: p.Model.Version,
+		NotUsed:     s.notUsed(p),
+		DuplicateOf: idText(p.PossibleDuplicateOf), Links: links,
+	})
+}
+
+// await polls a prediction until it is done or wait is over, with growing pauses.
+func (s *server) await(ctx context.Context, p store.Prediction, wait time.Duration) (store.Prediction, error) {
+	deadline := time.Now().Add(wait)
+	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Add(pause).Before(deadline); {
+		if err := backoff.Sleep(ctx, pause); err != nil {
+			return p, nil // shutting down: the upload was accepted nevertheless
+		}
+		var err error
+		if p, err = s.Store.Predictions.Get(ctx, p.UserID, p.ID); err != nil {
+			return p, err
+		}
+		pause = min(pause+pause/4, 250*time.Millisecond)
+	}
+	return p, nil
+}
+
+// notUsed returns the columns of the file that its model does not use.
+func (s *server) notUsed(p store.Prediction) []string {
+	if b, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256); ok {
+		return fault.SanitizeAll(b.NotUsed(p.Columns))
+	}
+	return []string{}
+}
+
+// urgentMax bounds how long a request preempts the scoring of large files.
 const urgentMax = time.Second
 
-// urgent lets large files yield their cores while a small one is received and waited for; done ends it.
+// urgent makes large files yield their cores while a small one is received, until done is called or urgentMax is over.
 func (s *server) urgent(r *request) (done func()) {
 	length := r.rc.Request.Header.ContentLength()
 	if length < 0 || length > store.SmallBytesMax {
@@ -71,178 +248,25 @@ func (s *server) urgent(r *request) (done func()) {
 	}
 }
 
-// takeUpload takes the file in while it holds one of the places for bodies. key is nil if the caller gave none.
-func (s *server) takeUpload(r *request, explain engine.Explain, key *onceKey) (store.Prediction, error) {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
-	if err != nil {
-		return store.Prediction{}, err
-	}
-	defer leave()
-	file, err := r.openFile(s.UploadBytesMax)
-	if err != nil {
-		return store.Prediction{}, err
-	}
-	if key != nil {
-		file.Reader = io.TeeReader(file.Reader, key.file)
-	}
-	return s.accept(r, file, explain, key)
-}
+// slotTimeout is how long a request waits for a slot before it is refused with Retry-After.
+const slotTimeout = 2 * time.Second
 
-// placePatience is how long a request waits for its turn before it is refused with Retry-After.
-const placePatience = 2 * time.Second
-
-// enter takes a place; leave gives it back. unit says what there is a place for.
-func enter(ctx context.Context, places chan struct{}, unit string) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, placePatience)
+// acquireSlot takes one of the slots, which release returns. unit names what the slots limit, for the error.
+func acquireSlot(ctx context.Context, slots chan struct{}, unit string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
 	defer cancel()
 	select {
-	case places <- struct{}{}:
-		return func() { <-places }, nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-ctx.Done():
-		return nil, fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(places), "unit": unit})
+		return nil, fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(slots), "unit": unit})
 	}
-}
-
-// accept stores a file and records it. A file that is refused leaves nothing behind.
-func (s *server) accept(r *request, file *uploadFile, explain engine.Explain, key *onceKey) (store.Prediction, error) {
-	options, err := r.optionsParams()
-	if err == nil {
-		options.ExperimentGroup, err = r.label(file, "experiment_group")
-	}
-	if err != nil {
-		return store.Prediction{}, err
-	}
-	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
-	if u.Options, err = json.Marshal(options); err != nil {
-		return store.Prediction{}, err
-	}
-	if u.Dataset, err = r.label(file, "dataset"); err != nil {
-		return store.Prediction{}, err
-	}
-	u.ObjectKey = objects.InputKey(u.ID)
-	if err := s.keep(r, file, &u); err != nil {
-		if broken := file.body.failed(); broken != nil {
-			err = broken // what the readers above made of it is a consequence
-		}
-		return store.Prediction{}, err
-	}
-	if key != nil {
-		u.Key = key.RequestKey
-		u.Key.Fingerprint = fingerprint(r, file, key.file.Sum(nil))
-	}
-	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
-	defer cancel()
-	p, err := s.Store.Predictions.CreateUpload(ctx, u)
-	if errors.Is(err, store.ErrLeaseLost) || plan.Waits(err) { // nothing was recorded, for sure
-		s.discard(r.ctx, &u)
-		return p, err
-	}
-	if err != nil {
-		// The commit may have happened although its answer was lost, so the object must stay. If it did not happen, the
-		// sweep finds an object without an upload.
-		return p, fault.ExplainAs(fault.CodeDatabase, err)
-	}
-	return p, nil
-}
-
-// keep puts a file into the object store while it is counted and checked, and fills in what is known of it afterwards.
-func (s *server) keep(r *request, file *uploadFile, u *store.NewUpload) error {
-	planner, err := s.plan(file)
-	if err != nil {
-		return err
-	}
-	bundle, err := s.chooseModel(r, file, planner.Header())
-	if err != nil {
-		return err
-	}
-	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
-	if err != nil {
-		return notSaved(err)
-	}
-	if err := file.finish(); err != nil {
-		s.discard(r.ctx, u)
-		return err
-	}
-	plan := plan.StoredPlan(planner.Plan(), bundle)
-	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
-	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
-	return nil
-}
-
-// notSaved explains why a file could not be put into the object store.
-func notSaved(err error) *fault.Failure {
-	f := fault.ObjectFailure(err)
-	if f.Code == fault.CodeObjectStore {
-		f.Message = "Failed to save your file. Please try uploading again."
-	}
-	return f
-}
-
-const labelMax = 64
-
-// label reads a name that the customer gives, from the query or from the field of the form.
-func (r *request) label(file *uploadFile, param string) (string, error) {
-	label := r.query[param]
-	if label == "" {
-		label = file.fields[param]
-	}
-	printable := strings.IndexFunc(label, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
-	if !printable || !utf8.ValidString(label) || utf8.RuneCountInString(label) > labelMax {
-		return "", fault.Fail(fault.CodeInvalidValue, fmt.Sprintf(
-			"'%s' must be a name of at most %d printable characters.", param, labelMax)).
-			With(fault.Details{"field": param, "limit": labelMax, "unit": "characters"})
-	}
-	return label, nil
-}
-
-// plan unpacks a file and reads its header.
-func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
-	text, err := ingest.Unpack(file, s.UploadLimits)
-	if err != nil {
-		return nil, err
-	}
-	return ingest.NewPlanner(text, s.UploadLimits)
-}
-
-// discard deletes the file of an upload that nothing refers to, at once or later. If both fail, the sweep finds it.
-func (s *server) discard(ctx context.Context, u *store.NewUpload) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
-	defer cancel()
-	err := s.Objects.Delete(ctx, objects.Refused, u.ObjectKey)
-	if err != nil {
-		err = errors.Join(err, s.Store.Predictions.DeleteLater(ctx, u.UserID, u.ID))
-	}
-	if err != nil {
-		s.Log.Warn("discard object", "error", err.Error())
-	}
-}
-
-// chooseModel takes the model asked for, as a parameter or as a field of the form, or else the one that the header was
-// made for, and checks that the file has what it needs.
-func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*engine.Bundle, error) {
-	name := r.query["model"]
-	if name == "" {
-		name = file.fields["model"]
-	}
-	if _, ok := s.Models.Get(name); name != "" && !ok {
-		return nil, s.unknownModel(name)
-	}
-	return plan.ChooseModel(s.Models, name, h)
-}
-
-func (s *server) unknownModel(name string) *fault.Failure {
-	var names []string
-	for _, b := range s.Models.List() {
-		names = append(names, b.Name())
-	}
-	return fault.Fail(fault.CodeUnknownModel, "There is no model named '"+fault.Shown(name)+"'. Available: "+fault.ListText(names)+".").
-		With(fault.Details{"field": "model", "expected": names})
 }
 
 // waitMax is the longest time that Prefer: wait may ask for.
 const waitMax = 60 * time.Second
 
-// preferWait reads "Prefer: wait=10"; 0 is none. Other preferences are passed over, as their standard wants.
+// preferWait parses "Prefer: wait=10"; 0 without one. Other preferences are ignored, as RFC 7240 requires.
 func (r *request) preferWait() (time.Duration, error) {
 	for preference := range strings.SplitSeq(r.header("Prefer"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
@@ -262,70 +286,51 @@ func (r *request) preferWait() (time.Duration, error) {
 	return 0, nil
 }
 
-func outOfRange(field string, least, most int) *fault.Failure {
-	return fault.Fail(fault.CodeOutOfRange, fmt.Sprintf("'%s' must be between %d and %d.", field, least, most)).
-		With(fault.Details{"field": field, "expected": []int{least, most}})
+// saveFailure explains why a file could not be stored.
+func saveFailure(err error) *fault.Failure {
+	f := fault.ObjectFailure(err)
+	if f.Code == fault.CodeObjectStore {
+		f.Message = "Failed to save your file. Please try uploading again."
+	}
+	return f
 }
 
-// uploadBody is the answer to an upload whose prediction is not finished. It says how the upload was accepted, so that
-// it stays the same when the request is sent again under its key.
-type uploadBody struct {
-	UploadID     int64            `json:"upload_id"`
-	Filename     string           `json:"filename"`
-	Status       string           `json:"status"` // of the upload
-	RowCount     *int64           `json:"row_count"`
-	PredictionID string           `json:"prediction_id"`
-	Model        string           `json:"model"`
-	ModelVersion string           `json:"model_version"`
-	NotUsed      []string         `json:"columns_not_used"`
-	DuplicateOf  *string          `json:"possible_duplicate_of"`
-	Links        *predictionLinks `json:"links"`
-}
-
-// answerUpload answers with the finished prediction if it finishes in time, else that it was accepted. Either has the
-// fields of [uploadBody], and the status is the upload's.
-func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration) error {
-	p, err := s.await(r.ctx, p, wait)
+// discard deletes the object of an upload that was not recorded, or queues the deletion. If both fail, the sweep deletes it
+// as an orphan.
+func (s *server) discard(ctx context.Context, u *store.NewUpload) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
+	defer cancel()
+	err := s.Objects.Delete(ctx, objects.Refused, u.ObjectKey)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		err = errors.Join(err, s.Store.Predictions.DeleteLater(ctx, u.UserID, u.ID))
 	}
-	links := s.links(p.ID, "") // also of a replay whose prediction is finished by now
-	r.set("Location", links.Self)
-	if wait > 0 && p.Status.Done() {
-		r.set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
-		view := s.resource(p, time.Now())
-		view.Status = store.Status(view.UploadStatus)
-		return r.json(http.StatusOK, view)
+	if err != nil {
+		s.Log.Warn("discard object", "error", err.Error())
 	}
-	r.set("Retry-After", "1")
-	return r.json(http.StatusOK, uploadBody{
-		UploadID: p.UploadNumber, Filename: p.Filename, Status: uploadStatus(store.Queued), RowCount: p.RowCount,
-		PredictionID: p.ID.String(), Model: p.Model.Name, ModelVersion: p.Model.Version,
-		NotUsed:     s.notUsed(p),
-		DuplicateOf: idText(p.PossibleDuplicateOf), Links: links,
-	})
 }
 
-// notUsed names the columns of the file that its model does not read.
-func (s *server) notUsed(p store.Prediction) []string {
-	if b, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256); ok {
-		return fault.ShownAll(b.NotUsed(p.Columns))
+const labelMax = 64
+
+// label reads a label, such as the dataset, from the query or from a field of the form.
+func (r *request) label(file *uploadFile, param string) (string, error) {
+	label := r.query[param]
+	if label == "" {
+		label = file.fields[param]
 	}
-	return []string{}
+	printable := strings.IndexFunc(label, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
+	if !printable || !utf8.ValidString(label) || utf8.RuneCountInString(label) > labelMax {
+		return "", fault.Fail(fault.CodeInvalidValue, fmt.Sprintf(
+			"'%s' must be a name of at most %d printable characters.", param, labelMax)).
+			With(fault.Details{"field": param, "limit": labelMax, "unit": "characters"})
+	}
+	return label, nil
 }
 
-// await looks at a prediction until it is done or the time is up, more rarely the longer it takes.
-func (s *server) await(ctx context.Context, p store.Prediction, wait time.Duration) (store.Prediction, error) {
-	deadline := time.Now().Add(wait)
-	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Add(pause).Before(deadline); {
-		if err := backoff.Sleep(ctx, pause); err != nil {
-			return p, nil // shutting down: the upload was accepted all the same
-		}
-		var err error
-		if p, err = s.Store.Predictions.Get(ctx, p.UserID, p.ID); err != nil {
-			return p, err
-		}
-		pause = min(pause+pause/4, 250*time.Millisecond)
+func (s *server) unknownModel(name string) *fault.Failure {
+	var names []string
+	for _, b := range s.Models.List() {
+		names = append(names, b.Name())
 	}
-	return p, nil
+	return fault.Fail(fault.CodeUnknownModel, "There is no model named '"+fault.Sanitize(name)+"'. Available: "+fault.ListText(names)+".").
+		With(fault.Details{"field": "model", "expected": names})
 }

@@ -18,17 +18,17 @@ const (
 	formPartsMax  = 32
 )
 
-// uploadFile is the file of an upload, read from the request as it arrives.
+// uploadFile is the file of an upload, read from the request while it arrives.
 type uploadFile struct {
 	name   string            // for people only
-	fields map[string]string // form fields in front of the file
+	fields map[string]string // form fields before the file
 	io.Reader
-	rows func(io.Reader, ingest.Limits) io.Reader // makes CSV of the text; nil: it is CSV
-	form *multipart.Reader                        // nil: the body is the file
+	rows func(io.Reader, ingest.Limits) io.Reader // converts the text to CSV; nil if it is CSV
+	form *multipart.Reader                        // nil if the body is the file
 	body *body
 }
 
-// openFile finds the file in a request: the whole body, or the first file of a form.
+// openFile opens the file of a request, which is the whole body or the first file of a form, limited to limit bytes.
 func (r *request) openFile(limit int64) (*uploadFile, error) {
 	if err := r.checkEncoding(); err != nil {
 		return nil, err
@@ -79,13 +79,13 @@ func (r *request) openRows(limit int64) (*uploadFile, error) {
 	return file, err
 }
 
-// checkEncoding refuses what cannot be unpacked.
+// checkEncoding returns an error for a Content-Encoding that cannot be decompressed.
 func (r *request) checkEncoding() error {
 	switch encoding := strings.ToLower(r.header("Content-Encoding")); encoding {
-	case "", "identity", "gzip", "x-gzip", "zstd": // the bytes say which
+	case "", "identity", "gzip", "x-gzip", "zstd": // recognised by the first bytes
 		return nil
 	default:
-		return fault.Fail(fault.CodeUnsupportedMediaType, "The Content-Encoding '"+fault.Shown(encoding)+"' is not supported.").
+		return fault.Fail(fault.CodeUnsupportedMediaType, "The Content-Encoding '"+fault.Sanitize(encoding)+"' is not supported.").
 			With(fault.Details{"field": "Content-Encoding", "expected": []string{"identity", "gzip", "zstd"}})
 	}
 }
@@ -95,7 +95,7 @@ func (r *request) openRaw(limit int64) (*uploadFile, error) {
 	if name == "" {
 		name = "upload.csv"
 	}
-	name, err := wire.FileName(name)
+	name, err := wire.CheckFilename(name)
 	if err != nil {
 		return nil, err
 	}
@@ -120,19 +120,19 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.name, err = wire.FileName(wire.RawFileName(part)); err != nil {
+	if f.name, err = wire.CheckFilename(wire.FormFilename(part)); err != nil {
 		return nil, err
 	}
 	f.Reader = &fileReader{form: f, part: part, left: limit, limit: limit}
 	return f, nil
 }
 
-// seekFile reads the form up to its first file and keeps the small fields in front of it.
+// seekFile reads the form up to its first file and stores the small fields before it.
 func (f *uploadFile) seekFile() (*multipart.Part, error) {
 	for range formPartsMax {
 		part, err := f.form.NextPart()
 		switch {
-		case err == io.EOF: // and nothing that wraps it: that is a form without its end
+		case err == io.EOF: // not errors.Is: a wrapped EOF is a truncated form
 			return nil, fault.Fail(fault.CodeMissingField, "The form has no file. Send the CSV in a field named 'file'.").
 				With(fault.Details{"field": "file"})
 		case err != nil:
@@ -146,7 +146,7 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 		}
 		if len(value) > formFieldMax || len(f.fields) == formFieldsMax {
 			return nil, fault.Fail(fault.CodeInvalidValue, "A field of the form is too long, or there are too many.").
-				With(fault.Details{"field": fault.Shown(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
+				With(fault.Details{"field": fault.Sanitize(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
 		}
 		f.fields[part.FormName()] = string(value)
 	}
@@ -154,10 +154,10 @@ func (f *uploadFile) seekFile() (*multipart.Part, error) {
 		With(fault.Details{"limit": formPartsMax, "unit": "parts"})
 }
 
-// finish reads what follows the file, so that a body that broke off behind it is noticed. Further files are an error:
-// they would be dropped silently.
+// finish reads the body to its end, so that truncation after the file is noticed. A second file is an error: it would be
+// ignored silently.
 func (f *uploadFile) finish() error {
-	if _, err := io.Copy(io.Discard, f); err != nil { // what an archive has behind its end
+	if _, err := io.Copy(io.Discard, f); err != nil { // bytes after the end of an archive
 		return err
 	}
 	if f.form != nil {
@@ -167,7 +167,7 @@ func (f *uploadFile) finish() error {
 				return fault.Fail(fault.CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
 			}
 		}
-		if err != io.EOF { // nothing that wraps it either: that is a form without its end
+		if err != io.EOF { // not errors.Is: a wrapped EOF is a truncated form
 			return f.unreadable(err)
 		}
 	}
@@ -177,7 +177,7 @@ func (f *uploadFile) finish() error {
 	return nil
 }
 
-// unreadable says what is wrong with a form: with the body under it, or with the form itself.
+// unreadable returns the error of the body below a form, or that the form is malformed.
 func (f *uploadFile) unreadable(err error) error {
 	if broken := f.body.failed(); broken != nil {
 		return broken
@@ -185,15 +185,15 @@ func (f *uploadFile) unreadable(err error) error {
 	return fault.Fail(fault.CodeUnparseableBody, "The multipart form cannot be read.").Because(errForm(err))
 }
 
-// errForm names the kind of a multipart error; its text may quote the form.
+// errForm replaces a multipart error, whose text may quote the form, by its kind.
 func errForm(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return errors.New("form ends too early")
+		return errors.New("form is truncated")
 	}
 	return errors.New("form is malformed")
 }
 
-// fileReader reads the file of a form. It fails behind the limit, and where the form breaks off.
+// fileReader reads the file of a form. It returns an error after limit bytes, and if the form is truncated.
 type fileReader struct {
 	form        *uploadFile
 	part        *multipart.Part
@@ -207,7 +207,7 @@ func (f *fileReader) Read(p []byte) (int, error) {
 		return 0, fault.TooLarge(f.limit, "bytes")
 	}
 	if err != nil && err != io.EOF {
-		err = f.form.unreadable(err) // io.ErrUnexpectedEOF would pass for the end of the file
+		err = f.form.unreadable(err) // io.ErrUnexpectedEOF would be taken for the end of the file
 	}
 	return n, err
 }

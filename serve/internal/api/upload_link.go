@@ -16,7 +16,7 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// uploadLink says how to put a file straight into the bucket.
+// uploadLink is the presigned request for a direct upload to the bucket.
 type uploadLink struct {
 	LinkID    string            `json:"link_id"`
 	Filename  string            `json:"filename"`
@@ -31,18 +31,18 @@ type uploadLinkLinks struct {
 	Complete string `json:"complete"`
 }
 
-// postUploadLink gives a link to put a file that is larger than the API takes. The file is the user's because of the
-// row that is kept here; its key is made of the row's id alone.
+// postUploadLink creates a link for a direct upload of a file that may be larger than the API accepts. The link is recorded
+// with its user; the object's key contains only the id of the link.
 func postUploadLink(s *server, r *request) error {
 	presigner, ok := s.Objects.(objects.Presigner)
 	if !ok {
 		return fault.Fail(fault.CodeNoDirectUploads, "")
 	}
-	l, err := s.wantedLink(r)
+	l, err := s.linkParams(r)
 	if err != nil {
 		return err
 	}
-	return s.keyed(r, nil, func(k *store.RequestKey) error {
+	return s.idempotent(r, nil, func(k *store.RequestKey) error {
 		l.Key = k
 		if err := s.Store.UploadLinks.Create(r.ctx, &l, plan.UploadLinkLife); err != nil {
 			return fault.ExplainAs(fault.CodeDatabase, err)
@@ -57,7 +57,7 @@ func postUploadLink(s *server, r *request) error {
 	})
 }
 
-// answerLink signs a link for the time that is left of it.
+// answerLink answers with a link that is signed for its remaining time.
 func (s *server) answerLink(r *request, presigner objects.Presigner, l store.UploadLink) error {
 	left := time.Until(l.ExpiresAt)
 	if left < time.Second {
@@ -76,7 +76,7 @@ func (s *server) answerLink(r *request, presigner objects.Presigner, l store.Upl
 	})
 }
 
-// uploadLink finds a link of the user.
+// uploadLink returns a link of the user.
 func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) {
 	l, err := s.Store.UploadLinks.Get(r.ctx, r.user.ID, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -88,8 +88,8 @@ func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) 
 	return l, nil
 }
 
-// wantedLink reads what the file will be.
-func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
+// linkParams reads the parameters of a new link.
+func (s *server) linkParams(r *request) (l store.UploadLink, err error) {
 	explain, err := r.explainParam()
 	if err != nil {
 		return l, err
@@ -106,7 +106,7 @@ func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
 	if name == "" {
 		name = "upload.csv"
 	}
-	if l.Filename, err = wire.FileName(name); err != nil {
+	if l.Filename, err = wire.CheckFilename(name); err != nil {
 		return l, err
 	}
 	if l.Bytes, err = strconv.ParseInt(r.query["bytes"], 10, 64); err != nil || l.Bytes < 1 {
@@ -119,7 +119,8 @@ func (s *server) wantedLink(r *request) (l store.UploadLink, err error) {
 	return l, err
 }
 
-// completeUpload makes a prediction of a file that was put through a link.
+// completeUpload creates the prediction of a file that was uploaded through a link, or returns the one that was created
+// before.
 func completeUpload(s *server, r *request) error {
 	wait, err := r.preferWait()
 	if err != nil {

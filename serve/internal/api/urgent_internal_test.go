@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-func TestSmallUploadsAreUrgent(t *testing.T) {
+func TestUrgent_SmallUploads(t *testing.T) {
 	for length, want := range map[int]int{0: 1, 100: 1, store.SmallBytesMax: 1, store.SmallBytesMax + 1: 0, -1: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &server{Parts: Parts{Background: engine.NewBackground(1)}}

@@ -8,10 +8,10 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// findingsMax is how many rejected rows are listed; the others are counted.
+// findingsMax is how many rejected rows are listed; further ones are only counted.
 const findingsMax = 100
 
-// validation is what scoring a file would meet.
+// validation is the answer of POST /validate: what scoring the file would report.
 type validation struct {
 	Valid         bool      `json:"valid"` // no row would be rejected
 	Model         string    `json:"model"`
@@ -36,14 +36,14 @@ type finding struct {
 	Message string `json:"message"`
 }
 
-// postValidate reads a file as an upload would and says what is wrong with it, row by row; it keeps and scores nothing.
-// What refuses a file as a whole is answered as an upload would answer it.
+// postValidate checks a file as an upload would and lists the rows that would be rejected. It stores and scores nothing. An
+// error of the whole file is answered as by an upload.
 func postValidate(s *server, r *request) error {
-	leave, err := enter(r.ctx, s.uploads, "files being uploaded")
+	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err
@@ -76,6 +76,13 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	}
 	v := &validation{Model: bundle.Name(), ModelVersion: bundle.Version(), Errors: []finding{}}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: s.UploadLimits}
+	style, err := r.numberParams()
+	if err == nil {
+		err = in.DecideNumbers(bundle, style)
+	}
+	if err != nil {
+		return nil, err
+	}
 	tally, err := engine.Validate(r.ctx, in, bundle, v.note)
 	if err != nil {
 		return nil, err
@@ -84,12 +91,12 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
 	v.Warnings = warningsOf(tally.Warnings)
-	v.NotUsed = fault.ShownAll(tally.NotUsed)
+	v.NotUsed = fault.SanitizeAll(tally.NotUsed)
 	v.Quality = tally.Summary().Quality
 	return v, nil
 }
 
-// note keeps what is wrong with a row, unless too many are known already.
+// note lists a rejected row, up to findingsMax.
 func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 	if len(v.Errors) < findingsMax {
 		v.Errors = append(v.Errors, newFinding(reject))
@@ -98,7 +105,7 @@ func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 
 func newFinding(reject ingest.Reject) finding {
 	return finding{
-		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Shown(reject.Column),
+		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Sanitize(reject.Column),
 		Message: reject.Sentence(),
 	}
 }

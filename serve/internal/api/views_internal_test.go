@@ -63,7 +63,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-func TestExpiredLinkIsNotSignedAgain(t *testing.T) {
+func TestUploadLink_ExpiredIsNotSigned(t *testing.T) {
 	var f *fault.Failure
 	if err := (&server{}).answerLink(nil, nil, store.UploadLink{}); !errors.As(err, &f) || f.Code != fault.CodeWrongState {
 		t.Errorf("got %v", err)
@@ -88,7 +88,7 @@ func TestETAOfQueued(t *testing.T) {
 	}
 }
 
-func TestOutcomeWithoutWords(t *testing.T) {
+func TestOutcome_WithoutMessage(t *testing.T) {
 	f := outcome(store.Prediction{Status: store.Dead})
 	if f.Code != fault.CodePredictionFailed || f.HTTPStatus() != 409 {
 		t.Errorf("got %v", f)
@@ -103,7 +103,7 @@ func TestOutcomeWithoutWords(t *testing.T) {
 	if got := warnings(json.RawMessage("{")); len(got) != 0 {
 		t.Errorf("warnings %v", got)
 	}
-	if f := unreadyFor(store.Prediction{Status: store.Completed}, ""); f.Code != fault.CodeObjectStore {
+	if f := notReady(store.Prediction{Status: store.Completed}, ""); f.Code != fault.CodeObjectStore {
 		t.Errorf("a completed prediction without a file: %v", f)
 	}
 }
@@ -130,7 +130,7 @@ func TestBodyFailures(t *testing.T) {
 	}
 }
 
-func TestPatterns(t *testing.T) {
+func TestLookup(t *testing.T) {
 	for _, test := range []struct {
 		pattern, path, value string
 		ok                   bool

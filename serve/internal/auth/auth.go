@@ -1,4 +1,5 @@
-// Package auth checks access tokens with the signing keys of their issuer, signs development tokens, and remembers users.
+// Package auth verifies bearer tokens (JWT) with the signing keys of their issuer (JWKS), signs development tokens, and
+// caches the users of subjects. Access keys, scopes and rate limits belong in api, which knows the route.
 package auth
 
 import (
@@ -23,18 +24,18 @@ const (
 	subjectBytesMax = 255
 )
 
-// Config says whose tokens are accepted.
+// Config says which tokens are accepted.
 type Config struct {
 	JWKSURL  string // https, or http on loopback
 	Issuer   string // compared exactly
-	Audience string // empty: not checked
+	Audience string // empty disables the check
 	// Parties are the origins accepted in azp, the application that a token was made for. A token without azp passes. With
 	// no parties every application of the issuer is accepted.
 	Parties []string
 	// RequireSession refuses tokens without sid: those that Clerk makes from a template, which outlive the session.
 	RequireSession bool
-	Client         *http.Client     // nil: a client of its own
-	Now            func() time.Time // nil: the clock
+	Client         *http.Client     // fetches the signing keys; nil means a new client
+	Now            func() time.Time // nil means time.Now
 }
 
 // Verifier checks access tokens. It is safe for concurrent use.
@@ -45,8 +46,8 @@ type Verifier struct {
 	requireSession bool
 }
 
-// NewVerifier makes a verifier. ctx bounds the fetches of signing keys, which outlive the requests that start them. It
-// makes no fetch itself: the first token does.
+// NewVerifier returns a verifier. ctx bounds the fetches of signing keys, which outlive the requests that start them.
+// NewVerifier fetches nothing: the first token does.
 func NewVerifier(ctx context.Context, cfg Config) (*Verifier, error) {
 	if cfg.Issuer == "" {
 		return nil, errors.New("auth: no issuer")
@@ -71,7 +72,8 @@ func NewVerifier(ctx context.Context, cfg Config) (*Verifier, error) {
 	}, nil
 }
 
-// Subject checks an Authorization header and gives the user it names.
+// Subject verifies the token of an Authorization header and returns its subject. Its errors are failures with a published
+// code.
 func (v *Verifier) Subject(ctx context.Context, authorization string) (string, error) {
 	token, err := Bearer(authorization)
 	if err != nil {
@@ -91,7 +93,7 @@ func (v *Verifier) Subject(ctx context.Context, authorization string) (string, e
 	return c.Subject, nil
 }
 
-// Bearer is the token in an Authorization header.
+// Bearer returns the token of an Authorization header.
 func Bearer(authorization string) (string, error) {
 	if authorization == "" {
 		return "", fault.Fail(fault.CodeMissingToken, "")
@@ -140,4 +142,5 @@ func (v *Verifier) signingKey(ctx context.Context, t *jwt.Token) (any, error) {
 	return v.Keys.key(ctx, kid)
 }
 
+// Unprintable reports whether a character must not be in a name or a subject.
 func Unprintable(c rune) bool { return !unicode.IsPrint(c) }

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -23,14 +24,13 @@ const DevelopmentIssuerName = "millrace-development"
 
 const developmentKeyFile = "development-key.pem"
 
-// DevelopmentIssuer signs tokens with a key of its own, for a service that no identity provider is configured for. Its
-// tokens are checked like any other's.
+// DevelopmentIssuer signs tokens for a service without an identity provider. Its tokens are verified like all others.
 type DevelopmentIssuer struct {
 	key *rsa.PrivateKey
 	kid string
 }
 
-// NewDevelopmentIssuer reads the issuer's key from a directory, or makes one there that only this user can read.
+// NewDevelopmentIssuer reads the issuer's key from a directory, or creates it there with mode 0600.
 func NewDevelopmentIssuer(dir string) (*DevelopmentIssuer, error) {
 	path := filepath.Join(dir, developmentKeyFile)
 	key, err := readKey(path)
@@ -49,7 +49,7 @@ func readKey(path string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows keeps rights elsewhere
 		return nil, errors.New("others can read the file; remove it or set its mode to 0600")
 	}
 	text, err := os.ReadFile(path)
@@ -75,7 +75,7 @@ func makeKey(path string) (*rsa.PrivateKey, error) {
 	return key, os.Rename(path+".new", path)
 }
 
-// Token signs a token for a subject that is valid for a time from now.
+// Token signs a token for a subject, valid from now for ttl.
 func (d *DevelopmentIssuer) Token(subject string, ttl time.Duration) (string, error) {
 	now := time.Now()
 	t := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
@@ -86,7 +86,7 @@ func (d *DevelopmentIssuer) Token(subject string, ttl time.Duration) (string, er
 	return t.SignedString(d.key)
 }
 
-// JWKS is the public key as a JWK set.
+// JWKS returns the public key as a JWK set.
 func (d *DevelopmentIssuer) JWKS() []byte {
 	set := jwkSet{Keys: []jwk{{
 		Type: "RSA", Use: "sig", Algorithm: "RS256", ID: d.kid,

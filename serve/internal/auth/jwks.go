@@ -20,17 +20,18 @@ import (
 )
 
 const (
-	keysFreshFor     = time.Hour        // then they are fetched again
-	keysStaleFor     = 24 * time.Hour   // how long old keys serve while fetching fails
-	keysRefreshEvery = 30 * time.Second // at most, when a token names a key that is not in the set
-	keysRetryEvery   = time.Second      // at most, while there is no key at all
+	keysFreshFor     = time.Hour        // age at which keys are fetched again
+	keysStaleFor     = 24 * time.Hour   // how long old keys are used while fetching fails
+	keysRefreshEvery = 30 * time.Second // shortest interval of fetches for a key that is not in the set
+	keysRetryEvery   = time.Second      // shortest interval of fetches while there are no keys
 	keysTimeout      = 2 * time.Second
 	keysBytesMax     = 1 << 20
 )
 
-// errKeysUnavailable means that a token can be neither accepted nor refused.
+// errKeysUnavailable means that a token cannot be verified now: no usable signing keys, and the fetch failed.
 var errKeysUnavailable = errors.New("signing keys are not available")
 
+// Base64url is the encoding of tokens, keys and cursors: unpadded and strict.
 var Base64url = base64.RawURLEncoding.Strict()
 
 // keySet holds the public keys of an issuer. At most one fetch runs at a time and every waiting request shares it.
@@ -40,12 +41,12 @@ type keySet struct {
 	client *http.Client
 	now    func() time.Time
 
-	mu      sync.Mutex
-	keys    map[string]*rsa.PublicKey
-	fetched time.Time     // when keys was fetched
-	Tried   time.Time     // when the last fetch began
-	failed  error         // outcome of the last fetch
-	running chan struct{} // closed when the fetch in flight ends; nil: none is
+	mu        sync.Mutex
+	keys      map[string]*rsa.PublicKey
+	fetched   time.Time     // when keys was fetched
+	LastFetch time.Time     // when the last fetch began
+	failed    error         // error of the last fetch
+	fetching  chan struct{} // closed when the fetch in flight ends; nil: none is
 }
 
 func newKeySet(ctx context.Context, address string, client *http.Client, now func() time.Time) (*keySet, error) {
@@ -70,12 +71,12 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// key gives the public key with an id. It fetches the set when there is none, when it is old, and, rarely, when it does
-// not have the key.
+// key returns the public key with an id. It fetches the set when there is none, when it is old, and, at most every
+// keysRefreshEvery, when it does not have the key.
 func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	for waited := false; ; waited = true {
 		k.mu.Lock()
-		key, wait := k.look(kid, waited)
+		key, wait := k.lookup(kid, waited)
 		failed, usable := k.failed, k.usable()
 		k.mu.Unlock()
 		switch {
@@ -94,49 +95,49 @@ func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	}
 }
 
-// look finds a key and starts a fetch if one is due. A nil key with a channel means: wait, then look again.
-func (k *keySet) look(kid string, waited bool) (*rsa.PublicKey, <-chan struct{}) {
+// lookup finds a key and starts a fetch if one is due. A nil key with a channel means: wait for the fetch, then look again.
+func (k *keySet) lookup(kid string, waited bool) (*rsa.PublicKey, <-chan struct{}) {
 	age := k.now().Sub(k.fetched)
-	since := k.now().Sub(k.Tried)
+	since := k.now().Sub(k.LastFetch)
 	if key := k.keys[kid]; key != nil && k.usable() {
 		if age > keysFreshFor && since > keysRefreshEvery {
-			k.start()
+			k.startFetch()
 		}
 		return key, nil
 	}
-	if k.running == nil && !waited {
+	if k.fetching == nil && !waited {
 		pause := keysRefreshEvery
 		if !k.usable() {
 			pause = keysRetryEvery
 		}
-		if k.Tried.IsZero() || since > pause {
-			k.start()
+		if k.LastFetch.IsZero() || since > pause {
+			k.startFetch()
 		}
 	}
-	if k.running == nil {
+	if k.fetching == nil {
 		return nil, nil
 	}
-	return nil, k.running
+	return nil, k.fetching
 }
 
 func (k *keySet) usable() bool { return k.keys != nil && k.now().Sub(k.fetched) <= keysStaleFor }
 
-// start begins a fetch unless one runs. Requests wait for it; none owns it.
-func (k *keySet) start() {
-	if k.running != nil {
+// startFetch starts a fetch unless one is running. k.mu must be held. The fetch outlives the request that started it.
+func (k *keySet) startFetch() {
+	if k.fetching != nil {
 		return
 	}
 	done := make(chan struct{})
-	k.running, k.Tried = done, k.now()
+	k.fetching, k.LastFetch = done, k.now()
 	go func() {
 		var keys map[string]*rsa.PublicKey
-		err := fault.Guarded(func() (err error) {
+		err := fault.Recover(func() (err error) {
 			keys, err = k.fetch()
 			return err
 		})
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.running, k.failed = nil, err
+		k.fetching, k.failed = nil, err
 		if err == nil {
 			k.keys, k.fetched = keys, k.now()
 		}
@@ -149,7 +150,7 @@ func (k *keySet) fetch() (map[string]*rsa.PublicKey, error) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask for signing keys: %w", err)
+		return nil, fmt.Errorf("request signing keys: %w", err)
 	}
 	resp, err := k.client.Do(req)
 	if err != nil {
@@ -169,7 +170,7 @@ func (k *keySet) fetch() (map[string]*rsa.PublicKey, error) {
 	return parseKeys(text)
 }
 
-// jwk is one key of a set. Of its addresses and certificates nothing is read.
+// jwk is one key of a set. Its URLs and certificates are ignored.
 type jwk struct {
 	Type       string   `json:"kty"`
 	Use        string   `json:"use,omitempty"`
@@ -184,8 +185,8 @@ type jwkSet struct {
 	Keys []jwk `json:"keys"`
 }
 
-// parseKeys reads the RS256 keys of a set. Keys for other uses are passed over; an id that stands for two keys stands
-// for none.
+// parseKeys reads the RS256 keys of a set by id. Keys for other uses are skipped, and so are different keys with the same
+// id.
 func parseKeys(text []byte) (map[string]*rsa.PublicKey, error) {
 	var set jwkSet
 	if err := json.Unmarshal(text, &set); err != nil {
@@ -213,7 +214,7 @@ func parseKeys(text []byte) (map[string]*rsa.PublicKey, error) {
 	return keys, nil
 }
 
-// publicKey gives the key, or nil if it is not one for checking RS256 signatures.
+// publicKey returns the key, or nil if it does not verify RS256 signatures.
 func (j jwk) publicKey() *rsa.PublicKey {
 	signs := (j.Use == "" || j.Use == "sig") && (j.Algorithm == "" || j.Algorithm == "RS256") &&
 		(len(j.Operations) == 0 || slices.Contains(j.Operations, "verify"))

@@ -14,7 +14,7 @@ type transport func(*http.Request) (*http.Response, error)
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A defect in a fetch of signing keys fails that one, and nothing that it started is left.
-func TestPanicOfAFetchEndsOneRequest(t *testing.T) {
+func TestJWKS_PanicInFetchFailsOneRequest(t *testing.T) {
 	var caught *engine.PanicError
 	client := &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { panic("keys") })}
 	keys, err := newKeySet(t.Context(), "http://127.0.0.1/keys", client, time.Now)

@@ -14,8 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// claims are the parts of a token that decide. They decode strictly: a date that is no number and a text that is no
-// text refuse the token.
+// claims are the claims of a token that are checked. They decode strictly: a claim of the wrong type refuses the token.
 type claims struct {
 	Issuer    string           `json:"iss"`
 	Subject   string           `json:"sub"`
@@ -58,8 +57,8 @@ func (d *date) numeric() *jwt.NumericDate {
 	return &jwt.NumericDate{Time: time.Unix(int64(whole), int64(part*1e9))}
 }
 
-// wellFormed refuses what the parser would let pass: white space, which gives one token two spellings, and members
-// named twice, of which readers may take either.
+// wellFormed refuses tokens that the parser would accept: with white space, which gives a token two spellings, or with
+// duplicate JSON members, of which parsers may take either.
 func wellFormed(token string) error {
 	if len(token) > tokenBytesMax {
 		return errors.New("token is too long")
@@ -120,7 +119,7 @@ func uniqueMembers(text []byte) error {
 	}
 }
 
-// add puts a name into a set and says whether it was new.
+// add adds a name to a set and reports whether it was new.
 func add(set map[string]bool, name string) bool {
 	if set[name] {
 		return false

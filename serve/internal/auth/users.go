@@ -8,9 +8,9 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// UserCache remembers the users of subjects for a short while, so that few requests cost a query for it. An account
-// that another process deletes is let in until then; the sweep removes what it does meanwhile. It is safe for
-// concurrent use.
+// UserCache caches the users of subjects for ten seconds, so that few requests need a query for it. An account that another
+// process deletes is accepted until its entry expires; the sweep deletes what it creates in between. It is safe for
+// concurrent use, and its size is bounded.
 type UserCache struct {
 	store *store.Accounts
 	now   func() time.Time
@@ -28,10 +28,12 @@ const (
 	usersKnownFor = 10 * time.Second
 )
 
+// NewUserCache returns an empty cache.
 func NewUserCache(st *store.Accounts) *UserCache {
 	return &UserCache{store: st, now: time.Now, known: map[string]knownUser{}}
 }
 
+// User returns the user of a subject, and creates it in the database if it is new.
 func (c *UserCache) User(ctx context.Context, subject string) (store.User, error) {
 	c.mu.Lock()
 	u, ok := c.known[subject]
@@ -59,6 +61,7 @@ func (c *UserCache) remember(subject string, u store.User) {
 	c.known[subject] = knownUser{u, c.now().Add(usersKnownFor)}
 }
 
+// Forget removes a subject from the cache.
 func (c *UserCache) Forget(subject string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

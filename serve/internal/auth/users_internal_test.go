@@ -7,7 +7,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-func TestUserCacheIsBounded(t *testing.T) {
+func TestUserCache_Bounded(t *testing.T) {
 	c := NewUserCache(nil)
 	for i := range usersKnownMax + 5 {
 		c.remember(fmt.Sprint(i), store.User{ID: int64(i)})

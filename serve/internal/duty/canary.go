@@ -22,8 +22,8 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// canaryFile is 1,000 rows: the golden rows of the baseline canaryModel again and again. canaryWant is what must come of
-// it. A test makes both and holds the scores in the result against those of the training library.
+// canaryFile is 1,000 rows: the golden rows of the baseline CanaryModel, repeated. canaryWant is the expected result. A
+// test generates both and checks the scores against those of the training library.
 var (
 	//go:embed canary/input.csv
 	canaryFile []byte
@@ -32,23 +32,24 @@ var (
 )
 
 const (
+	// CanaryModel is the model that scores the canary.
 	CanaryModel = "telecom"
-	// CanarySubject is no user: identity providers issue no such subject.
+	// CanarySubject is the canary's user: identity providers issue no such subject.
 	CanarySubject = "millrace canary"
-	// canaryPatience is how long a canary may take before it has failed.
-	canaryPatience = 30 * time.Second
+	// canaryTimeout is how long a canary may take before it counts as failed.
+	canaryTimeout = 30 * time.Second
 )
 
-// canaryResult names the model that the result was made with, and the digest of the result file.
+// canaryResult is the expected result: the model that scores it, and the digest of the result file.
 type canaryResult struct {
 	ModelSHA256  string `json:"model_sha256"`
 	ResultSHA256 string `json:"result_sha256"`
 }
 
-var errCanaryMismatch = errors.New("the result differs from what it must be")
+var errCanaryMismatch = errors.New("result differs from the expected one")
 
-// Canary sends a small known file the way of a customer's, behind the HTTP header: object store, ledger, doorbell,
-// whichever worker claims it, result. It leaves nothing behind.
+// Canary is a synthetic upload: a small known file takes the path of a customer's upload without the HTTP request, through
+// object store, ledger, notification and a worker, and its result is compared byte by byte. It deletes what it made.
 type Canary struct {
 	Store   *store.Store
 	Objects objects.Store
@@ -58,16 +59,16 @@ type Canary struct {
 	Now     func() time.Time
 }
 
-// Run sends one at each interval until ctx ends.
+// Run uploads a canary at each interval until ctx ends.
 func (c *Canary) Run(ctx context.Context, interval time.Duration) {
 	c.Metrics.CanaryInterval.Set(interval.Seconds())
 	for ; ctx.Err() == nil; backoff.Pause(ctx, interval) {
-		_ = c.Counted(ctx) // it has been logged
+		_ = c.RunOnce(ctx) // RunOnce has logged it
 	}
 }
 
-// Counted sends one and shows how it went, unless it was ctx that ended it.
-func (c *Canary) Counted(ctx context.Context) error {
+// RunOnce uploads one canary, checks its result, and counts and logs the outcome, unless ctx has ended.
+func (c *Canary) RunOnce(ctx context.Context) error {
 	begin := time.Now()
 	err := c.once(ctx)
 	if ctx.Err() != nil {
@@ -96,7 +97,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	if !ok {
 		return plan.ErrModelWithdrawn
 	}
-	ctx, cancel := context.WithTimeout(ctx, canaryPatience)
+	ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
 	defer cancel()
 	user, err := c.Store.Accounts.EnsureUser(ctx, CanarySubject)
 	if err != nil {
@@ -116,7 +117,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	return c.check(ctx, p, want)
 }
 
-// Upload records the file as an upload is recorded.
+// Upload stores the canary's file and records it like an upload. It is exported for tests.
 func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) (store.Prediction, error) {
 	planner, err := ingest.NewPlanner(bytes.NewReader(canaryFile), ingest.Limits{})
 	if err != nil {
@@ -140,7 +141,7 @@ func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) 
 func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Prediction, error) {
 	for wait := 5 * time.Millisecond; !p.Status.Done(); wait = min(2*wait, 200*time.Millisecond) {
 		if err := backoff.Sleep(ctx, wait); err != nil {
-			return p, fmt.Errorf("still %s after %s: %w", p.Status, canaryPatience, err)
+			return p, fmt.Errorf("still %s after %s: %w", p.Status, canaryTimeout, err)
 		}
 		now, err := c.Store.Predictions.Get(ctx, p.UserID, p.ID)
 		if err != nil {
@@ -149,7 +150,7 @@ func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Predictio
 		p = now
 	}
 	if p.Status != store.Completed {
-		return p, fmt.Errorf("the prediction is %s", p.Status)
+		return p, fmt.Errorf("prediction ended %s", p.Status)
 	}
 	return p, nil
 }
@@ -170,7 +171,7 @@ func (c *Canary) check(ctx context.Context, p store.Prediction, want canaryResul
 	return nil
 }
 
-// remove deletes everything of a canary, even if ctx has ended.
+// remove deletes a canary's prediction and objects, even if ctx has ended.
 func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), plan.DatabaseTimeout)
 	defer cancel()
@@ -182,15 +183,15 @@ func (c *Canary) remove(ctx context.Context, p store.Prediction) error {
 		err = objects.DeletePrefix(ctx, c.Objects, objects.CanaryOver, objects.ResultPrefix(p.ID, p.Generation))
 	}
 	if errors.Is(err, store.ErrNotOwner) {
-		return nil // the sweep of deletions comes back to it
+		return nil // the sweep of deletions retries it
 	}
 	return err
 }
 
-// canaryAge is when a canary whose process died is removed.
-const canaryAge = 10 * canaryPatience
+// canaryOrphanAge is the age at which a canary of a crashed process is removed.
+const canaryOrphanAge = 10 * canaryTimeout
 
-// Sweep removes canaries of processes that died before they could.
+// Sweep removes orphaned canaries, which a crashed process left.
 func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 	const most = 20
 	left, err := c.Store.Predictions.List(ctx, user.ID, store.ListQuery{Limit: most})
@@ -198,7 +199,7 @@ func (c *Canary) Sweep(ctx context.Context, user store.User) error {
 		return err
 	}
 	for _, p := range left {
-		if c.Now().Sub(p.CreatedAt) < canaryAge {
+		if c.Now().Sub(p.CreatedAt) < canaryOrphanAge {
 			continue
 		}
 		if err := c.remove(ctx, p); err != nil {

@@ -13,23 +13,23 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Deadline ends predictions that take longer than one may, once what they need has been there for all that time. Every
-// worker keeps it.
+// Deadline fails predictions that take too long. The time of outages does not count: database and object store must have
+// been available for all of it. Every worker runs one.
 type Deadline struct {
 	Store   *store.Ledger
 	Objects objects.Store
-	After   time.Duration // from the first claim on
+	After   time.Duration // timeout, from the first claim on
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
 
 const deadlineInterval = time.Minute
 
-// Run looks every minute until ctx ends.
+// Run checks every minute until ctx ends.
 func (d *Deadline) Run(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, deadlineInterval) {
-		asked, cancel := context.WithTimeout(ctx, deadlineInterval)
-		err := d.Once(asked)
+		checkCtx, cancel := context.WithTimeout(ctx, deadlineInterval)
+		err := d.Once(checkCtx)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			d.Log.Warn("deadline", "error", err)
@@ -37,9 +37,9 @@ func (d *Deadline) Run(ctx context.Context) {
 	}
 }
 
-// Once sends a heartbeat if everything that scoring needs answers, and ends what is overdue.
+// Once records a heartbeat if database and object store are available, and fails the overdue predictions.
 func (d *Deadline) Once(ctx context.Context) error {
-	if err := store.Reach(ctx, d.Objects); err != nil {
+	if err := store.PingObjects(ctx, d.Objects); err != nil {
 		return err
 	}
 	if err := d.Store.Heartbeat(ctx); err != nil {

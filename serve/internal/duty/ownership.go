@@ -15,50 +15,50 @@ const (
 	ownerTimeout  = 20 * time.Second
 )
 
-// StartOwner looks whether the object store is this database's. A store that does not answer in time is asked again
-// while serving.
-func StartOwner(ctx context.Context, o *store.Owner) error {
-	asked, cancel := context.WithTimeout(ctx, ownerTimeout)
+// CheckOwnership checks that the object store belongs to this database. An object store that does not answer in time is no
+// error: WatchOwnership checks it again while serving.
+func CheckOwnership(ctx context.Context, o *store.Owner) error {
+	checkCtx, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()
-	err := o.Start(asked)
-	if err != nil && asked.Err() != nil && ctx.Err() == nil {
+	err := o.Start(checkCtx)
+	if err != nil && checkCtx.Err() != nil && ctx.Err() == nil {
 		return nil
 	}
 	return err
 }
 
-// WatchOwner keeps the gauges of the installation current until ctx ends, and notices when database and object store
-// stop to agree.
-func WatchOwner(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
+// WatchOwnership checks the ownership of the object store every 30 s until ctx ends. It sets the gauges of the installation,
+// and logs each change of state.
+func WatchOwnership(ctx context.Context, o *store.Owner, s *store.Store, m *metrics.Metrics, log *slog.Logger) {
 	was := o.Last()
 	for ; ctx.Err() == nil; backoff.Pause(ctx, ownerInterval) {
-		asked, cancel := context.WithTimeout(ctx, ownerTimeout)
-		state, err := o.Check(asked)
-		if err == nil && state == store.Unmarked { // the store did not answer at the start, or a worker has to mark it
-			err = o.Start(asked)
+		checkCtx, cancel := context.WithTimeout(ctx, ownerTimeout)
+		state, err := o.Check(checkCtx)
+		if err == nil && state == store.Unmarked { // the store was unavailable at the start, or a worker has to mark it
+			err = o.Start(checkCtx)
 			state = o.Last()
 		}
 		if err != nil && ctx.Err() == nil {
-			log.Warn("watch ownership", "error", err)
+			log.Warn("check ownership of the object store", "error", err)
 		}
-		m.Installation(state)
+		m.SetInstallation(state)
 		if s.MayWork() {
-			h, err := s.Upkeep.Housekeeping(asked)
+			h, err := s.Upkeep.Housekeeping(checkCtx)
 			if err == nil {
-				m.Housekeeping(h)
+				m.SetHousekeeping(h)
 			} else if ctx.Err() == nil {
-				log.Warn("watch deletions", "error", err)
+				log.Warn("read deletions and orphans", "error", err)
 			}
 		}
 		cancel()
 		if state != was && ctx.Err() == nil {
-			sayOwnership(log, was, state)
+			logOwnership(log, was, state)
 		}
 		was = state
 	}
 }
 
-func sayOwnership(log *slog.Logger, was, is store.Ownership) {
+func logOwnership(log *slog.Logger, was, is store.Ownership) {
 	level := slog.LevelInfo
 	switch is {
 	case store.Copy, store.Disputed, store.Stranger:

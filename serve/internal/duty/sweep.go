@@ -13,11 +13,11 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// sweepDeletions goes on with deletions that were asked for.
+// sweepDeletions deletes the objects of queued deletions.
 func sweepDeletions(ctx context.Context, s *store.Store, o objects.Store, log *slog.Logger) {
 	err := s.Upkeep.SweepDeletions(ctx, o)
 	if errors.Is(err, store.ErrNotOwner) {
-		return // it is reported as a state; what was asked for stays queued
+		return // WatchOwnership reports it; the deletions stay queued
 	}
 	if err != nil && ctx.Err() == nil {
 		log.Warn("sweep deletions", "error", err)
@@ -26,11 +26,11 @@ func sweepDeletions(ctx context.Context, s *store.Store, o objects.Store, log *s
 
 const (
 	sweepInterval = 30 * time.Second
-	sweepAge      = 30 * time.Second // a prediction that waits longer is rung for again
+	sweepAge      = 30 * time.Second // a prediction that is queued for longer is notified again
 )
 
-// Sweep mends what a crash left: queued predictions without a notification. It also forgets idempotency keys whose time is
-// over, and goes on with deletions. Every worker does this, so the times are spread.
+// Sweep repeats every 30 s until ctx ends, with jitter because every worker runs it: it sends lost notifications of queued
+// predictions again, deletes expired idempotency keys, rate limit budgets and upload links, and continues deletions.
 func Sweep(ctx context.Context, s *store.Store, o objects.Store, log *slog.Logger) {
 	for ctx.Err() == nil {
 		if _, err := s.Outbox.Sweep(ctx, sweepAge); err != nil && ctx.Err() == nil {

@@ -1,5 +1,6 @@
-// Package duty has the loops that run beside requests and parts: the upkeep and the sweeps, the canary, webhooks, the
-// doorbell of a queue, deadlines of predictions, and the ownership of the object store.
+// Package duty has the background loops of a process: the upkeep (one process at a time, under the upkeep lock), the
+// sweeps of every worker, the canary, webhooks, the handler of queue messages, deadlines of predictions, the watch of
+// ownership, and the gauges of the queue. What answers a request belongs in api, what works on a claim in work.
 package duty
 
 import (
@@ -15,32 +16,32 @@ import (
 	"github.com/retainwise/millrace/store/queue"
 )
 
-// Upkeep is what one process at a time does every few minutes: old results expire, objects that nothing speaks of or
-// reads any more are removed, and dropped files without an event are scored.
+// Upkeep is the maintenance that one process at a time runs every few minutes under the upkeep lock: it expires old results
+// (retention), deletes orphaned objects, and enqueues dropped files whose event was lost.
 type Upkeep struct {
 	Store   *store.Store
 	Objects objects.Store
 	Owner   *store.Owner
-	Retain  time.Duration // how long results are kept; 0: for ever
-	Inbox   *Doorbell     // nil: nothing is dropped here
+	Retain  time.Duration // how long results are kept; 0 is forever
+	Inbox   *QueueHandler // enqueues dropped files; nil without a bucket
 	Log     *slog.Logger
 
-	SweepAfter time.Duration // how long all must have been well before anything is swept
-	well       time.Time     // since when it is; zero: it is not
-	temporary  time.Time     // when interrupted writes were swept last
+	SweepAfter   time.Duration // how long all must have been well before anything is swept
+	healthySince time.Time     // since when it is; zero: it is not
+	tempSwept    time.Time     // when interrupted writes were swept last
 }
 
 const (
-	upkeepInterval = 5 * time.Minute
-	orphanAge      = 24 * time.Hour
-	unheardAge     = 5 * time.Minute // an event may take as long
-	inboxAtOnce    = 500
+	upkeepInterval  = 5 * time.Minute
+	orphanAge       = 24 * time.Hour
+	inboxEventDelay = 5 * time.Minute // an event may take as long
+	inboxBatch      = 500
 
-	temporaryInterval = time.Hour // listing costs money, and what it looks for is a day old
-	temporaryAge      = 24 * time.Hour
+	tempSweepInterval = time.Hour // listing costs money, and what it looks for is a day old
+	tempFileAge       = 24 * time.Hour
 )
 
-// Run works until ctx ends. With a short time before sweeps it looks as often as that takes.
+// Run runs the upkeep every five minutes until ctx ends, or more often if SweepAfter is shorter.
 func (u *Upkeep) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, err := u.Store.Upkeep.WithLock(ctx, u.Once)
@@ -55,7 +56,8 @@ func (u *Upkeep) Run(ctx context.Context) {
 	}
 }
 
-// Once does everything, also what comes behind a failure. Nothing is deleted unless database and store belong together.
+// Once runs every step, also after a step has failed, and returns the joined errors. It deletes nothing unless the object
+// store belongs to this database.
 func (u *Upkeep) Once(ctx context.Context) error {
 	var expired, orphans int
 	var expiring, sweeping error
@@ -64,42 +66,42 @@ func (u *Upkeep) Once(ctx context.Context) error {
 	if owned && u.Retain > 0 {
 		expired, expiring = u.Store.Upkeep.Expire(ctx, u.Retain)
 	}
-	if u.Settled(owned && expiring == nil, time.Now()) {
+	if u.MaySweep(owned && expiring == nil, time.Now()) {
 		orphans, sweeping = u.sweep(ctx)
 	}
 	if expired+orphans > 0 {
 		u.Log.Info("upkeep", "expired", expired, "orphans", orphans)
 	}
 	if failed = errors.Join(failed, expiring, sweeping); state == store.Stranger {
-		return failed // what was dropped there is for the other installation to score
+		return failed // dropped files belong to the other installation
 	}
-	return errors.Join(failed, u.CompletePostponed(ctx), u.LookIntoInbox(ctx, unheardAge))
+	return errors.Join(failed, u.CompletePostponed(ctx), u.ScanInbox(ctx, inboxEventDelay))
 }
 
-// Settled says whether all has been well for long enough to sweep. A process that has just started may be wrong about
-// where it is, and an operator needs time to notice.
-func (u *Upkeep) Settled(well bool, now time.Time) bool {
+// MaySweep reports whether every check up to now has been healthy for at least SweepAfter; an unhealthy one starts the
+// wait again. A process that was just started may be misconfigured, and an operator needs time to notice.
+func (u *Upkeep) MaySweep(healthy bool, now time.Time) bool {
 	switch {
-	case !well:
-		u.well = time.Time{}
-	case u.well.IsZero():
-		u.well = now
+	case !healthy:
+		u.healthySince = time.Time{}
+	case u.healthySince.IsZero():
+		u.healthySince = now
 	}
-	return well && now.Sub(u.well) >= u.SweepAfter
+	return healthy && now.Sub(u.healthySince) >= u.SweepAfter
 }
 
-// sweep removes objects that nothing needs and, now and then, what interrupted writes left.
+// sweep deletes orphaned objects and, once an hour, the temporary files of interrupted writes.
 func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
 	orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
-	if err == nil && time.Since(u.temporary) >= temporaryInterval {
-		u.temporary = time.Now()
-		_, err = u.Objects.Sweep(ctx, temporaryAge, nil)
+	if err == nil && time.Since(u.tempSwept) >= tempSweepInterval {
+		u.tempSwept = time.Now()
+		_, err = u.Objects.Sweep(ctx, tempFileAge, nil)
 	}
 	return orphans, err
 }
 
-// LookIntoInbox scores dropped files that are older than age and for which no event came.
-func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
+// ScanInbox enqueues dropped files that are older than age and whose event was lost.
+func (u *Upkeep) ScanInbox(ctx context.Context, age time.Duration) error {
 	if u.Inbox == nil {
 		return nil
 	}
@@ -112,30 +114,31 @@ func (u *Upkeep) LookIntoInbox(ctx context.Context, age time.Duration) error {
 		if time.Since(info.Modified) < age || info.Bytes == 0 {
 			continue
 		}
-		if batch = append(batch, info); len(batch) == inboxAtOnce {
-			if err := u.enqueueUnheard(ctx, batch, full); err != nil {
+		if batch = append(batch, info); len(batch) == inboxBatch {
+			if err := u.enqueueUnrecorded(ctx, batch, full); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
 	}
-	return u.enqueueUnheard(ctx, batch, full)
+	return u.enqueueUnrecorded(ctx, batch, full)
 }
 
-// enqueueUnheard records files until their users have enough waiting; full has the folders of those who have.
-func (u *Upkeep) enqueueUnheard(ctx context.Context, list []objects.Info, full map[string]bool) error {
+// enqueueUnrecorded enqueues the files of list that are not recorded. It skips the folders in full, and adds those of users
+// who have too many waiting predictions.
+func (u *Upkeep) enqueueUnrecorded(ctx context.Context, list []objects.Info, full map[string]bool) error {
 	bucket := u.Inbox.Files.Bucket
-	unheard, err := u.Store.Upkeep.UnrecordedObjects(ctx, bucket, list)
-	for _, o := range unheard {
+	unrecorded, err := u.Store.Upkeep.UnrecordedObjects(ctx, bucket, list)
+	for _, o := range unrecorded {
 		if full[inboxUser(o.Key)] {
 			continue
 		}
 		event := queue.ObjectEvent{Bucket: bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
 		switch failed := u.Inbox.enqueue(ctx, event); {
-		case plan.Waits(failed):
+		case plan.IsWaitingLimit(failed):
 			full[inboxUser(o.Key)] = true
-		case failed != nil: // the next file is not to blame
-			u.Log.Warn("inbox", "error", failed)
+		case failed != nil: // continue with the next file
+			u.Log.Warn("enqueue dropped file", "error", failed)
 		}
 	}
 	return err

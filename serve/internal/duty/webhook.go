@@ -28,13 +28,13 @@ import (
 	"github.com/retainwise/millrace/store/backoff"
 )
 
-// WebhookConfig is where the ends of predictions are announced. It comes from the operator: no request names an address.
+// WebhookConfig configures webhooks about the ends of predictions. Only the operator sets it: no request names an address.
 type WebhookConfig struct {
 	URL string // empty disables webhooks
-	// Secrets sign every message, each on its own, so that a receiver can change from one to the next. Each is "whsec_"
-	// and base64.
+	// Secrets sign every message, each with a signature of its own, so that a receiver can rotate them. Each is "whsec_"
+	// and the base64 of 24 to 64 bytes.
 	Secrets []string
-	// AllowPrivate lets the address be one of this machine or network, and without TLS.
+	// AllowPrivate allows private and loopback addresses, and plain HTTP.
 	AllowPrivate bool
 }
 
@@ -43,11 +43,12 @@ const (
 	webhookAttemptsMax = 12 // over about 12 hours
 	webhookDelayMax    = 2 * time.Hour
 	webhookPoll        = time.Second
-	webhookBatch       = 5 // all of them may time out within the minute of their claim
+	webhookBatch       = 5 // so few that all may time out within the minute of their claim
 )
 
-// webhook sends what the outbox holds, at least once, by the rules of Standard Webhooks.
-type webhook struct {
+// Webhook delivers announcements at least once, as Standard Webhooks specifies: with retries, backoff, and dead letters
+// after webhookAttemptsMax attempts.
+type Webhook struct {
 	target  string
 	secrets [][]byte
 	client  *http.Client
@@ -56,22 +57,23 @@ type webhook struct {
 	log     *slog.Logger
 }
 
-func NewWebhook(c WebhookConfig, s *store.Announcements, m *metrics.Metrics, log *slog.Logger) (*webhook, error) {
+// NewWebhook checks the configuration and returns a sender that does nothing until [Webhook.Run].
+func NewWebhook(c WebhookConfig, s *store.Announcements, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	target, err := url.Parse(c.URL)
 	switch {
 	case err != nil || target.Host == "" || target.User != nil:
-		return nil, errors.New("webhook: the URL is not an absolute one without credentials")
+		return nil, errors.New("webhook: the URL must be absolute and without credentials")
 	case target.Scheme != "https" && (target.Scheme != "http" || !c.AllowPrivate):
 		return nil, errors.New("webhook: the URL must be https")
 	case len(c.Secrets) == 0:
-		return nil, errors.New("webhook: at least one secret must be given")
+		return nil, errors.New("webhook: at least one secret is required")
 	}
-	w := &webhook{target: c.URL, store: s, metrics: m, log: log}
+	w := &Webhook{target: c.URL, store: s, metrics: m, log: log}
 	for _, secret := range c.Secrets {
 		text, ok := strings.CutPrefix(secret, "whsec_")
 		key, err := base64.StdEncoding.DecodeString(text)
 		if !ok || err != nil || len(key) < 24 || len(key) > 64 {
-			return nil, errors.New("webhook: a secret is not whsec_ and the base64 of 24 to 64 bytes")
+			return nil, errors.New("webhook: a secret must be whsec_ and the base64 of 24 to 64 bytes")
 		}
 		w.secrets = append(w.secrets, key)
 	}
@@ -89,9 +91,10 @@ func NewWebhook(c WebhookConfig, s *store.Announcements, m *metrics.Metrics, log
 	return w, nil
 }
 
-var errPrivateAddress = errors.New("address is not a public one")
+var errPrivateAddress = errors.New("address is not public")
 
-// refusePrivate is asked for every connection when its address is known, so that no name can point around it.
+// refusePrivate is the dialer's Control: it checks the resolved address of every connection, so that no DNS name can
+// point to a private one (SSRF).
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !publicAddress(at.Addr()) {
@@ -100,8 +103,8 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// reserved are networks that are global by their form only, and those that lead to other addresses.
-var reserved = []netip.Prefix{
+// reservedNetworks are global unicast addresses that are reserved, and those that embed or translate other addresses.
+var reservedNetworks = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
@@ -111,7 +114,7 @@ var reserved = []netip.Prefix{
 
 func publicAddress(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	for _, p := range reserved {
+	for _, p := range reservedNetworks {
 		if p.Contains(a) {
 			return false
 		}
@@ -119,18 +122,18 @@ func publicAddress(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() // which leaves out loopback, link-local and multicast
 }
 
-// Run sends until ctx ends.
-func (w *webhook) Run(ctx context.Context) {
+// Run delivers announcements until ctx ends.
+func (w *Webhook) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.store.Enable(ctx); err == nil {
 			break
 		}
-		backoff.Pause(ctx, backoff.ClaimPause)
+		backoff.Pause(ctx, backoff.OutageDelay)
 	}
 	var counted time.Time
 	for ctx.Err() == nil {
 		if time.Since(counted) > 15*time.Second {
-			w.count(ctx)
+			w.observeBacklog(ctx)
 			counted = time.Now()
 		}
 		list, err := w.store.Claim(ctx, webhookBatch)
@@ -138,7 +141,7 @@ func (w *webhook) Run(ctx context.Context) {
 			w.log.Warn("webhook", "error", err)
 		}
 		for _, a := range list {
-			w.announce(ctx, a)
+			w.deliver(ctx, a)
 		}
 		if len(list) == 0 {
 			backoff.Pause(ctx, webhookPoll)
@@ -146,16 +149,17 @@ func (w *webhook) Run(ctx context.Context) {
 	}
 }
 
-func (w *webhook) count(ctx context.Context) {
+func (w *Webhook) observeBacklog(ctx context.Context) {
 	if lag, dead, err := w.store.Backlog(ctx); err == nil {
 		w.metrics.WebhookLag.Set(lag.Seconds())
 		w.metrics.WebhookDead.Set(float64(dead))
 	}
 }
 
-// announce makes one attempt. One that the shutdown interrupts is made again after its claim.
-func (w *webhook) announce(ctx context.Context, a store.Announcement) {
-	err := fault.Guarded(func() error { return w.send(ctx, a) })
+// deliver makes one attempt and records its result. An attempt that the shutdown interrupts is repeated after its claim
+// expires.
+func (w *Webhook) deliver(ctx context.Context, a store.Announcement) {
+	err := fault.Recover(func() error { return w.send(ctx, a) })
 	if ctx.Err() != nil && err != nil {
 		return
 	}
@@ -177,13 +181,14 @@ func (w *webhook) announce(ctx context.Context, a store.Announcement) {
 	}
 }
 
-// webhookDelay is 5 s after the first attempt and doubles; half of it is chance.
+// webhookDelay is an exponential backoff: 5 s after the first attempt, doubled up to webhookDelayMax, of which half is
+// jitter.
 func webhookDelay(attempt int) time.Duration {
 	delay := min(5*time.Second<<min(attempt-1, 20), webhookDelayMax)
 	return delay/2 + rand.N(delay/2)
 }
 
-// webhookMessage is thin: who wants to know more asks the API, with a token.
+// webhookMessage is the body. It has no results: the receiver reads them from the API with a token.
 type webhookMessage struct {
 	Type      string      `json:"type"`
 	Timestamp string      `json:"timestamp"`
@@ -197,7 +202,7 @@ type webhookData struct {
 	Rejected     int64        `json:"rejected"`
 }
 
-func (w *webhook) send(ctx context.Context, a store.Announcement) error {
+func (w *Webhook) send(ctx context.Context, a store.Announcement) error {
 	body, err := json.Marshal(webhookMessage{
 		Type: "prediction." + string(a.Status), Timestamp: wire.TimeText(a.EndedAt),
 		Data: webhookData{
@@ -229,7 +234,7 @@ func (w *webhook) send(ctx context.Context, a store.Announcement) error {
 	return nil
 }
 
-// sendError leaves out the address, whose path may be a secret.
+// sendError drops the URL from an error of the client, because its path may be a secret.
 func sendError(err error) error {
 	var at *url.Error
 	if errors.As(err, &at) {
@@ -238,8 +243,8 @@ func sendError(err error) error {
 	return fmt.Errorf("webhook: %w", err)
 }
 
-// sign gives a signature for each secret.
-func (w *webhook) sign(id, timestamp string, body []byte) string {
+// sign returns the Webhook-Signature header: a signature with each secret.
+func (w *Webhook) sign(id, timestamp string, body []byte) string {
 	var signatures []string
 	for _, secret := range w.secrets {
 		mac := hmac.New(sha256.New, secret)

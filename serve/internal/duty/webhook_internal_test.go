@@ -59,7 +59,7 @@ func (r *receiver) seen() int {
 }
 
 // sender sends to a receiver, signed with secrets, what the store has kept since.
-func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *webhook {
+func sender(t *testing.T, s *store.Store, r *receiver, secrets ...string) *Webhook {
 	t.Helper()
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
@@ -104,11 +104,11 @@ func cancelledWith(t *testing.T, s *store.Store, options string) store.Predictio
 
 func TestWebhook(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
-	cancelled(t, s) // before anybody wants to hear of it
+	cancelled(t, s) // before webhooks are enabled
 	r := &receiver{statuses: []int{500, http.StatusFound}}
 	w := sender(t, s, r, latestSecret, earlierSecret)
 	p := cancelled(t, s)
-	cancelledWith(t, s, `{"internal":true}`) // is nobody's news
+	cancelledWith(t, s, `{"internal":true}`) // internal predictions are not announced
 	if lag, dead, err := s.Announcements.Backlog(t.Context()); lag <= 0 || dead != 0 || err != nil {
 		t.Errorf("lag %v, %d dead: %v", lag, dead, err)
 	}
@@ -120,7 +120,7 @@ func TestWebhook(t *testing.T) {
 		if again, err := s.Announcements.Claim(t.Context(), 10); len(again) != 0 || err != nil {
 			t.Fatalf("claimed twice: %v, %v", again, err)
 		}
-		w.announce(t.Context(), list[0])
+		w.deliver(t.Context(), list[0])
 		if err := s.Announcements.Postpone(t.Context(), list[0].ID, 0, false); err != nil { // do not wait for the delay
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func verify(t *testing.T, req *http.Request, body string) {
 	}
 }
 
-func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
+func TestWebhook_DeadLetterAfterMaxAttempts(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	r := &receiver{statuses: []int{500}}
 	w := sender(t, s, r, latestSecret)
@@ -168,7 +168,7 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	list[0].Attempt = webhookAttemptsMax
-	w.announce(t.Context(), list[0])
+	w.deliver(t.Context(), list[0])
 	if _, dead, err := s.Announcements.Backlog(t.Context()); dead != 1 || err != nil {
 		t.Errorf("%d dead: %v", dead, err)
 	}
@@ -186,14 +186,14 @@ func TestWebhookIsGivenUpInTheEnd(t *testing.T) {
 	if err != nil || len(again) != 1 || again[0].PublicID != list[0].PublicID || again[0].Attempt != 1 {
 		t.Fatalf("%+v, %v", again, err)
 	}
-	w.announce(t.Context(), again[0])
+	w.deliver(t.Context(), again[0])
 	if lag, dead, err := s.Announcements.Backlog(t.Context()); lag != 0 || dead != 0 || err != nil || r.seen() != 2 {
 		t.Errorf("%v, %d dead after %d attempts: %v", lag, dead, r.seen(), err)
 	}
 }
 
-// TestWebhookLoop runs the sender as a process does.
-func TestWebhookLoop(t *testing.T) {
+// TestWebhook_Run runs the sender as a process does.
+func TestWebhook_Run(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	r := &receiver{}
 	w := sender(t, s, r, latestSecret)
@@ -214,14 +214,14 @@ func TestWebhookLoop(t *testing.T) {
 	}
 }
 
-// Whoever claims announcements has sent all of them, or given up, before another may claim them.
-func TestWebhookIsSentWithinItsClaim(t *testing.T) {
+// A worker has sent all announcements that it has claimed, or postponed them, before their claim expires.
+func TestWebhook_BatchFitsClaim(t *testing.T) {
 	if longest := webhookBatch * webhookTimeout; longest >= time.Minute {
 		t.Errorf("the last of a batch may be sent %s after its claim", longest)
 	}
 }
 
-func TestWebhookStaysOutside(t *testing.T) {
+func TestWebhook_RefusesPrivateAddresses(t *testing.T) {
 	server := httptest.NewTLSServer(&receiver{})
 	defer server.Close()
 	w, err := NewWebhook(WebhookConfig{URL: server.URL, Secrets: []string{latestSecret}}, nil, metrics.NewMetrics(), nil)

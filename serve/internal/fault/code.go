@@ -27,6 +27,8 @@ const (
 	CodeShortBody        Code = 1013
 	CodeObjectUnreadable Code = 1014
 	CodeObjectChanged    Code = 1015
+	CodeNumberStyle      Code = 1016
+	CodeShiftedRows      Code = 1017
 )
 
 // Predictions.
@@ -83,7 +85,7 @@ const (
 	CodeTooManyToScore Code = 1407
 )
 
-// Our own faults.
+// Faults of the service.
 const (
 	CodeInternal         Code = 1500
 	CodeDatabase         Code = 1501
@@ -107,19 +109,20 @@ const (
 	CodeBundleUnusable    Code = 1709
 )
 
-// String gives the code as it is published.
+// String returns the published form of the code, such as "ERR-1001".
 func (c Code) String() string { return fmt.Sprintf("ERR-%04d", int(c)) }
 
 // Status is the HTTP status of an answer with this code. It is 0 for codes that are never an answer by themselves: of
 // rows, of warnings, and of models at load.
 func (c Code) Status() int { return c.Meaning().Status }
 
-// Retryable says whether the same request may succeed later.
+// Retryable reports whether the same request may succeed later.
 func (c Code) Retryable() bool { return c.Meaning().Retryable }
 
-// Message is the code's sentence for a customer when nothing more is known.
+// Message is the code's default sentence for a customer.
 func (c Code) Message() string { return c.Meaning().Message }
 
+// Meaning returns the code's entry in [Meanings], or an internal error for a code that is not published.
 func (c Code) Meaning() Meaning {
 	for i := range Meanings {
 		if Meanings[i].Code == c {
@@ -129,8 +132,8 @@ func (c Code) Meaning() Meaning {
 	return Meaning{Code: CodeInternal, Status: http.StatusInternalServerError}
 }
 
-// ParseCode reads "ERR-1001", and "1001" for people who type.
-func ParseCode(text string) (Code, bool) {
+// ParseCode parses "ERR-1001" or "1001". ok is false for a code that is not published.
+func ParseCode(text string) (code Code, ok bool) {
 	digits := strings.TrimPrefix(strings.ToUpper(text), "ERR-")
 	n, err := strconv.Atoi(digits)
 	if err != nil || len(digits) != 4 {
@@ -140,8 +143,8 @@ func ParseCode(text string) (Code, bool) {
 	return c, c.Meaning().Code == c
 }
 
-// Meaning is one line of the table that says what a code is: its HTTP status, whether to try again, its name, its
-// sentence, and what a customer can do about it.
+// Meaning is the entry of a code in [Meanings]: its HTTP status, whether to retry, its title, its sentence, and the advice
+// to a customer.
 type Meaning struct {
 	Code      Code
 	Status    int

@@ -15,8 +15,8 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// plain lists the errors with no more to say than their code.
-var plain = [...]struct {
+// codesOfErrors maps errors without details to their code.
+var codesOfErrors = [...]struct {
 	err  error
 	code Code
 }{
@@ -41,7 +41,8 @@ var plain = [...]struct {
 	{context.Canceled, CodeShuttingDown},
 }
 
-// Explain puts any error into a customer's words. What it does not know is an internal error, whose text stays inside.
+// Explain maps any error to a failure with a published code and a sentence for the customer. An error that it does not
+// know becomes CodeInternal; its text is the cause and is only logged.
 func Explain(err error) *Failure {
 	var known *Failure
 	if errors.As(err, &known) {
@@ -57,7 +58,7 @@ func Explain(err error) *Failure {
 	if f := explainFile(err); f != nil {
 		return f.Because(err)
 	}
-	for _, p := range plain {
+	for _, p := range codesOfErrors {
 		if errors.Is(err, p.err) {
 			return Fail(p.code, "").Because(err)
 		}
@@ -65,21 +66,21 @@ func Explain(err error) *Failure {
 	return Fail(CodeInternal, "").Because(err)
 }
 
-// CodeOf is the published code of any error.
+// CodeOf returns the published code of any error.
 func CodeOf(err error) Code { return Explain(err).Code }
 
-// ExplainAs is [Explain] with another code for what is not known: that of the part which the error came from. What the
-// program did wrong stays an internal error.
+// ExplainAs is [Explain] with code in place of CodeInternal for an unknown error: the code of the dependency that returned
+// it. A defect of the program stays CodeInternal.
 func ExplainAs(code Code, err error) *Failure {
 	f := Explain(err)
-	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
+	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultInternal {
 		f.Code = code
 	}
 	return f
 }
 
-// ObjectFailure explains an error of the object store. An object that we recorded and cannot find is our fault, not the
-// customer's.
+// ObjectFailure is [Explain] for an error of the object store. A recorded object that is missing is a fault of the service,
+// not of the customer.
 func ObjectFailure(err error) *Failure {
 	if errors.Is(err, store.ErrNotFound) {
 		return Fail(CodeObjectStore, "").Because(err)
@@ -87,8 +88,8 @@ func ObjectFailure(err error) *Failure {
 	return ExplainAs(CodeObjectStore, err)
 }
 
-// Refused is the failure of one object that the store refuses while it gives others.
-func Refused(err error) *Failure {
+// ObjectRefused is the failure of one object that the store refuses while it gives others.
+func ObjectRefused(err error) *Failure {
 	f := Fail(CodeObjectRefused, "").Because(err)
 	if why := store.Refusal(err); why != "" {
 		f.Message = "The file storage refuses this file: " + why + "."
@@ -96,7 +97,7 @@ func Refused(err error) *Failure {
 	return f
 }
 
-// explainFile knows what can be said about a file's content.
+// explainFile explains errors of a file's content; nil if err is none.
 func explainFile(err error) *Failure {
 	var (
 		missing   *ingest.MissingColumnsError
@@ -107,6 +108,8 @@ func explainFile(err error) *Failure {
 		budget    *engine.BudgetError
 		format    *ingest.FormatError
 		foreign   *ingest.ForeignError
+		style     *ingest.NumberStyleError
+		shifted   *ingest.ShiftedRowsError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -131,6 +134,10 @@ func explainFile(err error) *Failure {
 		return explainFormat(format)
 	case errors.As(err, &foreign):
 		return explainForeign(foreign)
+	case errors.As(err, &style):
+		return explainStyle(style)
+	case errors.As(err, &shifted):
+		return explainShift(shifted)
 	}
 	return nil
 }
@@ -143,16 +150,16 @@ func explainForeign(e *ingest.ForeignError) *Failure {
 		"Save it as CSV (in UTF-8) and send that.").With(Details{"actual": e.Kind, "expected": "CSV"})
 }
 
-// explainMissing names the columns as people do; the details have their names and the nearest ones of the file.
+// explainMissing lists the columns by their labels; the details have their names and the closest names in the file.
 func explainMissing(e *ingest.MissingColumnsError) *Failure {
 	var names []string
 	var columns []Details
 	for _, c := range e.Columns {
-		label := heading(cmp.Or(c.Label, c.Name))
+		label := titleCase(cmp.Or(c.Label, c.Name))
 		names = append(names, "'"+label+"'")
 		column := Details{"column": c.Name, "label": label}
 		if c.Closest != "" {
-			column["suggestion"] = Shown(c.Closest)
+			column["suggestion"] = Sanitize(c.Closest)
 		}
 		columns = append(columns, column)
 	}
@@ -165,7 +172,7 @@ func explainMissing(e *ingest.MissingColumnsError) *Failure {
 		With(d)
 }
 
-// waitingRetry is how long after a refusal some of what waits may be done.
+// waitingRetry is the Retry-After of a user with too many waiting predictions.
 const waitingRetry = 30 * time.Second
 
 func explainWaiting(e *store.WaitingError) *Failure {
@@ -181,7 +188,18 @@ func explainQuote(e *ingest.QuoteError) *Failure {
 	if e.Unclosed {
 		text = "The quotation mark opened on line %d is not closed. Close it, or double it if it belongs to the text."
 	}
-	return Fail(CodeBadQuoting, fmt.Sprintf(text, e.Line)).With(Details{"line": e.Line})
+	d := Details{"line": e.Line}
+	message := fmt.Sprintf(text, e.Line)
+	if len(e.Broken) > 0 {
+		var lines []string
+		for _, line := range e.Broken {
+			lines = append(lines, GroupedText(line))
+		}
+		d["lines"] = e.Broken
+		message += fmt.Sprintf(" Quotation marks stand in the wrong place on %s %s too, which may be the cause.",
+			Plural(len(lines), "line", "lines"), ListText(lines))
+	}
+	return Fail(CodeBadQuoting, message).With(d)
 }
 
 func explainBudget(e *engine.BudgetError) *Failure {
@@ -198,13 +216,13 @@ func explainFormat(e *ingest.FormatError) *Failure {
 		d["row"] = e.Row
 	}
 	if e.Column != "" {
-		d["column"] = Shown(e.Column)
-		text += " It is about '" + Shown(e.Column) + "'."
+		d["column"] = Sanitize(e.Column)
+		text += " It is about '" + Sanitize(e.Column) + "'."
 	}
 	return Fail(CodeUnparseableBody, text).With(d)
 }
 
-// TooLarge says which limit a file passed; unit is "bytes" or "rows".
+// TooLarge is the failure of a file over a limit; unit is "bytes" or "rows".
 func TooLarge(limit int64, unit string) *Failure {
 	text := "File too large. Maximum size is " + strings.ReplaceAll(sizeText(limit), " MB", "MB")
 	if unit == "rows" {
@@ -214,7 +232,7 @@ func TooLarge(limit int64, unit string) *Failure {
 	return Fail(CodeTooLarge, text).With(Details{"limit": limit, "unit": unit})
 }
 
-// sizeText writes a number of bytes as people do: "50 MB".
+// sizeText formats a number of bytes: "50 MB".
 func sizeText(bytes int64) string {
 	switch {
 	case bytes >= 1<<20 && bytes%(1<<20) == 0:
@@ -225,7 +243,7 @@ func sizeText(bytes int64) string {
 	return GroupedText(bytes) + " bytes"
 }
 
-// GroupedText writes 100000 as "100,000".
+// GroupedText formats 100000 as "100,000".
 func GroupedText(n int64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -234,6 +252,7 @@ func GroupedText(n int64) string {
 	return text
 }
 
+// Plural returns one if n is 1, else many.
 func Plural(n int, one, many string) string {
 	if n == 1 {
 		return one
@@ -241,7 +260,7 @@ func Plural(n int, one, many string) string {
 	return many
 }
 
-// ListText joins as people do: "a, b and c".
+// ListText joins items as "a, b and c".
 func ListText(items []string) string {
 	if len(items) < 2 {
 		return strings.Join(items, "")
@@ -250,17 +269,18 @@ func ListText(items []string) string {
 	return strings.Join(items[:last], ", ") + " and " + items[last]
 }
 
-const shownRunesMax = 80
+const sanitizedRunesMax = 80
 
-// Shown makes a customer's own text fit to be repeated to them: one line, not long, nothing that turns the line around.
-func Shown(text string) string {
+// Sanitize makes a customer's text safe to repeat in an answer: one line of at most 80 characters, without control or
+// bidirectional characters.
+func Sanitize(text string) string {
 	var b strings.Builder
 	runes := 0
 	for _, r := range text {
 		if !unicode.IsPrint(r) {
 			r = ' '
 		}
-		if runes++; runes > shownRunesMax {
+		if runes++; runes > sanitizedRunesMax {
 			b.WriteString("…")
 			break
 		}
@@ -269,11 +289,11 @@ func Shown(text string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// ShownAll is shown for every text of a list; it is never nil.
-func ShownAll(texts []string) []string {
+// SanitizeAll sanitizes each text; the list is never nil.
+func SanitizeAll(texts []string) []string {
 	list := make([]string, len(texts))
 	for i, text := range texts {
-		list[i] = Shown(text)
+		list[i] = Sanitize(text)
 	}
 	return list
 }

@@ -1,5 +1,6 @@
-// Package fault has the published error codes, the one table from code to HTTP status and words, and what turns any error
-// into one of them.
+// Package fault has the published error codes, the table from code to HTTP status and message, the mapping from any error
+// to one of them, and [Recover], which turns a panic into an error. Every message that a customer reads comes from here or
+// from the handler that calls [Fail]; routes and headers belong in api.
 package fault
 
 import (
@@ -8,7 +9,8 @@ import (
 	"time"
 )
 
-// Failure is an error in a customer's words. Only its code, message and details are ever shown; cause is for the log.
+// Failure is an error with a published code. Only its code, message and details are shown to customers; Cause is only
+// logged.
 type Failure struct {
 	Code       Code
 	Message    string // empty: the code's own sentence
@@ -23,6 +25,7 @@ type Failure struct {
 // label, field, filename, allowed_formats, expected, limit, unit, actual, suggestion, state, stage, chunk, errors.
 type Details map[string]any
 
+// Error implements error. It is for the log: it contains the cause.
 func (f *Failure) Error() string {
 	text := f.Code.String()
 	if f.Cause != nil {
@@ -31,9 +34,10 @@ func (f *Failure) Error() string {
 	return text
 }
 
+// Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 
-// Text is the sentence for the customer.
+// Text returns the sentence for the customer.
 func (f *Failure) Text() string {
 	if f.Message != "" {
 		return f.Message
@@ -41,8 +45,8 @@ func (f *Failure) Text() string {
 	return f.Code.Message()
 }
 
-// HTTPStatus is the status of an answer with this failure. Codes that are no answer of their own say 409 when they are
-// the outcome of what was asked for.
+// HTTPStatus returns the status of an answer with this failure. Codes without a status of their own answer 409: they are
+// the outcome of a prediction.
 func (f *Failure) HTTPStatus() int {
 	switch {
 	case f.Status != 0:
@@ -53,29 +57,29 @@ func (f *Failure) HTTPStatus() int {
 	return http.StatusConflict
 }
 
-// Wait is the time after which a retryable request is worth sending again.
-func (f *Failure) Wait() time.Duration {
+// RetryDelay returns the Retry-After of a retryable failure.
+func (f *Failure) RetryDelay() time.Duration {
 	if f.RetryAfter > 0 {
 		return f.RetryAfter
 	}
 	return defaultRetryAfter
 }
 
-// defaultRetryAfter is long enough for a short outage of a dependency to be noticed and passed.
+// defaultRetryAfter is long enough for a short outage of a dependency to end.
 const defaultRetryAfter = 2 * time.Second
 
-// Fail makes a failure with a code and a sentence; an empty sentence is the code's own.
+// Fail returns a failure with a code and a sentence; an empty sentence means the code's own.
 func Fail(code Code, message string) *Failure {
 	return &Failure{Code: code, Message: message}
 }
 
-// With adds the machine-readable part.
+// With sets the details and returns f.
 func (f *Failure) With(d Details) *Failure {
 	f.Details = d
 	return f
 }
 
-// Because keeps the error behind the failure for the log.
+// Because sets the cause, which is only logged, and returns f.
 func (f *Failure) Because(err error) *Failure {
 	f.Cause = err
 	return f
@@ -90,6 +94,7 @@ type ErrorObject struct {
 	SupportURL string  `json:"support_url"`
 }
 
+// ErrorBody is the body of an error answer in JSON.
 type ErrorBody struct {
 	Error     ErrorObject `json:"error"`
 	RequestID string      `json:"request_id"`
@@ -110,18 +115,20 @@ type problemBody struct {
 	Errors    any     `json:"errors,omitempty"`
 }
 
+// Media types of error answers.
 const (
 	TypeJSON    = "application/json"
 	TypeProblem = "application/problem+json"
 )
 
-// ErrorPages makes the addresses that explain codes.
+// ErrorPages encodes failures with links to the pages of their codes.
 type ErrorPages struct {
-	Base string // without a trailing slash
+	Base string // URL of the pages, without a trailing slash
 }
 
 func (p ErrorPages) url(c Code) string { return p.Base + "/" + c.String() }
 
+// Object returns the failure as customers see it.
 func (p ErrorPages) Object(f *Failure) ErrorObject {
 	d := f.Details
 	if d == nil {
@@ -130,7 +137,8 @@ func (p ErrorPages) Object(f *Failure) ErrorObject {
 	return ErrorObject{Code: f.Code.String(), Message: f.Text(), Details: d, SupportURL: p.url(f.Code)}
 }
 
-// Body encodes a failure for a request, as problem+json if asked for, and gives its media type.
+// Body encodes a failure as the answer to a request, as problem+json (RFC 9457) if problem is true, and returns its media
+// type.
 func (p ErrorPages) Body(f *Failure, requestID, path string, problem bool) (body []byte, mediaType string) {
 	object := p.Object(f)
 	var v any = ErrorBody{Error: object, RequestID: requestID, Retryable: f.Code.Retryable()}

@@ -64,7 +64,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestMissingColumnsInWords(t *testing.T) {
+func TestExplain_MissingColumns(t *testing.T) {
 	e := &ingest.MissingColumnsError{Columns: []ingest.MissingColumn{
 		{Name: "a", Closest: "A\u202e\nx" + strings.Repeat("y", 200)}, {Name: "b"}, {Name: "c"},
 	}}
@@ -79,31 +79,31 @@ func TestMissingColumnsInWords(t *testing.T) {
 	}
 }
 
-func TestHeadings(t *testing.T) {
+func TestTitleCase(t *testing.T) {
 	for label, want := range map[string]string{
 		"customerID": "Customer ID", "customer_id": "Customer ID", "Monthly charges": "Monthly Charges",
 		"MonthlyCharges": "Monthly Charges", "tenure": "Tenure", "NPS score": "NPS Score", "id": "ID", "umsatz_größe": "Umsatz Größe",
 		"": "", "_": "", "last_activity_days_ago": "Last Activity Days Ago", "顧客": "顧客",
 	} {
-		if got := heading(label); got != want {
+		if got := titleCase(label); got != want {
 			t.Errorf("%q: %q, want %q", label, got, want)
 		}
 	}
 }
 
-func TestCodesAreAsIngestSaysThem(t *testing.T) {
-	for reason := ingest.WrongFieldCount; reason <= ingest.DuplicateIDScored; reason++ {
+func TestCodes_EqualIngest(t *testing.T) {
+	for reason := ingest.WrongFieldCount; reason <= ingest.WrittenNumber; reason++ {
 		code, known := ParseCode(reason.Code())
 		if code != 1600+Code(reason) {
 			t.Errorf("reason %d is %v", reason, code)
 		}
-		if names := strings.Contains("1 2 3 4 5 6 8 9 10 11 51 52 53 54 55 ", fmt.Sprint(int(reason), " ")); names && !known {
+		if names := strings.Contains(" 1 2 3 4 5 6 8 9 10 11 12 13 14 51 52 53 54 55 56 57 ", fmt.Sprint(" ", int(reason), " ")); names && !known {
 			t.Errorf("reason %d has no line in the table", reason)
 		}
 	}
 }
 
-func TestTableIsInOrder(t *testing.T) {
+func TestTable_Sorted(t *testing.T) {
 	last := Code(0)
 	for _, m := range Meanings {
 		if m.Code <= last {
@@ -111,7 +111,7 @@ func TestTableIsInOrder(t *testing.T) {
 		}
 		last = m.Code
 		if m.title == "" || m.Message == "" || m.advice == "" || !strings.HasSuffix(m.advice, ".") ||
-			!strings.HasSuffix(m.Message, ".") && m.Code != CodeInvalidFormat { // whose words were promised without one
+			!strings.HasSuffix(m.Message, ".") && m.Code != CodeInvalidFormat { // its sentence was promised without one
 			t.Errorf("%v: words are missing", m.Code)
 		}
 	}
@@ -120,7 +120,7 @@ func TestTableIsInOrder(t *testing.T) {
 	}
 }
 
-func TestSizesInWords(t *testing.T) {
+func TestSizeText(t *testing.T) {
 	for bytes, want := range map[int64]string{
 		50 << 20: "50 MB", 64 << 10: "64 KB", 1000: "1,000 bytes", 999: "999 bytes", 1234567: "1,234,567 bytes",
 	} {
@@ -130,7 +130,7 @@ func TestSizesInWords(t *testing.T) {
 	}
 }
 
-func TestErrorBodySurvivesStrangeDetails(t *testing.T) {
+func TestErrorBody_UnencodableDetails(t *testing.T) {
 	f := Fail(CodeInvalidValue, "x").With(Details{"bad": func() {}})
 	body, mediaType := ErrorPages{"/errors"}.Body(f, "id", "/", true)
 	if mediaType != TypeJSON || !json.Valid(body) || !strings.Contains(string(body), "ERR-1302") {

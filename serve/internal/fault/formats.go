@@ -1,4 +1,4 @@
 package fault
 
-// AllowedFormats are the ends of names that are taken, without their points.
+// AllowedFormats returns the accepted filename extensions, without the leading dot.
 func AllowedFormats() []string { return []string{"csv", "csv.gz", "csv.zst"} }

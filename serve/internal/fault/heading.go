@@ -5,10 +5,10 @@ import (
 	"unicode"
 )
 
-// heading writes the label or the name of a column as the heading of a table: "Monthly charges" and "MonthlyCharges" are
-// "Monthly Charges", "customer_id" and "customerID" are "Customer ID".
-func heading(label string) string {
-	words := strings.FieldsFunc(spaced(label), func(c rune) bool { return c == '_' || unicode.IsSpace(c) })
+// titleCase formats the label or the name of a column: "Monthly charges" and "MonthlyCharges" become "Monthly Charges",
+// "customer_id" and "customerID" become "Customer ID".
+func titleCase(label string) string {
+	words := strings.FieldsFunc(splitCamelCase(label), func(c rune) bool { return c == '_' || unicode.IsSpace(c) })
 	for i, word := range words {
 		if strings.EqualFold(word, "id") {
 			words[i] = "ID"
@@ -21,8 +21,8 @@ func heading(label string) string {
 	return strings.Join(words, " ")
 }
 
-// spaced puts a space where a word begins with a capital in the middle of a name.
-func spaced(name string) string {
+// splitCamelCase inserts a space between a lower-case and an upper-case letter.
+func splitCamelCase(name string) string {
 	var b strings.Builder
 	var last rune
 	for _, c := range name {

@@ -1,7 +1,7 @@
 package fault
 
-// reserved is why a published code is not answered by anything: its number keeps its meaning and is given to nothing else.
-// It is empty for all other codes.
+// reserved explains why a published code is no longer returned: its number keeps its meaning and is not reused. It is
+// empty for the codes in use.
 func (c Code) reserved() string {
 	switch c {
 	case CodeRowQuotaSpent:

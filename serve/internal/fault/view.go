@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 )
 
-// ErrorView is what a page shows of a code.
+// ErrorView is the page of a code.
 type ErrorView struct {
 	Code      string `json:"code"`
 	Title     string `json:"title"`
@@ -12,12 +12,13 @@ type ErrorView struct {
 	Advice    string `json:"advice"`
 	Status    int    `json:"status,omitempty"` // 0: never an answer by itself
 	Retryable bool   `json:"retryable"`
-	// Reserved says why nothing is answered with the code; empty: something is.
+	// Reserved explains why the code is no longer returned; empty for a code in use.
 	Reserved string `json:"reserved,omitempty"`
-	// Example is what a customer sees of it; not in lists, and absent for what only operators see.
+	// Example is an answer with the code; not in lists, and absent for codes that only operators see.
 	Example json.RawMessage `json:"example,omitempty"`
 }
 
+// View returns the page of a code, without an example.
 func (m Meaning) View() ErrorView {
 	return ErrorView{
 		Code: m.Code.String(), Title: m.title, Message: m.Message, Advice: m.advice, Status: m.Status,

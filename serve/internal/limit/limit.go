@@ -1,4 +1,5 @@
-// Package limit counts requests against the budgets of users and addresses, for all processes on a database together.
+// Package limit has the rate limits of users and client addresses, shared by all processes on a database. Which route has
+// which limit is said in api/routes.go; limits of bytes, rows and concurrency belong to their handlers.
 package limit
 
 import (
@@ -11,27 +12,28 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// Rates are requests a minute for each user, by kind of route. Zero is no limit. They hold for all processes on one
-// database together. While it is unavailable each process counts for itself.
+// Rates are requests per user per minute, by class of route; 0 is unlimited. They hold for all processes on a database
+// together. While it is unavailable each process limits on its own.
 type Rates struct {
 	Default, Upload, Score, Download int
 }
 
-// DefaultRates are the published ones.
+// DefaultRates returns the published rates.
 func DefaultRates() Rates {
 	return Rates{Default: 100, Upload: 10, Score: 20, Download: 50}
 }
 
-// Class names a budget; it is the policy's name in the RateLimit headers.
+// Class is a class of routes with a common budget; its text is the policy's name in the RateLimit headers.
 type Class string
 
+// The classes of routes.
 const (
 	None     Class = ""
 	Default  Class = "default"
 	Upload   Class = "upload"
 	Score    Class = "score"
 	Download Class = "download"
-	Login    Class = "login" // wrong tokens, by address
+	Login    Class = "login" // invalid tokens, by client address
 )
 
 const (
@@ -40,19 +42,19 @@ const (
 	limitEntriesMax = 4096 // users remembered in a shard
 )
 
-// Limiter counts requests by the generic cell rate algorithm: each key owns the time at which its budget will be whole
-// again. The times that count are in the database, one small statement a request. What the limiter remembers of them can
-// only be too early, so a request that it refuses would be refused there too: a flood costs the database nothing. It is
-// safe for concurrent use and its memory is bounded.
+// Limiter limits requests by the generic cell rate algorithm (GCRA): for each key it stores the time at which the budget is
+// full again. The authoritative times are in the database, one small statement per request. Those that the limiter caches
+// can only be too early, so a request that it refuses would be refused by the database as well: a flood does not reach the
+// database. It is safe for concurrent use and its memory is bounded.
 type Limiter struct {
-	limits map[Class]int
+	rates  map[Class]int
 	now    func() time.Time
-	Spend  func(context.Context, store.Budget) (whole time.Duration, ok bool, err error) // nil: not shared
+	Spend  func(context.Context, store.Budget) (untilFull time.Duration, ok bool, err error) // charges the shared budget in the database; nil disables sharing
 	shards [limitShards]limitShard
 }
 
-// spendPatience is how long a request waits for the shared budget before its process counts alone.
-const spendPatience = time.Second
+// sharedBudgetTimeout is how long a request waits for the shared budget before the process limits on its own.
+const sharedBudgetTimeout = time.Second
 
 type limitKey struct {
 	class Class
@@ -60,34 +62,34 @@ type limitKey struct {
 }
 
 type limitShard struct {
-	mu    sync.Mutex
-	whole map[limitKey]time.Time
+	mu      sync.Mutex
+	resetAt map[limitKey]time.Time
 }
 
-// New makes a limiter of one process; spend makes it one of many.
+// New returns a limiter of this process alone; set Spend to share its budgets.
 func New(l Rates, now func() time.Time) *Limiter {
-	lim := &Limiter{now: now, limits: map[Class]int{
+	lim := &Limiter{now: now, rates: map[Class]int{
 		Default: l.Default, Upload: l.Upload, Score: l.Score, Download: l.Download,
 		Login: loginsMax,
 	}}
 	for i := range lim.shards {
-		lim.shards[i].whole = map[limitKey]time.Time{}
+		lim.shards[i].resetAt = map[limitKey]time.Time{}
 	}
 	return lim
 }
 
-// Allowance is what is left of a budget.
+// Allowance is the state of a budget after a request.
 type Allowance struct {
 	class     Class
 	Limit     int
 	Remaining int
-	Reset     time.Duration // until the budget is whole again
-	Retry     time.Duration // above zero: refused, try again after this
+	Reset     time.Duration // until the budget is full again
+	Retry     time.Duration // above zero if the request is refused: the Retry-After
 }
 
-// Take spends one request of a user's budget. ok is false for routes without one.
+// Take charges one request to a user's budget. ok is false for a class that is unlimited.
 func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowance, ok bool) {
-	limit := l.limits[class]
+	limit := l.rates[class]
 	if limit <= 0 {
 		return Allowance{}, false
 	}
@@ -95,86 +97,86 @@ func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowan
 	budget := store.Budget{ID: key.id(), Step: limitWindow / time.Duration(limit)}
 	budget.Window = budget.Step * time.Duration(limit)
 	s := &l.shards[shardOf(key)]
-	if whole, refused := s.refused(key, budget, l.now()); refused {
-		return l.allowance(class, budget, whole, false), true
+	if untilFull, refused := s.refusedLocally(key, budget, l.now()); refused {
+		return l.allowance(class, budget, untilFull, false), true
 	}
 	if l.Spend != nil {
-		ctx, cancel := context.WithTimeout(ctx, spendPatience)
+		ctx, cancel := context.WithTimeout(ctx, sharedBudgetTimeout)
 		defer cancel()
-		if whole, granted, err := l.Spend(ctx, budget); err == nil {
-			s.remember(key, l.now(), whole)
-			return l.allowance(class, budget, whole, granted), true
+		if untilFull, granted, err := l.Spend(ctx, budget); err == nil {
+			s.remember(key, l.now(), untilFull)
+			return l.allowance(class, budget, untilFull, granted), true
 		}
 	}
-	whole, granted := s.charge(key, budget, l.now())
-	return l.allowance(class, budget, whole, granted), true
+	untilFull, granted := s.spendLocally(key, budget, l.now())
+	return l.allowance(class, budget, untilFull, granted), true
 }
 
-// allowance describes a budget that will be whole after some time; the request was granted or not.
-func (l *Limiter) allowance(class Class, b store.Budget, whole time.Duration, granted bool) Allowance {
-	a := Allowance{class: class, Limit: l.limits[class], Reset: max(whole, 0)}
+// allowance describes a budget that will be full after untilFull.
+func (l *Limiter) allowance(class Class, b store.Budget, untilFull time.Duration, granted bool) Allowance {
+	a := Allowance{class: class, Limit: l.rates[class], Reset: max(untilFull, 0)}
 	if granted {
 		a.Remaining = int((b.Window - a.Reset) / b.Step)
 	} else {
-		a.Retry = max(whole+b.Step-b.Window, time.Millisecond)
+		a.Retry = max(untilFull+b.Step-b.Window, time.Millisecond)
 	}
 	return a
 }
 
-// id is the key as the database knows it.
+// id is the key in the database: a hash of fixed size.
 func (k limitKey) id() (id [16]byte) {
 	sum := sha256.Sum256([]byte(string(k.class) + " " + k.user))
 	copy(id[:], sum[:])
 	return id
 }
 
-// refused says whether what is remembered of a budget leaves no room for a request, and when it will be whole.
-func (s *limitShard) refused(key limitKey, b store.Budget, now time.Time) (whole time.Duration, refused bool) {
+// refusedLocally reports whether the cached time leaves no request in the budget, and after how long it will be full.
+func (s *limitShard) refusedLocally(key limitKey, b store.Budget, now time.Time) (untilFull time.Duration, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = max(s.whole[key].Sub(now), 0)
-	return whole, whole+b.Step > b.Window
+	untilFull = max(s.resetAt[key].Sub(now), 0)
+	return untilFull, untilFull+b.Step > b.Window
 }
 
-// remember keeps the later of two times at which a budget will be whole.
-func (s *limitShard) remember(key limitKey, now time.Time, whole time.Duration) {
+// remember caches the time at which a budget will be full, unless the cached one is later.
+func (s *limitShard) remember(key limitKey, now time.Time, untilFull time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := now.Add(whole); at.After(s.whole[key]) {
-		s.makeRoom(now)
-		s.whole[key] = at
+	if at := now.Add(untilFull); at.After(s.resetAt[key]) {
+		s.evict(now)
+		s.resetAt[key] = at
 	}
 }
 
-// charge takes a request out of what is remembered alone.
-func (s *limitShard) charge(key limitKey, b store.Budget, now time.Time) (whole time.Duration, granted bool) {
+// spendLocally charges a request to the cached time, without the database.
+func (s *limitShard) spendLocally(key limitKey, b store.Budget, now time.Time) (untilFull time.Duration, granted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole = max(s.whole[key].Sub(now), 0)
-	if whole+b.Step > b.Window {
-		return whole, false
+	untilFull = max(s.resetAt[key].Sub(now), 0)
+	if untilFull+b.Step > b.Window {
+		return untilFull, false
 	}
-	s.makeRoom(now)
-	s.whole[key] = now.Add(whole + b.Step)
-	return whole + b.Step, true
+	s.evict(now)
+	s.resetAt[key] = now.Add(untilFull + b.Step)
+	return untilFull + b.Step, true
 }
 
-// makeRoom forgets a user whose budget is whole, of a few that it looks at, or else any one: a bounded map and a
-// bounded time matter more than the exact budget of one user among thousands in the same minute.
-func (s *limitShard) makeRoom(now time.Time) {
+// evict makes room in a full shard: of a few random entries it removes those whose budget is full, or else one of them. A
+// bounded map and time matter more than the exact budget of one user among thousands in the same minute.
+func (s *limitShard) evict(now time.Time) {
 	const looks = 8
 	looked := 0
-	for k, t := range s.whole {
-		if len(s.whole) < limitEntriesMax {
+	for k, t := range s.resetAt {
+		if len(s.resetAt) < limitEntriesMax {
 			return
 		}
 		if looked++; looked == looks || !t.After(now) {
-			delete(s.whole, k)
+			delete(s.resetAt, k)
 		}
 	}
 }
 
-// shardOf spreads keys by the FNV-1a hash of the user.
+// shardOf returns the shard of a key by the FNV-1a hash of the user.
 func shardOf(k limitKey) uint32 {
 	h := uint32(2166136261)
 	for i := range len(k.user) {
@@ -183,19 +185,21 @@ func shardOf(k limitKey) uint32 {
 	return h % limitShards
 }
 
-// Policy and state are the values of the RateLimit-Policy and RateLimit headers.
+// Policy returns the value of the RateLimit-Policy header.
 func (a Allowance) Policy() string {
 	return fmt.Sprintf(`"%s";q=%d;w=%d`, a.class, a.Limit, int(limitWindow/time.Second))
 }
 
+// State returns the value of the RateLimit header.
 func (a Allowance) State() string {
 	return fmt.Sprintf(`"%s";r=%d;t=%d`, a.class, a.Remaining, WholeSeconds(a.Reset))
 }
 
-// WholeSeconds rounds up, so that a client that waits for Retry-After is not refused again.
+// WholeSeconds rounds up to seconds, so that a client that waits for Retry-After is not refused again.
 func WholeSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }
 
-// loginsMax bounds wrong tokens a minute from one address, so that guessing is slow; right ones are not touched by it.
+// loginsMax is the number of invalid tokens per minute from one client address, so that guessing is slow. Valid tokens are
+// not affected.
 const loginsMax = 60

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-func TestLimiterRefillsEvenly(t *testing.T) {
+func TestLimiter_RefillsEvenly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Rates{Default: 6}, time.Now)
 		for range 6 {
@@ -29,7 +29,7 @@ func TestLimiterRefillsEvenly(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry > 0 {
-			t.Error("refused although told to come back now")
+			t.Error("refused although Retry-After was over")
 		}
 		time.Sleep(time.Hour)
 		if a, _ := l.Take(t.Context(), Default, "u"); a.Remaining != 5 {
@@ -38,15 +38,15 @@ func TestLimiterRefillsEvenly(t *testing.T) {
 	})
 }
 
-func TestLimiterWithoutALimit(t *testing.T) {
+func TestLimiter_Unlimited(t *testing.T) {
 	l := New(Rates{}, time.Now)
 	if _, limited := l.Take(t.Context(), Default, "u"); limited {
 		t.Error("limited")
 	}
 }
 
-// TestLimiterIsBounded brings in more users than it remembers.
-func TestLimiterIsBounded(t *testing.T) {
+// TestLimiter_BoundedMemory brings in more users than it remembers.
+func TestLimiter_BoundedMemory(t *testing.T) {
 	l := New(Rates{Default: 1}, time.Now)
 	const users = limitShards * limitEntriesMax * 2
 	for i := range users {
@@ -54,7 +54,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 	total := 0
 	for i := range l.shards {
-		total += len(l.shards[i].whole)
+		total += len(l.shards[i].resetAt)
 	}
 	if total > limitShards*limitEntriesMax {
 		t.Errorf("%d users remembered", total)
@@ -64,25 +64,27 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 }
 
-func TestLimiterForgetsWholeBudgetsFirst(t *testing.T) {
+func TestLimiter_EvictsFullBudgetsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := limitShard{whole: map[limitKey]time.Time{}}
+		s := limitShard{resetAt: map[limitKey]time.Time{}}
 		busy := limitKey{Default, "busy"}
-		s.whole[busy] = time.Now().Add(time.Minute)
+		s.resetAt[busy] = time.Now().Add(time.Minute)
 		for i := range limitEntriesMax - 1 {
-			s.whole[limitKey{Default, fmt.Sprint(i)}] = time.Now()
+			s.resetAt[limitKey{Default, fmt.Sprint(i)}] = time.Now()
 		}
-		s.makeRoom(time.Now())
-		if _, ok := s.whole[busy]; !ok || len(s.whole) != limitEntriesMax-1 {
-			t.Errorf("%d remembered, the busy one: %v", len(s.whole), ok)
+		s.evict(time.Now())
+		if _, ok := s.resetAt[busy]; !ok || len(s.resetAt) != limitEntriesMax-1 {
+			t.Errorf("%d remembered, the busy one: %v", len(s.resetAt), ok)
 		}
 	})
 }
 
-// TestLimiterWhileTheDatabaseIsAway counts alone, no more and no less.
-func TestLimiterWhileTheDatabaseIsAway(t *testing.T) {
+// TestLimiter_DatabaseUnavailable counts alone, no more and no less.
+func TestLimiter_DatabaseUnavailable(t *testing.T) {
 	l := New(Rates{Default: 3}, time.Now)
-	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) { return 0, false, errors.New("away") }
+	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) {
+		return 0, false, errors.New("unavailable")
+	}
 	granted := 0
 	for range 10 {
 		if a, _ := l.Take(t.Context(), Default, "u"); a.Retry == 0 {
@@ -94,8 +96,8 @@ func TestLimiterWhileTheDatabaseIsAway(t *testing.T) {
 	}
 }
 
-// TestFloodsAreRefusedAlone wants the database left in peace by a user whose budget is spent.
-func TestFloodsAreRefusedAlone(t *testing.T) {
+// TestLimiter_FloodDoesNotReachDatabase expects the database left in peace by a user whose budget is spent.
+func TestLimiter_FloodDoesNotReachDatabase(t *testing.T) {
 	l := New(Rates{Default: 3}, time.Now)
 	asked := 0
 	l.Spend = func(context.Context, store.Budget) (time.Duration, bool, error) {

@@ -1,4 +1,4 @@
-// Package logging makes the log: JSON lines with allowed keys only.
+// Package logging has the logger of all packages: JSON lines with an allow-list of keys. Messages belong to the callers.
 package logging
 
 import (
@@ -22,7 +22,8 @@ var logKeys = []string{
 
 const logValueBytesMax = 2 << 10
 
-// NewLogger makes a logger that writes JSON lines with allowed keys only; long values are cut.
+// NewLogger returns a logger that writes JSON lines. It drops attributes whose key is not in logKeys, and truncates values
+// of more than 2 KiB. A nil level means Info.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: allowedAttr}))
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // An attribute that is not on the list never reaches the log: every one that the program gives must be there.
-func TestEveryAttributeReachesTheLog(t *testing.T) {
+func TestLog_KnowsEveryAttribute(t *testing.T) {
 	files := token.NewFileSet()
 	seen := map[string]bool{}
 	err := filepath.WalkDir("../../..", func(path string, d fs.DirEntry, err error) error {

@@ -9,7 +9,7 @@ import (
 
 const hidden = "SECRET-7b1f"
 
-func TestLogAllowsItsKeysOnly(t *testing.T) {
+func TestLog_AllowedKeysOnly(t *testing.T) {
 	var text strings.Builder
 	log := NewLogger(&text, nil)
 	log.Info("hello", "route", "/x", "filename", hidden, "error", errors.New(strings.Repeat("e", 10_000)), "rows", 7,

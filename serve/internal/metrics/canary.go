@@ -14,7 +14,7 @@ type canaryMetrics struct {
 	CanaryInterval   prometheus.Gauge
 }
 
-// Results of a canary's run.
+// Results of a canary, as labels.
 const (
 	CanaryOK       = "ok"
 	CanaryMismatch = "mismatch"
@@ -32,6 +32,7 @@ func (m *Metrics) makeCanary() {
 	m.CanaryInterval = m.gauge("canary_interval_seconds", "Time between two canaries; 0: they are off.")
 }
 
+// CanaryDone counts a canary by its result; took is its time from upload to checked result.
 func (m *Metrics) CanaryDone(result string, took time.Duration) {
 	m.canaryRuns.WithLabelValues(result).Inc()
 	switch result {

@@ -11,19 +11,19 @@ import (
 )
 
 type dependencyMetrics struct {
-	Dependences *prometheus.GaugeVec
-	calls       *prometheus.CounterVec
-	callSeconds *prometheus.CounterVec
-	retries     *prometheus.CounterVec
-	pool        atomic.Pointer[func() store.PoolState]
-	Circuits    circuit.Group // of this process
+	DependencyUp *prometheus.GaugeVec
+	calls        *prometheus.CounterVec
+	callSeconds  *prometheus.CounterVec
+	retries      *prometheus.CounterVec
+	pool         atomic.Pointer[func() store.PoolState]
+	Circuits     circuit.Group // of this process
 }
 
 func (m *Metrics) makeDependencies() {
-	m.Dependences = m.gauges("dependency_up",
+	m.DependencyUp = m.gauges("dependency_up",
 		"1 if the dependency answered the last check; every process makes one at least every ten seconds.", "dependency")
 	m.calls = m.counters("aws_calls_total",
-		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up by us.", "service", "operation", "result")
+		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up (cancelled by millrace).", "service", "operation", "result")
 	m.callSeconds = m.counters("aws_call_seconds_total",
 		"Time that calls of S3 and SQS took, with their retries and long polls.", "service", "operation")
 	m.retries = m.counters("aws_retries_total", "Attempts at calls after the first.", "service")
@@ -70,11 +70,11 @@ func (m *Metrics) makePool() {
 		sampled(func(p store.PoolState) float64 { return p.Waited.Seconds() }))
 }
 
-// WatchPool says whose pool of connections the scrapes show.
+// WatchPool sets the function that scrapes call for the state of the connection pool.
 func (m *Metrics) WatchPool(state func() store.PoolState) { m.pool.Store(&state) }
 
-// Called counts a call of S3 or SQS.
-func (m *Metrics) Called(c awsclient.Call) {
+// CallDone counts a call of S3 or SQS with its retries.
+func (m *Metrics) CallDone(c awsclient.Call) {
 	m.calls.WithLabelValues(c.Service, c.Operation, string(c.Result)).Inc()
 	m.callSeconds.WithLabelValues(c.Service, c.Operation).Add(c.Took.Seconds())
 	m.retries.WithLabelValues(c.Service).Add(float64(c.Retries))

@@ -2,5 +2,5 @@
 
 package metrics
 
-// diskSpace is not known here.
+// diskSpace is not implemented on this platform.
 func diskSpace(string) (size, free float64) { return 0, 0 }

@@ -4,7 +4,7 @@ package metrics
 
 import "golang.org/x/sys/unix"
 
-// diskSpace is the size of the file system that a path lies on and what is free of it for this process; 0 if unknown.
+// diskSpace returns the size of the file system of a path and the bytes that this process may still use; 0 on an error.
 func diskSpace(path string) (size, free float64) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(path, &s); err != nil {

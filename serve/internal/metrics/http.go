@@ -28,7 +28,7 @@ func (m *Metrics) makeHTTP() {
 	m.keysFailed = m.counter("signing_keys_unavailable_total", "Tokens that could not be checked.")
 }
 
-// MethodLabel bounds the label of methods, which clients choose.
+// MethodLabel bounds the label of methods, which clients choose: an unknown method is "other".
 func MethodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodDelete,
@@ -38,7 +38,8 @@ func MethodLabel(method string) string {
 	return "other"
 }
 
-func (m *Metrics) Answered(route, method string, status int, took time.Duration) {
+// RequestDone counts an answered request.
+func (m *Metrics) RequestDone(route, method string, status int, took time.Duration) {
 	method = MethodLabel(method)
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.requestSeconds.WithLabelValues(route, method).Observe(took.Seconds())
@@ -47,8 +48,8 @@ func (m *Metrics) Answered(route, method string, status int, took time.Duration)
 // BodyRead counts bytes of request bodies.
 func (m *Metrics) BodyRead(n int64) { m.bodyBytes.Add(float64(n)) }
 
-// Refused counts an error answer.
-func (m *Metrics) Refused(code fault.Code) {
+// ErrorAnswered counts an error answer by its code.
+func (m *Metrics) ErrorAnswered(code fault.Code) {
 	m.errorCodes.WithLabelValues(code.String()).Inc()
 	if code == fault.CodeSigningKeysMissing {
 		m.keysFailed.Inc()

@@ -19,11 +19,11 @@ func (m *Metrics) makeInstallation() {
 	m.deletions = m.gauge("deletions_waiting", "Deletions whose files are still to be removed.")
 	m.orphans = m.gauge("orphan_objects", "Objects that the last sweep found and whose id nothing in the database knows.")
 	m.sweepStopped = m.gauge("sweep_stopped", "1 if the sweep found something unusual and waits for an operator.")
-	m.Installation(store.Unknown)
+	m.SetInstallation(store.Unknown)
 }
 
-// Installation shows one state.
-func (m *Metrics) Installation(is store.Ownership) {
+// SetInstallation sets the state of ownership: 1 for is, 0 for all others.
+func (m *Metrics) SetInstallation(is store.Ownership) {
 	for _, state := range store.Ownerships() {
 		value := 0.0
 		if state == is {
@@ -33,7 +33,8 @@ func (m *Metrics) Installation(is store.Ownership) {
 	}
 }
 
-func (m *Metrics) Housekeeping(h store.Housekeeping) {
+// SetHousekeeping sets the gauges of deletions, orphans and stopped sweeps.
+func (m *Metrics) SetHousekeeping(h store.Housekeeping) {
 	m.deletions.Set(float64(h.Deletions))
 	m.orphans.Set(float64(h.Orphans))
 	stopped := 0.0

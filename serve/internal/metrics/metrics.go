@@ -1,4 +1,6 @@
-// Package metrics has every metric that the program exports, by name, and the methods that keep them.
+// Package metrics has every metric that the program exports, by name, and the methods that set them. Each file has the
+// metrics of one subject. What happened is for the callers to find out; packages outside serve return counts and durations,
+// which serve publishes here.
 package metrics
 
 //go:generate go run -C ../../../deploy ./generate
@@ -17,17 +19,17 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// objectives are the edges of every latency histogram: one stands exactly at each promised latency, so that the share
-// of requests within a promise is counted and not interpolated.
+// objectives are the buckets of every latency histogram: each promised latency is a boundary, so that the share of requests
+// within a promise is counted and not interpolated.
 var objectives = []float64{0.005, 0.01, 0.025, 0.05, 0.06, 0.1, 2, 10}
 
-// Metrics is everything that the service exports. No label has a user, a prediction or a customer's text. It is
-// safe for concurrent use. The names stand in the metrics_*.go files; docs/metrics.md describes each.
+// Metrics is every metric of a process. No label contains a user, a prediction or a customer's text. It is safe for
+// concurrent use. docs/metrics.md describes each metric.
 type Metrics struct {
 	registry     *prometheus.Registry
 	descriptions []MetricDescription
 	flow         engine.Flow
-	background   atomic.Pointer[engine.Background] // nil: this process has no worker
+	background   atomic.Pointer[engine.Background] // nil without a worker
 	disk         watchedDir
 
 	httpMetrics
@@ -40,13 +42,13 @@ type Metrics struct {
 	installationMetrics
 }
 
-// MetricDescription is what is known of a metric before anything was counted.
+// MetricDescription is the name, type, help text and labels of a metric.
 type MetricDescription struct {
 	Name, Type, Help string
 	Labels           []string
 }
 
-// NewMetrics makes the metrics in a registry of their own, with those of the Go runtime and the process.
+// NewMetrics returns the metrics in a registry of their own, with those of the Go runtime and the process.
 func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(),
@@ -63,7 +65,7 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Descriptions lists the metrics of our own by name.
+// Descriptions lists the program's own metrics, sorted by name.
 func (m *Metrics) Descriptions() []MetricDescription {
 	list := slices.Clone(m.descriptions)
 	slices.SortFunc(list, func(a, b MetricDescription) int { return strings.Compare(a.Name, b.Name) })
@@ -72,7 +74,7 @@ func (m *Metrics) Descriptions() []MetricDescription {
 
 const namespace = "millrace"
 
-// describe remembers a metric and gives what its collector wants to know.
+// describe records the description of a metric and returns the options of its collector.
 func (m *Metrics) describe(kind, name, help string, labels []string) prometheus.Opts {
 	m.descriptions = append(m.descriptions, MetricDescription{namespace + "_" + name, kind, help, labels})
 	return prometheus.Opts{Namespace: namespace, Name: name, Help: help}
@@ -98,14 +100,14 @@ func (m *Metrics) gauge(name, help string) prometheus.Gauge {
 	return m.gauges(name, help).WithLabelValues()
 }
 
-// sampledGauge asks value at each scrape. label and of name the series; an empty label makes the only one.
+// sampledGauge calls value at each scrape. label and of are the name and value of its label; an empty label means none.
 func (m *Metrics) sampledGauge(name, help, label, of string, value func() float64) {
 	opts := prometheus.GaugeOpts(m.describe("gauge", name, help, labelsOf(label)))
 	opts.ConstLabels = constLabels(label, of)
 	m.registry.MustRegister(prometheus.NewGaugeFunc(opts, value))
 }
 
-// sampledCounter is like sampledGauge.
+// sampledCounter is sampledGauge for a counter.
 func (m *Metrics) sampledCounter(name, help, label, of string, value func() float64) {
 	opts := prometheus.CounterOpts(m.describe("counter", name, help, labelsOf(label)))
 	opts.ConstLabels = constLabels(label, of)

@@ -23,7 +23,7 @@ type modelMetrics struct {
 	featureDrift *prometheus.GaugeVec
 }
 
-// driftFeaturesMax bounds the features that a model shows: those that matter most.
+// driftFeaturesMax bounds the features of a model with a drift metric: the most important ones.
 const driftFeaturesMax = 20
 
 func (m *Metrics) makeModels() {
@@ -46,14 +46,14 @@ func (m *Metrics) makeModels() {
 		"Distance of the latest prediction's columns from training; the 20 that matter most.", "model", "feature")
 }
 
-// ModelLoaded notes a model in use and the time that loading it took.
+// ModelLoaded sets the metrics of a model in use; took is the time of loading it.
 func (m *Metrics) ModelLoaded(name, version, sha256 string, took time.Duration) {
 	m.modelInfo.DeletePartialMatch(prometheus.Labels{"model": name})
 	m.modelInfo.WithLabelValues(name, version, sha256).Set(1)
 	m.modelLoad.WithLabelValues(name).Set(took.Seconds())
 }
 
-// ModelLeaves notes whether leaves holds a model in use.
+// ModelLeaves sets whether leaves supports a model in use and checks its scores.
 func (m *Metrics) ModelLeaves(name string, holds bool) {
 	value := 0.0
 	if holds {
@@ -65,20 +65,20 @@ func (m *Metrics) ModelLeaves(name string, holds bool) {
 	}
 }
 
-// ScorersDiffer counts what leaves scored differently, and that the walker scores it again.
+// ScorersDiffer counts rows that leaves scored differently, and the fallback to the walker.
 func (m *Metrics) ScorersDiffer(model string, e *engine.DifferenceError) {
 	m.leavesChecked.WithLabelValues(model).Add(float64(e.Checked))
 	m.leavesDiffering.WithLabelValues(model).Add(float64(e.Differing))
 	m.walkerScored.WithLabelValues(model).Inc()
 }
 
-// ModelRefused counts a bundle that was not taken in.
+// ModelRefused counts a bundle that failed a check.
 func (m *Metrics) ModelRefused() { m.RefusedTotal.Inc() }
 
-// BundlesRefused shows how many are not taken in at present.
-func (m *Metrics) BundlesRefused(n int) { m.RefusedNow.Set(float64(n)) }
+// SetBundlesRefused sets the number of bundles that are refused at present.
+func (m *Metrics) SetBundlesRefused(n int) { m.RefusedNow.Set(float64(n)) }
 
-// Scored shows the latest prediction of a model. Bands and columns are the bundle's words, never the customer's.
+// Scored sets the metrics of a model's latest prediction. Labels come from the bundle, never from a customer's file.
 func (m *Metrics) Scored(model string, s *engine.Summary) {
 	for _, b := range s.Bands {
 		m.banded.WithLabelValues(model, b.Name).Add(float64(b.Count))

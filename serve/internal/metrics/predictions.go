@@ -25,11 +25,11 @@ func (m *Metrics) makePredictions() {
 	m.predictions = m.gauges("predictions", "Predictions by unfinished status.", "status")
 	m.oldestQueued = m.gauge("oldest_queued_seconds", "Age of the oldest queued prediction.")
 	m.deadLetters = m.gauge("dead_letters", "Predictions that were given up and wait for an operator.")
-	m.outbox = m.gauge("outbox_letters", "Doorbells that have not rung yet.")
+	m.outbox = m.gauge("outbox_letters", "Entries of the outbox that are not sent to the queue yet.")
 	m.queueSeen = m.gauge("queue_observed_timestamp_seconds", "When the gauges of the queue were last read.")
 }
 
-// PredictionDone counts a prediction that has come to its end: its size, how it ended, and its times.
+// PredictionDone counts a prediction that has ended, by size and status, with its times.
 func (m *Metrics) PredictionDone(t store.Times) {
 	m.predictionSeconds.WithLabelValues(sizeClass(t.Rows), string(t.Status)).Observe(t.InAll.Seconds())
 	m.queueWait.Observe(t.Queued.Seconds())
@@ -38,7 +38,7 @@ func (m *Metrics) PredictionDone(t store.Times) {
 	}
 }
 
-// sizeClass bounds the label of sizes; the first two are those that have a promised freshness.
+// sizeClass bounds the label of sizes; the first two classes have a promised latency.
 func sizeClass(rows int64) string {
 	switch {
 	case rows <= 10_000:
@@ -51,12 +51,12 @@ func sizeClass(rows int64) string {
 	return "more"
 }
 
-// Queue sets the gauges of the queue.
-func (m *Metrics) Queue(q store.QueueState) {
+// SetQueue sets the gauges of queued and running predictions, dead letters and the outbox.
+func (m *Metrics) SetQueue(q store.QueueState) {
 	m.predictions.WithLabelValues("queued").Set(float64(q.Queued))
 	m.predictions.WithLabelValues("running").Set(float64(q.Running))
 	m.deadLetters.Set(float64(q.Dead))
 	m.oldestQueued.Set(q.Oldest.Seconds())
-	m.outbox.Set(float64(q.Letters))
+	m.outbox.Set(float64(q.Outbox))
 	m.queueSeen.SetToCurrentTime()
 }

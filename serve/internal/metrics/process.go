@@ -24,14 +24,14 @@ func (m *Metrics) makeProcess() {
 	m.makeDisk()
 }
 
-// memoryUsed is what counts against a limit: everything mapped but what was given back.
+// memoryUsed returns the bytes that count against a limit: mapped by the runtime and not released.
 func memoryUsed() float64 {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)
 	return float64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
 }
 
-// memoryLimit is the lower of the runtime's limit and the control group's, which is in file; +Inf if there is none.
+// memoryLimit returns the lower of the runtime's limit and the control group's, which it reads from file; +Inf without one.
 func memoryLimit(file string) float64 {
 	limit := math.Inf(1)
 	if runtimeLimit := debug.SetMemoryLimit(-1); runtimeLimit < math.MaxInt64 {
@@ -47,7 +47,7 @@ func memoryLimit(file string) float64 {
 	return limit
 }
 
-// buildOf is the version and the revision of the program, as far as the build recorded them.
+// buildOf returns the version and the revision of the program, or "unknown" if the build did not record them.
 func buildOf(info *debug.BuildInfo, ok bool) (version, revision string) {
 	version, revision = "unknown", "unknown"
 	if !ok {
@@ -64,7 +64,7 @@ func buildOf(info *debug.BuildInfo, ok bool) (version, revision string) {
 	return version, revision
 }
 
-// watchedDir is the directory whose disk the scrapes show.
+// watchedDir is the directory of the disk metrics.
 type watchedDir struct{ path atomic.Pointer[string] }
 
 func (m *Metrics) makeDisk() {
@@ -82,5 +82,5 @@ func (m *Metrics) makeDisk() {
 		sampled(func(_, free float64) float64 { return free }))
 }
 
-// WatchDisk says which directory's file system the scrapes show.
+// WatchDisk sets the directory of the disk metrics.
 func (m *Metrics) WatchDisk(dir string) { m.disk.path.Store(&dir) }

@@ -27,8 +27,7 @@ type pipelineMetrics struct {
 	heartbeat    prometheus.Gauge
 }
 
-// Stages of the pipeline as labels. Those of the engine are chunk to put; copy is the commit of a part's blocks, plan
-// the pass over a file that was dropped.
+// Stages of the pipeline, as labels, beside those of the engine: put stores a part's objects, copy commits its blocks.
 const (
 	StagePut  = "put"
 	StageCopy = "copy"
@@ -65,14 +64,14 @@ func (m *Metrics) makePipeline() {
 	m.workers = m.gauge("workers", "Workers that may claim parts.")
 	m.workersBusy = m.gauge("workers_busy", "Workers that have a part in hand.")
 	m.cores = m.gauge("worker_cores", "Cores that score a part.")
-	m.sampledGauge("worker_cores_resting", "Cores in the middle of large files that make way for urgent work.", "", "",
+	m.sampledGauge("worker_cores_resting", "Cores in the middle of large files that have yielded to urgent work.", "", "",
 		func() float64 { return float64(m.background.Load().State().Paused) })
-	m.sampledGauge("urgent_work", "Small files that are received or scored while somebody waits.", "", "",
+	m.sampledGauge("urgent_work", "Small files that are being received or scored with priority.", "", "",
 		func() float64 { return float64(m.background.Load().State().Urgent) })
 	m.heartbeat = m.gauge("worker_heartbeat_timestamp_seconds", "When a worker last reached the ledger.")
 }
 
-// makeFlow makes what is sampled: where the chunks are at the moment of the scrape.
+// makeFlow makes the metrics of chunks in flight and queued, which are sampled at each scrape.
 func (m *Metrics) makeFlow() {
 	const (
 		inFlight = "stage_in_flight"
@@ -97,21 +96,21 @@ func (m *Metrics) makeFlow() {
 	m.registry.MustRegister(m.copying)
 }
 
-// WatchBackground says whose state the scrapes show.
+// WatchBackground sets the background of the worker that the scrapes sample.
 func (m *Metrics) WatchBackground(b *engine.Background) { m.background.Store(b) }
 
-// Flow is what scorings are given so that their chunks show in the metrics.
+// Flow returns the flow that every scoring must be given, so that its chunks are in the metrics.
 func (m *Metrics) Flow() *engine.Flow { return &m.flow }
 
-// Results of an attempt at a part.
+// Results of an attempt at a part, as labels.
 const (
 	AttemptCommitted = "committed"
-	AttemptReleased  = "released"  // given back unfinished, at shutdown
-	AttemptPostponed = "postponed" // what it needs is unavailable
-	AttemptRefused   = "refused"   // the object store refuses its objects alone; it waits as well
-	AttemptRestarted = "restarted" // objects of parts are gone: the prediction is scored from scratch
+	AttemptReleased  = "released"  // at shutdown, unfinished
+	AttemptPostponed = "postponed" // outage of the database or the object store
+	AttemptRefused   = "refused"   // postponed because the object store refuses only this part's objects
+	AttemptRestarted = "restarted" // part objects are missing: the prediction is scored from scratch
 	AttemptFailed    = "failed"
-	AttemptLost      = "lost"
+	AttemptLost      = "lost" // lease lost: another worker has the part
 )
 
 const (
@@ -119,7 +118,7 @@ const (
 	rowsRejected = "rejected"
 )
 
-// ChunkDone counts a chunk of a model: the time that it took by stage, its rows, and those that leaves scored too.
+// ChunkDone counts a scored chunk: its time by stage, its rows, and the rows that leaves has checked.
 func (m *Metrics) ChunkDone(model string, c *engine.ScoredChunk) {
 	b, t := c.Busy, c.Tally
 	m.leavesChecked.WithLabelValues(model).Add(float64(c.Checked))
@@ -132,7 +131,7 @@ func (m *Metrics) ChunkDone(model string, c *engine.ScoredChunk) {
 	m.StageDone("encode", b.Encode, t.Scored)
 }
 
-// StageDone adds the time that a stage worked and the rows that it got done.
+// StageDone adds the time that a stage worked and the rows that it finished.
 func (m *Metrics) StageDone(stage string, d time.Duration, rows int64) {
 	m.stageBusy.WithLabelValues(stage).Add(d.Seconds())
 	m.stageSuccess.WithLabelValues(stage).SetToCurrentTime()
@@ -144,7 +143,7 @@ func (m *Metrics) Rejected(code string, rows int64) {
 	m.rejects.WithLabelValues(code).Add(float64(rows))
 }
 
-// PartDone counts an attempt at a part; took is of those that were committed.
+// PartDone counts an attempt at a part by its result; took is only observed for committed ones.
 func (m *Metrics) PartDone(result string, took time.Duration) {
 	m.parts.WithLabelValues(result).Inc()
 	switch result {
@@ -155,39 +154,39 @@ func (m *Metrics) PartDone(result string, took time.Duration) {
 	}
 }
 
-// Kinds of objects that should be there.
+// Kinds of missing objects, as labels.
 const (
 	GoneUpload = "upload"
 	GonePart   = "part"
 	GoneResult = "result"
 )
 
-// Gone counts an object that should be there and was not.
-func (m *Metrics) Gone(kind string) { m.gone.WithLabelValues(kind).Inc() }
+// ObjectGone counts a recorded object that is missing.
+func (m *Metrics) ObjectGone(kind string) { m.gone.WithLabelValues(kind).Inc() }
 
-// Fenced counts a write of a void claim that was refused.
+// Fenced counts a refused write of a claim whose lease was lost.
 func (m *Metrics) Fenced() { m.fenced.Inc() }
 
-// Copying notes that a part is being committed; the result notes that it is over.
+// Copying counts a part that is being committed until the returned function is called.
 func (m *Metrics) Copying() func() {
 	m.copying.Inc()
 	return m.copying.Dec
 }
 
-// AccountingMismatch counts a prediction whose rows do not add up.
+// AccountingMismatch counts a part or prediction whose row counts do not add up.
 func (m *Metrics) AccountingMismatch() { m.mismatches.Inc() }
 
-// Workers sets how many workers may claim parts, and how many cores each uses.
-func (m *Metrics) Workers(n, cores int) {
+// SetWorkers sets how many workers may claim parts, and how many cores each uses.
+func (m *Metrics) SetWorkers(n, cores int) {
 	m.workers.Set(float64(n))
 	m.cores.Set(float64(cores))
 }
 
-// WorkerBusy notes that a worker took a part in hand; the result notes that it put it down.
+// WorkerBusy counts a busy worker until the returned function is called.
 func (m *Metrics) WorkerBusy() func() {
 	m.workersBusy.Inc()
 	return m.workersBusy.Dec
 }
 
-// Heartbeat notes that a worker has reached the ledger.
+// Heartbeat records that a worker has reached the database.
 func (m *Metrics) Heartbeat() { m.heartbeat.SetToCurrentTime() }

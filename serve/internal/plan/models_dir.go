@@ -17,160 +17,219 @@ import (
 	"github.com/retainwise/millrace/store/backoff"
 )
 
-// Models are the bundles in use: the baselines, and those of a directory that is watched. A bundle of the directory
-// replaces the baseline of its name. One that fails a check is refused: it is shown, and what is in use stays. Only
-// refused may be called from other goroutines.
+// Models are the bundles in use: the baselines, and those of a watched directory. A bundle of the directory replaces the
+// bundle in use with the same name. A bundle that fails a check is refused: it is listed in Refusals, and the bundle in use
+// stays. Registry and Refusals are safe for concurrent use; nothing else is.
 type Models struct {
-	Registry *engine.Registry
-	metrics  *metrics.Metrics
-	log      *slog.Logger
-	Dir      string                   // empty: baselines only
-	scorer   engine.Scorer            // that every model must be held by
-	seen     map[string]string        // by bundle directory: its mark as last opened or refused
-	names    map[string]string        // by bundle directory: the name of the bundle in use from it
-	took     map[string]time.Duration // time that loading took, by name
-	Refusals refusals
-	watching bool // the start is over
+	Registry     *engine.Registry
+	metrics      *metrics.Metrics
+	log          *slog.Logger
+	Dir          string                   // watched directory; empty means baselines only
+	scorer       engine.Scorer            // which every model must support
+	fingerprints map[string]string        // by bundle directory, when it was last loaded or refused
+	names        map[string]string        // by bundle directory: the name of the bundle in use from it
+	loadTimes    map[string]time.Duration // by model name
+	Refusals     refusals
+	watching     bool // false during the start
 }
 
-// watchInterval is how soon a changed bundle is noticed.
+// watchInterval is how often the directory is polled.
 const watchInterval = 5 * time.Second
 
-// errNameTaken is a bundle with the name of another in the same directory of bundles.
+// copyTime is how long after its last file a directory without a manifest may be a copy under way.
+const copyTime = time.Minute
+
+// errBareModel is a model file where directories are expected.
+var errBareModel = errors.New("a model file is no bundle: put it into a directory of its own with a bundle.yaml and a manifest")
+
+// modelExtensions are those that the libraries' examples save models with, pickles included.
+var modelExtensions = []string{".txt", ".json", ".ubj", ".model", ".bin", ".pkl", ".joblib"}
+
+// errNameTaken means that another bundle in the directory has the same name.
 var errNameTaken = errors.New("its name is taken")
 
-// OpenModels opens everything. Only a baseline that cannot be used is an error.
+// OpenModels loads the baselines and the bundles of dir. A baseline that cannot be used and a directory of bundles that is not there are errors; a
+// bundle that cannot be used is refused, and shown.
 func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log *slog.Logger) (*Models, error) {
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
 	registry, err := engine.NewRegistry()
 	if err != nil {
 		return nil, err
 	}
 	m := &Models{
 		Registry: registry, metrics: metrics, log: log, Dir: dir, scorer: scorer,
-		seen: map[string]string{}, names: map[string]string{}, took: map[string]time.Duration{},
+		fingerprints: map[string]string{}, names: map[string]string{}, loadTimes: map[string]time.Duration{},
 	}
 	for _, name := range engine.BaselineNames() {
 		begin := time.Now()
 		b, err := engine.OpenBaseline(name)
 		if err == nil {
-			err = m.usable(b)
+			err = m.checkScorer(b)
 		}
 		if err != nil {
 			return nil, err
 		}
-		m.use(b, time.Since(begin))
+		m.activate(b, time.Since(begin))
 	}
 	m.refresh()
 	m.watching = true
 	return m, nil
 }
 
-// usable refuses a model that the scorer in use cannot hold.
-func (m *Models) usable(b *engine.Bundle) error {
+// checkDir wants a directory, if one is named.
+func checkDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("directory of bundles: %w", err)
+	}
+	return nil
+}
+
+// checkScorer returns an error if the configured scorer does not support the model.
+func (m *Models) checkScorer(b *engine.Bundle) error {
 	if err := b.LeavesError(); err != nil && m.scorer == engine.ScorerLeaves {
 		return fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
 	}
 	return nil
 }
 
-// use puts a usable bundle in the place of the one of its name.
-func (m *Models) use(b *engine.Bundle, took time.Duration) {
-	m.took[b.Name()] = took
+// activate swaps the bundle in for the one with the same name.
+func (m *Models) activate(b *engine.Bundle, took time.Duration) {
+	m.loadTimes[b.Name()] = took
 	warnWithoutLeaves(b, m.log)
+	for _, text := range b.Warnings() {
+		m.log.Warn("model is unusual", "model", b.Name(), "reason", text)
+	}
 	m.Registry.Swap(b)
 	m.publish()
 }
 
-// publish shows in the metrics which models are in use.
+// publish sets the metrics of the models in use.
 func (m *Models) publish() {
 	for _, b := range m.Registry.List() {
-		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.took[b.Name()])
+		m.metrics.ModelLoaded(b.Name(), b.Version(), b.SHA256(), m.loadTimes[b.Name()])
 		m.metrics.ModelLeaves(b.Name(), b.LeavesError() == nil)
 	}
 }
 
-// Watch takes in changed bundles until ctx ends.
+// Watch polls the directory and reloads changed bundles until ctx ends.
 func (m *Models) Watch(ctx context.Context) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, watchInterval) {
 		m.refresh()
 	}
 }
 
-// refresh takes in the bundles that are new or have changed.
+// refresh loads the bundles that are new or have changed.
 func (m *Models) refresh() {
 	if m.Dir == "" {
 		return
 	}
-	dirs, err := bundleDirs(m.Dir)
+	dirs, bare, err := bundleDirs(m.Dir)
 	if err != nil {
 		m.refuse(m.Dir, err)
 		return
 	}
-	m.forget(dirs)
+	m.forgetRemoved(dirs, bare)
+	for _, file := range bare {
+		m.refuse(file, errBareModel)
+	}
 	for _, dir := range dirs {
 		if m.changed(dir) {
-			m.take(dir)
+			m.load(dir)
 		}
 	}
-	m.metrics.BundlesRefused(len(m.Refusals.List()))
+	m.metrics.SetBundlesRefused(len(m.Refusals.List()))
 }
 
-// bundleDirs lists the directories that may hold bundles, in the order of their names. Hidden ones are passed over: a
-// bundle may be made in one and then renamed. So is that of a file system for files it has found.
-func bundleDirs(dir string) ([]string, error) {
+// bundleDirs lists the directories that may hold bundles, sorted by name. It skips hidden ones, in which, and files that look like models
+// without one. Hidden ones are passed over: a bundle may be
+// written before it is renamed, and lost+
+// files it has found.
+func bundleDirs(dir string) (dirs, bare []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list bundles: %w", err)
+		return nil, nil, fmt.Errorf("list bundles: %w", err)
 	}
-	var dirs []string
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil && info.IsDir() { // through links too
+		info, err := os.Stat(path) // through links too
+		switch {
+		case err == nil && info.IsDir():
 			dirs = append(dirs, path)
+		case slices.Contains(modelExtensions, strings.ToLower(filepath.Ext(path))):
+			bare = append(bare, path)
 		}
 	}
-	return dirs, nil
+	return dirs, bare, nil
 }
 
-// forget drops what is known of directories that are gone. Their models stay in use, but their names are free: bundles
-// that were refused for one are looked at again.
-func (m *Models) forget(dirs []string) {
-	m.Refusals.keep(dirs)
+// forgetRemoved drops the state of directories and files that were removed. Their models stay in use, but their names are free:
+// bundles that were refused because of such a name are loaded again.
+func (m *Models) forgetRemoved(dirs, bare []string) {
+	m.Refusals.keep(slices.Concat(dirs, bare))
 	for dir := range m.names {
 		if !slices.Contains(dirs, dir) {
 			delete(m.names, dir)
-			for _, refused := range m.Refusals.because(errNameTaken) {
-				delete(m.seen, refused)
+			for _, refused := range m.Refusals.withCause(errNameTaken) {
+				delete(m.fingerprints, refused)
 			}
 		}
 	}
-	for dir := range m.seen {
+	for dir := range m.fingerprints {
 		if !slices.Contains(dirs, dir) {
-			delete(m.seen, dir)
+			delete(m.fingerprints, dir)
 		}
 	}
 }
 
-// changed says whether a directory is to be opened. A bundle is complete when its manifest is: copy it last, or move
-// the directory into place. So one without it is taken for a copy under way, but for one that is found at the start.
+// changed reports whether a directory must be loaded. A bundle is complete once it has a manifest: copy that last, or
+// rename the directory into place. A directory without a manifest is taken for a copy in progress, except at the start or that has not changed for a
+// minute.
 func (m *Models) changed(dir string) bool {
-	mark, err := m.mark(dir)
+	mark, err := m.fingerprint(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		files, err := os.ReadDir(dir)
-		return !m.watching && (err != nil || len(files) > 0)
+		return !m.watching && holdsFiles(dir) || copyIsOver(dir)
 	case err != nil:
 		return true
 	}
-	return mark != m.seen[dir]
+	return mark != m.fingerprints[dir]
 }
 
-// mark changes with a bundle: it is the manifest, and of one that is refused the sizes, times and modes of its files as
-// well, so that a file which is put right is noticed.
-func (m *Models) mark(dir string) (string, error) {
+func holdsFiles(dir string) bool {
+	files, err := os.ReadDir(dir)
+	return err != nil || len(files) > 0
+}
+
+// copyIsOver reports whether a directory holds files, of which none came or was written lately.
+func copyIsOver(dir string) bool {
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		return err != nil
+	}
+	settled := func(info fs.FileInfo, err error) bool { return err == nil && time.Since(info.ModTime()) >= copyTime }
+	for _, file := range files {
+		if !settled(file.Info()) {
+			return false
+		}
+	}
+	return settled(os.Stat(dir))
+}
+
+// fingerprint changes when a bundle does: it is the manifest, and for a refused bundle also the sizes, times and modes of
+// its files, so that a repaired file is noticed.
+func (m *Models) fingerprint(dir string) (string, error) {
 	manifest, err := os.ReadFile(filepath.Join(dir, engine.ManifestFile))
 	if err != nil || !m.Refusals.has(dir) {
 		return string(manifest), err
@@ -188,27 +247,27 @@ func (m *Models) mark(dir string) (string, error) {
 	return mark, nil
 }
 
-// take opens a bundle and uses or refuses it.
-func (m *Models) take(dir string) {
+// load opens a bundle and activates or refuses it.
+func (m *Models) load(dir string) {
 	begin := time.Now()
 	b, err := engine.OpenBundle(os.DirFS(dir))
 	if err == nil {
-		err = errors.Join(m.nameFree(dir, b.Name()), m.usable(b))
+		err = errors.Join(m.checkNameFree(dir, b.Name()), m.checkScorer(b))
 	}
 	if err != nil {
 		m.refuse(dir, err)
-		m.seen[dir], _ = m.mark(dir)
+		m.fingerprints[dir], _ = m.fingerprint(dir)
 		return
 	}
 	m.Refusals.drop(dir)
-	m.seen[dir], _ = m.mark(dir)
+	m.fingerprints[dir], _ = m.fingerprint(dir)
 	m.names[dir] = b.Name()
-	m.use(b, time.Since(begin))
+	m.activate(b, time.Since(begin))
 	m.log.Info("bundle in use", "model", b.Name(), "version", b.Version(), "sha256", b.SHA256())
 }
 
-// nameFree wants no other directory to have a bundle of a name: which of two was served would be chance.
-func (m *Models) nameFree(dir, name string) error {
+// checkNameFree returns an error if a bundle of another directory has the name: which of the two is served would be random.
+func (m *Models) checkNameFree(dir, name string) error {
 	for other, taken := range m.names {
 		if taken == name && other != dir {
 			return fmt.Errorf("bundle %s: %w by %s", name, errNameTaken, filepath.Base(other))
@@ -217,11 +276,11 @@ func (m *Models) nameFree(dir, name string) error {
 	return nil
 }
 
-// refuse notes a bundle that failed a check, once for each reason.
+// refuse records a bundle that failed a check, and logs and counts it once for each cause.
 func (m *Models) refuse(dir string, err error) {
 	if code, isNew := m.Refusals.add(dir, err); isNew {
 		m.metrics.ModelRefused()
-		m.metrics.BundlesRefused(len(m.Refusals.List()))
-		m.log.Error("bundle refused, what is in use stays", "path", dir, "code", code, "error", err)
+		m.metrics.SetBundlesRefused(len(m.Refusals.List()))
+		m.log.Error("bundle refused, the one in use stays", "path", dir, "code", code, "error", err)
 	}
 }

@@ -2,11 +2,13 @@ package plan
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -17,7 +19,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan/plantest"
 )
 
-func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
+func TestModels_SwapsValidBundlesOnly(t *testing.T) {
 	dir := t.TempDir()
 	plantest.WriteBundle(t, filepath.Join(dir, "mine"), "name: telecom", "name: mine")
 	m := mustOpenModels(t, dir)
@@ -46,7 +48,7 @@ func TestBundlesAreSwappedButNeverForABadOne(t *testing.T) {
 	}
 }
 
-// TestB26ModelsThatLeavesCannotHold wants such a model in use with a line in the log, and refused where leaves is to
+// TestB26ModelsThatLeavesCannotHold expects such a model in use with a line in the log, and refused where leaves is to
 // score.
 func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 	model, err := os.ReadFile("../../../testdata/forest/xgboost/categorical/model.ubj")
@@ -63,7 +65,7 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.usable(b); code != 0 {
+		if err := m.checkScorer(b); code != 0 {
 			if err == nil || fault.CodeOf(err) != code {
 				t.Errorf("scorer %s: %v", scorer, err)
 			}
@@ -158,7 +160,7 @@ func TestB22ABadBundleAtTheStart(t *testing.T) {
 			if err := os.Remove(manifest); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Mkdir(manifest, 0o700); err != nil { // nobody can read it as a file, not even root
+			if err := os.Mkdir(manifest, 0o700); err != nil { // not even root can read it as a file
 				t.Fatal(err)
 			}
 		}},
@@ -258,13 +260,62 @@ func TestB22TwoBundlesOfOneName(t *testing.T) {
 	}
 }
 
-// What is no bundle is passed over; a directory of bundles that is not there is shown, and taken in once it is.
+// A directory of bundles that is not there ends the start, a file in its place too.
+func TestTheDirectoryOfBundlesMustBeThere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Join(t.TempDir(), "bundles"), file} {
+		if _, err := OpenModels(dir, "", metrics.NewMetrics(), slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%s is taken for a directory of bundles", dir)
+		}
+	}
+}
+
+// Model files without a bundle are shown, while serving too, until they are gone; so is a directory without a manifest
+// that is no copy under way.
+func TestWhatIsNoBundleIsShown(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("tree"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	bare := write("xgb.json")
+	write("README.md")
+	write(".hidden.json")
+	m := mustOpenModels(t, dir)
+	if got := refusedNow(t, m); got != "xgb.json ERR-1709" {
+		t.Errorf("at the start: %q", got)
+	}
+	part := write("half/xgb.json")
+	m.refresh()
+	if got := refusedNow(t, m); got != "xgb.json ERR-1709" {
+		t.Errorf("while one is copied: %q", got)
+	}
+	long := time.Now().Add(-2 * copyTime)
+	if err := errors.Join(os.Chtimes(part, long, long), os.Chtimes(filepath.Dir(part), long, long), os.Remove(bare)); err != nil {
+		t.Fatal(err)
+	}
+	m.refresh()
+	if got := refusedNow(t, m); got != "half ERR-1709" {
+		t.Errorf("when the copy is over: %q", got)
+	}
+}
+
+// What is no bundle is passed over, and what is copied.
 func TestB22TheDirectoryOfBundles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "bundles")
-	m := mustOpenModels(t, dir)
-	if got := refusedNow(t, m); got != "bundles ERR-1709" || len(m.Registry.List()) != len(engine.BaselineNames()) {
-		t.Errorf("refused: %q", got)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	m := mustOpenModels(t, dir)
 	for _, name := range []string{"empty", "lost+found", ".half/x"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			t.Fatal(err)

@@ -18,13 +18,13 @@ type RefusedBundle struct {
 	Cause  error  `json:"-"`
 }
 
-// refusals are the bundles that are refused at present. The zero value is ready; safe for concurrent use.
+// refusals are the refused bundles. The zero value is empty and ready to use. It is safe for concurrent use.
 type refusals struct {
 	mu    sync.Mutex
 	byDir map[string]RefusedBundle
 }
 
-// add notes a refusal and says with which code, and whether it is another than before.
+// add records a refusal. It returns the code, and whether the directory was not refused before with the same error.
 func (r *refusals) add(dir string, err error) (code string, isNew bool) {
 	code = fault.ExplainAs(fault.CodeBundleUnusable, err).Code.String()
 	r.mu.Lock()
@@ -43,7 +43,7 @@ func (r *refusals) drop(dir string) {
 	delete(r.byDir, dir)
 }
 
-// keep drops all but those of some directories.
+// keep drops the refusals of all but the given directories.
 func (r *refusals) keep(dirs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,8 +57,8 @@ func (r *refusals) has(dir string) bool {
 	return refused
 }
 
-// because lists the directories that are refused for a reason.
-func (r *refusals) because(reason error) (dirs []string) {
+// withCause lists the directories whose refusal wraps cause.
+func (r *refusals) withCause(reason error) (dirs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for dir, b := range r.byDir {
@@ -69,7 +69,7 @@ func (r *refusals) because(reason error) (dirs []string) {
 	return dirs
 }
 
-// List gives all of them by the names of their directories.
+// List returns the refused bundles, sorted by the names of their directories.
 func (r *refusals) List() []RefusedBundle {
 	r.mu.Lock()
 	defer r.mu.Unlock()

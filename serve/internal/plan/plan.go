@@ -1,5 +1,6 @@
-// Package plan decides what an upload and a worker both need to know of a prediction: which model scores it, which parts
-// its file has, and which options it was sent with. It also holds the bundles in use.
+// Package plan has what api, work and duty share about a prediction: which model scores it ([ChooseModel]), which parts its
+// file has ([StoredPlan]), which options it was sent with ([PredictionOptions]), how a direct upload becomes one
+// ([CompleteLink]); and the bundles in use ([Models]). What reads a request belongs in api, what works on a claim in work.
 package plan
 
 import (
@@ -9,10 +10,10 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// ErrModelWithdrawn says that the model which a prediction is pinned to is not loaded here.
+// ErrModelWithdrawn means that this process has not loaded the model that a prediction is pinned to.
 var ErrModelWithdrawn = fault.Fail(fault.CodeModelWithdrawn, "")
 
-// StoredPlan is a plan as the ledger keeps it, pinned to a bundle.
+// StoredPlan converts a plan to the form of the ledger, pinned to a bundle.
 func StoredPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
 	plan := store.Plan{
 		Header: store.Header{
@@ -29,12 +30,14 @@ func StoredPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
 	return plan
 }
 
-// pinned names a bundle so that a retry with another one is noticed.
+// pinned identifies a bundle, so that a retry with another one is noticed.
 func pinned(b *engine.Bundle) store.Model {
 	return store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version}
 }
 
-// ChooseModel finds the bundle that was asked for, or the one that the header was made for, and checks the header.
+// ChooseModel returns the bundle with the given name. There is no default model: without a name it is the one that the
+// header matches. It returns an
+// error if the bundle is unknown, if no or several bundles match, or if the header lacks required columns.
 func ChooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
 	if name == "" {
 		return models.Choose(h)

@@ -11,13 +11,14 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// Digests are what a Content-Digest header (RFC 9530) says about a body; nil is what it does not say.
+// Digests are the digests of a Content-Digest header (RFC 9530), and the hashes to check a body against them. A digest that
+// the header does not have is nil.
 type Digests struct {
 	Sha256, sha512 []byte
 	hashes         []hash.Hash // of the body so far, for those that are given
 }
 
-// ParseDigests reads the header. Algorithms that we do not know are passed over, as the standard wants it.
+// ParseDigests parses the header. It ignores unknown algorithms, as RFC 9530 requires.
 func ParseDigests(header string) (Digests, error) {
 	var d Digests
 	if header == "" {
@@ -53,13 +54,14 @@ func ParseDigests(header string) (Digests, error) {
 	return d, nil
 }
 
+// Write adds bytes of the body.
 func (d *Digests) Write(p []byte) {
 	for _, h := range d.hashes {
 		_, _ = h.Write(p) // a hash never fails
 	}
 }
 
-// Matched says whether the whole body is the one that was announced.
+// Matched reports whether the body that was written has the announced digests.
 func (d *Digests) Matched() bool {
 	for _, h := range d.hashes {
 		want := d.Sha256

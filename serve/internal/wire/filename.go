@@ -13,30 +13,31 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// FilenameBytesMax is the length at which filenames are truncated.
 const FilenameBytesMax = 255
 
-// FileName checks the name of an uploaded file, which must be CSV by its own account, and gives it as it is kept and
-// shown.
-func FileName(given string) (string, error) {
+// CheckFilename checks the name of an uploaded file: its extension must be .csv, .csv.gz or .csv.zst, and it must contain
+// only letters, digits, spaces, hyphens, underscores and points, and no folder. It returns the name as it is stored.
+func CheckFilename(given string) (string, error) {
 	lower := strings.ToLower(given)
 	isFormat := func(format string) bool { return strings.HasSuffix(lower, "."+format) }
 	if !slices.ContainsFunc(fault.AllowedFormats(), isFormat) {
 		return "", fault.Fail(fault.CodeInvalidFile, "").
-			With(fault.Details{"field": "filename", "filename": fault.Shown(given), "allowed_formats": fault.AllowedFormats()})
+			With(fault.Details{"field": "filename", "filename": fault.Sanitize(given), "allowed_formats": fault.AllowedFormats()})
 	}
-	name := composed(given)
+	name := normalized(given)
 	if suggestion := sanitized(name); suggestion != name {
 		return "", fault.Fail(fault.CodeInvalidFile, "Filename contains invalid characters").
-			With(fault.Details{"field": "filename", "filename": fault.Shown(given), "suggestion": fault.Shown(suggestion)})
+			With(fault.Details{"field": "filename", "filename": fault.Sanitize(given), "suggestion": fault.Sanitize(suggestion)})
 	}
 	return shortened(name), nil
 }
 
-// FilenameOf makes any file name one that [fileName] could have given, whatever it ends in.
-func FilenameOf(given string) string { return shortened(sanitized(composed(given))) }
+// CleanFilename turns any filename into one that [CheckFilename] accepts, but for its extension.
+func CleanFilename(given string) string { return shortened(sanitized(normalized(given))) }
 
-// composed writes a name in NFC and with plain spaces, so that it has one spelling whatever system it comes from.
-func composed(name string) string {
+// normalized converts a name to NFC and all spaces to plain ones, so that it is the same from every operating system.
+func normalized(name string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.Is(unicode.Zs, c) {
 			return ' '
@@ -45,7 +46,7 @@ func composed(name string) string {
 	}, norm.NFC.String(name))
 }
 
-// sanitized takes the folders off a name and puts an underscore in place of every character that a name may not have.
+// sanitized removes the folders of a name and replaces every character that is not allowed by an underscore.
 func sanitized(name string) string {
 	if name = path.Base(strings.ReplaceAll(name, `\`, "/")); name == "." || name == "/" {
 		return "file"
@@ -58,7 +59,7 @@ func sanitized(name string) string {
 	}, name)
 }
 
-// shortened keeps the end of a name that is too long.
+// shortened truncates a name at its beginning to FilenameBytesMax.
 func shortened(name string) string {
 	for len(name) > FilenameBytesMax {
 		_, size := utf8.DecodeRuneInString(name)
@@ -67,8 +68,8 @@ func shortened(name string) string {
 	return name
 }
 
-// RawFileName is the file's name as the form has it. [multipart.Part.FileName] leaves its folders out.
-func RawFileName(part *multipart.Part) string {
+// FormFilename returns the filename of a form's part with its folders, which [multipart.Part.FileName] removes.
+func FormFilename(part *multipart.Part) string {
 	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil {
 		return part.FileName()

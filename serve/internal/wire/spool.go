@@ -7,22 +7,22 @@ import (
 
 const spoolBlockBytes = 256 << 10
 
-// SpoolBlocks are blocks for spools, used again and again.
+// SpoolBlocks pool the blocks of spools. The zero value is ready to use. They are safe for concurrent use.
 type SpoolBlocks struct{ pool sync.Pool }
 
-func (p *SpoolBlocks) take() []byte {
+func (p *SpoolBlocks) get() []byte {
 	if b, ok := p.pool.Get().(*[spoolBlockBytes]byte); ok {
 		return b[:0]
 	}
 	return new([spoolBlockBytes]byte)[:0]
 }
 
-func (p *SpoolBlocks) give(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
+func (p *SpoolBlocks) put(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
 
-// Spool holds an answer of unknown length without ever moving it: a growing slice would copy megabytes again and again.
-// It is written, then read once, then closed.
+// Spool buffers an answer of unknown length in blocks: a growing slice would copy megabytes again and again. It is written,
+// then read once, then closed, and is not safe for concurrent use.
 type Spool struct {
-	Free   *SpoolBlocks
+	Blocks *SpoolBlocks
 	blocks [][]byte
 	Size   int64
 	read   int // bytes of the first block that have been read
@@ -34,7 +34,7 @@ func (s *Spool) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		last := len(s.blocks) - 1
 		if last < 0 || len(s.blocks[last]) == spoolBlockBytes {
-			s.blocks = append(s.blocks, s.Free.take())
+			s.blocks = append(s.blocks, s.Blocks.get())
 			last++
 		}
 		n := min(len(rest), spoolBlockBytes-len(s.blocks[last]))
@@ -56,7 +56,7 @@ func (s *Spool) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: blocks are written as they are.
+// WriteTo implements io.WriterTo without copying the blocks.
 func (s *Spool) WriteTo(w io.Writer) (total int64, err error) {
 	for len(s.blocks) > 0 {
 		n, err := w.Write(s.blocks[0][s.read:])
@@ -70,11 +70,11 @@ func (s *Spool) WriteTo(w io.Writer) (total int64, err error) {
 }
 
 func (s *Spool) drop() {
-	s.Free.give(s.blocks[0])
+	s.Blocks.put(s.blocks[0])
 	s.blocks, s.read = s.blocks[1:], 0
 }
 
-// Close gives back what has not been read.
+// Close returns the unread blocks to the pool. It cannot fail.
 func (s *Spool) Close() error {
 	for len(s.blocks) > 0 {
 		s.drop()
@@ -82,7 +82,7 @@ func (s *Spool) Close() error {
 	return nil
 }
 
-// text takes everything as a string.
+// text returns everything as a string.
 func (s *Spool) text() string {
 	b := make([]byte, 0, s.Size)
 	for _, block := range s.blocks {

@@ -16,7 +16,7 @@ func TestSpool(t *testing.T) {
 			want[i] = byte(i * 7)
 		}
 		fill := func() *Spool {
-			s := &Spool{Free: free}
+			s := &Spool{Blocks: free}
 			for rest := want; len(rest) > 0; {
 				n := min(len(rest), 100_003)
 				if _, err := s.Write(rest[:n]); err != nil {

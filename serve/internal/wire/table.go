@@ -15,10 +15,10 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// Results and rejects are CSV. Other formats are made of it row by row while they are sent: a customer's own columns as
-// text, as they stand, and ours as what they are.
+// Results and rejects are stored as CSV. Other formats are converted from it row by row while they are sent: a customer's
+// columns as text, and the columns that scoring adds with their types.
 
-// cellKind says what a result column holds.
+// cellKind is the type of a column.
 type cellKind uint8
 
 const (
@@ -28,13 +28,15 @@ const (
 	cellJSON
 )
 
+// TableColumn is a column of a table: its name and type.
 type TableColumn struct {
 	name string
 	kind cellKind
 }
 
-// resultColumns and rejectColumns are what the two files have behind the customer's columns.
+// Columns that scoring adds behind the customer's.
 var (
+	// ResultColumns are those of results.
 	ResultColumns = []TableColumn{
 		{ingest.ProbabilityColumn, cellFloat},
 		{ingest.BandColumn, cellText},
@@ -42,18 +44,20 @@ var (
 		{ingest.ProtectiveColumn, cellJSON},
 		{ingest.ExplanationColumn, cellText},
 	}
+	// RejectColumns are those of rejects.
 	RejectColumns = []TableColumn{
 		{"_row", cellInteger}, {"_line", cellInteger}, {"_code", cellText}, {"_column", cellText}, {"_reason", cellText},
 	}
 )
 
-// TableWriter writes rows in a format. A cell that is nil has no value.
+// TableWriter writes rows in a format. Close writes the end of the table; it does not close the writer below.
 type TableWriter interface {
+	// Write writes a row. A nil cell has no value. The cells are not retained.
 	Write(cells [][]byte) error
 	Close() error
 }
 
-// NewTableWriter begins a table of the format "arrow" or "jsonl".
+// NewTableWriter returns a writer of [FormatArrow] or [FormatLines].
 func NewTableWriter(w io.Writer, format string, columns []TableColumn) TableWriter {
 	if format == FormatArrow {
 		return newArrowTable(w, columns)
@@ -61,7 +65,8 @@ func NewTableWriter(w io.Writer, format string, columns []TableColumn) TableWrit
 	return NewJSONTable(w, columns, "", "\n", "")
 }
 
-// OpenTable reads CSV of ours. Behind the customer's columns, whose names are made unique, come own.
+// OpenTable opens a stored result or rejects file, whose last columns are own. It returns its rows and all columns; names
+// of the customer's columns are made unique.
 func OpenTable(text io.Reader, own []TableColumn) (*ingest.Rows, []TableColumn, error) {
 	rows, err := ingest.NewRows(text, ingest.Limits{RowBytesMax: 64 << 20, ColumnsMax: 1 << 16, ChunkBytes: 256 << 10})
 	if err != nil {
@@ -74,7 +79,7 @@ func OpenTable(text io.Reader, own []TableColumn) (*ingest.Rows, []TableColumn, 
 	return rows, append(customerColumns(rows.Header.Names[:theirs]), own...), nil
 }
 
-// customerColumns gives names that are neither there twice nor ours.
+// customerColumns makes the customer's names unique, and distinct from the columns that scoring adds.
 func customerColumns(names []string) []TableColumn {
 	taken := map[string]bool{}
 	for _, own := range [][]TableColumn{ResultColumns, RejectColumns} {
@@ -94,7 +99,7 @@ func customerColumns(names []string) []TableColumn {
 	return columns
 }
 
-// ConvertTable writes a result or rejects CSV in another format.
+// ConvertTable converts a stored result or rejects file to a format.
 func ConvertTable(w io.Writer, text io.Reader, format string, own []TableColumn) error {
 	rows, columns, err := OpenTable(text, own)
 	if err != nil {
@@ -118,7 +123,7 @@ func ConvertTable(w io.Writer, text io.Reader, format string, own []TableColumn)
 	}
 }
 
-// jsonTable writes an object a row, with what stands in front of the first, between two, and behind the last.
+// jsonTable writes rows as JSON objects.
 type jsonTable struct {
 	w          io.Writer
 	columns    []TableColumn
@@ -130,6 +135,8 @@ type jsonTable struct {
 	terminated bool // every row, the last too, is followed by the separator
 }
 
+// NewJSONTable returns a writer of JSON objects: begin before the first row, separator between rows, and end after the
+// last. With an empty end every row is terminated by the separator.
 func NewJSONTable(w io.Writer, columns []TableColumn, begin, separator, end string) *jsonTable {
 	t := &jsonTable{
 		w: w, columns: columns, buf: []byte(begin), separator: separator, end: end, terminated: end == "",
@@ -186,7 +193,7 @@ func (t *jsonTable) Close() error {
 	return t.flush()
 }
 
-// appendJSONText appends a string. Bytes that are no UTF-8, which rejected rows may have, become U+FFFD.
+// appendJSONText appends a JSON string. Invalid UTF-8, which rejected rows may have, becomes U+FFFD.
 func appendJSONText(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -268,7 +275,7 @@ func appendArrow(to array.Builder, kind cellKind, cell []byte) error {
 		to.(*array.Float32Builder).Append(float32(v))
 		return err
 	}
-	if !utf8.Valid(cell) { // utf8 columns hold nothing else; only rejected rows have it
+	if !utf8.Valid(cell) { // Arrow strings must be UTF-8; only rejected rows have other bytes
 		cell = []byte(string([]rune(string(cell))))
 	}
 	to.(*array.StringBuilder).Append(string(cell))
@@ -301,6 +308,7 @@ func CompactJSON(v any) (string, error) {
 	return string(text[:len(text)-1]), nil
 }
 
+// CopyBytes is the size of buffers for copying.
 const CopyBytes = 64 << 10
 
 // Formats of tables.
@@ -311,6 +319,7 @@ const (
 	FormatArrow = "arrow"
 )
 
+// Media types of tables.
 const (
 	TypeArrow = "application/vnd.apache.arrow.stream"
 	TypeLines = "application/x-ndjson"

@@ -1,5 +1,6 @@
-// Package wire has what goes over a connection, without routes: the framing of requests, file names, digests, packing,
-// tables of rows as CSV, JSON and Arrow, and results held in memory.
+// Package wire has HTTP and formats without routes: checks of framing, graceful close, filenames, digests, compression,
+// tables of rows as CSV, JSON and Arrow, and spools for answers in memory. What reads parameters, headers of a route or
+// the store belongs in api.
 package wire
 
 import (
@@ -10,9 +11,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Check refuses requests that two readers could understand differently, on the bytes as they came: what a proxy in
-// front of us read must be what we read.
-func Check(h *fasthttp.RequestHeader) *fault.Failure {
+// CheckFraming refuses requests that a proxy in front of this server could parse differently (request smuggling). It checks
+// the raw header. A nil failure means that the request is accepted.
+func CheckFraming(h *fasthttp.RequestHeader) *fault.Failure {
 	switch string(h.Protocol()) {
 	case "HTTP/1.1", "HTTP/1.0":
 	default:
@@ -41,7 +42,8 @@ func Check(h *fasthttp.RequestHeader) *fault.Failure {
 
 func malformed(message string) *fault.Failure { return fault.Fail(fault.CodeMalformedRequest, message) }
 
-// CheckTarget wants the plain form of a path: what our routes never need, somebody might use to get around a check.
+// CheckTarget refuses a path that is not in its plain form: with dot segments, encoded dots or slashes, or backslashes,
+// which no route needs and which could bypass a check.
 func CheckTarget(target []byte) *fault.Failure {
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	switch {
@@ -64,7 +66,7 @@ func CheckTarget(target []byte) *fault.Failure {
 	return nil
 }
 
-// headerFields counts the header fields that must not be there twice.
+// headerFields counts the header fields that must not be repeated.
 type headerFields struct {
 	length, encoding, authorization, types int
 	folded                                 bool

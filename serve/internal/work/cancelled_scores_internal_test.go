@@ -29,7 +29,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// cancelsVariable is how many scores TestCancelledScores ends in the middle.
+// cancelsVariable is how many scores TestWorker_CancelDuringScoring ends in the middle.
 const cancelsVariable = "CANCELLED_SCORES"
 
 // trickle passes a bucket's answers on in small pieces, so that a reader stands in Read most of the time.
@@ -62,7 +62,7 @@ func (r smallReads) Read(p []byte) (int, error) {
 // Claims end in the middle of a part that is read from a bucket and written to it: leases are lost, predictions are
 // cancelled, processes stop. Each ends its one score: no panic, no race, no goroutine and no put left, and nothing that
 // the bucket would be blamed for.
-func TestCancelledScores(t *testing.T) {
+func TestWorker_CancelDuringScoring(t *testing.T) {
 	cancels := 300
 	if text := os.Getenv(cancelsVariable); text != "" {
 		var err error

@@ -18,7 +18,7 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// What is compared at most. The memory is a buffer for each part of both uploads: 64 MiB, and 2 MiB for uploads of
+// Bounds of the comparison. Its memory is a buffer for each part of both uploads: at most 64 MiB, and 2 MiB for uploads of
 // eight parts. The rows bound the time.
 const (
 	changesRowsMax      = 5_000_000 // of an upload
@@ -26,7 +26,7 @@ const (
 	snapshotBufferBytes = 128 << 10
 )
 
-// newSnapshot makes what keeps a part for the comparison with the next upload; nil for work of our own.
+// newSnapshot returns the snapshot of a part for the comparison with the next upload; nil for a canary.
 func (w *Worker) newSnapshot(c *store.Claim) *engine.Snapshot {
 	if plan.Internal(c.Options) {
 		return nil
@@ -40,7 +40,7 @@ func (w *Worker) newSnapshot(c *store.Claim) *engine.Snapshot {
 	})
 }
 
-// putSnapshot stores the snapshot of a part and says how large it is.
+// putSnapshot stores the snapshot of a part and returns its size in bytes; 0 without a snapshot.
 func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (int64, error) {
 	if s == nil {
 		return 0, nil
@@ -53,9 +53,9 @@ func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snap
 	return int64(len(text)), nil
 }
 
-// changes compares a prediction that is about to be finished with the one before it; nil if there is nothing to say of
-// it: it was cancelled, is our own, or was begun before snapshots were kept.
-func (w *Worker) changes(
+// compareWithPrevious compares a prediction that is about to be finished with the user's previous one. It returns nil if
+// a snapshot is missing: for a cancelled prediction, a canary, or one that began before snapshots were introduced.
+func (w *Worker) compareWithPrevious(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally,
 ) (*engine.Changes, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
@@ -89,30 +89,31 @@ func (w *Worker) changes(
 	return changes, nil
 }
 
-// compare reads the snapshots of both. Those of the previous upload may be gone, or be no good: that fails nothing.
+// compare compares the snapshots of both predictions. If those of the previous one are missing or damaged, the status is
+// ChangesUnavailable, and it is no error.
 func (w *Worker) compare(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, previous *store.Previous, parts []store.PartRecord,
 ) (*engine.Changes, error) {
 	var before, after []io.Reader
 	for _, part := range previous.Snapshots {
-		before = append(before, &pastSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
+		before = append(before, &previousSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
 	}
 	for _, part := range parts {
 		after = append(after, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
 	}
 	changes, err := bundle.Compare(before, after, snapshotBufferBytes)
-	if errors.Is(err, errPastSnapshot) || errors.Is(err, engine.ErrSnapshot) {
+	if errors.Is(err, errPreviousSnapshotGone) || errors.Is(err, engine.ErrSnapshot) {
 		w.log.Warn("compare", "prediction_id", c.PublicID, "previous", previous.PublicID, "error", err)
 		return &engine.Changes{Status: engine.ChangesUnavailable}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &changes, w.nameMoves(ctx, c, &changes)
+	return &changes, w.setCustomerIDs(ctx, c, &changes)
 }
 
-// nameMoves sets the customers' ids, which snapshots do not hold.
-func (w *Worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
+// setCustomerIDs sets the customers' ids in the listed changes; snapshots hold only hashes of them.
+func (w *Worker) setCustomerIDs(ctx context.Context, c *store.Claim, changes *engine.Changes) error {
 	var rows []int64
 	for _, m := range slices.Concat(changes.Risen, changes.Fallen) {
 		rows = append(rows, m.Row)
@@ -121,17 +122,16 @@ func (w *Worker) nameMoves(ctx context.Context, c *store.Claim, changes *engine.
 		return nil
 	}
 	ids, err := w.store.CustomerIDs(ctx, c, rows)
-	for _, moves := range [][]engine.RiskChange{changes.Risen, changes.Fallen} {
-		for i := range moves {
-			moves[i].ID = ids[moves[i].Row]
+	for _, list := range [][]engine.RiskChange{changes.Risen, changes.Fallen} {
+		for i := range list {
+			list[i].ID = ids[list[i].Row]
 		}
 	}
 	return err
 }
 
-// countRepeats corrects the number of rows whose customer came before: a part knows of its own rows only. The snapshots of
-// an upload that is too large to be compared are not read, nor are there any of parts from before they were kept: then
-// the number is that within the parts.
+// countRepeats corrects the number of rows with a repeated customer id, which each part has counted among its own rows
+// only. It leaves the sum of the parts if the upload is too large to be compared, or if a part has no snapshot.
 func (w *Worker) countRepeats(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally, changes *engine.Changes,
 ) error {
@@ -139,7 +139,7 @@ func (w *Worker) countRepeats(
 	if !ok || len(parts) < 2 || len(parts) > changesPartsMax || tally.Scored > changesRowsMax {
 		return nil
 	}
-	if changes != nil && changes.Status == engine.ChangesCompared { // they have been read just now
+	if changes != nil && changes.Status == engine.ChangesCompared { // compare has read the snapshots
 		tally.SetDuplicateIDs(changes.After.Repeated, bundle)
 		return nil
 	}
@@ -159,22 +159,22 @@ func (w *Worker) countRepeats(
 	return err
 }
 
-func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *pieces {
-	return &pieces{ctx: ctx, objects: w.objects, key: objects.SnapshotKey(prediction, generation, part)}
+func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *rangeReader {
+	return &rangeReader{ctx: ctx, objects: w.objects, key: objects.SnapshotKey(prediction, generation, part)}
 }
 
-// pieces reads an object with a request for each piece, so that many objects can be read in turns without a connection
-// that waits for each.
-type pieces struct {
+// rangeReader reads an object by range requests, one for each Read, so that many objects can be read in turns without an
+// open connection for each.
+type rangeReader struct {
 	ctx      context.Context
 	objects  objects.Store
 	key      string
 	etag     string
-	at, size int64 // size is 0 until the first piece has been read
+	at, size int64 // size is 0 until the first range has been read
 }
 
 // Read implements [io.Reader].
-func (o *pieces) Read(p []byte) (int, error) {
+func (o *rangeReader) Read(p []byte) (int, error) {
 	if o.size > 0 {
 		if o.at == o.size {
 			return 0, io.EOF
@@ -192,26 +192,26 @@ func (o *pieces) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errPastSnapshot says that the snapshot of the previous upload has been deleted, or is just being.
-var errPastSnapshot = errors.New("snapshot of the previous upload is gone")
+// errPreviousSnapshotGone means that a snapshot of the previous prediction has been deleted.
+var errPreviousSnapshotGone = errors.New("snapshot of the previous upload is gone")
 
-// pastSnapshot reads a snapshot that may be deleted at any time.
-type pastSnapshot struct{ *pieces }
+// previousSnapshot reads a snapshot that may be deleted at any time.
+type previousSnapshot struct{ *rangeReader }
 
 // Read implements [io.Reader].
-func (o *pastSnapshot) Read(p []byte) (int, error) {
-	n, err := o.pieces.Read(p)
+func (o *previousSnapshot) Read(p []byte) (int, error) {
+	n, err := o.rangeReader.Read(p)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) {
-		err = errPastSnapshot
+		err = errPreviousSnapshotGone
 	}
 	return n, err
 }
 
-// ownSnapshot reads what a part of the same prediction has left.
-type ownSnapshot struct{ *pieces }
+// ownSnapshot reads the snapshot of a part of the same prediction.
+type ownSnapshot struct{ *rangeReader }
 
 // Read implements [io.Reader].
 func (o *ownSnapshot) Read(p []byte) (int, error) {
-	n, err := o.pieces.Read(p)
-	return n, partsGone(err)
+	n, err := o.rangeReader.Read(p)
+	return n, asPartObjectsGone(err)
 }

@@ -17,127 +17,130 @@ import (
 )
 
 const (
-	giveUpTime      = 5 * time.Second // for telling the store that a claim failed
-	postponeTimeMin = time.Second     // until a part is tried again, and up to half as much more
-	outagePauseMax  = 8 * time.Second // between two tries while what a part needs is unavailable
-	refusedPauseMax = time.Hour       // while the store refuses this part's objects alone
-	postponeMax     = 24 * time.Hour  // the default of how long it may
+	recordTimeout      = 5 * time.Second // for recording the end of a claim
+	postponeMin        = time.Second     // first pause before a retry, and up to half as much jitter
+	outagePostponeMax  = 8 * time.Second // longest pause between retries in an outage
+	refusedPostponeMax = time.Hour       // longest pause between retries while the store refuses only this part's objects
+	postponeMax        = 24 * time.Hour  // default of Config.PostponeMax
 )
 
-// errPartsGone says that the objects that parts left for the last step are no longer there.
-var errPartsGone = errors.New("objects of parts are gone")
+// errPartObjectsGone means that objects which parts stored for the last step are missing.
+var errPartObjectsGone = errors.New("objects of parts are gone")
 
-// partsGone names the cause of a failure to read what parts have left.
-func partsGone(err error) error {
+// asPartObjectsGone wraps an error that means a missing or replaced part object in errPartObjectsGone.
+func asPartObjectsGone(err error) error {
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) {
-		return fmt.Errorf("%w: %w", errPartsGone, err)
+		return fmt.Errorf("%w: %w", errPartObjectsGone, err)
 	}
 	return err
 }
 
-// tell calls f until the store has heard it. In an outage there is nothing to claim either, and the attempt would be
-// charged if nobody said that it was not the part's fault. Once ctx has ended, it is called once.
-func (w *Worker) tell(ctx context.Context, f func(context.Context) error) error {
+// retryUntilStored calls f, which records the end of a claim, until the database is available: without the record an
+// outage would cost the part an attempt. Once ctx has ended f is called only once.
+func (w *Worker) retryUntilStored(ctx context.Context, f func(context.Context) error) error {
 	for {
-		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		err := f(once)
 		cancel()
 		if !store.Unavailable(err) || ctx.Err() != nil {
 			return err
 		}
-		w.rest(ctx)
+		w.backOff(ctx)
 	}
 }
 
-// blame says whose fault an error is. What the object store refused, or does not have, may be the first of all that it
-// will refuse: then it is asked for its mark with the same credentials, and one that does not give it is an outage.
-func (w *Worker) blame(ctx context.Context, err error) store.Fault {
+// classify distinguishes an outage, a refusal of one object, and a fault of the part. A refused or missing object may be
+// the first sign of an outage, so the object store is probed with the same credentials: if the probe fails, it is one.
+func (w *Worker) classify(ctx context.Context, err error) store.Fault {
 	fault := store.FaultOf(err)
-	if fault == store.FaultNone && unknownOfObjects(err) {
+	if fault == store.FaultNone && unexplainedObjectError(err) {
 		fault = store.FaultRefused
 	}
 	gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged)
 	if fault != store.FaultRefused && !gone {
 		return fault
 	}
-	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if away := store.Reach(once, w.objects); away != nil {
-		w.log.Warn("the object store does not answer", "error", away)
+	if probeErr := store.PingObjects(once, w.objects); probeErr != nil {
+		w.log.Warn("object store unavailable", "error", probeErr)
 		return store.FaultOutage
 	}
 	return fault
 }
 
-// unknownOfObjects says that an object was read or written, and that nothing is known of what went wrong.
-func unknownOfObjects(err error) bool {
+// unexplainedObjectError reports whether reading or writing an object failed for a reason without a published code.
+func unexplainedObjectError(err error) bool {
 	var at *stageError
 	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && fault.Explain(err).Code == fault.CodeInternal
 }
 
-// end records how a claim ended without success.
-func (w *Worker) end(ctx context.Context, c *store.Claim, err error) (result string, told error) {
+// recordEnd releases, postpones, restarts or fails a claim, depending on err. It returns the result as a metrics label, and
+// the error of recording it.
+func (w *Worker) recordEnd(ctx context.Context, c *store.Claim, err error) (result string, recordErr error) {
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
 		return metrics.AttemptLost, nil
 	case errors.Is(err, errDrained):
-		return metrics.AttemptReleased, w.tell(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
+		return metrics.AttemptReleased, w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
 	}
-	whose := w.blame(ctx, err)
+	kind := w.classify(ctx, err)
 	switch {
-	case whose == store.FaultOutage:
+	case kind == store.FaultOutage:
 		return metrics.AttemptPostponed, w.postpone(ctx, c, store.Postponement{
-			Wait: pauseFor(c, false, outagePauseMax), Reason: "waiting for the storage to come back",
+			Wait: postponeBackoff(c, false, outagePostponeMax), Reason: "waiting for the storage to come back",
 		})
-	case whose == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
-		p := store.Postponement{Wait: pauseFor(c, true, refusedPauseMax), Reason: "waiting: " + fault.Refused(err).Text(), Refused: true}
+	case kind == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
+		p := store.Postponement{Wait: postponeBackoff(c, true, refusedPostponeMax), Reason: "waiting: " + fault.ObjectRefused(err).Text(), Refused: true}
 		if c.Refused {
-			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt comes in time
+			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt is not after PostponeMax
 		}
 		return metrics.AttemptRefused, w.postpone(ctx, c, p)
-	case whose == store.FaultRefused:
-		f := failureOf(c, fault.Refused(err))
+	case kind == store.FaultRefused:
+		f := failureOf(c, fault.ObjectRefused(err))
 		f.Permanent = true
 		return metrics.AttemptFailed, w.fail(ctx, c, f)
-	case errors.Is(err, errPartsGone):
-		w.metrics.Gone(metrics.GonePart)
+	case errors.Is(err, errPartObjectsGone):
+		w.metrics.ObjectGone(metrics.GonePart)
 		f := failureOf(c, err)
-		return metrics.AttemptRestarted, w.tell(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
+		return metrics.AttemptRestarted, w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		w.metrics.Gone(metrics.GoneUpload)
+		w.metrics.ObjectGone(metrics.GoneUpload)
 	}
 	return metrics.AttemptFailed, w.fail(ctx, c, failureOf(c, err))
 }
 
 func (w *Worker) postpone(ctx context.Context, c *store.Claim, p store.Postponement) error {
-	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.PostponePart(ctx, c, p) })
+	return w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.PostponePart(ctx, c, p) })
 }
 
 func (w *Worker) fail(ctx context.Context, c *store.Claim, f store.Failure) error {
-	return w.tell(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, f) })
+	return w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.FailPart(ctx, c, f) })
 }
 
-// pauseFor is as long as the claim has been postponed for the same reason, so that pauses double.
-func pauseFor(c *store.Claim, refused bool, longest time.Duration) time.Duration {
+// postponeBackoff returns an exponential backoff with jitter: the time that the claim has been postponed for the same
+// reason, within postponeMin and longest, and up to half as much more.
+func postponeBackoff(c *store.Claim, refused bool, longest time.Duration) time.Duration {
 	var since time.Duration
 	if c.Refused == refused {
 		since = c.Postponed
 	}
-	d := min(max(since, postponeTimeMin), longest)
+	d := min(max(since, postponeMin), longest)
 	return d + rand.N(d/2)
 }
 
-// giveUp records and logs how a claim ended without success. ctx may have ended already.
-func (w *Worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
-	result, told := w.end(ctx, c, err)
-	if errors.Is(told, store.ErrLeaseLost) {
-		result = metrics.AttemptLost // whatever went wrong, another worker has the part or has done it
+// recordFailure records, counts and logs a claim that did not succeed, and returns the result as a metrics label. ctx may
+// have ended already.
+func (w *Worker) recordFailure(ctx context.Context, c *store.Claim, err error) string {
+	result, recordErr := w.recordEnd(ctx, c, err)
+	if errors.Is(recordErr, store.ErrLeaseLost) {
+		result = metrics.AttemptLost // another worker has claimed or committed the part
 	}
-	m := w.counted(c)
+	m := w.metricsOf(c)
 	m.PartDone(result, 0)
 	var stage *stageError
-	if result == metrics.AttemptLost && errors.As(err, &stage) { // else the renewal said so, before anything was written
+	if result == metrics.AttemptLost && errors.As(err, &stage) { // else the renewal found out, before anything was written
 		m.Fenced()
 	}
 	var accounting *engine.AccountingError
@@ -146,18 +149,18 @@ func (w *Worker) giveUp(ctx context.Context, c *store.Claim, err error) string {
 	}
 	w.log.Warn("part given up", "prediction_id", c.PublicID, "part", c.Part.No, "attempt", c.Attempt,
 		"result", result, "error", err)
-	if told != nil && !errors.Is(told, store.ErrLeaseLost) {
-		w.log.Error("give up", "prediction_id", c.PublicID, "part", c.Part.No, "error", told)
+	if recordErr != nil && !errors.Is(recordErr, store.ErrLeaseLost) {
+		w.log.Error("record failed attempt", "prediction_id", c.PublicID, "part", c.Part.No, "error", recordErr)
 	}
-	if told == nil && (result == metrics.AttemptFailed || result == metrics.AttemptRestarted) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	if recordErr == nil && (result == metrics.AttemptFailed || result == metrics.AttemptRestarted) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
 		w.observeEnd(ctx, c, nil)
 	}
 	return result
 }
 
-// failureOf puts an error into the words that the prediction keeps. A fault of the file will not pass: it is permanent.
+// failureOf converts an error into the one that the prediction stores. A fault of the file is permanent: it is not retried.
 func failureOf(c *store.Claim, err error) store.Failure {
 	code := fault.CodePredictionFailed
 	stage := stageScore
@@ -173,7 +176,7 @@ func failureOf(c *store.Claim, err error) store.Failure {
 	}
 	f := fault.ExplainAs(code, err)
 	switch {
-	case errors.Is(err, errPartsGone):
+	case errors.Is(err, errPartObjectsGone):
 		f = fault.Fail(fault.CodeGone, "").Because(err)
 	case errors.Is(err, store.ErrNotFound) && strings.HasPrefix(c.ObjectKey, objects.InboxPrefix):
 		f = fault.Fail(fault.CodeObjectUnreadable, "").Because(err)

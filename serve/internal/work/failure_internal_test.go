@@ -19,31 +19,31 @@ import (
 )
 
 // What is the file's own fault fails at once; what may pass is tried again.
-func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
+func TestFailure_PermanentOnlyForFileErrors(t *testing.T) {
 	limit := int64(3)
 	for _, test := range []struct {
 		err       error
 		code      string
 		permanent bool
 	}{
-		{at(stageScore, &engine.PanicError{Value: "x"}), "ERR-1102", false},
-		{at(stagePanic, errors.New("panic: x")), "ERR-1102", false},
-		{at(stageScore, &ingest.QuoteError{Line: 3}), "ERR-1009", true},
-		{at(stagePlan, ingest.ErrEmpty), "ERR-1005", true},
-		{at(stagePlan, &ingest.MissingColumnsError{}), "ERR-1004", true},
-		{at(stageScore, &engine.BudgetError{Budget: engine.Budget{MaxRejected: &limit}}), "ERR-1107", true},
-		{at(stageScore, plan.ErrModelWithdrawn), "ERR-1702", true},
-		{at(stageRead, store.ErrNotFound), "ERR-1110", true},
-		{at(stageScore, fmt.Errorf("resume: %w", store.ErrNotFound)), "ERR-1110", true},
-		{at(stageFinish, partsGone(store.ErrNotFound)), "ERR-1110", true},
-		{at(stageFinish, partsGone(objects.ErrChanged)), "ERR-1110", true},
-		{fault.Refused(errors.New("x")), "ERR-1506", false},
-		{at(stageRead, objects.ErrChanged), "ERR-1015", true},
-		{at(stageRead, errors.New("reset")), "ERR-1502", false},
-		{at(stageWrite, errors.New("reset")), "ERR-1502", false},
-		{at(stageCommit, errors.New("reset")), "ERR-1501", false},
-		{at(stageCommit, store.ErrAccounting), "ERR-1504", false},
-		{at(stageFinish, errors.New("reset")), "ERR-1501", false},
+		{atStage(stageScore, &engine.PanicError{Value: "x"}), "ERR-1102", false},
+		{atStage(stagePanic, errors.New("panic: x")), "ERR-1102", false},
+		{atStage(stageScore, &ingest.QuoteError{Line: 3}), "ERR-1009", true},
+		{atStage(stagePlan, ingest.ErrEmpty), "ERR-1005", true},
+		{atStage(stagePlan, &ingest.MissingColumnsError{}), "ERR-1004", true},
+		{atStage(stageScore, &engine.BudgetError{Budget: engine.Budget{MaxRejected: &limit}}), "ERR-1107", true},
+		{atStage(stageScore, plan.ErrModelWithdrawn), "ERR-1702", true},
+		{atStage(stageRead, store.ErrNotFound), "ERR-1110", true},
+		{atStage(stageScore, fmt.Errorf("resume: %w", store.ErrNotFound)), "ERR-1110", true},
+		{atStage(stageFinish, asPartObjectsGone(store.ErrNotFound)), "ERR-1110", true},
+		{atStage(stageFinish, asPartObjectsGone(objects.ErrChanged)), "ERR-1110", true},
+		{fault.ObjectRefused(errors.New("x")), "ERR-1506", false},
+		{atStage(stageRead, objects.ErrChanged), "ERR-1015", true},
+		{atStage(stageRead, errors.New("reset")), "ERR-1502", false},
+		{atStage(stageWrite, errors.New("reset")), "ERR-1502", false},
+		{atStage(stageCommit, errors.New("reset")), "ERR-1501", false},
+		{atStage(stageCommit, store.ErrAccounting), "ERR-1504", false},
+		{atStage(stageFinish, errors.New("reset")), "ERR-1501", false},
 	} {
 		f := failureOf(new(store.Claim), test.err)
 		if f.Code != test.code || f.Permanent != test.permanent || f.Message == "" || f.Stage == "" {
@@ -52,10 +52,10 @@ func TestOnlyTheFilesFaultsArePermanent(t *testing.T) {
 	}
 }
 
-// A file that others dropped and took away again is theirs to look for.
-func TestDroppedFileGone(t *testing.T) {
+// A dropped file that was removed before it was scored is the customer's fault.
+func TestFailure_DroppedFileMissing(t *testing.T) {
 	c := &store.Claim{ObjectKey: objects.InboxPrefix + "u/march.csv"}
-	if f := failureOf(c, at(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
+	if f := failureOf(c, atStage(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
 		t.Errorf("%+v", f)
 	}
 }
@@ -76,13 +76,13 @@ func (l *plentyLedger) PostponePart(context.Context, *store.Claim, store.Postpon
 	return nil
 }
 
-// While what parts need is away, a loop does not postpone one after the other as fast as the database can.
-func TestWorkerRestsInAnOutage(t *testing.T) {
+// In an outage a loop backs off, and does not postpone one part after the other as fast as the database allows.
+func TestWorker_BacksOffInOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(plentyLedger)
 		w := &Worker{
 			ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
-			work: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, objects.ErrInterrupted },
+			runStep: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, objects.ErrInterrupted },
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

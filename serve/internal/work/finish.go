@@ -2,12 +2,9 @@ package work
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"io"
-	"strings"
-	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
@@ -16,26 +13,27 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// finish joins the results of the parts that are done and publishes them. Done twice, it makes the same bytes.
+// finish is the last step of a prediction: it joins the results of the parts that are done and publishes them. It is
+// idempotent: run twice, it makes the same bytes.
 func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	parts, err := w.store.Parts(ctx, c)
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	tally, err := mergeTallies(parts)
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
-	if err := w.keepBudget(c, tally); err != nil {
-		return at(stageScore, err)
+	if err := w.checkBudget(c, tally); err != nil {
+		return atStage(stageScore, err)
 	}
 	result, err := w.join(ctx, c, parts, objects.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	rejects, err := w.join(ctx, c, parts, objects.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
 	if err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	r := store.Result{
 		ResultKey: result.Key, ResultETag: result.ETag, ResultBytes: result.Bytes,
@@ -43,48 +41,48 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	}
 	var summary *engine.Summary
 	if tally != nil {
-		changes, err := w.changes(ctx, c, parts, tally)
+		changes, err := w.compareWithPrevious(ctx, c, parts, tally)
 		if err == nil {
 			err = w.countRepeats(ctx, c, parts, tally, changes)
 		}
 		if err != nil {
-			return at(stageFinish, err)
+			return atStage(stageFinish, err)
 		}
 		made := tally.Summary()
 		made.Changes = changes
 		summary = &made
 		if r.Warnings, err = json.Marshal(tally.Warnings); err != nil {
-			return at(stageFinish, err)
+			return atStage(stageFinish, err)
 		}
 		if r.Summary, err = json.Marshal(summary); err != nil {
-			return at(stageFinish, err)
+			return atStage(stageFinish, err)
 		}
 	}
 	if err := w.store.Finish(ctx, c, r); err != nil {
-		return at(stageFinish, err)
+		return atStage(stageFinish, err)
 	}
 	w.observeEnd(ctx, c, summary)
-	w.dropParts(ctx, c)
+	w.deletePartObjects(ctx, c)
 	return nil
 }
 
-// keepBudget fails a prediction of which too many rows were rejected, over all its parts.
-func (w *Worker) keepBudget(c *store.Claim, tally *engine.Tally) error {
+// checkBudget returns an error if too many rows were rejected over all parts.
+func (w *Worker) checkBudget(c *store.Claim, tally *engine.Tally) error {
 	options, err := claimOptions(c)
 	if err != nil || tally == nil {
 		return err
 	}
-	return options.Check(tally)
+	return cmp.Or(options.Check(tally), tally.CheckNumbers())
 }
 
-// mergeTallies adds what the parts counted, in part order; nil if none is done.
+// mergeTallies adds the tallies of the parts that are done, in part order; nil if none is.
 func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 	var total *engine.Tally
 	for _, p := range parts {
 		if !p.Done {
 			continue
 		}
-		if len(p.Summary) == 0 { // forgotten with the publication
+		if len(p.Summary) == 0 { // deleted by the publication: another worker has finished
 			return nil, store.ErrLeaseLost
 		}
 		var t engine.Tally
@@ -100,8 +98,8 @@ func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 	return total, nil
 }
 
-// join makes one object of what the parts that are done have under a name. A single part's bytes are copied too: the
-// key of a finished object never depends on the number of parts.
+// join composes one object from the objects that the finished parts stored under name. A single part is copied too: the
+// key of the result never depends on the number of parts. Without any bytes it returns a zero ObjectInfo.
 func (w *Worker) join(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string, size func(*store.PartRecord) int64,
 ) (objects.Info, error) {
@@ -115,18 +113,18 @@ func (w *Worker) join(
 		return objects.Info{}, nil
 	}
 	if !parts[0].Done { // cancelled before the part that carries the header line
-		head, err := w.putHead(ctx, c, name)
+		head, err := w.putHeader(ctx, c, name)
 		if err != nil {
 			return objects.Info{}, err
 		}
 		keys = append([]string{head}, keys...)
 	}
 	info, err := w.objects.Compose(ctx, objects.ResultKey(c.PublicID, c.Generation, name), keys)
-	return info, partsGone(err)
+	return info, asPartObjectsGone(err)
 }
 
-// putHead puts a header line that no finished part has.
-func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (string, error) {
+// putHeader stores the header line, which the first part would have, and returns its key.
+func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (string, error) {
 	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
 	if !ok {
 		return "", plan.ErrModelWithdrawn
@@ -157,54 +155,12 @@ func (w *Worker) putHead(ctx context.Context, c *store.Claim, name string) (stri
 	return key, err
 }
 
-// dropParts removes the parts' own objects, of all workers. The claim ended with the publication and with it the lease
-// and its context, so this has a time of its own. What it does not get at is left to the upkeep.
-func (w *Worker) dropParts(ctx context.Context, c *store.Claim) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+// deletePartObjects deletes the objects of all parts, on a timeout of its own because the lease ended with the
+// publication. Objects that it cannot delete are left to the upkeep's sweep.
+func (w *Worker) deletePartObjects(ctx context.Context, c *store.Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if err := objects.DeletePrefix(ctx, w.objects, objects.Joined, objects.PartsPrefix(c.PublicID, c.Generation)); err != nil {
 		w.log.Warn("delete part objects", "prediction_id", c.PublicID, "error", err)
 	}
-}
-
-// plan looks into a file that someone dropped: it finds the parts, chooses the model and keeps an unpacked copy, so
-// that what is scored cannot change.
-func (w *Worker) plan(ctx context.Context, c *store.Claim) error {
-	begin := time.Now()
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{}, c.ObjectETag)
-	if err != nil {
-		return at(stageRead, err)
-	}
-	defer func() { _ = body.Close() }()
-	text, err := ingest.Unpack(body, w.config.Limits)
-	if err != nil {
-		return at(stagePlan, err)
-	}
-	planner, err := ingest.NewPlanner(text, w.config.Limits)
-	if err != nil {
-		return at(stagePlan, err)
-	}
-	bundle, err := plan.ChooseModel(w.models, c.Model.Name, planner.Header())
-	if err != nil {
-		return at(stagePlan, err)
-	}
-	digest := sha256.New()
-	key := objects.InputKey(c.UploadID)
-	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
-	if err != nil {
-		return at(stagePlan, err)
-	}
-	plan := plan.StoredPlan(planner.Plan(), bundle)
-	plan.ObjectKey, plan.ObjectETag = key, info.ETag
-	digest.Sum(plan.SHA256[:0])
-	if err := w.store.PlanPart(ctx, c, plan); err != nil {
-		return at(stageCommit, err)
-	}
-	if strings.HasPrefix(c.ObjectKey, objects.DirectPrefix) { // the copy is read from now on
-		if err := w.objects.Delete(ctx, objects.TakenOver, c.ObjectKey); err != nil {
-			w.log.Warn("delete uploaded file", "prediction_id", c.PublicID, "error", err)
-		}
-	}
-	w.counted(c).StageDone("plan", time.Since(begin), plan.Rows)
-	return nil
 }

@@ -33,7 +33,7 @@ func (o slowObjects) Delete(ctx context.Context, why objects.Reason, keys ...str
 }
 
 // The lease ends with the publication, which the next renewal finds out. What is cleaned up behind it goes on.
-func TestObjectsOfPartsAreDroppedAfterTheLease(t *testing.T) {
+func TestFinish_DeletesPartObjectsAfterLease(t *testing.T) {
 	const lease = 300 * time.Millisecond
 	s := storetest.Open(t, store.Config{Lease: lease})
 	o, err := objects.OpenDirectory(t.TempDir())

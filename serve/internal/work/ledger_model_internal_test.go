@@ -175,7 +175,7 @@ func (l *ledgerModel) locked(ctx context.Context, c *store.Claim) error {
 	}
 }
 
-// update runs a statement that does something to a claim that holds, or is told that the lease is lost.
+// update runs a statement on a claim, or returns store.ErrLeaseLost.
 func (l *ledgerModel) update(
 	ctx context.Context, c *store.Claim, what string, running bool, do func(p *modelPrediction, part *modelPart),
 ) error {

@@ -9,15 +9,15 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// counted is where the figures of a claim go: those of our own work are not shown with the customers'.
-func (w *Worker) counted(c *store.Claim) *metrics.Metrics {
+// metricsOf returns the metrics that count a claim: the canary is counted apart from customers' work.
+func (w *Worker) metricsOf(c *store.Claim) *metrics.Metrics {
 	if plan.Internal(c.Options) {
-		return w.unpublished
+		return w.internalMetrics
 	}
 	return w.metrics
 }
 
-// observeEnd shows a claim's prediction if it has come to its end; summary is nil if it has none.
+// observeEnd counts a claim's prediction if it has ended; summary is nil if it has none.
 func (w *Worker) observeEnd(ctx context.Context, c *store.Claim, summary *engine.Summary) {
 	times, err := w.ledger.Times(ctx, c)
 	if err != nil {
@@ -27,7 +27,7 @@ func (w *Worker) observeEnd(ctx context.Context, c *store.Claim, summary *engine
 	if !times.Status.Done() {
 		return
 	}
-	m := w.counted(c)
+	m := w.metricsOf(c)
 	m.PredictionDone(times)
 	if summary != nil {
 		m.Scored(c.Model.Name, summary)

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// silentLedger answers no renewal until its silence is over. Then somebody else has the part.
+// silentLedger answers no renewal for the time of silence. Then another worker has the part.
 type silentLedger struct {
 	ledger
 	silence            time.Duration
@@ -37,7 +37,7 @@ func (l *silentLedger) PostponePart(context.Context, *store.Claim, store.Postpon
 
 // A connection that goes silent neither keeps a worker from asking again nor costs an attempt, though the lease ends
 // meanwhile. A lease that was lost while the database answered is another matter.
-func TestLeaseLostInAnOutage(t *testing.T) {
+func TestRenew_LeaseLostInOutage(t *testing.T) {
 	for _, test := range []struct {
 		silence            time.Duration
 		postponed, renewed int
@@ -49,7 +49,7 @@ func TestLeaseLostInAnOutage(t *testing.T) {
 			l := &silentLedger{silence: test.silence}
 			w := &Worker{
 				ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
-				work: func(ctx context.Context, _ *store.Claim) (*store.Claim, error) {
+				runStep: func(ctx context.Context, _ *store.Claim) (*store.Claim, error) {
 					<-ctx.Done()
 					return nil, ctx.Err()
 				},

@@ -27,7 +27,7 @@ import (
 // package store's statements), the network to it, and the steps: instead of scoring they wait, and then commit or
 // publish. What SQL really does is tested in package store, and both together by the chaos module.
 //
-// A seed decides when which process dies, freezes or is told to stop, when the network is bad, which runs are restarted,
+// A seed decides when which process crashes, freezes or drains, when the network is bad, which runs are restarted,
 // and how long everything takes. Goroutines that wake at the same instant may still run in either order.
 
 const (
@@ -193,7 +193,7 @@ func (s *simulation) start() *simulatedProcess {
 	p.stop = cancel
 	w := &Worker{
 		config: Config{Name: p.name, Attempts: 2, Cores: 1, Drain: 20 * time.Second},
-		ledger: p, work: p.work, metrics: s.metrics, unpublished: s.metrics, log: slog.New(slog.DiscardHandler),
+		ledger: p, runStep: p.work, metrics: s.metrics, internalMetrics: s.metrics, log: slog.New(slog.DiscardHandler),
 	}
 	w.any, w.small = slots{2, make(chan struct{}, 2), w.claim}, slots{1, make(chan struct{}, 1), w.claimSmall}
 	s.running.Go(func() { w.Run(ctx) })
@@ -210,7 +210,7 @@ type simulatedProcess struct {
 	dead   bool
 	thaw   time.Time
 	calls  int
-	lostAt map[*store.Claim]time.Time // when the worker was told that a lease is lost
+	lostAt map[*store.Claim]time.Time // when the worker found out that a lease is lost
 }
 
 // kill is kill -9: nothing of the process reaches the ledger any more.
@@ -277,7 +277,7 @@ func (p *simulatedProcess) storming() bool {
 	return false
 }
 
-// dice is a number that depends on the seed and on what it is for, not on who asks first.
+// dice is a random number that depends on the seed and on its purpose, not on the order of calls.
 func (p *simulatedProcess) dice(what ...any) uint64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, p.seed, p.name, what)
@@ -295,12 +295,12 @@ func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *stor
 		return nil, ctx.Err()
 	}
 	if dice%19 == 0 {
-		return nil, at(stageScore, errors.New("a fault of its own"))
+		return nil, atStage(stageScore, errors.New("a fault of its own"))
 	}
 	p.mu.Lock()
-	if lost, told := p.lostAt[c]; told && time.Now().After(lost) {
+	if lost, known := p.lostAt[c]; known && time.Now().After(lost) {
 		p.ledger.mu.Lock()
-		p.ledger.violation("%s went on with part %d of %d after it was told that the lease is lost",
+		p.ledger.violation("%s went on with part %d of %d after it found out that the lease is lost",
 			p.name, c.Part.No, c.PredictionID)
 		p.ledger.mu.Unlock()
 	}
@@ -316,7 +316,7 @@ func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *stor
 		return err
 	})
 	if err != nil {
-		return nil, at(stageCommit, err)
+		return nil, atStage(stageCommit, err)
 	}
 	return next, nil
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // The parts of small files are urgent as long as they are in hand, those of large ones never.
-func TestSmallPartsAreUrgent(t *testing.T) {
+func TestWorker_SmallPartsPreemptBackground(t *testing.T) {
 	for _, small := range []bool{true, false} {
 		w := New(Config{Cores: 1}, nil, nil, nil, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 		urgent := -1
-		w.work = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
+		w.runStep = func(_ context.Context, c *store.Claim) (*store.Claim, error) {
 			urgent = w.Background.State().Urgent
 			return nil, nil
 		}

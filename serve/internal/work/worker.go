@@ -1,5 +1,8 @@
-// Package work claims parts of predictions, scores them, joins their results and gives back what it cannot finish.
-// worker.go is the loop, score.go a part's way, finish.go the last step, failure.go what an error means for a part.
+// Package work is the worker: it claims parts of predictions under a lease, scores them, joins their results, and retries,
+// postpones, releases or fails what it cannot finish. worker.go is the loop of claims and leases, score.go the path of a
+// part from its claim to its commit (part_sink.go writes its objects), finish.go the last step of a prediction, plan.go the
+// first step of a dropped file, failure.go what an error means for a claim. Loops that do not claim parts belong in duty,
+// SQL in store, arithmetic in engine.
 package work
 
 import (
@@ -22,54 +25,56 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Config says how parts are worked on. Zero fields mean their defaults.
+// Config configures a worker. Zero fields mean their defaults.
 type Config struct {
-	Name     string        // kept in the ledger: host and process
-	Attempts int           // parts in hand at once; default 2: one computes while the other waits for I/O
-	Small    int           // parts of small files beside them; default 2. They never wait for the part of a large file
+	Name     string        // of the worker in the ledger: host and process
+	Attempts int           // parts of any file at the same time; default 2: one computes while the other waits for I/O
+	Small    int           // additional parts of small files, which never queue behind a large file; default 2
 	Cores    int           // cores that score parts; default all
-	Drain    time.Duration // how long a part in hand may take after shutdown began; default 20 s
-	Scorer   engine.Scorer // that scores parts; default compiled
-	Limits   ingest.Limits // for files that were dropped, which no upload has checked
-	// PostponeMax is how long a part waits whose own objects the store refuses, before its prediction fails; default 24 h.
+	Drain    time.Duration // how long a part in progress may take after shutdown began; default 20 s
+	Scorer   engine.Scorer // default compiled
+	Limits   ingest.Limits // of dropped files, which no upload has checked
+	// PostponeMax is how long a part is retried while the object store refuses only its objects, before its prediction
+	// fails; default 24 h.
 	PostponeMax time.Duration
 	// CustomerKey hides the ids of customers in snapshots and in rows that are kept for retraining.
 	CustomerKey customer.Key
 }
 
-// Worker claims parts, scores them and commits what it found, over and over.
+// Worker claims parts, scores them and commits the results. Its methods are safe for concurrent use.
 type Worker struct {
 	config  Config
 	store   *store.Ledger
-	ledger  ledger                                                    // the store, as the loop sees it
-	work    func(context.Context, *store.Claim) (*store.Claim, error) // step
+	ledger  ledger                                                    // the store; a model of it in tests
+	runStep func(context.Context, *store.Claim) (*store.Claim, error) // step, but in tests
 	objects objects.Store
 	models  *engine.Registry
 	metrics *metrics.Metrics
-	// unpublished takes the figures of work of our own.
-	unpublished *metrics.Metrics
-	log         *slog.Logger
-	Background  *engine.Background // what the parts of large files share
-	any         slots              // take whatever waits
-	small       slots              // take small files only
+	// internalMetrics counts the canary; it is not exported.
+	internalMetrics *metrics.Metrics
+	log             *slog.Logger
+	Background      *engine.Background // the cores that parts of large files share; small files preempt them
+	any             slots              // claim parts of any file
+	small           slots              // claim parts of small files only
 }
 
-// slots are loops that look for the same kind of part.
+// slots are n loops that claim the same kind of part.
 type slots struct {
-	n     int
-	more  chan struct{} // rung when there may be more to claim
-	claim func(context.Context) (*store.Claim, error)
+	n      int
+	wakeup chan struct{} // receives when there may be a part to claim
+	claim  func(context.Context) (*store.Claim, error)
 }
 
-// ring wakes a loop that waits.
-func (s slots) ring() {
+// wake wakes one waiting loop. It never blocks.
+func (s slots) wake() {
 	select {
-	case s.more <- struct{}{}:
+	case s.wakeup <- struct{}{}:
 	default:
 	}
 }
 
-// ledger is what the loop needs of the store: claims, and how they end. What is done with a claim is the step's affair.
+// ledger is the part of the store that claims and leases need. Each method returns store.ErrLeaseLost if another worker has
+// taken the claim over.
 type ledger interface {
 	Listen(ctx context.Context) <-chan struct{}
 	ClaimFinish(ctx context.Context, worker string) (*store.Claim, error)
@@ -83,6 +88,7 @@ type ledger interface {
 	Times(ctx context.Context, c *store.Claim) (store.Times, error)
 }
 
+// New returns a worker that does nothing until [Worker.Run].
 func New(c Config, s *store.Ledger, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
@@ -100,45 +106,45 @@ func New(c Config, s *store.Ledger, o objects.Store, r *engine.Registry, m *metr
 		c.Cores = runtime.GOMAXPROCS(0)
 	}
 	w := &Worker{
-		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, unpublished: metrics.NewMetrics(), log: l,
+		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, internalMetrics: metrics.NewMetrics(), log: l,
 		Background: engine.NewBackground(c.Cores),
 	}
 	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
 	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
-	w.work = w.step
+	w.runStep = w.step
 	return w
 }
 
-// Run works until ctx ends, then finishes or gives back what is in hand and returns.
+// Run works until ctx ends. Then it drains: it finishes or releases its claims within Config.Drain and returns.
 func (w *Worker) Run(ctx context.Context) {
-	w.metrics.Workers(w.any.n+w.small.n, w.config.Cores)
-	work, stop := w.outlive(ctx)
+	w.metrics.SetWorkers(w.any.n+w.small.n, w.config.Cores)
+	drain, stop := w.withDrain(ctx)
 	defer stop()
 	var wg sync.WaitGroup
 	for _, s := range []slots{w.any, w.small} {
 		for range s.n {
-			wg.Go(func() { w.loop(ctx, work, s) })
+			wg.Go(func() { w.loop(ctx, drain, s) })
 		}
 	}
 	for range w.ledger.Listen(ctx) { // closed when ctx ends
-		w.Ring()
+		w.Wake()
 	}
 	wg.Wait()
 }
 
-// outlive gives a context that ends a drain time after ctx.
-func (w *Worker) outlive(ctx context.Context) (context.Context, func()) {
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+// withDrain returns a context that is cancelled with errDrained Config.Drain after ctx, and a function that releases it.
+func (w *Worker) withDrain(ctx context.Context) (context.Context, func()) {
+	drain, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	unwatch := context.AfterFunc(ctx, func() {
 		timer := time.NewTimer(w.config.Drain)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 			cancel(errDrained)
-		case <-work.Done():
+		case <-drain.Done():
 		}
 	})
-	return work, func() {
+	return drain, func() {
 		unwatch()
 		cancel(nil)
 	}
@@ -146,8 +152,8 @@ func (w *Worker) outlive(ctx context.Context) (context.Context, func()) {
 
 var errDrained = errors.New("shutting down")
 
-// loop claims and works; ctx says when to claim nothing more, work bounds what is in hand.
-func (w *Worker) loop(ctx, work context.Context, s slots) {
+// loop claims until ctx ends; drain bounds the attempt in progress.
+func (w *Worker) loop(ctx, drain context.Context, s slots) {
 	for ctx.Err() == nil {
 		c, err := s.claim(ctx)
 		if err == nil {
@@ -156,38 +162,38 @@ func (w *Worker) loop(ctx, work context.Context, s slots) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			w.log.Error("claim", "error", err)
-			w.rest(ctx)
+			w.backOff(ctx)
 		case c != nil:
-			s.ring() // where one part was, another may be
+			s.wake() // there may be another part
 			var result string
-			err := fault.Guarded(func() error { result = w.attempt(work, c); return nil })
-			if err != nil { // beside the step, which is guarded: the lease runs out
-				w.log.Error("work on claim", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
+			err := fault.Recover(func() error { result = w.attempt(drain, c); return nil })
+			if err != nil { // a panic outside the step: the lease expires
+				w.log.Error("attempt panicked", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
 			}
 			if err != nil || result == metrics.AttemptPostponed {
-				w.rest(ctx) // the next part would fare no better
+				w.backOff(ctx) // an outage: the next part would be postponed as well
 			}
 		case err == nil:
 			select {
 			case <-ctx.Done():
-			case <-s.more:
+			case <-s.wakeup:
 			}
 		}
 	}
 }
 
-// Ring wakes a loop of each kind: something was queued.
-func (w *Worker) Ring() {
-	w.any.ring()
-	w.small.ring()
+// Wake wakes a loop of each kind, because something was queued. It never blocks.
+func (w *Worker) Wake() {
+	w.any.wake()
+	w.small.wake()
 }
 
-// rest waits until it may be worth while to ask again for what was away.
-func (w *Worker) rest(ctx context.Context) {
-	backoff.Pause(ctx, backoff.ClaimPause/2+rand.N(backoff.ClaimPause))
+// backOff pauses after an outage of the database or the object store: 0.5 to 1.5 times backoff.OutageDelay, with jitter.
+func (w *Worker) backOff(ctx context.Context) {
+	backoff.Pause(ctx, backoff.OutageDelay/2+rand.N(backoff.OutageDelay))
 }
 
-// claim takes a last step that is due, else the part whose turn it is.
+// claim claims a last step that is due, or else the next part in the fair order. A nil claim means that nothing is queued.
 func (w *Worker) claim(ctx context.Context) (*store.Claim, error) {
 	c, err := w.ledger.ClaimFinish(ctx, w.config.Name)
 	if c != nil || err != nil {
@@ -200,29 +206,29 @@ func (w *Worker) claimSmall(ctx context.Context) (*store.Claim, error) {
 	return w.ledger.ClaimSmallPart(ctx, w.config.Name)
 }
 
-// attempt works on a claim, and on the last step if the claim's commit makes it ours. It says how the last of them
-// ended.
+// attempt works on a claim, and then on the last step of the prediction if the commit of the claim returned one. It
+// returns the result of the last attempt as a metrics label.
 func (w *Worker) attempt(ctx context.Context, c *store.Claim) (result string) {
-	defer w.counted(c).WorkerBusy()()
+	defer w.metricsOf(c).WorkerBusy()()
 	if c.Small {
 		defer w.Background.Urgent()()
 	}
 	for c != nil {
-		next, err := w.leased(ctx, c)
+		next, err := w.withLease(ctx, c)
 		if err != nil {
-			return w.giveUp(ctx, c, err)
+			return w.recordFailure(ctx, c, err)
 		}
 		c = next
 	}
 	return metrics.AttemptCommitted
 }
 
-// leased runs one step while the lease is renewed. If the lease is lost, the step is cancelled.
-func (w *Worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
+// withLease runs one step while it renews the lease. If the lease is lost, the step is cancelled.
+func (w *Worker) withLease(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := fault.Guarded(func() error { return w.renew(ctx, c) }); err != nil {
+		if err := fault.Recover(func() error { return w.renew(ctx, c) }); err != nil {
 			cancel(err)
 		}
 	})
@@ -230,27 +236,27 @@ func (w *Worker) leased(ctx context.Context, c *store.Claim) (next *store.Claim,
 		cancel(nil)
 		wg.Wait()
 	}()
-	next, err = w.work(ctx, c)
+	next, err = w.runStep(ctx, c)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause // what ended the step, not the step's complaint about it
+		err = cause // why the step was cancelled, not the error that the cancellation led to
 	}
 	return next, err
 }
 
-// renew extends the lease three times as often as needed, until ctx ends or the lease is lost. A database that does not
-// answer is asked again: the lease outlives two missed renewals. One that is lost after missed renewals is the
-// database's fault and costs no attempt.
+// renew renews the lease three times per lease, until ctx ends or the lease is lost. A renewal that the database does not
+// answer is retried: the lease survives two missed ones. A lease that is lost after missed renewals is an outage and costs
+// no attempt.
 func (w *Worker) renew(ctx context.Context, c *store.Claim) error {
 	ticker := time.NewTicker(c.Lease / 3)
 	defer ticker.Stop()
-	var missed error // the renewal before, if the database did not answer it
+	var missed error // of the previous renewal, if the database was unavailable
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		once, cancel := context.WithTimeout(ctx, c.Lease/3) // a connection that went silent must not use up the lease
+		once, cancel := context.WithTimeout(ctx, c.Lease/3) // a stalled connection must not use up the lease
 		err := w.ledger.RenewLease(once, c)
 		cancel()
 		switch {
@@ -268,14 +274,15 @@ func (w *Worker) renew(ctx context.Context, c *store.Claim) error {
 	}
 }
 
-// step does what the claim asks for. A panic in it fails the claim, not the process.
+// step runs the step that the claim is for: the plan of a dropped file, the score of a part, or the last step. It returns
+// the claim of the last step if this was the last part. A panic fails the claim, not the process.
 func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
-	err = guardedStep(func() (err error) {
+	err = recoverStep(func() (err error) {
 		switch {
 		case c.Finish:
 			return w.finish(ctx, c)
 		case !c.Part.Planned:
-			return w.plan(ctx, c)
+			return w.planDropped(ctx, c)
 		}
 		next, err = w.scorePart(ctx, c)
 		return err
@@ -283,17 +290,17 @@ func (w *Worker) step(ctx context.Context, c *store.Claim) (next *store.Claim, e
 	return next, err
 }
 
-// guardedStep runs a part of a step: a panic fails the claim and is the worker's.
-func guardedStep(f func() error) error {
-	err := fault.Guarded(f)
+// recoverStep runs f and returns a panic as an error of stagePanic.
+func recoverStep(f func() error) error {
+	err := fault.Recover(f)
 	var panicked *engine.PanicError
 	if errors.As(err, &panicked) {
-		return at(stagePanic, err)
+		return atStage(stagePanic, err)
 	}
 	return err
 }
 
-// Stages of a claim, as a failure names them.
+// Stages of a claim, as the error of a prediction names them.
 const (
 	stageRead   = "reading"
 	stagePlan   = "planning"
@@ -304,7 +311,7 @@ const (
 	stagePanic  = "worker"
 )
 
-// stageError says where a step failed.
+// stageError names the stage in which a step failed.
 type stageError struct {
 	stage string
 	err   error
@@ -314,8 +321,8 @@ func (e *stageError) Error() string { return e.stage + ": " + e.err.Error() }
 
 func (e *stageError) Unwrap() error { return e.err }
 
-// at names the stage of an error that does not know it.
-func at(stage string, err error) error {
+// atStage wraps err in a stageError, unless it is nil or already has a stage.
+func atStage(stage string, err error) error {
 	var known *stageError
 	if err == nil || errors.As(err, &known) {
 		return err

@@ -1,0 +1,101 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/queue"
+)
+
+// A dropped file that cannot be scored fails with the code that an upload of it would have had.
+func TestInbox_FilesThatCannotBeScored(t *testing.T) {
+	a := startAPI(t, nil)
+	a.work()
+	packed := string(gzipped(t, telecom))
+	for name, test := range map[string]struct{ text, code string }{
+		"nothing but space": {"\n", "ERR-1005"},
+		"no such columns":   {"a,b\n1,2\n", "ERR-1004"},
+		"a column missing":  {strings.Replace(telecom, "Contract", "Kind", 1), "ERR-1004"},
+		"half an archive":   {packed[:len(packed)/2], "ERR-1012"},
+		"an open quote":     {telecom + "\"A-4,1,2,3,One year\n", "ERR-1009"},
+	} {
+		key := "inbox/owner/" + strings.ReplaceAll(name, " ", "-") + ".csv"
+		a.put(key, test.text)
+		info, err := a.objects.Head(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := queue.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
+		notice := queue.Notice{Objects: []queue.ObjectEvent{event}}
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, notice); err != nil {
+			t.Fatal(err)
+		}
+		view := a.ended(a.newest())
+		failure, ok := view["error"].(map[string]any)
+		if view["status"] != "failed" || !ok || failure["code"] != test.code {
+			t.Errorf("%s: %v %v, want %s", name, view["status"], failure, test.code)
+		}
+	}
+}
+
+// changedReads is an object store whose files read otherwise than they were written.
+type changedReads struct {
+	objects.Store
+	change func([]byte) []byte
+}
+
+func (c changedReads) Get(
+	ctx context.Context, key string, r objects.Range, ifMatch string,
+) (io.ReadCloser, objects.Info, error) {
+	body, info, err := c.Store.Get(ctx, key, r, ifMatch)
+	if err != nil {
+		return nil, info, err
+	}
+	text, err := io.ReadAll(body)
+	return io.NopCloser(bytes.NewReader(c.change(text))), info, err
+}
+
+// Reasons that are not those of the rows in the database are never shown.
+func TestReadReasons_RefusesOtherRows(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func([]byte) []byte
+		status int
+		code   string
+	}{
+		"another score": {
+			func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(",0."), []byte(",1.")) },
+			http.StatusInternalServerError, "ERR-1500",
+		},
+		"rows of other lengths": {
+			func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(",0."), []byte(",0.0")) },
+			http.StatusInternalServerError, "ERR-1500",
+		},
+		"half a file": {
+			func(text []byte) []byte { return text[:len(text)/2] }, http.StatusServiceUnavailable, "ERR-1502",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on := false
+			a := startAPI(t, func(_ *api.Config, p *api.Parts) {
+				p.Objects = changedReads{p.Objects, func(text []byte) []byte {
+					if on {
+						return test.change(text)
+					}
+					return text
+				}}
+			})
+			a.work()
+			path := address(a.finished(telecom)["links"].(map[string]any)["rows"]) + "?explain=true"
+			a.get(path).want(t, http.StatusOK)
+			on = true
+			a.get(path).wantError(t, test.status, test.code)
+		})
+	}
+}

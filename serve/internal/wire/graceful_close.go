@@ -1,0 +1,67 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	gracefulCloseTimeout  = 2 * time.Second
+	gracefulCloseBytesMax = 64 << 20
+)
+
+// GracefulListener accepts connections that [CloseGracefully] works on.
+type GracefulListener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l GracefulListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &gracefulConn{Conn: c}, nil
+}
+
+// gracefulConn is a connection with a lingering close: after [CloseGracefully] its Close first ends the write direction and
+// discards what still arrives, for at most gracefulCloseTimeout. Closing with unread bytes makes the kernel reset the
+// connection, and the reset can overtake the answer: a client that is still sending would see a connection error instead.
+type gracefulConn struct {
+	net.Conn
+	graceful atomic.Bool
+	ended    atomic.Bool // the client has ended its direction
+}
+
+// Read implements net.Conn.
+func (c *gracefulConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// ClientEnded reports whether the client has ended its direction of the connection and everything it sent has been read.
+func ClientEnded(c net.Conn) bool {
+	l, ok := c.(*gracefulConn)
+	return ok && l.ended.Load()
+}
+
+// CloseGracefully makes the next Close of a connection a lingering one. It does not close it. Other connections than those
+// of a [GracefulListener] are not changed.
+func CloseGracefully(c net.Conn) {
+	if l, ok := c.(*gracefulConn); ok {
+		l.graceful.Store(true)
+	}
+}
+
+// Close implements net.Conn.
+func (c *gracefulConn) Close() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if ok && c.graceful.CompareAndSwap(true, false) && half.CloseWrite() == nil &&
+		c.SetReadDeadline(time.Now().Add(gracefulCloseTimeout)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, gracefulCloseBytesMax)
+	}
+	return c.Conn.Close()
+}
