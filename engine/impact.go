@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"math"
 )
 
 // sigmoidTable gives sigmoids to about 1e-8: enough to round most impacts to a tenth of a percentage point, in a
@@ -43,8 +42,9 @@ func newSigmoidTable(factor float64) *sigmoidTable {
 	for i := range s.tenths {
 		s.tenths[i] = newShortText(appendScaled(nil, int64(i-tenthsReach), 1))
 	}
+	logistic := newLogistic()
 	for i := range s.at {
-		s.at[i] = 1 / (1 + math.Exp(sigmoidReach-float64(float64(i)/sigmoidSteps)))
+		s.at[i] = logistic(float64(float64(i)/sigmoidSteps) - sigmoidReach)
 	}
 	return s
 }
