@@ -41,16 +41,16 @@ func commandBlocks(t *testing.T, page string) []string {
 	return blocks
 }
 
-// follow runs blocks in one shell, as somebody does who pastes them into a terminal, and fails at the first command that
-// does not succeed, which the trace shows last.
+// follow runs the line that sets the token, and then blocks, in one shell, as somebody does who pastes them into a
+// terminal. It fails at the first command that does not succeed, which the trace shows last.
 func follow(t *testing.T, dir, api, token string, blocks ...string) {
 	t.Helper()
-	script := strings.ReplaceAll(strings.Join(blocks, "\n"), shownAPI, api)
-	command := exec.CommandContext(t.Context(), "bash", "-euxo", "pipefail", "-c", script)
+	script := token + "\nset -x\n" + strings.ReplaceAll(strings.Join(blocks, "\n"), shownAPI, api)
+	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
 	command.Dir = dir
-	command.Env = append(bareEnvironment(), "MILLRACE_TOKEN="+token, "PS4=$ ")
+	command.Env = append(bareEnvironment(), "PS4=$ ")
 	if trace, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v after:\n%s", err, strings.ReplaceAll(string(trace), token, "…"))
+		t.Fatalf("%v after:\n%s", err, regexp.MustCompile(`Bearer [\w.-]+`).ReplaceAll(trace, []byte("Bearer …")))
 	}
 }
 
@@ -105,7 +105,7 @@ func TestIntegrationRunsAsPrinted(t *testing.T) {
 			if err := os.Symlink(filepath.Join(root, "testdata"), filepath.Join(dir, "testdata")); err != nil {
 				t.Fatal(err)
 			}
-			follow(t, dir, r.API, r.Token, test.blocks...)
+			follow(t, dir, r.API, "export MILLRACE_TOKEN="+r.Token, test.blocks...)
 			scored, err := os.ReadFile(filepath.Join(dir, "scored.csv"))
 			if err != nil || strings.Count(string(scored), "\n") != 10_001 {
 				t.Errorf("scored.csv: %v, or not a line for each of the 10,000 customers", err)
@@ -170,7 +170,8 @@ func dataDir(t *testing.T) string {
 	return dir
 }
 
-// startFirst runs the block that keeps serving until the test ends, and returns what it prints for the next blocks.
+// startFirst runs the block that keeps serving until the test ends, and returns what it prints for the next blocks: its
+// address and the line that sets the token.
 func startFirst(t *testing.T, dir, block string) (api, token string) {
 	t.Helper()
 	command := exec.CommandContext(context.Background(), "bash", "-euo", "pipefail", "-c", block)
@@ -206,8 +207,8 @@ func startFirst(t *testing.T, dir, block string) (api, token string) {
 		if url, ok := strings.CutPrefix(line, "API"); ok {
 			api = strings.TrimSpace(url)
 		}
-		if text, ok := strings.CutPrefix(line, "export MILLRACE_TOKEN="); ok {
-			token = text
+		if strings.HasPrefix(line, "export MILLRACE_TOKEN=") {
+			token = line
 		}
 		sampled = strings.HasPrefix(line, "Ctrl-C")
 	}
@@ -216,7 +217,7 @@ func startFirst(t *testing.T, dir, block string) (api, token string) {
 		_, _ = io.Copy(io.Discard, out)
 	}()
 	if api == "" || token == "" {
-		t.Fatal("the first block does not print its address and a token")
+		t.Fatal("the first block does not print its address and the line that sets a token")
 	}
 	return api, token
 }
