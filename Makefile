@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
+FILES     ?= 20
 CANCELS   ?= 10000
 MUTANTS   ?=
 FLOOR     ?= 95
@@ -70,6 +71,10 @@ browser: test-parts ## The pages in a headless Chromium, which must be on PATH; 
 .PHONY: purego
 purego: ## The kernels' packages without assembly
 	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest
+
+.PHONY: files
+files: test-parts ## Files that people send, each remade FILES (20) times: scored as the clean one, or refused with its code
+	FILES=$(FILES) go test -count=1 -timeout=30m -run '^TestFilesPeopleSend' ./test
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // sampleBytes is how much of a file, behind its header, decides how its numbers are written.
@@ -66,6 +67,10 @@ func (m Mapping) DecideNumbers(s Sample, stated NumberStyle) (NumberStyle, error
 		return stated, nil
 	}
 	text := s.rows(m.Header.Delimiter)
+	if decimal := m.formerStyle(text); decimal != "" {
+		stated.Decimal = decimal
+		return stated, nil
+	}
 	p := newProbe(m, text)
 	p.look(false)
 	if p.shifted() {
@@ -79,6 +84,26 @@ func (m Mapping) DecideNumbers(s Sample, stated NumberStyle) (NumberStyle, error
 	all := newProbe(m, text)
 	all.look(true)
 	return all.decide(stated)
+}
+
+// styleSentence stands in the reason of a row that was rejected for its style, in front of an example.
+const styleSentence = "a number written like "
+
+// formerStyle is the decimal sign of the file that a rejects file was made from, if one of its reasons shows it: the rows
+// at hand are those that were written otherwise.
+func (m *Mapping) formerStyle(text []byte) string {
+	if m.formerField(rejectReason) < 0 {
+		return ""
+	}
+	_, example, found := bytes.Cut(text, []byte(styleSentence))
+	before, _, ends := bytes.Cut(example, []byte("56,"))
+	if !found || !ends || len(before) == 0 {
+		return ""
+	}
+	if sign := string(before[len(before)-1:]); slices.Contains(decimalSigns, sign) {
+		return sign
+	}
+	return ""
 }
 
 // rows is the sample up to its last row end.

@@ -166,6 +166,27 @@ func TestStyleIsDecidedForTheFile(t *testing.T) {
 	}
 }
 
+// Rows that were rejected for their style come back alone: their file's style is the one of the file that they came from.
+func TestRejectsKeepTheStyleOfTheirFile(t *testing.T) {
+	for _, c := range []struct {
+		file, want string
+		style      ingest.NumberStyle
+	}{
+		{"id;charge;share\nA;91,15;1\n", "1,234.56", ingest.NumberStyle{}},
+		{"id;charge;share\nA;91.15;0,5\n", "1.234,56", ingest.NumberStyle{Decimal: ","}},
+	} {
+		first := readStyled(c.file, money(), c.style)
+		rejects := strings.TrimSuffix(c.file[:strings.IndexByte(c.file, '\n')], "\r") + ";_row;_line;_code;_column;_reason\n" + first.out
+		style, err := decide(t, rejects, money(), ingest.NumberStyle{})
+		if err != nil || style.String() != c.want || len(first.rejects) != 1 {
+			t.Errorf("%q: %v %v %v", rejects, style, err, first.rejects)
+		}
+		if again := readStyled(rejects, money(), style); len(again.rejects) != 1 {
+			t.Errorf("%q: passes when it comes back: %v", rejects, again.rows)
+		}
+	}
+}
+
 func TestParseNumberStyle(t *testing.T) {
 	for _, c := range []struct{ decimal, thousands, want string }{
 		{"", "", "1,234.56"},
