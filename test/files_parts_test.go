@@ -27,7 +27,7 @@ func germanFile() string {
 func TestNumberStyleReachesEveryPart(t *testing.T) {
 	s3, queue := storetest.S3(t), storetest.SQS(t)
 	r := start(t, func(c *serve.RunConfig) {
-		c.DatabaseURL, c.S3, c.Queue, c.API.Rates = storetest.Postgres(t), s3, queue.QueueConfig, &serve.RateLimits{}
+		c.DatabaseURL, c.S3, c.Queue, c.API.Rates = storetest.Postgres(t), s3, queue.Config, &serve.RateLimits{}
 	})
 	objects, err := store.OpenS3(t.Context(), s3)
 	if err != nil {
