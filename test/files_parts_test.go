@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
-	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -29,12 +29,12 @@ func TestNumberStyleReachesEveryPart(t *testing.T) {
 	r := start(t, func(c *serve.RunConfig) {
 		c.DatabaseURL, c.S3, c.Queue, c.API.Rates = storetest.Postgres(t), s3, queue.Config, &serve.RateLimits{}
 	})
-	objects, err := store.OpenS3(t.Context(), s3)
+	bucket, err := objects.OpenS3(t.Context(), s3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := germanFile()
-	info, err := objects.Put(t.Context(), "inbox/developer/german.csv", strings.NewReader(file))
+	info, err := bucket.Put(t.Context(), "inbox/developer/german.csv", strings.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
 	}
