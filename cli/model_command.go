@@ -154,6 +154,7 @@ func readForest(name string) (*forest.Forest, error) {
 type predictCommand struct {
 	Kind        string `enum:"raw,probability,contrib,leaf" required:"" help:"What to print: ${enum}."`
 	Data        string `required:"" help:"File with a numeric matrix, comma- or tab-separated; an empty cell or nan is a missing value." placeholder:"FILE"`
+	Exact       bool   `help:"Contributions in float64, leaf by leaf: slow, and within 1e-9 of the library's."`
 	Header      bool   `help:"Skip the first line of the matrix, which holds column names."`
 	Iterations  string `enum:"best,all," default:"" help:"Which iterations count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
@@ -177,7 +178,7 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 		return caused(exitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
-	predict, err := newPredictor(f, c.Kind)
+	predict, err := newPredictor(f, c.Kind, c.Exact)
 	if err != nil {
 		return usage("--kind %s: %v", c.Kind, err)
 	}

@@ -15,7 +15,7 @@ type modelFlags struct {
 	Bands string `help:"Risk bands of a bare model file, as names with their upper bounds (default: low=0.3,medium=0.6,high)." placeholder:"NAME=BOUND,…,NAME"`
 }
 
-// open opens the value of --model with what the flags add. iterations is as for openModelIterations; label names a column with the outcome; empty: none.
+// open opens the value of --model with the iterations that count and what the flags add. label names a column with the outcome; empty: none.
 func (f modelFlags) open(model, iterations, label string) (*engine.Bundle, error) {
 	if f != (modelFlags{}) && !isFile(model) {
 		return nil, usage("--id, --value and --bands are for bare model files: a bundle describes them itself")

@@ -70,17 +70,17 @@ func columnName(name string) string { return shortened(printable(name), columnNa
 
 func shareText(part, whole int64) string { return percent(float64(part) / float64(max(whole, 1))) }
 
-// readingLines say how the file was read, where that was not plain.
+// readingLines describe how the file was read, where that was not plain.
 func readingLines(s *engine.Summary) string {
 	text := ""
 	if s.NumberStyle != "" {
-		text += wrapped("  ", "numbers read as "+s.NumberStyle)
+		text += wrapped("", "Numbers read as "+s.NumberStyle)
 	}
 	if s.Skipped > 0 {
-		text += fmt.Sprintf("  skipped: %d lines of nothing but delimiters\n", s.Skipped)
+		text += fmt.Sprintf("Skipped: %s lines of nothing but delimiters\n", count(s.Skipped))
 	}
 	if len(s.Renamed) > 0 {
-		text += wrapped("  ", "columns renamed: "+printable(strings.Join(s.Renamed, ", ")))
+		text += wrapped("", "Columns renamed: "+printable(strings.Join(s.Renamed, ", ")))
 	}
 	return text
 }

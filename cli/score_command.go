@@ -19,10 +19,10 @@ import (
 // scoreCommand scores a file into a file.
 type scoreCommand struct {
 	Model        string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Iterations   string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	Columns      modelFlags  `embed:""`
 	Label        string      `help:"Column that says whether the customer left (yes or no, true or false, 1 or 0): the report compares it with the scores of the first 2,000,000 rows." placeholder:"COLUMN"`
 	Explain      string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
-	Iterations   string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	Scorer       string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
 	Out          string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
 	Rejects      string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
@@ -51,7 +51,7 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
-// numberFlags say how the numbers of a file are written, where the file does not show it.
+// numberFlags describe how the numbers of a file are written, where the file does not show it.
 type numberFlags struct {
 	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
 	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
@@ -61,7 +61,7 @@ type numberFlags struct {
 func (f numberFlags) style() (ingest.NumberStyle, error) {
 	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
 	if err != nil {
-		return style, &plainError{"--decimal, --thousands: " + err.Error()}
+		return style, usage("--decimal, --thousands: %v", err)
 	}
 	return style, nil
 }
@@ -158,7 +158,7 @@ func openModelIterations(name, iterations string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
 	case iterations != "" && (err != nil || info.IsDir()):
-		return nil, &plainError{"--iterations is for model files: a bundle has the key iterations in bundle.yaml"}
+		return nil, usage("--iterations is for model files: a bundle has the key iterations in bundle.yaml")
 	case err == nil && info.IsDir():
 		b, err := engine.OpenBundle(os.DirFS(name))
 		return b, caused(exitData, err)

@@ -73,12 +73,19 @@ func isGeneratedName(name string, i int) bool {
 // the model file's own list if it has one. Missing and unknown categories are NaN.
 func categoryValues(c ingest.Column, feature *forest.Feature) ([]float64, error) {
 	values := make([]float64, len(c.Categories)+2)
+	exact := make(map[string]int, len(feature.Categories))
+	for code, category := range slices.Backward(feature.Categories) { // of two that read the same the first
+		exact[category] = code
+	}
 	for code, category := range c.Categories {
 		values[code] = float64(code)
 		if len(feature.Categories) == 0 {
 			continue
 		}
-		trained, known := feature.Code(category)
+		trained, known := exact[category]
+		if !known {
+			trained, known = feature.Code(category)
+		}
 		if !known {
 			return nil, fmt.Errorf("column %q: the model was not trained on category %q", c.Name, category)
 		}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"math"
 )
 
 // sigmoidTable approximates sigmoids to about 1e-8, which is enough to round most impacts to a tenth of a percentage
@@ -43,8 +42,9 @@ func newSigmoidTable(slope float64) *sigmoidTable {
 	for i := range s.tenths {
 		s.tenths[i] = newShortText(appendScaled(nil, int64(i-tenthsRange), 1))
 	}
+	logistic := newLogistic()
 	for i := range s.values {
-		s.values[i] = 1 / (1 + math.Exp(sigmoidRange-float64(float64(i)/sigmoidSteps)))
+		s.values[i] = logistic(float64(float64(i)/sigmoidSteps) - sigmoidRange)
 	}
 	return s
 }

@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/retainwise/millrace/engine"
 )
@@ -37,5 +39,36 @@ func TestIterationsThatCount(t *testing.T) {
 	}
 	if _, err := engine.OpenModelFileIterations("model.ubj", model, "few"); err == nil {
 		t.Error("iterations \"few\" is no error")
+	}
+}
+
+// TestBundleNamesCategoriesInItsWay: a bundle may write a trained number or boolean otherwise than the model file.
+func TestBundleNamesCategoriesInItsWay(t *testing.T) {
+	model, err := os.ReadFile("../testdata/models/lightgbm-4.7.0/bool/model.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bundle = `
+name: mine
+version: '1'
+model: model.txt
+probability: true
+bands: [{name: low, below: 0.5}, {name: high}]
+columns:
+- {name: x, type: number}
+- {name: z, type: number}
+- {name: k, type: category, categories: ['true', 'FALSE']}
+- {name: flag, type: number}
+`
+	rows := "x,z,k,flag,_raw,_probability\n,11.79,FALSE,0,-2.059972739346402,0.11304856343042838\n" +
+		"-1.130096771890423,73.41,true,0,2.2902591552634766,0.908067086963032\n"
+	for text, wrong := range map[string]bool{bundle: false, strings.Replace(bundle, "FALSE", "nein", 1): true} {
+		files := fstest.MapFS{
+			"bundle.yaml": {Data: []byte(text)}, "model.txt": {Data: model}, "golden.csv": {Data: []byte(rows)},
+		}
+		writeManifest(files)
+		if _, err := engine.OpenBundle(files); wrong != errors.Is(err, engine.ErrModelColumns) || !wrong && err != nil {
+			t.Errorf("wrong categories %t: %v", wrong, err)
+		}
 	}
 }

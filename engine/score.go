@@ -125,7 +125,8 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	if err != nil {
 		return Tally{}, err
 	}
-	mapping.Guard, mapping.Numbers = !opt.Unguarded, in.Numbers
+	mapping.Guard = !opt.Unguarded
+	mapping.Numbers = in.Numbers
 	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	if opt.WithHeader {

@@ -13,7 +13,7 @@ import (
 // TestDocPages loads both pages and everything they name, as a browser would, and finds nothing from elsewhere.
 func TestDocPages(t *testing.T) {
 	a := startAPI(t, nil)
-	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
+	named := regexp.MustCompile(`<(?:link|script)[^>]* (?:src|href)="([^"]+)"`)
 	for _, page := range []string{"/docs", "/redoc"} {
 		r := a.get(page, as("")).want(t, http.StatusOK)
 		csp := r.header.Get("Content-Security-Policy")

@@ -33,7 +33,7 @@ func TestPageFiles(t *testing.T) {
 		}
 		a.get("/page/"+name, as(""), header("If-None-Match", file.header.Get("ETag"))).want(t, http.StatusNotModified)
 	}
-	if len(seen) != 8 {
+	if len(seen) != 9 {
 		t.Errorf("the page has %v", seen)
 	}
 	if regexp.MustCompile(`(?i)<script>|<style|style=|\son[a-z]+=|https?:`).Match(page.body) {

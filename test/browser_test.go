@@ -161,30 +161,34 @@ func TestPageEscapesMarkup(t *testing.T) {
 	b.faultless()
 }
 
-// TestPageDarkMode checks the contrast of text in both colour schemes: 4.5 or more (WCAG 2.2, 1.4.3).
+// faintText returns an expression that lists the elements in a scope whose text has a contrast under 4.5 (WCAG 2.2, 1.4.3).
+func faintText(scope string) string { return strings.ReplaceAll(faintTextIn, "SCOPE", scope) }
+
+const faintTextIn = `(() => {
+	const channels = (c) => c.match(/[\d.]+/g).slice(0, 3).map((v) => v / 255)
+		.map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+	const light = (c) => channels(c).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const ground = (e) => {
+		for (; e; e = e.parentElement) {
+			const c = getComputedStyle(e).backgroundColor;
+			if (c !== 'rgba(0, 0, 0, 0)') return c;
+		}
+		return 'rgb(255, 255, 255)';
+	};
+	return [...document.querySelectorAll('SCOPE :is(h1, h2, h3, p, a, td, th, pre, label, button, .button, figcaption, .muted)')]
+		.map((e) => [e, light(getComputedStyle(e).color), light(ground(e))])
+		.filter(([e, a, b]) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5)
+		.map(([e]) => e.outerHTML.slice(0, 60)).join('; ');
+})()`
+
+// TestPageDarkMode checks the contrast of text in both colour schemes.
 func TestPageDarkMode(t *testing.T) {
 	b, _ := startPage(t)
 	b.eval("document.querySelectorAll('[hidden]').forEach((e) => e.hidden = false)")
-	const grounds = `(() => {
-		const channels = (c) => c.match(/[\d.]+/g).slice(0, 3).map((v) => v / 255)
-			.map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-		const light = (c) => channels(c).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-		const ground = (e) => {
-			for (; e; e = e.parentElement) {
-				const c = getComputedStyle(e).backgroundColor;
-				if (c !== 'rgba(0, 0, 0, 0)') return c;
-			}
-			return 'rgb(255, 255, 255)';
-		};
-		return [...document.querySelectorAll('h1, h2, h3, p, a, label, button, .button, figcaption, .muted')]
-			.map((e) => [e, light(getComputedStyle(e).color), light(ground(e))])
-			.filter(([e, a, b]) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5)
-			.map(([e]) => e.outerHTML.slice(0, 60)).join('; ');
-	})()`
 	colours := map[string]bool{}
 	for _, dark := range []bool{false, true} {
 		b.dark(dark)
-		if faint := b.eval(grounds); faint != "" {
+		if faint := b.eval(faintText("body")); faint != "" {
 			t.Errorf("dark %v: hard to read: %s", dark, faint)
 		}
 		colours[b.eval("getComputedStyle(document.body).backgroundColor")] = true
@@ -203,4 +207,14 @@ func TestDocsAreDrawn(t *testing.T) {
 	b.open(m.API + "/redoc")
 	b.until("document.querySelectorAll('[data-section-id^=\"tag/\"]').length > 15")
 	b.screenshot("redoc")
+}
+
+// TestPageOffersTemplates saves the empty file of a model's columns, which needs the token of the page.
+func TestPageOffersTemplates(t *testing.T) {
+	b, _ := startPage(t)
+	b.eval("HTMLAnchorElement.prototype.click = function () { window.saved = this.download; }")
+	b.until("document.querySelectorAll('#templates button').length === 2")
+	b.eval("[...document.querySelectorAll('#templates button')].find((e) => e.textContent === 'Telecom churn').click()")
+	b.until("window.saved === 'telecom-template.csv'")
+	b.faultless()
 }

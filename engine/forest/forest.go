@@ -60,7 +60,7 @@ type Forest struct {
 	Objective  string // as the file names it; empty for a custom objective
 	Link       Link
 	Sigmoid    float64   // the factor of LinkSigmoid, 1 unless the file says otherwise
-	Classes    int       // raw scores per row, at least 1
+	Classes    int       // raw scores per row, at least 1; targets and quantiles count as classes
 	Base       []float64 // base margin per class, already linked; added before the first tree
 	Average    bool      // random forest: the sum is divided by Iterations before the link
 	Iterations int

@@ -9,21 +9,19 @@ import (
 	"testing"
 )
 
-// goldenBits reads pairs of float32 bits that glibc made: testdata/train/make_libm_goldens.py.
-func goldenBits(t *testing.T, name string) (pairs [][2]float32) {
+// goldenBits reads pairs of bits that glibc made: testdata/train/make_libm_goldens.py.
+func goldenBits(t *testing.T, name string) (pairs [][2]uint64) {
 	t.Helper()
 	file, err := os.ReadFile(filepath.Join("..", "..", "testdata", "forest", "libm", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(file)) {
-		var pair [2]float32
+		var pair [2]uint64
 		for i, text := range strings.Fields(line) {
-			bits, err := strconv.ParseUint(text, 16, 32)
-			if err != nil {
+			if pair[i], err = strconv.ParseUint(text, 16, 64); err != nil {
 				t.Fatal(err)
 			}
-			pair[i] = math.Float32frombits(uint32(bits))
 		}
 		pairs = append(pairs, pair)
 	}
@@ -42,15 +40,34 @@ func TestLogarithmAndExponentialHaveTheBitsOfGlibc(t *testing.T) {
 	} {
 		differ := 0
 		for _, pair := range goldenBits(t, tt.golden) {
-			if got := tt.got(pair[0]); math.Float32bits(got) != math.Float32bits(pair[1]) {
-				t.Errorf("%s: of %x: %x, want %x", tt.golden, pair[0], got, pair[1])
+			x, want := math.Float32frombits(uint32(pair[0])), math.Float32frombits(uint32(pair[1]))
+			if got := tt.got(x); got != want {
+				t.Errorf("%s: of %x: %x, want %x", tt.golden, x, got, want)
 			}
-			if float32(tt.exact(float64(pair[0]))) != pair[1] {
+			if float32(tt.exact(float64(x))) != want {
 				differ++
 			}
 		}
 		if differ < tt.differ {
 			t.Errorf("%s: only %d pairs tell glibc from the correctly rounded function", tt.golden, differ)
+		}
+	}
+}
+
+func TestWideExponentialHasTheBitsOfGlibc(t *testing.T) {
+	pairs := goldenBits(t, "exp.tsv")
+	if len(pairs) < 3000 {
+		t.Fatalf("%d pairs", len(pairs))
+	}
+	for _, pair := range pairs {
+		x := math.Float64frombits(pair[0])
+		if got := math.Float64bits(exp64(x)); got != pair[1] {
+			t.Errorf("of %v: %x, want %x", x, got, pair[1])
+		}
+	}
+	for _, x := range []float64{math.Inf(1), math.Inf(-1), math.NaN()} {
+		if got, want := exp64(x), math.Exp(x); got != want && !(got != got && want != want) {
+			t.Errorf("of %v: %v", x, got)
 		}
 	}
 }

@@ -33,16 +33,17 @@ func (x *xgboostReader) setObjective() error {
 		return fieldFault(KindUnsupported, "objective.name", "%s is not supported", clipped(f.Objective))
 	}
 	f.Link = link
-	if x.param.target > 1 {
-		return fieldFault(KindUnsupported, "num_target", "models of more than one target are not supported")
+	if x.param.target > 1 && x.param.classes > 1 {
+		return fieldFault(KindUnsupported, "num_target", "models of more than one target with classes are not supported; "+
+			"train a model for each target")
 	}
-	if x.param.classes > int64(x.meter.limits.Classes) {
-		return fault(KindLimits, "model has %d classes, the limit is %d", x.param.classes, x.meter.limits.Classes)
+	if most := max(x.param.classes, x.param.target); most > int64(x.meter.limits.Classes) {
+		return fault(KindLimits, "model has %d classes, the limit is %d", most, x.meter.limits.Classes)
 	}
 	if x.param.classes < 0 || x.param.classes > 1 && link != LinkSoftmax && f.Objective != "reg:squarederror" {
 		return fault(KindShape, "objective %s does not fit %d classes", f.Objective, x.param.classes)
 	}
-	f.Classes = max(1, int(x.param.classes))
+	f.Classes = max(1, int(x.param.classes), int(x.param.target))
 	return nil
 }
 

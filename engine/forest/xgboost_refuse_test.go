@@ -42,7 +42,11 @@ func TestXGBoostRefusesDocuments(t *testing.T) {
 		"objective":         {forest.KindUnsupported, learnerHas("objective", fields{"name": "reg:mystery"})},
 		"objective number":  {forest.KindField, learnerHas("objective", fields{"name": 1})},
 		"no objective":      {forest.KindUnsupported, func(_, learner, _ fields) { delete(learner, "objective") }},
-		"targets":           {forest.KindUnsupported, param("num_target", "2")},
+		"too many targets":  {forest.KindLimits, param("num_target", "100000")},
+		"targets, classes": {forest.KindUnsupported, func(doc, learner, model fields) {
+			objectiveOf("multi:softprob", "0.5", "3")(doc, learner, model)
+			param("num_target", "2")(doc, learner, model)
+		}},
 		"classes":           {forest.KindShape, objectiveOf("binary:logistic", "0.5", "3")},
 		"negative classes":  {forest.KindShape, param("num_class", "-1")},
 		"too many classes":  {forest.KindLimits, objectiveOf("multi:softprob", "0.5", "100000")},

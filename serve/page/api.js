@@ -58,10 +58,10 @@ export function upload(file, name, model, sent) {
   });
 }
 
-// save downloads a file of a prediction under the name that the server gives it.
-export async function save(id, what) {
-  const response = await answer(`predictions/${id}/${what}`);
-  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? `${what}.csv`;
+// save downloads a file under the name that the server gives it.
+export async function save(path) {
+  const response = await answer(path);
+  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "file.csv";
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = name;

@@ -52,6 +52,8 @@ async function enter() {
     ...models.map((model) => element("option", { value: model.name }, model.title)));
   at("samples").replaceChildren("No file at hand? Try a sample: ", ...["telecom", "saas"].map((name) =>
     button(`${name} customers`, () => attempt(() => sendSample(name)), "plain")));
+  at("templates").replaceChildren("Which columns? An empty file with all of them: ", ...models.map(({ name, title }) =>
+    button(title, () => attempt(() => api.save(`models/${name}/template.csv`)), "plain")));
   await showHistory();
 }
 
@@ -151,8 +153,8 @@ function listen() {
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => { event.preventDefault(); choose(event.dataTransfer.files[0]); });
   at("cancel").addEventListener("click", () => attempt(() => api.cancel(current)));
-  at("download").addEventListener("click", () => attempt(() => api.save(current, "download")));
-  at("rejects").addEventListener("click", () => attempt(() => api.save(current, "rejects")));
+  at("download").addEventListener("click", () => attempt(() => api.save(`predictions/${current}/download`)));
+  at("rejects").addEventListener("click", () => attempt(() => api.save(`predictions/${current}/rejects`)));
 }
 
 listen();

@@ -1,10 +1,11 @@
-"""Writes what glibc's logf and expf say, for engine/forest: XGBoost calls them, and neither is correctly rounded.
+"""Writes what glibc's logf, expf and exp say, for engine/forest: XGBoost and LightGBM call them; none is correctly rounded.
 
     python testdata/train/make_libm_goldens.py
 
 testdata/forest/libm/margins.tsv has, for every base score 0.0100 to 0.9900 in steps of 0.0001, the margin that XGBoost
 makes of it: -logf(1/p - 1) in float32. testdata/forest/libm/{logf,expf}.tsv have arguments and results of the functions,
-half of them where the correctly rounded result differs. All numbers are the bits of a float32 in hexadecimal.
+half of them where the correctly rounded result differs, exp.tsv those of exp in float64, on a processor with FMA. All
+numbers are the bits in hexadecimal.
 """
 
 import ctypes
@@ -50,6 +51,18 @@ def samples(name, exact, arguments):
     return plain[: 2000 - few] + differing[:few]
 
 
+def wide_samples():
+    """Arguments and results of exp, bits in hexadecimal: over the whole range, close to its ends, and of odds."""
+    function = LIBM.exp
+    function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double]
+    arguments = [0.0, -0.0, 1e-17, -1e-17, 709.7827128933841, 709.782712893384, 1023.9, 1024.0, -745.1332191019412, -745.2, -1024.0]
+    arguments += [random.uniform(-745.3, 709.9) for _ in range(1000)]
+    arguments += [random.uniform(-745.3, -705) for _ in range(500)]
+    arguments += [random.uniform(-12, 12) for _ in range(1500)]
+    for x in arguments:
+        yield struct.pack(">d", x).hex(), struct.pack(">d", function(x)).hex()
+
+
 def write(path, pairs):
     path.write_text("".join(f"{a}\t{b}\n" for a, b in pairs))
 
@@ -67,6 +80,7 @@ def main():
     write(folder / "margins.tsv", margins())
     write(folder / "logf.tsv", samples("logf", math.log, positive))
     write(folder / "expf.tsv", samples("expf", math.exp, powers))
+    write(folder / "exp.tsv", wide_samples())
 
 
 if __name__ == "__main__":

@@ -73,11 +73,43 @@ def write(folder, data, raw, probability, case):
     (folder / "case.json").write_text(json.dumps(case, indent=1) + "\n")
 
 
+# Settings that only make models trains: they are too many to commit.
+LIGHTGBM_WIDE = {
+    "goss": {"boosting": "goss"},
+    "extra": {"extra_trees": True},
+    "fine": {"max_bin": 4000, "min_data_in_bin": 1, "min_data_in_leaf": 1, "num_leaves": 40},
+    "zero_missing": {"zero_as_missing": True},
+    "no_missing": {"use_missing": False},
+    "monotone": {"monotone_constraints": [1, 0], "monotone_constraints_method": "basic"},
+    "unbalance": {"is_unbalance": True},
+    "sigmoid": {"sigmoid": 2.5},
+    "smooth": {"path_smooth": 5.0, "lambda_l1": 0.3, "lambda_l2": 2.0},
+    "no_average": {"boost_from_average": False},
+    "bagging": {"bagging_freq": 1, "bagging_fraction": 0.5, "feature_fraction_bynode": 0.7},
+    "stump": {"num_leaves": 2},
+    "one_leaf": {"min_data_in_leaf": 10_000},
+    "linear_dart": {"linear_tree": True, "boosting": "dart"},
+}
+XGBOOST_WIDE = {
+    "exact": {"tree_method": "exact"},
+    "loss_guide": {"grow_policy": "lossguide", "max_leaves": 20, "max_depth": 0, "tree_method": "hist"},
+    "sampled": {"subsample": 0.5, "colsample_bynode": 0.5},
+    "pruned": {"gamma": 2.0, "max_depth": 6, "tree_method": "exact"},
+    "monotone": {"monotone_constraints": "(1,0)"},
+    "weighted": {"scale_pos_weight": 7.3, "max_delta_step": 1},
+    "parallel": {"num_parallel_tree": 4, "subsample": 0.6},
+    "fine": {"max_bin": 2000, "max_depth": 10, "min_child_weight": 0},
+    "one_leaf": {"gamma": 1e9},
+    "base_score": {"base_score": 0.148},
+    "dart_forest": {"booster": "dart", "rate_drop": 0.3, "normalize_type": "forest", "one_drop": 1},
+}
+
+
 def suffix(seed):
     return f"-{seed}" if seed else ""
 
 
-def lightgbm_cases():
+def lightgbm_cases(wide):
     yield "numbers", "numbers", {}
     yield "dart", "numbers", {"boosting": "dart", "drop_rate": 0.5}
     yield "rf", "numbers", {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
@@ -85,13 +117,16 @@ def lightgbm_cases():
     yield "early", "numbers", {"early": True}
     for kind in LISTS:
         yield kind, kind, {"min_data_per_group": 5, "cat_smooth": 1}
+    for name, extra in LIGHTGBM_WIDE.items() if wide else ():
+        yield name, "numbers", extra
 
 
-def train_lightgbm(root, seed):
+def train_lightgbm(root, seed, wide):
     version = lightgbm.__version__
-    for name, kind, extra in lightgbm_cases():
+    for name, kind, extra in lightgbm_cases(wide):
         rng = np.random.default_rng(18 + seed)
         data, y = frame(kind, rng, 600)
+        extra = dict(extra)
         early = extra.pop("early", False)
         p = {"objective": "binary", "num_leaves": 6, "verbose": -1, "num_threads": 1, "learning_rate": 0.4, **extra}
         train = lightgbm.Dataset(data[200:], y[200:], params=p)
@@ -114,7 +149,7 @@ def train_lightgbm(root, seed):
         write(folder, rows, booster.predict(rows, raw_score=True), booster.predict(rows), case)
 
 
-def xgboost_cases():
+def xgboost_cases(wide):
     yield "numbers", "numbers", {}
     yield "dart", "numbers", {"booster": "dart", "rate_drop": 0.5}
     yield "approx", "numbers", {"tree_method": "approx"}
@@ -122,6 +157,8 @@ def xgboost_cases():
     yield "early_all", "numbers", {"early_stopping_rounds": 3, "n_estimators": 60}
     for kind in ("text", "int", "umlaut", "empty", "ordered"):
         yield kind, kind, {"enable_categorical": True, "tree_method": "hist"}
+    for name, extra in XGBOOST_WIDE.items() if wide else ():
+        yield name, "numbers", extra
 
 
 def xgboost_refusal(kind, version):
@@ -134,9 +171,9 @@ def xgboost_refusal(kind, version):
     return {"empty": "empty text"}.get(kind, "")
 
 
-def train_xgboost(root, seed):
+def train_xgboost(root, seed, wide):
     version = xgboost.__version__
-    for name, kind, extra in xgboost_cases():
+    for name, kind, extra in xgboost_cases(wide):
         rng = np.random.default_rng(18 + seed)
         data, y = frame(kind, rng, 600)
         settings = {"n_estimators": 6, "max_depth": 3, "learning_rate": 0.6, "n_jobs": 1, **extra}
@@ -152,7 +189,7 @@ def train_xgboost(root, seed):
         rows = data[:ROWS].reset_index(drop=True)
         case = {"library": f"XGBoost {version}", "kind": name, "model": "model.ubj"}
         # XGBoost before 3.4 adds DART's trees in another order in place, as the wrapper predicts.
-        if name in ("early_all", "dart"):
+        if name == "early_all" or name.startswith("dart"):
             matrix, booster = xgboost.DMatrix(rows), loaded.get_booster()
             raw, probability = booster.predict(matrix, output_margin=True), booster.predict(matrix)
         else:
@@ -169,9 +206,9 @@ def main():
     root, seeds = pathlib.Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     for seed in range(seeds):
         if lightgbm:
-            train_lightgbm(root, seed)
+            train_lightgbm(root, seed, seeds > 1)
         if xgboost:
-            train_xgboost(root, seed)
+            train_xgboost(root, seed, seeds > 1)
 
 
 if __name__ == "__main__":

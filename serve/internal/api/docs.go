@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
-	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"strings"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
@@ -26,49 +24,38 @@ const docsCSP = "default-src 'none'; script-src 'self'; " +
 	"img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-const docsPage = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>RetainWise Analytics API</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">%s</head>
-<body><div id="docs"></div>%s</body></html>
-`
+const viewerPage = `{{define "viewer"}}{{template "header" .}}  <div id="main" tabindex="-1"><div id="docs"></div></div>
+{{range .Scripts}}  <script src="{{$.Root}}{{.}}"></script>
+{{end}}</body>
+</html>
+{{end}}`
 
-// Scripts that start the viewers. They resolve the document relative to their own URL, because the page's URL may have a
-// trailing slash. Tokens are kept only in the open page.
-const (
-	documentURL  = `new URL("../openapi.json", document.currentScript.src).href`
-	startSwagger = `SwaggerUIBundle({url: ` + documentURL + `, dom_id: "#docs", deepLinking: true, validatorUrl: null})` + "\n"
-	startRedoc   = `Redoc.init(` + documentURL + `, {disableSearch: true}, document.getElementById("docs"))` + "\n"
-)
+// viewer is a page with a viewer of the OpenAPI document.
+type viewer struct {
+	frame
+	Scripts []string
+}
 
 func getDocs(_ *server, r *request) error {
-	docs := r.root() + "docs/"
-	return r.docsPage(`<link rel="stylesheet" href="`+docs+`swagger-ui.css">`,
-		`<script src="`+docs+`swagger-ui-bundle.js"></script><script src="`+docs+`start.js"></script>`)
+	return r.page("viewer", docsCSP, viewer{
+		frame{Root: r.root(), Title: "API", Entry: "docs", Styles: []string{"docs/swagger-ui.css", "page/docs.css"}},
+		[]string{"docs/swagger-ui-bundle.js", "page/swagger.js"},
+	})
 }
 
 func getRedoc(_ *server, r *request) error {
-	redoc := r.root() + "redoc/"
-	return r.docsPage("", `<script src="`+redoc+`redoc.standalone.js"></script><script src="`+redoc+`start.js"></script>`)
+	return r.page("viewer", docsCSP, viewer{
+		frame{Root: r.root(), Title: "Reference", Entry: "redoc", Styles: []string{"page/docs.css"}},
+		[]string{"redoc/redoc.standalone.js", "page/redoc.js"},
+	})
 }
 
-func (r *request) docsPage(head, scripts string) error {
-	r.set("Content-Security-Policy", docsCSP)
-	r.set("Referrer-Policy", "no-referrer")
-	r.bytes(http.StatusOK, typePage, fmt.Appendf(nil, docsPage, head, scripts))
-	return nil
-}
+func getSwaggerFile(s *server, r *request) error { return r.docFile(s, "swagger-ui") }
 
-func getSwaggerFile(s *server, r *request) error { return r.docFile(s, startSwagger, "swagger-ui") }
+func getRedocFile(s *server, r *request) error { return r.docFile(s, "redoc.") }
 
-func getRedocFile(s *server, r *request) error { return r.docFile(s, startRedoc, "redoc.") }
-
-// docFile answers with a viewer's file, or with the script that starts it.
-func (r *request) docFile(s *server, start, prefix string) error {
-	if r.value == "start.js" {
-		r.set("Cache-Control", "public, max-age=3600")
-		r.bytes(http.StatusOK, typeScript, []byte(start))
-		return nil
-	}
+// docFile answers with a viewer's file.
+func (r *request) docFile(s *server, prefix string) error {
 	if !strings.HasPrefix(r.value, prefix) {
 		return fault.Fail(fault.CodeNoSuchRoute, "")
 	}

@@ -120,7 +120,8 @@ func RequestID(given []byte) string {
 	return string(given)
 }
 
-// parseQuery parses the query. An unknown or repeated parameter is an error: a misspelt one must not be ignored silently.
+// parseQuery parses the query. An unknown or repeated parameter is an error, except for pages: a misspelt one must not be
+// ignored silently.
 func (r *request) parseQuery() *fault.Failure {
 	r.query = map[string]string{}
 	var bad *fault.Failure
@@ -128,6 +129,7 @@ func (r *request) parseQuery() *fault.Failure {
 		key := string(name)
 		switch _, twice := r.query[key]; {
 		case bad != nil:
+		case !slices.Contains(r.route.Params, key) && r.route.page:
 		case !slices.Contains(r.route.Params, key):
 			bad = fault.Fail(fault.CodeUnknownParameter, "The parameter '"+fault.Sanitize(key)+"' is not known here.").
 				With(fault.Details{"field": fault.Sanitize(key), "expected": append([]string{}, r.route.Params...)})

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -96,6 +97,8 @@ type server struct {
 	stop        context.CancelFunc
 	draining    atomic.Bool
 	ready       *readiness
+	// descriptions returns where each operation is described; see readDescriptions.
+	descriptions func() (map[string]string, error)
 }
 
 const (
@@ -146,6 +149,7 @@ func newServer(cfg Config, parts Parts) *server {
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoreSlots()), base: base, stop: stop,
 		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), assets: newAssets(),
+		descriptions: sync.OnceValues(readDescriptions),
 	}
 }
 

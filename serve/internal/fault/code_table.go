@@ -21,7 +21,8 @@ var Meanings = [...]Meaning{
 	},
 	{
 		1004, 400, false, "Missing columns", "Required columns are missing from your file.",
-		"Add the columns that the message names. GET /models/{name}/template.csv is an empty file with every column.",
+		"Add the columns that the message names. GET /models/{name}/template.csv is an empty file with every column, which " +
+			"the page at / offers too. GET /csv-samples/telecom and GET /csv-samples/saas are complete files.",
 	},
 	{
 		1005, 400, false, "Empty file", "The file has no rows to score.",
