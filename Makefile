@@ -5,7 +5,7 @@ SHELL       := bash
 .DEFAULT_GOAL := help
 
 TOOLS     := bin/tools
-PLATFORMS := linux/amd64 linux/arm64
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 MODULES   := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path './bin/*'))
 
 SAMPLE    ?= testdata/samples/telecom_10k.csv
@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
+SEEDS_EACH ?= 10
 CANCELS   ?= 10000
 MUTANTS   ?=
 FLOOR     ?= 95
@@ -54,6 +55,7 @@ test: test-parts $(TOOLS)/gotestsum ## Whole suite against a real PostgreSQL, S3
 .PHONY: deploy
 deploy: ## Check deploy/ against the program: queries, rules, manifests, variables
 	@cd deploy && go test -count=1 -timeout=15m $(TESTFLAGS) ./...
+	@cd deploy/release && go test -count=1 -timeout=15m $(TESTFLAGS) .
 
 # promtool takes minutes to build the first time, so CI leaves this out; the test above loads the rules as it does.
 .PHONY: rules
@@ -73,6 +75,15 @@ browser: test-parts ## The pages in a headless Chromium, which must be on PATH; 
 .PHONY: purego
 purego: ## The kernels' packages without assembly
 	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest
+
+.PHONY: arm64
+arm64: ## The scoring packages on arm64 under QEMU, and nothing in them that fuses products with sums (ARM64=short for some)
+	@.ci/arm64 $(ARM64)
+
+.PHONY: 386
+386: ## The scoring packages with 32 bits
+	GOARCH=386 CGO_ENABLED=0 go vet ./engine/... ./ingest/...
+	GOARCH=386 CGO_ENABLED=0 go test -short -timeout=15m $(TESTFLAGS) ./engine/forest ./engine ./ingest
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s)
@@ -169,6 +180,17 @@ $(VENV)/made: bench/peers/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# Needs pip, and a Python 3.12, for which all of these versions have wheels.
+.PHONY: models
+models: ## Train small models with several LightGBM and XGBoost versions (SEEDS_EACH times), and score them as the libraries do
+	@for list in testdata/train/models/*.txt; do \
+		venv="bin/models/$$(basename "$$list" .txt)"; echo "==> $$list"; \
+		[ -e "$$venv/made" ] || { $(PYTHON) -m venv --clear "$$venv" && \
+			"$$venv/bin/pip" install --quiet --disable-pip-version-check -r "$$list" && touch "$$venv/made"; }; \
+		"$$venv/bin/python" -W ignore testdata/train/make_model_matrix.py bin/models/cases $(SEEDS_EACH); \
+	done
+	MILLRACE_MODELS="$$PWD/bin/models/cases" go test -count=1 -run '^TestModelsOfManyVersions' ./engine
+
 .PHONY: bench-peers
 bench-peers: $(VENV)/made ## Beside other languages' engines, readers and services; needs Python 3.12 and a C compiler
 	@.ci/postgres
@@ -195,15 +217,14 @@ tidy-check:
 	@echo "==> go mod tidy"
 	@go mod tidy -diff
 
-# Every platform, because vet is what checks the assembly's frames against the Go declarations.
+# Every platform, because vet is what checks the assembly's frames against the Go declarations; the linker may still miss
+# what vet does not.
 .PHONY: vet
 vet:
 	@for platform in $(PLATFORMS); do \
-		echo "==> go vet $$platform"; \
-		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./...; \
+		echo "==> go vet and go build $$platform"; \
+		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; go vet ./...; go build -o /dev/null .; \
 	done
-	@echo "==> go vet darwin/arm64, where files differ"
-	@CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./engine/... ./ingest ./store/cluster
 	@echo "==> go vet -tags purego"
 	@CGO_ENABLED=0 go vet -tags purego ./engine/... ./ingest
 	@for module in $(MODULES); do echo "==> go vet $$module"; (cd "$$module" && go vet ./...); done
@@ -220,7 +241,7 @@ lint: $(addprefix $(TOOLS)/,staticcheck errcheck ineffassign unconvert misspell)
 .PHONY: imports
 imports:
 	@echo "==> borders, fences, pages"
-	@go test -count=1 -run '^TestBorders|^TestChecker|^TestDependencies|^TestPagesName|^TestPromisesAreProven$$' ./test
+	@go test -count=1 -run '^TestBorders|^TestExported|^TestUnused|^TestChecker|^TestDependencies|^TestPagesName|^TestPromisesAreProven$$' ./test
 
 .PHONY: generate
 generate: ## Write every generated file anew
@@ -239,8 +260,19 @@ budget: ## Report, never refuse: long files, functions and packages, tests per c
 	@.ci/budget
 
 .PHONY: audit
-audit: $(addprefix $(TOOLS)/,govulncheck gosec cyclonedx-gomod) ## Known vulnerabilities, gosec, reproducible build, bill of materials (VULNDB=… for a copy)
+audit: $(addprefix $(TOOLS)/,govulncheck gosec cyclonedx-gomod nfpm) ## Known vulnerabilities, gosec, a reproducible release (VULNDB=… for a copy)
 	@VULNDB="$(VULNDB)" .ci/audit
+
+# --- release ---------------------------------------------------------------------
+
+release_tools := $(addprefix $(TOOLS)/,nfpm cyclonedx-gomod)
+.PHONY: release
+release: $(release_tools) ## Archives, deb, rpm, bills of materials and digests of HEAD in bin/release (PLATFORMS=…)
+	@cd deploy/release && go run . -out ../../bin/release $(PLATFORMS)
+
+.PHONY: release-check
+release-check: $(release_tools) ## The same twice, byte by byte; FRESH=1: the second time compiled from nothing
+	@.ci/release-check $(PLATFORMS)
 
 # --- tools -------------------------------------------------------------------
 
@@ -251,6 +283,7 @@ tool_gofumpt     := mvdan.cc/gofumpt
 tool_gotestsum   := gotest.tools/gotestsum
 tool_ineffassign := github.com/gordonklaus/ineffassign
 tool_misspell    := github.com/golangci/misspell/cmd/misspell
+tool_nfpm        := github.com/goreleaser/nfpm/v2/cmd/nfpm
 tool_staticcheck := honnef.co/go/tools/cmd/staticcheck
 tool_unconvert   := github.com/mdempsky/unconvert
 tool_versitygw   := github.com/versity/versitygw/cmd/versitygw

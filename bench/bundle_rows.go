@@ -118,7 +118,7 @@ func chunksOf(file []byte, s ingest.Schema) (ingest.Mapping, []ingest.Chunk, err
 	if err != nil {
 		return m, nil, err
 	}
-	chunker := ingest.NewChunker(rest, header.Start(), ingest.Limits{})
+	chunker := ingest.NewChunker(rest, header.Delimiter, header.Start(), ingest.Limits{})
 	var chunks []ingest.Chunk
 	for {
 		chunk, err := chunker.Next(nil)

@@ -94,7 +94,7 @@ func copying(file []byte) func() error {
 
 // cutting finds the row ends outside quotes and copies the rows into chunks.
 func cutting(file []byte) error {
-	chunker := ingest.NewChunker(bytes.NewReader(file), ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
+	chunker := ingest.NewChunker(bytes.NewReader(file), ',', ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
 	var buf []byte
 	for {
 		chunk, err := chunker.Next(buf)

@@ -88,7 +88,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Upkeep.Housekeeping(ctx)
 			return err
 		}},
-		{name: "Unheard, 100 objects", call: func(ctx context.Context) error {
+		{name: "UnrecordedObjects, 100 objects", call: func(ctx context.Context) error {
 			list := make([]objects.Info, 100)
 			for i := range list {
 				list[i] = objects.Info{Key: "inbox/" + uuid.NewString() + ".csv", Modified: time.Now()}
@@ -96,7 +96,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Upkeep.UnrecordedObjects(ctx, "b", list)
 			return err
 		}},
-		{name: "Alone", call: func(ctx context.Context) error {
+		{name: "WithLock", call: func(ctx context.Context) error {
 			_, err := w.Upkeep.WithLock(ctx, func(context.Context) error { return nil })
 			return err
 		}},

@@ -109,9 +109,10 @@ func fail(std streams, err error) int {
 	if output := (*outputError)(nil); errors.As(err, &output) {
 		line = output.Error()
 	}
-	_, _ = fmt.Fprintln(std.err, "millrace:", line)
+	status := 1
 	if errors.Is(err, cluster.ErrNotInstalled) {
-		return statusUnavailable
+		line, status = err.Error(), statusUnavailable
 	}
-	return 1
+	_, _ = fmt.Fprintln(std.err, "millrace:", line)
+	return status
 }

@@ -95,8 +95,8 @@ func parseNumber(cell string) (float64, error) {
 	return strconv.ParseFloat(cell, 64)
 }
 
-// newPredictor returns a function that prints one kind of output for a batch of rows.
-func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Rows) error, error) {
+// newPredictor returns a function that prints one kind of output for a batch of rows. Exact is for contributions.
+func newPredictor(f *forest.Forest, kind string, exact bool) (func(*bufio.Writer, forest.Rows) error, error) {
 	switch kind {
 	case "leaf":
 		walker := forest.NewWalker(f)
@@ -113,14 +113,13 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 			})
 		}, nil
 	case "contrib":
-		explainer, err := forest.NewExplainer(f)
+		contributions, err := newContributions(f, exact)
 		if err != nil {
 			return nil, err
 		}
-		contributor := explainer.NewContributor()
 		return func(out *bufio.Writer, rows forest.Rows) error {
 			phi := make([]float64, rows.Len*f.Classes*(len(f.Features)+1))
-			contributor.Contributions(phi, rows)
+			contributions(phi, rows)
 			if f.Average { // the library sums over a random forest here, as for raw scores
 				for i := range phi {
 					phi[i] *= float64(f.Iterations)
@@ -141,6 +140,22 @@ func newPredictor(f *forest.Forest, kind string) (func(*bufio.Writer, forest.Row
 		}
 		return printRows(out, raw, rows.Len, appendNumber)
 	}, nil
+}
+
+// newContributions gives the function that explains rows: in float64 leaf by leaf, or as rows are explained when scored.
+func newContributions(f *forest.Forest, exact bool) (func([]float64, forest.Rows), error) {
+	if exact {
+		explainer, err := forest.NewExactExplainer(f)
+		if err != nil {
+			return nil, err
+		}
+		return explainer.Contributions, nil
+	}
+	explainer, err := forest.NewExplainer(f)
+	if err != nil {
+		return nil, err
+	}
+	return explainer.NewContributor().Contributions, nil
 }
 
 // newRawPredictor returns a function that computes the raw scores of the training library, which for LightGBM's random

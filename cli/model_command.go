@@ -63,7 +63,8 @@ func (c *inspectCommand) Run(std streams) error {
 }
 
 type verifyCommand struct {
-	Model string `arg:"" help:"Bundle directory, baseline name or model file."`
+	Golden string `type:"existingfile" help:"CSV file with the columns of the model and what the library says of each row, _raw and _probability: compare." placeholder:"FILE"`
+	Model  string `arg:"" help:"Bundle directory, baseline name or model file."`
 }
 
 // Run makes all checks that are made when a model is loaded.
@@ -77,6 +78,14 @@ func (c *verifyCommand) Run(std streams) error {
 		if err != nil {
 			return err
 		}
+		warnings := f.Warnings
+		if more := engine.MoreIterations(f); more != "" {
+			warnings = append(warnings, more)
+		}
+		warn(std, warnings)
+		if err := c.compare(); err != nil {
+			return err
+		}
 		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n%s",
 			c.Model, f.Source.Format, f.Source.Version, len(f.Trees), leavesLine(noLeaves))
 		return err
@@ -85,9 +94,39 @@ func (c *verifyCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
+	warn(std, b.Warnings())
+	if err := c.compare(); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n%s",
 		b.Name(), b.Version(), leavesLine(b.LeavesError()))
 	return err
+}
+
+// compare scores the rows of --golden, if there is one, as any file is scored.
+func (c *verifyCommand) compare() error {
+	if c.Golden == "" {
+		return nil
+	}
+	b, err := openModel(c.Model)
+	if err != nil {
+		return err
+	}
+	file, err := os.ReadFile(c.Golden)
+	if err != nil {
+		return err
+	}
+	if err := b.CheckGoldens(file); err != nil {
+		return fmt.Errorf("%s: %w", c.Golden, err)
+	}
+	return nil
+}
+
+// warn prints what is unusual about a model.
+func warn(std streams, warnings []string) {
+	for _, text := range warnings {
+		_, _ = fmt.Fprintln(std.err, "warning:", text)
+	}
 }
 
 // leavesLine returns a line with the reason why a model was not compared with leaves; empty if it was.
@@ -115,7 +154,9 @@ func readForest(name string) (*forest.Forest, error) {
 type predictCommand struct {
 	Kind        string `enum:"raw,probability,contrib,leaf" required:"" help:"What to print: ${enum}."`
 	Data        string `required:"" help:"File with a numeric matrix, comma- or tab-separated; an empty cell or nan is a missing value." placeholder:"FILE"`
+	Exact       bool   `help:"Contributions in float64, leaf by leaf: slow, and within 1e-9 of the library's."`
 	Header      bool   `help:"Skip the first line of the matrix, which holds column names."`
+	Iterations  string `enum:"best,all," default:"" help:"Which iterations count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
 	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
 }
@@ -126,12 +167,18 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 	if err != nil {
 		return err
 	}
+	if more := engine.MoreIterations(f); more != "" && c.Iterations == "" {
+		warn(std, []string{more})
+	}
+	if f, err = engine.TakeIterations(f, c.Iterations); err != nil {
+		return err
+	}
 	file, err := os.Open(c.Data)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	predict, err := newPredictor(f, c.Kind)
+	predict, err := newPredictor(f, c.Kind, c.Exact)
 	if err != nil {
 		return &plainError{fmt.Sprintf("--kind %s: %v", c.Kind, err)}
 	}

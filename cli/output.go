@@ -183,6 +183,7 @@ func (o *outputs) dropAll() {
 // drop removes a temporary file; other outputs cannot be undone.
 func (out *output) drop() {
 	if out.target.whole() {
+		_ = out.file.Close()           // Windows removes no open file
 		_ = os.Remove(out.file.Name()) // it does not exist any more if it was renamed
 	}
 }

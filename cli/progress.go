@@ -44,7 +44,7 @@ func (p *progress) report(s *engine.Summary, took time.Duration) {
 	}
 	_, _ = fmt.Fprintf(p.out, "%d rows: %d scored, %d rejected in %s (%.0f rows/s)\n",
 		s.Rows, s.Scored, s.Rejected, took.Round(time.Millisecond), float64(s.Rows)/took.Seconds())
-	_, _ = io.WriteString(p.out, reasonLines(s)+notUsedLine(s)+bandTable(s))
+	_, _ = io.WriteString(p.out, reasonLines(s)+readingLines(s)+notUsedLine(s)+bandTable(s))
 	if p.terminal {
 		_, _ = io.WriteString(p.out, summaryTables(s))
 	}
@@ -60,6 +60,21 @@ func reasonLines(s *engine.Summary) string {
 		fmt.Fprintf(&b, "  remark: %d with %s%s\n", w.Count, w.Code, inColumn(w.Column))
 	}
 	return b.String()
+}
+
+// readingLines say how the file was read, where that was not plain.
+func readingLines(s *engine.Summary) string {
+	text := ""
+	if s.NumberStyle != "" {
+		text += "  numbers read as " + s.NumberStyle + "\n"
+	}
+	if s.Skipped > 0 {
+		text += fmt.Sprintf("  skipped: %d lines of nothing but delimiters\n", s.Skipped)
+	}
+	if len(s.Renamed) > 0 {
+		text += "  columns renamed: " + printable(strings.Join(s.Renamed, ", ")) + "\n"
+	}
+	return text
 }
 
 // notUsedLine names the columns of the file that the model does not read.

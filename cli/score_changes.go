@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store/customer"
 )
 
@@ -24,6 +25,7 @@ type changeWatch struct {
 // result: its additional columns are ignored. It returns nil if name is empty.
 func newChangeWatch(
 	ctx context.Context, name string, std streams, files *outputs, b *engine.Bundle, opt engine.Options,
+	style ingest.NumberStyle,
 ) (_ *changeWatch, err error) {
 	if name == "" {
 		return nil, nil
@@ -52,6 +54,9 @@ func newChangeWatch(
 		return nil, err
 	}
 	defer closeInput()
+	if err := in.DecideNumbers(b, style); err != nil {
+		return nil, err
+	}
 	opt.Snapshot = w.before
 	_, err = engine.Score(ctx, in, b, opt, discardSink{})
 	return w, err

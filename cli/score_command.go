@@ -20,10 +20,12 @@ import (
 type scoreCommand struct {
 	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
 	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Iterations  string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
 	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
 	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget      budgetFlags `embed:""`
+	Numbers     numberFlags `embed:""`
 	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
 	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
 	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
@@ -45,6 +47,21 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
+// numberFlags say how the numbers of a file are written, where the file does not show it.
+type numberFlags struct {
+	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
+	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
+}
+
+// style is what the flags state.
+func (f numberFlags) style() (ingest.NumberStyle, error) {
+	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
+	if err != nil {
+		return style, &plainError{"--decimal, --thousands: " + err.Error()}
+	}
+	return style, nil
+}
+
 // Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
@@ -53,15 +70,20 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if c.ChangesFrom == "-" {
 		return &plainError{"--changes-from takes the name of a file"}
 	}
-	bundle, err := openModel(c.Model)
+	style, err := c.Numbers.style()
 	if err != nil {
 		return err
 	}
+	bundle, err := openModelIterations(c.Model, c.Iterations)
+	if err != nil {
+		return err
+	}
+	warn(std, bundle.Warnings())
 	opt := engine.Options{
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}
 	files.readsModel(c.Model)
-	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt)
+	watch, err := newChangeWatch(ctx, c.ChangesFrom, std, files, bundle, opt, style)
 	if err != nil {
 		return err
 	}
@@ -74,9 +96,15 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return err
+	}
 	begin := time.Now()
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
+	if err == nil {
+		err = tally.CheckNumbers()
+	}
 	if err != nil {
 		return err
 	}
@@ -95,9 +123,14 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 }
 
 // openModel opens the value of --model: a directory, a baseline, or a bare model file.
-func openModel(name string) (*engine.Bundle, error) {
+func openModel(name string) (*engine.Bundle, error) { return openModelIterations(name, "") }
+
+// openModelIterations is openModel with the iterations of a bare model file that count; a bundle names its own.
+func openModelIterations(name, iterations string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
+	case iterations != "" && (err != nil || info.IsDir()):
+		return nil, &plainError{"--iterations is for model files: a bundle has the key iterations in bundle.yaml"}
 	case err == nil && info.IsDir():
 		return engine.OpenBundle(os.DirFS(name))
 	case err == nil:
@@ -105,7 +138,7 @@ func openModel(name string) (*engine.Bundle, error) {
 		if err != nil {
 			return nil, err
 		}
-		return engine.OpenModelFile(filepath.Base(name), file)
+		return engine.OpenModelFileIterations(filepath.Base(name), file, iterations)
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)
 	}

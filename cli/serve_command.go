@@ -31,7 +31,7 @@ type serveCommand struct {
 	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
 	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
 
-	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory)." placeholder:"URL"`
+	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
 	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
 	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus two for LISTEN and one for upkeep."`
@@ -130,7 +130,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 const spareThreads = 2
 
 func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
-	dir, err := filepath.Abs(cmp.Or(c.DataDir, defaultDataDir(os.Getuid(), os.Getenv("HOME"))))
+	dir, err := filepath.Abs(cmp.Or(c.DataDir, defaultDataDir(os.Getuid(), homeDir())))
 	if err != nil {
 		return serve.RunConfig{}, err
 	}
@@ -238,6 +238,12 @@ func defaultDataDir(user int, home string) string {
 		return filepath.Join(home, ".local", "share", "millrace")
 	}
 	return "millrace-data"
+}
+
+// homeDir is the user's own directory; empty if the environment names none.
+func homeDir() string {
+	dir, _ := os.UserHomeDir()
+	return dir
 }
 
 // announce prints the addresses of a started server.

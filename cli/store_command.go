@@ -41,7 +41,7 @@ type storeFlags struct {
 
 // open calls do with the database and the object store. It migrates the schema only if migrate is true.
 func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func(serve.Installation) error) error {
-	dir, err := filepath.Abs(cmp.Or(f.DataDir, defaultDataDir(os.Getuid(), os.Getenv("HOME"))))
+	dir, err := filepath.Abs(cmp.Or(f.DataDir, defaultDataDir(os.Getuid(), homeDir())))
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
 	Rejects string      `help:"File for the rows that would be rejected (default: they are only reported)." placeholder:"FILE"`
 	Guard   string      `enum:"on,off" default:"on" help:"Guard cells of the rejects file that a spreadsheet would run as formulas with an apostrophe: ${enum}."`
+	Numbers numberFlags `embed:""`
 	Budget  budgetFlags `embed:""`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
@@ -29,6 +30,10 @@ func (c *validateCommand) Help() string {
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
 func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) error {
+	style, err := c.Numbers.style()
+	if err != nil {
+		return err
+	}
 	bundle, err := openModel(c.Model)
 	if err != nil {
 		return err
@@ -39,6 +44,9 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 		return err
 	}
 	defer closeInput()
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return err
+	}
 	out, err := files.create("", "", std.out)
 	if err != nil {
 		return err
@@ -88,7 +96,7 @@ func (c *validateCommand) report(
 	}
 	s := tally.Summary()
 	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
-	_, _ = io.WriteString(w, reasonLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
+	_, _ = io.WriteString(w, reasonLines(&s)+readingLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
 	return &s, nil
 }
 

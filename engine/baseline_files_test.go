@@ -136,8 +136,8 @@ func TestB1FormerSaasFiles(t *testing.T) {
 
 // TestB1ColumnsNotUsedAreNamed expects every column that the model does not read in the summary, and no other.
 func TestB1ColumnsNotUsedAreNamed(t *testing.T) {
-	file := promisedNames + ",region, Note ,,churn_probability,risk_band\n" +
-		"A-1,12,49.5,594,Month-to-month,3,20,30,4,north,x,,0.5,low\n"
+	file := promisedNames + ",region, Note ,,churn_probability,risk_band,risk_factors,protective_factors,explanation\n" +
+		"A-1,12,49.5,594,Month-to-month,3,20,30,4,north,x,,0.5,low,[],[],because\n"
 	for model, want := range map[string][]string{
 		"saas":    {"region", "Note"},
 		"telecom": append(strings.Split(promisedNames, ",")[5:], "region", "Note"),

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/retainwise/millrace/engine/forest"
 	"github.com/retainwise/millrace/ingest"
@@ -77,6 +78,9 @@ func OpenBundle(dir fs.FS) (*Bundle, error) {
 func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	f, err := ReadForest(file.Model, model)
 	if err != nil {
+		return nil, err
+	}
+	if f, err = TakeIterations(f, file.Iterations); err != nil {
 		return nil, err
 	}
 	if f.Classes != 1 {
@@ -168,6 +172,16 @@ func (b *Bundle) Forest() *forest.Forest { return b.forest }
 
 // Kernel returns the name of the scoring kernel in use: avx512, avx2, portable or walker.
 func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
+
+// Warnings says what is unusual about the model but no reason to refuse it. An operator should read it before scores are
+// used.
+func (b *Bundle) Warnings() []string {
+	warnings := slices.Clone(b.forest.Warnings)
+	if more := MoreIterations(b.forest); more != "" && b.file.Iterations == "" {
+		warnings = append(warnings, more)
+	}
+	return warnings
+}
 
 // LeavesError returns why the leaves library cannot score this model and so cannot check the compiled engine, an
 // [ErrModelUnsupported]; nil if it can.

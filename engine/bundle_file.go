@@ -25,6 +25,7 @@ type bundleFile struct {
 	Columns      []bundleColumn   `yaml:"columns"`
 	Bands        []bandFile       `yaml:"bands"`
 	Probability  bool             `yaml:"probability"`   // whether the model's output is a probability
+	Iterations   string           `yaml:"iterations"`    // which count: all (default) or best, see TakeIterations
 	MissingValue string           `yaml:"missing_value"` // encoding of missing values in training; only "nan"
 	Calibration  *calibrationFile `yaml:"calibration"`   // optional
 	Training     trainingFile     `yaml:"training"`

@@ -55,6 +55,15 @@ func replaceLast(files fstest.MapFS, name, old, with string) {
 	files[name].Data = []byte(text[:at] + with + text[at+len(old):])
 }
 
+// replaceIn changes the cell of a row, the first of which is 1, in a CSV file without quotes.
+func replaceIn(files fstest.MapFS, name string, row int, column, with string) {
+	lines := strings.Split(string(files[name].Data), "\n")
+	cells := strings.Split(lines[row], ",")
+	cells[slices.Index(strings.Split(lines[0], ","), column)] = with
+	lines[row] = strings.Join(cells, ",")
+	files[name].Data = []byte(strings.Join(lines, "\n"))
+}
+
 // goldenReject replaces the tenure of the first golden row by text.
 func goldenReject(files fstest.MapFS) string {
 	lines := strings.SplitAfterN(string(files["golden.csv"].Data), "\n", 3)
@@ -97,6 +106,12 @@ func TestOpenBundleErrors(t *testing.T) {
 			replace(f, "model.txt", "leaf_value=0.", "leaf_value=0.1")
 			replace(f, "model.txt", "leaf_value=-0.", "leaf_value=-0.1")
 		}, true, nil, ""},
+		{"golden raw score of another model", func(f fstest.MapFS) {
+			replaceIn(f, "golden.csv", 2, "_raw", "0.125")
+		}, true, engine.ErrGolden, "row 2: _raw is 0.125 in the file, "},
+		{"golden probability of another model", func(f fstest.MapFS) {
+			replaceIn(f, "golden.csv", 3, "_probability", "0.125")
+		}, true, engine.ErrGolden, "row 3: _probability is 0.125 in the file, "},
 		{"broken model", func(f fstest.MapFS) { f["model.txt"].Data = f["model.txt"].Data[:5000] }, true, nil, "model.txt"},
 		{"no golden rows", func(f fstest.MapFS) { delete(f, "golden.csv") }, true, fs.ErrNotExist, "golden"},
 		{"golden without expectation", func(f fstest.MapFS) {

@@ -32,7 +32,7 @@ func (c *calibrationFile) compile() (calibration, error) {
 		if !(c.Slope > 0) || !finite(c.Slope, c.Intercept) || len(c.X)+len(c.Y) > 0 {
 			return nil, fmt.Errorf("calibration: platt takes a slope above 0 and an intercept")
 		}
-		return c.platt, nil
+		return c.platt(), nil
 	case "isotonic":
 		if len(c.X) == 0 || len(c.X) != len(c.Y) || c.Slope != 0 || c.Intercept != 0 {
 			return nil, fmt.Errorf("calibration: isotonic takes as many x as y")
@@ -55,9 +55,14 @@ func ascend(values []float64) bool {
 }
 
 // platt applies Platt scaling. 0 and 1 map to themselves, as their logits are infinite.
-func (c *calibrationFile) platt(p float64) float64 {
-	logit := math.Log(p / (1 - p))
-	return 1 / (1 + math.Exp(float64(-c.Slope*logit)-c.Intercept))
+func (c *calibrationFile) platt() calibration {
+	logistic := newLogistic()
+	return func(p float64) float64 {
+		if p <= 0 || p >= 1 {
+			return min(max(p, 0), 1)
+		}
+		return logistic(float64(c.Slope*naturalLog(p/(1-p))) + c.Intercept)
+	}
 }
 
 func (c *calibrationFile) isotonic(p float64) float64 {

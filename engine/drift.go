@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -85,7 +84,7 @@ func psi(counts []int64, training []float64) float64 {
 	for i, n := range counts {
 		a := max(shareOf(n, total), shareFloor)
 		e := max(training[i], shareFloor)
-		sum += (a - e) * math.Log(a/e)
+		sum += float64((a - e) * naturalLog(a/e))
 	}
 	return sum
 }

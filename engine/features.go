@@ -43,7 +43,7 @@ func bindFeatures(f *forest.Forest, s ingest.Schema) ([]featureColumn, error) {
 		}
 		features[i].column = column
 		if c.Kind == ingest.Category {
-			values, err := categoryValues(c, feature)
+			values, err := categoryValues(c, &f.Features[i])
 			if err != nil {
 				return nil, err
 			}
@@ -71,15 +71,22 @@ func isGeneratedName(name string, i int) bool {
 
 // categoryValues returns the value that the model was trained with for each category: its position in the schema, or in
 // the model file's own list if it has one. Missing and unknown categories are NaN.
-func categoryValues(c ingest.Column, feature forest.Feature) ([]float64, error) {
+func categoryValues(c ingest.Column, feature *forest.Feature) ([]float64, error) {
 	values := make([]float64, len(c.Categories)+2)
+	exact := make(map[string]int, len(feature.Categories))
+	for code, category := range slices.Backward(feature.Categories) { // of two that read the same the first
+		exact[category] = code
+	}
 	for code, category := range c.Categories {
 		values[code] = float64(code)
 		if len(feature.Categories) == 0 {
 			continue
 		}
-		trained := slices.Index(feature.Categories, category)
-		if trained < 0 {
+		trained, known := exact[category]
+		if !known {
+			trained, known = feature.Code(category)
+		}
+		if !known {
 			return nil, fmt.Errorf("column %q: the model was not trained on category %q", c.Name, category)
 		}
 		values[code] = float64(trained)

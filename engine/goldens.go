@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/retainwise/millrace/engine/forest"
 	"github.com/retainwise/millrace/ingest"
 )
 
@@ -31,38 +32,74 @@ func (b *Bundle) checkGoldens(dir fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("read golden rows: %w", err)
 	}
-	raw, err := numberColumn(file, goldenRaw)
+	rows, err := b.compareGoldens(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", goldenFile, err)
-	}
-	probability, err := numberColumn(file, goldenProbability)
-	if err != nil {
-		return fmt.Errorf("%s: %w", goldenFile, err)
-	}
-	w, chunk, err := b.wholeFile(file)
-	if err != nil {
-		return fmt.Errorf("%s: %w", goldenFile, err)
-	}
-	batch, err := w.converter.Convert(chunk)
-	if err != nil {
-		return fmt.Errorf("%s: %w", goldenFile, err)
-	}
-	if len(batch.Rejects) > 0 || int(batch.Record.NumRows()) != len(raw) {
-		return fmt.Errorf("%w: %d of %d rows are rejected", ErrGolden, len(batch.Rejects), len(raw))
-	}
-	rows, err := w.predict(batch.Record)
-	if err != nil {
-		return err
-	}
-	for i := range raw {
-		if !near(w.raw[i], raw[i]) || !near(w.linked[i], probability[i]) {
-			return fmt.Errorf("%w: row %d", ErrGolden, i+1)
-		}
 	}
 	if b.explainer != nil {
 		b.explainer.learnDirections(rows)
 	}
 	return nil
+}
+
+// CheckGoldens compares with a CSV file that has, behind the model's columns, what the training library says of each row:
+// _raw and _probability. A difference beyond 1e-6 is an [ErrGolden] that names the row, the column and both values.
+func (b *Bundle) CheckGoldens(file []byte) error {
+	_, err := b.compareGoldens(file)
+	return err
+}
+
+// compareGoldens returns the rows that were compared.
+func (b *Bundle) compareGoldens(file []byte) (rows forest.Rows, err error) {
+	raw, err := numberColumn(file, goldenRaw)
+	if err != nil {
+		return rows, err
+	}
+	probability, err := numberColumn(file, goldenProbability)
+	if err != nil {
+		return rows, err
+	}
+	w, chunk, err := b.wholeFile(file)
+	if err != nil {
+		return rows, err
+	}
+	batch, err := w.converter.Convert(chunk)
+	if err != nil {
+		return rows, err
+	}
+	if len(batch.Rejects) > 0 {
+		first := batch.Rejects[0]
+		return rows, fmt.Errorf("%w: %d of %d rows are rejected, the first is row %d: %s",
+			ErrGolden, len(batch.Rejects), len(raw), first.Row, first.Sentence())
+	}
+	if int(batch.Record.NumRows()) != len(raw) {
+		return rows, fmt.Errorf("%w: %d rows are read, %d have scores", ErrGolden, batch.Record.NumRows(), len(raw))
+	}
+	if rows, err = w.predict(batch.Record); err != nil {
+		return rows, err
+	}
+	if err := differing(goldenRaw, w.raw, raw); err != nil {
+		return rows, err
+	}
+	return rows, differing(goldenProbability, w.linked, probability)
+}
+
+// differing names the first row whose score is not the library's.
+func differing(column string, got, want []float64) error {
+	first, rows := -1, 0
+	for i := range want {
+		if near(got[i], want[i]) {
+			continue
+		}
+		if rows++; first < 0 {
+			first = i
+		}
+	}
+	if first < 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: row %d: %s is %v in the file, %v by the model; %d of %d rows differ",
+		ErrGolden, first+1, column, want[first], got[first], rows, len(want))
 }
 
 // wholeFile returns a worker for a small file and the file as one chunk.
@@ -80,7 +117,7 @@ func (b *Bundle) wholeFile(file []byte) (*worker, ingest.Chunk, error) {
 	if err != nil {
 		return nil, ingest.Chunk{}, err
 	}
-	chunk, err := ingest.NewChunker(rest, header.Start(), limits).Next(nil)
+	chunk, err := ingest.NewChunker(rest, header.Delimiter, header.Start(), limits).Next(nil)
 	return w, chunk, err
 }
 

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"math"
 )
 
 // sigmoidTable approximates sigmoids to about 1e-8, which is enough to round most impacts to a tenth of a percentage
@@ -43,8 +42,9 @@ func newSigmoidTable(slope float64) *sigmoidTable {
 	for i := range s.tenths {
 		s.tenths[i] = newShortText(appendScaled(nil, int64(i-tenthsRange), 1))
 	}
+	logistic := newLogistic()
 	for i := range s.values {
-		s.values[i] = 1 / (1 + math.Exp(sigmoidRange-float64(i)/sigmoidSteps))
+		s.values[i] = logistic(float64(float64(i)/sigmoidSteps) - sigmoidRange)
 	}
 	return s
 }
@@ -52,15 +52,16 @@ func newSigmoidTable(slope float64) *sigmoidTable {
 // approx returns the sigmoid of a raw score by the Taylor polynomial of degree 3 at the nearest table entry; the
 // derivatives of a sigmoid are polynomials in the sigmoid. known is false outside the table.
 func (s *sigmoidTable) approx(raw float64) (p float64, known bool) {
-	x := (raw*s.factor + sigmoidRange) * sigmoidSteps
+	x := float64((float64(raw*s.factor) + sigmoidRange) * sigmoidSteps)
 	if !(x >= 0 && x <= float64(len(s.values)-1)) {
 		return 0, false
 	}
 	i := int(x + 0.5)
 	h := (x - float64(i)) / sigmoidSteps
 	p = s.values[i]
-	slope := p * (1 - p)
-	return p + h*slope*(1+h*(0.5-p+h*(1.0/6-slope))), true
+	slope := float64(p * (1 - p))
+	curve := 0.5 - p + float64(h*(1.0/6-slope)) // no product is fused with a sum: see the arithmetic of package forest
+	return p + float64(h*slope*(1+float64(h*curve))), true
 }
 
 // appendImpact appends the percentage points of probability, in tenths, that a factor adds to the row.
@@ -70,7 +71,7 @@ func (t *Narrator) appendImpact(dst []byte, f *factor) []byte {
 		if p, known := s.approx(without); known {
 			// The tenths are floor(x+0.5); only what is near a whole x+0.5 could be rounded otherwise. Numbers are moved
 			// above 0, where a conversion is a floor.
-			above := 1000*(t.row.Probability-p) + 0.5 + tenthsRange
+			above := float64(1000*(t.row.Probability-p)) + 0.5 + tenthsRange
 			whole := int64(above)
 			if rest := above - float64(whole); rest > impactMargin && rest < 1-impactMargin {
 				return s.tenths[whole&(2*tenthsRange-1)].append(dst)

@@ -47,6 +47,6 @@ func (t gainTree) addGains(at int32) (rows, mean float64) {
 		return 0, 0
 	}
 	diff := leftMean - rightMean
-	t.gains[n.Feature] += left * right / rows * diff * diff
-	return rows, (left*leftMean + right*rightMean) / rows
+	t.gains[n.Feature] += float64(left * right / rows * diff * diff)
+	return rows, (float64(left*leftMean) + float64(right*rightMean)) / rows
 }

@@ -138,7 +138,7 @@ func auc(customers []Observed) *float64 {
 		}
 		l := float64(countChurned(customers[:end]))
 		s := float64(end) - l
-		won += s * (left + l/2)
+		won += float64(s * (left + float64(l/2)))
 		left, stayed = left+l, stayed+s
 		customers = customers[end:]
 	}

@@ -69,7 +69,7 @@ func ReadOutcomes(
 		return 0, err
 	}
 	r := outcomeReader{mapping: m, converter: ingest.NewConverter(m, in.Limits), take: take, reject: reject}
-	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
+	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	for buf := []byte(nil); ; {
 		if err := ctx.Err(); err != nil {
 			return rows, err

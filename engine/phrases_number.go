@@ -19,7 +19,7 @@ func appendNumber(dst []byte, x float64) []byte {
 	case math.Abs(x) < 1e15 && float64(int64(x)) == x:
 		return appendScaled(dst, int64(x), 0)
 	}
-	if hundredths := roundHalfAway(x * 100); math.Abs(hundredths) < 1e15 && hundredths/100 == x {
+	if hundredths := roundHalfAway(float64(x * 100)); math.Abs(hundredths) < 1e15 && hundredths/100 == x {
 		return appendScaled(dst, int64(hundredths), 2) // most amounts: two decimals are exact
 	}
 	return strconv.AppendFloat(dst, x, 'g', significantDigits, 64)
@@ -28,7 +28,7 @@ func appendNumber(dst []byte, x float64) []byte {
 // appendReadable appends x for a sentence: two decimals, or three significant digits below 1.
 func appendReadable(dst []byte, x float64) []byte {
 	if math.Abs(x) < 1 {
-		if hundredths := roundToInt(x * 100); float64(hundredths)/100 == x {
+		if hundredths := roundToInt(float64(x * 100)); float64(hundredths)/100 == x {
 			return appendScaled(dst, hundredths, 2)
 		}
 		return strconv.AppendFloat(dst, x+0, 'g', 3, 64)
@@ -43,7 +43,7 @@ func decimalScale(decimals int) uint64 {
 
 // appendRounded appends x rounded to decimals places, 4 at most, without trailing zeros.
 func appendRounded(dst []byte, x float64, decimals int) []byte {
-	scaled := x * float64(decimalScale(decimals))
+	scaled := float64(x * float64(decimalScale(decimals)))
 	if !(math.Abs(scaled) < 1e15-1) {
 		return appendNumber(dst, x)
 	}
@@ -58,7 +58,8 @@ func roundHalfAway(x float64) float64 {
 	return float64(roundToInt(x))
 }
 
-// roundToInt is math.Round for numbers below 2^52, as an integer. It has no branches, as the fraction is unpredictable.
+// roundToInt is math.Round for numbers below 2^52, as an integer. It has no branches, as the fraction is unpredictable. A
+// product must come converted, so that it is not fused with the difference.
 func roundToInt(x float64) int64 {
 	whole := int64(x)
 	rest := x - float64(whole) // exact, as is its double

@@ -31,6 +31,8 @@ type Input struct {
 	Start  ingest.Position // position of Body in the file
 	Rows   int64           // number of rows in Body; 0 if unknown
 	Limits ingest.Limits
+	// Numbers is how the file writes numbers: what [Input.DecideNumbers] found at its beginning.
+	Numbers ingest.NumberStyle
 }
 
 // Options configure a score. The zero value scores with the compiled engine on all cores, without explanations, blocks,
@@ -123,11 +125,11 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	if err != nil {
 		return Tally{}, err
 	}
-	mapping.Guard = !opt.Unguarded
-	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
+	mapping.Guard, mapping.Numbers = !opt.Unguarded, in.Numbers
+	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	if opt.WithHeader {
-		total.NotUsed = mapping.Unused()
+		total.NotUsed, total.Renamed, total.Numbers = mapping.Unused(), mapping.RenamedNames(), in.Numbers
 	}
 	var ids idSet
 	at, leave := opt.Flow.start(slotsFor(opt.workers()))
@@ -172,6 +174,9 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	}
 	if err := runPipeline(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
 		return total, err
+	}
+	if total.Rows == 0 {
+		return total, ingest.ErrEmpty
 	}
 	for _, w := range workers {
 		b.explainer.putWorker(w.explain)

@@ -11,6 +11,7 @@ type Summary struct {
 	Rows      int64         `json:"rows"`
 	Scored    int64         `json:"scored"`
 	Rejected  int64         `json:"rejected"`
+	Skipped   int64         `json:"skipped,omitempty"`  // lines of nothing but delimiters: they are no rows
 	Rejects   []ReasonCount `json:"rejects,omitempty"`  // by code and column
 	Warnings  []ReasonCount `json:"warnings,omitempty"` // by code and column
 	Bands     []BandSummary `json:"bands"`              // ascending
@@ -28,7 +29,11 @@ type Summary struct {
 	Coverage  Coverage      `json:"reach"`
 	Quality   Quality       `json:"quality"`
 	NotUsed   []string      `json:"columns_not_used"` // columns of the file that the model does not read
-	Drift     *Drift        `json:"drift"`            // nil below 500 scored rows
+	// Renamed are columns of the file whose names the result has for its own: "name as new name"; absent if there are none.
+	Renamed []string `json:"columns_renamed,omitempty"`
+	// NumberStyle shows how numbers were read that are no plain decimals: "1.234,56"; absent if all are.
+	NumberStyle string `json:"number_style,omitempty"`
+	Drift       *Drift `json:"drift"` // nil below 500 scored rows
 	// Changes compares with the previous upload. Tally.Summary leaves it nil: the caller sets it.
 	Changes *Changes `json:"changes,omitempty"`
 }
@@ -57,6 +62,7 @@ func (t *Tally) Summary() Summary {
 		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: roundFigure(math.Sqrt(t.Variance)),
 		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Coverage: t.coverage(),
 		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
+		NumberStyle: t.numberStyle(), Renamed: t.Renamed, Skipped: t.Skipped,
 	}
 	for i, b := range t.Bands {
 		s.Bands[i] = BandSummary{b.Name, b.Count, roundFigure(b.Expected), t.money(b.Value), t.money(b.Loss)}

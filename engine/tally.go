@@ -16,6 +16,7 @@ type Tally struct {
 	Rows     int64          `json:"rows"`
 	Scored   int64          `json:"scored"`
 	Rejected int64          `json:"rejected"`
+	Skipped  int64          `json:"skipped,omitempty"`  // lines of nothing but delimiters: no rows
 	Rejects  []ReasonCount  `json:"rejects,omitempty"`  // by code and column
 	Warnings []ReasonCount  `json:"warnings,omitempty"` // by code and column
 	Bands    []BandTally    `json:"bands"`
@@ -27,8 +28,12 @@ type Tally struct {
 	Segments []SegmentTally `json:"segments,omitempty"`
 	Top      TopTally       `json:"top"`
 	// NotUsed lists the columns of the file that the model does not read; only the tally of the first part has them.
-	NotUsed []string      `json:"not_used,omitempty"`
-	Drivers []DriverTally `json:"drivers,omitempty"` // nil without explanations
+	NotUsed []string `json:"not_used,omitempty"`
+	// Renamed are the customer's columns that have other names in the result, "name as new name"; likewise.
+	Renamed []string `json:"renamed,omitempty"`
+	// Numbers is how the file writes numbers; the tally of a file's beginning has it.
+	Numbers ingest.NumberStyle `json:"numbers,omitzero"`
+	Drivers []DriverTally      `json:"drivers,omitempty"` // nil without explanations
 	// Explained is the number of rows in the sums of Drivers.
 	Explained int64 `json:"explained,omitempty"`
 	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle has none.
@@ -109,6 +114,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Rows += o.Rows
 	t.Scored += o.Scored
 	t.Rejected += o.Rejected
+	t.Skipped += o.Skipped
 	t.Variance += o.Variance
 	for i := range o.Bands {
 		t.Bands[i].add(o.Bands[i].Cohort)

@@ -16,11 +16,12 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 	if err != nil {
 		return Tally{}, err
 	}
+	m.Numbers = in.Numbers
 	v := validator{
 		bundle: b, converter: ingest.NewConverter(m, in.Limits), counter: newColumnCounter(b, m), rejected: rejected,
 	}
-	total, part := Tally{Columns: b.newColumnTallies(), NotUsed: m.Unused()}, Tally{Columns: b.newColumnTallies()}
-	chunker := ingest.NewChunker(in.Body, in.Start, in.Limits)
+	total, part := Tally{Columns: b.newColumnTallies(), NotUsed: m.Unused(), Numbers: in.Numbers}, Tally{Columns: b.newColumnTallies()}
+	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	var ids idSet
 	for buf := []byte(nil); ; {
 		if err := ctx.Err(); err != nil {
@@ -61,7 +62,7 @@ func (v *validator) read(t *Tally, chunk ingest.Chunk) error {
 		return err
 	}
 	t.reset()
-	t.Rows, t.Scored = chunk.Rows, batch.Record.NumRows()
+	t.Rows, t.Scored, t.Skipped = chunk.Rows, batch.Record.NumRows(), chunk.Skipped
 	t.countReasons(&batch, &v.bundle.file.Training)
 	v.counter.count(t.Columns, &batch)
 	v.ids = appendIDHashes(v.ids[:0], batch.Record, v.bundle.idColumn)

@@ -126,7 +126,7 @@ func (w *worker) score(s *slot) error {
 	if err != nil {
 		return err
 	}
-	out.Tally.Rows = s.chunk.Rows
+	out.Tally.Rows, out.Tally.Skipped = s.chunk.Rows, s.chunk.Skipped
 	out.Tally.countReasons(&batch, &w.bundle.file.Training)
 	out.Busy.Parse = w.throttle.lap(&clock)
 	w.stages.advance(StageParse, StageScore)

@@ -102,7 +102,7 @@ func (b *batchBuilder) array(i int, filled cells, rows int) arrow.Array {
 	panic("column of an unknown kind")
 }
 
-// wrap puts buffers of ours into an array.
+// wrap makes an array of buffers that the converter owns.
 func wrap(kind arrow.DataType, rows, nulls int, valid *memory.Buffer, buffers ...[]byte) *array.Data {
 	all := []*memory.Buffer{valid}
 	for _, buffer := range buffers {

@@ -229,7 +229,7 @@ func checkBatch(batch flatTable) error {
 
 func arrowFault(problem string) error { return &FormatError{Format: "Arrow", Problem: problem} }
 
-// arrowCut tells a stream that ends too early from one that cannot be read.
+// arrowCut distinguishes a stream that ends too early from one that cannot be read.
 func arrowCut(err error) error {
 	if errors.Is(err, io.EOF) || err == io.ErrUnexpectedEOF {
 		return arrowFault("it ends too early")

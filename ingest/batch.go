@@ -16,13 +16,15 @@ type Position struct {
 	Line   int64 // physical line that starts here; the header is on line 1
 }
 
-// Chunk is a run of whole rows. Its bytes belong to whoever called [Chunker.Next] and stay valid until that buffer is
+// Chunk is a run of whole rows. Its bytes belong to the caller of [Chunker.Next] and stay valid until that buffer is
 // used again.
 type Chunk struct {
 	Position
 	Bytes []byte
 	Rows  int64 // rows in it; blank lines are lines, not rows
 	Lines int64 // physical lines in it
+	// Skipped are lines of nothing but delimiters. They are no rows either.
+	Skipped int64
 }
 
 // Batch is a chunk's rows as columns.
@@ -71,14 +73,19 @@ const (
 	RequiredEmpty     Reason = 4
 	FieldTooLong      Reason = 5
 	InvalidUTF8       Reason = 6
-	NotYesNoOrDate    Reason = 7 // given by who reads outcomes, never by a [Converter]
+	NotYesNoOrDate    Reason = 7 // from reading outcomes, never from a [Converter]
 	DuplicateID       Reason = 8
 	NULByte           Reason = 9
 	OutsideAllowed    Reason = 10
 	CategoryRefused   Reason = 11
+	AgainstStyle      Reason = 12 // a number written otherwise than those of its file: see [NumberStyle]
+	BrokenQuotes      Reason = 13 // a quotation mark in the wrong place
+	TotalRow          Reason = 14 // sums of the rows above, no customer
 	OutsideTraining   Reason = 51
 	MissingValue      Reason = 52
 	UnknownCategory   Reason = 53
 	Normalised        Reason = 54
 	DuplicateIDScored Reason = 55
+	LooseCategory     Reason = 56 // known but for case, white space, dashes, or as another spelling of a number or a yes
+	WrittenNumber     Reason = 57 // read from a number with separators of thousands, a decimal comma, a currency
 )

@@ -6,6 +6,7 @@ type categories struct {
 	codes            []uint16
 	exact            map[string]uint16 // texts that need no remark
 	spelled          map[string]uint16 // other spellings of them
+	loose            *looseCategories  // texts that are like them
 	missing, unknown uint16
 	dictionary       *dictionary // the exact texts, for the kernel
 }
@@ -26,6 +27,7 @@ func newCategories(c column) *categories {
 			out.spelled[other] = code
 		}
 	}
+	out.loose = newLooseCategories(out.exact, out.spelled)
 	out.dictionary = newDictionary(out.exact)
 	return out
 }
@@ -67,6 +69,9 @@ func (c *categories) evaluate(cell []byte) (uint16, remark, Reason) {
 	}
 	if code, known := c.spelled[string(text)]; known {
 		return code, isNormalised, 0
+	}
+	if code, known := c.loose.find(text); known {
+		return code, isLoose, 0
 	}
 	if c.schema.RefuseUnknown {
 		return c.unknown, isUnknown, CategoryRefused

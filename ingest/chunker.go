@@ -15,21 +15,24 @@ type Chunker struct {
 	body      io.Reader
 	limits    Limits
 	next      Position
-	delimiter byte   // LF: not known
-	carry     []byte // bytes read but not handed out yet
-	ended     bool   // body has no more bytes
+	delimiter byte
+	carry     []byte  // bytes read but not handed out yet
+	ended     bool    // body has no more bytes
+	broken    []int64 // lines of the first rows with broken quotes
 	err       error
 }
 
-// NewChunker cuts body, whose first byte is the row start given.
-func NewChunker(body io.Reader, start Position, limits Limits) *Chunker {
-	return &Chunker{body: body, limits: limits.withDefaults(), next: start, delimiter: '\n'}
+// NewChunker cuts body, whose first byte is the row start given and whose fields the delimiter separates: a quote in the
+// wrong place breaks a row, and what the wrong place is depends on it.
+func NewChunker(body io.Reader, delimiter byte, start Position, limits Limits) *Chunker {
+	return &Chunker{body: body, limits: limits.withDefaults(), next: start, delimiter: delimiter}
 }
 
 // Next returns the next chunk, in buf or in a larger buffer in its place; io.EOF at the end. Hand Chunk.Bytes[:0] back
 // as buf when the chunk is no longer needed. After an error every call returns that error.
 //
-// Broken framing ends the file: [*QuoteError], [*RowTooLongError]; so does its size: [*TooLargeError].
+// A quote in the wrong place breaks its row, which ends at the next line end. One that is never closed ends the file:
+// [*QuoteError]; so do [*RowTooLongError] and its size: [*TooLargeError].
 func (c *Chunker) Next(buf []byte) (Chunk, error) {
 	if c.err != nil {
 		return Chunk{}, c.err
@@ -54,8 +57,11 @@ func (c *Chunker) cut(buf []byte) (Chunk, error) {
 		return Chunk{}, io.EOF
 	}
 	found := kernel.scan(text, c.delimiter)
-	if c.strict() && found.violation || c.ended && found.open {
-		return Chunk{}, c.badQuote(text)
+	if found.violation {
+		found = c.scanBroken(text)
+	}
+	if c.ended && found.open {
+		return Chunk{}, c.neverClosed(text[found.end:], text[:found.end])
 	}
 	switch {
 	case c.ended && len(text) < c.limits.ChunkBytes:
@@ -66,12 +72,26 @@ func (c *Chunker) cut(buf []byte) (Chunk, error) {
 		}
 	}
 	c.carry = append(c.carry[:0], text[found.end:]...)
-	chunk := Chunk{Position: c.next, Bytes: text[:found.end], Rows: found.rows, Lines: found.lines}
+	hollow := int64(0)
+	if found.lead {
+		hollow = hollowRows(text[:found.end], c.delimiter)
+	}
+	chunk := Chunk{
+		Position: c.next, Bytes: text[:found.end], Rows: found.rows - hollow, Lines: found.lines, Skipped: hollow,
+	}
 	return chunk, c.checkSize(chunk)
 }
 
-// strict says whether the delimiter is known, so that every quote can be checked and not only their number.
-func (c *Chunker) strict() bool { return c.delimiter != '\n' }
+// scanBroken scans text whose quoting is broken and keeps the lines.
+func (c *Chunker) scanBroken(text []byte) scanned {
+	found, broken := scanBroken(text, c.delimiter)
+	for _, at := range broken {
+		if len(c.broken) < brokenMax {
+			c.broken = append(c.broken, c.next.Line+int64(bytes.Count(text[:at], []byte{'\n'})))
+		}
+	}
+	return found
+}
 
 // toEnd counts the last line in, which has no line feed.
 func (s scanned) toEnd(text []byte) scanned {
@@ -89,18 +109,22 @@ func (s scanned) toEnd(text []byte) scanned {
 // left over always fits into the next one.
 func (c *Chunker) longRow(text []byte) ([]byte, scanned, error) {
 	longest := c.limits.RowBytesMax + 2
-	search := rowEndSearch{}
+	q, from := quoting{delimiter: c.delimiter}, 0
 	for {
-		end := search.next(text)
+		end := q.rowEnd(text, from)
 		if end < 0 && c.ended {
+			if q.state == quotedField {
+				return nil, scanned{}, c.neverClosed(text, nil)
+			}
 			end = len(text)
 		}
 		if end >= 0 && len(trimCR(text[:end])) <= c.limits.RowBytesMax {
-			return c.oneRow(text, min(end+1, len(text)))
+			return text, oneRow(text, min(end+1, len(text))), nil
 		}
 		if end >= 0 || len(text) >= longest {
-			return nil, scanned{}, c.tooLong(text)
+			return nil, scanned{}, c.tooLong(text, &q, end >= 0)
 		}
+		from = len(text)
 		var err error
 		if text, err = c.fill(text, min(longest, len(text)+c.limits.ChunkBytes)); err != nil {
 			return nil, scanned{}, err
@@ -109,11 +133,8 @@ func (c *Chunker) longRow(text []byte) ([]byte, scanned, error) {
 }
 
 // oneRow counts a row that is longer than a chunk.
-func (c *Chunker) oneRow(text []byte, end int) ([]byte, scanned, error) {
-	if _, bad := firstBadQuote(text[:end], c.separators()); bad && (c.strict() || c.ended && end == len(text)) {
-		return nil, scanned{}, c.badQuote(text[:end])
-	}
-	found := scanned{end: end, lines: int64(bytes.Count(text[:end], []byte{'\n'}))}
+func oneRow(text []byte, end int) scanned {
+	found := scanned{end: end, lines: int64(bytes.Count(text[:end], []byte{'\n'})), lead: true}
 	row := bytes.TrimSuffix(text[:end], []byte{'\n'})
 	if len(row) == end {
 		found.lines++
@@ -121,28 +142,57 @@ func (c *Chunker) oneRow(text []byte, end int) ([]byte, scanned, error) {
 	if len(trimCR(row)) > 0 {
 		found.rows = 1
 	}
-	return text, found, nil
+	return found
 }
 
-// tooLong says what is wrong with a row that does not end within the limit.
-func (c *Chunker) tooLong(text []byte) error {
-	if bytes.Count(text, []byte{'"'})%2 == 1 {
-		return c.badQuote(text)
+// tooLong says what is wrong with a row that does not end within the limit: that it is long, or that its quotes are never
+// closed, which the text behind it shows.
+func (c *Chunker) tooLong(text []byte, q *quoting, ends bool) error {
+	if !ends && q.state == quotedField {
+		closes, err := c.closes(q)
+		if err != nil {
+			return err
+		}
+		if !closes {
+			return c.neverClosed(text, nil)
+		}
 	}
 	return fmt.Errorf("cut rows: %w", &RowTooLongError{Line: c.next.Line, Limit: c.limits.RowBytesMax})
 }
 
-// badQuote finds the first broken quote in text that starts where the next chunk does.
-func (c *Chunker) badQuote(text []byte) error {
-	bad, _ := firstBadQuote(text, c.separators())
-	return fmt.Errorf("cut rows: %w", bad.locate(text, c.next.Line))
+// closeSearchMax bounds how far a closing quote is looked for behind a row that is too long.
+const closeSearchMax = 64 << 20
+
+// closes reads on and says whether the open quotes are closed.
+func (c *Chunker) closes(q *quoting) (bool, error) {
+	buf := make([]byte, firstRead)
+	for read := 0; read < closeSearchMax; {
+		n, ended, err := readWhole(c.body, buf)
+		if err != nil {
+			return false, fmt.Errorf("read rows: %w", err)
+		}
+		for at, b := range buf[:n] {
+			if q.step(b, at); q.state != quotedField && q.state != closedField {
+				return true, nil
+			}
+		}
+		if ended {
+			return q.state == closedField, nil
+		}
+		read += n
+	}
+	return false, nil
 }
 
-func (c *Chunker) separators() *separators {
-	if !c.strict() {
-		return anySeparator()
+// neverClosed is about quotes that are open at the end of text, which begins with their row, or a row before it, and
+// stands behind what is given.
+func (c *Chunker) neverClosed(text, behind []byte) error {
+	q := quoting{delimiter: c.delimiter}
+	for at, b := range text {
+		q.step(b, at)
 	}
-	return oneSeparator(c.delimiter)
+	line := c.next.Line + int64(bytes.Count(behind, []byte{'\n'})+bytes.Count(text[:q.open], []byte{'\n'}))
+	return fmt.Errorf("cut rows: %w", &QuoteError{Line: line, Unclosed: true, Broken: c.broken})
 }
 
 func (c *Chunker) checkSize(chunk Chunk) error {

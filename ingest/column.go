@@ -13,6 +13,7 @@ type column struct {
 	field  int    // its place in the file's rows, or -1
 	last   bool   // its field ends the row
 	words  words  // texts that mean "no value"
+	style  NumberStyle
 	counts [len(remarkReasons)]int64
 	// Scratch for cells with doubled quotes.
 	scratch []byte
@@ -26,10 +27,12 @@ const (
 	isMissing
 	isUnknown
 	isNormalised
+	isLoose
+	isWritten
 )
 
 // remarkReasons are published in this order; bit i of a remark is reason i.
-var remarkReasons = [...]Reason{OutsideTraining, MissingValue, UnknownCategory, Normalised}
+var remarkReasons = [...]Reason{OutsideTraining, MissingValue, UnknownCategory, Normalised, LooseCategory, WrittenNumber}
 
 func newColumn(schema *Column, header *Header, field int) column {
 	c := column{schema: schema, field: field, last: field == len(header.Names)-1, words: newWords(schema.MissingWords)}
@@ -39,11 +42,11 @@ func newColumn(schema *Column, header *Header, field int) column {
 	return c
 }
 
-func newCells(schema *Column, header *Header, field int) cells {
-	column := newColumn(schema, header, field)
+func newCells(schema *Column, m *Mapping, field int) cells {
+	column := newColumn(schema, &m.Header, field)
 	switch schema.Kind {
 	case Number:
-		return newNumbers(column)
+		return newNumbers(column, m.Numbers)
 	case Category:
 		return newCategories(column)
 	default:
@@ -102,6 +105,8 @@ func (c *column) expected(reason Reason) string {
 		return fmt.Sprintf("a number from %g to %g", *s.AllowedMin, *s.AllowedMax)
 	case reason == CategoryRefused:
 		return oneOf(s.Categories)
+	case reason == AgainstStyle:
+		return "a number written like " + c.style.String() + ", as the others of the file"
 	default:
 		return "a number such as 12.5"
 	}

@@ -21,6 +21,9 @@ type Converter struct {
 	guard   []int32        // places for the guard
 	counts  map[int]string // what a wrong number of fields is answered with
 	slots   []int          // scratch: rows to remove
+	totals  *totals        // nil: none are looked for
+	// Where a rejects file of millrace has the code and the reason of a row; -1 for other files.
+	codeField, reasonField int
 }
 
 // cells is a column being filled with one kind of cell.
@@ -44,15 +47,17 @@ type fixedColumns struct {
 // NewConverter makes a converter for chunks of the mapping's file.
 func NewConverter(m Mapping, limits Limits) *Converter {
 	c := &Converter{mapping: m, limits: limits.withDefaults(), counts: map[int]string{}}
+	c.codeField, c.reasonField = m.formerField(rejectCode), m.formerField(rejectReason)
 	c.window.delimiter, c.window.width = m.Header.Delimiter, len(m.Header.Names)
 	for i, field := range m.Fields {
-		filled := newCells(&m.Schema.Columns[i], &m.Header, field)
+		filled := newCells(&m.Schema.Columns[i], &m, field)
 		c.all = append(c.all, filled)
 		if field >= 0 {
 			c.reading = append(c.reading, filled)
 		}
 	}
 	slices.SortStableFunc(c.reading, func(a, b cells) int { return cmp.Compare(a.head().field, b.head().field) })
+	c.totals = newTotals(c.reading)
 	c.batch = newBatchBuilder(m.Schema)
 	return c
 }
@@ -74,6 +79,7 @@ func (c *Converter) Convert(chunk Chunk) (Batch, error) {
 				column.convert(&c.window, run)
 			}
 		}
+		c.totals.refuse(&c.window)
 		c.settle()
 	}
 	return c.finish(), nil

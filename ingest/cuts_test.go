@@ -34,7 +34,7 @@ func TestEveryPrefix(t *testing.T) {
 			if o.err != nil && len(o.err.Error()) < 10 {
 				t.Errorf("%q: %v", file[:n], o.err)
 			}
-			if o.err == nil && o.read == 0 {
+			if o.err == nil && o.read == 0 && strings.Trim(file[len(churnHeader):n], ",\n") != "" {
 				t.Errorf("%q: no row and no error", file[:n])
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 )
 
-// ours says whether an error is one that a customer can be told about.
+// ours says whether an error has words for a customer.
 func ours(err error) bool {
 	return errors.As(err, new(*ingest.FormatError)) || errors.As(err, new(*ingest.TooLargeError)) ||
 		errors.As(err, new(*ingest.RowTooLongError)) || errors.Is(err, ingest.ErrTooManyColumns)

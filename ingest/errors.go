@@ -28,8 +28,11 @@ var (
 // about the first such place of the file.
 type QuoteError struct {
 	Line int64 // physical line of the stray quote, or on which the quote was opened that is not closed
-	// Unclosed tells a quote that is never closed, or closed on another line with text behind it, from a stray one.
+	// Unclosed is true for a quote that is never closed, or closed on another line with text behind it, and false for a
+	// stray one.
 	Unclosed bool
+	// Broken are the lines of the first rows before it whose quoting is broken, at most ten: one of them may be the cause.
+	Broken []int64
 }
 
 // Error implements error.

@@ -32,7 +32,7 @@ func Portably(f func()) {
 
 // ChunksInPlace cuts text as a Chunker does, but leaves it where it is.
 func ChunksInPlace(text []byte, start Position) (chunks []Chunk, err error) {
-	c := NewChunker(bytes.NewReader(text), start, Limits{})
+	c := NewChunker(bytes.NewReader(text), ',', start, Limits{})
 	for {
 		chunk, err := c.Next(nil)
 		if errors.Is(err, io.EOF) {

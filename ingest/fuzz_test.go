@@ -56,7 +56,7 @@ func refusal(cells []string, width int) string {
 	return ""
 }
 
-// simple takes off what encoding/csv does not tell: CRLF inside quotes is LF there, and a reject names no column.
+// simple takes off what encoding/csv does not keep: CRLF inside quotes is LF there, and a reject names no column.
 func (o outcome) simple() outcome {
 	for i := range o.rows {
 		o.rows[i] = strings.ReplaceAll(o.rows[i], "\r\n", "\n")
@@ -78,16 +78,21 @@ func FuzzAgainstEncodingCSV(f *testing.F) {
 		if strings.Trim(body, "\r\n") == "" {
 			return // no row
 		}
+		for line := range strings.Lines(body) {
+			if strings.Trim(line, ", \r\n") == "" && strings.Contains(line, ",") {
+				return // it is passed over, which encoding/csv does not know
+			}
+		}
 		rows, rejects, broken := oracle(body, 2)
 		got := read("a,b\n"+body, schema, limits, nil)
 		var quote *ingest.QuoteError
-		if broken {
-			if !errors.As(got.err, &quote) {
-				t.Fatalf("%q: encoding/csv refuses the quotes, we say %v", body, got.err)
+		if broken { // encoding/csv gives the whole file up, we a row
+			if errors.As(got.err, &quote) != quoteNeverCloses(body) {
+				t.Fatalf("%q: never closed: %v, we say %v", body, quoteNeverCloses(body), got.err)
 			}
-			_, _, err := plan(strings.NewReader("a,b\n"+body), limits)
-			if !errors.As(err, &quote) {
-				t.Fatalf("%q: the planner lets it pass: %v", body, err)
+			planned, _, err := plan(strings.NewReader("a,b\n"+body), limits)
+			if fmt.Sprint(err) != fmt.Sprint(got.err) || err == nil && planned.Rows != got.read {
+				t.Fatalf("%q: the planner sees %d rows, %v; the converter %d, %v", body, planned.Rows, err, got.read, got.err)
 			}
 			return
 		}

@@ -27,7 +27,7 @@ func guardedChunks(t *testing.T, file string, chunkBytes int) (flagged, changed 
 		t.Fatal(err)
 	}
 	mapping.Guard = true
-	chunker, converter := ingest.NewChunker(body, header.Start(), limits), ingest.NewConverter(mapping, limits)
+	chunker, converter := ingest.NewChunker(body, header.Delimiter, header.Start(), limits), ingest.NewConverter(mapping, limits)
 	for {
 		chunk, err := chunker.Next(nil)
 		if errors.Is(err, io.EOF) {
@@ -99,7 +99,7 @@ func TestGuardedRejects(t *testing.T) {
 		t.Fatal(err)
 	}
 	mapping.Guard = true
-	chunk, err := ingest.NewChunker(body, header.Start(), ingest.Limits{}).Next(nil)
+	chunk, err := ingest.NewChunker(body, header.Delimiter, header.Start(), ingest.Limits{}).Next(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

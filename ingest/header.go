@@ -133,7 +133,7 @@ func (in *headReader) skipBlank(at, limit int) (int, error) {
 	return at, nil
 }
 
-// wantRow says ErrEmpty if nothing but line ends follows. It looks ahead only a little: who counts rows sees the rest.
+// wantRow says ErrEmpty if nothing but line ends follows. It looks ahead only a little; counting the rows finds the rest.
 func (in *headReader) wantRow(at int) error {
 	at, err := in.skipBlank(at, 4096)
 	if err != nil {
@@ -204,7 +204,7 @@ func parseHeader(row []byte, delimiter byte, line int64, limits Limits) (Header,
 	if delimiter == 0 {
 		delimiter = sniff(row)
 	}
-	if bad, found := firstBadQuote(row, oneSeparator(delimiter)); found {
+	if bad, found := firstBadQuote(row, delimiter); found {
 		return Header{}, bad.locate(row, line)
 	}
 	names, err := headerNames(row, delimiter, limits.ColumnsMax)

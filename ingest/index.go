@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// indexed is what the index of a window tells besides the positions.
+// indexed is what the index of a window has besides the positions.
 type indexed struct {
 	n         int  // separators found
 	rows      int  // line ends among them

@@ -306,9 +306,13 @@ count:
 	MOVQ    SI, BX
 	ADDQ    BX, BX
 	ORQ     72(DX), BX
-	MOVQ    SI, DI
-	SHRQ    $0x3f, DI
-	MOVQ    DI, 72(DX)
+	MOVQ    SI, R9
+	SHRQ    $0x3f, R9
+	MOVQ    R9, 72(DX)
+	MOVQ    BX, R9
+	ANDQ    DI, R9
+	ANDNQ   R9, SI, R9
+	ORQ     R9, 120(DX)
 	ANDQ    BX, R8
 	MOVQ    R8, DI
 	ADDQ    DI, DI
@@ -622,9 +626,13 @@ count:
 	MOVQ    SI, BX
 	ADDQ    BX, BX
 	ORQ     72(DX), BX
-	MOVQ    SI, DI
-	SHRQ    $0x3f, DI
-	MOVQ    DI, 72(DX)
+	MOVQ    SI, R9
+	SHRQ    $0x3f, R9
+	MOVQ    R9, 72(DX)
+	MOVQ    BX, R9
+	ANDQ    DI, R9
+	ANDNQ   R9, SI, R9
+	ORQ     R9, 120(DX)
 	ANDQ    BX, R8
 	MOVQ    R8, DI
 	ADDQ    DI, DI

@@ -12,22 +12,17 @@ type Mapping struct {
 	Header Header
 	// Fields has one entry a schema column: the place of its field in the header, from 0, or -1 if the file has none.
 	Fields []int
-	// Former are the fields, ascending, that an earlier result or rejects file of ours added. They are no input: drop
+	// Former are the fields, ascending, that an earlier result or rejects file of millrace added. They are no input: drop
 	// them from what is written, with [Mapping.AppendRow].
 	Former []int
-	// Guard makes what is written of the file safe to open in a spreadsheet: see guard.go. Rows that need it are then
+	// Renamed are the customer's own columns with names of those that millrace adds: what is written has them renamed.
+	Renamed []RenamedColumn
+	// Guard makes what is written of the file safe to open in a spreadsheet: see formula_guard.go. Rows that need it are then
 	// listed in [Batch].Formulas.
 	Guard bool
+	// Numbers is how the file writes numbers; see [Mapping.DecideNumbers].
+	Numbers NumberStyle
 }
-
-// Names of the columns that a scored file has behind the customer's own.
-const (
-	ProbabilityColumn = "churn_probability"
-	BandColumn        = "risk_band"
-	RiskColumn        = "risk_factors"
-	ProtectiveColumn  = "protective_factors"
-	ExplanationColumn = "explanation"
-)
 
 // Map finds the columns of a schema in a header. Names are compared without case, spaces, underscores and hyphens. A
 // column's own name wins over its aliases, an earlier alias over a later one. What the schema does not know passes
@@ -57,7 +52,7 @@ func Map(s Schema, h Header) (Mapping, error) {
 			}
 		}
 	}
-	m.Former = formerFields(h.Names, taken)
+	m.Former, m.Renamed = ownColumns(h.Names)
 	return m, m.missing(taken)
 }
 
@@ -78,24 +73,8 @@ func without(fields []int, taken map[int]bool) []int {
 	return slices.DeleteFunc(slices.Clone(fields), func(field int) bool { return taken[field] })
 }
 
-// formerFields finds the columns that only an earlier result or rejects file of ours has. "explanation" and its like
-// may be a customer's own word: they count only beside "churn_probability".
-func formerFields(names []string, taken map[int]bool) []int {
-	own := []string{rejectRow, rejectLine, rejectCode, rejectColumn, rejectReason}
-	if slices.Contains(names, ProbabilityColumn) {
-		own = append(own, ProbabilityColumn, BandColumn, RiskColumn, ProtectiveColumn, ExplanationColumn)
-	}
-	var former []int
-	for field, name := range names {
-		if !taken[field] && slices.Contains(own, name) {
-			former = append(former, field)
-		}
-	}
-	return former
-}
-
 // Unused names the fields that no column of the schema is, in the order of the header. Fields without a name, and those
-// that an earlier result of ours added, are not among them.
+// that an earlier result of millrace added, are not among them.
 func (m *Mapping) Unused() []string {
 	unused := []string{}
 	for field, name := range m.Header.Names {
@@ -171,14 +150,6 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// AppendHeader writes the header row without former fields and without a line end.
-func (m Mapping) AppendHeader(dst []byte) []byte {
-	if m.Guard {
-		return m.AppendGuardedRow(dst, m.Header.Row)
-	}
-	return m.AppendRow(dst, m.Header.Row)
 }
 
 // AppendRow writes a row's bytes as they stand, without former fields and without a line end. If there are none it

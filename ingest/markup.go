@@ -2,7 +2,7 @@ package ingest
 
 import "bytes"
 
-// markupBytes is how much of a text is looked at to tell that it is no CSV.
+// markupBytes is how much of a text is looked at to see that it is no CSV.
 const markupBytes = 64
 
 // markup are the first letters, in lower case and without white space between them, of texts that are no CSV, and what

@@ -82,6 +82,7 @@ type maskState struct {
 	end       int64  // behind the last line end
 	at        int64  // where the block stands
 	pending   uint64 // open, closed or closedCR, for the assembly
+	lead      uint64 // any bit: a line begins with a delimiter; scan only
 }
 
 // atRowStart is the state in front of a text that starts with a row.

@@ -14,10 +14,12 @@ type numbers struct {
 	// Bounds within which a number needs no second look.
 	low, high float64
 	sentinels []float64 // missing words that read as numbers, such as -999
+	grammar   grammar
 }
 
-func newNumbers(c column) *numbers {
-	n := &numbers{column: c, low: -math.MaxFloat64, high: math.MaxFloat64}
+func newNumbers(c column, style NumberStyle) *numbers {
+	n := &numbers{column: c, low: -math.MaxFloat64, high: math.MaxFloat64, grammar: style.grammar()}
+	n.column.style = style
 	s := c.schema
 	for _, bound := range []*float64{s.Min, s.AllowedMin} {
 		if bound != nil {
@@ -54,6 +56,9 @@ func (n *numbers) convert(w *window, r run) {
 	if len(n.sentinels) > 0 {
 		n.leaveSentinels(values, w.over)
 	}
+	if n.grammar.decimal != '.' {
+		leaveDotted(f, w.over)
+	}
 	w.over.each(func(row int) {
 		value, set, reason := n.evaluate(f.bytes(row))
 		n.note(w, r.slot+row, set, reason)
@@ -70,6 +75,15 @@ func (n *numbers) leaveSentinels(values []float64, over left) {
 	}
 }
 
+// leaveDotted leaves over the numbers with a point, which is no decimal point in the file.
+func leaveDotted(f fields, over left) {
+	for row := range f.rows {
+		if bytes.IndexByte(f.bytes(row), '.') >= 0 {
+			over.add(row)
+		}
+	}
+}
+
 // evaluate reads any cell, without hurry.
 func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
 	n.scratch = append(n.scratch[:0], unquote(cell, n.scratch)...)
@@ -78,8 +92,12 @@ func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
 		set, reason := n.empty()
 		return math.NaN(), set, reason
 	}
-	if !isDecimal(text) {
-		return math.NaN(), 0, notDecimal(text)
+	if !isDecimal(text) || n.grammar.decimal != '.' && bytes.IndexByte(text, '.') >= 0 {
+		plain, reason := n.plain(text)
+		if reason != 0 {
+			return math.NaN(), 0, reason
+		}
+		text, set = plain, isWritten
 	}
 	value, err := strconv.ParseFloat(string(text), 64)
 	if err != nil { // the grammar is right, so the range is not
@@ -97,6 +115,33 @@ func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
 	}
 	return value, set, 0
 }
+
+// plain gives the plain decimal that a number means which is none, or why the row is refused.
+func (n *numbers) plain(text []byte) ([]byte, Reason) {
+	var room [64]byte
+	plain, around, ok := n.grammar.read(room[:0], text)
+	if !ok {
+		_, _, ok = n.grammar.other().read(room[:0], text)
+		if ok || n.grammar.decimal != '.' && isDecimal(text) {
+			return nil, AgainstStyle
+		}
+		return nil, notDecimal(text)
+	}
+	if !around.percent {
+		return plain, 0
+	}
+	// 45 % is 45 where training saw percents, and 0.45 where it saw shares.
+	switch most := n.schema.Max; {
+	case most != nil && *most <= 1:
+		return append(plain, "e-2"...), 0
+	case most != nil && *most >= percentsFrom:
+		return plain, 0
+	}
+	return nil, NotANumber
+}
+
+// percentsFrom is a training maximum above which a column is one of percents and not of shares.
+const percentsFrom = 20
 
 func (n *numbers) remove(w *window, slots []int) {
 	for _, slot := range slots {
@@ -145,7 +190,7 @@ func digits(text []byte) int {
 	return len(text)
 }
 
-// notDecimal tells infinity from what is no number at all.
+// notDecimal distinguishes infinity from what is no number at all.
 func notDecimal(text []byte) Reason {
 	text = unsigned(text)
 	if bytes.EqualFold(text, []byte("inf")) || bytes.EqualFold(text, []byte("infinity")) {

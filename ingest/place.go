@@ -29,7 +29,7 @@ func (c *Converter) place() {
 // placeRegular does it for a window whose rows all have the right width and nothing else to look at: one compare a row.
 func (c *Converter) placeRegular() bool {
 	w := &c.window
-	if w.n%w.width != 0 || !w.sound() {
+	if w.n%w.width != 0 || c.codeField >= 0 || !w.sound() {
 		return false
 	}
 	before := w.at[0]
@@ -41,6 +41,9 @@ func (c *Converter) placeRegular() bool {
 		end := w.rowEnd(start, w.at[k])
 		length := end - start
 		if length == 0 || int(length) > c.limits.FieldBytesMax {
+			return false
+		}
+		if w.at[k-w.width+1] == start && isHollow(w.padded[start:end], w.delimiter) {
 			return false
 		}
 		c.fixed.starts = append(c.fixed.starts, int32(start))
@@ -60,7 +63,7 @@ func (c *Converter) placeRows() {
 		}
 		start := w.at[first] + 1
 		end := w.rowEnd(start, w.at[k])
-		if start == end {
+		if start == end || isHollow(w.padded[start:end], w.delimiter) {
 			continue // a blank line
 		}
 		reject := Reject{Row: c.nextRow, Start: int32(start), Length: int32(end - start)}
@@ -92,6 +95,13 @@ func (c *Converter) admit(first int, row Reject) {
 // inspect sets the reason for which a row as a whole is refused, if there is one.
 func (c *Converter) inspect(r *Reject, fields int) {
 	row := c.window.padded[r.Start : r.Start+r.Length]
+	if place, broken := c.window.brokenAt(uint32(r.Start)); broken {
+		r.Reason, r.Expected = BrokenQuotes, "a quotation mark only around a whole cell, and doubled inside it"
+		if place.field < len(c.mapping.Header.Names) {
+			r.Column = c.mapping.Header.Names[place.field]
+		}
+		return
+	}
 	switch {
 	case fields != c.window.width:
 		r.Reason, r.Expected = WrongFieldCount, c.fieldCount(fields)
@@ -101,6 +111,7 @@ func (c *Converter) inspect(r *Reject, fields int) {
 	case !utf8.Valid(row):
 		r.Reason, r.Expected = InvalidUTF8, "text in UTF-8"
 		r.Column = c.firstField(row, func(cell []byte) bool { return !utf8.Valid(cell) })
+	case c.codeField >= 0 && c.marks(r, row):
 	case len(row) > c.limits.FieldBytesMax:
 		long := func(cell []byte) bool { return len(cell) > c.limits.FieldBytesMax }
 		if column := c.firstField(row, long); column != "" || long(row) && c.window.width == 1 {
@@ -114,7 +125,7 @@ func (c *Converter) inspect(r *Reject, fields int) {
 func (c *Converter) fieldCount(found int) string {
 	text, ok := c.counts[found]
 	if !ok {
-		text = fmt.Sprintf("%d fields, but the row has %d", c.window.width, found)
+		text = fieldsText(c.window.width, found)
 		if len(c.counts) < 100 {
 			c.counts[found] = text
 		}

@@ -42,8 +42,7 @@ func NewPlanner(r io.Reader, limits Limits) (*Planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	chunker := NewChunker(rest, header.Start(), limits)
-	chunker.delimiter = header.Delimiter
+	chunker := NewChunker(rest, header.Delimiter, header.Start(), limits)
 	return &Planner{
 		chunker: chunker,
 		full:    limits.PartBytes - int64(limits.ChunkBytes),
@@ -57,6 +56,15 @@ func (p *Planner) Header() Header { return p.plan.Header }
 
 // Plan is complete once Read has returned io.EOF.
 func (p *Planner) Plan() Plan { return p.plan }
+
+// Sample is the front of the file's rows. It must be asked for before the first Read, and takes nothing away from that.
+func (p *Planner) Sample() (Sample, error) {
+	sample, body, err := ReadSample(p.chunker.body)
+	if err == nil {
+		p.chunker.body = body
+	}
+	return sample, err
+}
 
 // Read implements io.Reader.
 func (p *Planner) Read(b []byte) (int, error) {

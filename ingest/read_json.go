@@ -378,7 +378,7 @@ func (j *jsonRows) token() (byte, error) {
 	}
 }
 
-// broken tells a body that ends too early from one that cannot be read.
+// broken distinguishes a body that ends too early from one that cannot be read.
 func (j *jsonRows) broken(err error) error {
 	if errors.Is(err, io.EOF) || err == io.ErrUnexpectedEOF {
 		return j.fail("it ends too early")

@@ -48,7 +48,7 @@ func read(file string, s ingest.Schema, limits ingest.Limits, wrap func(io.Reade
 }
 
 func (o *outcome) body(body io.Reader, header ingest.Header, m ingest.Mapping, limits ingest.Limits) {
-	chunker := ingest.NewChunker(body, header.Start(), limits)
+	chunker := ingest.NewChunker(body, header.Delimiter, header.Start(), limits)
 	converter := ingest.NewConverter(m, limits)
 	var buf []byte
 	for {

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// readWhole reads until buf is full or r ends. Unlike io.ReadFull it tells a file that ends from one that breaks off:
+// readWhole reads until buf is full or r ends. Unlike io.ReadFull it distinguishes a file that ends from one that breaks off:
 // an io.ErrUnexpectedEOF of r itself is an error.
 func readWhole(r io.Reader, buf []byte) (n int, ended bool, err error) {
 	for n < len(buf) {

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 )
@@ -17,8 +16,8 @@ const (
 
 // A rejects file has the rows of one file that were refused, their cells as they stood, and why. Its rows all have the
 // same number of fields, in the delimiter of the file, so that any program opens it; corrected, it can be sent in
-// again, because [Map] knows its additional columns. A row with too few fields is filled up, and of one with too many
-// the surplus is in the last of the customer's cells.
+// again, because [Map] knows its additional columns. A row that cannot be written as it stood has its fault marked: see
+// rejects_mark.go.
 
 // Code is the published number of a reason.
 func (r Reason) Code() string {
@@ -28,10 +27,15 @@ func (r Reason) Code() string {
 // Sentence says to the customer what is wrong, without the value.
 func (r Reject) Sentence() string {
 	switch r.Reason {
-	case WrongFieldCount:
-		return "Expected " + r.Expected + "."
+	case WrongFieldCount, BrokenQuotes:
+		if r.Column == "" {
+			return "Expected " + r.Expected + markedText(r.Reason)
+		}
+		return "The value in column '" + r.Column + "' cannot be used. Expected " + r.Expected + markedText(r.Reason)
 	case RequiredEmpty:
 		return "Column '" + r.Column + "' is empty, but needs a value."
+	case TotalRow:
+		return "The row is a total of others and no customer, as column '" + r.Column + "' says: it lacks what customers have."
 	case CategoryRefused:
 		return "The value in column '" + r.Column + "' is not known. Expected " + r.Expected + "."
 	default:
@@ -51,8 +55,8 @@ func (m Mapping) AppendRejectHeader(dst []byte) []byte {
 // AppendReject writes one rejected row of a chunk as a line of a rejects file.
 func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 	row := chunk.Bytes[r.Start : r.Start+r.Length]
-	if r.Reason == WrongFieldCount {
-		row = m.squared(row)
+	if isMarked(r.Reason) {
+		row = m.marked(row, r.Reason)
 	}
 	delimiter := m.Header.Delimiter
 	column := r.Column
@@ -69,40 +73,4 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 	dst = append(append(dst, r.Reason.Code()...), delimiter)
 	dst = append(appendField(dst, column, delimiter), delimiter)
 	return append(appendField(dst, r.Sentence(), delimiter), '\n')
-}
-
-// squared gives a row as many fields as the header has.
-func (m Mapping) squared(row []byte) []byte {
-	wanted := len(m.Header.Names)
-	var out []byte
-	rest := row
-	for field := range wanted {
-		if field > 0 {
-			out = append(out, m.Header.Delimiter)
-		}
-		var cell []byte
-		last := field == wanted-1
-		if last && rest != nil && countFields(rest, m.Header.Delimiter) > 1 {
-			cell = joined(rest)
-		} else if rest != nil {
-			cell, rest = cutField(rest, m.Header.Delimiter)
-		}
-		out = append(out, cell...)
-	}
-	return out
-}
-
-func countFields(row []byte, delimiter byte) (n int) {
-	for n == 0 || row != nil {
-		_, row = cutField(row, delimiter)
-		n++
-	}
-	return n
-}
-
-// joined makes one quoted cell of several as they stand.
-func joined(cells []byte) []byte {
-	out := []byte{'"'}
-	out = append(out, bytes.ReplaceAll(cells, []byte{'"'}, []byte{'"', '"'})...)
-	return append(out, '"')
 }

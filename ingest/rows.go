@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Rows reads CSV text of ours cell by cell: results and rejects on their way into another format. Customers' files go
-// through a [Converter].
+// Rows reads CSV text that millrace wrote, cell by cell: results and rejects on their way into another format.
+// Customers' files go through a [Converter].
 type Rows struct {
 	Header  Header
 	chunker *Chunker
@@ -26,7 +26,7 @@ func NewRows(r io.Reader, limits Limits) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rows{Header: header, chunker: NewChunker(body, header.Start(), limits)}, nil
+	return &Rows{Header: header, chunker: NewChunker(body, header.Delimiter, header.Start(), limits)}, nil
 }
 
 // Next gives the cells of the next row, unquoted and valid until the next call; io.EOF at the end.

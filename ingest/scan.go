@@ -5,29 +5,45 @@ import (
 	"math/bits"
 )
 
-// scanned is what one pass over text that starts at a row start tells about its rows.
+// scanned is what one pass over text that starts at a row start finds of its rows.
 type scanned struct {
 	end       int   // behind the last line feed outside quotes; 0 if there is none
 	rows      int64 // line ends outside quotes, blank lines not counted
 	lines     int64 // line feeds before end, inside quotes or not
 	open      bool  // the text ends inside quotes
 	violation bool  // quoting is broken somewhere; rows, lines and end mean nothing then
+	lead      bool  // a line begins with a delimiter; of no use with violation
 }
 
 // scanPortable counts the rows of text, which starts at a row start, and finds where the last one ends.
 func scanPortable(text []byte, delimiter byte) scanned {
-	if bytes.IndexByte(text, '"') < 0 && !blankLines(text) {
-		end := bytes.LastIndexByte(text, '\n') + 1
-		feeds := int64(bytes.Count(text, []byte{'\n'}))
-		return scanned{end: end, rows: feeds, lines: feeds}
+	if bytes.IndexByte(text, '"') < 0 {
+		if found, ok := scanLines(text, delimiter); ok {
+			return found
+		}
 	}
 	return scanMasks(text, delimiter)
 }
 
-// blankLines says whether text without quotes may have a blank line.
-func blankLines(text []byte) bool {
-	front := len(text) > 0 && text[0] == '\n' || bytes.HasPrefix(text, []byte("\r\n"))
-	return front || bytes.Contains(text, []byte("\n\n")) || bytes.Contains(text, []byte("\n\r\n"))
+// scanLines does it for text without quotes, unless it may have a blank line.
+func scanLines(text []byte, delimiter byte) (found scanned, ok bool) {
+	for at := 0; at < len(text); {
+		switch text[at] {
+		case '\n', '\r':
+			return scanned{}, false
+		case delimiter:
+			found.lead = true
+		}
+		n := bytes.IndexByte(text[at:], '\n')
+		if n < 0 {
+			break
+		}
+		at += n + 1
+		found.end = at
+		found.lines++
+	}
+	found.rows = found.lines
+	return found, true
 }
 
 // scanMasks is scanPortable for any text, 64 bytes at a time.
@@ -47,7 +63,7 @@ func scanMasks(text []byte, delimiter byte) scanned {
 
 func (s *maskState) scanned(text []byte) scanned {
 	return scanned{
-		end: int(s.end), rows: s.rows, open: s.open != 0, violation: s.violation != 0,
+		end: int(s.end), rows: s.rows, open: s.open != 0, violation: s.violation != 0, lead: s.lead != 0,
 		lines: s.feeds - int64(bytes.Count(text[s.end:], []byte{'\n'})),
 	}
 }
@@ -58,6 +74,7 @@ func (s *maskState) scan(text *[blockBytes]byte, pattern uint64) {
 	s.feeds += popcount(b.feeds)
 	s.step(&b)
 	starts := b.feeds<<1 | s.start
+	s.lead |= starts & b.delimiters
 	returnsAtStart := b.returns & starts
 	blank := b.feeds & (starts | returnsAtStart<<1 | s.startCR)
 	s.start, s.startCR = b.feeds>>63, returnsAtStart>>63

@@ -15,11 +15,14 @@ type plainly struct {
 
 func readPlainly(text []byte, delimiter byte) plainly {
 	var p plainly
-	_, p.violation = firstBadQuote(text, oneSeparator(delimiter))
+	_, p.violation = firstBadQuote(text, delimiter)
 	rowStart, feeds := 0, int64(0)
 	for i, b := range text {
 		if b == '\n' {
 			feeds++
+		}
+		if i == rowStart && b == delimiter && !p.open {
+			p.lead = true
 		}
 		switch {
 		case b == '"':
@@ -65,6 +68,9 @@ func checkKernels(t *testing.T, text []byte, delimiter byte, k kernels) {
 	found := k.scan(text, delimiter)
 	if found.open != want.open || !found.open && found.violation != want.violation {
 		t.Fatalf("scan %q: open %v, violation %v, want %v, %v", text, found.open, found.violation, want.open, want.violation)
+	}
+	if found.lead != want.lead {
+		t.Fatalf("scan %q: lead %v", text, found.lead)
 	}
 	if found.end != want.end || found.rows != want.rows || found.lines != want.lines {
 		t.Fatalf("scan %q: %+v, want %+v", text, found, want.scanned)

@@ -29,8 +29,8 @@ type Schema struct {
 	Columns []Column
 }
 
-// CategoriesMax is how many categories a column can have: codes are uint16, and two of them mean missing and unknown.
-const CategoriesMax = 1<<16 - 2
+// categoriesMax is how many categories a column can have: codes are uint16, and two of them mean missing and unknown.
+const categoriesMax = 1<<16 - 2
 
 // Column is one column that a model reads.
 type Column struct {
@@ -77,8 +77,8 @@ func (c *Column) validate() error {
 	if c.Kind > Text {
 		return fmt.Errorf("unknown kind %d", c.Kind)
 	}
-	if c.Kind == Category && len(c.Categories) == 0 || len(c.Categories) > CategoriesMax {
-		return fmt.Errorf("%d categories, want 1 to %d", len(c.Categories), CategoriesMax)
+	if c.Kind == Category && len(c.Categories) == 0 || len(c.Categories) > categoriesMax {
+		return fmt.Errorf("%d categories, want 1 to %d", len(c.Categories), categoriesMax)
 	}
 	seen := make(map[string]bool, len(c.Categories))
 	for i, text := range c.Categories {

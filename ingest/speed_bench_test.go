@@ -195,7 +195,7 @@ func BenchmarkCut(b *testing.B) {
 	variants(b, func(b *testing.B, file []byte) {
 		var buf []byte
 		for b.Loop() {
-			c := ingest.NewChunker(bytes.NewReader(file), ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
+			c := ingest.NewChunker(bytes.NewReader(file), ',', ingest.Position{Row: 1, Line: 1}, ingest.Limits{})
 			for {
 				chunk, err := c.Next(buf)
 				if errors.Is(err, io.EOF) {

@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// magicBytes is how much of a file's front tells its kind.
+// magicBytes is how much of a file's front identifies its kind.
 const magicBytes = 8
 
 // foreign are the first bytes of what customers send instead of text, what that is, and which error.
@@ -61,10 +61,10 @@ func checkFront(front []byte) error {
 	return nil
 }
 
-// unpackWindowMax bounds what a zstd frame may make us hold; encoders stay at or below 8 MiB unless told otherwise.
+// unpackWindowMax bounds what a zstd frame may make us hold; encoders stay at or below 8 MiB unless configured otherwise.
 const unpackWindowMax = 8 << 20
 
-// Unpack returns the text of a file that may be packed with gzip (any number of members) or zstd; the first bytes tell.
+// Unpack returns the text of a file that may be packed with gzip (any number of members) or zstd, which the first bytes identify.
 // Plain text passes through. The reader starts no goroutine and needs no closing; a read error of r is passed on as it
 // is, while damage gives [ErrDamagedArchive] and growth beyond the limits [ErrUnpackedTooLarge].
 func Unpack(r io.Reader, limits Limits) (io.Reader, error) {
@@ -132,7 +132,7 @@ func (u *unpacker) tooLarge() bool {
 	return u.out > 1<<20 && u.out/u.limits.UnpackRatio > u.packed.in
 }
 
-// blame tells a broken connection from a broken archive.
+// blame distinguishes a broken connection from a broken archive.
 func (u *unpacker) blame(err error) error {
 	if u.packed.err != nil {
 		return fmt.Errorf("unpack: %w", u.packed.err)

@@ -25,6 +25,7 @@ type window struct {
 	at         []uint32 // at[0] is the byte before the window, then every separator; one behind the chunk may be virtual
 	n          int      // separators in at, without at[0]
 	facts      indexed
+	broken     []brokenPlace // rows whose quoting is broken
 
 	base    int      // slot of the first row
 	ends    []uint32 // where the rows end, one a slot from base on
@@ -63,12 +64,16 @@ func (w *window) open(chunk Chunk) {
 
 // cut makes the window that starts at a row start.
 func (w *window) cut(start int) error {
-	w.start, w.runs, w.rejects = start, w.runs[:0], w.rejects[:0]
+	w.start, w.runs, w.rejects, w.broken = start, w.runs[:0], w.rejects[:0], w.broken[:0]
 	size := windowBytes
 	for ; ; size *= 4 {
 		end := min(start+size, len(w.chunk.Bytes))
 		w.index(end)
-		if w.facts.violation || w.facts.open && end == len(w.chunk.Bytes) {
+		if w.facts.violation {
+			w.facts, w.broken = indexBroken(w.chunk.Bytes[start:end], w.delimiter, uint32(start), w.at[1:])
+			w.n = w.facts.n
+		}
+		if w.facts.open && end == len(w.chunk.Bytes) {
 			return w.badQuote()
 		}
 		if end == len(w.chunk.Bytes) {
@@ -113,7 +118,7 @@ func (w *window) toEnd(end int) {
 // badQuote finds the first broken quote of the window.
 func (w *window) badQuote() error {
 	text := w.chunk.Bytes[w.start:]
-	bad, _ := firstBadQuote(text, oneSeparator(w.delimiter))
+	bad, _ := firstBadQuote(text, w.delimiter)
 	return fmt.Errorf("split fields: %w", bad.locate(text, w.lineOf(w.start)))
 }
 
@@ -124,9 +129,20 @@ func (w *window) lineOf(at int) int64 {
 	return w.line
 }
 
+// brokenAt finds the row that starts at a place, if its quoting is broken. Places are asked for in ascending order.
+func (w *window) brokenAt(start uint32) (place brokenPlace, broken bool) {
+	for len(w.broken) > 0 && w.broken[0].start < start {
+		w.broken = w.broken[1:]
+	}
+	if len(w.broken) == 0 || w.broken[0].start != start {
+		return place, false
+	}
+	return w.broken[0], true
+}
+
 // sound says whether no row of the window needs a look at its bytes.
 func (w *window) sound() bool {
-	return !w.facts.nul && (!w.facts.high || utf8.Valid(w.chunk.Bytes[w.start:w.end]))
+	return len(w.broken) == 0 && !w.facts.nul && (!w.facts.high || utf8.Valid(w.chunk.Bytes[w.start:w.end]))
 }
 
 // endsRow says whether a separator is a line end, or the virtual one behind the chunk.

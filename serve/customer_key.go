@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/retainwise/millrace/store/customer"
 )
@@ -39,7 +40,7 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows keeps rights elsewhere
 		return "", errors.New("others can read the file; set its mode to 0600")
 	}
 	text, err := os.ReadFile(path)

@@ -172,7 +172,7 @@ func (f *dependencies) openObjects(ctx context.Context, c RunConfig) error {
 func checkBucket(ctx context.Context, o objects.Store, c RunConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketCheckTimeout)
 	defer cancel()
-	err := store.Reach(ctx, o)
+	err := store.PingObjects(ctx, o)
 	if errors.Is(err, objects.ErrNoBucket) {
 		return fmt.Errorf("bucket %s: %w", c.S3.Bucket, err)
 	}

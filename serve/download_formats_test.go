@@ -104,7 +104,7 @@ func TestDownload_DuplicateColumnNames(t *testing.T) {
 	file := lines[0] + ",note,note,explanation\n" + lines[1] + ",x,y,z\n"
 	path := address(a.finished(file)["links"].(map[string]any)["download"])
 	got := a.get(path+"?format=jsonl").want(t, http.StatusOK).object(t)
-	if got["note"] != "x" || got["note_2"] != "y" || got["explanation_2"] != "z" || got["explanation"] == "z" {
+	if got["note"] != "x" || got["note_2"] != "y" || got["explanation_input"] != "z" || got["explanation"] == "z" {
 		t.Errorf("got %v", got)
 	}
 }

@@ -61,7 +61,7 @@ func (a *testAPI) follow(id string, lastID int, cut func(line string) bool) (eve
 	return events
 }
 
-// TestEvents_ResumeAfterDisconnect loses the stream inside an event, between two, and inside the last one. Whoever goes on from the last
+// TestEvents_ResumeAfterDisconnect loses the stream inside an event, between two, and inside the last one. A client that resumes from the last
 // event that arrived whole sees ids that increase, and the final state once.
 func TestEvents_ResumeAfterDisconnect(t *testing.T) {
 	a := startAPI(t, nil)

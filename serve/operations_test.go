@@ -293,7 +293,7 @@ func TestWorkerMetrics(t *testing.T) {
 	} {
 		m.PredictionDone(store.Times{Rows: rows, Status: status, Queued: time.Second, InAll: 2 * time.Second})
 	}
-	m.SetQueue(store.QueueState{Queued: 3, Running: 2, Dead: 1, Oldest: 5 * time.Second, Letters: 4})
+	m.SetQueue(store.QueueState{Queued: 3, Running: 2, Dead: 1, Oldest: 5 * time.Second, Outbox: 4})
 	m.CallDone(awsclient.Call{Service: "s3", Operation: "PutObject", Retries: 2, Took: time.Second, Result: awsclient.CallFailed})
 	m.WatchPool(func() store.PoolState { return store.PoolState{Acquired: 3, Max: 16, Waits: 2, Waited: time.Second} })
 	m.WatchDisk(t.TempDir())

@@ -31,9 +31,9 @@ import (
 func TestRun_AllFeatures(t *testing.T) {
 	bucket, queue, bundles := storetest.S3(t), storetest.SQS(t), t.TempDir()
 	serve.WriteBundle(t, filepath.Join(bundles, "mine"), "name: telecom", "name: mine")
-	told := make(chan string, 10)
+	delivered := make(chan string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		told <- r.Header.Get("Webhook-Id")
+		delivered <- r.Header.Get("Webhook-Id")
 	}))
 	defer receiver.Close()
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24))
@@ -50,7 +50,7 @@ func TestRun_AllFeatures(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(string(body), `"status":"completed"`) {
 		t.Fatalf("%d %s", status, body)
 	}
-	if <-told == "" {
+	if <-delivered == "" {
 		t.Error("a message without an id")
 	}
 	wantMetric(t, p, `millrace_canary_runs_total{result="ok"} 1`)

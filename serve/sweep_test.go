@@ -138,7 +138,7 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("left %v; %s should be gone and %s not", keys, orphan, fresh)
 	}
 	if log := a.log.String(); !strings.Contains(log, `"expired":1`) || !strings.Contains(log, `"orphans":1`) ||
-		!strings.Contains(log, string(objects.NobodyKnows)) {
+		!strings.Contains(log, string(objects.UnknownID)) {
 		t.Errorf("log: %s", a.log)
 	}
 }

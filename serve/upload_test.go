@@ -174,9 +174,14 @@ func TestUpload_ErrorMessages(t *testing.T) {
 			`{"column":"tenure","columns":[2,3]}`,
 		},
 		"stray quote": {
-			telecom + "A-4,1,2\"3,4,One year\n", 400, "ERR-1009",
-			"There is a stray quotation mark on line 5. A cell that contains quotation marks must be quoted, " +
-				"and each quotation mark inside it doubled.", `{"line":5}`,
+			strings.Replace(telecom, "customerID", "customer\"ID", 1), 400, "ERR-1009",
+			"There is a stray quotation mark on line 1. A cell that contains quotation marks must be quoted, " +
+				"and each quotation mark inside it doubled.", `{"line":1}`,
+		},
+		"stray and open quotes": {
+			telecom + "A-4,1,2\"3,4,One year\nA-5,\"1,2,3,One year\n", 400, "ERR-1009",
+			"The quotation mark opened on line 6 is not closed. Close it, or double it if it belongs to the text. " +
+				"Quotation marks stand in the wrong place on line 5 too, which may be the cause.", `{"line":6,"lines":[5]}`,
 		},
 		"open quote": {
 			telecom + "A-4,\"1,2,3,One year\n", 400, "ERR-1009",

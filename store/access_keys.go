@@ -13,7 +13,7 @@ import (
 // AccessKeysMax is how many access keys a user may have.
 const AccessKeysMax = 50
 
-// ErrExpired says that a key was good once.
+// ErrExpired means that an access key has expired.
 var ErrExpired = errors.New("expired")
 
 // AccessKey lets a machine act for a user. Its secret is known to its owner alone.
@@ -74,7 +74,7 @@ func (a *Accounts) AccessKeys(ctx context.Context, userID int64) ([]AccessKey, e
 	return list, nil
 }
 
-// RevokeAccessKey ends a user's key at once.
+// RevokeAccessKey deletes a user's key. One that is not there is [ErrNotFound].
 func (a *Accounts) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UUID) error {
 	err := a.db.ReadAs(ctx, userID, `DELETE FROM access_keys WHERE public_id = $1 AND user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) error {
@@ -90,8 +90,8 @@ func (a *Accounts) RevokeAccessKey(ctx context.Context, userID int64, id uuid.UU
 	return nil
 }
 
-// UserOfAccessKey finds whom a secret belongs to and what it allows, and notes that it was used. A key that is not
-// there, or whose user has left, is [ErrNotFound]; one whose time is over is [ErrExpired].
+// UserOfAccessKey returns the user and the scopes of the key with a secret's SHA-256, and records its use. An unknown
+// key, or one of a deleted user, is [ErrNotFound]; an expired one is [ErrExpired].
 func (a *Accounts) UserOfAccessKey(ctx context.Context, secret [32]byte) (u User, scopes []string, err error) {
 	var id *int64
 	var subject *string

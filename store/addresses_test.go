@@ -15,7 +15,7 @@ import (
 
 // A URL may name several addresses, of which only one has a server, as after a failover. When that was away and is back,
 // it is reached again although the others still are not.
-func TestOneOfSeveralAddressesComesBack(t *testing.T) {
+func TestOpen_FailoverAddresses(t *testing.T) {
 	p, through := storetest.NewProxy(t, storetest.Postgres(t))
 	u, err := url.Parse(through)
 	if err != nil {

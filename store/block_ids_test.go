@@ -26,7 +26,7 @@ func someIDs(r *rand.Rand, n int, texts ...string) []*string {
 }
 
 // Whatever the ids are, they come back: from a page in either order, row by row, and from the view.
-func TestAnyIDsComeBack(t *testing.T) {
+func TestBlockIDs_RoundTrip(t *testing.T) {
 	b := newBench(t, store.Config{})
 	r := rand.New(rand.NewPCG(20, 22))
 	for name, ids := range map[string][]*string{
@@ -134,7 +134,7 @@ func (b bench) viewRows(p store.Prediction, shown func(row int64, id *string, ba
 }
 
 // The migration to joined ids can be taken back with rows in them.
-func TestBlocksGoBackToArrays(t *testing.T) {
+func TestMigrateDown_BlockIDs(t *testing.T) {
 	b := newBench(t, store.Config{})
 	want := map[int64][]string{}
 	shown := func(row int64, id *string, band int16) string {

@@ -9,14 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Budget is what a caller may spend: one request every Step on average, at most as many at once as fit into Window.
+// Budget is a rate limit: one request every Step on average, with bursts of at most as many as fit into Window.
 type Budget struct {
-	ID           [16]byte // hash of whose and which it is
+	ID           [16]byte // hash of its owner and kind
 	Step, Window time.Duration
 }
 
 // Spend takes one request out of a budget that all processes share, by the generic cell rate algorithm and the clock of
-// the database. whole is the time until the budget is whole again; ok says whether there was anything left to take.
+// the database. whole is the time until the budget is full again; ok is false if the request must be throttled.
 func (a *Accounts) Spend(ctx context.Context, b Budget) (whole time.Duration, ok bool, err error) {
 	var left int64
 	err = a.db.Requests.QueryRow(ctx, `
@@ -42,7 +42,7 @@ func (a *Accounts) Spend(ctx context.Context, b Budget) (whole time.Duration, ok
 	return time.Duration(left) * time.Microsecond, ok, nil
 }
 
-// SweepBudgets forgets budgets that are whole.
+// SweepBudgets deletes budgets that are full.
 func (u *Upkeep) SweepBudgets(ctx context.Context) error {
 	if _, err := u.db.Pool.Exec(ctx, `DELETE FROM request_budgets WHERE whole_at <= clock_timestamp()`); err != nil {
 		return fmt.Errorf("sweep budgets: %w", err)

@@ -50,8 +50,8 @@ func TestSpend(t *testing.T) {
 	wantEqual(t, "budgets", ask[int](b, `SELECT count(*)::int FROM request_budgets`), 0)
 }
 
-// TestSpendTogether spends one budget over two pools at once: not one request more than it allows.
-func TestSpendTogether(t *testing.T) {
+// TestSpend_Concurrently spends one budget over two pools at once: not one request more than it allows.
+func TestSpend_Concurrently(t *testing.T) {
 	b := newBench(t, store.Config{})
 	other := storetest.Open(t, store.Config{URL: b.url})
 	var granted atomic.Int64

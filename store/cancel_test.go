@@ -91,6 +91,7 @@ func TestCancelRefuses(t *testing.T) {
 	}
 }
 
+// The worker that held the last step died: another takes it when the lease is over, three times at most.
 func TestInterruptedFinish(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 30 * time.Millisecond})
 	p := b.upload(10)
@@ -202,6 +203,7 @@ func TestDeadLettersAndRetry(t *testing.T) {
 		bad.InternalID), 1010)
 }
 
+// A worker of an older generation is fenced off even if the new one has the same epoch.
 func TestOldGenerationChangesNothing(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10)

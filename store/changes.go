@@ -44,7 +44,8 @@ func (l *Ledger) Previous(ctx context.Context, c *Claim) (*Previous, error) {
 	return &p, nil
 }
 
-// CustomerIDs gives the ids of rows of the claim's prediction, as far as they are stored and have one.
+// CustomerIDs returns the ids of rows of the claim's prediction by row number; rows that are not stored or have no id are
+// left out.
 func (l *Ledger) CustomerIDs(ctx context.Context, c *Claim, rows []int64) (map[int64]string, error) {
 	ids := make(map[int64]string, len(rows))
 	answer, err := l.db.Pool.Query(ctx, `

@@ -24,7 +24,7 @@ func (b bench) completed(change func(*store.NewUpload)) store.Prediction {
 	return p
 }
 
-func TestPreviousIsTheLastOfTheSameSeries(t *testing.T) {
+func TestPrevious_SameDataset(t *testing.T) {
 	b := newBench(t, store.Config{})
 	stranger, err := b.Accounts.EnsureUser(t.Context(), "stranger")
 	if err != nil {

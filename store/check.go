@@ -15,25 +15,26 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// A check compares what the database says is stored with what is. It changes nothing, and it may run beside a server.
+// A check compares the objects that rows refer to with those that are stored. It changes nothing, and may run while the
+// server does.
 
-// Problem is something that a check found.
+// Problem is an object that a check found wrong.
 type Problem struct {
 	What string // "missing", "size", "digest" or "unknown"
-	Key  string // without what customers named
+	Key  string // without customers' file names
 	Of   string // what the object is: "upload", "result", "rejects", "snapshot", "part"; empty if unknown
 }
 
-// Checked is what a check has looked at.
+// Checked counts what a check compared.
 type Checked struct {
-	Rows, Objects int // objects that rows speak of; objects that there are
+	Rows, Objects int // objects that rows refer to; objects that exist
 	Digests       int // of the first: read and compared with the digest that was recorded
 	NotNeeded     int // of the second: left behind, and removed by the next sweep
 }
 
 const checkedAtOnce = 200
 
-// expected is an object that a row speaks of.
+// expected is an object that a row refers to.
 type expected struct {
 	prediction int64
 	of, key    string
@@ -41,8 +42,8 @@ type expected struct {
 	sha256     []byte // nil: not recorded
 }
 
-// CheckObjects looks for objects that rows speak of and that are missing or others, and for objects whose id no row has.
-// digests says whether objects are read whole where a digest of theirs was recorded. found is called for each problem.
+// CheckObjects finds objects that rows refer to and that are missing or changed, and objects whose id no row has. With
+// digests, objects whose digest was recorded are read and compared with it. found is called for each problem.
 func (u *Upkeep) CheckObjects(
 	ctx context.Context, o objects.Store, digests bool, found func(Problem),
 ) (c Checked, err error) {
@@ -63,7 +64,7 @@ func (u *Upkeep) checkRows(ctx context.Context, o objects.Store, digests bool, c
 		}
 		after = last
 		wrong := make([]string, len(list))
-		err = objects.EachOf(ctx, len(list), func(ctx context.Context, i int) (err error) {
+		err = objects.Parallel(ctx, len(list), func(ctx context.Context, i int) (err error) {
 			wrong[i], err = compareObject(ctx, o, list[i], digests)
 			return err
 		})
@@ -87,7 +88,7 @@ func (u *Upkeep) checkRows(ctx context.Context, o objects.Store, digests bool, c
 	}
 }
 
-// compareObject says what is wrong with an object; empty: nothing.
+// compareObject returns a [Problem].What; empty if the object is as expected.
 func compareObject(ctx context.Context, o objects.Store, e expected, digests bool) (string, error) {
 	info, err := o.Head(ctx, e.key)
 	switch {
@@ -120,8 +121,8 @@ func (u *Upkeep) stillExpected(ctx context.Context, e expected) (bool, error) {
 	return slices.ContainsFunc(now, func(n expected) bool { return n.prediction == e.prediction && n.key == e.key }), err
 }
 
-// expectedObjects lists the objects of some predictions in the order of their ids, and the last of these. A file that
-// others dropped is needed until it has been copied; parts until they have been joined.
+// expectedObjects lists the objects of some predictions in the order of their ids, and the last of these. A
+// dropped file is needed until it has been copied; parts until they have been joined.
 func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([]expected, int64, error) {
 	rows, err := u.db.Pool.Query(ctx, `
 		WITH d AS (
@@ -185,7 +186,7 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 func (u *Upkeep) checkUnknown(ctx context.Context, o objects.Store, c *Checked, found func(Problem)) error {
 	var batch []string
 	check := func() error {
-		kinds, err := u.kindsOf(ctx, batch, 24*time.Hour)
+		kinds, err := u.orphanKinds(ctx, batch, 24*time.Hour)
 		if err != nil {
 			return err
 		}
@@ -193,7 +194,7 @@ func (u *Upkeep) checkUnknown(ctx context.Context, o objects.Store, c *Checked, 
 			switch kind {
 			case notNeeded:
 				c.NotNeeded++
-			case nobodyKnows:
+			case unknownID:
 				found(Problem{What: "unknown", Key: batch[i]})
 			}
 		}

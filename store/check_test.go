@@ -14,6 +14,7 @@ import (
 
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 // checked lists what a check finds.
@@ -33,7 +34,7 @@ func (b bench) checked(o objects.Store, digests bool) (found []string, c store.C
 func (b bench) kept(o objects.Store, finish bool) store.Prediction {
 	b.Helper()
 	u := newUpload(b.user.ID, 10, 10)
-	info := put(b, o, u.ObjectKey, []byte("content"))
+	info := storetest.PutObject(b, o, u.ObjectKey, []byte("content"))
 	u.Bytes, u.SHA256 = info.Bytes, info.SHA256
 	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err != nil {
@@ -42,12 +43,12 @@ func (b bench) kept(o objects.Store, finish bool) store.Prediction {
 	var last *store.Claim
 	for range 2 {
 		c := b.claim("w")
-		put(b, o, objects.PartKey(p.ID, 1, c.Part.No, objects.ResultName), []byte("0123456789"))
+		storetest.PutObject(b, o, objects.PartKey(p.ID, 1, c.Part.No, objects.ResultName), []byte("0123456789"))
 		last = b.mustScore(c)
 	}
 	b.exec(`UPDATE prediction_parts SET snapshot_bytes = 3`)
 	for part := range 2 {
-		put(b, o, objects.SnapshotKey(p.ID, 1, part), []byte("abc"))
+		storetest.PutObject(b, o, objects.SnapshotKey(p.ID, 1, part), []byte("abc"))
 	}
 	if !finish {
 		return b.reload(p)
@@ -59,15 +60,15 @@ func (b bench) kept(o objects.Store, finish bool) store.Prediction {
 	if err != nil {
 		b.Fatal(err)
 	}
-	put(b, o, objects.ResultKey(p.ID, 1, objects.ResultName), []byte("rows"))
-	put(b, o, objects.ResultKey(p.ID, 1, objects.RejectsName), []byte("no"))
+	storetest.PutObject(b, o, objects.ResultKey(p.ID, 1, objects.ResultName), []byte("rows"))
+	storetest.PutObject(b, o, objects.ResultKey(p.ID, 1, objects.RejectsName), []byte("no"))
 	if err := objects.DeletePrefix(b.Context(), o, objects.Joined, objects.PartsPrefix(p.ID, 1)); err != nil {
 		b.Fatal(err)
 	}
 	return b.reload(p)
 }
 
-func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
+func TestCheckObjects_MissingOrChanged(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		b.start(o)
 		done, open := b.kept(o, true), b.kept(o, false)
@@ -91,7 +92,7 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 		if len(found) > 0 || c.Rows != 10 || c.Digests != 2 || c.Objects != 10 {
 			t.Fatalf("%v, %+v", found, c)
 		}
-		// Each object that a row speaks of, taken away and replaced by a longer one.
+		// Each object that a row refers to, deleted and replaced by a longer one.
 		recorded := map[string]string{
 			objects.InputKey(done.UploadID): "upload", objects.ResultKey(done.ID, 1, objects.ResultName): "result",
 			objects.ResultKey(done.ID, 1, objects.RejectsName): "rejects", objects.SnapshotKey(done.ID, 1, 0): "snapshot",
@@ -99,20 +100,20 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 			objects.PartKey(open.ID, 1, 0, objects.ResultName): "part", objects.PartKey(open.ID, 1, 1, objects.ResultName): "part",
 			objects.SnapshotKey(open.ID, 1, 0): "snapshot", objects.SnapshotKey(open.ID, 1, 1): "snapshot",
 		}
-		wantEqual(t, "objects", len(recorded), len(keys(t, o, "uploads/"))+len(keys(t, o, "results/")))
+		wantEqual(t, "objects", len(recorded), len(storetest.Keys(t, o, "uploads/"))+len(storetest.Keys(t, o, "results/")))
 		for key, of := range recorded {
-			content := get(t, o, key, objects.Range{}, "")
+			content := storetest.GetObject(t, o, key, objects.Range{}, "")
 			if err := o.Delete(t.Context(), objects.Deleted, key); err != nil {
 				t.Fatal(err)
 			}
 			found, _ := b.checked(o, false)
 			wantEqual(t, "without "+key, strings.Join(found, "; "), "missing "+of+" "+key)
-			put(t, o, key, append(content, '!'))
+			storetest.PutObject(t, o, key, append(content, '!'))
 			found, _ = b.checked(o, false)
 			wantEqual(t, "longer", strings.Join(found, "; "), "size "+of+" "+key)
-			put(t, o, key, content)
+			storetest.PutObject(t, o, key, content)
 		}
-		put(t, o, objects.InputKey(done.UploadID), []byte("c0ntent"))
+		storetest.PutObject(t, o, objects.InputKey(done.UploadID), []byte("c0ntent"))
 		found, _ = b.checked(o, true)
 		wantEqual(t, "changed", strings.Join(found, "; "), "digest upload "+objects.InputKey(done.UploadID))
 		if found, _ = b.checked(o, false); len(found) > 0 {
@@ -122,7 +123,7 @@ func TestCheckFindsEveryObjectThatIsMissingOrOther(t *testing.T) {
 }
 
 // Objects without a row are found when their row cannot be on its way any more; what a sweep removes is none.
-func TestCheckFindsObjectsWithoutRows(t *testing.T) {
+func TestCheckObjects_UnknownObjects(t *testing.T) {
 	b, dir := newBench(t, store.Config{}), t.TempDir()
 	o, err := objects.OpenDirectory(dir)
 	if err != nil {

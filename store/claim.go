@@ -61,9 +61,8 @@ const selectClaim = `
 	       coalesce(extract(epoch FROM clock_timestamp() - c.postponed_since), 0)::float8, c.refused
 	FROM c JOIN predictions d ON d.id = c.prediction_id JOIN uploads u ON u.id = d.upload_id`
 
-// claimPart takes the part whose turn it is and that nobody has: large ones first, or ($5) small ones only. An expired
-// lease whose attempts are spent is buried instead, with its prediction, which is how a file that kills its workers
-// ends.
+// claimPart claims the next unleased part in turn: large ones first, or ($5) small ones only. A part whose lease expired
+// on its last attempt becomes dead instead, with its prediction: this ends a file that crashes its workers.
 //
 // The prediction's status is asked for by a subquery, which cannot become a join: a join may sort all that waits.
 //
@@ -110,7 +109,7 @@ const claimPart = `
 	    SELECT prediction_id, generation, part_no, attempts, worker, $4::jsonb FROM c WHERE spent
 	)` + selectClaim
 
-// claimFinish takes the oldest last step that is due and that nobody has.
+// claimFinish claims the oldest last step that is due and not leased.
 const claimFinish = `
 	WITH next AS (
 	    SELECT id, finish_attempts >= $2 AS spent FROM predictions
@@ -156,7 +155,7 @@ func (l *Ledger) ClaimSmallPart(ctx context.Context, worker string) (*Claim, err
 
 func (l *Ledger) claimAnyPart(ctx context.Context, worker string, smallOnly bool) (*Claim, error) {
 	c, err := l.claim(ctx, claimPart, worker, smallOnly)
-	for tries := 0; err == nil && c.torn() && tries < tornMax; tries++ { // also the one in its place may be
+	for tries := 0; err == nil && c.planIsStale() && tries < staleMax; tries++ { // also the one in its place may be
 		if err = l.releaseStale(ctx, c); err == nil {
 			c, err = l.claim(ctx, claimPart, worker, smallOnly)
 		}
@@ -167,21 +166,22 @@ func (l *Ledger) claimAnyPart(ctx context.Context, worker string, smallOnly bool
 	return c, nil
 }
 
-// tornMax bounds the claims in a row that are given back. What looks torn after so many is stored like that.
-const tornMax = 10
+// staleMax bounds the claims in a row that are released. A plan that still looks stale then is stored like that.
+const staleMax = 10
 
-// torn says that the claim has its part as it was planned, and its upload as it was before: the plan was committed while
-// the statement ran. Locking a row gives its newest version, and what is joined to it is as old as the statement.
-func (c *Claim) torn() bool { return c != nil && c.Part.Planned && len(c.Header.Columns) == 0 }
+// planIsStale reports whether the claim has the part as planned but the upload as before the plan, which was committed
+// while the statement ran: a locked row is read in its newest version, the rows joined to it as of the statement's start.
+// False for a nil claim.
+func (c *Claim) planIsStale() bool { return c != nil && c.Part.Planned && len(c.Header.Columns) == 0 }
 
 func (l *Ledger) releaseStale(ctx context.Context, c *Claim) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	return l.ReleasePart(ctx, c)
 }
 
-// ClaimFinish takes a prediction whose parts are done or whose run was cancelled, but whose results nobody has joined:
-// the worker that should have done it died, or the user cancelled. It answers nil, nil if there is nothing to do.
+// ClaimFinish claims the last step of a prediction whose parts are done or whose run was cancelled, but whose results
+// have not been joined: its worker died, or the user cancelled. It returns nil, nil if there is nothing to do.
 func (l *Ledger) ClaimFinish(ctx context.Context, worker string) (*Claim, error) {
 	c, err := l.claim(ctx, claimFinish, worker)
 	if err != nil {
@@ -193,16 +193,16 @@ func (l *Ledger) ClaimFinish(ctx context.Context, worker string) (*Claim, error)
 	return c, nil
 }
 
-// claimTime bounds a claim that its caller does not wait for any more.
-const claimTime = 5 * time.Second
+// claimTimeout bounds a claim whose context has ended.
+const claimTimeout = 5 * time.Second
 
-// claim runs one of the two statements until it gives a claim or nothing is left to bury. The end of ctx does not stop a
-// statement that has been sent: it could commit unseen, and its part would wait for the end of a lease that nobody has.
+// claim runs one of the two statements until it gives a claim or finds no expired part to end. The end of ctx does not
+// stop a statement that has been sent: it could commit unseen, and its part would stay leased until the lease expires.
 func (l *Ledger) claim(ctx context.Context, sql, worker string, more ...any) (*Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	vanished := Failure{Stage: "lease", Message: "the worker stopped in the middle, on every attempt"}
 	for {
@@ -242,7 +242,7 @@ func (l *Ledger) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) 
 	return c, err
 }
 
-// RenewLease extends a claim by another lease. [ErrLeaseLost] means: stop, and change nothing any more.
+// RenewLease extends a claim by another lease from now on. After [ErrLeaseLost] the worker must stop.
 func (l *Ledger) RenewLease(ctx context.Context, c *Claim) error {
 	sql := `
 		UPDATE prediction_parts p SET lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond'

@@ -10,24 +10,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PartResult is what the ledger keeps of a scored part. The objects it speaks of have been put before.
+// PartResult is what the ledger keeps of a scored part. Its objects must have been put before.
 type PartResult struct {
 	Scored, Rejected  int64
-	Warnings, Summary json.RawMessage // merged by whoever finishes; nil is none
+	Warnings, Summary json.RawMessage // merged by the last step; nil is none
 	ResultBytes       int64           // 0: no object
 	ResultETag        string
 	RejectsBytes      int64
 	RejectsETag       string
 	SnapshotBytes     int64 // 0: no object
-	// Training are tuples made by [TrainingEncoder], committed with the blocks; nil is none. It is not read back.
+	// Training are tuples made by [tuple.TrainingEncoder], committed with the blocks; nil is none. It is not read back.
 	Training []byte
 }
 
 // CommitPart stores a part's blocks and its ledger row in one transaction: afterwards either both are there or neither.
 // blocks are tuples made by [tuple.BlockEncoder] for this prediction and are read only if the lease is good; nil is none.
 //
-// last says that this commit left no part open, and that the caller now holds the last step: it must join the results
-// and call [Ledger.Finish] with the claim that comes with it. Exactly one worker gets it.
+// last is not nil if this commit left no part open: the caller then holds the claim of the last step, and must join the
+// results and call [Ledger.Finish] with it. Exactly one worker gets it.
 //
 // After an error that hides the outcome (the connection broke in the middle of COMMIT) it may be called again with the
 // same claim: what is done already is reported as done.

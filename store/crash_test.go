@@ -20,7 +20,7 @@ import (
 	"github.com/retainwise/millrace/store/tuple"
 )
 
-// committerURL tells the test binary to be a worker that stops in the middle of a commit.
+// committerURL makes the test binary a worker that stops in the middle of a commit.
 const committerURL = "MILLRACE_TEST_COMMITTER_URL"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(leaks(m.Run()))
 }
 
-// commitHalf claims a part, sends half of its blocks, says so and waits to be killed.
+// commitHalf claims a part, sends half of its blocks, reports that and waits to be killed.
 func commitHalf(u string) {
 	ctx := context.Background()
 	s, err := store.Open(ctx, store.Config{URL: u, Lease: 200 * time.Millisecond})
@@ -115,7 +115,7 @@ func openAt(t *testing.T, u string) *store.Store {
 }
 
 // deafRelay passes everything on to a server, until it is armed: then it cuts the connection right behind the next
-// COMMIT, so that the server commits and the client never hears of it.
+// COMMIT, so that the server commits and the client gets no answer.
 type deafRelay struct {
 	url   string
 	armed atomic.Bool
@@ -215,7 +215,7 @@ func TestCommitWhoseAcknowledgementIsLost(t *testing.T) {
 	}
 	wantEqual(t, "stored rows", ask[int](b, `SELECT count(*)::int FROM prediction_rows`), 100)
 
-	// An upload whose answer gets lost is there, and the same id again says so.
+	// An upload whose answer gets lost is there, and the same id again is a conflict.
 	u := newUpload(b.user.ID, 5)
 	relay.armed.Store(true)
 	if _, err := remote.Predictions.CreateUpload(t.Context(), u); err == nil || !store.Unavailable(err) {

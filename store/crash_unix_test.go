@@ -41,7 +41,7 @@ func ownCluster(t *testing.T) (dir string, start func() *cluster.Cluster) {
 	}
 }
 
-func TestKillOfTheServerInTheMiddleOfACommit(t *testing.T) {
+func TestCommitPart_ServerKilled(t *testing.T) {
 	dir, start := ownCluster(t)
 	c := start()
 	if err := schema.Migrate(t.Context(), c.URL(), migrations.FS); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// cutRelay passes everything on to a server, until it is told to cut the connection in place of the nth thing that the
-// client sends, or right behind it: then the server does what was asked and nobody hears of it.
+// cutRelay forwards to a server, until it cuts the connection in place of the nth message of the client, or right behind
+// it: then the server executes it and the client gets no answer.
 type cutRelay struct {
 	url    string
 	left   atomic.Int64 // 0: never
@@ -76,7 +76,7 @@ func (r *cutRelay) serve(client net.Conn, socket string) {
 	}
 }
 
-// Wherever the connection breaks, the call says that the database is away and has changed nothing: the same call works
+// Wherever the connection breaks, the call returns an outage and has changed nothing: the same call works
 // as if it had not been made before.
 func TestConnectionCutAnywhere(t *testing.T) {
 	for name, c := range map[string]struct {

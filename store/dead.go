@@ -22,7 +22,7 @@ type DeadLetter struct {
 	FinishedAt time.Time
 }
 
-// Cursor points behind the dead letter.
+// Cursor returns the place behind the dead letter in a list.
 func (d DeadLetter) Cursor() *Cursor { return &Cursor{CreatedAt: d.FinishedAt, ID: d.InternalID} }
 
 // Attempt is a failed attempt at a part, or at the last step.
@@ -35,7 +35,7 @@ type Attempt struct {
 	FailedAt   time.Time
 }
 
-// DeadFilter chooses dead letters. The zero value chooses all.
+// DeadFilter selects dead letters. The zero value selects all.
 type DeadFilter struct {
 	Code  string    // published code of their error; empty: any
 	Since time.Time // when they ended or later; zero: at any time

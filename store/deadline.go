@@ -29,10 +29,10 @@ func (l *Ledger) Heartbeat(ctx context.Context) error {
 // overdueAtOnce bounds a transaction of EndOverdue.
 const overdueAtOnce = 100
 
-// EndOverdue fails predictions whose first part was claimed longer ago than the deadline, and tells how they went.
-// Nothing is overdue until the service has worked for that long without an outage, see [Ledger.Heartbeat]: what could
-// not be done meanwhile is no fault of the prediction's. Time in the queue is not counted. Their workers lose their
-// leases; an operator may retry them as any other. It may be called by several processes at the same time.
+// EndOverdue fails predictions whose first part was claimed longer ago than the deadline, and returns their times.
+// Nothing is overdue until the service has worked for that long without an outage, see [Ledger.Heartbeat]. Time in the
+// queue is not counted. Their workers lose their leases; an operator may retry them as any other. It may be called by
+// several processes at the same time.
 func (l *Ledger) EndOverdue(ctx context.Context, deadline time.Duration, f Failure) (ended []Times, err error) {
 	for {
 		rows, err := l.db.Pool.Query(ctx, endOverdue, deadline.Microseconds(), overdueAtOnce, f)

@@ -12,7 +12,7 @@ const oneDay = 24 * time.Hour
 
 var timedOut = store.Failure{Code: "ERR-1103", Message: "The prediction took longer than allowed.", Permanent: true}
 
-// up says that the service has worked for a while, up to a moment ago.
+// up records that the service has worked for a while, up to a moment ago.
 func (b bench) up(since, silent time.Duration) {
 	b.Helper()
 	b.exec(`DELETE FROM service_uptime`)
@@ -74,7 +74,7 @@ func TestC10OverduePredictions(t *testing.T) {
 	}
 }
 
-// What ends at its deadline changes nothing any more, says why, and can be retried.
+// A prediction that ended at its deadline has an error, can be retried, and late workers change nothing.
 func TestC10OverdueIsAnEnd(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10, 10)

@@ -10,15 +10,15 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Deletion takes a prediction's rows away in one transaction, which also notes what files there are to remove: nobody
-// ever sees half of it, and workers that are busy with it find their claims void. Files are removed by a sweep that can
-// be interrupted anywhere.
+// Deletion deletes a prediction's rows in one transaction, which also records which files are to be removed: no reader
+// sees half of it, and workers that score it lose their leases. Files are removed by a sweep that can be interrupted
+// anywhere.
 
-// ErrAccountDeleted says that the user has left for good.
+// ErrAccountDeleted means that the user has deleted their account.
 var ErrAccountDeleted = errors.New("the account has been deleted")
 
-// doomed is a prediction on its way out.
-type doomed struct {
+// deletionTarget is a prediction that is to be deleted, or whose files are.
+type deletionTarget struct {
 	id, uploadID       int64
 	publicID, publicUp uuid.UUID
 	userID             int64
@@ -26,11 +26,11 @@ type doomed struct {
 	expired            bool // the prediction itself is still there
 }
 
-const selectDoomed = `
+const selectDeletionTargets = `
 	SELECT d.id, u.id, d.public_id, u.public_id, d.user_id, u.source_key
 	FROM predictions d JOIN uploads u ON u.id = d.upload_id `
 
-func scanDoomed(row pgx.CollectableRow) (d doomed, err error) {
+func scanDeletionTarget(row pgx.CollectableRow) (d deletionTarget, err error) {
 	err = row.Scan(&d.id, &d.uploadID, &d.publicID, &d.publicUp, &d.userID, &d.sourceKey)
 	return d, err
 }
@@ -38,15 +38,15 @@ func scanDoomed(row pgx.CollectableRow) (d doomed, err error) {
 // Delete removes a user's prediction with its upload and everything made of it. Doing it again within a day
 // changes nothing; what is not there is [ErrNotFound].
 func (ps *Predictions) Delete(ctx context.Context, userID int64, id uuid.UUID) error {
-	var d doomed
-	err := ps.db.ReadAs(ctx, userID, selectDoomed+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
+	var d deletionTarget
+	err := ps.db.ReadAs(ctx, userID, selectDeletionTargets+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
 		func(rows pgx.Rows) (err error) {
-			d, err = pgx.CollectExactlyOneRow(rows, scanDoomed)
+			d, err = pgx.CollectExactlyOneRow(rows, scanDeletionTarget)
 			return err
 		})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		err = ps.deletedBefore(ctx, userID, id)
+		err = ps.wasDeleted(ctx, userID, id)
 	case err == nil:
 		err = ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error { return d.delete(ctx, tx) })
 	}
@@ -56,7 +56,7 @@ func (ps *Predictions) Delete(ctx context.Context, userID int64, id uuid.UUID) e
 	return nil
 }
 
-func (ps *Predictions) deletedBefore(ctx context.Context, userID int64, id uuid.UUID) error {
+func (ps *Predictions) wasDeleted(ctx context.Context, userID int64, id uuid.UUID) error {
 	var known bool
 	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE prediction_id = $1 AND user_id = $2)`,
@@ -70,7 +70,7 @@ func (ps *Predictions) deletedBefore(ctx context.Context, userID int64, id uuid.
 
 // delete locks the parts first: a commit that is under way ends before, and its blocks go too; later ones find no part.
 // Blocks go before their prediction, by which row level security knows whose they are.
-func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
+func (d deletionTarget) delete(ctx context.Context, tx pgx.Tx) error {
 	var batch pgx.Batch
 	batch.Queue(`SELECT FROM prediction_parts WHERE prediction_id = $1 FOR UPDATE`, d.id)
 	batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, d.id)
@@ -83,8 +83,8 @@ func (d doomed) delete(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// Delete lets a user go: from now on nobody is let in as them, nothing of theirs is scored, and the sweep
-// removes what they had. Doing it again changes nothing.
+// Delete deletes an account: from now on its tokens and keys are refused, its predictions are not scored, and the sweep
+// removes its rows and files. Doing it again changes nothing.
 func (a *Accounts) Delete(ctx context.Context, userID int64) error {
 	err := a.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
 		var batch pgx.Batch
@@ -103,7 +103,7 @@ func (a *Accounts) Delete(ctx context.Context, userID int64) error {
 	return nil
 }
 
-// accountTables hold what else is a user's. Predictions take their own rows with them.
+// accountTables are the tables with a user's rows, other than those that are deleted with their prediction.
 var accountTables = [...]string{
 	"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links",
 }
@@ -122,12 +122,12 @@ func (ps *Predictions) DeleteLater(ctx context.Context, userID int64, upload uui
 }
 
 const (
-	deletionsAtOnce = 20
-	doomedAtOnce    = 100
+	deletionsAtOnce    = 20
+	deletionTargetsMax = 100
 )
 
-// SweepDeletions goes on with what [Predictions.Delete] and [Accounts.Delete] began, until nothing is due. Any
-// number of processes may do so at the same time.
+// SweepDeletions removes the rows and files that [Predictions.Delete], [Accounts.Delete] and [Upkeep.Expire] left, until
+// none is due. Several processes may call it at the same time.
 func (u *Upkeep) SweepDeletions(ctx context.Context, o objects.Store) error {
 	for {
 		users, err := u.sweepAccounts(ctx)
@@ -144,15 +144,15 @@ func (u *Upkeep) SweepDeletions(ctx context.Context, o objects.Store) error {
 	}
 }
 
-// sweepAccounts deletes predictions of users who left. For an hour it comes back for what was under way when they did.
+// sweepAccounts deletes predictions of deleted accounts, for an hour also those that were being created meanwhile.
 func (u *Upkeep) sweepAccounts(ctx context.Context) (deleted int, err error) {
-	rows, err := u.db.Pool.Query(ctx, selectDoomed+`
+	rows, err := u.db.Pool.Query(ctx, selectDeletionTargets+`
 		WHERE d.user_id IN (SELECT id FROM users WHERE deleted_at IS NOT NULL AND erased_at IS NULL)
-		ORDER BY d.id LIMIT $1`, doomedAtOnce)
+		ORDER BY d.id LIMIT $1`, deletionTargetsMax)
 	if err != nil {
 		return 0, err
 	}
-	list, err := pgx.CollectRows(rows, scanDoomed)
+	list, err := pgx.CollectRows(rows, scanDeletionTarget)
 	if err != nil {
 		return 0, err
 	}
@@ -167,7 +167,7 @@ func (u *Upkeep) sweepAccounts(ctx context.Context) (deleted int, err error) {
 	return 0, u.eraseAccounts(ctx)
 }
 
-// eraseAccounts removes the rest of users who have no prediction any more, uploads that never had one among it.
+// eraseAccounts deletes the other rows of deleted accounts that have no prediction left.
 func (u *Upkeep) eraseAccounts(ctx context.Context) error {
 	return u.db.InTx(ctx, func(tx pgx.Tx) error {
 		var batch pgx.Batch
@@ -201,24 +201,24 @@ func (u *Upkeep) sweepFiles(ctx context.Context, o objects.Store) (swept int, er
 	if err != nil {
 		return 0, err
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d doomed, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d deletionTarget, err error) {
 		err = row.Scan(&d.publicID, &d.publicUp, &d.sourceKey, &d.expired)
 		return d, err
 	})
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range list { // one that cannot be removed must not hold up the others
+	for _, d := range list { // one that fails must not block the others
 		failed := d.removeFiles(ctx, o)
 		if failed == nil {
-			failed = u.passed(ctx, d.publicID)
+			failed = u.recordSwept(ctx, d.publicID)
 		}
 		err = errors.Join(err, failed)
 	}
 	return len(list), err
 }
 
-func (d doomed) removeFiles(ctx context.Context, o objects.Store) error {
+func (d deletionTarget) removeFiles(ctx context.Context, o objects.Store) error {
 	why := objects.Deleted
 	if d.expired {
 		why = objects.Expired
@@ -235,7 +235,7 @@ func (d doomed) removeFiles(ctx context.Context, o objects.Store) error {
 	return o.Delete(ctx, why, keys...)
 }
 
-// deleteNow makes deletions due whose files were not removed yet: what kept them may be over.
+// deleteNow makes deletions due at once whose files were not removed yet.
 func (u *Upkeep) deleteNow(ctx context.Context) error {
 	_, err := u.db.Pool.Exec(ctx, `UPDATE deletions SET due_at = clock_timestamp() WHERE passes = 0`)
 	if err != nil {
@@ -244,8 +244,8 @@ func (u *Upkeep) deleteNow(ctx context.Context) error {
 	return nil
 }
 
-// passed notes that the files are gone, and when to look again: after ten minutes, and once more after a day.
-func (u *Upkeep) passed(ctx context.Context, id uuid.UUID) error {
+// recordSwept records that the files were removed, and when to sweep again: after ten minutes, and once more after a day.
+func (u *Upkeep) recordSwept(ctx context.Context, id uuid.UUID) error {
 	var batch pgx.Batch
 	batch.Queue(`DELETE FROM deletions WHERE prediction_id = $1 AND passes >= 2`, id)
 	batch.Queue(`

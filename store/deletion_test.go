@@ -90,7 +90,7 @@ func TestDeletePrediction(t *testing.T) {
 	wantEqual(t, "predictions", ask[int](b, `SELECT count(*)::int FROM predictions`), 1)
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
 
-	late := objects.PartKey(p.ID, 1, 1, objects.ResultName) // of a worker that has not heard of it
+	late := objects.PartKey(p.ID, 1, 1, objects.ResultName) // of a worker that does not know of the deletion
 	for pass, due := range []string{"", "11 minutes", "25 hours"} {
 		if due != "" {
 			putAll(t, o, late)
@@ -148,7 +148,7 @@ func (o *brokenObjects) Delete(ctx context.Context, why objects.Reason, keys ...
 }
 
 // A sweep that breaks off anywhere is taken up again where it was.
-func TestSweepIsResumed(t *testing.T) {
+func TestSweepDeletions_Resumes(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	for range 5 {
 		p := b.upload(10)

@@ -30,7 +30,7 @@ func settle(t *testing.T, wake <-chan struct{}) {
 	}
 }
 
-func TestListenHearsAnUpload(t *testing.T) {
+func TestListen_WakesOnUpload(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	wake := b.Ledger.Listen(ctx)
@@ -66,7 +66,7 @@ func TestListenHearsAnUpload(t *testing.T) {
 	}
 }
 
-func TestListenSurvivesItsConnection(t *testing.T) {
+func TestListen_Reconnects(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: time.Hour})
 	wake := b.Ledger.Listen(t.Context())
 	settle(t, wake)
@@ -80,7 +80,7 @@ func TestListenSurvivesItsConnection(t *testing.T) {
 	}
 }
 
-func TestListenPollsWhenNobodyRings(t *testing.T) {
+func TestListen_PollInterval(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
 	wake := b.Ledger.Listen(t.Context())
 	for range 4 {
@@ -91,7 +91,7 @@ func TestListenPollsWhenNobodyRings(t *testing.T) {
 }
 
 // The part of a worker that died is taken up when its lease ends, and one that waits when its wait ends.
-func TestListenWakesWhenAPartIsFree(t *testing.T) {
+func TestListen_WakesWhenLeaseEnds(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: time.Hour})
 	b.upload(1)
 	wake := b.Ledger.Listen(t.Context())
@@ -104,7 +104,7 @@ func TestListenWakesWhenAPartIsFree(t *testing.T) {
 	begin := time.Now()
 	for { // the note, and a look a second behind it
 		if !wakes(t, wake, 10*time.Second) {
-			t.Fatal("asleep: nobody claims the part") // the poll interval is half a lease
+			t.Fatal("no wake: the part is not claimed") // the poll interval is half a lease
 		}
 		again, err := b.Ledger.ClaimPart(t.Context(), "w")
 		if err != nil {
@@ -119,7 +119,7 @@ func TestListenWakesWhenAPartIsFree(t *testing.T) {
 	}
 }
 
-func TestListenWithoutADatabase(t *testing.T) {
+func TestListen_DatabaseDown(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 10 * time.Millisecond})
 	b.exec(`SELECT 1`)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,7 +132,7 @@ func TestListenWithoutADatabase(t *testing.T) {
 	}
 }
 
-func TestLetters(t *testing.T) {
+func TestOutbox(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(1)
 	b.upload(1)
@@ -155,19 +155,19 @@ func TestLetters(t *testing.T) {
 	if err != nil || len(again) != 1 || again[0] != two[0] {
 		t.Fatal(again, err)
 	}
-	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
+	wantEqual(t, "outbox entries", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
 }
 
-func TestSweep(t *testing.T) {
+func TestOutbox_Sweep(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(1)
 	b.upload(1)
-	b.claim("w") // its letter is no longer needed
+	b.claim("w") // its outbox entry is no longer needed
 	rung, err := b.Outbox.Sweep(t.Context(), time.Hour)
 	if err != nil || rung != 0 {
 		t.Fatal(rung, err)
 	}
-	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
+	wantEqual(t, "outbox entries", ask[int](b, `SELECT count(*)::int FROM outbox`), 1)
 	if rung, err = b.Outbox.Sweep(t.Context(), 0); err != nil || rung != 1 {
 		t.Fatal(rung, err)
 	}

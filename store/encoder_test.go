@@ -92,7 +92,7 @@ func recordOf(t *testing.T, rows []int64, ids []*string, probabilities []float32
 	return b.NewRecord()
 }
 
-// PostgreSQL must not be able to tell our encoder from pgx's.
+// The encoder's bytes must store the same rows as pgx's.
 func TestBlocksEqualCopyFromSource(t *testing.T) {
 	b := newBench(t, store.Config{})
 	conn, err := pgx.Connect(t.Context(), b.url)

@@ -11,25 +11,25 @@ import (
 
 // Errors that callers branch on.
 var (
-	// ErrNotFound says that there is no such row, or that it is not the user's. It is the error of a missing object, too.
+	// ErrNotFound means that there is no such row or object, or that it belongs to another user.
 	ErrNotFound = objects.ErrNotFound
-	// ErrLeaseLost says that a worker's claim is void: the lease ran out and another worker has the part, or the
+	// ErrLeaseLost means that a worker's claim is void: the lease expired and another worker has the part, or the
 	// prediction was cancelled or retried. Nothing was changed.
 	ErrLeaseLost = errors.New("lease lost")
-	// ErrConflict says that the state of the thing does not allow what was asked.
+	// ErrConflict means that the state of the row does not allow the operation.
 	ErrConflict = errors.New("not possible in this state")
-	// ErrAccounting says that scored and rejected rows do not add up to the rows of the part. Nothing was changed.
+	// ErrAccounting means that scored and rejected rows do not add up to the rows of the part. Nothing was changed.
 	ErrAccounting = errors.New("rows do not add up")
 )
 
-// StorageFull says that the disk of the database or of the object store has no room.
+// StorageFull reports whether err means that the disk of the database or of the object store is full.
 func StorageFull(err error) bool {
 	var pg *pgconn.PgError
 	return errors.Is(err, objects.ErrStorageFull) || errors.As(err, &pg) && pg.Code == "53100"
 }
 
-// Unavailable says that an error is the absence of a dependency, not a fault of what was asked: the same call may work
-// later, and nobody's attempt should be charged for it.
+// Unavailable reports whether err is an outage of a dependency: the same call may work later, and it must not count as
+// an attempt.
 func Unavailable(err error) bool { return FaultOf(err) == FaultOutage }
 
 // conflict translates a broken unique constraint.

@@ -52,8 +52,8 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// A server that goes away in the middle of a query is an outage, whatever the driver makes of it.
-func TestServerGoesAway(t *testing.T) {
+// A server that stops in the middle of a query is an outage, whatever error the driver returns.
+func TestUnavailable_ServerStops(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -29,3 +29,6 @@ func Backend(ctx context.Context, s *Store) (pid uint32, err error) {
 
 // Unguarded is the object store of an owner, which deletes and is written to without asking.
 func Unguarded(w *Owner) objects.Store { return w.objects }
+
+// RelayOnce sends one batch of the outbox and returns how many messages the queue took.
+func RelayOnce(ctx context.Context, o *Outbox, q Sender) (int, error) { return o.relayOnce(ctx, q) }

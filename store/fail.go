@@ -20,7 +20,7 @@ func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
 		if f.Permanent {
 			end = Failed
 		}
-		if err := endClaim(ctx, tx, c, f, end, retryDelay(c.Attempt)); err != nil {
+		if err := endClaim(ctx, tx, c, f, end, partBackoff(c.Attempt)); err != nil {
 			return err
 		}
 		if err := recordFailure(ctx, tx, c, f); err != nil || end == "" {
@@ -34,8 +34,8 @@ func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
 	return nil
 }
 
-// retryDelay is how long a part rests after its nth failure.
-func retryDelay(attempt int) time.Duration { return time.Second << min(attempt-1, 4) }
+// partBackoff is the backoff of a part after its nth failure.
+func partBackoff(attempt int) time.Duration { return time.Second << min(attempt-1, 4) }
 
 // endClaim voids the claim by raising the epoch.
 func endClaim(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, end Status, delay time.Duration) error {
@@ -87,9 +87,9 @@ func endPrediction(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, status S
 // restartsMax is how often a prediction is scored from scratch by itself because objects of its parts are gone.
 const restartsMax = 3
 
-// Restart scores the prediction of a claim of the last step from scratch, as [Upkeep.Retry] does: what its parts left in
-// the object store is gone. It is recorded as a failure; after the third the prediction has failed instead, and so has one
-// that was cancelled meanwhile, of which nothing is left to join.
+// Restart scores the prediction of a claim of the last step from scratch, as [Upkeep.Retry] does: what its parts left
+// in the object store is gone. It is recorded as a failure; after the third the prediction has failed instead, and so
+// has one that was cancelled meanwhile, of which nothing is left to join.
 func (l *Ledger) Restart(ctx context.Context, c *Claim, f Failure) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		var running bool
@@ -128,23 +128,24 @@ func (l *Ledger) Restart(ctx context.Context, c *Claim, f Failure) error {
 	return nil
 }
 
-// ReleasePart gives a claim back as if it had never been made: the worker shuts down. Another may take it at once.
+// ReleasePart releases a lease at shutdown as if the claim had never been made. Another worker may claim the part at
+// once.
 func (l *Ledger) ReleasePart(ctx context.Context, c *Claim) error {
 	return l.release(ctx, c, nil)
 }
 
-// Postponement says for how long and why a claim is given back without an attempt.
+// Postponement is for how long and why a lease is released without counting an attempt.
 type Postponement struct {
 	Wait time.Duration
 	// Reason is shown to the customer: "waiting for the storage to come back".
 	Reason string
-	// Refused says that the object store answers and refused objects of this claim alone.
+	// Refused is set if the object store answers and refused objects of this claim only.
 	Refused bool
 }
 
-// PostponePart gives a claim back for a while: what the worker needs is away, or refused. The attempt is not counted,
-// not even if it was the database that was away, for longer than the lease. The next claim knows for how long this has
-// been so.
+// PostponePart releases a lease for a while because a dependency is down or refused an object. The attempt is not
+// counted, not even after an outage of the database that was longer than the lease. The next claim's Postponed is how
+// long this has been so.
 func (l *Ledger) PostponePart(ctx context.Context, c *Claim, p Postponement) error {
 	err := l.release(ctx, c, &p)
 	if errors.Is(err, ErrLeaseLost) {
@@ -155,7 +156,7 @@ func (l *Ledger) PostponePart(ctx context.Context, c *Claim, p Postponement) err
 	return err
 }
 
-// refund takes an attempt back whose claim others have taken over.
+// refund uncounts the attempt of a claim that another worker has taken over.
 func (l *Ledger) refund(ctx context.Context, c *Claim) (err error) {
 	if c.Finish {
 		_, err = l.db.Pool.Exec(ctx, `
@@ -172,8 +173,8 @@ func (l *Ledger) refund(ctx context.Context, c *Claim) (err error) {
 	return err
 }
 
-// stillWanted says of a part p that its prediction d waits for it. A part of an older generation is history, which
-// nobody who comes late writes to.
+// stillWanted is the condition that prediction d is unfinished and part p open and of its generation: a late worker must
+// not change parts of an older generation.
 const stillWanted = `
 		  AND p.status = 'open'
 		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status IN ('queued', 'running')`
@@ -220,9 +221,9 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 	return nil
 }
 
-// requeue takes a prediction back to queued if nobody works on it and nothing of it is done, and rings. In an outage,
-// when workers give back and claim all the time, it stays running if another part can be claimed: a claim that is under
-// way is not to be seen from here, does not see the change, and would find its commit fenced off.
+// requeue sets a prediction back to queued if no worker has a part of it and none is done, and notifies workers. In an
+// outage, when workers release and claim all the time, it stays running if another part can be claimed: a concurrent
+// claim is invisible here, does not see the change, and its commit would be fenced off.
 func requeue(ctx context.Context, tx pgx.Tx, c *Claim, wait time.Duration, reason string) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE predictions d

@@ -18,35 +18,34 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Fault says whose fault an error of PostgreSQL, S3, SQS or the file system is. No error of theirs is the fault of a
-// customer's file, whatever it says.
+// Fault classifies an error of PostgreSQL, S3, SQS or the file system by its cause, which is never a customer's file.
 type Fault int
 
-// The faults. The zero value is that of an error that is none of a dependency's, and of those that callers branch on:
+// The faults. The zero value is that of errors that do not come from a dependency, and of those that callers branch on:
 // [ErrNotFound], [objects.ErrChanged], [ErrLeaseLost] and the like.
 const (
 	FaultNone Fault = iota
 	// FaultOutage is the operator's or a provider's: the same call may work later, and no attempt is charged for it.
 	FaultOutage
-	// FaultRefused is that of one request that an object store refused. Whether it refuses all of them, which makes it an
-	// outage, is asked: [Reach].
+	// FaultRefused is one request that an object store refused. [PingObjects] finds out whether it refuses all of them,
+	// which makes it an outage.
 	FaultRefused
-	// FaultOurs is the program's: it asked for what cannot be, and will again.
-	FaultOurs
+	// FaultInternal is a mistake of this program: the same call will fail again.
+	FaultInternal
 )
 
 // postgresFaults is by SQLSTATE or class. What is not in it is an outage: of the connection (08), of rights and names
 // that an operator gives (28, 3D, 3F, 42501, 42P01 …), of a server that is full, busy, stopping, read-only, or broken
 // (25006, 40, 53, 55, 57, 58, XX), of a pooler that mixes sessions up (26, 42P05).
 var postgresFaults = map[string]Fault{
-	"00": FaultOurs, "01": FaultOurs, "02": FaultOurs, "03": FaultOurs, "09": FaultOurs, "0B": FaultOurs,
-	"0F": FaultOurs, "0L": FaultOurs, "0P": FaultOurs, "0Z": FaultOurs, "20": FaultOurs, "21": FaultOurs,
-	"22": FaultOurs, "23": FaultOurs, "24": FaultOurs, "25": FaultOurs, "27": FaultOurs, "2B": FaultOurs,
-	"2D": FaultOurs, "2F": FaultOurs, "34": FaultOurs, "3B": FaultOurs, "42": FaultOurs, "44": FaultOurs,
-	"54": FaultOurs, "P0": FaultOurs,
+	"00": FaultInternal, "01": FaultInternal, "02": FaultInternal, "03": FaultInternal, "09": FaultInternal, "0B": FaultInternal,
+	"0F": FaultInternal, "0L": FaultInternal, "0P": FaultInternal, "0Z": FaultInternal, "20": FaultInternal, "21": FaultInternal,
+	"22": FaultInternal, "23": FaultInternal, "24": FaultInternal, "25": FaultInternal, "27": FaultInternal, "2B": FaultInternal,
+	"2D": FaultInternal, "2F": FaultInternal, "34": FaultInternal, "3B": FaultInternal, "42": FaultInternal, "44": FaultInternal,
+	"54": FaultInternal, "P0": FaultInternal,
 
 	database.ReadOnlyState: FaultOutage,
-	"25P03":                FaultOutage, // idle_in_transaction_session_timeout: it waited for us, who send as soon as it answers
+	"25P03":                FaultOutage, // idle_in_transaction_session_timeout: an answer was late, as we send at once
 	"25P04":                FaultOutage, // transaction_timeout
 	"42501":                FaultOutage, // insufficient_privilege
 	"42P05":                FaultOutage, // duplicate_prepared_statement
@@ -72,20 +71,20 @@ var s3Faults = map[string]Fault{
 
 // sqsFaults is by the code of an answer. A code that is not in it is an outage: a queue is for all messages alike.
 var sqsFaults = map[string]Fault{
-	"BatchEntryIdsNotDistinct":     FaultOurs,
-	"BatchRequestTooLong":          FaultOurs,
-	"EmptyBatchRequest":            FaultOurs,
-	"InvalidAttributeName":         FaultOurs,
-	"InvalidAttributeValue":        FaultOurs,
-	"InvalidBatchEntryId":          FaultOurs,
-	"InvalidIdFormat":              FaultOurs,
-	"InvalidMessageContents":       FaultOurs,
-	"InvalidParameterValue":        FaultOurs,
-	"MessageNotInflight":           FaultOurs,
-	"MissingParameter":             FaultOurs,
-	"ReceiptHandleIsInvalid":       FaultOurs,
-	"TooManyEntriesInBatchRequest": FaultOurs,
-	"UnsupportedOperation":         FaultOurs,
+	"BatchEntryIdsNotDistinct":     FaultInternal,
+	"BatchRequestTooLong":          FaultInternal,
+	"EmptyBatchRequest":            FaultInternal,
+	"InvalidAttributeName":         FaultInternal,
+	"InvalidAttributeValue":        FaultInternal,
+	"InvalidBatchEntryId":          FaultInternal,
+	"InvalidIdFormat":              FaultInternal,
+	"InvalidMessageContents":       FaultInternal,
+	"InvalidParameterValue":        FaultInternal,
+	"MessageNotInflight":           FaultInternal,
+	"MissingParameter":             FaultInternal,
+	"ReceiptHandleIsInvalid":       FaultInternal,
+	"TooManyEntriesInBatchRequest": FaultInternal,
+	"UnsupportedOperation":         FaultInternal,
 }
 
 // fileFaults is by the error of a system call. One that is not in it (EACCES, EIO, ELOOP …) may be that of one file.
@@ -104,23 +103,23 @@ var fileFaults = map[syscall.Errno]Fault{
 	syscall.EROFS:        FaultOutage,
 	syscall.ESTALE:       FaultOutage,
 	syscall.ETIMEDOUT:    FaultOutage,
-	syscall.EBADF:        FaultOurs,
-	syscall.EFAULT:       FaultOurs,
-	syscall.EINVAL:       FaultOurs,
-	syscall.ENAMETOOLONG: FaultOurs,
+	syscall.EBADF:        FaultInternal,
+	syscall.EFAULT:       FaultInternal,
+	syscall.EINVAL:       FaultInternal,
+	syscall.ENAMETOOLONG: FaultInternal,
 }
 
-// branched are the errors that callers know what to do about, whatever they wrap.
-var branched = []error{
+// callerErrors are the errors that callers branch on, even if they wrap an error of a dependency.
+var callerErrors = []error{
 	ErrNotFound, objects.ErrChanged, objects.ErrRange, objects.ErrKey, ErrLeaseLost, ErrConflict, ErrAccounting,
 }
 
-// FaultOf says whose fault an error is; of nil it is [FaultNone].
+// FaultOf classifies an error; nil is [FaultNone].
 func FaultOf(err error) Fault {
 	if err == nil {
 		return FaultNone
 	}
-	for _, known := range branched {
+	for _, known := range callerErrors {
 		if errors.Is(err, known) {
 			return FaultNone
 		}
@@ -136,13 +135,13 @@ func FaultOf(err error) Fault {
 	switch {
 	case errors.As(err, &pg):
 		return postgresFault(pg.Code)
-	case errors.Is(err, context.Canceled): // by ourselves
+	case errors.Is(err, context.Canceled): // by this process
 		return FaultNone
 	case errors.Is(err, context.DeadlineExceeded):
 		return FaultOutage
 	case errors.As(err, &operation):
 		return awsFault(operation)
-	case unreached(err):
+	case connectFailed(err):
 		return FaultOutage
 	case errors.As(err, &number):
 		return fileFault(number)
@@ -160,8 +159,8 @@ func postgresFault(state string) Fault {
 	return FaultOutage
 }
 
-// awsFault looks into the answer to a call. Without an answer, it is an outage: of the server, of the way to it, or of
-// where credentials come from.
+// awsFault classifies the answer to a call. Without an answer it is an outage: of the server, the network, or the source
+// of credentials.
 func awsFault(err *smithy.OperationError) Fault {
 	status := awsclient.Status(err)
 	code := awsclient.Code(err)
@@ -181,8 +180,8 @@ func awsFault(err *smithy.OperationError) Fault {
 	return FaultRefused
 }
 
-// unreached says that PostgreSQL could not be connected to, or that the connection to it broke.
-func unreached(err error) bool {
+// connectFailed reports whether PostgreSQL could not be connected to or the connection to it broke.
+func connectFailed(err error) bool {
 	var network *net.OpError
 	var connect *pgconn.ConnectError
 	return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err)
@@ -195,8 +194,8 @@ func fileFault(number syscall.Errno) Fault {
 	return FaultRefused
 }
 
-// Refusal names why an object store refused a request, in its own words: "AccessDenied", "input/output error". It holds
-// neither keys nor names; empty: the store said nothing of the kind.
+// Refusal returns the error code with which an object store refused a request, as "AccessDenied" or "input/output error";
+// empty if it gave none. It holds neither keys nor names.
 func Refusal(err error) string {
 	var number syscall.Errno
 	text := awsclient.Code(err)
@@ -211,4 +210,4 @@ func Refusal(err error) string {
 	return text
 }
 
-const refusalMax = 64 // of letters and digits; a server may say anything
+const refusalMax = 64 // letters and digits; a server may send anything

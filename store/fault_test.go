@@ -22,7 +22,7 @@ import (
 )
 
 var faultNames = map[string]store.Fault{
-	"none": store.FaultNone, "outage": store.FaultOutage, "refused": store.FaultRefused, "ours": store.FaultOurs,
+	"none": store.FaultNone, "outage": store.FaultOutage, "refused": store.FaultRefused, "ours": store.FaultInternal,
 }
 
 // TestFaultOfEverySQLSTATE goes through all states that PostgreSQL 15 knows, and two that it does not.
@@ -48,7 +48,7 @@ func TestFaultOfEverySQLSTATE(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", fields[0], fields[2], got, want)
 		}
 		if got := store.FaultOf(err); got == store.FaultRefused || got == store.FaultNone {
-			t.Errorf("%s is nobody's", fields[0])
+			t.Errorf("%s is not classified", fields[0])
 		}
 	}
 	if states < 250 {
@@ -101,8 +101,8 @@ func TestFaultOfServices(t *testing.T) {
 		{"SQS", 400, "ExpiredToken", store.FaultOutage},
 		{"SQS", 400, "KmsAccessDenied", store.FaultOutage},
 		{"SQS", 400, "SomethingNew", store.FaultOutage},
-		{"SQS", 400, "AWS.SimpleQueueService.BatchRequestTooLong", store.FaultOurs},
-		{"SQS", 400, "InvalidMessageContents", store.FaultOurs},
+		{"SQS", 400, "AWS.SimpleQueueService.BatchRequestTooLong", store.FaultInternal},
+		{"SQS", 400, "InvalidMessageContents", store.FaultInternal},
 		{"SQS", 403, "AccessDenied", store.FaultOutage},
 		{"SQS", 403, "RequestThrottled", store.FaultOutage},
 		{"SQS", 500, "InternalFailure", store.FaultOutage},
@@ -122,7 +122,7 @@ func TestFaultOfFiles(t *testing.T) {
 		syscall.ESTALE: store.FaultOutage, syscall.ETIMEDOUT: store.FaultOutage, syscall.EAGAIN: store.FaultOutage,
 		syscall.EIO: store.FaultRefused, syscall.EACCES: store.FaultRefused, syscall.EPERM: store.FaultRefused,
 		syscall.ELOOP: store.FaultRefused, syscall.EISDIR: store.FaultRefused, syscall.ENOENT: store.FaultRefused,
-		syscall.EFBIG: store.FaultRefused, syscall.EINVAL: store.FaultOurs, syscall.ENAMETOOLONG: store.FaultOurs,
+		syscall.EFBIG: store.FaultRefused, syscall.EINVAL: store.FaultInternal, syscall.ENAMETOOLONG: store.FaultInternal,
 	} {
 		err := fmt.Errorf("put object: %w", &fs.PathError{Op: "open", Path: "uploads", Err: number})
 		if got := store.FaultOf(err); got != want {
@@ -132,7 +132,7 @@ func TestFaultOfFiles(t *testing.T) {
 }
 
 // What callers branch on stays theirs, whatever it wraps.
-func TestFaultOfWhatIsKnown(t *testing.T) {
+func TestFaultOf_CallerErrors(t *testing.T) {
 	for _, known := range []error{store.ErrNotFound, objects.ErrChanged, objects.ErrRange, store.ErrLeaseLost} {
 		err := fmt.Errorf("get object: %w: %w", known, answered("S3", 404, "NoSuchKey"))
 		if got := store.FaultOf(err); got != store.FaultNone {

@@ -9,14 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PartRecord is a line of the ledger.
+// PartRecord is a part with its result, as the ledger has them.
 type PartRecord struct {
 	Part
 	Done bool
 	PartResult
 }
 
-// Parts lists the ledger of the claim's prediction in order: what there is to join.
+// Parts lists the parts of the claim's prediction in order, for the last step to join.
 func (l *Ledger) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
 	rows, err := l.db.Pool.Query(ctx, `
 		SELECT part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
@@ -54,7 +54,7 @@ type Result struct {
 // shows what was done. The counts are those of the ledger. If another worker finished it before, it is [ErrLeaseLost].
 func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
-		// What parts say of customers is in the summary now, and must not outlive it. Parts are locked first everywhere.
+		// Customers' data in parts is in the summary now and must not be kept longer. Parts are locked first everywhere.
 		_, err := tx.Exec(ctx, `
 			UPDATE prediction_parts SET summary = NULL, warnings = NULL
 			WHERE prediction_id = $1 AND generation <= $2 AND (summary IS NOT NULL OR warnings IS NOT NULL)`,

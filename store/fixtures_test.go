@@ -108,7 +108,7 @@ func (b bench) claim(worker string) *store.Claim {
 
 func (b bench) noClaim() {
 	b.Helper()
-	if c, err := b.Ledger.ClaimPart(b.Context(), "nobody"); c != nil || err != nil {
+	if c, err := b.Ledger.ClaimPart(b.Context(), "another"); c != nil || err != nil {
 		b.Fatalf("claimed %+v: %v", c, err)
 	}
 }
@@ -220,3 +220,8 @@ func wantEqual[T comparable](t testing.TB, what string, got, want T) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
+
+// readFunc is a function as io.Reader.
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }

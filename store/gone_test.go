@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Every method says what it was about when the database is gone.
+// Every method wraps its error with what it did when the database is gone.
 func TestDatabaseGone(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	p := b.upload(1)
@@ -52,9 +52,9 @@ func TestDatabaseGone(t *testing.T) {
 		"DeadLetters":          {"list dead letters", second(b.Upkeep.DeadLetters(ctx, store.DeadFilter{}, nil, 1))},
 		"Attempts":             {"list attempts", second(b.Upkeep.Attempts(ctx, p.ID))},
 		"Retry":                {"retry", b.Upkeep.Retry(ctx, p.ID, store.Model{})},
-		"ClaimLetters":         {"claim outbox", second(b.Outbox.Claim(ctx, 1))},
-		"DiscardLetters":       {"discard outbox", b.Outbox.Discard(ctx, []int64{1})},
-		"ReturnLetters":        {"release outbox", b.Outbox.Release(ctx, []int64{1})},
+		"ClaimOutbox":          {"claim outbox", second(b.Outbox.Claim(ctx, 1))},
+		"DiscardOutbox":        {"discard outbox", b.Outbox.Discard(ctx, []int64{1})},
+		"ReleaseOutbox":        {"release outbox", b.Outbox.Release(ctx, []int64{1})},
 		"Sweep":                {"sweep", second(b.Outbox.Sweep(ctx, 0))},
 		"Rows":                 {"read rows", second(b.Predictions.Rows(ctx, 1, p.ID, store.RowQuery{}))},
 		"ClaimSmallPart":       {"claim part", second(b.Ledger.ClaimSmallPart(ctx, "w"))},

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// NewObject is a file that someone else put into the object store.
+// NewObject is a file that another program put into the object store.
 type NewObject struct {
 	UserID   int64
 	Bucket   string
@@ -25,7 +25,7 @@ type NewObject struct {
 }
 
 // EnqueueObject records an upload and a prediction for a dropped file, with one part that still has to be planned. The
-// same bucket, key and version again changes nothing and answers with the prediction that exists; created says which. One
+// same bucket, key and version again changes nothing and returns the prediction that exists, with created false. One
 // prediction too many that waits is a [WaitingError].
 func (ps *Predictions) EnqueueObject(ctx context.Context, o NewObject) (p Prediction, created bool, err error) {
 	id := NewID()

@@ -37,12 +37,12 @@ func TestEnqueueObjectIsIdempotent(t *testing.T) {
 		t.Errorf("another version: %+v, %v, %v", p, created, err)
 	}
 	wantEqual(t, "parts", ask[int](b, `SELECT count(*)::int FROM prediction_parts`), 2)
-	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 2)
+	wantEqual(t, "outbox entries", ask[int](b, `SELECT count(*)::int FROM outbox`), 2)
 	_, _, err = b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID+1))
 	wantErr(t, err, store.ErrNotFound)
 }
 
-func TestEnqueueObjectAtOnce(t *testing.T) {
+func TestEnqueueObject_Concurrently(t *testing.T) {
 	b := newBench(t, store.Config{})
 	var mu sync.Mutex
 	made := 0

@@ -10,7 +10,7 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Mark reads the database's mark. Before any process has worked with both database and store it is [ErrNotFound].
+// Mark returns the database's mark, or [ErrNotFound] if it has none: no worker has started with database and store yet.
 func (u *Upkeep) Mark(ctx context.Context) (m objects.Mark, err error) {
 	err = u.db.Requests.QueryRow(ctx, selectMark).Scan(&m.Installation, &m.Sweeps, &m.Sweep)
 	if err != nil {
@@ -21,7 +21,7 @@ func (u *Upkeep) Mark(ctx context.Context) (m objects.Mark, err error) {
 
 const selectMark = `SELECT id, sweeps, sweep FROM installation `
 
-// makeMark gives the database's mark, which is a new one if there was none.
+// makeMark returns the database's mark, and creates one if there is none.
 func (u *Upkeep) makeMark(ctx context.Context) (objects.Mark, error) {
 	_, err := u.db.Pool.Exec(ctx, `INSERT INTO installation (id, sweep) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 		uuid.New(), uuid.New())
@@ -31,8 +31,8 @@ func (u *Upkeep) makeMark(ctx context.Context) (objects.Mark, error) {
 	return u.Mark(ctx)
 }
 
-// raiseMark counts a sweep, unless one is counted already that the store does not know of: its process ended between the
-// two. A store that does not agree is [ErrNotOwner], and nothing changes.
+// raiseMark counts a sweep, unless the database is one ahead of the store already: a process ended between the two
+// writes. A store whose mark does not agree is [ErrNotOwner], and nothing changes.
 func (u *Upkeep) raiseMark(ctx context.Context, of objects.Mark) (raised objects.Mark, err error) {
 	err = u.db.InTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, selectMark+`FOR UPDATE`).Scan(&raised.Installation, &raised.Sweeps, &raised.Sweep)
@@ -54,8 +54,8 @@ func (u *Upkeep) raiseMark(ctx context.Context, of objects.Mark) (raised objects
 	return raised, nil
 }
 
-// adoptMark gives the database a new mark that no copy of it has, ahead of what the store counted. What sweeps have
-// found is forgotten: it may be another store's.
+// adoptMark gives the database a new mark that no copy of it has, ahead of what the store counted. Recorded
+// orphans are dropped: they may be another store's.
 func (u *Upkeep) adoptMark(ctx context.Context, counted int64) (m objects.Mark, err error) {
 	err = u.db.InTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM orphans`); err != nil {
@@ -76,8 +76,8 @@ func (u *Upkeep) adoptMark(ctx context.Context, counted int64) (m objects.Mark, 
 // recordedAtOnce is how many of the newest recorded objects must be in a store that was never marked.
 const recordedAtOnce = 5
 
-// newestObjects are the uploads that were recorded last and that nothing has removed since. Whoever dropped a file may
-// take it away, so only our own copies count.
+// newestObjects returns the uploads that were recorded last and not removed since. Dropped files do not count, as other
+// programs may remove them.
 func (u *Upkeep) newestObjects(ctx context.Context) ([]objects.Info, error) {
 	rows, err := u.db.Pool.Query(ctx, `
 		SELECT u.object_key, coalesce(u.bytes, -1) FROM uploads u
@@ -97,20 +97,20 @@ func (u *Upkeep) newestObjects(ctx context.Context) ([]objects.Info, error) {
 	return list, nil
 }
 
-// StoppedSweep is why sweeps wait for an operator.
+// StoppedSweep is since when and why sweeps are stopped until an operator confirms them.
 type StoppedSweep struct {
 	At     time.Time
 	Reason string
 }
 
-// Housekeeping is what operators ask about deletions.
+// Housekeeping is the state of deletions and sweeps.
 type Housekeeping struct {
 	Deletions int           // asked for by customers or due by age, whose files are still to be removed
 	Orphans   int           // objects of unknown owners that the last sweep has found
 	Stopped   *StoppedSweep // nil: sweeps are not stopped
 }
 
-// Housekeeping counts what waits to be deleted.
+// Housekeeping counts pending deletions and orphans.
 func (u *Upkeep) Housekeeping(ctx context.Context) (h Housekeeping, err error) {
 	var at *time.Time
 	var reason string

@@ -68,7 +68,7 @@ func TestPredictionFromUploadToResult(t *testing.T) {
 	b.noClaim()
 }
 
-func TestRowsMustAddUp(t *testing.T) {
+func TestCommitPart_Accounting(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(5)
 	c := b.claim("w")
@@ -109,22 +109,10 @@ func TestSameUploadTwice(t *testing.T) {
 	}
 	u = newUpload(b.user.ID+1, 3)
 	if _, err = b.Predictions.CreateUpload(t.Context(), u); err == nil {
-		t.Error("an upload of nobody")
+		t.Error("an upload without a user")
 	}
 	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 1)
 }
-
-// An expired lease goes to another worker, and the first one can change nothing any more.
-
-// A late worker must not come through while the heir's commit is under way, either.
-
-// gate is a reader that says when it is first read and then waits.
-
-// The acknowledgement of a commit got lost: the same claim commits again and is told what it was told before.
-
-// The worker that held the last step died: another takes it when the lease is over, three times at most.
-
-// A worker of the generation before is fenced off though the new one stands at the same epoch.
 
 func TestFailingCopyLeavesNothing(t *testing.T) {
 	b := newBench(t, store.Config{})
@@ -156,8 +144,7 @@ func TestFailingCopyLeavesNothing(t *testing.T) {
 	}
 }
 
-// readers gives some bytes and then an error.
-
+// readers is a reader that returns some bytes and then an error.
 type readers struct {
 	parts [][]byte
 	err   error

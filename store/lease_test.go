@@ -14,7 +14,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-func TestLateWorkerChangesNothing(t *testing.T) {
+// An expired lease goes to another worker, and the first one can change nothing any more.
+func TestExpiredLeaseChangesNothing(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
 	p := b.upload(1200)
 	late := b.claim("late")
@@ -45,7 +46,8 @@ func TestLateWorkerChangesNothing(t *testing.T) {
 	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 1200)
 }
 
-func TestFenceHoldsAgainstACommitUnderWay(t *testing.T) {
+// A late worker cannot commit while the new holder's commit is running.
+func TestFence_ConcurrentCommit(t *testing.T) {
 	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
 	b.upload(1000)
 	slow := b.claim("slow")
@@ -69,6 +71,7 @@ func TestFenceHoldsAgainstACommitUnderWay(t *testing.T) {
 	b.noClaim()
 }
 
+// gate is a reader that signals its first Read and then waits.
 type gate struct {
 	data    *bytes.Reader
 	reached chan struct{}
@@ -82,7 +85,8 @@ func (g *gate) Read(p []byte) (int, error) {
 	return g.data.Read(p)
 }
 
-func TestCommitAgainAfterALostAcknowledgement(t *testing.T) {
+// The acknowledgement of a commit got lost: the same claim commits again with the same result.
+func TestCommitPart_RetryAfterLostAcknowledgement(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10, 10)
 	one, two := b.claim("w"), b.claim("w")
@@ -92,7 +96,7 @@ func TestCommitAgainAfterALostAcknowledgement(t *testing.T) {
 	}
 	first, again := b.mustScore(two), b.mustScore(two)
 	if first == nil || again == nil || first.Epoch != again.Epoch || !again.Finish {
-		t.Fatalf("told %+v, then %+v", first, again)
+		t.Fatalf("returned %+v, then %+v", first, again)
 	}
 	if err := b.finish(again); err != nil {
 		t.Fatal(err)
@@ -103,7 +107,7 @@ func TestCommitAgainAfterALostAcknowledgement(t *testing.T) {
 	wantEqual(t, "rows", b.reload(p).Scored, 20)
 }
 
-func TestThreeAttempts(t *testing.T) {
+func TestClaimPart_AttemptsMax(t *testing.T) {
 	b := newBench(t, store.Config{Lease: time.Millisecond})
 	p := b.upload(10, 10)
 	for attempt := 1; attempt <= 3; attempt++ {
@@ -187,7 +191,7 @@ func TestReleaseAndPostpone(t *testing.T) {
 }
 
 // An outage of the database can outlast the lease, so that another worker has the part when it can be given back.
-func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
+func TestPostponePart_AfterLeaseExpired(t *testing.T) {
 	b := newBench(t, store.Config{Lease: time.Millisecond})
 	b.upload(10)
 	for range 5 {
@@ -204,7 +208,7 @@ func TestOutageLongerThanTheLeaseCostsNoAttempt(t *testing.T) {
 
 // A worker gives its part back while another is claiming the next part of the same prediction: the prediction stays
 // running, as the other's commit wants it.
-func TestGiveBackDuringAClaim(t *testing.T) {
+func TestPostponePart_DuringClaim(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10, 10)
 	first := b.claim("first")
@@ -238,7 +242,7 @@ func TestGiveBackDuringAClaim(t *testing.T) {
 }
 
 // So with the last step.
-func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
+func TestPostponePart_LastStep(t *testing.T) {
 	b := newBench(t, store.Config{Lease: time.Millisecond})
 	p := b.upload(10)
 	b.mustScore(b.claim("w"))
@@ -267,7 +271,7 @@ func TestOutageInTheLastStepCostsNoAttempt(t *testing.T) {
 	wantEqual(t, "status", b.reload(p).Status, store.Completed)
 }
 
-func TestTwoWorkersNeverShareAPart(t *testing.T) {
+func TestClaimPart_ConcurrentWorkers(t *testing.T) {
 	b := newBench(t, store.Config{ConnsMax: 16})
 	const files, parts = 5, 8
 	for range files {
@@ -310,7 +314,7 @@ func TestTwoWorkersNeverShareAPart(t *testing.T) {
 	}
 	group.Wait()
 	wantEqual(t, "parts", len(seen), files*parts)
-	wantEqual(t, "told to finish", finished, files)
+	wantEqual(t, "last steps returned", finished, files)
 	wantEqual(t, "completed", ask[int](b, `SELECT count(*)::int FROM predictions WHERE status = 'completed'`), files)
 	wantEqual(t, "rows", ask[int](b, `
 		SELECT count(DISTINCT (prediction_id, row_no))::int FROM prediction_rows`), files*parts*20)
@@ -319,18 +323,18 @@ func TestTwoWorkersNeverShareAPart(t *testing.T) {
 // A statement that began before a file was planned and ended after it sees the part with its plan and the upload without.
 // What it claimed is given back and claimed again, as often as that takes. Here the upload is put right at one of the
 // times when it is given back.
-func TestClaimWhileAFileIsPlanned(t *testing.T) {
-	for _, torn := range []int{1, 2, 3} {
+func TestClaimPart_DuringPlan(t *testing.T) {
+	for _, stale := range []int{1, 2, 3} {
 		b := newBench(t, store.Config{})
 		p := b.upload(10)
 		b.exec(`CREATE FUNCTION put_right() RETURNS trigger LANGUAGE plpgsql AS
 			$$BEGIN UPDATE uploads SET columns = ARRAY['customerID']; RETURN NEW; END$$`)
 		b.exec(fmt.Sprintf(`CREATE TRIGGER given_back AFTER UPDATE ON prediction_parts FOR EACH ROW
-			WHEN (NEW.worker IS NULL AND NEW.epoch = %d) EXECUTE FUNCTION put_right()`, 2*torn))
+			WHEN (NEW.worker IS NULL AND NEW.epoch = %d) EXECUTE FUNCTION put_right()`, 2*stale))
 		b.exec(`UPDATE uploads SET columns = NULL`)
 		c := b.claim("w")
-		if c.PublicID != p.ID || !c.Part.Planned || len(c.Header.Columns) != 1 || c.Attempt != 1 || c.Epoch != 2*torn+1 {
-			t.Errorf("torn %d times: %+v", torn, c)
+		if c.PublicID != p.ID || !c.Part.Planned || len(c.Header.Columns) != 1 || c.Attempt != 1 || c.Epoch != 2*stale+1 {
+			t.Errorf("stale %d times: %+v", stale, c)
 		}
 	}
 }

@@ -12,35 +12,35 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Listen gives a channel that wakes a worker: when work has been queued, when a lease or a postponement ends, and after
-// each poll interval, as a note can be lost with its connection. Wakes that nobody has taken yet become one. It keeps a
-// connection of its own and makes a new one when that breaks. The channel is closed when ctx ends.
+// Listen returns a channel that wakes a worker: when work has been queued, when a lease or a postponement ends, and after
+// each poll interval, as a NOTIFY can be lost with its connection. Wakes that have not been received yet coalesce. Its
+// goroutine keeps a connection outside the pool, reconnects with backoff, and closes the channel when ctx ends.
 func (l *Ledger) Listen(ctx context.Context) <-chan struct{} {
 	wake := make(chan struct{}, 1)
 	go func() {
 		defer close(wake)
 		for failures := 0; ctx.Err() == nil; {
-			heard, err := l.listen(ctx, wake)
+			connected, err := l.listen(ctx, wake)
 			if ctx.Err() != nil {
 				return
 			}
-			if heard {
+			if connected {
 				failures = 0
 			}
 			l.config.Log.Warn("doorbell connection lost", "error", err.Error())
 			failures++
 			backoff.Pause(ctx, backoff.Jittered(failures, l.config.PollInterval))
-			knock(wake)
+			notify(wake)
 		}
 	}()
 	return wake
 }
 
-// errRenewed says that the server of a connection has been replaced by another.
+// errRenewed means that the server of a connection has been replaced by another.
 var errRenewed = errors.New("the server was read-only")
 
-// listen forwards notes until its connection breaks. heard says that it had been up.
-func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, err error) {
+// listen forwards notifications until its connection breaks. connected reports whether it had been up.
+func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (connected bool, err error) {
 	conn, err := pgx.ConnectConfig(ctx, l.db.Pool.Config().ConnConfig)
 	if err != nil {
 		return false, err
@@ -50,15 +50,15 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, 
 		return false, err
 	}
 	era := l.db.Era.Load()
-	due := time.Now() // at once: something may have been queued while nobody listened
+	due := time.Now() // at once: parts may have been queued before LISTEN
 	for {
 		if !time.Now().Before(due) {
-			knock(wake)
-			ask, cancel := context.WithTimeout(ctx, claimTime)
+			notify(wake)
+			ask, cancel := context.WithTimeout(ctx, claimTimeout)
 			pause, err := l.NextDue(ask)
 			cancel()
 			if err != nil && ctx.Err() == nil {
-				l.config.Log.Warn("look for the next claim that ends", "error", err.Error())
+				l.config.Log.Warn("find next due claim", "error", err.Error())
 			}
 			due = time.Now().Add(max(dueSpread, pause))
 		}
@@ -71,8 +71,8 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, 
 		cancel()
 		switch {
 		case err == nil:
-			knock(wake)
-			if soon := time.Now().Add(noteDue); soon.Before(due) { // it may tell of a part that waits
+			notify(wake)
+			if soon := time.Now().Add(noteDue); soon.Before(due) { // its part may be postponed
 				due = soon
 			}
 		case !silent || ctx.Err() != nil || conn.IsClosed():
@@ -81,8 +81,8 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (heard bool, 
 	}
 }
 
-// NextDue says how long it is until a worker should look again: until the first claim ends that is not renewed by then,
-// or the poll interval, which is shorter than a lease, so that none ends in between. An error comes with the interval.
+// NextDue returns how long a worker may wait until it tries to claim again: until the first lease or postponement ends,
+// at most the poll interval, which is shorter than a lease. With an error it returns the poll interval.
 func (l *Ledger) NextDue(ctx context.Context) (time.Duration, error) {
 	due := min(l.config.PollInterval, l.config.Lease/2)
 	var seconds *float64
@@ -102,11 +102,12 @@ func (l *Ledger) NextDue(ctx context.Context) (time.Duration, error) {
 }
 
 const (
-	dueSpread = 20 * time.Millisecond // keeps many workers from coming at once, and one from coming all the time
-	noteDue   = time.Second           // behind a note; those that come until then share one look
+	dueSpread = 20 * time.Millisecond // jitter between workers, and the least pause of one
+	noteDue   = time.Second           // after a notification; later ones until then share one query
 )
 
-func knock(wake chan<- struct{}) {
+// notify wakes the receiver of wake, unless a wake is pending already.
+func notify(wake chan<- struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:

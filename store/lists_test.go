@@ -37,7 +37,7 @@ func TestEnsureUser(t *testing.T) {
 	}
 }
 
-func TestEnsureUserAtOnce(t *testing.T) {
+func TestEnsureUser_Concurrently(t *testing.T) {
 	b := newBench(t, store.Config{})
 	ids := make(chan int64, 8)
 	for range cap(ids) {
@@ -56,7 +56,7 @@ func TestEnsureUserAtOnce(t *testing.T) {
 }
 
 // A page of a list must not move when something new arrives, and must not show what is another's.
-func TestPredictionsByPage(t *testing.T) {
+func TestList_Pages(t *testing.T) {
 	b := newBench(t, store.Config{})
 	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {
@@ -97,7 +97,7 @@ func TestPredictionsByPage(t *testing.T) {
 }
 
 // What is skipped counts from the start, or from the cursor, and only what is the user's own.
-func TestPredictionsSkipped(t *testing.T) {
+func TestList_Skip(t *testing.T) {
 	b := newBench(t, store.Config{})
 	other, err := b.Accounts.EnsureUser(t.Context(), "user_2")
 	if err != nil {

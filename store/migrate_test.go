@@ -73,7 +73,7 @@ func leftovers(t *testing.T, url string) string {
 	return names
 }
 
-func TestMigrateManyAtOnce(t *testing.T) {
+func TestMigrate_Concurrently(t *testing.T) {
 	url := storetest.EmptyPostgres(t)
 	var group sync.WaitGroup
 	errs := make([]error, 4)
@@ -102,7 +102,7 @@ func TestMigrateErrors(t *testing.T) {
 	}
 }
 
-func TestMonthsTurn(t *testing.T) {
+func TestMigrate_MonthlyPartitions(t *testing.T) {
 	b := newBench(t, store.Config{})
 	partitions := `SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'prediction_blocks'::regclass`
 	wantEqual(t, "partitions", ask[int](b, partitions), 2)

@@ -8,15 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// QueueState is the unfinished work of all users, but for what is marked as internal in its options.
+// QueueState is the unfinished work of all users, without predictions that are marked as internal in their options.
 type QueueState struct {
 	Queued, Running int64
 	Dead            int64         // given up: what [Upkeep.DeadLetters] lists
 	Oldest          time.Duration // age of the oldest queued prediction; 0: none
-	Letters         int64         // doorbells that have not rung yet
+	Outbox          int64         // its entries: messages that have not been sent yet
 }
 
-// QueueState counts what waits. Every count reads an index that holds little else.
+// QueueState counts unfinished predictions. Every count reads an index that holds little else.
 func (u *Upkeep) QueueState(ctx context.Context) (QueueState, error) {
 	var q QueueState
 	var oldest float64
@@ -26,7 +26,7 @@ func (u *Upkeep) QueueState(ctx context.Context) (QueueState, error) {
 		       (SELECT count(*) FROM predictions WHERE status = 'dead'),
 		       (SELECT count(*) FROM outbox)
 		FROM predictions WHERE status IN ('queued', 'running') AND NOT options ? 'internal'`).
-		Scan(&q.Queued, &q.Running, &oldest, &q.Dead, &q.Letters)
+		Scan(&q.Queued, &q.Running, &oldest, &q.Dead, &q.Outbox)
 	if err != nil {
 		return QueueState{}, fmt.Errorf("count the queue: %w", err)
 	}
@@ -34,14 +34,14 @@ func (u *Upkeep) QueueState(ctx context.Context) (QueueState, error) {
 	return q, nil
 }
 
-// Times is how a prediction went, by the clock of the database. Zero durations: it has not come so far.
+// Times are the durations of a prediction's stages by the clock of the database; zero for a stage not reached.
 type Times struct {
 	Status                     Status
 	Rows                       int64
 	Queued, FirstResult, InAll time.Duration // from when it was queued: to the first claim, the first result, the end
 }
 
-// Times tells how a claim's prediction went so far.
+// Times returns the durations of a claim's prediction so far.
 func (l *Ledger) Times(ctx context.Context, c *Claim) (Times, error) {
 	t, err := scanTimes(l.db.Pool.QueryRow(ctx, selectTimes+`
 		FROM predictions d JOIN uploads u ON u.id = d.upload_id WHERE d.id = $1`, c.PredictionID))

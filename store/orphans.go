@@ -13,29 +13,29 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// ErrSweepStopped says that a sweep found something unusual and deleted nothing: it waits for an operator, who looks at
-// the list ([Upkeep.Orphans]) and confirms it ([Upkeep.ConfirmOrphans]).
+// ErrSweepStopped means that a sweep found too many or too new unknown objects and deleted nothing. Sweeps stay stopped
+// until an operator confirms the list ([Upkeep.Orphans], [Upkeep.ConfirmOrphans]).
 var ErrSweepStopped = errors.New("the sweep is stopped until millrace store orphans --confirm")
 
 const (
 	orphansAtOnce = 500
-	// A sweep with more objects of unknown owners than this, or than this share of what there is, is unusual.
-	strangersMax     = 20
-	strangersPercent = 1
-	// strangerAge is how old an object must be to say, without a row, that the database is older than the store. The row
-	// of an upload follows its object within seconds.
-	strangerAge = time.Hour
+	// A sweep that finds more objects with unknown ids than both this and this percentage of all objects is stopped.
+	unknownMax     = 20
+	unknownPercent = 1
+	// unknownAge is the least age of an object without a row that counts as a sign of an outdated database. The row of an
+	// upload follows its object within seconds.
+	unknownAge = time.Hour
 	// clockSkew is how far the clocks of the database and the object store may be apart.
 	clockSkew = 5 * time.Minute
 )
 
-// SweepOrphans removes objects of our own that nothing in the database speaks of and that are older than age: uploads
-// that broke between object and row, results of runs from before a retry, files that were put through a link and then
-// neither completed nor taken over, and the parts of predictions that ended longer ago than age and whose worker broke
-// before it dropped them. Only a finisher reads parts. One that still does after another has published publishes
-// nothing, and joins either all parts, to the same bytes, or fails on the first that is gone and leaves the result.
+// SweepOrphans deletes objects in [objects.OwnFolders] that no row refers to and that are older than age: uploads that
+// broke between object and row, results from before a retry, files that were put through a link and then neither
+// completed nor copied, and the parts of predictions that ended longer ago than age and whose worker crashed before it
+// deleted them. Only the last step reads parts. A worker that still does after another has published publishes nothing:
+// it joins all parts to the same bytes, or fails on the first that is missing and leaves the result.
 //
-// What it is to delete is listed first. An object whose id the database does not know goes one sweep after it was found
+// The objects to delete are listed first. An object whose id the database does not know goes one sweep after it was found
 // for the first time. Too many of these, or one from after the database's newest upload, stop the sweep with
 // [ErrSweepStopped] before anything is deleted. A database that does not own the store is [ErrNotOwner].
 func (w *Owner) SweepOrphans(ctx context.Context, age time.Duration) (swept int, err error) {
@@ -73,8 +73,8 @@ func (w *Owner) sweepOrphans(ctx context.Context, age time.Duration) (int, error
 	return w.deleteOrphans(ctx, number, age)
 }
 
-// listOrphans keeps in the database what a sweep finds, and counts all objects. What it does not find any more, it
-// forgets.
+// listOrphans records the orphans of a sweep in the database, drops recorded ones that are no longer found, and counts
+// all objects.
 func (w *Owner) listOrphans(ctx context.Context, number int64, age time.Duration) (listed int, err error) {
 	var batch []objects.Info
 	for _, folder := range objects.OwnFolders {
@@ -98,18 +98,18 @@ func (w *Owner) listOrphans(ctx context.Context, number int64, age time.Duration
 	return listed, err
 }
 
-// orphanKind is what the database says of an object.
+// orphanKind is whether the database needs an object.
 type orphanKind int
 
 const (
-	needed      orphanKind = iota
-	notNeeded              // housekeeping: its id is known, it is not needed any more
-	nobodyKnows            // no row has its id
+	needed    orphanKind = iota
+	notNeeded            // its id is known, but it is no longer needed
+	unknownID            // no row has its id
 )
 
-// kindsOf asks the database about objects. A prediction owns its generation's objects, but the parts only until it has
-// been over for age. What is being deleted is not a sweep's to delete.
-func (u *Upkeep) kindsOf(ctx context.Context, keys []string, age time.Duration) ([]orphanKind, error) {
+// orphanKinds looks objects up in the database. A prediction owns its generation's objects, but the parts only until age
+// after its end. Objects of pending deletions are needed: SweepDeletions deletes them.
+func (u *Upkeep) orphanKinds(ctx context.Context, keys []string, age time.Duration) ([]orphanKind, error) {
 	ids, generations := make([]*uuid.UUID, len(keys)), make([]int, len(keys))
 	for i, key := range keys {
 		ids[i], generations[i] = ownerOf(key)
@@ -139,8 +139,8 @@ func (u *Upkeep) kindsOf(ctx context.Context, keys []string, age time.Duration) 
 	return pgx.CollectRows(rows, pgx.RowTo[orphanKind])
 }
 
-// ownerOf gives the upload (generation 0), its link (-1) or the prediction that a key was made for; nil if we have not
-// made it.
+// ownerOf returns the id of the upload (generation 0), its link (-1) or the prediction that a key was made for; nil if
+// the key has another form.
 func ownerOf(key string) (*uuid.UUID, int) {
 	if id, ok := DirectUpload(key); ok {
 		return &id, -1
@@ -163,21 +163,21 @@ func ownerOf(key string) (*uuid.UUID, int) {
 	return &id, generation
 }
 
-// noteOrphans lists those of the objects that are not needed. One that has been replaced since is found anew. Young ones
-// are listed too if nobody knows them: they may say that the database is an old one.
+// noteOrphans records those of the objects that are not needed. One that has been replaced since counts as new. Objects
+// younger than age are recorded too if their id is unknown: they may be a sign of an outdated database.
 func (u *Upkeep) noteOrphans(ctx context.Context, number int64, batch []objects.Info, age time.Duration) error {
 	keys := make([]string, len(batch))
 	for i, o := range batch {
 		keys[i] = o.Key
 	}
-	kinds, err := u.kindsOf(ctx, keys, age)
+	kinds, err := u.orphanKinds(ctx, keys, age)
 	if err != nil {
 		return err
 	}
 	var note pgx.Batch
 	for i, o := range batch {
 		old := time.Since(o.Modified)
-		if kinds[i] == needed || old < age && (kinds[i] == notNeeded || old < strangerAge) {
+		if kinds[i] == needed || old < age && (kinds[i] == notNeeded || old < unknownAge) {
 			continue
 		}
 		note.Queue(`
@@ -186,28 +186,28 @@ func (u *Upkeep) noteOrphans(ctx context.Context, number int64, batch []objects.
 			ON CONFLICT (object_key) DO UPDATE SET bytes = $2, modified = $3, unknown = $4, last_sweep = $5,
 			    first_sweep = CASE WHEN o.modified = excluded.modified THEN o.first_sweep ELSE $5 END,
 			    confirmed = o.confirmed AND o.modified = excluded.modified`,
-			o.Key, o.Bytes, o.Modified, kinds[i] == nobodyKnows, number)
+			o.Key, o.Bytes, o.Modified, kinds[i] == unknownID, number)
 	}
 	return u.db.Pool.SendBatch(ctx, &note).Close()
 }
 
-// unusual says why a sweep must not delete anything; empty: it may. What an operator has confirmed is as usual.
+// unusual returns why a sweep must not delete anything; empty if it may. Confirmed orphans do not count.
 func (u *Upkeep) unusual(ctx context.Context, number int64, listed int, age time.Duration) (reason string, err error) {
-	var strangers, newer int
+	var unknown, newer int
 	err = u.db.Pool.QueryRow(ctx, `
 		SELECT count(*) FILTER (WHERE modified < clock_timestamp() - $2::bigint * interval '1 microsecond'),
 		       count(*) FILTER (WHERE modified > $3::bigint * interval '1 microsecond' + coalesce(greatest(
 		           (SELECT max(created_at) FROM uploads), (SELECT max(created_at) FROM deletions)), '-infinity'))
 		FROM orphans WHERE unknown AND NOT confirmed AND last_sweep = $1`,
-		number, age.Microseconds(), clockSkew.Microseconds()).Scan(&strangers, &newer)
+		number, age.Microseconds(), clockSkew.Microseconds()).Scan(&unknown, &newer)
 	switch {
 	case err != nil:
 		return "", err
 	case newer > 0:
 		return fmt.Sprintf("%d objects of unknown owners are newer than the newest upload of the database: is it an old "+
 			"copy?", newer), nil
-	case strangers > max(strangersMax, listed*strangersPercent/100):
-		return fmt.Sprintf("%d of %d objects have unknown owners", strangers, listed), nil
+	case unknown > max(unknownMax, listed*unknownPercent/100):
+		return fmt.Sprintf("%d of %d objects have unknown owners", unknown, listed), nil
 	}
 	return "", nil
 }
@@ -217,7 +217,7 @@ func (u *Upkeep) stopSweeps(ctx context.Context, reason string) error {
 	return err
 }
 
-// deleteOrphans removes what is listed and still not needed, and takes it from the list.
+// deleteOrphans deletes the recorded orphans that are still not needed, and their records.
 func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Duration) (swept int, err error) {
 	for after := ""; ; {
 		list, err := w.store.Upkeep.dueOrphans(ctx, number, after, age)
@@ -225,15 +225,15 @@ func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Durati
 			return swept, err
 		}
 		after = list[len(list)-1]
-		kinds, err := w.store.Upkeep.kindsOf(ctx, list, age)
+		kinds, err := w.store.Upkeep.orphanKinds(ctx, list, age)
 		if err != nil {
 			return swept, err
 		}
-		var of [nobodyKnows + 1][]string
+		var of [unknownID + 1][]string
 		for i, kind := range kinds {
 			of[kind] = append(of[kind], list[i])
 		}
-		for kind, why := range map[orphanKind]objects.Reason{notNeeded: objects.NotNeeded, nobodyKnows: objects.NobodyKnows} {
+		for kind, why := range map[orphanKind]objects.Reason{notNeeded: objects.NotNeeded, unknownID: objects.UnknownID} {
 			if err := w.Objects().Delete(ctx, why, of[kind]...); err != nil {
 				return swept, err
 			}
@@ -245,7 +245,7 @@ func (w *Owner) deleteOrphans(ctx context.Context, number int64, age time.Durati
 	}
 }
 
-// dueOrphans lists some of what a sweep is to delete, in the order of keys.
+// dueOrphans lists the next keys that a sweep is to delete, in order.
 func (u *Upkeep) dueOrphans(ctx context.Context, number int64, after string, age time.Duration) ([]string, error) {
 	rows, err := u.db.Pool.Query(ctx, `
 		SELECT object_key FROM orphans
@@ -258,16 +258,16 @@ func (u *Upkeep) dueOrphans(ctx context.Context, number int64, after string, age
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Orphan is an object that nothing in the database speaks of, or that it needs no more.
+// Orphan is an object that no row refers to, or that is no longer needed.
 type Orphan struct {
 	Key       string
 	Bytes     int64
 	Modified  time.Time
-	Unknown   bool // nothing in the database knows its id
+	Unknown   bool // no row has its id
 	Confirmed bool
 }
 
-// Orphans lists what the last sweep found, in the order of keys.
+// Orphans lists the orphans that the last sweep found, in the order of keys.
 func (u *Upkeep) Orphans(ctx context.Context) ([]Orphan, error) {
 	rows, err := u.db.Pool.Query(ctx, `
 		SELECT object_key, bytes, modified, unknown, confirmed FROM orphans ORDER BY object_key`)

@@ -15,12 +15,12 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// strays puts objects whose id nobody knows.
+// strays puts objects whose id no row has.
 func strays(t testing.TB, o objects.Store, n int) (keys []string) {
 	t.Helper()
 	for range n {
 		key := objects.InputKey(store.NewID())
-		put(t, o, key, []byte("x"))
+		storetest.PutObject(t, o, key, []byte("x"))
 		keys = append(keys, key)
 	}
 	return keys
@@ -41,7 +41,7 @@ func left(t testing.TB, o objects.Store, keys []string) (n int) {
 
 // Twenty objects of unknown owners go, one sweep after they were found; with one more nothing goes, not even what is
 // housekeeping, until an operator has confirmed the very number.
-func TestManyStrangersStopTheSweep(t *testing.T) {
+func TestSweepOrphans_StopsOnManyUnknown(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var log bytes.Buffer
 		w := store.NewOwner(b.Store, o, slog.New(slog.NewTextHandler(&log, nil)))
@@ -57,7 +57,7 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 		}
 		many, old := strays(t, o, 21), objects.ResultKey(p.ID, 1, objects.ResultName)
 		b.exec(`UPDATE predictions SET generation = 2`)
-		put(t, o, old, []byte("of an older generation"))
+		storetest.PutObject(t, o, old, []byte("of an older generation"))
 		for range 3 {
 			_, err := w.SweepOrphans(t.Context(), 0)
 			wantErr(t, err, store.ErrSweepStopped)
@@ -89,12 +89,12 @@ func TestManyStrangersStopTheSweep(t *testing.T) {
 }
 
 // A hundredth of what there is may be of unknown owners where that is more than twenty.
-func TestStrangersOfALargeStore(t *testing.T) {
+func TestSweepOrphans_UnknownShare(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	p := b.upload(10)
 	for i := range 2500 {
-		put(t, o, objects.SnapshotKey(p.ID, 1, i), nil)
+		storetest.PutObject(t, o, objects.SnapshotKey(p.ID, 1, i), nil)
 	}
 	many := strays(t, o, 25)
 	mustSweep(t, w)
@@ -109,8 +109,8 @@ func TestStrangersOfALargeStore(t *testing.T) {
 }
 
 // An object whose id the database does not know and that is newer than its newest upload: the database is an old copy,
-// whatever the marks say.
-func TestNewerStrangerStopsTheSweep(t *testing.T) {
+// whatever the marks are.
+func TestSweepOrphans_StopsOnNewerUnknown(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		kept := b.stored(o)
@@ -131,7 +131,7 @@ func TestNewerStrangerStopsTheSweep(t *testing.T) {
 }
 
 // A young object without a row is an upload under way: it neither goes nor stops anything, nor is it listed.
-func TestUploadUnderWayIsNoStranger(t *testing.T) {
+func TestSweepOrphans_KeepsUploadInProgress(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	young := strays(t, o, 30)
@@ -145,7 +145,7 @@ func TestUploadUnderWayIsNoStranger(t *testing.T) {
 }
 
 // A stranger that got a row, or was replaced, since it was found is not deleted for what it was.
-func TestStrangersAreLookedAtAgain(t *testing.T) {
+func TestSweepOrphans_ChecksAgainBeforeDelete(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	b.upload(10)
@@ -160,7 +160,7 @@ func TestStrangersAreLookedAtAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(10 * time.Millisecond)
-	put(t, o, found[1], []byte("again"))
+	storetest.PutObject(t, o, found[1], []byte("again"))
 	for _, want := range [][]string{{found[0], found[1]}, {found[0]}} {
 		if _, err := w.SweepOrphans(t.Context(), 0); err != nil {
 			t.Fatal(err)
@@ -172,7 +172,7 @@ func TestStrangersAreLookedAtAgain(t *testing.T) {
 
 // Two installations under prefixes of one bucket, and others' objects and multipart uploads beside them: each deletes its
 // own only.
-func TestPrefixesOfOneBucket(t *testing.T) {
+func TestOwner_PrefixesOfOneBucket(t *testing.T) {
 	config := storetest.S3(t)
 	var stores []objects.Store
 	for _, prefix := range []string{"", "a/", "/a/b", "ab"} {
@@ -205,7 +205,7 @@ func TestPrefixesOfOneBucket(t *testing.T) {
 		}
 	}
 	for i, o := range stores[1:] {
-		if n := len(keys(t, o, "uploads/")); n != 1 {
+		if n := len(storetest.Keys(t, o, "uploads/")); n != 1 {
 			t.Errorf("store %d has %d uploads", i+1, n)
 		}
 	}
@@ -219,11 +219,11 @@ func TestPrefixesOfOneBucket(t *testing.T) {
 func whole(t *testing.T, o objects.Store, p store.Prediction) {
 	t.Helper()
 	parts := []string{objects.PartKey(p.ID, 1, 0, objects.ResultName), objects.PartKey(p.ID, 1, 1, objects.ResultName)}
-	put(t, o, parts[0], pattern(6<<20))
-	put(t, o, parts[1], []byte("end"))
+	storetest.PutObject(t, o, parts[0], storetest.Pattern(6<<20))
+	storetest.PutObject(t, o, parts[1], []byte("end"))
 	key := objects.ResultKey(p.ID, 1, objects.ResultName)
 	if _, err := o.Compose(t.Context(), key, parts); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "composed", string(get(t, o, key, objects.Range{Offset: 6 << 20}, "")), "end")
+	wantEqual(t, "composed", string(storetest.GetObject(t, o, key, objects.Range{Offset: 6 << 20}, "")), "end")
 }

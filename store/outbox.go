@@ -11,17 +11,17 @@ import (
 	"github.com/retainwise/millrace/store/internal/database"
 )
 
-// Outbox holds the doorbells that are still to be sent to the queue.
+// Outbox is the view of the queue messages ("doorbells") that are still to be sent. It is safe for concurrent use.
 type Outbox struct {
 	db           *database.DB
 	log          *slog.Logger
 	pollInterval time.Duration // longest pause of Relay
 }
 
-// doorbell is the channel of NOTIFY. Its notes say nothing but "look".
+// doorbell is the channel of NOTIFY. Its notifications have no payload.
 const doorbell = "millrace_parts"
 
-// ring leaves an outbox row and a note that is sent when the transaction commits.
+// ring inserts an outbox row and a NOTIFY that is sent when the transaction commits.
 func ring(ctx context.Context, tx pgx.Tx, prediction int64, id uuid.UUID) error {
 	_, err := tx.Exec(ctx, `INSERT INTO outbox (prediction_id, public_id) VALUES ($1, $2)`, prediction, id)
 	if err != nil {
@@ -72,9 +72,9 @@ func (o *Outbox) Release(ctx context.Context, ids []int64) error {
 	return nil
 }
 
-// closeLeftovers takes parts that will never be scored from the index of open ones: their prediction has ended, or has
-// begun anew.
-func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
+// closeAbandonedParts marks open parts dead whose prediction has ended or was restarted, so that they leave the index of
+// open parts.
+func closeAbandonedParts(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE prediction_parts SET status = 'dead' WHERE ctid = ANY (ARRAY(
 		    SELECT p.ctid FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
@@ -83,9 +83,9 @@ func closeLeftovers(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// Sweep is what one of the programs does every half minute: it drops outbox rows of predictions that have been
-// started, closes parts that nobody will score, rings again for predictions that have waited longer than age, and opens
-// the next month's partition in time. rung is how many it rang for.
+// Sweep drops outbox rows of predictions that have been started, closes parts of ended predictions, notifies workers
+// again if predictions have waited longer than age, and creates the next month's partition in time. rung is how many
+// have waited that long. One process at a time calls it, every half minute.
 func (o *Outbox) Sweep(ctx context.Context, age time.Duration) (rung int, err error) {
 	err = o.db.InTx(ctx, func(tx pgx.Tx) error {
 		// One by one: a join would read all predictions when the table has been large for a moment.
@@ -94,7 +94,7 @@ func (o *Outbox) Sweep(ctx context.Context, age time.Duration) (rung int, err er
 		if err != nil {
 			return err
 		}
-		if err := closeLeftovers(ctx, tx); err != nil {
+		if err := closeAbandonedParts(ctx, tx); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `

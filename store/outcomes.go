@@ -11,16 +11,16 @@ import (
 	"github.com/retainwise/millrace/store/customer"
 )
 
-// Outcome is what became of a customer.
+// Outcome is whether a customer churned.
 type Outcome struct {
 	Customer customer.Hash
 	Churned  bool
 	On       time.Time // a day; zero if it is not known
 }
 
-// Replaces says whether an outcome that comes in later replaces an earlier one of the same customer: one of a later day
-// does, and one of the same day, as a correction. No day counts as earlier than any day.
-func (o Outcome) Replaces(earlier Outcome) bool {
+// replaces reports whether an outcome that is recorded later replaces an earlier one of the same customer: one of a
+// later day does, and one of the same day, as a correction. No day counts as earlier than any day.
+func (o Outcome) replaces(earlier Outcome) bool {
 	return earlier.On.IsZero() || !o.On.Before(earlier.On)
 }
 
@@ -32,33 +32,33 @@ type ObservedRow struct {
 	Group       string // experiment group; empty is none
 }
 
-// Recorded says what [Predictions.RecordOutcomes] did.
+// Recorded is what [Predictions.RecordOutcomes] did.
 type Recorded struct {
 	Matched []customer.Hash // the customers of whom rows are kept
 	Rows    int64           // kept of them
-	Changed int64           // of these rows, how many say something else now
+	Changed int64           // of these rows, how many have another outcome now
 }
 
-// ReportRowsMax is the most customers that a report is made of. Of more, an arbitrary but fixed choice is taken.
-const ReportRowsMax = 1_000_000
+// reportRowsMax is the most customers that a report is made of. Of more, an arbitrary but fixed choice is taken.
+const reportRowsMax = 1_000_000
 
 const outcomesAtOnce = 10_000
 
-// RecordOutcomes writes what became of a user's customers to all rows kept of them, and then has a report made for each
-// of the user's models, all in one transaction. [Outcome.Replaces] is the rule for outcomes that are there already, so
-// that the same outcomes again change nothing. Of each customer a report gets one row: the newest that was scored
-// before the outcome, or the newest if none was.
+// RecordOutcomes writes the outcomes of a user's customers to all training rows kept of them, and then stores what
+// report returns for each of the user's models, all in one transaction. An outcome of a later or the same day replaces
+// a recorded one, so that the same outcomes again change nothing. Of each customer a report gets one row: the newest
+// that was scored before the outcome, or the newest if none was.
 func (ps *Predictions) RecordOutcomes(
 	ctx context.Context, userID int64, outcomes []Outcome, report func(Model, []ObservedRow) (json.RawMessage, error),
 ) (Recorded, error) {
 	var done Recorded
 	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
-		// One at a time for a user: reports would lack what the other has written, and rows be locked in two orders.
+		// One transaction at a time per user: reports would miss the other's rows, and rows be locked in two orders.
 		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('outcomes'), $1::bigint::int)`, userID%(1<<31))
 		if err != nil {
 			return err
 		}
-		for batch := range slices.Chunk(lastOnly(outcomes), outcomesAtOnce) {
+		for batch := range slices.Chunk(latestOutcomes(outcomes), outcomesAtOnce) {
 			if err := recordOutcomes(ctx, tx, userID, batch, &done); err != nil {
 				return err
 			}
@@ -71,8 +71,8 @@ func (ps *Predictions) RecordOutcomes(
 	return done, nil
 }
 
-// lastOnly keeps of each customer's outcomes the one that replaces the others.
-func lastOnly(outcomes []Outcome) []Outcome {
+// latestOutcomes keeps of each customer's outcomes the one that replaces the others.
+func latestOutcomes(outcomes []Outcome) []Outcome {
 	at := make(map[customer.Hash]int, len(outcomes))
 	last := make([]Outcome, 0, len(outcomes))
 	for _, o := range outcomes {
@@ -81,7 +81,7 @@ func lastOnly(outcomes []Outcome) []Outcome {
 		case !known:
 			at[o.Customer] = len(last)
 			last = append(last, o)
-		case o.Replaces(last[i]):
+		case o.replaces(last[i]):
 			last[i] = o
 		}
 	}
@@ -161,7 +161,7 @@ func observedRows(ctx context.Context, tx pgx.Tx, userID int64) ([]Model, map[Mo
 		WHERE t.user_id = $1 AND t.actual_churn IS NOT NULL
 		ORDER BY t.customer_hash, d.model_name, d.model_sha256,
 		         coalesce((t.created_at AT TIME ZONE 'UTC')::date > t.outcome_on, false), t.created_at DESC, t.id DESC
-		LIMIT $2`, userID, ReportRowsMax)
+		LIMIT $2`, userID, reportRowsMax)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -180,7 +180,7 @@ func observedRows(ctx context.Context, tx pgx.Tx, userID int64) ([]Model, map[Mo
 	return models, observed, err
 }
 
-// OutcomeReport is what outcomes say about one model's predictions for a user.
+// OutcomeReport compares one model's predictions for a user with their outcomes.
 type OutcomeReport struct {
 	Model     Model
 	Report    json.RawMessage

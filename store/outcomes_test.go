@@ -23,7 +23,7 @@ func (b bench) outcome(row int64, churned bool, on ...time.Time) store.Outcome {
 
 func day(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC) }
 
-// record records outcomes and says what is written of the customer of row 1.
+// record records outcomes and returns what is stored of the customer of row 1.
 func (b bench) record(outcomes ...store.Outcome) (store.Recorded, string) {
 	b.Helper()
 	done, err := b.Predictions.RecordOutcomes(b.Context(), b.user.ID, outcomes, countRows)
@@ -47,7 +47,7 @@ func (b bench) keep(files int, rows int64) {
 }
 
 // The rule: a later day wins; of the same day, or without any, what comes in last.
-func TestOutcomeWins(t *testing.T) {
+func TestRecordOutcomes_LaterReplaces(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.keep(1, 5)
 	for _, step := range []struct {

@@ -11,16 +11,16 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// ErrNotOwner says that database and object store do not agree on whose the store is: nothing is deleted, and if it is
+// ErrNotOwner means that the marks of database and object store disagree: nothing is deleted, and if the store is
 // another installation's, nothing is written.
 var ErrNotOwner = errors.New("the object store is not this database's")
 
-// Ownership is what database and object store say of each other.
+// Ownership is the result of comparing the marks of database and object store.
 type Ownership int32
 
 // The states of an installation. Objects are deleted in one of them only.
 const (
-	Unknown  Ownership = iota // one of them could not be asked
+	Unknown  Ownership = iota // one of them could not be read
 	Unmarked                  // neither has a mark, or the store none and nothing was ever swept
 	Owned                     // both have the same
 	Copy                      // the database is a copy of one that went on, or the store is
@@ -30,6 +30,7 @@ const (
 
 var ownershipNames = [...]string{"unknown", "unmarked", "owned", "copy", "disputed", "stranger"}
 
+// String implements [fmt.Stringer].
 func (o Ownership) String() string { return ownershipNames[o] }
 
 // Ownerships lists all states.
@@ -49,11 +50,12 @@ func agree(database, store objects.Mark) Ownership {
 	return Owned
 }
 
-// StrangerError says that an object store belongs to another installation than the database, or to none.
+// StrangerError means that the object store belongs to another installation than the database, or to none.
 type StrangerError struct {
 	Database, Store uuid.UUID // zero: it has no mark
 }
 
+// Error implements error.
 func (e *StrangerError) Error() string {
 	name := func(id uuid.UUID) string {
 		if id == uuid.Nil {
@@ -66,16 +68,16 @@ func (e *StrangerError) Error() string {
 		name(e.Store), name(e.Database))
 }
 
-// Owner deletes from an object store what its database says, as long as the two agree that they belong together. It is
-// the one gate to every deletion: nothing else holds an object store that deletes. Safe for concurrent use.
+// Owner deletes objects that the database no longer needs, as long as the marks of both agree that they belong
+// together. Every deletion goes through it: no other type holds an object store that deletes. Safe for concurrent use.
 type Owner struct {
 	store   *Store
-	objects objects.Store // deletes without asking
+	objects objects.Store // deletes without a check
 	log     *slog.Logger
 	last    atomic.Int32
 }
 
-// NewOwner makes the owner of an object store. A nil log is none.
+// NewOwner returns the owner of an object store. A nil log disables logging.
 func NewOwner(s *Store, o objects.Store, log *slog.Logger) *Owner {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -83,15 +85,15 @@ func NewOwner(s *Store, o objects.Store, log *slog.Logger) *Owner {
 	return &Owner{store: s, objects: o, log: log}
 }
 
-// Last is what the last check of this process found; [Unknown] before the first.
+// Last returns the result of the last check of this process; [Unknown] before the first.
 func (w *Owner) Last() Ownership { return Ownership(w.last.Load()) }
 
-// Check asks database and store whether they belong together. A process that finds its database behind writes that
-// into the store, so that the database which is ahead deletes nothing either until one of them adopts the store.
+// Check compares the marks of database and store. A process that finds its database behind marks the store as disputed,
+// so that the database which is ahead deletes nothing either until one of them adopts the store.
 func (w *Owner) Check(ctx context.Context) (Ownership, error) {
-	found, err := w.look(ctx)
+	found, err := w.readMarks(ctx)
 	if err == nil && (found.state == Copy || found.state == Stranger) { // maybe read in the middle of an adoption
-		found, err = w.look(ctx)
+		found, err = w.readMarks(ctx)
 	}
 	if err == nil && found.state == Copy && !found.store.Disputed {
 		err = w.dispute(ctx, found)
@@ -103,16 +105,16 @@ func (w *Owner) Check(ctx context.Context) (Ownership, error) {
 	return found.state, nil
 }
 
-// finding is what one look at both marks gives.
+// finding is the result of reading both marks once.
 type finding struct {
 	state           Ownership
 	database, store objects.Mark // zero: it has none
 	etag            string       // of the store's
-	answered        bool         // by the store, if only that it has no mark
+	answered        bool         // the store answered, with or without a mark
 }
 
-// look reads the store first: its own database is never behind what it said then.
-func (w *Owner) look(ctx context.Context) (f finding, err error) {
+// readMarks reads both marks, the store's first: its own database never has an older mark than the store had then.
+func (w *Owner) readMarks(ctx context.Context) (f finding, err error) {
 	f.store, f.etag, err = objects.ReadMark(ctx, w.objects)
 	bare := errors.Is(err, ErrNotFound)
 	unreadable := errors.Is(err, objects.ErrMark)
@@ -135,7 +137,7 @@ func (w *Owner) look(ctx context.Context) (f finding, err error) {
 	return f, nil
 }
 
-// dispute writes into the store that another database with the same id has gone on with it.
+// dispute marks the store as claimed by two databases with the same installation id.
 func (w *Owner) dispute(ctx context.Context, f finding) error {
 	w.log.Error("the object store is in dispute: another database with the same installation id sweeps it, "+
 		"and nothing is deleted until one of them runs millrace store adopt", "installation", f.store.Installation,
@@ -144,17 +146,17 @@ func (w *Owner) dispute(ctx context.Context, f finding) error {
 	m.Disputed = true
 	err := objects.WriteMark(ctx, w.objects, m, f.etag)
 	if errors.Is(err, objects.ErrChanged) {
-		return nil // the next check looks at what it has become
+		return nil // the next check reads the new mark
 	}
 	return err
 }
 
-// reach is [Reach] for a store that has an owner. One that has lost its mark, or has another installation's, is another
-// store than the one that rows speak of, whatever else it answers.
-func (w *Owner) reach(ctx context.Context) error {
-	f, err := w.look(ctx)
+// ping is [PingObjects] for a store that has an owner. A store that has lost its mark, or has another installation's, is
+// not the one that rows refer to, even if it answers.
+func (w *Owner) ping(ctx context.Context) error {
+	f, err := w.readMarks(ctx)
 	if f.state == Stranger { // maybe read in the middle of an adoption
-		f, err = w.look(ctx)
+		f, err = w.readMarks(ctx)
 	}
 	switch {
 	case !f.answered:
@@ -165,17 +167,17 @@ func (w *Owner) reach(ctx context.Context) error {
 	return nil // if the database does not answer, that is not the store's fault
 }
 
-// mayWrite answers nil unless the last check found the store to be another installation's, which would take what is
-// written for an orphan.
-func (w *Owner) mayWrite() error {
+// requireWritable returns [ErrNotOwner] if the last check found another installation's mark in the store: its owner would
+// sweep new objects as orphans.
+func (w *Owner) requireWritable() error {
 	if w.Last() == Stranger {
 		return fmt.Errorf("%w: %s", ErrNotOwner, Stranger)
 	}
 	return nil
 }
 
-// may answers nil if objects may be deleted now.
-func (w *Owner) may(ctx context.Context) error {
+// requireOwned checks the marks and returns [ErrNotOwner] unless objects may be deleted now.
+func (w *Owner) requireOwned(ctx context.Context) error {
 	state, err := w.Check(ctx)
 	if err != nil {
 		return err
@@ -186,9 +188,9 @@ func (w *Owner) may(ctx context.Context) error {
 	return nil
 }
 
-// beginSweep counts a sweep, in the database and then in the store, and gives its number.
+// beginSweep counts a sweep, in the database and then in the store, and returns its number.
 func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
-	if err := w.may(ctx); err != nil {
+	if err := w.requireOwned(ctx); err != nil {
 		return 0, err
 	}
 	was, etag, err := objects.ReadMark(ctx, w.objects)
@@ -200,29 +202,28 @@ func (w *Owner) beginSweep(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	if err = objects.WriteMark(ctx, w.objects, raised, etag); err == nil || errors.Is(err, objects.ErrChanged) {
-		err = w.wrote(ctx, raised)
+		err = w.verifyMark(ctx, raised)
 	}
 	return raised.Sweeps, err
 }
 
-// wrote looks what is there after a write, whatever the server said of it: this very mark, also if the answer to an
-// earlier try got lost; or that of a database which counted the same sweep, where conditional writes are not atomic.
-func (w *Owner) wrote(ctx context.Context, m objects.Mark) error {
+// verifyMark reads the mark back after a write, whether or not that failed: it is the written one, also if the answer to
+// an earlier attempt got lost, or that of a database which counted the same sweep, if conditional writes are not atomic.
+func (w *Owner) verifyMark(ctx context.Context, m objects.Mark) error {
 	if now, _, err := objects.ReadMark(ctx, w.objects); err != nil || now == m {
 		return err
 	}
-	if err := w.may(ctx); err != nil {
+	if err := w.requireOwned(ctx); err != nil {
 		return err
 	}
 	return objects.ErrChanged
 }
 
-// Reach asks whether an object store answers with the credentials that everything else is read with. That of
-// [Owner.Objects] must not be another installation's either, which is [ErrNotOwner]; of any other, it does not matter
-// whether it has a mark.
-func Reach(ctx context.Context, o objects.Store) error {
-	if owned, ok := o.(interface{ reach(context.Context) error }); ok {
-		return owned.reach(ctx)
+// PingObjects returns an error if an object store cannot be read with its credentials. The store of [Owner.Objects] must
+// not be another installation's either, which is [ErrNotOwner]; any other may have any mark or none.
+func PingObjects(ctx context.Context, o objects.Store) error {
+	if owned, ok := o.(interface{ ping(context.Context) error }); ok {
+		return owned.ping(ctx)
 	}
 	_, _, err := objects.ReadMark(ctx, o)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, objects.ErrMark) {

@@ -8,9 +8,9 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Start is what a process does before it works with database and store. The first one marks both. A store that belongs
-// to another installation is a [StrangerError]. A copy, and a store that cannot be asked now, are no errors: nothing is
-// deleted until that is over.
+// Start checks the marks before a process works with database and store; the first process marks both. A store of
+// another installation is a [StrangerError]. A copy, and a store that cannot be read now, are no errors: nothing is
+// deleted meanwhile.
 func (w *Owner) Start(ctx context.Context) error {
 	state, err := w.Check(ctx)
 	switch {
@@ -20,9 +20,9 @@ func (w *Owner) Start(ctx context.Context) error {
 		w.log.Warn("the object store's owner is not known yet: nothing is deleted", "error", err)
 		return nil
 	case state == Unmarked:
-		return w.settle(ctx)
+		return w.createMarks(ctx)
 	case state == Stranger:
-		return w.stranger(ctx)
+		return w.strangerError(ctx)
 	case state == Copy || state == Disputed:
 		w.log.Error("the object store and the database do not agree: nothing is deleted until millrace store adopt "+
 			"has been run with the database that owns the store", "state", state.String())
@@ -30,28 +30,29 @@ func (w *Owner) Start(ctx context.Context) error {
 	return nil
 }
 
-func (w *Owner) stranger(ctx context.Context) error {
-	f, err := w.look(ctx)
+// strangerError returns the [StrangerError] for the marks as they are now.
+func (w *Owner) strangerError(ctx context.Context) error {
+	f, err := w.readMarks(ctx)
 	if err != nil {
 		return fmt.Errorf("object store: %w", err)
 	}
 	return &StrangerError{Database: f.database.Installation, Store: f.store.Installation}
 }
 
-// settle marks a database and a store that have no mark yet: both new, or from before there were marks. A store that
-// holds something else than what the database recorded last is somebody else's. A process whose login is for requests
-// alone leaves it to one that works.
-func (w *Owner) settle(ctx context.Context) error {
+// createMarks marks a database and a store that have no mark yet: both new, or from before there were marks. A store
+// that lacks the objects that the database recorded last belongs to another installation. A process whose login is for
+// requests only leaves it to a worker.
+func (w *Owner) createMarks(ctx context.Context) error {
 	if !w.store.MayWork() {
 		w.log.Info("the object store has no mark yet: a worker makes it, and nothing is deleted before")
 		return nil
 	}
-	ours, err := w.recorded(ctx)
+	matches, err := w.matchesDatabase(ctx)
 	if err != nil {
 		return fmt.Errorf("object store: %w", err)
 	}
-	if !ours {
-		return w.stranger(ctx)
+	if !matches {
+		return w.strangerError(ctx)
 	}
 	m, err := w.store.Upkeep.makeMark(ctx)
 	if err != nil {
@@ -67,14 +68,14 @@ func (w *Owner) settle(ctx context.Context) error {
 		}
 	}
 	if state == Stranger {
-		return w.stranger(ctx)
+		return w.strangerError(ctx)
 	}
 	return nil
 }
 
-// recorded says whether a store without a mark is empty or holds the database's newest recorded objects. A customer may
-// delete one of them at this moment, so it looks twice.
-func (w *Owner) recorded(ctx context.Context) (bool, error) {
+// matchesDatabase reports whether a store without a mark is empty or holds the database's newest recorded objects. It
+// checks twice, as a customer may delete one of them at this moment.
+func (w *Owner) matchesDatabase(ctx context.Context) (bool, error) {
 	for _, folder := range objects.OwnFolders {
 		for _, err := range w.objects.List(ctx, folder) {
 			if err != nil {
@@ -114,11 +115,11 @@ type Adoption struct {
 	Now             objects.Mark // of both
 }
 
-// Adopt makes the database the one owner of the object store: both get a new installation id, which no copy of either
+// Adopt makes the database the only owner of the object store: both get a new installation id, which no copy of either
 // has. Any other database that worked with the store is a stranger from now on. Deletions that waited for it are due at
 // once. Doing it again does no harm.
 func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
-	f, err := w.look(ctx)
+	f, err := w.readMarks(ctx)
 	if err != nil {
 		return a, fmt.Errorf("adopt: %w", err)
 	}
@@ -131,7 +132,7 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 		if err = changed; !errors.Is(changed, objects.ErrChanged) {
 			break
 		}
-		if f, err = w.look(ctx); err != nil || f.state == Owned {
+		if f, err = w.readMarks(ctx); err != nil || f.state == Owned {
 			break // an answer got lost
 		}
 		err = changed
@@ -145,5 +146,5 @@ func (w *Owner) Adopt(ctx context.Context) (a Adoption, err error) {
 	return a, err
 }
 
-// markTries bounds how often a store is marked that others mark at the same time.
+// markTries bounds the attempts to mark a store that other processes mark at the same time.
 const markTries = 5

@@ -9,9 +9,9 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// Objects gives the object store as the rest of the program uses it: it deletes only below our own folders, only while
-// database and store agree, and logs each deletion with its reason. It writes nothing once a check has found that the
-// store is another installation's; that is [ErrNotOwner].
+// Objects returns the object store for the rest of the program: it deletes only below [objects.OwnFolders] and the inbox,
+// only while the marks agree, and logs each deletion with its reason. It writes nothing once a check has found another
+// installation's mark; that is [ErrNotOwner].
 func (w *Owner) Objects() objects.Store {
 	if p, ok := w.objects.(objects.Presigner); ok {
 		return guardedBucket{guarded{w.objects, w}, p}
@@ -19,13 +19,13 @@ func (w *Owner) Objects() objects.Store {
 	return guarded{w.objects, w}
 }
 
-// guarded asks the owner before it deletes.
+// guarded is an object store that checks the marks before it deletes or writes.
 type guarded struct {
 	objects.Store
 	owner *Owner
 }
 
-// guardedBucket is one that others can be let put into.
+// guardedBucket is a guarded store that can presign puts.
 type guardedBucket struct {
 	guarded
 	objects.Presigner
@@ -33,7 +33,7 @@ type guardedBucket struct {
 
 // Put implements [objects.Store].
 func (g guarded) Put(ctx context.Context, key string, r io.Reader) (objects.Info, error) {
-	if err := g.owner.mayWrite(); err != nil {
+	if err := g.owner.requireWritable(); err != nil {
 		return objects.Info{}, fmt.Errorf("put object: %w", err)
 	}
 	return g.Store.Put(ctx, key, r)
@@ -41,28 +41,28 @@ func (g guarded) Put(ctx context.Context, key string, r io.Reader) (objects.Info
 
 // Compose implements [objects.Store].
 func (g guarded) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
-	if err := g.owner.mayWrite(); err != nil {
+	if err := g.owner.requireWritable(); err != nil {
 		return objects.Info{}, fmt.Errorf("compose object: %w", err)
 	}
 	return g.Store.Compose(ctx, dst, parts)
 }
 
-func (g guarded) reach(ctx context.Context) error { return g.owner.reach(ctx) }
+func (g guarded) ping(ctx context.Context) error { return g.owner.ping(ctx) }
 
 // PresignPut implements [objects.Presigner].
 func (g guardedBucket) PresignPut(
 	ctx context.Context, key string, size int64, life time.Duration,
 ) (objects.PresignedPut, error) {
-	if err := g.owner.mayWrite(); err != nil {
+	if err := g.owner.requireWritable(); err != nil {
 		return objects.PresignedPut{}, fmt.Errorf("presign: %w", err)
 	}
 	return g.Presigner.PresignPut(ctx, key, size, life)
 }
 
-// What is deleted between two looks at the marks, and what one line of the log names.
+// How many objects are deleted between two checks of the marks, and how many one log line names.
 const (
-	deletedAtOnce = 1000
-	loggedAtOnce  = 50
+	deleteBatch = 1000
+	logBatch    = 50
 )
 
 // Delete implements [objects.Store].
@@ -73,14 +73,14 @@ func (g guarded) Delete(ctx context.Context, why objects.Reason, keys ...string)
 		}
 	}
 	for len(keys) > 0 {
-		n := min(len(keys), deletedAtOnce)
-		if err := g.owner.may(ctx); err != nil {
+		n := min(len(keys), deleteBatch)
+		if err := g.owner.requireOwned(ctx); err != nil {
 			return err
 		}
 		if err := g.Store.Delete(ctx, why, keys[:n]...); err != nil {
 			return err
 		}
-		g.owner.sayDeleted(why, keys[:n]...)
+		g.owner.logDeleted(why, keys[:n]...)
 		keys = keys[n:]
 	}
 	return nil
@@ -95,20 +95,20 @@ func (g guarded) Sweep(ctx context.Context, age time.Duration, may func(string) 
 				return err
 			}
 		}
-		if asked++; asked%deletedAtOnce == 1 {
-			if err := g.owner.may(ctx); err != nil {
+		if asked++; asked%deleteBatch == 1 {
+			if err := g.owner.requireOwned(ctx); err != nil {
 				return err
 			}
 		}
-		g.owner.sayDeleted(objects.Interrupted, key)
+		g.owner.logDeleted(objects.Interrupted, key)
 		return nil
 	})
 }
 
-// sayDeleted logs keys, which are made of ids; a file that somebody dropped is named by its folder only.
-func (w *Owner) sayDeleted(why objects.Reason, keys ...string) {
+// logDeleted logs keys, which are made of ids; a dropped file is named by its folder only.
+func (w *Owner) logDeleted(why objects.Reason, keys ...string) {
 	for len(keys) > 0 {
-		n := min(len(keys), loggedAtOnce)
+		n := min(len(keys), logBatch)
 		names := make([]string, n)
 		for i, key := range keys[:n] {
 			names[i] = objects.Loggable(key)

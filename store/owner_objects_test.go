@@ -11,9 +11,11 @@ import (
 
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
-// Only what may be ours is deleted, and each deletion is in the log with its reason but without what customers named.
+// Only keys below own folders and the inbox are deleted, and each deletion is logged with its reason but without file
+// names.
 func TestDeletionsAreLogged(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		var log bytes.Buffer
@@ -21,8 +23,8 @@ func TestDeletionsAreLogged(t *testing.T) {
 		if err := w.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		put(t, o, "other/a", []byte("x"))
-		put(t, o, "resultsx/a", []byte("x"))
+		storetest.PutObject(t, o, "other/a", []byte("x"))
+		storetest.PutObject(t, o, "resultsx/a", []byte("x"))
 		for _, key := range []string{objects.MarkKey, "other/a", "resultsx/a"} {
 			wantErr(t, w.Objects().Delete(t.Context(), objects.Deleted, key), objects.ErrKey)
 			if _, err := o.Head(t.Context(), key); err != nil {
@@ -30,8 +32,8 @@ func TestDeletionsAreLogged(t *testing.T) {
 			}
 		}
 		key := objects.InputKey(store.NewID())
-		put(t, o, key, []byte("x"))
-		put(t, o, "inbox/u/smith.csv", []byte("x"))
+		storetest.PutObject(t, o, key, []byte("x"))
+		storetest.PutObject(t, o, "inbox/u/smith.csv", []byte("x"))
 		if err := w.Objects().Delete(t.Context(), objects.Refused, key, "inbox/u/smith.csv"); err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +46,7 @@ func TestDeletionsAreLogged(t *testing.T) {
 
 // A store that has become another installation's is not written to, and is taken for one that is not there: what it
 // lacks may lie in the right one.
-func TestStrangerIsNotWrittenTo(t *testing.T) {
+func TestOwner_RefusesWritesToOtherInstallation(t *testing.T) {
 	for name, mark := range map[string]string{
 		"another id": `{"installation":"` + uuid.NewString() + `","sweeps":1}`,
 		"no mark":    "",
@@ -54,16 +56,16 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 				w := b.start(o)
 				mustSweep(t, w)
 				guarded := w.Objects()
-				if err := store.Reach(t.Context(), guarded); err != nil {
+				if err := store.PingObjects(t.Context(), guarded); err != nil {
 					t.Fatal(err)
 				}
-				put(t, guarded, "uploads/a", []byte("x"))
+				storetest.PutObject(t, guarded, "uploads/a", []byte("x"))
 				if mark != "" {
-					put(t, o, objects.MarkKey, []byte(mark))
+					storetest.PutObject(t, o, objects.MarkKey, []byte(mark))
 				} else if err := o.Delete(t.Context(), objects.Deleted, objects.MarkKey); err != nil {
 					t.Fatal(err)
 				}
-				err := store.Reach(t.Context(), guarded)
+				err := store.PingObjects(t.Context(), guarded)
 				wantErr(t, err, store.ErrNotOwner)
 				wantEqual(t, "fault", store.FaultOf(err), store.FaultOutage)
 				wantState(t, w, store.Stranger)
@@ -75,8 +77,8 @@ func TestStrangerIsNotWrittenTo(t *testing.T) {
 					_, err = links.PresignPut(t.Context(), "direct/b.csv", 1, time.Minute)
 					wantErr(t, err, store.ErrNotOwner)
 				}
-				wantEqual(t, "keys", strings.Join(keys(t, o, "uploads/"), " "), "uploads/a")
-				if err := store.Reach(t.Context(), o); err != nil {
+				wantEqual(t, "keys", strings.Join(storetest.Keys(t, o, "uploads/"), " "), "uploads/a")
+				if err := store.PingObjects(t.Context(), o); err != nil {
 					t.Error(err)
 				}
 			})

@@ -27,7 +27,7 @@ func (b bench) owner(o objects.Store) *store.Owner {
 // onBothOwned runs a test on a fresh database with a directory and with a bucket.
 func onBothOwned(t *testing.T, test func(t *testing.T, b bench, o objects.Store)) {
 	t.Helper()
-	onBoth(t, func(t *testing.T, o objects.Store) { test(t, newBench(t, store.Config{}), o) })
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) { test(t, newBench(t, store.Config{}), o) })
 }
 
 // start is what a process does at its start.
@@ -52,7 +52,7 @@ func (b bench) stored(o objects.Store) store.Prediction {
 	b.Helper()
 	u := newUpload(b.user.ID, 10)
 	u.Bytes = int64(len("content"))
-	put(b, o, u.ObjectKey, []byte("content"))
+	storetest.PutObject(b, o, u.ObjectKey, []byte("content"))
 	p, err := b.Predictions.CreateUpload(b.Context(), u)
 	if err != nil {
 		b.Fatal(err)
@@ -71,7 +71,7 @@ func wantState(t testing.TB, w *store.Owner, want store.Ownership) {
 func wantDeletes(t testing.TB, w *store.Owner, want bool) {
 	t.Helper()
 	o, id := w.Objects(), store.NewID()
-	put(t, store.Unguarded(w), objects.InputKey(id), []byte("x"))
+	storetest.PutObject(t, store.Unguarded(w), objects.InputKey(id), []byte("x"))
 	for what, err := range map[string]error{
 		"delete":        o.Delete(t.Context(), objects.Deleted, objects.InputKey(id)),
 		"delete prefix": objects.DeletePrefix(t.Context(), o, objects.Deleted, objects.InputKey(id)),
@@ -122,7 +122,7 @@ func TestNewInstallation(t *testing.T) {
 }
 
 // Another database on the same store: neither does it start, nor can it delete, and it leaves the mark as it was.
-func TestStranger(t *testing.T) {
+func TestOwner_OtherInstallation(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
@@ -161,8 +161,8 @@ func TestStoreWithoutMark(t *testing.T) {
 	}
 }
 
-// A dump that is restored and started while, or after, the original went on: it deletes nothing, and as nobody can tell
-// which of the two is right, the other does not either. Adopting says which.
+// A dump that is restored and started while, or after, the original went on: it deletes nothing, and as it is
+// unknown which of the two is right, the other does not either. Adopting decides.
 func TestRestoredDump(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
@@ -204,14 +204,14 @@ func TestRestoredDump(t *testing.T) {
 }
 
 // A clone that was taken after the last sweep has counted as far as the original, and may sweep first.
-func TestCloneWithTheSameCount(t *testing.T) {
+func TestOwner_CloneWithSameSweepCount(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		kept := b.stored(o)
 		mustSweep(t, w)
 		clone := b.restored(t)
 		theirs := clone.start(o)
-		wantState(t, theirs, store.Owned) // there is no way to tell
+		wantState(t, theirs, store.Owned) // the two cannot be distinguished
 		mustSweep(t, theirs)
 		wantState(t, w, store.Copy) // the original finds itself behind …
 		wantDeletes(t, w, false)
@@ -230,7 +230,7 @@ func TestCloneWithTheSameCount(t *testing.T) {
 
 // Two installations with one id that count the same sweep at the same moment: at most one goes on, and both stop when
 // they look again.
-func TestClonesThatSweepAtOnce(t *testing.T) {
+func TestOwner_ClonesSweepConcurrently(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		w := b.start(o)
 		mustSweep(t, w)
@@ -287,7 +287,7 @@ func TestFailover(t *testing.T) {
 		// An old copy of the store: what it lacks must not be taken for deleted.
 		old := now
 		old.Sweeps -= 3
-		put(t, o, objects.MarkKey, []byte(`{"installation":"`+old.Installation.String()+`","sweeps":0,"sweep":"`+
+		storetest.PutObject(t, o, objects.MarkKey, []byte(`{"installation":"`+old.Installation.String()+`","sweeps":0,"sweep":"`+
 			old.Sweep.String()+`"}`))
 		wantState(t, again, store.Copy)
 	})
@@ -299,7 +299,7 @@ func TestUpgrade(t *testing.T) {
 		for range 7 {
 			b.stored(o)
 		}
-		put(t, o, objects.InputKey(store.NewID()), []byte("an orphan"))
+		storetest.PutObject(t, o, objects.InputKey(store.NewID()), []byte("an orphan"))
 		fresh := newBench(t, store.Config{})
 		var e *store.StrangerError
 		if err := store.NewOwner(fresh.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
@@ -320,7 +320,7 @@ func TestUpgrade(t *testing.T) {
 		if err := store.NewOwner(b.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("with its newest object missing: %v", err)
 		}
-		put(t, o, objects.InputKey(gone.UploadID), []byte("content"))
+		storetest.PutObject(t, o, objects.InputKey(gone.UploadID), []byte("content"))
 		wantDeletes(t, b.start(o), true)
 		if err := store.NewOwner(stale.Store, o, nil).Start(t.Context()); !errors.As(err, &e) {
 			t.Errorf("a dump from before: %v", err)
@@ -332,13 +332,13 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeOfEmptyStore(t *testing.T) {
 	onBothOwned(t, func(t *testing.T, b bench, o objects.Store) {
 		b.upload(10)
-		put(t, o, "inbox/u/a.csv", []byte("others'"))
+		storetest.PutObject(t, o, "inbox/u/a.csv", []byte("others'"))
 		wantDeletes(t, b.start(o), true)
 	})
 }
 
 // A process whose login is for requests alone cannot see what was recorded: it starts, and leaves the mark to a worker.
-func TestRequestsAloneDoNotMark(t *testing.T) {
+func TestOwner_APIRoleDoesNotMark(t *testing.T) {
 	url := storetest.Postgres(t)
 	api, loader := storetest.Logins(url)
 	requests, o := storetest.Open(t, store.Config{URL: api}), directory(t)
@@ -357,7 +357,7 @@ func TestRequestsAloneDoNotMark(t *testing.T) {
 }
 
 // A store that cannot be asked is no reason not to start, and nothing is deleted before it can be.
-func TestStoreAwayAtStart(t *testing.T) {
+func TestOwner_StoreDownAtStart(t *testing.T) {
 	config := storetest.S3(t)
 	p, through := storetest.NewProxy(t, config.Endpoint)
 	config.Endpoint = through

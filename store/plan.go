@@ -2,12 +2,13 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Plan is what a pass over a dropped file found out.
+// Plan is the result of the first pass over a dropped file.
 type Plan struct {
 	Header Header
 	Rows   int64
@@ -17,10 +18,11 @@ type Plan struct {
 	Model  Model  // what to score with; zero keeps what is there
 	// ObjectKey and ObjectETag name an unpacked copy to read from now on; empty keeps the dropped file.
 	ObjectKey, ObjectETag string
+	Options               json.RawMessage // added to the prediction's; nil adds nothing
 }
 
 // PlanPart replaces a claimed part that is not planned by the parts that were found. It ends the claim: the new parts
-// wait for whoever claims them, and the doorbell rings.
+// can be claimed, and workers are notified.
 func (l *Ledger) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, c); err != nil {
@@ -72,9 +74,10 @@ func recordPlan(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {
 		UPDATE predictions
 		SET model_name = coalesce(nullif($3, ''), model_name), model_version = coalesce(nullif($4, ''), model_version),
 		    model_sha256 = coalesce(nullif($5, ''), model_sha256),
-		    engine_version = coalesce(nullif($6, ''), engine_version)
+		    engine_version = coalesce(nullif($6, ''), engine_version),
+		    options = options || coalesce($7::jsonb, '{}')
 		WHERE id = $1 AND generation = $2 AND status = 'running'`,
-		c.PredictionID, c.Generation, p.Model.Name, p.Model.Version, p.Model.SHA256, p.Model.Engine)
+		c.PredictionID, c.Generation, p.Model.Name, p.Model.Version, p.Model.SHA256, p.Model.Engine, p.Options)
 	if err := requireRow(tag, err); err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func TestB15ConnectionsBeyondTheKeptAreClosed(t *testing.T) {
 	wantEqual(t, "idle for longer", b.PoolState().Idle, int32(3))
 }
 
-// TestB15WaitForAConnection has a caller wait for the only connection: for as long as the pool says, or less if its own
+// TestB15WaitForAConnection has a caller wait for the only connection: for as long as ConnWait, or less if its own
 // time is up. The caller that has the connection is not ended by the bound on its wait.
 func TestB15WaitForAConnection(t *testing.T) {
 	for name, test := range map[string]struct{ pool, own time.Duration }{

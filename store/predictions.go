@@ -11,7 +11,8 @@ import (
 	"github.com/retainwise/millrace/store/internal/database"
 )
 
-// Predictions are the users' files, predictions and scored rows. Each method sees what belongs to the user it names.
+// Predictions is the view of users' files, predictions and scored rows. Each method sees the rows of the user it names
+// only. It is safe for concurrent use.
 type Predictions struct {
 	db         *database.DB
 	waitingMax int // unfinished predictions of a user; 0: any number
@@ -30,12 +31,12 @@ const (
 	Dead      Status = "dead"      // every attempt failed; an operator can retry it
 )
 
-// Done says that nothing will change any more unless someone retries.
+// Done reports whether the prediction has ended: it changes only if it is retried.
 func (s Status) Done() bool { return s != Queued && s != Running }
 
-// Failure says why an attempt, and in the end a prediction, failed. It holds no cell of a customer's file.
+// Failure is why an attempt, and in the end a prediction, failed. It holds no cell of a customer's file.
 type Failure struct {
-	// Code is a published error code. Empty: the worker vanished, so that nobody could say more.
+	// Code is a published error code; empty if the worker vanished without reporting one.
 	Code      string          `json:"code"`
 	Stage     string          `json:"stage"`
 	Chunk     int64           `json:"chunk,omitempty"`
@@ -87,7 +88,7 @@ type Cursor struct {
 	ID        int64
 }
 
-// Cursor points behind the prediction.
+// Cursor returns the place behind the prediction in a list.
 func (p Prediction) Cursor() *Cursor { return &Cursor{CreatedAt: p.CreatedAt, ID: p.InternalID} }
 
 // A finished prediction carries its counts; those of an unfinished one are the sum of its ledger.
@@ -129,7 +130,7 @@ func scanPrediction(row pgx.CollectableRow) (Prediction, error) {
 	return p, err
 }
 
-// Get answers with a user's prediction, or [ErrNotFound].
+// Get returns a user's prediction, or [ErrNotFound].
 func (ps *Predictions) Get(ctx context.Context, userID int64, id uuid.UUID) (Prediction, error) {
 	var p Prediction
 	err := ps.db.ReadAs(ctx, userID, selectPrediction+`WHERE d.public_id = $1 AND d.user_id = $2`, []any{id, userID},
@@ -143,14 +144,14 @@ func (ps *Predictions) Get(ctx context.Context, userID int64, id uuid.UUID) (Pre
 	return p, nil
 }
 
-// ListQuery says which page of a list is wanted. The zero value is the first one, of nothing.
+// ListQuery selects a page of a list, newest first. The zero value selects nothing, as its Limit is 0.
 type ListQuery struct {
 	After *Cursor // what the page begins behind; nil: the start
 	Skip  int     // how many to pass over from there
 	Limit int     // the most that the page has
 }
 
-// List answers with a page of a user's predictions, newest first, without their summaries. What it skips costs an
+// List returns a page of a user's predictions, newest first, without their summaries. What it skips costs an
 // entry of one index each and nothing else: only the page itself is joined with the other tables.
 func (ps *Predictions) List(ctx context.Context, userID int64, q ListQuery) ([]Prediction, error) {
 	// The subquery hides from the planner how many predictions this user has. If that were a large share, it would walk
@@ -229,18 +230,18 @@ func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {
 	return err
 }
 
-// Ahead is the work in front of a waiting prediction.
+// Ahead is the work that is queued before a prediction.
 type Ahead struct {
 	Predictions int
 	Rows        int64 // that are not scored yet, of files that have been counted
-	Uncounted   int   // predictions whose rows nobody has counted
+	Uncounted   int   // predictions whose rows have not been counted
 	// RowsPerSecond is how fast the lane of the prediction went lately while there was work in it; 0: not known.
 	RowsPerSecond float64
 }
 
-// Ahead counts what will be scored before a prediction, if nothing else comes. The speed is that of the last five minutes:
-// the rows of what ended or made progress in them, over the time in which any of it was being worked on. It looks at
-// other users' predictions, so it is a function of the database: see the migrations.
+// Ahead counts what will be scored before a prediction, if nothing else comes. The speed is that of the last five
+// minutes: the rows of predictions that ended or made progress in them, over the time in which any was being scored. It
+// reads other users' predictions, so it is a function of the database: see the migrations.
 func (ps *Predictions) Ahead(ctx context.Context, p Prediction) (Ahead, error) {
 	var a Ahead
 	err := ps.db.Requests.QueryRow(ctx, `

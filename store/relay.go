@@ -22,7 +22,7 @@ type Sender interface {
 // Relay sends the entries of the outbox to a queue until ctx ends: at each wake, and every few seconds without one.
 func (o *Outbox) Relay(ctx context.Context, q Sender, wake <-chan struct{}) {
 	for failures := 0; ctx.Err() == nil; {
-		sent, err := o.RelayOnce(ctx, q)
+		sent, err := o.relayOnce(ctx, q)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			o.log.Warn("outbox", "error", err.Error())
@@ -49,8 +49,8 @@ func await(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	}
 }
 
-// RelayOnce sends at most one batch and says how many messages the queue took. Those that it refused go out again.
-func (o *Outbox) RelayOnce(ctx context.Context, q Sender) (sent int, err error) {
+// relayOnce sends at most one batch and returns how many messages the queue took. The others stay in the outbox.
+func (o *Outbox) relayOnce(ctx context.Context, q Sender) (sent int, err error) {
 	entries, err := o.Claim(ctx, relayBatch)
 	if err != nil || len(entries) == 0 {
 		return 0, err

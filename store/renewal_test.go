@@ -32,9 +32,9 @@ func setReadOnly(t *testing.T, url, on string) {
 	}
 }
 
-// A server that is read-only, as an old primary is after a failover, refuses writes and is told of; as soon as new
+// A server that is read-only, as an old primary is after a failover, refuses writes, which is an outage; as soon as new
 // connections lead to one that is not, they are used, though none of the old ones broke.
-func TestReadOnlyServerIsReplaced(t *testing.T) {
+func TestStore_ReconnectsAfterFailover(t *testing.T) {
 	url := storetest.Postgres(t)
 	const conns = 4
 	config := store.Config{URL: url, ConnsMax: conns, PollInterval: 200 * time.Millisecond}
@@ -85,8 +85,8 @@ func wantWriteSoon(t *testing.T, conns int, write func() error) {
 	t.Errorf("after the failover: %v", failed)
 }
 
-// Readiness alone finds a promoted server: nobody may write while it says no.
-func TestReadinessFindsThePromotedServer(t *testing.T) {
+// Readiness alone finds a promoted server: no write is possible while it fails.
+func TestReady_PromotedServer(t *testing.T) {
 	url := storetest.Postgres(t)
 	setReadOnly(t, url, "on")
 	s := storetest.Open(t, store.Config{URL: url, ConnsMax: 3})
@@ -98,7 +98,7 @@ func TestReadinessFindsThePromotedServer(t *testing.T) {
 }
 
 // The next claim knows for how long a part has been postponed, as long as the reason is the same.
-func TestPostponedFor(t *testing.T) {
+func TestPostponePart_Postponed(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(10)
 	c := b.claim("w")

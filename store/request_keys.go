@@ -14,16 +14,16 @@ import (
 // requestKeyLife is how long the outcome of a request stays known under its key.
 const requestKeyLife = 24 * time.Hour
 
-// ErrKeyInUse says that another request with the same key is still running.
+// ErrKeyInUse means that another request with the same key is still running.
 var ErrKeyInUse = errors.New("another request holds this key")
 
-// RequestKey is a caller's word for one request, which may then be sent again without happening again. It belongs to
-// the request that claimed it. The row behind it is claimed first and completed by the transaction that does the
+// RequestKey is an idempotency key: a request that is sent again with it is not done again. It belongs to the request
+// that claimed it. The row behind it is claimed first and completed by the transaction that does the
 // request's work ([NewUpload].Key), so a crash at any point leaves either a key that can be claimed again when the
 // lease is over, or the outcome.
 type RequestKey struct {
-	// Done says that an earlier request with the key has succeeded: it had this fingerprint and made what has this id,
-	// by its route a prediction, an upload link or an access key.
+	// Done is set if an earlier request with the key has succeeded, with this Fingerprint. Made is the id of what it
+	// created, by its route a prediction, an upload link or an access key.
 	Done        bool
 	Fingerprint [sha256.Size]byte
 	Made        uuid.UUID
@@ -36,8 +36,8 @@ type RequestKey struct {
 	claim  uuid.UUID
 }
 
-// ClaimKey claims a user's key for a route, or finds what became of it. It is [ErrKeyInUse] while another request holds
-// it.
+// ClaimKey claims a user's key for a route, or returns its outcome with Done set. It is [ErrKeyInUse] while another
+// request holds it.
 func (a *Accounts) ClaimKey(ctx context.Context, userID int64, route, key string) (*RequestKey, error) {
 	hash := sha256.Sum256([]byte(key))
 	k := &RequestKey{Lease: a.lease, userID: userID, route: route, hash: hash[:], claim: uuid.New()}
@@ -117,8 +117,8 @@ func (a *Accounts) ReleaseKey(ctx context.Context, k *RequestKey) error {
 	return nil
 }
 
-// complete records what a request made, in the transaction that makes it. A claim that was lost meanwhile ends the
-// transaction: another request with the same key is doing the same work. Without a key nothing is recorded.
+// complete records the id that a request created, in the transaction that creates it. A claim that was lost meanwhile
+// ends the transaction: another request with the same key is doing the same work. Nil records nothing.
 func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) error {
 	if k == nil {
 		return nil
@@ -131,7 +131,7 @@ func (k *RequestKey) complete(ctx context.Context, tx pgx.Tx, made uuid.UUID) er
 		k.userID, k.route, k.hash, k.claim, k.Fingerprint[:], made, requestKeyLife.Microseconds()))
 }
 
-// SweepKeys forgets keys whose time is over and claims of requests that died long ago.
+// SweepKeys deletes expired keys, and claims of requests that ended without releasing them a day ago.
 func (u *Upkeep) SweepKeys(ctx context.Context) error {
 	_, err := u.db.Pool.Exec(ctx, `
 		DELETE FROM request_keys

@@ -109,12 +109,12 @@ func TestRequestKeyIsClaimedOnce(t *testing.T) {
 	}
 	group.Wait()
 	if made == 0 {
-		t.Error("nobody got the key")
+		t.Error("no request got the key")
 	}
 }
 
 // TestRequestKeyWhenTheConnectionBreaks cuts the connection in front of and behind everything that an upload under a
-// key sends. Either it happened and the key says so, or it did not and the key is free again: one upload in the end.
+// key sends. Either it happened and the key is done, or it did not and the key is free again: one upload in the end.
 func TestRequestKeyWhenTheConnectionBreaks(t *testing.T) {
 	b := newBench(t, store.Config{})
 	relay := newCutRelay(t, b.url)

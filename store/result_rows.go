@@ -12,12 +12,13 @@ import (
 	"github.com/retainwise/millrace/store/tuple"
 )
 
-// ErrNoResultRows says that it is not known where the rows of a prediction stand in its result: it has no result yet,
-// or a version of the program that did not keep this has scored some of it.
+// ErrNoResultRows means that the byte ranges of a prediction's rows in its result are not known: it has no result yet, or
+// a version of the program that did not record them has scored some of it.
 var ErrNoResultRows = errors.New("places of the rows in the result are not known")
 
-// ResultRows says where rows of a user's prediction stand in its result file: header is the header line, and ranges has
-// an element for each of rows, in their order. The rows must have been scored, as those of [Predictions.Rows] have.
+// ResultRows returns the byte ranges of rows of a user's prediction in its result file: header is the header line, and
+// ranges has an element for each of rows, in their order. The rows must have been scored, as those of
+// [Predictions.Rows] have.
 func (ps *Predictions) ResultRows(
 	ctx context.Context, userID int64, id uuid.UUID, rows []int64,
 ) (header objects.Range, ranges []objects.Range, err error) {

@@ -6,16 +6,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/retainwise/millrace/store/internal/database"
 	"github.com/retainwise/millrace/store/objects"
 )
 
 // expireAtOnce bounds the transactions that expire predictions.
 const expireAtOnce = 100
 
-// Expire takes the results of predictions that ended longer ago than age: their rows at once, their files by
-// [Upkeep.SweepDeletions], and months without any row left. The predictions stay, with the time in ResultsDeletedAt, and
-// so do files in the inbox, which belong to whoever dropped them. Several processes may do it at the same time.
+// Expire deletes the results of predictions that ended longer ago than age: their rows at once, their files by
+// [Upkeep.SweepDeletions], and partitions of months without any row left. The predictions stay, with ResultsDeletedAt
+// set, and so do files in the inbox, which belong to other programs. Several processes may call it at the same time.
 func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, err error) {
 	for {
 		tag, err := u.db.Pool.Exec(ctx, `
@@ -78,27 +77,4 @@ func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []ob
 		unrecorded[i] = list[index]
 	}
 	return unrecorded, nil
-}
-
-// WithLock runs f unless another process is running it, and says whether it did. The lock is that of a connection which is
-// taken out of the pool, and whose end lets others have their turn: f needs the pool's, and could wait for itself.
-func (u *Upkeep) WithLock(ctx context.Context, f func(context.Context) error) (ran bool, err error) {
-	pooled, err := u.db.Pool.Acquire(ctx)
-	if err != nil {
-		return false, fmt.Errorf("upkeep: %w", database.HideURL(err))
-	}
-	conn := pooled.Hijack()
-	defer func() {
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = conn.Close(after)
-	}()
-	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('millrace upkeep'))`).Scan(&ran)
-	if err == nil && ran {
-		err = f(ctx)
-	}
-	if err != nil {
-		return ran, fmt.Errorf("upkeep: %w", err)
-	}
-	return ran, nil
 }

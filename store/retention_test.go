@@ -36,7 +36,7 @@ func TestResultsExpire(t *testing.T) {
 	b.aged(old, 91)
 	b.aged(recent, 89)
 	b.exec(`UPDATE predictions SET finished_at = '2020-01-01' WHERE id = $1`, running.InternalID)
-	// A part that was scored before its prediction failed keeps what it says until then.
+	// A part that was scored before its prediction failed keeps its summary until then.
 	b.exec(`UPDATE prediction_parts SET summary = '{"id": "A-1"}', warnings = '[]'`)
 	kept := recent.ResultKey
 	putAll(t, o, old.ResultKey, objects.InputKey(old.UploadID), kept)
@@ -122,7 +122,7 @@ func TestOrphansAreSwept(t *testing.T) {
 		objects.ResultKey(p.ID, 2, objects.ResultName), objects.PartKey(stray, 1, 3, objects.ResultName), store.DirectKey(stray),
 		store.DirectKey(p.UploadID)) // it has been copied
 	w := b.owner(o)
-	// What is known and not needed goes at once, what nobody knows one sweep later.
+	// Known objects that are not needed are deleted at once, unknown ones one sweep later.
 	for _, sweep := range []struct {
 		age  time.Duration
 		want int
@@ -140,9 +140,9 @@ func TestOrphansAreSwept(t *testing.T) {
 	wantEqual(t, "left", len(got), len(kept))
 }
 
-// A worker that breaks after it has published leaves parts behind. They go when nobody can be reading them any more:
+// A worker that crashes after it has published leaves parts behind. They are deleted when no worker can be reading them:
 // neither the parts that wait for their finisher, nor those of a prediction that has ended only now.
-func TestPartsLeftBehindAreSwept(t *testing.T) {
+func TestSweepOrphans_PartsOfEndedPredictions(t *testing.T) {
 	const day = 24 * time.Hour
 	b, dir := newBench(t, store.Config{}), t.TempDir()
 	o, err := objects.OpenDirectory(dir)
@@ -183,7 +183,7 @@ func TestPartsLeftBehindAreSwept(t *testing.T) {
 	wantEqual(t, "objects", strings.Join(slices.Sorted(slices.Values(keysOf(t, o))), " "), strings.Join(kept, " "))
 }
 
-func TestUnheardObjects(t *testing.T) {
+func TestUnrecordedObjects(t *testing.T) {
 	b := newBench(t, store.Config{})
 	now := time.Now()
 	known := objects.Info{Key: "inbox/u/known.csv", Modified: now.Add(-time.Hour)}
@@ -204,14 +204,14 @@ func TestUnheardObjects(t *testing.T) {
 	}
 }
 
-func TestOneAtATime(t *testing.T) {
+func TestUpkeepLockIsExclusive(t *testing.T) {
 	b := newBench(t, store.Config{})
 	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
 		_, err := b.Upkeep.WithLock(ctx(), func(context.Context) error {
 			close(inside)
 			<-leave
-			return errors.New("told on")
+			return errors.New("f failed")
 		})
 		done <- err
 	}()
@@ -220,7 +220,7 @@ func TestOneAtATime(t *testing.T) {
 		t.Errorf("two at a time: %v, %v", ran, err)
 	}
 	close(leave)
-	if err := <-done; err == nil || !strings.Contains(err.Error(), "told on") {
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "f failed") {
 		t.Error(err)
 	}
 	if ran, err := b.Upkeep.WithLock(t.Context(), func(context.Context) error { return nil }); !ran || err != nil {

@@ -68,7 +68,7 @@ func openAs(t *testing.T, admin string, config store.Config) bench {
 	return bench{TB: t, Store: s, url: admin}
 }
 
-// withoutBypass makes the loader what it is where nobody may be let past row level security.
+// withoutBypass makes the loader what it is where BYPASSRLS cannot be granted.
 func withoutBypass(t *testing.T, admin string) {
 	b := bench{TB: t, url: admin}
 	b.exec(`ALTER ROLE millrace_loader NOBYPASSRLS`)
@@ -93,7 +93,7 @@ func TestOneLoginActsAsBothRoles(t *testing.T) {
 }
 
 // A login that owns its tables and may make roles, but is no superuser.
-func TestOwnerThatMayMakeRoles(t *testing.T) {
+func TestOpen_OwnerWithCreateRole(t *testing.T) {
 	admin := storetest.EmptyPostgres(t)
 	withoutBypass(t, storetest.Postgres(t))
 	b := openAsOwner(t, admin, "builder", "CREATEROLE")
@@ -143,7 +143,7 @@ func TestTwoLogins(t *testing.T) {
 	}
 }
 
-// refused says whether the database refuses a statement of a login for lack of rights.
+// refused reports whether the database refuses a statement of a login for lack of rights.
 func refused(t *testing.T, login, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), login)
@@ -161,7 +161,7 @@ func refused(t *testing.T, login, sql string) {
 	}
 }
 
-func TestWhatTheLoginsMayNot(t *testing.T) {
+func TestRoles_DeniedStatements(t *testing.T) {
 	admin := storetest.Postgres(t)
 	api, loader := storetest.Logins(admin)
 	b := openAs(t, admin, store.Config{URL: api, LoaderURL: loader})
@@ -201,7 +201,7 @@ func TestWhatTheLoginsMayNot(t *testing.T) {
 	if err := schema.Migrate(t.Context(), loader, olderAndNewer(t)); err == nil {
 		t.Error("the loader migrated")
 	}
-	// Nobody's rows are seen by a request that forgets to say for whom it is.
+	// A request that does not set its user sees no rows.
 	conn, err := pgx.Connect(t.Context(), api)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func TestWhatTheLoginsMayNot(t *testing.T) {
 	for _, table := range []string{"users", "uploads", "predictions", "prediction_parts", "prediction_rows", "deletions"} {
 		var n int
 		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM `+table).Scan(&n); err != nil || n != 0 {
-			t.Errorf("a request for nobody sees %d rows of %s: %v", n, table, err)
+			t.Errorf("a request without a user sees %d rows of %s: %v", n, table, err)
 		}
 	}
 	// A worker that takes a part for another user's stores nothing.
@@ -286,8 +286,8 @@ func TestCheckSchema(t *testing.T) {
 	}
 }
 
-// Each login alone can do its own and says what it cannot.
-func TestLoginsAlone(t *testing.T) {
+// Each login alone can do its own work and refuses the other's.
+func TestRoles_SingleLogin(t *testing.T) {
 	admin := storetest.Postgres(t)
 	api, loader := storetest.Logins(admin)
 	requests := openAs(t, admin, store.Config{URL: api})

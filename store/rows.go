@@ -16,11 +16,11 @@ import (
 const (
 	// RowsPageMax is the largest page.
 	RowsPageMax = 10_000
-	// RowsSortMax is the most scored rows of a prediction whose rows are sorted by probability: all are looked at.
+	// RowsSortMax is the most scored rows of a prediction that can be sorted by probability, as all are read.
 	RowsSortMax = 2_000_000
 )
 
-// ErrTooManyRows says that a prediction has more than [RowsSortMax] rows to sort.
+// ErrTooManyRows means that a prediction has more than [RowsSortMax] rows to sort.
 var ErrTooManyRows = errors.New("too many rows to sort")
 
 // Order is how rows are sorted.
@@ -47,7 +47,7 @@ type RowCursor struct {
 	Probability float32
 }
 
-// RowQuery says which rows are wanted.
+// RowQuery selects a page of rows.
 type RowQuery struct {
 	Limit int // 1 to RowsPageMax
 	Order Order
@@ -61,7 +61,7 @@ type RowPage struct {
 	Next *RowCursor
 }
 
-// Rows answers with a page of the scored rows of a user's prediction, also while it runs or after it was cancelled.
+// Rows returns a page of the scored rows of a user's prediction, also while it runs or after it was cancelled.
 func (ps *Predictions) Rows(ctx context.Context, userID int64, id uuid.UUID, q RowQuery) (RowPage, error) {
 	q.Limit = max(1, min(q.Limit, RowsPageMax))
 	read := ps.rowsByRow
@@ -77,7 +77,7 @@ func (ps *Predictions) Rows(ctx context.Context, userID int64, id uuid.UUID, q R
 
 // readableBlocks begins a statement that joins the readable blocks of a user's prediction to it, as d. stop is the
 // first row that may still be missing while the prediction runs: a page never jumps over a part that is not done, or
-// whoever pages would not see its rows. The prediction is read once: its row answers even if no block does.
+// a client that pages would miss its rows. The prediction is read once: its row answers even if no block does.
 const readableBlocks = `
 	WITH d AS MATERIALIZED (
 	    SELECT d.id, coalesce(CASE WHEN d.status IN ('queued', 'running') THEN (

@@ -28,7 +28,7 @@ func before(a, b Row) int {
 	return int(a.Row - b.Row)
 }
 
-// rowsByProbability looks at the probabilities of all rows, keeps the best, and then fetches the ids of those.
+// rowsByProbability reads the probabilities of all rows, keeps the best, and then fetches their ids.
 func (ps *Predictions) rowsByProbability(ctx context.Context, user int64, id uuid.UUID, q RowQuery) (RowPage, error) {
 	best, prediction, err := ps.best(ctx, user, id, q)
 	if err != nil {

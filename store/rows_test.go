@@ -94,7 +94,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// Whoever pages through a running prediction must see every row: the page ends where a part is missing.
+// A client that pages through a running prediction must see every row: the page ends where a part is missing.
 func TestRowsOfARunningPrediction(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(10, 10, 10)

@@ -11,7 +11,7 @@ import (
 	"github.com/retainwise/millrace/store/storetest"
 )
 
-// A database that says nothing, on connections that it has and on new ones, is known to be away long before anybody's
+// A database that sends nothing, on connections that it has and on new ones, is an outage long before any caller's
 // deadline, and is asked no more for a while.
 func TestSilentDatabase(t *testing.T) {
 	toDatabase, through := storetest.NewProxy(t, storetest.Postgres(t))

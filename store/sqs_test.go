@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,70 +28,7 @@ func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelF
 	return context.WithTimeout(t.Context(), d)
 }
 
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
-
-func TestParseNotice(t *testing.T) {
-	id := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
-	record := func(name, bucket, object string) string {
-		return `{"Records":[{"eventSource":"aws:s3","eventName":"` + name + `","s3":{"bucket":{"name":"` + bucket +
-			`"},"object":` + object + `}}]}`
-	}
-	event := func(e queue.ObjectEvent) *queue.Notice { return &queue.Notice{Objects: []queue.ObjectEvent{e}} }
-	for name, c := range map[string]struct {
-		body string
-		want *queue.Notice // nil: an error
-	}{
-		"ours":       {`{"prediction_id":"` + id.String() + `"}`, &queue.Notice{Prediction: id}},
-		"test event": {`{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}`, &queue.Notice{}},
-		"created": {
-			record("ObjectCreated:Put", "b", `{"key":"inbox/a.csv","size":5,"eTag":"e1","versionId":"v1","sequencer":"0"}`),
-			event(queue.ObjectEvent{Bucket: "b", Key: "inbox/a.csv", Version: "v1", ETag: `"e1"`, Bytes: 5}),
-		},
-		"escaped key": {
-			record("s3:ObjectCreated:CompleteMultipartUpload", "b", `{"key":"inbox/M%C3%A4rz+1%2B1.csv","eTag":"\"e-2\""}`),
-			event(queue.ObjectEvent{Bucket: "b", Key: "inbox/März 1+1.csv", Version: `"e-2"`, ETag: `"e-2"`}),
-		},
-		"removed":      {record("ObjectRemoved:Delete", "b", `{"key":"inbox/a.csv","eTag":"e"}`), &queue.Notice{}},
-		"bad escape":   {record("ObjectCreated:Put", "b", `{"key":"inbox/%zz","eTag":"e"}`), nil},
-		"no version":   {record("ObjectCreated:Put", "b", `{"key":"inbox/a.csv"}`), nil},
-		"no bucket":    {record("ObjectCreated:Put", "", `{"key":"inbox/a.csv","eTag":"e"}`), nil},
-		"no key":       {record("ObjectCreated:Put", "b", `{"eTag":"e"}`), nil},
-		"no JSON":      {`prediction`, nil},
-		"another JSON": {`{"hello":"world"}`, nil},
-		"a list":       {`[]`, nil},
-		"empty":        {``, nil},
-		"no uuid":      {`{"prediction_id":"../../etc"}`, nil},
-		"null":         {`null`, nil},
-	} {
-		got, err := queue.ParseNotice(c.body)
-		if (err == nil) != (c.want != nil) {
-			t.Errorf("%s: %+v, %v", name, got, err)
-			continue
-		}
-		if err == nil && (got.Prediction != c.want.Prediction || len(got.Objects) != len(c.want.Objects) ||
-			len(got.Objects) == 1 && got.Objects[0] != c.want.Objects[0]) {
-			t.Errorf("%s: %+v", name, got)
-		}
-		if err != nil && strings.Contains(err.Error(), "etc") {
-			t.Errorf("%s: the error repeats the message: %v", name, err)
-		}
-	}
-}
-
-func FuzzParseNotice(f *testing.F) {
-	f.Add(`{"prediction_id":"019a0000-0000-7000-8000-000000000001"}`)
-	f.Add(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k","eTag":"e"}}}]}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		n, err := queue.ParseNotice(body)
-		for _, o := range n.Objects {
-			if err != nil || o.Bucket == "" || o.Key == "" || o.Version == "" {
-				t.Errorf("%+v, %v", n, err)
-			}
-		}
-	})
-}
-
-// notices collects what a consumer is told until it has n of them.
+// notices collects a consumer's notices until it has n of them.
 func notices(t *testing.T, q *queue.Queue, n int, handle func(queue.Notice) error) []queue.Notice {
 	t.Helper()
 	ctx, cancel := contextFor(t, 30*time.Second)
@@ -147,7 +82,7 @@ func openQueue(t *testing.T, config queue.Config) *queue.Queue {
 	return q
 }
 
-func TestFromOutboxToConsumer(t *testing.T) {
+func TestQueue_RelayToConsumer(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 50 * time.Millisecond})
 	server := storetest.SQS(t)
 	q := openQueue(t, server.Config)
@@ -166,11 +101,11 @@ func TestFromOutboxToConsumer(t *testing.T) {
 	}
 	cancel()
 	group.Wait()
-	wantEqual(t, "letters", ask[int](b, `SELECT count(*)::int FROM outbox`), 0)
+	wantEqual(t, "outbox entries", ask[int](b, `SELECT count(*)::int FROM outbox`), 0)
 	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
 }
 
-func TestConsumerLeavesWhatItCannotRead(t *testing.T) {
+func TestConsume_KeepsUnparsableMessages(t *testing.T) {
 	server := storetest.SQS(t)
 	q := openQueue(t, server.Config)
 	send(t, server, "what is this?")
@@ -239,7 +174,7 @@ func (s *stubSQS) queue(t *testing.T) *queue.Queue {
 var broken = map[string]any{"__type": "com.amazonaws.sqs#InvalidSecurity", "message": "no"}
 
 // A batch may succeed in part: only what was refused goes out again.
-func TestRelaySendsTheRefusedAgain(t *testing.T) {
+func TestRelay_ResendsRefused(t *testing.T) {
 	b := newBench(t, store.Config{})
 	for range 4 {
 		b.upload(1)
@@ -273,7 +208,7 @@ func TestRelaySendsTheRefusedAgain(t *testing.T) {
 		sent  int
 		fails bool
 	}{{2, true}, {1, true}, {0, true}, {1, false}, {0, false}} {
-		n, err := b.Outbox.RelayOnce(t.Context(), q)
+		n, err := store.RelayOnce(t.Context(), b.Outbox, q)
 		if n != want.sent || (err != nil) != want.fails {
 			t.Errorf("round %d: sent %d, %v", i, n, err)
 		}
@@ -284,7 +219,7 @@ func TestRelaySendsTheRefusedAgain(t *testing.T) {
 	}
 }
 
-func TestRelayLoopSurvives(t *testing.T) {
+func TestRelay_RetriesAfterErrors(t *testing.T) {
 	b := newBench(t, store.Config{PollInterval: 20 * time.Millisecond})
 	b.upload(1)
 	stub := newStubSQS(t)
@@ -305,7 +240,7 @@ func TestRelayLoopSurvives(t *testing.T) {
 	wantEqual(t, "calls", calls.Load(), 2)
 }
 
-func TestConsumerSurvives(t *testing.T) {
+func TestConsume_RetriesAfterErrors(t *testing.T) {
 	stub := newStubSQS(t)
 	var received, deleted atomic.Int32
 	ctx, cancel := contextFor(t, 20*time.Second)

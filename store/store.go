@@ -1,8 +1,8 @@
-// Package store keeps everything that outlives a request in PostgreSQL: uploads, predictions, the ledger of their parts and
-// their scored rows; and decides which objects may be deleted ([Owner]).
+// Package store keeps uploads, predictions, the ledger of their parts and their scored rows in PostgreSQL, and decides
+// which objects may be deleted ([Owner]).
 //
-// PostgreSQL is the truth. A [Store] is one pool of connections with a type for each kind of caller: [Ledger] for workers,
-// [Predictions], [UploadLinks] and [Accounts] for requests, [Upkeep] for sweeps and operators, [Outbox] and
+// PostgreSQL is the truth. A [Store] is one pool of connections with a type for each kind of caller: [Ledger] for
+// workers, [Predictions], [UploadLinks] and [Accounts] for requests, [Upkeep] for sweeps and operators, [Outbox] and
 // [Announcements] for what is sent. A worker's loop is
 //
 //	c := ledger.ClaimFinish(ctx, worker)              // first last steps that were interrupted or cancelled …
@@ -30,7 +30,7 @@ import (
 	"github.com/retainwise/millrace/store/internal/database"
 )
 
-// Config says how to reach PostgreSQL. Zero fields mean their defaults.
+// Config configures [Open]. Zero fields mean their defaults.
 type Config struct {
 	URL string // connection string; required
 	// LoaderURL is another user of the same database, for workers; URL is then for requests alone. Empty: URL is for
@@ -45,7 +45,8 @@ type Config struct {
 	WaitingMax       int           // unfinished predictions of a user; 0: any number
 	PollInterval     time.Duration // longest silence of the channel of Listen; default 5 s
 	Log              *slog.Logger  // default: nothing is logged
-	// Trace is called with every statement before it is sent, from many goroutines; args hold customers' data. Nil disables it.
+	// Trace is called with every statement before it is sent, from many goroutines; args hold customers' data. Nil
+	// disables it.
 	Trace    func(sql string, args []any)
 	Circuits *circuit.Group // show the database's breaker; nil: it is not shown
 }
@@ -77,7 +78,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Open connects to a database whose schema schema.Migrate made.
+// Open connects to a database that has been migrated by schema.Migrate. Its error names no password. The caller closes
+// the store.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	c := config.withDefaults()
 	db, err := database.Open(ctx, database.Config{
@@ -105,7 +107,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 // Close waits for the connections in use and closes them.
 func (s *Store) Close() { s.db.Close() }
 
-// Ping asks the database for a sign of life.
+// Ping returns an error if the database does not answer.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
 // Ready checks that the database can be written to and runs functions, as every write needs both: a standby answers a

@@ -114,7 +114,7 @@ func TestRowSecurityEndsWithTheRequest(t *testing.T) {
 	b.mustScore(b.claim("w"))
 }
 
-// A database user that owns its tables but may do nothing else: it works, and is said aloud.
+// A database user that owns its tables but may do nothing else: it works, with a warning in the log.
 func TestWithoutRoles(t *testing.T) {
 	admin := storetest.EmptyPostgres(t)
 	u, err := url.Parse(admin)

@@ -10,7 +10,7 @@ import (
 
 // Rows that are kept for retraining: features, probability, and one day the outcome, if their owner has opted in.
 
-// TrainingRate says which share of a user's scored rows may be kept for retraining: 0 without consent.
+// TrainingRate returns the share of a user's scored rows that may be kept for retraining, 0 to 1: 0 without consent.
 func (l *Ledger) TrainingRate(ctx context.Context, userID int64) (float32, error) {
 	var rate float32
 	err := l.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
@@ -33,7 +33,7 @@ func (l *Ledger) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) err
 	return nil
 }
 
-// dropTraining forgets the rows kept of a prediction, which is scored from scratch.
+// dropTraining deletes the training rows of a prediction, which is scored from scratch.
 func dropTraining(ctx context.Context, tx pgx.Tx, prediction int64) error {
 	_, err := tx.Exec(ctx, `DELETE FROM ml_training_data WHERE prediction_id = $1`, prediction)
 	return err

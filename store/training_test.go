@@ -161,7 +161,7 @@ func TestTrainingSample(t *testing.T) {
 }
 
 // A worker that lost its lease keeps nothing; scoring from scratch forgets what was kept.
-func TestTrainingIsFenced(t *testing.T) {
+func TestCommitPart_TrainingRowsFenced(t *testing.T) {
 	b := newBench(t, store.Config{})
 	p := b.upload(20)
 	late := b.claim("w")

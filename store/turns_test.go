@@ -73,7 +73,7 @@ func TestUsersTakeTurns(t *testing.T) {
 	}
 }
 
-func TestSmallFilesHaveALane(t *testing.T) {
+func TestClaimPart_SmallLane(t *testing.T) {
 	b := newBench(t, store.Config{})
 	b.upload(slices.Repeat([]int64{largeRows}, 5)...)
 	p := b.upload(smallRows)

@@ -13,7 +13,7 @@ import (
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// UploadLinks are the permissions to put one file into the object store directly.
+// UploadLinks is the view for permissions to put one file into the object store directly. It is safe for concurrent use.
 type UploadLinks struct {
 	db          *database.DB
 	predictions *Predictions
@@ -29,7 +29,7 @@ func DirectUpload(key string) (uuid.UUID, bool) {
 	return id, ok && err == nil && DirectKey(id) == key
 }
 
-// UploadLink is a file that a customer was allowed to put straight into the bucket.
+// UploadLink is a permission to put one file straight into the bucket.
 type UploadLink struct {
 	ID       uuid.UUID // of the upload that it will be
 	UserID   int64
@@ -44,7 +44,7 @@ type UploadLink struct {
 	Key        *RequestKey // completed when the link is created; nil: none
 }
 
-// Create records a link that is good for a while and fills in until when.
+// Create records a link that expires after life, and sets l.ExpiresAt.
 func (u *UploadLinks) Create(ctx context.Context, l *UploadLink, life time.Duration) error {
 	err := u.db.InTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
@@ -72,7 +72,7 @@ func (l *UploadLink) scan(row pgx.Row) error {
 		&l.ExpiresAt))
 }
 
-// Get finds a user's link.
+// Get returns a user's link, or [ErrNotFound].
 func (u *UploadLinks) Get(ctx context.Context, user int64, id uuid.UUID) (l UploadLink, err error) {
 	err = u.db.InTxAs(ctx, user, func(tx pgx.Tx) error {
 		return l.scan(tx.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1 AND user_id = $2`, id, user))
@@ -83,7 +83,7 @@ func (u *UploadLinks) Get(ctx context.Context, user int64, id uuid.UUID) (l Uplo
 	return l, nil
 }
 
-// OfObject finds the link that a file in the bucket belongs to, whoever owns it: for events of the bucket.
+// OfObject returns the link of any user that a file in the bucket belongs to, or [ErrNotFound]: for events of the bucket.
 func (u *UploadLinks) OfObject(ctx context.Context, id uuid.UUID) (l UploadLink, err error) {
 	if err := l.scan(u.db.Pool.QueryRow(ctx, selectUploadLink+`WHERE public_id = $1`, id)); err != nil {
 		return l, fmt.Errorf("upload link: %w", err)
@@ -92,7 +92,7 @@ func (u *UploadLinks) OfObject(ctx context.Context, id uuid.UUID) (l UploadLink,
 }
 
 // Complete makes an upload and its prediction of the file that a link was for. Done again it changes nothing and
-// answers with the prediction that exists. One prediction too many that waits is a [WaitingError].
+// returns the prediction that exists. One prediction too many that waits is a [WaitingError].
 func (u *UploadLinks) Complete(ctx context.Context, l UploadLink, file objects.Info) (Prediction, error) {
 	id := NewID()
 	err := u.db.InTxAs(ctx, l.UserID, func(tx pgx.Tx) error {
@@ -129,8 +129,8 @@ func (u *UploadLinks) Complete(ctx context.Context, l UploadLink, file objects.I
 	return u.predictions.Get(ctx, l.UserID, id)
 }
 
-// Postpone keeps a link whose file is there until it can be completed: the file's owner has too many
-// predictions waiting. With false, nothing is waited for any more.
+// Postpone marks a link whose file is there but whose owner has too many unfinished predictions, so that it is kept
+// until it can be completed. With false, the mark is removed.
 func (u *UploadLinks) Postpone(ctx context.Context, id uuid.UUID, postponed bool) error {
 	_, err := u.db.Pool.Exec(ctx, `
 		UPDATE upload_links SET postponed = $2 WHERE public_id = $1 AND prediction_id IS NULL`, id, postponed)
@@ -140,10 +140,10 @@ func (u *UploadLinks) Postpone(ctx context.Context, id uuid.UUID, postponed bool
 	return nil
 }
 
-// postponedAtOnce bounds an answer of PostponedLinks.
+// postponedAtOnce is the most links that Postponed returns.
 const postponedAtOnce = 100
 
-// Postponed answers with the links that were postponed first, but for those of some users.
+// Postponed returns at most [postponedAtOnce] postponed links, oldest first, without those of the users in but.
 func (u *UploadLinks) Postponed(ctx context.Context, but []int64) ([]UploadLink, error) {
 	rows, err := u.db.Pool.Query(ctx, selectUploadLink+`
 		WHERE postponed AND user_id <> ALL (coalesce($1, '{}'::bigint[])) ORDER BY expires_at LIMIT $2`,
@@ -160,8 +160,8 @@ func (u *UploadLinks) Postponed(ctx context.Context, but []int64) ([]UploadLink,
 	return list, nil
 }
 
-// Sweep forgets links that expired more than age ago, but for those that were postponed. The files that
-// nobody completed are left to [Upkeep.SweepDeletions].
+// Sweep deletes links that expired more than age ago, except postponed ones. Files of uncompleted links are left to
+// [Upkeep.SweepDeletions].
 func (u *UploadLinks) Sweep(ctx context.Context, age time.Duration) error {
 	_, err := u.db.Pool.Exec(ctx, `
 		WITH gone AS (

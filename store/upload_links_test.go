@@ -83,8 +83,8 @@ func TestUploadLink(t *testing.T) {
 	}
 }
 
-// Links are forgotten a while after their end; the files of those that nobody completed are left to be deleted.
-func TestUploadLinksAreSwept(t *testing.T) {
+// Links are deleted a while after they expired; files of uncompleted ones are left to SweepDeletions.
+func TestUploadLinks_Sweep(t *testing.T) {
 	b := newBench(t, store.Config{})
 	abandoned, completed, open := b.link(-2*time.Hour), b.link(-2*time.Hour), b.link(-30*time.Minute)
 	if _, err := b.UploadLinks.Complete(t.Context(), completed, objects.Info{Bytes: 7}); err != nil {
@@ -101,7 +101,7 @@ func TestUploadLinksAreSwept(t *testing.T) {
 func TestDirectUpload(t *testing.T) {
 	id := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
 	for key, want := range map[string]bool{
-		store.DirectKey(id): true,
+		"direct/019a0000-0000-7000-8000-000000000001.csv":   true,
 		"direct/019A0000-0000-7000-8000-000000000001.csv":   false,
 		"direct/{019a0000-0000-7000-8000-000000000001}.csv": false,
 		"direct/019a0000-0000-7000-8000-000000000001":       false,
@@ -154,11 +154,11 @@ func TestPresignedPut(t *testing.T) {
 	wantEqual(t, "another size", send(good, "a,b\n1,2,3")/100, 4)
 	wantEqual(t, "the promised file", send(good, "a,b\n1,2"), http.StatusOK)
 	wantEqual(t, "again", send(good, "x,y\n3,4"), http.StatusPreconditionFailed)
-	wantEqual(t, "content", string(get(t, o, "direct/a.csv", objects.Range{}, "")), "a,b\n1,2")
+	wantEqual(t, "content", string(storetest.GetObject(t, o, "direct/a.csv", objects.Range{}, "")), "a,b\n1,2")
 }
 
 // Links that are made at the same time have nothing in common but the bucket.
-func TestPresignedPutsTogether(t *testing.T) {
+func TestPresignedPut_Concurrently(t *testing.T) {
 	o, err := objects.OpenS3(t.Context(), storetest.S3(t))
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Header is what the first line of a file says; a worker needs it to read any part.
+// Header is the parsed first line of a file; a worker needs it to read any part.
 type Header struct {
 	Columns   []string
 	Delimiter byte
@@ -49,13 +49,13 @@ type NewUpload struct {
 	Model      Model
 	Dataset    string          // label of the series of uploads that this one belongs to; may be empty
 	Explain    string          // "all", "at_risk" or "none"
-	Options    json.RawMessage // whatever the worker must know beside it; nil is none
-	// Key, if set, is completed together with the upload; its Fingerprint is the caller's. Without one, the prediction
-	// tells whether a recent one scored the same content with the same model.
+	Options    json.RawMessage // further options for the worker; nil is none
+	// Key, if set, is completed together with the upload; its Fingerprint is the caller's. Without one, the prediction's
+	// PossibleDuplicateOf is set if a recent one scored the same content with the same model.
 	Key *RequestKey
 }
 
-// NewID makes a public id. Later ids sort behind earlier ones.
+// NewID returns a new public id, a UUIDv7: later ids sort behind earlier ones.
 func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
@@ -98,7 +98,7 @@ func (ps *Predictions) CreateUpload(ctx context.Context, u NewUpload) (Predictio
 // uploads at the same moment do not see each other: it is a hint, and keys are for those who need more.
 func duplicateOf(ctx context.Context, tx pgx.Tx, u NewUpload) (*uuid.UUID, error) {
 	if u.Key != nil {
-		return nil, nil // the caller says which requests are one
+		return nil, nil // the caller knows which requests are one
 	}
 	var id *uuid.UUID
 	err := tx.QueryRow(ctx, `
@@ -127,7 +127,7 @@ type newPrediction struct {
 // insertPrediction adds a prediction with its parts and its outbox row, if its user may have one more, and rings when the
 // transaction commits.
 func (ps *Predictions) insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
-	if err := ps.leaveRoom(ctx, tx, p.userID); err != nil {
+	if err := ps.checkWaiting(ctx, tx, p.userID); err != nil {
 		return err
 	}
 	var id int64
@@ -184,10 +184,10 @@ func insertParts(ctx context.Context, tx pgx.Tx, prediction int64, generation in
 	return err
 }
 
-// unplanned is the only part of a file that nobody has looked into.
+// unplanned returns the one part of a file that has not been planned.
 func unplanned() []Part { return []Part{{FirstRow: 1, FirstLine: 1}} }
 
-// WaitingError says that a user has as many unfinished predictions as one may have. Nothing was recorded.
+// WaitingError means that a user has Max unfinished predictions already. Nothing was recorded.
 type WaitingError struct{ Max int }
 
 // Error implements error.
@@ -195,10 +195,10 @@ func (e *WaitingError) Error() string {
 	return fmt.Sprintf("%d predictions of the user wait already", e.Max)
 }
 
-// leaveRoom refuses a prediction of a user who has waitingMax unfinished ones. It reads that many entries of an
+// checkWaiting returns a [WaitingError] if a user has waitingMax unfinished predictions. It reads that many entries of an
 // index at most. Transactions of the same moment do not see each other, so a user may pass the bound by as many
 // requests as are let in at once: an exact one would put all uploads of a user in a row.
-func (ps *Predictions) leaveRoom(ctx context.Context, tx pgx.Tx, user int64) error {
+func (ps *Predictions) checkWaiting(ctx context.Context, tx pgx.Tx, user int64) error {
 	most := ps.waitingMax
 	if most <= 0 {
 		return nil

@@ -9,20 +9,20 @@ import (
 	"github.com/retainwise/millrace/store/internal/database"
 )
 
-// Accounts are the users, their access keys, their budgets of requests and the keys of requests that may be repeated.
+// Accounts is the view of users, their access keys, rate limits and idempotency keys. It is safe for concurrent use.
 type Accounts struct {
 	db    *database.DB
 	lease time.Duration // of a request that has claimed its key
 }
 
-// User is someone who owns uploads.
+// User is an owner of uploads.
 type User struct {
 	ID           int64
 	Subject      string  // the "sub" of their tokens
 	TrainingRate float32 // share of scored rows that may be kept for retraining; 0: not opted in
 }
 
-// EnsureUser answers with the user of a token's subject, who is added when seen for the first time. One who has left is
+// EnsureUser returns the user of a token's subject, and creates it at the first request. A deleted user is
 // [ErrAccountDeleted].
 func (a *Accounts) EnsureUser(ctx context.Context, subject string) (User, error) {
 	u := User{Subject: subject}

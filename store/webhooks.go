@@ -10,10 +10,10 @@ import (
 	"github.com/retainwise/millrace/store/internal/database"
 )
 
-// Announcements are ended predictions that webhooks are still to be called for.
+// Announcements is the view of webhook calls that are still to be made. It is safe for concurrent use.
 type Announcements struct{ db *database.DB }
 
-// Announcement is the end of a prediction that somebody outside wants to hear of.
+// Announcement is the end of a prediction that a webhook is to be called for.
 type Announcement struct {
 	ID               int64
 	PublicID         uuid.UUID // the same at every attempt
@@ -24,7 +24,7 @@ type Announcement struct {
 	Attempt          int
 }
 
-// Enable makes ends of predictions be kept until they are delivered. Before, nothing is kept.
+// Enable makes every end of a prediction an announcement from now on. Doing it again changes nothing.
 func (a *Announcements) Enable(ctx context.Context) error {
 	if _, err := a.db.Pool.Exec(ctx, `INSERT INTO webhook_switch VALUES (true) ON CONFLICT DO NOTHING`); err != nil {
 		return fmt.Errorf("enable announcements: %w", err)
@@ -53,7 +53,7 @@ func (a *Announcements) Claim(ctx context.Context, limit int) ([]Announcement, e
 	return list, nil
 }
 
-// Drop forgets an announcement that was delivered.
+// Drop deletes an announcement that was delivered.
 func (a *Announcements) Drop(ctx context.Context, id int64) error {
 	if _, err := a.db.Pool.Exec(ctx, `DELETE FROM webhook_events WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("drop announcement: %w", err)
@@ -61,7 +61,7 @@ func (a *Announcements) Drop(ctx context.Context, id int64) error {
 	return nil
 }
 
-// Postpone makes an announcement due again after a while, or a dead letter that is kept but not sent.
+// Postpone makes an announcement due again after wait, or with dead a dead letter, which is kept but not sent.
 func (a *Announcements) Postpone(ctx context.Context, id int64, wait time.Duration, dead bool) error {
 	_, err := a.db.Pool.Exec(ctx, `
 		UPDATE webhook_events SET next_at = clock_timestamp() + $2::bigint * interval '1 microsecond', dead = $3
@@ -72,7 +72,7 @@ func (a *Announcements) Postpone(ctx context.Context, id int64, wait time.Durati
 	return nil
 }
 
-// Revive makes every dead announcement due again, with all its attempts, and says how many there were.
+// Revive makes every dead announcement due again with all its attempts, and returns how many there were.
 func (a *Announcements) Revive(ctx context.Context) (int, error) {
 	tag, err := a.db.Pool.Exec(ctx, `
 		UPDATE webhook_events SET dead = false, attempts = 0, next_at = '-infinity' WHERE dead`)
@@ -82,8 +82,8 @@ func (a *Announcements) Revive(ctx context.Context) (int, error) {
 	return int(tag.RowsAffected()), nil
 }
 
-// Backlog is how long the oldest announcement waits, and how many are dead. It also drops those that have
-// been kept for 30 days.
+// Backlog returns the age of the oldest undelivered announcement and how many are dead. It also deletes those older than
+// 30 days.
 func (a *Announcements) Backlog(ctx context.Context) (lag time.Duration, dead int, err error) {
 	var seconds float64
 	err = a.db.Pool.QueryRow(ctx, `

@@ -43,10 +43,10 @@ func (b bench) wantBacklog(waits bool, dead int) {
 	}
 }
 
-// An end is announced until somebody has taken the announcement, each attempt under the same id.
+// An end is announced until the announcement is dropped, each attempt under the same id.
 func TestAnnouncements(t *testing.T) {
 	b := newBench(t, store.Config{})
-	b.cancelled(`{}`) // before anybody wants to hear of it
+	b.cancelled(`{}`) // before announcements are enabled
 	for range 2 {
 		if err := b.Announcements.Enable(t.Context()); err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestAnnouncements(t *testing.T) {
 }
 
 // Operators send again what was given up, with all its attempts; what is as old as a month is forgotten.
-func TestAnnouncementsGivenUp(t *testing.T) {
+func TestAnnouncements_DeadLetters(t *testing.T) {
 	b := newBench(t, store.Config{})
 	if err := b.Announcements.Enable(t.Context()); err != nil {
 		t.Fatal(err)

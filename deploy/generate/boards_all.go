@@ -268,7 +268,7 @@ func dependenciesBoard() *dashboard.DashboardBuilder {
 			queries: []query{q("sum by (dependency, instance) (rate(millrace_circuit_opens_total[5m]))", "{{instance}} {{dependency}}")},
 		},
 		panel{
-			title: "Doorbells that have not rung", unit: short, width: 12,
+			title: "Outbox entries not sent to the queue", unit: short, width: 12,
 			queries: []query{q("max(millrace_outbox_letters)", "letters")},
 		},
 		panel{

@@ -25,7 +25,7 @@ const (
 	packRows = 64
 	// blockRows is the number of rows that are binned together: four packs, and the stride from column to column.
 	blockRows = 256
-	// columnThresholds is the greatest number of thresholds that one column can tell apart.
+	// columnThresholds is the greatest number of thresholds that one column can distinguish.
 	columnThresholds = 254
 	// missingCode is the code of a missing value in a numerical column, and of "right" in a set column.
 	missingCode = 255

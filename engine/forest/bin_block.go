@@ -16,7 +16,7 @@ func (b *binner) newBins() *bins {
 	return &bins{binner: b, tables: make([][]uint8, len(b.features)), values: make([]float64, len(b.row.features))}
 }
 
-// start takes the rows that the following calls of fill speak about. They are read until the next start.
+// start takes the rows that the following calls of fill bin. They are read until the next start.
 //
 // Columns of category codes are binned by value, not by row: each value once, here, unless there are more values than
 // rows.
@@ -39,7 +39,7 @@ func (b *bins) start(rows Rows) {
 	}
 }
 
-// finish lets go of the caller's rows.
+// finish drops the references to the caller's rows.
 func (b *bins) finish() { b.rows = Rows{} }
 
 // fill writes the codes of rows first … first+n-1, n <= blockRows, to dst[column*blockRows+i]. Bytes of rows beyond n

@@ -9,36 +9,36 @@ type rowPart struct {
 	_      uint32
 }
 
-// rowPlan is how single rows are binned: numbers by vectors where that is possible, and the rest.
+// rowPlan is how single rows are binned: numbers by vectors where that is possible, and the other features one by one.
 type rowPlan struct {
 	features []int // of the numbers, one for each numericBins
 	narrow   []rowPart
 	wide     []rowPart
-	rest     []int // positions in binner.features that have something else
+	oneByOne []int // positions in binner.features that have something else
 }
 
 // planRows bins every feature for itself.
 func (b *binner) planRows() {
 	for i := range b.features {
-		b.row.rest = append(b.row.rest, i)
+		b.row.oneByOne = append(b.row.oneByOne, i)
 	}
 }
 
-// planRowVectors leaves to the rest what vectors cannot do.
+// planRowVectors bins one by one what vectors cannot do.
 func (b *binner) planRowVectors() {
 	for i := range b.features {
 		f := &b.features[i]
-		rest := len(f.sets) > 0
+		oneByOne := len(f.sets) > 0
 		for j := range f.numeric {
 			f.numeric[j].inRowPlan = f.numeric[j].vector != nil
 			if f.numeric[j].inRowPlan {
 				b.row.add(&f.numeric[j], f.feature)
 			} else {
-				rest = true
+				oneByOne = true
 			}
 		}
-		if rest {
-			b.row.rest = append(b.row.rest, i)
+		if oneByOne {
+			b.row.oneByOne = append(b.row.oneByOne, i)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (b *bins) fillRow(dst []uint8, rows Rows, row int) {
 	}
 	binRow(dst, b.values, plan.wide, false)
 	binRow(dst, b.values, plan.narrow, true)
-	for _, i := range plan.rest {
+	for _, i := range plan.oneByOne {
 		f := &b.features[i]
 		x := rows.Columns[f.feature].At(row)
 		for j := range f.numeric {

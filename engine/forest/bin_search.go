@@ -93,8 +93,8 @@ func (r *rankSearch) ratioCell(key uint64) uint32 {
 	return uint32(min((above&(borrow-1))>>(r.shift&63), guideCells-1))
 }
 
-// widthCell wants a scale that is not 0. It rounds by adding 2^52, after which the bits are the integer; those of numbers out of range are out of
-// range on the same side.
+// widthCell wants a scale that is not 0. It rounds by adding 2^52, after which the bits are the integer; those of numbers
+// out of range are out of range on the same side.
 func (r *rankSearch) widthCell(x float64) uint32 {
 	const big, bigBits = 1 << 52, 0x4330000000000000
 	sum := int64(math.Float64bits(float64((x-r.low)*r.scale) + big))

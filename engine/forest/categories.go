@@ -11,6 +11,8 @@ import (
 type categoryList struct {
 	values []string
 	kind   CategoryKind
+	// damaged says that the texts are no UTF-8 or may have been cut; then they are of no use.
+	damaged bool
 }
 
 // Code returns the code of a category, for reading a column that the model knows by name. Integers and floats compare
@@ -114,13 +116,13 @@ func categoryText(e event) (value string, kind CategoryKind, ok bool) {
 		value, ok = e.asString()
 		return value, CategoryText, ok
 	case eventBool:
-		return strconv.FormatBool(e.integer != 0), CategoryBool, true
+		return pythonBool(e.integer != 0), CategoryBool, true
 	case eventNumber:
 		if _, ok := parseInt(e.text); ok {
 			return string(e.text), CategoryInteger, true
 		}
 		v, ok := parseFloat(e.text, 64)
-		return strconv.FormatFloat(v, 'g', -1, 64), CategoryFloat, ok && !math.IsNaN(v)
+		return pythonFloat(v, 64), CategoryFloat, ok && !math.IsNaN(v)
 	}
 	return "", 0, false
 }
@@ -200,8 +202,7 @@ func (c *xgboostCats) list(m *meter) (categoryList, error) {
 	if c.kind != 0 {
 		return categoryList{values: c.numbers(), kind: CategoryInteger}, nil
 	}
-	values, err := c.texts()
-	return categoryList{values: values}, err
+	return c.texts()
 }
 
 // numbers formats integer categories. UBJSON has no unsigned type wider than a byte: those come as signed ones.
@@ -218,24 +219,23 @@ func (c *xgboostCats) numbers() []string {
 	return texts
 }
 
-func (c *xgboostCats) texts() ([]string, error) {
+// texts cuts the bytes of all categories at their offsets.
+func (c *xgboostCats) texts() (list categoryList, err error) {
 	if len(c.offsets) == 0 {
-		return nil, nil
+		return list, nil
 	}
 	all := make([]byte, len(c.values))
 	for i, v := range c.values {
 		all[i] = byte(v)
 	}
-	texts := make([]string, len(c.offsets)-1)
-	for i := range texts {
+	list.values = make([]string, len(c.offsets)-1)
+	for i := range list.values {
 		from, to := c.offsets[i], c.offsets[i+1]
 		if from < 0 || to < from || int(to) > len(all) {
-			return nil, fieldFault(KindCategory, "cats.offsets", "value %d is out of range or descends", i)
+			return list, fieldFault(KindCategory, "cats.offsets", "value %d is out of range or descends", i)
 		}
-		texts[i] = string(all[from:to])
-		if !utf8.ValidString(texts[i]) {
-			return nil, fieldFault(KindCategory, "cats.values", "category %d is no UTF-8", i)
-		}
+		list.values[i] = string(all[from:to])
+		list.damaged = list.damaged || !utf8.ValidString(list.values[i])
 	}
-	return texts, nil
+	return list, nil
 }

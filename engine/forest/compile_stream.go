@@ -16,7 +16,7 @@ import (
 //
 // A fork is a node whose children are both leaves: both ids come with the node. A join is any other node: its operands
 // are slots of 64 bytes a pack. Slot i < resultSlots is the result of fork i; a join's result takes the place of one of
-// its operands, which nobody reads again, so that few slots are alive and the first-level cache holds them. Slot
+// its operands, which are not read again, so that few slots are alive and the first-level cache holds them. Slot
 // resultSlots+i holds leaf i everywhere. Leaf ids are the stream's own: leaves that joins read come first.
 //
 // Nodes stand deepest first, which leaves room between a node and its parent for the latency of store and load.

@@ -16,7 +16,7 @@ type Description struct {
 	Link          string   `json:"link"`
 	Classes       int      `json:"classes"`
 	Iterations    int      `json:"iterations"`
-	BestIteration int      `json:"best_iteration,omitempty"` // what early stopping found; all iterations are used anyway
+	BestIteration int      `json:"best_iteration,omitempty"` // what early stopping found; see Forest.Prefix
 	Average       bool     `json:"average"`                  // a random forest
 	Trees         int      `json:"trees"`
 	Nodes         int      `json:"nodes"` // inner nodes

@@ -63,7 +63,7 @@ func TestJSONRefuses(t *testing.T) {
 	for _, text := range []string{
 		``, ` `, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{,}`, `{1:2}`, `{"a" 1}`, `{"a"::1}`, `[1,]`, `[,1]`,
 		`[1 2]`, `[1`, `[`, `]`, `}`, `{]`, `[}`, `[1}`, `{"a":1]`, `{} {}`, `[] ,`, `tru`, `nul`, `+`, `x`, `'a'`, `"a`,
-		`"a\`, `"a\"`, "\"a\nb\"", `[1e]`, `[-]`, `[1.]`, `{"a":}`, `{"a":1 "b":2}`, strings.Repeat("[", 33),
+		`"a\`, `"a\"`, "\"a\nb\"", `[1e]`, `[-]`, `[1.]`, `[1.-0E1]`, `[7.51.8]`, `[1.7nanE-1]`, `[--1]`, `[NaNN]`, `[1e5e5]`, `[Inf]`, `{"a":}`, `{"a":1 "b":2}`, strings.Repeat("[", 33),
 	} {
 		if got, err := trace(newJSONReader([]byte(text), newMeter(DefaultLimits(), 0))); err == nil {
 			t.Errorf("%q is accepted as %s", text, got)

@@ -60,7 +60,7 @@ type Forest struct {
 	Objective  string // as the file names it; empty for a custom objective
 	Link       Link
 	Sigmoid    float64   // the factor of LinkSigmoid, 1 unless the file says otherwise
-	Classes    int       // raw scores per row, at least 1
+	Classes    int       // raw scores per row, at least 1; targets and quantiles count as classes
 	Base       []float64 // base margin per class, already linked; added before the first tree
 	Average    bool      // random forest: the sum is divided by Iterations before the link
 	Iterations int
@@ -71,6 +71,9 @@ type Forest struct {
 	// BestIteration is the number of iterations that early stopping found best, 0 if the file names none. It is
 	// information only: all trees are summed unless the caller takes Prefix.
 	BestIteration int
+	// CategoriesLost says why the texts of categories are not known although the model was trained on them: only their
+	// codes can be scored. It is empty if no feature lacks them.
+	CategoriesLost string
 	// Warnings says what is unusual but harmless, for the operator.
 	Warnings []string
 }
@@ -100,8 +103,8 @@ type CategoryKind uint8
 const (
 	CategoryText    CategoryKind = iota // as it stands
 	CategoryInteger                     // decimal
-	CategoryFloat                       // shortest decimal, as in "1.5" and "2.0"
-	CategoryBool                        // "true" or "false"
+	CategoryFloat                       // as Python writes it: "1.5", "2.0", "1e-07"
+	CategoryBool                        // "True" or "False"
 )
 
 // Tree is one tree. Children at or above zero index Nodes; a negative child c is leaf ^c. A tree of one leaf has no
@@ -140,4 +143,12 @@ type Linear struct {
 	Const        float64
 	Features     []int32
 	Coefficients []float64
+}
+
+// loseCategories notes why texts of categories are not known, for the caller and the operator.
+func (f *Forest) loseCategories(why string) {
+	if f.CategoriesLost == "" {
+		f.CategoriesLost = why
+		f.Warnings = append(f.Warnings, why)
+	}
 }

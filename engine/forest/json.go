@@ -192,7 +192,8 @@ func (r *jsonReader) quoted(kind eventKind) (event, error) {
 	return event{}, fault(KindTruncated, "file ends inside a string")
 }
 
-// number takes a number's text; the reader of the value parses it.
+// number takes a number's text; the reader of the value parses it. One that is skipped must be a number too: what is
+// damaged there may be damaged elsewhere.
 func (r *jsonReader) number() (event, error) {
 	start := r.pos
 	for r.pos < len(r.file) && isNumberByte(r.file[r.pos]) {
@@ -205,8 +206,40 @@ func (r *jsonReader) number() (event, error) {
 		}
 		return event{}, r.unexpected("a digit")
 	}
+	if !isJSONNumber(text) {
+		return event{}, fault(KindField, "JSON has %s at byte %d where a number belongs", clipped(text), start)
+	}
 	r.valueDone()
 	return event{kind: eventNumber, text: text}, nil
+}
+
+// isJSONNumber reports whether text is a number of JSON, or NaN or an infinity, which XGBoost writes too.
+func isJSONNumber(text []byte) bool {
+	text = bytes.TrimPrefix(text, []byte("-"))
+	if string(text) == "NaN" || string(text) == "Infinity" {
+		return true
+	}
+	text, ok := cutDigits(text)
+	if ok && len(text) > 0 && text[0] == '.' {
+		text, ok = cutDigits(text[1:])
+	}
+	if ok && len(text) > 0 && text[0]|0x20 == 'e' {
+		text = text[1:]
+		if len(text) > 0 && (text[0] == '+' || text[0] == '-') {
+			text = text[1:]
+		}
+		text, ok = cutDigits(text)
+	}
+	return ok && len(text) == 0
+}
+
+// cutDigits cuts off one digit or more.
+func cutDigits(text []byte) (rest []byte, ok bool) {
+	n := 0
+	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
+		n++
+	}
+	return text[n:], n > 0
 }
 
 // isNumberByte covers digits, signs, exponents and the letters of NaN and Infinity.

@@ -120,7 +120,7 @@ func kernelEights32(eights []fewTrees, p *portableNodes, sum float32, codes []ui
 	return sum
 }
 
-// rowKernel tells whether single rows can be scored by vectors.
+// rowKernel reports whether single rows can be scored by vectors.
 var rowKernel = cpu.X86.HasAVX512VBMI && cpu.X86.HasAVX512CD && cpu.X86.HasPOPCNT
 
 func kernelRow64(r *rowStream, sum float64, codes []uint8) float64 {

@@ -139,8 +139,8 @@ func (l *Leaves) LeafIDs(dst []int32, rows Rows) error {
 	})
 }
 
-// predict calls use with the width outputs of every row. Leaves starts goroutines, whose panics nobody can catch,
-// unless it is told to use one thread.
+// predict calls use with the width outputs of every row. Leaves starts goroutines, whose panics cannot be
+// recovered, unless its number of threads is 1.
 func (l *Leaves) predict(e *leaves.Ensemble, width int, rows Rows, use func(row int, out []float64)) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -95,7 +95,7 @@ func (r *lightgbmReader) readFeatures() error {
 	if names == nil {
 		return fieldFault(KindField, "feature_names", "is missing")
 	}
-	if 2*count-1 > len(names) {
+	if !mayHold(names, count) {
 		return fieldFault(KindFeature, "feature_names", "does not name %d features", count)
 	}
 	const featureBytes = 64
@@ -129,8 +129,8 @@ func (r *lightgbmReader) readTrees() error {
 	// A tree's size cannot hold once line ends were rewritten.
 	exact := checkSizes && !bytes.HasPrefix(r.lines.file, []byte("tree\r"))
 	for i := 0; ; i++ {
-		line, _ := r.lines.line() // section stops at "Tree=" or "end of trees", so there is one
-		if bytes.Equal(line, []byte("end of trees")) {
+		line, _ := r.lines.line() // section stops at a line that ends trees or begins one, so there is one
+		if endsTrees(line) {
 			break
 		}
 		start := r.lines.start
@@ -138,7 +138,7 @@ func (r *lightgbmReader) readTrees() error {
 			return inTree(err, i)
 		}
 		if checkSizes {
-			if err := r.checkSize(r.lines.next-start, exact); err != nil {
+			if err := r.checkSize(r.lines.file[start:r.lines.next], exact); err != nil {
 				return inTree(err, i)
 			}
 		}
@@ -171,8 +171,8 @@ func (r *lightgbmReader) readTree(i int, line []byte) error {
 	return nil
 }
 
-// checkSize compares the bytes that a tree took with the next entry of tree_sizes.
-func (r *lightgbmReader) checkSize(took int, exact bool) error {
+// checkSize compares the bytes that a tree took with the next entry of tree_sizes. Blank lines may follow the last tree.
+func (r *lightgbmReader) checkSize(took []byte, exact bool) error {
 	var token []byte
 	token, r.sizes, _ = bytes.Cut(bytes.TrimLeft(r.sizes, " "), []byte(" "))
 	size, ok := parseInt(token)
@@ -181,8 +181,8 @@ func (r *lightgbmReader) checkSize(took int, exact bool) error {
 		return fieldFault(KindTruncated, "tree_sizes", "names fewer trees than follow")
 	case !ok:
 		return fieldFault(KindField, "tree_sizes", "%s is no size", clipped(token))
-	case exact && size != int64(took):
-		return fieldFault(KindTruncated, "tree_sizes", "tree has %d bytes, not the %d of the header", took, size)
+	case exact && (size < 0 || size > int64(len(took)) || len(bytes.TrimLeft(took[size:], "\n")) > 0):
+		return fieldFault(KindTruncated, "tree_sizes", "tree has %d bytes, not the %d of the header", len(took), size)
 	}
 	return nil
 }

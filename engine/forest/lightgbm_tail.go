@@ -5,52 +5,87 @@ import (
 	"fmt"
 )
 
-// readTail reads what follows the trees: importances, which are skipped, parameters, and the line that LightGBM's
-// Python package adds with the categories of a data frame.
+// readTail reads what follows the trees: importances, which are skipped, parameters, a parser of text files, which is not
+// used, and the line that LightGBM's Python package adds with the categories of a data frame. Old and foreign programs
+// write no parameters.
 func (r *lightgbmReader) readTail() error {
-	columns, err := r.readParameters()
-	if err != nil {
-		return err
-	}
+	var columns []int
+	parameters, categories := false, false
 	for {
-		line, ok := r.lines.line()
-		if !ok {
+		line, ok, err := r.tailLine()
+		if err != nil {
+			return err
+		}
+		text, isCategories := bytes.CutPrefix(line, []byte("pandas_categorical:"))
+		switch {
+		case !ok:
+			r.warnOfEnd(parameters || categories)
 			return nil
-		}
-		if err := r.meter.step(len(line) + 1); err != nil {
-			return err
-		}
-		if len(line) == 0 {
-			continue
-		}
-		text, found := bytes.CutPrefix(line, []byte("pandas_categorical:"))
-		if !found {
+		case string(line) == "parameters:" && !parameters:
+			if columns, err = r.readParameters(); err != nil {
+				return err
+			}
+			parameters = true
+		case string(line) == "parser:":
+			if err := r.skipTo("end of parser"); err != nil {
+				return err
+			}
+		case isCategories:
+			if err := r.setCategories(text, columns); err != nil {
+				return err
+			}
+			categories = true
+		case len(line) > 0 && (parameters || categories):
 			return fault(KindTruncated, "unexpected text follows \"end of parameters\": %s", clipped(line))
-		}
-		if err := r.setCategories(text, columns); err != nil {
-			return err
 		}
 	}
 }
 
-// readParameters reads up to "end of parameters", without which a file was cut, and returns the categorical columns
-// that the training parameters name.
-func (r *lightgbmReader) readParameters() (columns []int, err error) {
-	inside := false
+func (r *lightgbmReader) tailLine() (line []byte, ok bool, err error) {
+	line, ok = r.lines.line()
+	return line, ok, r.meter.step(len(line) + 1)
+}
+
+// warnOfEnd warns of a file that ends with its trees. All of them are there, but what followed may be lost.
+func (r *lightgbmReader) warnOfEnd(whole bool) {
+	const why = "the file ends before its parameters: an old or foreign program wrote it, or it was cut off behind its trees"
+	switch {
+	case whole:
+	case len(r.categoricalColumns()) > 0:
+		r.forest.loseCategories(why)
+	default:
+		r.forest.Warnings = append(r.forest.Warnings, why)
+	}
+}
+
+// skipTo passes over a section whose last line is given.
+func (r *lightgbmReader) skipTo(last string) error {
 	for {
-		line, ok := r.lines.line()
-		if !ok {
-			return nil, fault(KindTruncated, "file ends before \"end of parameters\"")
-		}
-		if err := r.meter.step(len(line) + 1); err != nil {
-			return nil, err
-		}
+		line, ok, err := r.tailLine()
 		switch {
-		case bytes.Equal(line, []byte("parameters:")):
-			inside = true
-		case bytes.Equal(line, []byte("end of parameters")):
+		case err != nil:
+			return err
+		case !ok:
+			return fault(KindTruncated, "file ends before %q", last)
+		case string(line) == last:
+			return nil
+		}
+	}
+}
+
+// readParameters reads up to "end of parameters", without which a file was cut, and returns the categorical columns that
+// the training parameters name.
+func (r *lightgbmReader) readParameters() (columns []int, err error) {
+	for {
+		line, ok, err := r.tailLine()
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			return nil, fault(KindTruncated, "file ends before \"end of parameters\"")
+		case string(line) == "end of parameters":
 			return columns, nil
-		case inside && bytes.HasPrefix(line, []byte("[categorical_feature: ")):
+		case bytes.HasPrefix(line, []byte("[categorical_feature: ")):
 			columns = r.parameterColumns(line)
 		}
 	}
@@ -72,7 +107,7 @@ func (r *lightgbmReader) parameterColumns(line []byte) []int {
 }
 
 // setCategories gives the lists of pandas_categorical to the categorical columns, in their order. If the numbers differ
-// (an ordered category has a list but is no categorical column) nobody knows which is whose, and none is given.
+// (an ordered category has a list but is no categorical column) the lists cannot be matched with columns, and none is used.
 func (r *lightgbmReader) setCategories(text []byte, columns []int) error {
 	lists, err := readCategoryLists(text, r.meter)
 	if err != nil {
@@ -85,7 +120,7 @@ func (r *lightgbmReader) setCategories(text []byte, columns []int) error {
 		columns = r.categoricalColumns()
 	}
 	if len(columns) != len(lists) {
-		r.forest.Warnings = append(r.forest.Warnings, fmt.Sprintf(
+		r.forest.loseCategories(fmt.Sprintf(
 			"the file has category lists for %d columns but %d categorical columns: the lists are not used",
 			len(lists), len(columns)))
 		return nil

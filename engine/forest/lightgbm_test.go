@@ -204,7 +204,7 @@ func TestLightGBMPandasCategories(t *testing.T) {
 		{Name: "a", Categories: []string{`x "y"`, "üä"}, Categorical: true},
 		{Name: "b"},
 		{Name: "c", Categories: []string{"10", "-3"}, CategoryKind: forest.CategoryInteger, Categorical: true},
-		{Name: "d", Categories: []string{"false", "true"}, CategoryKind: forest.CategoryBool, Categorical: true},
+		{Name: "d", Categories: []string{"False", "True"}, CategoryKind: forest.CategoryBool, Categorical: true},
 	}
 	if !reflect.DeepEqual(f.Features, want) {
 		t.Errorf("%+v", f.Features)

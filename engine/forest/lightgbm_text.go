@@ -21,14 +21,14 @@ func (l *lightgbmLines) line() (line []byte, ok bool) {
 	if l.next >= len(l.file) {
 		return nil, false
 	}
-	rest := l.file[l.next:]
-	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+	line = l.file[l.next:]
+	if i := bytes.IndexByte(line, '\n'); i >= 0 {
 		l.next += i + 1
-		rest = rest[:i]
+		line = line[:i]
 	} else {
 		l.next = len(l.file)
 	}
-	return bytes.TrimSuffix(rest, []byte("\r")), true
+	return bytes.TrimSuffix(line, []byte("\r")), true
 }
 
 // unread makes the line last returned the next one again.
@@ -49,7 +49,7 @@ func (l *lightgbmLines) section(keys []string, into lightgbmFields) error {
 		if err := l.meter.step(len(line) + 1); err != nil {
 			return err
 		}
-		if bytes.HasPrefix(line, []byte("Tree=")) || bytes.Equal(line, []byte("end of trees")) {
+		if bytes.HasPrefix(line, []byte("Tree=")) || endsTrees(line) {
 			l.unread()
 			return nil
 		}
@@ -68,6 +68,15 @@ func (l *lightgbmLines) section(keys []string, into lightgbmFields) error {
 	}
 }
 
+// endsTrees reports whether a line follows the last tree. LightGBM 2.0 wrote the importances at once.
+func endsTrees(line []byte) bool {
+	switch string(line) {
+	case "end of trees", "feature importances:", "feature_importances:":
+		return true
+	}
+	return false
+}
+
 func lightgbmKey(keys []string, key []byte) int {
 	for i, k := range keys {
 		if string(key) == k {
@@ -76,6 +85,9 @@ func lightgbmKey(keys []string, key []byte) int {
 	}
 	return -1
 }
+
+// mayHold reports whether text is long enough for count values with a space between: a check before they are allocated.
+func mayHold(text []byte, count int) bool { return count <= (len(text)+1)/2 }
 
 // eachToken calls use with the count tokens of value, which are separated by spaces.
 func (l *lightgbmLines) eachToken(field string, value []byte, count int, use func(i int, token []byte) error) error {

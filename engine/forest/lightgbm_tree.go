@@ -69,7 +69,7 @@ func (t *lightgbmTree) allocate() error {
 		return err
 	}
 	// Every leaf takes a digit and a space: what the file cannot hold is not allocated.
-	if 2*leaves-1 > len(t.fields[treeLeafValue]) {
+	if !mayHold(t.fields[treeLeafValue], leaves) {
 		return fieldFault(KindField, "leaf_value", "does not hold %d values", leaves)
 	}
 	m := t.lines.meter
@@ -202,7 +202,7 @@ func (t *lightgbmTree) readSets() error {
 
 func (t *lightgbmTree) cutSets(sets int) error {
 	bounds, text := t.fields[treeSetBounds], t.fields[treeSetWords]
-	if 2*sets+1 > len(bounds) {
+	if !mayHold(bounds, sets+1) {
 		return fieldFault(KindCategory, "cat_boundaries", "does not hold %d values", sets+1)
 	}
 	if err := t.lines.meter.take(sets+1, sliceBytes+4); err != nil {
@@ -230,7 +230,7 @@ func (t *lightgbmTree) cutSets(sets int) error {
 }
 
 func (t *lightgbmTree) readSetWords(text []byte, count int) ([]uint32, error) {
-	if 2*count-1 > len(text) {
+	if !mayHold(text, count) {
 		return nil, fieldFault(KindCategory, "cat_threshold", "does not hold %d values", count)
 	}
 	if err := t.lines.meter.take(count, 4); err != nil {

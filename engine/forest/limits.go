@@ -51,7 +51,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// meter spends the limits while a file is read: whoever is about to allocate or to loop asks it first.
+// meter spends the limits while a file is read: code that is about to allocate or to loop asks it first.
 type meter struct {
 	limits   Limits
 	memory   int // bytes that may still be allocated

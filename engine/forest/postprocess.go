@@ -36,14 +36,14 @@ func (f *Forest) ScalarLink() func(float64) float64 {
 			return sigmoid32
 		}
 		factor := f.Sigmoid
-		return func(x float64) float64 { return 1 / (1 + math.Exp(float64(-factor*x))) }
+		return func(x float64) float64 { return 1 / (1 + exp64(float64(-factor*x))) }
 	case LinkExp:
 		if narrow {
 			return func(x float64) float64 { return float64(exp32(float32(x))) }
 		}
-		return math.Exp
+		return exp64
 	case LinkLog1pExp:
-		return func(x float64) float64 { return math.Log1p(math.Exp(x)) }
+		return func(x float64) float64 { return math.Log1p(exp64(x)) }
 	case LinkSignedSquare:
 		return signedSquare
 	case LinkHinge:
@@ -61,8 +61,6 @@ func hinge(x float64) float64 {
 	return 0
 }
 
-func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
-
 // sigmoid32 is XGBoost's: the exponent is capped where float32 would overflow.
 func sigmoid32(x float64) float64 {
 	const largest = 88.7
@@ -77,7 +75,7 @@ func softmax64(dst, raw []float64) {
 		largest = max(largest, x)
 	}
 	for i, x := range raw {
-		dst[i] = math.Exp(x - largest)
+		dst[i] = exp64(x - largest)
 		sum += dst[i]
 	}
 	for i := range dst {

@@ -103,14 +103,14 @@ func (p *prober) value(feature int) float64 {
 	case 1:
 		return p.beside(seed, math.Inf(-1))
 	case 2:
-		return seed/2 + seeds[p.random.IntN(len(seeds))]/2
+		return float64(seed/2) + float64(seeds[p.random.IntN(len(seeds))]/2)
 	case 3:
 		return seed + 0.5 // a fraction of a category
 	}
 	return seed
 }
 
-// beside returns the value next to v that the library can tell from it.
+// beside returns the value next to v that the library distinguishes from it.
 func (p *prober) beside(v, toward float64) float64 {
 	if p.forest.Library == XGBoost {
 		return float64(math.Nextafter32(float32(v), float32(toward)))

@@ -8,8 +8,8 @@ type RawScorer interface {
 }
 
 // SelfCheck scores ProbeRows with the walker, with leaves and with the given scorers, and returns an *Error of
-// KindSelfCheck if two disagree. A model that fails must not be served. l is nil if leaves cannot hold the forest; that
-// is for the caller to tell.
+// KindSelfCheck if two disagree. A model that fails must not be served. l may be nil: leaves cannot hold every forest,
+// and the caller says so to its user.
 func SelfCheck(f *Forest, l *Leaves, scorers ...RawScorer) error {
 	rows := f.ProbeRows()
 	walker := NewWalker(f)

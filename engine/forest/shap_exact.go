@@ -89,16 +89,16 @@ func (s *exactScratch) addLeaf(dst []float64, terms []pathTerm, value float64) {
 	for k, t := range rule.points {
 		s.before[0] = 1
 		for j := range d {
-			s.before[j+1] = s.before[j] * (terms[j].share*(1-t) + s.followed[j]*t)
+			s.before[j+1] = s.before[j] * (float64(terms[j].share*(1-t)) + float64(s.followed[j]*t))
 		}
 		after := rule.weights[k]
 		for j := d - 1; j >= 0; j-- {
-			s.sums[j] += s.before[j] * after
-			after *= terms[j].share*(1-t) + s.followed[j]*t
+			s.sums[j] += float64(s.before[j] * after)
+			after *= float64(terms[j].share*(1-t)) + float64(s.followed[j]*t)
 		}
 	}
 	for j := range terms {
-		dst[terms[j].feature] += value * (s.followed[j] - terms[j].share) * s.sums[j]
+		dst[terms[j].feature] += float64(value * (s.followed[j] - terms[j].share) * s.sums[j])
 	}
 }
 
@@ -136,12 +136,12 @@ func expectedRaw(f *Forest) []float64 {
 		t := &f.Trees[i]
 		paths.collect(t)
 		for _, leaf := range paths.leaves {
-			bias[t.Class] += t.Leaves[leaf.leaf].Value * leaf.share
+			bias[t.Class] += float64(t.Leaves[leaf.leaf].Value * leaf.share)
 		}
 	}
 	scale := averageScale(f)
 	for i := range bias {
-		bias[i] = f.Base[i] + bias[i]*scale
+		bias[i] = f.Base[i] + float64(bias[i]*scale)
 	}
 	return bias
 }

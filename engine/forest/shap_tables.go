@@ -119,8 +119,8 @@ func (b *shapBuilder) plan(lengths []int) error {
 }
 
 // bytes is about what leaves of these path lengths take.
-func (b *shapBuilder) bytes(lengths []int) int {
-	total := 0
+func (b *shapBuilder) bytes(lengths []int) int64 {
+	total := int64(0)
 	for d, n := range lengths {
 		size := 20 * d
 		if d <= b.tables {
@@ -128,7 +128,7 @@ func (b *shapBuilder) bytes(lengths []int) int {
 		} else {
 			size += 4 * (2*d + 2) * ((d + 1) / 2)
 		}
-		total += n * size
+		total += int64(n) * int64(size)
 	}
 	return total
 }
@@ -204,7 +204,7 @@ func (b *shapBuilder) table(terms []pathTerm, value float64) []float64 {
 		for j := range terms {
 			z, half := terms[j].share, 1<<j
 			for p := range half {
-				b.prefix[half+p] = b.prefix[p] * (z*(1-t) + t)
+				b.prefix[half+p] = b.prefix[p] * (float64(z*(1-t)) + t)
 				b.prefix[p] *= z * (1 - t)
 			}
 		}
@@ -249,7 +249,7 @@ func integralValues(points, weights []float64, size int, terms []pathTerm, value
 	for k, t := range points {
 		start := weights[k] * value
 		for j, term := range terms {
-			a := term.share*(1-t) + t
+			a := float64(term.share*(1-t)) + t
 			start *= a
 			values[(2*j+2)*size+k] = float32(term.share * (1 - t) / a)
 			values[(2*j+3)*size+k] = float32((1 - term.share) / a)

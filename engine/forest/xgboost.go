@@ -247,7 +247,8 @@ func (x *xgboostReader) checkPresent() error {
 	case !x.hasLearner:
 		return fault(KindFormat, "JSON without \"learner\" is no XGBoost model; %s", saveXGBoost)
 	case x.linear || x.booster == "gblinear":
-		return fault(KindUnsupported, "booster gblinear is not supported: it has no trees")
+		return fault(KindUnsupported, "booster gblinear is not supported, as it has no trees; train with "+
+			"booster=\"gbtree\" or \"dart\"")
 	case x.booster != "gbtree" && x.booster != "dart":
 		return fieldFault(KindUnsupported, "gradient_booster.name", "booster %s is not supported", clipped(x.booster))
 	case !x.trees.present:

@@ -1,8 +1,11 @@
 package forest
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // xgboostObjective returns the link of an objective, and whether base_score is given on the side of the link's result.
@@ -30,16 +33,17 @@ func (x *xgboostReader) setObjective() error {
 		return fieldFault(KindUnsupported, "objective.name", "%s is not supported", clipped(f.Objective))
 	}
 	f.Link = link
-	if x.param.target > 1 {
-		return fieldFault(KindUnsupported, "num_target", "models of more than one target are not supported")
+	if x.param.target > 1 && x.param.classes > 1 {
+		return fieldFault(KindUnsupported, "num_target", "models of more than one target with classes are not supported; "+
+			"train a model for each target")
 	}
-	if x.param.classes > int64(x.meter.limits.Classes) {
-		return fault(KindLimits, "model has %d classes, the limit is %d", x.param.classes, x.meter.limits.Classes)
+	if most := max(x.param.classes, x.param.target); most > int64(x.meter.limits.Classes) {
+		return fault(KindLimits, "model has %d classes, the limit is %d", most, x.meter.limits.Classes)
 	}
 	if x.param.classes < 0 || x.param.classes > 1 && link != LinkSoftmax && f.Objective != "reg:squarederror" {
 		return fault(KindShape, "objective %s does not fit %d classes", f.Objective, x.param.classes)
 	}
-	f.Classes = max(1, int(x.param.classes))
+	f.Classes = max(1, int(x.param.classes), int(x.param.target))
 	return nil
 }
 
@@ -98,9 +102,9 @@ func (x *xgboostReader) margin(base float32) (margin float32, ok bool) {
 		const edge = float32(1e-6)
 		base = min(max(base, edge), 1-edge)
 		odds := 1/base - 1
-		return -float32(math.Log(float64(odds))), true
+		return -log32(odds), true
 	}
-	return float32(math.Log(float64(base))), base > 0
+	return log32(base), base > 0
 }
 
 // since reports whether the file was written by the given version or a later one.
@@ -140,10 +144,30 @@ func (x *xgboostReader) setFeatures() error {
 			f.Categorical = x.types[i] == "c"
 		}
 		if len(x.categories) > 0 && len(x.categories[i].values) > 0 {
-			f.Categorical, f.Categories, f.CategoryKind = true, x.categories[i].values, x.categories[i].kind
+			x.setCategories(f, x.categories[i])
 		}
 	}
+	if !x.since(3, 1) && slices.Contains(x.types, "c") {
+		x.forest.CategoriesLost = fmt.Sprintf("XGBoost %s saves no names of categories", x.forest.Source.Version)
+	}
 	return nil
+}
+
+// setCategories gives a feature its categories. XGBoost 3.1 to 3.3 measures texts in characters and cuts them in bytes, so
+// that beyond ASCII they are damaged, and nothing in the file says where they were cut.
+func (x *xgboostReader) setCategories(f *Feature, list categoryList) {
+	f.Categorical = true
+	cut := x.version[0] == 3 && x.version[1] >= 1 && x.version[1] <= 3 && slices.ContainsFunc(list.values, beyondASCII)
+	if !list.damaged && !cut {
+		f.Categories, f.CategoryKind = list.values, list.kind
+		return
+	}
+	x.forest.loseCategories(fmt.Sprintf("XGBoost %s saved names of categories with letters beyond ASCII damaged; "+
+		"train and save with XGBoost 3.4", x.forest.Source.Version))
+}
+
+func beyondASCII(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 func (x *xgboostReader) setTrees() error {

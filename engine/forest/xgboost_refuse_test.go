@@ -42,7 +42,11 @@ func TestXGBoostRefusesDocuments(t *testing.T) {
 		"objective":         {forest.KindUnsupported, learnerHas("objective", fields{"name": "reg:mystery"})},
 		"objective number":  {forest.KindField, learnerHas("objective", fields{"name": 1})},
 		"no objective":      {forest.KindUnsupported, func(_, learner, _ fields) { delete(learner, "objective") }},
-		"targets":           {forest.KindUnsupported, param("num_target", "2")},
+		"too many targets":  {forest.KindLimits, param("num_target", "100000")},
+		"targets, classes": {forest.KindUnsupported, func(doc, learner, model fields) {
+			objectiveOf("multi:softprob", "0.5", "3")(doc, learner, model)
+			param("num_target", "2")(doc, learner, model)
+		}},
 		"classes":           {forest.KindShape, objectiveOf("binary:logistic", "0.5", "3")},
 		"negative classes":  {forest.KindShape, param("num_class", "-1")},
 		"too many classes":  {forest.KindLimits, objectiveOf("multi:softprob", "0.5", "100000")},
@@ -60,7 +64,7 @@ func TestXGBoostRefusesDocuments(t *testing.T) {
 		"tree_info short":   {forest.KindShape, modelHas("tree_info", []int{})},
 		"tree_info range":   {forest.KindShape, modelHas("tree_info", []int{1})},
 		"tree_info minus":   {forest.KindShape, modelHas("tree_info", []int{-1})},
-		"tree_info wide":    {forest.KindField, modelHas("tree_info", []int{1 << 40})},
+		"tree_info wide":    {forest.KindField, modelHas("tree_info", []int64{1 << 40})},
 		"trees no array":    {forest.KindField, modelHas("trees", fields{})},
 		"tree no object":    {forest.KindField, modelHas("trees", []int{1})},
 		"base gone":         {forest.KindField, func(_, l, _ fields) { delete(l["learner_model_param"].(fields), "base_score") }},
@@ -75,7 +79,7 @@ func TestXGBoostRefusesTrees(t *testing.T) {
 	param := func(nodes, deleted, vector string) fields {
 		return fields{"tree_param": fields{"num_nodes": nodes, "num_deleted": deleted, "size_leaf_vector": vector}}
 	}
-	lists := func(nodes, starts, sizes []int) fields {
+	lists := func(nodes, starts, sizes any) fields {
 		return fields{"categories_nodes": nodes, "categories_segments": starts, "categories_sizes": sizes}
 	}
 	// Five nodes whose children a test names.
@@ -119,7 +123,7 @@ func TestXGBoostRefusesTrees(t *testing.T) {
 		"sizes missing":     {forest.KindCategory, setTree(fields{"categories_sizes": []int{}}, 1)},
 		"empty set":         {forest.KindCategory, setTree(fields{"categories_sizes": []int{0}}, 1)},
 		"segment range":     {forest.KindCategory, setTree(fields{"categories_segments": []int{2}}, 1)},
-		"segment overflow":  {forest.KindCategory, setTree(lists([]int{0}, []int{1}, []int{1 << 60}), 1)},
+		"segment overflow":  {forest.KindCategory, setTree(lists([]int{0}, []int{1}, []int64{1 << 60}), 1)},
 		"category negative": {forest.KindCategory, setTree(nil, -1)},
 		"category huge":     {forest.KindCategory, setTree(nil, 1<<24)},
 	} {

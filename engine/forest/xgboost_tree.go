@@ -109,7 +109,8 @@ func (t *xgboostTree) readNumber(want int) error {
 // check compares the lengths of the arrays.
 func (t *xgboostTree) check() error {
 	if t.param.leafVector > 1 {
-		return fieldFault(KindUnsupported, "size_leaf_vector", "leaves that hold vectors are not supported")
+		return fieldFault(KindUnsupported, "size_leaf_vector", "leaves that hold vectors are not supported; "+
+			"train with multi_strategy=\"one_output_per_tree\"")
 	}
 	nodes := int(t.param.nodes)
 	if t.param.nodes < 1 || t.param.nodes > int64(t.x.meter.limits.Nodes) {

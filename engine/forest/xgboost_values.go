@@ -46,7 +46,7 @@ func (x *xgboostReader) objectFrom(field string, first event, each func(key stri
 	}
 }
 
-// array walks an array and calls each with the first event of every element, whose rest each consumes.
+// array walks an array and calls each with the first event of every element, the remainder of which each consumes.
 func (x *xgboostReader) array(field string, each func(i int, first event) error) error {
 	first, err := x.in.next()
 	if err != nil {

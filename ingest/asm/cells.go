@@ -47,7 +47,7 @@ func (c *celler) number(value uint64) Mem {
 	return at
 }
 
-// begin loads the arguments that tell where the cells are.
+// begin loads the arguments that say where the cells are.
 func (c *celler) begin(lanes string) {
 	c.slow, c.text = Load(Param("slow"), GP64()), Load(Param("text"), GP64())
 	c.at, c.ends = Load(Param("at"), GP64()), Load(Param("ends"), GP64())

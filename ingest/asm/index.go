@@ -214,9 +214,14 @@ func scan(w *width) {
 }
 
 // countRows adds the line ends that end more than a blank line: not those at the start of a line, or behind a CR there.
+// It keeps an eye on lines that begin with a delimiter.
 func (m *masker) countRows() {
-	starts, blank := GP64(), GP64()
+	starts, blank, lead := GP64(), GP64(), GP64()
 	m.shiftIn(m.feeds, offsetStart, starts)
+	MOVQ(starts, lead)
+	ANDQ(m.delim, lead)
+	ANDNQ(lead, m.feeds, lead)
+	ORQ(lead, m.carried(offsetLead))
 	ANDQ(starts, m.cr)
 	m.shiftIn(m.cr, offsetStartCR, blank)
 	ORQ(starts, blank)

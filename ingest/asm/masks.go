@@ -23,6 +23,7 @@ const (
 	offsetEnd       = 96
 	offsetAt        = 104
 	offsetPending   = 112
+	offsetLead      = 120
 )
 
 const blockBytes = 64

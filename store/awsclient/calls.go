@@ -20,19 +20,19 @@ type Call struct {
 	Result    CallResult
 }
 
-// CallResult says how a call ended.
+// CallResult is how a call ended.
 type CallResult string
 
 // The results of a call.
 const (
 	CallDone    CallResult = "done"
-	CallRefused CallResult = "refused"  // the service answered that it will not: no such object, not the version asked for
-	CallFailed  CallResult = "failed"   // no answer, or an error of the service's own
-	CallGivenUp CallResult = "given_up" // our own context ended
+	CallRefused CallResult = "refused"  // the service answered with a 4xx: no such object, another version
+	CallFailed  CallResult = "failed"   // no answer, or a 5xx
+	CallGivenUp CallResult = "given_up" // the caller's context ended
 )
 
-// Observed counts the retries of every call of a service and reports it. observe may be nil; it is called from many
-// goroutines.
+// Observed returns an API option that counts the retries of every call of a service and calls observe, from many
+// goroutines; nil disables the report.
 func Observed(service string, observe func(Call)) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("ObserveCalls", func(

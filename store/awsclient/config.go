@@ -1,5 +1,5 @@
-// Package awsclient is how S3 and SQS are called: credentials that are read again after a refusal, three attempts with
-// pauses, a circuit breaker, and a report of each call.
+// Package awsclient configures the clients of S3 and SQS: credentials that are read again after a refusal, three attempts
+// with backoff, a circuit breaker, and a report of each call.
 package awsclient
 
 import (
@@ -15,16 +15,17 @@ import (
 	"github.com/retainwise/millrace/store/circuit"
 )
 
-// connectTimeout is for one address: an answer to a request is promised within 2 s.
+// connectTimeout is for one address, so that a request is answered within 2 s.
 const connectTimeout = 1500 * time.Millisecond
 
+// Access is where a service is and how to sign in. Empty fields come from AWS's usual places.
 type Access struct {
 	Endpoint, Region, AccessKey, SecretKey string
 }
 
-// Load reads AWS's usual places. The transport gives up on a server that accepts a request and then says nothing.
-// A call is tried three times; a longer outage is for the breaker and for callers that have the time. What a service
-// refuses is looked for again in the usual places.
+// Load returns the configuration of a client, with what a leaves out from AWS's usual places. The transport times out
+// on a server that accepts a request and sends nothing. A call is tried three times; a longer outage is for the breaker
+// b and for callers. Credentials that a service refuses are read again, unless a has them.
 func Load(ctx context.Context, b *circuit.Breaker, retryer func() aws.Retryer, a Access) (aws.Config, error) {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = time.Minute

@@ -12,12 +12,12 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// renewInterval is how often credentials that are refused are looked for again at most: a service that refuses one object
-// only must not make every call read files, or ask for a new session.
+// renewInterval is the least time between two reads of refused credentials: a service that refuses one object only must
+// not make every call read files or request a new session.
 const renewInterval = 3 * time.Second
 
-// renewedCredentials are those of AWS's usual places. The SDK reads files once; here they are read again after a service
-// refused a call, so that a key renewed on disk is used without a restart. Safe for concurrent use.
+// renewedCredentials are the credentials of AWS's usual places. The SDK reads files once; here they are read again
+// after a service refused a call, so that a key renewed on disk is used without a restart. Safe for concurrent use.
 type renewedCredentials struct {
 	load func(context.Context) (aws.CredentialsProvider, error)
 
@@ -27,7 +27,7 @@ type renewedCredentials struct {
 	refused bool // since they were read
 }
 
-// newRenewedCredentials keeps credentials that were read just now.
+// newRenewedCredentials starts with credentials that were read just now; load reads them again.
 func newRenewedCredentials(
 	now aws.CredentialsProvider, load func(context.Context) (aws.CredentialsProvider, error),
 ) *renewedCredentials {
@@ -39,8 +39,8 @@ func (r *renewedCredentials) Retrieve(ctx context.Context) (aws.Credentials, err
 	return r.provider(ctx).Retrieve(ctx)
 }
 
-// provider reads everything again if it was refused. What cannot be read, such as a file that is being written, leaves
-// what there was until the next time.
+// provider reads refused credentials again. If that fails, as of a file that is being written, the old ones stay until
+// the next time.
 func (r *renewedCredentials) provider(ctx context.Context) aws.CredentialsProvider {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,28 +53,28 @@ func (r *renewedCredentials) provider(ctx context.Context) aws.CredentialsProvid
 	return r.current
 }
 
-// refuse notes that a service did not take the credentials, or perhaps only the request.
-func (r *renewedCredentials) refuse() {
+// markRefused records that a service refused the credentials, or perhaps only the request.
+func (r *renewedCredentials) markRefused() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refused = true
 }
 
-// watch looks at how calls end.
+// watch calls markRefused after calls that other credentials may mend.
 func (r *renewedCredentials) watch(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RenewCredentials", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if mayBeCredentials(err) {
-			r.refuse()
+		if isCredentialError(err) {
+			r.markRefused()
 		}
 		return out, metadata, err
 	}), middleware.Before)
 }
 
-// mayBeCredentials says of an error that other credentials may help: the service refused these, or there were none.
-func mayBeCredentials(err error) bool {
+// isCredentialError reports whether other credentials may help: the service refused these, or there were none.
+func isCredentialError(err error) bool {
 	switch Status(err) {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return true
@@ -89,12 +89,12 @@ func mayBeCredentials(err error) bool {
 	return false
 }
 
-// FreshSigner derives the key of each signature anew. The SDK's own signer keeps derived keys by the access key's id, and
-// would go on signing with a secret that was replaced under the same id.
-type FreshSigner struct{ PlainPaths bool } // as S3 wants them
+// UncachedSigner signs requests, deriving the key of each signature anew. The SDK's own signer keeps derived keys by
+// the access key's id, and would go on signing with a secret that was replaced under the same id.
+type UncachedSigner struct{ PlainPaths bool } // as S3 wants them
 
 // SignHTTP implements the signers of the SDK's services.
-func (f FreshSigner) SignHTTP(
+func (f UncachedSigner) SignHTTP(
 	ctx context.Context, credentials aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time,
 	options ...func(*v4.SignerOptions),
 ) error {

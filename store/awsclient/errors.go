@@ -8,7 +8,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Status is the HTTP status that a server refused a request with; 0: it did not.
+// Status returns the HTTP status of an error; 0 if there was no answer.
 func Status(err error) int {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) {
@@ -17,7 +17,7 @@ func Status(err error) int {
 	return 0
 }
 
-// Code is the code that S3 or SQS gave for an error; empty: it gave none.
+// Code returns the code that S3 or SQS gave for an error; empty if it gave none.
 func Code(err error) string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

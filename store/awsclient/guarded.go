@@ -13,12 +13,13 @@ type guardedClient struct {
 	next aws.HTTPClient
 }
 
-// Do implements aws.HTTPClient. An answer that a server is overloaded is an answer; that a proxy has no server is none.
+// Do implements aws.HTTPClient. A 503 of an overloaded server counts as an answer; a 502
+// or 504 of a proxy without a server does not.
 func (g guardedClient) Do(req *http.Request) (resp *http.Response, err error) {
 	err = g.Call(func() (circuit.Verdict, error) {
 		resp, err = g.next.Do(req)
 		switch {
-		case err != nil && circuit.GaveUp(req.Context()):
+		case err != nil && circuit.CallerCancelled(req.Context()):
 			return circuit.NoVerdict, err
 		case err != nil, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
 			return circuit.Failed, err

@@ -16,33 +16,34 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-const awsAttempts = 3 // of each call of S3 and SQS
+const maxAttempts = 3 // of each call of S3 and SQS
 
-// errNoTime says that the caller's deadline is before the next attempt.
+// errNoTime means that the caller's deadline is before the next attempt.
 var errNoTime = errors.New("no time for another attempt")
 
-// retryer is AWS's standard retryer with pauses of its own: one second before the second attempt, two before the third,
-// each a quarter longer or shorter. The pause is made where the context is known: none begins that would end behind the
-// deadline. What the breaker refuses is not tried again.
+// retryer is AWS's standard retryer with another backoff: one second before the second attempt, two before the third,
+// each a quarter longer or shorter. It pauses in GetRetryToken, which has the context: no pause begins that would end
+// after the deadline. A call that the breaker refused is not retried.
 type retryer struct {
 	*retry.Standard
 	pause time.Duration // before the second attempt
 	log   *slog.Logger
 }
 
-// NewRetryer gives each client its own, as its budget of retries is its own. Zero fields mean a second and no log.
+// NewRetryer returns a constructor of retryers, as each client has a budget of retries of its own. A zero pause is one
+// second, a nil log disables logging.
 func NewRetryer(pause time.Duration, log *slog.Logger) func() aws.Retryer {
 	pause = cmp.Or(pause, time.Second)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return func() aws.Retryer {
-		standard := retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = awsAttempts })
+		standard := retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = maxAttempts })
 		return retryer{Standard: standard, pause: pause, log: log}
 	}
 }
 
-// callKey finds the number of retries of a call in its context.
+// callKey is the context key of a call's number of retries, an *int.
 type callKey struct{}
 
 // GetRetryToken implements [aws.Retryer]. It is called before each attempt but the first.
@@ -61,7 +62,7 @@ func (r retryer) GetRetryToken(ctx context.Context, failure error) (func(error) 
 	if err != nil {
 		return nil, err
 	}
-	r.log.Warn(fmt.Sprintf("Retry %d/%d", n, awsAttempts), "service", awsmiddleware.GetServiceID(ctx),
+	r.log.Warn(fmt.Sprintf("Retry %d/%d", n, maxAttempts), "service", awsmiddleware.GetServiceID(ctx),
 		"operation", awsmiddleware.GetOperationName(ctx), "code", failureCode(failure),
 		"pause", pause.Round(time.Millisecond).String())
 	select {
@@ -75,7 +76,7 @@ func (r retryer) GetRetryToken(ctx context.Context, failure error) (func(error) 
 // RetryDelay implements [aws.Retryer]. The pause is over when it is called.
 func (retryer) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
 
-// failureCode names a failure without its text, in which the name of an object may stand.
+// failureCode names a failure without its text, which may hold the name of an object.
 func failureCode(err error) string {
 	var api smithy.APIError
 	var response *awshttp.ResponseError

@@ -1,4 +1,4 @@
-// Package circuit has the circuit breakers before the dependencies: the database, the object store and the queue.
+// Package circuit implements the circuit breakers of the dependencies: the database, the object store and the queue.
 package circuit
 
 import (
@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// A breaker stands before each dependency: the database (its connections, when they are made and when they are used
-// after a while), the object store and the queue (their requests). After some failures in a row it refuses at once for
-// about a second and then lets one call through as a trial. So callers do not wait for time-outs in an outage, and a server that
-// comes back is not met by everyone at the same moment. Breakers never repeat a call. What repeats, once per call, is: the
-// AWS client with pauses of one and two seconds, the reader of objects, the pool for a connection that died idle; and the
-// worker, which postpones its part.
+// Each dependency has breakers: the database for connecting and for pinging idle connections, the object store and the
+// queue for their requests. After some failures in a row a breaker refuses calls for about a second and then lets one
+// through as a trial. So callers do not wait for time-outs in an outage, and a server that comes back is not flooded.
+// Breakers never retry. Retries are made by the AWS client, with pauses of one and two seconds, by the reader of objects,
+// by the pool for a connection that broke while idle, and by the worker, which postpones its part.
 
 const (
 	breakerFailures = 5
@@ -23,46 +22,48 @@ const (
 	breakerJitter   = 300 * time.Millisecond
 )
 
-// OpenError says that a breaker did not let a call through.
+// OpenError means that a breaker did not let a call through.
 type OpenError struct{ dependency string }
 
+// Error implements error.
 func (e *OpenError) Error() string { return e.dependency + ": circuit breaker open" }
 
-// RetryableError makes the AWS client take the refusal for an answer.
+// RetryableError returns false, so that the AWS client does not retry.
 func (e *OpenError) RetryableError() bool { return false }
 
-// Verdict is what a call says about the dependency that it was made to.
+// Verdict is what a call has shown about its dependency.
 type Verdict int
 
+// The verdicts of a call.
 const (
-	NoVerdict Verdict = iota // nothing: its caller left, or it never got as far
-	Answered                 // it is there, whatever the answer was
+	NoVerdict Verdict = iota // nothing: its caller cancelled it, or it was not sent
+	Answered                 // it is up, whatever the answer was
 	Failed                   // no answer came
 )
 
-// Breaker is safe for concurrent use.
+// Breaker is the circuit breaker of a dependency. It is safe for concurrent use.
 type Breaker struct {
 	dependency string
 	opens      atomic.Int64
 
-	mu       sync.Mutex
-	failures int       // in a row, while the circuit is closed
-	shut     bool      // calls are refused, or one is tried
-	until    time.Time // when the next trial may begin
-	trying   bool      // the trial is under way
+	mu           sync.Mutex
+	failures     int       // in a row, while the circuit is closed
+	isOpen       bool      // calls are refused, but for a trial
+	until        time.Time // when the next trial may begin
+	trialRunning bool      // a trial is running
 }
 
-// Permit is a call that was let through. It must be given back.
+// Permit is a call that was let through. It must be passed to [Breaker.Release].
 type Permit struct{ trial bool }
 
 func newBreaker(dependency string) *Breaker { return &Breaker{dependency: dependency} }
 
-// state takes an open circuit whose time is over for what the next call will find.
+// state returns the state that the next call will find: an open circuit whose delay is over is half-open.
 func (b *Breaker) state() State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case !b.shut:
+	case !b.isOpen:
 		return Closed
 	case time.Now().Before(b.until):
 		return Open
@@ -70,44 +71,45 @@ func (b *Breaker) state() State {
 	return HalfOpen
 }
 
-// Call runs f unless the dependency is known to be away. f says what came of it.
+// Call calls f, which returns a verdict, and returns its error; or an [*OpenError] without calling it if the circuit is
+// open. A panic in f is no verdict.
 func (b *Breaker) Call(f func() (Verdict, error)) error {
-	p, err := b.Take()
+	p, err := b.Acquire()
 	if err != nil {
 		return err
 	}
 	v := NoVerdict
-	defer func() { b.Give(p, v) }() // a panic in f is no verdict
+	defer func() { b.Release(p, v) }()
 	v, err = f()
 	return err
 }
 
-// Take lets a call through, or refuses it with a [*refusedError].
-func (b *Breaker) Take() (Permit, error) {
+// Acquire lets a call through, or returns an [*OpenError].
+func (b *Breaker) Acquire() (Permit, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case !b.shut:
+	case !b.isOpen:
 		return Permit{}, nil
-	case b.trying || time.Now().Before(b.until):
+	case b.trialRunning || time.Now().Before(b.until):
 		return Permit{}, &OpenError{b.dependency}
 	}
-	b.trying = true
+	b.trialRunning = true
 	return Permit{trial: true}, nil
 }
 
-// Give ends a call. While the circuit is not closed, only the trial's verdict counts: others began before. A trial
-// without one leaves its place to the next call.
-func (b *Breaker) Give(p Permit, v Verdict) {
+// Release ends a call. While the circuit is not closed, only the trial's verdict counts: other calls began before.
+// After a trial without a verdict the next call is the trial.
+func (b *Breaker) Release(p Permit, v Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p.trial {
-		b.trying = false
+		b.trialRunning = false
 	}
 	switch {
-	case v == NoVerdict || b.shut && !p.trial:
+	case v == NoVerdict || b.isOpen && !p.trial:
 	case v == Answered:
-		b.failures, b.shut = 0, false
+		b.failures, b.isOpen = 0, false
 	case p.trial:
 		b.open()
 	default:
@@ -119,10 +121,10 @@ func (b *Breaker) Give(p Permit, v Verdict) {
 
 func (b *Breaker) open() {
 	b.opens.Add(1)
-	b.failures, b.shut = 0, true
+	b.failures, b.isOpen = 0, true
 	b.until = time.Now().Add(breakerDelay - breakerJitter + rand.N(2*breakerJitter))
 }
 
-// GaveUp says that the caller does not wait any more, for whatever cause: it left, lost its lease or was drained. That is
-// no sign of the dependency. A deadline is: it is ours.
-func GaveUp(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+// CallerCancelled reports whether a caller cancelled its context: the client left, the lease was lost, or the process is
+// draining. That shows nothing about the dependency; an expired deadline does.
+func CallerCancelled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }

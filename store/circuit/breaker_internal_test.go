@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
+func TestBreaker_Outage(t *testing.T) {
 	var circuits Group
 	b := circuits.NewBreaker(Database)
 	circuits.NewBreaker(Database) // closed: the worst is shown
@@ -68,18 +68,18 @@ func TestBreakerAsksSeldomInAnOutage(t *testing.T) {
 
 // A trial without an outcome proves nothing: the circuit stays as it is, and the next call is the trial. So it is with a
 // trial that panics, and with what began before the circuit opened and ends after.
-func TestTrialWithoutAVerdict(t *testing.T) {
+func TestBreaker_TrialWithoutVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(Objects)
 		end := func(v Verdict) func() (Verdict, error) { return func() (Verdict, error) { return v, nil } }
-		early, err := b.Take()
+		early, err := b.Acquire()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range breakerFailures {
 			_ = b.Call(end(Failed))
 		}
-		b.Give(early, Answered)
+		b.Release(early, Answered)
 		if b.state() != Open {
 			t.Fatalf("state %d after an answer to a call of before", b.state())
 		}
@@ -91,14 +91,14 @@ func TestTrialWithoutAVerdict(t *testing.T) {
 			defer func() { _ = recover() }()
 			_ = b.Call(func() (Verdict, error) { panic("trial") })
 		}()
-		p, err := b.Take()
+		p, err := b.Acquire()
 		if err != nil || !p.trial || b.state() != HalfOpen {
 			t.Fatalf("after a panic: %v, state %d", err, b.state())
 		}
 		if err := b.Call(end(Answered)); err == nil {
 			t.Error("two trials at the same time")
 		}
-		b.Give(p, Failed)
+		b.Release(p, Failed)
 		if b.state() != Open || b.opens.Load() != 2 {
 			t.Errorf("a trial failed: state %d, opened %d times", b.state(), b.opens.Load())
 		}

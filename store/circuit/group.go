@@ -2,36 +2,36 @@ package circuit
 
 import "sync"
 
-// The dependencies that a breaker stands before.
+// The dependencies that have breakers.
 const (
 	Database = "database"
 	Objects  = "object_store"
 	Queue    = "queue"
 )
 
-// Status is what the breakers before a dependency do.
+// Status is the state of a dependency's breakers.
 type Status struct {
 	State State
-	Opens int64 // how often calls were stopped: after failures in a row, and after each trial that failed
+	Opens int64 // how often a circuit opened: after failures in a row, and after each trial that failed
 }
 
-// State says what a breaker does with a call; the higher, the worse.
+// State is what a breaker does with a call; the higher, the worse.
 type State int
 
 // The states of a circuit.
 const (
 	Closed   State = iota // calls go through
-	HalfOpen              // one call goes through as a trial, or will as soon as somebody calls
+	HalfOpen              // one call goes through as a trial, now or when it comes
 	Open                  // calls are refused
 )
 
-// Group are the breakers of a process. The zero value has none yet. It is safe for concurrent use.
+// Group is the breakers of a process, for metrics and readiness. The zero value is empty. It is safe for concurrent use.
 type Group struct {
 	mu       sync.Mutex
 	breakers []*Breaker
 }
 
-// NewBreaker makes a breaker that the circuits show; nil circuits show none.
+// NewBreaker returns a new breaker of the group. A nil group returns one that belongs to none.
 func (c *Group) NewBreaker(dependency string) *Breaker {
 	b := newBreaker(dependency)
 	if c != nil {
@@ -42,7 +42,7 @@ func (c *Group) NewBreaker(dependency string) *Breaker {
 	return b
 }
 
-// Of returns what the breakers before a dependency do: the worst of their states, and all that they count.
+// Of returns the worst state of a dependency's breakers, and how often they opened in all.
 func (c *Group) Of(dependency string) (all Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,7 +6,11 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 )
+
+// ErrNotInstalled is what [Start] fails with here.
+var ErrNotInstalled = errors.New("a private PostgreSQL runs on Linux and macOS only: set DATABASE_URL")
 
 // Config is the place and the settings of a cluster.
 type Config struct {
@@ -19,9 +23,9 @@ type Config struct {
 // Cluster is a running server.
 type Cluster struct{}
 
-// Start fails.
+// Start fails with [ErrNotInstalled].
 func Start(context.Context, Config) (*Cluster, error) {
-	return nil, errors.New("start postgresql: not possible on this system: set DATABASE_URL")
+	return nil, fmt.Errorf("start postgresql: %w", ErrNotInstalled)
 }
 
 // Running returns false.

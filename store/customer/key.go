@@ -1,4 +1,4 @@
-// Package customer hides customers' ids: hashes under a secret that every process of an installation has.
+// Package customer pseudonymises customers' ids: hashes under a secret that every process of an installation has.
 package customer
 
 import (
@@ -25,10 +25,10 @@ func NewKey(secret []byte) (Key, error) {
 	return Key{append([]byte(nil), secret...)}, nil
 }
 
-// IsZero says that there is no key.
+// IsZero reports whether there is no key.
 func (k Key) IsZero() bool { return len(k.secret) == 0 }
 
-// Hash stands for a customer of one user.
+// Hash is the keyed hash of a customer's id, different for each user.
 type Hash [16]byte
 
 // Hasher makes the hashes of one user's customers. It may be used by one goroutine at a time. It panics without a key:
@@ -49,7 +49,7 @@ type Hasher struct {
 	sum  [sha256.Size]byte
 }
 
-// Hash hides an id.
+// Hash returns the hash of an id.
 func (h *Hasher) Hash(id []byte) Hash {
 	h.mac.Reset()
 	_, _ = h.mac.Write(h.user[:])
@@ -58,8 +58,8 @@ func (h *Hasher) Hash(id []byte) Hash {
 	return Hash(h.sum[:16])
 }
 
-// Sampled says whether the customer hashed last belongs to a sample of this size, 0 to 1. It is the same for every file
-// and every attempt; a larger sample holds the smaller ones. It looks at bits that the hash leaves out.
+// Sampled reports whether the customer hashed last belongs to a sample of this size, 0 to 1. It is the same for every
+// file and every attempt; a larger sample holds the smaller ones. It uses bits that are not part of the hash.
 func (h *Hasher) Sampled(rate float32) bool {
 	return float64(binary.BigEndian.Uint32(h.sum[16:])) < float64(rate)*(1<<32)
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -28,7 +29,8 @@ type directory struct {
 	root *os.Root
 }
 
-// OpenDirectory opens a directory as object store, and makes it if it is not there. No key leads out of it.
+// OpenDirectory opens a directory as object store, and creates it if it is not there. No key leads out of it, not even by
+// a link.
 func OpenDirectory(dir string) (Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open object directory: %w", err)
@@ -57,12 +59,12 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 	if err != nil {
 		return Info{}, err
 	}
-	temporary := path.Join(path.Dir(key), path.Base(file.Name()))
+	temporary := path.Join(path.Dir(key), filepath.Base(file.Name()))
 	digest := sha256.New()
 	err = fill(ctx, file, digest, r)
 	var stat fs.FileInfo
 	if err == nil {
-		stat, err = d.stamp(temporary)
+		stat, err = d.setModTime(temporary)
 	}
 	if err == nil {
 		err = d.root.Rename(temporary, key)
@@ -78,9 +80,9 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 	return info, d.sync(path.Dir(key))
 }
 
-// stamp gives a file a time of its own. Our clock has nanoseconds, the file system's may not: the time tells two files
-// of one key apart.
-func (d *directory) stamp(name string) (fs.FileInfo, error) {
+// setModTime sets a file's time from the process's clock, which has nanoseconds where the file system's may not: two
+// files of one key differ in it.
+func (d *directory) setModTime(name string) (fs.FileInfo, error) {
 	now := time.Now()
 	if err := d.root.Chtimes(name, now, now); err != nil {
 		return nil, err
@@ -90,21 +92,21 @@ func (d *directory) stamp(name string) (fs.FileInfo, error) {
 
 // fill copies r into the file and its digest and makes it durable.
 func fill(ctx context.Context, file *os.File, digest hash.Hash, r io.Reader) error {
-	_, err := io.Copy(io.MultiWriter(&earlyWriter{file: file}, digest), contextReader{ctx, r})
+	_, err := io.Copy(io.MultiWriter(&writebackWriter{file: file}, digest), contextReader{ctx, r})
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// writebackBytes is how much of a file may be in memory only before the disk is told to take it.
+// writebackBytes is how much of a file may be in memory only before it is written back.
 const writebackBytes = 1 << 20
 
-// earlyWriter lets the disk write a file while it grows. Left to the end, a hundred megabytes would be one long write,
-// for which every commit on the same disk waits.
-type earlyWriter struct {
+// writebackWriter starts writing a file back while it grows. At the end, a hundred megabytes would be one long write that
+// delays every commit on the same disk.
+type writebackWriter struct {
 	file           *os.File
 	size, awaiting int64
 }
 
-func (w *earlyWriter) Write(p []byte) (int, error) {
+func (w *writebackWriter) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	w.size, w.awaiting = w.size+int64(n), w.awaiting+int64(n)
 	if w.awaiting >= writebackBytes {
@@ -164,10 +166,10 @@ func (d *directory) sync(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Sync(), file.Close())
+	return errors.Join(syncDirectory(file), file.Close())
 }
 
-// noteETag writes the hidden file. It saves reading the object again, no more, so nothing depends on its success.
+// noteETag caches an ETag in the hidden file. Errors are ignored: without it the object is read again.
 func (d *directory) noteETag(key string, stat fs.FileInfo, etag string) {
 	temporary := path.Join(path.Dir(key), temporaryPrefix+rand.Text())
 	if err := d.root.WriteFile(temporary, []byte(etagNote(stat)+etag), 0o600); err == nil {
@@ -180,12 +182,12 @@ func (d *directory) noteETag(key string, stat fs.FileInfo, etag string) {
 
 func etagFile(key string) string { return path.Join(path.Dir(key), etagPrefix+path.Base(key)) }
 
-// etagNote says which file an ETag belongs to.
+// etagNote identifies the file that an ETag belongs to.
 func etagNote(stat fs.FileInfo) string {
 	return fmt.Sprintf("%d %d ", stat.Size(), stat.ModTime().UnixNano())
 }
 
-// etag finds the ETag of an open file.
+// etag returns the ETag of an open file.
 func (d *directory) etag(ctx context.Context, key string, file *os.File, stat fs.FileInfo) (string, error) {
 	if note, err := d.root.ReadFile(etagFile(key)); err == nil {
 		if etag, ok := strings.CutPrefix(string(note), etagNote(stat)); ok {
@@ -207,7 +209,7 @@ func (d *directory) open(ctx context.Context, key string) (*os.File, Info, error
 	}
 	file, err := d.root.Open(key)
 	if err != nil {
-		return nil, Info{}, missing(err)
+		return nil, Info{}, notFound(err)
 	}
 	stat, err := file.Stat()
 	if err == nil && !stat.Mode().IsRegular() {
@@ -224,7 +226,7 @@ func (d *directory) open(ctx context.Context, key string) (*os.File, Info, error
 	return file, Info{Key: key, Bytes: stat.Size(), ETag: etag, Modified: stat.ModTime()}, nil
 }
 
-func missing(err error) error {
+func notFound(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNotFound
 	}
@@ -302,7 +304,7 @@ func (d *directory) compose(ctx context.Context, dst string, parts []string) (In
 	for i := range parts {
 		infos[i].Key = parts[i]
 	}
-	source := &joined{ctx: ctx, from: d, parts: infos}
+	source := &concatReader{ctx: ctx, from: d, parts: infos}
 	info, err := d.put(ctx, dst, source)
 	return info, errors.Join(err, source.Close())
 }

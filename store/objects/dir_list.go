@@ -77,14 +77,14 @@ func (d *directory) readDir(dir string) ([]fs.DirEntry, error) {
 	}
 	file, err := d.root.Open(dir)
 	if err != nil {
-		return nil, missingIsFine(err)
+		return nil, ignoreNotExist(err)
 	}
 	defer func() { _ = file.Close() }()
 	return file.ReadDir(-1)
 }
 
 // Sweep implements [Store].
-func (d *directory) Sweep(ctx context.Context, age time.Duration, may func(string) error) (int, error) {
+func (d *directory) Sweep(ctx context.Context, age time.Duration, allow func(string) error) (int, error) {
 	swept := 0
 	visit := func(name string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -98,15 +98,15 @@ func (d *directory) Sweep(ctx context.Context, age time.Duration, may func(strin
 		}
 		stat, err := e.Info()
 		if err != nil || time.Since(stat.ModTime()) < age {
-			return missingIsFine(err)
+			return ignoreNotExist(err)
 		}
-		if may != nil {
-			if err := may(name); err != nil {
+		if allow != nil {
+			if err := allow(name); err != nil {
 				return err
 			}
 		}
 		swept++
-		return missingIsFine(d.root.Remove(name))
+		return ignoreNotExist(d.root.Remove(name))
 	}
 	for _, folder := range writtenFolders {
 		if err := fs.WalkDir(d.root.FS(), path.Clean(folder), visit); err != nil {
@@ -125,7 +125,7 @@ func (d *directory) Sweep(ctx context.Context, age time.Duration, may func(strin
 	return swept, nil
 }
 
-func missingIsFine(err error) error {
+func ignoreNotExist(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

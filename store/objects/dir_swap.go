@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 )
 
 // lockFile is locked while an object is replaced on a condition. It stays.
@@ -30,7 +29,7 @@ func (d *directory) putIf(ctx context.Context, key string, r io.Reader, etag str
 		return Info{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+	if err := lockExclusively(lock); err != nil {
 		return Info{}, fmt.Errorf("lock: %w", err)
 	}
 	have := ""

@@ -3,20 +3,21 @@ package objects
 import (
 	"errors"
 	"fmt"
-	"syscall"
 )
 
+// Errors of object stores that callers branch on.
 var (
-	// ErrObjectMissing says that there is no such object.
+	// ErrNotFound means that there is no such object.
 	ErrNotFound = errors.New("not found")
-	// ErrStorageFull says that the disk of the database or of the object store has no room.
+	// ErrStorageFull means that the disk of the object store is full.
 	ErrStorageFull = errors.New("storage full")
-	// ErrInterrupted says that an object could not be read to its end, again and again.
+	// ErrInterrupted means that reads of an object broke off again and again.
 	ErrInterrupted = errors.New("connection broke")
 )
 
+// storageFull wraps an error of a full disk in [ErrStorageFull].
 func storageFull(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if diskFull(err) {
 		return fmt.Errorf("%w: %w", ErrStorageFull, err)
 	}
 	return err

@@ -7,26 +7,28 @@ import (
 	"github.com/google/uuid"
 )
 
-// Keys of objects. They are made of our own ids only: a customer's filename is never part of one.
+// Keys are made of ids only: a customer's file name is never part of one.
 
-// InboxPrefix is where others drop files to be scored.
+// InboxPrefix begins the keys of files that other programs drop to be scored.
 const InboxPrefix = "inbox/"
 
-// DirectPrefix is where files lie that were uploaded through links.
+// DirectPrefix begins the keys of files that were uploaded through links.
 const DirectPrefix = "direct/"
 
+// UploadsPrefix begins the keys of uploads, resultsPrefix those of predictions.
 const (
 	UploadsPrefix = "uploads/"
 	resultsPrefix = "results/"
 )
 
-// OwnFolders are what sweeps look into; the inbox is others'. Only the first two hold what we write ourselves.
+// OwnFolders are the prefixes that sweeps list, without the inbox, which belongs to other programs. This program writes
+// below the first two only.
 var OwnFolders = [...]string{UploadsPrefix, resultsPrefix, DirectPrefix}
 
-// writtenFolders are where our interrupted writes lie.
+// writtenFolders are the prefixes that may hold leftovers of interrupted writes.
 var writtenFolders = OwnFolders[:2]
 
-// Deletable says whether a key lies where something of a prediction may lie.
+// Deletable reports whether a key lies below [OwnFolders] or the inbox.
 func Deletable(key string) bool {
 	for _, folder := range OwnFolders {
 		if strings.HasPrefix(key, folder) {
@@ -36,7 +38,7 @@ func Deletable(key string) bool {
 	return strings.HasPrefix(key, InboxPrefix)
 }
 
-// Loggable is a key without what a customer has named. Our own keys are made of ids.
+// Loggable returns a key as it may be logged: without a dropped file's name, which a customer chose.
 func Loggable(key string) string {
 	if strings.HasPrefix(key, InboxPrefix) {
 		return InboxPrefix + "…"
@@ -54,6 +56,7 @@ const (
 // InputKey is the key of an upload's file.
 func InputKey(upload uuid.UUID) string { return UploadPrefix(upload) + "input.csv" }
 
+// UploadPrefix is what the keys of all objects of an upload begin with.
 func UploadPrefix(upload uuid.UUID) string { return UploadsPrefix + upload.String() + "/" }
 
 // PredictionPrefix is what the keys of all objects of a prediction begin with.
@@ -69,7 +72,7 @@ func ResultKey(prediction uuid.UUID, generation int, name string) string {
 	return ResultPrefix(prediction, generation) + name
 }
 
-// SnapshotKey is the key of what a part keeps for the comparison with the next upload. It stays as long as the result.
+// SnapshotKey is the key of a part's snapshot, for the comparison with the next upload. It is kept as long as the result.
 func SnapshotKey(prediction uuid.UUID, generation, part int) string {
 	return fmt.Sprintf("%ssnapshot/%05d", ResultPrefix(prediction, generation), part)
 }

@@ -11,20 +11,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// MarkKey is the key of the object in which a store says whose it is.
+// MarkKey is the key of the object that holds a store's [Mark].
 const MarkKey = "millrace-installation.json"
 
 // markBytesMax is more than any mark needs.
 const markBytesMax = 4 << 10
 
+// Errors of marks.
 var (
-	// ErrNoBucket says that the bucket itself is missing, not an object in it.
+	// ErrNoBucket means that the bucket itself is missing, not an object in it.
 	ErrNoBucket = errors.New("there is no such bucket")
-	// ErrMark says that what lies at [MarkKey] is not a mark.
+	// ErrMark means that the object at [MarkKey] is not a mark.
 	ErrMark = errors.New("the installation's mark cannot be read")
 )
 
-// Mark says which installation an object store belongs to. The database keeps the same: store.Upkeep.Mark.
+// Mark is which installation an object store belongs to. The database keeps the same: store.Upkeep.Mark.
 type Mark struct {
 	Installation uuid.UUID `json:"installation"`
 	// Sweeps counts the sweeps that have begun, in the database before in the store.
@@ -37,8 +38,8 @@ type Mark struct {
 }
 
 // ReadMark reads the mark of an object store with the credentials that everything else is read with. The ETag is for
-// [Objects.PutIf]. A store without a mark is [ErrObjectMissing], a bucket that does not exist [ErrNoBucket]; any other error
-// is the store's, whatever object was asked for.
+// [Store.PutIf]. A store without a mark is [ErrNotFound], a bucket that does not exist [ErrNoBucket], another object at
+// its key [ErrMark]; any other error would meet every object of the store.
 func ReadMark(ctx context.Context, o Store) (m Mark, etag string, err error) {
 	body, info, err := o.Get(ctx, MarkKey, Range{}, "")
 	if err != nil {
@@ -54,8 +55,8 @@ func ReadMark(ctx context.Context, o Store) (m Mark, etag string, err error) {
 	return m, info.ETag, nil
 }
 
-// WriteMark replaces the mark that has an ETag; empty: there must be none. Where another process was faster it is
-// [ErrChanged].
+// WriteMark replaces the mark that has an ETag; empty means that there must be none. It is [ErrChanged] if another
+// process was faster.
 func WriteMark(ctx context.Context, o Store, m Mark, etag string) error {
 	content, err := json.Marshal(m)
 	if err == nil {

@@ -1,6 +1,6 @@
-// Package objects is the object store: a [Store] in a bucket of S3 ([OpenS3]) or in a directory ([OpenDirectory]), the keys
-// of everything that is kept there, and the mark that says which installation a store belongs to. It knows nothing of
-// rows: what may be deleted is decided by store.Owner.
+// Package objects is the object store: a [Store] in a bucket of S3 ([OpenS3]) or in a directory ([OpenDirectory]), the
+// keys of all objects, and the mark of the installation that a store belongs to. It does not read the database:
+// store.Owner decides which objects may be deleted.
 package objects
 
 import (
@@ -14,13 +14,13 @@ import (
 	"unicode/utf8"
 )
 
-// Errors of object stores, beside [ErrObjectMissing].
+// More errors of object stores that callers branch on.
 var (
-	// ErrObjectChanged says that the object is no longer the one whose ETag was asked for.
+	// ErrChanged means that the object does not have the requested ETag any more.
 	ErrChanged = errors.New("object has changed")
-	// ErrRange says that a range begins behind the end of the object.
+	// ErrRange means that a range begins behind the end of the object.
 	ErrRange = errors.New("range not satisfiable")
-	// ErrKey says that a key is not one we could have made.
+	// ErrKey means that a key is not of a form that this program makes.
 	ErrKey = errors.New("invalid key")
 )
 
@@ -35,20 +35,20 @@ type Store interface {
 	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
 	// broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx ends a Read that waits.
 	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, Info, error)
-	// Head answers with what is known of an object.
+	// Head returns the size, ETag and time of an object, or [ErrNotFound].
 	Head(ctx context.Context, key string) (Info, error)
-	// List gives the objects whose keys begin with prefix, in the order of their bytes. Their ETag may be empty.
+	// List yields the objects whose keys begin with prefix, in the order of their bytes. Their ETag may be empty.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
-	// Delete removes objects. One that is not there is no error. Why is for the log of [Owner.Objects].
+	// Delete removes objects. One that is not there is no error. why is for the log of store.Owner.
 	Delete(ctx context.Context, why Reason, keys ...string) error
 	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
 	Compose(ctx context.Context, dst string, parts []string) (Info, error)
-	// Sweep removes what interrupted puts of ours left behind if it is older than age, and says how many there were.
-	// Before each removal may is asked, and its error ends the sweep; nil disables the check.
-	Sweep(ctx context.Context, age time.Duration, may func(key string) error) (int, error)
+	// Sweep removes leftovers of interrupted puts that are older than age, and returns how many it removed. allow is
+	// called before each removal, and its error ends the sweep; nil disables the check.
+	Sweep(ctx context.Context, age time.Duration, allow func(key string) error) (int, error)
 }
 
-// Reason says why objects are deleted.
+// Reason is why objects are deleted, for the log.
 type Reason string
 
 // The reasons of all deletions.
@@ -60,11 +60,11 @@ const (
 	TakenOver   Reason = "a copy of the uploaded file is read from now on"
 	CanaryOver  Reason = "a canary has been checked"
 	NotNeeded   Reason = "its prediction needs it no more"
-	NobodyKnows Reason = "nothing in the database knows its id, for two sweeps"
+	UnknownID   Reason = "nothing in the database knows its id, for two sweeps"
 	Interrupted Reason = "the write was interrupted"
 )
 
-// Info is what is known of an object.
+// Info describes an object.
 type Info struct {
 	Key      string
 	Bytes    int64 // of the whole object, also for a range
@@ -97,7 +97,7 @@ func DeletePrefix(ctx context.Context, o Store, why Reason, prefix string) error
 	return nil
 }
 
-// checkKey refuses keys that a file system or an S3 server would understand in another way than we do.
+// checkKey returns [ErrKey] for keys that a file system or an S3 server may interpret: dots, control characters, …
 func checkKey(key string) error {
 	if key == "" || len(key) > 1024 || !utf8.ValidString(key) {
 		return ErrKey
@@ -124,7 +124,7 @@ func checkKeys(keys ...string) error {
 	return nil
 }
 
-// checkRange gives the length of a range of an object of size bytes.
+// checkRange returns the length of a range of an object of size bytes.
 func checkRange(r Range, size int64) (int64, error) {
 	if r.Offset < 0 || r.Length < 0 || r.Offset > size || (r.Offset == size && size > 0) {
 		return 0, ErrRange
@@ -135,15 +135,15 @@ func checkRange(r Range, size int64) (int64, error) {
 	return r.Length, nil
 }
 
-// joined reads objects one behind the other, each opened when it is its turn.
-type joined struct {
+// concatReader reads objects one after the other, each opened when the one before ends.
+type concatReader struct {
 	ctx   context.Context
 	from  Store
 	parts []Info // with the ETags that they must have
 	open  io.ReadCloser
 }
 
-func (j *joined) Read(p []byte) (int, error) {
+func (j *concatReader) Read(p []byte) (int, error) {
 	for {
 		if j.open == nil {
 			if len(j.parts) == 0 {
@@ -166,7 +166,7 @@ func (j *joined) Read(p []byte) (int, error) {
 }
 
 // Close closes the part that is being read.
-func (j *joined) Close() error {
+func (j *concatReader) Close() error {
 	if j.open == nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/retainwise/millrace/store/circuit"
 )
 
-// S3Config says how to reach a bucket. Credentials and region come from AWS's usual places unless given.
+// S3Config configures [OpenS3]. Credentials and region come from AWS's usual places unless given.
 type S3Config struct {
 	Bucket string
 	// Prefix is what the keys of everything in the bucket begin with; empty: nothing. A slash is added at its end.
@@ -49,7 +49,7 @@ type bucket struct {
 	upload  uploadFunc
 }
 
-// OpenS3 opens a bucket as object store. It does not ask the server for anything yet.
+// OpenS3 opens a bucket as object store. It sends no request yet.
 func OpenS3(ctx context.Context, c S3Config) (Store, error) {
 	config, err := awsclient.Load(ctx, c.Circuits.NewBreaker(circuit.Objects), awsclient.NewRetryer(c.RetryPause, c.Log),
 		awsclient.Access{Endpoint: c.Endpoint, Region: c.Region, AccessKey: c.AccessKey, SecretKey: c.SecretKey})
@@ -64,7 +64,7 @@ func OpenS3(ctx context.Context, c S3Config) (Store, error) {
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.Endpoint != ""
-		o.HTTPSignerV4 = awsclient.FreshSigner{PlainPaths: true}
+		o.HTTPSignerV4 = awsclient.UncachedSigner{PlainPaths: true}
 		o.APIOptions = append(o.APIOptions, awsclient.Observed("s3", c.Observe))
 		// Ranges and composed objects have no checksum of the whole: that is no news.
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -81,7 +81,7 @@ func OpenS3(ctx context.Context, c S3Config) (Store, error) {
 	return b, nil
 }
 
-// keyPrefix gives a prefix the form that keys need.
+// keyPrefix returns a prefix with a slash at its end only, or [ErrKey].
 func keyPrefix(prefix string) (string, error) {
 	prefix = strings.Trim(prefix, "/")
 	if prefix == "" {
@@ -90,7 +90,7 @@ func keyPrefix(prefix string) (string, error) {
 	return prefix + "/", checkKey(prefix)
 }
 
-// KeyOf gives the key that an object of the bucket has for us; false if it is not below the prefix.
+// KeyOf returns an object's key without the prefix; false if it is not below the prefix.
 func (c S3Config) KeyOf(key string) (string, bool) {
 	prefix, err := keyPrefix(c.Prefix)
 	if err != nil {
@@ -99,8 +99,8 @@ func (c S3Config) KeyOf(key string) (string, bool) {
 	return strings.CutPrefix(key, prefix)
 }
 
-// at is the key in the bucket.
-func (b *bucket) at(key string) *string { return aws.String(b.prefix + key) }
+// bucketKey returns a key with the prefix, as it is in the bucket.
+func (b *bucket) bucketKey(key string) *string { return aws.String(b.prefix + key) }
 
 // Put implements [Store].
 func (b *bucket) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
@@ -122,7 +122,7 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (Info, error)
 		return Info{}, ctx.Err()
 	}
 	counted := newCountingReader(r)
-	etag, err := b.upload(ctx, *b.at(key), counted)
+	etag, err := b.upload(ctx, *b.bucketKey(key), counted)
 	if err != nil {
 		return Info{}, err
 	}
@@ -136,7 +136,7 @@ func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, fmt.Errorf("head object: %w", err)
 	}
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.at(key)})
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.bucketKey(key)})
 	if err != nil {
 		return Info{}, fmt.Errorf("head object: %w", s3Error(err))
 	}
@@ -149,7 +149,7 @@ func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
 // List implements [Store].
 func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.at(prefix)})
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.bucketKey(prefix)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -178,7 +178,7 @@ func (b *bucket) Delete(ctx context.Context, _ Reason, keys ...string) error {
 		n := min(len(keys), 1000)
 		ids := make([]types.ObjectIdentifier, n)
 		for i, key := range keys[:n] {
-			ids[i].Key = b.at(key)
+			ids[i].Key = b.bucketKey(key)
 		}
 		keys = keys[n:]
 		out, err := b.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
@@ -196,7 +196,7 @@ func (b *bucket) Delete(ctx context.Context, _ Reason, keys ...string) error {
 	return nil
 }
 
-// s3Error translates what callers branch on.
+// s3Error wraps an answer in the error that callers branch on.
 func s3Error(err error) error {
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {
@@ -219,7 +219,7 @@ func s3Error(err error) error {
 	return s3WriteError(err)
 }
 
-// s3WriteError knows that what is missing after a write is a bucket or an upload, not the object.
+// s3WriteError is s3Error for writes: a 404 means a missing bucket or multipart upload, not a missing object.
 func s3WriteError(err error) error {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusInsufficientStorage {

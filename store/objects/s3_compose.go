@@ -44,16 +44,16 @@ func (b *bucket) compose(ctx context.Context, dst string, keys []string) (Info, 
 	if copyable(parts) {
 		return b.copyParts(ctx, dst, parts)
 	}
-	source := &joined{ctx: ctx, from: b, parts: parts}
+	source := &concatReader{ctx: ctx, from: b, parts: parts}
 	info, err := b.put(ctx, dst, source)
 	info.SHA256 = [32]byte{}
 	return info, errors.Join(err, source.Close())
 }
 
-// heads gives the objects that have any bytes.
+// heads returns the objects that are not empty.
 func (b *bucket) heads(ctx context.Context, keys []string) ([]Info, error) {
 	all := make([]Info, len(keys))
-	err := EachOf(ctx, len(keys), func(ctx context.Context, i int) (err error) {
+	err := Parallel(ctx, len(keys), func(ctx context.Context, i int) (err error) {
 		all[i], err = b.Head(ctx, keys[i])
 		return err
 	})
@@ -79,7 +79,7 @@ func copyable(parts []Info) bool {
 }
 
 func (b *bucket) copyParts(ctx context.Context, dst string, parts []Info) (Info, error) {
-	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: b.at(dst)})
+	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: b.bucketKey(dst)})
 	if err != nil {
 		return Info{}, s3WriteError(err)
 	}
@@ -98,11 +98,11 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []I
 	for _, p := range parts {
 		info.Bytes += p.Bytes
 	}
-	err := EachOf(ctx, len(parts), func(ctx context.Context, i int) error {
+	err := Parallel(ctx, len(parts), func(ctx context.Context, i int) error {
 		number := aws.Int32(int32(i + 1))
 		out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
-			Bucket: &b.name, Key: b.at(dst), UploadId: id, PartNumber: number,
-			CopySource: aws.String(copySource(b.name, *b.at(parts[i].Key))), CopySourceIfMatch: &parts[i].ETag,
+			Bucket: &b.name, Key: b.bucketKey(dst), UploadId: id, PartNumber: number,
+			CopySource: aws.String(copySource(b.name, *b.bucketKey(parts[i].Key))), CopySourceIfMatch: &parts[i].ETag,
 		})
 		if err != nil {
 			return s3Error(err)
@@ -115,7 +115,7 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []I
 		return Info{}, err
 	}
 	out, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: &b.name, Key: b.at(dst), UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+		Bucket: &b.name, Key: b.bucketKey(dst), UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
 	if err != nil {
 		return b.completedBefore(ctx, info, err)
@@ -124,8 +124,8 @@ func (b *bucket) copyInto(ctx context.Context, dst string, id *string, parts []I
 	return info, nil
 }
 
-// completedBefore looks whether the object is there although completing it failed: its acknowledgement got lost, and a
-// second try finds no upload any more. The same parts make the same bytes, so the length says enough.
+// completedBefore returns the object if it is there although completing it failed: the acknowledgement got lost, and the
+// retry found no upload any more. The same parts make the same bytes, so comparing the length is enough.
 func (b *bucket) completedBefore(ctx context.Context, want Info, cause error) (Info, error) {
 	info, err := b.Head(ctx, want.Key)
 	if err != nil || info.Bytes != want.Bytes {
@@ -134,9 +134,10 @@ func (b *bucket) completedBefore(ctx context.Context, want Info, cause error) (I
 	return info, nil
 }
 
-// EachOf runs do for 0 to n-1, some at a time, and gives the error of the lowest. After an error no more are started;
-// those under way are not disturbed, as a server may finish a cancelled copy after the abort that follows.
-func EachOf(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+// Parallel calls do for 0 to n-1, at most [requestsMax] at a time, waits for all, and returns the error of the lowest. A
+// panic is an error. After an error no more are started; running ones are not cancelled, as a server may finish a
+// cancelled copy after the abort that follows.
+func Parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	errs := make([]error, n)
 	slots := make(chan struct{}, requestsMax)
 	var failed atomic.Bool
@@ -148,7 +149,7 @@ func EachOf(ctx context.Context, n int, do func(ctx context.Context, i int) erro
 		}
 		group.Go(func() {
 			defer func() {
-				if v := recover(); v != nil { // of one copy; the process has others to do
+				if v := recover(); v != nil { // fails this compose, not the process
 					errs[i] = fmt.Errorf("panic: %v", v)
 				}
 				if errs[i] != nil {

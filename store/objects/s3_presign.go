@@ -10,10 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Presigner is an object store that lets others put an object. A bucket is one, a directory is not.
+// Presigner is an object store that makes links to put an object. A bucket is one, a directory is not.
 type Presigner interface {
 	// PresignPut makes a link that puts one object of exactly size bytes, once: the object must not be there yet.
-	// Whoever uses the link must send the headers that come with it.
+	// The client must send the headers that come with the link.
 	PresignPut(ctx context.Context, key string, size int64, life time.Duration) (PresignedPut, error)
 }
 
@@ -40,7 +40,7 @@ func (b *bucket) PresignPut(ctx context.Context, key string, size int64, life ti
 		return PresignedPut{}, fmt.Errorf("presign: %w", err)
 	}
 	signed, err := b.presign.PresignPutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.name, Key: b.at(key), ContentLength: &size, ContentType: aws.String("text/csv"),
+		Bucket: &b.name, Key: b.bucketKey(key), ContentLength: &size, ContentType: aws.String("text/csv"),
 		IfNoneMatch: aws.String("*"),
 	}, s3.WithPresignExpires(life))
 	if err != nil {

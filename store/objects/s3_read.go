@@ -48,7 +48,7 @@ func (b *bucket) get(ctx context.Context, key string, r Range, ifMatch string) (
 }
 
 // resumingBody reads an object and, when the connection breaks, goes on where it stopped, in the same object. It belongs
-// to one goroutine, which also closes it: a Read that waits is ended by the context that [Objects.Get] was given.
+// to one goroutine, which also closes it: a Read that waits is ended by the context of [Store.Get].
 type resumingBody struct {
 	ctx         context.Context
 	bucket      *bucket
@@ -63,7 +63,7 @@ type resumingBody struct {
 // connect asks for the bytes from offset on. The context of the request lives as long as its body.
 func (r *resumingBody) connect() (Info, error) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: r.bucket.at(r.key)}
+	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: r.bucket.bucketKey(r.key)}
 	if r.etag != "" {
 		in.IfMatch = &r.etag
 	}
@@ -111,7 +111,7 @@ func (r *resumingBody) Read(p []byte) (int, error) {
 			r.failures = 0
 			return n, nil // an error will come again, or was the end
 		}
-		if err = r.lost(err); err != nil {
+		if err = r.retryOrFail(err); err != nil {
 			return 0, err
 		}
 	}
@@ -125,8 +125,8 @@ func (r *resumingBody) readBody(p []byte) (int, error) {
 	return r.body.Read(p[:min(int64(len(p)), r.end-r.offset)])
 }
 
-// lost closes a body that broke and waits before the next attempt, or gives up.
-func (r *resumingBody) lost(err error) error {
+// retryOrFail closes a body that broke and waits before the next attempt, or returns an error after the last.
+func (r *resumingBody) retryOrFail(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/retainwise/millrace/store/awsclient"
 )
 
-// PutIf implements [Store]. A server without conditional writes is asked what it has before it is written to.
+// PutIf implements [Store]. On a server without conditional writes the ETag is compared before the write.
 func (b *bucket) PutIf(ctx context.Context, key string, r io.Reader, etag string) (Info, error) {
 	info, err := b.putIf(ctx, key, r, etag)
 	if err != nil {
@@ -31,7 +31,7 @@ func (b *bucket) putIf(ctx context.Context, key string, r io.Reader, etag string
 	if err != nil {
 		return Info{}, err
 	}
-	in := &s3.PutObjectInput{Bucket: &b.name, Key: b.at(key), Body: bytes.NewReader(content), IfNoneMatch: aws.String("*")}
+	in := &s3.PutObjectInput{Bucket: &b.name, Key: b.bucketKey(key), Body: bytes.NewReader(content), IfNoneMatch: aws.String("*")}
 	if etag != "" {
 		in.IfNoneMatch, in.IfMatch = nil, &etag
 	}
@@ -40,7 +40,7 @@ func (b *bucket) putIf(ctx context.Context, key string, r io.Reader, etag string
 	case http.StatusConflict: // another conditional write is under way
 		return Info{}, fmt.Errorf("%w: %w", ErrChanged, err)
 	case http.StatusNotImplemented:
-		if err := b.unchanged(ctx, key, etag); err != nil {
+		if err := b.requireETag(ctx, key, etag); err != nil {
 			return Info{}, err
 		}
 		in.IfMatch, in.IfNoneMatch, in.Body = nil, nil, bytes.NewReader(content)
@@ -52,8 +52,8 @@ func (b *bucket) putIf(ctx context.Context, key string, r io.Reader, etag string
 	return Info{Key: key, Bytes: int64(len(content)), ETag: aws.ToString(out.ETag), Modified: time.Now()}, nil
 }
 
-// unchanged asks whether an object still has an ETag; empty: whether there is none.
-func (b *bucket) unchanged(ctx context.Context, key, etag string) error {
+// requireETag returns [ErrChanged] unless an object has an ETag; empty means that there must be none.
+func (b *bucket) requireETag(ctx context.Context, key, etag string) error {
 	info, err := b.Head(ctx, key)
 	if errors.Is(err, ErrNotFound) {
 		info, err = Info{}, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// uploadFunc streams r into an object and gives its ETag. It is all that the rest of the package knows of the library.
+// uploadFunc streams r into an object and returns its ETag. It hides the library from the rest of the package.
 type uploadFunc func(ctx context.Context, key string, r io.Reader) (etag string, err error)
 
 // newUploader streams in parts of 8 MiB, two at a time: as fast as more, in a quarter of the memory.

@@ -4,5 +4,5 @@ package objects
 
 import "os"
 
-// startWriteback does nothing: only Linux can be asked to write a part of a file early.
+// startWriteback does nothing: only Linux has sync_file_range.
 func startWriteback(*os.File, int64, int64) {}

@@ -10,14 +10,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// Notice is what a message says: one of our predictions waits, or objects were created. Both may be empty, as in the
+// Notice is the content of a message: a prediction was queued, or objects were created. Both may be empty, as in the
 // message that S3 sends to test a new configuration.
 type Notice struct {
 	Prediction uuid.UUID // zero if it is about objects
 	Objects    []ObjectEvent
 }
 
-// ObjectEvent says that an object was created. Whether its bucket and key are ours to read is for the caller to check.
+// ObjectEvent is an object that was created. The caller must check that its bucket and key may be read.
 type ObjectEvent struct {
 	Bucket  string
 	Key     string // decoded
@@ -47,11 +47,11 @@ type message struct {
 	} `json:"Records"`
 }
 
-// noticeOf is the text of our own message about a prediction.
+// noticeOf returns the body of a message about a prediction.
 func noticeOf(prediction uuid.UUID) string { return `{"prediction_id":"` + prediction.String() + `"}` }
 
-// ParseNotice reads the body of a message. The error of one that is neither ours nor S3's holds nothing of it.
-func ParseNotice(body string) (Notice, error) {
+// parseNotice parses the body of a message of this program or of S3. Its error holds nothing of the body.
+func parseNotice(body string) (Notice, error) {
 	var m message
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		return Notice{}, errors.New("parse message: not the JSON of a notice")

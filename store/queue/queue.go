@@ -1,5 +1,5 @@
-// Package queue sends and receives doorbells by SQS. A message says where to look, never what to do: it may be lost, late
-// or repeated.
+// Package queue sends and receives doorbells by SQS: messages that name a prediction or an object, and may be lost,
+// late or repeated.
 package queue
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Config says how to reach an SQS queue. Credentials and region come from AWS's usual places unless given.
+// Config configures [Open]. Credentials and region come from AWS's usual places unless given.
 type Config struct {
 	URL                  string
 	Endpoint             string // empty: AWS. The host in URL is never dialled.
@@ -38,13 +38,13 @@ type Config struct {
 // batchMax is how many messages SQS takes or gives at once.
 const batchMax = 10
 
-// Queue is a doorbell by SQS. Messages may come twice, late and in any order: they only say where to look.
+// Queue is an SQS queue of doorbells. Messages may come twice, late and in any order. It is safe for concurrent use.
 type Queue struct {
 	client *sqs.Client
 	config Config
 }
 
-// Open prepares a queue. It does not ask the server for anything yet.
+// Open prepares a queue. It sends no request yet.
 func Open(ctx context.Context, c Config) (*Queue, error) {
 	config, err := awsclient.Load(ctx, c.Circuits.NewBreaker(circuit.Queue), awsclient.NewRetryer(c.RetryPause, c.Log),
 		awsclient.Access{Endpoint: c.Endpoint, Region: c.Region, AccessKey: c.AccessKey, SecretKey: c.SecretKey})
@@ -56,13 +56,13 @@ func Open(ctx context.Context, c Config) (*Queue, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	client := sqs.NewFromConfig(config, func(o *sqs.Options) {
-		o.HTTPSignerV4 = awsclient.FreshSigner{}
+		o.HTTPSignerV4 = awsclient.UncachedSigner{}
 		o.APIOptions = append(o.APIOptions, awsclient.Observed("sqs", c.Observe))
 	})
 	return &Queue{client: client, config: c}, nil
 }
 
-// Ping asks the queue for a sign of life.
+// Ping returns an error if the queue does not answer.
 func (q *Queue) Ping(ctx context.Context) error {
 	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.config.URL})
 	if err != nil {
@@ -71,13 +71,14 @@ func (q *Queue) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Consume polls until ctx ends and hands each notice to handle, one at a time. A message is deleted after handle has
+// Consume polls until ctx ends and calls handle for each notice, one at a time. A message is deleted after handle has
 // returned nil, so what handle commits is never lost. A message that cannot be parsed, or whose handling fails, stays
-// and comes again until the queue's redrive policy moves it away.
+// and comes again until the queue's redrive policy moves it to the dead-letter queue. Errors are logged and retried with
+// backoff.
 func (q *Queue) Consume(ctx context.Context, handle func(context.Context, Notice) error) {
 	for failures := 0; ctx.Err() == nil; {
 		wait := q.config.Wait
-		if failures > 0 { // who asks whether the queue is back must not keep others from it for a long poll
+		if failures > 0 { // a trial of the circuit breaker must not block other calls for a long poll
 			wait = min(wait, time.Second)
 		}
 		messages, err := q.receive(ctx, wait)
@@ -108,7 +109,7 @@ func (q *Queue) work(ctx context.Context, messages []types.Message, handle func(
 	var done []types.DeleteMessageBatchRequestEntry
 	var failed error
 	for i, m := range messages {
-		notice, err := ParseNotice(aws.ToString(m.Body))
+		notice, err := parseNotice(aws.ToString(m.Body))
 		if err == nil {
 			err = handle(ctx, notice)
 		}
@@ -123,7 +124,7 @@ func (q *Queue) work(ctx context.Context, messages []types.Message, handle func(
 	return errors.Join(failed, q.delete(ctx, done))
 }
 
-// delete finishes even if the consumer is told to stop: what is handled need not come again.
+// delete deletes handled messages, also after ctx has ended, so that they do not come again.
 func (q *Queue) delete(ctx context.Context, entries []types.DeleteMessageBatchRequestEntry) error {
 	if len(entries) == 0 {
 		return nil
@@ -142,7 +143,7 @@ func (q *Queue) delete(ctx context.Context, entries []types.DeleteMessageBatchRe
 	return nil
 }
 
-// Send implements [Sender] with one batch, of at most ten.
+// Send implements store.Sender with one batch, of at most ten.
 func (q *Queue) Send(ctx context.Context, predictions []uuid.UUID) (taken []bool, err error) {
 	taken = make([]bool, len(predictions))
 	entries := make([]types.SendMessageBatchRequestEntry, len(predictions))

@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/store/internal/database"
 )
 
-// Check says whether a database has the newest schema in files, or a later one. Any role may ask.
+// Check returns an error unless a database has the newest migration in files, or a later one. Any role may call it.
 func Check(ctx context.Context, url string, files fs.FS) error {
 	sources, err := newest(files)
 	if err != nil {
@@ -38,7 +38,7 @@ func Check(ctx context.Context, url string, files fs.FS) error {
 	return nil
 }
 
-// Owns says whether a URL's user may migrate: it has the rights of the tables' owner, or there are no tables yet.
+// Owns reports whether a URL's user may migrate: it has the rights of the tables' owner, or there are no tables yet.
 func Owns(ctx context.Context, url string) (bool, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -54,7 +54,7 @@ func Owns(ctx context.Context, url string) (bool, error) {
 	return owns, nil
 }
 
-// newest is the number of the latest migration.
+// newest returns the number of the latest migration in files.
 func newest(files fs.FS) (version int64, err error) {
 	names, err := fs.Glob(files, "*.sql")
 	for _, name := range names {

@@ -22,12 +22,13 @@ type Migration struct {
 	Applied bool
 }
 
-// ErrForeignTables says that a schema holds another program's tables by names that are ours. Nothing was changed.
+// ErrForeignTables means that a schema holds another program's tables with the names of this one's. Nothing was changed.
 var ErrForeignTables = errors.New("the schema holds another program's tables: give millrace a database of its own, " +
 	"or a schema by search_path")
 
 // Migrate brings the schema of a database to the newest version in files. Of several programs that migrate at once
-// one does the work and the others wait for it. Tables that no migration of ours made are left alone: [ErrForeignTables].
+// one does the work and the others wait for it. If
+// the tables were not made by these migrations it is [ErrForeignTables].
 func Migrate(ctx context.Context, url string, files fs.FS) error {
 	return withGoose(url, files, func(db *sql.DB, p *goose.Provider) error {
 		if err := refuseForeign(ctx, db); err != nil {

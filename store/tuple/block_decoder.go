@@ -14,11 +14,11 @@ type Block struct {
 	offsets     pgArray // absent if the rows have no gaps
 	probability pgArray
 	IDs         IDs
-	bands       []byte  // a byte each; nil in a block from before schema 22 and where it was not asked for
+	bands       []byte  // a byte each; nil in a block from before schema 22 and if not selected
 	bandArray   pgArray // of such a block
 }
 
-// IDs is the ids of a block, in one form or the other, or neither where it was not asked for.
+// IDs is the ids of a block, in one form or the other, or neither if not selected.
 type IDs struct {
 	joined []byte // nil: they are in array
 	array  pgArray
@@ -30,6 +30,7 @@ type pgArray struct {
 	n        int
 }
 
+// ErrDamaged means that a stored block does not have the form of an encoded one.
 var ErrDamaged = errors.New("stored array is damaged")
 
 // parseArray checks the head of an array. NULL and the empty array have no elements.
@@ -54,7 +55,7 @@ func parseArray(field []byte) (pgArray, error) {
 	return pgArray{elements: field[20:], n: int(n)}, nil
 }
 
-// parseFixed checks an array whose elements all have width bytes, so that they can be picked without a look: a NULL
+// parseFixed checks an array whose elements all have width bytes, so that they can be indexed: a NULL
 // among them, which has no bytes, would make it shorter.
 func parseFixed(field []byte, width int) (pgArray, error) {
 	a, err := parseArray(field)
@@ -90,7 +91,7 @@ func (a pgArray) texts(visit func(i, at int, text []byte)) error {
 	return nil
 }
 
-// count says how many rows have their ids here; 0 is none.
+// count returns how many rows have their ids here; 0 if they were not read.
 func (l IDs) count() int {
 	if l.joined == nil {
 		return l.array.n
@@ -177,10 +178,11 @@ func (b Block) Band(i int) int16 {
 // Rows is the number of rows.
 func (b Block) Rows() int { return b.probability.n }
 
+// Score is the probability of the ith row.
 func (b Block) Score(i int) float32 { return math.Float32frombits(b.probability.uint32(i)) }
 
 // ParseBlock reads the columns first_row, row_offset, probability, risk_bands, risk_band, customer_ids and customer_id.
-// The last four may be NULL: the server spends time on each array element, so what is not needed is not asked for.
+// The last four may be NULL: the server spends time on each array element, so queries select what they need.
 func ParseBlock(fields [][]byte) (b Block, err error) {
 	if len(fields) != 7 || len(fields[0]) != 4 {
 		return Block{}, ErrDamaged

@@ -107,7 +107,7 @@ func TestParseBlock(t *testing.T) {
 
 // Every proper prefix of a field, and every field too few, is an error and no panic. Ids that are cut within one of
 // them are another id: the length of a text is the server's.
-func TestParseBlockRefusesWhatIsCut(t *testing.T) {
+func TestParseBlock_Truncated(t *testing.T) {
 	others := bothForms(t, 7, 9, 12)
 	for form, fields := range bothForms(t, 7, 9) {
 		if _, err := ParseBlock(fields[:6]); err == nil {

@@ -18,7 +18,7 @@ import (
 // The server reads an array element by element, which is most of what a COPY costs. So ids are one text and bands are
 // bytes.
 const (
-	BlockRowsMax = 1000
+	BlockRowsMax = 1000 // rows of a block
 	blockFields  = 11
 
 	// idSeparator stands between the ids of a block, and nothing stands for an id that a row lacks. An id that holds
@@ -236,7 +236,7 @@ func appendIDs(dst []byte, ids *array.String, from, to int) []byte {
 	return dst
 }
 
-// joinable says whether the ids of rows can be told apart in one text.
+// joinable reports whether the ids of rows can be joined into one text and split again.
 func joinable(ids *array.String, from, to int) bool {
 	for i := from; i < to; i++ {
 		if ids.IsValid(i) && (ids.ValueLen(i) == 0 || strings.IndexByte(ids.Value(i), idSeparator) >= 0) {

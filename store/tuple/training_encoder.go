@@ -12,7 +12,7 @@ import (
 	"github.com/retainwise/millrace/store/customer"
 )
 
-// TrainingSample says which rows of a prediction are kept, and under what name.
+// TrainingSample selects the rows of a prediction that are kept for retraining.
 type TrainingSample struct {
 	Key   customer.Key
 	Rate  float32 // share of the customers, 0 to 1
@@ -21,7 +21,7 @@ type TrainingSample struct {
 
 // TrainingEncoder turns the sampled rows of scored batches into tuples of ml_training_data in PostgreSQL's binary COPY
 // format. Which customers are sampled depends on their hash only, so that another attempt keeps the same rows, and the
-// next file the same customers. Rows without a customer id are left out: nothing could ever be learned of them. It is
+// next file the same customers. Rows without a customer id are left out, as no outcome can match them. It is
 // made for one prediction and may be used by one goroutine at a time.
 type TrainingEncoder struct {
 	user, prediction uint64
@@ -103,7 +103,7 @@ type featureText struct {
 	texts   []string // of the codes, quoted
 }
 
-// featureTexts lists the columns of a batch that are features: numbers and categories without those of our own.
+// featureTexts lists the columns of a batch that are features: numbers and categories.
 func featureTexts(list []featureText, input arrow.Record) []featureText {
 	for i, field := range input.Schema().Fields() {
 		f := featureText{name: quoted(field.Name) + ":", cells: input.Column(i)}

@@ -97,18 +97,6 @@ def framing_faults() -> list[BadFile]:
     packed = gzip.compress(text(*ROWS), mtime=0)
     return [
         BadFile(
-            "stray_quote.csv",
-            with_row('0099-XXXXX,5,20"5,102.5,One year'),
-            "row 3: a quote inside an unquoted cell",
-            "1009, line 4",
-        ),
-        BadFile(
-            "text_after_quote.csv",
-            with_row('"0099"-XXXXX,5,20.5,102.5,One year'),
-            "row 3: text behind a closing quote",
-            "1009, line 4",
-        ),
-        BadFile(
             "unclosed_quote.csv",
             with_row('"0099-XXXXX,5,20.5,102.5,One year'),
             "row 3: a quote opens and is never closed",
@@ -143,9 +131,9 @@ def rows_rejected() -> list[BadFile]:
         one_reject("too_few_fields.csv", "0099-XXXXX,5,20.5", "three fields of five", "1601"),
         one_reject("too_many_fields.csv", "0099-XXXXX,5,20.5,102.5,One year,more", "six fields of five", "1601"),
         one_reject("number_text.csv", "0099-XXXXX,five,20.5,102.5,One year", "`five` months", "1602"),
-        one_reject("number_thousands.csv", '0099-XXXXX,50,20.5,"1,025.00",One year', "a thousands separator", "1602"),
-        one_reject("number_decimal_comma.csv", '0099-XXXXX,5,"20,5",102.5,One year', "a decimal comma", "1602"),
-        one_reject("number_currency.csv", "0099-XXXXX,5,€20.5,102.5,One year", "a currency sign", "1602"),
+        one_reject("number_decimal_comma.csv", '0099-XXXXX,5,"20,5",102.5,One year', "a decimal comma among points", "1612"),
+        one_reject("stray_quote.csv", '0099-XXXXX,5,20"5,102.5,One year', "a quote inside an unquoted cell", "1613"),
+        one_reject("text_after_quote.csv", '"0099"-XXXXX,5,20.5,102.5,One year', "text behind a closing quote", "1613"),
         one_reject("number_hexadecimal.csv", "0099-XXXXX,0x1p4,20.5,102.5,One year", "hexadecimal", "1602"),
         one_reject("number_underscore.csv", "0099-XXXXX,5,20.5,1_025,One year", "an underscore", "1602"),
         one_reject("number_infinite.csv", "0099-XXXXX,5,inf,102.5,One year", "`inf`", "1603"),
@@ -201,6 +189,8 @@ def warned() -> list[BadFile]:
         one_warning(
             "spelt_otherwise.csv", "0099-XXXXX,5,20.5,102.5,one year", "another spelling of a category", "1654"
         ),
+        one_warning("number_thousands.csv", '0099-XXXXX,50,20.5,"1,025.00",One year', "a thousands separator", "1657"),
+        one_warning("number_currency.csv", "0099-XXXXX,5,€20.5,102.5,One year", "a currency sign", "1657"),
         one_warning("duplicate_id.csv", ROWS[0], "the id of row 1 again", "1655"),
     ]
 

@@ -214,7 +214,6 @@ def refused() -> Iterator[Refused]:
     plain = xgb.DMatrix(np.nan_to_num(x), data.real(x), nthread=1)
     models = {
         "gblinear": (plain, {"booster": "gblinear"}, "a linear booster"),
-        "two_targets": (targets, {"multi_strategy": "one_output_per_tree"}, "two targets, a tree for each"),
         "vector_leaf": (targets, {"multi_strategy": "multi_output_tree"}, "two targets in every leaf"),
     }
     for name, (training, params, about) in models.items():

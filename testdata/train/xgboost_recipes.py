@@ -41,6 +41,14 @@ def with_codes() -> np.ndarray:
     return np.column_stack([data.numbers(ROWS), data.codes(ROWS, (8, 90))])
 
 
+def two_targets(x: np.ndarray) -> np.ndarray:
+    return np.column_stack([data.real(x), -2 * data.real(x) + np.nan_to_num(x[:, 0])])
+
+
+def two_labels(x: np.ndarray) -> np.ndarray:
+    return np.column_stack([data.binary(x), np.nan_to_num(x[:, 1]) > np.nanmedian(x[:, 1])])
+
+
 def one_feature() -> np.ndarray:
     return data.numbers(ROWS)[:, :1]
 
@@ -180,6 +188,14 @@ RECIPES = [
     Recipe("one_leaf", "every tree is a single leaf", {"gamma": 1e9}, data.real, rounds=3),
     Recipe("no_trees", "no tree at all", {"objective": "binary:logistic"}, rounds=0),
     Recipe("one_feature", "a single feature", {}, one_feature_label, one_feature),
+    Recipe("two_targets", "two targets, a tree for each", {"objective": "reg:squarederror"}, two_targets),
+    Recipe("multilabel", "two labels that exclude nothing", {"objective": "binary:logistic"}, two_labels),
+    Recipe(
+        "quantiles",
+        "a list of quantiles, a tree for each",
+        {"objective": "reg:quantileerror", "quantile_alpha": [0.1, 0.5, 0.9]},
+        data.real,
+    ),
     Recipe(
         "odd_names",
         "feature names with `=`, blanks, quotes and UTF-8",

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Engines times the Go engines for compare.py: it scores the rows of a file with one model, several rounds each, and
 // prints the seconds of every round and the raw scores as JSON.
 package main

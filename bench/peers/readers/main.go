@@ -1,3 +1,5 @@
+//go:build unix
+
 // Readers serves csv_readers.py: it writes the file that reading is measured on, or reads such a file with package
 // ingest, several rounds, and prints the CPU seconds of every round and what it read as JSON.
 package main
@@ -62,7 +64,7 @@ func read(file []byte) (rows int64, sum float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	chunker := ingest.NewChunker(body, header.Start(), ingest.Limits{})
+	chunker := ingest.NewChunker(body, header.Delimiter, header.Start(), ingest.Limits{})
 	converter := ingest.NewConverter(mapping, ingest.Limits{})
 	for buf := []byte(nil); ; {
 		chunk, err := chunker.Next(buf)

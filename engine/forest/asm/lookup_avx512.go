@@ -15,7 +15,7 @@ const (
 // firstTest is the register of the first of the lookup constants.
 const firstTest = 16
 
-// lookupConstants prepares, per shift, the bit that tells the two halves of a four-register table apart.
+// lookupConstants prepares, per shift, the bit that distinguishes the two halves of a four-register table.
 func (s *scorer) lookupConstants() {
 	bit := GP64()
 	for b := range s.shifts {

@@ -358,7 +358,7 @@ func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 	if !gone && !isRefused {
 		return fault.ObjectFailure(err)
 	}
-	if probeErr := store.Reach(ctx, s.Objects); probeErr != nil {
+	if probeErr := store.PingObjects(ctx, s.Objects); probeErr != nil {
 		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, probeErr))
 	}
 	if isRefused {

@@ -135,7 +135,9 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	return list
 }
 
-func (r *readiness) checkObjects(ctx context.Context) error { return store.Reach(ctx, r.parts.Objects) }
+func (r *readiness) checkObjects(ctx context.Context) error {
+	return store.PingObjects(ctx, r.parts.Objects)
+}
 
 func (r *readiness) checkModels(context.Context) error {
 	if len(r.parts.Models.List()) == 0 {

@@ -6,13 +6,18 @@ import (
 	"strconv"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
-// optionsParams reads the parameters that are stored as a prediction's options: the error budget and ?guard=.
+// optionsParams reads the parameters that are stored as a prediction's options: the error budget, how numbers are written, and
+// ?guard=.
 func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	if o.Budget, err = r.budgetParams(); err != nil {
+		return o, err
+	}
+	if o.NumberStyle, err = r.numberParams(); err != nil {
 		return o, err
 	}
 	off, err := r.guardParam()
@@ -56,6 +61,16 @@ func (r *request) budgetParams() (b engine.Budget, err error) {
 		b.MaxRejectedPercent = &share
 	}
 	return b, nil
+}
+
+// numberParams reads ?decimal= and ?thousands=.
+func (r *request) numberParams() (ingest.NumberStyle, error) {
+	style, err := ingest.ParseNumberStyle(r.query["decimal"], r.query["thousands"])
+	if err != nil {
+		return style, fault.Fail(fault.CodeInvalidValue, "'decimal' must be a point or a comma, and 'thousands' another sign: "+
+			"a point, a comma, space, apostrophe or none.").With(fault.Details{"field": "decimal"})
+	}
+	return style, nil
 }
 
 // guardParam reads ?guard=, the guard against spreadsheet formulas.

@@ -54,7 +54,8 @@ func (s *server) limitUnrouted(r *request) error {
 	return s.limitRate(r, limit.Default, key)
 }
 
-// limitRate charges a request to the budget of a class, and returns an error with Retry-After if the budget is spent.
+// limitRate charges a request to the budget of a class (the rates are in internal/limit), and returns an error with Retry-After
+// if the budget is spent.
 func (s *server) limitRate(r *request, class limit.Class, key string) error {
 	a, limited := s.limiter.Take(r.ctx, class, key)
 	if !limited {

@@ -22,13 +22,13 @@ func fileRoutes() []route {
 			Method: post, Pattern: "/upload", handle: postUpload, Limit: limit.Upload, Body: true,
 			timeout: uploadTimeout,
 			Params: []string{
-				"model", "filename", "dataset", "explain", "guard", "max_rejected", "max_rejected_percent",
+				"model", "filename", "dataset", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
 				"experiment_group",
 			},
 		},
 		{
 			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.Upload,
-			Params: []string{"bytes", "filename", "model", "explain", "guard", "max_rejected", "max_rejected_percent"},
+			Params: []string{"bytes", "filename", "model", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent"},
 		},
 		{
 			Method: post, Pattern: "/upload-links/{id}/complete", handle: completeUpload, Limit: limit.Upload,
@@ -38,12 +38,12 @@ func fileRoutes() []route {
 			Method: post, Pattern: "/score", handle: postScore, Limit: limit.Score, Body: true,
 			timeout: scoreTimeout,
 			Params: []string{
-				"model", "filename", "explain", "format", "guard", "max_rejected", "max_rejected_percent",
+				"model", "filename", "explain", "format", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
 			},
 		},
 		{
 			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.Score, Body: true,
-			timeout: uploadTimeout, Params: []string{"model", "filename"},
+			timeout: uploadTimeout, Params: []string{"model", "filename", "decimal", "thousands"},
 		},
 		{
 			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.Upload, Body: true,

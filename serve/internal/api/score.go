@@ -51,7 +51,7 @@ func postScore(s *server, r *request) error {
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
 		Unguarded: options.Unguarded() || format != wire.FormatCSV, // only CSV is opened in spreadsheets
-	})
+	}, options.NumberStyle)
 	if err != nil {
 		return s.scoreFailure(file, err)
 	}
@@ -81,7 +81,7 @@ func (o *scored) close() {
 }
 
 // score scores the request's body while it arrives.
-func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*scored, error) {
+func (s *server) score(r *request, file *uploadFile, opt engine.Options, style ingest.NumberStyle) (*scored, error) {
 	limits := s.scoreLimits()
 	text, err := ingest.Unpack(file, limits)
 	if err != nil {
@@ -99,10 +99,16 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options) (*score
 		return nil, err
 	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
+	if err := in.DecideNumbers(bundle, style); err != nil {
+		return nil, err
+	}
 	opt.Flow, opt.Scorer, opt.Check = s.Metrics.Flow(), s.Scorer, true
 	out, err := s.scoreChecked(r, in, bundle, opt)
 	if err == nil {
 		err = file.finish()
+	}
+	if err == nil {
+		err = out.tally.CheckNumbers()
 	}
 	if err != nil {
 		out.close()

@@ -86,17 +86,17 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 		return store.Prediction{}, err
 	}
 	u := store.NewUpload{ID: store.NewID(), UserID: r.user.ID, Filename: file.name, Explain: string(explain)}
-	if u.Options, err = json.Marshal(options); err != nil {
-		return store.Prediction{}, err
-	}
 	if u.Dataset, err = r.label(file, "dataset"); err != nil {
 		return store.Prediction{}, err
 	}
 	u.ObjectKey = objects.InputKey(u.ID)
-	if err := s.storeFile(r, file, &u); err != nil {
+	if err := s.storeFile(r, file, &u, &options); err != nil {
 		if broken := file.body.failed(); broken != nil {
 			err = broken // the error of the readers above is a consequence
 		}
+		return store.Prediction{}, err
+	}
+	if u.Options, err = json.Marshal(options); err != nil {
 		return store.Prediction{}, err
 	}
 	if key != nil {
@@ -119,14 +119,17 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 }
 
 // storeFile streams a file into the object store while it is checked and counted, and sets the fields of u that are known
-// afterwards: rows, parts, model, digest.
-func (s *server) storeFile(r *request, file *uploadFile, u *store.NewUpload) error {
+// afterwards: rows, parts, model, digest; and in o how the file writes numbers.
+func (s *server) storeFile(r *request, file *uploadFile, u *store.NewUpload, o *plan.PredictionOptions) error {
 	planner, err := s.plan(file)
 	if err != nil {
 		return err
 	}
 	bundle, err := s.chooseModel(r, file, planner.Header())
 	if err != nil {
+		return err
+	}
+	if err := o.DecideNumbers(planner, bundle); err != nil {
 		return err
 	}
 	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
@@ -152,7 +155,7 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 	return ingest.NewPlanner(text, s.UploadLimits)
 }
 
-// chooseModel returns the model of ?model= or of the form's field, or else the one that the header matches, and checks that
+// chooseModel returns the model of ?model= or of the form's field, or else, as there is no default model, the one that the header matches, and checks that
 // the header has the columns that it requires.
 func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*engine.Bundle, error) {
 	name := r.query["model"]

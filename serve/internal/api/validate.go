@@ -76,6 +76,13 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	}
 	v := &validation{Model: bundle.Name(), ModelVersion: bundle.Version(), Errors: []finding{}}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: s.UploadLimits}
+	style, err := r.numberParams()
+	if err == nil {
+		err = in.DecideNumbers(bundle, style)
+	}
+	if err != nil {
+		return nil, err
+	}
 	tally, err := engine.Validate(r.ctx, in, bundle, v.note)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func (d *Deadline) Run(ctx context.Context) {
 
 // Once records a heartbeat if database and object store are available, and fails the overdue predictions.
 func (d *Deadline) Once(ctx context.Context) error {
-	if err := store.Reach(ctx, d.Objects); err != nil {
+	if err := store.PingObjects(ctx, d.Objects); err != nil {
 		return err
 	}
 	if err := d.Store.Heartbeat(ctx); err != nil {

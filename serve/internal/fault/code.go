@@ -27,6 +27,8 @@ const (
 	CodeShortBody        Code = 1013
 	CodeObjectUnreadable Code = 1014
 	CodeObjectChanged    Code = 1015
+	CodeNumberStyle      Code = 1016
+	CodeShiftedRows      Code = 1017
 )
 
 // Predictions.

@@ -73,7 +73,7 @@ func CodeOf(err error) Code { return Explain(err).Code }
 // it. A defect of the program stays CodeInternal.
 func ExplainAs(code Code, err error) *Failure {
 	f := Explain(err)
-	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultOurs {
+	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultInternal {
 		f.Code = code
 	}
 	return f
@@ -108,6 +108,8 @@ func explainFile(err error) *Failure {
 		budget    *engine.BudgetError
 		format    *ingest.FormatError
 		foreign   *ingest.ForeignError
+		style     *ingest.NumberStyleError
+		shifted   *ingest.ShiftedRowsError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -132,6 +134,10 @@ func explainFile(err error) *Failure {
 		return explainFormat(format)
 	case errors.As(err, &foreign):
 		return explainForeign(foreign)
+	case errors.As(err, &style):
+		return explainStyle(style)
+	case errors.As(err, &shifted):
+		return explainShift(shifted)
 	}
 	return nil
 }
@@ -182,7 +188,18 @@ func explainQuote(e *ingest.QuoteError) *Failure {
 	if e.Unclosed {
 		text = "The quotation mark opened on line %d is not closed. Close it, or double it if it belongs to the text."
 	}
-	return Fail(CodeBadQuoting, fmt.Sprintf(text, e.Line)).With(Details{"line": e.Line})
+	d := Details{"line": e.Line}
+	message := fmt.Sprintf(text, e.Line)
+	if len(e.Broken) > 0 {
+		var lines []string
+		for _, line := range e.Broken {
+			lines = append(lines, GroupedText(line))
+		}
+		d["lines"] = e.Broken
+		message += fmt.Sprintf(" Quotation marks stand in the wrong place on %s %s too, which may be the cause.",
+			Plural(len(lines), "line", "lines"), ListText(lines))
+	}
+	return Fail(CodeBadQuoting, message).With(d)
 }
 
 func explainBudget(e *engine.BudgetError) *Failure {

@@ -23,7 +23,7 @@ func (m *Metrics) makeDependencies() {
 	m.DependencyUp = m.gauges("dependency_up",
 		"1 if the dependency answered the last check; every process makes one at least every ten seconds.", "dependency")
 	m.calls = m.counters("aws_calls_total",
-		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up by us.", "service", "operation", "result")
+		"Calls of S3 and SQS: done, refused (no such object), failed, or given_up (cancelled by millrace).", "service", "operation", "result")
 	m.callSeconds = m.counters("aws_call_seconds_total",
 		"Time that calls of S3 and SQS took, with their retries and long polls.", "service", "operation")
 	m.retries = m.counters("aws_retries_total", "Attempts at calls after the first.", "service")

@@ -25,7 +25,7 @@ func (m *Metrics) makePredictions() {
 	m.predictions = m.gauges("predictions", "Predictions by unfinished status.", "status")
 	m.oldestQueued = m.gauge("oldest_queued_seconds", "Age of the oldest queued prediction.")
 	m.deadLetters = m.gauge("dead_letters", "Predictions that were given up and wait for an operator.")
-	m.outbox = m.gauge("outbox_letters", "Doorbells that have not rung yet.")
+	m.outbox = m.gauge("outbox_letters", "Entries of the outbox that are not sent to the queue yet.")
 	m.queueSeen = m.gauge("queue_observed_timestamp_seconds", "When the gauges of the queue were last read.")
 }
 
@@ -57,6 +57,6 @@ func (m *Metrics) SetQueue(q store.QueueState) {
 	m.predictions.WithLabelValues("running").Set(float64(q.Running))
 	m.deadLetters.Set(float64(q.Dead))
 	m.oldestQueued.Set(q.Oldest.Seconds())
-	m.outbox.Set(float64(q.Letters))
+	m.outbox.Set(float64(q.Outbox))
 	m.queueSeen.SetToCurrentTime()
 }

@@ -64,9 +64,9 @@ func (m *Metrics) makePipeline() {
 	m.workers = m.gauge("workers", "Workers that may claim parts.")
 	m.workersBusy = m.gauge("workers_busy", "Workers that have a part in hand.")
 	m.cores = m.gauge("worker_cores", "Cores that score a part.")
-	m.sampledGauge("worker_cores_resting", "Cores in the middle of large files that make way for urgent work.", "", "",
+	m.sampledGauge("worker_cores_resting", "Cores in the middle of large files that have yielded to urgent work.", "", "",
 		func() float64 { return float64(m.background.Load().State().Paused) })
-	m.sampledGauge("urgent_work", "Small files that are received or scored while somebody waits.", "", "",
+	m.sampledGauge("urgent_work", "Small files that are being received or scored with priority.", "", "",
 		func() float64 { return float64(m.background.Load().State().Urgent) })
 	m.heartbeat = m.gauge("worker_heartbeat_timestamp_seconds", "When a worker last reached the ledger.")
 }

@@ -36,7 +36,7 @@ func uploadedFile(ctx context.Context, o objects.Store, l store.UploadLink) (obj
 	file, err := o.Head(ctx, store.DirectKey(l.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		if probeErr := store.Reach(ctx, o); probeErr != nil { // a bucket that is missing gives the same answer
+		if probeErr := store.PingObjects(ctx, o); probeErr != nil { // a bucket that is missing gives the same answer
 			return file, fault.ObjectFailure(probeErr)
 		}
 		return file, fault.Fail(fault.CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")

@@ -36,11 +36,24 @@ type Models struct {
 // watchInterval is how often the directory is polled.
 const watchInterval = 5 * time.Second
 
+// copyTime is how long after its last file a directory without a manifest may be a copy under way.
+const copyTime = time.Minute
+
+// errBareModel is a model file where directories are expected.
+var errBareModel = errors.New("a model file is no bundle: put it into a directory of its own with a bundle.yaml and a manifest")
+
+// modelExtensions are those that the libraries' examples save models with, pickles included.
+var modelExtensions = []string{".txt", ".json", ".ubj", ".model", ".bin", ".pkl", ".joblib"}
+
 // errNameTaken means that another bundle in the directory has the same name.
 var errNameTaken = errors.New("its name is taken")
 
-// OpenModels loads the baselines and the bundles of dir. Only a baseline that cannot be used is an error.
+// OpenModels loads the baselines and the bundles of dir. A baseline that cannot be used and a directory of bundles that is not there are errors; a
+// bundle that cannot be used is refused, and shown.
 func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log *slog.Logger) (*Models, error) {
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
 	registry, err := engine.NewRegistry()
 	if err != nil {
 		return nil, err
@@ -65,6 +78,21 @@ func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log 
 	return m, nil
 }
 
+// checkDir wants a directory, if one is named.
+func checkDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("directory of bundles: %w", err)
+	}
+	return nil
+}
+
 // checkScorer returns an error if the configured scorer does not support the model.
 func (m *Models) checkScorer(b *engine.Bundle) error {
 	if err := b.LeavesError(); err != nil && m.scorer == engine.ScorerLeaves {
@@ -77,6 +105,9 @@ func (m *Models) checkScorer(b *engine.Bundle) error {
 func (m *Models) activate(b *engine.Bundle, took time.Duration) {
 	m.loadTimes[b.Name()] = took
 	warnWithoutLeaves(b, m.log)
+	for _, text := range b.Warnings() {
+		m.log.Warn("model is unusual", "model", b.Name(), "reason", text)
+	}
 	m.Registry.Swap(b)
 	m.publish()
 }
@@ -101,12 +132,15 @@ func (m *Models) refresh() {
 	if m.Dir == "" {
 		return
 	}
-	dirs, err := bundleDirs(m.Dir)
+	dirs, bare, err := bundleDirs(m.Dir)
 	if err != nil {
 		m.refuse(m.Dir, err)
 		return
 	}
-	m.forgetRemoved(dirs)
+	m.forgetRemoved(dirs, bare)
+	for _, file := range bare {
+		m.refuse(file, errBareModel)
+	}
 	for _, dir := range dirs {
 		if m.changed(dir) {
 			m.load(dir)
@@ -115,30 +149,35 @@ func (m *Models) refresh() {
 	m.metrics.SetBundlesRefused(len(m.Refusals.List()))
 }
 
-// bundleDirs lists the directories that may hold bundles, sorted by name. It skips hidden ones, in which a bundle may be
-// written before it is renamed, and lost+found.
-func bundleDirs(dir string) ([]string, error) {
+// bundleDirs lists the directories that may hold bundles, sorted by name. It skips hidden ones, in which, and files that look like models
+// without one. Hidden ones are passed over: a bundle may be
+// written before it is renamed, and lost+
+// files it has found.
+func bundleDirs(dir string) (dirs, bare []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list bundles: %w", err)
+		return nil, nil, fmt.Errorf("list bundles: %w", err)
 	}
-	var dirs []string
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil && info.IsDir() { // through links too
+		info, err := os.Stat(path) // through links too
+		switch {
+		case err == nil && info.IsDir():
 			dirs = append(dirs, path)
+		case slices.Contains(modelExtensions, strings.ToLower(filepath.Ext(path))):
+			bare = append(bare, path)
 		}
 	}
-	return dirs, nil
+	return dirs, bare, nil
 }
 
-// forgetRemoved drops the state of directories that were removed. Their models stay in use, but their names are free:
+// forgetRemoved drops the state of directories and files that were removed. Their models stay in use, but their names are free:
 // bundles that were refused because of such a name are loaded again.
-func (m *Models) forgetRemoved(dirs []string) {
-	m.Refusals.keep(dirs)
+func (m *Models) forgetRemoved(dirs, bare []string) {
+	m.Refusals.keep(slices.Concat(dirs, bare))
 	for dir := range m.names {
 		if !slices.Contains(dirs, dir) {
 			delete(m.names, dir)
@@ -155,17 +194,37 @@ func (m *Models) forgetRemoved(dirs []string) {
 }
 
 // changed reports whether a directory must be loaded. A bundle is complete once it has a manifest: copy that last, or
-// rename the directory into place. A directory without a manifest is taken for a copy in progress, except at the start.
+// rename the directory into place. A directory without a manifest is taken for a copy in progress, except at the start or that has not changed for a
+// minute.
 func (m *Models) changed(dir string) bool {
 	mark, err := m.fingerprint(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		files, err := os.ReadDir(dir)
-		return !m.watching && (err != nil || len(files) > 0)
+		return !m.watching && holdsFiles(dir) || copyIsOver(dir)
 	case err != nil:
 		return true
 	}
 	return mark != m.fingerprints[dir]
+}
+
+func holdsFiles(dir string) bool {
+	files, err := os.ReadDir(dir)
+	return err != nil || len(files) > 0
+}
+
+// copyIsOver reports whether a directory holds files, of which none came or was written lately.
+func copyIsOver(dir string) bool {
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		return err != nil
+	}
+	settled := func(info fs.FileInfo, err error) bool { return err == nil && time.Since(info.ModTime()) >= copyTime }
+	for _, file := range files {
+		if !settled(file.Info()) {
+			return false
+		}
+	}
+	return settled(os.Stat(dir))
 }
 
 // fingerprint changes when a bundle does: it is the manifest, and for a refused bundle also the sizes, times and modes of

@@ -2,11 +2,13 @@ package plan
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -258,13 +260,62 @@ func TestB22TwoBundlesOfOneName(t *testing.T) {
 	}
 }
 
-// What is no bundle is passed over; a directory of bundles that is not there is shown, and taken in once it is.
+// A directory of bundles that is not there ends the start, a file in its place too.
+func TestTheDirectoryOfBundlesMustBeThere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Join(t.TempDir(), "bundles"), file} {
+		if _, err := OpenModels(dir, "", metrics.NewMetrics(), slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%s is taken for a directory of bundles", dir)
+		}
+	}
+}
+
+// Model files without a bundle are shown, while serving too, until they are gone; so is a directory without a manifest
+// that is no copy under way.
+func TestWhatIsNoBundleIsShown(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("tree"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	bare := write("xgb.json")
+	write("README.md")
+	write(".hidden.json")
+	m := mustOpenModels(t, dir)
+	if got := refusedNow(t, m); got != "xgb.json ERR-1709" {
+		t.Errorf("at the start: %q", got)
+	}
+	part := write("half/xgb.json")
+	m.refresh()
+	if got := refusedNow(t, m); got != "xgb.json ERR-1709" {
+		t.Errorf("while one is copied: %q", got)
+	}
+	long := time.Now().Add(-2 * copyTime)
+	if err := errors.Join(os.Chtimes(part, long, long), os.Chtimes(filepath.Dir(part), long, long), os.Remove(bare)); err != nil {
+		t.Fatal(err)
+	}
+	m.refresh()
+	if got := refusedNow(t, m); got != "half ERR-1709" {
+		t.Errorf("when the copy is over: %q", got)
+	}
+}
+
+// What is no bundle is passed over, and what is copied.
 func TestB22TheDirectoryOfBundles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "bundles")
-	m := mustOpenModels(t, dir)
-	if got := refusedNow(t, m); got != "bundles ERR-1709" || len(m.Registry.List()) != len(engine.BaselineNames()) {
-		t.Errorf("refused: %q", got)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	m := mustOpenModels(t, dir)
 	for _, name := range []string{"empty", "lost+found", ".half/x"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			t.Fatal(err)

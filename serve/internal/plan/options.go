@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -30,6 +31,8 @@ type PredictionOptions struct {
 	Guard string `json:"guard,omitempty"`
 	// ExperimentGroup labels the rows that are kept for retraining.
 	ExperimentGroup string `json:"experiment_group,omitempty"`
+	// NumberStyle is how the file writes numbers: what the upload states, and, from the planning on, what was decided.
+	NumberStyle ingest.NumberStyle `json:"number_style,omitzero"`
 }
 
 // Unguarded reports whether the guard against spreadsheet formulas is off.
@@ -40,6 +43,20 @@ const (
 	GuardOn  = "on"
 	GuardOff = "off"
 )
+
+// DecideNumbers decides from the front of a planned file how its numbers are written, so that every part is read alike.
+func (o *PredictionOptions) DecideNumbers(p *ingest.Planner, b *engine.Bundle) error {
+	m, err := ingest.Map(b.Schema(), p.Header())
+	if err != nil {
+		return err
+	}
+	sample, err := p.Sample()
+	if err != nil {
+		return err
+	}
+	o.NumberStyle, err = m.DecideNumbers(sample, o.NumberStyle)
+	return err
+}
 
 // OptionsOf decodes the options of a prediction.
 func OptionsOf(p store.Prediction) (o PredictionOptions, err error) {

@@ -35,7 +35,8 @@ func pinned(b *engine.Bundle) store.Model {
 	return store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version}
 }
 
-// ChooseModel returns the bundle with the given name, or without a name the one that the header matches. It returns an
+// ChooseModel returns the bundle with the given name. There is no default model: without a name it is the one that the
+// header matches. It returns an
 // error if the bundle is unknown, if no or several bundles match, or if the header lacks required columns.
 func ChooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
 	if name == "" {

@@ -62,7 +62,7 @@ func (w *Worker) classify(ctx context.Context, err error) store.Fault {
 	}
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if probeErr := store.Reach(once, w.objects); probeErr != nil {
+	if probeErr := store.PingObjects(once, w.objects); probeErr != nil {
 		w.log.Warn("object store unavailable", "error", probeErr)
 		return store.FaultOutage
 	}

@@ -2,6 +2,7 @@ package work
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 
@@ -71,7 +72,7 @@ func (w *Worker) checkBudget(c *store.Claim, tally *engine.Tally) error {
 	if err != nil || tally == nil {
 		return err
 	}
-	return options.Check(tally)
+	return cmp.Or(options.Check(tally), tally.CheckNumbers())
 }
 
 // mergeTallies adds the tallies of the parts that are done, in part order; nil if none is.

@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"io"
 	"strings"
 	"time"
@@ -34,6 +35,13 @@ func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return atStage(stagePlan, err)
 	}
+	options, err := claimOptions(c)
+	if err == nil {
+		err = options.DecideNumbers(planner, bundle)
+	}
+	if err != nil {
+		return atStage(stagePlan, err)
+	}
 	digest := sha256.New()
 	key := objects.InputKey(c.UploadID)
 	info, err := w.objects.Put(ctx, key, io.TeeReader(planner, digest))
@@ -42,6 +50,9 @@ func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 	}
 	plan := plan.StoredPlan(planner.Plan(), bundle)
 	plan.ObjectKey, plan.ObjectETag = key, info.ETag
+	if plan.Options, err = json.Marshal(options); err != nil {
+		return atStage(stagePlan, err)
+	}
 	digest.Sum(plan.SHA256[:0])
 	if err := w.store.PlanPart(ctx, c, plan); err != nil {
 		return atStage(stageCommit, err)

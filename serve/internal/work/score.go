@@ -95,7 +95,11 @@ func (w *Worker) scoreBody(
 // openPart opens the part's byte range of the input. The first part includes the header line; the others use the planned
 // header. The caller closes the body.
 func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io.ReadCloser, error) {
-	in := engine.Input{Limits: w.config.Limits, Header: ingest.Header{
+	options, err := claimOptions(c)
+	if err != nil {
+		return engine.Input{}, nil, atStage(stageScore, err)
+	}
+	in := engine.Input{Limits: w.config.Limits, Numbers: options.NumberStyle, Header: ingest.Header{
 		Names: c.Header.Columns, Delimiter: c.Header.Delimiter, Bytes: c.Header.Bytes, Lines: c.Header.Lines,
 	}}
 	in.Start = ingest.Position{Offset: c.Part.Offset, Row: c.Part.FirstRow, Line: c.Part.FirstLine}

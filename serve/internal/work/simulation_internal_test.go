@@ -298,7 +298,7 @@ func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *stor
 		return nil, atStage(stageScore, errors.New("a fault of its own"))
 	}
 	p.mu.Lock()
-	if lost, told := p.lostAt[c]; told && time.Now().After(lost) {
+	if lost, known := p.lostAt[c]; known && time.Now().After(lost) {
 		p.ledger.mu.Lock()
 		p.ledger.violation("%s went on with part %d of %d after it found out that the lease is lost",
 			p.name, c.Part.No, c.PredictionID)

@@ -24,7 +24,7 @@ import (
 // name can stand for several hosts, and those that are down may be tried first. The connect has failed when none of them
 // has sent anything.
 
-// guard lets a pool connect through the breaker, ping a connection that was idle before it is used, and replace
+// guard makes a pool connect through the breaker, ping a connection that was idle before it is used, and replace
 // connections of an older era. t is the pool's tracer.
 func (db *DB) guard(pc *pgxpool.Config, t tracer) {
 	pc.ConnConfig.Tracer = connectGuard{t, db.breaker}
@@ -36,13 +36,13 @@ func (db *DB) guard(pc *pgxpool.Config, t tracer) {
 
 const (
 	idleMax        = time.Second             // of a connection that is used without a ping
-	dialTimeout    = 1500 * time.Millisecond // an answer to a request is promised within 2 s
+	dialTimeout    = 1500 * time.Millisecond // so that a request is answered within 2 s
 	silenceTimeout = dialTimeout             // of a server that accepted a connection, and of its host at any time
 	pingTimeout    = 800 * time.Millisecond  // a request may meet two connections that are silent
 )
 
-// prepare looks at a connection before it is used: one of an older era, or one that broke, is closed, and the pool takes
-// another. A ping without an answer is an error for the caller, as another connection would have none either.
+// prepare checks a connection before it is used: one of an older era, or one that broke, is closed, and the pool takes
+// another. A ping that times out is an error for the caller, as it would on another connection.
 func (db *DB) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error) {
 	c := connectionOf(conn.PgConn())
 	switch {
@@ -53,13 +53,13 @@ func (db *DB) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error
 	}
 	v := circuit.NoVerdict
 	err = db.breaker.Call(func() (circuit.Verdict, error) {
-		patience, cancel := context.WithTimeout(ctx, pingTimeout)
+		pingCtx, cancel := context.WithTimeout(ctx, pingTimeout)
 		defer cancel()
-		err := conn.Ping(patience)
+		err := conn.Ping(pingCtx)
 		switch {
 		case err == nil:
 			v = circuit.Answered
-		case pgconn.Timeout(err) && !circuit.GaveUp(ctx):
+		case pgconn.Timeout(err) && !circuit.CallerCancelled(ctx):
 			v = circuit.Failed
 		}
 		return v, err
@@ -71,13 +71,13 @@ func (db *DB) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error
 	case v == circuit.Failed, ctx.Err() != nil:
 		return false, fmt.Errorf("ping: %w", err)
 	case errors.As(err, &refused):
-		return true, err // it may be good again when the breaker lets calls through
+		return true, err // keep the connection: it may work when the circuit closes
 	}
 	return false, nil
 }
 
-// connectGuard asks the breaker before a connect and reports the result over all its addresses. pgx has no other place
-// around them all than its tracer.
+// connectGuard acquires the breaker before a connect and reports the result over all its addresses: of pgx's hooks only
+// the tracer is called around them all.
 type connectGuard struct {
 	tracer
 	breaker *circuit.Breaker
@@ -88,11 +88,11 @@ var (
 	_ pgxpool.AcquireTracer = connectGuard{}
 )
 
-// attempt is one connect, which dials one address after the other. It lies in their context.
+// attempt is one connect, which dials one address after the other. It is in their context.
 type attempt struct {
-	permit  circuit.Permit
-	refused error       // the breaker's
-	spoken  atomic.Bool // one of the servers sent something
+	permit   circuit.Permit
+	refused  error       // the breaker's; nil: it let the connect through
+	answered atomic.Bool // one of the servers sent something
 }
 
 type attemptKey struct{}
@@ -100,7 +100,7 @@ type attemptKey struct{}
 // TraceConnectStart implements [pgx.ConnectTracer]. A connect that is refused here fails when it dials.
 func (g connectGuard) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
 	a := new(attempt)
-	a.permit, a.refused = g.breaker.Take()
+	a.permit, a.refused = g.breaker.Acquire()
 	return context.WithValue(ctx, attemptKey{}, a)
 }
 
@@ -109,16 +109,16 @@ func (g connectGuard) TraceConnectEnd(ctx context.Context, data pgx.TraceConnect
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	switch {
 	case !ok || a.refused != nil:
-	case data.Err == nil, a.spoken.Load():
-		g.breaker.Give(a.permit, circuit.Answered)
-	case circuit.GaveUp(ctx):
-		g.breaker.Give(a.permit, circuit.NoVerdict)
+	case data.Err == nil, a.answered.Load():
+		g.breaker.Release(a.permit, circuit.Answered)
+	case circuit.CallerCancelled(ctx):
+		g.breaker.Release(a.permit, circuit.NoVerdict)
 	default:
-		g.breaker.Give(a.permit, circuit.Failed)
+		g.breaker.Release(a.permit, circuit.Failed)
 	}
 }
 
-// dial connects like pgx does. A dial that belongs to no connect cancels a statement, and says nothing of the server.
+// dial connects like pgx does. A dial without an attempt in its context cancels a statement, and is no verdict.
 func (db *DB) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok {
@@ -149,7 +149,7 @@ type connection struct {
 	silence *time.Timer  // closes the connection unless the server sends something
 }
 
-// connectionOf is the connection that dial made for pgx, which may have put TLS around it.
+// connectionOf returns the connection that dial made for pgx, which may have put TLS around it.
 func connectionOf(conn *pgconn.PgConn) *connection {
 	raw := conn.Conn()
 	if t, ok := raw.(*tls.Conn); ok {
@@ -165,7 +165,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.read.Store(time.Now().UnixNano())
 		if c.silence.Stop() {
-			c.attempt.spoken.Store(true) // a proxy without a server behind it accepts, sends nothing and closes
+			c.attempt.answered.Store(true) // a proxy without a server behind it accepts, sends nothing and closes
 		}
 	}
 	if errors.Is(err, io.EOF) {

@@ -1,5 +1,5 @@
-// Package database is the connections to PostgreSQL: two pools or one, the roles that they act as, row level security,
-// time-outs, failover, and the circuit breaker before them. What is stored is package store's.
+// Package database manages the connections to PostgreSQL: two pools or one, the roles that they act as, row level
+// security, time-outs, failover, and their circuit breaker. The tables belong to package store.
 package database
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/retainwise/millrace/store/circuit"
 )
 
-// Config is how a [DB] is reached. All fields but LoaderURL, Log, Trace and Breaker must be set.
+// Config configures [Open]. All fields but LoaderURL, Log, Trace and Breaker must be set.
 type Config struct {
 	URL              string        // connection string
 	LoaderURL        string        // of a second user, for workers; empty: URL is for both
@@ -66,15 +66,15 @@ func (db *DB) open(ctx context.Context) error {
 		return err
 	}
 	if db.config.LoaderURL != "" {
-		return db.openApart(ctx, pc, may)
+		return db.openTwoPools(ctx, pc, may)
 	}
 	db.rowSecurity, db.mayWork = may.api, may.loader || may.owner
 	switch {
 	case may.loader:
-		assume(pc, loaderRole)
+		setRole(pc, loaderRole)
 		db.staged = may.staged
 	case may.api && !may.owner:
-		assume(pc, apiRole)
+		setRole(pc, apiRole)
 	case !may.owner:
 		return fmt.Errorf("%w: neither the tables' owner, nor a member of %s or %s", ErrRole, apiRole, loaderRole)
 	}
@@ -86,8 +86,8 @@ func (db *DB) open(ctx context.Context) error {
 	return db.Ping(ctx)
 }
 
-// openApart opens a pool for requests, which no mistake in a request can get out of, and one for work.
-func (db *DB) openApart(ctx context.Context, api *pgxpool.Config, may access) error {
+// openTwoPools opens a pool for requests, whose login has the API's rights only, and one for workers.
+func (db *DB) openTwoPools(ctx context.Context, api *pgxpool.Config, may access) error {
 	loader, err := db.poolConfig(db.config.LoaderURL)
 	if err != nil {
 		return err
@@ -101,9 +101,9 @@ func (db *DB) openApart(ctx context.Context, api *pgxpool.Config, may access) er
 			ErrRole, apiRole, loaderRole)
 	}
 	db.rowSecurity, db.mayWork, db.staged = true, true, mayLoad.staged
-	halve(api, loader)
-	assume(api, apiRole)
-	assume(loader, loaderRole)
+	splitConns(api, loader)
+	setRole(api, apiRole)
+	setRole(loader, loaderRole)
 	if db.Pool, err = pgxpool.NewWithConfig(ctx, loader); err == nil {
 		db.Requests, err = pgxpool.NewWithConfig(ctx, api)
 	}
@@ -141,7 +141,7 @@ func (db *DB) Close() {
 	}
 }
 
-// Ping asks the database for a sign of life.
+// Ping returns an error if the database does not answer.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.Requests.Ping(ctx); err != nil {
 		return fmt.Errorf("ping database: %w", HideURL(err))

@@ -18,7 +18,7 @@ func (db *DB) poolConfig(url string) (*pgxpool.Config, error) {
 		return nil, HideURL(err)
 	}
 	pc.MaxConns, pc.MinConns = db.config.ConnsMax, max(0, min(db.config.ConnsKept, db.config.ConnsMax))
-	boundAge(pc)
+	limitConnAge(pc)
 	db.guard(pc, tracer{trace: db.config.Trace, wait: db.config.ConnWait})
 	params := pc.ConnConfig.RuntimeParams
 	params["application_name"] = "millrace"
@@ -28,16 +28,16 @@ func (db *DB) poolConfig(url string) (*pgxpool.Config, error) {
 	return pc, nil
 }
 
-// boundAge lets connections end before they are connAgeMax old, not all at once: a tenth of it is jitter, and a tenth
-// is left for the pool to notice, which looks at idle ones every minute. Shorter times in the URL hold.
-func boundAge(pc *pgxpool.Config) {
+// limitConnAge closes connections before they are connAgeMax old, not all at once: a tenth of it is jitter, and a tenth
+// is left for the pool, which checks idle ones every minute. Shorter times in the URL are kept.
+func limitConnAge(pc *pgxpool.Config) {
 	pc.MaxConnLifetime = min(pc.MaxConnLifetime, connAgeMax*8/10)
 	pc.MaxConnLifetimeJitter = cmp.Or(pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/8)
 	pc.MaxConnIdleTime = min(pc.MaxConnIdleTime, connIdleMax)
 }
 
-// halve gives two pools together the connections that each was to have.
-func halve(a, b *pgxpool.Config) {
+// splitConns divides the connections that each of two pools was configured with between them.
+func splitConns(a, b *pgxpool.Config) {
 	half := max(1, b.MaxConns/2)
 	a.MaxConns, b.MaxConns = max(1, a.MaxConns-half), half
 	kept := b.MinConns / 2
@@ -52,7 +52,7 @@ type PoolState struct {
 	Waited              time.Duration // time that callers waited in all
 }
 
-// PoolState returns how many connections are in use and idle. It asks the database for nothing.
+// PoolState returns how many connections are in use and idle. It sends no query.
 func (db *DB) PoolState() PoolState {
 	all := poolState(db.Pool)
 	if db.Requests != db.Pool {

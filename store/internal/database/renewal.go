@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A failover need not close a socket: the old primary lives on, read-only, while new connections lead to the new one. The
-// first statement that is refused for that reason closes its connection and begins a new era; connections of an older
-// era are closed when they are next asked for. So are those of a standby that is promoted later.
+// A failover need not close a socket: the old primary stays up, read-only, while new connections reach the new one. The
+// first statement that is refused for that reason closes its connection and begins a new era; connections of an older era
+// are closed when they are next acquired. So are those to a standby that is promoted later.
 
 // ReadOnlyState is read_only_sql_transaction: of a standby, or of a primary that was.
 const ReadOnlyState = "25006"
@@ -25,8 +25,8 @@ func (db *DB) onError(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 	return false
 }
 
-// Ready asks whether the database can be written to and runs functions, as every write needs both: a standby answers a
-// ping, and so does a server whose files were replaced while it runs.
+// Ready returns an error unless the database can be written to and runs functions, as every write needs both: a standby
+// answers a ping, and so does a server whose files were replaced while it runs.
 func (db *DB) Ready(ctx context.Context) error {
 	_, err := db.Requests.Exec(ctx, `DO $$ BEGIN
 		IF current_setting('transaction_read_only')::boolean THEN

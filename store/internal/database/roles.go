@@ -16,7 +16,7 @@ const (
 	loaderRole = "millrace_loader" // workers and operators, past it
 )
 
-// ErrRole says that the database's user may not do what is asked of the process.
+// ErrRole means that the database user lacks the roles that the process needs.
 var ErrRole = errors.New("the database user lacks a role")
 
 // access is what a database user may do.
@@ -26,7 +26,7 @@ type access struct {
 	staged      bool // the loader's COPY is refused by row level security
 }
 
-// findAccess tries what a URL's user may do. The tables must be there.
+// findAccess finds out which roles a URL's user may act as. The tables must exist.
 func findAccess(ctx context.Context, config *pgx.ConnConfig) (a access, err error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -36,16 +36,16 @@ func findAccess(ctx context.Context, config *pgx.ConnConfig) (a access, err erro
 	err = conn.QueryRow(ctx, `
 		SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'predictions'::regclass`).Scan(&a.owner)
 	if err == nil {
-		a.api, _, err = become(ctx, conn, apiRole)
+		a.api, _, err = tryRole(ctx, conn, apiRole)
 	}
 	if err == nil {
-		a.loader, a.staged, err = become(ctx, conn, loaderRole)
+		a.loader, a.staged, err = tryRole(ctx, conn, loaderRole)
 	}
 	return a, err
 }
 
-// become tries to take a role on, and says whether row level security binds it.
-func become(ctx context.Context, conn *pgx.Conn, role string) (may, bound bool, err error) {
+// tryRole reports whether the user may act as a role, and whether row level security applies to it.
+func tryRole(ctx context.Context, conn *pgx.Conn, role string) (may, bound bool, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT set_config('role', $1, true)`, role); err != nil {
 			return err
@@ -61,18 +61,18 @@ func become(ctx context.Context, conn *pgx.Conn, role string) (may, bound bool, 
 	return err == nil, bound, err
 }
 
-// MissingOrDenied says of a SQLSTATE that it is the answer to what was asked: there is no such role or table, or it is not for us.
+// MissingOrDenied reports whether a SQLSTATE means that a role or table does not exist or that the user lacks the right.
 func MissingOrDenied(state string) bool {
 	return strings.HasPrefix(state, "42") || strings.HasPrefix(state, "22")
 }
 
-// assume makes every connection of a pool act as a role.
-func assume(pc *pgxpool.Config, role string) {
+// setRole makes every connection of a pool act as a role.
+func setRole(pc *pgxpool.Config, role string) {
 	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "SET ROLE "+role)
 		return err
 	}
 }
 
-// MayWork says whether workers and operators can use this store; requests always can.
+// MayWork reports whether workers and operators can use this store; requests always can.
 func (db *DB) MayWork() bool { return db.mayWork }

@@ -15,7 +15,7 @@ import (
 
 const enterUser = `SELECT set_config('role', 'millrace_api', true), set_config('app.user_id', $1, true)`
 
-// RowSecurity says whether the database itself keeps users apart, beside the queries that name them.
+// RowSecurity reports whether the database itself keeps users apart, beside the queries that name them.
 func (db *DB) RowSecurity() bool { return db.rowSecurity }
 
 // ReadAs runs one statement for a user and hands its rows to read, which closes them.

@@ -9,7 +9,7 @@ import (
 )
 
 // A host that is gone acknowledges nothing. The kernel's own patience is a quarter of an hour.
-func TestConnectionsToADatabaseThatIsGoneAreGivenUp(t *testing.T) {
+func TestDial_TCPUserTimeout(t *testing.T) {
 	for network, address := range map[string]string{
 		"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "socket"),
 	} {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// setTCPUserTimeout does nothing: a host that is gone is noticed by the deadline of whoever waits for it.
+// setTCPUserTimeout returns nil, no Control function: a host that is down is noticed by the deadline of the caller.
 func setTCPUserTimeout(time.Duration) func(network, address string, c syscall.RawConn) error {
 	return nil
 }

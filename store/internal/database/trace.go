@@ -11,7 +11,7 @@ import (
 // tracer shows every statement before it is sent, and bounds the wait for a connection: it is the only place that sees
 // all callers of a pool, and pgxpool has no setting for it.
 type tracer struct {
-	trace func(sql string, args []any) // nil: statements are shown to no one
+	trace func(sql string, args []any) // nil disables it
 	wait  time.Duration                // for a connection; 0 bounds nothing
 }
 

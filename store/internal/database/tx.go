@@ -19,8 +19,8 @@ const (
 	copyTrailer = "\xff\xff"
 )
 
-// CopyTuples sends encoded tuples as they are: nothing is boxed, nothing is encoded twice. Where row level security refuses
-// COPY to us they go by way of a temporary table, which a connection makes once.
+// CopyTuples copies encoded tuples into a table as they are, without boxing or encoding them again. Where row level
+// security refuses COPY they go through a temporary table, which each connection creates once.
 func (db *DB) CopyTuples(ctx context.Context, tx pgx.Tx, table, columns string, tuples io.Reader) error {
 	into := table
 	if db.staged {

@@ -1,0 +1,191 @@
+package ingest
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine that opens the
+// file; | and % begin commands in what some of them still read. The guard puts an apostrophe in front of such a cell, and
+// of such a line of a cell, so that it stays text. Numbers stay as they are, byte for byte, and guarding twice is guarding
+// once. It changes data, so it can be left off: [Mapping].Guard.
+
+// formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
+// everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
+var formulaLeads = leads()
+
+func leads() (table [256]bool) {
+	for b := range table {
+		table[b] = b <= ' ' || b >= 0x7f || strings.IndexByte("=+-@|%", byte(b)) >= 0
+	}
+	return table
+}
+
+// isFormula says whether the text of a cell, or one line of it, needs the guard.
+func isFormula(text []byte) bool {
+	if len(text) == 0 || !formulaLeads[text[0]] {
+		return false
+	}
+	rest := bytes.TrimFunc(text, invisible)
+	if isDecimal(rest) {
+		return false
+	}
+	switch text[0] {
+	case '\t', '\r', '\n':
+		return true
+	}
+	first, _ := utf8.DecodeRune(rest)
+	switch first {
+	case '=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠', '｜', '％':
+		return len(rest) > 0
+	}
+	return false
+}
+
+// invisible says whether a spreadsheet may pass over a character in front of a formula.
+func invisible(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}
+
+// AppendGuardedRow is [Mapping.AppendRow] with every cell guarded.
+func (m Mapping) AppendGuardedRow(dst, row []byte) []byte {
+	kept := row
+	if len(m.Former) > 0 {
+		kept = m.AppendRow(nil, row)
+	}
+	return appendGuarded(dst, kept, m.Header.Delimiter)
+}
+
+// GuardRows guards CSV text of whole rows and says whether that changed anything.
+func GuardRows(text []byte, delimiter byte) (guarded []byte, changed bool) {
+	for rest := text; len(rest) > 0; {
+		end := firstRowEnd(rest)
+		if end < 0 {
+			end = len(rest)
+		}
+		row := trimCR(rest[:end])
+		guarded = appendGuarded(guarded, row, delimiter)
+		guarded = append(guarded, rest[len(row):min(end+1, len(rest))]...)
+		rest = rest[min(end+1, len(rest)):]
+	}
+	return guarded, !bytes.Equal(guarded, text)
+}
+
+func appendGuarded(dst, row []byte, delimiter byte) []byte {
+	for first := true; first || row != nil; first = false {
+		if !first {
+			dst = append(dst, delimiter)
+		}
+		var cell []byte
+		cell, row = cutField(row, delimiter)
+		dst = appendGuardedCell(dst, cell, delimiter)
+	}
+	return dst
+}
+
+// appendGuardedCell writes a cell as it stands, unless it needs the guard, or quotes: a spreadsheet may take a
+// semicolon or a lone CR for the end of a cell whatever the delimiter of the file is.
+func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
+	text := unquote(cell, nil)
+	guarded := guardText(text)
+	if guarded == nil && (len(cell) > 0 && cell[0] == '"' || bytes.IndexByte(cell, ';') < 0 &&
+		bytes.IndexByte(cell, '\r') < 0) {
+		return append(dst, cell...)
+	}
+	if guarded == nil {
+		guarded = text
+	}
+	if len(cell) > 0 && cell[0] == '"' || bytes.IndexByte(guarded, delimiter) >= 0 ||
+		bytes.ContainsAny(guarded, "\";\r\n") {
+		return appendQuoted(dst, guarded)
+	}
+	return append(dst, guarded...)
+}
+
+// guardText gives the guarded text of a cell; nil if it needs no guard.
+func guardText(text []byte) []byte {
+	if isDecimal(bytes.TrimFunc(text, invisible)) {
+		return nil
+	}
+	var out []byte
+	done := 0 // of text that is in out
+	for at := 0; at <= len(text); {
+		line := text[at:]
+		if n := bytes.IndexAny(line, "\r\n"); n >= 0 {
+			line = line[:n]
+		}
+		if at == 0 && bytes.IndexAny(text, "\t\r\n") == 0 || isFormula(line) {
+			out = append(append(out, text[done:at]...), '\'')
+			done = at
+		}
+		at += len(line) + 1
+	}
+	if out == nil {
+		return nil
+	}
+	return append(out, text[done:]...)
+}
+
+func appendQuoted(dst, text []byte) []byte {
+	dst = append(dst, '"')
+	for _, b := range text {
+		if b == '"' {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, b)
+	}
+	return append(dst, '"')
+}
+
+// formulas appends where in the chunk the window has cells that the guard changes. A window with line ends or
+// semicolons inside cells gives the starts of all its rows instead. The positions ascend.
+func (w *window) formulas(dst []int32) []int32 {
+	if w.breaksInside() {
+		for i, before := range w.at[:w.n] {
+			if i == 0 || w.endsRow(before) {
+				dst = append(dst, int32(before+1))
+			}
+		}
+		return dst
+	}
+	for i, before := range w.at[:w.n] {
+		start, end := before+1, w.at[i+1]
+		lead := w.padded[start]
+		if lead == '"' {
+			lead = w.padded[start+1]
+		}
+		if !formulaLeads[lead] || start == end {
+			continue
+		}
+		if w.endsRow(end) {
+			end = w.rowEnd(start, end)
+		}
+		if isFormula(unquote(w.padded[start:end], nil)) {
+			dst = append(dst, int32(start))
+		}
+	}
+	return dst
+}
+
+// breaksInside says whether cells may have line ends, or semicolons that do not end them.
+func (w *window) breaksInside() bool {
+	text := w.chunk.Bytes[w.start:w.end]
+	if w.delimiter != ';' && bytes.IndexByte(text, ';') >= 0 {
+		return true
+	}
+	if bytes.IndexByte(text, '"') >= 0 {
+		ends := w.facts.rows
+		if int(w.at[w.n]) == len(w.chunk.Bytes) {
+			ends-- // the virtual one
+		}
+		if bytes.Count(text, []byte{'\n'}) != ends {
+			return true
+		}
+	}
+	if bytes.IndexByte(text, '\r') < 0 {
+		return false
+	}
+	return bytes.Count(text, []byte{'\r'}) != bytes.Count(text, []byte("\r\n"))
+}
