@@ -13,6 +13,7 @@ ARGS      ?=
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
+FILES     ?= 20
 SEEDS_EACH ?= 10
 CANCELS   ?= 10000
 MUTANTS   ?=
@@ -84,6 +85,10 @@ arm64: ## The scoring packages on arm64 under QEMU, and nothing in them that fus
 386: ## The scoring packages with 32 bits
 	GOARCH=386 CGO_ENABLED=0 go vet ./engine/... ./ingest/...
 	GOARCH=386 CGO_ENABLED=0 go test -short -timeout=15m $(TESTFLAGS) ./engine/forest ./engine ./ingest
+
+.PHONY: files
+files: test-parts ## Files that people send, each remade FILES (20) times: scored as the clean one, or refused with its code
+	FILES=$(FILES) go test -count=1 -timeout=30m -run '^TestFilesPeopleSend' ./test
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (30s)

@@ -97,8 +97,12 @@ func (s *server) launch() error {
 		if url, ok := strings.CutPrefix(line, "API "); ok {
 			s.url = strings.TrimSpace(url)
 		}
-		if token, ok := strings.CutPrefix(line, "export MILLRACE_TOKEN="); ok {
-			s.token = token
+		if file, ok := strings.CutPrefix(line, "export MILLRACE_TOKEN=$(cat "); ok {
+			token, err := os.ReadFile(strings.TrimSuffix(file, ")"))
+			if err != nil {
+				return err
+			}
+			s.token = strings.TrimSpace(string(token))
 		}
 	}
 	if s.url == "" || s.token == "" {

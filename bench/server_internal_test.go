@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -89,7 +91,12 @@ func TestFailedLoadIsAnError(t *testing.T) {
 
 // TestLaunchReadsServerAddress reads what a program prints when it serves.
 func TestLaunchReadsServerAddress(t *testing.T) {
-	s := &server{command: exec.Command("printf", `ready\n  API   http://127.0.0.1:8\n  export MILLRACE_TOKEN=ey\nmore\n`)}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("ey\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{command: exec.Command("printf",
+		`ready\n  API   http://127.0.0.1:8\n  export MILLRACE_TOKEN=$(cat %s)\nmore\n`, file)}
 	if err := s.launch(); err != nil || s.url != "http://127.0.0.1:8" || s.token != "ey" {
 		t.Errorf("%q, %q, %v", s.url, s.token, err)
 	}

@@ -35,7 +35,8 @@ func TestBadFilesGetTheirCodes(t *testing.T) {
 		if n := strings.Count(messages, "ERR-"); len(f.Codes) == 0 && n > 0 {
 			t.Errorf("%s: %q", f.File, messages)
 		}
-		if refused := f.Scored == 0 && f.Rejected == 0; refused != (status == 1) {
+		refused := f.Scored == 0 && f.Rejected == 0
+		if few := f.Scored < f.Rejected; (refused || few) != (status == exitData) || status != exitDone && status != exitData {
 			t.Errorf("%s: status %d: %q", f.File, status, messages)
 		} else if refused {
 			continue

@@ -28,7 +28,7 @@ type benchCommand struct {
 
 	Floors string `default:"bench/results/floors.json" help:"JSON file with the floors that the gate suite compares ratios with." placeholder:"FILE"`
 
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one)." placeholder:"URL"`
+	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one; Linux and macOS only)." placeholder:"URL"`
 
 	Model       string `help:"Model file to measure instead of the test model; requires --data." placeholder:"FILE"`
 	Data        string `help:"File with the numeric matrix for --model; an empty cell or nan is a missing value." placeholder:"FILE"`
@@ -39,7 +39,7 @@ type benchCommand struct {
 // Run measures one suite after the other and prints each report when it is complete.
 func (c *benchCommand) Run(ctx context.Context, std streams) error {
 	if c.From != "" {
-		return c.printSaved(std.out)
+		return caused(exitData, c.printSaved(std.out))
 	}
 	options, err := c.options()
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *benchCommand) Run(ctx context.Context, std streams) error {
 			return err
 		}
 		if c.Suite == "gate" && report.BelowFloor() != nil {
-			return report.BelowFloor()
+			return caused(exitData, report.BelowFloor())
 		}
 	}
 	return nil
@@ -101,22 +101,22 @@ func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 func (c *benchCommand) options() (bench.Options, error) {
 	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick, DatabaseURL: c.DatabaseURL}
 	if c.Seconds < 0 || c.Seconds > 3600 {
-		return o, &plainError{"--seconds must be between 0 and 3600"}
+		return o, usage("--seconds must be between 0 and 3600")
 	}
 	if (c.Model == "") != (c.Data == "") {
-		return o, &plainError{"--model and --data belong together"}
+		return o, usage("--model and --data belong together")
 	}
 	var err error
 	if o.Sample, err = os.ReadFile(c.Sample); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return o, err
+		return o, caused(exitNoInput, err)
 	}
 	if c.Suite == "gate" {
 		file, err := os.ReadFile(c.Floors)
 		if err != nil {
-			return o, err
+			return o, caused(exitNoInput, err)
 		}
 		if o.Floors, err = bench.ReadFloors(file); err != nil {
-			return o, fmt.Errorf("%s: %w", c.Floors, err)
+			return o, caused(exitData, fmt.Errorf("%s: %w", c.Floors, err))
 		}
 	}
 	if c.Model == "" {
@@ -134,7 +134,7 @@ func (c *benchCommand) matrix(features int) (forest.Rows, error) {
 	all := forest.Rows{Columns: make([]forest.Column, features)}
 	file, err := os.Open(c.Data)
 	if err != nil {
-		return all, err
+		return all, caused(exitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
 	in := newMatrixReader(file, features, c.Header, c.LabelColumn)
@@ -147,7 +147,7 @@ func (c *benchCommand) matrix(features int) (forest.Rows, error) {
 			err = errors.New("no rows")
 		}
 		if err != nil {
-			return all, fmt.Errorf("%s: %w", c.Data, err)
+			return all, caused(exitData, fmt.Errorf("%s: %w", c.Data, err))
 		}
 		all.Len += rows.Len
 		for i := range all.Columns {

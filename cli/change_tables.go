@@ -11,7 +11,7 @@ func changeTables(c *engine.Changes) string {
 	if c == nil || c.Previous == nil {
 		return ""
 	}
-	title := "Changes since " + printable(c.Previous.Filename)
+	title := "Changes since " + shortened(printable(c.Previous.Filename), columnNameMax)
 	if reason := whyNoChanges(c.Status); c.Customers == nil {
 		return "\n" + title + ": " + reason + "\n"
 	}
@@ -75,7 +75,7 @@ func moveLines(title string, moves []engine.RiskChange) string {
 	}
 	text := "\n" + title + "\n"
 	for _, m := range moves[:min(len(moves), tableTop)] {
-		text += fmt.Sprintf("  %s (row %d): %s\n", printable(m.ID), m.Row, printable(m.Explanation))
+		text += wrapped("  ", fmt.Sprintf("%s (row %d): %s", shortened(printable(m.ID), columnNameMax), m.Row, printable(m.Explanation)))
 	}
 	return text
 }

@@ -103,11 +103,11 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Admin, "/")+path, nil)
 	if err != nil {
-		return &plainError{fmt.Sprintf("--admin %s is not a URL", a.Admin)}
+		return usage("--admin %s is not a URL", a.Admin)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return &plainError{fmt.Sprintf("no server answers at %s: start one, or give its address with --admin", a.Admin)}
+		return plain(exitUnavailable, "no server answers at %s: start one, or give its address with --admin", a.Admin)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, adminAnswerMax))
@@ -117,19 +117,19 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	if resp.StatusCode == http.StatusOK {
 		return json.Unmarshal(text, answer)
 	}
-	if why := refusal(text); why != "" {
-		return &plainError{why}
+	if refused := refusal(text); refused != nil {
+		return refused
 	}
-	return &plainError{"what answers at " + a.Admin + " is not the admin listener of millrace"}
+	return plain(exitUnavailable, "what answers at %s is not the admin listener of millrace", a.Admin)
 }
 
-// refusal returns the published code and message of an error answer; empty if it is not from millrace.
-func refusal(answer []byte) string {
+// refusal returns the published code and message of an error answer; nil if it is not from millrace.
+func refusal(answer []byte) *codedError {
 	var refused struct {
 		Error struct{ Code, Message string }
 	}
 	if err := json.Unmarshal(answer, &refused); err != nil || refused.Error.Code == "" {
-		return ""
+		return nil
 	}
-	return refused.Error.Code + ": " + refused.Error.Message
+	return &codedError{code: refused.Error.Code, text: refused.Error.Message}
 }

@@ -63,11 +63,11 @@ func TestJobs(t *testing.T) {
 		status int
 	}{
 		{[]string{"retry", id}, id + " queued\n", 0},
-		{[]string{"retry", id}, "millrace: ERR-", 1},
+		{[]string{"retry", id}, "millrace: ERR-", exitData},
 		{[]string{"cancel", id}, id + " cancelled\n", 0},
 		{[]string{"cancel", id}, id + " cancelled\n", 0},
-		{[]string{"cancel", store.NewID().String()}, "millrace: ERR-1101: ", 1},
-		{[]string{"retry", "../x"}, "millrace: ERR-1101: ", 1},
+		{[]string{"cancel", store.NewID().String()}, "millrace: ERR-1101: ", exitData},
+		{[]string{"retry", "../x"}, "millrace: ERR-1101: ", exitData},
 	} {
 		if out, status := jobs(t, admin, step.args...); !strings.HasPrefix(out, step.want) || status != step.status {
 			t.Errorf("%v: %d %q", step.args, status, out)
@@ -89,7 +89,11 @@ func TestJobsWithoutAServer(t *testing.T) {
 	for admin, want := range map[string]string{
 		closed: "no server answers", other.URL: "is not the admin listener", "://": "is not a URL",
 	} {
-		if out, status := jobs(t, admin, "dead"); status != 1 || !strings.Contains(out, want) || strings.Count(out, "\n") != 1 {
+		wanted := exitUnavailable
+		if admin == "://" {
+			wanted = exitUsage
+		}
+		if out, status := jobs(t, admin, "dead"); status != wanted || !strings.Contains(out, want) || strings.Count(out, "\n") != 1 {
 			t.Errorf("%s: %d %q", admin, status, out)
 		}
 	}

@@ -27,11 +27,11 @@ func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
 	several := c.All || c.Code != "" || c.Since != ""
 	switch {
 	case c.ID == "" && !several:
-		return &plainError{"say which: the id of a prediction, --all, --code or --since"}
+		return usage("say which: the id of a prediction, --all, --code or --since")
 	case c.ID != "" && (several || c.DryRun):
-		return &plainError{"an id stands alone, without --all, --code, --since and --dry-run"}
+		return usage("an id stands alone, without --all, --code, --since and --dry-run")
 	case c.All && (c.Code != "" || c.Since != ""):
-		return &plainError{"--all stands alone: --code and --since choose some"}
+		return usage("--all stands alone: --code and --since choose some")
 	case c.ID != "":
 		return c.change(ctx, std, "/dead-letters/"+url.PathEscape(c.ID)+"/retry")
 	}
@@ -66,11 +66,11 @@ func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url
 			now = "would be queued"
 		}
 		for _, job := range page.Retried {
-			code := ""
+			why := job.Status
 			if job.Error != nil {
-				code = job.Error.Code
+				why += " " + job.Error.Code + ": " + job.Error.Message
 			}
-			if _, err := fmt.Fprintf(std.out, "%s %s (%s %s)\n", job.ID, now, job.Status, code); err != nil {
+			if _, err := fmt.Fprintf(std.out, "%s %s (%s)\n", job.ID, now, why); err != nil {
 				return err
 			}
 		}
@@ -91,8 +91,8 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	}
 	since, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return since, &plainError{fmt.Sprintf("--since %s is neither an age such as 2h nor a time such as "+
-			"2026-03-31T12:00:00Z", text)}
+		return since, usage("--since %s is neither an age such as 2h nor a time such as "+
+			"2026-03-31T12:00:00Z", text)
 	}
 	return since, nil
 }

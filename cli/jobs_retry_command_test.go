@@ -67,11 +67,11 @@ func TestJobsRetryMany(t *testing.T) {
 		{"--code ERR-1502", 0, nil, "0 queued, 0 skipped", 3},
 		{"--since 1h --dry-run", 0, old, "3 would be queued", 3},
 		{"--since 0s", 0, nil, "0 queued", 3},
-		{"", 1, nil, "say which", 3},
-		{"--dry-run", 1, nil, "say which", 3},
-		{old[0] + " --all", 1, nil, "an id stands alone", 3},
-		{"--all --code ERR-1102", 1, nil, "--all stands alone", 3},
-		{"--since yesterday", 1, nil, "--since yesterday is neither", 3},
+		{"", exitUsage, nil, "say which", 3},
+		{"--dry-run", exitUsage, nil, "say which", 3},
+		{old[0] + " --all", exitUsage, nil, "an id stands alone", 3},
+		{"--all --code ERR-1102", exitUsage, nil, "--all stands alone", 3},
+		{"--since yesterday", exitUsage, nil, "--since yesterday is neither", 3},
 		{"--all", 0, old, "3 queued, 0 skipped", 0},
 	} {
 		out, status := jobs(t, admin, append([]string{"retry"}, strings.Fields(step.args)...)...)

@@ -22,7 +22,7 @@ type migrateUpCommand struct {
 // Run applies migrations.
 func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
 	if err := schema.Migrate(ctx, c.DatabaseURL, migrations.FS); err != nil {
-		return err
+		return notStarted(err)
 	}
 	return printMigrations(ctx, std, c.DatabaseURL)
 }
@@ -39,7 +39,7 @@ func (c *migrateStatusCommand) Run(ctx context.Context, std streams) error {
 func printMigrations(ctx context.Context, std streams, url string) error {
 	list, err := schema.Status(ctx, url, migrations.FS)
 	if err != nil {
-		return err
+		return notStarted(err)
 	}
 	for _, m := range list {
 		state := "pending"

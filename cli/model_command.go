@@ -145,7 +145,7 @@ func isFile(name string) bool {
 func readForest(name string) (*forest.Forest, error) {
 	file, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, caused(exitNoInput, err)
 	}
 	return engine.ReadForest(filepath.Base(name), file)
 }
@@ -158,7 +158,7 @@ type predictCommand struct {
 	Header      bool   `help:"Skip the first line of the matrix, which holds column names."`
 	Iterations  string `enum:"best,all," default:"" help:"Which iterations count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
 	LabelColumn int    `default:"-1" help:"Column of the matrix to leave out, counted from 0 (-1 = none)." placeholder:"N"`
-	Model       string `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
+	Model       string `arg:"" help:"LightGBM or XGBoost model file."`
 }
 
 // Run reads the matrix in batches and prints tab-separated values with 17 significant digits.
@@ -175,12 +175,12 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 	}
 	file, err := os.Open(c.Data)
 	if err != nil {
-		return err
+		return caused(exitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
 	predict, err := newPredictor(f, c.Kind, c.Exact)
 	if err != nil {
-		return &plainError{fmt.Sprintf("--kind %s: %v", c.Kind, err)}
+		return usage("--kind %s: %v", c.Kind, err)
 	}
 	out, err := files.create("", "", std.out)
 	if err != nil {
@@ -193,7 +193,7 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 			return files.finish(true)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.Data, err)
+			return caused(exitData, fmt.Errorf("%s: %w", c.Data, err))
 		}
 		if err := predict(out.Writer, rows); err != nil {
 			return err

@@ -48,6 +48,22 @@ func (e *outputError) Error() string {
 
 func (e *outputError) Unwrap() error { return e.err }
 
+// errReused begins the errors of a file that the command line names twice.
+var errReused = errors.New("it is")
+
+const standardOutput = "standard output"
+
+// printer is the standard output of a command. It names itself in errors.
+type printer struct{ io.Writer }
+
+func (p printer) Write(text []byte) (int, error) {
+	n, err := p.Writer.Write(text)
+	if err != nil {
+		err = &outputError{standardOutput, err}
+	}
+	return n, err
+}
+
 // errAbandoned is returned if a signal came before the outputs got their names.
 var errAbandoned = errors.New("interrupted")
 
@@ -74,13 +90,19 @@ func (o *outputs) create(flag, name string, stream io.Writer) (*output, error) {
 	out := &output{name: flag + " " + name, stream: stream}
 	var err error
 	if name == "" {
-		out.name, out.target = "standard output", targetOf(stream)
+		if direct, ok := stream.(printer); ok {
+			out.stream = direct.Writer
+		}
+		out.name, out.target = standardOutput, targetOf(out.stream)
 		err = o.refuseTwice(out)
 	} else if out.target, err = findTarget(name); err == nil {
 		if err = o.refuseTwice(out); err == nil {
 			out.file, err = out.target.create()
 			out.stream = out.file
 		}
+	}
+	if errors.Is(err, errReused) {
+		return nil, usage("%s: %v", out.name, err)
 	}
 	if err != nil {
 		return nil, &outputError{out.name, err}
@@ -100,12 +122,12 @@ func (o *outputs) create(flag, name string, stream io.Writer) (*output, error) {
 func (o *outputs) refuseTwice(out *output) error {
 	for _, other := range o.opened() {
 		if out.target.same(other.target) {
-			return fmt.Errorf("it is the same file as %s", other.name)
+			return fmt.Errorf("%w the same file as %s", errReused, other.name)
 		}
 	}
 	for _, input := range o.inputs {
 		if out.target.same(target{info: input}) {
-			return errors.New("it is a file that is read, and would be written over")
+			return fmt.Errorf("%w a file that is read, and would be written over", errReused)
 		}
 	}
 	return nil
@@ -155,6 +177,23 @@ func (o *outputs) finish(ok bool) (err error) {
 	}
 	o.open = nil
 	return err
+}
+
+// finishOnly closes all open outputs, gives one of them its name, and removes the files of the others.
+func (o *outputs) finishOnly(kept *output) error {
+	others := new(outputs)
+	for _, out := range o.opened() {
+		if out != kept {
+			others.open = append(others.open, out)
+		}
+	}
+	others.end(false)
+	o.mu.Lock()
+	if o.spoiled = append(o.spoiled, others.spoiled...); !o.abandoned {
+		o.open = []*output{kept}
+	}
+	o.mu.Unlock()
+	return o.finish(true)
 }
 
 // abandon removes the files of open outputs, while the command may be blocked in a write or about to end.

@@ -178,17 +178,20 @@ func TestOutputsRefused(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ args, want string }{
-		{"score --out in.csv in.csv", "--out {}in.csv: it is a file that is read"},
-		{"score --rejects link in.csv", "--rejects {}link: it is a file that is read"},
-		{"score --out before.csv --changes-from before.csv in.csv", "--out {}before.csv: it is a file that is read"},
-		{"validate --rejects in.csv in.csv", "--rejects {}in.csv: it is a file that is read"},
-		{"score --out new --rejects ./new in.csv", "--rejects {}./new: it is the same file as --out {}new"},
-		{"score --out before.csv --summary before.csv in.csv", "--summary {}before.csv: it is the same file"},
-		{"score --out taken in.csv", "--out {}taken: is a directory"},
-		{"score --out nowhere/x in.csv", "--out {}nowhere/x: there is no directory {}nowhere"},
-		{"score --out in.csv/x in.csv", "--out {}in.csv/x: "},
-		{"score --out loop in.csv", "--out {}loop: too many"},
+	for _, test := range []struct {
+		args, want string
+		status     int
+	}{
+		{"score --out in.csv in.csv", "--out {}in.csv: it is a file that is read", exitUsage},
+		{"score --rejects link in.csv", "--rejects {}link: it is a file that is read", exitUsage},
+		{"score --out before.csv --changes-from before.csv in.csv", "--out {}before.csv: it is a file that is read", exitUsage},
+		{"validate --rejects in.csv in.csv", "--rejects {}in.csv: it is a file that is read", exitUsage},
+		{"score --out new --rejects ./new in.csv", "--rejects {}./new: it is the same file as --out {}new", exitUsage},
+		{"score --out before.csv --summary before.csv in.csv", "--summary {}before.csv: it is the same file", exitUsage},
+		{"score --out taken in.csv", "--out {}taken: is a directory", exitIO},
+		{"score --out nowhere/x in.csv", "--out {}nowhere/x: there is no directory {}nowhere", exitIO},
+		{"score --out in.csv/x in.csv", "--out {}in.csv/x: ", exitIO},
+		{"score --out loop in.csv", "--out {}loop: too many", exitIO},
 	} {
 		var args []string
 		for i, arg := range strings.Fields(test.args) {
@@ -199,7 +202,7 @@ func TestOutputsRefused(t *testing.T) {
 		}
 		status, out, messages := command(t, "", append(args, "--model", "telecom")...)
 		want := "millrace: " + strings.ReplaceAll(test.want, "{}", dir+"/")
-		if status != 1 || out != "" || !strings.HasPrefix(messages, want) || strings.Count(messages, "\n") != 1 {
+		if status != test.status || out != "" || !strings.HasPrefix(messages, want) || strings.Count(messages, "\n") != 1 {
 			t.Errorf("%s: status %d: %q, want %q", test.args, status, messages, want)
 		}
 	}
@@ -219,18 +222,18 @@ func TestOutputsIncomplete(t *testing.T) {
 	file := strings.Repeat(whole[strings.Index(whole, "\n")+1:], 6)
 	file = whole[:strings.Index(whole, "\n")+1] + file + "\"not closed\n"
 	status, printed, messages := command(t, file, "score", "--model", "telecom", "-")
-	if status != 1 || printed == "" || !strings.HasSuffix(messages, "\nmillrace: standard output is not whole\n") {
+	if status != exitData || printed == "" || !strings.HasSuffix(messages, "\nmillrace: standard output is not whole\n") {
 		t.Errorf("status %d, %d bytes: %s", status, len(printed), messages)
 	}
 	status, printed, messages = command(t, file, "score", "--model", "telecom", "--out", out, "-")
-	if status != 1 || printed != "" || strings.Contains(messages, "not whole") {
+	if status != exitData || printed != "" || strings.Contains(messages, "not whole") {
 		t.Errorf("status %d, %d bytes: %s", status, len(printed), messages)
 	}
 	wantFile(t, out, "old")
 	wantNames(t, dir, "out.csv")
 	if _, err := os.Stat("/dev/full"); err == nil { // is only written
 		status, _, messages = scoreTo(t, "--out", "/dev/full")
-		if status != 1 || !strings.HasPrefix(messages, "millrace: --out /dev/full: no space left on device\n") {
+		if status != exitIO || !strings.HasPrefix(messages, "millrace: --out /dev/full: no space left on device\n") {
 			t.Errorf("status %d: %s", status, messages)
 		}
 	}

@@ -3,8 +3,10 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,7 @@ func TestOutputsDiskFull(t *testing.T) {
 		{"model", "predict", "--kind", "raw", "--data", matrix, model},
 		{"bench", "ingest", "--quick"},
 	} {
-		if status, messages := commandOnFullDisk(t, args...); status != 1 || strings.Count(messages, "\n") < 1 {
+		if status, messages := commandOnFullDisk(t, args...); status != exitIO || strings.Count(messages, "\n") < 1 {
 			t.Errorf("%v: status %d: %s", args, status, messages)
 		}
 	}
@@ -68,7 +70,11 @@ func TestOutputsWriteErrorLeavesNoFile(t *testing.T) {
 			args = append(args, "--model", "telecom")
 		}
 		status, _, messages := command(t, file, append(args, "-")...)
-		if status != 1 || !strings.Contains(messages, "millrace: ") {
+		want := exitIO
+		if args[1] == "--model" {
+			want = exitNoInput
+		}
+		if status != want || !strings.Contains(messages, "millrace: ") {
 			t.Errorf("%v: status %d: %s", args, status, messages)
 		}
 		entries, err := os.ReadDir(dir)
@@ -96,51 +102,79 @@ func TestModelErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		args []string
-		want string
+		args   []string
+		want   string
+		status int
 	}{
-		{[]string{"inspect", damaged}, "ERR-17"},
-		{[]string{"verify", damaged}, "ERR-17"},
-		{[]string{"inspect", "no-such-model"}, "neither a directory"},
-		{[]string{"verify", "no-such-model"}, "neither a directory"},
-		{[]string{"verify", t.TempDir()}, "bundle.yaml"},
-		{[]string{"predict", "--kind", "raw", "--data", "nowhere.csv", binary + "model.txt"}, "nowhere.csv"},
-		{[]string{"predict", "--kind", "raw", "--data", long, binary + "model.txt"}, "too long"},
-		{[]string{"predict", "--kind", "guess", "--data", long, binary + "model.txt"}, "must be one of"},
+		{[]string{"inspect", damaged}, "ERR-17", exitData},
+		{[]string{"verify", damaged}, "ERR-17", exitData},
+		{[]string{"inspect", "no-such-model"}, "neither a directory", exitNoInput},
+		{[]string{"verify", "no-such-model"}, "neither a directory", exitNoInput},
+		{[]string{"verify", t.TempDir()}, "bundle.yaml", exitNoInput},
+		{[]string{"predict", "--kind", "raw", "--data", "nowhere.csv", binary + "model.txt"}, "nowhere.csv", exitNoInput},
+		{[]string{"predict", "--kind", "raw", "--data", long, binary + "model.txt"}, "too long", exitData},
+		{[]string{"predict", "--kind", "guess", "--data", long, binary + "model.txt"}, "must be one of", exitUsage},
 		{
 			[]string{
 				"predict", "--kind", "contrib", "--data", "testdata/forest/lightgbm/linear_tree/x.tsv",
 				"testdata/forest/lightgbm/linear_tree/model.txt",
 			},
-			"--kind contrib: model \"model.txt\": tree 0: scores of linear leaves cannot be explained",
+			"--kind contrib: model \"model.txt\": tree 0: scores of linear leaves cannot be explained", exitUsage,
 		},
 	} {
 		status, _, messages := command(t, "", append([]string{"model"}, test.args...)...)
-		if status != 1 || !strings.Contains(messages, test.want) || strings.Count(messages, "\n") != 1 {
+		if status != test.status || !strings.Contains(messages, test.want) {
 			t.Errorf("%v: status %d: %q, want %q", test.args, status, messages, test.want)
 		}
 	}
 }
 
-// TestProgressOnlyOnTerminal checks that progress is shown on a terminal, at most five times a second, and not in a log.
-func TestProgressOnlyOnTerminal(t *testing.T) {
-	for _, terminal := range []bool{false, true} {
+// TestProgress checks the line on a terminal, at most five times a second, and that there is none in a log.
+func TestProgress(t *testing.T) {
+	half := func() *countedFile {
+		c := &countedFile{Reader: strings.NewReader(strings.Repeat("x", 500)), size: 1000}
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, test := range []struct {
+		name     string
+		terminal bool
+		input    *countedFile
+		want     *regexp.Regexp
+	}{
+		{"result on the same terminal", false, half(), regexp.MustCompile(`^$`)},
+		{"pipe", true, nil, regexp.MustCompile(`^\r\x1b\[K10 rows  1 rows/s$`)},
+		{"file", true, half(), regexp.MustCompile(`^\r\x1b\[K 50 %  10 rows  1 rows/s  10s left$`)},
+	} {
 		var out strings.Builder
-		p := progress{out: &out, terminal: terminal}
-		for range 3 {
-			p.add(10)
-		}
-		want := map[bool]string{true: "\r10 rows"}[terminal]
-		if got := out.String(); got != want {
-			t.Errorf("terminal %v: %q, want %q", terminal, got, want)
-		}
-		p.shown = time.Now().Add(-progressInterval)
-		out.Reset()
+		p := progress{out: &out, terminal: true, hidden: !test.terminal, input: test.input, begin: time.Now().Add(-10 * time.Second)}
 		p.add(10)
-		if got := out.String(); terminal && got != "\r40 rows" || !terminal && got != "" {
-			t.Errorf("terminal %v: %q", terminal, got)
+		p.add(10)
+		if got := out.String(); !test.want.MatchString(got) {
+			t.Errorf("%s: %q", test.name, got)
+		}
+		out.Reset()
+		p.shown = time.Now().Add(-progressInterval)
+		p.add(1_000_000_000)
+		if got := out.String(); test.terminal != strings.Contains(got, "1,000,000,020 rows") || strings.Contains(got, "\n") ||
+			len(got) > lineWidth {
+			t.Errorf("%s: %q", test.name, got)
 		}
 	}
+}
+
+// TestProgressNotInLogs checks that a log has no progress.
+func TestProgressNotInLogs(t *testing.T) {
+	var out strings.Builder
+	p := progress{out: &out}
+	if p.add(10); out.Len() > 0 || p.rows != 10 {
+		t.Errorf("%q, %d rows", out.String(), p.rows)
+	}
+}
+
+func TestIsTerminal(t *testing.T) {
 	if isTerminal(&strings.Builder{}) {
 		t.Error("a buffer is no terminal")
 	}
@@ -151,5 +185,13 @@ func TestProgressOnlyOnTerminal(t *testing.T) {
 	defer func() { _ = file.Close() }()
 	if isTerminal(file) {
 		t.Error("a file is no terminal")
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	if isTerminal(null) || isTerminal(printer{null}) {
+		t.Error("the null device is no terminal")
 	}
 }

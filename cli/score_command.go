@@ -18,24 +18,28 @@ import (
 
 // scoreCommand scores a file into a file.
 type scoreCommand struct {
-	Model       string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
-	Explain     string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
-	Iterations  string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
-	Scorer      string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
-	Out         string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
-	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
-	Budget      budgetFlags `embed:""`
-	Numbers     numberFlags `embed:""`
-	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
-	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
-	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
-	Workers     int         `help:"CPU cores to use (0 = all)." default:"0"`
-	Input       string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
+	Model        string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Iterations   string      `enum:"best,all," default:"" help:"Which iterations of a model file count after early stopping: best (as XGBClassifier.predict_proba) or all (as Booster.predict, the default)."`
+	Columns      modelFlags  `embed:""`
+	Label        string      `help:"Column that says whether the customer left (yes or no, true or false, 1 or 0): the report compares it with the scores of the first 2,000,000 rows." placeholder:"COLUMN"`
+	Explain      string      `enum:"all,at_risk,none" default:"all" help:"Rows that get an explanation: ${enum} (at_risk: rows above the lowest risk band)."`
+	Scorer       string      `enum:"compiled,leaves" default:"compiled" help:"Scoring engine: ${enum}."`
+	Out          string      `help:"File for the scored CSV (default: standard output)." placeholder:"FILE"`
+	Rejects      string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
+	Budget       budgetFlags `embed:""`
+	Numbers      numberFlags `embed:""`
+	AllowRejects bool        `help:"Accept a file of which fewer than half of the rows could be scored."`
+	Guard        string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
+	ChangesFrom  string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
+	Summary      string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
+	Workers      int         `help:"CPU cores to use (0 = all)." default:"0"`
+	Input        string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
 
 // Help returns the text that kong prints above the flags.
 func (c *scoreCommand) Help() string {
-	return "Output files are replaced only when all are complete, and keep their mode and owner; links are followed. Pipes " +
+	return "Output files are replaced only when all are complete, and keep their mode and owner; links are followed. If fewer " +
+		"than half of the rows could be scored, only the file of --rejects is written and the exit status is 65. Pipes " +
 		"and devices are written while rows are scored: if the exit status is not 0 their content is incomplete, which is " +
 		"also reported on standard error. SIGINT and SIGTERM end the command with 130 and 143 and leave files unchanged; a " +
 		"second signal kills."
@@ -47,7 +51,7 @@ type budgetFlags struct {
 	MaxRejectedPercent *float64 `help:"Stop with an error when more than P percent of the rows are rejected, checked from 1,000 rows on." placeholder:"P"`
 }
 
-// numberFlags say how the numbers of a file are written, where the file does not show it.
+// numberFlags describe how the numbers of a file are written, where the file does not show it.
 type numberFlags struct {
 	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
 	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
@@ -57,7 +61,7 @@ type numberFlags struct {
 func (f numberFlags) style() (ingest.NumberStyle, error) {
 	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
 	if err != nil {
-		return style, &plainError{"--decimal, --thousands: " + err.Error()}
+		return style, usage("--decimal, --thousands: %v", err)
 	}
 	return style, nil
 }
@@ -65,16 +69,16 @@ func (f numberFlags) style() (ingest.NumberStyle, error) {
 // Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
 func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
-		return &plainError{"--summary - and the scored CSV cannot both go to standard output: name a file with --out"}
+		return usage("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
 	}
 	if c.ChangesFrom == "-" {
-		return &plainError{"--changes-from takes the name of a file"}
+		return usage("--changes-from takes the name of a file")
 	}
 	style, err := c.Numbers.style()
 	if err != nil {
 		return err
 	}
-	bundle, err := openModelIterations(c.Model, c.Iterations)
+	bundle, err := c.Columns.open(c.Model, c.Iterations, c.Label)
 	if err != nil {
 		return err
 	}
@@ -87,7 +91,7 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
-	in, closeInput, err := openInput(c.Input, std, files)
+	in, counted, closeInput, err := openCounted(c.Input, std, files)
 	if err != nil {
 		return err
 	}
@@ -100,6 +104,10 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 		return err
 	}
 	begin := time.Now()
+	sink.progress.input, sink.progress.begin = counted, begin
+	if sink.outcomes = newOutcomes(bundle, c.Label); sink.outcomes != nil {
+		opt.NewSampler = bundle.NewLabelSampler
+	}
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
 	if err == nil {
@@ -112,14 +120,34 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if summary.Changes, err = watch.changes(bundle); err != nil {
 		return err
 	}
-	if err := sink.writeSummary(&summary); err != nil {
+	report := sink.outcomes.report()
+	if err := sink.writeSummary(&summary, report); err != nil {
 		return err
 	}
-	if err := files.finish(true); err != nil {
+	few := c.tooFew(&summary)
+	if few == nil {
+		err = files.finish(true)
+	} else {
+		err = files.finishOnly(sink.rejects)
+	}
+	if err != nil {
 		return err
 	}
-	sink.progress.report(&summary, time.Since(begin))
-	return nil
+	sink.progress.report(&summary, report, time.Since(begin))
+	return few
+}
+
+// tooFew returns an error if fewer than half of the rows could be scored, unless a flag says how many may be rejected.
+func (c *scoreCommand) tooFew(s *engine.Summary) error {
+	if 2*s.Scored >= s.Rows || c.AllowRejects || c.Budget != (budgetFlags{}) {
+		return nil
+	}
+	kept := ""
+	if c.Out != "" {
+		kept = c.Out + " is left as it was. "
+	}
+	return plain(exitData, "only %s of %s rows could be scored. %sCorrect the rejected rows (--rejects FILE has "+
+		"them), or accept the result with --allow-rejects", count(s.Scored), count(s.Rows), kept)
 }
 
 // openModel opens the value of --model: a directory, a baseline, or a bare model file.
@@ -130,39 +158,51 @@ func openModelIterations(name, iterations string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
 	case iterations != "" && (err != nil || info.IsDir()):
-		return nil, &plainError{"--iterations is for model files: a bundle has the key iterations in bundle.yaml"}
+		return nil, usage("--iterations is for model files: a bundle has the key iterations in bundle.yaml")
 	case err == nil && info.IsDir():
-		return engine.OpenBundle(os.DirFS(name))
+		b, err := engine.OpenBundle(os.DirFS(name))
+		return b, caused(exitData, err)
 	case err == nil:
 		file, err := os.ReadFile(name)
 		if err != nil {
-			return nil, err
+			return nil, caused(exitNoInput, err)
 		}
-		return engine.OpenModelFileIterations(filepath.Base(name), file, iterations)
+		b, err := engine.OpenModelFileIterations(filepath.Base(name), file, iterations)
+		return b, caused(exitData, err)
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)
 	}
-	return nil, &plainError{fmt.Sprintf("model %q is neither a directory, a file, nor a baseline (%s)",
-		name, strings.Join(engine.BaselineNames(), ", "))}
+	return nil, plain(exitNoInput, "model %q is neither a directory, a file, nor a baseline (%s)",
+		name, strings.Join(engine.BaselineNames(), ", "))
 }
 
 // openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
 func openInput(name string, std streams, files *outputs) (engine.Input, func(), error) {
+	in, _, closeInput, err := openCounted(name, std, files)
+	return in, closeInput, err
+}
+
+// openCounted is openInput with a counter of the bytes read; nil if the size of the input is unknown.
+func openCounted(name string, std streams, files *outputs) (engine.Input, *countedFile, func(), error) {
 	if name == "-" {
 		files.reads(std.in)
 		in, err := readInput(std.in)
-		return in, func() {}, err
+		return in, nil, func() {}, err
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return engine.Input{}, nil, err
+		return engine.Input{}, nil, nil, caused(exitNoInput, err)
 	}
 	files.reads(file)
-	in, err := readInput(file)
-	if err != nil {
-		return in, nil, errors.Join(err, file.Close())
+	counted, reader := countFile(file), io.Reader(file)
+	if counted != nil {
+		reader = counted
 	}
-	return in, func() { _ = file.Close() }, nil
+	in, err := readInput(reader)
+	if err != nil {
+		return in, nil, nil, caused(exitNoInput, errors.Join(err, file.Close()))
+	}
+	return in, counted, func() { _ = file.Close() }, nil
 }
 
 // readInput unpacks a file and reads its header.
@@ -180,10 +220,12 @@ func readInput(file io.Reader) (engine.Input, error) {
 type fileSink struct {
 	result, rejects, summary *output
 	progress                 progress
+	outcomes                 *outcomes // nil without --label
 }
 
 func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error) {
 	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
+	s.progress.hidden = c.Out == "" && isTerminal(std.out)
 	var err error
 	if s.result, err = files.create("--out", c.Out, std.out); err != nil {
 		return nil, err
@@ -201,10 +243,14 @@ func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error
 	return s, nil
 }
 
-func (s *fileSink) writeSummary(summary *engine.Summary) error {
+// writeSummary writes the summary, with the comparison with outcomes if there is one.
+func (s *fileSink) writeSummary(summary *engine.Summary, report *engine.OutcomeReport) error {
 	encoder := json.NewEncoder(s.summary)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(summary); err != nil {
+	if err := encoder.Encode(struct {
+		*engine.Summary
+		Outcomes *engine.OutcomeReport `json:"outcomes,omitempty"`
+	}{summary, report}); err != nil {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	return nil
@@ -217,6 +263,7 @@ func (s *fileSink) WriteChunk(c *engine.ScoredChunk) error {
 	if _, err := s.rejects.Write(c.Rejects); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
+	s.outcomes.add(c.Sample)
 	s.progress.add(c.Tally.Rows)
 	return nil
 }

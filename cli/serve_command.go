@@ -3,19 +3,24 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/cluster"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/testdata/samples"
@@ -83,7 +88,7 @@ type serveCommand struct {
 
 	Scorer string `enum:"compiled,leaves" default:"compiled" env:"MILLRACE_SCORER" help:"Scoring engine: compiled (with leaves checking a sample) or leaves. Models that leaves cannot load are refused with leaves."`
 
-	Sample string `type:"existingfile" help:"CSV file to upload through the API after the start; a report of its result is printed." placeholder:"FILE"`
+	Sample string `help:"CSV file to upload through the API after the start; a report of its result is printed." placeholder:"FILE"`
 }
 
 // A part is a whole number of chunks, so small parts need smaller chunks.
@@ -98,15 +103,23 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Sample != "" {
+		if _, err := os.Stat(c.Sample); err != nil {
+			return caused(exitNoInput, err)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Scoring takes all cores; goroutines that do I/O must not wait for the end of a chunk.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(config.Worker.Cores + spareThreads))
 	begin := time.Now()
 	var sample chan error
+	ready := false
 	err = serve.Run(ctx, config, func(s serve.Started) {
-		c.announce(std, s, time.Since(begin))
-		if c.Sample != "" {
+		ready = true
+		if err := c.announce(std, config.DataDir, s, time.Since(begin)); err != nil {
+			cancel(err)
+		} else if c.Sample != "" {
 			sample = make(chan error, 1)
 			go func() { // ends with the request; waited for below
 				err := uploadSample(ctx, std.out, s, c.Sample)
@@ -122,7 +135,34 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 			return failed
 		}
 	}
+	if !ready {
+		return c.notStarted(err)
+	}
 	return err
+}
+
+// notStarted returns why a server did not start. An error without a cause outside the program is one of the configuration.
+func (c *serveCommand) notStarted(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && errors.Is(err, syscall.EADDRINUSE) {
+		flag := "--listen"
+		if strings.HasPrefix(err.Error(), "admin listener") {
+			flag = "--admin-listen"
+		}
+		return plain(exitTryAgain, "%s is in use by another program: stop it, or choose another address with %s",
+			op.Addr, flag)
+	}
+	return notStarted(err)
+}
+
+// notStarted returns why the database or the object store could not be opened.
+func notStarted(err error) error {
+	if errors.Is(err, cluster.ErrInUse) {
+		return plain(exitTryAgain, "%v: stop it, or choose another directory with --data-dir", err)
+	}
+	if err == nil || store.FaultOf(err) == store.FaultInternal || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return caused(exitUsage, err)
 }
 
 // spareThreads is the number of threads that run Go code in addition to those that score. The operating system shares the
@@ -139,7 +179,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		return serve.RunConfig{}, err
 	}
 	if c.PartBytes < partBytesMin {
-		return serve.RunConfig{}, &plainError{fmt.Sprintf("--part-bytes must be at least %d", partBytesMin)}
+		return serve.RunConfig{}, usage("--part-bytes must be at least %d", partBytesMin)
 	}
 	cores := c.Cores
 	if cores <= 0 {
@@ -184,7 +224,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	proxies, err := serve.ParseNetworks(c.TrustedProxies)
 	if err != nil {
-		return serve.Config{}, &plainError{"--trusted-proxies: " + err.Error()}
+		return serve.Config{}, usage("--trusted-proxies: %v", err)
 	}
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
@@ -246,26 +286,29 @@ func homeDir() string {
 	return dir
 }
 
-// announce prints the addresses of a started server.
-func (c *serveCommand) announce(std streams, s serve.Started, took time.Duration) {
+// announce prints the addresses of a started server. Tokens are long: they are in files of the data directory.
+func (c *serveCommand) announce(std streams, dir string, s serve.Started, took time.Duration) error {
 	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
 	if s.API != "" {
-		page := s.API + "/"
-		if s.Token != "" {
-			page += "#token=" + s.Token // in the fragment, which browsers do not send
-		}
-		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s\n", s.API, s.API, page)
+		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s/\n", s.API, s.API, s.API)
 	}
 	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
 		s.Admin, s.Database, s.Objects)
-	if s.API != "" && s.Token == "" {
+	switch {
+	case s.API == "":
+		return nil
+	case s.Token == "":
 		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.acceptedTokens())
+		return nil
 	}
-	if s.Token != "" {
-		_, _ = fmt.Fprintf(std.out,
-			"\nDEVELOPMENT MODE: anyone who has this token has access. Set AUTH_JWKS_URL in production.\n"+
-				"  export MILLRACE_TOKEN=%s\n", s.Token)
+	token, page, err := keepToken(dir, s)
+	if err != nil {
+		return err
 	}
+	_, _ = fmt.Fprintf(std.out, "  sign in   %s\n\n"+
+		"DEVELOPMENT MODE: anyone who has the token has access. Set AUTH_JWKS_URL in\nproduction.\n"+
+		"  export MILLRACE_TOKEN=$(cat %s)\n", fileURL(page), shellWord(token))
+	return nil
 }
 
 // acceptedTokens describes the tokens that are accepted.

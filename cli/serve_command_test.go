@@ -12,6 +12,7 @@ import (
 
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -54,13 +55,94 @@ func TestServeScoresSampleAndPrintsAddresses(t *testing.T) {
 		t.Fatalf("status %d: %s", status, messages)
 	}
 	for _, want := range []string{
-		"millrace is ready after ", "\n  API       http://127.0.0.1:", "\n  docs      http://", "/#token=ey", "\n  metrics   http://",
-		"\nDEVELOPMENT MODE", "\n  export MILLRACE_TOKEN=ey",
-		"\nsample telecom_sample.csv: 20 rows scored and explained with model telecom, 0 rejected, in ",
+		"millrace is ready after ", "\n  API       http://127.0.0.1:", "\n  docs      http://", "\n  sign in   file:///", "\n  metrics   http://",
+		"\nDEVELOPMENT MODE", "\n  export MILLRACE_TOKEN=$(cat /",
+		"\nsample telecom_sample.csv: 20 rows scored and explained\nwith model telecom, 0 rejected, in ",
 		"\nMost likely to leave\n", "/download\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	banner, _, _ := strings.Cut(out, "\nsample ")
+	if lines := strings.Count(banner, "\n"); lines > 15 {
+		t.Errorf("%d lines:\n%s", lines, banner)
+	}
+	if strings.Contains(out, "eyJ") {
+		t.Errorf("the token is printed:\n%s", out)
+	}
+}
+
+// TestServeFindsEarlierSample starts twice: the second start reports the prediction of the first, and uploads the sample
+// again only if the file is another.
+func TestServeFindsEarlierSample(t *testing.T) {
+	dir, database := t.TempDir(), storetest.EmptyPostgres(t)
+	sample := filepath.Join(dir, "sample.csv")
+	text := readSample(t, "telecom_sample.csv")
+	for _, step := range []struct {
+		file, want  string
+		predictions int64
+	}{
+		{text, "0 rejected, in ", 1},
+		{text, "0 rejected, at an earlier start\n", 1},
+		{strings.ReplaceAll(text, "Two year", "One year"), "0 rejected, in ", 2},
+		{text, "0 rejected, at an earlier start\n", 2},
+	} {
+		if err := os.WriteFile(sample, []byte(step.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stdout := &printed{until: "Ctrl-C stops everything.", seen: cancel}
+		var stderr bytes.Buffer
+		status := runCommand(ctx, []string{
+			"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--canary", "off", "--data-dir", dir,
+			"--database-url", database, "--sample", sample,
+		}, streams{strings.NewReader(""), stdout, &stderr})
+		cancel()
+		out := stdout.text.String()
+		if status != 0 || !strings.Contains(out, step.want) || !strings.Contains(out, "20 rows scored and explained") ||
+			!strings.Contains(out, "\nMost likely to leave\n") {
+			t.Fatalf("status %d, want %q: %s%s", status, step.want, out, stderr.String())
+		}
+		s := storetest.Open(t, store.Config{URL: database})
+		user, err := s.Accounts.EnsureUser(t.Context(), "developer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.Predictions.List(t.Context(), user.ID, store.ListQuery{Limit: 10})
+		if err != nil || int64(len(list)) != step.predictions {
+			t.Fatalf("%d predictions, want %d (%v)", len(list), step.predictions, err)
+		}
+	}
+}
+
+// TestKeepToken checks that the token is in files that only this user can read, and that the page opens the server's with it.
+func TestKeepToken(t *testing.T) {
+	dir := t.TempDir()
+	token, page, err := keepToken(dir, serve.Started{API: "http://127.0.0.1:1", Token: "ey.J-_"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		token: "ey.J-_\n", page: `<meta http-equiv="refresh" content="0;url=http://127.0.0.1:1/#token=ey.J-_">`,
+	} {
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %q (%v)", name, text, err)
+		}
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v (%v)", name, info.Mode(), err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("%v (%v)", entries, err)
+	}
+	if _, _, err := keepToken(filepath.Join(dir, "none"), serve.Started{}); err == nil {
+		t.Error("a directory that does not exist")
+	}
+	for text, want := range map[string]string{"/a/b-c.d": "/a/b-c.d", "/a b": "'/a b'", "/it's": `'/it'\''s'`, "": "''"} {
+		if got := shellWord(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }
@@ -72,8 +154,8 @@ func TestServeExitsWhenSampleIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, messages := serveSample(t, sample)
-	if status != 1 || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
-		!strings.HasSuffix(messages, ".\n") || strings.Contains(out, "rows scored") {
+	if status != exitData || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
+		!strings.HasSuffix(messages, "\n  More: millrace explain ERR-1004\n") || strings.Contains(out, "rows scored") {
 		t.Errorf("status %d: %s%s", status, out, messages)
 	}
 }
@@ -158,12 +240,17 @@ func TestB2Parties(t *testing.T) {
 			t.Errorf("%+v: %q (%v), want %q", test.command, got, err, test.want)
 		}
 		var out bytes.Buffer
-		test.command.announce(streams{nil, &out, nil}, serve.Started{API: "http://127.0.0.1:1"}, 0)
+		if err := test.command.announce(streams{nil, &out, nil}, t.TempDir(), serve.Started{API: "http://127.0.0.1:1"}, 0); err != nil {
+			t.Fatal(err)
+		}
 		if !strings.Contains(out.String(), test.said) {
 			t.Errorf("%+v says\n%s", test.command, out.String())
 		}
 		out.Reset()
-		test.command.announce(streams{nil, &out, nil}, serve.Started{API: "http://127.0.0.1:1", Token: "x"}, 0)
+		started := serve.Started{API: "http://127.0.0.1:1", Token: "x"}
+		if err := test.command.announce(streams{nil, &out, nil}, t.TempDir(), started, 0); err != nil {
+			t.Fatal(err)
+		}
 		if strings.Contains(out.String(), "  tokens ") {
 			t.Errorf("development says\n%s", out.String())
 		}
@@ -193,7 +280,7 @@ func TestServeUnreachableDatabaseError(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir()},
 	} {
 		status, _, messages := command(t, "", append(args, "--database-url", "postgres://u:secret@127.0.0.1:1/x")...)
-		if status != 1 || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
+		if status != exitUnavailable || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
 			t.Errorf("%v: status %d: %s", args, status, messages)
 		}
 	}
@@ -211,7 +298,7 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("status %d: %s%s", status, after, messages)
 		}
 	}
-	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != 1 {
+	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != exitIO {
 		t.Errorf("a full disk went unnoticed: %s", messages)
 	}
 }

@@ -23,7 +23,7 @@ import (
 // and store as serve with the same flags.
 type storeCommand struct {
 	Adopt   storeAdoptCommand   `cmd:"" help:"Make the database the only owner of the object store; every other database that used it is refused from then on."`
-	Check   storeCheckCommand   `cmd:"" help:"Compare the database with the object store, read-only; exits with 1 if they differ."`
+	Check   storeCheckCommand   `cmd:"" help:"Compare the database with the object store, read-only; exits with 65 if they differ."`
 	Orphans storeOrphansCommand `cmd:"" help:"List orphaned objects that the last sweep found, or confirm their deletion after a stopped sweep."`
 }
 
@@ -52,11 +52,19 @@ func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func
 	if loader != "" { // operators need the rights of workers
 		url, loader = loader, ""
 	}
-	return serve.WithInstallation(ctx, serve.RunConfig{
+	opened := false
+	err = serve.WithInstallation(ctx, serve.RunConfig{
 		DataDir: dir, Migrations: migrations.FS, DatabaseURL: url, LoaderURL: loader, MigratedApart: !migrate || f.MigrateURL != "",
 		S3:  objects.S3Config{Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region},
 		Log: serve.NewLogger(std.err, slog.LevelWarn),
-	}, do)
+	}, func(i serve.Installation) error {
+		opened = true
+		return do(i)
+	})
+	if !opened {
+		return notStarted(err)
+	}
+	return err
 }
 
 // requireEmbedded returns an error if a flag is missing and the data directory has no embedded server in its place: a
@@ -70,8 +78,8 @@ func (f storeFlags) requireEmbedded(dir string) error {
 		return nil
 	}
 	if _, err := os.Stat(needed); err != nil {
-		return &plainError{fmt.Sprintf("there is no %s: give the data directory, the database and the bucket that serve "+
-			"uses", needed)}
+		return usage("there is no %s: give the data directory, the database and the bucket that serve "+
+			"uses", needed)
 	}
 	return nil
 }
@@ -117,7 +125,7 @@ func (c *storeCheckCommand) Run(ctx context.Context, std streams) error {
 		_, _ = fmt.Fprintf(std.err, "%d objects of rows, %d of them read whole; %d objects stored, %d not needed any more; %d problems\n",
 			checked.Rows, checked.Digests, checked.Objects, checked.NotNeeded, problems)
 		if problems > 0 {
-			return &plainError{fmt.Sprintf("database and object store do not agree in %d places", problems)}
+			return plain(exitData, "database and object store do not agree in %d places", problems)
 		}
 		return nil
 	})
@@ -134,7 +142,7 @@ func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 		if c.Confirm >= 0 {
 			err := i.Store.Upkeep.ConfirmOrphans(ctx, c.Confirm)
 			if errors.Is(err, store.ErrConflict) {
-				return &plainError{err.Error()}
+				return plain(exitData, "%v", err)
 			}
 			return err
 		}

@@ -39,7 +39,7 @@ func TestServeRefusesStoreOfOtherDatabase(t *testing.T) {
 	}
 	files := filesBelow(t, dir)
 	status, messages := serveIn(t, dir, "--database-url", second)
-	if status != 1 || !strings.Contains(messages, "millrace store adopt") ||
+	if status != exitUsage || !strings.Contains(messages, "millrace store adopt") ||
 		!regexp.MustCompile(`belongs to installation [0-9a-f-]{36}, the database to no installation`).MatchString(messages) {
 		t.Errorf("status %d: %s", status, messages)
 	}
@@ -61,7 +61,7 @@ func TestServeRefusesStoreOfOtherDatabase(t *testing.T) {
 	if status, messages := serveIn(t, dir, "--database-url", second); status != 0 {
 		t.Error(messages)
 	}
-	if status, messages := serveIn(t, dir, "--database-url", first); status != 1 {
+	if status, messages := serveIn(t, dir, "--database-url", first); status != exitUsage {
 		t.Errorf("after the adoption the first database starts: %s", messages)
 	}
 }
@@ -101,7 +101,7 @@ func TestStoreCommands(t *testing.T) {
 			}
 		}
 	}
-	if status, said := run("check", "--no-digests"); status != 1 || !strings.Contains(said, "missing\tresult\tresults/") ||
+	if status, said := run("check", "--no-digests"); status != exitData || !strings.Contains(said, "missing\tresult\tresults/") ||
 		!strings.Contains(said, "do not agree in 1 places") {
 		t.Errorf("status %d: %s", status, said)
 	}
@@ -129,7 +129,7 @@ func TestStoreCommands(t *testing.T) {
 		!strings.Contains(said, "--confirm 21") {
 		t.Errorf("status %d: %s", status, said)
 	}
-	if status, said := run("orphans", "--confirm", "20"); status != 1 || !strings.Contains(said, "21 objects") {
+	if status, said := run("orphans", "--confirm", "20"); status != exitData || !strings.Contains(said, "21 objects") {
 		t.Errorf("status %d: %s", status, said)
 	}
 	if status, said := run("orphans", "--confirm", "21"); status != 0 {
@@ -186,7 +186,7 @@ func TestStoreCommandsCreateNothing(t *testing.T) {
 	for _, args := range []string{"check", "adopt", "orphans", "orphans --confirm 0"} {
 		for _, flags := range []string{"", " --database-url " + database, " --s3-bucket none"} {
 			status, out, messages := command(t, "", strings.Fields("store "+args+" --data-dir "+dir+flags)...)
-			if status != 1 || out != "" || !strings.Contains(messages, "there is no "+dir) {
+			if status != exitUsage || out != "" || !strings.Contains(messages, "there is no "+dir) {
 				t.Errorf("%s%s: status %d: %s%s", args, flags, status, out, messages)
 			}
 		}
@@ -198,7 +198,7 @@ func TestStoreCommandsCreateNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, messages := command(t, "", "store", "check", "--data-dir", dir, "--database-url", database)
-	if status != 1 || !strings.Contains(messages, "run millrace migrate up") {
+	if status != exitUsage || !strings.Contains(messages, "run millrace migrate up") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 }

@@ -16,10 +16,28 @@ const (
 	tableDrivers = 5
 )
 
-// table is rows of cells; the first column is left-aligned, the others right-aligned.
+// table is rows of cells; the first column is left-aligned, the others right-aligned. The first is shortened where a line
+// would not fit a terminal.
 type table [][]string
 
 func (t *table) add(cells ...string) { *t = append(*t, cells) }
+
+const firstColumnMin = 8 // characters
+
+// leftAligned returns the table with the last column left-aligned and wrapped to the width of a terminal.
+func (t table) leftAligned() string {
+	width := 0
+	for _, line := range t {
+		width = max(width, utf8.RuneCountInString(line[0]))
+	}
+	var b strings.Builder
+	indent := strings.Repeat(" ", width+4)
+	for _, line := range t {
+		text := []rune(wrapped(indent, line[1]))
+		b.WriteString(fmt.Sprintf("  %-*s  ", width, line[0]) + string(text[width+4:]))
+	}
+	return b.String()
+}
 
 func (t table) String() string {
 	var widths []int
@@ -31,10 +49,18 @@ func (t table) String() string {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
+	total := 0
+	for _, w := range widths {
+		total += 2 + w
+	}
+	if total > lineWidth {
+		widths[0] = max(firstColumnMin, widths[0]-(total-lineWidth))
+	}
 	var b strings.Builder
 	for _, line := range t {
 		text := " "
 		for i, cell := range line {
+			cell = shortened(cell, widths[i])
 			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if i == 0 {
 				text += " " + cell + padding
@@ -51,7 +77,7 @@ func (t table) String() string {
 func bandTable(s *engine.Summary) string {
 	t := table{{"risk", "customers", "expected to leave"}}
 	if s.Value != nil {
-		t[0] = append(t[0], s.Value.Column, "expected loss")
+		t[0] = append(t[0], shortened(printable(s.Value.Column), 16), "expected loss")
 	}
 	line := func(name string, count int64, expected float64, value, loss *float64) {
 		cells := []string{name, grouped(float64(count)), grouped(expected)}
@@ -143,13 +169,13 @@ func driftTable(s *engine.Summary) table {
 		}
 		for _, d := range s.Drift.Features {
 			if d.Change != "none" {
-				t.add(d.Column, d.Change+" drift", fmt.Sprintf("PSI %.2f", d.PSI))
+				t.add(printable(d.Column), d.Change+" drift", fmt.Sprintf("PSI %.2f", d.PSI))
 			}
 		}
 	}
 	for _, c := range s.Quality.Columns {
 		if c.Constant {
-			t.add(c.Column, "one value only", "")
+			t.add(printable(c.Column), "one value only", "")
 		}
 	}
 	return t

@@ -72,10 +72,10 @@ func TestTerminalReport(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var out strings.Builder
 		p := progress{out: &out, terminal: terminal}
-		p.report(&s, time.Second)
+		p.report(&s, nil, time.Second)
 		text := out.String()
 		for _, want := range []string{
-			"12346 rows: 12345 scored, 1 rejected in 1s", `1 with ERR-1602 in column "tenure"`,
+			"12346 rows: 12345 scored, 1 rejected in 1s", "           1    0.0 %  tenure\n",
 			"risk  customers  expected to leave  Revenue  expected loss",
 			"low      12,345              1,235   90,000         40,000",
 		} {

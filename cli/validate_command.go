@@ -16,6 +16,7 @@ const validateFindingsMax = 100
 // validateCommand checks a file as scoring would, without scoring it.
 type validateCommand struct {
 	Model   string      `required:"" help:"Bundle directory, baseline name (telecom, saas) or model file." placeholder:"MODEL"`
+	Columns modelFlags  `embed:""`
 	Rejects string      `help:"File for the rows that would be rejected (default: they are only reported)." placeholder:"FILE"`
 	Guard   string      `enum:"on,off" default:"on" help:"Guard cells of the rejects file that a spreadsheet would run as formulas with an apostrophe: ${enum}."`
 	Numbers numberFlags `embed:""`
@@ -25,7 +26,7 @@ type validateCommand struct {
 
 // Help returns the text that kong prints above the flags.
 func (c *validateCommand) Help() string {
-	return "Exits with 0 if no row would be rejected, or no more than --max-rejected and --max-rejected-percent allow."
+	return "Exits with 0 if no row would be rejected, or no more than --max-rejected and --max-rejected-percent allow, and with 65 otherwise."
 }
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
@@ -34,7 +35,7 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 	if err != nil {
 		return err
 	}
-	bundle, err := openModel(c.Model)
+	bundle, err := c.Columns.open(c.Model, "", "")
 	if err != nil {
 		return err
 	}
@@ -95,8 +96,9 @@ func (c *validateCommand) report(
 		_, _ = fmt.Fprintf(w, "and %d more\n", omitted)
 	}
 	s := tally.Summary()
+	_, _ = io.WriteString(w, problemLines(&s))
 	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
-	_, _ = io.WriteString(w, reasonLines(&s)+readingLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
+	_, _ = io.WriteString(w, remarkLines(&s)+readingLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
 	return &s, nil
 }
 
@@ -120,7 +122,7 @@ func absentLine(s *engine.Summary) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "  not in the file: " + strings.Join(names, ", ") + "\n"
+	return wrapped("  ", "not in the file: "+strings.Join(names, ", "))
 }
 
 // qualityTable lists the columns with missing, unseen or unusual values.
@@ -140,7 +142,7 @@ func qualityTable(s *engine.Summary) table {
 			note = "one value only"
 		}
 		if !c.Absent && (c.Missing > 0 || c.Unseen > 0 || c.OutOfRange > 0 || note != "") {
-			t.add(c.Column, count(c.Missing), count(c.Unseen), count(c.OutOfRange), note)
+			t.add(printable(c.Column), count(c.Missing), count(c.Unseen), count(c.OutOfRange), note)
 		}
 	}
 	return t

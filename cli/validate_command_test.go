@@ -13,13 +13,16 @@ func TestValidateReportsErrors(t *testing.T) {
 	file := validateHeader + "a,1,2,3,One year\nb,many,2,3,One year\na,1,2,,Weekly\n\nd,1,2\n"
 	rejects := filepath.Join(t.TempDir(), "rejects.csv")
 	status, out, messages := command(t, file, "validate", "--model", "telecom", "--rejects", rejects, "-")
-	if status != 1 || !strings.Contains(messages, "ERR-1107: 2 of the first 4 rows were rejected") {
+	if status != exitData || !strings.Contains(messages, "ERR-1107: 2 of the first 4 rows were rejected") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 	for _, want := range []string{
 		"row 2 (line 3): ERR-1602 The value in column 'tenure' cannot be used.", "row 4 (line 6): ERR-1601",
-		"4 rows: 2 would be scored, 2 rejected\n", `remark: 1 with ERR-1653 in column "Contract"`,
-		`remark: 1 with ERR-1655 in column "customerID"`, "not in the file: gender, SeniorCitizen", "one value only",
+		"Rejected: 2 of 4 rows (50.0 %)\n  ERR-1602 The cell is not a number. Write",
+		"\n           1   25.0 %  tenure\n", "4 rows: 2 would be scored, 2 rejected\n",
+		"\n  ERR-1653 The value was not seen in training.", "\n           1   50.0 %  Contract\n",
+		"\n  ERR-1655 The customer id appeared", "\n           1   50.0 %  customerID\n",
+		"not in the file: gender, SeniorCitizen", "one value only",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
@@ -61,7 +64,7 @@ func TestValidateMatchesScore(t *testing.T) {
 		status, _, said := command(t, "", "validate", "--model", "telecom", "--max-rejected", "1000000", "--rejects",
 			predicted, file)
 		done, _, says := command(t, "", "score", "--model", "telecom", "--out", filepath.Join(dir, "out.csv"),
-			"--rejects", scored, file)
+			"--rejects", scored, "--allow-rejects", file)
 		if status != done {
 			t.Errorf("%s: validate ends with %d, score with %d: %s%s", file, status, done, said, says)
 			continue

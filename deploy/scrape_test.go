@@ -143,7 +143,7 @@ var (
 	apiLine   = regexp.MustCompile(`^ +API +(\S+)`)
 	adminLine = regexp.MustCompile(`^ +metrics +(\S+)/metrics`)
 	canaryOK  = regexp.MustCompile(`canary_runs_total{result="ok"} [1-9]`)
-	tokenLine = regexp.MustCompile(`MILLRACE_TOKEN=(\S+)`)
+	tokenLine = regexp.MustCompile(`MILLRACE_TOKEN=\$\(cat (\S+)\)`)
 )
 
 // startMillrace runs everything embedded until the test ends.
@@ -184,6 +184,11 @@ func startMillrace(t *testing.T) (api, admin, token string) {
 	if api == "" || admin == "" || token == "" {
 		t.Fatalf("millrace did not say where it is: %q %q", api, admin)
 	}
+	text, err := os.ReadFile(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token = strings.TrimSpace(string(text))
 	waitForCanary(t, admin)
 	return api, admin, token
 }

@@ -35,7 +35,10 @@ type Bundle struct {
 	explainer   *explainer  // nil if the model cannot be explained; then explainErr is the reason
 	explainErr  error
 
-	slots slotPool // reused by the next score
+	// labelColumn is the position in the schema of the label of [Additions], -1 if none.
+	labelColumn int
+
+	slots *slotPool // reused by the next score
 }
 
 // Band is a named range of probabilities. Bands ascend; the last one has no upper bound.
@@ -86,22 +89,9 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if f.Classes != 1 {
 		return nil, fmt.Errorf("%w: %s: %d classes, not one", ErrModelUnsupported, file.Model, f.Classes)
 	}
-	b := &Bundle{file: file, forest: f, sha256: f.Source.SHA256, bands: file.bands(), idColumn: -1, valueColumn: -1}
-	if b.schema, err = file.schema(); err != nil {
+	b := &Bundle{file: file, forest: f, sha256: f.Source.SHA256, bands: file.bands(), slots: new(slotPool)}
+	if err := b.readSchema(); err != nil {
 		return nil, err
-	}
-	if err := b.schema.Validate(); err != nil {
-		return nil, err
-	}
-	b.columns = make(map[string]int, len(b.schema.Columns))
-	for i, c := range b.schema.Columns {
-		b.columns[c.Name] = i
-		if c.Name == file.ID {
-			b.idColumn = i
-		}
-		if c.Name == file.Value {
-			b.valueColumn = i
-		}
 	}
 	if b.features, err = bindFeatures(f, b.schema); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModelColumns, err)
@@ -126,6 +116,28 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	}
 	b.explainer, b.explainErr = b.newExplainer()
 	return b, nil
+}
+
+// readSchema finds the columns that b.file describes.
+func (b *Bundle) readSchema() (err error) {
+	if b.schema, err = b.file.schema(); err != nil {
+		return err
+	}
+	if err := b.schema.Validate(); err != nil {
+		return err
+	}
+	b.idColumn, b.valueColumn, b.labelColumn = -1, -1, -1
+	b.columns = make(map[string]int, len(b.schema.Columns))
+	for i, c := range b.schema.Columns {
+		b.columns[c.Name] = i
+		if c.Name == b.file.ID {
+			b.idColumn = i
+		}
+		if c.Name == b.file.Value {
+			b.valueColumn = i
+		}
+	}
+	return nil
 }
 
 func (f *bundleFile) bands() []Band {

@@ -93,6 +93,8 @@ type FactorChange struct {
 	Label   string   `json:"label"`
 	Columns []string `json:"columns"`
 	Change  float64  `json:"change"`
+
+	spoken string // label in a sentence
 }
 
 // Compare compares two uploads, each given as the snapshots of its parts; b must be the bundle that scored the parts of
@@ -261,7 +263,7 @@ func (c *comparison) factors() []FactorChange {
 	var list []FactorChange
 	for i, d := range c.bundle.explainer.book.newDriverTallies() {
 		if !d.Sensitive {
-			list = append(list, FactorChange{d.Label, d.Columns, roundFigure(c.factorSums[i] / float64(c.explained))})
+			list = append(list, FactorChange{Label: d.Label, Columns: d.Columns, Change: roundFigure(c.factorSums[i] / float64(c.explained))})
 		}
 	}
 	return strongestFirst(list)

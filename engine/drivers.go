@@ -33,6 +33,23 @@ func (b *Phrasebook) newDriverTallies() []DriverTally {
 // label returns the display name of the feature.
 func (f FeatureText) label() string { return cmp.Or(f.Label, f.Name) }
 
+// spoken returns the name of the feature in a sentence. A column's name stands as it is: no other spelling of it exists.
+func (f FeatureText) spoken() string {
+	if f.Label == "" {
+		return f.Name
+	}
+	return lowerFirst(f.Label)
+}
+
+// spoken returns the name of factor i in a sentence.
+func (b *Phrasebook) spoken(i int) string {
+	f := &b.texts[b.groups[i].members[0]]
+	if len(b.groups[i].members) > 1 {
+		return lowerFirst(f.Group)
+	}
+	return f.spoken()
+}
+
 // countDrivers copies into t the sums of the rows that the narrator has read of the current batch.
 func (x *explainWorker) countDrivers(t *Tally) {
 	if t.Drivers == nil {

@@ -118,6 +118,6 @@ func ExampleNarrator() {
 	fmt.Println(string(narrator.AppendExplanation(nil)))
 	fmt.Println(string(narrator.AppendProtectiveFactors(nil)))
 	// Output:
-	// High risk (86 %): high column_0 (1, typical 0) and high column_2 (1, typical 0) raise the risk; it is lowered by high column_4 (1, typical 0).
+	// High risk (86 %): high Column_0 (1, typical 0) and high Column_2 (1, typical 0) raise the risk; it is lowered by high Column_4 (1, typical 0).
 	// [{"feature":"Column_4","label":"Column_4","value":1,"typical":0,"contribution":-0.2145,"impact_points":-2.3,"strength":"-"}]
 }

@@ -66,7 +66,7 @@ columns:
 		files := fstest.MapFS{
 			"bundle.yaml": {Data: []byte(text)}, "model.txt": {Data: model}, "golden.csv": {Data: []byte(rows)},
 		}
-		sign(files)
+		writeManifest(files)
 		if _, err := engine.OpenBundle(files); wrong != errors.Is(err, engine.ErrModelColumns) || !wrong && err != nil {
 			t.Errorf("wrong categories %t: %v", wrong, err)
 		}

@@ -127,11 +127,7 @@ type phrasePart struct {
 }
 
 func newFeaturePhrases(f FeatureText) featurePhrases {
-	label := f.Label
-	if label == "" {
-		label = f.Name
-	}
-	lowered := lowerFirst(label)
+	label, lowered := f.label(), f.spoken()
 	p := featurePhrases{
 		missing: newFixedText(f.fill(cmp.Or(f.Phrases.Missing, lowered+" not known"))),
 		unknown: newFixedText("unrecognised " + lowered),

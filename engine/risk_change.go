@@ -71,9 +71,10 @@ func (b *Bundle) changedFactors(m *recordPair) []FactorChange {
 		}
 	}
 	var list []FactorChange
-	for i, d := range b.explainer.book.newDriverTallies() {
+	book := b.explainer.book
+	for i, d := range book.newDriverTallies() {
 		if share := math.Abs(changes[i]) / total; !d.Sensitive && share >= factorShareMin {
-			list = append(list, FactorChange{d.Label, d.Columns, math.Round(changes[i]*1000) / 1000})
+			list = append(list, FactorChange{d.Label, d.Columns, math.Round(changes[i]*1000) / 1000, book.spoken(i)})
 		}
 	}
 	return strongestFirst(list)
@@ -100,7 +101,7 @@ func riskChangeSentence(m *RiskChange, explained bool) string {
 		percentText(m.Before), m.BandBefore, percentText(m.After), m.BandAfter)
 	var with, against []string
 	for _, f := range m.Factors {
-		label := lowerFirst(f.Label)
+		label := f.spoken
 		switch {
 		case (f.Change > 0) == (m.After > m.Before) && len(with) < factorsMax:
 			with = append(with, label)

@@ -19,7 +19,7 @@ import (
 
 // Version identifies the arithmetic and the format of results. It changes whenever the same input may give different
 // bytes.
-const Version = "4"
+const Version = "5"
 
 // Input is a range of whole rows of one file.
 type Input struct {
@@ -125,7 +125,8 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 	if err != nil {
 		return Tally{}, err
 	}
-	mapping.Guard, mapping.Numbers = !opt.Unguarded, in.Numbers
+	mapping.Guard = !opt.Unguarded
+	mapping.Numbers = in.Numbers
 	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	total := b.newTally(mapping)
 	if opt.WithHeader {
@@ -172,7 +173,7 @@ func Score(ctx context.Context, in Input, b *Bundle, opt Options, sink Sink) (Ta
 		opt.Snapshot.add(&s.out.snapshot)
 		return sink.WriteChunk(&s.out)
 	}
-	if err := runPipeline(ctx, opt.workers(), &b.slots, read, newWork, write); err != nil {
+	if err := runPipeline(ctx, opt.workers(), b.slots, read, newWork, write); err != nil {
 		return total, err
 	}
 	if total.Rows == 0 {

@@ -118,7 +118,9 @@ func TestSnapshotMergeKeepsFirstRow(t *testing.T) {
 }
 
 func TestRiskChangeSentences(t *testing.T) {
-	change := func(label string, change float64) FactorChange { return FactorChange{Label: label, Change: change} }
+	change := func(label string, change float64) FactorChange {
+		return FactorChange{Label: label, Change: change, spoken: lowerFirst(label)}
+	}
 	for want, m := range map[string]RiskChange{
 		"Risk up from 34 % (medium) to 71 % (high), raised by contract and tenure, lowered by NPS score.": {
 			Before: 0.34, After: 0.71, BandBefore: "medium", BandAfter: "high",

@@ -106,7 +106,7 @@ func (c *column) expected(reason Reason) string {
 	case reason == CategoryRefused:
 		return oneOf(s.Categories)
 	case reason == AgainstStyle:
-		return "a number written like " + c.style.String() + ", as the others of the file"
+		return styleSentence + c.style.String() + ", as the others of the file"
 	default:
 		return "a number such as 12.5"
 	}

@@ -172,7 +172,7 @@ func TestConvertLines(t *testing.T) {
 	f("\"1\n\n\",2\n3,4\n", 4, "1:1\n\n|2", "2:3|4")
 	f("1,\"2\"\r\n", 1, "1:1|2")
 	f("1,\"2\"\r", 1, "1:1|2")
-	f("1,2\n,\n , \n3,4\n", 4, "1:1|2", "2:3|4") // nothing but delimiters
+	f("1,2\n,\n, \n3,4\n", 4, "1:1|2", "2:3|4") // nothing but delimiters
 }
 
 func TestConvertOneColumn(t *testing.T) {

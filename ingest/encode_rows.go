@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -76,10 +77,11 @@ func appendText(dst, text []byte) []byte {
 	return appendQuoted(dst, text)
 }
 
-// endRow ends the row that began at start; one without a byte would be a blank line.
+// endRow ends the row that began at start; one without a byte would be a blank line, and one of nothing but delimiters is
+// none either.
 func endRow(dst []byte, start int) []byte {
-	if len(dst) == start {
-		dst = append(dst, '"', '"')
+	if len(dst) == start || isHollow(dst[start:], ',') {
+		dst = slices.Insert(dst, start, '"', '"')
 	}
 	return append(dst, '\n')
 }

@@ -5,19 +5,17 @@ import "bytes"
 // A row of nothing but delimiters, which spreadsheets leave behind their tables, is no customer. It counts as a blank
 // line: it has no number, and is neither scored nor rejected, but it is counted apart.
 
-// isHollow says whether a row, without its line end, has delimiters and nothing else but spaces.
+// isHollow says whether a row, without its line end, begins with a delimiter and has nothing else but spaces.
 func isHollow(row []byte, delimiter byte) bool {
-	delimiters := 0
+	if len(row) == 0 || row[0] != delimiter {
+		return false
+	}
 	for _, b := range row {
-		switch b {
-		case delimiter:
-			delimiters++
-		case ' ':
-		default:
+		if b != delimiter && b != ' ' {
 			return false
 		}
 	}
-	return delimiters > 0
+	return true
 }
 
 // hollowRows counts them in text of whole rows.

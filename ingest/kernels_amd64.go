@@ -30,11 +30,17 @@ func bestKernels() kernels {
 }
 
 func vectorsOf512() kernels {
-	return kernels{scan: scan512, index: index512, numbers: numbers512, categories: categories512}
+	return kernels{
+		scan: scan512, index: index512, numbers: numbers512, categories: categories512,
+		rows: "avx512", cells: "avx512",
+	}
 }
 
 func vectorsOf256() kernels {
-	return kernels{scan: scan256, index: index256, numbers: numbersPortable, categories: categoriesPortable}
+	return kernels{
+		scan: scan256, index: index256, numbers: numbersPortable, categories: categoriesPortable,
+		rows: "avx2", cells: "portable",
+	}
 }
 
 // The goroutine cannot be preempted inside assembly: blocksMax bounds the time of one call to some ten microseconds.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
+	"slices"
 )
 
 // sampleBytes is how much of a file, behind its header, decides how its numbers are written.
@@ -66,6 +66,10 @@ func (m Mapping) DecideNumbers(s Sample, stated NumberStyle) (NumberStyle, error
 		return stated, nil
 	}
 	text := s.rows(m.Header.Delimiter)
+	if decimal := m.formerStyle(text); decimal != "" {
+		stated.Decimal = decimal
+		return stated, nil
+	}
 	p := newProbe(m, text)
 	p.look(false)
 	if p.shifted() {
@@ -79,6 +83,26 @@ func (m Mapping) DecideNumbers(s Sample, stated NumberStyle) (NumberStyle, error
 	all := newProbe(m, text)
 	all.look(true)
 	return all.decide(stated)
+}
+
+// styleSentence stands in the reason of a row that was rejected for its style, in front of an example.
+const styleSentence = "a number written like "
+
+// formerStyle is the decimal sign of the file that a rejects file was made from, if one of its reasons shows it: the rows
+// at hand are those that were written otherwise.
+func (m *Mapping) formerStyle(text []byte) string {
+	if m.formerField(rejectReason) < 0 {
+		return ""
+	}
+	_, example, found := bytes.Cut(text, []byte(styleSentence))
+	before, _, ends := bytes.Cut(example, []byte("56,"))
+	if !found || !ends || len(before) == 0 {
+		return ""
+	}
+	if sign := string(before[len(before)-1:]); slices.Contains(decimalSigns, sign) {
+		return sign
+	}
+	return ""
 }
 
 // rows is the sample up to its last row end.
@@ -201,20 +225,20 @@ func (c *probedColumn) reset(int) {}
 func (p *probe) decide(stated NumberStyle) (NumberStyle, error) {
 	points, commas := p.sum(signPoint), p.sum(signComma)
 	dotted, grouped := p.sum(signDotted), p.sum(signGrouped)
-	european := p.european || commas > 0 || p.converter.window.delimiter == ';'
+	european := p.european || p.converter.window.delimiter == ';'
 	switch {
 	case points > 0 && commas > 0 && p.mixed(points, commas):
 		return stated, p.mixture(signPoint, signComma)
 	case commas > points:
 		stated.Decimal = ","
+	case points == 0 && dotted > 0 && grouped > 0:
+		return stated, p.mixture(signDotted, signGrouped)
+	case european && p.onlyDotted() != nil:
+		return stated, p.ambiguous(p.onlyDotted(), signDotted)
 	case points > 0:
 		stated.Decimal = "."
-	case dotted > 0 && grouped > 0:
-		return stated, p.mixture(signDotted, signGrouped)
-	case european && dotted > 0:
-		return stated, p.ambiguous(signDotted)
 	case european && grouped > 0:
-		return stated, p.ambiguous(signGrouped)
+		return stated, p.ambiguous(p.first(signGrouped), signGrouped)
 	}
 	return stated, nil
 }
@@ -242,32 +266,47 @@ func (p *probe) mixed(points, commas int64) bool {
 	return 4*n > points+commas || most > 1 && 100*n > againstStyleMax*(points+commas)
 }
 
-// example is the first cell that has a sign.
-func (p *probe) example(sign numberSign) (line int64, column, cell string) {
-	first := math.MaxInt
+// onlyDotted is the first column whose cells with a point could all be thousands; nil if there is none.
+func (p *probe) onlyDotted() *probedColumn {
 	for _, c := range p.columns {
-		if c.counts[sign] > 0 && c.first[sign] < first {
-			first, column = c.first[sign], c.name
+		if c.counts[signDotted] > 0 && c.counts[signPoint] == 0 {
+			return c
 		}
 	}
+	return nil
+}
+
+// first is the column with the first cell that has a sign; nil if none has.
+func (p *probe) first(sign numberSign) (column *probedColumn) {
+	for _, c := range p.columns {
+		if c.counts[sign] > 0 && (column == nil || c.first[sign] < column.first[sign]) {
+			column = c
+		}
+	}
+	return column
+}
+
+// example is the first cell of a column that has a sign.
+func (p *probe) example(c *probedColumn, sign numberSign) (line int64, column, cell string) {
+	first := c.first[sign]
 	text, _ := cutField(p.chunk.Bytes[first:], p.converter.window.delimiter)
 	if end := firstRowEnd(text); end >= 0 {
 		text = trimCR(text[:end])
 	}
 	line = p.chunk.Line + int64(bytes.Count(p.chunk.Bytes[:first], []byte{'\n'}))
-	return line, column, string(bytes.TrimSpace(unquote(text, nil)))
+	return line, c.name, string(bytes.TrimSpace(unquote(text, nil)))
 }
 
 func (p *probe) mixture(one, other numberSign) error {
 	e := &NumberStyleError{}
-	e.Line, e.Column, e.Cell = p.example(one)
-	e.OtherLine, e.OtherColumn, e.Other = p.example(other)
+	e.Line, e.Column, e.Cell = p.example(p.first(one), one)
+	e.OtherLine, e.OtherColumn, e.Other = p.example(p.first(other), other)
 	return fmt.Errorf("decide number style: %w", e)
 }
 
-func (p *probe) ambiguous(sign numberSign) error {
+func (p *probe) ambiguous(c *probedColumn, sign numberSign) error {
 	e := &NumberStyleError{}
-	e.Line, e.Column, e.Cell = p.example(sign)
+	e.Line, e.Column, e.Cell = p.example(c, sign)
 	point, _, _ := grammar{decimal: '.'}.read(nil, []byte(e.Cell))
 	comma, _, _ := grammar{decimal: ','}.read(nil, []byte(e.Cell))
 	e.AsPoint, e.AsComma = string(point), string(comma)

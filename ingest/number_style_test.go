@@ -138,7 +138,9 @@ func TestStyleIsDecidedForTheFile(t *testing.T) {
 		{"thousands or decimals of commas", "id;charge\nA;1,384\nB;91\n", "A 2 1384 or 1.384"},
 		{"the same with euros", "id\tcharge\nA\t1.384 €\n", "A 2 1.384 or 1384"},
 		{"a zero in front shows decimals", "id;charge\nA;1.384\nB;0.125\n", "1,234.56"},
-		{"other digits show decimals", "id;charge;percent\nA;1.384;99.5\n", "1,234.56"},
+		{"other digits show decimals", "id;charge\nA;1.384\nB;99.5\n", "1,234.56"},
+		{"but only of their column", "id;charge;percent\nA;1.384;99.5\n", "A 2 1.384 or 1384"},
+		{"with commas of all", "id,charge,percent\nA,1.384,99.5\n", "1,234.56"},
 		{"no point at all", "id;charge\nA;1384\n", "1,234.56"},
 		{"both styles", "id;charge\nA;91.15\nB;91,15\nC;80,05\n", "A 2 and 3"},
 		{"both, undecided", "id;charge\nA;1.384\nB;1,384\n", "A 2 and 3"},
@@ -162,6 +164,27 @@ func TestStyleIsDecidedForTheFile(t *testing.T) {
 	for _, stated := range []ingest.NumberStyle{{Decimal: "."}, {Decimal: ","}} {
 		if style, err := decide(t, "id;charge\nA;1.384\nB;91.15\nC;91,15\n", money(), stated); err != nil || style != stated {
 			t.Errorf("stated %v: %v %v", stated, style, err)
+		}
+	}
+}
+
+// Rows that were rejected for their style come back alone: their file's style is the one of the file that they came from.
+func TestRejectsKeepTheStyleOfTheirFile(t *testing.T) {
+	for _, c := range []struct {
+		file, want string
+		style      ingest.NumberStyle
+	}{
+		{"id;charge;share\nA;91,15;1\n", "1,234.56", ingest.NumberStyle{}},
+		{"id;charge;share\nA;91.15;0,5\n", "1.234,56", ingest.NumberStyle{Decimal: ","}},
+	} {
+		first := readStyled(c.file, money(), c.style)
+		rejects := strings.TrimSuffix(c.file[:strings.IndexByte(c.file, '\n')], "\r") + ";_row;_line;_code;_column;_reason\n" + first.out
+		style, err := decide(t, rejects, money(), ingest.NumberStyle{})
+		if err != nil || style.String() != c.want || len(first.rejects) != 1 {
+			t.Errorf("%q: %v %v %v", rejects, style, err, first.rejects)
+		}
+		if again := readStyled(rejects, money(), style); len(again.rejects) != 1 {
+			t.Errorf("%q: passes when it comes back: %v", rejects, again.rows)
 		}
 	}
 }
@@ -233,6 +256,9 @@ func cleanFile(random *rand.Rand, delimiter byte) string {
 	var b strings.Builder
 	b.WriteString(strings.ReplaceAll("id,age,charge,percent,share,zip,note\n", ",", string(delimiter)))
 	places := random.IntN(4)
+	if places == 3 && delimiter == ';' {
+		places = 2 // three digits behind every point may be thousands there
+	}
 	scale := []float64{1, 100, 1e4, 1e7}[random.IntN(4)]
 	for range 1 + random.IntN(60) {
 		fmt.Fprintf(&b, "C-%d,%d,%.*f,%d,%.3f,%d,%d\n", random.IntN(1e6), random.IntN(100), places, random.Float64()*scale,

@@ -22,7 +22,7 @@ import (
 func TestFromJSON(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{`[]`, ""},
-		{`[{"a":1,"b":"x"},{"b":null,"a":-1.50e+2},{}]`, "a,b\n1,x\n-1.50e+2,\n,\n"},
+		{`[{"a":1,"b":"x"},{"b":null,"a":-1.50e+2},{}]`, "a,b\n1,x\n-1.50e+2,\n\"\",\n"},
 		{` [ {"a" : true , "b c" : "" , "ü;":false} ] ` + "\n", "a,b c,\"ü;\"\ntrue,,false\n"},
 		{`[{"a":"x,\"y\"\n\u00e9\ud83d\ude00\/\\\t"}]`, "a\n\"x,\"\"y\"\"\né😀/\\\t\"\n"},
 		{`[{"a":""},{"a":null}]`, "a\n\"\"\n\"\"\n"},

@@ -271,3 +271,29 @@ func arrowSchema() *arrow.Schema {
 	}
 	return arrow.NewSchema(fields, nil)
 }
+
+// BenchmarkDecideNumbers is what a file pays once: its first megabyte, and a small file whose rows are all looked at.
+func BenchmarkDecideNumbers(b *testing.B) {
+	for name, size := range map[string]int{"megabyte": 2 << 20, "small": 8 << 10} {
+		b.Run(name, func(b *testing.B) {
+			file := benchFile(false)[:size]
+			header, _, err := ingest.ReadHeader(bytes.NewReader(file), ingest.Limits{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			m, err := ingest.Map(benchSchema(), header)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				sample, _, err := ingest.ReadSample(bytes.NewReader(file[header.Bytes:]))
+				if err == nil {
+					_, err = m.DecideNumbers(sample, ingest.NumberStyle{})
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -39,6 +39,27 @@ func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger { return logging.Ne
 // may name files and internals.
 func ErrorLine(err error) string { return fault.ErrorLine(err) }
 
+// ErrorPage is what is published of an error code: its title, message and advice.
+type ErrorPage = fault.ErrorView
+
+// CodeOf returns the published code of an error, "ERR-1004"; "ERR-1500" for an error that has none.
+func CodeOf(err error) string { return fault.CodeOf(err).String() }
+
+// ErrorPageOf returns what is published of a code, written as "ERR-1004" or "1004"; false if there is no such code.
+func ErrorPageOf(code string) (ErrorPage, bool) {
+	c, ok := fault.ParseCode(code)
+	return c.Meaning().View(), ok
+}
+
+// ErrorPages returns what is published of all codes, ascending.
+func ErrorPages() []ErrorPage {
+	pages := make([]ErrorPage, 0, len(fault.Meanings))
+	for _, m := range fault.Meanings {
+		pages = append(pages, m.View())
+	}
+	return pages
+}
+
 // ParseNetworks reads networks written as "10.0.0.0/8", or single addresses.
 func ParseNetworks(texts []string) ([]netip.Prefix, error) { return api.ParseNetworks(texts) }
 

@@ -42,8 +42,12 @@ func startChild(t *testing.T, args ...string) *child {
 		if url, ok := strings.CutPrefix(line, "API"); ok {
 			c.API = strings.TrimSpace(url)
 		}
-		if token, ok := strings.CutPrefix(line, "export MILLRACE_TOKEN="); ok {
-			c.Token = token
+		if file, ok := strings.CutPrefix(line, "export MILLRACE_TOKEN=$(cat "); ok {
+			token, err := os.ReadFile(strings.TrimSuffix(file, ")"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Token = strings.TrimSpace(string(token))
 		}
 	}
 	if c.API == "" || c.Token == "" {

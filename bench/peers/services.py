@@ -125,8 +125,8 @@ def millrace(program: Path, files: Path, database: str) -> Iterator[Service]:
                 raise RuntimeError("millrace has ended")
             if line.startswith("API "):
                 port = int(line.rsplit(":", 1)[1])
-            if line.startswith("export MILLRACE_TOKEN="):
-                token = line.partition("=")[2]
+            if line.startswith("export MILLRACE_TOKEN=$(cat "):
+                token = Path(line.partition("$(cat ")[2].removesuffix(")")).read_text().strip()
         yield Service("millrace", port, database, {"Authorization": f"Bearer {token}", "Prefer": "wait=60"})
 
 

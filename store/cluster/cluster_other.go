@@ -12,6 +12,9 @@ import (
 // ErrNotInstalled is what [Start] fails with here.
 var ErrNotInstalled = errors.New("a private PostgreSQL runs on Linux and macOS only: set DATABASE_URL")
 
+// ErrInUse is never returned here.
+var ErrInUse = errors.New("in use by another millrace")
+
 // Config is the place and the settings of a cluster.
 type Config struct {
 	Dir      string

@@ -126,7 +126,7 @@ func (p place) lock() (unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("%s is %w", p.dir, errInUse)
+		return nil, fmt.Errorf("%s is %w", p.dir, ErrInUse)
 	}
 	return func() { _ = file.Close() }, nil
 }

@@ -4,8 +4,8 @@ package cluster
 
 import "errors"
 
-// errInUse means that another process has a cluster's directory.
-var errInUse = errors.New("in use by another millrace")
+// ErrInUse means that another process has the directory of a cluster.
+var ErrInUse = errors.New("in use by another millrace")
 
 // Running returns the URL of a cluster whose server another process has started, and false if none has.
 func Running(config Config) (url string, running bool, err error) {
@@ -21,7 +21,7 @@ func Running(config Config) (url string, running bool, err error) {
 		return "", false, err
 	}
 	unlock, err := where.lock()
-	if errors.Is(err, errInUse) {
+	if errors.Is(err, ErrInUse) {
 		c := Cluster{place: where}
 		return c.URL(), true, nil
 	}
