@@ -6,12 +6,19 @@ type categories struct {
 	codes            []uint16
 	exact            map[string]uint16 // texts that need no remark
 	spelled          map[string]uint16 // other spellings of them
-	loose            *looseCategories  // texts that are like them
+	loose            *looseCategories  // texts that are like them; nil until one is looked for
 	missing, unknown uint16
 	dictionary       *dictionary // the exact texts, for the kernel
 }
 
 func newCategories(c column) *categories {
+	out := readCategories(c)
+	out.dictionary = newDictionary(out.exact)
+	return out
+}
+
+// readCategories makes a column whose cells are evaluated one by one, without what the kernel needs.
+func readCategories(c column) *categories {
 	n := len(c.schema.Categories)
 	out := &categories{
 		column: c, missing: uint16(n), unknown: uint16(n + 1),
@@ -27,8 +34,6 @@ func newCategories(c column) *categories {
 			out.spelled[other] = code
 		}
 	}
-	out.loose = newLooseCategories(out.exact, out.spelled)
-	out.dictionary = newDictionary(out.exact)
 	return out
 }
 
@@ -69,6 +74,9 @@ func (c *categories) evaluate(cell []byte) (uint16, remark, Reason) {
 	}
 	if code, known := c.spelled[string(text)]; known {
 		return code, isNormalised, 0
+	}
+	if c.loose == nil {
+		c.loose = newLooseCategories(c.exact, c.spelled)
 	}
 	if code, known := c.loose.find(text); known {
 		return code, isLoose, 0

@@ -124,16 +124,14 @@ func codesOf(texts map[string]uint16, words []string) (codes []uint16) {
 	return codes
 }
 
-func distinctWords(texts map[string]uint16, words []string) (n int) {
-	for _, word := range words {
-		for text := range texts {
-			if foldCategory(text) == word {
-				n++
-				break
-			}
+func distinctWords(texts map[string]uint16, words []string) int {
+	found := map[string]bool{}
+	for text := range texts {
+		if folded := foldCategory(text); slices.Contains(words, folded) {
+			found[folded] = true
 		}
 	}
-	return n
+	return len(found)
 }
 
 // agree says whether two lists of at most one code do not name different ones.

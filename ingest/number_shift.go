@@ -75,8 +75,13 @@ type shiftCount struct {
 func (m Mapping) findShift(text []byte) error {
 	f := &shiftFinder{columns: make([]cells, len(m.Header.Names)), joins: map[join]*shiftCount{}}
 	for i, field := range m.Fields {
-		if field >= 0 {
-			f.columns[field] = newCells(&m.Schema.Columns[i], &m, field)
+		if field < 0 {
+			continue
+		}
+		if schema := &m.Schema.Columns[i]; schema.Kind == Category {
+			f.columns[field] = readCategories(newColumn(schema, &m.Header, field))
+		} else {
+			f.columns[field] = newCells(schema, &m, field)
 		}
 	}
 	// Rows that fit as they are matter only if others do not.

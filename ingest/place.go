@@ -29,7 +29,7 @@ func (c *Converter) place() {
 // placeRegular does it for a window whose rows all have the right width and nothing else to look at: one compare a row.
 func (c *Converter) placeRegular() bool {
 	w := &c.window
-	if w.n%w.width != 0 || c.codeField >= 0 || !w.sound() {
+	if w.n%w.width != 0 || c.codeField >= 0 || w.chunk.Skipped > 0 || !w.sound() {
 		return false
 	}
 	before := w.at[0]
@@ -41,9 +41,6 @@ func (c *Converter) placeRegular() bool {
 		end := w.rowEnd(start, w.at[k])
 		length := end - start
 		if length == 0 || int(length) > c.limits.FieldBytesMax {
-			return false
-		}
-		if w.at[k-w.width+1] == start && isHollow(w.padded[start:end], w.delimiter) {
 			return false
 		}
 		c.fixed.starts = append(c.fixed.starts, int32(start))
@@ -63,7 +60,7 @@ func (c *Converter) placeRows() {
 		}
 		start := w.at[first] + 1
 		end := w.rowEnd(start, w.at[k])
-		if start == end || isHollow(w.padded[start:end], w.delimiter) {
+		if start == end || w.chunk.Skipped > 0 && isHollow(w.padded[start:end], w.delimiter) {
 			continue // a blank line
 		}
 		reject := Reject{Row: c.nextRow, Start: int32(start), Length: int32(end - start)}
