@@ -106,7 +106,7 @@ func (m *Models) use(b *engine.Bundle, took time.Duration) {
 	m.took[b.Name()] = took
 	warnWithoutLeaves(b, m.log)
 	for _, text := range b.Warnings() {
-		m.log.Warn("model is unusual", "model", b.Name(), "what", text)
+		m.log.Warn("model is unusual", "model", b.Name(), "reason", text)
 	}
 	m.Registry.Swap(b)
 	m.publish()
