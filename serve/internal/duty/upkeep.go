@@ -38,8 +38,8 @@ const (
 	inboxEventDelay = 5 * time.Minute // an event may take as long
 	inboxBatch      = 500
 
-	tempSweepInterval = time.Hour // listing costs money, and what it looks for is a day old
-	tempFileAge       = 24 * time.Hour
+	tempSweepInterval = 30 * time.Minute // leftovers of a killed process are gone within the hour; a bucket's listing costs money
+	tempFileAge       = 24 * time.Hour   // where it cannot be known whether the writer lives, as in a bucket
 )
 
 // Run runs the upkeep every five minutes until ctx ends, or more often if SweepAfter is shorter.
@@ -92,7 +92,7 @@ func (u *Upkeep) MaySweep(healthy bool, now time.Time) bool {
 	return healthy && now.Sub(u.healthySince) >= u.SweepAfter
 }
 
-// sweep deletes orphaned objects and, once an hour, the temporary files of interrupted writes.
+// sweep deletes orphaned objects and, every half hour, the temporary files of interrupted writes.
 func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
 	orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
 	if err == nil && time.Since(u.tempSwept) >= tempSweepInterval {
