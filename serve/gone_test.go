@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -252,5 +253,37 @@ func testNothingIsLeft(t *testing.T, reach func(goneBench, func()), remove func(
 	}
 	if string(a.get(neighbour).want(t, http.StatusOK).body) != result {
 		t.Error("another user's result has changed")
+	}
+}
+
+// An upload that ends when its account is gone is refused, however long it took, and leaves nothing.
+func TestDeleteAccount_DuringUpload(t *testing.T) {
+	database := storetest.Postgres(t)
+	a := goneBench{database: database, testAPI: startAPI(t, func(_ *api.Config, p *api.Parts) {
+		p.Store = storetest.Open(t, store.Config{URL: database})
+	})}
+	leaving := as(a.token("leaving"))
+	reader, writer := io.Pipe()
+	answers := make(chan answer, 1)
+	go func() {
+		answers <- a.do(http.MethodPost, "/upload?filename="+canary+".csv", reader, leaving, header("Content-Type", "text/csv"))
+	}()
+	if _, err := io.WriteString(writer, march[:len(march)/2]); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the account", func() bool { return storetest.Ask(t, database, `SELECT count(*) FROM users`) == "1" })
+	a.do(http.MethodDelete, "/account", nil, leaving).want(t, http.StatusNoContent)
+	a.sweep()
+	storetest.Exec(t, database, `UPDATE users SET deleted_at = deleted_at - interval '2 hours'`)
+	a.sweep() // the last that looks for rows of this user
+	if _, err := io.WriteString(writer, march[len(march)/2:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	(<-answers).wantError(t, http.StatusUnauthorized, "ERR-1201")
+	if got := a.found(); got != "" {
+		t.Errorf("left in %s", got)
 	}
 }

@@ -108,6 +108,16 @@ func (a *Accounts) Delete(ctx context.Context, userID int64) error {
 	return nil
 }
 
+// requireAccount returns [ErrAccountDeleted] if a user has deleted their account. A request that authenticated before may
+// last longer than the hour in which [Upkeep.SweepDeletions] removes what was being created.
+func requireAccount(ctx context.Context, tx pgx.Tx, userID int64) error {
+	err := requireRow(tx.Exec(ctx, `SELECT FROM users WHERE id = $1 AND deleted_at IS NULL`, userID))
+	if errors.Is(err, ErrLeaseLost) {
+		return ErrAccountDeleted
+	}
+	return err
+}
+
 // accountTables are the tables with a user's rows, other than those that are deleted with their prediction.
 var accountTables = [...]string{
 	"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links",
