@@ -103,7 +103,9 @@ var states = map[string]func(a goneBench, remove func()){
 		remove()
 		close(removed)
 		waitFor(a.t, "the late result", func() bool {
-			return slices.ContainsFunc(a.objectKeys(), func(key string) bool { return strings.HasSuffix(key, "/1/"+objects.ResultName) })
+			return slices.ContainsFunc(a.objectKeys(), func(key string) bool {
+				return strings.Contains(key, a.id) && strings.HasSuffix(key, "/1/"+objects.ResultName)
+			})
 		})
 		waitFor(a.t, "the refusal", func() bool { return strings.Contains(a.log.String(), "part given up") })
 		stop()

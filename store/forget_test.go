@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -124,8 +125,10 @@ func TestExpire_ErrorsLoseCells(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := b.find(); !strings.Contains(got, "prediction_failures.error") || !strings.Contains(got, "predictions.error") {
-		t.Fatalf("before: %q", got)
+	for _, place := range []string{"prediction_failures.error", "prediction_parts.error", "predictions.error"} {
+		if got := b.find(); !strings.Contains(got, place) {
+			t.Fatalf("before: only %q", got)
+		}
 	}
 	b.exec(`UPDATE predictions SET status = 'dead' WHERE id = $1 AND status <> 'dead'`, dead.InternalID)
 	b.aged(dead, 91)
@@ -136,8 +139,11 @@ func TestExpire_ErrorsLoseCells(t *testing.T) {
 	}
 	wantEqual(t, "left in", b.find(), "")
 	got := b.reload(failed).Error
-	if got == nil || got.Code != "ERR-1016" || got.Stage != "score" || got.Chunk != 3 || got.Message != "" || got.Details != nil {
-		t.Errorf("error %+v", got)
+	if got == nil {
+		t.Fatal("no error")
+	}
+	if want := (store.Failure{Code: "ERR-1016", Stage: "score", Chunk: 3, Permanent: true}); !reflect.DeepEqual(*got, want) {
+		t.Errorf("error %+v", *got)
 	}
 }
 
@@ -157,7 +163,9 @@ func TestForgetEnded(t *testing.T) {
 	const left = `SELECT coalesce(string_agg(DISTINCT prediction_id || '/' || generation, ' '), '') FROM prediction_parts
 		WHERE summary IS NOT NULL OR warnings IS NOT NULL`
 	b.forgetEnded()
-	want := []string{fmt.Sprint(open.InternalID, "/1"), fmt.Sprint(joining.InternalID, "/1"), fmt.Sprint(retried.InternalID, "/2")}
+	want := []string{
+		fmt.Sprint(open.InternalID, "/1"), fmt.Sprint(joining.InternalID, "/1"), fmt.Sprint(retried.InternalID, "/2"),
+	}
 	slices.Sort(want)
 	wantEqual(t, "parts with a summary", ask[string](b, left), strings.Join(want, " "))
 }
@@ -173,7 +181,9 @@ func TestForgetEnded_EarlierVersions(t *testing.T) {
 	b.exec(`ALTER TABLE predictions DISABLE TRIGGER note_comparison`)
 	b.exec(`UPDATE predictions SET results_deleted_at = clock_timestamp(), summary = NULL, error = $2 WHERE id = $1`,
 		expired.InternalID, []byte(`{"code": "ERR-1016", "message": "`+canary+`", "details": {"value": "`+canary+`"}}`))
-	for id, of := range map[int64]uuid.UUID{orphaned.InternalID: gone, quoting.InternalID: expired.ID, kept.InternalID: previous.ID} {
+	for id, of := range map[int64]uuid.UUID{
+		orphaned.InternalID: gone, quoting.InternalID: expired.ID, kept.InternalID: previous.ID,
+	} {
 		b.exec(`UPDATE predictions SET summary = $2 WHERE id = $1`, id, comparing(of))
 	}
 	b.exec(`ALTER TABLE predictions ENABLE TRIGGER note_comparison`)
