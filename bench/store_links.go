@@ -68,6 +68,7 @@ func (w *storeWork) upkeepMethods() []method {
 			_, err := w.Upkeep.Expire(ctx, 10*365*24*time.Hour)
 			return err
 		}},
+		{name: "ForgetEnded", bulk: "also the last prediction of an earlier version", prepare: w.leftCleanup, call: w.Upkeep.ForgetEnded},
 		{name: "Heartbeat", call: w.Ledger.Heartbeat},
 		{name: "EndOverdue, nothing late", call: func(ctx context.Context) error {
 			_, err := w.Ledger.EndOverdue(ctx, 10*365*24*time.Hour, store.Failure{})
@@ -148,4 +149,10 @@ func (w *storeWork) announcement(ctx context.Context) error {
 		return err
 	}
 	return w.claimAnnouncement(ctx)
+}
+
+// leftCleanup is what a migration leaves to the upkeep: here the last prediction only.
+func (w *storeWork) leftCleanup(ctx context.Context) error {
+	_, err := w.database.conn.Exec(ctx, `INSERT INTO cleanup (next_id) SELECT max(id) FROM predictions ON CONFLICT DO NOTHING`)
+	return err
 }

@@ -69,17 +69,22 @@ func (ps *Predictions) wasDeleted(ctx context.Context, userID int64, id uuid.UUI
 }
 
 // delete locks the parts first: a commit that is under way ends before, and its blocks go too; later ones find no part.
-// Blocks go before their prediction, by which row level security knows whose they are.
+// Blocks go before their prediction, by which row level security knows whose they are. One that has expired may have a
+// deletion already, which leaves a dropped file.
 func (d deletionTarget) delete(ctx context.Context, tx pgx.Tx) error {
 	var batch pgx.Batch
 	batch.Queue(`SELECT FROM prediction_parts WHERE prediction_id = $1 FOR UPDATE`, d.id)
+	batch.Queue(`SELECT FROM predictions WHERE id = $1 FOR UPDATE`, d.id) // a retry makes parts that are not locked yet
 	batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, d.id)
 	batch.Queue(`DELETE FROM predictions WHERE id = $1`, d.id)
 	batch.Queue(`DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT FROM predictions WHERE upload_id = $1)`,
 		d.uploadID)
+	batch.Queue(`DELETE FROM upload_links WHERE public_id = $1`, d.publicUp) // it has the file's name
 	batch.Queue(`
 		INSERT INTO deletions (prediction_id, upload_id, user_id, source_key) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (prediction_id) DO NOTHING`, d.publicID, d.publicUp, d.userID, d.sourceKey)
+		ON CONFLICT (prediction_id) DO UPDATE
+		SET source_key = excluded.source_key, passes = 0, due_at = excluded.due_at`,
+		d.publicID, d.publicUp, d.userID, d.sourceKey)
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
@@ -101,6 +106,16 @@ func (a *Accounts) Delete(ctx context.Context, userID int64) error {
 		return fmt.Errorf("delete account: %w", err)
 	}
 	return nil
+}
+
+// requireAccount returns [ErrAccountDeleted] if a user has deleted their account. A request that authenticated before may
+// last longer than the hour in which [Upkeep.SweepDeletions] removes what was being created.
+func requireAccount(ctx context.Context, tx pgx.Tx, userID int64) error {
+	err := requireRow(tx.Exec(ctx, `SELECT FROM users WHERE id = $1 AND deleted_at IS NULL`, userID))
+	if errors.Is(err, ErrLeaseLost) {
+		return ErrAccountDeleted
+	}
+	return err
 }
 
 // accountTables are the tables with a user's rows, other than those that are deleted with their prediction.
@@ -126,7 +141,7 @@ const (
 	deletionTargetsMax = 100
 )
 
-// SweepDeletions removes the rows and files that [Predictions.Delete], [Accounts.Delete] and [Upkeep.Expire] left, until
+// SweepDeletions removes the rows, files and comparisons that [Predictions.Delete], [Accounts.Delete] and [Upkeep.Expire] left, until
 // none is due. Several processes may call it at the same time.
 func (u *Upkeep) SweepDeletions(ctx context.Context, o objects.Store) error {
 	for {
@@ -209,7 +224,7 @@ func (u *Upkeep) sweepFiles(ctx context.Context, o objects.Store) (swept int, er
 		return 0, err
 	}
 	for _, d := range list { // one that fails must not block the others
-		failed := d.removeFiles(ctx, o)
+		failed := errors.Join(u.forgetComparisons(ctx, d.publicID), d.removeFiles(ctx, o))
 		if failed == nil {
 			failed = u.recordSwept(ctx, d.publicID)
 		}

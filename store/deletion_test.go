@@ -250,7 +250,9 @@ func TestDeleteAccount(t *testing.T) {
 		if keys := keysOf(t, o); len(keys) != 4 {
 			t.Errorf("objects %v", keys)
 		}
+		b.exec(`UPDATE users SET deleted_at = NULL WHERE id = $1`, b.user.ID) // a transaction that has not seen it
 		late := b.upload(10)
+		b.exec(`UPDATE users SET deleted_at = clock_timestamp() WHERE id = $1`, b.user.ID)
 		files(t, o, late)
 	}
 	b.exec(`UPDATE users SET deleted_at = deleted_at - interval '2 hours' WHERE deleted_at IS NOT NULL`)
@@ -258,6 +260,10 @@ func TestDeleteAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEqual(t, "erased", ask[int](b, `SELECT count(*)::int FROM users WHERE erased_at IS NOT NULL`), 1)
+	_, err = b.Predictions.CreateUpload(t.Context(), newUpload(b.user.ID, 10)) // of a request that lasted for hours
+	wantErr(t, err, store.ErrAccountDeleted)
+	_, err = b.Predictions.RecordOutcomes(t.Context(), b.user.ID, nil, countRows)
+	wantErr(t, err, store.ErrAccountDeleted)
 	if _, err := b.Predictions.Get(t.Context(), stays.ID, other.ID); err != nil {
 		t.Errorf("another user's: %v", err)
 	}

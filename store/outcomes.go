@@ -53,6 +53,9 @@ func (ps *Predictions) RecordOutcomes(
 ) (Recorded, error) {
 	var done Recorded
 	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
+		if err := requireAccount(ctx, tx, userID); err != nil {
+			return err
+		}
 		// One transaction at a time per user: reports would miss the other's rows, and rows be locked in two orders.
 		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('outcomes'), $1::bigint::int)`, userID%(1<<31))
 		if err != nil {

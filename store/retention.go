@@ -12,14 +12,15 @@ import (
 // expireAtOnce bounds the transactions that expire predictions.
 const expireAtOnce = 100
 
-// Expire deletes the results of predictions that ended longer ago than age: their rows at once, their files by
-// [Upkeep.SweepDeletions], and partitions of months without any row left. The predictions stay, with ResultsDeletedAt
-// set, and so do files in the inbox, which belong to other programs. Several processes may call it at the same time.
+// Expire deletes the results of predictions that ended longer ago than age: their rows at once, their files and what later
+// summaries quote of them by [Upkeep.SweepDeletions], and partitions of months without any row left. The predictions
+// stay, with ResultsDeletedAt set and of an error the code, and so do files in the inbox, which belong to other programs.
+// Several processes may call it at the same time.
 func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, err error) {
 	for {
 		tag, err := u.db.Pool.Exec(ctx, `
 			WITH gone AS (
-			    UPDATE predictions d SET results_deleted_at = clock_timestamp(), summary = NULL
+			    UPDATE predictions d SET results_deleted_at = clock_timestamp(), summary = NULL, error = `+withoutCells+`
 			    FROM uploads u
 			    WHERE u.id = d.upload_id AND d.id IN (
 			        SELECT id FROM predictions
@@ -30,8 +31,11 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 			), blocks AS (
 			    DELETE FROM prediction_blocks WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone))
 			), parts AS (
-			    UPDATE prediction_parts SET summary = NULL, warnings = NULL
-			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone)) AND (summary IS NOT NULL OR warnings IS NOT NULL)
+			    UPDATE prediction_parts SET summary = NULL, warnings = NULL, error = `+withoutCells+`
+			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone)) AND num_nonnulls(summary, warnings, error) > 0
+			), failures AS (
+			    UPDATE prediction_failures SET error = `+withoutCells+`
+			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone))
 			)
 			INSERT INTO deletions (prediction_id, upload_id, user_id)
 			SELECT public_id, upload_id, user_id FROM gone ON CONFLICT (prediction_id) DO NOTHING`,

@@ -60,7 +60,8 @@ func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
 // doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict]; a key that
-// another request took over meanwhile is [ErrLeaseLost]; one prediction too many that waits is a [WaitingError].
+// another request took over meanwhile is [ErrLeaseLost]; one prediction too many that waits is a [WaitingError]; a user
+// who has left meanwhile is [ErrAccountDeleted].
 func (ps *Predictions) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
 	err := ps.db.InTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
@@ -127,6 +128,9 @@ type newPrediction struct {
 // insertPrediction adds a prediction with its parts and its outbox row, if its user may have one more, and rings when the
 // transaction commits.
 func (ps *Predictions) insertPrediction(ctx context.Context, tx pgx.Tx, p newPrediction) error {
+	if err := requireAccount(ctx, tx, p.userID); err != nil {
+		return err
+	}
 	if err := ps.checkWaiting(ctx, tx, p.userID); err != nil {
 		return err
 	}

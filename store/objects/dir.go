@@ -129,7 +129,8 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// createTemporary makes a hidden file. A delete that runs at the same time may remove an empty directory: try again.
+// createTemporary makes a hidden file, locked while it is open as a sign that its writer lives, where the file system has
+// locks. A delete that runs at the same time may remove an empty directory: try again.
 func (d *directory) createTemporary(dir string) (*os.File, error) {
 	name := path.Join(dir, temporaryPrefix+rand.Text())
 	for attempt := 0; ; attempt++ {
@@ -137,6 +138,9 @@ func (d *directory) createTemporary(dir string) (*os.File, error) {
 			return nil, err
 		}
 		file, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			_, _ = tryLock(file)
+		}
 		if err == nil || attempt == 9 || !errors.Is(err, fs.ErrNotExist) {
 			return file, err
 		}

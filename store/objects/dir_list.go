@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -83,7 +84,27 @@ func (d *directory) readDir(dir string) ([]fs.DirEntry, error) {
 	return file.ReadDir(-1)
 }
 
-// Sweep implements [Store].
+// abandonedAge is when a temporary file may be taken for abandoned if nobody has it locked: some are never locked, but
+// renamed at once.
+const abandonedAge = 10 * time.Minute
+
+// abandoned reports whether nobody can be writing a temporary file any more, at the latest when it is older than age. Where
+// there are no locks, only its age counts.
+func (d *directory) abandoned(name string, stat fs.FileInfo, age time.Duration) bool {
+	silent := time.Since(stat.ModTime())
+	if silent < min(age, abandonedAge) {
+		return false
+	}
+	file, err := d.root.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return silent >= age
+	}
+	defer func() { _ = file.Close() }()
+	locked, err := tryLock(file)
+	return locked || err != nil && silent >= age
+}
+
+// Sweep implements [Store]. The files of a process that has ended are removed before they are as old as age.
 func (d *directory) Sweep(ctx context.Context, age time.Duration, allow func(string) error) (int, error) {
 	swept := 0
 	visit := func(name string, e fs.DirEntry, err error) error {
@@ -97,7 +118,7 @@ func (d *directory) Sweep(ctx context.Context, age time.Duration, allow func(str
 			return err
 		}
 		stat, err := e.Info()
-		if err != nil || time.Since(stat.ModTime()) < age {
+		if err != nil || !d.abandoned(name, stat, age) {
 			return ignoreNotExist(err)
 		}
 		if allow != nil {

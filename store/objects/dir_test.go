@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -190,4 +191,60 @@ func BenchmarkObjectsPut(b *testing.B) {
 	for b.Loop() {
 		storetest.PutObject(b, o, "a/b", content)
 	}
+}
+
+// What a killed process left is swept long before it is a day old, and what a living writer has not touched for days is not.
+func TestDirectorySweep_WriterLives(t *testing.T) {
+	dir := t.TempDir()
+	o, err := objects.OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := func(name string, age time.Duration) {
+		t.Helper()
+		if err := os.Chtimes(name, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := o.Put(context.Background(), "uploads/u/input.csv", reader)
+		done <- err
+	}()
+	if _, err := writer.Write([]byte("first half, ")); err != nil {
+		t.Fatal(err)
+	}
+	written, err := filepath.Glob(filepath.Join(dir, "uploads/u/.tmp-*"))
+	if err != nil || len(written) != 1 {
+		t.Fatal(written, err)
+	}
+	for { // the writer changes the time once more
+		if stat, err := os.Stat(written[0]); err != nil || stat.Size() > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	old(written[0], 72*time.Hour)
+	for name, age := range map[string]time.Duration{"killed": 11 * time.Minute, "renamed-now": time.Minute} {
+		name = filepath.Join(dir, "uploads/u/.tmp-"+name)
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		old(name, age)
+	}
+	if n, err := o.Sweep(t.Context(), 24*time.Hour, nil); n != 1 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "uploads/u/.tmp-killed")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what the killed process left: %v", err)
+	}
+	if _, err := writer.Write([]byte("second half")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(writer.Close(), <-done); err != nil {
+		t.Fatal(err)
+	}
+	got := storetest.GetObject(t, o, "uploads/u/input.csv", objects.Range{Length: 100}, "")
+	wantEqual(t, "object", string(got), "first half, second half")
 }

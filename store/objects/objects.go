@@ -43,7 +43,8 @@ type Store interface {
 	Delete(ctx context.Context, why Reason, keys ...string) error
 	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
 	Compose(ctx context.Context, dst string, parts []string) (Info, error)
-	// Sweep removes leftovers of interrupted puts that are older than age, and returns how many it removed. allow is
+	// Sweep removes leftovers of interrupted puts that are older than age, a directory also younger ones whose process has
+	// ended and none whose writer lives, and returns how many it removed. allow is
 	// called before each removal, and its error ends the sweep; nil disables the check.
 	Sweep(ctx context.Context, age time.Duration, allow func(key string) error) (int, error)
 }

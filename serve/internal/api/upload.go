@@ -106,7 +106,8 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
 	defer cancel()
 	p, err := s.Store.Predictions.CreateUpload(ctx, u)
-	if errors.Is(err, store.ErrLeaseLost) || plan.IsWaitingLimit(err) { // certainly not recorded
+	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrAccountDeleted) || plan.IsWaitingLimit(err) {
+		// certainly not recorded
 		s.discard(r.ctx, &u)
 		return p, err
 	}

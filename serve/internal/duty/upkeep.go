@@ -17,7 +17,8 @@ import (
 )
 
 // Upkeep is the maintenance that one process at a time runs every few minutes under the upkeep lock: it expires old results
-// (retention), deletes orphaned objects, and enqueues dropped files whose event was lost.
+// (retention), removes customers' data that nothing reads any more, deletes orphaned objects, and enqueues dropped files
+// whose event was lost.
 type Upkeep struct {
 	Store   *store.Store
 	Objects objects.Store
@@ -37,8 +38,8 @@ const (
 	inboxEventDelay = 5 * time.Minute // an event may take as long
 	inboxBatch      = 500
 
-	tempSweepInterval = time.Hour // listing costs money, and what it looks for is a day old
-	tempFileAge       = 24 * time.Hour
+	tempSweepInterval = 30 * time.Minute // leftovers of a killed process are gone within the hour; a bucket's listing costs money
+	tempFileAge       = 24 * time.Hour   // where it cannot be known whether the writer lives, as in a bucket
 )
 
 // Run runs the upkeep every five minutes until ctx ends, or more often if SweepAfter is shorter.
@@ -56,11 +57,12 @@ func (u *Upkeep) Run(ctx context.Context) {
 	}
 }
 
-// Once runs every step, also after a step has failed, and returns the joined errors. It deletes nothing unless the object
-// store belongs to this database.
+// Once runs every step, also after a step has failed, and returns the joined errors. It deletes no results or objects unless
+// the object store belongs to this database.
 func (u *Upkeep) Once(ctx context.Context) error {
 	var expired, orphans int
 	var expiring, sweeping error
+	forgetting := u.Store.Upkeep.ForgetEnded(ctx)
 	state, failed := u.Owner.Check(ctx)
 	owned := failed == nil && state == store.Owned
 	if owned && u.Retain > 0 {
@@ -72,7 +74,7 @@ func (u *Upkeep) Once(ctx context.Context) error {
 	if expired+orphans > 0 {
 		u.Log.Info("upkeep", "expired", expired, "orphans", orphans)
 	}
-	if failed = errors.Join(failed, expiring, sweeping); state == store.Stranger {
+	if failed = errors.Join(forgetting, failed, expiring, sweeping); state == store.Stranger {
 		return failed // dropped files belong to the other installation
 	}
 	return errors.Join(failed, u.CompletePostponed(ctx), u.ScanInbox(ctx, inboxEventDelay))
@@ -90,7 +92,7 @@ func (u *Upkeep) MaySweep(healthy bool, now time.Time) bool {
 	return healthy && now.Sub(u.healthySince) >= u.SweepAfter
 }
 
-// sweep deletes orphaned objects and, once an hour, the temporary files of interrupted writes.
+// sweep deletes orphaned objects and, every half hour, the temporary files of interrupted writes.
 func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
 	orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
 	if err == nil && time.Since(u.tempSwept) >= tempSweepInterval {

@@ -35,6 +35,7 @@ var codesOfErrors = [...]struct {
 	{engine.ErrManifest, CodeModelChecksum},
 	{store.ErrNotFound, CodePredictionNotFound},
 	{store.ErrConflict, CodeWrongState},
+	{store.ErrAccountDeleted, CodeInvalidToken},
 	{store.ErrAccounting, CodeAccountingBroken},
 	{objects.ErrChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
