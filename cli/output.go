@@ -157,6 +157,23 @@ func (o *outputs) finish(ok bool) (err error) {
 	return err
 }
 
+// finishOnly closes all open outputs, gives one of them its name, and removes the files of the others.
+func (o *outputs) finishOnly(kept *output) error {
+	others := new(outputs)
+	for _, out := range o.opened() {
+		if out != kept {
+			others.open = append(others.open, out)
+		}
+	}
+	others.end(false)
+	o.mu.Lock()
+	if o.spoiled = append(o.spoiled, others.spoiled...); !o.abandoned {
+		o.open = []*output{kept}
+	}
+	o.mu.Unlock()
+	return o.finish(true)
+}
+
 // abandon removes the files of open outputs, while the command may be blocked in a write or about to end.
 func (o *outputs) abandon() { o.end(true) }
 

@@ -56,8 +56,8 @@ func reasonLines(s *engine.Summary) string {
 	for _, r := range s.Rejects {
 		fmt.Fprintf(&b, "  rejected: %d with %s%s\n", r.Count, r.Code, inColumn(r.Column))
 	}
-	for _, w := range s.Warnings {
-		fmt.Fprintf(&b, "  remark: %d with %s%s\n", w.Count, w.Code, inColumn(w.Column))
+	for _, r := range s.Remarks {
+		fmt.Fprintf(&b, "  remark: %s (%s)\n", printable(r.Text), r.Code)
 	}
 	return b.String()
 }

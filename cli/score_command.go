@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type scoreCommand struct {
 	Rejects     string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget      budgetFlags `embed:""`
 	Numbers     numberFlags `embed:""`
+	Columns     columnFlags `embed:""`
 	Guard       string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
 	ChangesFrom string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
 	Summary     string      `help:"File for the summary as JSON; - is standard output and requires --out." placeholder:"FILE"`
@@ -52,6 +54,13 @@ type numberFlags struct {
 	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
 	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
 }
+
+// columnFlags say what becomes of a file with a useless column.
+type columnFlags struct {
+	ColumnCheck string `enum:"off,warn,fail" default:"fail" help:"What to do with a file of 100 rows or more in which the model cannot use most values of a column that it needs: ${enum}."`
+}
+
+func (f columnFlags) check() engine.ColumnCheck { return engine.ColumnCheck(f.ColumnCheck) }
 
 // style is what the flags state.
 func (f numberFlags) style() (ingest.NumberStyle, error) {
@@ -99,6 +108,9 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err := in.DecideNumbers(bundle, style); err != nil {
 		return err
 	}
+	if err := in.CheckColumns(bundle, c.Columns.check()); err != nil {
+		return err
+	}
 	begin := time.Now()
 	opt.Budget, opt.Unguarded, opt.Snapshot = engine.Budget(c.Budget), c.Guard == "off", watch.snapshot()
 	tally, err := engine.Score(ctx, in, bundle, opt, sink)
@@ -108,6 +120,10 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	if useless := tally.CheckColumns(c.Columns.check()); useless != nil {
+		return cmp.Or(files.finishOnly(sink.rejects), useless)
+	}
+	tally.ColumnCheck = c.Columns.check()
 	summary := tally.Summary()
 	if summary.Changes, err = watch.changes(bundle); err != nil {
 		return err

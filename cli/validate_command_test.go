@@ -18,8 +18,8 @@ func TestValidateReportsErrors(t *testing.T) {
 	}
 	for _, want := range []string{
 		"row 2 (line 3): ERR-1602 The value in column 'tenure' cannot be used.", "row 4 (line 6): ERR-1601",
-		"4 rows: 2 would be scored, 2 rejected\n", `remark: 1 with ERR-1653 in column "Contract"`,
-		`remark: 1 with ERR-1655 in column "customerID"`, "not in the file: gender, SeniorCitizen", "one value only",
+		"4 rows: 2 would be scored, 2 rejected\n", "remark: Column 'Contract': 50 % of the rows (1 of 2) have a value that the model does not know, such as 'Weekly'. (ERR-1653)",
+		"remark: Column 'customerID': 50 % of the rows (1 of 2) are of a customer who has an earlier row. (ERR-1655)", "not in the file: gender, SeniorCitizen", "one value only",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)

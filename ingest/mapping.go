@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -174,4 +175,15 @@ func (m Mapping) AppendRow(dst, row []byte) []byte {
 		written = true
 	}
 	return dst
+}
+
+// Cell returns the text of a row's field, unquoted and without blanks around it; empty if the row has no such field.
+func (m Mapping) Cell(row []byte, field int) string {
+	for at := 0; at == 0 || row != nil; at++ {
+		var cell []byte
+		if cell, row = cutField(row, m.Header.Delimiter); at == field {
+			return string(bytes.TrimSpace(unquote(cell, nil)))
+		}
+	}
+	return ""
 }
