@@ -79,6 +79,11 @@ func (c *categories) evaluate(cell []byte) (uint16, remark, Reason) {
 	return c.unknown, isUnknown, 0
 }
 
+func (c *categories) judge(cell []byte) Reason {
+	_, _, reason := c.evaluate(cell)
+	return reason
+}
+
 func (c *categories) remove(w *window, slots []int) {
 	for _, slot := range slots {
 		_, set, _ := c.evaluate(w.cell(slot, &c.column))

@@ -143,6 +143,11 @@ func (n *numbers) plain(text []byte) ([]byte, Reason) {
 // percentsFrom is a training maximum above which a column is one of percents and not of shares.
 const percentsFrom = 20
 
+func (n *numbers) judge(cell []byte) Reason {
+	_, _, reason := n.evaluate(cell)
+	return reason
+}
+
 func (n *numbers) remove(w *window, slots []int) {
 	for _, slot := range slots {
 		_, set, _ := n.evaluate(w.cell(slot, &n.column))

@@ -24,8 +24,17 @@ func (r Reason) Code() string {
 	return fmt.Sprintf("ERR-%d", 1600+int(r))
 }
 
-// Sentence says to the customer what is wrong, without the value.
+// Sentence says to the customer what is wrong, without the values: a sentence for each reason.
 func (r Reject) Sentence() string {
+	text := Cause{r.Reason, r.Column, r.Expected}.Sentence()
+	for _, more := range r.More {
+		text += " " + more.Sentence()
+	}
+	return text
+}
+
+// Sentence says to the customer what is wrong, without the value.
+func (r Cause) Sentence() string {
 	switch r.Reason {
 	case WrongFieldCount, BrokenQuotes:
 		if r.Column == "" {

@@ -67,6 +67,11 @@ func (t *texts) evaluate(cell []byte) ([]byte, remark, Reason) {
 	return t.scratch, 0, 0
 }
 
+func (t *texts) judge(cell []byte) Reason {
+	_, _, reason := t.evaluate(cell)
+	return reason
+}
+
 func (t *texts) remove(w *window, slots []int) {
 	for _, slot := range slots {
 		_, set, _ := t.evaluate(w.cell(slot, &t.column))

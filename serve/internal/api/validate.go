@@ -36,6 +36,15 @@ type finding struct {
 	Line    int64  `json:"line"`
 	Code    string `json:"code"`
 	Column  string `json:"column"`
+	Message string `json:"message"` // of all reasons
+	// Reasons are all reasons of a row that has several.
+	Reasons []reason `json:"reasons,omitempty"`
+}
+
+// reason is one of several for which a row would be rejected.
+type reason struct {
+	Code    string `json:"code"`
+	Column  string `json:"column"`
 	Message string `json:"message"`
 }
 
@@ -120,8 +129,14 @@ func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 }
 
 func newFinding(reject ingest.Reject) finding {
-	return finding{
+	f := finding{
 		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Sanitize(reject.Column),
 		Message: reject.Sentence(),
 	}
+	if len(reject.More) > 0 {
+		for _, c := range reject.Causes() {
+			f.Reasons = append(f.Reasons, reason{c.Reason.Code(), fault.Sanitize(c.Column), c.Sentence()})
+		}
+	}
+	return f
 }
