@@ -32,8 +32,12 @@ type Mapping struct {
 // The error is [*MissingColumnsError] or [*DuplicateColumnError]; duplicates among unread columns are no error.
 func Map(s Schema, h Header) (Mapping, error) {
 	m := Mapping{Schema: s, Header: h, Fields: make([]int, len(s.Columns))}
+	m.Former, m.Renamed = ownColumns(h.Names)
 	fields := make(map[string][]int, len(h.Names))
 	for field, name := range h.Names {
+		if len(m.Former) > 0 {
+			name = string(unguard([]byte(name)))
+		}
 		fields[fold(name)] = append(fields[fold(name)], field)
 	}
 	taken := make(map[int]bool)
@@ -53,7 +57,6 @@ func Map(s Schema, h Header) (Mapping, error) {
 			}
 		}
 	}
-	m.Former, m.Renamed = ownColumns(h.Names)
 	return m, m.missing(taken)
 }
 

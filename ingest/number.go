@@ -86,8 +86,7 @@ func leaveDotted(f fields, over left) {
 
 // evaluate reads any cell, without hurry.
 func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
-	n.scratch = append(n.scratch[:0], unquote(cell, n.scratch)...)
-	text, set := trim(n.scratch)
+	text, set := trim(n.text(cell))
 	if len(text) == 0 || n.words.mean(text) {
 		set, reason := n.empty()
 		return math.NaN(), set, reason

@@ -68,11 +68,14 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 		row = m.marked(row, r.Reason)
 	}
 	delimiter := m.Header.Delimiter
-	column := r.Column
+	column, sentence := r.Column, r.Sentence()
 	if m.Guard {
 		dst = append(m.AppendGuardedRow(dst, row), delimiter)
 		if guarded := guardText([]byte(column)); guarded != nil {
 			column = string(guarded)
+		}
+		if guarded := guardText([]byte(sentence)); guarded != nil {
+			sentence = string(guarded)
 		}
 	} else {
 		dst = append(m.AppendRow(dst, row), delimiter)
@@ -81,5 +84,5 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 	dst = append(strconv.AppendInt(dst, r.Line, 10), delimiter)
 	dst = append(append(dst, r.Reason.Code()...), delimiter)
 	dst = append(appendField(dst, column, delimiter), delimiter)
-	return append(appendField(dst, r.Sentence(), delimiter), '\n')
+	return append(appendField(dst, sentence, delimiter), '\n')
 }
