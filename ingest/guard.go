@@ -10,7 +10,7 @@ import (
 // A spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine that opens the
 // file; | and % begin commands in what some of them still read. The guard puts an apostrophe in front of such a cell, and
 // of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
-// of the pieces between separators: they are guarded too. Numbers and lone signs stay as they are, byte for byte, and
+// of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte, and
 // guarding twice is guarding once. It changes data, so it can be left off: [Mapping].Guard. Our own files are read without
 // what it added: see guard_off.go.
 
@@ -43,7 +43,9 @@ func isFormula(text []byte) bool {
 	}
 	first, _ := utf8.DecodeRune(rest)
 	switch first {
-	case '=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠', '｜', '％':
+	case '=', '＝': // alone, too: a program that splits elsewhere goes on behind it
+		return true
+	case '+', '-', '@', '|', '%', '＋', '－', '＠', '｜', '％':
 		return len(rest) > utf8.RuneLen(first) // a lone sign is none
 	}
 	return false

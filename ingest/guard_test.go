@@ -20,7 +20,7 @@ func TestGuardCells(t *testing.T) {
 		{`+1+1`, `'+1+1`},
 		{`-1+1`, `'-1+1`},
 		{`-`, `-`},
-		{`"="`, `"="`},
+		{`"="`, `"'="`},
 		{` @ `, ` @ `},
 		{`  =1`, `'  =1`},
 		{"\u00a0=1", "'\u00a0=1"},
@@ -111,6 +111,11 @@ func TestC2GuardsPipeAndPercent(t *testing.T) {
 // numberPattern is the published rule for what stays.
 var numberPattern = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$`)
 
+// isLone says whether a text is a sign alone that begins nothing.
+func isLone(text string) bool {
+	return utf8.RuneCountInString(text) == 1 && !strings.Contains("=＝", text)
+}
+
 // pieceEnd is where a program may split a line.
 var pieceEnd = regexp.MustCompile(`[,;\t|]`)
 
@@ -164,13 +169,13 @@ func FuzzGuard(f *testing.F) {
 		}
 		for line := range strings.FieldsFuncSeq(got, func(r rune) bool { return r == '\r' || r == '\n' }) {
 			rest := strings.TrimFunc(line, hidden)
-			if utf8.RuneCountInString(rest) > 1 && !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@|%＝＋－＠｜％") == 0 {
+			if !isLone(rest) && !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@|%＝＋－＠｜％") == 0 {
 				t.Fatalf("%q became %q", cell, got)
 			}
 			for _, piece := range pieceEnd.Split(line, -1)[1:] {
 				rest := strings.TrimFunc(strings.TrimLeft(piece, `"`), hidden)
 				number := strings.TrimFunc(strings.TrimRight(rest, `])}" `), hidden)
-				if utf8.RuneCountInString(rest) > 1 && !numberPattern.MatchString(number) && strings.IndexAny(rest, "=+-@%＝＋－＠｜％") == 0 {
+				if !isLone(rest) && !numberPattern.MatchString(number) && strings.IndexAny(rest, "=+-@%＝＋－＠｜％") == 0 {
 					t.Fatalf("%q became %q with the piece %q", cell, got, piece)
 				}
 			}
