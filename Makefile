@@ -81,6 +81,10 @@ purego: ## The kernels' packages without assembly
 arm64: ## The scoring packages on arm64 under QEMU, and nothing in them that fuses products with sums (ARM64=short for some)
 	@.ci/arm64 $(ARM64)
 
+.PHONY: guard-office
+guard-office: ## Results and rejects opened in LibreOffice with each separator: no cell is a live formula
+	@GUARD_OFFICE=1 go test -count=1 -run TestGuardOffice -v $(TESTFLAGS) ./test
+
 .PHONY: 386
 386: ## The scoring packages with 32 bits
 	GOARCH=386 CGO_ENABLED=0 go vet ./engine/... ./ingest/...

@@ -29,7 +29,7 @@ const retryPause = 300 * time.Millisecond
 func (c *client) upload(ctx context.Context, name string, in *input) (id string, err error) {
 	token := c.issuer.token(name)
 	for ctx.Err() == nil {
-		status, body, err := c.do(ctx, http.MethodPost, c.api+"/upload?model=telecom&filename="+name+
+		status, body, err := c.do(ctx, http.MethodPost, c.api+"/upload?model=telecom&allow_rejects=true&filename="+name+
 			"&explain="+in.explain, token, name, in.CSV)
 		switch {
 		case err != nil:

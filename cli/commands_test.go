@@ -252,7 +252,7 @@ func TestScoreStopsAtErrorBudget(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
 		t.Errorf("left behind: %v (%v)", entries, err)
 	}
-	file += strings.Repeat("c,1,2,3,One year\n", 1000)
+	file += strings.Repeat("c,1,20,30,One year\n", 1000)
 	status, _, messages = command(t, file, "score", "--model", "telecom", "--max-rejected-percent", "0.05", "-")
 	if status != exitData || !strings.Contains(messages, "0.05 %") {
 		t.Errorf("percentage: status %d: %s", status, messages)

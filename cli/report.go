@@ -29,12 +29,23 @@ func problemLines(s *engine.Summary) string {
 	return b.String()
 }
 
-// remarkLines counts the remarks on rows that can be scored; empty if there are none.
+// remarkLines returns the remarks on rows that can be scored, with the advice of each code once; empty if there are none.
 func remarkLines(s *engine.Summary) string {
-	if len(s.Warnings) == 0 {
+	if len(s.Remarks) == 0 {
 		return ""
 	}
-	return "Remarks on rows that can be scored\n" + reasonLines(s.Warnings, s.Scored)
+	var b strings.Builder
+	b.WriteString("Remarks on rows that can be scored\n")
+	advised := map[string]bool{}
+	for _, r := range s.Remarks {
+		text := r.Code + " " + printable(r.Text)
+		if page, ok := serve.ErrorPageOf(r.Code); ok && !advised[r.Code] {
+			text += " " + page.Advice
+		}
+		advised[r.Code] = true
+		b.WriteString(wrapped("  ", text))
+	}
+	return b.String()
 }
 
 // reasonLines returns the words of each code and below them its columns, with counts and shares of the rows.

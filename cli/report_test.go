@@ -27,6 +27,7 @@ func TestReportFitsTerminal(t *testing.T) {
 			Warnings: []engine.ReasonCount{
 				{Code: "ERR-1653", Column: name(), Count: n}, {Code: "ERR-1651", Column: name(), Count: 1},
 			},
+			Remarks: []engine.Remark{{Code: "ERR-1653", Text: name() + ", such as " + name()}, {Code: "ERR-1651", Text: name()}},
 			Bands:   []engine.BandSummary{{Name: name(), Count: n, Expected: value, Value: &value, Loss: &value}},
 			Value:   &engine.ValueSummary{Column: name(), Total: value, Loss: value},
 			NotUsed: []string{name(), name()}, Renamed: []string{name(), name()}, Skipped: n, NumberStyle: name(),

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ type scoreCommand struct {
 	Rejects      string      `help:"File for rejected rows (default: they are only counted)." placeholder:"FILE"`
 	Budget       budgetFlags `embed:""`
 	Numbers      numberFlags `embed:""`
+	ColumnCheck  columnFlags `embed:""`
 	AllowRejects bool        `help:"Accept a file of which fewer than half of the rows could be scored."`
 	Guard        string      `enum:"on,off" default:"on" help:"Guard output cells that a spreadsheet would run as formulas with an apostrophe: ${enum} (off: bytes as they are)."`
 	ChangesFrom  string      `help:"Earlier file, or its result, to compare with: it is scored too and the summary reports what changed since." placeholder:"FILE"`
@@ -56,6 +58,13 @@ type numberFlags struct {
 	Decimal   string `help:"Decimal sign of the input's numbers, . or , (or point, comma); found out if not given." placeholder:"SIGN"`
 	Thousands string `help:"Separator of thousands in them: . , space apostrophe none; any but the decimal sign if not given." placeholder:"SIGN"`
 }
+
+// columnFlags decide about a file with a useless column.
+type columnFlags struct {
+	Check string `name:"column-check" enum:"off,warn,fail" default:"fail" help:"What to do with a file of 100 rows or more in which the model cannot use most values of a column that it needs: ${enum}."`
+}
+
+func (f columnFlags) check() engine.ColumnCheck { return engine.ColumnCheck(f.Check) }
 
 // style is what the flags state.
 func (f numberFlags) style() (ingest.NumberStyle, error) {
@@ -103,6 +112,9 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err := in.DecideNumbers(bundle, style); err != nil {
 		return err
 	}
+	if err := in.CheckColumns(bundle, c.ColumnCheck.check()); err != nil {
+		return err
+	}
 	begin := time.Now()
 	sink.progress.input, sink.progress.begin = counted, begin
 	if sink.outcomes = newOutcomes(bundle, c.Label); sink.outcomes != nil {
@@ -116,6 +128,10 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	if useless := tally.CheckColumns(c.ColumnCheck.check()); useless != nil {
+		return cmp.Or(files.finishOnly(sink.rejects), useless)
+	}
+	tally.ColumnCheck = c.ColumnCheck.check()
 	summary := tally.Summary()
 	if summary.Changes, err = watch.changes(bundle); err != nil {
 		return err

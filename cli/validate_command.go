@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type validateCommand struct {
 	Rejects string      `help:"File for the rows that would be rejected (default: they are only reported)." placeholder:"FILE"`
 	Guard   string      `enum:"on,off" default:"on" help:"Guard cells of the rejects file that a spreadsheet would run as formulas with an apostrophe: ${enum}."`
 	Numbers numberFlags `embed:""`
+	Check   columnFlags `embed:""`
 	Budget  budgetFlags `embed:""`
 	Input   string      `arg:"" help:"CSV file (plain, gzip or zstd), or - for standard input."`
 }
@@ -56,20 +58,20 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 	if err != nil {
 		return err
 	}
-	summary, err := c.report(ctx, in, bundle, rejects, out)
+	tally, err := c.report(ctx, in, bundle, rejects, out)
 	if err != nil {
 		return err
 	}
 	if err := files.finish(true); err != nil {
 		return err
 	}
-	return c.verdict(summary)
+	return cmp.Or(tally.CheckColumns(c.Check.check()), c.verdict(tally))
 }
 
 // report prints the rows that would be rejected as they are found, and then a summary of the file.
 func (c *validateCommand) report(
 	ctx context.Context, in engine.Input, bundle *engine.Bundle, rejects, w *output,
-) (*engine.Summary, error) {
+) (*engine.Tally, error) {
 	mapping, err := ingest.Map(bundle.Schema(), in.Header)
 	if err != nil {
 		return nil, err
@@ -95,20 +97,21 @@ func (c *validateCommand) report(
 	if omitted := listed - validateFindingsMax; omitted > 0 {
 		_, _ = fmt.Fprintf(w, "and %d more\n", omitted)
 	}
+	tally.ColumnCheck = c.Check.check()
 	s := tally.Summary()
 	_, _ = io.WriteString(w, problemLines(&s))
 	_, _ = fmt.Fprintf(w, "%d rows: %d would be scored, %d rejected\n", s.Rows, s.Scored, s.Rejected)
 	_, _ = io.WriteString(w, remarkLines(&s)+readingLines(&s)+absentLine(&s)+notUsedLine(&s)+section("Data quality", qualityTable(&s)))
-	return &s, nil
+	return &tally, nil
 }
 
 // verdict returns nil if the file would be accepted.
-func (c *validateCommand) verdict(s *engine.Summary) error {
+func (c *validateCommand) verdict(t *engine.Tally) error {
 	budget := engine.Budget(c.Budget)
 	if budget == (engine.Budget{}) {
 		budget.MaxRejected = new(int64)
 	}
-	return budget.Check(&engine.Tally{Rows: s.Rows, Rejected: s.Rejected})
+	return budget.Check(t)
 }
 
 // absentLine names the optional columns that the file does not have.

@@ -20,8 +20,8 @@ func TestValidateReportsErrors(t *testing.T) {
 		"row 2 (line 3): ERR-1602 The value in column 'tenure' cannot be used.", "row 4 (line 6): ERR-1601",
 		"Rejected: 2 of 4 rows (50.0 %)\n  ERR-1602 The cell is not a number. Write",
 		"\n           1   25.0 %  tenure\n", "4 rows: 2 would be scored, 2 rejected\n",
-		"\n  ERR-1653 The value was not seen in training.", "\n           1   50.0 %  Contract\n",
-		"\n  ERR-1655 The customer id appeared", "\n           1   50.0 %  customerID\n",
+		"\n  ERR-1653 Column 'Contract': 50 % of the rows (1 of 2) have a value that the\n  model",
+		"\n  ERR-1655 Column 'customerID': 50 % of the rows (1 of 2)",
 		"not in the file: gender, SeniorCitizen", "one value only",
 	} {
 		if !strings.Contains(out, want) {

@@ -45,3 +45,19 @@ func (b Budget) Check(t *Tally) error {
 	}
 	return nil
 }
+
+// FewScoredError reports that fewer than half of a file's rows could be scored.
+type FewScoredError struct{ Rows, Scored int64 }
+
+func (e *FewScoredError) Error() string {
+	return fmt.Sprintf("only %d of %d rows could be scored", e.Scored, e.Rows)
+}
+
+// CheckScored returns a [*FewScoredError] if fewer than half of the rows were scored and b limits nothing: a limit says how
+// many rejects are allowed. t must be the tally of a whole file.
+func (b Budget) CheckScored(t *Tally) error {
+	if b == (Budget{}) && 2*t.Scored < t.Rows {
+		return &FewScoredError{t.Rows, t.Scored}
+	}
+	return nil
+}

@@ -76,11 +76,11 @@ func TestGuardKeepsCleanFiles(t *testing.T) {
 		if _, changed := ingest.GuardRows([]byte(file), ','); changed {
 			t.Errorf("the sample of %s needs the guard", name)
 		}
-		guarded, _, err := score(t, file, b, engine.Options{}, ingest.Limits{})
+		guarded, _, err := score(t, file, b, engine.Options{Explain: engine.ExplainAll}, ingest.Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, _, err := score(t, file, b, engine.Options{Unguarded: true}, ingest.Limits{})
+		raw, _, err := score(t, file, b, engine.Options{Unguarded: true, Explain: engine.ExplainAll}, ingest.Limits{})
 		if err != nil || guarded.result.String() != raw.result.String() {
 			t.Errorf("%s: the guard changed a clean file: %v", name, err)
 		}

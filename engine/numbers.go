@@ -14,7 +14,7 @@ func (in *Input) DecideNumbers(b *Bundle, stated ingest.NumberStyle) error {
 	if err != nil {
 		return err
 	}
-	in.Body = body
+	in.Body, in.sample = body, sample
 	in.Numbers, err = m.DecideNumbers(sample, stated)
 	return err
 }

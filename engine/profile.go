@@ -24,6 +24,7 @@ type columnProfile struct {
 	grid     *grid    // nil unless a number column with bins: its edges are the inclusive upper bounds of all bins but the last
 	bins     int      // length of ColumnTally.Bins, of which the last one is for missing values; 0: no bins
 	training *Profile // nil if the bundle has none
+	gain     float64  // share of the total gain of the model's splits; 0 if the model does not read the column
 }
 
 // profiles prepares the counting of every schema column and validates the training profile.
@@ -47,8 +48,10 @@ func (f *bundleFile) profiles(
 		profiles[i] = p
 	}
 	for i, share := range importance(model) {
-		if p := profiles[features[i].column].training; p != nil {
-			p.Importance += share
+		p := &profiles[features[i].column]
+		p.gain += share
+		if p.training != nil {
+			p.training.Importance += share
 		}
 	}
 	return profiles, nil

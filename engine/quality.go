@@ -25,12 +25,15 @@ type ColumnTally struct {
 	// counts missing values and unseen categories, which the model treats alike. Nil: not counted.
 	Bins     []int64  `json:"bins,omitempty"`
 	Training *Profile `json:"training,omitempty"` // nil if the bundle has no profile of the column
+	// Values are up to three of the unseen or unusual values, as they stand in the file: not for logs.
+	Values []string `json:"values,omitempty"`
+	columnUse
 }
 
 func (b *Bundle) newColumnTallies() []ColumnTally {
 	columns := make([]ColumnTally, len(b.schema.Columns))
 	for i, c := range b.schema.Columns {
-		columns[i] = ColumnTally{Name: c.Name, Training: b.profiles[i].training}
+		columns[i] = ColumnTally{Name: c.Name, Training: b.profiles[i].training, columnUse: b.use(i)}
 		if n := b.profiles[i].bins; n > 0 {
 			columns[i].Bins = make([]int64, n)
 		}
@@ -40,7 +43,7 @@ func (b *Bundle) newColumnTallies() []ColumnTally {
 
 func (c *ColumnTally) reset() {
 	clear(c.Bins)
-	*c = ColumnTally{Name: c.Name, Training: c.Training, Bins: c.Bins}
+	*c = ColumnTally{Name: c.Name, Training: c.Training, Bins: c.Bins, Values: c.Values[:0], columnUse: c.columnUse}
 }
 
 func (c *ColumnTally) add(o *ColumnTally) {
@@ -54,6 +57,9 @@ func (c *ColumnTally) add(o *ColumnTally) {
 	}
 	for i, n := range o.Bins {
 		c.Bins[i] += n
+	}
+	for _, value := range o.Values {
+		c.Values = addExample(c.Values, value)
 	}
 }
 

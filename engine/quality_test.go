@@ -209,6 +209,7 @@ func TestAddTalliesOfParts(t *testing.T) {
 	got := total.Summary()
 	want.Quality.DuplicateIDs, got.Quality.DuplicateIDs = 0, 0 // parts find duplicates within themselves only
 	want.Warnings, got.Warnings = nil, nil
+	want.Remarks, got.Remarks = nil, nil
 	sameJSON(t, asJSON(t, got), asJSON(t, want))
 }
 

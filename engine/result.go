@@ -17,11 +17,13 @@ type resultEncoder struct {
 	delimiter byte
 	header    []byte   // empty if the result has no header line
 	bands     [][]byte // encoded band names
+	guards    bool     // the result columns need the guard too
+	guarded   []byte   // scratch for them
 	cell      []byte   // scratch for a cell that may need quotes
 }
 
 func newResultEncoder(m ingest.Mapping, b *Bundle, withHeader bool) resultEncoder {
-	e := resultEncoder{mapping: m, delimiter: m.Header.Delimiter}
+	e := resultEncoder{mapping: m, delimiter: m.Header.Delimiter, guards: m.Guard && b.file.hasFormulas()}
 	for _, band := range b.bands {
 		e.bands = append(e.bands, appendCell(nil, []byte(band.Name), e.delimiter))
 	}
@@ -68,11 +70,16 @@ func (e *resultEncoder) append(dst []byte, seq int, chunk ingest.Chunk, batch *i
 		} else {
 			dst = e.mapping.AppendRow(dst, row)
 		}
+		own := len(dst)
 		dst = append(dst, e.delimiter)
 		dst = appendProbability(dst, w.probabilities[i])
 		dst = append(dst, e.delimiter)
 		dst = append(dst, e.bands[w.bands[i]]...)
 		dst = e.appendExplanation(dst, i, w)
+		if e.guards {
+			e.guarded = append(e.guarded[:0], dst[own:]...)
+			dst = ingest.AppendGuarded(dst[:own], e.guarded, e.delimiter)
+		}
 		dst = append(dst, '\n')
 		w.sizes[i] = int32(len(dst) - begin)
 	}

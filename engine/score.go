@@ -33,6 +33,8 @@ type Input struct {
 	Limits ingest.Limits
 	// Numbers is how the file writes numbers: what [Input.DecideNumbers] found at its beginning.
 	Numbers ingest.NumberStyle
+
+	sample ingest.Sample // the front of Body, which DecideNumbers has read
 }
 
 // Options configure a score. The zero value scores with the compiled engine on all cores, without explanations, blocks,

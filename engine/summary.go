@@ -14,6 +14,7 @@ type Summary struct {
 	Skipped   int64         `json:"skipped,omitempty"`  // lines of nothing but delimiters: they are no rows
 	Rejects   []ReasonCount `json:"rejects,omitempty"`  // by code and column
 	Warnings  []ReasonCount `json:"warnings,omitempty"` // by code and column
+	Remarks   []Remark      `json:"remarks"`            // in sentences, the most important first
 	Bands     []BandSummary `json:"bands"`              // ascending
 	Histogram []int64       `json:"histogram"`          // rows in 20 equal bins of the probability
 	// Expected is how many customers are expected to leave, Spread the standard deviation of that number if they leave
@@ -59,7 +60,8 @@ type ValueSummary struct {
 func (t *Tally) Summary() Summary {
 	s := Summary{
 		Rows: t.Rows, Scored: t.Scored, Rejected: t.Rejected, Rejects: t.Rejects, Warnings: t.Warnings,
-		Bands: make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: roundFigure(math.Sqrt(t.Variance)),
+		Remarks: t.remarks(t.ColumnCheck),
+		Bands:   make([]BandSummary, len(t.Bands)), Histogram: t.histogram(), Spread: roundFigure(math.Sqrt(t.Variance)),
 		Top: t.Top, Segments: t.segments(), Explained: t.Explained, Drivers: t.drivers(), Coverage: t.coverage(),
 		Quality: t.quality(), NotUsed: append([]string{}, t.NotUsed...), Drift: t.drift(),
 		NumberStyle: t.numberStyle(), Renamed: t.Renamed, Skipped: t.Skipped,

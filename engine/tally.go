@@ -33,7 +33,9 @@ type Tally struct {
 	Renamed []string `json:"renamed,omitempty"`
 	// Numbers is how the file writes numbers; the tally of a file's beginning has it.
 	Numbers ingest.NumberStyle `json:"numbers,omitzero"`
-	Drivers []DriverTally      `json:"drivers,omitempty"` // nil without explanations
+	// ColumnCheck says whether useless columns are remarked upon; empty is yes.
+	ColumnCheck ColumnCheck   `json:"-"`
+	Drivers     []DriverTally `json:"drivers,omitempty"` // nil without explanations
 	// Explained is the number of rows in the sums of Drivers.
 	Explained int64 `json:"explained,omitempty"`
 	// TrainingScores are the shares of the training rows in the bins of Scores; nil if the bundle has none.

@@ -17,9 +17,7 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 		return Tally{}, err
 	}
 	m.Numbers = in.Numbers
-	v := validator{
-		bundle: b, converter: ingest.NewConverter(m, in.Limits), counter: newColumnCounter(b, m), rejected: rejected,
-	}
+	v := newValidator(b, m, in.Limits, rejected)
 	total, part := Tally{Columns: b.newColumnTallies(), NotUsed: m.Unused(), Numbers: in.Numbers}, Tally{Columns: b.newColumnTallies()}
 	chunker := ingest.NewChunker(in.Body, in.Header.Delimiter, in.Start, in.Limits)
 	var ids idSet
@@ -49,10 +47,17 @@ func Validate(ctx context.Context, in Input, b *Bundle, rejected func(ingest.Chu
 // validator reads chunk by chunk and reuses its scratch.
 type validator struct {
 	bundle    *Bundle
+	mapping   ingest.Mapping
 	converter *ingest.Converter
 	counter   columnCounter
 	rejected  func(ingest.Chunk, ingest.Reject)
 	ids       []uint64
+}
+
+func newValidator(b *Bundle, m ingest.Mapping, limits ingest.Limits, rejected func(ingest.Chunk, ingest.Reject)) *validator {
+	return &validator{
+		bundle: b, mapping: m, converter: ingest.NewConverter(m, limits), counter: newColumnCounter(b, m), rejected: rejected,
+	}
 }
 
 // read replaces t by the counts of a chunk.
@@ -65,6 +70,7 @@ func (v *validator) read(t *Tally, chunk ingest.Chunk) error {
 	t.Rows, t.Scored, t.Skipped = chunk.Rows, batch.Record.NumRows(), chunk.Skipped
 	t.countReasons(&batch, &v.bundle.file.Training)
 	v.counter.count(t.Columns, &batch)
+	v.bundle.addExamples(t.Columns, &batch, chunk, v.mapping)
 	v.ids = appendIDHashes(v.ids[:0], batch.Record, v.bundle.idColumn)
 	for _, reject := range batch.Rejects {
 		v.rejected(chunk, reject)

@@ -143,6 +143,7 @@ func (w *worker) score(s *slot) error {
 	}
 	out.ids = appendIDHashes(out.ids[:0], batch.Record, w.bundle.idColumn)
 	w.counter.count(&out.Tally, &batch, w.probabilities, w.bands)
+	w.bundle.addExamples(out.Tally.Columns, &batch, s.chunk, w.mapping)
 	if out.Tally.Scored+out.Tally.Rejected != out.Tally.Rows {
 		return &AccountingError{out.Tally.Rows, out.Tally.Scored, out.Tally.Rejected}
 	}

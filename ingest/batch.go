@@ -53,6 +53,23 @@ type Reject struct {
 	Reason        Reason
 	Column        string // the file's name of the column; empty if the reason concerns the whole row
 	Expected      string // what was expected there, in words for the customer: "a number"
+	// More are further reasons, of other columns: at most [causesMax] with the first.
+	More []Cause
+}
+
+// Cause is one of several reasons for which a row was refused, as in a [Reject].
+type Cause struct {
+	Reason   Reason
+	Column   string
+	Expected string
+}
+
+// causesMax is how many reasons of a row are named.
+const causesMax = 8
+
+// Causes are all reasons, the first included.
+func (r Reject) Causes() []Cause {
+	return append([]Cause{{r.Reason, r.Column, r.Expected}}, r.More...)
 }
 
 // WarningCount says how often a remark applied to a column.

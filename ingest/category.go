@@ -60,11 +60,11 @@ func (c *categories) convert(w *window, r run) {
 
 // evaluate reads any cell, without hurry.
 func (c *categories) evaluate(cell []byte) (uint16, remark, Reason) {
-	c.scratch = append(c.scratch[:0], unquote(cell, c.scratch)...)
-	if code, known := c.exact[string(c.scratch)]; known {
+	cell = c.text(cell)
+	if code, known := c.exact[string(cell)]; known {
 		return code, 0, 0
 	}
-	text, _ := trim(c.scratch)
+	text, _ := trim(cell)
 	if c.words.mean(text) {
 		set, reason := c.empty()
 		return c.missing, set, reason
@@ -85,6 +85,11 @@ func (c *categories) evaluate(cell []byte) (uint16, remark, Reason) {
 		return c.unknown, isUnknown, CategoryRefused
 	}
 	return c.unknown, isUnknown, 0
+}
+
+func (c *categories) judge(cell []byte) Reason {
+	_, _, reason := c.evaluate(cell)
+	return reason
 }
 
 func (c *categories) remove(w *window, slots []int) {

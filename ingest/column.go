@@ -14,6 +14,7 @@ type column struct {
 	last   bool   // its field ends the row
 	words  words  // texts that mean "no value"
 	style  NumberStyle
+	own    bool // the file is a result or a rejects file: the guard's apostrophes are taken off
 	counts [len(remarkReasons)]int64
 	// Scratch for cells with doubled quotes.
 	scratch []byte
@@ -44,6 +45,7 @@ func newColumn(schema *Column, header *Header, field int) column {
 
 func newCells(schema *Column, m *Mapping, field int) cells {
 	column := newColumn(schema, &m.Header, field)
+	column.own = len(m.Former) > 0
 	switch schema.Kind {
 	case Number:
 		return newNumbers(column, m.Numbers)
@@ -149,6 +151,15 @@ func (w words) mean(trimmed []byte) bool {
 	}
 	_, found := w.set[string(trimmed)]
 	return found
+}
+
+// text unquotes a cell into scratch, and takes off what the guard added to a file of our own.
+func (c *column) text(cell []byte) []byte {
+	c.scratch = append(c.scratch[:0], unquote(cell, c.scratch)...)
+	if c.own {
+		c.scratch = unguard(c.scratch)
+	}
+	return c.scratch
 }
 
 // trim takes off white space and says whether there was any.

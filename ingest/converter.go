@@ -32,6 +32,8 @@ type cells interface {
 	head() *column
 	// convert appends a run of rows.
 	convert(w *window, r run)
+	// judge returns the reason for which a cell refuses its row; 0 if there is none.
+	judge(cell []byte) Reason
 	// remove takes the rows in slots, ascending, out of those that the window appended, and their remarks back.
 	remove(w *window, slots []int)
 	// reset forgets all rows; missing then stand for a column that the file does not have.

@@ -62,3 +62,6 @@ func IndexWindows(text []byte, delimiter byte) (n int) {
 
 // Poisoned says whether batches are overwritten when they are over.
 const Poisoned = poisoned
+
+// Unguard takes off what the guard added to a cell's text.
+func Unguard(text string) string { return string(unguard([]byte(text))) }

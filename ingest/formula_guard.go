@@ -9,8 +9,13 @@ import (
 
 // CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine that opens the
 // file; | and % begin commands in what some of them still read. The guard puts an apostrophe in front of such a cell, and
-// of such a line of a cell, so that it stays text. Numbers stay as they are, byte for byte, and guarding twice is guarding
-// once. It changes data, so it can be left off: [Mapping].Guard.
+// of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
+// of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte, and
+// guarding twice is guarding once. It changes data, so it can be left off: [Mapping].Guard. Our own files are read without
+// what it added: see guard_off.go.
+
+// separators are the bytes at which programs split lines into cells.
+const separators = ",;\t|"
 
 // formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
 // everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
@@ -38,10 +43,35 @@ func isFormula(text []byte) bool {
 	}
 	first, _ := utf8.DecodeRune(rest)
 	switch first {
-	case '=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠', '｜', '％':
-		return len(rest) > 0
+	case '=', '＝': // alone, too: a program that splits elsewhere goes on behind it
+		return true
+	case '+', '-', '@', '|', '%', '＋', '－', '＠', '｜', '％':
+		return len(rest) > utf8.RuneLen(first) // a lone sign is none
 	}
 	return false
+}
+
+// isFormulaPiece is isFormula for the text behind a separator inside a cell, from where its quotation marks end. Brackets
+// that close behind a number, as in lists, are no part of it.
+func isFormulaPiece(text []byte) bool {
+	return isFormula(text) && !isDecimal(bytes.TrimFunc(bytes.TrimRight(text, "])}\" "), invisible))
+}
+
+// nextPiece finds the next piece of a line behind a separator at or after a place: where it begins, behind quotation marks,
+// and where it ends. It is -1 if there is none.
+func nextPiece(line []byte, from int) (start, end int) {
+	n := bytes.IndexAny(line[from:], separators)
+	if n < 0 {
+		return -1, -1
+	}
+	start = from + n + 1
+	for start < len(line) && line[start] == '"' {
+		start++
+	}
+	if n = bytes.IndexAny(line[start:], separators); n < 0 {
+		return start, len(line)
+	}
+	return start, start + n
 }
 
 // invisible says whether a spreadsheet may pass over a character in front of a formula.
@@ -71,6 +101,18 @@ func GuardRows(text []byte, delimiter byte) (guarded []byte, changed bool) {
 		rest = rest[min(end+1, len(rest)):]
 	}
 	return guarded, !bytes.Equal(guarded, text)
+}
+
+// IsFormula reports whether the guard changes a text where it stands behind a separator, or in a cell of its own.
+func IsFormula(text string) bool {
+	behind := append([]byte{separators[0]}, text...)
+	return guardText(behind) != nil || guardText(behind[1:]) != nil
+}
+
+// AppendGuarded appends cells with the guard's apostrophes. cells is a row, or a part of one that begins at a cell's start
+// or with a delimiter, without a line end.
+func AppendGuarded(dst, cells []byte, delimiter byte) []byte {
+	return appendGuarded(dst, cells, delimiter)
 }
 
 func appendGuarded(dst, row []byte, delimiter byte) []byte {
@@ -120,6 +162,12 @@ func guardText(text []byte) []byte {
 			out = append(append(out, text[done:at]...), '\'')
 			done = at
 		}
+		for start, end := nextPiece(line, 0); start >= 0; start, end = nextPiece(line, end) {
+			if isFormulaPiece(line[start:end]) {
+				out = append(append(out, text[done:at+start]...), '\'')
+				done = at + start
+			}
+		}
 		at += len(line) + 1
 	}
 	if out == nil {
@@ -150,23 +198,50 @@ func (w *window) formulas(dst []int32) []int32 {
 		}
 		return dst
 	}
+	pieces := w.piecesInside()
 	for i, before := range w.at[:w.n] {
 		start, end := before+1, w.at[i+1]
 		lead := w.padded[start]
 		if lead == '"' {
 			lead = w.padded[start+1]
 		}
-		if !formulaLeads[lead] || start == end {
+		if start == end || !formulaLeads[lead] && !(pieces && bytes.ContainsAny(w.padded[start:end], separators)) {
 			continue
 		}
 		if w.endsRow(end) {
 			end = w.rowEnd(start, end)
 		}
-		if isFormula(unquote(w.padded[start:end], nil)) {
+		if text := unquote(w.padded[start:end], nil); isFormula(text) || pieces && guardText(text) != nil {
 			dst = append(dst, int32(start))
 		}
 	}
 	return dst
+}
+
+// piecesInside says whether cells may have pieces to guard: a separator that may stand inside a cell, and behind it
+// something that a formula may begin with.
+func (w *window) piecesInside() bool {
+	text := w.chunk.Bytes[w.start:w.end]
+	for _, separator := range []byte(separators) {
+		if separator == w.delimiter && bytes.IndexByte(text, '"') < 0 {
+			continue
+		}
+		for rest := text; ; {
+			n := bytes.IndexByte(rest, separator)
+			if n < 0 {
+				break
+			}
+			rest = rest[n+1:]
+			lead := rest
+			for len(lead) > 0 && (lead[0] == ' ' || lead[0] == '"') {
+				lead = lead[1:]
+			}
+			if len(lead) > 0 && formulaLeads[lead[0]] && lead[0] != '\n' && lead[0] != '\r' {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // breaksInside says whether cells may have line ends, or semicolons that do not end them.

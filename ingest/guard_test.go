@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/retainwise/millrace/ingest"
 )
@@ -18,11 +19,13 @@ func TestGuardCells(t *testing.T) {
 		{`@SUM(1)`, `'@SUM(1)`},
 		{`+1+1`, `'+1+1`},
 		{`-1+1`, `'-1+1`},
-		{`-`, `'-`},
+		{`-`, `-`},
+		{`"="`, `"'="`},
+		{` @ `, ` @ `},
 		{`  =1`, `'  =1`},
 		{"\u00a0=1", "'\u00a0=1"},
 		{"\u200b\ufeff=1", "'\u200b\ufeff=1"},
-		{"\t=1", "'\t=1"},
+		{"\t=1", "'\t'=1"},
 		{"\tplain", "'\tplain"},
 		{"\x0b=1", "'\x0b=1"},
 		{"\x00=1", "'\x00=1"},
@@ -37,7 +40,17 @@ func TestGuardCells(t *testing.T) {
 		{"\"\n=1\"", "\"'\n'=1\""},
 		{"\"\r\"", "\"'\r\""},
 		{"a\r=1", "\"a\r'=1\""},
-		{`a;=1`, `"a;=1"`},
+		{`a;=1`, `"a;'=1"`},
+		{`a; =1`, `"a;' =1"`},
+		{`"a,=1"`, `"a,'=1"`},
+		{"a\t@b", "a\t'@b"},
+		{`a|%b`, `a|'%b`},
+		{`a|-5|+1e3|-`, `a|-5|+1e3|-`},
+		{`"a;""=1"""`, `"a;""'=1"""`},
+		{`"[1,-2]"`, `"[1,-2]"`},
+		{`"{""a"":""x,=y"",""b"":-1.5}"`, `"{""a"":""x,'=y"",""b"":-1.5}"`},
+		{`"Doe, John"`, `"Doe, John"`},
+		{"\"a\t=1;+b,-c|@d\"", "\"a\t'=1;'+b,'-c|'@d\""},
 		{`=a;b`, `"'=a;b"`},
 		{`"-1,000"`, `"'-1,000"`},
 		{`-5%`, `'-5%`},
@@ -67,7 +80,7 @@ func TestGuardCells(t *testing.T) {
 // the numbers that have a sign, or a percent sign behind them, left alone.
 func TestC2GuardsPipeAndPercent(t *testing.T) {
 	for _, sign := range []string{"|", "%", "｜", "％"} {
-		for _, rest := range []string{"", "cmd", "1+1", "-5", "50", " x"} {
+		for _, rest := range []string{"cmd", "1+1", "-5", "50", " x"} {
 			text := sign + rest
 			for cell, want := range map[string]string{
 				text:                    "'" + text,
@@ -98,6 +111,14 @@ func TestC2GuardsPipeAndPercent(t *testing.T) {
 // numberPattern is the published rule for what stays.
 var numberPattern = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$`)
 
+// isLone says whether a text is a sign alone that begins nothing.
+func isLone(text string) bool {
+	return utf8.RuneCountInString(text) == 1 && !strings.Contains("=＝", text)
+}
+
+// pieceEnd is where a program may split a line.
+var pieceEnd = regexp.MustCompile(`[,;\t|]`)
+
 func TestGuardLeavesNumbers(t *testing.T) {
 	for _, cell := range []string{
 		"-12.5", "+1", "-1e-3", "+1e5", "-0", "-.5", "-5.", "+1E+308", " -12.5 ", "\t-5", "-0012", "12", "\"-5\"", "\"\n-5\"",
@@ -111,7 +132,7 @@ func TestGuardLeavesNumbers(t *testing.T) {
 // FuzzGuard holds the guard against its rule, written down a second time: no cell of what it writes begins with a sign,
 // numbers are untouched, and guarding twice is guarding once.
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"=1", "-5", "\t-5", "a\n=b", "＝1", "\ufeff@", "a;b", "\"", "\r\n=", "'=1", "-1e5x", "|cmd", "%1+1", "a\n%b", "｜", "％5", "|"} {
+	for _, s := range []string{"=1", "-5", "\t-5", "a\n=b", "＝1", "\ufeff@", "a;b", "\"", "\r\n=", "'=1", "-1e5x", "|cmd", "%1+1", "a\n%b", "｜", "％5", "|", "a;=1", "a,\"-b", "-", "\t=1;@x", ";;=a|+b", "-1,000"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, cell string) {
@@ -137,6 +158,9 @@ func FuzzGuard(f *testing.F) {
 			}
 			return
 		}
+		if back := ingest.Unguard(got); !strings.Contains(cell, "'") && back != cell {
+			t.Fatalf("%q became %q and came back as %q", cell, got, back)
+		}
 		if strings.ReplaceAll(got, "'", "") != strings.ReplaceAll(cell, "'", "") {
 			t.Fatalf("%q became %q", cell, got)
 		}
@@ -145,8 +169,15 @@ func FuzzGuard(f *testing.F) {
 		}
 		for line := range strings.FieldsFuncSeq(got, func(r rune) bool { return r == '\r' || r == '\n' }) {
 			rest := strings.TrimFunc(line, hidden)
-			if !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@|%＝＋－＠｜％") == 0 {
+			if !isLone(rest) && !numberPattern.MatchString(rest) && strings.IndexAny(rest, "=+-@|%＝＋－＠｜％") == 0 {
 				t.Fatalf("%q became %q", cell, got)
+			}
+			for _, piece := range pieceEnd.Split(line, -1)[1:] {
+				rest := strings.TrimFunc(strings.TrimLeft(piece, `"`), hidden)
+				number := strings.TrimFunc(strings.TrimRight(rest, `])}" `), hidden)
+				if !isLone(rest) && !numberPattern.MatchString(number) && strings.IndexAny(rest, "=+-@%＝＋－＠｜％") == 0 {
+					t.Fatalf("%q became %q with the piece %q", cell, got, piece)
+				}
 			}
 		}
 	})

@@ -60,7 +60,7 @@ func TestConvertNamesTheRowsToGuard(t *testing.T) { ingest.WithKernels(t, conver
 func convertNamesRows(t *testing.T) {
 	for _, chunkBytes := range []int{1 << 8, 1 << 20} {
 		for name, ids := range map[string][]string{
-			"plain":  {"=1+1", "a", "-5", "-x", "\"=b\"", "\"-5\"", "+1", "@", "é", "\u00a0=1", "'=1", "|x", "\"%b\"", "5%", "a|b", "％", "last"},
+			"plain":  {"=1+1", "a", "-5", "-x", "\"=b\"", "\"-5\"", "+1", "@", "é", "\u00a0=1", "'=1", "|x", "\"%b\"", "5%", "a|b", "％x", "-", "a|=b", "\"x,=y\"", "\"x,y\"", "a\t@b", "a| é", "last"},
 			"breaks": {"a", "\"two\n=1\"", "\"two\n|1\"", "%x", "b;c", "\"x\n\ny\"", "c\rd", "=1", "last"},
 		} {
 			for _, end := range []string{"\n", "\r\n"} {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -31,8 +32,12 @@ type Mapping struct {
 // The error is [*MissingColumnsError] or [*DuplicateColumnError]; duplicates among unread columns are no error.
 func Map(s Schema, h Header) (Mapping, error) {
 	m := Mapping{Schema: s, Header: h, Fields: make([]int, len(s.Columns))}
+	m.Former, m.Renamed = ownColumns(h.Names)
 	fields := make(map[string][]int, len(h.Names))
 	for field, name := range h.Names {
+		if len(m.Former) > 0 {
+			name = string(unguard([]byte(name)))
+		}
 		fields[fold(name)] = append(fields[fold(name)], field)
 	}
 	taken := make(map[int]bool)
@@ -52,7 +57,6 @@ func Map(s Schema, h Header) (Mapping, error) {
 			}
 		}
 	}
-	m.Former, m.Renamed = ownColumns(h.Names)
 	return m, m.missing(taken)
 }
 
@@ -174,4 +178,15 @@ func (m Mapping) AppendRow(dst, row []byte) []byte {
 		written = true
 	}
 	return dst
+}
+
+// Cell returns the text of a row's field, unquoted and without blanks around it; empty if the row has no such field.
+func (m Mapping) Cell(row []byte, field int) string {
+	for at := 0; at == 0 || row != nil; at++ {
+		var cell []byte
+		if cell, row = cutField(row, m.Header.Delimiter); at == field {
+			return string(bytes.TrimSpace(unquote(cell, nil)))
+		}
+	}
+	return ""
 }

@@ -86,8 +86,7 @@ func leaveDotted(f fields, over left) {
 
 // evaluate reads any cell, without hurry.
 func (n *numbers) evaluate(cell []byte) (float64, remark, Reason) {
-	n.scratch = append(n.scratch[:0], unquote(cell, n.scratch)...)
-	text, set := trim(n.scratch)
+	text, set := trim(n.text(cell))
 	if len(text) == 0 || n.words.mean(text) {
 		set, reason := n.empty()
 		return math.NaN(), set, reason
@@ -142,6 +141,11 @@ func (n *numbers) plain(text []byte) ([]byte, Reason) {
 
 // percentsFrom is a training maximum above which a column is one of percents and not of shares.
 const percentsFrom = 20
+
+func (n *numbers) judge(cell []byte) Reason {
+	_, _, reason := n.evaluate(cell)
+	return reason
+}
 
 func (n *numbers) remove(w *window, slots []int) {
 	for _, slot := range slots {

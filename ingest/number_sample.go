@@ -65,7 +65,7 @@ func (m Mapping) DecideNumbers(s Sample, stated NumberStyle) (NumberStyle, error
 	if stated.Decimal != "" {
 		return stated, nil
 	}
-	text := s.rows(m.Header.Delimiter)
+	text := s.Rows(m.Header.Delimiter)
 	if decimal := m.formerStyle(text); decimal != "" {
 		stated.Decimal = decimal
 		return stated, nil
@@ -105,8 +105,11 @@ func (m *Mapping) formerStyle(text []byte) string {
 	return ""
 }
 
-// rows is the sample up to its last row end.
-func (s Sample) rows(delimiter byte) []byte {
+// Whole reports whether the sample is all of the file.
+func (s Sample) Whole() bool { return s.whole }
+
+// Rows is the sample up to its last row end. It belongs to the sample.
+func (s Sample) Rows(delimiter byte) []byte {
 	if s.whole {
 		return s.text
 	}

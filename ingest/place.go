@@ -67,6 +67,10 @@ func (c *Converter) placeRows() {
 		c.nextRow++
 		c.inspect(&reject, k-first)
 		if reject.Reason != 0 {
+			switch reject.Reason {
+			case NULByte, InvalidUTF8, FieldTooLong:
+				c.judgeCells(&reject, w.padded[start:end])
+			}
 			w.rejects = append(w.rejects, refused{Reject: reject, slot: -1})
 			continue
 		}
@@ -152,13 +156,48 @@ func (c *Converter) settle() {
 			r.Row, r.Start, r.Length = c.fixed.rows[r.slot], c.fixed.starts[r.slot], c.fixed.lengths[r.slot]
 		}
 	}
-	// Of several reasons for a row the one of its first field stays: columns were converted in the order of the fields.
 	slices.SortStableFunc(w.rejects, func(a, b refused) int { return cmp.Compare(a.Row, b.Row) })
-	w.rejects = slices.CompactFunc(w.rejects, func(a, b refused) bool { return a.Row == b.Row })
+	w.joinCauses()
 	c.remove()
 	for _, r := range w.rejects {
 		r.Line = w.lineOf(int(r.Start))
 		c.rejects = append(c.rejects, r.Reject)
+	}
+}
+
+// joinCauses leaves one reject a row, sorted by rows, with all of its reasons in the order of the fields: columns were
+// converted in it.
+func (w *window) joinCauses() {
+	kept := w.rejects[:0]
+	for _, r := range w.rejects {
+		last := len(kept) - 1
+		if last < 0 || kept[last].Row != r.Row {
+			kept = append(kept, r)
+			continue
+		}
+		kept[last].add(Cause{r.Reason, r.Column, r.Expected})
+	}
+	w.rejects = kept
+}
+
+// add adds a reason, unless there are too many.
+func (r *Reject) add(c Cause) {
+	if len(r.More)+1 < causesMax {
+		r.More = append(r.More, c)
+	}
+}
+
+// judgeCells adds the reasons that the cells of a row give which is refused as a whole, but whose fields are known.
+func (c *Converter) judgeCells(r *Reject, row []byte) {
+	for _, column := range c.reading {
+		head := column.head()
+		rest, cell := row, []byte(nil)
+		for range head.field + 1 {
+			cell, rest = cutField(rest, c.window.delimiter)
+		}
+		if reason := column.judge(cell); reason != 0 && head.name != r.Column {
+			r.add(Cause{reason, head.name, head.expected(reason)})
+		}
 	}
 }
 

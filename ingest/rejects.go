@@ -24,8 +24,17 @@ func (r Reason) Code() string {
 	return fmt.Sprintf("ERR-%d", 1600+int(r))
 }
 
-// Sentence says to the customer what is wrong, without the value.
+// Sentence says to the customer what is wrong, without the values: a sentence for each reason.
 func (r Reject) Sentence() string {
+	text := Cause{r.Reason, r.Column, r.Expected}.Sentence()
+	for _, more := range r.More {
+		text += " " + more.Sentence()
+	}
+	return text
+}
+
+// Sentence says to the customer what is wrong, without the value.
+func (r Cause) Sentence() string {
 	switch r.Reason {
 	case WrongFieldCount, BrokenQuotes:
 		if r.Column == "" {
@@ -59,11 +68,14 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 		row = m.marked(row, r.Reason)
 	}
 	delimiter := m.Header.Delimiter
-	column := r.Column
+	column, sentence := r.Column, r.Sentence()
 	if m.Guard {
 		dst = append(m.AppendGuardedRow(dst, row), delimiter)
 		if guarded := guardText([]byte(column)); guarded != nil {
 			column = string(guarded)
+		}
+		if guarded := guardText([]byte(sentence)); guarded != nil {
+			sentence = string(guarded)
 		}
 	} else {
 		dst = append(m.AppendRow(dst, row), delimiter)
@@ -72,5 +84,5 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 	dst = append(strconv.AppendInt(dst, r.Line, 10), delimiter)
 	dst = append(append(dst, r.Reason.Code()...), delimiter)
 	dst = append(appendField(dst, column, delimiter), delimiter)
-	return append(appendField(dst, r.Sentence(), delimiter), '\n')
+	return append(appendField(dst, sentence, delimiter), '\n')
 }

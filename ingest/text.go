@@ -50,7 +50,7 @@ func (t *texts) add(cell []byte) {
 // plain says whether a cell without its quotes is sure to be its own text, if it has no doubled quotes: nothing to
 // trim, and too long for a missing word.
 func (t *texts) plain(cell []byte) bool {
-	if len(cell) == 0 || len(cell) <= t.words.longest {
+	if len(cell) == 0 || len(cell) <= t.words.longest || t.own {
 		return false
 	}
 	first, last := cell[0], cell[len(cell)-1]
@@ -59,12 +59,17 @@ func (t *texts) plain(cell []byte) bool {
 
 // evaluate reads any cell. Its text is valid until the next call.
 func (t *texts) evaluate(cell []byte) ([]byte, remark, Reason) {
-	t.scratch = append(t.scratch[:0], unquote(cell, t.scratch)...)
-	if trimmed, _ := trim(t.scratch); t.words.mean(trimmed) {
+	text := t.text(cell)
+	if trimmed, _ := trim(text); t.words.mean(trimmed) {
 		set, reason := t.empty()
 		return nil, set, reason
 	}
-	return t.scratch, 0, 0
+	return text, 0, 0
+}
+
+func (t *texts) judge(cell []byte) Reason {
+	_, _, reason := t.evaluate(cell)
+	return reason
 }
 
 func (t *texts) remove(w *window, slots []int) {

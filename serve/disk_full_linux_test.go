@@ -23,7 +23,7 @@ func TestDiskFull(t *testing.T) {
 	a.objects, a.dir = objects, dir
 	id := a.upload(telecom)
 	makeRoom := storetest.FillDisk(t, dir)
-	r := a.post("/upload", telecom+strings.Repeat("x,1,1,1,One year\n", 10_000))
+	r := a.post("/upload", telecom+strings.Repeat("x,1,20,30,One year\n", 10_000))
 	if e := r.wantError(t, http.StatusServiceUnavailable, "ERR-1505"); !e.Retryable || r.header.Get("Retry-After") == "" {
 		t.Errorf("%+v", e)
 	}

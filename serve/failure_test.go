@@ -32,7 +32,7 @@ func TestServe_ObjectsInS3(t *testing.T) {
 	a.work()
 	for name, test := range map[string]struct{ text, code string }{
 		"open quote": {telecom + "\"A-4,1,2,3,One year\n", "ERR-1009"},
-		"rows":       {telecom + strings.Repeat("A-4,1,2,3,One year\n", 1000), "ERR-1002"},
+		"rows":       {telecom + strings.Repeat("A-4,1,20,30,One year\n", 1000), "ERR-1002"},
 	} {
 		if r := a.post("/upload", test.text); !strings.Contains(string(r.body), test.code) {
 			t.Errorf("%s: %d %s", name, r.status, r.body)

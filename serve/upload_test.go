@@ -189,12 +189,12 @@ func TestUpload_ErrorMessages(t *testing.T) {
 			`{"line":5}`,
 		},
 		"too many rows": {
-			telecom + strings.Repeat("A-4,1,2,3,One year\n", 1000), 413, "ERR-1002",
+			telecom + strings.Repeat("A-4,1,20,30,One year\n", 1000), 413, "ERR-1002",
 			"The file has more than 1,000 rows, the most that one upload may have. Split it into smaller files.",
 			`{"limit":1000,"unit":"rows"}`,
 		},
 		"too many bytes": {
-			telecom + strings.Repeat("A-4,1,2,3,One year\n", 60_000), 413, "ERR-1002",
+			telecom + strings.Repeat("A-4,1,20,30,One year\n", 60_000), 413, "ERR-1002",
 			"File too large. Maximum size is 1MB",
 			`{"limit":1048576,"unit":"bytes"}`,
 		},
@@ -224,7 +224,7 @@ func TestUpload_Refused(t *testing.T) {
 	two := bytes.Replace(good, []byte("\r\n--"+boundary(contentType)+"--"), []byte("\r\n--"+boundary(contentType)+
 		"\r\nContent-Disposition: form-data; name=\"b\"; filename=\"b.csv\"\r\n\r\nx\r\n--"+boundary(contentType)+"--"), 1)
 	none := []byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ntelecom\r\n--b--\r\n")
-	bomb := gzipped(t, telecom+strings.Repeat("A-4,1,2,3,One year\n", 600_000))
+	bomb := gzipped(t, telecom+strings.Repeat("A-4,1,20,30,One year\n", 600_000))
 	for name, test := range map[string]struct {
 		path, contentType string
 		body              []byte

@@ -43,6 +43,9 @@ type Failure struct {
 	Message   string          `json:"message"`
 	Details   json.RawMessage `json:"details,omitempty"`
 	Permanent bool            `json:"permanent,omitempty"` // another attempt would fail the same way
+	// RejectsKey is the object of the rejected rows, which a failed prediction keeps; empty if there is none.
+	RejectsKey   string `json:"-"`
+	RejectsBytes int64  `json:"-"`
 }
 
 // Prediction is the scoring of one upload as its owner sees it.

@@ -56,7 +56,7 @@ function halfOfLoss({ reach }) {
 }
 
 function notes(prediction) {
-  const list = prediction.warnings.map((w) => `${w.column}: ${w.message} (${plural(w.count, "row", "rows")})`);
+  const list = (prediction.summary?.remarks ?? []).map((r) => r.text);
   const unused = prediction.summary?.columns_not_used ?? [];
   if (unused.length) list.push(`Columns not used: ${unused.join(", ")}.`);
   if (prediction.status === "cancelled") list.unshift("This prediction was stopped: only a part of the rows was scored.");

@@ -78,7 +78,7 @@ func notReady(p store.Prediction, key string) *fault.Failure {
 		return fault.Fail(fault.CodeResultExpired, "")
 	case p.Status == store.Completed && key == "":
 		return fault.Fail(fault.CodeObjectStore, "")
-	case p.Status == store.Completed, p.Status == store.Cancelled && key != "":
+	case p.Status == store.Completed, (p.Status == store.Cancelled || p.Status == store.Failed) && key != "":
 		return nil
 	case p.Status == store.Cancelled && p.PartsDone == 0:
 		return fault.Fail(fault.CodeCancelled, "")

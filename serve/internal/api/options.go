@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/retainwise/millrace/engine"
@@ -11,8 +12,8 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
-// optionsParams reads the parameters that are stored as a prediction's options: the error budget, how numbers are written, and
-// ?guard=.
+// optionsParams reads the parameters that are stored as a prediction's options: the error budget, how numbers are written,
+// what is checked of the whole file, and ?guard=.
 func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	if o.Budget, err = r.budgetParams(); err != nil {
 		return o, err
@@ -20,11 +21,39 @@ func (r *request) optionsParams() (o plan.PredictionOptions, err error) {
 	if o.NumberStyle, err = r.numberParams(); err != nil {
 		return o, err
 	}
+	if o.ColumnCheck, err = r.columnCheckParam(); err != nil {
+		return o, err
+	}
+	if o.AllowRejects, err = r.allowRejectsParam(); err != nil {
+		return o, err
+	}
 	off, err := r.guardParam()
 	if off {
 		o.Guard = plan.GuardOff
 	}
 	return o, err
+}
+
+// columnCheckParam reads ?column_check=; empty if it is not given.
+func (r *request) columnCheckParam() (engine.ColumnCheck, error) {
+	given := r.query["column_check"]
+	if given == "" || slices.Contains(engine.ColumnChecks, given) {
+		return engine.ColumnCheck(given), nil
+	}
+	return "", fault.Fail(fault.CodeInvalidValue, "'column_check' must be off, warn or fail.").
+		With(fault.Details{"field": "column_check", "expected": engine.ColumnChecks})
+}
+
+// allowRejectsParam reads ?allow_rejects=.
+func (r *request) allowRejectsParam() (bool, error) {
+	switch r.query["allow_rejects"] {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, fault.Fail(fault.CodeInvalidValue, "'allow_rejects' must be true or false.").
+		With(fault.Details{"field": "allow_rejects", "expected": []string{"true", "false"}})
 }
 
 // explainParam reads ?explain=.

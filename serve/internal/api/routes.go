@@ -23,12 +23,15 @@ func fileRoutes() []route {
 			timeout: uploadTimeout,
 			Params: []string{
 				"model", "filename", "dataset", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
-				"experiment_group",
+				"allow_rejects", "column_check", "experiment_group",
 			},
 		},
 		{
 			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.Upload,
-			Params: []string{"bytes", "filename", "model", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent"},
+			Params: []string{
+				"bytes", "filename", "model", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
+				"allow_rejects", "column_check",
+			},
 		},
 		{
 			Method: post, Pattern: "/upload-links/{id}/complete", handle: completeUpload, Limit: limit.Upload,
@@ -39,11 +42,12 @@ func fileRoutes() []route {
 			timeout: scoreTimeout,
 			Params: []string{
 				"model", "filename", "explain", "format", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
+				"column_check",
 			},
 		},
 		{
 			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.Score, Body: true,
-			timeout: uploadTimeout, Params: []string{"model", "filename", "decimal", "thousands"},
+			timeout: uploadTimeout, Params: []string{"model", "filename", "decimal", "thousands", "column_check"},
 		},
 		{
 			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.Upload, Body: true,

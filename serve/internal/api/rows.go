@@ -49,6 +49,9 @@ func getRows(s *server, r *request) error {
 	if p.ResultsDeletedAt != nil {
 		return fault.Fail(fault.CodeResultExpired, "")
 	}
+	if p.Status == store.Failed { // nothing of its file is a result
+		return outcome(p)
+	}
 	bands := s.bandNames(p)
 	q, err := r.rowQuery(p.ID, bands)
 	if err != nil {

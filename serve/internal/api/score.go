@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func postScore(s *server, r *request) error {
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
 		Unguarded: options.Unguarded() || format != wire.FormatCSV, // only CSV is opened in spreadsheets
-	}, options.NumberStyle)
+	}, options)
 	if err != nil {
 		return s.scoreFailure(file, err)
 	}
@@ -81,7 +82,7 @@ func (o *scored) close() {
 }
 
 // score scores the request's body while it arrives.
-func (s *server) score(r *request, file *uploadFile, opt engine.Options, style ingest.NumberStyle) (*scored, error) {
+func (s *server) score(r *request, file *uploadFile, opt engine.Options, options plan.PredictionOptions) (*scored, error) {
 	limits := s.scoreLimits()
 	text, err := ingest.Unpack(file, limits)
 	if err != nil {
@@ -99,7 +100,10 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options, style i
 		return nil, err
 	}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: limits}
-	if err := in.DecideNumbers(bundle, style); err != nil {
+	if err := in.DecideNumbers(bundle, options.NumberStyle); err != nil {
+		return nil, err
+	}
+	if err := in.CheckColumns(bundle, options.ColumnCheck); err != nil {
 		return nil, err
 	}
 	opt.Flow, opt.Scorer, opt.Check = s.Metrics.Flow(), s.Scorer, true
@@ -108,7 +112,8 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options, style i
 		err = file.finish()
 	}
 	if err == nil {
-		err = out.tally.CheckNumbers()
+		out.tally.ColumnCheck = options.ColumnCheck
+		err = cmp.Or(out.tally.CheckNumbers(), out.tally.CheckColumns(options.ColumnCheck))
 	}
 	if err != nil {
 		out.close()

@@ -130,7 +130,7 @@ func (s *server) storeFile(r *request, file *uploadFile, u *store.NewUpload, o *
 	if err != nil {
 		return err
 	}
-	if err := o.DecideNumbers(planner, bundle); err != nil {
+	if err := o.CheckFront(planner, bundle); err != nil {
 		return err
 	}
 	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/retainwise/millrace/engine"
@@ -23,6 +24,8 @@ type validation struct {
 	ErrorsOmitted int64     `json:"errors_omitted"`
 	Warnings      []warning `json:"warnings"`
 	NotUsed       []string  `json:"columns_not_used"` // the model does not read them
+	// Remarks are the warnings in sentences, as a prediction's summary has them.
+	Remarks []engine.Remark `json:"remarks"`
 	// Quality is what the columns hold, as a prediction's summary has it.
 	Quality engine.Quality `json:"quality"`
 }
@@ -31,6 +34,15 @@ type validation struct {
 type finding struct {
 	Row     int64  `json:"row"`
 	Line    int64  `json:"line"`
+	Code    string `json:"code"`
+	Column  string `json:"column"`
+	Message string `json:"message"` // of all reasons
+	// Reasons are all reasons of a row that has several.
+	Reasons []reason `json:"reasons,omitempty"`
+}
+
+// reason is one of several for which a row would be rejected.
+type reason struct {
 	Code    string `json:"code"`
 	Column  string `json:"column"`
 	Message string `json:"message"`
@@ -76,23 +88,36 @@ func (s *server) validate(r *request, file *uploadFile) (*validation, error) {
 	}
 	v := &validation{Model: bundle.Name(), ModelVersion: bundle.Version(), Errors: []finding{}}
 	in := engine.Input{Body: rows, Header: header, Start: header.Start(), Limits: s.UploadLimits}
+	check, err := r.columnCheckParam()
+	if err != nil {
+		return nil, err
+	}
+	check = cmp.Or(check, engine.ColumnCheckFail)
 	style, err := r.numberParams()
 	if err == nil {
 		err = in.DecideNumbers(bundle, style)
+	}
+	if err == nil {
+		err = in.CheckColumns(bundle, check)
 	}
 	if err != nil {
 		return nil, err
 	}
 	tally, err := engine.Validate(r.ctx, in, bundle, v.note)
+	if err == nil {
+		err = tally.CheckColumns(check)
+	}
 	if err != nil {
 		return nil, err
 	}
+	tally.ColumnCheck = check
 	v.Valid = tally.Rejected == 0
 	v.RowCount, v.Accepted, v.Rejected = tally.Rows, tally.Scored, tally.Rejected
 	v.ErrorsOmitted = v.Rejected - int64(len(v.Errors))
 	v.Warnings = warningsOf(tally.Warnings)
 	v.NotUsed = fault.SanitizeAll(tally.NotUsed)
-	v.Quality = tally.Summary().Quality
+	summary := tally.Summary()
+	v.Quality, v.Remarks = summary.Quality, summary.Remarks
 	return v, nil
 }
 
@@ -104,8 +129,14 @@ func (v *validation) note(_ ingest.Chunk, reject ingest.Reject) {
 }
 
 func newFinding(reject ingest.Reject) finding {
-	return finding{
+	f := finding{
 		Row: reject.Row, Line: reject.Line, Code: reject.Reason.Code(), Column: fault.Sanitize(reject.Column),
 		Message: reject.Sentence(),
 	}
+	if len(reject.More) > 0 {
+		for _, c := range reject.Causes() {
+			f.Reasons = append(f.Reasons, reason{c.Reason.Code(), fault.Sanitize(c.Column), c.Sentence()})
+		}
+	}
+	return f
 }

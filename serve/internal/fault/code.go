@@ -29,6 +29,7 @@ const (
 	CodeObjectChanged    Code = 1015
 	CodeNumberStyle      Code = 1016
 	CodeShiftedRows      Code = 1017
+	CodeUselessColumn    Code = 1018
 )
 
 // Predictions.
@@ -43,6 +44,7 @@ const (
 	CodeResultExpired      Code = 1108
 	CodeScoredAgain        Code = 1109
 	CodeGone               Code = 1110
+	CodeFewScored          Code = 1111
 )
 
 // Identity.

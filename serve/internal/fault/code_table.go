@@ -79,6 +79,11 @@ var Meanings = [...]Meaning{
 		"Put numbers with a comma in double quotes, or export the file with another separator such as a semicolon. If the " +
 			"rows are right as they are, say decimal=. and they are taken so.",
 	},
+	{
+		1018, 400, false, "Useless column", "The model cannot use most values of a column that it needs.",
+		"Correct the column, or look whether another one has its name. If the values are right as they are, say " +
+			"column_check=warn (a parameter of the upload and a flag of the command line), and the file is scored without them.",
+	},
 
 	{
 		1101, 404, false, "Prediction not found", "There is no prediction with this id.",
@@ -119,6 +124,11 @@ var Meanings = [...]Meaning{
 	{
 		1110, 410, false, "File gone", "A file of this prediction is no longer stored.",
 		"Upload the file again to score it anew. Operators: see whether something else than this service deletes files.",
+	},
+	{
+		1111, 409, false, "Too few rows scored", "Fewer than half of the rows could be scored.",
+		"Download the rejected rows, correct them, and upload the file again. To get the result of the few rows, say " +
+			"allow_rejects=true, or how many may be rejected with max_rejected.",
 	},
 
 	{

@@ -111,6 +111,8 @@ func explainFile(err error) *Failure {
 		foreign   *ingest.ForeignError
 		style     *ingest.NumberStyleError
 		shifted   *ingest.ShiftedRowsError
+		useless   *engine.UselessColumnError
+		few       *engine.FewScoredError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -139,6 +141,11 @@ func explainFile(err error) *Failure {
 		return explainStyle(style)
 	case errors.As(err, &shifted):
 		return explainShift(shifted)
+	case errors.As(err, &useless):
+		return explainUseless(useless)
+	case errors.As(err, &few):
+		return Fail(CodeFewScored, fmt.Sprintf("Only %s of the %s rows could be scored.", GroupedText(few.Scored), GroupedText(few.Rows))).
+			With(Details{"actual": few.Scored, "expected": few.Rows, "unit": "rows"})
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -33,6 +34,10 @@ type PredictionOptions struct {
 	ExperimentGroup string `json:"experiment_group,omitempty"`
 	// NumberStyle is how the file writes numbers: what the upload states, and, from the planning on, what was decided.
 	NumberStyle ingest.NumberStyle `json:"number_style,omitzero"`
+	// ColumnCheck is what becomes of a file with a useless column; empty: it fails.
+	ColumnCheck engine.ColumnCheck `json:"column_check,omitempty"`
+	// AllowRejects publishes the result of a file of which fewer than half of the rows could be scored.
+	AllowRejects bool `json:"allow_rejects,omitempty"`
 }
 
 // Unguarded reports whether the guard against spreadsheet formulas is off.
@@ -44,8 +49,24 @@ const (
 	GuardOff = "off"
 )
 
-// DecideNumbers decides from the front of a planned file how its numbers are written, so that every part is read alike.
-func (o *PredictionOptions) DecideNumbers(p *ingest.Planner, b *engine.Bundle) error {
+// Columns returns what becomes of a stored file with a useless column.
+func (o PredictionOptions) Columns() engine.ColumnCheck {
+	return cmp.Or(o.ColumnCheck, engine.ColumnCheckFail)
+}
+
+// CheckFile returns an error of the whole file, of which all parts have been scored: too many rejected rows, too many
+// numbers in another style, a useless column, or too few rows scored.
+func (o PredictionOptions) CheckFile(t *engine.Tally) error {
+	err := cmp.Or(o.Check(t), t.CheckNumbers(), t.CheckColumns(o.Columns()))
+	if err == nil && !o.AllowRejects {
+		err = o.CheckScored(t)
+	}
+	return err
+}
+
+// CheckFront decides from the front of a planned file how its numbers are written, so that every part is read alike, and
+// returns an error if it has a useless column.
+func (o *PredictionOptions) CheckFront(p *ingest.Planner, b *engine.Bundle) error {
 	m, err := ingest.Map(b.Schema(), p.Header())
 	if err != nil {
 		return err
@@ -54,8 +75,10 @@ func (o *PredictionOptions) DecideNumbers(p *ingest.Planner, b *engine.Bundle) e
 	if err != nil {
 		return err
 	}
-	o.NumberStyle, err = m.DecideNumbers(sample, o.NumberStyle)
-	return err
+	if o.NumberStyle, err = m.DecideNumbers(sample, o.NumberStyle); err != nil {
+		return err
+	}
+	return b.CheckSample(p.Header(), sample, o.NumberStyle, o.Columns())
 }
 
 // OptionsOf decodes the options of a prediction.

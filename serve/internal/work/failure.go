@@ -184,8 +184,11 @@ func failureOf(c *store.Claim, err error) store.Failure {
 		f = fault.Fail(fault.CodeGone, "").Because(err)
 	}
 	details, _ := json.Marshal(f.Details)
+	kept := new(fileError)
+	errors.As(err, &kept)
 	return store.Failure{
 		Code: f.Code.String(), Stage: stage, Message: f.Text(), Details: details,
-		Permanent: f.Code != fault.CodePredictionFailed && f.Code.Status() < 500,
+		Permanent:  f.Code != fault.CodePredictionFailed && f.Code.Status() < 500,
+		RejectsKey: kept.rejects.Key, RejectsBytes: kept.rejects.Bytes,
 	}
 }

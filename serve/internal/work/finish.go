@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
@@ -24,8 +25,12 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return atStage(stageFinish, err)
 	}
-	if err := w.checkBudget(c, tally); err != nil {
-		return atStage(stageScore, err)
+	options, err := claimOptions(c)
+	if err != nil {
+		return atStage(stageFinish, err)
+	}
+	if wrong := checkFile(&options, parts, tally); wrong != nil {
+		return w.keepRejects(ctx, c, parts, wrong)
 	}
 	result, err := w.join(ctx, c, parts, objects.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
 	if err != nil {
@@ -48,6 +53,7 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 		if err != nil {
 			return atStage(stageFinish, err)
 		}
+		tally.ColumnCheck = options.Columns()
 		made := tally.Summary()
 		made.Changes = changes
 		summary = &made
@@ -66,13 +72,36 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	return nil
 }
 
-// checkBudget returns an error if too many rows were rejected over all parts.
-func (w *Worker) checkBudget(c *store.Claim, tally *engine.Tally) error {
-	options, err := claimOptions(c)
-	if err != nil || tally == nil {
-		return err
+// checkFile returns an error of the file as a whole. Of a cancelled prediction, which publishes what was done, only the
+// limits on rejects are checked.
+func checkFile(o *plan.PredictionOptions, parts []store.PartRecord, tally *engine.Tally) error {
+	switch {
+	case tally == nil:
+		return nil
+	case slices.ContainsFunc(parts, func(p store.PartRecord) bool { return !p.Done }):
+		return cmp.Or(o.Check(tally), tally.CheckNumbers())
 	}
-	return cmp.Or(options.Check(tally), tally.CheckNumbers())
+	return o.CheckFile(tally)
+}
+
+// fileError is an error of the file as a whole that leaves its rejected rows.
+type fileError struct {
+	err     error
+	rejects objects.Info // zero if there are none
+}
+
+func (e *fileError) Error() string { return e.err.Error() }
+
+func (e *fileError) Unwrap() error { return e.err }
+
+// keepRejects stores the rejected rows of a file that fails as a whole, and returns the error to fail with: its customer
+// corrects them.
+func (w *Worker) keepRejects(ctx context.Context, c *store.Claim, parts []store.PartRecord, wrong error) error {
+	rejects, err := w.join(ctx, c, parts, objects.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
+	if err != nil {
+		return atStage(stageFinish, err)
+	}
+	return atStage(stageScore, &fileError{wrong, rejects})
 }
 
 // mergeTallies adds the tallies of the parts that are done, in part order; nil if none is.

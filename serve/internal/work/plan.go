@@ -37,7 +37,7 @@ func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 	}
 	options, err := claimOptions(c)
 	if err == nil {
-		err = options.DecideNumbers(planner, bundle)
+		err = options.CheckFront(planner, bundle)
 	}
 	if err != nil {
 		return atStage(stagePlan, err)
