@@ -94,6 +94,10 @@ func (b *browser) attach() {
 	}
 }
 
+// navigated is the browser's error for a command that was in progress while its page was left, such as an evaluation right
+// after a click on a link. call then returns nil.
+const navigated = "Inspected target navigated or closed"
+
 // call sends a command and returns its result; it passes events that arrive meanwhile to note.
 func (b *browser) call(method string, params map[string]any) json.RawMessage {
 	b.t.Helper()
@@ -119,6 +123,9 @@ func (b *browser) call(method string, params map[string]any) json.RawMessage {
 		if m.ID != b.next {
 			b.note(m)
 			continue
+		}
+		if m.Error != nil && m.Error.Message == navigated {
+			return nil
 		}
 		if m.Error != nil {
 			b.t.Fatalf("%s: %s", method, m.Error.Message)
@@ -162,9 +169,13 @@ func (b *browser) eval(expression string) string {
 		}
 		ExceptionDetails any
 	}
-	b.decode(b.call("Runtime.evaluate", map[string]any{
+	result := b.call("Runtime.evaluate", map[string]any{
 		"expression": expression, "returnByValue": true, "awaitPromise": true,
-	}), &answer)
+	})
+	if result == nil {
+		return navigated
+	}
+	b.decode(result, &answer)
 	if answer.ExceptionDetails != nil {
 		b.t.Fatalf("%s: %s", expression, answer.Result.Description)
 	}
