@@ -95,7 +95,7 @@ func TestExitStatusOfProcess(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stdin.Write([]byte(header + strings.Repeat("a,1,2,3,One year\n", 10_000))); err != nil {
+		if _, err := stdin.Write([]byte(header + strings.Repeat("a,1,20,30,One year\n", 10_000))); err != nil {
 			t.Fatal(err)
 		}
 		if test.signal != 0 {

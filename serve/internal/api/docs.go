@@ -36,16 +36,19 @@ type viewer struct {
 	Scripts []string
 }
 
+// documentedAPI is the title of the API's document, which clients look for in the pages.
+const documentedAPI = "RetainWise Analytics API"
+
 func getDocs(_ *server, r *request) error {
 	return r.page("viewer", docsCSP, viewer{
-		frame{Root: r.root(), Title: "API", Entry: "docs", Styles: []string{"docs/swagger-ui.css", "page/docs.css"}},
+		frame{Root: r.root(), Title: "API", About: documentedAPI, Entry: "docs", Styles: []string{"docs/swagger-ui.css", "page/docs.css"}},
 		[]string{"docs/swagger-ui-bundle.js", "page/swagger.js"},
 	})
 }
 
 func getRedoc(_ *server, r *request) error {
 	return r.page("viewer", docsCSP, viewer{
-		frame{Root: r.root(), Title: "Reference", Entry: "redoc", Styles: []string{"page/docs.css"}},
+		frame{Root: r.root(), Title: "Reference", About: documentedAPI, Entry: "redoc", Styles: []string{"page/docs.css"}},
 		[]string{"redoc/redoc.standalone.js", "page/redoc.js"},
 	})
 }

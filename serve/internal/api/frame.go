@@ -11,6 +11,7 @@ import (
 type frame struct {
 	Root   string // relative path to the root of the API; empty for pages directly below it
 	Title  string
+	About  string   // for search engines and clients; empty: nothing
 	Entry  string   // the page's own entry in the navigation
 	Styles []string // the page's stylesheets, beside that of the look
 }
@@ -29,7 +30,8 @@ var pages = template.Must(template.New("").Parse(`{{define "header"}}<!doctype h
   <meta charset="utf-8">
   <title>{{.Title}} – Millrace</title>
   <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
+{{with .About}}  <meta name="description" content="{{.}}">
+{{end}}  <meta name="color-scheme" content="light dark">
   <link rel="icon" href="{{.Root}}page/icon.svg">
   <link rel="stylesheet" href="{{.Root}}page/look.css">
 {{range .Styles}}  <link rel="stylesheet" href="{{$.Root}}{{.}}">
