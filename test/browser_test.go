@@ -12,8 +12,14 @@ import (
 // startPage opens the web page in a browser, with a token.
 func startPage(t *testing.T) (*browser, *running) {
 	t.Helper()
+	return startPageOf(t, func(*serve.RunConfig) {})
+}
+
+// startPageOf is startPage for a server with other settings.
+func startPageOf(t *testing.T, change func(*serve.RunConfig)) (*browser, *running) {
+	t.Helper()
 	b := openBrowser(t)
-	m := start(t, func(*serve.RunConfig) {})
+	m := start(t, change)
 	b.call("Emulation.setDeviceMetricsOverride", map[string]any{
 		"width": 1200, "height": 900, "deviceScaleFactor": 1, "mobile": false,
 	})
