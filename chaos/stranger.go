@@ -20,6 +20,9 @@ const freshDatabase, otherDatabase = "chaos_fresh", "chaos_other"
 // strangerWait is how long a process may take to see that it is wrong.
 const strangerWait = time.Minute
 
+// statusUsage is the exit status of a mistake in the configuration (docs/commands.md).
+const statusUsage = 64
+
 // meetStranger starts a process with another database on the bucket: it must end, name both installations and have
 // deleted nothing.
 func (d *disturber) meetStranger(ctx context.Context, n int) error {
@@ -52,7 +55,7 @@ func (d *disturber) meetStranger(ctx context.Context, n int) error {
 	switch {
 	case err != nil:
 		return err
-	case code != 1 || !strings.Contains(text, want):
+	case code != statusUsage || !strings.Contains(text, want):
 		return fmt.Errorf("ended with %d and not with %q: %s", code, want, text)
 	case g.deletes.Load() > 0:
 		return fmt.Errorf("asked to delete objects %d times", g.deletes.Load())
