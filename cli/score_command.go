@@ -128,6 +128,14 @@ func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
+	return c.publish(&tally, bundle, watch, sink, files, begin)
+}
+
+// publish writes the summary, gives the outputs their names and prints the report. Of a file with a useless column, or of
+// which too few rows could be scored, only the rejects are kept.
+func (c *scoreCommand) publish(
+	tally *engine.Tally, bundle *engine.Bundle, watch *changeWatch, sink *fileSink, files *outputs, begin time.Time,
+) (err error) {
 	if useless := tally.CheckColumns(c.ColumnCheck.check()); useless != nil {
 		return cmp.Or(files.finishOnly(sink.rejects), useless)
 	}

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"bytes"
+	"html/template"
 	"io/fs"
+	"net/http"
 	"path"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
@@ -47,4 +50,56 @@ func mediaTypeOf(name string) string {
 		return "image/svg+xml"
 	}
 	return typePage
+}
+
+// frame is what pages for people share: their look, and the way from one to another. index.html has the same header as
+// text, which a test compares.
+type frame struct {
+	Root   string // relative path to the root of the API; empty for pages directly below it
+	Title  string
+	About  string   // for search engines and clients; empty: nothing
+	Entry  string   // the page's own entry in the navigation
+	Styles []string // the page's stylesheets, beside that of the look
+}
+
+// Entries returns the navigation.
+func (frame) Entries() []navigationEntry {
+	return []navigationEntry{{"./", "Customers"}, {"docs", "API"}, {"redoc", "Reference"}, {"errors", "Error codes"}}
+}
+
+type navigationEntry struct{ Path, Name string }
+
+// pages are the templates of all pages that are not files. Their texts are constant, so parsing cannot fail.
+var pages = template.Must(template.New("").Parse(`{{define "header"}}<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <title>{{.Title}} – Millrace</title>
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+{{with .About}}  <meta name="description" content="{{.}}">
+{{end}}  <meta name="color-scheme" content="light dark">
+  <link rel="icon" href="{{.Root}}page/icon.svg">
+  <link rel="stylesheet" href="{{.Root}}page/look.css">
+{{range .Styles}}  <link rel="stylesheet" href="{{$.Root}}{{.}}">
+{{end}}</head>
+<body>
+  <a class="skip" href="#main">Skip to the content</a>
+  <header>
+    <a class="brand" href="{{.Root}}./">Millrace</a>
+    <nav aria-label="Pages">
+{{range .Entries}}      <a href="{{$.Root}}{{.Path}}"{{if eq .Path $.Entry}} aria-current="page"{{end}}>{{.Name}}</a>
+{{end}}    </nav>
+  </header>
+{{end}}` + viewerPage + errorPage + errorListPage))
+
+// page answers with a page made of a template.
+func (r *request) page(name, policy string, v any) error {
+	var text bytes.Buffer
+	if err := pages.ExecuteTemplate(&text, name, v); err != nil {
+		return err
+	}
+	r.set("Content-Security-Policy", policy)
+	r.set("Referrer-Policy", "no-referrer")
+	r.bytes(http.StatusOK, typePage, text.Bytes())
+	return nil
 }
