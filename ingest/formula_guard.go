@@ -198,24 +198,45 @@ func (w *window) formulas(dst []int32) []int32 {
 		}
 		return dst
 	}
-	pieces := w.piecesInside()
+	if w.piecesInside() {
+		return w.formulasInPieces(dst)
+	}
 	for i, before := range w.at[:w.n] {
 		start, end := before+1, w.at[i+1]
 		lead := w.padded[start]
 		if lead == '"' {
 			lead = w.padded[start+1]
 		}
-		if start == end || !formulaLeads[lead] && !(pieces && bytes.ContainsAny(w.padded[start:end], separators)) {
+		if start == end || !formulaLeads[lead] {
 			continue
 		}
-		if w.endsRow(end) {
-			end = w.rowEnd(start, end)
-		}
-		if text := unquote(w.padded[start:end], nil); isFormula(text) || pieces && guardText(text) != nil {
+		if isFormula(w.cellText(start, end)) {
 			dst = append(dst, int32(start))
 		}
 	}
 	return dst
+}
+
+// formulasInPieces is formulas for a window whose cells may have pieces to guard, too.
+func (w *window) formulasInPieces(dst []int32) []int32 {
+	for i, before := range w.at[:w.n] {
+		start, end := before+1, w.at[i+1]
+		if start == end {
+			continue
+		}
+		if text := w.cellText(start, end); isFormula(text) || guardText(text) != nil {
+			dst = append(dst, int32(start))
+		}
+	}
+	return dst
+}
+
+// cellText is the text of the cell between two places of the window, without quotation marks and line end.
+func (w *window) cellText(start, end uint32) []byte {
+	if w.endsRow(end) {
+		end = w.rowEnd(start, end)
+	}
+	return unquote(w.padded[start:end], nil)
 }
 
 // piecesInside says whether cells may have pieces to guard: a separator that may stand inside a cell, and behind it
@@ -223,8 +244,8 @@ func (w *window) formulas(dst []int32) []int32 {
 func (w *window) piecesInside() bool {
 	text := w.chunk.Bytes[w.start:w.end]
 	for _, separator := range []byte(separators) {
-		if separator == w.delimiter && bytes.IndexByte(text, '"') < 0 {
-			continue
+		if separator == w.delimiter && bytes.IndexByte(text, '"') < 0 || separator == ';' && w.delimiter != ';' {
+			continue // none inside a cell: breaksInside has looked for semicolons
 		}
 		for rest := text; ; {
 			n := bytes.IndexByte(rest, separator)
