@@ -13,7 +13,6 @@
 //	wire       HTTP and formats without routes: framing, compression, digests, filenames, CSV, JSON and Arrow tables
 //	limit      rate limits
 //	fault      the published error codes, and the mapping from any error to one of them
-//	backoff    pauses between attempts
 //	logging    the JSON logger and its allowed keys
 package serve
 
