@@ -148,7 +148,7 @@ func (c *scoreCommand) publish(
 	if err := sink.writeSummary(&summary, report); err != nil {
 		return err
 	}
-	few := c.tooFew(&summary)
+	few := c.tooFew(tally)
 	if few == nil {
 		err = files.finish(true)
 	} else {
@@ -162,8 +162,8 @@ func (c *scoreCommand) publish(
 }
 
 // tooFew returns an error if fewer than half of the rows could be scored, unless a flag says how many may be rejected.
-func (c *scoreCommand) tooFew(s *engine.Summary) error {
-	if 2*s.Scored >= s.Rows || c.AllowRejects || c.Budget != (budgetFlags{}) {
+func (c *scoreCommand) tooFew(t *engine.Tally) error {
+	if c.AllowRejects || engine.Budget(c.Budget).CheckScored(t) == nil {
 		return nil
 	}
 	kept := ""
@@ -171,7 +171,7 @@ func (c *scoreCommand) tooFew(s *engine.Summary) error {
 		kept = c.Out + " is left as it was. "
 	}
 	return plain(exitData, "only %s of %s rows could be scored. %sCorrect the rejected rows (--rejects FILE has "+
-		"them), or accept the result with --allow-rejects", count(s.Scored), count(s.Rows), kept)
+		"them), or accept the result with --allow-rejects", count(t.Scored), count(t.Rows), kept)
 }
 
 // openModel opens the value of --model: a directory, a baseline, or a bare model file.
