@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on the machine that opens the
-// file; | and % begin commands in what some of them still read. The guard puts an apostrophe in front of such a cell, and
-// of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
+// CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on
+// the machine that opens the file; | and % begin commands in what some of them still read. The guard puts an apostrophe in
+// front of such a cell, and of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
 // of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte, and
 // guarding twice is guarding once. It changes data, so it can be left off: [Mapping].Guard. Our own files are read without
 // what it added: see guard_off.go.
@@ -190,7 +190,9 @@ func appendQuoted(dst, text []byte) []byte {
 // formulas appends where in the chunk the window has cells that the guard changes. A window with line ends or
 // semicolons inside cells gives the starts of all its rows instead. The positions ascend.
 func (w *window) formulas(dst []int32) []int32 {
-	if w.breaksInside() {
+	text := w.chunk.Bytes[w.start:w.end]
+	quoted := bytes.IndexByte(text, '"') >= 0
+	if w.breaksInside(text, quoted) {
 		for i, before := range w.at[:w.n] {
 			if i == 0 || w.endsRow(before) {
 				dst = append(dst, int32(before+1))
@@ -198,7 +200,7 @@ func (w *window) formulas(dst []int32) []int32 {
 		}
 		return dst
 	}
-	if w.piecesInside() {
+	if w.piecesInside(text, quoted) {
 		return w.formulasInPieces(dst)
 	}
 	for i, before := range w.at[:w.n] {
@@ -240,11 +242,10 @@ func (w *window) cellText(start, end uint32) []byte {
 }
 
 // piecesInside says whether cells may have pieces to guard: a separator that may stand inside a cell, and behind it
-// something that a formula may begin with.
-func (w *window) piecesInside() bool {
-	text := w.chunk.Bytes[w.start:w.end]
+// something that a formula may begin with. text is the window's, quoted whether it has a quotation mark.
+func (w *window) piecesInside(text []byte, quoted bool) bool {
 	for _, separator := range []byte(separators) {
-		if separator == w.delimiter && bytes.IndexByte(text, '"') < 0 || separator == ';' && w.delimiter != ';' {
+		if separator == w.delimiter && !quoted || separator == ';' && w.delimiter != ';' {
 			continue // none inside a cell: breaksInside has looked for semicolons
 		}
 		for rest := text; ; {
@@ -265,13 +266,13 @@ func (w *window) piecesInside() bool {
 	return false
 }
 
-// breaksInside says whether cells may have line ends, or semicolons that do not end them.
-func (w *window) breaksInside() bool {
-	text := w.chunk.Bytes[w.start:w.end]
+// breaksInside says whether cells may have line ends, or semicolons that do not end them. Its arguments are as those of
+// piecesInside.
+func (w *window) breaksInside(text []byte, quoted bool) bool {
 	if w.delimiter != ';' && bytes.IndexByte(text, ';') >= 0 {
 		return true
 	}
-	if bytes.IndexByte(text, '"') >= 0 {
+	if quoted {
 		ends := w.facts.rows
 		if int(w.at[w.n]) == len(w.chunk.Bytes) {
 			ends-- // the virtual one
