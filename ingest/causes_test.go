@@ -28,22 +28,7 @@ func TestAllReasonsOfARow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			good := "1,1,1,1,1,1,1,1,1,1,z\n"
-			h, body, err := ingest.ReadHeader(strings.NewReader(header+good+test.row+"\n"+good), ingest.Limits{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := ingest.Map(schema, h)
-			if err != nil {
-				t.Fatal(err)
-			}
-			chunk, err := ingest.NewChunker(body, h.Delimiter, h.Start(), ingest.Limits{}).Next(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			batch, err := ingest.NewConverter(m, ingest.Limits{}).Convert(chunk)
-			if err != nil {
-				t.Fatal(err)
-			}
+			m, chunk, batch := convertFile(t, header+good+test.row+"\n"+good, schema, false)
 			if len(batch.Rejects) != 1 || batch.Rejects[0].Row != 2 || batch.Record.NumRows() != 2 {
 				t.Fatalf("%d rows, rejects %+v", batch.Record.NumRows(), batch.Rejects)
 			}

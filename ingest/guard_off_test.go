@@ -1,7 +1,6 @@
 package ingest_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -54,21 +53,9 @@ func TestOwnFilesAreReadWithoutTheGuard(t *testing.T) {
 			if name == "of others" {
 				text = "id,tenure,=plan" + test.own + "\n'=b,1,'@home" + test.rest + "\n"
 			}
-			h, body, err := ingest.ReadHeader(strings.NewReader(text), ingest.Limits{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := ingest.Map(schema, h)
-			if err != nil {
-				t.Fatal(err)
-			}
-			chunk, err := ingest.NewChunker(body, h.Delimiter, h.Start(), ingest.Limits{}).Next(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			batch, err := ingest.NewConverter(m, ingest.Limits{}).Convert(chunk)
-			if err != nil || batch.Record.NumRows() != 1 {
-				t.Fatalf("%s: %d rows, rejects %+v (%v)", name, batch.Record.NumRows(), batch.Rejects, err)
+			_, _, batch := convertFile(t, text, schema, false)
+			if batch.Record.NumRows() != 1 {
+				t.Fatalf("%s: %d rows, rejects %+v", name, batch.Record.NumRows(), batch.Rejects)
 			}
 			id := batch.Record.Column(3).(*array.String).Value(0)
 			plan := batch.Record.Column(5)

@@ -85,27 +85,36 @@ func convertNamesRows(t *testing.T) {
 	}
 }
 
-func TestGuardedRejects(t *testing.T) {
-	file := "id,tenure,=paid\n=1,many,x\n"
+// convertFile converts a whole file of one chunk.
+func convertFile(t *testing.T, file string, s ingest.Schema, guard bool) (ingest.Mapping, ingest.Chunk, ingest.Batch) {
+	t.Helper()
 	header, body, err := ingest.ReadHeader(strings.NewReader(file), ingest.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := churn()
-	s.Columns[4].Name = "=paid"
-	s.Columns[1].Kind = ingest.Text
 	mapping, err := ingest.Map(s, header)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mapping.Guard = true
+	mapping.Guard = guard
 	chunk, err := ingest.NewChunker(body, header.Delimiter, header.Start(), ingest.Limits{}).Next(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	batch, err := ingest.NewConverter(mapping, ingest.Limits{}).Convert(chunk)
-	if err != nil || len(batch.Rejects) != 1 {
-		t.Fatalf("%d rejects (%v)", len(batch.Rejects), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mapping, chunk, batch
+}
+
+func TestGuardedRejects(t *testing.T) {
+	s := churn()
+	s.Columns[4].Name = "=paid"
+	s.Columns[1].Kind = ingest.Text
+	mapping, chunk, batch := convertFile(t, "id,tenure,=paid\n=1,many,x\n", s, true)
+	if len(batch.Rejects) != 1 {
+		t.Fatalf("%d rejects", len(batch.Rejects))
 	}
 	got := string(mapping.AppendReject(mapping.AppendRejectHeader(nil), chunk, batch.Rejects[0]))
 	if lines := strings.Split(got, "\n"); !strings.HasPrefix(lines[0], "id,tenure,'=paid,_row") ||
