@@ -3,7 +3,7 @@ package ingest
 import "bytes"
 
 // What the guard added to a result or a rejects file is no part of the customer's values: when such a file comes back, its
-// cells are read without it. An apostrophe of the customer's own in front of a formula cannot be told from it, and is taken
+// cells are read without it. An apostrophe that the customer wrote in front of a formula looks the same, and is taken
 // off as well.
 
 // unguard takes the guard's apostrophes off the text of a cell. The result may be text.

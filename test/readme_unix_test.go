@@ -41,7 +41,7 @@ func commandBlocks(t *testing.T, page string) []string {
 	return blocks
 }
 
-// follow runs the line that sets the token, and then blocks, in one shell, as somebody does who pastes them into a
+// follow runs the line that sets the token, and then blocks, in one shell, as if pasted into a
 // terminal. It fails at the first command that does not succeed, which the trace shows last.
 func follow(t *testing.T, dir, api, token string, blocks ...string) {
 	t.Helper()

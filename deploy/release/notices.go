@@ -58,7 +58,7 @@ func collectNotices(ctx context.Context, root string, platforms []string) ([]byt
 	return layOut(texts), nil
 }
 
-// addPackages finds the folder of every package in the program that is somebody else's, and those above it within its
+// addPackages finds the folder of every package in the program that is a third party's, and those above it within its
 // module: a part of a module may have other terms than the whole.
 func addPackages(ctx context.Context, root, platform string, folders map[string][]string) error {
 	system, machine, _ := strings.Cut(platform, "/")

@@ -22,7 +22,7 @@ type owner struct {
 	change   bool // the process is root and becomes that user
 }
 
-// findOwner returns the user of this process; for root the user postgres, else the user nobody.
+// findOwner returns the user of this process; for root the system user postgres, else the system user "nobody".
 func findOwner() (owner, error) {
 	if os.Geteuid() != 0 {
 		return owner{name: "uid " + strconv.Itoa(os.Geteuid()), uid: os.Geteuid(), gid: os.Getegid()}, nil

@@ -84,12 +84,12 @@ func (d *directory) readDir(dir string) ([]fs.DirEntry, error) {
 	return file.ReadDir(-1)
 }
 
-// abandonedAge is when a temporary file may be taken for abandoned if nobody has it locked: some are never locked, but
-// renamed at once.
+// abandonedAge is the age from which an unlocked temporary file counts as abandoned: some are never locked, but renamed at
+// once.
 const abandonedAge = 10 * time.Minute
 
-// abandoned reports whether nobody can be writing a temporary file any more, at the latest when it is older than age. Where
-// there are no locks, only its age counts.
+// abandoned reports whether no process can be writing a temporary file any more, at the latest when it is older than age.
+// Where there are no locks, only its age counts.
 func (d *directory) abandoned(name string, stat fs.FileInfo, age time.Duration) bool {
 	silent := time.Since(stat.ModTime())
 	if silent < min(age, abandonedAge) {
