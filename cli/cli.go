@@ -19,6 +19,7 @@ type commandLine struct {
 	Score      scoreCommand      `cmd:"" help:"Score a CSV file without a server or a database."`
 	Validate   validateCommand   `cmd:"" help:"Check a CSV file and report what is wrong with it, without scoring."`
 	Model      modelCommand      `cmd:"" help:"Inspect, verify and run model files and bundles."`
+	Bundle     bundleCommand     `cmd:"" help:"Make a bundle of a model file, or check one."`
 	Jobs       jobsCommand       `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
 	Store      storeCommand      `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
 	Migrate    migrateCommand    `cmd:"" help:"Apply or list database migrations."`

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -24,12 +25,36 @@ type inspectCommand struct {
 
 // modelDescription is the output of inspect.
 type modelDescription struct {
-	Name    string             `json:"name,omitempty"`
-	Version string             `json:"version,omitempty"`
-	SHA256  string             `json:"sha256"`
-	Kernel  string             `json:"kernel"`
-	Columns []string           `json:"columns,omitempty"`
-	Model   forest.Description `json:"model"`
+	Name     string               `json:"name,omitempty"`
+	Version  string               `json:"version,omitempty"`
+	Verified string               `json:"verified,omitempty"` // library or self; only of bundles
+	SHA256   string               `json:"sha256"`
+	Kernel   string               `json:"kernel"`
+	Columns  []string             `json:"columns,omitempty"`
+	Model    forest.Description   `json:"model"`
+	Features []featureDescription `json:"features"`
+}
+
+// featureDescription is a feature as the model file has it.
+type featureDescription struct {
+	Name       string   `json:"name"` // empty: the file names none
+	Type       string   `json:"type"` // number or category
+	Categories []string `json:"categories,omitempty"`
+	Importance float64  `json:"importance"` // share of the gain of all splits; 0 everywhere if the file has no row counts
+}
+
+func describeFeatures(f *forest.Forest) []featureDescription {
+	shares := engine.Importance(f)
+	features := make([]featureDescription, len(f.Features))
+	for i, feature := range f.Features {
+		features[i] = featureDescription{
+			Name: feature.Name, Type: "number", Categories: feature.Categories, Importance: math.Round(shares[i]*1e6) / 1e6,
+		}
+		if feature.Categorical || len(feature.Categories) > 0 {
+			features[i].Type = "category"
+		}
+	}
+	return features
 }
 
 // Run prints the description.
@@ -45,13 +70,15 @@ func (c *inspectCommand) Run(std streams) error {
 			return err
 		}
 		d = modelDescription{SHA256: fmt.Sprintf("%x", f.Source.SHA256), Kernel: compiled.Kernel(), Model: f.Describe()}
+		d.Features = describeFeatures(f)
 	} else {
 		b, err := openModel(c.Model)
 		if err != nil {
 			return err
 		}
 		d = modelDescription{
-			Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Kernel: b.Kernel(), Model: b.Forest().Describe(),
+			Name: b.Name(), Version: b.Version(), Verified: b.Verified(), SHA256: b.SHA256(), Kernel: b.Kernel(),
+			Model: b.Forest().Describe(), Features: describeFeatures(b.Forest()),
 		}
 		for _, column := range b.Schema().Columns {
 			d.Columns = append(d.Columns, column.Name)
@@ -98,9 +125,17 @@ func (c *verifyCommand) Run(std streams) error {
 	if err := c.compare(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n%s",
-		b.Name(), b.Version(), leavesLine(b.LeavesError()))
+	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows%s\n%s",
+		b.Name(), b.Version(), verifiedSelf(b), leavesLine(b.LeavesError()))
 	return err
+}
+
+// verifiedSelf marks a bundle whose golden rows no training library has scored.
+func verifiedSelf(b *engine.Bundle) string {
+	if b.Verified() != engine.VerifiedSelf {
+		return ""
+	}
+	return " (verified: self, they were scored by millrace, not by the training library)"
 }
 
 // compare scores the rows of --golden, if there is one, as any file is scored.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -75,6 +76,24 @@ func OpenBundle(dir fs.FS) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle %s: %w", file.Name, err)
 	}
 	return b, nil
+}
+
+// OpenDraft opens a bundle that is being made: its bundle.yaml and its model, without a manifest or golden rows. Nothing
+// says that it scores as its training library does, so it must not be served.
+func OpenDraft(dir fs.FS) (*Bundle, error) {
+	text, err := fs.ReadFile(dir, bundleYAML)
+	if err != nil {
+		return nil, fmt.Errorf("read bundle: %w", err)
+	}
+	file, err := parseBundleFile(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", bundleYAML, err)
+	}
+	model, err := fs.ReadFile(dir, file.Model)
+	if err != nil {
+		return nil, fmt.Errorf("read model: %w", err)
+	}
+	return newBundle(file, model)
 }
 
 // newBundle compiles the model and maps its features to the columns of file.
@@ -184,6 +203,9 @@ func (b *Bundle) Forest() *forest.Forest { return b.forest }
 
 // Kernel returns the name of the scoring kernel in use: avx512, avx2, portable or walker.
 func (b *Bundle) Kernel() string { return b.compiled.Kernel() }
+
+// Verified says which scores the golden rows have: [VerifiedLibrary] or [VerifiedSelf].
+func (b *Bundle) Verified() string { return cmp.Or(b.file.Verified, VerifiedLibrary) }
 
 // Warnings says what is unusual about the model but no reason to refuse it. An operator should read it before scores are
 // used.

@@ -28,6 +28,7 @@ type bundleFile struct {
 	Iterations   string           `yaml:"iterations"`    // which count: all (default) or best, see TakeIterations
 	MissingValue string           `yaml:"missing_value"` // encoding of missing values in training; only "nan"
 	Calibration  *calibrationFile `yaml:"calibration"`   // optional
+	Verified     string           `yaml:"verified"`      // library (default) or self
 	Training     trainingFile     `yaml:"training"`
 }
 
@@ -86,6 +87,12 @@ type trainingColumn struct {
 // bandName requires a letter or digit first, so that a spreadsheet never takes a band's name for a formula.
 var bandName = regexp.MustCompile(`^[\pL\pN]`)
 
+// What the scores of a bundle's golden rows come from.
+const (
+	VerifiedLibrary = "library" // the training library
+	VerifiedSelf    = "self"    // this engine: they show that a model scores as it did, not that it scores as in training
+)
+
 var bundleName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 func parseBundleFile(text []byte) (*bundleFile, error) {
@@ -107,6 +114,9 @@ func (f *bundleFile) check() error {
 	}
 	if f.MissingValue != "" && f.MissingValue != "nan" {
 		return fmt.Errorf("missing_value %q is not supported: train with NaN for missing", f.MissingValue)
+	}
+	if f.Verified != "" && f.Verified != VerifiedLibrary && f.Verified != VerifiedSelf {
+		return fmt.Errorf("verified %q is neither %s nor %s", f.Verified, VerifiedLibrary, VerifiedSelf)
 	}
 	for _, name := range []string{f.ID, f.Value} {
 		if name != "" && f.column(name) == nil {

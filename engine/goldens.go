@@ -59,29 +59,60 @@ func (b *Bundle) compareGoldens(file []byte) (rows forest.Rows, err error) {
 	if err != nil {
 		return rows, err
 	}
-	w, chunk, err := b.wholeFile(file)
+	w, rows, err := b.predictFile(file)
 	if err != nil {
 		return rows, err
 	}
-	batch, err := w.converter.Convert(chunk)
-	if err != nil {
-		return rows, err
-	}
-	if len(batch.Rejects) > 0 {
-		first := batch.Rejects[0]
-		return rows, fmt.Errorf("%w: %d of %d rows are rejected, the first is row %d: %s",
-			ErrGolden, len(batch.Rejects), len(raw), first.Row, first.Sentence())
-	}
-	if int(batch.Record.NumRows()) != len(raw) {
-		return rows, fmt.Errorf("%w: %d rows are read, %d have scores", ErrGolden, batch.Record.NumRows(), len(raw))
-	}
-	if rows, err = w.predict(batch.Record); err != nil {
-		return rows, err
+	if rows.Len != len(raw) {
+		return rows, fmt.Errorf("%w: %d rows are read, %d have scores", ErrGolden, rows.Len, len(raw))
 	}
 	if err := differing(goldenRaw, w.raw, raw); err != nil {
 		return rows, err
 	}
 	return rows, differing(goldenProbability, w.linked, probability)
+}
+
+// predictFile scores a small file of which no row may be rejected.
+func (b *Bundle) predictFile(file []byte) (*worker, forest.Rows, error) {
+	var none forest.Rows
+	w, chunk, err := b.wholeFile(file)
+	if err != nil {
+		return nil, none, err
+	}
+	batch, err := w.converter.Convert(chunk)
+	if err != nil {
+		return nil, none, err
+	}
+	if len(batch.Rejects) > 0 {
+		first := batch.Rejects[0]
+		return nil, none, fmt.Errorf("%w: %d of %d rows are rejected, the first is row %d: %s",
+			ErrGolden, len(batch.Rejects), chunk.Rows, first.Row, first.Sentence())
+	}
+	rows, err := w.predict(batch.Record)
+	return w, rows, err
+}
+
+// Prediction is what a model makes of the rows of a small file.
+type Prediction struct {
+	Features    [][]float64 // row by row, as the model takes them: NaN is missing, a category is its code
+	Raw         []float64
+	Probability []float64 // after the calibration
+}
+
+// Predict scores a small file on the normal path. A row that is rejected is an error.
+func (b *Bundle) Predict(file []byte) (Prediction, error) {
+	w, rows, err := b.predictFile(file)
+	if err != nil {
+		return Prediction{}, err
+	}
+	p := Prediction{Raw: w.raw, Probability: w.linked, Features: make([][]float64, rows.Len)}
+	for i := range p.Features {
+		p.Features[i] = make([]float64, len(rows.Columns))
+		for j := range rows.Columns {
+			p.Features[i][j] = rows.Columns[j].At(i)
+		}
+	}
+	return p, nil
 }
 
 // differing names the first row whose score is not the library's.

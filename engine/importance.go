@@ -2,9 +2,9 @@ package engine
 
 import "github.com/retainwise/millrace/engine/forest"
 
-// importance returns each feature's share of the total gain of the model's splits. The gain of a split is its training
+// Importance returns each feature's share of the total gain of the model's splits. The gain of a split is its training
 // rows times the variance of the leaf values between its sides. All shares are 0 if the model file has no row counts.
-func importance(f *forest.Forest) []float64 {
+func Importance(f *forest.Forest) []float64 {
 	gains := make([]float64, len(f.Features))
 	for i := range f.Trees {
 		t := &f.Trees[i]

@@ -47,7 +47,7 @@ func (f *bundleFile) profiles(
 		}
 		profiles[i] = p
 	}
-	for i, share := range importance(model) {
+	for i, share := range Importance(model) {
 		p := &profiles[features[i].column]
 		p.gain += share
 		if p.training != nil {

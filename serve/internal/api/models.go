@@ -12,15 +12,17 @@ import (
 )
 
 type modelView struct {
-	Name    string       `json:"name"`
-	Title   string       `json:"title"`
-	Version string       `json:"version"`
-	SHA256  string       `json:"sha256"`
-	Engine  string       `json:"engine_version"`
-	Columns []columnView `json:"columns"`
-	Bands   []bandView   `json:"risk_bands"`
-	Leaves  leavesView   `json:"leaves"`
-	Links   modelLinks   `json:"links"`
+	Name    string `json:"name"`
+	Title   string `json:"title"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+	Engine  string `json:"engine_version"`
+	// Verified says what scored the bundle's golden rows: library, the one that trained the model, or self.
+	Verified string       `json:"verified"`
+	Columns  []columnView `json:"columns"`
+	Bands    []bandView   `json:"risk_bands"`
+	Leaves   leavesView   `json:"leaves"`
+	Links    modelLinks   `json:"links"`
 	// Outcomes are the caller's outcome reports; only in the answer about one model.
 	Outcomes *[]outcomeReport `json:"outcomes,omitempty"`
 }
@@ -67,7 +69,7 @@ var kindNames = map[ingest.Kind]string{ingest.Number: "number", ingest.Category:
 func (s *server) modelView(b *engine.Bundle) modelView {
 	self := s.PublicURL + "/models/" + b.Name()
 	view := modelView{
-		Name: b.Name(), Title: b.Title(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version,
+		Name: b.Name(), Title: b.Title(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version, Verified: b.Verified(),
 		Leaves: leavesOf(b), Links: modelLinks{Self: self, Template: self + "/template.csv"},
 	}
 	for _, c := range b.Schema().Columns {
