@@ -145,6 +145,16 @@ cover: test-parts $(TOOLS)/gotestsum ## Whole suite with coverage.html; fails un
 			sed -uE 's/ in github.com[^)]*//' || failed=1; \
 		.ci/cover $(FLOOR) cover.out coverage.html || failed=1; exit $$failed
 
+.PHONY: python
+python: build ## The Python package: types, tests with the real libraries, the table of docs/python.md, a wheel in bin/wheel
+	@[ -e bin/python/made ] || { $(PYTHON) -m venv --clear bin/python && \
+		bin/python/bin/pip install --quiet --disable-pip-version-check -e 'python[test]' build mypy pandas-stubs polars pyarrow && \
+		touch bin/python/made; }
+	cd python && ../bin/python/bin/mypy
+	cd python && MILLRACE_PROGRAM="$$PWD/../bin/millrace" MILLRACE_TABLE=../bin/python/table.md ../bin/python/bin/python -m pytest -q tests
+	rm -rf bin/wheel python/src/millrace/bin && mkdir -p python/src/millrace/bin && cp bin/millrace python/src/millrace/bin/
+	bin/python/bin/python -m build --quiet --wheel --outdir bin/wheel python; rm -r python/src/millrace/bin python/build
+
 .PHONY: bench
 bench: ## Benchmarks of PKG (./...) matching BENCH, COUNT times; kept in bench/results
 	@mkdir -p $(dir $(OUT))

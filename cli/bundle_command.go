@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,6 +37,7 @@ type bundleCreateCommand struct {
 	Name       string      `help:"Name of the bundle: lower case letters, digits, - and _ (default: made from the model's file name)." placeholder:"NAME"`
 	Title      string      `help:"Title that people see (default: made from the name)." placeholder:"TEXT"`
 	Out        string      `help:"Directory to make (default: the bundle's name)." placeholder:"DIR"`
+	Facts      string      `type:"existingfile" help:"JSON file with what is known of the model beside its file, such as golden rows and categories: the Python package writes it." placeholder:"FILE"`
 	Python     string      `default:"python3" help:"Python that has the training library: it scores the golden rows. If it cannot, millrace does, and the bundle says so." placeholder:"PROGRAM"`
 	Model      string      `arg:"" type:"existingfile" help:"LightGBM or XGBoost model file."`
 }
@@ -119,7 +122,36 @@ func (c *bundleCreateCommand) options() (draft.Options, error) {
 		o.Title = strings.ToUpper(o.Name[:1]) + strings.NewReplacer("-", " ", "_", " ").Replace(o.Name[1:])
 	}
 	o.Library = trainingLibrary(c.Python, c.Model)
-	return o, nil
+	o.Facts, err = readFacts(c.Facts)
+	return o, err
+}
+
+// readFacts reads the file of --facts and the golden rows beside it; the zero value if there is none.
+func readFacts(name string) (draft.Facts, error) {
+	var facts struct {
+		draft.Facts
+		Golden string `json:"golden"` // file name, from the folder of the facts
+	}
+	if name == "" {
+		return facts.Facts, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return facts.Facts, caused(exitNoInput, err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&facts); err != nil {
+		return facts.Facts, usage("--facts %s: %v", name, err)
+	}
+	if facts.Golden != "" {
+		golden, err := os.ReadFile(filepath.Join(filepath.Dir(name), facts.Golden))
+		if err != nil {
+			return facts.Facts, caused(exitNoInput, err)
+		}
+		facts.Facts.Golden = string(golden)
+	}
+	return facts.Facts, nil
 }
 
 // parseCategories reads the values of --categories.

@@ -116,3 +116,45 @@ func TestBundleVerifiedByPython(t *testing.T) {
 		}
 	}
 }
+
+// TestBundleWithFacts: a program that has the model says what its file does not, and its golden rows are compared.
+func TestBundleWithFacts(t *testing.T) {
+	const dir = "testdata/models/xgboost-2.1.4/text/" // names no categories
+	golden := "x,z,k,flag,_raw,_probability\n,11.79,DSL,0,-2.2441232204437256,0.09585759043693542\n"
+	facts := `{"categories": {"k": ["DSL", "Fiber optic", "no"]}, "golden": "golden.csv", "golden_by": "xgboost 2.1.4",
+		"columns": {"k": {"not_empty": true, "reject_unknown": true}}}`
+	for _, tt := range []struct {
+		facts, golden string
+		status        int
+		want          string
+	}{
+		{facts, golden, 0, "score as xgboost 2.1.4 scores them"},
+		{facts, strings.Replace(golden, "0.0958", "0.0858", 1), exitData, "golden rows score differently"},
+		{facts, "x,z,k,flag\n", exitData, "there are none"},
+		{facts, "x,z,k\n1,2,DSL\n", exitData, "_raw and _probability"},
+		{facts, strings.Replace(golden, "-2.24", "two", 1), exitData, "_raw is no number"},
+		{strings.Replace(facts, "golden_by", "golden_buy", 1), golden, exitUsage, "golden_buy"},
+		{strings.Replace(facts, "golden.csv", "gold.csv", 1), golden, exitNoInput, "gold.csv"},
+		{`{"calibration": {"method": "isotonic", "x": [0.1, 0.9], "y": [0.2]}, ` + facts[1:], golden, exitData, "isotonic takes as many x as y"},
+	} {
+		folder := t.TempDir()
+		for name, text := range map[string]string{"facts.json": tt.facts, "golden.csv": tt.golden} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := filepath.Join(folder, "new")
+		status, printed, messages := command(t, "", "bundle", "create", dir+"model.ubj", "--data", dir+"rows.csv", "--name", "facts",
+			"--out", out, "--facts", filepath.Join(folder, "facts.json"))
+		if words := strings.Join(strings.Fields(printed+messages), " "); status != tt.status || !strings.Contains(words, tt.want) {
+			t.Errorf("status %d, want %d with %q: %s", status, tt.status, tt.want, words)
+		}
+		if status != 0 {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(out, "bundle.yaml"))
+		if err != nil || !strings.Contains(string(text), "not_empty: true\n    unknown: reject") {
+			t.Errorf("%v: bundle.yaml does not refuse what the model's steps refuse:\n%s", err, text)
+		}
+	}
+}

@@ -31,6 +31,8 @@ type column struct {
 	missing    []string
 	wording    wording
 	required   bool
+	notEmpty   bool // a row without a value is refused
+	known      bool // a row with another category is refused
 
 	// Measured on the training rows.
 	min, max float64 // NaN without a number
@@ -111,7 +113,11 @@ func (d *description) featureColumn(i int, name string, w *columnWords) (column,
 	if !c.required {
 		d.notes.assume("%s: no tree asks for it, so that a file may lack it", name)
 	}
+	c.notEmpty, c.known = d.Facts.Columns[name].NotEmpty, d.Facts.Columns[name].RejectUnknown
 	stated, isStated := d.Categories[name]
+	if !isStated && len(f.Categories) == 0 {
+		stated, isStated = d.Facts.Categories[name]
+	}
 	switch unlisted := len(f.Categories) == 0 && (w.isText() || f.Categorical && d.model.CategoriesLost != ""); {
 	case isStated && len(f.Categories) > 0:
 		return c, fmt.Errorf("column %q: the model file lists its categories itself: %s", name, listed(f.Categories))
@@ -135,6 +141,10 @@ func (d *description) featureColumn(i int, name string, w *columnWords) (column,
 		return c, nil
 	}
 	c.kind = category
+	if c.known {
+		d.notes.assume("%s: a row with another category is refused: the model, or a step before it, refuses it too, or treats it "+
+			"otherwise than a missing value, which a bundle cannot", name)
+	}
 	if err := c.checkCategories(d.model); err != nil {
 		return c, fmt.Errorf("column %q: %w", name, err)
 	}

@@ -30,6 +30,7 @@ type Options struct {
 	Categories       map[string][]string
 	SortedCategories bool
 	Numbers          ingest.NumberStyle
+	Facts            Facts
 	// Library scores the golden rows with the library that trained the model; nil: there is none, and the bundle is verified
 	// by itself. An error has the same effect, and is reported.
 	Library func(ctx context.Context, q LibraryRequest) (*LibraryScores, error)
@@ -66,7 +67,7 @@ func Create(ctx context.Context, dir Dir, modelName string, model []byte, data, 
 	if err != nil {
 		return nil, err
 	}
-	d := &description{Options: o, model: m}
+	d := &description{Options: o, model: m, calibration: o.Facts.Calibration}
 	if err := d.readColumns(ctx, data); err != nil {
 		return nil, fmt.Errorf("read the columns: %w", err)
 	}
@@ -102,7 +103,7 @@ type description struct {
 	ofHoldout    bool                  // shares, bands and AUC are of the holdout
 	observed     []engine.Observed     // labelled rows of the holdout, or of the data
 	kept         *reservoir            // some rows of the data
-	calibration  *platt                // nil: none
+	calibration  *Calibration          // nil: none
 	goldens      goldens
 }
 
@@ -140,6 +141,9 @@ func readModel(name string, file []byte, o Options) (*model, error) {
 	}
 	if f, err = engine.TakeIterations(f, o.Iterations); err != nil {
 		return nil, err
+	}
+	if o.Facts.Probability && f.Link == forest.LinkIdentity && f.Classes == 1 {
+		return &model{Forest: f, file: name, importance: engine.Importance(f)}, nil
 	}
 	if f.Link != forest.LinkSigmoid || f.Classes != 1 {
 		return nil, fmt.Errorf("%w: %s: objective %q gives no probability of one class", engine.ErrModelUnsupported,

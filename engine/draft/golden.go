@@ -31,7 +31,10 @@ type goldens struct {
 
 // verify chooses golden rows and scores them, by the training library where Python has it.
 func (d *description) verify(ctx context.Context, dir Dir) error {
-	b, err := d.openGoldens(dir)
+	if d.Facts.Golden != "" {
+		return d.verifyFacts(dir)
+	}
+	b, err := d.openDraft(dir, false) // the training library knows no calibration
 	if err != nil {
 		return err
 	}
@@ -56,11 +59,26 @@ func (d *description) verify(ctx context.Context, dir Dir) error {
 	return nil
 }
 
-// openGoldens opens the draft without a calibration, as the training library knows none.
-func (d *description) openGoldens(dir Dir) (*engine.Bundle, error) {
-	plain := *d
-	plain.calibration, plain.Label = nil, ""
-	return plain.openDraft(dir)
+// verifyFacts compares the golden rows of the facts with the whole bundle's scores.
+func (d *description) verifyFacts(dir Dir) error {
+	g := &d.goldens
+	if err := g.takeGoldens(d.Facts); err != nil {
+		return err
+	}
+	b, err := d.openDraft(dir, true)
+	if err != nil {
+		return err
+	}
+	own, err := b.Predict(g.csv(false))
+	if err != nil {
+		return err
+	}
+	theirs := &LibraryScores{Library: d.Facts.GoldenBy}
+	for _, s := range g.scores {
+		theirs.Raw, theirs.Probability = append(theirs.Raw, s[0]), append(theirs.Probability, s[1])
+	}
+	g.verified, g.library = engine.VerifiedLibrary, d.Facts.GoldenBy
+	return g.agree(own, theirs)
 }
 
 // agree compares the library's scores with the engine's.

@@ -16,7 +16,10 @@ const edgesMost = 9
 
 // measure scores the tables with a draft of the bundle and fills in what they show.
 func (d *description) measure(ctx context.Context, dir Dir, data, holdout Table) error {
-	b, err := d.openDraft(dir)
+	b, err := d.openDraft(dir, false)
+	if err == nil && d.Label != "" {
+		b, err = b.With(engine.Additions{Label: d.Label})
+	}
 	if err != nil {
 		return err
 	}
@@ -52,7 +55,7 @@ func (d *description) measure(ctx context.Context, dir Dir, data, holdout Table)
 		names[i] = band.Name
 	}
 	if len(trained.observed) > 0 {
-		d.training = outcomesOf(trained.observed, d.Bands, names, nil)
+		d.training = outcomesOf(trained.observed, d.Bands, names, d.Facts.Calibration)
 	}
 	if d.ofHoldout {
 		d.holdout = outcomesOf(d.observed, d.Bands, names, d.calibration)
@@ -70,7 +73,9 @@ func (d *description) measureHoldout(ctx context.Context, b *engine.Bundle, hold
 		return fmt.Errorf("no row has a label: a holdout is for rows with --label")
 	}
 	d.ofHoldout, d.observed = true, unseen.observed
-	d.calibration = calibrate(unseen.observed, &d.notes)
+	if d.calibration == nil {
+		d.calibration = calibrate(unseen.observed, &d.notes)
+	}
 	scores := [scoreBins]int64{}
 	for row := range unseen.kept.len() {
 		p := d.calibration.apply(unseen.kept.row(row)[unseen.kept.width-1])
@@ -80,20 +85,20 @@ func (d *description) measureHoldout(ctx context.Context, b *engine.Bundle, hold
 	return nil
 }
 
-// openDraft opens a bundle of what is known so far.
-func (d *description) openDraft(dir Dir) (*engine.Bundle, error) {
-	if err := dir.WriteFile(bundleFile, d.yaml()); err != nil {
+// openDraft opens a bundle of what is known so far; without the calibration unless calibrated.
+func (d *description) openDraft(dir Dir, calibrated bool) (*engine.Bundle, error) {
+	plain := *d
+	if !calibrated {
+		plain.calibration = nil
+	}
+	if err := dir.WriteFile(bundleFile, plain.yaml()); err != nil {
 		return nil, fmt.Errorf("write bundle: %w", err)
 	}
-	b, err := engine.OpenDraft(dir)
-	if err != nil || d.Label == "" {
-		return b, err
-	}
-	return b.With(engine.Additions{Label: d.Label})
+	return engine.OpenDraft(dir)
 }
 
 // outcomesOf compares predictions with outcomes, with the bands and the calibration that the bundle has.
-func outcomesOf(observed []engine.Observed, bands []engine.Band, names []string, c *platt) *engine.OutcomeReport {
+func outcomesOf(observed []engine.Observed, bands []engine.Band, names []string, c *Calibration) *engine.OutcomeReport {
 	customers := slices.Clone(observed)
 	for i := range customers {
 		o := &customers[i]

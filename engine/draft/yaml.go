@@ -70,7 +70,7 @@ func (d *description) writeBands(w *yamlText) {
 		}
 	}
 	if c := d.calibration; c != nil {
-		w.line("calibration: {method: platt, slope: %s, intercept: %s}  # of the holdout", decimal(c.slope), decimal(c.intercept))
+		w.line("calibration: %s", c)
 	}
 }
 
@@ -90,6 +90,12 @@ func (c *column) write(w *yamlText) {
 	if c.kind == text {
 		w.line("    not_empty: true")
 		return
+	}
+	if c.notEmpty {
+		w.line("    not_empty: true")
+	}
+	if c.known && c.kind == category {
+		w.line("    unknown: reject")
 	}
 	w.line("    label: %s", quoted(c.wording.label))
 	switch {

@@ -1,0 +1,31 @@
+"""The millrace program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def program() -> str:
+    """Returns the path of millrace: MILLRACE_PROGRAM, that of the wheel, or the one on PATH."""
+    named = os.environ.get("MILLRACE_PROGRAM")
+    if named:
+        return named
+    packed = Path(__file__).parent / "bin" / ("millrace.exe" if os.name == "nt" else "millrace")
+    if packed.exists():
+        return str(packed)
+    found = shutil.which("millrace")
+    if found:
+        return found
+    raise FileNotFoundError("millrace is neither in this package nor on PATH: set MILLRACE_PROGRAM to its path")
+
+
+def run(arguments: Sequence[str], *, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Runs millrace and raises a RuntimeError with its message if it fails."""
+    done = subprocess.run([program(), *arguments], input=stdin, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.decode("utf-8", "replace").strip() or f"millrace ended with status {done.returncode}")
+    return done
