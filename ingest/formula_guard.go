@@ -19,9 +19,9 @@ const separators = ",;\t|"
 
 // formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
 // everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
-var formulaLeads = leads()
+var formulaLeads = leadBytes()
 
-func leads() (table [256]bool) {
+func leadBytes() (table [256]bool) {
 	for b := range table {
 		table[b] = b <= ' ' || b >= 0x7f || strings.IndexByte("=+-@|%", byte(b)) >= 0
 	}
@@ -185,104 +185,4 @@ func appendQuoted(dst, text []byte) []byte {
 		dst = append(dst, b)
 	}
 	return append(dst, '"')
-}
-
-// formulas appends where in the chunk the window has cells that the guard changes. A window with line ends or
-// semicolons inside cells gives the starts of all its rows instead. The positions ascend.
-func (w *window) formulas(dst []int32) []int32 {
-	text := w.chunk.Bytes[w.start:w.end]
-	quoted := bytes.IndexByte(text, '"') >= 0
-	if w.breaksInside(text, quoted) {
-		for i, before := range w.at[:w.n] {
-			if i == 0 || w.endsRow(before) {
-				dst = append(dst, int32(before+1))
-			}
-		}
-		return dst
-	}
-	if w.piecesInside(text, quoted) {
-		return w.formulasInPieces(dst)
-	}
-	for i, before := range w.at[:w.n] {
-		start, end := before+1, w.at[i+1]
-		lead := w.padded[start]
-		if lead == '"' {
-			lead = w.padded[start+1]
-		}
-		if start == end || !formulaLeads[lead] {
-			continue
-		}
-		if isFormula(w.cellText(start, end)) {
-			dst = append(dst, int32(start))
-		}
-	}
-	return dst
-}
-
-// formulasInPieces is formulas for a window whose cells may have pieces to guard, too.
-func (w *window) formulasInPieces(dst []int32) []int32 {
-	for i, before := range w.at[:w.n] {
-		start, end := before+1, w.at[i+1]
-		if start == end {
-			continue
-		}
-		if text := w.cellText(start, end); isFormula(text) || guardText(text) != nil {
-			dst = append(dst, int32(start))
-		}
-	}
-	return dst
-}
-
-// cellText is the text of the cell between two places of the window, without quotation marks and line end.
-func (w *window) cellText(start, end uint32) []byte {
-	if w.endsRow(end) {
-		end = w.rowEnd(start, end)
-	}
-	return unquote(w.padded[start:end], nil)
-}
-
-// piecesInside says whether cells may have pieces to guard: a separator that may stand inside a cell, and behind it
-// something that a formula may begin with. text is the window's, quoted whether it has a quotation mark.
-func (w *window) piecesInside(text []byte, quoted bool) bool {
-	for _, separator := range []byte(separators) {
-		if separator == w.delimiter && !quoted || separator == ';' && w.delimiter != ';' {
-			continue // none inside a cell: breaksInside has looked for semicolons
-		}
-		for rest := text; ; {
-			n := bytes.IndexByte(rest, separator)
-			if n < 0 {
-				break
-			}
-			rest = rest[n+1:]
-			lead := rest
-			for len(lead) > 0 && (lead[0] == ' ' || lead[0] == '"') {
-				lead = lead[1:]
-			}
-			if len(lead) > 0 && formulaLeads[lead[0]] && lead[0] != '\n' && lead[0] != '\r' {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// breaksInside says whether cells may have line ends, or semicolons that do not end them. Its arguments are as those of
-// piecesInside.
-func (w *window) breaksInside(text []byte, quoted bool) bool {
-	if w.delimiter != ';' && bytes.IndexByte(text, ';') >= 0 {
-		return true
-	}
-	if quoted {
-		ends := w.facts.rows
-		if int(w.at[w.n]) == len(w.chunk.Bytes) {
-			ends-- // the virtual one
-		}
-		if bytes.Count(text, []byte{'\n'}) != ends {
-			return true
-		}
-	}
-	if bytes.IndexByte(text, '\r') < 0 {
-		return false
-	}
-	return bytes.Count(text, []byte{'\r'}) != bytes.Count(text, []byte("\r\n"))
 }
