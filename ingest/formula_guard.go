@@ -10,9 +10,10 @@ import (
 // CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on
 // the machine that opens the file; | and % begin commands in what some of them still read. The guard puts an apostrophe in
 // front of such a cell, and of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
-// of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte, and
-// guarding twice is guarding once. It changes data, so it can be left off: [Mapping].Guard. Our own files are read without
-// what it added: see guard_off.go.
+// of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte. An
+// apostrophe that is there already gets another one, so that what the guard added can be taken off again exactly: see
+// guard_off.go. Our own files are written as they were when they come back. The guard changes data, so it can be left off:
+// [Mapping].Guard.
 
 // separators are the bytes at which programs split lines into cells.
 const separators = ",;\t|"
@@ -79,13 +80,12 @@ func invisible(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
-// AppendGuardedRow is [Mapping.AppendRow] with every cell guarded.
+// AppendGuardedRow is [Mapping.AppendRow] with every cell guarded. The cells of a file of millrace's own are guarded once.
 func (m Mapping) AppendGuardedRow(dst, row []byte) []byte {
-	kept := row
 	if len(m.Former) > 0 {
-		kept = m.AppendRow(nil, row)
+		return appendGuarded(dst, m.AppendRow(nil, row), m.Header.Delimiter, guardOnce)
 	}
-	return appendGuarded(dst, kept, m.Header.Delimiter)
+	return appendGuarded(dst, row, m.Header.Delimiter, guardText)
 }
 
 // GuardRows guards CSV text of whole rows and says whether that changed anything.
@@ -96,7 +96,7 @@ func GuardRows(text []byte, delimiter byte) (guarded []byte, changed bool) {
 			end = len(rest)
 		}
 		row := trimCR(rest[:end])
-		guarded = appendGuarded(guarded, row, delimiter)
+		guarded = appendGuarded(guarded, row, delimiter, guardText)
 		guarded = append(guarded, rest[len(row):min(end+1, len(rest))]...)
 		rest = rest[min(end+1, len(rest)):]
 	}
@@ -112,26 +112,26 @@ func IsFormula(text string) bool {
 // AppendGuarded appends cells with the guard's apostrophes. cells is a row, or a part of one that begins at a cell's start
 // or with a delimiter, without a line end.
 func AppendGuarded(dst, cells []byte, delimiter byte) []byte {
-	return appendGuarded(dst, cells, delimiter)
+	return appendGuarded(dst, cells, delimiter, guardText)
 }
 
-func appendGuarded(dst, row []byte, delimiter byte) []byte {
+func appendGuarded(dst, row []byte, delimiter byte, guard func(text []byte) []byte) []byte {
 	for first := true; first || row != nil; first = false {
 		if !first {
 			dst = append(dst, delimiter)
 		}
 		var cell []byte
 		cell, row = cutField(row, delimiter)
-		dst = appendGuardedCell(dst, cell, delimiter)
+		dst = appendGuardedCell(dst, cell, delimiter, guard)
 	}
 	return dst
 }
 
 // appendGuardedCell writes a cell as it stands, unless it needs the guard, or quotes: a spreadsheet may take a
 // semicolon or a lone CR for the end of a cell whatever the delimiter of the file is.
-func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
+func appendGuardedCell(dst, cell []byte, delimiter byte, guard func(text []byte) []byte) []byte {
 	text := unquote(cell, nil)
-	guarded := guardText(text)
+	guarded := guard(text)
 	if guarded == nil && (len(cell) > 0 && cell[0] == '"' || bytes.IndexByte(cell, ';') < 0 &&
 		bytes.IndexByte(cell, '\r') < 0) {
 		return append(dst, cell...)
@@ -146,24 +146,22 @@ func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
 	return append(dst, guarded...)
 }
 
-// guardText gives the guarded text of a cell; nil if it needs no guard.
+// guardText gives the guarded text of a cell; nil if it needs no guard. The text may have apostrophes of its own in front
+// of a formula: then one more is added, so that [unguard] finds what was there.
 func guardText(text []byte) []byte {
-	if isDecimal(bytes.TrimFunc(text, invisible)) {
+	if isDecimal(bytes.TrimFunc(behindMarks(text), invisible)) {
 		return nil
 	}
 	var out []byte
 	done := 0 // of text that is in out
 	for at := 0; at <= len(text); {
-		line := text[at:]
-		if n := bytes.IndexAny(line, "\r\n"); n >= 0 {
-			line = line[:n]
-		}
-		if at == 0 && bytes.IndexAny(text, "\t\r\n") == 0 || isFormula(line) {
+		line := firstLine(text[at:])
+		if beginsFormula(text[at:], line, at == 0) {
 			out = append(append(out, text[done:at]...), '\'')
 			done = at
 		}
 		for start, end := nextPiece(line, 0); start >= 0; start, end = nextPiece(line, end) {
-			if isFormulaPiece(line[start:end]) {
+			if isFormulaPiece(behindMarks(line[start:end])) {
 				out = append(append(out, text[done:at+start]...), '\'')
 				done = at + start
 			}
@@ -174,6 +172,38 @@ func guardText(text []byte) []byte {
 		return nil
 	}
 	return append(out, text[done:]...)
+}
+
+// guardOnce is guardText for the text of a file of millrace's own: what is guarded stays as it is, and what was added to
+// the file since is guarded.
+func guardOnce(text []byte) []byte {
+	plain := unguard(text)
+	guarded := guardText(plain)
+	if guarded == nil {
+		guarded = plain
+	}
+	if bytes.Equal(guarded, text) {
+		return nil
+	}
+	return guarded
+}
+
+// behindMarks is a text without the apostrophes that it begins with.
+func behindMarks(text []byte) []byte { return bytes.TrimLeft(text, "'") }
+
+// firstLine is the first line of a text, without its end.
+func firstLine(text []byte) []byte {
+	if n := bytes.IndexAny(text, "\r\n"); n >= 0 {
+		return text[:n]
+	}
+	return text
+}
+
+// beginsFormula says whether the line that rest begins with is a formula behind its apostrophes: a line of a cell, or the
+// first, which a break or a tab makes one too.
+func beginsFormula(rest, line []byte, first bool) bool {
+	formula := behindMarks(line)
+	return isFormula(formula) || first && bytes.IndexAny(rest[len(line)-len(formula):], "\t\r\n") == 0
 }
 
 func appendQuoted(dst, text []byte) []byte {

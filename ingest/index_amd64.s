@@ -442,7 +442,7 @@ DATA asciiClasses<>+35(SB)/1, $0x00
 DATA asciiClasses<>+36(SB)/1, $0x00
 DATA asciiClasses<>+37(SB)/1, $0x80
 DATA asciiClasses<>+38(SB)/1, $0x00
-DATA asciiClasses<>+39(SB)/1, $0x00
+DATA asciiClasses<>+39(SB)/1, $0x80
 DATA asciiClasses<>+40(SB)/1, $0x00
 DATA asciiClasses<>+41(SB)/1, $0x00
 DATA asciiClasses<>+42(SB)/1, $0x00
@@ -1031,7 +1031,7 @@ DATA leadsLower<>+3(SB)/1, $0x03
 DATA leadsLower<>+4(SB)/1, $0x03
 DATA leadsLower<>+5(SB)/1, $0x07
 DATA leadsLower<>+6(SB)/1, $0x03
-DATA leadsLower<>+7(SB)/1, $0x03
+DATA leadsLower<>+7(SB)/1, $0x07
 DATA leadsLower<>+8(SB)/1, $0x03
 DATA leadsLower<>+9(SB)/1, $0x03
 DATA leadsLower<>+10(SB)/1, $0x02
@@ -1047,7 +1047,7 @@ DATA leadsLower<>+19(SB)/1, $0x03
 DATA leadsLower<>+20(SB)/1, $0x03
 DATA leadsLower<>+21(SB)/1, $0x07
 DATA leadsLower<>+22(SB)/1, $0x03
-DATA leadsLower<>+23(SB)/1, $0x03
+DATA leadsLower<>+23(SB)/1, $0x07
 DATA leadsLower<>+24(SB)/1, $0x03
 DATA leadsLower<>+25(SB)/1, $0x03
 DATA leadsLower<>+26(SB)/1, $0x02

@@ -23,13 +23,13 @@ const (
 	classSeparator = classFeedTab | classCommaPipe | classSemicolon
 )
 
-// byteClasses has the classes of every byte. Line ends are no leads: what may stand inside a cell besides is looked for
-// by breaksInside.
+// byteClasses has the classes of every byte. Apostrophes are leads: a formula may stand behind them. Line ends are none:
+// breaksInside looks for those that stand inside cells.
 var byteClasses = classesOfBytes()
 
 func classesOfBytes() (table [256]uint8) {
 	for b := range table {
-		if formulaLeads[b] && b != ' ' && b != '\n' && b != '\r' {
+		if formulaLeads[b] && b != ' ' && b != '\n' && b != '\r' || b == '\'' {
 			table[b] = classLead
 		}
 	}
@@ -114,10 +114,11 @@ func (w *window) formulas(dst []int32) []int32 {
 	return dst
 }
 
-// mayBegin says whether a formula may begin with a lead: letters beyond ASCII are leads too.
+// mayBegin says whether a formula may begin with a lead: apostrophes and letters beyond ASCII are leads too.
 func mayBegin(text []byte) bool {
-	if text[0] < utf8.RuneSelf {
-		return true
+	text = behindMarks(text)
+	if len(text) == 0 || text[0] < utf8.RuneSelf {
+		return len(text) > 0 && formulaLeads[text[0]]
 	}
 	first, _ := utf8.DecodeRune(text)
 	return strings.ContainsRune("＝＋－＠｜％", first) || invisible(first)

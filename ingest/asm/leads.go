@@ -49,7 +49,7 @@ var marked = []classed{
 var leading = []classed{
 	{1 << 0, []byte{0}, []byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0b\x0c\x0e\x0f")},
 	{1 << 1, []byte("\x01\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"), []byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f")},
-	{1 << 2, []byte{2}, []byte{0x5, 0xb, 0xd}},
+	{1 << 2, []byte{2}, []byte{0x5, 0x7, 0xb, 0xd}},
 	{1 << 3, []byte{3}, []byte{0xd}},
 	{1 << 4, []byte{4}, []byte{0}},
 	{1 << 5, []byte{7}, []byte{0xc, 0xf}},
