@@ -157,7 +157,7 @@ func (w words) mean(trimmed []byte) bool {
 func (c *column) text(cell []byte) []byte {
 	c.scratch = append(c.scratch[:0], unquote(cell, c.scratch)...)
 	if c.own {
-		c.scratch = unguard(c.scratch)
+		c.scratch = loneSign(unguard(c.scratch))
 	}
 	return c.scratch
 }

@@ -10,18 +10,19 @@ import (
 // CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on
 // the machine that opens the file; | and % begin commands in what some of them still read. The guard puts an apostrophe in
 // front of such a cell, and of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
-// of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte, and
-// guarding twice is guarding once. It changes data, so it can be left off: [Mapping].Guard. Our own files are read without
-// what it added: see guard_off.go.
+// of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte. An
+// apostrophe that is there already gets another one, so that what the guard added can be taken off again exactly: see
+// guard_off.go. Our own files are written as they were when they come back. The guard changes data, so it can be left off:
+// [Mapping].Guard.
 
 // separators are the bytes at which programs split lines into cells.
 const separators = ",;\t|"
 
 // formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
 // everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
-var formulaLeads = leads()
+var formulaLeads = leadBytes()
 
-func leads() (table [256]bool) {
+func leadBytes() (table [256]bool) {
 	for b := range table {
 		table[b] = b <= ' ' || b >= 0x7f || strings.IndexByte("=+-@|%", byte(b)) >= 0
 	}
@@ -79,13 +80,12 @@ func invisible(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
-// AppendGuardedRow is [Mapping.AppendRow] with every cell guarded.
+// AppendGuardedRow is [Mapping.AppendRow] with every cell guarded. The cells of a file of millrace's own are guarded once.
 func (m Mapping) AppendGuardedRow(dst, row []byte) []byte {
-	kept := row
 	if len(m.Former) > 0 {
-		kept = m.AppendRow(nil, row)
+		return appendGuarded(dst, m.AppendRow(nil, row), m.Header.Delimiter, guardOnce)
 	}
-	return appendGuarded(dst, kept, m.Header.Delimiter)
+	return appendGuarded(dst, row, m.Header.Delimiter, guardText)
 }
 
 // GuardRows guards CSV text of whole rows and says whether that changed anything.
@@ -96,7 +96,7 @@ func GuardRows(text []byte, delimiter byte) (guarded []byte, changed bool) {
 			end = len(rest)
 		}
 		row := trimCR(rest[:end])
-		guarded = appendGuarded(guarded, row, delimiter)
+		guarded = appendGuarded(guarded, row, delimiter, guardText)
 		guarded = append(guarded, rest[len(row):min(end+1, len(rest))]...)
 		rest = rest[min(end+1, len(rest)):]
 	}
@@ -112,26 +112,26 @@ func IsFormula(text string) bool {
 // AppendGuarded appends cells with the guard's apostrophes. cells is a row, or a part of one that begins at a cell's start
 // or with a delimiter, without a line end.
 func AppendGuarded(dst, cells []byte, delimiter byte) []byte {
-	return appendGuarded(dst, cells, delimiter)
+	return appendGuarded(dst, cells, delimiter, guardText)
 }
 
-func appendGuarded(dst, row []byte, delimiter byte) []byte {
+func appendGuarded(dst, row []byte, delimiter byte, guard func(text []byte) []byte) []byte {
 	for first := true; first || row != nil; first = false {
 		if !first {
 			dst = append(dst, delimiter)
 		}
 		var cell []byte
 		cell, row = cutField(row, delimiter)
-		dst = appendGuardedCell(dst, cell, delimiter)
+		dst = appendGuardedCell(dst, cell, delimiter, guard)
 	}
 	return dst
 }
 
 // appendGuardedCell writes a cell as it stands, unless it needs the guard, or quotes: a spreadsheet may take a
 // semicolon or a lone CR for the end of a cell whatever the delimiter of the file is.
-func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
+func appendGuardedCell(dst, cell []byte, delimiter byte, guard func(text []byte) []byte) []byte {
 	text := unquote(cell, nil)
-	guarded := guardText(text)
+	guarded := guard(text)
 	if guarded == nil && (len(cell) > 0 && cell[0] == '"' || bytes.IndexByte(cell, ';') < 0 &&
 		bytes.IndexByte(cell, '\r') < 0) {
 		return append(dst, cell...)
@@ -146,24 +146,22 @@ func appendGuardedCell(dst, cell []byte, delimiter byte) []byte {
 	return append(dst, guarded...)
 }
 
-// guardText gives the guarded text of a cell; nil if it needs no guard.
+// guardText gives the guarded text of a cell; nil if it needs no guard. The text may have apostrophes of its own in front
+// of a formula: then one more is added, so that [unguard] finds what was there.
 func guardText(text []byte) []byte {
-	if isDecimal(bytes.TrimFunc(text, invisible)) {
+	if isDecimal(bytes.TrimFunc(behindMarks(text), invisible)) {
 		return nil
 	}
 	var out []byte
 	done := 0 // of text that is in out
 	for at := 0; at <= len(text); {
-		line := text[at:]
-		if n := bytes.IndexAny(line, "\r\n"); n >= 0 {
-			line = line[:n]
-		}
-		if at == 0 && bytes.IndexAny(text, "\t\r\n") == 0 || isFormula(line) {
+		line := firstLine(text[at:])
+		if beginsFormula(text[at:], line, at == 0) {
 			out = append(append(out, text[done:at]...), '\'')
 			done = at
 		}
 		for start, end := nextPiece(line, 0); start >= 0; start, end = nextPiece(line, end) {
-			if isFormulaPiece(line[start:end]) {
+			if isFormulaPiece(behindMarks(line[start:end])) {
 				out = append(append(out, text[done:at+start]...), '\'')
 				done = at + start
 			}
@@ -176,6 +174,38 @@ func guardText(text []byte) []byte {
 	return append(out, text[done:]...)
 }
 
+// guardOnce is guardText for the text of a file of millrace's own: what is guarded stays as it is, and what was added to
+// the file since is guarded.
+func guardOnce(text []byte) []byte {
+	plain := unguard(text)
+	guarded := guardText(plain)
+	if guarded == nil {
+		guarded = plain
+	}
+	if bytes.Equal(guarded, text) {
+		return nil
+	}
+	return guarded
+}
+
+// behindMarks is a text without the apostrophes that it begins with.
+func behindMarks(text []byte) []byte { return bytes.TrimLeft(text, "'") }
+
+// firstLine is the first line of a text, without its end.
+func firstLine(text []byte) []byte {
+	if n := bytes.IndexAny(text, "\r\n"); n >= 0 {
+		return text[:n]
+	}
+	return text
+}
+
+// beginsFormula says whether the line that rest begins with is a formula behind its apostrophes: a line of a cell, or the
+// first, which a break or a tab makes one too.
+func beginsFormula(rest, line []byte, first bool) bool {
+	formula := behindMarks(line)
+	return isFormula(formula) || first && bytes.IndexAny(rest[len(line)-len(formula):], "\t\r\n") == 0
+}
+
 func appendQuoted(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	for _, b := range text {
@@ -185,104 +215,4 @@ func appendQuoted(dst, text []byte) []byte {
 		dst = append(dst, b)
 	}
 	return append(dst, '"')
-}
-
-// formulas appends where in the chunk the window has cells that the guard changes. A window with line ends or
-// semicolons inside cells gives the starts of all its rows instead. The positions ascend.
-func (w *window) formulas(dst []int32) []int32 {
-	text := w.chunk.Bytes[w.start:w.end]
-	quoted := bytes.IndexByte(text, '"') >= 0
-	if w.breaksInside(text, quoted) {
-		for i, before := range w.at[:w.n] {
-			if i == 0 || w.endsRow(before) {
-				dst = append(dst, int32(before+1))
-			}
-		}
-		return dst
-	}
-	if w.piecesInside(text, quoted) {
-		return w.formulasInPieces(dst)
-	}
-	for i, before := range w.at[:w.n] {
-		start, end := before+1, w.at[i+1]
-		lead := w.padded[start]
-		if lead == '"' {
-			lead = w.padded[start+1]
-		}
-		if start == end || !formulaLeads[lead] {
-			continue
-		}
-		if isFormula(w.cellText(start, end)) {
-			dst = append(dst, int32(start))
-		}
-	}
-	return dst
-}
-
-// formulasInPieces is formulas for a window whose cells may have pieces to guard, too.
-func (w *window) formulasInPieces(dst []int32) []int32 {
-	for i, before := range w.at[:w.n] {
-		start, end := before+1, w.at[i+1]
-		if start == end {
-			continue
-		}
-		if text := w.cellText(start, end); isFormula(text) || guardText(text) != nil {
-			dst = append(dst, int32(start))
-		}
-	}
-	return dst
-}
-
-// cellText is the text of the cell between two places of the window, without quotation marks and line end.
-func (w *window) cellText(start, end uint32) []byte {
-	if w.endsRow(end) {
-		end = w.rowEnd(start, end)
-	}
-	return unquote(w.padded[start:end], nil)
-}
-
-// piecesInside says whether cells may have pieces to guard: a separator that may stand inside a cell, and behind it
-// something that a formula may begin with. text is the window's, quoted whether it has a quotation mark.
-func (w *window) piecesInside(text []byte, quoted bool) bool {
-	for _, separator := range []byte(separators) {
-		if separator == w.delimiter && !quoted || separator == ';' && w.delimiter != ';' {
-			continue // none inside a cell: breaksInside has looked for semicolons
-		}
-		for rest := text; ; {
-			n := bytes.IndexByte(rest, separator)
-			if n < 0 {
-				break
-			}
-			rest = rest[n+1:]
-			lead := rest
-			for len(lead) > 0 && (lead[0] == ' ' || lead[0] == '"') {
-				lead = lead[1:]
-			}
-			if len(lead) > 0 && formulaLeads[lead[0]] && lead[0] != '\n' && lead[0] != '\r' {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// breaksInside says whether cells may have line ends, or semicolons that do not end them. Its arguments are as those of
-// piecesInside.
-func (w *window) breaksInside(text []byte, quoted bool) bool {
-	if w.delimiter != ';' && bytes.IndexByte(text, ';') >= 0 {
-		return true
-	}
-	if quoted {
-		ends := w.facts.rows
-		if int(w.at[w.n]) == len(w.chunk.Bytes) {
-			ends-- // the virtual one
-		}
-		if bytes.Count(text, []byte{'\n'}) != ends {
-			return true
-		}
-	}
-	if bytes.IndexByte(text, '\r') < 0 {
-		return false
-	}
-	return bytes.Count(text, []byte{'\r'}) != bytes.Count(text, []byte("\r\n"))
 }

@@ -11,12 +11,15 @@ import (
 func TestUnguard(t *testing.T) {
 	for _, test := range []struct{ cell, want string }{
 		{`'=1+1`, `=1+1`},
-		{`'-`, `-`}, // as it was once written
+		{`'-`, `'-`},
 		{`'-1,000`, `-1,000`},
 		{`a;'=1`, `a;=1`},
 		{"'\t'=1", "\t=1"},
 		{"two\n'=1", "two\n=1"},
-		{`''=1`, `''=1`},
+		{`''=1`, `'=1`},
+		{`a,''-b`, `a,'-b`},
+		{`' =1`, ` =1`},
+		{` '=1`, ` '=1`},
 		{`'-5`, `'-5`}, // a number is never guarded
 		{`'t Hooft`, `'t Hooft`},
 		{`O'Hara`, `O'Hara`},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,41 @@ func convertNamesRows(t *testing.T) {
 							ids[i%len(ids)], flagged[i], changed[i])
 					}
 				}
+			}
+		}
+	}
+}
+
+// In files of random cells with signs, blanks, separators and quotation marks, with any delimiter, the batch names exactly
+// the rows that the guard changes.
+func TestConvertNamesRandomRowsToGuard(t *testing.T) { ingest.WithKernels(t, convertNamesRandomRows) }
+
+func convertNamesRandomRows(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	letters := []rune("abcabcabc 12=+-@|%,\t\"'é＝\u00a0\x01.")
+	for round := range 60 {
+		delimiter := ",;\t|"[round%4 : round%4+1]
+		file := strings.ReplaceAll(strings.TrimSpace(churnHeader), ",", delimiter) + delimiter + "note\n"
+		const rows = 50
+		for range rows {
+			note := make([]rune, random.IntN(12))
+			for i := range note {
+				note[i] = letters[random.IntN(len(letters))]
+			}
+			cell := string(note)
+			if random.IntN(4) == 0 || strings.ContainsAny(cell, delimiter+"\"") {
+				cell = `"` + strings.ReplaceAll(cell, `"`, `""`) + `"`
+			}
+			charge := []string{"1", "-5", "", " ", `"-1"`}[random.IntN(5)]
+			file += strings.Join([]string{"a", "1", charge, "Monthly", "Yes", cell}, delimiter) + "\n"
+		}
+		flagged, changed := guardedChunks(t, file, []int{1 << 8, 1 << 20}[round%2])
+		if len(flagged) != rows {
+			t.Fatalf("%d rows of %q", len(flagged), file)
+		}
+		for i := range flagged {
+			if flagged[i] != changed[i] {
+				t.Fatalf("row %d of %q: flagged %v, changed %v", i+1, file, flagged[i], changed[i])
 			}
 		}
 	}

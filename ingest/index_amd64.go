@@ -14,6 +14,11 @@ func indexAVX512(text *byte, blocks int, state *byte, delimiter uint64, base uin
 //go:noescape
 func scanAVX512(text *byte, blocks int, state *byte, delimiter uint64)
 
+// leadsAVX512 finds the leads in at least one block of 64 bytes and returns their number.
+//
+//go:noescape
+func leadsAVX512(text *byte, blocks int, state *byte, base uint32, at *uint32) int
+
 // indexAVX2 indexes at least one block of 64 bytes and returns the number of separators.
 //
 //go:noescape
@@ -23,3 +28,8 @@ func indexAVX2(text *byte, blocks int, state *byte, delimiter uint64, base uint3
 //
 //go:noescape
 func scanAVX2(text *byte, blocks int, state *byte, delimiter uint64)
+
+// leadsAVX2 finds the leads in at least one block of 64 bytes and returns their number.
+//
+//go:noescape
+func leadsAVX2(text *byte, blocks int, state *byte, base uint32, at *uint32) int

@@ -338,6 +338,201 @@ count:
 	VZEROUPPER
 	RET
 
+// func leadsAVX512(text *byte, blocks int, state *byte, base uint32, at *uint32) int
+// Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, BMI
+TEXT ·leadsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         text+0(FP), AX
+	MOVQ         blocks+8(FP), CX
+	MOVQ         state+16(FP), DX
+	MOVL         base+24(FP), BX
+	MOVQ         at+32(FP), SI
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    asciiClasses<>+0(SB), Z1
+	VMOVDQU64    asciiClasses<>+64(SB), Z2
+	MOVL         $0x00000080, DI
+	VMOVD        DI, X3
+	VPBROADCASTB X3, Z3
+	MOVL         $0x00000007, DI
+	VMOVD        DI, X4
+	VPBROADCASTB X4, Z4
+	MOVL         $0x00000018, DI
+	VMOVD        DI, X5
+	VPBROADCASTB X5, Z5
+	MOVQ         (DX), DI
+
+loop:
+	VMOVDQU64  (AX), Z6
+	VMOVDQA64  Z6, Z7
+	VPTESTNMB  Z3, Z7, K1
+	VPERMI2B.Z Z2, Z1, K1, Z7
+	VPORQ      Z7, Z0, Z0
+	VPTESTMB   Z4, Z7, K1
+	KMOVQ      K1, R8
+	VPTESTMB   Z5, Z7, K1
+	KMOVQ      K1, R9
+	VPORQ      Z6, Z7, Z7
+	VPMOVB2M   Z7, K1
+	KMOVQ      K1, R10
+	LEAQ       (DI)(R8*2), R11
+	SHRQ       $0x3f, R8
+	MOVQ       R8, DI
+	ADDQ       R9, R11
+	ADCQ       $0x00, DI
+	ANDNQ      R11, R9, R11
+	ANDQ       R11, R10
+	JZ         next
+
+write:
+	TZCNTQ R10, R8
+	ADDL   BX, R8
+	MOVL   R8, (SI)
+	ADDQ   $0x04, SI
+	BLSRQ  R10, R10
+	JNZ    write
+
+next:
+	ADDL      $0x40, BX
+	ADDQ      $0x40, AX
+	DECQ      CX
+	JNZ       loop
+	MOVQ      DI, (DX)
+	VMOVDQU64 Z0, 8(DX)
+	SUBQ      at+32(FP), SI
+	SHRQ      $0x02, SI
+	VZEROUPPER
+	MOVQ      SI, ret+40(FP)
+	RET
+
+DATA asciiClasses<>+0(SB)/1, $0x80
+DATA asciiClasses<>+1(SB)/1, $0x80
+DATA asciiClasses<>+2(SB)/1, $0x80
+DATA asciiClasses<>+3(SB)/1, $0x80
+DATA asciiClasses<>+4(SB)/1, $0x80
+DATA asciiClasses<>+5(SB)/1, $0x80
+DATA asciiClasses<>+6(SB)/1, $0x80
+DATA asciiClasses<>+7(SB)/1, $0x80
+DATA asciiClasses<>+8(SB)/1, $0x80
+DATA asciiClasses<>+9(SB)/1, $0x81
+DATA asciiClasses<>+10(SB)/1, $0x01
+DATA asciiClasses<>+11(SB)/1, $0x80
+DATA asciiClasses<>+12(SB)/1, $0x80
+DATA asciiClasses<>+13(SB)/1, $0x20
+DATA asciiClasses<>+14(SB)/1, $0x80
+DATA asciiClasses<>+15(SB)/1, $0x80
+DATA asciiClasses<>+16(SB)/1, $0x80
+DATA asciiClasses<>+17(SB)/1, $0x80
+DATA asciiClasses<>+18(SB)/1, $0x80
+DATA asciiClasses<>+19(SB)/1, $0x80
+DATA asciiClasses<>+20(SB)/1, $0x80
+DATA asciiClasses<>+21(SB)/1, $0x80
+DATA asciiClasses<>+22(SB)/1, $0x80
+DATA asciiClasses<>+23(SB)/1, $0x80
+DATA asciiClasses<>+24(SB)/1, $0x80
+DATA asciiClasses<>+25(SB)/1, $0x80
+DATA asciiClasses<>+26(SB)/1, $0x80
+DATA asciiClasses<>+27(SB)/1, $0x80
+DATA asciiClasses<>+28(SB)/1, $0x80
+DATA asciiClasses<>+29(SB)/1, $0x80
+DATA asciiClasses<>+30(SB)/1, $0x80
+DATA asciiClasses<>+31(SB)/1, $0x80
+DATA asciiClasses<>+32(SB)/1, $0x08
+DATA asciiClasses<>+33(SB)/1, $0x00
+DATA asciiClasses<>+34(SB)/1, $0x10
+DATA asciiClasses<>+35(SB)/1, $0x00
+DATA asciiClasses<>+36(SB)/1, $0x00
+DATA asciiClasses<>+37(SB)/1, $0x80
+DATA asciiClasses<>+38(SB)/1, $0x00
+DATA asciiClasses<>+39(SB)/1, $0x80
+DATA asciiClasses<>+40(SB)/1, $0x00
+DATA asciiClasses<>+41(SB)/1, $0x00
+DATA asciiClasses<>+42(SB)/1, $0x00
+DATA asciiClasses<>+43(SB)/1, $0x80
+DATA asciiClasses<>+44(SB)/1, $0x02
+DATA asciiClasses<>+45(SB)/1, $0x80
+DATA asciiClasses<>+46(SB)/1, $0x00
+DATA asciiClasses<>+47(SB)/1, $0x00
+DATA asciiClasses<>+48(SB)/1, $0x00
+DATA asciiClasses<>+49(SB)/1, $0x00
+DATA asciiClasses<>+50(SB)/1, $0x00
+DATA asciiClasses<>+51(SB)/1, $0x00
+DATA asciiClasses<>+52(SB)/1, $0x00
+DATA asciiClasses<>+53(SB)/1, $0x00
+DATA asciiClasses<>+54(SB)/1, $0x00
+DATA asciiClasses<>+55(SB)/1, $0x00
+DATA asciiClasses<>+56(SB)/1, $0x00
+DATA asciiClasses<>+57(SB)/1, $0x00
+DATA asciiClasses<>+58(SB)/1, $0x00
+DATA asciiClasses<>+59(SB)/1, $0x04
+DATA asciiClasses<>+60(SB)/1, $0x00
+DATA asciiClasses<>+61(SB)/1, $0x80
+DATA asciiClasses<>+62(SB)/1, $0x00
+DATA asciiClasses<>+63(SB)/1, $0x00
+DATA asciiClasses<>+64(SB)/1, $0x80
+DATA asciiClasses<>+65(SB)/1, $0x00
+DATA asciiClasses<>+66(SB)/1, $0x00
+DATA asciiClasses<>+67(SB)/1, $0x00
+DATA asciiClasses<>+68(SB)/1, $0x00
+DATA asciiClasses<>+69(SB)/1, $0x00
+DATA asciiClasses<>+70(SB)/1, $0x00
+DATA asciiClasses<>+71(SB)/1, $0x00
+DATA asciiClasses<>+72(SB)/1, $0x00
+DATA asciiClasses<>+73(SB)/1, $0x00
+DATA asciiClasses<>+74(SB)/1, $0x00
+DATA asciiClasses<>+75(SB)/1, $0x00
+DATA asciiClasses<>+76(SB)/1, $0x00
+DATA asciiClasses<>+77(SB)/1, $0x00
+DATA asciiClasses<>+78(SB)/1, $0x00
+DATA asciiClasses<>+79(SB)/1, $0x00
+DATA asciiClasses<>+80(SB)/1, $0x00
+DATA asciiClasses<>+81(SB)/1, $0x00
+DATA asciiClasses<>+82(SB)/1, $0x00
+DATA asciiClasses<>+83(SB)/1, $0x00
+DATA asciiClasses<>+84(SB)/1, $0x00
+DATA asciiClasses<>+85(SB)/1, $0x00
+DATA asciiClasses<>+86(SB)/1, $0x00
+DATA asciiClasses<>+87(SB)/1, $0x00
+DATA asciiClasses<>+88(SB)/1, $0x00
+DATA asciiClasses<>+89(SB)/1, $0x00
+DATA asciiClasses<>+90(SB)/1, $0x00
+DATA asciiClasses<>+91(SB)/1, $0x00
+DATA asciiClasses<>+92(SB)/1, $0x00
+DATA asciiClasses<>+93(SB)/1, $0x00
+DATA asciiClasses<>+94(SB)/1, $0x00
+DATA asciiClasses<>+95(SB)/1, $0x00
+DATA asciiClasses<>+96(SB)/1, $0x00
+DATA asciiClasses<>+97(SB)/1, $0x00
+DATA asciiClasses<>+98(SB)/1, $0x00
+DATA asciiClasses<>+99(SB)/1, $0x00
+DATA asciiClasses<>+100(SB)/1, $0x00
+DATA asciiClasses<>+101(SB)/1, $0x00
+DATA asciiClasses<>+102(SB)/1, $0x00
+DATA asciiClasses<>+103(SB)/1, $0x00
+DATA asciiClasses<>+104(SB)/1, $0x00
+DATA asciiClasses<>+105(SB)/1, $0x00
+DATA asciiClasses<>+106(SB)/1, $0x00
+DATA asciiClasses<>+107(SB)/1, $0x00
+DATA asciiClasses<>+108(SB)/1, $0x00
+DATA asciiClasses<>+109(SB)/1, $0x00
+DATA asciiClasses<>+110(SB)/1, $0x00
+DATA asciiClasses<>+111(SB)/1, $0x00
+DATA asciiClasses<>+112(SB)/1, $0x00
+DATA asciiClasses<>+113(SB)/1, $0x00
+DATA asciiClasses<>+114(SB)/1, $0x00
+DATA asciiClasses<>+115(SB)/1, $0x00
+DATA asciiClasses<>+116(SB)/1, $0x00
+DATA asciiClasses<>+117(SB)/1, $0x00
+DATA asciiClasses<>+118(SB)/1, $0x00
+DATA asciiClasses<>+119(SB)/1, $0x00
+DATA asciiClasses<>+120(SB)/1, $0x00
+DATA asciiClasses<>+121(SB)/1, $0x00
+DATA asciiClasses<>+122(SB)/1, $0x00
+DATA asciiClasses<>+123(SB)/1, $0x00
+DATA asciiClasses<>+124(SB)/1, $0x82
+DATA asciiClasses<>+125(SB)/1, $0x00
+DATA asciiClasses<>+126(SB)/1, $0x00
+DATA asciiClasses<>+127(SB)/1, $0x80
+GLOBL asciiClasses<>(SB), RODATA|NOPTR, $128
+
 // func indexAVX2(text *byte, blocks int, state *byte, delimiter uint64, base uint32, at *uint32) int
 // Requires: AVX, AVX2, BMI, MMX+, PCLMULQDQ, POPCNT
 TEXT ·indexAVX2(SB), NOSPLIT, $0-56
@@ -657,3 +852,242 @@ count:
 	JNZ     loop
 	VZEROUPPER
 	RET
+
+// func leadsAVX2(text *byte, blocks int, state *byte, base uint32, at *uint32) int
+// Requires: AVX, AVX2, BMI
+TEXT ·leadsAVX2(SB), NOSPLIT, $0-48
+	MOVQ         text+0(FP), AX
+	MOVQ         blocks+8(FP), CX
+	MOVQ         state+16(FP), DX
+	MOVL         base+24(FP), BX
+	MOVQ         at+32(FP), SI
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	MOVL         $0x0000000f, DI
+	VMOVD        DI, X2
+	VPBROADCASTB X2, Y2
+	MOVL         $0x00000007, DI
+	VMOVD        DI, X3
+	VPBROADCASTB X3, Y3
+	MOVL         $0x00000018, DI
+	VMOVD        DI, X4
+	VPBROADCASTB X4, Y4
+	VMOVDQU      marksLower<>+0(SB), Y5
+	VMOVDQU      marksUpper<>+0(SB), Y6
+	VMOVDQU      leadsLower<>+0(SB), Y7
+	VMOVDQU      leadsUpper<>+0(SB), Y8
+	MOVQ         (DX), DI
+
+loop:
+	VMOVDQU   (AX), Y9
+	VMOVDQU   32(AX), Y10
+	VPAND     Y2, Y9, Y11
+	VPSRLW    $0x04, Y9, Y9
+	VPAND     Y2, Y9, Y9
+	VPSHUFB   Y11, Y5, Y12
+	VPSHUFB   Y9, Y6, Y13
+	VPAND     Y13, Y12, Y12
+	VPOR      Y12, Y0, Y0
+	VPSHUFB   Y11, Y7, Y11
+	VPSHUFB   Y9, Y8, Y9
+	VPAND     Y9, Y11, Y11
+	VPCMPEQB  Y1, Y11, Y11
+	VPMOVMSKB Y11, R10
+	VPAND     Y3, Y12, Y11
+	VPCMPEQB  Y1, Y11, Y11
+	VPMOVMSKB Y11, R8
+	VPAND     Y4, Y12, Y12
+	VPCMPEQB  Y1, Y12, Y12
+	VPMOVMSKB Y12, R9
+	VPAND     Y2, Y10, Y9
+	VPSRLW    $0x04, Y10, Y10
+	VPAND     Y2, Y10, Y10
+	VPSHUFB   Y9, Y5, Y11
+	VPSHUFB   Y10, Y6, Y12
+	VPAND     Y12, Y11, Y11
+	VPOR      Y11, Y0, Y0
+	VPSHUFB   Y9, Y7, Y9
+	VPSHUFB   Y10, Y8, Y10
+	VPAND     Y10, Y9, Y9
+	VPCMPEQB  Y1, Y9, Y9
+	VPMOVMSKB Y9, R11
+	SHLQ      $0x20, R11
+	ORQ       R11, R10
+	VPAND     Y3, Y11, Y9
+	VPCMPEQB  Y1, Y9, Y9
+	VPMOVMSKB Y9, R11
+	SHLQ      $0x20, R11
+	ORQ       R11, R8
+	VPAND     Y4, Y11, Y11
+	VPCMPEQB  Y1, Y11, Y11
+	VPMOVMSKB Y11, R11
+	SHLQ      $0x20, R11
+	ORQ       R11, R9
+	NOTQ      R8
+	NOTQ      R9
+	NOTQ      R10
+	LEAQ      (DI)(R8*2), R11
+	SHRQ      $0x3f, R8
+	MOVQ      R8, DI
+	ADDQ      R9, R11
+	ADCQ      $0x00, DI
+	ANDNQ     R11, R9, R11
+	ANDQ      R11, R10
+	JZ        next
+
+write:
+	TZCNTQ R10, R8
+	ADDL   BX, R8
+	MOVL   R8, (SI)
+	ADDQ   $0x04, SI
+	BLSRQ  R10, R10
+	JNZ    write
+
+next:
+	ADDL    $0x40, BX
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     loop
+	MOVQ    DI, (DX)
+	VMOVDQU Y0, 8(DX)
+	SUBQ    at+32(FP), SI
+	SHRQ    $0x02, SI
+	VZEROUPPER
+	MOVQ    SI, ret+40(FP)
+	RET
+
+DATA marksLower<>+0(SB)/1, $0x08
+DATA marksLower<>+1(SB)/1, $0x00
+DATA marksLower<>+2(SB)/1, $0x10
+DATA marksLower<>+3(SB)/1, $0x00
+DATA marksLower<>+4(SB)/1, $0x00
+DATA marksLower<>+5(SB)/1, $0x00
+DATA marksLower<>+6(SB)/1, $0x00
+DATA marksLower<>+7(SB)/1, $0x00
+DATA marksLower<>+8(SB)/1, $0x00
+DATA marksLower<>+9(SB)/1, $0x01
+DATA marksLower<>+10(SB)/1, $0x01
+DATA marksLower<>+11(SB)/1, $0x04
+DATA marksLower<>+12(SB)/1, $0x02
+DATA marksLower<>+13(SB)/1, $0x20
+DATA marksLower<>+14(SB)/1, $0x00
+DATA marksLower<>+15(SB)/1, $0x00
+DATA marksLower<>+16(SB)/1, $0x08
+DATA marksLower<>+17(SB)/1, $0x00
+DATA marksLower<>+18(SB)/1, $0x10
+DATA marksLower<>+19(SB)/1, $0x00
+DATA marksLower<>+20(SB)/1, $0x00
+DATA marksLower<>+21(SB)/1, $0x00
+DATA marksLower<>+22(SB)/1, $0x00
+DATA marksLower<>+23(SB)/1, $0x00
+DATA marksLower<>+24(SB)/1, $0x00
+DATA marksLower<>+25(SB)/1, $0x01
+DATA marksLower<>+26(SB)/1, $0x01
+DATA marksLower<>+27(SB)/1, $0x04
+DATA marksLower<>+28(SB)/1, $0x02
+DATA marksLower<>+29(SB)/1, $0x20
+DATA marksLower<>+30(SB)/1, $0x00
+DATA marksLower<>+31(SB)/1, $0x00
+GLOBL marksLower<>(SB), RODATA|NOPTR, $32
+
+DATA marksUpper<>+0(SB)/1, $0x21
+DATA marksUpper<>+1(SB)/1, $0x00
+DATA marksUpper<>+2(SB)/1, $0x1a
+DATA marksUpper<>+3(SB)/1, $0x04
+DATA marksUpper<>+4(SB)/1, $0x00
+DATA marksUpper<>+5(SB)/1, $0x00
+DATA marksUpper<>+6(SB)/1, $0x00
+DATA marksUpper<>+7(SB)/1, $0x02
+DATA marksUpper<>+8(SB)/1, $0x00
+DATA marksUpper<>+9(SB)/1, $0x00
+DATA marksUpper<>+10(SB)/1, $0x00
+DATA marksUpper<>+11(SB)/1, $0x00
+DATA marksUpper<>+12(SB)/1, $0x00
+DATA marksUpper<>+13(SB)/1, $0x00
+DATA marksUpper<>+14(SB)/1, $0x00
+DATA marksUpper<>+15(SB)/1, $0x00
+DATA marksUpper<>+16(SB)/1, $0x21
+DATA marksUpper<>+17(SB)/1, $0x00
+DATA marksUpper<>+18(SB)/1, $0x1a
+DATA marksUpper<>+19(SB)/1, $0x04
+DATA marksUpper<>+20(SB)/1, $0x00
+DATA marksUpper<>+21(SB)/1, $0x00
+DATA marksUpper<>+22(SB)/1, $0x00
+DATA marksUpper<>+23(SB)/1, $0x02
+DATA marksUpper<>+24(SB)/1, $0x00
+DATA marksUpper<>+25(SB)/1, $0x00
+DATA marksUpper<>+26(SB)/1, $0x00
+DATA marksUpper<>+27(SB)/1, $0x00
+DATA marksUpper<>+28(SB)/1, $0x00
+DATA marksUpper<>+29(SB)/1, $0x00
+DATA marksUpper<>+30(SB)/1, $0x00
+DATA marksUpper<>+31(SB)/1, $0x00
+GLOBL marksUpper<>(SB), RODATA|NOPTR, $32
+
+DATA leadsLower<>+0(SB)/1, $0x13
+DATA leadsLower<>+1(SB)/1, $0x03
+DATA leadsLower<>+2(SB)/1, $0x03
+DATA leadsLower<>+3(SB)/1, $0x03
+DATA leadsLower<>+4(SB)/1, $0x03
+DATA leadsLower<>+5(SB)/1, $0x07
+DATA leadsLower<>+6(SB)/1, $0x03
+DATA leadsLower<>+7(SB)/1, $0x07
+DATA leadsLower<>+8(SB)/1, $0x03
+DATA leadsLower<>+9(SB)/1, $0x03
+DATA leadsLower<>+10(SB)/1, $0x02
+DATA leadsLower<>+11(SB)/1, $0x07
+DATA leadsLower<>+12(SB)/1, $0x23
+DATA leadsLower<>+13(SB)/1, $0x0e
+DATA leadsLower<>+14(SB)/1, $0x03
+DATA leadsLower<>+15(SB)/1, $0x23
+DATA leadsLower<>+16(SB)/1, $0x13
+DATA leadsLower<>+17(SB)/1, $0x03
+DATA leadsLower<>+18(SB)/1, $0x03
+DATA leadsLower<>+19(SB)/1, $0x03
+DATA leadsLower<>+20(SB)/1, $0x03
+DATA leadsLower<>+21(SB)/1, $0x07
+DATA leadsLower<>+22(SB)/1, $0x03
+DATA leadsLower<>+23(SB)/1, $0x07
+DATA leadsLower<>+24(SB)/1, $0x03
+DATA leadsLower<>+25(SB)/1, $0x03
+DATA leadsLower<>+26(SB)/1, $0x02
+DATA leadsLower<>+27(SB)/1, $0x07
+DATA leadsLower<>+28(SB)/1, $0x23
+DATA leadsLower<>+29(SB)/1, $0x0e
+DATA leadsLower<>+30(SB)/1, $0x03
+DATA leadsLower<>+31(SB)/1, $0x23
+GLOBL leadsLower<>(SB), RODATA|NOPTR, $32
+
+DATA leadsUpper<>+0(SB)/1, $0x01
+DATA leadsUpper<>+1(SB)/1, $0x02
+DATA leadsUpper<>+2(SB)/1, $0x04
+DATA leadsUpper<>+3(SB)/1, $0x08
+DATA leadsUpper<>+4(SB)/1, $0x10
+DATA leadsUpper<>+5(SB)/1, $0x00
+DATA leadsUpper<>+6(SB)/1, $0x00
+DATA leadsUpper<>+7(SB)/1, $0x20
+DATA leadsUpper<>+8(SB)/1, $0x02
+DATA leadsUpper<>+9(SB)/1, $0x02
+DATA leadsUpper<>+10(SB)/1, $0x02
+DATA leadsUpper<>+11(SB)/1, $0x02
+DATA leadsUpper<>+12(SB)/1, $0x02
+DATA leadsUpper<>+13(SB)/1, $0x02
+DATA leadsUpper<>+14(SB)/1, $0x02
+DATA leadsUpper<>+15(SB)/1, $0x02
+DATA leadsUpper<>+16(SB)/1, $0x01
+DATA leadsUpper<>+17(SB)/1, $0x02
+DATA leadsUpper<>+18(SB)/1, $0x04
+DATA leadsUpper<>+19(SB)/1, $0x08
+DATA leadsUpper<>+20(SB)/1, $0x10
+DATA leadsUpper<>+21(SB)/1, $0x00
+DATA leadsUpper<>+22(SB)/1, $0x00
+DATA leadsUpper<>+23(SB)/1, $0x20
+DATA leadsUpper<>+24(SB)/1, $0x02
+DATA leadsUpper<>+25(SB)/1, $0x02
+DATA leadsUpper<>+26(SB)/1, $0x02
+DATA leadsUpper<>+27(SB)/1, $0x02
+DATA leadsUpper<>+28(SB)/1, $0x02
+DATA leadsUpper<>+29(SB)/1, $0x02
+DATA leadsUpper<>+30(SB)/1, $0x02
+DATA leadsUpper<>+31(SB)/1, $0x02
+GLOBL leadsUpper<>(SB), RODATA|NOPTR, $32

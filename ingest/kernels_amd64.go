@@ -16,7 +16,7 @@ func hasAVX2() bool {
 func hasAVX512() bool {
 	x := &cpu.X86
 	return hasAVX2() && x.HasAVX512F && x.HasAVX512CD && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL &&
-		x.HasAVX512VBMI2
+		x.HasAVX512VBMI && x.HasAVX512VBMI2
 }
 
 func bestKernels() kernels {
@@ -31,14 +31,15 @@ func bestKernels() kernels {
 
 func vectorsOf512() kernels {
 	return kernels{
-		scan: scan512, index: index512, numbers: numbers512, categories: categories512,
+		scan: scan512, index: index512, leads: leads512, numbers: numbers512, categories: categories512,
 		rows: "avx512", cells: "avx512",
 	}
 }
 
 func vectorsOf256() kernels {
 	return kernels{
-		scan: scan256, index: index256, numbers: numbersPortable, categories: categoriesPortable,
+		scan: scan256, index: index256, leads: leads256,
+		numbers: numbersPortable, categories: categoriesPortable,
 		rows: "avx2", cells: "portable",
 	}
 }
@@ -99,6 +100,46 @@ func scanVectors(wide bool, text []byte, delimiter byte) scanned {
 		rest = rest[min(len(rest), blocks*blockBytes):]
 	}
 	return state.scanned(text)
+}
+
+func leads512(text []byte, base uint32, at []uint32) leads { return leadsVectors(true, text, base, at) }
+
+func leads256(text []byte, base uint32, at []uint32) leads {
+	return leadsVectors(false, text, base, at)
+}
+
+// leadState is what goes from one block to the next, and the classes that were seen. The assembly knows its layout.
+type leadState struct {
+	behind uint64 // 1 if the next byte stands behind a separator
+	seen   [blockBytes]uint8
+}
+
+// leadsVectors does the same for the leads.
+func leadsVectors(wide bool, text []byte, base uint32, at []uint32) leads {
+	_ = at[len(text)] // the assembly may be given the place behind the last one
+	state := leadState{behind: 1}
+	n, seen := 0, uint8(0)
+	for len(text) > 0 {
+		blocks := min(len(text)/blockBytes, blocksMax)
+		first := text
+		if blocks == 0 {
+			var tail [blockBytes]byte
+			for i := copy(tail[:], text); i < blockBytes; i++ {
+				tail[i] = 'x' // has no class
+			}
+			first, blocks = tail[:], 1
+		}
+		if wide {
+			n += leadsAVX512(&first[0], blocks, (*byte)(unsafe.Pointer(&state)), base, &at[n])
+		} else {
+			n += leadsAVX2(&first[0], blocks, (*byte)(unsafe.Pointer(&state)), base, &at[n])
+		}
+		for _, classes := range state.seen {
+			seen |= classes
+		}
+		text, base = text[min(len(text), blocks*blockBytes):], base+uint32(blocks*blockBytes)
+	}
+	return newLeads(n, seen)
 }
 
 // first is where the assembly finds the state.

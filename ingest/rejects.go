@@ -71,12 +71,7 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 	column, sentence := r.Column, r.Sentence()
 	if m.Guard {
 		dst = append(m.AppendGuardedRow(dst, row), delimiter)
-		if guarded := guardText([]byte(column)); guarded != nil {
-			column = string(guarded)
-		}
-		if guarded := guardText([]byte(sentence)); guarded != nil {
-			sentence = string(guarded)
-		}
+		column, sentence = m.guarded(column), m.guarded(sentence)
 	} else {
 		dst = append(m.AppendRow(dst, row), delimiter)
 	}
@@ -85,4 +80,17 @@ func (m Mapping) AppendReject(dst []byte, chunk Chunk, r Reject) []byte {
 	dst = append(append(dst, r.Reason.Code()...), delimiter)
 	dst = append(appendField(dst, column, delimiter), delimiter)
 	return append(appendField(dst, sentence, delimiter), '\n')
+}
+
+// guarded guards a text with names of the file's columns, which have the guard already if the file is one of millrace's
+// own.
+func (m *Mapping) guarded(text string) string {
+	guard := guardText
+	if len(m.Former) > 0 {
+		guard = guardOnce
+	}
+	if guarded := guard([]byte(text)); guarded != nil {
+		return string(guarded)
+	}
+	return text
 }

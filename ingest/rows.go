@@ -15,6 +15,7 @@ type Rows struct {
 	rest    []byte // of the chunk
 	cells   [][]byte
 	scratch []byte // cells that had doubled quotes
+	guarded bool
 }
 
 // NewRows reads the header. Text that ends behind it has no rows; text without anything is [ErrEmpty].
@@ -27,6 +28,15 @@ func NewRows(r io.Reader, limits Limits) (*Rows, error) {
 		return nil, err
 	}
 	return &Rows{Header: header, chunker: NewChunker(body, header.Delimiter, header.Start(), limits)}, nil
+}
+
+// Unguard has the header's names, and the cells of all rows from here on, given without what the guard against formulas
+// added to them. It is for text that was written with the guard.
+func (r *Rows) Unguard() {
+	r.guarded = true
+	for i, name := range r.Header.Names {
+		r.Header.Names[i] = string(unguard([]byte(name)))
+	}
 }
 
 // Next gives the cells of the next row, unquoted and valid until the next call; io.EOF at the end.
@@ -48,7 +58,11 @@ func (r *Rows) Next() ([][]byte, error) {
 	for row = trimCR(row); len(r.cells) == 0 || row != nil; {
 		var cell []byte
 		cell, row = cutField(row, r.Header.Delimiter)
-		r.cells = append(r.cells, r.text(cell))
+		text := r.text(cell)
+		if r.guarded {
+			text = unguard(text)
+		}
+		r.cells = append(r.cells, text)
 	}
 	return r.cells, nil
 }

@@ -31,7 +31,8 @@ type window struct {
 	ends    []uint32 // where the rows end, one a slot from base on
 	runs    []run
 	rejects []refused
-	over    left // scratch: what the kernel left
+	over    left     // scratch: what the kernel left
+	leads   []uint32 // scratch: places where formulas may begin
 }
 
 // run is consecutive rows of the right width.

@@ -1,11 +1,15 @@
 package serve_test
 
 import (
+	"encoding/csv"
+	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -88,5 +92,104 @@ func TestGuardAgainstSpreadsheet(t *testing.T) {
 	}
 	if n := strings.Count(string(sheet), "table:formula="); n != 0 {
 		t.Errorf("%d cells are formulas", n)
+	}
+}
+
+// TestGuardIsUndoneInOtherFormats sends files of random cells, with every delimiter, and wants the customer's own values back
+// as JSON lines and Arrow, of results and rejects, stored and not: with formulas, apostrophes of the customer's own in front of
+// them, and from a result that is sent in again.
+func TestGuardIsUndoneInOtherFormats(t *testing.T) {
+	a := startAPI(t, nil)
+	a.work()
+	random := rand.New(rand.NewPCG(5, 6))
+	pieces := []string{"=", "+", "-", "@", "|", "%", "'", "''", "=1+1", "-5", "'-5", "'=1", "''@x", " ", ",", ";", "\t", "\"", "\n", "\r", "a", "é", "＝", "]"}
+	for _, delimiter := range ",;\t|" {
+		names := []string{"customerID", "tenure", "MonthlyCharges", "TotalCharges", "Contract", "'=note", "=more;'+x"}
+		var rows, refused [][]string
+		var text strings.Builder
+		w := csv.NewWriter(&text)
+		w.Comma = delimiter
+		_ = w.Write(names)
+		for i := range 300 {
+			cells := []string{"x", "5", "70.35", "350.5", "One year", "", "x"}
+			for _, at := range []int{0, 5, 6} {
+				for range random.IntN(6) {
+					cells[at] += pieces[random.IntN(len(pieces))]
+				}
+			}
+			cells[0] += "y"
+			if i%3 == 0 {
+				cells[1] = "many"
+				refused = append(refused, cells)
+			} else {
+				rows = append(rows, cells)
+			}
+			_ = w.Write(cells)
+		}
+		w.Flush()
+		all := slices.Concat(rows, refused)
+		for _, file := range []string{text.String(), string(a.post("/score", text.String()).want(t, http.StatusOK).body)} {
+			if file != text.String() { // a result: without the rejected rows
+				all, refused = rows, nil
+			}
+			links := a.post("/upload", file, header("Prefer", "wait=60")).want(t, http.StatusOK).object(t)["links"].(map[string]any)
+			for link, want := range map[string][][]string{"download": rows, "rejects": refused} {
+				address := links[link].(string)
+				sameValues(t, a.get(withQuery(address, "format=jsonl")).want(t, http.StatusOK), names, want)
+				sameArrowValues(t, readArrow(t, a.get(withQuery(address, "format=arrow")).want(t, http.StatusOK).body), names, want)
+			}
+			sameValues(t, a.post("/score?format=jsonl", file).want(t, http.StatusOK), names, all)
+		}
+	}
+}
+
+func withQuery(address, query string) string {
+	if strings.Contains(address, "?") {
+		return address + "&" + query
+	}
+	return address + "?" + query
+}
+
+// sameValues wants the rows as JSON lines, in any order.
+func sameValues(t *testing.T, got answer, names []string, want [][]string) {
+	t.Helper()
+	columns := map[string][]string{}
+	lines := 0
+	for line := range strings.Lines(string(got.body)) {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatal(err)
+		}
+		lines++
+		for _, name := range names {
+			text, ok := row[name].(string)
+			if !ok {
+				t.Fatalf("no %q in %s", name, line)
+			}
+			columns[name] = append(columns[name], text)
+		}
+	}
+	if lines != len(want) || got.header.Get("Csv-Guard") == "on" {
+		t.Errorf("%d lines, want %d; headers %v", lines, len(want), got.header)
+	}
+	sameArrowValues(t, columns, names, want)
+}
+
+func sameArrowValues(t *testing.T, columns map[string][]string, names []string, want [][]string) {
+	t.Helper()
+	for i, name := range names {
+		var values []string
+		for _, row := range want {
+			values = append(values, row[i])
+		}
+		if got := columns[name]; len(got) != len(values) {
+			t.Errorf("column %q: %d values, want %d", name, len(got), len(values))
+		} else if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(values))) {
+			for k := range got {
+				if got[k] != values[k] {
+					t.Errorf("column %q, row %d: %q, want %q", name, k, got[k], values[k])
+				}
+			}
+		}
 	}
 }

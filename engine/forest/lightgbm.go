@@ -57,11 +57,9 @@ func (r *lightgbmReader) readHeader() error {
 	if err := r.lines.section(keys, r.header); err != nil {
 		return err
 	}
-	version := string(r.header[headerVersion])
-	if version != "v2" && version != "v3" && version != "v4" {
-		return fieldFault(KindVersion, "version", "%s is not supported, only v2, v3 and v4 are", clipped(version))
+	if err := r.setVersion(); err != nil {
+		return err
 	}
-	r.forest.Source.Version = version
 	classes, err := r.header.count(headerClasses, keys, 1)
 	if err != nil {
 		return err
@@ -80,6 +78,21 @@ func (r *lightgbmReader) readHeader() error {
 	r.forest.Base = make([]float64, classes)
 	r.forest.Average = r.header[headerAverage] != nil
 	return r.setObjective(string(r.header[headerObjective]))
+}
+
+// setVersion accepts the versions that are known. LightGBM itself looks at none, so a file that lost the line, as converters
+// write them, is read like one that has it.
+func (r *lightgbmReader) setVersion() error {
+	if r.header[headerVersion] == nil {
+		r.forest.Warnings = append(r.forest.Warnings, "the file does not name its version: it is read as v4")
+		return nil
+	}
+	version := string(r.header[headerVersion])
+	if version != "v2" && version != "v3" && version != "v4" {
+		return fieldFault(KindVersion, "version", "%s is not supported, only v2, v3 and v4 are", clipped(version))
+	}
+	r.forest.Source.Version = version
+	return nil
 }
 
 func (r *lightgbmReader) readFeatures() error {

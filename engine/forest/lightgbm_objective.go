@@ -9,7 +9,7 @@ import (
 // trained with a function of the user's own has no such line; its raw score is all that is known.
 func (r *lightgbmReader) setObjective(line string) error {
 	f := r.forest
-	name, rest, _ := strings.Cut(line, " ")
+	name, rest, _ := strings.Cut(lightgbmAlias(line), " ")
 	f.Objective = name
 	link, known := lightgbmLink(name)
 	if !known {
@@ -27,13 +27,35 @@ func (r *lightgbmReader) setObjective(line string) error {
 	return nil
 }
 
+// lightgbmAlias gives the name that LightGBM uses for an objective. Like LightGBM it knows other names only where no options
+// follow them.
+func lightgbmAlias(line string) string {
+	switch line {
+	case "regression_l2", "mean_squared_error", "mse", "l2", "l2_root", "root_mean_squared_error", "rmse":
+		return "regression"
+	case "mean_absolute_error", "l1", "mae":
+		return "regression_l1"
+	case "mean_absolute_percentage_error":
+		return "mape"
+	case "xentropy":
+		return "cross_entropy"
+	case "xentlambda":
+		return "cross_entropy_lambda"
+	case "xendcg", "xe_ndcg", "xe_ndcg_mart", "xendcg_mart":
+		return "rank_xendcg"
+	case "none", "null", "custom", "na":
+		return ""
+	}
+	return line
+}
+
 func lightgbmLink(objective string) (link Link, known bool) {
 	switch objective {
-	case "binary", "multiclassova", "cross_entropy", "xentropy":
+	case "binary", "multiclassova", "cross_entropy":
 		return LinkSigmoid, true
 	case "multiclass":
 		return LinkSoftmax, true
-	case "cross_entropy_lambda", "xentlambda":
+	case "cross_entropy_lambda":
 		return LinkLog1pExp, true
 	case "poisson", "gamma", "tweedie":
 		return LinkExp, true
@@ -57,10 +79,19 @@ func (r *lightgbmReader) setOption(objective, option string) error {
 		if v, ok := parseInt([]byte(value)); !ok || v != int64(f.Classes) {
 			return fault(KindShape, "objective names %s classes, the header %d", clipped(value), f.Classes)
 		}
-	case option == "sqrt" && f.Link == LinkIdentity && objective != "":
+	case option == "sqrt" && takesRoots(objective):
 		f.Link = LinkSignedSquare
 	default:
 		return fieldFault(KindUnsupported, "objective", "option %s of %s is not supported", clipped(option), objective)
 	}
 	return nil
+}
+
+// takesRoots reports whether an objective may be trained on square roots. LightGBM ignores the option for others.
+func takesRoots(objective string) bool {
+	switch objective {
+	case "regression", "regression_l1", "fair", "quantile", "mape":
+		return true
+	}
+	return false
 }

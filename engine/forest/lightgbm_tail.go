@@ -7,10 +7,11 @@ import (
 
 // readTail reads what follows the trees: importances, which are skipped, parameters, a parser of text files, which is not
 // used, and the line that LightGBM's Python package adds with the categories of a data frame. Old and foreign programs
-// write no parameters.
+// write no parameters; but a file of which nothing follows the trees was cut off there.
 func (r *lightgbmReader) readTail() error {
 	var columns []int
 	parameters, categories := false, false
+	importances := startsImportances(r.lines.last())
 	for {
 		line, ok, err := r.tailLine()
 		if err != nil {
@@ -18,9 +19,13 @@ func (r *lightgbmReader) readTail() error {
 		}
 		text, isCategories := bytes.CutPrefix(line, []byte("pandas_categorical:"))
 		switch {
+		case !ok && !importances && !parameters && !categories:
+			return fault(KindTruncated, "file ends right behind its trees")
 		case !ok:
 			r.warnOfEnd(parameters || categories)
 			return nil
+		case startsImportances(line) && !parameters && !categories:
+			importances = true
 		case string(line) == "parameters:" && !parameters:
 			if columns, err = r.readParameters(); err != nil {
 				return err
@@ -48,7 +53,7 @@ func (r *lightgbmReader) tailLine() (line []byte, ok bool, err error) {
 
 // warnOfEnd warns of a file that ends with its trees. All of them are there, but what followed may be lost.
 func (r *lightgbmReader) warnOfEnd(whole bool) {
-	const why = "the file ends before its parameters: an old or foreign program wrote it, or it was cut off behind its trees"
+	const why = "the file ends before its parameters: an old or foreign program wrote it, or it was cut off"
 	switch {
 	case whole:
 	case len(r.categoricalColumns()) > 0:

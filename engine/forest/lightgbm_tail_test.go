@@ -21,7 +21,9 @@ func TestLightGBMEnds(t *testing.T) {
 		{"as written today", text, false, false},
 		{"with a parser", text + "\nparser:\n{\"className\": \"x\"}\n\nend of parser\n\npandas_categorical:null\n", false, false},
 		{"without parameters", trees(text) + "end of trees\n\nfeature_importances:\na=1\n", true, false},
-		{"without parameters, categorical", trees(categorical) + "end of trees\n", true, true},
+		{"without parameters, categorical", trees(categorical) + "end of trees\n\nfeature_importances:\n", true, true},
+		{"without importances", trees(text) + "end of trees\n" + text[strings.Index(text, "\nparameters:"):], false, false},
+		{"without version", strings.Replace(text, "version=v4\n", "", 1), true, false},
 		{"of LightGBM 2.0", trees(categorical) + "\nfeature importances:\na=1\n\npandas_categorical:null\n", false, false},
 		{"of LightGBM 2.0, cut off", trees(categorical) + "\nfeature importances:\na=1\n", true, true},
 		{"without \"end of trees\"", trees(text) + "\nfeature_importances:\n" + text[strings.Index(text, "\nparameters:"):], false, false},
@@ -36,6 +38,8 @@ func TestLightGBMEnds(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"cut within its trees":      trees(text),
+		"cut behind its trees":      trees(text) + "end of trees",
+		"cut behind their end":      trees(text) + "end of trees\n\n",
 		"cut within its parameters": strings.TrimSuffix(text, tail),
 		"cut within its parser":     text + "\nparser:\n{\"className\"",
 		"text behind it":            text + "\nmore\n",

@@ -31,6 +31,9 @@ func (l *lightgbmLines) line() (line []byte, ok bool) {
 	return bytes.TrimSuffix(line, []byte("\r")), true
 }
 
+// last returns the line last returned once more.
+func (l *lightgbmLines) last() []byte { return bytes.TrimRight(l.file[l.start:l.next], "\r\n") }
+
 // unread makes the line last returned the next one again.
 func (l *lightgbmLines) unread() { l.next = l.start }
 
@@ -70,11 +73,11 @@ func (l *lightgbmLines) section(keys []string, into lightgbmFields) error {
 
 // endsTrees reports whether a line follows the last tree. LightGBM 2.0 wrote the importances at once.
 func endsTrees(line []byte) bool {
-	switch string(line) {
-	case "end of trees", "feature importances:", "feature_importances:":
-		return true
-	}
-	return false
+	return string(line) == "end of trees" || startsImportances(line)
+}
+
+func startsImportances(line []byte) bool {
+	return string(line) == "feature importances:" || string(line) == "feature_importances:"
 }
 
 func lightgbmKey(keys []string, key []byte) int {

@@ -21,10 +21,16 @@ type foreignMark struct {
 }
 
 func foreignMarks() []foreignMark {
-	const oldSave = "load it with XGBoost 3.0 or older and save it as .ubj"
+	const (
+		oldSave   = "load it with XGBoost 3.0 or older and save it as .ubj"
+		sparkSave = "save its booster with the XGBoost4J-Spark that wrote it (nativeBooster.saveModel), then " + oldSave
+		spark     = "XGBoost's old binary format wrapped by XGBoost4J-Spark"
+	)
 	return []foreignMark{
 		{"binf", KindLegacy, "XGBoost's old binary format", oldSave},
 		{"CONFIG-offset:", KindLegacy, "XGBoost's serialised booster", oldSave},
+		{"\x00\x05_cls_", KindLegacy, spark, sparkSave},
+		{"\x00\x05_reg_", KindLegacy, spark, sparkSave},
 		{"bs64", KindLegacy, "XGBoost's base64 format", "load it with the XGBoost that wrote it and save it as .ubj"},
 		{"\x1f\x8b", KindFormat, "a gzip archive", unpackFirst},
 		{"PK\x03\x04", KindFormat, "a zip archive", unpackFirst},

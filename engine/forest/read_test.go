@@ -34,6 +34,8 @@ func TestReadNamesForeignFiles(t *testing.T) {
 		{"PK\x03\x04rest", forest.KindFormat, "zip archive"},
 		{"\x28\xb5\x2f\xfdrest", forest.KindFormat, "zstd"},
 		{"binf\x00\x00\x00\x3f", forest.KindLegacy, "save it as .ubj"},
+		{"\x00\x05_cls_\x00\x08features", forest.KindLegacy, "nativeBooster.saveModel"},
+		{"\x00\x05_reg_\x00\x08features", forest.KindLegacy, "save it as .ubj"},
 		{"CONFIG-offset:\x00", forest.KindLegacy, "save it as .ubj"},
 		{string(oldXGBoost), forest.KindLegacy, "save it as .ubj"},
 		{string(notXGBoost), forest.KindFormat, "not a LightGBM"},

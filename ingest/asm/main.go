@@ -20,6 +20,7 @@ func main() {
 		for _, w := range []*width{&avx512, &avx2} {
 			index(w)
 			scan(w)
+			leads(w)
 		}
 	case "cells":
 		numbers()

@@ -58,10 +58,10 @@ func (s *server) download(
 	if err != nil {
 		return err
 	}
-	r.setGuardHeader(options.Unguarded())
+	r.setGuardHeader(options.Unguarded() || format != "" && format != wire.FormatCSV)
 	d := delivery{
 		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{wire.FormatCSV}), own: own,
-		compressors: s.compressors,
+		guarded: !options.Unguarded(), compressors: s.compressors,
 	}
 	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
 	if p.Status == store.Cancelled {
@@ -98,6 +98,7 @@ type delivery struct {
 	coding       string
 	format       string
 	own          []wire.TableColumn
+	guarded      bool // it was written with the guard against formulas
 	compressors  *wire.Compressors
 }
 
@@ -105,11 +106,16 @@ type delivery struct {
 // no ranges.
 func (d *delivery) isStreamed() bool { return d.coding != "" || d.format != wire.FormatCSV }
 
-// tag returns the ETag of the form in which the object is sent.
+// tag returns the ETag of the form in which the object is sent. Other formats once had the guard's apostrophes: without them
+// they are another form.
 func (d *delivery) tag() string {
 	form := d.coding
 	if d.format != wire.FormatCSV {
-		form = strings.TrimSuffix(d.format+"-"+d.coding, "-")
+		form = d.format
+		if d.guarded {
+			form += "-unguarded"
+		}
+		form = strings.TrimSuffix(form+"-"+d.coding, "-")
 	}
 	return formETag(d.etag, form)
 }
@@ -240,7 +246,7 @@ func (o *outStream) Close() error {
 func (d *delivery) convert(ctx context.Context, object io.ReadCloser) io.ReadCloser {
 	if d.format != wire.FormatCSV {
 		object = piped(ctx, object, func(w io.Writer, source io.Reader) error {
-			return wire.ConvertTable(w, source, d.format, d.own)
+			return wire.StoredTable{Text: source, Own: d.own, Guarded: d.guarded}.Convert(w, d.format)
 		})
 	}
 	if d.coding != "" {

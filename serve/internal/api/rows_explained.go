@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -56,6 +57,10 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	if len(rows) == 0 {
 		return nil
 	}
+	options, err := plan.OptionsOf(p)
+	if err != nil {
+		return err
+	}
 	numbers := make([]int64, len(rows))
 	for i := range rows {
 		numbers[i] = rows[i].Row
@@ -80,7 +85,8 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	if err != nil {
 		return s.readFailure(ctx, err)
 	}
-	if err := readReasons(text, rows); err != nil { // the service has written the file: no fault of the customer
+	table := wire.StoredTable{Text: bytes.NewReader(text), Own: wire.ResultColumns, Guarded: !options.Unguarded()}
+	if err := readReasons(table, rows); err != nil { // the service has written the file: no fault of the customer
 		return fault.Fail(fault.CodeInternal, "").Because(err)
 	}
 	return nil
@@ -151,8 +157,8 @@ func (s *server) readGroup(
 
 // readReasons sets the explanations of rows from a result file of only these rows. A different score is an error: it is
 // another row.
-func readReasons(text []byte, rows []rowView) error {
-	table, columns, err := wire.OpenTable(bytes.NewReader(text), wire.ResultColumns)
+func readReasons(stored wire.StoredTable, rows []rowView) error {
+	table, columns, err := stored.Open()
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func postScore(s *server, r *request) error {
 	defer release()
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
-		Unguarded: options.Unguarded() || format != wire.FormatCSV, // only CSV is opened in spreadsheets
+		Unguarded: options.Unguarded(),
 	}, options)
 	if err != nil {
 		return s.scoreFailure(file, err)

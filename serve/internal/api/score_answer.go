@@ -76,11 +76,11 @@ func (s *server) compressSpool(packed, plain *wire.Spool, coding string) error {
 
 // convert writes every row in the order of the input: scored rows with their scores, rejected rows with their reasons.
 func (o *scored) convert(w io.Writer, format string) error {
-	results, columns, err := wire.OpenTable(o.result, wire.ResultColumns)
+	results, columns, err := wire.StoredTable{Text: o.result, Own: wire.ResultColumns, Guarded: !o.unguarded}.Open()
 	if err != nil {
 		return err
 	}
-	rejects, _, err := wire.OpenTable(o.rejects, wire.RejectColumns)
+	rejects, _, err := wire.StoredTable{Text: o.rejects, Own: wire.RejectColumns, Guarded: !o.unguarded}.Open()
 	if err != nil {
 		return err
 	}

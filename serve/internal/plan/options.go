@@ -27,8 +27,8 @@ func Internal(options json.RawMessage) bool {
 // PredictionOptions are stored with a prediction, as JSON, for its workers.
 type PredictionOptions struct {
 	engine.Budget
-	// Guard is "off" for files that only machines read. It is chosen at the upload because the result is stored once, and
-	// an apostrophe that the guard has added cannot be distinguished from one of the file.
+	// Guard is "off" for files that only machines read. It is chosen at the upload because the result is stored once: byte
+	// ranges of a download are those of the stored file.
 	Guard string `json:"guard,omitempty"`
 	// ExperimentGroup labels the rows that are kept for retraining.
 	ExperimentGroup string `json:"experiment_group,omitempty"`

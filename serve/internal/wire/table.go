@@ -16,7 +16,8 @@ import (
 )
 
 // Results and rejects are stored as CSV. Other formats are converted from it row by row while they are sent: a customer's
-// columns as text, and the columns that scoring adds with their types.
+// columns as text, and the columns that scoring adds with their types. The guard's apostrophes are for spreadsheets, so
+// other formats do not have them.
 
 // cellKind is the type of a column.
 type cellKind uint8
@@ -65,18 +66,28 @@ func NewTableWriter(w io.Writer, format string, columns []TableColumn) TableWrit
 	return NewJSONTable(w, columns, "", "\n", "")
 }
 
-// OpenTable opens a stored result or rejects file, whose last columns are own. It returns its rows and all columns; names
-// of the customer's columns are made unique.
-func OpenTable(text io.Reader, own []TableColumn) (*ingest.Rows, []TableColumn, error) {
-	rows, err := ingest.NewRows(text, ingest.Limits{RowBytesMax: 64 << 20, ColumnsMax: 1 << 16, ChunkBytes: 256 << 10})
+// StoredTable is a stored result or rejects file.
+type StoredTable struct {
+	Text    io.Reader
+	Own     []TableColumn // its last columns, which scoring added
+	Guarded bool          // it was written with the guard against formulas
+}
+
+// Open returns the rows of the table, without what the guard added, and all columns; names of the customer's columns are
+// made unique.
+func (t StoredTable) Open() (*ingest.Rows, []TableColumn, error) {
+	rows, err := ingest.NewRows(t.Text, ingest.Limits{RowBytesMax: 64 << 20, ColumnsMax: 1 << 16, ChunkBytes: 256 << 10})
 	if err != nil {
 		return nil, nil, err
 	}
-	theirs := len(rows.Header.Names) - len(own)
+	if t.Guarded {
+		rows.Unguard()
+	}
+	theirs := len(rows.Header.Names) - len(t.Own)
 	if theirs < 0 {
 		return nil, nil, fmt.Errorf("stored table has %d columns", len(rows.Header.Names))
 	}
-	return rows, append(customerColumns(rows.Header.Names[:theirs]), own...), nil
+	return rows, append(customerColumns(rows.Header.Names[:theirs]), t.Own...), nil
 }
 
 // customerColumns makes the customer's names unique, and distinct from the columns that scoring adds.
@@ -99,9 +110,9 @@ func customerColumns(names []string) []TableColumn {
 	return columns
 }
 
-// ConvertTable converts a stored result or rejects file to a format.
-func ConvertTable(w io.Writer, text io.Reader, format string, own []TableColumn) error {
-	rows, columns, err := OpenTable(text, own)
+// Convert writes the table in a format.
+func (t StoredTable) Convert(w io.Writer, format string) error {
+	rows, columns, err := t.Open()
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,82 @@
+package ingest
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// leadsPlainly is the search for leads written as simply as possible.
+func leadsPlainly(text []byte, base uint32) (at []uint32) {
+	behind := true
+	for i, b := range text {
+		lead := b < ' ' && b != '\n' && b != '\r' || b >= 0x7f || strings.IndexByte("=+-@|%'", b) >= 0
+		if behind && lead {
+			at = append(at, base+uint32(i))
+		}
+		behind = strings.IndexByte(",;\t|\n", b) >= 0 || behind && (b == ' ' || b == '"')
+	}
+	return at
+}
+
+func checkLeads(t *testing.T, text []byte, k kernels) {
+	t.Helper()
+	at := make([]uint32, len(text)+slack)
+	found := k.leads(text, 1000, at)
+	if want := leadsPlainly(text, 1000); !slices.Equal(at[:found.n], want) {
+		t.Fatalf("leads of %q: %d, want %d", text, at[:found.n], want)
+	}
+	has := func(b byte) bool { return bytes.IndexByte(text, b) >= 0 }
+	if found.quote != has('"') || found.semicolon != has(';') || found.returns != has('\r') {
+		t.Fatalf("leads of %q: %+v", text, found)
+	}
+}
+
+// Every kernel finds the same leads: for every byte behind every other, around every width, and in long runs of what may
+// stand between.
+func TestLeads(t *testing.T) {
+	for name, k := range everyKernels(t) {
+		t.Run(name, func(t *testing.T) {
+			for first := range 256 {
+				for second := range 256 {
+					checkLeads(t, []byte{'x', byte(first), byte(second), 'x'}, k)
+				}
+			}
+			for _, n := range append(widths(), 5_000) {
+				for at := 0; at < n; at += 1 + n/600 {
+					text := bytes.Repeat([]byte{' '}, n)
+					text[n-1] = '='
+					text[at] = ",x\""[at%3]
+					checkLeads(t, text, k)
+				}
+			}
+			random := rand.New(rand.NewPCG(1, 2))
+			for _, alphabet := range []string{"xyzxyz,\n", "x,=\" '", ", \"\n=-x", " \"", ",;\t|\n\r=+-@|%\x00\x7f\x80\xff x\""} {
+				for range 20 {
+					for _, n := range widths() {
+						text := make([]byte, n)
+						for i := range text {
+							text[i] = alphabet[random.IntN(len(alphabet))]
+						}
+						checkLeads(t, text, k)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Texts of more blocks than one call of the assembly takes.
+func TestLeadsOfLongText(t *testing.T) {
+	for name, k := range everyKernels(t) {
+		t.Run(name, func(t *testing.T) {
+			text := bytes.Repeat([]byte("x,\" \" =y"), 100_000)
+			copy(text[256<<10-4:], ",\"   =")
+			checkLeads(t, text, k)
+			text[0] = ';'
+			checkLeads(t, text, k)
+		})
+	}
+}
