@@ -12,6 +12,7 @@
 //	metrics    every metric by name
 //	wire       HTTP and formats without routes: framing, compression, digests, filenames, CSV, JSON and Arrow tables
 //	limit      rate limits
+//	strictjson JSON of callers, which no two parsers can read differently
 //	fault      the published error codes, and the mapping from any error to one of them
 //	logging    the JSON logger and its allowed keys
 package serve

@@ -49,13 +49,11 @@ func putAccount(s *server, r *request) error {
 }
 
 func (r *request) readAccount() (accountBody, error) {
-	var given struct {
-		TrainingRate *float64 `json:"training_rate"`
-	}
-	if err := r.readJSON(&given); err != nil {
+	var rate *float64
+	if err := r.readJSON(map[string]any{"training_rate": &rate}); err != nil {
 		return accountBody{}, err
 	}
-	switch rate := given.TrainingRate; {
+	switch {
 	case rate == nil:
 		return accountBody{}, missingField("training_rate")
 	case *rate < 0 || *rate > 1:
