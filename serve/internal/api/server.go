@@ -239,6 +239,7 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 		rc: rc, started: time.Now(), id: RequestID(rc.Request.Header.Peek("X-Request-Id")),
 		method: string(rc.Method()), ctx: s.base, cancel: func() {}, compressors: s.compressors,
 	}
+	wire.AllowAll(rc.Conn()) // a body before it may not have been read to its end
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
 	s.Metrics.RequestsRunning.Inc()
