@@ -86,6 +86,7 @@ type server struct {
 	pages       fault.ErrorPages
 	limiter     *limit.Limiter
 	users       *auth.UserCache
+	keys        *auth.KnownKeys
 	uploads     chan struct{}    // slots for bodies
 	streams     chan struct{}    // slots for event streams
 	scores      chan struct{}    // slots for files that are scored in memory
@@ -145,7 +146,7 @@ func newServer(cfg Config, parts Parts) *server {
 	}
 	return &server{
 		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
-		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), ready: NewReadiness(parts),
+		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), keys: auth.NewKnownKeys(nil), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoreSlots()), base: base, stop: stop,
 		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), assets: newAssets(),
