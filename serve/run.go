@@ -225,6 +225,7 @@ func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.API.Development = true
 	c.Auth.JWKSURL = "http://" + p.adminListener.Addr().String() + admin.JWKSPath
 	c.Auth.Issuer = auth.DevelopmentIssuerName
 	p.token, err = issuer.Token("developer", developmentTokenLife)

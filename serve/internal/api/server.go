@@ -47,6 +47,8 @@ type Config struct {
 	Cores          int           // for one POST /score; default all
 	Scorer         engine.Scorer // default compiled
 	Rates          *limit.Rates  // nil means the published rates
+	// Development lets the page sign in with a token in its address, which the start prints.
+	Development bool
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is used.
 	TrustedProxies []netip.Prefix
 	UploadsAtOnce  int // bodies received at the same time; default 32
