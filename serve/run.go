@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,10 +57,12 @@ type RunConfig struct {
 	Listen      string // address of the API
 	TLS         TLSFiles
 	AdminListen string // address of metrics, pprof and dead letters; keep it private
-	DataDir     string // where embedded parts store their data
-	Migrations  fs.FS
-	Samples     func(model string) ([]byte, bool)
-	BundleDir   string // bundles beside the baselines, one directory each; empty: none
+	// AdminHosts are the names that the admin listener answers under, beside loopback and the address that it is reached by.
+	AdminHosts []string
+	DataDir    string // where embedded parts store their data
+	Migrations fs.FS
+	Samples    func(model string) ([]byte, bool)
+	BundleDir  string // bundles beside the baselines, one directory each; empty: none
 
 	DatabaseURL string // empty: a private PostgreSQL in DataDir
 	// LoaderURL is the login of workers; DatabaseURL is then the login of the API only. Empty: both use DatabaseURL.
@@ -168,7 +171,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	p.loops = append(p.loops, ready.Watch)
 	p.admin = admin.NewServer(admin.Parts{
 		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refusedBundles(), Issuer: issuer,
-		Log: c.Log,
+		Hosts: p.adminHosts(), Log: c.Log,
 	})
 	var wake func()
 	var background *engine.Background
@@ -189,6 +192,17 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	}
 	p.addQueue(c, wake)
 	return p, nil
+}
+
+// adminHosts returns the names of the admin listener in lower case: those that are configured, and that of its address.
+func (p *process) adminHosts() (hosts []string) {
+	listen, _, _ := net.SplitHostPort(p.config.AdminListen) // it was listened on
+	for _, host := range append([]string{listen}, p.config.AdminHosts...) {
+		if host != "" {
+			hosts = append(hosts, strings.ToLower(host))
+		}
+	}
+	return hosts
 }
 
 // addCanary adds the loop of the canary.
