@@ -1,0 +1,379 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/retainwise/millrace/store/storetest/proxy"
+)
+
+// slowDatabase makes every answer of PostgreSQL late. When it ends, many fast requests make up for the slow ones, for
+// which a real installation would take days.
+func slowDatabase(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	i.delayDatabase(120 * time.Millisecond)
+	return func(context.Context) error {
+		i.delayDatabase(0)
+		i.load.set(clientsMax/2, 5*time.Millisecond)
+		return nil
+	}, nil
+}
+
+func (i *installation) delayDatabase(by time.Duration) {
+	for _, m := range i.members() {
+		m.database.Impair(proxy.ToClient, proxy.Fault{Latency: by})
+	}
+}
+
+// fullPool has more requests than connections while each takes long.
+func fullPool(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	i.load.set(clientsMax, 0)
+	i.delayDatabase(120 * time.Millisecond)
+	return func(context.Context) error {
+		i.delayDatabase(0)
+		i.load.set(clientsMax/2, 5*time.Millisecond)
+		return nil
+	}, nil
+}
+
+// refuseUploads refuses what workers read.
+func refuseUploads(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	i.gate.refusal.Store(&refusal{code: "AccessDenied", status: http.StatusForbidden, only: func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/uploads/")
+	}})
+	return i.endRefusal, nil
+}
+
+func (i *installation) endRefusal(context.Context) error {
+	i.gate.refusal.Store(nil)
+	return nil
+}
+
+func cutWorkerOff(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	w := i.workers[1]
+	w.database.Cut()
+	return func(context.Context) error { return w.database.Restore() }, nil
+}
+
+func refuseModel(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	dir := filepath.Join(i.bundles, "damaged")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"bundle.yaml", "manifest.sha256"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("damaged"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return func(context.Context) error { return os.RemoveAll(dir) }, nil
+}
+
+func fillDisk(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	name := filepath.Join(i.dir, i.apis[1].name, "fill")
+	if err := os.WriteFile(name, make([]byte, smallBytes-smallBytes/16), 0o600); err != nil {
+		return nil, err
+	}
+	return func(context.Context) error { return os.Remove(name) }, nil
+}
+
+func limitMemory(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	return i.change(ctx, i.workers[0], func(p *process) { p.env = append(p.env, "GOMEMLIMIT=20MiB") })
+}
+
+// change restarts a member with something else. What it returns restarts it as it was.
+func (i *installation) change(
+	ctx context.Context, m *member, change func(*process),
+) (back func(context.Context) error, err error) {
+	restart := func(ctx context.Context, change func(*process)) error {
+		m.hold(syscall.SIGTERM)
+		defer m.release()
+		err := i.until(ctx, time.Minute, m.name+" has ended", func() (bool, error) { return !m.runs(), nil })
+		if err == nil {
+			change(m.process)
+		}
+		return err
+	}
+	env, program := m.env, m.program
+	return func(ctx context.Context) error {
+		return restart(ctx, func(p *process) { p.env, p.program = env, program })
+	}, restart(ctx, func(p *process) { p.env = append([]string{}, env...); change(p) })
+}
+
+// failWebhooks has a receiver fail. Instead of waiting for a quarter of an hour and for twelve attempts, what the table
+// says of the time and the attempts is changed.
+func failWebhooks(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	i.receiver.fails.Store(true)
+	end = func(ctx context.Context) error {
+		i.receiver.fails.Store(false)
+		c := newClient("", "http://"+i.workers[0].admin, i.issuer, i.notes)
+		_, err := i.db.Exec(ctx, `UPDATE webhook_events SET next_at = '-infinity' WHERE NOT dead`) // backoff
+		return errors.Join(err, i.until(ctx, time.Minute, "webhooks are queued again", func() (bool, error) {
+			status, _, err := c.do(ctx, http.MethodPost, c.admin+"/webhooks/retry", "", "", nil)
+			return err == nil && status/100 == 2, nil // the worker may be restarting
+		}))
+	}
+	return end, i.until(ctx, time.Minute, "two webhooks wait", func() (bool, error) {
+		tag, err := i.db.Exec(ctx, `
+			WITH waiting AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM webhook_events WHERE NOT dead LIMIT 2)
+			UPDATE webhook_events e SET created_at = created_at - interval '16 minutes',
+			       attempts = CASE WHEN n = 2 THEN 11 ELSE attempts END,
+			       next_at = CASE WHEN n = 2 THEN '-infinity' ELSE next_at END
+			FROM waiting WHERE waiting.id = e.id AND (SELECT count(*) FROM waiting) = 2`)
+		return tag.RowsAffected() == 2, err
+	})
+}
+
+// refuseRows has PostgreSQL refuse the rows of one file.
+func refuseRows(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	const name = "refused.csv"
+	_, err = i.db.Exec(ctx, `
+		CREATE FUNCTION refuse_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			IF EXISTS (SELECT FROM public.predictions p JOIN public.uploads u ON u.id = p.upload_id
+			           WHERE p.id = NEW.prediction_id AND u.filename = '`+name+`') THEN
+				RAISE EXCEPTION 'refused';
+			END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER refuse_rows BEFORE INSERT ON prediction_blocks FOR EACH ROW EXECUTE FUNCTION refuse_rows()`)
+	if err != nil {
+		return nil, err
+	}
+	file, err := telecomRows(loadRows)
+	if err != nil {
+		return nil, err
+	}
+	id, err := i.upload(ctx, name, file, false)
+	return func(ctx context.Context) error {
+		_, err := i.db.Exec(ctx, `DROP TRIGGER refuse_rows ON prediction_blocks; DROP FUNCTION refuse_rows`)
+		c := newClient("", "http://"+i.workers[0].admin, i.issuer, i.notes)
+		return errors.Join(err, i.until(ctx, time.Minute, "a dead letter is queued again", func() (bool, error) {
+			status, _, err := c.do(ctx, http.MethodPost, c.admin+"/dead-letters/"+id+"/retry", "", "", nil)
+			return err == nil && status/100 == 2, nil
+		}))
+	}, err
+}
+
+// driftingFiles has all customers send files of customers who have just come.
+func driftingFiles(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	usual := i.load.file.Load()
+	lines := strings.SplitAfter(string(*usual), "\n")
+	var b strings.Builder
+	b.WriteString("customerID,tenure,MonthlyCharges,TotalCharges,Contract\n")
+	for n := range lines {
+		fmt.Fprintf(&b, "N-%d,1,%d.5,%d.5,Month-to-month\n", n, 70+n%40, 70+n%40)
+	}
+	file := []byte(b.String())
+	i.load.file.Store(&file)
+	return func(context.Context) error {
+		i.load.file.Store(usual)
+		return nil
+	}, nil
+}
+
+func deleteResult(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	const name = "deleted.csv"
+	file, err := telecomRows(loadRows)
+	if err != nil {
+		return nil, err
+	}
+	id, err := i.upload(ctx, name, file, true)
+	if err != nil {
+		return nil, err
+	}
+	var key string
+	if err := i.db.QueryRow(ctx, `SELECT result_key FROM predictions WHERE public_id = $1`, id).Scan(&key); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(filepath.Join(i.servers.S3Dir, key)); err != nil {
+		return nil, err
+	}
+	api := "http://" + i.apis[0].api
+	status, body, err := newClient(api, "", i.issuer, i.notes).
+		do(ctx, http.MethodGet, api+"/predictions/"+id+"/download", i.issuer.token(name), "", nil)
+	if err == nil && status != http.StatusGone {
+		err = fmt.Errorf("download of a deleted result: %d %s", status, body)
+	}
+	return nil, err
+}
+
+// plantMany leaves more objects that no row knows than a sweep deletes without an operator.
+func plantMany(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	old := time.Now().Add(-plantedAge)
+	for range 25 {
+		var id string
+		if err := i.db.QueryRow(ctx, `SELECT gen_random_uuid()::text`).Scan(&id); err != nil {
+			return nil, err
+		}
+		key := "uploads/" + id + "/input.csv"
+		if err := i.checker.Put(ctx, key, []byte("left over")); err != nil {
+			return nil, err
+		}
+		if err := os.Chtimes(filepath.Join(i.servers.S3Dir, key), old, old); err != nil {
+			return nil, err
+		}
+	}
+	return i.confirmOrphans, nil
+}
+
+var confirmCount = regexp.MustCompile(`--confirm (\d+)`)
+
+// confirmOrphans is what an operator does who knows that the objects may go.
+func (i *installation) confirmOrphans(ctx context.Context) error {
+	_, said, err := i.operate(ctx, "store", "orphans")
+	count := confirmCount.FindStringSubmatch(said)
+	if err == nil && count == nil {
+		err = fmt.Errorf("store orphans: %s", said)
+	}
+	if err != nil {
+		return err
+	}
+	code, said, err := i.operate(ctx, "store", "orphans", "--confirm", count[1])
+	if err == nil && code != 0 {
+		err = fmt.Errorf("store orphans --confirm: %d %s", code, said)
+	}
+	return err
+}
+
+// operate runs a command of millrace beside the processes.
+func (i *installation) operate(ctx context.Context, args ...string) (code int, said string, err error) {
+	servers := way{database: i.servers.DatabaseURL, objects: hostOf(i.servers.S3.Endpoint)}
+	return i.command(ctx, servers, "operator", append(args, "--data-dir", filepath.Join(i.dir, "operator"))...)
+}
+
+func killWorkers(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	return hold(i.workers), nil
+}
+
+func killAll(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	return hold(i.members()), nil
+}
+
+// hold kills processes, and returns what starts them again.
+func hold(list []*member) func(context.Context) error {
+	for _, m := range list {
+		m.hold(syscall.SIGKILL)
+	}
+	return func(context.Context) error {
+		for _, m := range list {
+			m.release()
+		}
+		return nil
+	}
+}
+
+func stopDatabase(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+	for _, m := range i.members() {
+		m.database.Cut()
+	}
+	return func(context.Context) error {
+		var err error
+		for _, m := range i.members() {
+			err = errors.Join(err, m.database.Restore())
+		}
+		return err
+	}, nil
+}
+
+// stopLink stops a server for all processes.
+func stopLink(name string) func(context.Context, *installation) (func(context.Context) error, error) {
+	return func(_ context.Context, i *installation) (end func(context.Context) error, err error) {
+		for _, l := range i.network.links {
+			if l.name == name {
+				l.proxy.Cut()
+				return func(context.Context) error { return l.proxy.Restore() }, nil
+			}
+		}
+		return nil, fmt.Errorf("no link to %s", name)
+	}
+}
+
+// failStorage has S3 answer with errors, while many files are sent.
+func failStorage(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	i.gate.refusal.Store(&refusal{code: "InternalError", status: http.StatusInternalServerError})
+	file, err := telecomRows(loadRows)
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	for n := range 12 {
+		group.Go(func() { _, _ = i.upload(ctx, fmt.Sprint("fails-", n), file, false) }) // again and again, until it is accepted
+	}
+	return func(ctx context.Context) error {
+		err := i.endRefusal(ctx)
+		cancel()
+		group.Wait()
+		return err
+	}, err
+}
+
+// fallBehind is what a dump that is restored after the bucket was swept looks like. It ends as an operator ends it.
+func fallBehind(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	_, err = i.db.Exec(ctx, `UPDATE installation SET sweeps = sweeps - 2`)
+	return func(ctx context.Context) error {
+		code, said, err := i.operate(ctx, "store", "adopt")
+		if err == nil && code != 0 {
+			err = fmt.Errorf("adopt: %d %s", code, said)
+		}
+		return err
+	}, err
+}
+
+// pauseWorkers stops each worker in turn until the other has its parts. PostgreSQL is slow, so that there are always parts
+// in hand.
+func pauseWorkers(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	file, err := telecomRows(10_000)
+	if err != nil {
+		return nil, err
+	}
+	i.delayDatabase(50 * time.Millisecond)
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			if _, err := i.upload(ctx, fmt.Sprint("paused-", n), file, false); err != nil {
+				return
+			}
+			wait(ctx, 3*time.Second)
+		}
+	})
+	group.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			m := i.workers[n%len(i.workers)]
+			wait(ctx, time.Second)
+			m.stop()
+			wait(ctx, i.config.Lease*3/2)
+			m.resume()
+		}
+	})
+	return func(context.Context) error {
+		cancel()
+		group.Wait()
+		i.delayDatabase(0)
+		return nil
+	}, nil
+}
+
+// runBroken restarts the workers as builds with bugs: one whose kernel and bytes are wrong, one that loses rows.
+func runBroken(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	var ends []func(context.Context) error
+	for n, words := range []string{"leaves bytes", "rows"} {
+		back, failed := i.change(ctx, i.workers[n], func(p *process) {
+			p.program, p.env = i.broken, append(p.env, "BROKEN="+words)
+		})
+		ends, err = append(ends, back), errors.Join(err, failed)
+	}
+	return func(ctx context.Context) error {
+		var err error
+		for _, back := range ends {
+			err = errors.Join(err, back(ctx))
+		}
+		return err
+	}, err
+}
