@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/retainwise/millrace/store/storetest/proxy"
 )
 
@@ -134,7 +136,7 @@ func failWebhooks(ctx context.Context, i *installation) (end func(context.Contex
 // refuseRows has PostgreSQL refuse the rows of one file.
 func refuseRows(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
 	const name = "refused.csv"
-	_, err = i.db.Exec(ctx, `
+	err = i.alter(ctx, `
 		CREATE FUNCTION refuse_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 		BEGIN
 			IF EXISTS (SELECT FROM public.predictions p JOIN public.uploads u ON u.id = p.upload_id
@@ -153,13 +155,25 @@ func refuseRows(ctx context.Context, i *installation) (end func(context.Context)
 	}
 	id, err := i.upload(ctx, name, file, false)
 	return func(ctx context.Context) error {
-		_, err := i.db.Exec(ctx, `DROP TRIGGER refuse_rows ON prediction_blocks; DROP FUNCTION refuse_rows`)
+		err := i.alter(ctx, `DROP TRIGGER refuse_rows ON prediction_blocks; DROP FUNCTION refuse_rows`)
 		c := newClient("", "http://"+i.workers[0].admin, i.issuer, i.notes)
 		return errors.Join(err, i.until(ctx, time.Minute, "a dead letter is queued again", func() (bool, error) {
 			status, _, err := c.do(ctx, http.MethodPost, c.admin+"/dead-letters/"+id+"/retry", "", "", nil)
 			return err == nil && status/100 == 2, nil
 		}))
 	}, err
+}
+
+// alter changes the schema under load: it gives up a lock sooner than PostgreSQL looks for deadlocks, and tries again.
+func (i *installation) alter(ctx context.Context, sql string) error {
+	return i.until(ctx, time.Minute, "the schema is changed", func() (bool, error) {
+		_, err := i.db.Exec(ctx, "SET lock_timeout = '200ms';"+sql+"; SET lock_timeout = 0")
+		var busy *pgconn.PgError
+		if errors.As(err, &busy) && busy.Code == "55P03" {
+			return false, nil
+		}
+		return err == nil, err
+	})
 }
 
 // driftingFiles has all customers send files of customers who have just come.

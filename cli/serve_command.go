@@ -28,14 +28,15 @@ import (
 
 // serveCommand runs the servers. Without flags, database and object store are embedded.
 type serveCommand struct {
-	Role        string   `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"Role of this process: api accepts uploads and answers requests, worker scores them, all does both."`
-	Listen      string   `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Listen address of the API."`
-	TLSCert     string   `env:"TLS_CERT" help:"PEM file with the API's certificate chain (default: plain HTTP)." placeholder:"FILE"`
-	TLSKey      string   `env:"TLS_KEY" help:"PEM file with the private key of the API's certificate." placeholder:"FILE"`
-	AdminListen string   `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Listen address of the admin listener: metrics and operators' routes, without authentication. Keep it private."`
-	AdminHosts  []string `env:"MILLRACE_ADMIN_HOSTS" help:"Host names that the admin listener answers under (default: loopback, and the address that it is reached by)." placeholder:"NAME"`
-	DataDir     string   `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
-	Bundles     string   `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
+	Role        string    `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"Role of this process: api accepts uploads and answers requests, worker scores them, all does both."`
+	Listen      string    `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Listen address of the API."`
+	TLSCert     string    `env:"TLS_CERT" help:"PEM file with the API's certificate chain (default: plain HTTP)." placeholder:"FILE"`
+	TLSKey      string    `env:"TLS_KEY" help:"PEM file with the private key of the API's certificate." placeholder:"FILE"`
+	HSTS        retention `name:"hsts-max-age" env:"HSTS_MAX_AGE" default:"365d" help:"How long browsers shall use HTTPS only, sent as Strict-Transport-Security if TLS_CERT is set (off = not sent)." placeholder:"DURATION"`
+	AdminListen string    `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Listen address of the admin listener: metrics and operators' routes, without authentication. Keep it private."`
+	AdminHosts  []string  `env:"MILLRACE_ADMIN_HOSTS" help:"Host names that the admin listener answers under (default: loopback, and the address that it is reached by)." placeholder:"NAME"`
+	DataDir     string    `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
+	Bundles     string    `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
 
 	DatabaseURL   string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
 	LoaderURL     string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
@@ -229,7 +230,7 @@ func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	}
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
-		TrustedProxies: proxies,
+		TrustedProxies: proxies, HSTS: time.Duration(c.HSTS),
 		UploadBytesMax: c.UploadBytesMax, UploadLimits: c.limits(c.UploadRowsMax, c.UploadBytesMax),
 		DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
 		Rates: &serve.RateLimits{

@@ -284,6 +284,9 @@ func (p *process) addAPI(
 	if p.apiListener, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	if !c.TLS.isSet() {
+		c.API.HSTS = 0 // the header counts over TLS only
+	}
 	if c.TLS.isSet() {
 		encrypted, err := c.TLS.wrap(p.apiListener)
 		if err != nil {

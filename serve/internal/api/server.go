@@ -47,6 +47,7 @@ type Config struct {
 	Cores          int           // for one POST /score; default all
 	Scorer         engine.Scorer // default compiled
 	Rates          *limit.Rates  // nil means the published rates
+	HSTS           time.Duration // max-age of Strict-Transport-Security; 0 sends none
 	// Development lets the page sign in with a token in its address, which the start prints.
 	Development bool
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is used.
@@ -99,6 +100,7 @@ type server struct {
 	base        context.Context
 	stop        context.CancelFunc
 	draining    atomic.Bool
+	proxySeen   sync.Once // for the warning about a proxy that is not trusted
 	ready       *readiness
 	// descriptions returns where each operation is described; see readDescriptions.
 	descriptions func() (map[string]string, error)
@@ -258,6 +260,9 @@ func (s *server) admit(r *request) error {
 	found, value, allow := lookup(s.routes, r.method, r.path)
 	if found == nil {
 		return s.noRoute(r, allow)
+	}
+	if f := wire.CheckNoBody(&r.rc.Request.Header); f != nil {
+		return f
 	}
 	r.route, r.value = found, value
 	timeout := found.timeout

@@ -36,7 +36,13 @@ func CheckFraming(h *fasthttp.RequestHeader) *fault.Failure {
 		return malformed("The Authorization header is given twice.")
 	case fields.types > 1:
 		return malformed("The Content-Type header is given twice.")
-	case (h.IsGet() || h.IsHead()) && (h.ContentLength() > 0 || h.ContentLength() == -1):
+	}
+	return nil
+}
+
+// CheckNoBody refuses a GET or HEAD request with a body.
+func CheckNoBody(h *fasthttp.RequestHeader) *fault.Failure {
+	if (h.IsGet() || h.IsHead()) && (h.ContentLength() > 0 || h.ContentLength() == -1) {
 		return malformed("A " + string(h.Method()) + " request must not have a body.")
 	}
 	return nil
