@@ -139,10 +139,8 @@ func (r *readiness) checkAll(ctx context.Context, list []dependency) {
 	waitCtx, stop := context.WithTimeout(ctx, readyTimeout+lateGrace)
 	defer stop()
 	for i, d := range list {
-		select {
-		case <-r.late[d.name]:
-			delete(r.late, d.name) // of an earlier time
-		default:
+		if len(r.late[d.name]) > 0 { // it has returned since
+			delete(r.late, d.name)
 		}
 		if r.late[d.name] == nil {
 			done := make(chan error, 1)
