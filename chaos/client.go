@@ -83,6 +83,7 @@ func (c *client) do(
 	if err != nil {
 		return 0, nil, err
 	}
+	req.Header.Set("Millrace-Operator", "yes") // for what the admin listener changes
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("Content-Type", "text/csv")

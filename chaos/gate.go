@@ -17,7 +17,7 @@ type gate struct {
 	server  *http.Server
 	served  chan struct{}
 
-	refusal atomic.Pointer[refusal] // of everything; nil: of nothing
+	refusal atomic.Pointer[refusal] // nil: of nothing
 	trap    atomic.Pointer[trap]    // nil: none is set
 	deletes atomic.Int64            // requests to delete objects
 }
@@ -39,7 +39,7 @@ func newGate(to string) (*gate, error) {
 	}
 	g := &gate{address: l.Addr().String(), served: make(chan struct{})}
 	g.server = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusal := g.refusal.Load(); refusal != nil {
+		if refusal := g.refusal.Load(); refusal != nil && (refusal.only == nil || refusal.only(r)) {
 			refusal.answer(w, r)
 			return
 		}

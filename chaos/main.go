@@ -37,8 +37,10 @@ func command(ctx context.Context, c config, args []string) error {
 		return scale(ctx, c)
 	case "outages":
 		return outages(ctx, c)
+	case "alerts":
+		return provokeAlerts(ctx, c)
 	}
-	return fmt.Errorf("no command %s: there are scale and outages", args[0])
+	return fmt.Errorf("no command %s: there are scale, outages and alerts", args[0])
 }
 
 // recoveryMax is no goal but the border to a system that hangs: wall times of a busy machine prove little more.

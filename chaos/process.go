@@ -33,6 +33,7 @@ type process struct {
 	ready  bool
 	admin  string // where its metrics are
 	paused bool
+	held   bool          // not started again
 	cpu    time.Duration // of the runs that have ended
 	starts int
 }
@@ -45,6 +46,10 @@ func (p *process) supervise(ctx context.Context) {
 	runtime.LockOSThread() // a child dies with the thread that started it
 	defer runtime.UnlockOSThread()
 	for ctx.Err() == nil {
+		if p.isHeld() {
+			wait(ctx, restartPause)
+			continue
+		}
 		if err := p.run(ctx); err != nil {
 			p.notes.add("cannot start " + p.name + ": " + err.Error())
 		}
@@ -91,6 +96,32 @@ func (p *process) signal(s syscall.Signal) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.child != nil && p.child.Signal(s) == nil
+}
+
+// hold ends the process with a signal, which does not start again before release.
+func (p *process) hold(s syscall.Signal) {
+	p.mu.Lock()
+	p.held = true
+	p.mu.Unlock()
+	p.signal(s)
+}
+
+func (p *process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = false
+}
+
+func (p *process) isHeld() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
+func (p *process) runs() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.child != nil
 }
 
 func (p *process) readOutput(out io.Reader) {

@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// refusal is what an S3 server answers to everything for a while.
+// refusal is what an S3 server answers for a while.
 type refusal struct {
 	name, code string
 	status     int
+	only       func(*http.Request) bool // nil: everything
 }
 
 // refused are an operator's and a provider's bad days.
 var refused = []refusal{
-	{"expired credentials that come back", "ExpiredToken", http.StatusBadRequest},
-	{"a bucket that answers 403", "AccessDenied", http.StatusForbidden},
-	{"a bucket that answers 429", "TooManyRequests", http.StatusTooManyRequests},
+	{name: "expired credentials that come back", code: "ExpiredToken", status: http.StatusBadRequest},
+	{name: "a bucket that answers 403", code: "AccessDenied", status: http.StatusForbidden},
+	{name: "a bucket that answers 429", code: "TooManyRequests", status: http.StatusTooManyRequests},
 }
 
 func (f *refusal) answer(w http.ResponseWriter, r *http.Request) {

@@ -28,7 +28,7 @@ type benchCommand struct {
 
 	Floors string `default:"bench/results/floors.json" help:"JSON file with the floors that the gate suite compares ratios with." placeholder:"FILE"`
 
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one; Linux and macOS only)." placeholder:"URL"`
+	DatabaseURL string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL for the suites copy, queries, indexes and upgrade (default: start a private one; Linux and macOS only)." placeholder:"URL"`
 
 	Model       string `help:"Model file to measure instead of the test model; requires --data." placeholder:"FILE"`
 	Data        string `help:"File with the numeric matrix for --model; an empty cell or nan is a missing value." placeholder:"FILE"`

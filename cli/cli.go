@@ -69,6 +69,7 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std, files),
+		kong.Resolvers(secretFiles(os.Getenv)),
 	)
 	if err != nil {
 		return fail(std, err)

@@ -93,6 +93,7 @@ func (a adminFlag) change(ctx context.Context, std streams, path string) error {
 }
 
 const (
+	operatorHeader = "Millrace-Operator" // what changes something needs it
 	adminTimeout   = 15 * time.Second
 	adminAnswerMax = 4 << 20
 )
@@ -105,6 +106,7 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	if err != nil {
 		return usage("--admin %s is not a URL", a.Admin)
 	}
+	req.Header.Set(operatorHeader, "yes")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return plain(exitUnavailable, "no server answers at %s: start one, or give its address with --admin", a.Admin)

@@ -48,13 +48,14 @@ func TestJobs(t *testing.T) {
 	if err != nil || c == nil {
 		t.Fatal(c, err)
 	}
-	failure := store.Failure{Code: "ERR-1009", Stage: "scoring", Message: "A quote is open.", Permanent: true}
+	failure := store.Failure{Code: "ERR-1009", Stage: "scoring", Message: "The cell canary-cell is open.", Permanent: true}
 	if err := s.Ledger.FailPart(t.Context(), c, failure); err != nil {
 		t.Fatal(err)
 	}
 	id := p.ID.String()
 	out, status := jobs(t, admin, "dead", "--limit", "1")
-	if status != 0 || !strings.HasPrefix(out, id+"  failed") || !strings.Contains(out, "ERR-1009  scoring  A quote is open.") {
+	if status != 0 || !strings.HasPrefix(out, id+"  failed") || !strings.Contains(out, "ERR-1009  scoring  A quotation mark") ||
+		strings.Contains(out, "canary-cell") {
 		t.Errorf("%d %q", status, out)
 	}
 	for _, step := range []struct {

@@ -16,7 +16,7 @@ type migrateCommand struct {
 }
 
 type migrateUpCommand struct {
-	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL connection URL with the login that owns the tables." placeholder:"URL"`
+	DatabaseURL string `required:"" secret:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL connection URL with the login that owns the tables." placeholder:"URL"`
 }
 
 // Run applies migrations.
@@ -28,7 +28,7 @@ func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
 }
 
 type migrateStatusCommand struct {
-	DatabaseURL string `required:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL connection URL." placeholder:"URL"`
+	DatabaseURL string `required:"" secret:"" env:"MIGRATE_DATABASE_URL,DATABASE_URL" help:"PostgreSQL connection URL." placeholder:"URL"`
 }
 
 // Run lists migrations.

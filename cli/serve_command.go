@@ -28,17 +28,19 @@ import (
 
 // serveCommand runs the servers. Without flags, database and object store are embedded.
 type serveCommand struct {
-	Role        string `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"Role of this process: api accepts uploads and answers requests, worker scores them, all does both."`
-	Listen      string `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Listen address of the API."`
-	TLSCert     string `env:"TLS_CERT" help:"PEM file with the API's certificate chain (default: plain HTTP)." placeholder:"FILE"`
-	TLSKey      string `env:"TLS_KEY" help:"PEM file with the private key of the API's certificate." placeholder:"FILE"`
-	AdminListen string `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Listen address of the admin listener: metrics and operators' routes, without authentication. Keep it private."`
-	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
-	Bundles     string `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
+	Role        string    `enum:"all,api,worker" default:"all" env:"MILLRACE_ROLE" help:"Role of this process: api accepts uploads and answers requests, worker scores them, all does both."`
+	Listen      string    `default:"127.0.0.1:8080" env:"MILLRACE_LISTEN" help:"Listen address of the API."`
+	TLSCert     string    `env:"TLS_CERT" help:"PEM file with the API's certificate chain (default: plain HTTP)." placeholder:"FILE"`
+	TLSKey      string    `env:"TLS_KEY" help:"PEM file with the private key of the API's certificate." placeholder:"FILE"`
+	HSTS        retention `name:"hsts-max-age" env:"HSTS_MAX_AGE" default:"365d" help:"How long browsers shall use HTTPS only, sent as Strict-Transport-Security if TLS_CERT is set (off = not sent)." placeholder:"DURATION"`
+	AdminListen string    `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Listen address of the admin listener: metrics and operators' routes, without authentication. Keep it private."`
+	AdminHosts  []string  `env:"MILLRACE_ADMIN_HOSTS" help:"Host names that the admin listener answers under (default: loopback, and the address that it is reached by)." placeholder:"NAME"`
+	DataDir     string    `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
+	Bundles     string    `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
 
-	DatabaseURL   string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
-	LoaderURL     string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
-	MigrateURL    string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
+	DatabaseURL   string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
+	LoaderURL     string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
+	MigrateURL    string `name:"migrate-database-url" secret:"" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus two for LISTEN and one for upkeep."`
 	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"PostgreSQL connections kept open while idle."`
 	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket for uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
@@ -59,7 +61,7 @@ type serveCommand struct {
 	SupportURL     string   `env:"SUPPORT_URL" help:"Base URL of support_url in error answers (default: /errors of this server)." placeholder:"URL"`
 
 	WebhookURL          string   `env:"WEBHOOK_URL" help:"URL that signed webhooks are sent to when a prediction ends (default: no webhooks)." placeholder:"URL"`
-	WebhookSecrets      []string `env:"WEBHOOK_SECRETS" help:"Secrets that sign webhooks, each as whsec_ followed by base64." placeholder:"SECRET"`
+	WebhookSecrets      []string `secret:"" env:"WEBHOOK_SECRETS" help:"Secrets that sign webhooks, each as whsec_ followed by base64." placeholder:"SECRET"`
 	WebhookAllowPrivate bool     `env:"WEBHOOK_ALLOW_PRIVATE" help:"Allow a webhook URL with a private address or without TLS."`
 
 	UploadBytesMax int64 `env:"UPLOAD_BYTES_MAX" default:"52428800" help:"Maximum bytes of a file uploaded through the API."`
@@ -73,7 +75,7 @@ type serveCommand struct {
 	RateDownload   int   `env:"RATE_DOWNLOAD" default:"50" help:"Downloads per user per minute (0 = unlimited)."`
 	Cores          int   `env:"MILLRACE_CORES" default:"0" help:"CPU cores used for scoring (0 = all)."`
 
-	CustomerSecret string `env:"MILLRACE_CUSTOMER_SECRET" help:"Key that hashes customer ids, at least 32 bytes and the same in all processes (default: a random one in the data directory)." placeholder:"TEXT"`
+	CustomerSecret string `secret:"" env:"MILLRACE_CUSTOMER_SECRET" help:"Key that hashes customer ids, at least 32 bytes and the same in all processes (default: a random one in the data directory)." placeholder:"TEXT"`
 
 	Lease       time.Duration `env:"MILLRACE_LEASE" default:"30s" help:"Lease of a part: how long after its worker's last renewal another worker may claim it."`
 	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is retried that the object store refuses while it serves other objects."`
@@ -190,7 +192,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		return serve.RunConfig{}, err
 	}
 	return serve.RunConfig{
-		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen,
+		Role: serve.Role(c.Role), Listen: c.Listen, AdminListen: c.AdminListen, AdminHosts: c.AdminHosts,
 		TLS:        serve.TLSFiles{Certificate: c.TLSCert, Key: c.TLSKey},
 		DataDir:    dir,
 		Migrations: migrations.FS, Samples: samples.Of, BundleDir: c.Bundles,
@@ -228,7 +230,7 @@ func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	}
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
-		TrustedProxies: proxies,
+		TrustedProxies: proxies, HSTS: time.Duration(c.HSTS),
 		UploadBytesMax: c.UploadBytesMax, UploadLimits: c.limits(c.UploadRowsMax, c.UploadBytesMax),
 		DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
 		Rates: &serve.RateLimits{

@@ -30,9 +30,9 @@ type storeCommand struct {
 // storeFlags select the database and the object store, as for serve.
 type storeFlags struct {
 	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL and object store (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
-	DatabaseURL string `env:"DATABASE_URL" help:"PostgreSQL connection URL (default: the private PostgreSQL of the data directory)." placeholder:"URL"`
-	LoaderURL   string `name:"loader-database-url" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader; used in place of DATABASE_URL." placeholder:"URL"`
-	MigrateURL  string `name:"migrate-database-url" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses; if set, this command does not migrate." placeholder:"URL"`
+	DatabaseURL string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: the private PostgreSQL of the data directory)." placeholder:"URL"`
+	LoaderURL   string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader; used in place of DATABASE_URL." placeholder:"URL"`
+	MigrateURL  string `name:"migrate-database-url" secret:"" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses; if set, this command does not migrate." placeholder:"URL"`
 	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket of uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
 	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket." placeholder:"PREFIX"`
 	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`

@@ -143,3 +143,63 @@ func TestAccessKeys_ShareRateLimit(t *testing.T) {
 	a.get("/models", key).wantError(t, http.StatusTooManyRequests, "ERR-1401")
 	a.get("/models").wantError(t, http.StatusTooManyRequests, "ERR-1401")
 }
+
+// queries returns how many connections f has taken from the pool: each query of a request takes one.
+func (a *testAPI) queries(f func()) int64 {
+	before := a.store.PoolState().Acquires
+	f()
+	return a.store.PoolState().Acquires - before
+}
+
+// TestRefusals_AreCheap floods the API with keys and requests that are refused: the database is asked for those within the
+// budget only, while a key that was valid works on from the same address.
+func TestRefusals_AreCheap(t *testing.T) {
+	const allowed = 60 // invalid tokens a minute
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Rates = &limit.Rates{Default: 40} })
+	_, valid := a.accessKey("read")
+	_, later := a.accessKey("read", as(a.token("later")))
+	random := func(n int) string { return fmt.Sprintf("Bearer mr_%043d", n) }
+	a.get("/account", as("Bearer "+valid)).want(t, http.StatusOK)
+
+	if n := a.queries(func() {
+		for range 30 {
+			a.get("/account", as(random(0))).wantError(t, http.StatusUnauthorized, "ERR-1201")
+		}
+	}); n > 30+1 { // each is charged to the address, and one is looked up
+		t.Errorf("one unknown key, 30 times: %d queries", n)
+	}
+	statuses := map[int]int{}
+	if n := a.queries(func() {
+		for i := range 500 {
+			statuses[a.get([]string{"/account", "/nothing"}[i%2], as(random(i+1))).status]++
+		}
+	}); n > 3*allowed {
+		t.Errorf("500 unknown keys: %d queries", n)
+	}
+	if statuses[http.StatusTooManyRequests] < 500-2*allowed {
+		t.Errorf("500 unknown keys were answered %v", statuses)
+	}
+	a.get("/account", as("Bearer "+valid)).want(t, http.StatusOK)
+	a.get("/account").want(t, http.StatusOK) // a token
+	a.get("/account", as("Bearer "+later)).wantError(t, http.StatusTooManyRequests, "ERR-1401")
+
+	for range 60 { // spend the user's budget
+		a.get("/account", as("Bearer "+valid))
+	}
+	granted := int64(0)
+	if n := a.queries(func() {
+		for range 100 {
+			r := a.get("/account", as("Bearer "+valid))
+			if r.status == http.StatusOK { // one every 1.5 s
+				granted++
+				continue
+			}
+			r.wantError(t, http.StatusTooManyRequests, "ERR-1401")
+			if r.header.Get("RateLimit") == "" || r.header.Get("Retry-After") == "" {
+				t.Fatalf("headers %v", r.header)
+			}
+		}
+	}); granted > 50 || n > 4*granted {
+		t.Errorf("100 requests of a spent user, of which %d were granted: %d queries", granted, n)
+	}
+}

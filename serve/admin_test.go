@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -48,6 +49,7 @@ func startAdminWith(t *testing.T, parts admin.Parts) *adminAPI {
 func (a *adminAPI) do(t *testing.T, method, path string) answer {
 	t.Helper()
 	req, _ := http.NewRequest(method, a.url+path, nil)
+	req.Header.Set(admin.OperatorHeader, "yes")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -217,5 +219,104 @@ func TestAdminDevelopmentKeys(t *testing.T) {
 		t.Errorf("keys without an issuer: %d", r.status)
 	}
 	without.get(t, "/debug/pprof/")
-	without.get(t, "/debug/pprof/cmdline")
+	if got := string(without.get(t, "/debug/pprof/cmdline").body); got != os.Args[0] || len(os.Args) < 2 {
+		t.Errorf("the command line has %q", got)
+	}
+}
+
+// TestAdmin_ForeignPages sends what web pages can make a browser send to the listener of an operator's machine: by another
+// host name that leads here (DNS rebinding), from another site, and by forms. Nothing of it may be answered or done.
+func TestAdmin_ForeignPages(t *testing.T) {
+	a := startAPI(t, nil)
+	id := a.upload(telecom)
+	operators := startAdminWith(t, admin.Parts{Store: a.store, Metrics: a.metrics, Hosts: []string{"millrace-admin.example"}})
+	port := operators.url[strings.LastIndexByte(operators.url, ':'):]
+	send := func(method, path, host string, headers map[string]string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(method, operators.url+path, strings.NewReader(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		for name, value := range headers {
+			req.Header.Set(name, value)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(text)
+	}
+	for host, want := range map[string]int{
+		"127.0.0.1" + port: 200, "localhost" + port: 200, "LOCALHOST": 200, "127.5.5.5": 200, "[::1]" + port: 200,
+		"millrace-admin.example:9090": 200, "Millrace-Admin.example.": 200, "[::ffff:127.0.0.1]": 200,
+		"evil.example": 403, "evil.example" + port: 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403,
+		"evil-localhost": 403, "10.1.2.3" + port: 403, "0.0.0.0" + port: 403, "[::]" + port: 403, "2130706433": 403,
+		"xmillrace-admin.example": 403, "127.1": 403,
+	} {
+		for _, path := range []string{"/metrics", "/dead-letters", "/debug/pprof/", "/nothing"} {
+			status, text := send(http.MethodGet, path, host, nil)
+			if path == "/nothing" && status == 404 {
+				status = 200
+			}
+			if status != want || status == 403 && strings.Contains(text, "millrace_") {
+				t.Errorf("host %s, %s: %d %.200s", host, path, status, text)
+			}
+		}
+	}
+	cancel := "/predictions/" + id + "/cancel"
+	local := "127.0.0.1" + port
+	for name, headers := range map[string]map[string]string{
+		"form":       {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://evil.example"},
+		"multipart":  {"Content-Type": "multipart/form-data; boundary=b"},
+		"text":       {"Content-Type": "text/plain"},
+		"nothing":    nil,
+		"no value":   {"Millrace-Operator": ""},
+		"cross-site": {"Millrace-Operator": "yes", "Sec-Fetch-Site": "cross-site"},
+		"same-site":  {"Millrace-Operator": "yes", "Sec-Fetch-Site": "same-site"},
+	} {
+		for _, path := range []string{cancel, "/webhooks/retry", "/dead-letters/retry?all=true", "/dead-letters/" + id + "/retry"} {
+			if status, text := send(http.MethodPost, path, local, headers); status != http.StatusForbidden {
+				t.Errorf("%s, %s: %d %s", name, path, status, text)
+			}
+		}
+	}
+	if status, _ := send(http.MethodGet, "/metrics", local, map[string]string{"Sec-Fetch-Site": "cross-site"}); status != 403 {
+		t.Errorf("GET of another site: %d", status)
+	}
+	if status := a.get("/predictions/" + id).object(t)["status"]; status != "queued" {
+		t.Errorf("the prediction is %v", status)
+	}
+	if status, text := send(http.MethodPost, cancel, local, map[string]string{"Millrace-Operator": "yes"}); status != 200 {
+		t.Errorf("an operator: %d %s", status, text)
+	}
+}
+
+// TestDeadLetters_NothingOfCustomers: what a failure quotes of a file is for its owner.
+func TestDeadLetters_NothingOfCustomers(t *testing.T) {
+	a := startAPI(t, nil)
+	operators := startAdmin(t, a, nil)
+	id := a.upload(telecom)
+	failure := store.Failure{
+		Code: "ERR-1004", Stage: "scoring", Message: "No column 'canary-column'.", Permanent: true,
+		Details: json.RawMessage(`{"columns":[{"label":"canary-cell"}]}`),
+	}
+	if err := a.store.Ledger.FailPart(t.Context(), a.claim(), failure); err != nil {
+		t.Fatal(err)
+	}
+	if own := string(a.get("/predictions/" + id).body); !strings.Contains(own, "canary-column") {
+		t.Fatalf("the owner does not see it: %s", own)
+	}
+	for _, path := range []string{"/dead-letters", "/dead-letters/" + id} {
+		text := string(operators.get(t, path).body)
+		if strings.Contains(text, "canary") || !strings.Contains(text, `"code":"ERR-1004"`) || !strings.Contains(text, `"message":"`) {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+	dry := operators.do(t, http.MethodPost, "/dead-letters/retry?all=true&dry_run=true").want(t, http.StatusOK)
+	if strings.Contains(string(dry.body), "canary") {
+		t.Errorf("retry: %s", dry.body)
+	}
 }

@@ -171,6 +171,7 @@ func TestTokens(t *testing.T) {
 	hs := raw(`{"alg":"HS256","kid":"k1"}`)
 	valid := signRS256(key, goodHeader, good)
 	parts := strings.Split(valid, ".")
+	codeOf(v, "Bearer "+valid)                // has the keys fetched
 	literal := func(name, value string) raw { // a claim whose value no encoder gives
 		return raw(strings.Replace(string(with(claims, name, "@")), `"@"`, value, 1))
 	}
@@ -233,7 +234,16 @@ func TestTokens(t *testing.T) {
 			"ERR-1201",
 		},
 		"duplicate claim":       {signRS256(key, goodHeader, raw(`{"sub":"evil",`+string(good)[1:])), "ERR-1201"},
-		"duplicate claim, case": {signRS256(key, goodHeader, raw(`{"SUB":"evil",`+string(good)[1:])), "ERR-1201"},
+		"other claim, case":     {signRS256(key, goodHeader, raw(`{"SUB":"evil",`+string(good)[1:])), "user_1"},
+		"other claim, long s":   {signRS256(key, goodHeader, raw(`{"\u017fub":"evil",`+string(good)[1:])), "user_1"},
+		"no sub but SUB":        {signRS256(key, goodHeader, raw(`{"SUB":"evil",`+string(with(claims, "sub", nil))[1:])), "ERR-1201"},
+		"no exp but Exp":        {signRS256(key, goodHeader, raw(`{"Exp":9999999999,`+string(with(claims, "exp", nil))[1:])), "ERR-1201"},
+		"duplicate, escaped":    {signRS256(key, goodHeader, raw(`{"\u0073ub":"evil",`+string(good)[1:])), "ERR-1201"},
+		"half a surrogate pair": {signRS256(key, goodHeader, literal("sub", `"x\ud800"`)), "ERR-1201"},
+		"the other half":        {signRS256(key, goodHeader, literal("sub", `"x\udfff"`)), "ERR-1201"},
+		"both halves":           {signRS256(key, goodHeader, literal("sub", `"x\ud83d\ude00"`)), "x\U0001f600"},
+		"subject no UTF-8":      {signRS256(key, goodHeader, literal("sub", "\"x\xff\"")), "ERR-1201"},
+		"kid no Unicode":        {signRS256(key, `{"alg":"RS256","kid":"k1\ud800"}`, good), "ERR-1201"},
 		"duplicate in nested":   {signRS256(key, goodHeader, raw(`{"x":[{"a":1,"a":2}],`+string(good)[1:])), "ERR-1201"},
 		"nested objects": {signRS256(key, goodHeader,
 			raw(`{"x":[{"a":1},{"a":{"b":"a"}}],`+string(good)[1:])), "user_1"},
@@ -259,8 +269,8 @@ func TestTokens(t *testing.T) {
 		"crit":          {signRS256(key, `{"alg":"RS256","kid":"k1","crit":["exp"]}`, good), "ERR-1201"},
 		"no kid":        {signRS256(key, `{"alg":"RS256"}`, good), "ERR-1201"},
 		"number as kid": {signRS256(key, `{"alg":"RS256","kid":1}`, good), "ERR-1201"},
-		"kid traversal": {signRS256(key, `{"alg":"RS256","kid":"../../etc/passwd"}`, good), "ERR-1201"},
-		"kid SQL":       {signRS256(key, `{"alg":"RS256","kid":"k1' OR '1'='1"}`, good), "ERR-1201"},
+		"kid traversal": {signRS256(key, `{"alg":"RS256","kid":"../../etc/passwd"}`, good), "ERR-1205"}, // for now
+		"kid SQL":       {signRS256(key, `{"alg":"RS256","kid":"k1' OR '1'='1"}`, good), "ERR-1205"},
 		"long kid": {signRS256(key, raw(`{"alg":"RS256","kid":"`+strings.Repeat("k", 129)+`"}`),
 			good), "ERR-1201"},
 		"token of 100 kB": {

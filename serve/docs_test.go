@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/retainwise/millrace/serve/internal/api"
 )
 
 // TestDocPages loads both pages and everything they name, as a browser would, and finds nothing from elsewhere.
@@ -64,6 +67,20 @@ func TestVendoredFiles(t *testing.T) {
 		sum := sha256.Sum256(a.get(folder+name).want(t, http.StatusOK).body)
 		if hex.EncodeToString(sum[:]) != want {
 			t.Errorf("%s is not the file of its package", name)
+		}
+	}
+}
+
+// TestPage_SignsInByLinkInDevelopmentOnly: what lets the page take a token from its address is there in development mode
+// only.
+func TestPage_SignsInByLinkInDevelopmentOnly(t *testing.T) {
+	for _, development := range []bool{false, true} {
+		a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Development = development })
+		for _, path := range []string{"/", "/page/index.html"} {
+			body := a.get(path, as("")).want(t, http.StatusOK).body
+			if got := bytes.Contains(body, []byte("<body data-development>")); got != development {
+				t.Errorf("development %t: %s says %t", development, path, got)
+			}
 		}
 	}
 }

@@ -103,7 +103,7 @@ func TestIdempotency_Replay(t *testing.T) {
 	if again := a.postForm("/upload", body, contentType, onceKey("f")); !bytes.Equal(again.body, first.body) {
 		t.Errorf("a form again: %s", again.body)
 	}
-	body, contentType = form(t, "march.csv", []byte(telecom), "note", "x")
+	body, contentType = form(t, "march.csv", []byte(telecom), "dataset", "x")
 	a.postForm("/upload", body, contentType, onceKey("f")).wantError(t, http.StatusUnprocessableEntity, "ERR-1312")
 	other := a.post("/upload?filename=march.csv", telecom, onceKey("k"), as(a.token("other")))
 	if other.want(t, http.StatusOK).object(t)["prediction_id"] == id {

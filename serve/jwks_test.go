@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/auth"
+	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
 // signer makes valid tokens with a key id.
@@ -61,18 +63,45 @@ func TestJWKS_Rotation(t *testing.T) {
 		}
 	}
 	step("k1", "user_1", 1)
-	step("k2", "ERR-1201", 1) // asked for the set a moment ago
+	step("k2", "ERR-1205", 1) // fetched a moment ago: it may be new
 	is.setKeys(publicJWK("k2", keyPair()))
 	c.move(29 * time.Second)
-	step("k2", "ERR-1201", 1)
+	step("k2", "ERR-1205", 1)
 	c.move(2 * time.Second)
 	step("k2", "user_1", 2)
 	step("k1", "ERR-1201", 2) // removed
-	for i := range 10 {
-		step(fmt.Sprint("guess", i), "ERR-1201", 2)
+	for i := range 1100 {     // more than are remembered
+		step(fmt.Sprint("guess", i), "ERR-1205", 2)
 	}
 	c.move(31 * time.Second)
-	step("guess", "ERR-1201", 3)
+	step("guess", "ERR-1201", 3) // fetched for it
+	for range 3 {
+		step("guess", "ERR-1201", 3)
+	}
+	step("guess1099", "ERR-1201", 3) // asked for before the fetch
+	step("guess1100", "ERR-1205", 3)
+}
+
+// TestJWKS_PendingKeyRetry: the answer to a token with a new key says when to send it again, and it passes then.
+func TestJWKS_PendingKeyRetry(t *testing.T) {
+	c := newClock()
+	is := newIssuer(t, publicJWK("k1", keyPair()))
+	v := newVerifier(t, is, c, nil)
+	codeOf(v, signer(c, "k1"))
+	is.setKeys(publicJWK("k1", keyPair()), publicJWK("k2", keyPair()))
+	c.move(10 * time.Second)
+	_, err := v.Subject(t.Context(), signer(c, "k2"))
+	var f *fault.Failure
+	if !errors.As(err, &f) || f.HTTPStatus() != http.StatusServiceUnavailable || !f.Code.Retryable() {
+		t.Fatalf("got %v", err)
+	}
+	if f.RetryDelay() != 20*time.Second {
+		t.Errorf("Retry-After: %s", f.RetryDelay())
+	}
+	c.move(f.RetryDelay() + time.Millisecond)
+	if got := codeOf(v, signer(c, "k2")); got != "user_1" {
+		t.Errorf("sent again: %s", got)
+	}
 }
 
 func TestJWKS_Outage(t *testing.T) {
@@ -164,6 +193,8 @@ func TestJWKS_ParseKeySets(t *testing.T) {
 		"huge exponent":       {`{"keys":[` + change(`"AQAB"`, `"AQAAAAAAAAAB"`) + `]}`, "ERR-1205"},
 		"modulus not base64":  {`{"keys":[` + change(`"n":"`, `"n":"*`) + `]}`, "ERR-1205"},
 		"exponent not base64": {`{"keys":[` + change(`"AQAB"`, `"A*AB"`) + `]}`, "ERR-1205"},
+		"names without case":  {`{"KEYS":[` + good + `]}`, "ERR-1205"},
+		"names with U+212A":   {`{"keys":[` + change(`"kid"`, `"\u212aid"`) + `]}`, "ERR-1205"},
 		"no keys":             {`{"keys":[]}`, "ERR-1205"},
 		"no JSON":             {`<html>`, "ERR-1205"},
 		"too long":            {`{"keys":[` + good + `],"x":"` + strings.Repeat("x", 1<<20) + `"}`, "ERR-1205"},

@@ -252,6 +252,9 @@ func TestAccount(t *testing.T) {
 		return a.do(http.MethodPut, "/account", strings.NewReader(text),
 			append([]option{header("Content-Type", "application/json")}, options...)...)
 	}
+	if got := a.get("/account", as(a.token("who_asks"))).object(t)["subject"]; got != "who_asks" {
+		t.Errorf("subject %v", got)
+	}
 	if got := a.get("/account").want(t, http.StatusOK).object(t)["training_rate"]; got != 0.0 {
 		t.Errorf("a new user allows %v", got)
 	}

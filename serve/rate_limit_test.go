@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/retainwise/millrace/serve/internal/api"
@@ -130,5 +131,33 @@ func TestRateLimit_SharedByProcesses(t *testing.T) {
 	}
 	for _, at := range []*testAPI{a, &b, a, &b} {
 		at.get("/models").wantError(t, http.StatusTooManyRequests, "ERR-1401")
+	}
+}
+
+// TestUntrustedProxy_IsLoggedOnce: behind a proxy that is not named all callers share one budget, which the log says once,
+// with the flag and without an address.
+func TestUntrustedProxy_IsLoggedOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		trusted []netip.Prefix
+		header  string
+		want    int
+	}{
+		"untrusted":          {nil, "X-Forwarded-For", 1},
+		"Forwarded":          {nil, "Forwarded", 1},
+		"another is trusted": {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "X-Forwarded-For", 1},
+		"trusted":            {[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "X-Forwarded-For", 0},
+		"no proxy":           {nil, "X-Other", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.TrustedProxies = test.trusted })
+			for range 3 {
+				a.get("/openapi.json", header(test.header, "for=203.0.113.77")).want(t, http.StatusOK)
+				a.get("/predictions", header(test.header, "203.0.113.77")).want(t, http.StatusOK)
+			}
+			log := a.log.String()
+			if n := strings.Count(log, "TRUSTED_PROXIES"); n != test.want || strings.Contains(log, "203.0.113.77") {
+				t.Errorf("%d times:\n%s", n, log)
+			}
+		})
 	}
 }

@@ -12,6 +12,7 @@
 //	metrics    every metric by name
 //	wire       HTTP and formats without routes: framing, compression, digests, filenames, CSV, JSON and Arrow tables
 //	limit      rate limits
+//	strictjson JSON of callers, which no two parsers can read differently
 //	fault      the published error codes, and the mapping from any error to one of them
 //	logging    the JSON logger and its allowed keys
 package serve
@@ -23,6 +24,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,10 +57,12 @@ type RunConfig struct {
 	Listen      string // address of the API
 	TLS         TLSFiles
 	AdminListen string // address of metrics, pprof and dead letters; keep it private
-	DataDir     string // where embedded parts store their data
-	Migrations  fs.FS
-	Samples     func(model string) ([]byte, bool)
-	BundleDir   string // bundles beside the baselines, one directory each; empty: none
+	// AdminHosts are the names that the admin listener answers under, beside loopback and the address that it is reached by.
+	AdminHosts []string
+	DataDir    string // where embedded parts store their data
+	Migrations fs.FS
+	Samples    func(model string) ([]byte, bool)
+	BundleDir  string // bundles beside the baselines, one directory each; empty: none
 
 	DatabaseURL string // empty: a private PostgreSQL in DataDir
 	// LoaderURL is the login of workers; DatabaseURL is then the login of the API only. Empty: both use DatabaseURL.
@@ -167,7 +171,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	p.loops = append(p.loops, ready.Watch)
 	p.admin = admin.NewServer(admin.Parts{
 		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refusedBundles(), Issuer: issuer,
-		Log: c.Log,
+		Hosts: p.adminHosts(), Log: c.Log,
 	})
 	var wake func()
 	var background *engine.Background
@@ -188,6 +192,17 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	}
 	p.addQueue(c, wake)
 	return p, nil
+}
+
+// adminHosts returns the names of the admin listener in lower case: those that are configured, and that of its address.
+func (p *process) adminHosts() (hosts []string) {
+	listen, _, _ := net.SplitHostPort(p.config.AdminListen) // it was listened on
+	for _, host := range append([]string{listen}, p.config.AdminHosts...) {
+		if host != "" {
+			hosts = append(hosts, strings.ToLower(host))
+		}
+	}
+	return hosts
 }
 
 // addCanary adds the loop of the canary.
@@ -224,6 +239,7 @@ func (p *process) issueTokens(c *RunConfig) (*auth.DevelopmentIssuer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.API.Development = true
 	c.Auth.JWKSURL = "http://" + p.adminListener.Addr().String() + admin.JWKSPath
 	c.Auth.Issuer = auth.DevelopmentIssuerName
 	p.token, err = issuer.Token("developer", developmentTokenLife)
@@ -267,6 +283,9 @@ func (p *process) addAPI(
 	}
 	if p.apiListener, err = net.Listen("tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
+	}
+	if !c.TLS.isSet() {
+		c.API.HSTS = 0 // the header counts over TLS only
 	}
 	if c.TLS.isSet() {
 		encrypted, err := c.TLS.wrap(p.apiListener)

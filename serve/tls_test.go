@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -59,7 +60,9 @@ func TestTLS_ReloadsCertificate(t *testing.T) {
 	dir := t.TempDir()
 	files := serve.TLSFiles{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	first := writeCertificate(t, files, 1)
-	m := servetest.Start(t, func(c *serve.RunConfig) { c.DatabaseURL, c.TLS = storetest.Postgres(t), files })
+	m := servetest.Start(t, func(c *serve.RunConfig) {
+		c.DatabaseURL, c.TLS, c.API.HSTS = storetest.Postgres(t), files, 365*24*time.Hour
+	})
 	serial := func(pool *x509.CertPool, newest uint16) (int64, error) {
 		client := &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool, MaxVersion: newest}, DisableKeepAlives: true,
@@ -71,6 +74,9 @@ func TestTLS_ReloadsCertificate(t *testing.T) {
 		defer func() { _ = resp.Body.Close() }()
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("status %d", resp.StatusCode)
+		}
+		if got := resp.Header.Get("Strict-Transport-Security"); got != "max-age=31536000" {
+			t.Errorf("Strict-Transport-Security: %q", got)
 		}
 		return resp.TLS.PeerCertificates[0].SerialNumber.Int64(), nil
 	}
@@ -89,5 +95,33 @@ func TestTLS_ReloadsCertificate(t *testing.T) {
 	second := writeCertificate(t, files, 2)
 	if n, err := serial(second, 0); n != 2 || err != nil {
 		t.Errorf("renewed: certificate %d, %v", n, err)
+	}
+}
+
+// TestHSTS_OverTLSOnly: every answer over TLS has the header, errors and refusals too; without TLS it must not be sent.
+func TestHSTS_OverTLSOnly(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	plain := servetest.Start(t, func(c *serve.RunConfig) { c.DatabaseURL, c.API.HSTS = storetest.Postgres(t), year })
+	resp, err := http.Get(plain.API + "/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if got := resp.Header.Get("Strict-Transport-Security"); got != "" {
+		t.Errorf("without TLS: %q", got)
+	}
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.HSTS = year })
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /predictions HTTP/1.1\r\nHost: x\r\n\r\n", "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+		"OPTIONS /upload HTTP/1.1\r\nHost: x\r\n\r\n", "nonsense\r\n\r\n", "GET /docs HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /page/look.css HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		r, err := a.raw(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.header.Get("Strict-Transport-Security"); got != "max-age=31536000" {
+			t.Errorf("%.20q: %q", text, got)
+		}
 	}
 }

@@ -69,6 +69,38 @@ func TestPageShowsCustomersAtRisk(t *testing.T) {
 	b.faultless()
 }
 
+// TestPageIgnoresTokensOfLinks opens a link with a valid token on a server with an identity provider: nobody is signed in,
+// and who signs in by hand sees whose account it is, and out of it again.
+func TestPageIgnoresTokensOfLinks(t *testing.T) {
+	b, provider := startPage(t)
+	if got := b.eval("document.getElementById('account-name').textContent"); got != "developer" {
+		t.Errorf("in development mode: signed in as %q", got)
+	}
+	m := start(t, func(c *serve.RunConfig) {
+		c.Auth.JWKSURL, c.Auth.Issuer = provider.Admin+"/.well-known/jwks.json", "millrace-development"
+	})
+	b.open(m.API + "/#token=" + provider.Token)
+	b.until(visible("link-ignored"))
+	if at := b.eval("location.href"); strings.Contains(at, "token") {
+		t.Error("the token is still in the address")
+	}
+	for id, want := range map[string]string{"sign-in": "true", "send": "false", "account": "false", "history": "false"} {
+		if got := b.eval(visible(id)); got != want {
+			t.Errorf("%s is visible: %s", id, got)
+		}
+	}
+	b.eval("document.getElementById('token').value = '" + provider.Token + "'")
+	b.eval("document.getElementById('sign-in').requestSubmit()")
+	b.until(visible("account"))
+	if got := b.eval("document.getElementById('account-name').textContent"); got != "developer" {
+		t.Errorf("signed in as %q", got)
+	}
+	b.screenshot("page-account")
+	b.eval("document.getElementById('sign-out').click()")
+	b.until("document.getElementById('sign-in') && " + visible("sign-in") + " && !" + visible("account"))
+	b.faultless()
+}
+
 // TestPageShowsChanges uploads twice: the second result shows new customers, moved ones, and the reasons.
 func TestPageShowsChanges(t *testing.T) {
 	b, _ := startPage(t)

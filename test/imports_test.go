@@ -56,16 +56,18 @@ var allowed = map[string][]string{
 
 	// The packages of serve, top-down.
 	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "plan", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
 	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/objects"),
-	"serve/internal/auth":    rooms("fault", "store"),
+	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
 	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
 	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/objects"),
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
+
+	"serve/internal/strictjson": {},
 
 	"serve/internal/plan/plantest": {"engine"},
 	"serve/page":                   {},
@@ -75,7 +77,7 @@ var allowed = map[string][]string{
 
 // serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
-	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "plan", "wire", "work",
+	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "plan", "strictjson", "wire", "work",
 }
 
 // rooms returns the paths of packages; those below serve/internal are given by their last element.

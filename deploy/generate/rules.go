@@ -39,16 +39,23 @@ var alerts = []alert{
 	burn("MillraceBudgetWillNotLast", "ticket", "1", "3d", "6h", "1h",
 		"At this speed the error budget does not last the month"),
 	{
-		name: "MillraceDown", severity: "page", wait: "2m", summary: "No millrace is being scraped",
+		name: "MillraceDown", severity: "page", wait: "1m", summary: "No millrace is being scraped",
 		expr: `absent(millrace_build_info)`,
 	},
 	{
-		name: "MillraceDependencyDown", severity: "page", wait: "2m", labels: []string{"dependency"},
+		// By the job's name where it has ours, else by what the target exported before.
+		name: "MillraceInstanceDown", severity: "ticket", wait: "1m", labels: []string{"instance"},
+		summary: "One process cannot be scraped",
+		expr: "max by (instance) (up{job=~\".*millrace.*\"} == 0\n" +
+			"  or up == 0 and on (job, instance) last_over_time(millrace_build_info[1h]))",
+	},
+	{
+		name: "MillraceDependencyDown", severity: "page", wait: "1m", labels: []string{"dependency"},
 		summary: "A dependency does not answer any process", // the queue is not needed to serve
 		expr:    `max by (dependency) (millrace_dependency_up{dependency!="queue"}) == 0`,
 	},
 	{
-		name: "MillraceProcessCutOff", severity: "ticket", wait: "5m", labels: []string{"instance"},
+		name: "MillraceProcessCutOff", severity: "ticket", wait: "1m", labels: []string{"instance"},
 		summary: "One process does not reach what others reach",
 		expr: "min by (instance) (millrace_dependency_up{dependency!=\"queue\"} == 0\n" +
 			"  and on (dependency) max by (dependency) (millrace_dependency_up) == 1)",

@@ -21,7 +21,9 @@ type firing struct{ alert, label, value string }
 // healthy is a service with traffic, without trouble.
 func healthy() map[string]string {
 	s := map[string]string{
-		`millrace_build_info{instance="a"}`:                         `1x600`,
+		`up{job="millrace",instance="a"}`:                           `1x600`,
+		`up{job="other",instance="c"}`:                              `0x600`, // not ours
+		`millrace_build_info{job="millrace",instance="a"}`:          `1x600`,
 		`millrace_dependency_up{dependency="database"}`:             `1x600`,
 		`millrace_attempts_total{result="refused"}`:                 `0x600`,
 		`millrace_objects_gone_total{kind="result"}`:                `0x600`,
@@ -139,6 +141,17 @@ func scenarios() []scenario {
 			},
 		},
 		{name: "nothing is there", at: "10m", fires: []firing{{alert: "MillraceDown"}}},
+		trouble("MillraceInstanceDown", "instance", "b", `up{job="apps/millrace",instance="b"}`, `0x600`),
+		{
+			name: "a process of a job with another name vanishes", at: "1h30m", series: but(healthy(),
+				`up{job="pods",instance="b"}`, `1x70 0x600`, `millrace_build_info{job="pods",instance="b"}`, `1x70 stale`),
+			fires: []firing{{"MillraceInstanceDown", "instance", "b"}},
+		},
+		{
+			name: "a process is removed from what is scraped", at: "1h30m", series: but(healthy(),
+				`up{job="millrace",instance="b"}`, `1x70 stale`,
+				`millrace_build_info{job="millrace",instance="b"}`, `1x70 stale`),
+		},
 		trouble("MillraceDependencyDown", "dependency", "database", `millrace_dependency_up{dependency="database"}`, `0x600`),
 		trouble("MillraceProcessCutOff", "instance", "b",
 			`millrace_dependency_up{dependency="database",instance="b"}`, `0x600`),

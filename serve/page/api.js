@@ -33,6 +33,7 @@ async function answer(path, options = {}) {
 const json = async (path, options) => (await answer(path, options)).json();
 
 export const models = () => json("models");
+export const account = () => json("account");
 export const prediction = (id) => json(`predictions/${id}`);
 export const cancel = (id) => json(`predictions/${id}/cancel`, { method: "POST" });
 export const sample = async (name) => (await answer(`csv-samples/${name}`)).blob();

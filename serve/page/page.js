@@ -45,8 +45,10 @@ const describe = ({ row, line, column, message }) =>
 
 // enter is the way in, with a token at hand.
 async function enter() {
-  const { models } = await api.models();
+  const [{ models }, { subject }] = await Promise.all([api.models(), api.account()]);
   show("sign-in", false);
+  at("account-name").textContent = subject;
+  show("account");
   show("send");
   at("model").replaceChildren(at("model").options[0],
     ...models.map((model) => element("option", { value: model.name }, model.title)));
@@ -127,11 +129,15 @@ async function open(prediction) {
   await (prediction.done ? finish(prediction) : watch(prediction.prediction_id));
 }
 
-// takeToken finds a token behind the # of the address, which no server sees, and takes it out of there.
+// takeToken finds a token behind the # of the address, which no server sees, and takes it out of there. Only a server in
+// development mode lets it sign in: elsewhere a link would sign whoever opens it in to the account of whoever wrote it.
 function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token) history.replaceState(null, "", location.pathname);
-  return token;
+  if (!token) return null;
+  history.replaceState(null, "", location.pathname);
+  const accepted = "development" in document.body.dataset;
+  show("link-ignored", !accepted);
+  return accepted ? token : null;
 }
 
 function listen() {
@@ -141,6 +147,7 @@ function listen() {
     at("token").value = "";
     attempt(enter);
   });
+  at("sign-out").addEventListener("click", () => location.reload()); // the token is nowhere but in this page
   const choose = (file) => file && attempt(() => send(file, file.name, at("model").value));
   at("file").addEventListener("change", () => {
     choose(at("file").files[0]);

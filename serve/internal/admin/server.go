@@ -5,7 +5,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +39,7 @@ type Parts struct {
 	Refused func() []plan.RefusedBundle // lists the refused bundles; nil without a directory of bundles
 	Log     *slog.Logger
 	Issuer  *auth.DevelopmentIssuer // nil disables the signing keys
+	Hosts   []string                // names in lower case that the listener answers under, beside its addresses
 	// SupportURL is the prefix of support_url; empty means a path of the API.
 	SupportURL string
 }
@@ -62,7 +62,7 @@ func NewServer(parts Parts) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", parts.Metrics.Handler())
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/cmdline", programName)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
@@ -82,7 +82,7 @@ func NewServer(parts Parts) *Server {
 		})
 	}
 	return &Server{http: &http.Server{
-		Handler: mux, ReadHeaderTimeout: api.HeaderTimeout, IdleTimeout: api.IdleTimeout, MaxHeaderBytes: api.HeaderMax,
+		Handler: a.guard(mux), ReadHeaderTimeout: api.HeaderTimeout, IdleTimeout: api.IdleTimeout, MaxHeaderBytes: api.HeaderMax,
 		ErrorLog: slog.NewLogLogger(parts.Log.Handler(), slog.LevelWarn),
 	}}
 }
@@ -109,21 +109,7 @@ func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
 		ctx, cancel := context.WithTimeout(req.Context(), api.ControlTimeout)
 		defer cancel()
 		v, err := f(req.WithContext(ctx))
-		status, mediaType := http.StatusOK, fault.TypeJSON
-		var text []byte
-		if err == nil {
-			text, err = json.Marshal(v)
-		}
-		if err != nil {
-			f := fault.ExplainAs(fault.CodeDatabase, err)
-			status = f.HTTPStatus()
-			text, mediaType = a.pages.Body(f, api.RequestID(nil), req.URL.Path, false)
-			a.Log.Warn("admin request", "code", f.Code.String(), "error", err.Error())
-		}
-		w.Header().Set("Content-Type", mediaType)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(status)
-		_, _ = w.Write(text) // #nosec G705 -- JSON, and no browser takes it for anything else
+		a.answer(w, req, v, err)
 	})
 }
 
@@ -141,13 +127,13 @@ func (a *Admin) requireWorkerLogin(f func(*http.Request) (any, error)) func(*htt
 
 // deadLetter is a prediction that was given up.
 type deadLetter struct {
-	PredictionID string         `json:"prediction_id"`
-	Status       store.Status   `json:"status"`
-	Generation   int            `json:"generation"`
-	Model        string         `json:"model"`
-	ModelVersion string         `json:"model_version"`
-	Error        *store.Failure `json:"error"`
-	FinishedAt   string         `json:"finished_at"`
+	PredictionID string       `json:"prediction_id"`
+	Status       store.Status `json:"status"`
+	Generation   int          `json:"generation"`
+	Model        string       `json:"model"`
+	ModelVersion string       `json:"model_version"`
+	Error        *failureView `json:"error"`
+	FinishedAt   string       `json:"finished_at"`
 }
 
 type deadPage struct {
@@ -176,20 +162,25 @@ func (a *Admin) listDeadLetters(req *http.Request) (any, error) {
 }
 
 func newDeadLetter(d store.DeadLetter) deadLetter {
-	return deadLetter{
+	letter := deadLetter{
 		PredictionID: d.ID.String(), Status: d.Status, Generation: d.Generation, Model: d.Model.Name,
-		ModelVersion: d.Model.Version, Error: d.Error, FinishedAt: wire.TimeText(d.FinishedAt),
+		ModelVersion: d.Model.Version, FinishedAt: wire.TimeText(d.FinishedAt),
 	}
+	if d.Error != nil {
+		view := newFailureView(*d.Error)
+		letter.Error = &view
+	}
+	return letter
 }
 
 // attemptView is a failed attempt at a part.
 type attemptView struct {
-	Generation int           `json:"generation"`
-	Part       *int          `json:"part"`
-	Attempt    int           `json:"attempt"`
-	Worker     string        `json:"worker"`
-	Error      store.Failure `json:"error"`
-	FailedAt   time.Time     `json:"failed_at"`
+	Generation int         `json:"generation"`
+	Part       *int        `json:"part"`
+	Attempt    int         `json:"attempt"`
+	Worker     string      `json:"worker"`
+	Error      failureView `json:"error"`
+	FailedAt   time.Time   `json:"failed_at"`
 }
 
 func (a *Admin) listAttempts(req *http.Request) (any, error) {
@@ -203,7 +194,7 @@ func (a *Admin) listAttempts(req *http.Request) (any, error) {
 	}
 	views := []attemptView{}
 	for _, t := range list {
-		views = append(views, attemptView{t.Generation, t.Part, t.Attempt, t.Worker, t.Failure, t.FailedAt})
+		views = append(views, attemptView{t.Generation, t.Part, t.Attempt, t.Worker, newFailureView(t.Failure), t.FailedAt})
 	}
 	return map[string]any{"attempts": views}, nil
 }

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/strictjson"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
@@ -91,11 +90,12 @@ func (s *server) replayAccessKey(r *request, id uuid.UUID) error {
 // newAccessKey parses and checks the body.
 func (r *request) newAccessKey(now time.Time) (store.AccessKey, error) {
 	var wanted struct {
-		Name      string     `json:"name"`
-		Scopes    []string   `json:"scopes"`
-		ExpiresAt *time.Time `json:"expires_at"`
+		Name      string
+		Scopes    []string
+		ExpiresAt *time.Time
 	}
-	if err := r.readJSON(&wanted); err != nil {
+	err := r.readJSON(map[string]any{"name": &wanted.Name, "scopes": &wanted.Scopes, "expires_at": &wanted.ExpiresAt})
+	if err != nil {
 		return store.AccessKey{}, err
 	}
 	name := strings.TrimSpace(wanted.Name)
@@ -129,8 +129,9 @@ func missingField(name string) *fault.Failure {
 	return fault.Fail(fault.CodeMissingField, "The field '"+name+"' is missing.").With(fault.Details{"field": name})
 }
 
-// readJSON decodes a small JSON body. Unknown members are an error.
-func (r *request) readJSON(v any) error {
+// readJSON decodes the members of a small JSON body, each into the pointer under its name. As with parameters, an unknown
+// or repeated member is an error.
+func (r *request) readJSON(members map[string]any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.header("Content-Type")); err != nil || mediaType != fault.TypeJSON {
 		return fault.Fail(fault.CodeUnsupportedMediaType, "Send the body as application/json.").
 			With(fault.Details{"field": "Content-Type", "expected": []string{fault.TypeJSON}})
@@ -143,11 +144,9 @@ func (r *request) readJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if d.Decode(v) != nil || d.More() { // the decoder's error may quote the body
+	if err := strictjson.Decode(text, members, true); err != nil {
 		return fault.Fail(fault.CodeUnparseableBody, "The body is not the JSON object that this route takes. GET /docs shows it.").
-			Because(errors.New("body is not the JSON that is wanted"))
+			Because(err)
 	}
 	return nil
 }

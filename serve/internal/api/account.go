@@ -7,8 +7,9 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 )
 
-// accountBody is the settings of a user's account.
+// accountBody is a user's account with its settings.
 type accountBody struct {
+	Subject string `json:"subject"` // of the user's tokens
 	// TrainingRate is the share of customers, from 0 to 1, whose scored rows are kept for retraining.
 	TrainingRate float64 `json:"training_rate"`
 }
@@ -27,7 +28,7 @@ func (s *server) account(r *request) (accountBody, error) {
 	if err != nil {
 		return accountBody{}, fault.ExplainAs(fault.CodeDatabase, err)
 	}
-	return accountBody{shortest(rate)}, nil
+	return accountBody{r.user.Subject, shortest(rate)}, nil
 }
 
 // shortest rounds a float32 to its short decimal form: 0.1 and not 0.10000000149.
@@ -35,32 +36,31 @@ func shortest(x float32) float64 { return math.Round(float64(x)*1e6) / 1e6 }
 
 // putAccount changes the settings, for the parts that workers claim from then on.
 func putAccount(s *server, r *request) error {
-	account, err := r.readAccount()
+	rate, err := r.readTrainingRate()
 	if err != nil {
 		return err
 	}
-	if err := s.Store.Accounts.SetTrainingRate(r.ctx, r.user.ID, float32(account.TrainingRate)); err != nil {
+	if err := s.Store.Accounts.SetTrainingRate(r.ctx, r.user.ID, float32(rate)); err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
-	if account, err = s.account(r); err != nil {
+	account, err := s.account(r)
+	if err != nil {
 		return err
 	}
 	return r.json(http.StatusOK, account)
 }
 
-func (r *request) readAccount() (accountBody, error) {
-	var given struct {
-		TrainingRate *float64 `json:"training_rate"`
+func (r *request) readTrainingRate() (float64, error) {
+	var rate *float64
+	if err := r.readJSON(map[string]any{"training_rate": &rate}); err != nil {
+		return 0, err
 	}
-	if err := r.readJSON(&given); err != nil {
-		return accountBody{}, err
-	}
-	switch rate := given.TrainingRate; {
+	switch {
 	case rate == nil:
-		return accountBody{}, missingField("training_rate")
+		return 0, missingField("training_rate")
 	case *rate < 0 || *rate > 1:
-		return accountBody{}, outOfRange("training_rate", 0, 1)
+		return 0, outOfRange("training_rate", 0, 1)
 	default:
-		return accountBody{*rate}, nil
+		return *rate, nil
 	}
 }

@@ -79,6 +79,15 @@ func (s *server) answerError(r *request, f *fault.Failure) {
 	if f.Code.Retryable() {
 		r.set("Retry-After", fmt.Sprint(limit.WholeSeconds(f.RetryDelay())))
 	}
+	r.closeIfInDoubt(f)
+}
+
+// closeIfInDoubt closes the connection after an answer to a request whose body was not read to its end, and to one that is
+// malformed: where the next request begins could be read differently.
+func (r *request) closeIfInDoubt(f *fault.Failure) {
+	if f.Code == fault.CodeMalformedRequest {
+		r.closeAfterAnswer()
+	}
 	r.closeIfUnread()
 }
 
@@ -86,9 +95,13 @@ func (s *server) answerError(r *request, f *fault.Failure) {
 func (r *request) closeIfUnread() {
 	length := r.rc.Request.Header.ContentLength()
 	if read := r.body != nil && errors.Is(r.body.err, io.EOF); !read && (length > 0 || length == -1) {
-		r.rc.SetConnectionClose()
-		wire.CloseGracefully(r.rc.Conn())
+		r.closeAfterAnswer()
 	}
+}
+
+func (r *request) closeAfterAnswer() {
+	r.rc.SetConnectionClose()
+	wire.CloseGracefully(r.rc.Conn())
 }
 
 // answerUnparsed is fasthttp's ErrorHandler: it answers a request that could not be parsed or did not arrive.
@@ -96,8 +109,7 @@ func (s *server) answerUnparsed(rc *fasthttp.RequestCtx, err error) {
 	r := s.begin(rc)
 	s.commonHeaders(r)
 	s.finish(r, parseFailure(err))
-	rc.SetConnectionClose()
-	wire.CloseGracefully(rc.Conn())
+	r.closeAfterAnswer()
 }
 
 func parseFailure(err error) *fault.Failure {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/limit"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -60,12 +61,24 @@ func (s *server) authenticate(r *request) (err error) {
 	return nil
 }
 
-// authenticateKey verifies an access key in the database in each request, so that a revoked key is refused at once.
+// authenticateKey verifies an access key in the database in each request, so that a revoked key is refused at once. It does
+// not ask for what is refused anyway: a key that was unknown a moment ago, a key whose user has no request left, and a key
+// that is not known to be valid from an address that has sent too many invalid ones.
 func (s *server) authenticateKey(r *request, token string) (err error) {
 	if len(token) != len(accessKeyPrefix)+auth.Base64url.EncodedLen(secretBytes) {
 		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid.").Because(errors.New("access key is malformed"))
 	}
-	r.user, r.scopes, err = s.Store.Accounts.UserOfAccessKey(r.ctx, sha256.Sum256([]byte(token)))
+	secret := sha256.Sum256([]byte(token))
+	subject, unknown := s.keys.Find(secret)
+	if err := s.limitKey(r, subject); err != nil && !unknown {
+		return err
+	}
+	if err = store.ErrNotFound; !unknown {
+		r.user, r.scopes, err = s.Store.Accounts.UserOfAccessKey(r.ctx, secret)
+	}
+	if err == nil || errors.Is(err, store.ErrNotFound) && !unknown {
+		s.keys.Remember(secret, r.user.Subject)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return fault.Fail(fault.CodeInvalidToken, "This access key is not valid, or was revoked.").Because(err)
@@ -75,6 +88,25 @@ func (s *server) authenticateKey(r *request, token string) (err error) {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	r.byKey = true
+	return nil
+}
+
+// limitKey returns a rate limit error if the user of a key, or without one the client's address, is known to have no request
+// left. It charges nothing.
+func (s *server) limitKey(r *request, subject string) error {
+	if subject == "" {
+		if a, spent := s.limiter.Spent(limit.Login, s.clientKey(r)); spent {
+			return tooManyLogins(a)
+		}
+		return nil
+	}
+	class := limit.Default
+	if r.route != nil {
+		class = r.route.Limit
+	}
+	if a, spent := s.limiter.Spent(class, userKey(subject)); spent {
+		return r.tooMany(a)
+	}
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/valyala/fasthttp"
 )
 
 // ParseNetworks parses networks such as "10.0.0.0/8", and single addresses.
@@ -26,8 +28,15 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// clientKey returns the key by which unauthenticated requests are limited: the client's address.
+// clientKey returns the key by which unauthenticated requests are limited: the client's address. The first request that came
+// through a proxy which is not trusted is logged: all callers of that proxy share one budget.
 func (s *server) clientKey(r *request) string {
+	if isForwarded(&r.rc.Request.Header) && !isTrusted(r.rc.RemoteAddr(), s.TrustedProxies) {
+		s.proxySeen.Do(func() {
+			s.Log.Warn("requests come through a proxy that is not trusted: all its callers share one rate limit; " +
+				"name its network with --trusted-proxies (TRUSTED_PROXIES)")
+		})
+	}
 	return clientKey(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)
 }
 
@@ -56,6 +65,21 @@ func clientKey(connection net.Addr, forwarded [][]byte, proxies []netip.Prefix) 
 		address = network.Addr()
 	}
 	return "ip " + address.String()
+}
+
+// isForwarded reports whether a request says that a proxy has sent it.
+func isForwarded(h *fasthttp.RequestHeader) bool {
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		if len(h.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func isTrusted(connection net.Addr, proxies []netip.Prefix) bool {
+	tcp, ok := connection.(*net.TCPAddr)
+	return ok && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(tcp.AddrPort().Addr().Unmap()) })
 }
 
 // parseHop parses an address, which some proxies write with a port.

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // commonHeaders sets the headers of every answer: request id, no sniffing, no shared caching, and CORS.
@@ -10,6 +12,9 @@ func (s *server) commonHeaders(r *request) {
 	r.set("X-Request-Id", r.id)
 	r.set("X-Content-Type-Options", "nosniff")
 	r.set("Cache-Control", cacheRevalidate)
+	if s.HSTS > 0 {
+		r.set("Strict-Transport-Security", fmt.Sprintf("max-age=%d", int64(s.HSTS/time.Second)))
+	}
 	r.set("Vary", "Authorization, Accept, Accept-Encoding, Origin")
 	origin := r.header("Origin")
 	if origin == "" || !slices.Contains(s.Origins, origin) {

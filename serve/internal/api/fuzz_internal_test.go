@@ -51,7 +51,7 @@ func FuzzForm(f *testing.F) {
 		rc.Init2(conn, nil, false)
 		rc.Request.Header.SetContentType(contentType)
 		rc.Request.SetBodyStream(strings.NewReader(text), -1)
-		r := &request{rc: &rc}
+		r := &request{rc: &rc, route: &route{Fields: []string{"model"}}}
 		file, err := r.openFile(1 << 10)
 		if err == nil {
 			if _, err = io.Copy(io.Discard, file); err == nil {

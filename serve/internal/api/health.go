@@ -30,8 +30,9 @@ func getHealth(_ *server, r *request) error {
 
 const (
 	readyTimeout  = 2 * time.Second
-	readyFor      = time.Second      // how long a check is cached
-	readyInterval = 10 * time.Second // of the checks that keep the metrics current
+	lateGrace     = 200 * time.Millisecond // for a check to return when its time is over
+	readyFor      = time.Second            // how long a check is cached
+	readyInterval = 10 * time.Second       // of the checks that keep the metrics current
 )
 
 // readiness checks the dependencies of a process and caches the last check. It is safe for concurrent use.
@@ -41,10 +42,11 @@ type readiness struct {
 	mu   sync.Mutex
 	at   time.Time
 	last []dependency
+	late map[string]chan error // checks that have not returned, by dependency: at most one each
 }
 
 // NewReadiness returns the check of a process; it reads the Store, Objects, Owner, Queue, Models and Metrics of its parts.
-func NewReadiness(p Parts) *readiness { return &readiness{parts: p} }
+func NewReadiness(p Parts) *readiness { return &readiness{parts: p, late: map[string]chan error{}} }
 
 // dependency is a check and its result. Without a dependency that has a code, requests cannot be served.
 type dependency struct {
@@ -101,8 +103,6 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	if time.Since(r.at) < readyFor {
 		return r.last
 	}
-	checkCtx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
 	list := []dependency{
 		{name: circuit.Database, code: fault.CodeDatabase, check: r.parts.Store.Ready},
 		{name: circuit.Objects, code: fault.CodeObjectStore, check: r.checkObjects},
@@ -116,11 +116,7 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	if r.parts.Queue != nil {
 		list = append(list, dependency{name: circuit.Queue, check: r.parts.Queue.Ping})
 	}
-	var checks sync.WaitGroup
-	for i := range list {
-		checks.Go(func() { list[i].err = fault.Recover(func() error { return list[i].check(checkCtx) }) })
-	}
-	checks.Wait()
+	r.checkAll(ctx, list)
 	if ctx.Err() != nil { // cancelled by the caller: no statement about the dependencies
 		return list
 	}
@@ -134,6 +130,40 @@ func (r *readiness) check(ctx context.Context) []dependency {
 	}
 	return list
 }
+
+// checkAll checks the dependencies of a list for about readyTimeout. One that is stuck in the operating system, as a file
+// of a directory on a network may be for hours, has failed, and is not checked again before it returns.
+func (r *readiness) checkAll(ctx context.Context, list []dependency) {
+	checkCtx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	waitCtx, stop := context.WithTimeout(ctx, readyTimeout+lateGrace)
+	defer stop()
+	for i, d := range list {
+		if len(r.late[d.name]) > 0 { // it has returned since
+			delete(r.late, d.name)
+		}
+		if r.late[d.name] == nil {
+			done := make(chan error, 1)
+			r.late[d.name] = done
+			go func() { done <- fault.Recover(func() error { return d.check(checkCtx) }) }()
+			continue
+		}
+		list[i].err = errStuck
+	}
+	for i, d := range list {
+		if d.err != nil {
+			continue
+		}
+		select {
+		case list[i].err = <-r.late[d.name]:
+			delete(r.late, d.name)
+		case <-waitCtx.Done():
+			list[i].err = errStuck
+		}
+	}
+}
+
+var errStuck = errors.New("the check does not return")
 
 func (r *readiness) checkObjects(ctx context.Context) error {
 	return store.PingObjects(ctx, r.parts.Objects)

@@ -30,6 +30,9 @@ func (r *request) pageFile(s *server, name string) error {
 		if err != nil {
 			return nil, fault.Fail(fault.CodeNoSuchRoute, "")
 		}
+		if name == "index.html" && s.Development {
+			text = bytes.Replace(text, []byte("<body>"), []byte("<body data-development>"), 1)
+		}
 		return &asset{mediaType: mediaTypeOf(name), body: text}, nil
 	})
 	if err != nil {

@@ -18,13 +18,16 @@ func (s *server) authenticateAndLimit(r *request) error {
 		if err := s.authenticate(r); err != nil {
 			return s.limitFailedLogins(r, key, err)
 		}
-		key = "user " + r.user.Subject
+		key = userKey(r.user.Subject)
 	}
 	if err := s.limitRate(r, r.route.Limit, key); err != nil {
 		return err
 	}
 	return r.checkScope()
 }
+
+// userKey is the limiter's name of a user; clientKey is that of an address.
+func userKey(subject string) string { return "user " + subject }
 
 // limitFailedLogins charges an invalid token to the client's address. It returns err, or a rate limit error if the address
 // has sent too many.
@@ -33,11 +36,15 @@ func (s *server) limitFailedLogins(r *request, key string, err error) error {
 		return err // an outage, not an invalid token
 	}
 	if a, _ := s.limiter.Take(r.ctx, limit.Login, key); a.Retry > 0 {
-		f := fault.Fail(fault.CodeRateLimited, "Too many requests with a token that is not valid.").Because(err)
-		f.RetryAfter = a.Retry
-		return f
+		return tooManyLogins(a).Because(err)
 	}
 	return err
+}
+
+func tooManyLogins(a limit.Allowance) *fault.Failure {
+	f := fault.Fail(fault.CodeRateLimited, "Too many requests with a token that is not valid.")
+	f.RetryAfter = a.Retry
+	return f
 }
 
 // limitUnrouted applies the default rate limit to a request without a route: to the user of its token, or else to the
@@ -46,7 +53,7 @@ func (s *server) limitUnrouted(r *request) error {
 	key := s.clientKey(r)
 	if r.header("Authorization") != "" {
 		if err := s.authenticate(r); err == nil {
-			key = "user " + r.user.Subject
+			key = userKey(r.user.Subject)
 		} else if err := s.limitFailedLogins(r, key, err); fault.Explain(err).Code == fault.CodeRateLimited {
 			return err
 		}
@@ -61,14 +68,20 @@ func (s *server) limitRate(r *request, class limit.Class, key string) error {
 	if !limited {
 		return nil
 	}
-	r.setRateLimitHeaders(a)
 	if a.Retry > 0 {
-		f := fault.Fail(fault.CodeRateLimited, fmt.Sprintf("You have sent more than %d requests of this kind in a minute.", a.Limit)).
-			With(fault.Details{"limit": a.Limit, "unit": "requests per minute"})
-		f.RetryAfter = a.Retry
-		return f
+		return r.tooMany(a)
 	}
+	r.setRateLimitHeaders(a)
 	return nil
+}
+
+// tooMany returns the error of a user or an address without a request left, and sets the headers that say so.
+func (r *request) tooMany(a limit.Allowance) *fault.Failure {
+	r.setRateLimitHeaders(a)
+	f := fault.Fail(fault.CodeRateLimited, fmt.Sprintf("You have sent more than %d requests of this kind in a minute.", a.Limit)).
+		With(fault.Details{"limit": a.Limit, "unit": "requests per minute"})
+	f.RetryAfter = a.Retry
+	return f
 }
 
 // setRateLimitHeaders sets the headers of the draft standard, and those that most clients use: X-RateLimit-Limit, -Remaining

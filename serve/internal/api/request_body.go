@@ -16,6 +16,10 @@ const (
 	bodyGrace      = 5 * time.Second // before the minimal rate applies
 	bodyRateMin    = 16 << 10        // bytes a second
 	multipartExtra = 64 << 10        // beside the file: boundaries, part headers and small fields
+
+	// What a chunked body may have beside its data: chunks of one byte have five more, and extensions are not used.
+	framingMax    = 32 << 10
+	framingFactor = 16
 )
 
 // body reads a request's body as a stream. It checks the size, the minimal rate (bodyRateMin), the end and the digests. Its
@@ -49,6 +53,9 @@ func (r *request) openBody(limit, extra int64) (*body, error) {
 	if stream == nil {
 		stream = eofReader{}
 	}
+	if length < 0 {
+		wire.AllowBytes(r.rc.Conn(), framingMax)
+	}
 	r.body = &body{
 		stream: stream, conn: r.rc.Conn(), setDeadline: r.rc.SetReadDeadline, length: length, limit: limit + extra,
 		digests: announced,
@@ -66,7 +73,13 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = fault.Fail(fault.CodeShortBody, "").Because(err)
 		return 0, b.err
 	}
+	if b.length < 0 {
+		wire.AllowBytes(b.conn, int64(len(p))) // for the data: what of it is not read now is taken back below
+	}
 	n, err := b.stream.Read(p)
+	if b.length < 0 {
+		wire.AllowBytes(b.conn, int64(framingFactor*n-(len(p)-n)))
+	}
 	b.waited += time.Since(started)
 	b.read += int64(n)
 	b.digests.Write(p[:n])
@@ -84,6 +97,9 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = io.EOF
 	case err != nil:
 		b.err = bodyFailure(err)
+	}
+	if b.err != nil {
+		wire.AllowAll(b.conn)
 	}
 	return n, b.err
 }

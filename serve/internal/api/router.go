@@ -23,6 +23,7 @@ type route struct {
 	Body    bool          // takes a body
 	timeout time.Duration // of the request's context; 0 means ControlTimeout
 	Params  []string      // the query parameters; others are refused
+	Fields  []string      // the parameters that may also be fields of a form, before its file; others are refused
 }
 
 // scope is the scope that an access key needs for the route.

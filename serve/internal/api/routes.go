@@ -25,6 +25,7 @@ func fileRoutes() []route {
 				"model", "filename", "dataset", "explain", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
 				"allow_rejects", "column_check", "experiment_group",
 			},
+			Fields: []string{"model", "dataset", "experiment_group"},
 		},
 		{
 			Method: post, Pattern: "/upload-links", handle: postUploadLink, Limit: limit.Upload,
@@ -44,10 +45,12 @@ func fileRoutes() []route {
 				"model", "filename", "explain", "format", "guard", "decimal", "thousands", "max_rejected", "max_rejected_percent",
 				"column_check",
 			},
+			Fields: []string{"model"},
 		},
 		{
 			Method: post, Pattern: "/validate", handle: postValidate, Limit: limit.Score, Body: true,
 			timeout: uploadTimeout, Params: []string{"model", "filename", "decimal", "thousands", "column_check"},
+			Fields: []string{"model", "dataset", "experiment_group"}, // the form of an upload, as it is
 		},
 		{
 			Method: post, Pattern: "/outcomes", handle: postOutcomes, Limit: limit.Upload, Body: true,

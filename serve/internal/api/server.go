@@ -47,6 +47,9 @@ type Config struct {
 	Cores          int           // for one POST /score; default all
 	Scorer         engine.Scorer // default compiled
 	Rates          *limit.Rates  // nil means the published rates
+	HSTS           time.Duration // max-age of Strict-Transport-Security; 0 sends none
+	// Development lets the page sign in with a token in its address, which the start prints.
+	Development bool
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is used.
 	TrustedProxies []netip.Prefix
 	UploadsAtOnce  int // bodies received at the same time; default 32
@@ -86,6 +89,7 @@ type server struct {
 	pages       fault.ErrorPages
 	limiter     *limit.Limiter
 	users       *auth.UserCache
+	keys        *auth.KnownKeys
 	uploads     chan struct{}    // slots for bodies
 	streams     chan struct{}    // slots for event streams
 	scores      chan struct{}    // slots for files that are scored in memory
@@ -96,6 +100,7 @@ type server struct {
 	base        context.Context
 	stop        context.CancelFunc
 	draining    atomic.Bool
+	proxySeen   sync.Once // for the warning about a proxy that is not trusted
 	ready       *readiness
 	// descriptions returns where each operation is described; see readDescriptions.
 	descriptions func() (map[string]string, error)
@@ -145,7 +150,7 @@ func newServer(cfg Config, parts Parts) *server {
 	}
 	return &server{
 		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
-		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), ready: NewReadiness(parts),
+		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), keys: auth.NewKnownKeys(nil), ready: NewReadiness(parts),
 		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
 		scores: make(chan struct{}, scoreSlots()), base: base, stop: stop,
 		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), assets: newAssets(),
@@ -239,6 +244,7 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 		rc: rc, started: time.Now(), id: RequestID(rc.Request.Header.Peek("X-Request-Id")),
 		method: string(rc.Method()), ctx: s.base, cancel: func() {}, compressors: s.compressors,
 	}
+	wire.AllowAll(rc.Conn()) // a body before it may not have been read to its end
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
 	s.Metrics.RequestsRunning.Inc()
@@ -254,6 +260,9 @@ func (s *server) admit(r *request) error {
 	found, value, allow := lookup(s.routes, r.method, r.path)
 	if found == nil {
 		return s.noRoute(r, allow)
+	}
+	if f := wire.CheckNoBody(&r.rc.Request.Header); f != nil {
+		return f
 	}
 	r.route, r.value = found, value
 	timeout := found.timeout

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"slices"
 	"strings"
 
 	"github.com/retainwise/millrace/ingest"
@@ -12,16 +13,14 @@ import (
 	"github.com/retainwise/millrace/serve/internal/wire"
 )
 
-const (
-	formFieldMax  = 1 << 10
-	formFieldsMax = 16
-	formPartsMax  = 32
-)
+// formFieldMax is the most bytes of a field of a form. Their number is that of the route's: none may come twice.
+const formFieldMax = 1 << 10
 
 // uploadFile is the file of an upload, read from the request while it arrives.
 type uploadFile struct {
-	name   string            // for people only
-	fields map[string]string // form fields before the file
+	name    string            // for people only
+	request *request          // that the form is of
+	fields  map[string]string // form fields before the file
 	io.Reader
 	rows func(io.Reader, ingest.Limits) io.Reader // converts the text to CSV; nil if it is CSV
 	form *multipart.Reader                        // nil if the body is the file
@@ -115,7 +114,7 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &uploadFile{fields: map[string]string{}, form: multipart.NewReader(b, boundary), body: b}
+	f := &uploadFile{request: r, fields: map[string]string{}, form: multipart.NewReader(b, boundary), body: b}
 	part, err := f.seekFile()
 	if err != nil {
 		return nil, err
@@ -127,45 +126,72 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 	return f, nil
 }
 
-// seekFile reads the form up to its first file and stores the small fields before it.
+// seekFile reads the form up to its first file and stores the fields before it.
 func (f *uploadFile) seekFile() (*multipart.Part, error) {
-	for range formPartsMax {
+	for {
 		part, err := f.form.NextPart()
 		switch {
 		case err == io.EOF: // not errors.Is: a wrapped EOF is a truncated form
-			return nil, fault.Fail(fault.CodeMissingField, "The form has no file. Send the CSV in a field named 'file'.").
-				With(fault.Details{"field": "file"})
+			return nil, noFile()
 		case err != nil:
 			return nil, f.unreadable(err)
 		case part.FileName() != "":
 			return part, nil
 		}
+		if err := f.checkField(part.FormName()); err != nil {
+			return nil, err
+		}
 		value, err := io.ReadAll(io.LimitReader(part, formFieldMax+1))
 		if err != nil {
 			return nil, f.unreadable(err)
 		}
-		if len(value) > formFieldMax || len(f.fields) == formFieldsMax {
-			return nil, fault.Fail(fault.CodeInvalidValue, "A field of the form is too long, or there are too many.").
-				With(fault.Details{"field": fault.Sanitize(part.FormName()), "limit": formFieldMax, "unit": "bytes"})
+		if len(value) > formFieldMax {
+			return nil, fault.Fail(fault.CodeInvalidValue, "A field of the form is too long.").
+				With(fault.Details{"field": part.FormName(), "limit": formFieldMax, "unit": "bytes"})
 		}
 		f.fields[part.FormName()] = string(value)
 	}
-	return nil, fault.Fail(fault.CodeInvalidValue, "The form has too many parts before the file.").
-		With(fault.Details{"limit": formPartsMax, "unit": "parts"})
 }
 
-// finish reads the body to its end, so that truncation after the file is noticed. A second file is an error: it would be
-// ignored silently.
+func noFile() *fault.Failure {
+	return fault.Fail(fault.CodeMissingField, "The form has no file. Send the CSV in a field named 'file', with a file name.").
+		With(fault.Details{"field": "file"})
+}
+
+// checkField applies the rule of parameters to a field of the form: an unknown one is an error, and one that is given twice,
+// as a field or as a parameter.
+func (f *uploadFile) checkField(name string) error {
+	_, twice := f.fields[name]
+	_, inQuery := f.request.query[name]
+	switch {
+	case name == "file": // without a file name
+		return noFile()
+	case !slices.Contains(f.request.route.Fields, name):
+		return fault.Fail(fault.CodeUnknownParameter, "The field '"+fault.Sanitize(name)+"' of the form is not known here.").
+			With(fault.Details{"field": fault.Sanitize(name), "expected": append([]string{}, f.request.route.Fields...)})
+	case twice || inQuery:
+		return fault.Fail(fault.CodeInvalidValue, "'"+name+"' is given twice.").With(fault.Details{"field": name})
+	}
+	return nil
+}
+
+// finish reads the body to its end, so that truncation after the file is noticed. A second file, or a field after the file,
+// is an error: it would be ignored silently.
 func (f *uploadFile) finish() error {
 	if _, err := io.Copy(io.Discard, f); err != nil { // bytes after the end of an archive
 		return err
 	}
 	if f.form != nil {
 		part, err := f.form.NextPart()
-		for ; err == nil; part, err = f.form.NextPart() {
-			if part.FileName() != "" {
-				return fault.Fail(fault.CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
+		if err == nil && part.FileName() != "" {
+			return fault.Fail(fault.CodeInvalidFile, "The form has more than one file. Upload one file at a time.")
+		}
+		if err == nil {
+			if err := f.checkField(part.FormName()); err != nil {
+				return err
 			}
+			return fault.Fail(fault.CodeInvalidValue, "The field '"+part.FormName()+"' must stand before the file.").
+				With(fault.Details{"field": part.FormName()})
 		}
 		if err != io.EOF { // not errors.Is: a wrapped EOF is a truncated form
 			return f.unreadable(err)

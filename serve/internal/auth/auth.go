@@ -105,9 +105,14 @@ func Bearer(authorization string) (string, error) {
 	return token, nil
 }
 
-// tokenFailure distinguishes expired from wrong tokens, and both from keys that are unavailable.
+// tokenFailure distinguishes expired from wrong tokens, and both from keys that are unavailable or may be new.
 func tokenFailure(err error) *fault.Failure {
+	var pending *pendingKeyError
 	switch {
+	case errors.As(err, &pending):
+		f := fault.Fail(fault.CodeSigningKeysMissing, "").Because(err)
+		f.RetryAfter = pending.wait
+		return f
 	case errors.Is(err, errKeysUnavailable):
 		return fault.Fail(fault.CodeSigningKeysMissing, "").Because(err)
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidIssuer) &&

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/strictjson"
 )
 
 const (
@@ -26,6 +26,7 @@ const (
 	keysRetryEvery   = time.Second      // shortest interval of fetches while there are no keys
 	keysTimeout      = 2 * time.Second
 	keysBytesMax     = 1 << 20
+	kidsAskedMax     = 1024 // key ids that are remembered as not in the set
 )
 
 // errKeysUnavailable means that a token cannot be verified now: no usable signing keys, and the fetch failed.
@@ -43,11 +44,20 @@ type keySet struct {
 
 	mu        sync.Mutex
 	keys      map[string]*rsa.PublicKey
-	fetched   time.Time     // when keys was fetched
-	LastFetch time.Time     // when the last fetch began
-	failed    error         // error of the last fetch
-	fetching  chan struct{} // closed when the fetch in flight ends; nil: none is
+	fetched   time.Time      // when keys was fetched
+	LastFetch time.Time      // when the last fetch began
+	failed    error          // error of the last fetch
+	fetching  chan struct{}  // closed when the fetch in flight ends; nil: none is
+	begun     int            // fetches
+	done      int            // the last fetch that has succeeded, counted from 1
+	asked     map[string]int // key ids that were not in the set, with the fetches begun by then; at most kidsAskedMax
 }
+
+// pendingKeyError means that a token names a key which is not in the set, and that the set was fetched too short a time
+// ago to be fetched again: the key may be new.
+type pendingKeyError struct{ wait time.Duration }
+
+func (e *pendingKeyError) Error() string { return "token names a key that is not known yet" }
 
 func newKeySet(ctx context.Context, address string, client *http.Client, now func() time.Time) (*keySet, error) {
 	u, err := url.Parse(address)
@@ -63,7 +73,7 @@ func newKeySet(ctx context.Context, address string, client *http.Client, now fun
 	own := *client
 	own.Timeout = keysTimeout
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &keySet{ctx: ctx, url: address, client: &own, now: now}, nil
+	return &keySet{ctx: ctx, url: address, client: &own, now: now, asked: map[string]int{}}, nil
 }
 
 func isLoopback(host string) bool {
@@ -72,20 +82,24 @@ func isLoopback(host string) bool {
 }
 
 // key returns the public key with an id. It fetches the set when there is none, when it is old, and, at most every
-// keysRefreshEvery, when it does not have the key.
+// keysRefreshEvery, when it does not have the key. A key is unknown when a fetch that began after it was first asked for
+// did not bring it; before, the error is a [pendingKeyError].
 func (k *keySet) key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	for waited := false; ; waited = true {
 		k.mu.Lock()
 		key, wait := k.lookup(kid, waited)
 		failed, usable := k.failed, k.usable()
+		unknown, pause := k.done > k.asked[kid], keysRefreshEvery-k.now().Sub(k.LastFetch)
 		k.mu.Unlock()
 		switch {
 		case key != nil:
 			return key, nil
 		case wait == nil && (!usable || failed != nil):
 			return nil, errors.Join(errKeysUnavailable, failed)
-		case wait == nil:
+		case wait == nil && unknown:
 			return nil, errors.New("token names an unknown key")
+		case wait == nil:
+			return nil, &pendingKeyError{max(pause, time.Second)}
 		}
 		select {
 		case <-wait:
@@ -105,6 +119,7 @@ func (k *keySet) lookup(kid string, waited bool) (*rsa.PublicKey, <-chan struct{
 		}
 		return key, nil
 	}
+	k.remember(kid)
 	if k.fetching == nil && !waited {
 		pause := keysRefreshEvery
 		if !k.usable() {
@@ -120,6 +135,20 @@ func (k *keySet) lookup(kid string, waited bool) (*rsa.PublicKey, <-chan struct{
 	return nil, k.fetching
 }
 
+// remember records when a key that is not in the set was asked for first, in place of any other if there are too many.
+func (k *keySet) remember(kid string) {
+	if _, known := k.asked[kid]; known {
+		return
+	}
+	for other := range k.asked {
+		if len(k.asked) < kidsAskedMax {
+			break
+		}
+		delete(k.asked, other)
+	}
+	k.asked[kid] = k.begun
+}
+
 func (k *keySet) usable() bool { return k.keys != nil && k.now().Sub(k.fetched) <= keysStaleFor }
 
 // startFetch starts a fetch unless one is running. k.mu must be held. The fetch outlives the request that started it.
@@ -129,6 +158,8 @@ func (k *keySet) startFetch() {
 	}
 	done := make(chan struct{})
 	k.fetching, k.LastFetch = done, k.now()
+	k.begun++
+	number := k.begun
 	go func() {
 		var keys map[string]*rsa.PublicKey
 		err := fault.Recover(func() (err error) {
@@ -139,7 +170,7 @@ func (k *keySet) startFetch() {
 		defer k.mu.Unlock()
 		k.fetching, k.failed = nil, err
 		if err == nil {
-			k.keys, k.fetched = keys, k.now()
+			k.keys, k.fetched, k.done = keys, k.now(), number
 		}
 		close(done)
 	}()
@@ -181,6 +212,14 @@ type jwk struct {
 	Exponent   string   `json:"e"`
 }
 
+// UnmarshalJSON compares names exactly (RFC 7517, section 4).
+func (j *jwk) UnmarshalJSON(text []byte) error {
+	return strictjson.Decode(text, map[string]any{
+		"kty": &j.Type, "use": &j.Use, "key_ops": &j.Operations, "alg": &j.Algorithm, "kid": &j.ID, "n": &j.Modulus,
+		"e": &j.Exponent,
+	}, false)
+}
+
 type jwkSet struct {
 	Keys []jwk `json:"keys"`
 }
@@ -189,7 +228,7 @@ type jwkSet struct {
 // id.
 func parseKeys(text []byte) (map[string]*rsa.PublicKey, error) {
 	var set jwkSet
-	if err := json.Unmarshal(text, &set); err != nil {
+	if err := strictjson.Decode(text, map[string]any{"keys": &set.Keys}, false); err != nil {
 		return nil, fmt.Errorf("decode signing keys: %w", err)
 	}
 	keys := make(map[string]*rsa.PublicKey, len(set.Keys))

@@ -1,32 +1,38 @@
 package auth
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/retainwise/millrace/serve/internal/strictjson"
 )
 
 // claims are the claims of a token that are checked. They decode strictly: a claim of the wrong type refuses the token.
 type claims struct {
-	Issuer    string           `json:"iss"`
-	Subject   string           `json:"sub"`
-	Audience  jwt.ClaimStrings `json:"aud"`
-	Expires   *date            `json:"exp"`
-	NotBefore *date            `json:"nbf"`
-	IssuedAt  *date            `json:"iat"`
-	Party     string           `json:"azp"`
-	SessionID string           `json:"sid"`
+	Issuer    string
+	Subject   string
+	Audience  jwt.ClaimStrings
+	Expires   *date
+	NotBefore *date
+	IssuedAt  *date
+	Party     string
+	SessionID string
 }
 
 var _ jwt.Claims = (*claims)(nil)
+
+// UnmarshalJSON compares names exactly (RFC 7519, section 10.1.1).
+func (c *claims) UnmarshalJSON(text []byte) error {
+	return strictjson.Decode(text, map[string]any{
+		"iss": &c.Issuer, "sub": &c.Subject, "aud": &c.Audience, "exp": &c.Expires, "nbf": &c.NotBefore,
+		"iat": &c.IssuedAt, "azp": &c.Party, "sid": &c.SessionID,
+	}, false)
+}
 
 func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires.numeric(), nil }
 func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.IssuedAt.numeric(), nil }
@@ -57,8 +63,9 @@ func (d *date) numeric() *jwt.NumericDate {
 	return &jwt.NumericDate{Time: time.Unix(int64(whole), int64(part*1e9))}
 }
 
-// wellFormed refuses tokens that the parser would accept: with white space, which gives a token two spellings, or with
-// duplicate JSON members, of which parsers may take either.
+// wellFormed refuses tokens that the parser would accept: with white space, which gives a token two spellings, with
+// duplicate JSON members, of which parsers may take either, or with text that is not Unicode, which would become the same
+// replacement character for different subjects.
 func wellFormed(token string) error {
 	if len(token) > tokenBytesMax {
 		return errors.New("token is too long")
@@ -75,55 +82,9 @@ func wellFormed(token string) error {
 		if err != nil {
 			return fmt.Errorf("decode token: %w", err)
 		}
-		if err := uniqueMembers(text); err != nil {
-			return err
+		if err := strictjson.Check(text); err != nil {
+			return fmt.Errorf("decode token: %w", err)
 		}
 	}
 	return nil
-}
-
-// uniqueMembers checks that text is one JSON value in which no object has two members of one name. Names are compared
-// as the decoder compares them, without case.
-func uniqueMembers(text []byte) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	var open []map[string]bool // one per open object or list; nil for a list
-	name := false              // the next text is a member's name
-	for {
-		t, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return errors.New("token is no JSON")
-		}
-		switch t := t.(type) {
-		case json.Delim:
-			switch t {
-			case '{':
-				open = append(open, map[string]bool{})
-			case '[':
-				open = append(open, nil)
-			default:
-				open = open[:len(open)-1]
-			}
-		case string:
-			if name {
-				if seen := open[len(open)-1]; !add(seen, strings.ToLower(t)) {
-					return errors.New("token names a member twice")
-				}
-				name = false
-				continue
-			}
-		}
-		name = len(open) > 0 && open[len(open)-1] != nil
-	}
-}
-
-// add adds a name to a set and reports whether it was new.
-func add(set map[string]bool, name string) bool {
-	if set[name] {
-		return false
-	}
-	set[name] = true
-	return true
 }

@@ -112,6 +112,23 @@ func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowan
 	return l.allowance(class, budget, untilFull, granted), true
 }
 
+// Spent returns the state of a budget that this process knows to be spent, without charging it or asking the database. ok is
+// false if a request may be left.
+func (l *Limiter) Spent(class Class, user string) (a Allowance, ok bool) {
+	limit := l.rates[class]
+	if limit <= 0 {
+		return Allowance{}, false
+	}
+	key := limitKey{class, user}
+	budget := store.Budget{Step: limitWindow / time.Duration(limit)}
+	budget.Window = budget.Step * time.Duration(limit)
+	untilFull, refused := l.shards[shardOf(key)].refusedLocally(key, budget, l.now())
+	if !refused {
+		return Allowance{}, false
+	}
+	return l.allowance(class, budget, untilFull, false), true
+}
+
 // allowance describes a budget that will be full after untilFull.
 func (l *Limiter) allowance(class Class, b store.Budget, untilFull time.Duration, granted bool) Allowance {
 	a := Allowance{class: class, Limit: l.rates[class], Reset: max(untilFull, 0)}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -31,15 +32,45 @@ type gracefulConn struct {
 	net.Conn
 	graceful atomic.Bool
 	ended    atomic.Bool // the client has ended its direction
+
+	limited bool  // only allowed bytes may be read
+	allowed int64 // used by the goroutine that reads
 }
+
+// errFraming means that a body has far more bytes of framing than of data.
+var errFraming = errors.New("too much framing")
 
 // Read implements net.Conn.
 func (c *gracefulConn) Read(p []byte) (int, error) {
+	if c.limited && c.allowed <= 0 {
+		return 0, errFraming
+	}
 	n, err := c.Conn.Read(p)
+	c.allowed -= int64(n)
 	if err == io.EOF {
 		c.ended.Store(true)
 	}
 	return n, err
+}
+
+// AllowBytes adds to the bytes that may be read from a connection before its reader gets an error; the first call sets the
+// limit. It bounds what a chunked body has beside its data: extensions of chunks, which no other limit counts. Only the
+// goroutine that reads may call it, and [AllowAll] when the body is over. Other connections than those of a
+// [GracefulListener] are not changed.
+func AllowBytes(c net.Conn, n int64) {
+	if l, ok := c.(*gracefulConn); ok {
+		if !l.limited {
+			l.limited, l.allowed = true, 0
+		}
+		l.allowed += n
+	}
+}
+
+// AllowAll ends the limit of [AllowBytes].
+func AllowAll(c net.Conn) {
+	if l, ok := c.(*gracefulConn); ok {
+		l.limited = false
+	}
 }
 
 // ClientEnded reports whether the client has ended its direction of the connection and everything it sent has been read.

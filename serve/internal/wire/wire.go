@@ -24,6 +24,8 @@ func CheckFraming(h *fasthttp.RequestHeader) *fault.Failure {
 	}
 	fields := countFields(h.RawHeaders())
 	switch {
+	case fields.noToken:
+		return malformed("A header has a name that is not one word of letters, digits and signs.")
 	case fields.folded:
 		return malformed("A header is folded over more than one line.")
 	case fields.length+fields.encoding > 1:
@@ -34,7 +36,13 @@ func CheckFraming(h *fasthttp.RequestHeader) *fault.Failure {
 		return malformed("The Authorization header is given twice.")
 	case fields.types > 1:
 		return malformed("The Content-Type header is given twice.")
-	case (h.IsGet() || h.IsHead()) && (h.ContentLength() > 0 || h.ContentLength() == -1):
+	}
+	return nil
+}
+
+// CheckNoBody refuses a GET or HEAD request with a body.
+func CheckNoBody(h *fasthttp.RequestHeader) *fault.Failure {
+	if (h.IsGet() || h.IsHead()) && (h.ContentLength() > 0 || h.ContentLength() == -1) {
 		return malformed("A " + string(h.Method()) + " request must not have a body.")
 	}
 	return nil
@@ -70,6 +78,7 @@ func CheckTarget(target []byte) *fault.Failure {
 type headerFields struct {
 	length, encoding, authorization, types int
 	folded                                 bool
+	noToken                                bool // a name is not a token (RFC 9110, section 5.6.2)
 }
 
 func countFields(raw []byte) headerFields {
@@ -79,8 +88,14 @@ func countFields(raw []byte) headerFields {
 			f.folded = true
 			continue
 		}
+		if len(bytes.TrimSuffix(line, []byte("\r"))) == 0 {
+			continue
+		}
 		name, _, _ := bytes.Cut(line, []byte(":"))
-		switch strings.ToLower(string(bytes.TrimSpace(name))) {
+		if !isToken(name) {
+			f.noToken = true
+		}
+		switch strings.ToLower(string(name)) {
 		case "content-length":
 			f.length++
 		case "transfer-encoding":
@@ -92,4 +107,15 @@ func countFields(raw []byte) headerFields {
 		}
 	}
 	return f
+}
+
+// isToken reports whether text is a token: what names of header fields consist of.
+func isToken(text []byte) bool {
+	for _, c := range text {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return len(text) > 0
 }
