@@ -11,7 +11,6 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store/objects"
-	"github.com/retainwise/millrace/store/queue"
 )
 
 // A dropped file that cannot be scored fails with the code that an upload of it would have had.
@@ -28,13 +27,7 @@ func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 	} {
 		key := "inbox/owner/" + strings.ReplaceAll(name, " ", "-") + ".csv"
 		a.put(key, test.text)
-		info, err := a.objects.Head(t.Context(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		event := queue.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
-		notice := queue.Notice{Objects: []queue.ObjectEvent{event}}
-		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, notice); err != nil {
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, created("b", key)); err != nil {
 			t.Fatal(err)
 		}
 		view := a.ended(a.newest())

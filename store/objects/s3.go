@@ -131,21 +131,6 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (Info, error)
 	return info, nil
 }
 
-// Head implements [Store].
-func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
-	if err := checkKey(key); err != nil {
-		return Info{}, fmt.Errorf("head object: %w", err)
-	}
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.bucketKey(key)})
-	if err != nil {
-		return Info{}, fmt.Errorf("head object: %w", s3Error(err))
-	}
-	return Info{
-		Key: key, Bytes: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
-		Modified: aws.ToTime(out.LastModified),
-	}, nil
-}
-
 // List implements [Store].
 func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -37,6 +40,19 @@ func S3(t testing.TB) objects.S3Config {
 	}
 }
 
+// VersionedS3 returns an empty bucket that keeps versions.
+func VersionedS3(t testing.TB) objects.S3Config {
+	t.Helper()
+	c := S3(t)
+	_, err := clientOf(c).PutBucketVersioning(t.Context(), &awss3.PutBucketVersioningInput{
+		Bucket: &c.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // S3Dir returns the directory in which the S3 server keeps the objects of a bucket as files, whose times are the objects'.
 func S3Dir(t testing.TB, bucket string) string {
 	t.Helper()
@@ -54,15 +70,15 @@ func startS3() (s3Server, error) {
 	if err != nil {
 		return s3Server{}, err
 	}
-	root, meta := filepath.Join(dir, "root"), filepath.Join(dir, "meta")
-	for _, d := range []string{root, meta} {
+	root, meta, versions := filepath.Join(dir, "root"), filepath.Join(dir, "meta"), filepath.Join(dir, "versions")
+	for _, d := range []string{root, meta, versions} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			return s3Server{}, err
 		}
 	}
 	endpoint, err := startServer(dir, "/health", func(port string) (*exec.Cmd, error) {
 		cmd := exec.Command(binary, "--quiet", "--health", "/health", "--port", "127.0.0.1:"+port,
-			"posix", "--sidecar", meta, root)
+			"posix", "--sidecar", meta, "--versioning-dir", versions, root)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+accessKey, "ROOT_SECRET_ACCESS_KEY="+secretKey)
 		return cmd, nil
 	})
