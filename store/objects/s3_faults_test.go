@@ -194,7 +194,7 @@ func TestS3Answers(t *testing.T) {
 
 func TestS3WithoutAServer(t *testing.T) {
 	o, err := objects.OpenS3(t.Context(), objects.S3Config{
-		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
+		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", Checksums: objects.ChecksumsWhenRequired,
 	})
 	if err != nil {
 		t.Fatal(err)
