@@ -2,13 +2,12 @@ package objects
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/retainwise/millrace/store/awsclient"
 )
 
 // Only naming a version needs s3:GetObjectVersion, which the credentials of an earlier release may lack. So a refusal is
@@ -22,9 +21,16 @@ func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
 // HeadVersion implements [Store].
 func (b *bucket) HeadVersion(ctx context.Context, key, version string) (Info, error) {
 	info, err := b.headVersion(ctx, key, version)
-	if version != "" && refused(err) {
+	switch {
+	case version != "" && refused(err):
 		if newest, failed := b.headVersion(ctx, key, ""); failed == nil && newest.Version == version {
 			info, err = newest, nil
+		}
+	case version != "" && awsclient.Status(err) == http.StatusBadRequest: // a HEAD is answered without a code
+		if body, _, why := b.get(ctx, key, Range{Version: version}, ""); why != nil {
+			err = why
+		} else {
+			_ = body.Close()
 		}
 	}
 	if err != nil {
@@ -59,6 +65,9 @@ func (b *bucket) getObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetO
 			return same, nil
 		}
 	}
+	if in.VersionId != nil && awsclient.Code(err) == "InvalidArgument" { // no version has such a name
+		err = fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
 	return out, err
 }
 
@@ -70,7 +79,4 @@ func versionID(version string) *string {
 	return &version
 }
 
-func refused(err error) bool {
-	var response *awshttp.ResponseError
-	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusForbidden
-}
+func refused(err error) bool { return awsclient.Status(err) == http.StatusForbidden }
