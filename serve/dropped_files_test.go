@@ -3,6 +3,7 @@ package serve_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -35,6 +36,45 @@ func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 		if view["status"] != "failed" || !ok || failure["code"] != test.code {
 			t.Errorf("%s: %v %v, want %s", name, view["status"], failure, test.code)
 		}
+	}
+}
+
+// unreachable is an object store that answers HEAD, and reads of its mark, with errors.
+type unreachable struct {
+	objects.Store
+	head, get error
+}
+
+func (u unreachable) HeadVersion(context.Context, string, string) (objects.Info, error) {
+	return objects.Info{}, u.head
+}
+
+func (u unreachable) Get(context.Context, string, objects.Range, string) (io.ReadCloser, objects.Info, error) {
+	return nil, objects.Info{}, u.get
+}
+
+// A message stays while the object store cannot say what was dropped. A bucket that is missing answers as a file that is.
+func TestQueueHandler_KeepsMessages(t *testing.T) {
+	a := startAPI(t, nil)
+	a.put("inbox/owner/a.csv", telecom)
+	for name, test := range map[string]struct {
+		head, get error
+		stays     bool
+	}{
+		"no answer":          {head: errors.New("no such luck"), stays: true},
+		"the bucket is gone": {head: objects.ErrNotFound, get: objects.ErrNoBucket, stays: true},
+		"the file is gone":   {head: objects.ErrNotFound, get: objects.ErrNotFound},
+	} {
+		log := new(logBuffer)
+		broken := unreachable{a.objects, test.head, test.get}
+		woken, err := serve.HandleMessage(t.Context(), a.store, broken, log, created("b", "inbox/owner/a.csv"))
+		aside := strings.Contains(log.String(), `"reason":"gone"`)
+		if (err != nil) != test.stays || woken == test.stays || aside == test.stays {
+			t.Errorf("%s: woken %v, %v, log %s", name, woken, err, log)
+		}
+	}
+	if n := a.predictions(); n != 0 {
+		t.Errorf("%d predictions", n)
 	}
 }
 
