@@ -163,8 +163,10 @@ func (m *inboxModel) handle(s *store.Store, d drop, kills []time.Duration) {
 	event := queue.ObjectEvent{Bucket: "b", Key: d.key, Version: d.info.Version}
 	notice := queue.Notice{Objects: []queue.ObjectEvent{event}}
 	for _, after := range kills {
-		ctx, cancel := context.WithTimeout(m.t.Context(), after)
+		ctx, cancel := context.WithCancel(m.t.Context()) // a deadline would count against the bucket
+		timer := time.AfterFunc(after, cancel)
 		_, _ = serve.HandleMessage(ctx, s, m.objects, m.log, notice)
+		timer.Stop()
 		cancel()
 	}
 	if _, err := serve.HandleMessage(m.t.Context(), s, m.objects, m.log, notice); err != nil {
