@@ -3,8 +3,10 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,6 +236,34 @@ func TestDeleteDroppedFile_DroppedAgain(t *testing.T) {
 		}
 		b.exec(`UPDATE deletions SET due_at = clock_timestamp()`)
 	}
+}
+
+// A late notice of a file does not bring it back, however it meets the deletion of its prediction.
+func TestDeleteDroppedFile_NoticedAtOnce(t *testing.T) {
+	b := newBench(t, store.Config{})
+	for i := range 20 {
+		file := dropped(b.user.ID)
+		file.Key = fmt.Sprintf("inbox/user_1/%d.csv", i)
+		p, _, err := b.Predictions.EnqueueObject(t.Context(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			if err := b.Predictions.Delete(t.Context(), b.user.ID, p.ID); err != nil {
+				t.Error(err)
+			}
+		})
+		for range 3 {
+			group.Go(func() {
+				if _, created, err := b.Predictions.EnqueueObject(t.Context(), file); created || err != nil && !errors.Is(err, store.ErrNotFound) {
+					t.Errorf("created %v, %v", created, err)
+				}
+			})
+		}
+		group.Wait()
+	}
+	wantEqual(t, "uploads", ask[int](b, `SELECT count(*)::int FROM uploads`), 0)
 }
 
 func TestDeleteAccount(t *testing.T) {

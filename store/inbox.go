@@ -62,17 +62,25 @@ func (ps *Predictions) EnqueueObject(ctx context.Context, o NewObject) (p Predic
 	return p, created, nil
 }
 
-// insertDropped returns [pgx.ErrNoRows] if the put is recorded or was deleted. A trigger compares it with rows of earlier
-// versions (migration 32).
+// insertDropped returns [pgx.ErrNoRows] if the put is recorded, and [ErrNotFound] if it was deleted. A trigger compares it
+// with rows of earlier versions (migration 32). Deletions are read last: the insert waits for one that is under way.
 func insertDropped(ctx context.Context, tx pgx.Tx, o NewObject) (id int64, err error) {
 	info := o.info()
 	err = tx.QueryRow(ctx, `
 		INSERT INTO uploads (public_id, user_id, object_key, object_etag, object_version, filename, bytes,
 		                     source_bucket, source_key, source_version, source_stamp)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $3, $9, $10
-		WHERE NOT EXISTS (SELECT FROM deletions WHERE source_key = $3 AND source_stamp = $10)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9, $10)
 		ON CONFLICT (source_bucket, source_key, source_version) DO NOTHING RETURNING id`,
 		NewID(), o.UserID, o.Key, o.ETag, o.Version, o.Filename, o.Bytes, o.Bucket, info.Identity(), info.Stamp()).Scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	var deleted bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deletions WHERE source_key = $1 AND source_stamp = $2)`,
+		o.Key, info.Stamp()).Scan(&deleted)
+	if deleted {
+		err = ErrNotFound
+	}
 	return id, err
 }
 

@@ -33,8 +33,8 @@ type Store interface {
 	// it is [ErrChanged]. Of several at the same time one succeeds.
 	PutIf(ctx context.Context, key string, r io.Reader, etag string) (Info, error)
 	// Get reads an object or a range of it, of the version that the range names. ifMatch, unless empty, is the ETag it must
-	// have. The reader survives
-	// broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx ends a Read that waits.
+	// have. The reader survives broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx
+	// ends a Read that waits.
 	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, Info, error)
 	// Head returns the size, ETag, version and time of an object, or [ErrNotFound].
 	Head(ctx context.Context, key string) (Info, error)
