@@ -17,6 +17,7 @@ FILES     ?= 20
 SEEDS_EACH ?= 10
 CANCELS   ?= 10000
 MUTANTS   ?=
+S3_SERVERS ?= versitygw moto minio
 FLOOR     ?= 95
 PKG       ?= ./...
 BENCH     ?= .
@@ -68,6 +69,16 @@ rules: $(TOOLS)/promtool ## promtool's unit tests of the alerts
 race: test-parts ## Whole suite under the race detector, in random order
 	@command -v "$$(go env CC)" >/dev/null || { echo "make race needs a C compiler: $$(go env CC) not found"; exit 1; }
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout=30m $(TESTFLAGS) ./...
+
+# What is stored in a bucket, sent through a link and dropped into the inbox. The long ones of ./test and ./serve without a
+# bucket are left out.
+S3_TESTS := ^TestS3|^TestObjects|^TestMark|UploadLink|^TestServe_ObjectsInS3|^TestInbox|DroppedFile|DeleteDropped|^TestUploadOnEveryStorage|^TestRun_AllFeatures|^TestOwner|^TestSweepOrphans
+.PHONY: s3-servers
+s3-servers: test-parts ## The tests of buckets on each of S3_SERVERS (versitygw moto minio): pip's moto_server, MinIO from PATH or built
+	@failed=; for server in $(S3_SERVERS); do echo "==> $$server"; \
+		MILLRACE_S3_SERVER=$$server go test -count=1 -timeout=30m -run '$(S3_TESTS)' $(TESTFLAGS) \
+			./store/objects ./store ./serve ./test || failed="$$failed $$server"; \
+	done; [ -z "$$failed" ] || { echo "not on:$$failed"; exit 1; }
 
 .PHONY: browser
 browser: test-parts ## The pages in a headless Chromium, which must be on PATH; images go to MILLRACE_SCREENSHOTS

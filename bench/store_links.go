@@ -92,7 +92,7 @@ func (w *storeWork) upkeepMethods() []method {
 		{name: "UnrecordedObjects, 100 objects", call: func(ctx context.Context) error {
 			list := make([]objects.Info, 100)
 			for i := range list {
-				list[i] = objects.Info{Key: "inbox/" + uuid.NewString() + ".csv", Modified: time.Now()}
+				list[i] = objects.Info{Key: "inbox/" + uuid.NewString() + ".csv", ETag: "\"e\"", Modified: time.Now()}
 			}
 			_, err := w.Upkeep.UnrecordedObjects(ctx, "b", list)
 			return err

@@ -65,7 +65,7 @@ type firstPage struct{ objects.Store }
 
 var errFirstPage = errors.New("first page only")
 
-func (firstPage) Head(context.Context, string) (objects.Info, error) {
+func (firstPage) HeadVersion(context.Context, string, string) (objects.Info, error) {
 	return objects.Info{}, errFirstPage
 }
 

@@ -46,6 +46,7 @@ type serveCommand struct {
 	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket for uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
 	S3Prefix      string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket, for a bucket shared with other programs." placeholder:"PREFIX"`
 	S3Endpoint    string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
+	S3Checksums   string `name:"s3-checksums" env:"MILLRACE_S3_CHECKSUMS" enum:",when_supported,when_required" default:"" help:"Checksums of S3 requests and answers: when_supported or when_required, for servers that reject those that S3 does not require (default: AWS_REQUEST_CHECKSUM_CALCULATION and AWS_RESPONSE_CHECKSUM_VALIDATION, else when_supported)." placeholder:"WHEN"`
 	S3Region      string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket and the SQS queue."`
 	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue of the bucket's events and of wake-ups for workers (default: PostgreSQL notifications only)." placeholder:"URL"`
 	SQSEndpoint   string `env:"SQS_ENDPOINT" help:"SQS endpoint URL (default: AWS)." placeholder:"URL"`
@@ -198,7 +199,10 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Migrations: migrations.FS, Samples: samples.Of, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, LoaderURL: c.LoaderURL, MigratedApart: c.MigrateURL != "",
 		DatabaseConns: c.DatabaseConns, DatabaseKept: c.DatabaseKept,
-		S3:    objects.S3Config{Bucket: c.S3Bucket, Prefix: c.S3Prefix, Endpoint: c.S3Endpoint, Region: c.S3Region},
+		S3: objects.S3Config{
+			Bucket: c.S3Bucket, Prefix: c.S3Prefix, Endpoint: c.S3Endpoint, Region: c.S3Region,
+			Checksums: objects.Checksums(c.S3Checksums),
+		},
 		Queue: queue.Config{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.parties(),

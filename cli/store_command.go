@@ -36,6 +36,7 @@ type storeFlags struct {
 	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket of uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
 	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket." placeholder:"PREFIX"`
 	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
+	S3Checksums string `name:"s3-checksums" env:"MILLRACE_S3_CHECKSUMS" enum:",when_supported,when_required" default:"" help:"Checksums of S3 requests and answers: when_supported or when_required (default: AWS's own variables)." placeholder:"WHEN"`
 	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket."`
 }
 
@@ -55,7 +56,10 @@ func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func
 	opened := false
 	err = serve.WithInstallation(ctx, serve.RunConfig{
 		DataDir: dir, Migrations: migrations.FS, DatabaseURL: url, LoaderURL: loader, MigratedApart: !migrate || f.MigrateURL != "",
-		S3:  objects.S3Config{Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region},
+		S3: objects.S3Config{
+			Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region,
+			Checksums: objects.Checksums(f.S3Checksums),
+		},
 		Log: serve.NewLogger(std.err, slog.LevelWarn),
 	}, func(i serve.Installation) error {
 		opened = true

@@ -3,6 +3,7 @@ package serve_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store/objects"
-	"github.com/retainwise/millrace/store/queue"
 )
 
 // A dropped file that cannot be scored fails with the code that an upload of it would have had.
@@ -28,13 +28,7 @@ func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 	} {
 		key := "inbox/owner/" + strings.ReplaceAll(name, " ", "-") + ".csv"
 		a.put(key, test.text)
-		info, err := a.objects.Head(t.Context(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		event := queue.ObjectEvent{Bucket: "b", Key: key, Version: "1", ETag: info.ETag, Bytes: info.Bytes}
-		notice := queue.Notice{Objects: []queue.ObjectEvent{event}}
-		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, notice); err != nil {
+		if _, err := serve.HandleMessage(t.Context(), a.store, a.objects, a.log, created("b", key)); err != nil {
 			t.Fatal(err)
 		}
 		view := a.ended(a.newest())
@@ -42,6 +36,45 @@ func TestInbox_FilesThatCannotBeScored(t *testing.T) {
 		if view["status"] != "failed" || !ok || failure["code"] != test.code {
 			t.Errorf("%s: %v %v, want %s", name, view["status"], failure, test.code)
 		}
+	}
+}
+
+// unreachable is an object store that answers HEAD, and reads of its mark, with errors.
+type unreachable struct {
+	objects.Store
+	head, get error
+}
+
+func (u unreachable) HeadVersion(context.Context, string, string) (objects.Info, error) {
+	return objects.Info{}, u.head
+}
+
+func (u unreachable) Get(context.Context, string, objects.Range, string) (io.ReadCloser, objects.Info, error) {
+	return nil, objects.Info{}, u.get
+}
+
+// A message stays while the object store cannot say what was dropped. A bucket that is missing answers as a file that is.
+func TestQueueHandler_KeepsMessages(t *testing.T) {
+	a := startAPI(t, nil)
+	a.put("inbox/owner/a.csv", telecom)
+	for name, test := range map[string]struct {
+		head, get error
+		stays     bool
+	}{
+		"no answer":          {head: errors.New("no such luck"), stays: true},
+		"the bucket is gone": {head: objects.ErrNotFound, get: objects.ErrNoBucket, stays: true},
+		"the file is gone":   {head: objects.ErrNotFound, get: objects.ErrNotFound},
+	} {
+		log := new(logBuffer)
+		broken := unreachable{a.objects, test.head, test.get}
+		woken, err := serve.HandleMessage(t.Context(), a.store, broken, log, created("b", "inbox/owner/a.csv"))
+		aside := strings.Contains(log.String(), `"reason":"gone"`)
+		if (err != nil) != test.stays || woken == test.stays || aside == test.stays {
+			t.Errorf("%s: woken %v, %v, log %s", name, woken, err, log)
+		}
+	}
+	if n := a.predictions(); n != 0 {
+		t.Errorf("%d predictions", n)
 	}
 }
 

@@ -106,7 +106,7 @@ func WriteBundle(t *testing.T, dir, old, with string) { plantest.WriteBundle(t, 
 func ScanInbox(ctx context.Context, s *store.Store, o objects.Store, log io.Writer) error {
 	logger := logging.NewLogger(log, slog.LevelInfo)
 	files := objects.S3Config{Bucket: "b"}
-	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.QueueHandler{Store: s, Files: files, Log: logger}, Log: logger}
+	u := &duty.Upkeep{Store: s, Objects: o, Inbox: &duty.QueueHandler{Store: s, Objects: o, Files: files, Log: logger}, Log: logger}
 	return u.ScanInbox(ctx, 0)
 }
 

@@ -120,7 +120,7 @@ func (a *testAPI) plantInFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _, err := a.store.Predictions.EnqueueObject(context.Background(), store.NewObject{
-		UserID: user.ID, Bucket: "b", Key: key, Version: info.ETag, ETag: info.ETag, Bytes: info.Bytes,
+		UserID: user.ID, Bucket: "b", Key: key, ETag: info.ETag, Modified: info.Modified, Bytes: info.Bytes,
 		Filename: canary + ".csv",
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func TestInbox_RecoversLostEvents(t *testing.T) {
 	if view := a.ended(list[0].(map[string]any)["prediction_id"].(string)); view["status"] != "completed" {
 		t.Errorf("%v", view)
 	}
-	if !strings.Contains(a.log.String(), "key is not") {
+	if !strings.Contains(a.log.String(), `"reason":"no_user"`) {
 		t.Error("the file outside of the folders is not in the log")
 	}
 }

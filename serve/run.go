@@ -190,7 +190,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	if c.Role != RoleWorker && c.Canary > 0 {
 		p.addCanary(c, metrics)
 	}
-	p.addQueue(c, wake)
+	p.addQueue(c, metrics, wake)
 	return p, nil
 }
 
@@ -216,7 +216,7 @@ func (p *process) addCanary(c RunConfig, metrics *metrics.Metrics) {
 
 // addQueue adds the loops of the queue: the relay of the outbox, and in a process with a worker the consumer, which calls
 // wake. A nil wake means no worker.
-func (p *process) addQueue(c RunConfig, wake func()) {
+func (p *process) addQueue(c RunConfig, metrics *metrics.Metrics, wake func()) {
 	q, s := p.deps.queue, p.deps.store
 	if q == nil {
 		return
@@ -225,7 +225,9 @@ func (p *process) addQueue(c RunConfig, wake func()) {
 		p.loops = append(p.loops, func(ctx context.Context) { s.Outbox.Relay(ctx, q, s.Ledger.Listen(ctx)) })
 	}
 	if wake != nil {
-		handler := &duty.QueueHandler{Store: s, Objects: p.deps.objects, Files: c.S3, Wake: wake, Log: c.Log}
+		handler := &duty.QueueHandler{
+			Store: s, Objects: p.deps.objects, Files: c.S3, Wake: wake, Count: metrics.SetAside, Log: c.Log,
+		}
 		handle := func(ctx context.Context, n queue.Notice) error {
 			return fault.Recover(func() error { return handler.Handle(ctx, n) })
 		}
@@ -376,7 +378,7 @@ func newUpkeep(c RunConfig, f *dependencies) *duty.Upkeep {
 		Store: f.store, Objects: f.objects, Owner: f.owner, Retain: c.Retain, Log: c.Log, SweepAfter: c.SweepAfter,
 	}
 	if c.S3.Bucket != "" {
-		u.Inbox = &duty.QueueHandler{Store: f.store, Files: c.S3, Log: c.Log}
+		u.Inbox = &duty.QueueHandler{Store: f.store, Objects: f.objects, Files: c.S3, Log: c.Log}
 	}
 	return u
 }

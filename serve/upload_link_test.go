@@ -51,6 +51,7 @@ func startAPIOnS3(t *testing.T) *testAPI {
 
 // TestUploadLink takes a file that the API would not through the bucket, from the link to the result.
 func TestUploadLink(t *testing.T) {
+	storetest.SkipOnS3(t, "moto", "checks no signatures, so a link takes any file")
 	a := startAPIOnS3(t)
 	large := telecom + strings.Repeat("A-4,1,2,3,One year\n", 50)
 	a.post("/upload", large).wantError(t, http.StatusRequestEntityTooLarge, "ERR-1002")

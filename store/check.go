@@ -38,6 +38,7 @@ const checkedAtOnce = 200
 type expected struct {
 	prediction int64
 	of, key    string
+	version    string // empty: the newest
 	bytes      int64  // -1: not recorded
 	sha256     []byte // nil: not recorded
 }
@@ -90,7 +91,7 @@ func (u *Upkeep) checkRows(ctx context.Context, o objects.Store, digests bool, c
 
 // compareObject returns a [Problem].What; empty if the object is as expected.
 func compareObject(ctx context.Context, o objects.Store, e expected, digests bool) (string, error) {
-	info, err := o.Head(ctx, e.key)
+	info, err := o.HeadVersion(ctx, e.key, e.version)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return "missing", nil
@@ -101,7 +102,7 @@ func compareObject(ctx context.Context, o objects.Store, e expected, digests boo
 	case !digests || e.sha256 == nil:
 		return "", nil
 	}
-	body, _, err := o.Get(ctx, e.key, objects.Range{}, info.ETag)
+	body, _, err := o.Get(ctx, e.key, objects.Range{Version: e.version}, info.ETag)
 	if err != nil {
 		return "", err
 	}
@@ -129,23 +130,25 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 		    SELECT *, status IN ('queued', 'running') OR finish_due AS open FROM predictions
 		    WHERE id > $1 ORDER BY id LIMIT $2
 		), list AS (
-		    SELECT d.id, 'upload' AS of, u.object_key AS key, NULL::int AS part, coalesce(u.bytes, -1) AS bytes, u.sha256
+		    SELECT d.id, 'upload' AS of, u.object_key AS key, NULL::int AS part, coalesce(u.bytes, -1) AS bytes, u.sha256,
+		           u.object_version AS version
 		    FROM d JOIN uploads u ON u.id = d.upload_id
 		    WHERE results_deleted_at IS NULL AND (u.object_key LIKE 'uploads/%' OR d.open)
 		    UNION ALL
-		    SELECT id, 'result', result_key, NULL, result_bytes, NULL FROM d
+		    SELECT id, 'result', result_key, NULL, result_bytes, NULL, '' FROM d
 		    WHERE result_key IS NOT NULL AND results_deleted_at IS NULL
 		    UNION ALL
-		    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, NULL FROM d
+		    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, NULL, '' FROM d
 		    WHERE rejects_key IS NOT NULL AND results_deleted_at IS NULL
 		    UNION ALL
-		    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL
+		    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL, ''
 		    FROM d JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
 		    CROSS JOIN LATERAL (VALUES ('part', p.result_bytes, d.open), ('rejected', p.rejects_bytes, d.open),
 		        ('snapshot', p.snapshot_bytes, d.open OR d.result_key IS NOT NULL)) AS w (of, bytes, needed)
 		    WHERE p.status = 'done' AND w.needed AND w.bytes > 0 AND results_deleted_at IS NULL
 		)
-		SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256
+		SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256,
+		       coalesce(list.version, '')
 		FROM d LEFT JOIN list ON list.id = d.id ORDER BY d.id`, after, limit)
 	if err != nil {
 		return nil, after, err
@@ -157,7 +160,7 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 	var part *int
 	var size *int64
 	var e expected
-	_, err = pgx.ForEachRow(rows, []any{&e.prediction, &id, &generation, &of, &key, &part, &size, &e.sha256}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&e.prediction, &id, &generation, &of, &key, &part, &size, &e.sha256, &e.version}, func() error {
 		after = e.prediction
 		if of == nil {
 			return nil // it has none

@@ -43,18 +43,20 @@ type Claim struct {
 
 	ObjectKey  string // the input
 	ObjectETag string // pins every read of it; may be empty
-	Bytes      int64
-	Header     Header // zero until planned
-	Model      Model  // zero until chosen
-	Explain    string
-	Options    json.RawMessage
+	// ObjectVersion names the version to read; empty: the newest.
+	ObjectVersion string
+	Bytes         int64
+	Header        Header // zero until planned
+	Model         Model  // zero until chosen
+	Explain       string
+	Options       json.RawMessage
 }
 
 const selectClaim = `
 	SELECT d.id, d.public_id, u.public_id, d.user_id, d.dataset, d.generation,
 	       part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
 	       coalesce(n_rows, 0), c.epoch, c.attempts, c.worker, spent,
-	       u.object_key, u.object_etag, coalesce(u.bytes, 0),
+	       u.object_key, u.object_etag, u.object_version, coalesce(u.bytes, 0),
 	       u.columns, coalesce(u.delimiter, ''), coalesce(u.header_bytes, 0), coalesce(u.header_lines, 0),
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
 	       coalesce(d.engine_version, ''), d.explain, d.options, d.small,
@@ -231,7 +233,7 @@ func (l *Ledger) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) 
 	err := row.Scan(&c.PredictionID, &c.PublicID, &c.UploadID, &c.UserID, &c.Dataset, &c.Generation,
 		&c.Part.No, &c.Part.Planned, &c.Part.Offset, &c.Part.Bytes, &c.Part.FirstRow, &c.Part.FirstLine,
 		&c.Part.Rows, &c.Epoch, &c.Attempt, &c.Worker, spent,
-		&c.ObjectKey, &c.ObjectETag, &c.Bytes,
+		&c.ObjectKey, &c.ObjectETag, &c.ObjectVersion, &c.Bytes,
 		&c.Header.Columns, &delimiter, &c.Header.Bytes, &c.Header.Lines,
 		&c.Model.Name, &c.Model.Version, &c.Model.SHA256,
 		&c.Model.Engine, &c.Explain, &c.Options, &c.Small, &postponed, &c.Refused)

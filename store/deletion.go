@@ -23,15 +23,16 @@ type deletionTarget struct {
 	publicID, publicUp uuid.UUID
 	userID             int64
 	sourceKey          *string
-	expired            bool // the prediction itself is still there
+	sourceStamp        *string // [objects.Info.Stamp] of the dropped file; nil: of an earlier version
+	expired            bool    // the prediction itself is still there
 }
 
 const selectDeletionTargets = `
-	SELECT d.id, u.id, d.public_id, u.public_id, d.user_id, u.source_key
+	SELECT d.id, u.id, d.public_id, u.public_id, d.user_id, u.source_key, u.source_stamp
 	FROM predictions d JOIN uploads u ON u.id = d.upload_id `
 
 func scanDeletionTarget(row pgx.CollectableRow) (d deletionTarget, err error) {
-	err = row.Scan(&d.id, &d.uploadID, &d.publicID, &d.publicUp, &d.userID, &d.sourceKey)
+	err = row.Scan(&d.id, &d.uploadID, &d.publicID, &d.publicUp, &d.userID, &d.sourceKey, &d.sourceStamp)
 	return d, err
 }
 
@@ -81,10 +82,10 @@ func (d deletionTarget) delete(ctx context.Context, tx pgx.Tx) error {
 		d.uploadID)
 	batch.Queue(`DELETE FROM upload_links WHERE public_id = $1`, d.publicUp) // it has the file's name
 	batch.Queue(`
-		INSERT INTO deletions (prediction_id, upload_id, user_id, source_key) VALUES ($1, $2, $3, $4)
+		INSERT INTO deletions (prediction_id, upload_id, user_id, source_key, source_stamp) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (prediction_id) DO UPDATE
-		SET source_key = excluded.source_key, passes = 0, due_at = excluded.due_at`,
-		d.publicID, d.publicUp, d.userID, d.sourceKey)
+		SET source_key = excluded.source_key, source_stamp = excluded.source_stamp, passes = 0, due_at = excluded.due_at`,
+		d.publicID, d.publicUp, d.userID, d.sourceKey, d.sourceStamp)
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
@@ -189,8 +190,8 @@ func (u *Upkeep) eraseAccounts(ctx context.Context) error {
 		const leaving = `IN (SELECT id FROM users u WHERE deleted_at IS NOT NULL AND erased_at IS NULL
 			AND NOT EXISTS (SELECT FROM predictions d WHERE d.user_id = u.id))`
 		batch.Queue(`
-			INSERT INTO deletions (prediction_id, upload_id, user_id, source_key)
-			SELECT gen_random_uuid(), public_id, user_id, source_key FROM uploads WHERE user_id ` + leaving)
+			INSERT INTO deletions (prediction_id, upload_id, user_id, source_key, source_stamp)
+			SELECT gen_random_uuid(), public_id, user_id, source_key, source_stamp FROM uploads WHERE user_id ` + leaving)
 		batch.Queue(`
 			INSERT INTO deletions (prediction_id, upload_id, user_id)
 			SELECT gen_random_uuid(), public_id, user_id FROM upload_links
@@ -211,13 +212,13 @@ func (u *Upkeep) sweepFiles(ctx context.Context, o objects.Store) (swept int, er
 		UPDATE deletions SET due_at = clock_timestamp() + interval '5 minutes'
 		WHERE prediction_id IN (SELECT prediction_id FROM deletions WHERE due_at <= statement_timestamp()
 		                        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-		RETURNING prediction_id, upload_id, source_key,
+		RETURNING prediction_id, upload_id, source_key, source_stamp,
 		          EXISTS (SELECT FROM predictions d WHERE d.public_id = prediction_id)`, deletionsAtOnce)
 	if err != nil {
 		return 0, err
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d deletionTarget, err error) {
-		err = row.Scan(&d.publicID, &d.publicUp, &d.sourceKey, &d.expired)
+		err = row.Scan(&d.publicID, &d.publicUp, &d.sourceKey, &d.sourceStamp, &d.expired)
 		return d, err
 	})
 	if err != nil {
@@ -244,10 +245,26 @@ func (d deletionTarget) removeFiles(ctx context.Context, o objects.Store) error 
 		}
 	}
 	keys := []string{DirectKey(d.publicUp)} // if it came through a link and was not taken over yet
-	if d.sourceKey != nil {
+	replaced, err := d.replaced(ctx, o)
+	if err != nil {
+		return err
+	}
+	if d.sourceKey != nil && !replaced {
 		keys = append(keys, *d.sourceKey)
 	}
 	return o.Delete(ctx, why, keys...)
+}
+
+// replaced reports whether another file was dropped under the key since: that one stays.
+func (d deletionTarget) replaced(ctx context.Context, o objects.Store) (bool, error) {
+	if d.sourceKey == nil || d.sourceStamp == nil {
+		return false, nil
+	}
+	info, err := o.Head(ctx, *d.sourceKey)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && info.Stamp() != *d.sourceStamp, err
 }
 
 // deleteNow makes deletions due at once whose files were not removed yet.

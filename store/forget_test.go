@@ -209,9 +209,8 @@ func TestForgetEnded_EarlierVersions(t *testing.T) {
 // A dropped file stays when the results expire, and goes with the prediction, also right after they expired.
 func TestDeleteDroppedFile_Expired(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
-	file := dropped(b.user.ID)
-	file.Key = "inbox/user_1/" + canary + ".csv"
-	putAll(t, o, file.Key)
+	putAll(t, o, "inbox/user_1/"+canary+".csv")
+	file := b.droppedInto(o, "inbox/user_1/"+canary+".csv")
 	p, _, err := b.Predictions.EnqueueObject(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)

@@ -6,11 +6,25 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 func dropped(userID int64) store.NewObject {
 	return store.NewObject{
 		UserID: userID, Bucket: "drop", Key: "inbox/a.csv", Version: "v1", ETag: `"e"`, Bytes: 1000, Filename: "a.csv",
+	}
+}
+
+// droppedInto is a file of an object store, as a HEAD describes it.
+func (b bench) droppedInto(o objects.Store, key string) store.NewObject {
+	b.Helper()
+	info, err := o.Head(b.Context(), key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return store.NewObject{
+		UserID: b.user.ID, Bucket: "drop", Key: key, Version: info.Version, ETag: info.ETag, Modified: info.Modified,
+		Bytes: info.Bytes, Filename: "a.csv",
 	}
 }
 

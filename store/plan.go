@@ -86,6 +86,7 @@ func recordPlan(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {
 		SET row_count = $2, delimiter = $3, columns = $4, header_bytes = $5, header_lines = $6, bytes = $7, sha256 = $8,
 		    object_key = coalesce(nullif($9, ''), object_key),
 		    object_etag = CASE WHEN $9 = '' THEN object_etag ELSE $10 END,
+		    object_version = CASE WHEN $9 = '' THEN object_version ELSE '' END,
 		    updated_at = clock_timestamp()
 		FROM predictions d WHERE d.id = $1 AND u.id = d.upload_id`,
 		c.PredictionID, p.Rows, string(p.Header.Delimiter), p.Header.Columns, p.Header.Bytes, p.Header.Lines,

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/retainwise/millrace/store/objects"
 )
 
 // expireAtOnce bounds the transactions that expire predictions.
@@ -55,30 +52,4 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 		return expired, fmt.Errorf("expire results: %w", err)
 	}
 	return expired, nil
-}
-
-// UnrecordedObjects returns those of the dropped objects that have no upload. An object that was there when its key was
-// last recorded has one, whatever version the record names: that of an event differs from that of a list.
-func (u *Upkeep) UnrecordedObjects(ctx context.Context, bucket string, list []objects.Info) ([]objects.Info, error) {
-	keys, times := make([]string, len(list)), make([]time.Time, len(list))
-	for i, o := range list {
-		keys[i], times[i] = o.Key, o.Modified
-	}
-	rows, err := u.db.Pool.Query(ctx, `
-		SELECT k.i - 1 FROM unnest($2::text[], $3::timestamptz[]) WITH ORDINALITY AS k (key, modified, i)
-		WHERE NOT EXISTS (SELECT FROM uploads u WHERE u.source_bucket = $1 AND u.source_key = k.key
-		                  AND u.created_at >= k.modified - interval '5 minutes')
-		  AND NOT EXISTS (SELECT FROM deletions x WHERE x.source_key = k.key)`, bucket, keys, times)
-	if err != nil {
-		return nil, fmt.Errorf("compare inbox: %w", err)
-	}
-	indexes, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		return nil, fmt.Errorf("compare inbox: %w", err)
-	}
-	unrecorded := make([]objects.Info, len(indexes))
-	for i, index := range indexes {
-		unrecorded[i] = list[index]
-	}
-	return unrecorded, nil
 }

@@ -187,17 +187,16 @@ func TestUnrecordedObjects(t *testing.T) {
 	b := newBench(t, store.Config{})
 	now := time.Now()
 	known := objects.Info{Key: "inbox/u/known.csv", Modified: now.Add(-time.Hour)}
-	again := objects.Info{Key: "inbox/u/again.csv", Modified: now.Add(-time.Hour)}
+	again := objects.Info{Key: "inbox/u/again.csv", Modified: now.Add(-time.Hour + time.Second)}
 	lost := objects.Info{Key: "inbox/u/lost.csv", Modified: now.Add(-time.Hour)}
 	for _, key := range []string{known.Key, again.Key} {
 		_, _, err := b.Predictions.EnqueueObject(t.Context(), store.NewObject{
-			UserID: b.user.ID, Bucket: "b", Key: key, Version: "id of an event",
+			UserID: b.user.ID, Bucket: "b", Key: key, Version: "id of an event", Modified: known.Modified,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.exec(`UPDATE uploads SET created_at = created_at - interval '1 day' WHERE source_key = $1`, again.Key)
 	list, err := b.Upkeep.UnrecordedObjects(t.Context(), "b", []objects.Info{known, again, lost})
 	if err != nil || len(list) != 2 || list[0].Key != again.Key || list[1].Key != lost.Key {
 		t.Errorf("%+v, %v", list, err)

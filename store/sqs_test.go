@@ -105,33 +105,39 @@ func TestQueue_RelayToConsumer(t *testing.T) {
 	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
 }
 
-func TestConsume_KeepsUnparsableMessages(t *testing.T) {
+// A message that is not understood is a notice that says so, and comes once. One whose handling fails comes again, and
+// goes to the dead letters if it fails every time.
+func TestConsume_KeepsWhatFails(t *testing.T) {
 	server := storetest.SQS(t)
 	q := openQueue(t, server.Config)
+	fails := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
 	send(t, server, "what is this?")
 	send(t, server, `{"Event":"s3:TestEvent"}`)
-	send(t, server, `{"prediction_id":"019a0000-0000-7000-8000-000000000001"}`)
-	failures := 0
-	got := notices(t, q, 2, func(n queue.Notice) error {
-		if n.Prediction != uuid.Nil && failures == 0 {
-			failures++
+	send(t, server, `{"prediction_id":"019a0000-0000-7000-8000-000000000002"}`)
+	send(t, server, `{"prediction_id":"`+fails.String()+`"}`)
+	failures, unclear := map[uuid.UUID]int{}, 0
+	handle := func(n queue.Notice) error {
+		unclear += len(n.Unclear)
+		if n.Prediction == fails || n.Prediction != uuid.Nil && failures[n.Prediction] == 0 {
+			failures[n.Prediction]++
 			return errors.New("not now")
 		}
 		return nil
-	})
-	if failures != 1 || got[0].Prediction != uuid.Nil {
-		t.Errorf("%+v", got)
 	}
+	notices(t, q, 3, handle)
 	// The queue moves the rest to the dead letters after the second time. It looks when it is polled.
 	for deadline := time.Now().Add(20 * time.Second); waiting(t, server, server.DeadURL) != "1 0"; {
 		if time.Now().After(deadline) {
 			t.Fatalf("dead letters: %s", waiting(t, server, server.DeadURL))
 		}
 		ctx, cancel := contextFor(t, 1500*time.Millisecond)
-		q.Consume(ctx, func(context.Context, queue.Notice) error { return nil })
+		q.Consume(ctx, func(_ context.Context, n queue.Notice) error { return handle(n) })
 		cancel()
 	}
 	wantEqual(t, "messages", waiting(t, server, server.URL), "0 0")
+	if unclear != 1 || failures[fails] != 2 || len(failures) != 2 {
+		t.Errorf("%d not understood, failures %v", unclear, failures)
+	}
 }
 
 // stubSQS speaks the JSON protocol and gets wrong what the real server gets right.

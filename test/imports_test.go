@@ -61,7 +61,7 @@ var allowed = map[string][]string{
 	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
-	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit"),
+	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit", "store/queue"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
 	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/objects"),
 	"serve/internal/limit":   rooms("store"),

@@ -27,7 +27,9 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "files" {
   }
 }
 
-# A dropped file is pinned by its version, so that what is scored cannot change.
+# A dropped file is pinned by its version: millrace records which one it is, and names it in every read (which takes
+# s3:GetObjectVersion), so that what is scored cannot change. A file that is overwritten is scored as it was announced if a
+# worker reads it before the rule "replaced-and-deleted" below removes the old version.
 resource "aws_s3_bucket_versioning" "files" {
   bucket = aws_s3_bucket.files.id
   versioning_configuration {

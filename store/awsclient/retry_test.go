@@ -100,7 +100,7 @@ func retriedCalls(t *testing.T) map[string]retried {
 			ctx context.Context, endpoint string, pause time.Duration, log *slog.Logger, observe func(awsclient.Call),
 		) error {
 			o, err := objects.OpenS3(ctx, objects.S3Config{
-				Bucket: "b", Endpoint: endpoint, AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
+				Bucket: "b", Endpoint: endpoint, AccessKey: "a", SecretKey: "s", Checksums: objects.ChecksumsWhenRequired,
 				RetryPause: pause, Log: log, Observe: observe,
 			})
 			if err != nil {
@@ -233,7 +233,7 @@ func TestB13NoPauseBehindTheDeadline(t *testing.T) {
 func TestB13BreakerEndsRetries(t *testing.T) {
 	var seen calls
 	o, err := objects.OpenS3(t.Context(), objects.S3Config{
-		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
+		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", Checksums: objects.ChecksumsWhenRequired,
 		RetryPause: time.Millisecond, Observe: seen.add,
 	})
 	if err != nil {

@@ -230,6 +230,14 @@ func (d *directory) open(ctx context.Context, key string) (*os.File, Info, error
 	return file, Info{Key: key, Bytes: stat.Size(), ETag: etag, Modified: stat.ModTime()}, nil
 }
 
+// openVersion opens the newest version, as a directory keeps no other.
+func (d *directory) openVersion(ctx context.Context, key, version string) (*os.File, Info, error) {
+	if version != "" {
+		return nil, Info{}, ErrNotFound
+	}
+	return d.open(ctx, key)
+}
+
 func notFound(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNotFound
@@ -239,7 +247,7 @@ func notFound(err error) error {
 
 // Get implements [Store].
 func (d *directory) Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, Info, error) {
-	file, info, err := d.open(ctx, key)
+	file, info, err := d.openVersion(ctx, key, r.Version)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("get object: %w", err)
 	}
@@ -260,7 +268,12 @@ func (d *directory) Get(ctx context.Context, key string, r Range, ifMatch string
 
 // Head implements [Store].
 func (d *directory) Head(ctx context.Context, key string) (Info, error) {
-	file, info, err := d.open(ctx, key)
+	return d.HeadVersion(ctx, key, "")
+}
+
+// HeadVersion implements [Store].
+func (d *directory) HeadVersion(ctx context.Context, key, version string) (Info, error) {
+	file, info, err := d.openVersion(ctx, key, version)
 	if err != nil {
 		return Info{}, fmt.Errorf("head object: %w", err)
 	}

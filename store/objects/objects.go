@@ -32,11 +32,14 @@ type Store interface {
 	// PutIf stores a small object if the one that is there has an ETag, or if none is there and the ETag is empty; else
 	// it is [ErrChanged]. Of several at the same time one succeeds.
 	PutIf(ctx context.Context, key string, r io.Reader, etag string) (Info, error)
-	// Get reads an object or a range of it. ifMatch, unless empty, is the ETag it must have. The reader survives
-	// broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx ends a Read that waits.
+	// Get reads an object or a range of it, of the version that the range names. ifMatch, unless empty, is the ETag it must
+	// have. The reader survives broken connections. It belongs to one goroutine of the caller, who closes it; the end of ctx
+	// ends a Read that waits.
 	Get(ctx context.Context, key string, r Range, ifMatch string) (io.ReadCloser, Info, error)
-	// Head returns the size, ETag and time of an object, or [ErrNotFound].
+	// Head returns the size, ETag, version and time of an object, or [ErrNotFound].
 	Head(ctx context.Context, key string) (Info, error)
+	// HeadVersion is Head of a version that may have been replaced; empty is the newest.
+	HeadVersion(ctx context.Context, key, version string) (Info, error)
 	// List yields the objects whose keys begin with prefix, in the order of their bytes. Their ETag may be empty.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 	// Delete removes objects. One that is not there is no error. why is for the log of store.Owner.
@@ -70,14 +73,16 @@ type Info struct {
 	Key      string
 	Bytes    int64 // of the whole object, also for a range
 	ETag     string
+	Version  string // where the store keeps versions; set by Head and Get
 	Modified time.Time
 	SHA256   [32]byte // of the content; set by Put only
 }
 
-// Range is a part of an object. The zero value is all of it.
+// Range is a part of an object. The zero value is all of its newest version.
 type Range struct {
-	Offset int64
-	Length int64 // 0: to the end
+	Offset  int64
+	Length  int64  // 0: to the end
+	Version string // empty: the newest
 }
 
 // DeletePrefix removes all objects whose keys begin with prefix.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +89,117 @@ func TestObjectsThatChange(t *testing.T) {
 		wantErr(t, err, objects.ErrChanged)
 		wantEqual(t, "content", string(storetest.GetObject(t, o, "a/b", objects.Range{Offset: 4}, changed.ETag)), "content")
 	})
+}
+
+// A version that was replaced is described and read by its name, in ranges too; the newest without one.
+func TestS3Versions(t *testing.T) {
+	o, err := objects.OpenS3(t.Context(), storetest.VersionedS3(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var puts []objects.Info
+	contents := []string{"first", "second, longer", "first"}
+	for _, content := range contents {
+		storetest.PutObject(t, o, "inbox/u/a.csv", []byte(content))
+		info, err := o.Head(t.Context(), "inbox/u/a.csv")
+		if err != nil || info.Version == "" {
+			t.Fatalf("%+v, %v", info, err)
+		}
+		puts = append(puts, info)
+	}
+	for i, put := range puts {
+		info, err := o.HeadVersion(t.Context(), put.Key, put.Version)
+		if err != nil || info != put || info.Bytes != int64(len(contents[i])) {
+			t.Errorf("version %d: %+v, %+v, %v", i, put, info, err)
+		}
+		r := objects.Range{Offset: 1, Length: 3, Version: put.Version}
+		wantEqual(t, "a range", string(storetest.GetObject(t, o, put.Key, r, put.ETag)), contents[i][1:4])
+		r = objects.Range{Version: put.Version}
+		wantEqual(t, "all", string(storetest.GetObject(t, o, put.Key, r, "")), contents[i])
+	}
+	if puts[0].Identity() == puts[2].Identity() || puts[0].ETag != puts[2].ETag {
+		t.Errorf("the same bytes again: %+v, %+v", puts[0], puts[2])
+	}
+	_, _, err = o.Get(t.Context(), puts[0].Key, objects.Range{Version: puts[0].Version}, puts[1].ETag)
+	wantErr(t, err, objects.ErrChanged)
+	if err := o.Delete(t.Context(), objects.Deleted, puts[0].Key); err != nil {
+		t.Fatal(err)
+	}
+	_, err = o.Head(t.Context(), puts[0].Key)
+	wantErr(t, err, objects.ErrNotFound)
+	if _, err := o.HeadVersion(t.Context(), puts[0].Key, puts[0].Version); err != nil {
+		t.Errorf("a version that was deleted only by name: %v", err)
+	}
+}
+
+// A store without versions has none of any name.
+func TestObjects_NoSuchVersion(t *testing.T) {
+	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
+		storetest.PutObject(t, o, "inbox/u/a.csv", []byte("x"))
+		for _, version := range []string{"01M8Q87ZA1C71JB8VYE5ZNC4RZ", "789a68eb-ac92-454f-b999-70915563821e", "x"} { // of some servers
+			_, err := o.HeadVersion(t.Context(), "inbox/u/a.csv", version)
+			wantErr(t, err, objects.ErrNotFound)
+			_, _, err = o.Get(t.Context(), "inbox/u/a.csv", objects.Range{Version: version}, "")
+			wantErr(t, err, objects.ErrNotFound)
+		}
+		info, err := o.HeadVersion(t.Context(), "inbox/u/a.csv", "")
+		if err != nil || info.Version != "" || info.Identity() != info.Stamp() {
+			t.Errorf("%+v, %v", info, err)
+		}
+	})
+}
+
+func TestInfoStamp(t *testing.T) {
+	at := time.Date(2026, 11, 30, 23, 59, 59, 999, time.FixedZone("", 3600))
+	info := objects.Info{ETag: `"e-1"`, Modified: at}
+	wantEqual(t, "stamp", info.Stamp(), "e-1 2026-11-30T22:59:59Z")
+	wantEqual(t, "without versions", info.Identity(), info.Stamp())
+	info.Version = objects.NullVersion
+	wantEqual(t, "version null, which the next put replaces", info.Identity(), info.Stamp())
+	info.Version = "v1"
+	wantEqual(t, "a version", info.Identity(), "v1")
+	listed := objects.Info{ETag: "e-1", Modified: at.Truncate(time.Second)}
+	wantEqual(t, "as another answer shows it", listed.Stamp(), info.Stamp())
+}
+
+// Credentials without s3:GetObjectVersion read the newest version, and no other in its place.
+func TestS3Versions_Refused(t *testing.T) {
+	config := storetest.VersionedS3(t)
+	faults, through := storetest.NewFaults(t, config)
+	o, err := objects.OpenS3(t.Context(), through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.PutObject(t, o, "inbox/u/a.csv", []byte("old"))
+	old, err := o.Head(t.Context(), "inbox/u/a.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.PutObject(t, o, "inbox/u/a.csv", []byte("new"))
+	newest, err := o.Head(t.Context(), "inbox/u/a.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults.Answer(func(r *http.Request) (int, string) {
+		if r.URL.Query().Has("versionId") {
+			return http.StatusForbidden, "AccessDenied"
+		}
+		return 0, ""
+	})
+	if info, err := o.HeadVersion(t.Context(), newest.Key, newest.Version); err != nil || info != newest {
+		t.Errorf("%+v, %v", info, err)
+	}
+	r := objects.Range{Version: newest.Version}
+	wantEqual(t, "the newest", string(storetest.GetObject(t, o, newest.Key, r, newest.ETag)), "new")
+	r.Version = old.Version
+	if info, err := o.HeadVersion(t.Context(), old.Key, old.Version); err == nil || errors.Is(err, objects.ErrNotFound) {
+		t.Errorf("the old one is described: %+v, %v", info, err)
+	}
+	for _, etag := range []string{old.ETag, ""} {
+		if _, info, err := o.Get(t.Context(), old.Key, r, etag); err == nil || errors.Is(err, objects.ErrChanged) {
+			t.Errorf("the old one is read with ETag %q: %+v, %v", etag, info, err)
+		}
+	}
 }
 
 func TestObjects_NotFound(t *testing.T) {

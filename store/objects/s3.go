@@ -29,14 +29,13 @@ type S3Config struct {
 	Endpoint             string // empty: AWS. Another server is addressed by path.
 	Region               string
 	AccessKey, SecretKey string // empty: AWS's usual places
-	// ChecksumsWhenRequired turns the checksums off that some servers do not understand.
-	ChecksumsWhenRequired bool
-	UploadsMax            int                  // puts at the same time, each holds up to 24 MiB; default 8
-	ReadTimeout           time.Duration        // longest silence of a body; default 30 s
-	RetryPause            time.Duration        // before the second attempt at a call, twice as long before the third; default 1 s
-	Log                   *slog.Logger         // of retries; default: nothing is logged
-	Observe               func(awsclient.Call) // called for every call, from many goroutines; nil disables it
-	Circuits              *circuit.Group       // show the bucket's breaker; nil: it is not shown
+	Checksums            Checksums
+	UploadsMax           int                  // puts at the same time, each holds up to 24 MiB; default 8
+	ReadTimeout          time.Duration        // longest silence of a body; default 30 s
+	RetryPause           time.Duration        // before the second attempt at a call, twice as long before the third; default 1 s
+	Log                  *slog.Logger         // of retries; default: nothing is logged
+	Observe              func(awsclient.Call) // called for every call, from many goroutines; nil disables it
+	Circuits             *circuit.Group       // show the bucket's breaker; nil: it is not shown
 }
 
 type bucket struct {
@@ -68,10 +67,7 @@ func OpenS3(ctx context.Context, c S3Config) (Store, error) {
 		o.APIOptions = append(o.APIOptions, awsclient.Observed("s3", c.Observe))
 		// Ranges and composed objects have no checksum of the whole: that is no news.
 		o.DisableLogOutputChecksumValidationSkipped = true
-		if c.ChecksumsWhenRequired {
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		}
+		c.Checksums.apply(o)
 	})
 	b := &bucket{
 		client: client, name: c.Bucket, prefix: prefix, timeout: c.ReadTimeout, slots: make(chan struct{}, c.UploadsMax),
@@ -129,21 +125,6 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (Info, error)
 	info := Info{Key: key, Bytes: counted.bytes, ETag: etag, Modified: time.Now()}
 	counted.digest.Sum(info.SHA256[:0])
 	return info, nil
-}
-
-// Head implements [Store].
-func (b *bucket) Head(ctx context.Context, key string) (Info, error) {
-	if err := checkKey(key); err != nil {
-		return Info{}, fmt.Errorf("head object: %w", err)
-	}
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.bucketKey(key)})
-	if err != nil {
-		return Info{}, fmt.Errorf("head object: %w", s3Error(err))
-	}
-	return Info{
-		Key: key, Bytes: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
-		Modified: aws.ToTime(out.LastModified),
-	}, nil
 }
 
 // List implements [Store].

@@ -194,7 +194,7 @@ func TestS3Answers(t *testing.T) {
 
 func TestS3WithoutAServer(t *testing.T) {
 	o, err := objects.OpenS3(t.Context(), objects.S3Config{
-		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", ChecksumsWhenRequired: true,
+		Bucket: "b", Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "s", Checksums: objects.ChecksumsWhenRequired,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -267,6 +267,8 @@ func TestS3CancelledPutIsAborted(t *testing.T) {
 
 // An upload of a process that was killed is found by the sweep.
 func TestS3SweepAbortsOpenUploads(t *testing.T) {
+	storetest.SkipOnS3(t, "moto", "says that every open upload began years ago")
+	storetest.SkipOnS3(t, "minio", "lists open uploads of whole keys only, and aborts them itself after a day")
 	var started atomic.Bool
 	faulty, direct := faultyS3(t, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, bool) {
 		if started.Load() && r.Method == http.MethodDelete {
@@ -328,6 +330,7 @@ func TestS3_UploadsMax(t *testing.T) {
 // Multipart uploads of others in the same bucket go on, whatever their age: beside our folders, into the inbox, under
 // another prefix.
 func TestS3SweepLeavesUploadsOfOthers(t *testing.T) {
+	storetest.SkipOnS3(t, "minio", "lists open uploads of whole keys only, and aborts them itself after a day")
 	config := storetest.S3(t)
 	config.Prefix = "ours"
 	o, err := objects.OpenS3(t.Context(), config)

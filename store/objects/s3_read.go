@@ -32,7 +32,7 @@ func (b *bucket) get(ctx context.Context, key string, r Range, ifMatch string) (
 	if r.Offset < 0 || r.Length < 0 {
 		return nil, Info{}, ErrRange
 	}
-	body := &resumingBody{ctx: ctx, bucket: b, key: key, etag: ifMatch, offset: r.Offset, end: -1}
+	body := &resumingBody{ctx: ctx, bucket: b, key: key, version: r.Version, etag: ifMatch, offset: r.Offset, end: -1}
 	if r.Length > 0 {
 		body.end = r.Offset + r.Length
 	}
@@ -53,7 +53,8 @@ type resumingBody struct {
 	ctx         context.Context
 	bucket      *bucket
 	key, etag   string
-	offset, end int64 // end is -1 until known
+	version     string // empty: the newest
+	offset, end int64  // end is -1 until known
 	body        io.ReadCloser
 	cancel      context.CancelFunc
 	failures    int // since the last byte
@@ -63,7 +64,9 @@ type resumingBody struct {
 // connect asks for the bytes from offset on. The context of the request lives as long as its body.
 func (r *resumingBody) connect() (Info, error) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: r.bucket.bucketKey(r.key)}
+	in := &s3.GetObjectInput{
+		Bucket: &r.bucket.name, Key: r.bucket.bucketKey(r.key), VersionId: versionID(r.version),
+	}
 	if r.etag != "" {
 		in.IfMatch = &r.etag
 	}
@@ -73,14 +76,14 @@ func (r *resumingBody) connect() (Info, error) {
 	case r.offset > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.offset))
 	}
-	out, err := r.bucket.client.GetObject(ctx, in)
+	out, err := r.bucket.getObject(ctx, in)
 	if err != nil {
 		cancel()
 		return Info{}, err
 	}
 	r.body, r.cancel = out.Body, cancel
 	info := Info{
-		Key: r.key, Bytes: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
+		Key: r.key, Bytes: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), Version: aws.ToString(out.VersionId),
 		Modified: aws.ToTime(out.LastModified),
 	}
 	if out.ContentRange != nil {

@@ -72,9 +72,9 @@ func (q *Queue) Ping(ctx context.Context) error {
 }
 
 // Consume polls until ctx ends and calls handle for each notice, one at a time. A message is deleted after handle has
-// returned nil, so what handle commits is never lost. A message that cannot be parsed, or whose handling fails, stays
-// and comes again until the queue's redrive policy moves it to the dead-letter queue. Errors are logged and retried with
-// backoff.
+// returned nil, so what handle commits is never lost. A message that cannot be parsed is a notice that says so. A message
+// whose handling fails stays and comes again until the queue's redrive policy moves it to the dead-letter queue. Errors
+// are logged and retried with backoff.
 func (q *Queue) Consume(ctx context.Context, handle func(context.Context, Notice) error) {
 	for failures := 0; ctx.Err() == nil; {
 		wait := q.config.Wait
@@ -109,11 +109,7 @@ func (q *Queue) work(ctx context.Context, messages []types.Message, handle func(
 	var done []types.DeleteMessageBatchRequestEntry
 	var failed error
 	for i, m := range messages {
-		notice, err := parseNotice(aws.ToString(m.Body))
-		if err == nil {
-			err = handle(ctx, notice)
-		}
-		if err != nil {
+		if err := handle(ctx, parseNotice(aws.ToString(m.Body))); err != nil {
 			failed = fmt.Errorf("message %s: %w", aws.ToString(m.MessageId), err)
 			continue
 		}

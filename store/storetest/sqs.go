@@ -5,11 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/retainwise/millrace/store/queue"
 )
@@ -82,4 +85,36 @@ func (q Queue) Send(t testing.TB, body string) {
 	if err != nil {
 		t.Fatalf("send message: %v", err)
 	}
+}
+
+// HideFor sets after how long a message that was received and not deleted comes again.
+func (q Queue) HideFor(t testing.TB, d time.Duration) {
+	t.Helper()
+	_, err := q.Client.SetQueueAttributes(t.Context(), &awssqs.SetQueueAttributesInput{
+		QueueUrl: &q.URL, Attributes: map[string]string{"VisibilityTimeout": strconv.Itoa(int(d / time.Second))},
+	})
+	if err != nil {
+		t.Fatalf("set queue attributes: %v", err)
+	}
+}
+
+// Left counts the messages of a queue, received or not.
+func (q Queue) Left(t testing.TB, url string) (n int) {
+	t.Helper()
+	out, err := q.Client.GetQueueAttributes(t.Context(), &awssqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{
+			types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		},
+	})
+	if err != nil {
+		t.Fatalf("get queue attributes: %v", err)
+	}
+	for _, text := range out.Attributes {
+		some, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += some
+	}
+	return n
 }

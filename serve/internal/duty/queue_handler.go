@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
@@ -23,32 +24,29 @@ import (
 type QueueHandler struct {
 	Store   *store.Store
 	Objects objects.Store
-	Files   objects.S3Config // events of other buckets, and of what is not below its prefix, are ignored
-	Wake    func()           // wakes this process's worker; nil without a worker
+	Files   objects.S3Config   // events of other buckets, and of what is not below its prefix, are set aside
+	Wake    func()             // wakes this process's worker; nil without a worker
+	Count   func(queue.Reason) // counts what is set aside; nil: it is not counted
 	Log     *slog.Logger
 }
 
-// Handle handles one message. An error leaves the message in the queue, so that it is delivered again.
+// Handle handles one message. An error leaves the message in the queue, so that it is delivered again. What another
+// delivery cannot change is set aside: logged, counted, and treated as handled.
 func (d *QueueHandler) Handle(ctx context.Context, n queue.Notice) error {
+	for _, reason := range n.Unclear {
+		d.setAside(reason)
+	}
 	for _, e := range n.Objects {
-		key, ok := d.Files.KeyOf(e.Key)
-		if !ok || e.Bucket != d.Files.Bucket {
-			continue
-		}
-		e.Key = key
-		var err error
-		switch { // inputs and results raise events as well, which are ignored
-		case strings.HasPrefix(key, objects.DirectPrefix):
-			err = d.completeByEvent(ctx, key)
-		case strings.HasPrefix(key, objects.InboxPrefix):
-			err = d.enqueue(ctx, e)
-		}
+		reason, err := d.handleObject(ctx, e)
 		if plan.IsWaitingLimit(err) {
 			d.Log.Info("dropped file postponed: its user has too many waiting predictions")
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		if reason != "" {
+			d.setAside(reason)
 		}
 	}
 	if d.Wake != nil {
@@ -57,42 +55,94 @@ func (d *QueueHandler) Handle(ctx context.Context, n queue.Notice) error {
 	return nil
 }
 
-// enqueue records a dropped file for the user of its folder: inbox/<subject>/<name>.
-func (d *QueueHandler) enqueue(ctx context.Context, e queue.ObjectEvent) error {
-	subject, name, ok := strings.Cut(strings.TrimPrefix(e.Key, objects.InboxPrefix), "/")
-	if !ok || subject == "" || name == "" {
-		return fmt.Errorf("dropped file: key is not %s<user>/<name>", objects.InboxPrefix)
+// setAside logs the reason alone: a key has the name that a customer gave a file.
+func (d *QueueHandler) setAside(reason queue.Reason) {
+	d.Log.Warn("notice set aside", "reason", string(reason))
+	if d.Count != nil {
+		d.Count(reason)
+	}
+}
+
+// handleObject returns why an object's event is set aside; empty if it is not.
+func (d *QueueHandler) handleObject(ctx context.Context, e queue.ObjectEvent) (queue.Reason, error) {
+	key, ok := d.Files.KeyOf(e.Key)
+	switch {
+	case !ok || e.Bucket != d.Files.Bucket:
+		return queue.OtherBucket, nil
+	case strings.HasPrefix(key, objects.DirectPrefix):
+		return d.completeByEvent(ctx, key)
+	case strings.HasPrefix(key, objects.InboxPrefix):
+		return d.enqueue(ctx, key, e.Version)
+	}
+	return "", nil // inputs and results raise events as well
+}
+
+// enqueue records a dropped file for the user of its folder, inbox/<subject>/<name>: the version that was announced, else
+// the newest, as the object store describes it. So an event and a list that find the same put record it once.
+func (d *QueueHandler) enqueue(ctx context.Context, key, version string) (queue.Reason, error) {
+	subject, name, ok := strings.Cut(strings.TrimPrefix(key, objects.InboxPrefix), "/")
+	switch {
+	case !ok || subject == "":
+		return queue.NoUser, nil
+	case strings.HasSuffix(key, "/"):
+		return queue.FolderMarker, nil
+	}
+	file, reason, err := d.describe(ctx, key, version)
+	if err != nil || reason != "" {
+		return reason, err
 	}
 	user, err := d.Store.Accounts.EnsureUser(ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {
-		d.Log.Warn("file dropped for a deleted account")
-		return nil
+		return queue.DeletedAccount, nil
 	}
 	if err != nil {
-		return fmt.Errorf("dropped file: %w", err)
+		return "", fmt.Errorf("dropped file: %w", err)
 	}
 	p, created, err := d.Store.Predictions.EnqueueObject(ctx, store.NewObject{
-		UserID: user.ID, Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Bytes: e.Bytes,
-		Filename: wire.CleanFilename(path.Base(name)),
+		UserID: user.ID, Bucket: d.Files.Bucket, Key: key, Version: file.Version, ETag: file.ETag, Modified: file.Modified,
+		Bytes: file.Bytes, Filename: wire.CleanFilename(path.Base(name)),
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return queue.DeletedFile, nil
+	}
 	if err != nil {
-		return fmt.Errorf("dropped file: %w", err)
+		return "", fmt.Errorf("dropped file: %w", err)
 	}
 	d.Log.Info("file dropped", "prediction_id", p.ID, "created", created)
-	return nil
+	return "", nil
+}
+
+// describe asks the object store about a dropped file, or returns why there is nothing to score.
+func (d *QueueHandler) describe(ctx context.Context, key, version string) (objects.Info, queue.Reason, error) {
+	if version == objects.NullVersion { // the newest such put is asked for, as by a list
+		version = ""
+	}
+	file, err := d.Objects.HeadVersion(ctx, key, version)
+	switch {
+	case errors.Is(err, objects.ErrKey):
+		return file, queue.InvalidKey, nil
+	case errors.Is(err, store.ErrNotFound):
+		if err = store.PingObjects(ctx, d.Objects); err == nil { // a bucket that is missing gives the same answer
+			return file, queue.Gone, nil
+		}
+	}
+	if err != nil {
+		return file, "", fmt.Errorf("dropped file: %w", err)
+	}
+	return file, "", nil
 }
 
 // completeByEvent completes the upload link of a directly uploaded file. A file without a link is ignored, and so is one
 // whose link is complete. While its user has too many waiting predictions the link is postponed.
-func (d *QueueHandler) completeByEvent(ctx context.Context, key string) error {
+func (d *QueueHandler) completeByEvent(ctx context.Context, key string) (queue.Reason, error) {
 	id, ok := store.DirectUpload(key)
 	if !ok {
-		return nil
+		return "", nil
 	}
 	l, err := d.Store.UploadLinks.OfObject(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		d.Log.Warn("file without an upload link")
-		return nil
+		return "", nil
 	}
 	if err == nil && l.Prediction == uuid.Nil {
 		_, err = plan.CompleteLink(ctx, d.Store, d.Objects, l)
@@ -100,8 +150,13 @@ func (d *QueueHandler) completeByEvent(ctx context.Context, key string) error {
 	if plan.IsWaitingLimit(err) {
 		err = d.Store.UploadLinks.Postpone(ctx, id, true)
 	}
-	if err != nil {
-		return fmt.Errorf("complete upload: %w", err)
+	switch {
+	case err == nil:
+		return "", nil
+	case fault.CodeOf(err) == fault.CodeWrongState:
+		return queue.Gone, nil
+	case fault.CodeOf(err) == fault.CodeInvalidFile:
+		return queue.WrongSize, nil
 	}
-	return nil
+	return "", fmt.Errorf("complete upload: %w", err)
 }

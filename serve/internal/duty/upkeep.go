@@ -13,7 +13,6 @@ import (
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/objects"
-	"github.com/retainwise/millrace/store/queue"
 )
 
 // Upkeep is the maintenance that one process at a time runs every few minutes under the upkeep lock: it expires old results
@@ -135,12 +134,13 @@ func (u *Upkeep) enqueueUnrecorded(ctx context.Context, list []objects.Info, ful
 		if full[inboxUser(o.Key)] {
 			continue
 		}
-		event := queue.ObjectEvent{Bucket: bucket, Key: o.Key, Version: o.ETag, ETag: o.ETag, Bytes: o.Bytes}
-		switch failed := u.Inbox.enqueue(ctx, event); {
+		switch reason, failed := u.Inbox.enqueue(ctx, o.Key, ""); {
 		case plan.IsWaitingLimit(failed):
 			full[inboxUser(o.Key)] = true
 		case failed != nil: // continue with the next file
 			u.Log.Warn("enqueue dropped file", "error", failed)
+		case reason != "":
+			u.Log.Warn("file in the inbox is not scored", "reason", string(reason))
 		}
 	}
 	return err

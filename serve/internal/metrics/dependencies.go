@@ -8,6 +8,7 @@ import (
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/awsclient"
 	"github.com/retainwise/millrace/store/circuit"
+	"github.com/retainwise/millrace/store/queue"
 )
 
 type dependencyMetrics struct {
@@ -15,6 +16,7 @@ type dependencyMetrics struct {
 	calls        *prometheus.CounterVec
 	callSeconds  *prometheus.CounterVec
 	retries      *prometheus.CounterVec
+	setAside     *prometheus.CounterVec
 	pool         atomic.Pointer[func() store.PoolState]
 	Circuits     circuit.Group // of this process
 }
@@ -33,9 +35,17 @@ func (m *Metrics) makeDependencies() {
 		m.calls.WithLabelValues(service, operation, string(awsclient.CallDone))
 		m.calls.WithLabelValues(service, operation, string(awsclient.CallFailed)) // so that the first failure is an increase
 	}
+	m.setAside = m.counters("notices_set_aside_total",
+		"Messages of the queue, and files that they name, that another delivery would not make usable.", "reason")
+	for _, reason := range queue.Reasons() {
+		m.setAside.WithLabelValues(string(reason))
+	}
 	m.makePool()
 	m.makeCircuits()
 }
+
+// SetAside counts a message of the queue, or a record of one, that is set aside.
+func (m *Metrics) SetAside(reason queue.Reason) { m.setAside.WithLabelValues(string(reason)).Inc() }
 
 func (m *Metrics) makeCircuits() {
 	for _, dependency := range []string{circuit.Database, circuit.Objects, circuit.Queue} {

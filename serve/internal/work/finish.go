@@ -158,7 +158,7 @@ func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (st
 	if !ok {
 		return "", plan.ErrModelWithdrawn
 	}
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{Length: c.Header.Bytes + 1}, c.ObjectETag)
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{Length: c.Header.Bytes + 1, Version: c.ObjectVersion}, c.ObjectETag)
 	if err != nil {
 		return "", err
 	}

@@ -18,7 +18,7 @@ import (
 // chooses the model and stores an unpacked copy, so that the input of the parts cannot change.
 func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 	begin := time.Now()
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{}, c.ObjectETag)
+	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{Version: c.ObjectVersion}, c.ObjectETag)
 	if err != nil {
 		return atStage(stageRead, err)
 	}

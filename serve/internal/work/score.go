@@ -108,6 +108,7 @@ func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 	if c.Part.No == 0 {
 		section = objects.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
 	}
+	section.Version = c.ObjectVersion
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
 	if err != nil {
 		return in, nil, atStage(stageRead, err)
