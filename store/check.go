@@ -189,12 +189,12 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 
 // checkModels compares the archives of kept models.
 func (u *Upkeep) checkModels(ctx context.Context, o objects.Store, digests bool, c *Checked, found func(Problem)) error {
-	list, err := models.New(u.db).Archives(ctx)
+	list, err := models.New(u.db).List(ctx)
 	if err != nil {
 		return err
 	}
-	for _, a := range list {
-		what, err := compareObject(ctx, o, expected{of: "model", key: a.Key, bytes: a.Bytes, sha256: a.SHA256[:]}, digests)
+	for _, m := range list {
+		what, err := compareObject(ctx, o, expected{key: m.Key, bytes: m.Bytes, sha256: m.ArchiveSHA256[:]}, digests)
 		if err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func (u *Upkeep) checkModels(ctx context.Context, o objects.Store, digests bool,
 			c.Digests++
 		}
 		if what != "" {
-			found(Problem{What: what, Key: a.Key, Of: "model"})
+			found(Problem{What: what, Key: m.Key, Of: "model"})
 		}
 	}
 	return nil

@@ -38,6 +38,7 @@ type Model struct {
 	SHA256, Name, Version string
 	Key                   string // of the archive; empty: it is not kept
 	Bytes                 int64  // of the archive
+	ArchiveSHA256         [sha256.Size]byte
 	Damaged               bool   // the archive was found missing or changed
 	Withdrawn             bool
 }
@@ -45,11 +46,13 @@ type Model struct {
 // Kept reports whether the archive is in the object store, as far as is known.
 func (m Model) Kept() bool { return m.Key != "" && !m.Damaged }
 
-const columns = `sha256, name, version, coalesce(object_key, ''), coalesce(bytes, 0), damaged_at IS NOT NULL,
-	withdrawn_at IS NOT NULL`
+const columns = `sha256, name, version, coalesce(object_key, ''), coalesce(bytes, 0), object_sha256,
+	damaged_at IS NOT NULL, withdrawn_at IS NOT NULL`
 
 func scan(row pgx.CollectableRow) (m Model, err error) {
-	err = row.Scan(&m.SHA256, &m.Name, &m.Version, &m.Key, &m.Bytes, &m.Damaged, &m.Withdrawn)
+	var digest []byte
+	err = row.Scan(&m.SHA256, &m.Name, &m.Version, &m.Key, &m.Bytes, &digest, &m.Damaged, &m.Withdrawn)
+	copy(m.ArchiveSHA256[:], digest)
 	return m, err
 }
 
@@ -113,6 +116,9 @@ func (t *Table) MarkDamaged(ctx context.Context, m Model) error {
 // [ErrWithdrawn] if it may not be named. A model without a row, which a process of an earlier version may have chosen, is
 // no error: [Table.Wanted] finds it.
 func Pin(ctx context.Context, tx pgx.Tx, digest string) error {
+	if digest == "" { // not chosen yet
+		return nil
+	}
 	var kept, withdrawn bool
 	err := tx.QueryRow(ctx, `
 		SELECT object_key IS NOT NULL AND damaged_at IS NULL, withdrawn_at IS NOT NULL
@@ -158,8 +164,12 @@ func (t *Table) Wanted(ctx context.Context, digests []string) ([]string, error) 
 // processes may call it at the same time.
 func (t *Table) Sweep(ctx context.Context, grace time.Duration) (released int, err error) {
 	_, err = t.db.Pool.Exec(ctx, `
+		WITH changed AS (
+		    SELECT sha256 FROM models m WHERE object_key IS NOT NULL AND `+named+` = (unnamed_since IS NOT NULL)
+		    FOR NO KEY UPDATE SKIP LOCKED
+		)
 		UPDATE models m SET unnamed_since = CASE WHEN unnamed_since IS NULL THEN clock_timestamp() END
-		WHERE object_key IS NOT NULL AND `+named+` = (unnamed_since IS NOT NULL)`)
+		FROM changed c WHERE m.sha256 = c.sha256`)
 	if err != nil {
 		return 0, fmt.Errorf("sweep models: %w", err)
 	}
@@ -203,26 +213,13 @@ func (t *Table) release(ctx context.Context, digest string, grace time.Duration)
 	return gone, err
 }
 
-// Archive is the object of a kept model.
-type Archive struct {
-	Key    string
-	Bytes  int64
-	SHA256 [sha256.Size]byte
-}
-
-// Archives lists the objects of all kept models.
-func (t *Table) Archives(ctx context.Context) ([]Archive, error) {
-	rows, err := t.db.Pool.Query(ctx, `
-		SELECT object_key, bytes, object_sha256 FROM models WHERE object_key IS NOT NULL ORDER BY object_key`)
+// List lists the models that have an archive.
+func (t *Table) List(ctx context.Context) ([]Model, error) {
+	rows, err := t.db.Pool.Query(ctx, `SELECT `+columns+` FROM models WHERE object_key IS NOT NULL ORDER BY object_key`)
 	if err != nil {
 		return nil, fmt.Errorf("list kept models: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Archive, err error) {
-		var digest []byte
-		err = row.Scan(&a.Key, &a.Bytes, &digest)
-		copy(a.SHA256[:], digest)
-		return a, err
-	})
+	list, err := pgx.CollectRows(rows, scan)
 	if err != nil {
 		return nil, fmt.Errorf("list kept models: %w", err)
 	}
