@@ -13,7 +13,7 @@ type modelMetrics struct {
 	modelLoad    *prometheus.GaugeVec
 	RefusedTotal prometheus.Counter
 	modelLeaves  *prometheus.GaugeVec
-	modelFetches *prometheus.CounterVec
+	ModelFetches *prometheus.CounterVec // by result
 
 	leavesChecked, leavesDiffering, walkerScored *prometheus.CounterVec
 
@@ -32,10 +32,10 @@ func (m *Metrics) makeModels() {
 	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
 	m.RefusedTotal = m.counter("model_refused_total",
 		"Bundles, new or changed, that failed a check; what was in use stayed.")
-	m.modelFetches = m.counters("model_fetches_total", "Models of earlier predictions that were not in use and had to be "+
+	m.ModelFetches = m.counters("model_fetches_total", "Models of earlier predictions that were not in use and had to be "+
 		"read from the object store, by result.", "result")
 	for _, result := range []string{ModelFetched, ModelMissing, ModelDamaged, ModelRejected} {
-		m.modelFetches.WithLabelValues(result)
+		m.ModelFetches.WithLabelValues(result)
 	}
 	m.RefusedNow = m.gauge("bundles_refused", "Bundles that are refused at present because they failed a check.")
 	m.modelLeaves = m.gauges("model_leaves", "1 if leaves holds the model and checks what is scored, else 0.", "model")
@@ -87,7 +87,7 @@ const (
 )
 
 // ModelFetch counts a model that was not in use, by the result of reading it.
-func (m *Metrics) ModelFetch(result string) { m.modelFetches.WithLabelValues(result).Inc() }
+func (m *Metrics) ModelFetch(result string) { m.ModelFetches.WithLabelValues(result).Inc() }
 
 // ModelRefused counts a bundle that failed a check.
 func (m *Metrics) ModelRefused() { m.RefusedTotal.Inc() }

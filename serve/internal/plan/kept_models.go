@@ -51,11 +51,11 @@ type failedLoading struct {
 }
 
 const (
-	loadedMax     = 8    // as many as the registry keeps of those that were replaced
-	storedMax     = 4096 // far more models than are ever pinned to; beyond it everything is asked again
-	failedFor     = 5 * time.Second
-	keepInterval  = time.Minute
-	archiveMax    = 384 << 20 // compressed, of an archive; a larger one is not made
+	loadedMax    = 8    // as many as the registry keeps of those that were replaced
+	storedMax    = 4096 // far more models than are ever pinned to; beyond it everything is asked again
+	failedFor    = 5 * time.Second
+	keepInterval = time.Minute
+	archiveMax   = 384 << 20 // compressed, of an archive; a larger one is not made
 )
 
 var (
@@ -83,7 +83,6 @@ type MissingModelError struct {
 	Result       string // of loading, as a metrics label
 	Err          error  // nil: there is nothing to load
 }
-
 
 // Error implements error.
 func (e *MissingModelError) Error() string {
