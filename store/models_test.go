@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
@@ -189,6 +190,45 @@ func TestModels_Sweep(t *testing.T) {
 	b.mustAccept(never)
 	if n := b.sweepModels(0); n != 0 || !b.model(never).Kept() {
 		t.Errorf("%d given up", n)
+	}
+}
+
+// A sweep that has found nothing to name a model waits for a transaction that is about to, and then leaves the model.
+func TestModels_SweepWaitsForPin(t *testing.T) {
+	b := newBench(t, store.Config{})
+	b.keepModel(openDir(t), digestOf(1))
+	p := b.mustAccept(digestOf(1))
+	b.exec(`UPDATE predictions SET results_deleted_at = now() WHERE public_id = $1`, p.ID)
+	b.sweepModels(time.Hour) // notes that nothing names it
+	conn, err := pgx.Connect(ctx(), b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx()) }()
+	var sweep sync.WaitGroup
+	err = pgx.BeginFunc(ctx(), conn, func(tx pgx.Tx) error {
+		if err := models.Pin(ctx(), tx, digestOf(1)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx(), `UPDATE predictions SET results_deleted_at = NULL WHERE public_id = $1`, p.ID)
+		if err != nil {
+			return err
+		}
+		sweep.Go(func() {
+			if n := b.sweepModels(0); n != 0 {
+				t.Errorf("%d given up", n)
+			}
+		})
+		for ask[int](b, `SELECT count(*) FROM pg_locks WHERE NOT granted`) == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+		return nil
+	})
+	if sweep.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !b.model(digestOf(1)).Kept() {
+		t.Error("a model that is named was given up")
 	}
 }
 

@@ -63,7 +63,7 @@ var allowed = map[string][]string{
 	"serve/internal/auth":    rooms("fault", "store"),
 	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
-	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/objects"),
+	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/models", "store/objects"),
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
 

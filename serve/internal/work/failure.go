@@ -90,6 +90,7 @@ func (w *Worker) recordEnd(ctx context.Context, c *store.Claim, err error) (resu
 	if errors.As(err, &missing) { // it may come back at any time, and no attempt is charged for it
 		return metrics.AttemptNoModel, w.postpone(ctx, c, store.Postponement{
 			Wait: postponeBackoff(c, false, modelPostponeMax), Reason: "waiting for its model, which is " + missing.Result,
+			NoModel: true,
 		})
 	}
 	kind := w.classify(ctx, err)

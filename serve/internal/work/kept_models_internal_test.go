@@ -329,6 +329,13 @@ func TestKeptModels_MissingEverywhere(t *testing.T) {
 	if c := s.claim(); c != nil {
 		t.Error("a part can be claimed again at once")
 	}
+	if late, err := s.store.Ledger.EndOverdue(t.Context(), time.Nanosecond, store.Failure{}); err != nil || len(late) > 0 {
+		t.Errorf("%d overdue before a worker has sent a heartbeat: %v", len(late), err)
+	}
+	if got := storetest.Ask(t, s.url, `SELECT count(*) FROM predictions
+		WHERE status_reason IS NOT NULL AND started_at < created_at`); got != "0" {
+		t.Errorf("%s predictions have waited on their own time", got)
+	}
 	third := s.process(before) // somebody has copied the bundle back
 	if err := third.models.KeepWanted(t.Context()); err != nil {
 		t.Fatal(err)
