@@ -16,7 +16,7 @@ import (
 // methods are all methods of the store that talk to the database.
 func (w *storeWork) methods() []method {
 	return slices.Concat(w.readingMethods(), w.watchingMethods(), w.requestMethods(), w.linkMethods(), w.accountMethods(),
-		w.claimingMethods(), w.endingMethods(), w.sweepingMethods(), w.upkeepMethods(), w.ownerMethods())
+		w.claimingMethods(), w.endingMethods(), w.sweepingMethods(), w.upkeepMethods(), w.ownerMethods(), w.modelMethods())
 }
 
 // scatteredRows are 100 rows from everywhere in the large prediction.

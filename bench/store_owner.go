@@ -59,6 +59,58 @@ func (w *storeWork) ownerMethods() []method {
 	}
 }
 
+// modelMethods are about models that are kept in the object store.
+func (w *storeWork) modelMethods() []method {
+	const digest = "0000000000000000000000000000000000000000000000000000000000000000"
+	archive := objects.Info{Key: objects.ModelKey(digest), Bytes: 1}
+	note := func(ctx context.Context) error {
+		_, err := w.Models.Note(ctx, digest, "telecom", "1")
+		return err
+	}
+	keep := func(ctx context.Context) error {
+		m, err := w.Models.Note(ctx, digest, "telecom", "1")
+		if err != nil {
+			return err
+		}
+		return w.Models.Keep(ctx, m, archive)
+	}
+	forget := func(ctx context.Context) error {
+		_, err := w.database.conn.Exec(ctx, `DELETE FROM models`)
+		return err
+	}
+	return []method{
+		{name: "Models.Note", call: note, after: forget},
+		{name: "Models.Keep", call: keep, after: forget},
+		{name: "Models.Find", prepare: note, call: func(ctx context.Context) error {
+			_, err := w.Models.Find(ctx, digest)
+			return err
+		}},
+		{name: "Models.Wanted", call: func(ctx context.Context) error {
+			_, err := w.Models.Wanted(ctx, []string{digest})
+			return err
+		}},
+		{name: "Models.MarkDamaged", prepare: keep, call: func(ctx context.Context) error {
+			m, err := w.Models.Find(ctx, digest)
+			if err != nil {
+				return err
+			}
+			return w.Models.MarkDamaged(ctx, m)
+		}},
+		{name: "Models.List", call: func(ctx context.Context) error {
+			_, err := w.Models.List(ctx)
+			return err
+		}},
+		{name: "Models.Sweep", prepare: keep, call: func(ctx context.Context) error {
+			_, err := w.Models.Sweep(ctx, 0)
+			return err
+		}, after: forget},
+		{name: "WithdrawModel", prepare: note, call: func(ctx context.Context) error {
+			_, err := w.Upkeep.WithdrawModel(ctx, digest, store.Failure{Code: "ERR-1702"})
+			return err
+		}, after: forget},
+	}
+}
+
 // firstPage ends a check when it has read its first page of predictions. A whole check reads hundreds of pages of what is
 // filled in, and asks once more about each of 200,000 objects that are not there.
 type firstPage struct{ objects.Store }
@@ -74,7 +126,7 @@ func (w *storeWork) unmark(ctx context.Context) error {
 	if _, err := w.database.conn.Exec(ctx, `DELETE FROM installation`); err != nil {
 		return err
 	}
-	return w.empty(ctx, objects.MarkKey, "uploads/", "results/", "direct/")
+	return w.empty(ctx, objects.MarkKey, "uploads/", "results/", "models/", "direct/")
 }
 
 func (w *storeWork) empty(ctx context.Context, prefixes ...string) error {
@@ -88,7 +140,7 @@ func (w *storeWork) empty(ctx context.Context, prefixes ...string) error {
 
 // onlyOrphans leaves orphans alone in the object store, so that they are more than the usual share.
 func (w *storeWork) onlyOrphans(ctx context.Context) error {
-	return errors.Join(w.empty(ctx, "uploads/", "results/", "direct/"), w.putOrphans(ctx))
+	return errors.Join(w.empty(ctx, "uploads/", "results/", "models/", "direct/"), w.putOrphans(ctx))
 }
 
 // putOrphans puts more objects of unknown ids than a sweep takes for usual.

@@ -26,10 +26,10 @@ func newClient(api, admin string, i *issuer, n *notes) *client {
 const retryPause = 300 * time.Millisecond
 
 // upload returns the prediction's id when the file has been accepted.
-func (c *client) upload(ctx context.Context, name string, in *input) (id string, err error) {
+func (c *client) upload(ctx context.Context, name, model string, in *input) (id string, err error) {
 	token := c.issuer.token(name)
 	for ctx.Err() == nil {
-		status, body, err := c.do(ctx, http.MethodPost, c.api+"/upload?model=telecom&allow_rejects=true&filename="+name+
+		status, body, err := c.do(ctx, http.MethodPost, c.api+"/upload?model="+model+"&allow_rejects=true&filename="+name+
 			"&explain="+in.explain, token, name, in.CSV)
 		switch {
 		case err != nil:

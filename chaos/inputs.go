@@ -16,6 +16,7 @@ import (
 // input is a file to send, and what must come of it.
 type input struct {
 	check.Input
+	edited  []byte // the result by the edited bundle; nil without one
 	explain string
 }
 
@@ -35,6 +36,10 @@ func makeInputs(ctx context.Context, random *rand.Rand, program, dir string) ([]
 		{60, "all", func(int) bool { return false }}, // one part
 		{1200, "none", func(row int) bool { return row != 600 }},
 	}
+	edited := filepath.Join(dir, "edited")
+	if err := writeBundle(edited, kindEdited, kindEdited); err != nil {
+		return nil, err
+	}
 	var inputs []*input
 	for i, s := range shapes {
 		in := &input{explain: s.explain}
@@ -43,20 +48,31 @@ func makeInputs(ctx context.Context, random *rand.Rand, program, dir string) ([]
 		if err := os.WriteFile(name, in.CSV, 0o600); err != nil {
 			return nil, err
 		}
-		command := exec.CommandContext(ctx, program, "score", "--model", "telecom", "--explain", s.explain,
-			"--out", name+".result", "--rejects", name+".rejects", "--allow-rejects", name)
-		if text, err := command.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("score undisturbed: %w\n%s", err, text)
-		}
-		var err, rejectsErr error
-		in.Result, err = os.ReadFile(name + ".result")
-		in.Rejects, rejectsErr = os.ReadFile(name + ".rejects")
-		if err := errors.Join(err, rejectsErr); err != nil {
+		if err := in.score(ctx, program, name, edited); err != nil {
 			return nil, err
 		}
 		inputs = append(inputs, in)
 	}
 	return inputs, nil
+}
+
+// score has the command line score a file with telecom and with the edited bundle in a directory.
+func (in *input) score(ctx context.Context, program, name, edited string) error {
+	for _, model := range []string{edited, "telecom"} {
+		command := exec.CommandContext(ctx, program, "score", "--model", model, "--explain", in.explain,
+			"--out", name+".result", "--rejects", name+".rejects", "--allow-rejects", name)
+		if text, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("score undisturbed: %w\n%s", err, text)
+		}
+		in.edited = in.Result
+		var err, rejectsErr error
+		in.Result, err = os.ReadFile(name + ".result")
+		in.Rejects, rejectsErr = os.ReadFile(name + ".rejects")
+		if err := errors.Join(err, rejectsErr); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // customers writes a file of customers, some of whom have a tenure that is no number.

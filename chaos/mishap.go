@@ -11,6 +11,7 @@ const (
 	strangerNote = "a stranger on the bucket"
 	sweeperNote  = "a worker killed in the middle of a sweep"
 	copyNote     = "a restored copy"
+	swapNote     = "a swapped bundle before a restart"
 )
 
 // mishaps lets one after the other happen, until ctx ends or one has gone wrong. What has begun is ended.
@@ -20,7 +21,7 @@ func (d *disturber) mishaps(ctx context.Context) {
 			name string
 			do   func(ctx context.Context, n int) error
 		}{
-			{sweeperNote, d.killSweeper}, {strangerNote, d.meetStranger}, {copyNote, d.restoreCopy},
+			{swapNote, d.swapBundle}, {sweeperNote, d.killSweeper}, {strangerNote, d.meetStranger}, {copyNote, d.restoreCopy},
 		} {
 			if d.waitForDone(ctx); ctx.Err() != nil {
 				return
@@ -68,7 +69,7 @@ func (d *disturber) until(ctx context.Context, what string, is func() (bool, err
 
 // fewer lists the kinds of mishaps that came fewer times than wanted.
 func (n *notes) fewer(wanted int) (names []string) {
-	kinds := []string{strangerNote, sweeperNote, copyNote}
+	kinds := []string{strangerNote, sweeperNote, copyNote, swapNote}
 	for _, f := range refused {
 		kinds = append(kinds, f.name)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,8 +48,11 @@ func (r *rounds) round(ctx context.Context, no int) {
 	var files sync.WaitGroup
 	all := make([][]settled, r.config.Files)
 	for i := range all {
-		in := r.inputs[random.IntN(len(r.inputs))]
-		files.Go(func() { all[i] = r.file(ctx, fmt.Sprintf("round-%d-file-%d.csv", no, i), in) })
+		in, model := r.inputs[random.IntN(len(r.inputs))], "telecom"
+		if r.bundles != nil && random.IntN(2) == 0 {
+			model = bundleName
+		}
+		files.Go(func() { all[i] = r.file(ctx, fmt.Sprintf("round-%d-file-%d.csv", no, i), model, in) })
 	}
 	files.Wait()
 	var done []settled
@@ -70,8 +74,8 @@ func (r *rounds) round(ctx context.Context, no int) {
 }
 
 // file sends a file, under one key however often, and follows what came of it to its end.
-func (r *rounds) file(ctx context.Context, name string, in *input) (done []settled) {
-	id, err := r.client.upload(ctx, name, in)
+func (r *rounds) file(ctx context.Context, name, model string, in *input) (done []settled) {
+	id, err := r.client.upload(ctx, name, model, in)
 	if err != nil {
 		r.notes.violation("%s was not accepted: %v", name, err)
 		return nil
@@ -131,7 +135,11 @@ func (r *rounds) settle(ctx context.Context, name string, in *input, list []chec
 
 // verify checks a prediction and that nothing was written since it was complete.
 func (r *rounds) verify(ctx context.Context, s *settled) {
-	wrong, err := r.checker.Verify(ctx, &s.Prediction, &s.input.Input)
+	in := s.input.Input
+	if strings.HasPrefix(s.Version, kindEdited) {
+		in.Result = s.input.edited
+	}
+	wrong, err := r.checker.Verify(ctx, &s.Prediction, &in)
 	if err != nil {
 		r.notes.violation("%s (%s): %v", s.name, s.PublicID, err)
 	}

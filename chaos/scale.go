@@ -106,7 +106,7 @@ func scaleOnce(ctx context.Context, c config, in *input, h *hosts) (
 	}
 	w.client.http.Timeout = 5 * time.Minute
 	const name = "large.csv"
-	if _, err := w.client.upload(ctx, name, in); err != nil {
+	if _, err := w.client.upload(ctx, name, "telecom", in); err != nil {
 		return 0, 0, sum, err
 	}
 	begin := time.Now()

@@ -149,7 +149,7 @@ func testWorld(t *testing.T) *world {
 func finished(t *testing.T, w *world, name string, in *input) settled {
 	t.Helper()
 	r := &rounds{world: w}
-	done := r.file(t.Context(), name, in)
+	done := r.file(t.Context(), name, "telecom", in)
 	if len(done) != 1 || w.notes.bad() > 0 {
 		t.Fatalf("%d predictions: %q", len(done), w.notes.violations)
 	}

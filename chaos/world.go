@@ -31,6 +31,7 @@ type world struct {
 	api     *process
 	workers []*process
 	inputs  []*input
+	bundles *bundles   // that the API and half of the workers have; nil: only those in the program
 	hosts   [][]string // how to start a worker on a host of its own; none: on this one
 
 	log     io.WriteCloser
@@ -62,6 +63,10 @@ func newWorld(ctx context.Context, c config, between func(*servers) (*network, e
 		return nil, err
 	}
 	if c.Mishaps {
+		w.bundles = &bundles{filepath.Join(w.dir, "bundles")}
+		if _, err = w.bundles.put(0); err != nil {
+			return nil, err
+		}
 		if w.gate, err = newGate(w.network.objects); err != nil {
 			return nil, err
 		}
@@ -109,12 +114,17 @@ func (w *world) start(ctx context.Context) error {
 		return err
 	}
 	w.client = newClient("http://"+api, "http://"+admin, w.issuer, w.notes)
-	if w.api, err = w.newProcess("api", "--role", "api", "--listen", api, "--admin-listen", admin); err != nil {
+	w.api, err = w.newProcess("api", w.withBundles("--role", "api", "--listen", api, "--admin-listen", admin)...)
+	if err != nil {
 		return err
 	}
 	w.run(ctx, w.api)
 	for i := range w.config.Workers {
-		p, err := w.newProcess(fmt.Sprint("worker-", i), "--role", "worker", "--admin-listen", "127.0.0.1:0")
+		args := []string{"--role", "worker", "--admin-listen", "127.0.0.1:0"}
+		if i%2 == 0 {
+			args = w.withBundles(args...)
+		}
+		p, err := w.newProcess(fmt.Sprint("worker-", i), args...)
 		if err != nil {
 			return err
 		}
@@ -125,6 +135,14 @@ func (w *world) start(ctx context.Context) error {
 		w.run(ctx, p)
 	}
 	return nil
+}
+
+// withBundles adds the directory of bundles, if there is one.
+func (w *world) withBundles(args ...string) []string {
+	if w.bundles == nil {
+		return args
+	}
+	return append(args, "--bundles", w.bundles.dir)
 }
 
 // newProcess is one on the network that is disturbed.

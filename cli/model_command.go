@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -17,6 +20,26 @@ type modelCommand struct {
 	Inspect inspectCommand `cmd:"" help:"Describe a bundle or a model file as JSON."`
 	Verify  verifyCommand  `cmd:"" help:"Check a bundle (manifest, model, golden rows) or a model file."`
 	Predict predictCommand `cmd:"" help:"Run a model file on a plain numeric matrix."`
+	// Withdraw asks a running server; the others read files.
+	Withdraw withdrawCommand `cmd:"" help:"Withdraw a model for good: fail the predictions that wait for it."`
+}
+
+type withdrawCommand struct {
+	adminFlag
+	SHA256 string `arg:"" name:"sha256" help:"Sha256 of the bundle, as in model_sha256 of a prediction."`
+}
+
+// Run withdraws a model.
+func (c *withdrawCommand) Run(ctx context.Context, std streams) error {
+	var done struct {
+		SHA256 string `json:"sha256"`
+		Failed int    `json:"predictions_failed"`
+	}
+	if err := c.ask(ctx, http.MethodPost, "/models/"+url.PathEscape(c.SHA256)+"/withdraw", &done); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(std.out, "%s withdrawn, %d predictions failed\n", done.SHA256, done.Failed)
+	return err
 }
 
 type inspectCommand struct {

@@ -24,6 +24,7 @@ type Additions struct {
 // model. A file must have all columns that are named.
 func (b *Bundle) With(a Additions) (*Bundle, error) {
 	file, added := *b.file, *b
+	added.archive = nil // it would be another bundle's
 	file.Columns = slices.Clone(file.Columns)
 	if len(a.Bands) > 0 {
 		file.Bands = bandFiles(a.Bands)

@@ -22,5 +22,9 @@ func OpenBaseline(name string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OpenBundle(dir)
+	b, err := OpenBundle(dir)
+	if err == nil {
+		b.archive = func() ([]byte, error) { return packBundle(dir, b.sha256) } // the files are there for good
+	}
+	return b, err
 }

@@ -40,6 +40,8 @@ type Bundle struct {
 	labelColumn int
 
 	slots *slotPool // reused by the next score
+
+	archive func() ([]byte, error) // for Archive; nil: the files were not kept
 }
 
 // Band is a named range of probabilities. Bands ascend; the last one has no upper bound.

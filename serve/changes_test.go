@@ -239,7 +239,7 @@ func TestChanges_OtherModelVersion(t *testing.T) {
 	stop()
 	dir := t.TempDir()
 	serve.WriteBundle(t, dir, "version: '1'", "version: '2'")
-	newer, err := engine.OpenBundle(os.DirFS(dir))
+	newer, err := engine.OpenBundleKept(os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ type dependencies struct {
 	owner        *store.Owner
 	queue        *queue.Queue // nil if none is configured
 	models       *plan.Models
+	kept         *plan.KeptModels
 	customers    customer.Key
 	databaseText string
 	objectsText  string
@@ -66,6 +67,10 @@ func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics
 	if err := duty.CheckOwnership(ctx, f.owner); err != nil {
 		return nil, err
 	}
+	f.kept = plan.NewKeptModels(plan.KeptParts{
+		Registry: f.models.Registry, Models: f.store.Models, Objects: f.objects, Metrics: metrics, Log: c.Log,
+		Check: f.models.CheckScorer,
+	})
 	return f, f.openQueue(ctx, c)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/limit"
 	"github.com/retainwise/millrace/serve/internal/logging"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/plan/plantest"
 	"github.com/retainwise/millrace/serve/internal/work"
 	"github.com/retainwise/millrace/store"
@@ -27,14 +28,21 @@ func RunWorker(
 	ctx context.Context, s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 	key customer.Key,
 ) {
-	work.New(work.Config{Name: "test", CustomerKey: key}, s.Ledger, o, r, m, l).Run(ctx)
+	work.New(work.Config{Name: "test", CustomerKey: key}, s.Ledger, o, keptModels(s, o, r, m, l), m, l).Run(ctx)
+}
+
+// keptModels are the models of a process with a registry.
+func keptModels(
+	s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
+) *plan.KeptModels {
+	return plan.NewKeptModels(plan.KeptParts{Registry: r, Models: s.Models, Objects: o, Metrics: m, Log: l})
 }
 
 // RunWorkerWith is RunWorker with another configuration.
 func RunWorkerWith(
 	ctx context.Context, c work.Config, s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger,
 ) {
-	work.New(c, s.Ledger, o, r, m, l).Run(ctx)
+	work.New(c, s.Ledger, o, keptModels(s, o, r, m, l), m, l).Run(ctx)
 }
 
 // WatchDependencies runs the readiness checks of a process until ctx ends.
@@ -70,7 +78,9 @@ func AllCodes() []fault.Code {
 }
 
 func newCanary(s *store.Store, o objects.Store, r *engine.Registry, m *metrics.Metrics) *duty.Canary {
-	return &duty.Canary{Store: s, Objects: o, Models: r, Metrics: m, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	return &duty.Canary{
+		Store: s, Objects: o, Models: keptModels(s, o, r, m, nil), Metrics: m, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
 }
 
 // RunCanary sends one canary and counts it.

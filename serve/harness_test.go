@@ -337,7 +337,7 @@ func address(link any) string {
 	return path
 }
 
-// objectKeys lists what lies in the object store.
+// objectKeys lists what lies in the object store, without kept models.
 func (a *testAPI) objectKeys() []string {
 	a.t.Helper()
 	var keys []string
@@ -345,17 +345,19 @@ func (a *testAPI) objectKeys() []string {
 		if err != nil {
 			a.t.Fatal(err)
 		}
-		keys = append(keys, info.Key)
+		if !strings.HasPrefix(info.Key, objects.ModelsPrefix) {
+			keys = append(keys, info.Key)
+		}
 	}
 	return keys
 }
 
-// leftovers lists every file in the directory of objects, hidden ones too.
+// leftovers lists every file in the directory of objects, hidden ones too, without kept models.
 func (a *testAPI) leftovers() []string {
 	a.t.Helper()
 	var files []string
 	err := filepath.WalkDir(a.dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && !strings.HasPrefix(path, filepath.Join(a.dir, objects.ModelsPrefix)) {
 			files = append(files, path)
 		}
 		return err
@@ -369,4 +371,20 @@ func (a *testAPI) leftovers() []string {
 func smallLimits(c *api.Config, _ *api.Parts) {
 	c.UploadBytesMax = 1 << 20
 	c.UploadLimits = ingest.Limits{RowsMax: 1000}
+}
+
+// withdraw withdraws the model in use with a name, as an operator does.
+func (a *testAPI) withdraw(name string) {
+	a.t.Helper()
+	b, ok := a.models.Get(name)
+	if !ok {
+		all, err := baselines()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		b, _ = all.Get(name)
+	}
+	if _, err := a.store.Upkeep.WithdrawModel(a.t.Context(), b.SHA256(), store.Failure{Code: "ERR-1702"}); err != nil {
+		a.t.Fatal(err)
+	}
 }

@@ -209,7 +209,8 @@ func TestOutcomes_MultipartForm(t *testing.T) {
 	a.postForm("/outcomes", body[:len(body)-30], contentType).wantError(t, http.StatusBadRequest, "ERR-1304")
 }
 
-// The bands of a model that was taken out of use still have a place in the report.
+// The bands of a model that was withdrawn still have a place in the report, and those of one that is only not in use keep
+// their names.
 func TestOutcomes_WithdrawnModel(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
@@ -220,17 +221,20 @@ func TestOutcomes_WithdrawnModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := a.models
-	a.restart(none)
-	if got := a.outcomes("id,churned\nA-1,yes\nA-2,no\nA-3,no\n"); got.Matched != 3 || len(got.Reports) != 0 {
-		t.Errorf("%+v", got)
-	}
-	a.restart(all)
-	var view struct{ Outcomes []report }
-	if err := json.Unmarshal(a.get("/models/telecom").body, &view); err != nil {
-		t.Fatal(err)
-	}
-	if b := view.Outcomes[0].Bands; len(b) == 0 || !strings.HasPrefix(b[0].Band, "band ") {
-		t.Errorf("bands %+v", b)
+	for _, want := range []string{"low", "band 1"} {
+		a.restart(none)
+		if got := a.outcomes("id,churned\nA-1,yes\nA-2,no\nA-3,no\n"); got.Matched != 3 || len(got.Reports) != 0 {
+			t.Errorf("%+v", got)
+		}
+		a.restart(all)
+		var view struct{ Outcomes []report }
+		if err := json.Unmarshal(a.get("/models/telecom").body, &view); err != nil {
+			t.Fatal(err)
+		}
+		if b := view.Outcomes[0].Bands; len(b) == 0 || b[0].Band != want {
+			t.Errorf("bands %+v, want %s first", b, want)
+		}
+		a.withdraw("telecom")
 	}
 }
 

@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"bytes"
 	"encoding/csv"
 	"fmt"
 	"net/http"
@@ -95,13 +96,20 @@ func TestRows_WhileQueued(t *testing.T) {
 	}
 }
 
+// The bands of a model that is not in use any more keep their names, until it is withdrawn.
 func TestRows_WithdrawnModel(t *testing.T) {
 	a := startAPI(t, nil)
 	a.work()
 	id := a.finished(telecom)["prediction_id"].(string)
+	before := a.get("/predictions/"+id+"/rows").want(t, http.StatusOK).body
 	other := *a
 	none, _ := engine.NewRegistry()
 	other.models = none
+	other.restart(none)
+	if got := other.get("/predictions/"+id+"/rows").want(t, http.StatusOK).body; !bytes.Equal(got, before) {
+		t.Errorf("%s\n%s", got, before)
+	}
+	a.withdraw("telecom")
 	other.restart(none)
 	page := other.get("/predictions/"+id+"/rows").want(t, http.StatusOK).object(t)
 	if band := page["rows"].([]any)[0].(map[string]any)["risk_band"].(string); len(band) != 1 || band[0] < '0' ||

@@ -161,6 +161,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	if c.BundleDir != "" {
 		p.loops = append(p.loops, f.models.Watch)
 	}
+	p.loops = append(p.loops, f.kept.Watch)
 	p.loops = append(p.loops, func(ctx context.Context) { duty.WatchOwnership(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
 		p.loops = append(p.loops, func(ctx context.Context) { duty.WatchQueue(ctx, f.store.Upkeep, metrics, c.Log) })
@@ -209,7 +210,7 @@ func (p *process) adminHosts() (hosts []string) {
 func (p *process) addCanary(c RunConfig, metrics *metrics.Metrics) {
 	f := p.deps
 	canary := &duty.Canary{
-		Store: f.store, Objects: f.objects, Models: f.models.Registry, Metrics: metrics, Log: c.Log, Now: time.Now,
+		Store: f.store, Objects: f.objects, Models: f.kept, Metrics: metrics, Log: c.Log, Now: time.Now,
 	}
 	p.loops = append(p.loops, func(ctx context.Context) { canary.Run(ctx, c.Canary) })
 }
@@ -254,7 +255,7 @@ const developmentTokenLife = 30 * 24 * time.Hour
 func (p *process) addWorker(c RunConfig, metrics *metrics.Metrics) (*work.Worker, error) {
 	f := p.deps
 	c.Worker.CustomerKey, c.Worker.Scorer = f.customers, c.API.Scorer
-	w := work.New(c.Worker, f.store.Ledger, f.objects, f.models.Registry, metrics, c.Log)
+	w := work.New(c.Worker, f.store.Ledger, f.objects, f.kept, metrics, c.Log)
 	metrics.WatchBackground(w.Background)
 	p.loops = append(p.loops, w.Run, func(ctx context.Context) { duty.Sweep(ctx, f.store, f.objects, c.Log) },
 		newUpkeep(c, f).Run)
@@ -301,7 +302,7 @@ func (p *process) addAPI(
 	}
 	p.api = api.NewServer(c.API, api.Parts{
 		Store: p.deps.store, Objects: p.deps.objects, Owner: p.deps.owner, Queue: p.deps.queue,
-		Models: p.deps.models.Registry, Refused: p.deps.refusedBundles(), CustomerKey: p.deps.customers,
+		Models: p.deps.models.Registry, Kept: p.deps.kept, Refused: p.deps.refusedBundles(), CustomerKey: p.deps.customers,
 		Background: background,
 		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})

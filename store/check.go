@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -22,7 +23,7 @@ import (
 type Problem struct {
 	What string // "missing", "size", "digest" or "unknown"
 	Key  string // without customers' file names
-	Of   string // what the object is: "upload", "result", "rejects", "snapshot", "part"; empty if unknown
+	Of   string // what the object is: "upload", "result", "rejects", "snapshot", "part", "model"; empty if unknown
 }
 
 // Checked counts what a check compared.
@@ -49,6 +50,9 @@ func (u *Upkeep) CheckObjects(
 	ctx context.Context, o objects.Store, digests bool, found func(Problem),
 ) (c Checked, err error) {
 	if err := u.checkRows(ctx, o, digests, &c, found); err != nil {
+		return c, fmt.Errorf("check objects: %w", err)
+	}
+	if err := u.checkModels(ctx, o, digests, &c, found); err != nil {
 		return c, fmt.Errorf("check objects: %w", err)
 	}
 	if err := u.checkUnknown(ctx, o, &c, found); err != nil {
@@ -184,6 +188,28 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 		return nil
 	})
 	return list, after, err
+}
+
+// checkModels compares the archives of kept models.
+func (u *Upkeep) checkModels(ctx context.Context, o objects.Store, digests bool, c *Checked, found func(Problem)) error {
+	list, err := models.New(u.db).List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		what, err := compareObject(ctx, o, expected{key: m.Key, bytes: m.Bytes, sha256: m.ArchiveSHA256[:]}, digests)
+		if err != nil {
+			return err
+		}
+		c.Rows++
+		if digests {
+			c.Digests++
+		}
+		if what != "" {
+			found(Problem{What: what, Key: m.Key, Of: "model"})
+		}
+	}
+	return nil
 }
 
 func (u *Upkeep) checkUnknown(ctx context.Context, o objects.Store, c *Checked, found func(Problem)) error {

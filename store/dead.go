@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/models"
 )
 
 // DeadLetter is a prediction that ended without a result, for the operator.
@@ -100,20 +102,27 @@ func (u *Upkeep) Attempts(ctx context.Context, id uuid.UUID) ([]Attempt, error) 
 // Retry scores a failed, dead or cancelled prediction again from scratch: a new generation with new keys. Stored rows
 // of the old one are deleted, also those kept for retraining; its objects are left to the sweep of their prefix. A
 // model that is not zero replaces the pinned one. A prediction that is queued, running or completed, or whose file has
-// expired, is [ErrConflict].
+// expired, is [ErrConflict]; a withdrawn model is [models.ErrWithdrawn].
 func (u *Upkeep) Retry(ctx context.Context, id uuid.UUID, model Model) error {
 	err := u.db.InTx(ctx, func(tx pgx.Tx) error {
 		var internal int64
 		var status Status
 		var old int
 		var expired bool
-		err := tx.QueryRow(ctx, `SELECT id, status, generation, results_deleted_at IS NOT NULL
-			FROM predictions WHERE public_id = $1 FOR NO KEY UPDATE`, id).Scan(&internal, &status, &old, &expired)
+		var pinned string
+		err := tx.QueryRow(ctx, `SELECT id, status, generation, results_deleted_at IS NOT NULL, coalesce(model_sha256, '')
+			FROM predictions WHERE public_id = $1 FOR NO KEY UPDATE`, id).Scan(&internal, &status, &old, &expired, &pinned)
 		if err != nil {
 			return notFound(err)
 		}
 		if !status.Done() || status == Completed || expired {
 			return ErrConflict
+		}
+		if model.SHA256 != "" {
+			pinned = model.SHA256
+		}
+		if err := models.Pin(ctx, tx, pinned); err != nil && !errors.Is(err, models.ErrNotKept) { // else it waits for it
+			return err
 		}
 		if err := nextGeneration(ctx, tx, internal, old); err != nil {
 			return err
@@ -173,4 +182,35 @@ func requeueFromScratch(ctx context.Context, tx pgx.Tx, id int64, m Model) error
 		UPDATE uploads u SET status = 'pending', updated_at = clock_timestamp()
 		FROM predictions d WHERE d.id = $1 AND u.id = d.upload_id`, id)
 	return err
+}
+
+// WithdrawModel withdraws a model for good: no prediction is made to name it any more, and those that wait for it or are
+// scored with it fail with f. It returns how many. A digest that has no row is [ErrNotFound].
+func (u *Upkeep) WithdrawModel(ctx context.Context, digest string, f Failure) (ended int, err error) {
+	err = u.db.InTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE models SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp()) WHERE sha256 = $1`, digest)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		tag, err = tx.Exec(ctx, `
+			WITH over AS (
+			    UPDATE predictions
+			    SET status = 'failed', status_reason = NULL, error = $2, finish_due = false, finish_worker = NULL,
+			        finished_at = clock_timestamp()
+			    WHERE model_sha256 = $1 AND results_deleted_at IS NULL AND status IN ('queued', 'running')
+			    RETURNING upload_id
+			)
+			UPDATE uploads u SET status = 'failed', updated_at = clock_timestamp() FROM over WHERE u.id = over.upload_id`,
+			digest, f)
+		ended = int(tag.RowsAffected())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("withdraw model: %w", err)
+	}
+	return ended, nil
 }

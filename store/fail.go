@@ -142,6 +142,9 @@ type Postponement struct {
 	Reason string
 	// Refused is set if the object store answers and refused objects of this claim only.
 	Refused bool
+	// NoModel is set if the model cannot be had. The prediction counts as having started now, so that it does not become
+	// overdue by waiting.
+	NoModel bool
 }
 
 // PostponePart releases a lease for a while because a dependency is down or refused an object. The attempt is not
@@ -196,9 +199,10 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 				    finish_postponed_since = CASE WHEN NOT $6 THEN finish_postponed_since
 				        WHEN finish_refused = $7 THEN coalesce(finish_postponed_since, clock_timestamp())
 				        ELSE clock_timestamp() END,
-				    finish_refused = CASE WHEN $6 THEN $7 ELSE finish_refused END
+				    finish_refused = CASE WHEN $6 THEN $7 ELSE finish_refused END,
+				    started_at = CASE WHEN $8 THEN clock_timestamp() ELSE started_at END
 				WHERE id = $1 AND generation = $2 AND finish_epoch = $3 AND finish_due`,
-				c.PredictionID, c.Generation, c.Epoch, p.Wait.Microseconds(), p.Reason, postponed != nil, p.Refused))
+				c.PredictionID, c.Generation, c.Epoch, p.Wait.Microseconds(), p.Reason, postponed != nil, p.Refused, p.NoModel))
 		}
 		err := requireRow(tx.Exec(ctx, `
 			UPDATE prediction_parts p
@@ -214,7 +218,7 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 		if err != nil {
 			return err
 		}
-		return requeue(ctx, tx, c, p.Wait, p.Reason)
+		return requeue(ctx, tx, c, p)
 	})
 	if err != nil {
 		return fmt.Errorf("give part back: %w", err)
@@ -225,16 +229,17 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 // requeue sets a prediction back to queued if no worker has a part of it and none is done, and notifies workers. In an
 // outage, when workers release and claim all the time, it stays running if another part can be claimed: a concurrent
 // claim is invisible here, does not see the change, and its commit would be fenced off.
-func requeue(ctx context.Context, tx pgx.Tx, c *Claim, wait time.Duration, reason string) error {
+func requeue(ctx context.Context, tx pgx.Tx, c *Claim, p Postponement) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE predictions d
 		SET status_reason = nullif($3, ''),
+		    started_at = CASE WHEN $6 THEN clock_timestamp() ELSE started_at END,
 		    status = CASE WHEN EXISTS (SELECT FROM prediction_parts p
 		        WHERE p.prediction_id = d.id AND p.generation = d.generation
 		          AND (p.status = 'done' OR p.worker IS NOT NULL OR $5 AND p.part_no <> $4 AND p.status = 'open'
 		               AND p.lease_until < clock_timestamp() + interval '1 second')) THEN 'running' ELSE 'queued' END
 		WHERE id = $1 AND generation = $2 AND status = 'running'`,
-		c.PredictionID, c.Generation, reason, c.Part.No, wait > 0)
+		c.PredictionID, c.Generation, p.Reason, c.Part.No, p.Wait > 0, p.NoModel)
 	if err != nil {
 		return err
 	}

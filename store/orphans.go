@@ -31,8 +31,8 @@ const (
 
 // SweepOrphans deletes objects in [objects.OwnFolders] that no row refers to and that are older than age: uploads that
 // broke between object and row, results from before a retry, files that were put through a link and then neither
-// completed nor copied, and the parts of predictions that ended longer ago than age and whose worker crashed before it
-// deleted them. Only the last step reads parts. A worker that still does after another has published publishes nothing:
+// completed nor copied, archives of models that nothing needs any more, and the parts of predictions that ended longer ago
+// than age and whose worker crashed before it deleted them. Only the last step reads parts. A worker that still does after another has published publishes nothing:
 // it joins all parts to the same bytes, or fails on the first that is missing and leaves the result.
 //
 // The objects to delete are listed first. An object whose id the database does not know goes one sweep after it was found
@@ -108,14 +108,22 @@ const (
 )
 
 // orphanKinds looks objects up in the database. A prediction owns its generation's objects, but the parts only until age
-// after its end. Objects of pending deletions are needed: SweepDeletions deletes them.
+// after its end. Objects of pending deletions are needed: SweepDeletions deletes them. A model needs the archive that its
+// row names.
 func (u *Upkeep) orphanKinds(ctx context.Context, keys []string, age time.Duration) ([]orphanKind, error) {
 	ids, generations := make([]*uuid.UUID, len(keys)), make([]int, len(keys))
+	digests := make([]*string, len(keys))
 	for i, key := range keys {
 		ids[i], generations[i] = ownerOf(key)
+		if digest, ok := objects.ModelOf(key); ok {
+			digests[i] = &digest
+		}
 	}
 	rows, err := u.db.Pool.Query(ctx, `
 		SELECT CASE
+		    WHEN k.model IS NOT NULL
+		    THEN (SELECT CASE WHEN count(*) = 0 THEN 2 WHEN bool_or(m.object_key = k.key) THEN 0 ELSE 1 END
+		          FROM models m WHERE m.sha256 = k.model)
 		    WHEN k.id IS NULL
 		      OR EXISTS (SELECT FROM uploads u
 		          WHERE u.public_id = k.id AND (k.generation = 0 OR k.generation = -1 AND u.object_key = k.key))
@@ -131,8 +139,9 @@ func (u *Upkeep) orphanKinds(ctx context.Context, keys []string, age time.Durati
 		      OR EXISTS (SELECT FROM predictions d WHERE d.public_id = k.id AND d.generation >= k.generation)
 		    THEN 1
 		    ELSE 2 END
-		FROM unnest($1::text[], $2::uuid[], $3::int[]) WITH ORDINALITY AS k (key, id, generation, i) ORDER BY k.i`,
-		keys, ids, generations, age.Microseconds())
+		FROM unnest($1::text[], $2::uuid[], $3::int[], $5::text[]) WITH ORDINALITY AS k (key, id, generation, model, i)
+		ORDER BY k.i`,
+		keys, ids, generations, age.Microseconds(), digests)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/models"
 )
 
 // Plan is the result of the first pass over a dropped file.
@@ -22,7 +23,8 @@ type Plan struct {
 }
 
 // PlanPart replaces a claimed part that is not planned by the parts that were found. It ends the claim: the new parts
-// can be claimed, and workers are notified.
+// can be claimed, and workers are notified. A model that is not kept, or was withdrawn, is [models.ErrNotKept] or
+// [models.ErrWithdrawn].
 func (l *Ledger) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, c); err != nil {
@@ -30,6 +32,9 @@ func (l *Ledger) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 		}
 		if len(p.Parts) == 0 || c.Part.Planned {
 			return fmt.Errorf("%w: %d parts for part %d", ErrConflict, len(p.Parts), c.Part.No)
+		}
+		if err := models.Pin(ctx, tx, p.Model.SHA256); err != nil {
+			return err
 		}
 		if err := replacePart(ctx, tx, c, p); err != nil {
 			return err

@@ -15,7 +15,7 @@
 // with RenewLease in time and FailPart, ReleasePart or PostponePart when something goes wrong. Every write of a worker
 // names the epoch of its claim, so a worker that lost its lease changes nothing and gets [ErrLeaseLost].
 //
-// Below it: the object store (objects), the queue (queue), how both are called (awsclient), circuit breakers (circuit),
+// Below it: kept models (models), the object store (objects), the queue (queue), how both are called (awsclient), circuit breakers (circuit),
 // the connections (internal/database), migrations (schema), PostgreSQL's binary rows (tuple).
 package store
 
@@ -28,6 +28,7 @@ import (
 
 	"github.com/retainwise/millrace/store/circuit"
 	"github.com/retainwise/millrace/store/internal/database"
+	"github.com/retainwise/millrace/store/models"
 )
 
 // Config configures [Open]. Zero fields mean their defaults.
@@ -60,6 +61,7 @@ type Store struct {
 	Upkeep        *Upkeep        // sweeps, checks, and what operators ask
 	Outbox        *Outbox        // doorbells that are still to be sent to the queue
 	Announcements *Announcements // ended predictions for webhooks
+	Models        *models.Table  // models that predictions name, and where they are kept
 
 	db     *database.DB
 	config Config
@@ -99,6 +101,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		Upkeep:        &Upkeep{db: db, predictions: predictions},
 		Outbox:        &Outbox{db: db, log: c.Log, pollInterval: c.PollInterval},
 		Announcements: &Announcements{db: db},
+		Models:        models.New(db),
 		db:            db,
 		config:        c,
 	}, nil

@@ -39,8 +39,9 @@ var allowed = map[string][]string{
 	"serve":               serveAnd("engine", "store", "store/circuit", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema"),
 
 	// What store is made of, from above to below.
-	"store":                   {"store/awsclient", "store/backoff", "store/circuit", "store/customer", "store/internal/database", "store/objects", "store/tuple"},
+	"store":                   {"store/awsclient", "store/backoff", "store/circuit", "store/customer", "store/internal/database", "store/models", "store/objects", "store/tuple"},
 	"store/objects":           {"store/awsclient", "store/backoff", "store/circuit"},
+	"store/models":            {"store/internal/database", "store/objects"},
 	"store/queue":             {"store/awsclient", "store/backoff", "store/circuit"},
 	"store/awsclient":         {"store/circuit"},
 	"store/schema":            {"store/internal/database"},
@@ -59,11 +60,11 @@ var allowed = map[string][]string{
 	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
 	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
-	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/objects"),
+	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
 	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit", "store/queue"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
-	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/objects"),
+	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/models", "store/objects"),
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
 
@@ -97,6 +98,7 @@ func serveAnd(names ...string) []string { return append(rooms(serveRooms...), na
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
 var allowedInTests = []string{
 	"migrations", "serve/servetest", "store/awsclient", "store/circuit", "store/cluster", "store/customer", "store/internal/database",
+	"store/models",
 	"store/objects", "store/queue", "store/schema", "store/storetest", "store/tuple",
 }
 
@@ -136,7 +138,7 @@ var fenced = map[string]fence{
 	"github.com/fergusstrange/embedded-postgres":  {owners: []string{"store/cluster"}},
 	"github.com/getkin/kin-openapi":               {inTests: []string{"serve"}},
 	"github.com/golang-jwt":                       {owners: rooms("auth"), inTests: []string{"serve"}},
-	"github.com/jackc":                            {owners: []string{"bench", "store", "store/cluster", "store/internal/database", "store/schema", "store/storetest"}},
+	"github.com/jackc":                            {owners: []string{"bench", "store", "store/cluster", "store/internal/database", "store/models", "store/schema", "store/storetest"}},
 	"github.com/klauspost/compress": {
 		owners: []string{"ingest", "serve/internal/wire"}, inTests: []string{"serve"},
 	},

@@ -47,6 +47,7 @@ func New(db *pgxpool.Pool, b Bucket) *Checker {
 type Prediction struct {
 	ID                            int64
 	PublicID, Status, Stage, Code string
+	Version                       string // of the model
 	Generation                    int
 	Scored, Rejected, Rows        int64
 	SHA256                        string
@@ -62,6 +63,7 @@ func (p *Prediction) Done() bool { return p.Status != "queued" && p.Status != "r
 func (c *Checker) Predictions(ctx context.Context, filename string) ([]Prediction, error) {
 	rows, err := c.db.Query(ctx, `
 		SELECT d.id, d.public_id::text, d.status, coalesce(d.error->>'stage', ''), coalesce(d.error->>'code', ''),
+		       coalesce(d.model_version, ''),
 		       d.generation, d.rows_scored, d.rows_rejected, u.row_count, encode(u.sha256, 'hex'), u.object_key,
 		       coalesce(d.result_key, ''), coalesce(d.rejects_key, ''),
 		       coalesce(d.result_bytes, 0), coalesce(d.rejects_bytes, 0)

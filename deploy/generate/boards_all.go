@@ -294,6 +294,7 @@ func modelsBoard() *dashboard.DashboardBuilder {
 			title: "Bundles refused", unit: short, width: 8,
 			queries: []query{
 				q("max(millrace_bundles_refused)", "refused"),
+				q("sum by (result) (increase(millrace_model_fetches_total[1h]))", "kept models read: {{result}}"),
 				q("sum by (model) (increase(millrace_leaves_differing_rows_total[1h]))", "{{model}}: rows that leaves scores differently"),
 			},
 		},

@@ -166,6 +166,11 @@ var alerts = []alert{
 		expr: `max(millrace_bundles_refused) > 0`,
 	},
 	{
+		name: "MillraceModelMissing", severity: "page", wait: "0s", labels: []string{"result"},
+		summary: "Predictions wait for a model that cannot be had",
+		expr:    `sum by (result) (increase(millrace_model_fetches_total{result!="fetched"}[10m])) > 0`,
+	},
+	{
 		name: "MillraceScoresDrift", severity: "ticket", wait: "1h", labels: []string{"model"},
 		summary: "The scores of a model are far from those of its training",
 		expr: "max by (model) (millrace_latest_score_psi) > 0.25\n" +

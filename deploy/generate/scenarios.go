@@ -62,6 +62,8 @@ func healthy() map[string]string {
 		`millrace_aws_calls_total{service="s3",result="done"}`:      `0+100x600`,
 		`millrace_aws_calls_total{service="s3",result="failed"}`:    `0+1x600`,
 		`millrace_bundles_refused{instance="a"}`:                    `0x600`,
+		`millrace_model_fetches_total{result="fetched"}`:            `0+1x600`,
+		`millrace_model_fetches_total{result="missing"}`:            `0x600`,
 		`millrace_latest_score_psi{model="telecom"}`:                `0.05x600`,
 		`millrace_scored_rows_total{model="telecom",band="low"}`:    `0+1000x600`,
 	}
@@ -211,6 +213,8 @@ func scenarios() []scenario {
 		trouble("MillraceLeavesDisagrees", "model", "telecom",
 			`millrace_leaves_differing_rows_total{model="telecom"}`, `0x85 64x600`),
 		trouble("MillraceModelRefused", "", "", `millrace_bundles_refused{instance="a"}`, `1x600`),
+		trouble("MillraceModelMissing", "result", "missing",
+			`millrace_model_fetches_total{result="missing"}`, `0x85 1x600`),
 		trouble("MillraceScoresDrift", "model", "telecom", `millrace_latest_score_psi{model="telecom"}`, `0.3x600`),
 	}
 }

@@ -39,7 +39,8 @@ resource "aws_s3_bucket_versioning" "files" {
 
 # Millrace deletes what is older than MILLRACE_RETAIN, which counts from the end of a prediction; see the output
 # "environment". The bucket's own clock runs from the upload on and knows nothing of predictions, so its rule comes a week
-# later and takes only what was left behind. It names our folders: the installation's mark beside them must stay.
+# later and takes only what was left behind. It names our folders: the installation's mark beside them must stay, and so
+# must models/, which predictions need however old the models are.
 locals {
   retention_slack_days = 7
   retained_prefixes    = ["uploads/", "results/", "direct/", "inbox/"]

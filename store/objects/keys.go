@@ -15,18 +15,19 @@ const InboxPrefix = "inbox/"
 // DirectPrefix begins the keys of files that were uploaded through links.
 const DirectPrefix = "direct/"
 
-// UploadsPrefix begins the keys of uploads, resultsPrefix those of predictions.
+// UploadsPrefix begins the keys of uploads, resultsPrefix those of predictions, ModelsPrefix those of kept models.
 const (
 	UploadsPrefix = "uploads/"
 	resultsPrefix = "results/"
+	ModelsPrefix  = "models/"
 )
 
 // OwnFolders are the prefixes that sweeps list, without the inbox, which belongs to other programs. This program writes
-// below the first two only.
-var OwnFolders = [...]string{UploadsPrefix, resultsPrefix, DirectPrefix}
+// below all but the last.
+var OwnFolders = [...]string{UploadsPrefix, resultsPrefix, ModelsPrefix, DirectPrefix}
 
 // writtenFolders are the prefixes that may hold leftovers of interrupted writes.
-var writtenFolders = OwnFolders[:2]
+var writtenFolders = OwnFolders[:3]
 
 // Deletable reports whether a key lies below [OwnFolders] or the inbox.
 func Deletable(key string) bool {
@@ -55,6 +56,16 @@ const (
 
 // InputKey is the key of an upload's file.
 func InputKey(upload uuid.UUID) string { return UploadPrefix(upload) + "input.csv" }
+
+// ModelKey is a new key for the archive of the model with a digest, which no other archive ever has.
+func ModelKey(digest string) string { return ModelsPrefix + digest + "/" + uuid.NewString() + ".zip" }
+
+// ModelOf returns the digest of the model whose archive has a key; false if it is no such key.
+func ModelOf(key string) (digest string, ok bool) {
+	rest, ok := strings.CutPrefix(key, ModelsPrefix)
+	digest, _, within := strings.Cut(rest, "/")
+	return digest, ok && within
+}
 
 // UploadPrefix is what the keys of all objects of an upload begin with.
 func UploadPrefix(upload uuid.UUID) string { return UploadsPrefix + upload.String() + "/" }

@@ -67,6 +67,7 @@ func NewServer(parts Parts) *Server {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /bundles", a.handle(a.listBundles))
+	mux.Handle("POST /models/{sha256}/withdraw", a.handle(a.requireWorkerLogin(a.withdrawModel)))
 	mux.Handle("GET /dead-letters", a.handle(a.requireWorkerLogin(a.listDeadLetters)))
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.requireWorkerLogin(a.listAttempts)))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.requireWorkerLogin(a.retry)))

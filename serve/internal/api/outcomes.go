@@ -104,7 +104,8 @@ const outcomesTimeout = time.Minute
 func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	ctx, cancel := context.WithTimeout(r.ctx, outcomesTimeout)
 	defer cancel()
-	done, err := s.Store.Predictions.RecordOutcomes(ctx, r.user.ID, f.outcomes, s.prove)
+	prove := func(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) { return s.prove(ctx, m, rows) }
+	done, err := s.Store.Predictions.RecordOutcomes(ctx, r.user.ID, f.outcomes, prove)
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
@@ -137,20 +138,19 @@ func (f *outcomesFile) match(customers []customer.Hash) {
 	}
 }
 
-// prove makes the report that the store keeps. Bands of a model that is no longer loaded are named by number.
-func (s *server) prove(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) {
+// prove makes the report that the store keeps. Bands of a model that cannot be had are named by number.
+func (s *server) prove(ctx context.Context, m store.Model, rows []store.ObservedRow) (json.RawMessage, error) {
 	customers := make([]engine.Observed, len(rows))
 	top := int16(-1)
 	for i, row := range rows {
 		customers[i] = engine.Observed(row)
 		top = max(top, row.Band)
 	}
-	var bands []string
-	if b, ok := s.Models.Pinned(m.Name, m.SHA256); ok {
-		for _, band := range b.Bands() {
-			bands = append(bands, band.Name)
-		}
+	b, err := s.pinned(ctx, m)
+	if err != nil {
+		return nil, err
 	}
+	bands := bandNames(b)
 	for i := len(bands); i <= int(top); i++ {
 		bands = append(bands, fmt.Sprintf("band %d", i+1))
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -52,7 +55,10 @@ func getRows(s *server, r *request) error {
 	if p.Status == store.Failed { // nothing of its file is a result
 		return outcome(p)
 	}
-	bands := s.bandNames(p)
+	bands, err := s.bandNames(r.ctx, p)
+	if err != nil {
+		return err
+	}
 	q, err := r.rowQuery(p.ID, bands)
 	if err != nil {
 		return err
@@ -106,25 +112,50 @@ func (s *server) answerRows(r *request, p store.Prediction, body rowsBody) error
 		if err := r.checkGeneration(now); err != nil {
 			return err
 		}
-		if _, pinned := s.Models.Pinned(p.Model.Name, p.Model.SHA256); pinned { // else the names of its bands may differ
+		if _, err := s.Kept.Pinned(r.ctx, p.Model); err == nil { // else the names of its bands may differ
 			s.setResultMaxAge(r, now, time.Now())
 		}
 	}
 	return r.jsonWithETag(body)
 }
 
-// bandNames returns the names of the bands of a prediction's model; nil if no model with its name is loaded.
-func (s *server) bandNames(p store.Prediction) []string {
-	bundle, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256)
-	if !ok {
-		bundle, ok = s.Models.Get(p.Model.Name)
+// bandNames returns the names of the bands of the model that a prediction was accepted with. If that cannot be had they
+// are those of the model in use with its name; nil if there is none.
+func (s *server) bandNames(ctx context.Context, p store.Prediction) ([]string, error) {
+	bundle, err := s.pinned(ctx, p.Model)
+	if err != nil {
+		return nil, err
 	}
-	if !ok {
+	if bundle == nil {
+		bundle, _ = s.Models.Get(p.Model.Name)
+	}
+	return bandNames(bundle), nil
+}
+
+// pinned returns the model that a prediction was accepted with; nil if it was not chosen yet, cannot be had, or was
+// withdrawn.
+func (s *server) pinned(ctx context.Context, m store.Model) (*engine.Bundle, error) {
+	if m.SHA256 == "" {
+		return nil, nil
+	}
+	b, err := s.Kept.Pinned(ctx, m)
+	var missing *plan.MissingModelError
+	if errors.As(err, &missing) || errors.Is(err, plan.ErrModelWithdrawn) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.ExplainAs(fault.CodeDatabase, err)
+	}
+	return b, nil
+}
+
+// bandNames returns the names of a model's bands; nil if there is no model.
+func bandNames(b *engine.Bundle) (names []string) {
+	if b == nil {
 		return nil
 	}
-	var names []string
-	for _, b := range bundle.Bands() {
-		names = append(names, b.Name)
+	for _, band := range b.Bands() {
+		names = append(names, band.Name)
 	}
 	return names
 }

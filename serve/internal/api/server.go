@@ -63,6 +63,7 @@ type Parts struct {
 	Owner   *store.Owner // of the objects; nil disables the check before they are deleted
 	Queue   *queue.Queue // nil without a queue
 	Models  *engine.Registry
+	Kept    *plan.KeptModels            // nil: of Models, Store and Objects
 	Refused func() []plan.RefusedBundle // lists the refused bundles; nil without a directory of bundles
 	Auth    *auth.Verifier
 	Metrics *metrics.Metrics
@@ -142,6 +143,11 @@ func newServer(cfg Config, parts Parts) *server {
 	cfg = cfg.withDefaults()
 	if parts.Log == nil {
 		parts.Log = slog.New(slog.DiscardHandler)
+	}
+	if parts.Kept == nil && parts.Store != nil {
+		parts.Kept = plan.NewKeptModels(plan.KeptParts{
+			Registry: parts.Models, Models: parts.Store.Models, Objects: parts.Objects, Metrics: parts.Metrics, Log: parts.Log,
+		})
 	}
 	base, stop := context.WithCancel(context.Background())
 	limiter := limit.New(*cfg.Rates, time.Now)

@@ -90,7 +90,8 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 		return store.Prediction{}, err
 	}
 	u.ObjectKey = objects.InputKey(u.ID)
-	if err := s.storeFile(r, file, &u, &options); err != nil {
+	bundle, err := s.storeFile(r, file, &u, &options)
+	if err != nil {
 		if broken := file.body.failed(); broken != nil {
 			err = broken // the error of the readers above is a consequence
 		}
@@ -105,8 +106,13 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, plan.DatabaseTimeout)
 	defer cancel()
-	p, err := s.Store.Predictions.CreateUpload(ctx, u)
-	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrAccountDeleted) || plan.IsWaitingLimit(err) {
+	var p store.Prediction
+	err = s.Kept.Accept(ctx, bundle, func() (err error) {
+		p, err = s.Store.Predictions.CreateUpload(ctx, u)
+		return err
+	})
+	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrAccountDeleted) || plan.IsWaitingLimit(err) ||
+		errors.Is(err, plan.ErrModelWithdrawn) {
 		// certainly not recorded
 		s.discard(r.ctx, &u)
 		return p, err
@@ -120,31 +126,33 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 }
 
 // storeFile streams a file into the object store while it is checked and counted, and sets the fields of u that are known
-// afterwards: rows, parts, model, digest; and in o how the file writes numbers.
-func (s *server) storeFile(r *request, file *uploadFile, u *store.NewUpload, o *plan.PredictionOptions) error {
+// afterwards: rows, parts, model, digest; and in o how the file writes numbers. It returns the model.
+func (s *server) storeFile(
+	r *request, file *uploadFile, u *store.NewUpload, o *plan.PredictionOptions,
+) (*engine.Bundle, error) {
 	planner, err := s.plan(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bundle, err := s.chooseModel(r, file, planner.Header())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := o.CheckFront(planner, bundle); err != nil {
-		return err
+		return nil, err
 	}
 	info, err := s.Objects.Put(r.ctx, u.ObjectKey, planner)
 	if err != nil {
-		return saveFailure(err)
+		return nil, saveFailure(err)
 	}
 	if err := file.finish(); err != nil {
 		s.discard(r.ctx, u)
-		return err
+		return nil, err
 	}
 	plan := plan.StoredPlan(planner.Plan(), bundle)
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
-	return nil
+	return bundle, nil
 }
 
 // plan decompresses a file and reads its header. The planner finds the parts while it is read.
@@ -199,11 +207,15 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 		view.Status = store.Status(view.UploadStatus)
 		return r.json(http.StatusOK, view)
 	}
+	notUsed, err := s.notUsed(r.ctx, p)
+	if err != nil {
+		return err
+	}
 	r.set("Retry-After", "1")
 	return r.json(http.StatusOK, uploadBody{
 		UploadID: p.UploadNumber, Filename: p.Filename, Status: uploadStatus(store.Queued), RowCount: p.RowCount,
 		PredictionID: p.ID.String(), Model: p.Model.Name, ModelVersion: p.Model.Version,
-		NotUsed:     s.notUsed(p),
+		NotUsed:     notUsed,
 		DuplicateOf: idText(p.PossibleDuplicateOf), Links: links,
 	})
 }
@@ -225,11 +237,12 @@ func (s *server) await(ctx context.Context, p store.Prediction, wait time.Durati
 }
 
 // notUsed returns the columns of the file that its model does not use.
-func (s *server) notUsed(p store.Prediction) []string {
-	if b, ok := s.Models.Pinned(p.Model.Name, p.Model.SHA256); ok {
-		return fault.SanitizeAll(b.NotUsed(p.Columns))
+func (s *server) notUsed(ctx context.Context, p store.Prediction) ([]string, error) {
+	b, err := s.pinned(ctx, p.Model)
+	if err != nil || b == nil {
+		return []string{}, err
 	}
-	return []string{}
+	return fault.SanitizeAll(b.NotUsed(p.Columns)), nil
 }
 
 // urgentMax bounds how long a request preempts the scoring of large files.

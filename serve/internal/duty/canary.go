@@ -53,7 +53,7 @@ var errCanaryMismatch = errors.New("result differs from the expected one")
 type Canary struct {
 	Store   *store.Store
 	Objects objects.Store
-	Models  *engine.Registry
+	Models  *plan.KeptModels
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -93,12 +93,12 @@ func (c *Canary) once(ctx context.Context) (err error) {
 	if err := json.Unmarshal(canaryWant, &want); err != nil {
 		return err
 	}
-	bundle, ok := c.Models.Pinned(CanaryModel, want.ModelSHA256)
-	if !ok {
-		return plan.ErrModelWithdrawn
-	}
 	ctx, cancel := context.WithTimeout(ctx, canaryTimeout)
 	defer cancel()
+	bundle, err := c.Models.Pinned(ctx, store.Model{Name: CanaryModel, SHA256: want.ModelSHA256})
+	if err != nil {
+		return err
+	}
 	user, err := c.Store.Accounts.EnsureUser(ctx, CanarySubject)
 	if err != nil {
 		return err
@@ -135,7 +135,12 @@ func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) 
 	plan := plan.StoredPlan(planner.Plan(), b)
 	u.ObjectETag, u.SHA256, u.Bytes, u.Rows = info.ETag, info.SHA256, plan.Bytes, plan.Rows
 	u.Header, u.Parts, u.Model = plan.Header, plan.Parts, plan.Model
-	return c.Store.Predictions.CreateUpload(ctx, u)
+	var p store.Prediction
+	err = c.Models.Accept(ctx, b, func() (err error) {
+		p, err = c.Store.Predictions.CreateUpload(ctx, u)
+		return err
+	})
+	return p, err
 }
 
 func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Prediction, error) {

@@ -34,6 +34,7 @@ type Upkeep struct {
 const (
 	upkeepInterval  = 5 * time.Minute
 	orphanAge       = 24 * time.Hour
+	modelAge        = 24 * time.Hour  // how long nothing names a model before it is given up
 	inboxEventDelay = 5 * time.Minute // an event may take as long
 	inboxBatch      = 500
 
@@ -91,9 +92,12 @@ func (u *Upkeep) MaySweep(healthy bool, now time.Time) bool {
 	return healthy && now.Sub(u.healthySince) >= u.SweepAfter
 }
 
-// sweep deletes orphaned objects and, every half hour, the temporary files of interrupted writes.
+// sweep gives up models that nothing names, deletes orphaned objects and, every half hour, the temporary files of
+// interrupted writes.
 func (u *Upkeep) sweep(ctx context.Context) (orphans int, err error) {
-	orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
+	if _, err = u.Store.Models.Sweep(ctx, modelAge); err == nil {
+		orphans, err = u.Owner.SweepOrphans(ctx, orphanAge)
+	}
 	if err == nil && time.Since(u.tempSwept) >= tempSweepInterval {
 		u.tempSwept = time.Now()
 		_, err = u.Objects.Sweep(ctx, tempFileAge, nil)

@@ -12,6 +12,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -37,6 +38,7 @@ var codesOfErrors = [...]struct {
 	{store.ErrConflict, CodeWrongState},
 	{store.ErrAccountDeleted, CodeInvalidToken},
 	{store.ErrAccounting, CodeAccountingBroken},
+	{models.ErrWithdrawn, CodeModelWithdrawn},
 	{objects.ErrChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
 	{context.Canceled, CodeShuttingDown},

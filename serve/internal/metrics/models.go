@@ -13,6 +13,7 @@ type modelMetrics struct {
 	modelLoad    *prometheus.GaugeVec
 	RefusedTotal prometheus.Counter
 	modelLeaves  *prometheus.GaugeVec
+	ModelFetches *prometheus.CounterVec // by result
 
 	leavesChecked, leavesDiffering, walkerScored *prometheus.CounterVec
 
@@ -31,6 +32,11 @@ func (m *Metrics) makeModels() {
 	m.modelLoad = m.gauges("model_load_seconds", "Time that loading and checking a model took.", "model")
 	m.RefusedTotal = m.counter("model_refused_total",
 		"Bundles, new or changed, that failed a check; what was in use stayed.")
+	m.ModelFetches = m.counters("model_fetches_total", "Models of earlier predictions that were not in use and had to be "+
+		"read from the object store, by result.", "result")
+	for _, result := range []string{ModelFetched, ModelMissing, ModelDamaged, ModelRejected} {
+		m.ModelFetches.WithLabelValues(result)
+	}
 	m.RefusedNow = m.gauge("bundles_refused", "Bundles that are refused at present because they failed a check.")
 	m.modelLeaves = m.gauges("model_leaves", "1 if leaves holds the model and checks what is scored, else 0.", "model")
 	m.leavesChecked = m.counters("leaves_checked_rows_total", "Rows that leaves scored too.", "model")
@@ -71,6 +77,17 @@ func (m *Metrics) ScorersDiffer(model string, e *engine.DifferenceError) {
 	m.leavesDiffering.WithLabelValues(model).Add(float64(e.Differing))
 	m.walkerScored.WithLabelValues(model).Inc()
 }
+
+// Results of reading a model from the object store, as labels.
+const (
+	ModelFetched  = "fetched"
+	ModelMissing  = "missing"  // it is not kept, or its archive is gone
+	ModelDamaged  = "damaged"  // the archive has other bytes or holds another model
+	ModelRejected = "rejected" // the right bytes, which fail a check in this process
+)
+
+// ModelFetch counts a model that was not in use, by the result of reading it.
+func (m *Metrics) ModelFetch(result string) { m.ModelFetches.WithLabelValues(result).Inc() }
 
 // ModelRefused counts a bundle that failed a check.
 func (m *Metrics) ModelRefused() { m.RefusedTotal.Inc() }

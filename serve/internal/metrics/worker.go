@@ -49,7 +49,7 @@ func (m *Metrics) makePipeline() {
 	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
 	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
 	for _, result := range []string{
-		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptRestarted, AttemptFailed, AttemptLost,
+		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptNoModel, AttemptRestarted, AttemptFailed, AttemptLost,
 	} {
 		m.parts.WithLabelValues(result)
 	}
@@ -108,6 +108,7 @@ const (
 	AttemptReleased  = "released"  // at shutdown, unfinished
 	AttemptPostponed = "postponed" // outage of the database or the object store
 	AttemptRefused   = "refused"   // postponed because the object store refuses only this part's objects
+	AttemptNoModel   = "no_model"  // postponed because the model of the prediction cannot be had
 	AttemptRestarted = "restarted" // part objects are missing: the prediction is scored from scratch
 	AttemptFailed    = "failed"
 	AttemptLost      = "lost" // lease lost: another worker has the part

@@ -66,7 +66,7 @@ func OpenModels(dir string, scorer engine.Scorer, metrics *metrics.Metrics, log 
 		begin := time.Now()
 		b, err := engine.OpenBaseline(name)
 		if err == nil {
-			err = m.checkScorer(b)
+			err = m.CheckScorer(b)
 		}
 		if err != nil {
 			return nil, err
@@ -93,8 +93,8 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// checkScorer returns an error if the configured scorer does not support the model.
-func (m *Models) checkScorer(b *engine.Bundle) error {
+// CheckScorer returns an error if the configured scorer does not support the model.
+func (m *Models) CheckScorer(b *engine.Bundle) error {
 	if err := b.LeavesError(); err != nil && m.scorer == engine.ScorerLeaves {
 		return fmt.Errorf("bundle %s: scorer leaves: %w", b.Name(), err)
 	}
@@ -250,9 +250,9 @@ func (m *Models) fingerprint(dir string) (string, error) {
 // load opens a bundle and activates or refuses it.
 func (m *Models) load(dir string) {
 	begin := time.Now()
-	b, err := engine.OpenBundle(os.DirFS(dir))
+	b, err := engine.OpenBundleKept(os.DirFS(dir))
 	if err == nil {
-		err = errors.Join(m.checkNameFree(dir, b.Name()), m.checkScorer(b))
+		err = errors.Join(m.checkNameFree(dir, b.Name()), m.CheckScorer(b))
 	}
 	if err != nil {
 		m.refuse(dir, err)

@@ -65,7 +65,7 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.checkScorer(b); code != 0 {
+		if err := m.CheckScorer(b); code != 0 {
 			if err == nil || fault.CodeOf(err) != code {
 				t.Errorf("scorer %s: %v", scorer, err)
 			}

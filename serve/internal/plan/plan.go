@@ -10,7 +10,8 @@ import (
 	"github.com/retainwise/millrace/store"
 )
 
-// ErrModelWithdrawn means that this process has not loaded the model that a prediction is pinned to.
+// ErrModelWithdrawn means that an operator has withdrawn the model that a prediction is pinned to. One that is only not
+// there at present is a [MissingModelError].
 var ErrModelWithdrawn = fault.Fail(fault.CodeModelWithdrawn, "")
 
 // StoredPlan converts a plan to the form of the ledger, pinned to a bundle.

@@ -86,7 +86,7 @@ func TestWorker_CancelDuringScoring(t *testing.T) {
 		t.Fatal("no model")
 	}
 	limits := ingest.Limits{ChunkBytes: 4 << 10}
-	w := New(Config{Name: "w", Cores: 1, Limits: limits}, nil, objects, models.Registry, metrics.NewMetrics(),
+	w := New(Config{Name: "w", Cores: 1, Limits: limits}, nil, objects, nil, metrics.NewMetrics(),
 		slog.New(slog.DiscardHandler))
 	next := partsOf(t, objects)
 

@@ -58,9 +58,12 @@ func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snap
 func (w *Worker) compareWithPrevious(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally,
 ) (*engine.Changes, error) {
-	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
-	if !ok || slices.ContainsFunc(parts, func(p store.PartRecord) bool { return !p.Done || p.SnapshotBytes == 0 }) {
+	if slices.ContainsFunc(parts, func(p store.PartRecord) bool { return !p.Done || p.SnapshotBytes == 0 }) {
 		return nil, nil
+	}
+	bundle, err := w.models.Pinned(ctx, c.Model)
+	if err != nil {
+		return nil, err
 	}
 	previous, err := w.store.Previous(ctx, c)
 	if err != nil {
@@ -135,9 +138,12 @@ func (w *Worker) setCustomerIDs(ctx context.Context, c *store.Claim, changes *en
 func (w *Worker) countRepeats(
 	ctx context.Context, c *store.Claim, parts []store.PartRecord, tally *engine.Tally, changes *engine.Changes,
 ) error {
-	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
-	if !ok || len(parts) < 2 || len(parts) > changesPartsMax || tally.Scored > changesRowsMax {
+	if len(parts) < 2 || len(parts) > changesPartsMax || tally.Scored > changesRowsMax {
 		return nil
+	}
+	bundle, err := w.models.Pinned(ctx, c.Model)
+	if err != nil {
+		return err
 	}
 	if changes != nil && changes.Status == engine.ChangesCompared { // compare has read the snapshots
 		tally.SetDuplicateIDs(changes.After.Repeated, bundle)

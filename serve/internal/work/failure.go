@@ -12,6 +12,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -22,6 +23,7 @@ const (
 	outagePostponeMax  = 8 * time.Second // longest pause between retries in an outage
 	refusedPostponeMax = time.Hour       // longest pause between retries while the store refuses only this part's objects
 	postponeMax        = 24 * time.Hour  // default of Config.PostponeMax
+	modelPostponeMax   = time.Minute     // longest pause between retries while the model cannot be had
 )
 
 // errPartObjectsGone means that objects which parts stored for the last step are missing.
@@ -83,6 +85,13 @@ func (w *Worker) recordEnd(ctx context.Context, c *store.Claim, err error) (resu
 		return metrics.AttemptLost, nil
 	case errors.Is(err, errDrained):
 		return metrics.AttemptReleased, w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.ReleasePart(ctx, c) })
+	}
+	var missing *plan.MissingModelError
+	if errors.As(err, &missing) { // it may come back at any time, and no attempt is charged for it
+		return metrics.AttemptNoModel, w.postpone(ctx, c, store.Postponement{
+			Wait: postponeBackoff(c, false, modelPostponeMax), Reason: "waiting for its model, which is " + missing.Result,
+			NoModel: true,
+		})
 	}
 	kind := w.classify(ctx, err)
 	switch {

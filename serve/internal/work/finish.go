@@ -154,9 +154,9 @@ func (w *Worker) join(
 
 // putHeader stores the header line, which the first part would have, and returns its key.
 func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (string, error) {
-	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
-	if !ok {
-		return "", plan.ErrModelWithdrawn
+	bundle, err := w.models.Pinned(ctx, c.Model)
+	if err != nil {
+		return "", err
 	}
 	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{Length: c.Header.Bytes + 1, Version: c.ObjectVersion}, c.ObjectETag)
 	if err != nil {

@@ -53,7 +53,10 @@ func TestFinish_DeletesPartObjectsAfterLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := Config{Name: "w", CustomerKey: key}
-	w := New(config, s.Ledger, slow, models.Registry, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
+	kept := plan.NewKeptModels(plan.KeptParts{
+		Registry: models.Registry, Models: s.Models, Objects: slow, Metrics: metrics.NewMetrics(),
+	})
+	w := New(config, s.Ledger, slow, kept, metrics.NewMetrics(), slog.New(slog.DiscardHandler))
 	for {
 		c, err := s.Ledger.ClaimPart(t.Context(), "w")
 		if err != nil {

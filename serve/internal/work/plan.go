@@ -31,7 +31,7 @@ func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 	if err != nil {
 		return atStage(stagePlan, err)
 	}
-	bundle, err := plan.ChooseModel(w.models, c.Model.Name, planner.Header())
+	bundle, err := plan.ChooseModel(w.models.Registry, c.Model.Name, planner.Header())
 	if err != nil {
 		return atStage(stagePlan, err)
 	}
@@ -54,7 +54,8 @@ func (w *Worker) planDropped(ctx context.Context, c *store.Claim) error {
 		return atStage(stagePlan, err)
 	}
 	digest.Sum(plan.SHA256[:0])
-	if err := w.store.PlanPart(ctx, c, plan); err != nil {
+	err = w.models.Accept(ctx, bundle, func() error { return w.store.PlanPart(ctx, c, plan) })
+	if err != nil {
 		return atStage(stageCommit, err)
 	}
 	if strings.HasPrefix(c.ObjectKey, objects.DirectPrefix) { // the parts read the copy

@@ -22,9 +22,9 @@ import (
 // engine, the walker scores the whole part again, and the first results are discarded.
 func (w *Worker) scorePart(ctx context.Context, c *store.Claim) (*store.Claim, error) {
 	begin := time.Now()
-	bundle, ok := w.models.Pinned(c.Model.Name, c.Model.SHA256)
-	if !ok {
-		return nil, atStage(stageScore, plan.ErrModelWithdrawn)
+	bundle, err := w.models.Pinned(ctx, c.Model)
+	if err != nil {
+		return nil, atStage(stageScore, err)
 	}
 	part, err := w.scoreWith(ctx, c, bundle, w.config.Scorer)
 	log := w.log.With("prediction_id", c.PublicID, "part", c.Part.No)

@@ -19,6 +19,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/customer"
@@ -48,7 +49,7 @@ type Worker struct {
 	ledger  ledger                                                    // the store; a model of it in tests
 	runStep func(context.Context, *store.Claim) (*store.Claim, error) // step, but in tests
 	objects objects.Store
-	models  *engine.Registry
+	models  *plan.KeptModels
 	metrics *metrics.Metrics
 	// internalMetrics counts the canary; it is not exported.
 	internalMetrics *metrics.Metrics
@@ -89,7 +90,7 @@ type ledger interface {
 }
 
 // New returns a worker that does nothing until [Worker.Run].
-func New(c Config, s *store.Ledger, o objects.Store, r *engine.Registry, m *metrics.Metrics, l *slog.Logger) *Worker {
+func New(c Config, s *store.Ledger, o objects.Store, k *plan.KeptModels, m *metrics.Metrics, l *slog.Logger) *Worker {
 	if c.Attempts <= 0 {
 		c.Attempts = 2
 	}
@@ -106,7 +107,7 @@ func New(c Config, s *store.Ledger, o objects.Store, r *engine.Registry, m *metr
 		c.Cores = runtime.GOMAXPROCS(0)
 	}
 	w := &Worker{
-		config: c, store: s, ledger: s, objects: o, models: r, metrics: m, internalMetrics: metrics.NewMetrics(), log: l,
+		config: c, store: s, ledger: s, objects: o, models: k, metrics: m, internalMetrics: metrics.NewMetrics(), log: l,
 		Background: engine.NewBackground(c.Cores),
 	}
 	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
