@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -60,8 +59,8 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 		return Info{}, err
 	}
 	temporary := path.Join(path.Dir(key), filepath.Base(file.Name()))
-	digest := sha256.New()
-	err = fill(ctx, file, digest, r)
+	digest, blocks := sha256.New(), NewDigester()
+	err = fill(ctx, file, io.MultiWriter(digest, blocks), r)
 	var stat fs.FileInfo
 	if err == nil {
 		stat, err = d.setModTime(temporary)
@@ -73,7 +72,7 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 		_ = d.root.Remove(temporary)
 		return Info{}, err
 	}
-	info := Info{Key: key, Bytes: stat.Size(), Modified: stat.ModTime()}
+	info := Info{Key: key, Bytes: stat.Size(), Modified: stat.ModTime(), Digest: blocks.Sum(nil)}
 	digest.Sum(info.SHA256[:0])
 	info.ETag = `"` + hex.EncodeToString(info.SHA256[:16]) + `"`
 	d.noteETag(key, stat, info.ETag)
@@ -90,9 +89,9 @@ func (d *directory) setModTime(name string) (fs.FileInfo, error) {
 	return d.root.Stat(name)
 }
 
-// fill copies r into the file and its digest and makes it durable.
-func fill(ctx context.Context, file *os.File, digest hash.Hash, r io.Reader) error {
-	_, err := io.Copy(io.MultiWriter(&writebackWriter{file: file}, digest), contextReader{ctx, r})
+// fill copies r into the file and its digests and makes it durable.
+func fill(ctx context.Context, file *os.File, digests io.Writer, r io.Reader) error {
+	_, err := io.Copy(io.MultiWriter(&writebackWriter{file: file}, digests), contextReader{ctx, r})
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
@@ -287,7 +286,7 @@ func (d *directory) Delete(_ context.Context, _ Reason, keys ...string) error {
 }
 
 // Compose implements [Store]. Of one part it makes a second name: an object's bytes never change.
-func (d *directory) Compose(ctx context.Context, dst string, parts []string) (Info, error) {
+func (d *directory) Compose(ctx context.Context, dst string, parts []Source) (Info, error) {
 	info, err := d.compose(ctx, dst, parts)
 	if err != nil {
 		return Info{}, fmt.Errorf("compose object: %w", storageFull(err))
@@ -295,20 +294,17 @@ func (d *directory) Compose(ctx context.Context, dst string, parts []string) (In
 	return info, nil
 }
 
-func (d *directory) compose(ctx context.Context, dst string, parts []string) (Info, error) {
-	if err := errors.Join(ctx.Err(), checkKeys(append([]string{dst}, parts...)...)); err != nil {
+func (d *directory) compose(ctx context.Context, dst string, parts []Source) (Info, error) {
+	if err := errors.Join(ctx.Err(), checkKeys(dst), checkSources(parts)); err != nil {
 		return Info{}, err
 	}
 	if len(parts) == 1 {
-		if info, err := d.link(ctx, dst, parts[0]); err == nil || errors.Is(err, ErrNotFound) {
+		if info, err := d.link(ctx, dst, parts[0].Key); err == nil || errors.Is(err, ErrNotFound) {
+			info.Digest = parts[0].Digest
 			return info, err
 		} // a file system without links, or one that has no more of them
 	}
-	infos := make([]Info, len(parts))
-	for i := range parts {
-		infos[i].Key = parts[i]
-	}
-	source := &concatReader{ctx: ctx, from: d, parts: infos}
+	source := &concatReader{ctx: ctx, from: d, parts: parts}
 	info, err := d.put(ctx, dst, source)
 	return info, errors.Join(err, source.Close())
 }

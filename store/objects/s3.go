@@ -126,7 +126,7 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (Info, error)
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Key: key, Bytes: counted.bytes, ETag: etag, Modified: time.Now()}
+	info := Info{Key: key, Bytes: counted.bytes, ETag: etag, Modified: time.Now(), Digest: counted.blocks.Sum(nil)}
 	counted.digest.Sum(info.SHA256[:0])
 	return info, nil
 }

@@ -50,6 +50,7 @@ type countingReader struct {
 	r      io.Reader
 	bytes  int64
 	digest hash.Hash
+	blocks Digester
 }
 
 func newCountingReader(r io.Reader) *countingReader {
@@ -60,5 +61,6 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.bytes += int64(n)
 	_, _ = c.digest.Write(p[:n])
+	_, _ = c.blocks.Write(p[:n])
 	return n, err
 }
