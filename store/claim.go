@@ -39,7 +39,7 @@ type Claim struct {
 	Small   bool          // of a small file, whose user waits for it
 	// Postponed is for how long it has been given back for one and the same reason, without an attempt; zero: it was not.
 	Postponed time.Duration
-	Refused   bool // the reason: the object store refused its own objects
+	Refused   bool // the reason: the object store refused its own objects, or they are damaged
 
 	ObjectKey  string // the input
 	ObjectETag string // pins every read of it; may be empty

@@ -142,7 +142,7 @@ type Postponement struct {
 	Wait time.Duration
 	// Reason is shown to the customer: "waiting for the storage to come back".
 	Reason string
-	// Refused is set if the object store answers and refused objects of this claim only.
+	// Refused is set if the object store answers and refused objects of this claim only, or gave them damaged.
 	Refused bool
 }
 

@@ -30,6 +30,7 @@ type Finding string
 const (
 	Unrecorded Finding = "unrecorded" // read without a digest
 	Mismatched Finding = "mismatched" // a block differed from its digest, perhaps not when it was read again
+	Damaged    Finding = "damaged"    // a block differed whenever it was read
 )
 
 // blockReadsMax is how often a block is read before it counts as damaged: a bit that flipped on the way is right then.
@@ -132,6 +133,7 @@ func (c *comparedBody) fill(p []byte) error {
 			return err
 		}
 		if reads == blockReadsMax {
+			c.source.found(Damaged)
 			return fmt.Errorf("read object at byte %d: %w", c.source.Offset+c.blocks[0].offset, ErrDamaged)
 		}
 		if err := backoff.Sleep(c.ctx, rereadPause(reads)); err != nil {

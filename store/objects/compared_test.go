@@ -136,8 +136,12 @@ func TestRead_DamagedObjects(t *testing.T) {
 			storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 				info := storetest.PutObject(t, o, "uploads/a", content)
 				storetest.PutObject(t, o, "uploads/a", damage(bytes.Clone(content)))
-				mismatches := 0
+				mismatches, damaged := 0, 0
 				source := objects.Source{Key: "uploads/a", ETag: info.ETag, Digest: info.Digest, Observe: func(f objects.Finding) {
+					if f == objects.Damaged {
+						damaged++
+						return
+					}
 					wantEqual(t, "finding", f, objects.Mismatched)
 					mismatches++
 				}}
@@ -147,6 +151,7 @@ func TestRead_DamagedObjects(t *testing.T) {
 					t.Error("wrong bytes were returned")
 				}
 				wantEqual(t, "reads of the block", mismatches, 4)
+				wantEqual(t, "given up", damaged, 1)
 				_, err = o.Compose(t.Context(), "results/whole", []objects.Source{source, source})
 				wantErr(t, err, objects.ErrDamaged)
 			})

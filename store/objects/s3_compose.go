@@ -60,7 +60,7 @@ func (b *bucket) heads(ctx context.Context, sources []Source) (infos []Info, par
 			return err
 		}
 		if size, err := sources[i].Digest.Size(); err != nil || size != all[i].Bytes {
-			sources[i].found(Mismatched)
+			sources[i].found(Damaged)
 			return fmt.Errorf("part of %d bytes, not %d: %w", all[i].Bytes, size, errors.Join(ErrDamaged, err))
 		}
 		return nil

@@ -37,6 +37,7 @@ var codesOfErrors = [...]struct {
 	{store.ErrConflict, CodeWrongState},
 	{store.ErrAccountDeleted, CodeInvalidToken},
 	{store.ErrAccounting, CodeAccountingBroken},
+	{objects.ErrDamaged, CodeObjectStore},
 	{objects.ErrChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
 	{context.Canceled, CodeShuttingDown},
