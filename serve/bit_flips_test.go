@@ -367,6 +367,28 @@ func TestBitFlips_StoredUpload(t *testing.T) {
 	})
 }
 
+// Every read of a dropped file flips a bit while it is planned: neither a plan nor an error is made of it.
+func TestBitFlips_DroppedFile(t *testing.T) {
+	eachFlipped(t, func(t *testing.T, a flipBench) {
+		a.work()
+		text := customerFile(4000, 0)
+		want := a.calm(text)
+		for range 3 {
+			key := fmt.Sprintf("inbox/owner/%d.csv", rand.Int64())
+			a.put(key, text)
+			a.flips.Begin(1)
+			id := a.dropped(key)
+			waitFor(t, "the postponement", func() bool {
+				view := a.get("/predictions/" + id).object(t)
+				reason, _ := view["status_reason"].(string)
+				return strings.Contains(reason, "damaged") || view["done"] == true
+			})
+			a.flips.End()
+			a.wantCalm(a.ended(id), want)
+		}
+	})
+}
+
 // A bit flips in what a part has left before the last step joins it.
 func TestBitFlips_StoredParts(t *testing.T) {
 	eachFlipped(t, func(t *testing.T, a flipBench) {

@@ -126,12 +126,10 @@ func (d Digest) blocks(from, to int64) ([]block, error) {
 		}
 		if offset+n > from {
 			found = slices.Grow(found, int((min(to, offset+n)-max(from, offset))/digestBlockBytes)+2)
-		}
-		for i := max(0, from-offset) / digestBlockBytes; i*digestBlockBytes < n && offset+i*digestBlockBytes < to; i++ {
-			at := i * digestBlockBytes
-			found = append(found, block{
-				offset + at, int(min(digestBlockBytes, n-at)), binary.BigEndian.Uint32(d[runHeadBytes+i*blockSumBytes:]),
-			})
+			for at := max(0, from-offset) / digestBlockBytes * digestBlockBytes; at < n && offset+at < to; at += digestBlockBytes {
+				sum := binary.BigEndian.Uint32(d[runHeadBytes+at/digestBlockBytes*blockSumBytes:])
+				found = append(found, block{offset + at, int(min(digestBlockBytes, n-at)), sum})
+			}
 		}
 		offset, d = offset+n, rest
 	}

@@ -43,14 +43,15 @@ func OpenDirectory(dir string) (Store, error) {
 
 // Put implements [Store].
 func (d *directory) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
-	info, err := d.put(ctx, key, r)
+	info, err := d.put(ctx, key, r, nil)
 	if err != nil {
 		return Info{}, fmt.Errorf("put object: %w", storageFull(err))
 	}
 	return info, nil
 }
 
-func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, error) {
+// put stores an object. known is its digest, or nil if that is to be made.
+func (d *directory) put(ctx context.Context, key string, r io.Reader, known Digest) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
@@ -60,7 +61,11 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 	}
 	temporary := path.Join(path.Dir(key), filepath.Base(file.Name()))
 	digest, blocks := sha256.New(), NewDigester()
-	err = fill(ctx, file, io.MultiWriter(digest, blocks), r)
+	digests := []io.Writer{digest, blocks}
+	if known != nil {
+		digests = digests[:1]
+	}
+	err = fill(ctx, file, digests, r)
 	var stat fs.FileInfo
 	if err == nil {
 		stat, err = d.setModTime(temporary)
@@ -72,7 +77,10 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 		_ = d.root.Remove(temporary)
 		return Info{}, err
 	}
-	info := Info{Key: key, Bytes: stat.Size(), Modified: stat.ModTime(), Digest: blocks.Sum(nil)}
+	info := Info{Key: key, Bytes: stat.Size(), Modified: stat.ModTime(), Digest: known}
+	if known == nil {
+		info.Digest = blocks.Sum(nil)
+	}
 	digest.Sum(info.SHA256[:0])
 	info.ETag = `"` + hex.EncodeToString(info.SHA256[:16]) + `"`
 	d.noteETag(key, stat, info.ETag)
@@ -90,8 +98,9 @@ func (d *directory) setModTime(name string) (fs.FileInfo, error) {
 }
 
 // fill copies r into the file and its digests and makes it durable.
-func fill(ctx context.Context, file *os.File, digests io.Writer, r io.Reader) error {
-	_, err := io.Copy(io.MultiWriter(&writebackWriter{file: file}, digests), contextReader{ctx, r})
+func fill(ctx context.Context, file *os.File, digests []io.Writer, r io.Reader) error {
+	to := io.MultiWriter(append(digests, &writebackWriter{file: file})...)
+	_, err := io.CopyBuffer(to, contextReader{ctx, r}, make([]byte, digestBlockBytes)) // a block read by Read is not copied
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
@@ -305,7 +314,7 @@ func (d *directory) compose(ctx context.Context, dst string, parts []Source) (In
 		} // a file system without links, or one that has no more of them
 	}
 	source := &concatReader{ctx: ctx, from: d, parts: parts}
-	info, err := d.put(ctx, dst, source)
+	info, err := d.put(ctx, dst, source, joinDigests(parts))
 	return info, errors.Join(err, source.Close())
 }
 

@@ -47,7 +47,7 @@ func (b *bucket) compose(ctx context.Context, dst string, sources []Source) (Inf
 		return info, err
 	}
 	source := &concatReader{ctx: ctx, from: b, parts: sources}
-	info, err := b.put(ctx, dst, source)
+	info, err := b.put(ctx, dst, source, joinDigests(sources))
 	return info, errors.Join(err, source.Close())
 }
 

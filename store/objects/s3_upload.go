@@ -51,6 +51,8 @@ type countingReader struct {
 	bytes  int64
 	digest hash.Hash
 	blocks Digester
+
+	blocksKnown bool // there is no need to digest them
 }
 
 func newCountingReader(r io.Reader) *countingReader {
@@ -61,6 +63,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.bytes += int64(n)
 	_, _ = c.digest.Write(p[:n])
-	_, _ = c.blocks.Write(p[:n])
+	if !c.blocksKnown {
+		_, _ = c.blocks.Write(p[:n])
+	}
 	return n, err
 }
