@@ -57,11 +57,13 @@ func (d *disturber) run(ctx context.Context) {
 			return
 		}
 		switch dice := d.random.IntN(100); {
-		case dice < 59:
+		case dice < 57:
 			d.kill(ctx)
-		case dice < 81:
+		case dice < 78:
 			d.pause(ctx)
-		case dice < 90 || d.gate.refusal.Load() != nil:
+		case dice < 85:
+			d.flipBits(ctx)
+		case dice < 92 || d.gate.refusal.Load() != nil:
 			d.breakLink(ctx)
 		default:
 			d.refuse(ctx)

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"github.com/retainwise/millrace/store/storetest/proxy"
 )
 
 // gate is a way to an S3 server on which everything that processes ask of it is seen.
@@ -20,6 +22,7 @@ type gate struct {
 	refusal atomic.Pointer[refusal] // nil: of nothing
 	trap    atomic.Pointer[trap]    // nil: none is set
 	deletes atomic.Int64            // requests to delete objects
+	flips   proxy.BitFlips          // in objects that are read
 }
 
 func newGate(to string) (*gate, error) {
@@ -28,16 +31,17 @@ func newGate(to string) (*gate, error) {
 		return nil, err
 	}
 	quiet := log.New(io.Discard, "", 0)
-	proxy := &httputil.ReverseProxy{
+	g := &gate{address: l.Addr().String(), served: make(chan struct{})}
+	through := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: to})
 			r.Out.Host = r.In.Host // it is signed
 		},
 		// What breaks behind breaks before: an answer of the gate's would be another fault.
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:     quiet,
+		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:       quiet,
+		ModifyResponse: g.flips.Modify,
 	}
-	g := &gate{address: l.Addr().String(), served: make(chan struct{})}
 	g.server = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refusal := g.refusal.Load(); refusal != nil && (refusal.only == nil || refusal.only(r)) {
 			refusal.answer(w, r)
@@ -49,7 +53,7 @@ func newGate(to string) (*gate, error) {
 		if t := g.trap.Load(); t != nil {
 			w = t.guard(w, r)
 		}
-		proxy.ServeHTTP(w, r)
+		through.ServeHTTP(w, r)
 	})}
 	go func() { // ends with close
 		defer close(g.served)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Mishaps are what operators and providers do to a store, and crashes to a sweep. Beside these there are [refused].
+// Mishaps are what operators and providers do to a store, and crashes to a sweep. Beside these there are [refused] and
+// flipped bits.
 const (
 	strangerNote = "a stranger on the bucket"
 	sweeperNote  = "a worker killed in the middle of a sweep"
@@ -69,7 +70,7 @@ func (d *disturber) until(ctx context.Context, what string, is func() (bool, err
 
 // fewer lists the kinds of mishaps that came fewer times than wanted.
 func (n *notes) fewer(wanted int) (names []string) {
-	kinds := []string{strangerNote, sweeperNote, copyNote, swapNote}
+	kinds := []string{strangerNote, sweeperNote, copyNote, swapNote, flipsNote}
 	for _, f := range refused {
 		kinds = append(kinds, f.name)
 	}

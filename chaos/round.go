@@ -188,6 +188,16 @@ func (r *rounds) take() (s settled, ok bool) {
 	return s, true
 }
 
+// newest is the newest prediction that was verified; false if there is none.
+func (r *rounds) newest() (s settled, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.done) == 0 {
+		return s, false
+	}
+	return r.done[len(r.done)-1], true
+}
+
 // last is the newest prediction that was verified.
 func (r *rounds) last() settled {
 	r.mu.Lock()

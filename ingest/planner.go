@@ -11,7 +11,9 @@ type Planner struct {
 	chunker *Chunker
 	full    int64 // a part with more bytes than this takes no further chunk
 	buf     []byte
-	ready   []byte // bytes to pass on
+	ready   []byte            // bytes to pass on
+	digest  PartDigest        // of the part so far; nil: none is wanted
+	restart func() PartDigest // returns one of nothing
 	plan    Plan
 	err     error
 }
@@ -29,8 +31,15 @@ type Plan struct {
 // one that reads the whole file. Every part has a row.
 type Part struct {
 	Position
-	Bytes int64
-	Rows  int64
+	Bytes  int64
+	Rows   int64
+	Digest []byte // of its bytes, of the first part with the header's before them; nil without [Planner.DigestParts]
+}
+
+// PartDigest is what digests of parts are made with; a hash.Hash is one.
+type PartDigest interface {
+	io.Writer
+	Sum(b []byte) []byte // appends the digest of what was written
 }
 
 // NewPlanner reads the header of unpacked text. The Planner's Read then gives the whole text, header included; call
@@ -66,6 +75,12 @@ func (p *Planner) Sample() (Sample, error) {
 	return sample, err
 }
 
+// DigestParts sets the digest of every part, each by what fresh returns. It must be called before the first Read.
+func (p *Planner) DigestParts(fresh func() PartDigest) {
+	p.restart, p.digest = fresh, fresh()
+	_, _ = p.digest.Write(p.ready) // the header; a digest never fails
+}
+
 // Read implements io.Reader.
 func (p *Planner) Read(b []byte) (int, error) {
 	for len(p.ready) == 0 && p.err == nil {
@@ -94,7 +109,13 @@ func (p *Planner) advance() error {
 	// A part without a row would be nothing to score: blank lines go with the rows around them.
 	if last < 0 || p.plan.Parts[last].Bytes > p.full && p.plan.Parts[last].Rows > 0 && chunk.Rows > 0 {
 		p.plan.Parts = append(p.plan.Parts, Part{Position: chunk.Position})
-		last++
+		if last++; last > 0 && p.digest != nil {
+			p.digest = p.restart()
+		}
+	}
+	if p.digest != nil {
+		_, _ = p.digest.Write(chunk.Bytes)
+		p.plan.Parts[last].Digest = p.digest.Sum(p.plan.Parts[last].Digest[:0])
 	}
 	p.plan.Parts[last].Bytes += size
 	p.plan.Parts[last].Rows += chunk.Rows

@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,39 @@ func TestPlanner(t *testing.T) {
 		parts = append(parts, fmt.Sprintf("%d/%d/%d %d %d", p.Offset, p.Row, p.Line, p.Bytes, p.Rows))
 	}
 	equalLists(t, "parts", parts, want)
+}
+
+// The digest of a part is that of the bytes by which it is read, with the header in front of the first.
+func TestPlanner_DigestParts(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		file := "\xef\xbb\xbfid,x\r\n" + strings.Repeat("\n", random.IntN(3))
+		for range 1 + random.IntN(200) {
+			file += fmt.Sprintf("\"a\n\",%d\n", random.IntN(1000))
+		}
+		p, err := ingest.NewPlanner(iotest.HalfReader(strings.NewReader(file)), ingest.Limits{ChunkBytes: 40, PartBytes: 200})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.DigestParts(func() ingest.PartDigest { return sha256.New() })
+		if _, err := p.Sample(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, p); err != nil {
+			t.Fatal(err)
+		}
+		from := int64(0)
+		for i, part := range p.Plan().Parts {
+			to := part.Offset + part.Bytes
+			if want := sha256.Sum256([]byte(file[from:to])); !bytes.Equal(part.Digest, want[:]) {
+				t.Fatalf("part %d of %d: another digest", i, len(p.Plan().Parts))
+			}
+			from = to
+		}
+		if from != int64(len(file)) {
+			t.Errorf("parts end at %d of %d bytes", from, len(file))
+		}
+	}
 }
 
 func TestPlannerHeaderIsKnownAtOnce(t *testing.T) {

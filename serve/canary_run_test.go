@@ -175,7 +175,7 @@ func TestCanary_DetectsWrongResult(t *testing.T) {
 // flippedResults is an object store whose joined results have a wrong bit.
 type flippedResults struct{ objects.Store }
 
-func (f flippedResults) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
+func (f flippedResults) Compose(ctx context.Context, dst string, parts []objects.Source) (objects.Info, error) {
 	info, err := f.Store.Compose(ctx, dst, parts)
 	if err != nil {
 		return info, err

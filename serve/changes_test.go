@@ -206,19 +206,20 @@ func TestChanges_OtherCustomerKey(t *testing.T) {
 
 // If the previous snapshot is deleted, the comparison is unavailable, and the prediction succeeds.
 func TestChanges_PreviousSnapshotDeleted(t *testing.T) {
-	for name, spoil := range map[string]func(t *testing.T, a *testAPI, key string){
-		"deleted": func(t *testing.T, a *testAPI, key string) {
+	for name, spoil := range map[string]func(t *testing.T, a flipBench, key string){
+		"deleted": func(t *testing.T, a flipBench, key string) {
 			if err := a.objects.Delete(t.Context(), objects.Deleted, key); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"damaged": func(t *testing.T, a *testAPI, key string) {
+		"damaged, of an older version": func(t *testing.T, a flipBench, key string) {
+			a.withoutDigests()
 			if _, err := a.objects.Put(t.Context(), key, strings.NewReader("mrsnap1\n")); err != nil {
 				t.Fatal(err)
 			}
 		},
 	} {
-		a := startAPI(t, nil)
+		a := startFlipBench(t)
 		a.work()
 		first := a.month("/upload", telecom)
 		spoil(t, a, objects.SnapshotKey(uuid.MustParse(first.prediction), 1, 0))

@@ -11,7 +11,9 @@ import (
 
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
+	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
+	"github.com/retainwise/millrace/store/storetest"
 )
 
 // A dropped file that cannot be scored fails with the code that an upload of it would have had.
@@ -116,7 +118,9 @@ func TestReadReasons_RefusesOtherRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			on := false
-			a := startAPI(t, func(_ *api.Config, p *api.Parts) {
+			a := flipBench{database: storetest.Postgres(t)}
+			a.testAPI = startAPI(t, func(_ *api.Config, p *api.Parts) {
+				p.Store = storetest.Open(t, store.Config{URL: a.database})
 				p.Objects = changedReads{p.Objects, func(text []byte) []byte {
 					if on {
 						return test.change(text)
@@ -128,6 +132,8 @@ func TestReadReasons_RefusesOtherRows(t *testing.T) {
 			path := address(a.finished(telecom)["links"].(map[string]any)["rows"]) + "?explain=true"
 			a.get(path).want(t, http.StatusOK)
 			on = true
+			a.get(path).wantError(t, http.StatusServiceUnavailable, "ERR-1502")
+			a.withoutDigests()
 			a.get(path).wantError(t, test.status, test.code)
 		})
 	}

@@ -43,7 +43,7 @@ type joinHook struct {
 	before func() error
 }
 
-func (o joinHook) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
+func (o joinHook) Compose(ctx context.Context, dst string, parts []objects.Source) (objects.Info, error) {
 	if err := o.before(); err != nil {
 		return objects.Info{}, err
 	}

@@ -72,9 +72,9 @@ type forgetful struct {
 	times atomic.Int32
 }
 
-func (o *forgetful) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
+func (o *forgetful) Compose(ctx context.Context, dst string, parts []objects.Source) (objects.Info, error) {
 	if o.times.Add(-1) >= 0 {
-		if err := o.Delete(ctx, objects.Deleted, parts[len(parts)-1]); err != nil {
+		if err := o.Delete(ctx, objects.Deleted, parts[len(parts)-1].Key); err != nil {
 			return objects.Info{}, err
 		}
 	}

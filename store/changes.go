@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Previous is the upload that a finished one is compared with.
@@ -18,31 +19,43 @@ type Previous struct {
 	ModelVersion string
 	CreatedAt    time.Time
 	Scored       int64
-	Snapshots    []int // numbers of the parts that left a snapshot, ascending
+	Snapshots    []Snapshot // of its parts, in order
+}
+
+// Snapshot is the object that a part left for the comparison with the next upload.
+type Snapshot struct {
+	Part   int
+	Digest objects.Digest // nil: not recorded
 }
 
 // Previous finds the last completed prediction that was accepted before the claim's, of the same user, model and
 // dataset; nil if there is none.
 func (l *Ledger) Previous(ctx context.Context, c *Claim) (*Previous, error) {
 	var p Previous
+	var parts []int
+	var digests [][]byte
 	err := l.db.Pool.QueryRow(ctx, `
 		SELECT d.public_id, d.generation, u.filename, coalesce(d.model_version, ''), d.created_at, d.rows_scored,
-		       ARRAY(SELECT p.part_no FROM prediction_parts p
-		             WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.snapshot_bytes > 0
-		             ORDER BY p.part_no)
+		       ARRAY(SELECT p.part_no`+partsWithSnapshot+`), ARRAY(SELECT p.snapshot_digest`+partsWithSnapshot+`)
 		FROM predictions d JOIN uploads u ON u.id = d.upload_id
 		WHERE d.user_id = $1 AND d.model_name = $2 AND d.dataset = $3 AND d.id < $4 AND d.status = 'completed'
 		  AND d.results_deleted_at IS NULL
 		ORDER BY d.id DESC LIMIT 1`, c.UserID, c.Model.Name, c.Dataset, c.PredictionID).
-		Scan(&p.PublicID, &p.Generation, &p.Filename, &p.ModelVersion, &p.CreatedAt, &p.Scored, &p.Snapshots)
+		Scan(&p.PublicID, &p.Generation, &p.Filename, &p.ModelVersion, &p.CreatedAt, &p.Scored, &parts, &digests)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find previous prediction: %w", err)
 	}
+	for i, no := range parts {
+		p.Snapshots = append(p.Snapshots, Snapshot{Part: no, Digest: digests[i]})
+	}
 	return &p, nil
 }
+
+const partsWithSnapshot = ` FROM prediction_parts p
+	WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.snapshot_bytes > 0 ORDER BY p.part_no`
 
 // CustomerIDs returns the ids of rows of the claim's prediction by row number; rows that are not stored or have no id are
 // left out.

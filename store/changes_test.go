@@ -93,7 +93,7 @@ func TestPreviousListsSnapshots(t *testing.T) {
 	}
 	b.upload(5)
 	p, err := b.Ledger.Previous(t.Context(), b.claim("w"))
-	if err != nil || p == nil || len(p.Snapshots) != 1 || p.Snapshots[0] != 1 {
+	if err != nil || p == nil || len(p.Snapshots) != 1 || p.Snapshots[0].Part != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -40,9 +40,12 @@ type expected struct {
 	prediction int64
 	of, key    string
 	version    string // empty: the newest
-	bytes      int64  // -1: not recorded
-	sha256     []byte // nil: not recorded
+	bytes      int64          // -1: not recorded
+	sha256     []byte         // nil: not recorded
+	digest     objects.Digest // nil: not recorded
 }
+
+func (e *expected) hasDigest() bool { return e.sha256 != nil || e.digest != nil }
 
 // CheckObjects finds objects that rows refer to and that are missing or changed, and objects whose id no row has. With
 // digests, objects whose digest was recorded are read and compared with it. found is called for each problem.
@@ -78,7 +81,7 @@ func (u *Upkeep) checkRows(ctx context.Context, o objects.Store, digests bool, c
 		}
 		for i, what := range wrong {
 			c.Rows++
-			if digests && list[i].sha256 != nil {
+			if digests && list[i].hasDigest() {
 				c.Digests++
 			}
 			if what == "" {
@@ -103,22 +106,25 @@ func compareObject(ctx context.Context, o objects.Store, e expected, digests boo
 		return "", err
 	case e.bytes >= 0 && info.Bytes != e.bytes:
 		return "size", nil
-	case !digests || e.sha256 == nil:
+	case !digests || !e.hasDigest():
 		return "", nil
 	}
-	body, _, err := o.Get(ctx, e.key, objects.Range{Version: e.version}, info.ETag)
-	if err != nil {
-		return "", err
-	}
 	digest := sha256.New()
-	_, err = io.Copy(digest, body)
-	if err := errors.Join(err, body.Close()); err != nil {
-		return "", err
-	}
-	if !bytes.Equal(digest.Sum(nil), e.sha256) {
+	err = e.read(ctx, o, info.ETag, digest)
+	if errors.Is(err, objects.ErrDamaged) || err == nil && e.sha256 != nil && !bytes.Equal(digest.Sum(nil), e.sha256) {
 		return "digest", nil
 	}
-	return "", nil
+	return "", err
+}
+
+// read compares an object with its digest and copies it to w.
+func (e *expected) read(ctx context.Context, o objects.Store, etag string, w io.Writer) error {
+	body, _, err := objects.Read(ctx, o, objects.Source{Key: e.key, ETag: etag, Digest: e.digest}, objects.Range{Version: e.version})
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, body)
+	return errors.Join(err, body.Close())
 }
 
 func (u *Upkeep) stillExpected(ctx context.Context, e expected) (bool, error) {
@@ -135,23 +141,25 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 		    WHERE id > $1 ORDER BY id LIMIT $2
 		), list AS (
 		    SELECT d.id, 'upload' AS of, u.object_key AS key, NULL::int AS part, coalesce(u.bytes, -1) AS bytes, u.sha256,
-		           u.object_version AS version
+		           NULL::bytea AS digest, u.object_version AS version
 		    FROM d JOIN uploads u ON u.id = d.upload_id
 		    WHERE results_deleted_at IS NULL AND (u.object_key LIKE 'uploads/%' OR d.open)
 		    UNION ALL
-		    SELECT id, 'result', result_key, NULL, result_bytes, NULL, '' FROM d
+		    SELECT id, 'result', result_key, NULL, result_bytes, result_sha256, result_digest, '' FROM d
 		    WHERE result_key IS NOT NULL AND results_deleted_at IS NULL
 		    UNION ALL
-		    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, NULL, '' FROM d
+		    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, rejects_sha256, rejects_digest, '' FROM d
 		    WHERE rejects_key IS NOT NULL AND results_deleted_at IS NULL
 		    UNION ALL
-		    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL, ''
+		    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL, w.digest, ''
 		    FROM d JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
-		    CROSS JOIN LATERAL (VALUES ('part', p.result_bytes, d.open), ('rejected', p.rejects_bytes, d.open),
-		        ('snapshot', p.snapshot_bytes, d.open OR d.result_key IS NOT NULL)) AS w (of, bytes, needed)
+		    CROSS JOIN LATERAL (VALUES ('part', p.result_bytes, p.result_digest, d.open),
+		        ('rejected', p.rejects_bytes, p.rejects_digest, d.open),
+		        ('snapshot', p.snapshot_bytes, p.snapshot_digest, d.open OR d.result_key IS NOT NULL))
+		        AS w (of, bytes, digest, needed)
 		    WHERE p.status = 'done' AND w.needed AND w.bytes > 0 AND results_deleted_at IS NULL
 		)
-		SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256,
+		SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256, list.digest,
 		       coalesce(list.version, '')
 		FROM d LEFT JOIN list ON list.id = d.id ORDER BY d.id`, after, limit)
 	if err != nil {
@@ -164,29 +172,30 @@ func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([
 	var part *int
 	var size *int64
 	var e expected
-	_, err = pgx.ForEachRow(rows, []any{&e.prediction, &id, &generation, &of, &key, &part, &size, &e.sha256, &e.version}, func() error {
-		after = e.prediction
-		if of == nil {
-			return nil // it has none
-		}
-		e.of, e.bytes = *of, -1
-		if size != nil {
-			e.bytes = *size
-		}
-		switch e.of {
-		case "part":
-			e.key = objects.PartKey(id, generation, *part, objects.ResultName)
-		case "rejected":
-			e.of, e.key = "part", objects.PartKey(id, generation, *part, objects.RejectsName)
-		case "snapshot":
-			e.key = objects.SnapshotKey(id, generation, *part)
-		default:
-			e.key = *key
-		}
-		list = append(list, e)
-		e.sha256 = nil
-		return nil
-	})
+	_, err = pgx.ForEachRow(rows, []any{&e.prediction, &id, &generation, &of, &key, &part, &size, &e.sha256, (*[]byte)(&e.digest), &e.version},
+		func() error {
+			after = e.prediction
+			if of == nil {
+				return nil // it has none
+			}
+			e.of, e.bytes = *of, -1
+			if size != nil {
+				e.bytes = *size
+			}
+			switch e.of {
+			case "part":
+				e.key = objects.PartKey(id, generation, *part, objects.ResultName)
+			case "rejected":
+				e.of, e.key = "part", objects.PartKey(id, generation, *part, objects.RejectsName)
+			case "snapshot":
+				e.key = objects.SnapshotKey(id, generation, *part)
+			default:
+				e.key = *key
+			}
+			list = append(list, e)
+			e.sha256, e.digest = nil, nil
+			return nil
+		})
 	return list, after, err
 }
 

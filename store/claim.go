@@ -39,7 +39,7 @@ type Claim struct {
 	Small   bool          // of a small file, whose user waits for it
 	// Postponed is for how long it has been given back for one and the same reason, without an attempt; zero: it was not.
 	Postponed time.Duration
-	Refused   bool // the reason: the object store refused its own objects
+	Refused   bool // the reason: the object store refused its own objects, or they are damaged
 
 	ObjectKey  string // the input
 	ObjectETag string // pins every read of it; may be empty
@@ -60,7 +60,7 @@ const selectClaim = `
 	       u.columns, coalesce(u.delimiter, ''), coalesce(u.header_bytes, 0), coalesce(u.header_lines, 0),
 	       coalesce(d.model_name, ''), coalesce(d.model_version, ''), coalesce(d.model_sha256, ''),
 	       coalesce(d.engine_version, ''), d.explain, d.options, d.small,
-	       coalesce(extract(epoch FROM clock_timestamp() - c.postponed_since), 0)::float8, c.refused
+	       coalesce(extract(epoch FROM clock_timestamp() - c.postponed_since), 0)::float8, c.refused, c.input_digest
 	FROM c JOIN predictions d ON d.id = c.prediction_id JOIN uploads u ON u.id = d.upload_id`
 
 // claimPart claims the next unleased part in turn: large ones first, or ($5) small ones only. A part whose lease expired
@@ -133,7 +133,7 @@ const claimFinish = `
 	        d.finish_attempts AS attempts, d.finish_worker AS worker, n.spent,
 	        d.finish_postponed_since AS postponed_since, d.finish_refused AS refused,
 	        0 AS part_no, NULL::bigint AS byte_length, 0::bigint AS byte_offset, 0::bigint AS first_row,
-	        0::bigint AS first_line, NULL::bigint AS n_rows
+	        0::bigint AS first_line, NULL::bigint AS n_rows, NULL::bytea AS input_digest
 	), u AS (
 	    UPDATE uploads u SET status = 'failed', updated_at = clock_timestamp()
 	    FROM c WHERE u.id = c.upload_id AND c.spent
@@ -236,7 +236,8 @@ func (l *Ledger) scanClaim(row pgx.CollectableRow, spent *bool) (*Claim, error) 
 		&c.ObjectKey, &c.ObjectETag, &c.ObjectVersion, &c.Bytes,
 		&c.Header.Columns, &delimiter, &c.Header.Bytes, &c.Header.Lines,
 		&c.Model.Name, &c.Model.Version, &c.Model.SHA256,
-		&c.Model.Engine, &c.Explain, &c.Options, &c.Small, &postponed, &c.Refused)
+		&c.Model.Engine, &c.Explain, &c.Options, &c.Small, &postponed, &c.Refused,
+		(*[]byte)(&c.Part.Digest))
 	c.Postponed = time.Duration(postponed * float64(time.Second))
 	if delimiter != "" {
 		c.Header.Delimiter = delimiter[0]

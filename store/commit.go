@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // PartResult is what the ledger keeps of a scored part. Its objects must have been put before.
@@ -19,6 +20,9 @@ type PartResult struct {
 	RejectsBytes      int64
 	RejectsETag       string
 	SnapshotBytes     int64 // 0: no object
+	// Digests of the objects; nil: not known, of the SHA-256 also without an object.
+	ResultDigest, RejectsDigest, SnapshotDigest objects.Digest
+	ResultSHA256, RejectsSHA256                 []byte
 	// Training are tuples made by [tuple.TrainingEncoder], committed with the blocks; nil is none. It is not read back.
 	Training []byte
 }
@@ -87,10 +91,12 @@ func closePart(ctx context.Context, tx pgx.Tx, c *Claim, r PartResult) (*Claim, 
 		UPDATE prediction_parts
 		SET status = 'done', n_scored = $4, n_rejected = $5, warnings = $6, summary = $7, result_bytes = $8,
 		    result_etag = $9, rejects_bytes = $10, rejects_etag = $11, snapshot_bytes = nullif($12::bigint, 0),
+		    result_digest = $13, result_sha256 = $14, rejects_digest = $15, rejects_sha256 = $16, snapshot_digest = $17,
 		    error = NULL, done_at = clock_timestamp()
 		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3`,
 		c.PredictionID, c.Generation, c.Part.No, r.Scored, r.Rejected, r.Warnings, r.Summary, r.ResultBytes,
-		r.ResultETag, r.RejectsBytes, r.RejectsETag, r.SnapshotBytes)
+		r.ResultETag, r.RejectsBytes, r.RejectsETag, r.SnapshotBytes,
+		[]byte(r.ResultDigest), r.ResultSHA256, []byte(r.RejectsDigest), r.RejectsSHA256, []byte(r.SnapshotDigest))
 	batch.Queue(`SELECT FROM predictions WHERE id = $1 AND generation = $2 AND status = 'running' FOR NO KEY UPDATE`,
 		c.PredictionID, c.Generation)
 	batch.Queue(`

@@ -154,9 +154,9 @@ func nextGeneration(ctx context.Context, tx pgx.Tx, id int64, old int) error {
 		    RETURNING d.small, d.turn_end - coalesce(u.bytes, 0) AS turn
 		)
 		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length,
-		                              first_row, first_line, n_rows, small, turn)
+		                              first_row, first_line, n_rows, input_digest, small, turn)
 		SELECT prediction_id, generation + 1, part_no, byte_offset, byte_length, first_row, first_line, n_rows,
-		       d.small, d.turn + byte_offset
+		       input_digest, d.small, d.turn + byte_offset
 		FROM prediction_parts, d WHERE prediction_id = $1 AND generation = $2`, id, old)
 	return err
 }
@@ -171,6 +171,7 @@ func requeueFromScratch(ctx context.Context, tx pgx.Tx, id int64, m Model) error
 		    engine_version = coalesce(nullif($5, ''), engine_version),
 		    rows_scored = 0, rows_rejected = 0, warnings = NULL, summary = NULL, result_key = NULL, result_etag = NULL,
 		    result_bytes = NULL, rejects_key = NULL, rejects_bytes = NULL,
+		    result_digest = NULL, result_sha256 = NULL, rejects_digest = NULL, rejects_sha256 = NULL,
 		    finish_due = false, finish_worker = NULL, finish_attempts = 0, finish_lease_until = '-infinity',
 		    finish_postponed_since = NULL, finish_refused = false,
 		    queued_at = clock_timestamp(), started_at = NULL, first_result_at = NULL, finished_at = NULL

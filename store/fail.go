@@ -74,8 +74,10 @@ func endPrediction(ctx context.Context, tx pgx.Tx, c *Claim, f Failure, status S
 	_, err := tx.Exec(ctx, `
 		UPDATE predictions
 		SET status = $3, status_reason = NULL, error = $4, finish_due = false, finished_at = clock_timestamp(),
-		    rejects_key = nullif($5, ''), rejects_bytes = CASE WHEN $5 = '' THEN rejects_bytes ELSE $6 END
-		WHERE id = $1 AND generation = $2 AND status = 'running'`, c.PredictionID, c.Generation, status, f, f.RejectsKey, f.RejectsBytes)
+		    rejects_key = nullif($5, ''), rejects_bytes = CASE WHEN $5 = '' THEN rejects_bytes ELSE $6 END,
+		    rejects_digest = $7, rejects_sha256 = $8
+		WHERE id = $1 AND generation = $2 AND status = 'running'`,
+		c.PredictionID, c.Generation, status, f, f.RejectsKey, f.RejectsBytes, []byte(f.RejectsDigest), f.RejectsSHA256)
 	if err != nil {
 		return err
 	}
@@ -140,7 +142,7 @@ type Postponement struct {
 	Wait time.Duration
 	// Reason is shown to the customer: "waiting for the storage to come back".
 	Reason string
-	// Refused is set if the object store answers and refused objects of this claim only.
+	// Refused is set if the object store answers and refused objects of this claim only, or gave them damaged.
 	Refused bool
 	// NoModel is set if the model cannot be had. The prediction counts as having started now, so that it does not become
 	// overdue by waiting.

@@ -32,6 +32,8 @@ const (
 	FaultRefused
 	// FaultInternal is a mistake of this program: the same call will fail again.
 	FaultInternal
+	// FaultDamaged is one object whose bytes are not those that were written: [objects.ErrDamaged].
+	FaultDamaged
 )
 
 // postgresFaults is by SQLSTATE or class. What is not in it is an outage: of the connection (08), of rights and names
@@ -123,6 +125,9 @@ func FaultOf(err error) Fault {
 		if errors.Is(err, known) {
 			return FaultNone
 		}
+	}
+	if errors.Is(err, objects.ErrDamaged) {
+		return FaultDamaged
 	}
 	var refused *circuit.OpenError
 	if errors.Is(err, objects.ErrStorageFull) || errors.Is(err, objects.ErrInterrupted) || errors.Is(err, ErrNotOwner) ||

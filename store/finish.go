@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // PartRecord is a part with its result, as the ledger has them.
@@ -22,7 +23,8 @@ func (l *Ledger) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
 		SELECT part_no, byte_length IS NOT NULL, byte_offset, coalesce(byte_length, 0), first_row, first_line,
 		       coalesce(n_rows, 0), status = 'done', coalesce(n_scored, 0), coalesce(n_rejected, 0), warnings, summary,
 		       coalesce(result_bytes, 0), coalesce(result_etag, ''),
-		       coalesce(rejects_bytes, 0), coalesce(rejects_etag, ''), coalesce(snapshot_bytes, 0)
+		       coalesce(rejects_bytes, 0), coalesce(rejects_etag, ''), coalesce(snapshot_bytes, 0), input_digest,
+		       result_digest, result_sha256, rejects_digest, rejects_sha256, snapshot_digest
 		FROM prediction_parts WHERE prediction_id = $1 AND generation = $2 ORDER BY part_no`,
 		c.PredictionID, c.Generation)
 	if err != nil {
@@ -32,7 +34,9 @@ func (l *Ledger) Parts(ctx context.Context, c *Claim) ([]PartRecord, error) {
 		var r PartRecord
 		err := row.Scan(&r.No, &r.Planned, &r.Offset, &r.Part.Bytes, &r.FirstRow, &r.FirstLine,
 			&r.Rows, &r.Done, &r.Scored, &r.Rejected, &r.Warnings, &r.Summary,
-			&r.ResultBytes, &r.ResultETag, &r.RejectsBytes, &r.RejectsETag, &r.SnapshotBytes)
+			&r.ResultBytes, &r.ResultETag, &r.RejectsBytes, &r.RejectsETag, &r.SnapshotBytes, (*[]byte)(&r.Part.Digest),
+			(*[]byte)(&r.ResultDigest), &r.ResultSHA256, (*[]byte)(&r.RejectsDigest), &r.RejectsSHA256,
+			(*[]byte)(&r.SnapshotDigest))
 		return r, err
 	})
 	if err != nil {
@@ -48,6 +52,9 @@ type Result struct {
 	RejectsKey            string
 	RejectsBytes          int64
 	Warnings, Summary     json.RawMessage
+	// Digests of the objects; nil: not known.
+	ResultDigest, RejectsDigest objects.Digest
+	ResultSHA256, RejectsSHA256 []byte
 }
 
 // Finish publishes the joined results. A running prediction becomes completed; a cancelled one stays cancelled and
@@ -56,7 +63,9 @@ func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		// Customers' data in parts is in the summary now and must not be kept longer. Parts are locked first everywhere.
 		_, err := tx.Exec(ctx, `
-			UPDATE prediction_parts SET summary = NULL, warnings = NULL
+			UPDATE prediction_parts
+			SET summary = NULL, warnings = NULL,
+			    result_digest = NULL, result_sha256 = NULL, rejects_digest = NULL, rejects_sha256 = NULL -- now of the whole
 			WHERE prediction_id = $1 AND generation <= $2 AND (summary IS NOT NULL OR warnings IS NOT NULL)`,
 			c.PredictionID, c.Generation)
 		if err != nil {
@@ -71,14 +80,16 @@ func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 			    finish_due = false, finish_worker = NULL, status_reason = NULL, error = NULL,
 			    rows_scored = l.scored, rows_rejected = l.rejected, warnings = $4, summary = $5,
 			    result_key = nullif($6, ''), result_etag = nullif($7, ''), result_bytes = $8,
-			    rejects_key = nullif($9, ''), rejects_bytes = $10
+			    rejects_key = nullif($9, ''), rejects_bytes = $10,
+			    result_digest = $11, result_sha256 = $12, rejects_digest = $13, rejects_sha256 = $14
 			FROM (SELECT coalesce(sum(n_scored), 0) AS scored, coalesce(sum(n_rejected), 0) AS rejected
 			      FROM prediction_parts WHERE prediction_id = $1 AND generation = $2 AND status = 'done') l
 			WHERE d.id = $1 AND d.generation = $2 AND d.finish_epoch = $3 AND d.finish_due
 			  AND d.status IN ('running', 'cancelled')
 			RETURNING d.upload_id, d.status`,
 			c.PredictionID, c.Generation, c.Epoch, r.Warnings, r.Summary, r.ResultKey, r.ResultETag, r.ResultBytes,
-			r.RejectsKey, r.RejectsBytes).Scan(&upload, &status)
+			r.RejectsKey, r.RejectsBytes,
+			[]byte(r.ResultDigest), r.ResultSHA256, []byte(r.RejectsDigest), r.RejectsSHA256).Scan(&upload, &status)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrLeaseLost
 		}

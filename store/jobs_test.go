@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ func TestPredictionFromUploadToResult(t *testing.T) {
 	wantEqual(t, "outbox", ask[string](b, `SELECT string_agg(public_id::text, ' ') FROM outbox`), p.ID.String())
 
 	first := b.claim("w1")
-	if first.Part != (store.Part{Planned: true, Offset: 18, Bytes: 150_000, FirstRow: 1, FirstLine: 2, Rows: 1500}) ||
+	part := store.Part{Planned: true, Offset: 18, Bytes: 150_000, FirstRow: 1, FirstLine: 2, Rows: 1500}
+	if !reflect.DeepEqual(first.Part, part) ||
 		first.Attempt != 1 || first.Header.Delimiter != ';' || first.Header.Lines != 1 ||
 		first.Header.Columns[0] != "customerID" || first.PublicID != p.ID || first.UserID != b.user.ID ||
 		first.Model.Engine != "e1" || first.ObjectETag != `"abc"` || first.Lease != 30*time.Second || first.Finish {

@@ -222,7 +222,7 @@ func whole(t *testing.T, o objects.Store, p store.Prediction) {
 	storetest.PutObject(t, o, parts[0], storetest.Pattern(6<<20))
 	storetest.PutObject(t, o, parts[1], []byte("end"))
 	key := objects.ResultKey(p.ID, 1, objects.ResultName)
-	if _, err := o.Compose(t.Context(), key, parts); err != nil {
+	if _, err := o.Compose(t.Context(), key, storetest.Sources(parts...)); err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "composed", string(storetest.GetObject(t, o, key, objects.Range{Offset: 6 << 20}, "")), "end")

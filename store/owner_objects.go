@@ -40,7 +40,7 @@ func (g guarded) Put(ctx context.Context, key string, r io.Reader) (objects.Info
 }
 
 // Compose implements [objects.Store].
-func (g guarded) Compose(ctx context.Context, dst string, parts []string) (objects.Info, error) {
+func (g guarded) Compose(ctx context.Context, dst string, parts []objects.Source) (objects.Info, error) {
 	if err := g.owner.requireWritable(); err != nil {
 		return objects.Info{}, fmt.Errorf("compose object: %w", err)
 	}

@@ -71,7 +71,7 @@ func TestOwner_RefusesWritesToOtherInstallation(t *testing.T) {
 				wantState(t, w, store.Stranger)
 				_, err = guarded.Put(t.Context(), "uploads/b", strings.NewReader("x"))
 				wantErr(t, err, store.ErrNotOwner)
-				_, err = guarded.Compose(t.Context(), "uploads/b", []string{"uploads/a"})
+				_, err = guarded.Compose(t.Context(), "uploads/b", storetest.Sources("uploads/a"))
 				wantErr(t, err, store.ErrNotOwner)
 				if links, ok := guarded.(objects.Presigner); ok {
 					_, err = links.PresignPut(t.Context(), "direct/b.csv", 1, time.Minute)

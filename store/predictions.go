@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/retainwise/millrace/store/internal/database"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Predictions is the view of users' files, predictions and scored rows. Each method sees the rows of the user it names
@@ -44,8 +45,10 @@ type Failure struct {
 	Details   json.RawMessage `json:"details,omitempty"`
 	Permanent bool            `json:"permanent,omitempty"` // another attempt would fail the same way
 	// RejectsKey is the object of the rejected rows, which a failed prediction keeps; empty if there is none.
-	RejectsKey   string `json:"-"`
-	RejectsBytes int64  `json:"-"`
+	RejectsKey    string         `json:"-"`
+	RejectsBytes  int64          `json:"-"`
+	RejectsDigest objects.Digest `json:"-"` // nil: not known, and so is a nil SHA-256
+	RejectsSHA256 []byte         `json:"-"`
 }
 
 // Prediction is the scoring of one upload as its owner sees it.
@@ -231,6 +234,62 @@ func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {
 	}
 	_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell)
 	return err
+}
+
+// File is an object that a prediction has published.
+type File struct {
+	Key    string
+	ETag   string         // of the result only
+	Digest objects.Digest // nil: not recorded
+	SHA256 []byte         // nil: not known yet
+}
+
+// File returns a published object of a prediction: [objects.ResultName] or [objects.RejectsName]. It is [ErrNotFound] if
+// the prediction is of another generation by now, or has no such object any more.
+func (ps *Predictions) File(ctx context.Context, p Prediction, name string) (File, error) {
+	column := fileColumns(name)
+	etag := `''`
+	if name == objects.ResultName {
+		etag = `coalesce(result_etag, '')`
+	}
+	var f File
+	err := ps.db.ReadAs(ctx, p.UserID, `
+		SELECT `+column+`_key, `+etag+`, `+column+`_digest, `+column+`_sha256 FROM predictions
+		WHERE public_id = $1 AND user_id = $2 AND generation = $3 AND `+column+`_key IS NOT NULL`,
+		[]any{p.ID, p.UserID, p.Generation}, func(rows pgx.Rows) (err error) {
+			f, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (f File, err error) {
+				return f, row.Scan(&f.Key, &f.ETag, (*[]byte)(&f.Digest), &f.SHA256)
+			})
+			return err
+		})
+	if err != nil {
+		return File{}, fmt.Errorf("read file of prediction: %w", notFound(err))
+	}
+	return f, nil
+}
+
+// RecordSHA256 records the SHA-256 of a published object that has none yet.
+func (ps *Predictions) RecordSHA256(ctx context.Context, p Prediction, name string, f File) error {
+	column := fileColumns(name)
+	err := ps.db.ReadAs(ctx, p.UserID, `
+		UPDATE predictions SET `+column+`_sha256 = $5
+		WHERE public_id = $1 AND user_id = $2 AND generation = $3 AND `+column+`_key = $4 AND `+column+`_sha256 IS NULL`,
+		[]any{p.ID, p.UserID, p.Generation, f.Key, f.SHA256}, func(rows pgx.Rows) error {
+			rows.Close()
+			return rows.Err()
+		})
+	if err != nil {
+		return fmt.Errorf("record sha256: %w", err)
+	}
+	return nil
+}
+
+// fileColumns returns what the names of the columns of a file begin with.
+func fileColumns(name string) string {
+	if name == objects.RejectsName {
+		return "rejects"
+	}
+	return "result"
 }
 
 // Ahead is the work that is queued before a prediction.

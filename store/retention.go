@@ -17,7 +17,8 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 	for {
 		tag, err := u.db.Pool.Exec(ctx, `
 			WITH gone AS (
-			    UPDATE predictions d SET results_deleted_at = clock_timestamp(), summary = NULL, error = `+withoutCells+`
+			    UPDATE predictions d SET results_deleted_at = clock_timestamp(), summary = NULL, error = `+withoutCells+`,
+			        result_digest = NULL, result_sha256 = NULL, rejects_digest = NULL, rejects_sha256 = NULL
 			    FROM uploads u
 			    WHERE u.id = d.upload_id AND d.id IN (
 			        SELECT id FROM predictions
@@ -28,8 +29,10 @@ func (u *Upkeep) Expire(ctx context.Context, age time.Duration) (expired int, er
 			), blocks AS (
 			    DELETE FROM prediction_blocks WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone))
 			), parts AS (
-			    UPDATE prediction_parts SET summary = NULL, warnings = NULL, error = `+withoutCells+`
-			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone)) AND num_nonnulls(summary, warnings, error) > 0
+			    UPDATE prediction_parts SET summary = NULL, warnings = NULL, error = `+withoutCells+`,
+			        input_digest = NULL, snapshot_digest = NULL
+			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone))
+			      AND num_nonnulls(summary, warnings, error, input_digest, snapshot_digest) > 0
 			), failures AS (
 			    UPDATE prediction_failures SET error = `+withoutCells+`
 			    WHERE prediction_id = ANY (ARRAY(SELECT id FROM gone))

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/retainwise/millrace/store/models"
+	"github.com/retainwise/millrace/store/objects"
 )
 
 // Header is the parsed first line of a file; a worker needs it to read any part.
@@ -27,6 +28,7 @@ type Part struct {
 	FirstRow  int64 // the first data row of the file is 1
 	FirstLine int64
 	Rows      int64
+	Digest    objects.Digest // of what is read of the file: of the first part with what is before it; nil: not recorded
 }
 
 // Model names what scores a prediction. All of it is pinned when the prediction is made or planned.
@@ -176,20 +178,20 @@ func insertParts(ctx context.Context, tx pgx.Tx, prediction int64, generation in
 	}
 	n := len(parts)
 	no, offset, length := make([]int32, n), make([]int64, n), make([]*int64, n)
-	row, line, rows := make([]int64, n), make([]int64, n), make([]*int64, n)
+	row, line, rows, digest := make([]int64, n), make([]int64, n), make([]*int64, n), make([][]byte, n)
 	for i, p := range parts {
 		no[i], offset[i], row[i], line[i] = int32(p.No), p.Offset, p.FirstRow, p.FirstLine
 		if p.Planned {
-			length[i], rows[i] = &p.Bytes, &p.Rows
+			length[i], rows[i], digest[i] = &p.Bytes, &p.Rows, p.Digest
 		}
 	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, byte_length,
-		                              first_row, first_line, n_rows, small, turn)
-		SELECT $1, $2, p.*, $9, $10 + p.byte_offset
-		FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-		     AS p (part_no, byte_offset, byte_length, first_row, first_line, n_rows)`,
-		prediction, generation, no, offset, length, row, line, rows, at.small, at.first)
+		                              first_row, first_line, n_rows, input_digest, small, turn)
+		SELECT $1, $2, p.*, $10, $11 + p.byte_offset
+		FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[])
+		     AS p (part_no, byte_offset, byte_length, first_row, first_line, n_rows, input_digest)`,
+		prediction, generation, no, offset, length, row, line, rows, digest, at.small, at.first)
 	return err
 }
 

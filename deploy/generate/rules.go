@@ -162,6 +162,16 @@ var alerts = []alert{
 		expr:    `sum by (kind) (increase(millrace_objects_gone_total[1h])) > 0`,
 	},
 	{
+		name: "MillraceFilesDamaged", severity: "page", wait: "0s", labels: []string{"kind"},
+		summary: "Stored bytes are not those that were written, whenever they are read",
+		expr:    `sum by (kind) (increase(millrace_damaged_reads_total[1h])) > 0`,
+	},
+	{
+		name: "MillraceBitsFlipped", severity: "ticket", wait: "0s", labels: []string{"kind"},
+		summary: "Stored bytes were not those that were written, and some were right when they were read again",
+		expr:    `sum by (kind) (increase(millrace_digest_mismatches_total[1h])) > 0`,
+	},
+	{
 		name: "MillraceModelRefused", severity: "ticket", wait: "0s", summary: "A bundle failed its checks",
 		expr: `max(millrace_bundles_refused) > 0`,
 	},

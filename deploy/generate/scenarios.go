@@ -27,6 +27,8 @@ func healthy() map[string]string {
 		`millrace_dependency_up{dependency="database"}`:             `1x600`,
 		`millrace_attempts_total{result="refused"}`:                 `0x600`,
 		`millrace_objects_gone_total{kind="result"}`:                `0x600`,
+		`millrace_damaged_reads_total{kind="result"}`:               `0x600`,
+		`millrace_digest_mismatches_total{kind="part"}`:             `0x600`,
 		`millrace_circuit_opens_total{dependency="queue"}`:          `0+0.1x600`,
 		`millrace_installation_state{state="owned"}`:                `1x600`,
 		`millrace_installation_state{state="copy"}`:                 `0x600`,
@@ -159,6 +161,8 @@ func scenarios() []scenario {
 			`millrace_dependency_up{dependency="database",instance="b"}`, `0x600`),
 		trouble("MillraceFilesRefused", "", "", `millrace_attempts_total{result="refused"}`, `0x60 1x600`),
 		trouble("MillraceFilesGone", "kind", "result", `millrace_objects_gone_total{kind="result"}`, `0x60 1x600`),
+		trouble("MillraceFilesDamaged", "kind", "result", `millrace_damaged_reads_total{kind="result"}`, `0x60 1x600`),
+		trouble("MillraceBitsFlipped", "kind", "part", `millrace_digest_mismatches_total{kind="part"}`, `0x60 1x600`),
 		{
 			name: "the queue does not answer: requests are served", at: "1h30m",
 			series: but(healthy(), `millrace_dependency_up{dependency="queue"}`, `0x600`),

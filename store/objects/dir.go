@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -44,14 +43,15 @@ func OpenDirectory(dir string) (Store, error) {
 
 // Put implements [Store].
 func (d *directory) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
-	info, err := d.put(ctx, key, r)
+	info, err := d.put(ctx, key, r, nil)
 	if err != nil {
 		return Info{}, fmt.Errorf("put object: %w", storageFull(err))
 	}
 	return info, nil
 }
 
-func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, error) {
+// put stores an object. known is its digest, or nil if that is to be made.
+func (d *directory) put(ctx context.Context, key string, r io.Reader, known Digest) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
@@ -60,8 +60,12 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 		return Info{}, err
 	}
 	temporary := path.Join(path.Dir(key), filepath.Base(file.Name()))
-	digest := sha256.New()
-	err = fill(ctx, file, digest, r)
+	digest, blocks := sha256.New(), NewDigester()
+	digests := []io.Writer{digest, blocks}
+	if known != nil {
+		digests = digests[:1]
+	}
+	err = fill(ctx, file, digests, r)
 	var stat fs.FileInfo
 	if err == nil {
 		stat, err = d.setModTime(temporary)
@@ -73,7 +77,10 @@ func (d *directory) put(ctx context.Context, key string, r io.Reader) (Info, err
 		_ = d.root.Remove(temporary)
 		return Info{}, err
 	}
-	info := Info{Key: key, Bytes: stat.Size(), Modified: stat.ModTime()}
+	info := Info{Key: key, Bytes: stat.Size(), Modified: stat.ModTime(), Digest: known}
+	if known == nil {
+		info.Digest = blocks.Sum(nil)
+	}
 	digest.Sum(info.SHA256[:0])
 	info.ETag = `"` + hex.EncodeToString(info.SHA256[:16]) + `"`
 	d.noteETag(key, stat, info.ETag)
@@ -90,9 +97,10 @@ func (d *directory) setModTime(name string) (fs.FileInfo, error) {
 	return d.root.Stat(name)
 }
 
-// fill copies r into the file and its digest and makes it durable.
-func fill(ctx context.Context, file *os.File, digest hash.Hash, r io.Reader) error {
-	_, err := io.Copy(io.MultiWriter(&writebackWriter{file: file}, digest), contextReader{ctx, r})
+// fill copies r into the file and its digests and makes it durable.
+func fill(ctx context.Context, file *os.File, digests []io.Writer, r io.Reader) error {
+	to := io.MultiWriter(append(digests, &writebackWriter{file: file})...)
+	_, err := io.CopyBuffer(to, contextReader{ctx, r}, make([]byte, digestBlockBytes)) // a block read by Read is not copied
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
@@ -300,7 +308,7 @@ func (d *directory) Delete(_ context.Context, _ Reason, keys ...string) error {
 }
 
 // Compose implements [Store]. Of one part it makes a second name: an object's bytes never change.
-func (d *directory) Compose(ctx context.Context, dst string, parts []string) (Info, error) {
+func (d *directory) Compose(ctx context.Context, dst string, parts []Source) (Info, error) {
 	info, err := d.compose(ctx, dst, parts)
 	if err != nil {
 		return Info{}, fmt.Errorf("compose object: %w", storageFull(err))
@@ -308,21 +316,18 @@ func (d *directory) Compose(ctx context.Context, dst string, parts []string) (In
 	return info, nil
 }
 
-func (d *directory) compose(ctx context.Context, dst string, parts []string) (Info, error) {
-	if err := errors.Join(ctx.Err(), checkKeys(append([]string{dst}, parts...)...)); err != nil {
+func (d *directory) compose(ctx context.Context, dst string, parts []Source) (Info, error) {
+	if err := errors.Join(ctx.Err(), checkKeys(dst), checkSources(parts)); err != nil {
 		return Info{}, err
 	}
 	if len(parts) == 1 {
-		if info, err := d.link(ctx, dst, parts[0]); err == nil || errors.Is(err, ErrNotFound) {
+		if info, err := d.link(ctx, dst, parts[0].Key); err == nil || errors.Is(err, ErrNotFound) {
+			info.Digest = parts[0].Digest
 			return info, err
 		} // a file system without links, or one that has no more of them
 	}
-	infos := make([]Info, len(parts))
-	for i := range parts {
-		infos[i].Key = parts[i]
-	}
-	source := &concatReader{ctx: ctx, from: d, parts: infos}
-	info, err := d.put(ctx, dst, source)
+	source := &concatReader{ctx: ctx, from: d, parts: parts}
+	info, err := d.put(ctx, dst, source, joinDigests(parts))
 	return info, errors.Join(err, source.Close())
 }
 

@@ -46,5 +46,5 @@ func (d *directory) putIf(ctx context.Context, key string, r io.Reader, etag str
 	if err != nil {
 		return Info{}, err
 	}
-	return d.put(ctx, key, r)
+	return d.put(ctx, key, r, nil)
 }

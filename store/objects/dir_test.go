@@ -94,7 +94,7 @@ func TestObjects_CancelledContext(t *testing.T) {
 				t.Errorf("listed %v", info)
 			}
 		}
-		if _, err := o.Compose(ctx, "c", []string{"a/b"}); err == nil {
+		if _, err := o.Compose(ctx, "c", storetest.Sources("a/b")); err == nil {
 			t.Error("composed")
 		}
 		if err := objects.DeletePrefix(ctx, o, objects.Deleted, "a/"); err == nil {

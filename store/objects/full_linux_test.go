@@ -20,7 +20,7 @@ func TestDirectoryOnAFullDisk(t *testing.T) {
 	makeRoom := storetest.FillDisk(t, dir)
 	_, err = o.Put(t.Context(), "a/c", bytes.NewReader(content))
 	wantErr(t, err, objects.ErrStorageFull)
-	_, err = o.Compose(t.Context(), "a/d", []string{"a/b", "a/b"})
+	_, err = o.Compose(t.Context(), "a/d", storetest.Sources("a/b", "a/b"))
 	wantErr(t, err, objects.ErrStorageFull)
 	if got := storetest.GetObject(t, o, "a/b", objects.Range{}, ""); !bytes.Equal(got, content) {
 		t.Errorf("%d bytes of what was there before", len(got))
@@ -30,7 +30,7 @@ func TestDirectoryOnAFullDisk(t *testing.T) {
 	}
 	makeRoom()
 	storetest.PutObject(t, o, "a/c", content)
-	if _, err := o.Compose(t.Context(), "a/d", []string{"a/b", "a/c"}); err != nil {
+	if _, err := o.Compose(t.Context(), "a/d", storetest.Sources("a/b", "a/c")); err != nil {
 		t.Error(err)
 	}
 }

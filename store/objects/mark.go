@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/google/uuid"
+	"github.com/retainwise/millrace/store/backoff"
 )
 
 // MarkKey is the key of the object that holds a store's [Mark].
@@ -37,10 +39,34 @@ type Mark struct {
 	Disputed bool `json:"disputed,omitempty"`
 }
 
+// storedMark is the content of a mark's object. Marks that an older version has written have no sum.
+type storedMark struct {
+	Mark
+	Sum *uint32 `json:"crc32c,omitempty"`
+}
+
+// sum is the CRC-32C of the fields.
+func (m Mark) sum() *uint32 {
+	sum := crc32.Checksum(fmt.Appendf(nil, "%s %d %s %t", m.Installation, m.Sweeps, m.Sweep, m.Disputed), castagnoli())
+	return &sum
+}
+
 // ReadMark reads the mark of an object store with the credentials that everything else is read with. The ETag is for
 // [Store.PutIf]. A store without a mark is [ErrNotFound], a bucket that does not exist [ErrNoBucket], another object at
-// its key [ErrMark]; any other error would meet every object of the store.
+// its key, or one whose sum is wrong, [ErrMark], if that is so whenever it is read; any other error would meet every
+// object of the store.
 func ReadMark(ctx context.Context, o Store) (m Mark, etag string, err error) {
+	for reads := 1; ; reads++ {
+		if m, etag, err = readMark(ctx, o); reads == blockReadsMax || !errors.Is(err, ErrMark) {
+			return m, etag, err
+		}
+		if err := backoff.Sleep(ctx, rereadPause(reads)); err != nil {
+			return m, "", fmt.Errorf("read mark: %w", err)
+		}
+	}
+}
+
+func readMark(ctx context.Context, o Store) (m Mark, etag string, err error) {
 	body, info, err := o.Get(ctx, MarkKey, Range{}, "")
 	if err != nil {
 		return m, "", fmt.Errorf("read mark: %w", err)
@@ -49,7 +75,10 @@ func ReadMark(ctx context.Context, o Store) (m Mark, etag string, err error) {
 	if err := errors.Join(err, body.Close()); err != nil {
 		return m, "", fmt.Errorf("read mark: %w", err)
 	}
-	if err := json.Unmarshal(content, &m); err != nil || m.Installation == uuid.Nil || m.Sweeps < 0 {
+	var stored storedMark
+	err = json.Unmarshal(content, &stored)
+	m = stored.Mark
+	if err != nil || m.Installation == uuid.Nil || m.Sweeps < 0 || stored.Sum != nil && *stored.Sum != *m.sum() {
 		return Mark{}, info.ETag, fmt.Errorf("read mark: %w", ErrMark)
 	}
 	return m, info.ETag, nil
@@ -58,7 +87,7 @@ func ReadMark(ctx context.Context, o Store) (m Mark, etag string, err error) {
 // WriteMark replaces the mark that has an ETag; empty means that there must be none. It is [ErrChanged] if another
 // process was faster.
 func WriteMark(ctx context.Context, o Store, m Mark, etag string) error {
-	content, err := json.Marshal(m)
+	content, err := json.Marshal(storedMark{m, m.sum()})
 	if err == nil {
 		_, err = o.PutIf(ctx, MarkKey, bytes.NewReader(append(content, '\n')), etag)
 	}

@@ -44,8 +44,9 @@ type Store interface {
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 	// Delete removes objects. One that is not there is no error. why is for the log of store.Owner.
 	Delete(ctx context.Context, why Reason, keys ...string) error
-	// Compose joins objects in order into a new one; the parts stay. Doing it twice gives the same object.
-	Compose(ctx context.Context, dst string, parts []string) (Info, error)
+	// Compose joins objects in order into a new one; the parts stay, their offsets mean nothing. Doing it twice gives the
+	// same object. What goes through this process is compared, as by [Read]; the rest is compared when it is read.
+	Compose(ctx context.Context, dst string, parts []Source) (Info, error)
 	// Sweep removes leftovers of interrupted puts that are older than age, a directory also younger ones whose process has
 	// ended and none whose writer lives, and returns how many it removed. allow is
 	// called before each removal, and its error ends the sweep; nil disables the check.
@@ -75,7 +76,8 @@ type Info struct {
 	ETag     string
 	Version  string // where the store keeps versions; set by Head and Get
 	Modified time.Time
-	SHA256   [32]byte // of the content; set by Put only
+	SHA256   [32]byte // of the content, set by Put, and by Compose where the bytes went through it; else zero
+	Digest   Digest   // set by Put, and by Compose if all parts have one
 }
 
 // Range is a part of an object. The zero value is all of its newest version.
@@ -130,6 +132,15 @@ func checkKeys(keys ...string) error {
 	return nil
 }
 
+func checkSources(parts []Source) error {
+	for _, p := range parts {
+		if err := checkKey(p.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkRange returns the length of a range of an object of size bytes.
 func checkRange(r Range, size int64) (int64, error) {
 	if r.Offset < 0 || r.Length < 0 || r.Offset > size || (r.Offset == size && size > 0) {
@@ -145,7 +156,7 @@ func checkRange(r Range, size int64) (int64, error) {
 type concatReader struct {
 	ctx   context.Context
 	from  Store
-	parts []Info // with the ETags that they must have
+	parts []Source
 	open  io.ReadCloser
 }
 
@@ -155,7 +166,7 @@ func (j *concatReader) Read(p []byte) (int, error) {
 			if len(j.parts) == 0 {
 				return 0, io.EOF
 			}
-			r, _, err := j.from.Get(j.ctx, j.parts[0].Key, Range{}, j.parts[0].ETag)
+			r, _, err := Read(j.ctx, j.from, j.parts[0], Range{})
 			if err != nil {
 				return 0, fmt.Errorf("part %s: %w", j.parts[0].Key, err)
 			}

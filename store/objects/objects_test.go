@@ -210,7 +210,7 @@ func TestObjects_NotFound(t *testing.T) {
 			wantErr(t, err, objects.ErrNotFound)
 			_, _, err = o.Get(t.Context(), key, objects.Range{}, "")
 			wantErr(t, err, objects.ErrNotFound)
-			_, err = o.Compose(t.Context(), "d/e", []string{"a/b/c", key})
+			_, err = o.Compose(t.Context(), "d/e", storetest.Sources("a/b/c", key))
 			wantErr(t, err, objects.ErrNotFound)
 		}
 		_, err := o.Head(t.Context(), "d/e")
@@ -237,13 +237,13 @@ func TestObjectsKeys(t *testing.T) {
 			wantErr(t, o.Delete(ctx, objects.Deleted, "fine", key), objects.ErrKey)
 			_, err = o.Compose(ctx, key, nil)
 			wantErr(t, err, objects.ErrKey)
-			_, err = o.Compose(ctx, "fine", []string{key})
+			_, err = o.Compose(ctx, "fine", storetest.Sources(key))
 			wantErr(t, err, objects.ErrKey)
 		}
 		for _, key := range []string{"inbox/März 2026 (1)+&=%41?.csv", "a/" + strings.Repeat("b", 200)} {
 			storetest.PutObject(t, o, key, []byte("x"))
 			wantEqual(t, "content", string(storetest.GetObject(t, o, key, objects.Range{}, "")), "x")
-			if _, err := o.Compose(t.Context(), "copy/of", []string{key}); err != nil {
+			if _, err := o.Compose(t.Context(), "copy/of", storetest.Sources(key)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -340,11 +340,11 @@ func TestObjectsCompose(t *testing.T) {
 					storetest.PutObject(t, o, parts[i], content)
 					want = append(want, content...)
 				}
-				info, err := o.Compose(t.Context(), "results/whole.csv", parts)
+				info, err := o.Compose(t.Context(), "results/whole.csv", storetest.Sources(parts...))
 				if err != nil {
 					t.Fatal(err)
 				}
-				again, err := o.Compose(t.Context(), "results/whole.csv", parts)
+				again, err := o.Compose(t.Context(), "results/whole.csv", storetest.Sources(parts...))
 				if err != nil || again.ETag != info.ETag || info.Bytes != int64(len(want)) {
 					t.Errorf("%+v, then %+v: %v", info, again, err)
 				}
@@ -368,7 +368,7 @@ func TestObjects_ComposeOnePart(t *testing.T) {
 	storetest.EachObjectStore(t, func(t *testing.T, o objects.Store) {
 		const part, whole = "results/parts/00000", "results/whole.csv"
 		storetest.PutObject(t, o, part, []byte("first"))
-		info, err := o.Compose(t.Context(), whole, []string{part})
+		info, err := o.Compose(t.Context(), whole, storetest.Sources(part))
 		if err != nil {
 			t.Fatal(err)
 		}

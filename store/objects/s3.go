@@ -100,14 +100,15 @@ func (b *bucket) bucketKey(key string) *string { return aws.String(b.prefix + ke
 
 // Put implements [Store].
 func (b *bucket) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
-	info, err := b.put(ctx, key, r)
+	info, err := b.put(ctx, key, r, nil)
 	if err != nil {
 		return Info{}, fmt.Errorf("put object: %w", s3WriteError(err))
 	}
 	return info, nil
 }
 
-func (b *bucket) put(ctx context.Context, key string, r io.Reader) (Info, error) {
+// put stores an object. known is its digest, or nil if that is to be made.
+func (b *bucket) put(ctx context.Context, key string, r io.Reader, known Digest) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
@@ -118,11 +119,15 @@ func (b *bucket) put(ctx context.Context, key string, r io.Reader) (Info, error)
 		return Info{}, ctx.Err()
 	}
 	counted := newCountingReader(r)
+	counted.blocksKnown = known != nil
 	etag, err := b.upload(ctx, *b.bucketKey(key), counted)
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Key: key, Bytes: counted.bytes, ETag: etag, Modified: time.Now()}
+	info := Info{Key: key, Bytes: counted.bytes, ETag: etag, Modified: time.Now(), Digest: known}
+	if known == nil {
+		info.Digest = counted.blocks.Sum(nil)
+	}
 	counted.digest.Sum(info.SHA256[:0])
 	return info, nil
 }

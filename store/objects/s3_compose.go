@@ -25,7 +25,7 @@ const requestsMax = 8
 
 // Compose implements [Store]. The server copies where it can; a part in the middle that is too small for that (most
 // of its rows were rejected) makes the bytes go through here.
-func (b *bucket) Compose(ctx context.Context, dst string, parts []string) (Info, error) {
+func (b *bucket) Compose(ctx context.Context, dst string, parts []Source) (Info, error) {
 	info, err := b.compose(ctx, dst, parts)
 	if err != nil {
 		return Info{}, fmt.Errorf("compose object: %w", err)
@@ -33,37 +33,46 @@ func (b *bucket) Compose(ctx context.Context, dst string, parts []string) (Info,
 	return info, nil
 }
 
-func (b *bucket) compose(ctx context.Context, dst string, keys []string) (Info, error) {
+func (b *bucket) compose(ctx context.Context, dst string, sources []Source) (Info, error) {
 	if err := checkKey(dst); err != nil {
 		return Info{}, err
 	}
-	parts, err := b.heads(ctx, keys)
+	infos, sources, err := b.heads(ctx, sources)
 	if err != nil {
 		return Info{}, err
 	}
-	if copyable(parts) {
-		return b.copyParts(ctx, dst, parts)
+	if copyable(infos) {
+		info, err := b.copyParts(ctx, dst, infos)
+		info.Digest = joinDigests(sources)
+		return info, err
 	}
-	source := &concatReader{ctx: ctx, from: b, parts: parts}
-	info, err := b.put(ctx, dst, source)
-	info.SHA256 = [32]byte{}
+	source := &concatReader{ctx: ctx, from: b, parts: sources}
+	info, err := b.put(ctx, dst, source, joinDigests(sources))
 	return info, errors.Join(err, source.Close())
 }
 
-// heads returns the objects that are not empty.
-func (b *bucket) heads(ctx context.Context, keys []string) ([]Info, error) {
-	all := make([]Info, len(keys))
-	err := Parallel(ctx, len(keys), func(ctx context.Context, i int) (err error) {
-		all[i], err = b.Head(ctx, keys[i])
-		return err
+// heads returns the objects that are not empty, and the sources with their ETags. One that is not as long as its digest
+// is [ErrDamaged].
+func (b *bucket) heads(ctx context.Context, sources []Source) (infos []Info, parts []Source, err error) {
+	all := make([]Info, len(sources))
+	err = Parallel(ctx, len(sources), func(ctx context.Context, i int) (err error) {
+		if all[i], err = b.Head(ctx, sources[i].Key); err != nil || sources[i].Digest == nil {
+			return err
+		}
+		if size, err := sources[i].Digest.Size(); err != nil || size != all[i].Bytes {
+			sources[i].found(Damaged)
+			return fmt.Errorf("part of %d bytes, not %d: %w", all[i].Bytes, size, errors.Join(ErrDamaged, err))
+		}
+		return nil
 	})
-	var parts []Info
-	for _, p := range all {
-		if p.Bytes > 0 {
-			parts = append(parts, p)
+	for i, info := range all {
+		if info.Bytes > 0 {
+			part := sources[i]
+			part.ETag = info.ETag
+			infos, parts = append(infos, info), append(parts, part)
 		}
 	}
-	return parts, err
+	return infos, parts, err
 }
 
 func copyable(parts []Info) bool {

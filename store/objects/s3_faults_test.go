@@ -185,7 +185,7 @@ func TestS3Answers(t *testing.T) {
 			if err := o.Delete(t.Context(), objects.Deleted, "a/b"); err == nil {
 				t.Error("deleted")
 			}
-			if _, err := o.Compose(t.Context(), "a/b", []string{"a/c"}); err == nil {
+			if _, err := o.Compose(t.Context(), "a/b", storetest.Sources("a/c")); err == nil {
 				t.Error("composed")
 			}
 		})
@@ -215,7 +215,7 @@ func TestS3ComposeAfterALostAcknowledgement(t *testing.T) {
 	})
 	storetest.PutObject(t, direct, "a/1", storetest.Pattern(5<<20))
 	storetest.PutObject(t, direct, "a/2", storetest.Pattern(10))
-	info, err := faulty.Compose(t.Context(), "results/whole", []string{"a/1", "a/2"})
+	info, err := faulty.Compose(t.Context(), "results/whole", storetest.Sources("a/1", "a/2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestS3ComposeFails(t *testing.T) {
 	for _, key := range []string{"a/1", "a/2", "a/3"} {
 		storetest.PutObject(t, direct, key, storetest.Pattern(5<<20))
 	}
-	if _, err := faulty.Compose(t.Context(), "results/whole", []string{"a/1", "a/2", "a/3"}); err == nil {
+	if _, err := faulty.Compose(t.Context(), "results/whole", storetest.Sources("a/1", "a/2", "a/3")); err == nil {
 		t.Fatal("composed")
 	}
 	_, err := direct.Head(t.Context(), "results/whole")

@@ -50,6 +50,9 @@ type countingReader struct {
 	r      io.Reader
 	bytes  int64
 	digest hash.Hash
+	blocks Digester
+
+	blocksKnown bool // there is no need to digest them
 }
 
 func newCountingReader(r io.Reader) *countingReader {
@@ -60,5 +63,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.bytes += int64(n)
 	_, _ = c.digest.Write(p[:n])
+	if !c.blocksKnown {
+		_, _ = c.blocks.Write(p[:n])
+	}
 	return n, err
 }

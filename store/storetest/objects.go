@@ -40,6 +40,15 @@ func PutObject(t testing.TB, o objects.Store, key string, content []byte) object
 	return info
 }
 
+// Sources returns objects without their digests, as the parts of one that is composed.
+func Sources(keys ...string) []objects.Source {
+	list := make([]objects.Source, len(keys))
+	for i, key := range keys {
+		list[i].Key = key
+	}
+	return list
+}
+
 // GetObject returns the content of an object, or of a range of it.
 func GetObject(t testing.TB, o objects.Store, key string, r objects.Range, ifMatch string) []byte {
 	t.Helper()

@@ -23,8 +23,8 @@ func (s *server) commonHeaders(r *request) {
 	r.set("Access-Control-Allow-Origin", origin)
 	r.set("Access-Control-Allow-Credentials", "true") // never with a wildcard: origins are compared exactly
 	r.set("Access-Control-Expose-Headers",
-		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "+
-			"X-Model, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Rejected-Count, X-Request-Id, "+
+		"Content-Disposition, Csv-Guard, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Repr-Digest, "+
+			"Retry-After, X-Model, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Rejected-Count, X-Request-Id, "+
 			"X-Row-Count")
 }
 

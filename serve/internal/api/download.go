@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -25,17 +26,15 @@ import (
 const streamIdleTimeout = 60 * time.Second
 
 func downloadResult(s *server, r *request) error {
-	return s.download(r, "scored", wire.ResultColumns, func(p store.Prediction) string { return p.ResultKey })
+	return s.download(r, "scored", wire.ResultColumns, objects.ResultName)
 }
 
 func downloadRejects(s *server, r *request) error {
-	return s.download(r, "rejects", wire.RejectColumns, func(p store.Prediction) string { return p.RejectsKey })
+	return s.download(r, "rejects", wire.RejectColumns, objects.RejectsName)
 }
 
 // download answers with a stored file of a prediction that has ended; own are the columns that scoring added to it.
-func (s *server) download(
-	r *request, kind string, own []wire.TableColumn, key func(store.Prediction) string,
-) error {
+func (s *server) download(r *request, kind string, own []wire.TableColumn, name string) error {
 	format, err := r.formatParam(wire.FormatCSV, wire.FormatArrow, wire.FormatLines)
 	if err != nil {
 		return err
@@ -47,28 +46,77 @@ func (s *server) download(
 	if err := r.checkGeneration(p); err != nil {
 		return err
 	}
-	if f := notReady(p, key(p)); f != nil {
+	if f := notReady(p, fileKey(p, name)); f != nil {
 		return f
 	}
-	info, err := s.Objects.Head(r.ctx, key(p))
-	if err != nil {
-		return s.readFailure(r.ctx, err)
+	d := delivery{
+		prediction: p, name: name, format: firstOf(format, []string{wire.FormatCSV}), own: own, compressors: s.compressors,
+	}
+	if err := s.openDelivery(r.ctx, &d); err != nil {
+		return err
 	}
 	options, err := plan.OptionsOf(p)
 	if err != nil {
 		return err
 	}
+	d.guarded = !options.Unguarded()
 	r.setGuardHeader(options.Unguarded() || format != "" && format != wire.FormatCSV)
-	d := delivery{
-		key: key(p), size: info.Bytes, etag: info.ETag, format: firstOf(format, []string{wire.FormatCSV}), own: own,
-		guarded: !options.Unguarded(), compressors: s.compressors,
-	}
 	r.set("Content-Disposition", dispositionAs(p.Filename, kind, d.format))
 	if p.Status == store.Cancelled {
 		r.set("X-Row-Count", strconv.FormatInt(p.Scored, 10))
 	}
 	s.setResultMaxAge(r, p, time.Now())
 	return s.deliver(r, d)
+}
+
+// fileKey returns the key of a published object of a prediction; empty if there is none.
+func fileKey(p store.Prediction, name string) string {
+	if name == objects.RejectsName {
+		return p.RejectsKey
+	}
+	return p.ResultKey
+}
+
+// openDelivery sets what the database and the object store know of the object.
+func (s *server) openDelivery(ctx context.Context, d *delivery) error {
+	file, err := s.Store.Predictions.File(ctx, d.prediction, d.name)
+	if err != nil {
+		return fault.ExplainAs(fault.CodeDatabase, err)
+	}
+	info, err := s.Objects.Head(ctx, file.Key)
+	if err != nil {
+		return s.readFailure(ctx, err)
+	}
+	d.file, d.size, d.etag = file, info.Bytes, info.ETag
+	if file.Digest == nil {
+		return nil
+	}
+	if d.size, err = file.Digest.Size(); err == nil && d.size != info.Bytes {
+		s.Metrics.Reading(readKind(d.name))(objects.Damaged)
+		err = objects.ErrDamaged
+	}
+	if err != nil {
+		return s.readFailure(ctx, err)
+	}
+	return nil
+}
+
+// readKind returns the label of reads of a published object.
+func readKind(name string) string {
+	if name == objects.RejectsName {
+		return metrics.ReadRejects
+	}
+	return metrics.ReadResult
+}
+
+// readFile reads a range of a published object and compares it with its digest.
+func (s *server) readFile(
+	ctx context.Context, name string, f store.File, r objects.Range,
+) (io.ReadCloser, error) {
+	body, _, err := objects.Read(ctx, s.Objects, objects.Source{
+		Key: f.Key, ETag: f.ETag, Digest: f.Digest, Observe: s.Metrics.Reading(readKind(name)),
+	}, r)
+	return body, err
 }
 
 // notReady returns why a prediction has no file with the key; nil if it has.
@@ -92,7 +140,10 @@ func notReady(p store.Prediction, key string) *fault.Failure {
 
 // delivery is an object that is sent to a customer, and the form in which it is sent.
 type delivery struct {
-	key, etag    string
+	prediction   store.Prediction
+	name         string
+	file         store.File
+	etag         string
 	size         int64
 	offset, rest int64 // the byte range that is sent
 	coding       string
@@ -145,7 +196,45 @@ func (s *server) deliver(r *request, d delivery) error {
 			r.rc.SetStatusCode(http.StatusPartialContent)
 		}
 	}
+	if err := s.setReprDigest(r, &d); err != nil {
+		return err
+	}
 	return s.send(r, d)
+}
+
+// firstHashBytesMax is the size of the largest object that is read to its end for its SHA-256 before the first answer.
+const firstHashBytesMax = 1 << 30
+
+// setReprDigest sets the SHA-256 of the whole file, if it is sent as it is. That of one which S3 has joined is computed for
+// the first answer.
+func (s *server) setReprDigest(r *request, d *delivery) error {
+	if d.isStreamed() {
+		return nil
+	}
+	if d.file.SHA256 == nil && d.file.Digest != nil && d.size <= firstHashBytesMax {
+		sum, err := s.hashFile(r.ctx, d)
+		if err != nil {
+			return s.readFailure(r.ctx, err)
+		}
+		d.file.SHA256 = sum
+		if err := s.Store.Predictions.RecordSHA256(r.ctx, d.prediction, d.name, d.file); err != nil {
+			s.Log.Warn("record sha256", "prediction_id", d.prediction.ID, "error", err)
+		}
+	}
+	if d.file.SHA256 != nil {
+		r.set("Repr-Digest", wire.SHA256Digest(d.file.SHA256))
+	}
+	return nil
+}
+
+func (s *server) hashFile(ctx context.Context, d *delivery) ([]byte, error) {
+	body, err := s.readFile(ctx, d.name, d.file, objects.Range{})
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.New()
+	_, err = io.Copy(digest, body)
+	return digest.Sum(nil), errors.Join(err, body.Close())
 }
 
 // applyRange applies the Range header. partial is false for the whole file.
@@ -175,7 +264,8 @@ func (s *server) send(r *request, d delivery) error {
 		r.rc.SetBodyStream(eofReader{}, int(d.rest))
 		return nil
 	}
-	object, _, err := s.Objects.Get(r.ctx, d.key, objects.Range{Offset: d.offset, Length: d.rest}, d.etag)
+	d.file.ETag = d.etag
+	object, err := s.readFile(r.ctx, d.name, d.file, objects.Range{Offset: d.offset, Length: d.rest})
 	if err != nil {
 		return s.readFailure(r.ctx, err)
 	}

@@ -81,7 +81,11 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 		return fault.Fail(fault.CodeOutOfRange, "These rows are too long to be explained in one page. Ask for fewer.").
 			With(fault.Details{"field": "limit", "limit": explainedBytesMax, "unit": "bytes"})
 	}
-	text, err := s.readRanges(ctx, p, slices.Insert(ranges, 0, header))
+	file, err := s.Store.Predictions.File(ctx, p, objects.ResultName)
+	if err != nil {
+		return fault.ExplainAs(fault.CodeDatabase, err)
+	}
+	text, err := s.readRanges(ctx, file, slices.Insert(ranges, 0, header))
 	if err != nil {
 		return s.readFailure(ctx, err)
 	}
@@ -93,7 +97,7 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 }
 
 // readRanges reads ranges of a result and concatenates them. Neighbouring ranges are read in one request.
-func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []objects.Range) ([]byte, error) {
+func (s *server) readRanges(ctx context.Context, f store.File, ranges []objects.Range) ([]byte, error) {
 	pieces := make([][]byte, len(ranges))
 	groups := neighbours(ranges)
 	ctx, fail := context.WithCancelCause(ctx)
@@ -104,7 +108,7 @@ func (s *server) readRanges(ctx context.Context, p store.Prediction, ranges []ob
 		slots <- struct{}{}
 		reads.Go(func() {
 			defer func() { <-slots }()
-			err := fault.Recover(func() error { return s.readGroup(ctx, p, ranges, group, pieces) })
+			err := fault.Recover(func() error { return s.readGroup(ctx, f, ranges, group, pieces) })
 			if err != nil {
 				fail(err)
 			}
@@ -135,11 +139,11 @@ func neighbours(ranges []objects.Range) (groups [][]int) {
 
 // readGroup reads the ranges of a group, which are in the order of the file, into their pieces.
 func (s *server) readGroup(
-	ctx context.Context, p store.Prediction, ranges []objects.Range, group []int, pieces [][]byte,
+	ctx context.Context, f store.File, ranges []objects.Range, group []int, pieces [][]byte,
 ) error {
 	first, last := ranges[group[0]], ranges[group[len(group)-1]]
 	span := objects.Range{Offset: first.Offset, Length: last.Offset + last.Length - first.Offset}
-	body, _, err := s.Objects.Get(ctx, p.ResultKey, span, p.ResultETag)
+	body, err := s.readFile(ctx, objects.ResultName, f, span)
 	if err != nil {
 		return err
 	}

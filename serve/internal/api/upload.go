@@ -161,7 +161,7 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ingest.NewPlanner(text, s.UploadLimits)
+	return plan.NewPlanner(text, s.UploadLimits)
 }
 
 // chooseModel returns the model of ?model= or of the form's field, or else, as there is no default model, the one that the header matches, and checks that

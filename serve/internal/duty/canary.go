@@ -119,7 +119,7 @@ func (c *Canary) once(ctx context.Context) (err error) {
 
 // Upload stores the canary's file and records it like an upload. It is exported for tests.
 func (c *Canary) Upload(ctx context.Context, user store.User, b *engine.Bundle) (store.Prediction, error) {
-	planner, err := ingest.NewPlanner(bytes.NewReader(canaryFile), ingest.Limits{})
+	planner, err := plan.NewPlanner(bytes.NewReader(canaryFile), ingest.Limits{})
 	if err != nil {
 		return store.Prediction{}, err
 	}
@@ -161,7 +161,13 @@ func (c *Canary) await(ctx context.Context, p store.Prediction) (store.Predictio
 }
 
 func (c *Canary) check(ctx context.Context, p store.Prediction, want canaryResult) error {
-	body, _, err := c.Objects.Get(ctx, p.ResultKey, objects.Range{}, p.ResultETag)
+	file, err := c.Store.Predictions.File(ctx, p, objects.ResultName)
+	if err != nil {
+		return err
+	}
+	body, _, err := objects.Read(ctx, c.Objects, objects.Source{
+		Key: file.Key, ETag: file.ETag, Digest: file.Digest, Observe: c.Metrics.Reading(metrics.ReadResult),
+	}, objects.Range{})
 	if err != nil {
 		return err
 	}

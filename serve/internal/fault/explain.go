@@ -39,6 +39,7 @@ var codesOfErrors = [...]struct {
 	{store.ErrAccountDeleted, CodeInvalidToken},
 	{store.ErrAccounting, CodeAccountingBroken},
 	{models.ErrWithdrawn, CodeModelWithdrawn},
+	{objects.ErrDamaged, CodeObjectStore},
 	{objects.ErrChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
 	{context.Canceled, CodeShuttingDown},

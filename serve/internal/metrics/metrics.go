@@ -34,6 +34,7 @@ type Metrics struct {
 
 	httpMetrics
 	pipelineMetrics
+	digestMetrics
 	predictionMetrics
 	modelMetrics
 	dependencyMetrics

@@ -49,10 +49,13 @@ func (m *Metrics) makePipeline() {
 	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
 	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
 	for _, result := range []string{
-		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptNoModel, AttemptRestarted, AttemptFailed, AttemptLost,
+		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptDamaged, AttemptNoModel, AttemptRestarted,
+		AttemptFailed,
+		AttemptLost,
 	} {
 		m.parts.WithLabelValues(result)
 	}
+	m.makeDigests()
 	m.gone = m.counters("objects_gone_total", "Objects that should be there and were not, by what they are: an upload, "+
 		"what parts have left, a result.", "kind")
 	for _, kind := range []string{GoneUpload, GonePart, GoneResult} {
@@ -108,8 +111,9 @@ const (
 	AttemptReleased  = "released"  // at shutdown, unfinished
 	AttemptPostponed = "postponed" // outage of the database or the object store
 	AttemptRefused   = "refused"   // postponed because the object store refuses only this part's objects
+	AttemptDamaged   = "damaged"   // postponed because stored bytes of this part differ from their digest
 	AttemptNoModel   = "no_model"  // postponed because the model of the prediction cannot be had
-	AttemptRestarted = "restarted" // part objects are missing: the prediction is scored from scratch
+	AttemptRestarted = "restarted" // part objects are missing or damaged: the prediction is scored from scratch
 	AttemptFailed    = "failed"
 	AttemptLost      = "lost" // lease lost: another worker has the part
 )

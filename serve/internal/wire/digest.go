@@ -54,6 +54,11 @@ func ParseDigests(header string) (Digests, error) {
 	return d, nil
 }
 
+// SHA256Digest returns a SHA-256 as the headers of RFC 9530 write it.
+func SHA256Digest(sum []byte) string {
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
+}
+
 // Write adds bytes of the body.
 func (d *Digests) Write(p []byte) {
 	for _, h := range d.hashes {

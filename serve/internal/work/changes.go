@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
@@ -40,17 +41,16 @@ func (w *Worker) newSnapshot(c *store.Claim) *engine.Snapshot {
 	})
 }
 
-// putSnapshot stores the snapshot of a part and returns its size in bytes; 0 without a snapshot.
-func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (int64, error) {
+// putSnapshot stores the snapshot of a part; without one it returns a zero Info.
+func (w *Worker) putSnapshot(ctx context.Context, c *store.Claim, s *engine.Snapshot) (objects.Info, error) {
 	if s == nil {
-		return 0, nil
+		return objects.Info{}, nil
 	}
-	text := s.Bytes()
-	_, err := w.objects.Put(ctx, objects.SnapshotKey(c.PublicID, c.Generation, c.Part.No), bytes.NewReader(text))
+	info, err := w.objects.Put(ctx, objects.SnapshotKey(c.PublicID, c.Generation, c.Part.No), bytes.NewReader(s.Bytes()))
 	if err != nil {
-		return 0, fmt.Errorf("put snapshot: %w", err)
+		return info, fmt.Errorf("put snapshot: %w", err)
 	}
-	return int64(len(text)), nil
+	return info, nil
 }
 
 // compareWithPrevious compares a prediction that is about to be finished with the user's previous one. It returns nil if
@@ -92,17 +92,18 @@ func (w *Worker) compareWithPrevious(
 	return changes, nil
 }
 
-// compare compares the snapshots of both predictions. If those of the previous one are missing or damaged, the status is
-// ChangesUnavailable, and it is no error.
+// compare compares the snapshots of both predictions. If those of the previous one are missing, or have been damaged for a
+// while, the status is ChangesUnavailable, and it is no error.
 func (w *Worker) compare(
 	ctx context.Context, c *store.Claim, bundle *engine.Bundle, previous *store.Previous, parts []store.PartRecord,
 ) (*engine.Changes, error) {
 	var before, after []io.Reader
 	for _, part := range previous.Snapshots {
-		before = append(before, &previousSnapshot{w.snapshot(ctx, previous.PublicID, previous.Generation, part)})
+		r := w.snapshot(ctx, previous.PublicID, previous.Generation, part)
+		before = append(before, &previousSnapshot{r, staysDamaged(c)})
 	}
-	for _, part := range parts {
-		after = append(after, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
+	for i := range parts {
+		after = append(after, w.ownSnapshot(ctx, c, &parts[i]))
 	}
 	changes, err := bundle.Compare(before, after, snapshotBufferBytes)
 	if errors.Is(err, errPreviousSnapshotGone) || errors.Is(err, engine.ErrSnapshot) {
@@ -150,12 +151,12 @@ func (w *Worker) countRepeats(
 		return nil
 	}
 	var done []io.Reader
-	for _, part := range parts {
-		switch {
+	for i := range parts {
+		switch part := &parts[i]; {
 		case part.Done && part.SnapshotBytes == 0:
 			return nil
 		case part.Done:
-			done = append(done, &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, part.No)})
+			done = append(done, w.ownSnapshot(ctx, c, part))
 		}
 	}
 	rows, ok, err := bundle.CountDuplicateIDs(done, snapshotBufferBytes)
@@ -165,8 +166,15 @@ func (w *Worker) countRepeats(
 	return err
 }
 
-func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation, part int) *rangeReader {
-	return &rangeReader{ctx: ctx, objects: w.objects, key: objects.SnapshotKey(prediction, generation, part)}
+func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation int, s store.Snapshot) *rangeReader {
+	return &rangeReader{ctx: ctx, objects: w.objects, source: objects.Source{
+		Key: objects.SnapshotKey(prediction, generation, s.Part), Digest: s.Digest,
+		Observe: w.metrics.Reading(metrics.ReadSnapshot),
+	}}
+}
+
+func (w *Worker) ownSnapshot(ctx context.Context, c *store.Claim, p *store.PartRecord) *ownSnapshot {
+	return &ownSnapshot{w.snapshot(ctx, c.PublicID, c.Generation, store.Snapshot{Part: p.No, Digest: p.SnapshotDigest})}
 }
 
 // rangeReader reads an object by range requests, one for each Read, so that many objects can be read in turns without an
@@ -174,8 +182,7 @@ func (w *Worker) snapshot(ctx context.Context, prediction uuid.UUID, generation,
 type rangeReader struct {
 	ctx      context.Context
 	objects  objects.Store
-	key      string
-	etag     string
+	source   objects.Source
 	at, size int64 // size is 0 until the first range has been read
 }
 
@@ -187,12 +194,12 @@ func (o *rangeReader) Read(p []byte) (int, error) {
 		}
 		p = p[:min(int64(len(p)), o.size-o.at)]
 	}
-	body, info, err := o.objects.Get(o.ctx, o.key, objects.Range{Offset: o.at, Length: int64(len(p))}, o.etag)
+	body, info, err := objects.Read(o.ctx, o.objects, o.source, objects.Range{Offset: o.at, Length: int64(len(p))})
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = body.Close() }()
-	o.etag, o.size = info.ETag, info.Bytes
+	o.source.ETag, o.size = info.ETag, info.Bytes
 	n, err := io.ReadFull(body, p[:min(int64(len(p)), o.size-o.at)])
 	o.at += int64(n)
 	return n, err
@@ -202,12 +209,15 @@ func (o *rangeReader) Read(p []byte) (int, error) {
 var errPreviousSnapshotGone = errors.New("snapshot of the previous upload is gone")
 
 // previousSnapshot reads a snapshot that may be deleted at any time.
-type previousSnapshot struct{ *rangeReader }
+type previousSnapshot struct {
+	*rangeReader
+	giveUp bool // on a damaged one, instead of postponing
+}
 
 // Read implements [io.Reader].
 func (o *previousSnapshot) Read(p []byte) (int, error) {
 	n, err := o.rangeReader.Read(p)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) || o.giveUp && errors.Is(err, objects.ErrDamaged) {
 		err = errPreviousSnapshotGone
 	}
 	return n, err
@@ -219,5 +229,5 @@ type ownSnapshot struct{ *rangeReader }
 // Read implements [io.Reader].
 func (o *ownSnapshot) Read(p []byte) (int, error) {
 	n, err := o.rangeReader.Read(p)
-	return n, asPartObjectsGone(err)
+	return n, asPartObjectsLost(err)
 }

@@ -23,19 +23,30 @@ const (
 	outagePostponeMax  = 8 * time.Second // longest pause between retries in an outage
 	refusedPostponeMax = time.Hour       // longest pause between retries while the store refuses only this part's objects
 	postponeMax        = 24 * time.Hour  // default of Config.PostponeMax
+	damagedPatience    = time.Minute     // for bytes that differ from their digest, before what can be made anew is
 	modelPostponeMax   = time.Minute     // longest pause between retries while the model cannot be had
 )
 
-// errPartObjectsGone means that objects which parts stored for the last step are missing.
-var errPartObjectsGone = errors.New("objects of parts are gone")
+// Errors of objects which parts stored for the last step.
+var (
+	errPartObjectsGone    = errors.New("objects of parts are gone")
+	errPartObjectsDamaged = errors.New("objects of parts are damaged")
+)
 
-// asPartObjectsGone wraps an error that means a missing or replaced part object in errPartObjectsGone.
-func asPartObjectsGone(err error) error {
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged) {
+// asPartObjectsLost wraps an error that means a missing, replaced or damaged part object in the error for it.
+func asPartObjectsLost(err error) error {
+	switch {
+	case errors.Is(err, objects.ErrDamaged):
+		return fmt.Errorf("%w: %w", errPartObjectsDamaged, err)
+	case errors.Is(err, store.ErrNotFound) || errors.Is(err, objects.ErrChanged):
 		return fmt.Errorf("%w: %w", errPartObjectsGone, err)
 	}
 	return err
 }
+
+// staysDamaged reports whether a claim has been postponed, for what the object store does to its objects, for so long that
+// bytes which are still damaged are so on the disk and not on the way.
+func staysDamaged(c *store.Claim) bool { return c.Refused && c.Postponed >= damagedPatience }
 
 // retryUntilStored calls f, which records the end of a claim, until the database is available: without the record an
 // outage would cost the part an attempt. Once ctx has ended f is called only once.
@@ -77,6 +88,18 @@ func unexplainedObjectError(err error) bool {
 	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && fault.Explain(err).Code == fault.CodeInternal
 }
 
+// isHeldUp reports whether a fault is that of a claim's own objects, so that it is worth another attempt later.
+func isHeldUp(f store.Fault) bool { return f == store.FaultRefused || f == store.FaultDamaged }
+
+// holdUpReason returns the result, the reason for the customer, and the failure in the end, of a claim that is held up.
+func holdUpReason(kind store.Fault, err error) (result, reason string, end *fault.Failure) {
+	if kind == store.FaultDamaged {
+		return metrics.AttemptDamaged, "waiting: stored bytes of the file are damaged; they are read again", fault.ObjectFailure(err)
+	}
+	end = fault.ObjectRefused(err)
+	return metrics.AttemptRefused, "waiting: " + end.Text(), end
+}
+
 // recordEnd releases, postpones, restarts or fails a claim, depending on err. It returns the result as a metrics label, and
 // the error of recording it.
 func (w *Worker) recordEnd(ctx context.Context, c *store.Claim, err error) (result string, recordErr error) {
@@ -99,18 +122,22 @@ func (w *Worker) recordEnd(ctx context.Context, c *store.Claim, err error) (resu
 		return metrics.AttemptPostponed, w.postpone(ctx, c, store.Postponement{
 			Wait: postponeBackoff(c, false, outagePostponeMax), Reason: "waiting for the storage to come back",
 		})
-	case kind == store.FaultRefused && (!c.Refused || c.Postponed < w.config.PostponeMax):
-		p := store.Postponement{Wait: postponeBackoff(c, true, refusedPostponeMax), Reason: "waiting: " + fault.ObjectRefused(err).Text(), Refused: true}
+	case isHeldUp(kind) && !(errors.Is(err, errPartObjectsDamaged) && staysDamaged(c)):
+		result, reason, end := holdUpReason(kind, err)
+		if c.Refused && c.Postponed >= w.config.PostponeMax {
+			f := failureOf(c, end)
+			f.Permanent = true
+			return metrics.AttemptFailed, w.fail(ctx, c, f)
+		}
+		p := store.Postponement{Wait: postponeBackoff(c, true, refusedPostponeMax), Reason: reason, Refused: true}
 		if c.Refused {
 			p.Wait = min(p.Wait, w.config.PostponeMax-c.Postponed) // the last attempt is not after PostponeMax
 		}
-		return metrics.AttemptRefused, w.postpone(ctx, c, p)
-	case kind == store.FaultRefused:
-		f := failureOf(c, fault.ObjectRefused(err))
-		f.Permanent = true
-		return metrics.AttemptFailed, w.fail(ctx, c, f)
-	case errors.Is(err, errPartObjectsGone):
-		w.metrics.ObjectGone(metrics.GonePart)
+		return result, w.postpone(ctx, c, p)
+	case errors.Is(err, errPartObjectsGone), errors.Is(err, errPartObjectsDamaged):
+		if errors.Is(err, errPartObjectsGone) {
+			w.metrics.ObjectGone(metrics.GonePart)
+		}
 		f := failureOf(c, err)
 		return metrics.AttemptRestarted, w.retryUntilStored(ctx, func(ctx context.Context) error { return w.ledger.Restart(ctx, c, f) })
 	}
@@ -199,5 +226,6 @@ func failureOf(c *store.Claim, err error) store.Failure {
 		Code: f.Code.String(), Stage: stage, Message: f.Text(), Details: details,
 		Permanent:  f.Code != fault.CodePredictionFailed && f.Code.Status() < 500,
 		RejectsKey: kept.rejects.Key, RejectsBytes: kept.rejects.Bytes,
+		RejectsDigest: kept.rejects.Digest, RejectsSHA256: knownSHA256(kept.rejects),
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -32,17 +33,19 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 	if wrong := checkFile(&options, parts, tally); wrong != nil {
 		return w.keepRejects(ctx, c, parts, wrong)
 	}
-	result, err := w.join(ctx, c, parts, objects.ResultName, func(p *store.PartRecord) int64 { return p.ResultBytes })
+	result, err := w.join(ctx, c, parts, objects.ResultName)
 	if err != nil {
 		return atStage(stageFinish, err)
 	}
-	rejects, err := w.join(ctx, c, parts, objects.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
+	rejects, err := w.join(ctx, c, parts, objects.RejectsName)
 	if err != nil {
 		return atStage(stageFinish, err)
 	}
 	r := store.Result{
 		ResultKey: result.Key, ResultETag: result.ETag, ResultBytes: result.Bytes,
 		RejectsKey: rejects.Key, RejectsBytes: rejects.Bytes,
+		ResultDigest: result.Digest, ResultSHA256: knownSHA256(result),
+		RejectsDigest: rejects.Digest, RejectsSHA256: knownSHA256(rejects),
 	}
 	var summary *engine.Summary
 	if tally != nil {
@@ -97,7 +100,7 @@ func (e *fileError) Unwrap() error { return e.err }
 // keepRejects stores the rejected rows of a file that fails as a whole, and returns the error to fail with: its customer
 // corrects them.
 func (w *Worker) keepRejects(ctx context.Context, c *store.Claim, parts []store.PartRecord, wrong error) error {
-	rejects, err := w.join(ctx, c, parts, objects.RejectsName, func(p *store.PartRecord) int64 { return p.RejectsBytes })
+	rejects, err := w.join(ctx, c, parts, objects.RejectsName)
 	if err != nil {
 		return atStage(stageFinish, err)
 	}
@@ -130,58 +133,72 @@ func mergeTallies(parts []store.PartRecord) (*engine.Tally, error) {
 // join composes one object from the objects that the finished parts stored under name. A single part is copied too: the
 // key of the result never depends on the number of parts. Without any bytes it returns a zero ObjectInfo.
 func (w *Worker) join(
-	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string, size func(*store.PartRecord) int64,
+	ctx context.Context, c *store.Claim, parts []store.PartRecord, name string,
 ) (objects.Info, error) {
-	var keys []string
+	var sources []objects.Source
+	var sha256 []byte // of the last one
 	for i := range parts {
-		if parts[i].Done && size(&parts[i]) > 0 {
-			keys = append(keys, objects.PartKey(c.PublicID, c.Generation, parts[i].No, name))
+		p := &parts[i]
+		size, digest, sum := p.ResultBytes, p.ResultDigest, p.ResultSHA256
+		if name == objects.RejectsName {
+			size, digest, sum = p.RejectsBytes, p.RejectsDigest, p.RejectsSHA256
+		}
+		if p.Done && size > 0 {
+			sources = append(sources, objects.Source{
+				Key: objects.PartKey(c.PublicID, c.Generation, p.No, name), Digest: digest,
+				Observe: w.metrics.Reading(metrics.ReadPart),
+			})
+			sha256 = sum
 		}
 	}
-	if len(keys) == 0 {
+	if len(sources) == 0 {
 		return objects.Info{}, nil
 	}
 	if !parts[0].Done { // cancelled before the part that carries the header line
-		head, err := w.putHeader(ctx, c, name)
+		head, err := w.putHeader(ctx, c, &parts[0].Part, name)
 		if err != nil {
 			return objects.Info{}, err
 		}
-		keys = append([]string{head}, keys...)
+		sources = append([]objects.Source{{Key: head.Key, Digest: head.Digest}}, sources...)
 	}
-	info, err := w.objects.Compose(ctx, objects.ResultKey(c.PublicID, c.Generation, name), keys)
-	return info, asPartObjectsGone(err)
+	info, err := w.objects.Compose(ctx, objects.ResultKey(c.PublicID, c.Generation, name), sources)
+	if len(sources) == 1 && len(sha256) == len(info.SHA256) {
+		copy(info.SHA256[:], sha256)
+	}
+	return info, asPartObjectsLost(err)
 }
 
-// putHeader stores the header line, which the first part would have, and returns its key.
-func (w *Worker) putHeader(ctx context.Context, c *store.Claim, name string) (string, error) {
+// putHeader stores the header line, which the first part would have.
+func (w *Worker) putHeader(ctx context.Context, c *store.Claim, first *store.Part, name string) (objects.Info, error) {
 	bundle, err := w.models.Pinned(ctx, c.Model)
 	if err != nil {
-		return "", err
+		return objects.Info{}, err
 	}
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, objects.Range{Length: c.Header.Bytes + 1, Version: c.ObjectVersion}, c.ObjectETag)
+	body, _, err := objects.Read(ctx, w.objects, objects.Source{
+		Key: c.ObjectKey, ETag: c.ObjectETag, Digest: first.Digest, Observe: w.metrics.Reading(metrics.ReadUpload),
+	}, objects.Range{Length: c.Header.Bytes + 1, Version: c.ObjectVersion})
 	if err != nil {
-		return "", err
+		return objects.Info{}, err
 	}
 	defer func() { _ = body.Close() }()
 	header, _, err := ingest.ReadHeader(body, w.config.Limits)
 	if err != nil {
-		return "", err
+		return objects.Info{}, err
 	}
 	options, err := claimOptions(c)
 	if err != nil {
-		return "", err
+		return objects.Info{}, err
 	}
 	result, rejects, err := engine.AppendHeaders(nil, nil, header, bundle,
 		engine.Options{Unguarded: options.Unguarded()})
 	if err != nil {
-		return "", err
+		return objects.Info{}, err
 	}
 	if name == objects.RejectsName {
 		result = rejects
 	}
 	key := objects.PartKey(c.PublicID, c.Generation, 0, name+".head")
-	_, err = w.objects.Put(ctx, key, bytes.NewReader(result))
-	return key, err
+	return w.objects.Put(ctx, key, bytes.NewReader(result))
 }
 
 // deletePartObjects deletes the objects of all parts, on a timeout of its own because the lease ended with the

@@ -51,6 +51,8 @@ func (s *partSink) close(failed error) (store.PartResult, error) {
 	rejects, rejectsErr := s.rejects.close(failed)
 	r := store.PartResult{
 		ResultBytes: result.Bytes, ResultETag: result.ETag, RejectsBytes: rejects.Bytes, RejectsETag: rejects.ETag,
+		ResultDigest: result.Digest, RejectsDigest: rejects.Digest,
+		ResultSHA256: knownSHA256(result), RejectsSHA256: knownSHA256(rejects),
 	}
 	if failed != nil {
 		var stage *stageError
@@ -60,6 +62,14 @@ func (s *partSink) close(failed error) (store.PartResult, error) {
 		return r, failed
 	}
 	return r, atStage(stageWrite, errors.Join(err, rejectsErr))
+}
+
+// knownSHA256 returns the SHA-256 of an object; nil if it is not known.
+func knownSHA256(o objects.Info) []byte {
+	if o.SHA256 == [32]byte{} {
+		return nil
+	}
+	return o.SHA256[:]
 }
 
 // abandon ends the puts of objects that close has not completed, so that none waits for more bytes. After close it does

@@ -68,9 +68,11 @@ func (w *Worker) scoreWith(
 	p.blocks = out.blocks
 	r := &p.result
 	r.Scored, r.Rejected, r.Training = p.tally.Scored, p.tally.Rejected, out.sample
-	if r.SnapshotBytes, err = w.putSnapshot(ctx, c, snapshot); err != nil {
+	stored, err := w.putSnapshot(ctx, c, snapshot)
+	if err != nil {
 		return p, atStage(stageWrite, err)
 	}
+	r.SnapshotBytes, r.SnapshotDigest = stored.Bytes, stored.Digest
 	if r.Summary, err = json.Marshal(&p.tally); err != nil {
 		return p, atStage(stageScore, err)
 	}
@@ -109,7 +111,10 @@ func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 		section = objects.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
 	}
 	section.Version = c.ObjectVersion
-	body, _, err := w.objects.Get(ctx, c.ObjectKey, section, c.ObjectETag)
+	body, _, err := objects.Read(ctx, w.objects, objects.Source{
+		Key: c.ObjectKey, ETag: c.ObjectETag, Offset: section.Offset, Digest: c.Part.Digest,
+		Observe: w.metrics.Reading(metrics.ReadUpload),
+	}, objects.Range{Length: section.Length})
 	if err != nil {
 		return in, nil, atStage(stageRead, err)
 	}
