@@ -118,6 +118,7 @@ func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	}
 	defer func() { err = errors.Join(err, deps.close()) }()
 	metrics.WatchPool(deps.store.PoolState)
+	metrics.WatchDeaths(deps.store.Ledger.Deaths)
 	metrics.WatchDisk(c.DataDir)
 	p, err := newProcess(ctx, c, deps, metrics)
 	if err != nil {

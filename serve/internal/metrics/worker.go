@@ -17,6 +17,7 @@ type pipelineMetrics struct {
 	chunkSeconds prometheus.Histogram
 	partSeconds  prometheus.Histogram
 	parts        *prometheus.CounterVec
+	suspects     *prometheus.CounterVec
 	gone         *prometheus.CounterVec
 	leasesLost   prometheus.Counter
 	fenced       prometheus.Counter
@@ -48,10 +49,12 @@ func (m *Metrics) makePipeline() {
 	m.chunkSeconds = m.histogram("chunk_duration_seconds", "Time of a core for one chunk.")
 	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
 	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
+	m.suspects = m.counters("suspect_attempts_total", "Attempts at suspects, which ran alone, by result.", "result")
 	for _, result := range []string{
 		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptRestarted, AttemptFailed, AttemptLost,
 	} {
 		m.parts.WithLabelValues(result)
+		m.suspects.WithLabelValues(result)
 	}
 	m.gone = m.counters("objects_gone_total", "Objects that should be there and were not, by what they are: an upload, "+
 		"what parts have left, a result.", "kind")
@@ -152,6 +155,16 @@ func (m *Metrics) PartDone(result string, took time.Duration) {
 	case AttemptLost:
 		m.leasesLost.Inc()
 	}
+}
+
+// SuspectDone counts an attempt at a suspect, beside PartDone, by its result.
+func (m *Metrics) SuspectDone(result string) { m.suspects.WithLabelValues(result).Inc() }
+
+// WatchDeaths sets the source of the counter of claims whose worker vanished, which the scrapes sample.
+func (m *Metrics) WatchDeaths(count func() int64) {
+	m.sampledCounter("claims_vanished_total",
+		"Claims whose worker did not return them: it ended, was paused for longer than a lease, or was cut off.", "", "",
+		func() float64 { return float64(count()) })
 }
 
 // Kinds of missing objects, as labels.
