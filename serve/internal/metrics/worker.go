@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ type pipelineMetrics struct {
 	partSeconds  prometheus.Histogram
 	parts        *prometheus.CounterVec
 	suspects     *prometheus.CounterVec
+	deaths       atomic.Pointer[func() int64] // nil without a store
 	gone         *prometheus.CounterVec
 	leasesLost   prometheus.Counter
 	fenced       prometheus.Counter
@@ -56,6 +58,14 @@ func (m *Metrics) makePipeline() {
 		m.parts.WithLabelValues(result)
 		m.suspects.WithLabelValues(result)
 	}
+	m.sampledCounter("claims_vanished_total",
+		"Claims whose worker did not return them: it ended, was paused for longer than a lease, or was cut off.", "", "",
+		func() float64 {
+			if count := m.deaths.Load(); count != nil {
+				return float64((*count)())
+			}
+			return 0
+		})
 	m.gone = m.counters("objects_gone_total", "Objects that should be there and were not, by what they are: an upload, "+
 		"what parts have left, a result.", "kind")
 	for _, kind := range []string{GoneUpload, GonePart, GoneResult} {
@@ -160,12 +170,8 @@ func (m *Metrics) PartDone(result string, took time.Duration) {
 // SuspectDone counts an attempt at a suspect, beside PartDone, by its result.
 func (m *Metrics) SuspectDone(result string) { m.suspects.WithLabelValues(result).Inc() }
 
-// WatchDeaths sets the source of the counter of claims whose worker vanished, which the scrapes sample.
-func (m *Metrics) WatchDeaths(count func() int64) {
-	m.sampledCounter("claims_vanished_total",
-		"Claims whose worker did not return them: it ended, was paused for longer than a lease, or was cut off.", "", "",
-		func() float64 { return float64(count()) })
-}
+// WatchDeaths sets the function that scrapes call for the number of claims whose worker vanished.
+func (m *Metrics) WatchDeaths(count func() int64) { m.deaths.Store(&count) }
 
 // Kinds of missing objects, as labels.
 const (
