@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Mishaps are what operators and providers do to a store, and crashes to a sweep. Beside these there are [refused].
+// Mishaps are what operators and providers do to a store, crashes to a sweep, and files to workers. Beside these there are [refused].
 const (
 	strangerNote = "a stranger on the bucket"
 	sweeperNote  = "a worker killed in the middle of a sweep"
@@ -20,7 +20,10 @@ func (d *disturber) mishaps(ctx context.Context) {
 			name string
 			do   func(ctx context.Context, n int) error
 		}{
-			{sweeperNote, d.killSweeper}, {strangerNote, d.meetStranger}, {copyNote, d.restoreCopy},
+			{sweeperNote, d.killSweeper},
+			{strangerNote, d.meetStranger},
+			{copyNote, d.restoreCopy},
+			{deadlyNote, d.sendDeadly},
 		} {
 			if d.waitForDone(ctx); ctx.Err() != nil {
 				return
@@ -68,7 +71,7 @@ func (d *disturber) until(ctx context.Context, what string, is func() (bool, err
 
 // fewer lists the kinds of mishaps that came fewer times than wanted.
 func (n *notes) fewer(wanted int) (names []string) {
-	kinds := []string{strangerNote, sweeperNote, copyNote}
+	kinds := []string{strangerNote, sweeperNote, copyNote, deadlyNote}
 	for _, f := range refused {
 		kinds = append(kinds, f.name)
 	}
