@@ -206,6 +206,12 @@ func (w *storeWork) claimingMethods() []method {
 			}
 			return err
 		}, after: w.drop},
+		{name: "ReserveSuspect, nothing to do", call: func(ctx context.Context) error {
+			_, err := w.Ledger.ReserveSuspect(ctx, "worker")
+			return err
+		}},
+		{name: "Begin of a lost reservation", prepare: w.lost(w.claim(10)), call: w.begin, after: w.drop},
+		{name: "Begin of a lost last step", prepare: w.lost(w.last), call: w.begin, after: w.drop},
 		{name: "RenewLease", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.Ledger.RenewLease(ctx, w.claimed)
 		}, after: w.drop},
@@ -254,11 +260,11 @@ func (w *storeWork) endingMethods() []method {
 		{name: "PostponePart", prepare: w.claim(10), call: func(ctx context.Context) error {
 			return w.Ledger.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 		}, after: w.drop},
-		{name: "PostponePart of a lost lease", prepare: w.lost(w.claim(10)), call: w.postponeLost, after: w.drop},
+		{name: "Acquit", prepare: w.lost(w.claim(10)), call: w.acquit, after: w.drop},
 		{name: "PostponePart of a last step", prepare: w.last, call: func(ctx context.Context) error {
 			return w.Ledger.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
 		}, after: w.drop},
-		{name: "PostponePart of a lost last step", prepare: w.lost(w.last), call: w.postponeLost, after: w.drop},
+		{name: "Acquit of a last step", prepare: w.lost(w.last), call: w.acquit, after: w.drop},
 	}
 }
 

@@ -136,12 +136,15 @@ func (w *storeWork) lost(claim func(context.Context) error) func(context.Context
 	}
 }
 
-func (w *storeWork) postponeLost(ctx context.Context) error {
-	err := w.Ledger.PostponePart(ctx, w.claimed, store.Postponement{Wait: leaseWait, Reason: "waiting"})
+func (w *storeWork) acquit(ctx context.Context) error { return w.Ledger.Acquit(ctx, w.claimed) }
+
+// begin begins a claim that is void.
+func (w *storeWork) begin(ctx context.Context) error {
+	err := w.Ledger.Begin(ctx, w.claimed)
 	if errors.Is(err, store.ErrLeaseLost) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("begun: %w", err)
 }
 
 func (w *storeWork) commit(ctx context.Context, rows int64) (err error) {

@@ -68,14 +68,6 @@ func (c *client) remove(ctx context.Context, user, id string) (status int, err e
 	return 0, ctx.Err()
 }
 
-// revive does what an operator does with a dead prediction.
-func (c *client) revive(ctx context.Context, id string) {
-	status, _, err := c.do(ctx, http.MethodPost, c.admin+"/dead-letters/"+id+"/retry", "", "", nil)
-	if err == nil && status/100 == 2 {
-		c.notes.add("dead predictions revived by an operator")
-	}
-}
-
 func (c *client) do(
 	ctx context.Context, method, url, token, key string, body []byte,
 ) (status int, answer []byte, err error) {

@@ -16,7 +16,11 @@ const (
 	handNote      = "kills of a worker with parts in hand"
 	apiKillsNote  = "kills of the API"
 	pauseHandNote = "pauses of a worker with parts in hand"
+	sparedNote    = "kills and pauses that were left out: of a worker with a part in its last turn alone"
 )
+
+// settle is how long a statement that was sent before its process was stopped may still take.
+const settle = 50 * time.Millisecond
 
 // disturber kills and stops processes and breaks connections, in an order that the seed decides.
 type disturber struct {
@@ -83,15 +87,24 @@ func (d *disturber) wanting() bool {
 	return d.notes.bad() == 0 && len(d.notes.fewer(d.config.Each)) > 0
 }
 
-// kill is kill -9, of the API once in eight times.
+// kill is kill -9, of the API once in eight times. A worker whose part is in its last turn alone is spared.
 func (d *disturber) kill(ctx context.Context) {
 	victim := d.api
 	if d.random.IntN(8) > 0 {
 		victim = d.workers[d.random.IntN(len(d.workers))]
 	}
 	at, parts := d.inHand(ctx, victim)
-	if !victim.signal(syscall.SIGKILL) {
+	if !victim.signal(syscall.SIGSTOP) {
 		return // it is being started
+	}
+	wait(ctx, settle)
+	if d.lastTurn(ctx, victim) {
+		d.notes.add(sparedNote)
+		victim.carryOn()
+		return
+	}
+	if !victim.signal(syscall.SIGKILL) {
+		return
 	}
 	d.notes.add(killsNote)
 	if victim == d.api {
@@ -116,6 +129,11 @@ func (d *disturber) pause(ctx context.Context) {
 	}
 	_, parts := d.inHand(ctx, victim)
 	if !victim.stop() {
+		return
+	}
+	if wait(ctx, settle); d.lastTurn(ctx, victim) {
+		d.notes.add(sparedNote)
+		victim.resume()
 		return
 	}
 	d.notes.add(pausesNote)
@@ -156,6 +174,15 @@ func (p *process) resume() {
 	defer p.mu.Unlock()
 	if p.child != nil && p.paused && p.child.Signal(syscall.SIGCONT) == nil {
 		p.paused = false
+	}
+}
+
+// carryOn ends a stop that is not a pause.
+func (p *process) carryOn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child != nil && !p.paused {
+		_ = p.child.Signal(syscall.SIGCONT)
 	}
 }
 

@@ -21,6 +21,7 @@ type gate struct {
 
 	refusal atomic.Pointer[refusal] // nil: of nothing
 	trap    atomic.Pointer[trap]    // nil: none is set
+	deadly  atomic.Pointer[deadly]  // a file that ends its workers; nil: there is none
 	deletes atomic.Int64            // requests to delete objects
 	flips   proxy.BitFlips          // in objects that are read
 }
@@ -49,6 +50,9 @@ func newGate(to string) (*gate, error) {
 		}
 		if deletes(r) {
 			g.deletes.Add(1)
+		}
+		if d := g.deadly.Load(); d != nil {
+			d.meet(r)
 		}
 		if t := g.trap.Load(); t != nil {
 			w = t.guard(w, r)

@@ -184,7 +184,7 @@ func (i *installation) until(ctx context.Context, most time.Duration, what strin
 // upload sends a file as a user of the same name through the first API, and waits for its result if that is wanted.
 func (i *installation) upload(ctx context.Context, name string, file []byte, finished bool) (id string, err error) {
 	c := newClient("http://"+i.apis[0].api, "http://"+i.apis[0].admin, i.issuer, i.notes)
-	id, err = c.upload(ctx, name, &input{Input: check.Input{CSV: file}, explain: "none"})
+	id, err = c.upload(ctx, name, "telecom", &input{Input: check.Input{CSV: file}, explain: "none"})
 	if err != nil || !finished {
 		return id, err
 	}

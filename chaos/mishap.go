@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Mishaps are what operators and providers do to a store, and crashes to a sweep. Beside these there are [refused] and
-// flipped bits.
+// Mishaps are what operators and providers do to a store, crashes to a sweep, and files to workers. Beside these there are
+// [refused] and flipped bits.
 const (
 	strangerNote = "a stranger on the bucket"
 	sweeperNote  = "a worker killed in the middle of a sweep"
@@ -22,7 +22,10 @@ func (d *disturber) mishaps(ctx context.Context) {
 			name string
 			do   func(ctx context.Context, n int) error
 		}{
-			{swapNote, d.swapBundle}, {sweeperNote, d.killSweeper}, {strangerNote, d.meetStranger}, {copyNote, d.restoreCopy},
+			{swapNote, d.swapBundle}, {sweeperNote, d.killSweeper},
+			{strangerNote, d.meetStranger},
+			{copyNote, d.restoreCopy},
+			{deadlyNote, d.sendDeadly},
 		} {
 			if d.waitForDone(ctx); ctx.Err() != nil {
 				return
@@ -70,7 +73,7 @@ func (d *disturber) until(ctx context.Context, what string, is func() (bool, err
 
 // fewer lists the kinds of mishaps that came fewer times than wanted.
 func (n *notes) fewer(wanted int) (names []string) {
-	kinds := []string{strangerNote, sweeperNote, copyNote, swapNote, flipsNote}
+	kinds := []string{strangerNote, sweeperNote, copyNote, swapNote, flipsNote, deadlyNote}
 	for _, f := range refused {
 		kinds = append(kinds, f.name)
 	}

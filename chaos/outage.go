@@ -156,21 +156,21 @@ func (w *world) nextPart(ctx context.Context, after time.Time) (time.Duration, e
 }
 
 // judge fails unless every file was scored without a failure and every outage reported. A part that another worker took over when its
-// lease had ended counts two claims if it was done before the first worker could take its own back.
+// lease had ended has a death if it was done before the first worker could take that back.
 func (w *world) judge(ctx context.Context, r *rounds, seen []outage) error {
 	for i := range r.done {
 		r.verifyPrint(ctx, &r.done[i])
 	}
 	var failures, taken, finishes, parts int
 	err := w.db.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM prediction_failures), (SELECT count(*) FROM predictions WHERE finish_attempts > 1),
-		       count(*) FILTER (WHERE attempts > 1), count(*)
+		SELECT (SELECT count(*) FROM prediction_failures WHERE error->>'stage' <> 'lease'), (SELECT count(*) FROM predictions WHERE finish_deaths > 0),
+		       count(*) FILTER (WHERE deaths > 0), count(*)
 		FROM prediction_parts`).Scan(&failures, &finishes, &taken, &parts)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("\n%d predictions with %d rows in %d parts\n", len(r.done), r.rows, parts)
-	fmt.Printf("%d failures; %d parts and %d last steps were taken over and done before the first claim was taken back\n",
+	fmt.Printf("%d failures; %d parts and %d last steps were taken over and done before their first worker returned\n",
 		failures, taken, finishes)
 	w.notes.print()
 	for _, o := range seen {

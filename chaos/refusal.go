@@ -51,16 +51,25 @@ func (d *disturber) refuse(ctx context.Context) {
 	})
 }
 
-// charged counts failures that objects were to blame for, of which there may be none: whatever is done to S3 is no
-// fault of a file's.
+// charged counts failures that objects were to blame for, and attempts that no failure explains. There may be none:
+// whatever is done to S3 or to a process is no fault of a file's.
 func (w *world) charged(ctx context.Context) error {
-	var failures int
+	var failures, attempts, suspects int
 	err := w.db.QueryRow(ctx, `
-		SELECT count(*) FROM prediction_failures
-		WHERE error->>'stage' IN ('reading', 'writing') OR error->>'code' IN ('ERR-1110', 'ERR-1502', 'ERR-1506')`).
-		Scan(&failures)
+		SELECT (SELECT count(*) FROM prediction_failures
+		        WHERE error->>'stage' IN ('reading', 'writing') OR error->>'code' IN ('ERR-1110', 'ERR-1502', 'ERR-1506')),
+		       (SELECT count(*) FROM prediction_parts p WHERE p.status = 'done' AND p.attempts > 1 +
+		            (SELECT count(*) FROM prediction_failures f
+		             WHERE f.prediction_id = p.prediction_id AND f.generation = p.generation AND f.part_no = p.part_no
+		               AND f.error->>'stage' <> 'lease')),
+		       (SELECT count(*) FROM prediction_parts WHERE status = 'done' AND deaths > 0)`).
+		Scan(&failures, &attempts, &suspects)
 	if err == nil && failures > 0 {
 		w.notes.violation("%d attempts were charged for what S3 did", failures)
 	}
+	if err == nil && attempts > 0 {
+		w.notes.violation("%d parts were charged attempts for the end of their workers", attempts)
+	}
+	fmt.Printf("\n%d parts were done alone after the end of their workers\n", suspects)
 	return err
 }

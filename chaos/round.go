@@ -89,7 +89,7 @@ func (r *rounds) file(ctx context.Context, name, model string, in *input) (done 
 		known, open := false, false
 		for i := range list {
 			known = known || list[i].PublicID == id
-			open = open || !r.ended(ctx, name, &list[i])
+			open = open || !r.ended(name, &list[i])
 		}
 		if !known {
 			r.notes.violation("%s was accepted as %s, which does not exist", name, id)
@@ -106,17 +106,11 @@ func (r *rounds) file(ctx context.Context, name, model string, in *input) (done 
 	}
 }
 
-// ended reports whether a prediction has come to its end. One whose workers were killed on every attempt is dead, as it
-// should be, and is revived; no outage and no failure may end in anything but a result.
-func (r *rounds) ended(ctx context.Context, name string, p *check.Prediction) bool {
-	switch {
-	case p.Status == "dead" && p.Stage == "lease":
-		r.write("%s (%s) is dead", name, p.PublicID)
-		r.client.revive(ctx, p.PublicID)
-		return false
-	case p.Done() && p.Status != "completed":
+// ended reports whether a prediction has come to its end. No kill, no outage, no failure and no other file may end in
+// anything but a result.
+func (r *rounds) ended(name string, p *check.Prediction) bool {
+	if p.Done() && p.Status != "completed" {
 		r.notes.violation("%s (%s) is %s with %s in %s", name, p.PublicID, p.Status, p.Code, p.Stage)
-		return true
 	}
 	return p.Done()
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/retainwise/millrace/chaos/check"
@@ -112,14 +111,7 @@ func (d *disturber) killSweeper(ctx context.Context, n int) error {
 		return err
 	}
 	t := &trap{moment: &moments[n%len(moments)], planted: planted, sprung: make(chan struct{})}
-	t.kill = func(name string) bool {
-		for _, p := range d.workers {
-			if p.name == name {
-				return p.signal(syscall.SIGKILL)
-			}
-		}
-		return false
-	}
+	t.kill = d.killNamed
 	d.gate.trap.Store(t)
 	defer d.gate.trap.Store(nil)
 	select {

@@ -82,6 +82,8 @@ type serveCommand struct {
 	PostponeMax time.Duration `env:"MILLRACE_POSTPONE_MAX" default:"24h" help:"How long a file is retried that the object store refuses while it serves other objects."`
 	PartBytes   int64         `env:"MILLRACE_PART_BYTES" default:"8388608" help:"Bytes of input per part, the unit that a worker claims, scores and commits."`
 
+	DrainDelay *time.Duration `env:"MILLRACE_DRAIN_DELAY" help:"How long the API goes on serving after SIGTERM, while /ready answers 503, so that balancers stop sending first (default: 5s for --role api, else 0s)." placeholder:"DURATION"`
+
 	WaitingMax        int       `env:"WAITING_MAX" default:"1000" help:"Unfinished predictions per user (0 = unlimited)."`
 	PredictionTimeout retention `env:"MILLRACE_PREDICTION_TIMEOUT" default:"24h" help:"Maximum run time of a prediction, outages not counted, before it fails, e.g. 24h or 7d (off = unlimited)."`
 
@@ -181,6 +183,9 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 	if err != nil {
 		return serve.RunConfig{}, err
 	}
+	if c.drainDelay() < 0 {
+		return serve.RunConfig{}, usage("--drain-delay must not be negative")
+	}
 	if c.PartBytes < partBytesMin {
 		return serve.RunConfig{}, usage("--part-bytes must be at least %d", partBytesMin)
 	}
@@ -218,12 +223,23 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Webhook: serve.WebhookConfig{
 			URL: c.WebhookURL, Secrets: c.WebhookSecrets, AllowPrivate: c.WebhookAllowPrivate,
 		},
-		Lease:  c.Lease,
+		Lease: c.Lease, DrainDelay: c.drainDelay(),
 		Canary: time.Duration(c.Canary),
 		Retain: time.Duration(c.Retain), SweepAfter: c.SweepAfter, WaitingMax: c.WaitingMax,
 		PredictionTimeout: time.Duration(c.PredictionTimeout),
 		Log:               log,
 	}, nil
+}
+
+// drainDelay is --drain-delay. By default only a process that answers requests alone waits: others of its kind can take them.
+func (c *serveCommand) drainDelay() time.Duration {
+	switch {
+	case c.DrainDelay != nil:
+		return *c.DrainDelay
+	case c.Role == string(serve.RoleAPI):
+		return 5 * time.Second
+	}
+	return 0
 }
 
 // apiConfig returns the configuration of the API.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
@@ -181,6 +182,32 @@ func TestServeConfiguration(t *testing.T) {
 	c.TrustedProxies = []string{"10.0.0.0/800"}
 	if _, err := c.config(nil); err == nil || !strings.HasPrefix(err.Error(), "--trusted-proxies: ") {
 		t.Errorf("a wrong network: %v", err)
+	}
+}
+
+// TestDrainDelay checks the default of each role, that a flag replaces it, and that a negative one is refused.
+func TestDrainDelay(t *testing.T) {
+	span := func(d time.Duration) *time.Duration { return &d }
+	for _, test := range []struct {
+		role  string
+		given *time.Duration
+		want  time.Duration
+	}{
+		{"all", nil, 0},
+		{"worker", nil, 0},
+		{"api", nil, 5 * time.Second},
+		{"api", span(0), 0},
+		{"all", span(20 * time.Second), 20 * time.Second},
+	} {
+		c := serveCommand{DataDir: "data", PartBytes: 64 << 10, Role: test.role, DrainDelay: test.given}
+		got, err := c.config(slog.New(slog.DiscardHandler))
+		if err != nil || got.DrainDelay != test.want {
+			t.Errorf("%s, %v: %s, %v", test.role, test.given, got.DrainDelay, err)
+		}
+	}
+	c := serveCommand{DataDir: "data", PartBytes: 64 << 10, DrainDelay: span(-time.Second)}
+	if _, err := c.config(nil); err == nil || !strings.HasPrefix(err.Error(), "--drain-delay") {
+		t.Errorf("a negative delay: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -106,15 +107,30 @@ func TestPodsAreConfined(t *testing.T) {
 	}
 }
 
-// drain is longer than what a process takes to give back what is in hand: 25 s.
+// drain is longer than what a process takes to give back what is in hand, in seconds: 25, after its drain delay.
 const drain = 30
+
+// delay is the drain delay of a container in seconds.
+func delay(t *testing.T, c corev1.Container) int64 {
+	t.Helper()
+	for _, v := range c.Env {
+		if v.Name == "MILLRACE_DRAIN_DELAY" {
+			d, err := time.ParseDuration(v.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return int64(d.Seconds())
+		}
+	}
+	return 5 // of an API that does not say
+}
 
 func TestPodsHaveTimeToStop(t *testing.T) {
 	for name, pod := range pods(t) {
 		if strings.HasSuffix(name, "migrate") {
 			continue
 		}
-		if g := pod.TerminationGracePeriodSeconds; g == nil || *g < drain {
+		if g := pod.TerminationGracePeriodSeconds; g == nil || *g < drain+delay(t, pod.Containers[0]) {
 			t.Errorf("%s: killed before it has given back its parts", name)
 		}
 	}

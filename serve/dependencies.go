@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/duty"
+	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
@@ -114,6 +115,9 @@ func (f *dependencies) openStore(ctx context.Context, url, loader string, c RunC
 	s, err := store.Open(ctx, store.Config{
 		URL: url, LoaderURL: loader, ConnsMax: c.DatabaseConns, ConnsKept: c.DatabaseKept,
 		Lease: c.Lease, WaitingMax: c.WaitingMax, Log: c.Log, Circuits: c.circuits,
+		Deadly: store.Failure{
+			Code: fault.CodeEndedWorker.String(), Stage: "lease", Message: fault.CodeEndedWorker.Message(),
+		},
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,7 +207,7 @@ func (m *inboxModel) settle() {
 		m.deliver(4)
 	}
 	for _, d := range m.all {
-		if m.dir == "" || m.current[d.key] == d {
+		if m.dir == "" || reflect.DeepEqual(m.current[d.key], d) {
 			if m.queue = append(m.queue, d); m.dir == "" {
 				m.expect(d)
 			}

@@ -86,9 +86,12 @@ type RunConfig struct {
 	WaitingMax int // unfinished predictions of a user; 0 is unlimited
 	// PredictionTimeout is how long after its first claim a prediction fails; 0 disables it. Outages are not counted.
 	PredictionTimeout time.Duration
-	Canary            time.Duration      // interval of the canary, a known file that is uploaded and checked; 0 disables it
-	Webhook           duty.WebhookConfig // no URL disables webhooks
-	Log               *slog.Logger
+	// DrainDelay is how long the API goes on serving after the process was stopped, while GET /ready answers 503: longer
+	// than balancers take to notice. 0: the listener is closed at once.
+	DrainDelay time.Duration
+	Canary     time.Duration      // interval of the canary, a known file that is uploaded and checked; 0 disables it
+	Webhook    duty.WebhookConfig // no URL disables webhooks
+	Log        *slog.Logger
 
 	circuits *circuit.Group // circuit breakers of this process, which the metrics show
 }
@@ -108,8 +111,8 @@ const (
 )
 
 // Run starts what the configuration asks for, calls started once the listeners are open, and serves until ctx ends. Then
-// it drains: it accepts no new work, finishes or releases the work in progress and stops everything it has started,
-// within 25 seconds.
+// it drains: after RunConfig.DrainDelay it accepts no new requests; it claims no new work, finishes or releases the work in
+// progress and stops everything it has started, within 25 seconds and the delay.
 func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	metrics := metrics.NewMetrics()
 	c.S3.Observe, c.Queue.Observe, c.circuits = metrics.CallDone, metrics.CallDone, &metrics.Circuits
@@ -122,8 +125,11 @@ func Run(ctx context.Context, c RunConfig, started func(Started)) (err error) {
 	}
 	defer func() { err = errors.Join(err, deps.close()) }()
 	metrics.WatchPool(deps.store.PoolState)
+	metrics.WatchDeaths(deps.store.Ledger.Deaths)
 	metrics.WatchDisk(c.DataDir)
-	p, err := newProcess(ctx, c, deps, metrics)
+	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // requests are served for a while after ctx has ended
+	defer end()
+	p, err := newProcess(serving, c, deps, metrics)
 	if err != nil {
 		return err
 	}
@@ -349,6 +355,10 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	failed := context.Cause(ctx)
 	if errors.Is(failed, context.Canceled) {
 		failed = nil // stopped
+	}
+	if p.api != nil && failed == nil && p.config.DrainDelay > 0 {
+		p.api.Leave()
+		time.Sleep(p.config.DrainDelay)
 	}
 	stop, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer done()

@@ -91,40 +91,32 @@ func TestCancelRefuses(t *testing.T) {
 	}
 }
 
-// The worker that held the last step died: another takes it when the lease is over, three times at most.
+// The worker that held the last step has vanished: another takes it, alone, and is charged for failures only.
 func TestInterruptedFinish(t *testing.T) {
-	b := newBench(t, store.Config{Lease: 30 * time.Millisecond})
+	b := newBench(t, store.Config{Lease: time.Hour})
 	p := b.upload(10)
 	last := b.mustScore(b.claim("w"))
-	if c, err := b.Ledger.ClaimFinish(t.Context(), "heir"); c != nil || err != nil {
-		t.Fatal(c, err)
-	}
-	time.Sleep(40 * time.Millisecond)
-	heir, err := b.Ledger.ClaimFinish(t.Context(), "heir")
-	if err != nil || heir == nil || heir.Attempt != 2 {
-		t.Fatal(heir, err)
-	}
+	b.found() // it is leased
+	b.vanish("w")
+	b.found()
+	heir := b.alone("heir")
 	wantErr(t, b.finish(last), store.ErrLeaseLost)
 	wantErr(t, b.Ledger.RenewLease(t.Context(), last), store.ErrLeaseLost)
 	wantErr(t, b.Ledger.ReleasePart(t.Context(), last), store.ErrLeaseLost)
-	if err := b.Ledger.ReleasePart(t.Context(), heir); err != nil {
-		t.Fatal(err)
+	for attempt := 1; attempt <= 3; attempt++ {
+		if heir.Attempt != attempt || heir.Deaths != 1 {
+			t.Fatalf("%+v", heir)
+		}
+		if err := b.Ledger.FailPart(t.Context(), heir, store.Failure{Code: "ERR-1502", Stage: "compose"}); err != nil {
+			t.Fatal(err)
+		}
+		if attempt < 3 {
+			heir = b.alone("heir")
+		}
 	}
-	heir, err = b.Ledger.ClaimFinish(t.Context(), "heir")
-	if err != nil || heir == nil || heir.Attempt != 2 {
-		t.Fatal(heir, err)
-	}
-	if err := b.Ledger.FailPart(t.Context(), heir, store.Failure{Code: "ERR-1502", Stage: "compose"}); err != nil {
-		t.Fatal(err)
-	}
-	b.exec(`UPDATE predictions SET finish_lease_until = '-infinity'`)
-	if heir, err = b.Ledger.ClaimFinish(t.Context(), "heir"); err != nil || heir.Attempt != 3 {
-		t.Fatal(heir, err)
-	}
-	time.Sleep(40 * time.Millisecond)
-	if c, err := b.Ledger.ClaimFinish(t.Context(), "heir"); c != nil || err != nil {
-		t.Fatal(c, err)
-	}
+	b.pauseOver()
+	b.found()
+	b.noSuspect()
 	p = b.reload(p)
 	if p.Status != store.Dead || p.Error.Code != "ERR-1502" {
 		t.Errorf("%+v %+v", p, p.Error)

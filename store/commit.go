@@ -135,7 +135,7 @@ func finishClaim(c *Claim, last bool, epoch int) *Claim {
 		return nil
 	}
 	f := *c
-	f.Finish, f.Part, f.Epoch, f.Attempt, f.Postponed, f.Refused = true, Part{}, epoch, 1, 0, false
+	f.Finish, f.Part, f.Epoch, f.Attempt, f.Deaths, f.Postponed, f.Refused = true, Part{}, epoch, 1, 0, 0, false
 	return &f
 }
 

@@ -76,8 +76,8 @@ func TestKillOfACommittingProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	c := b.claimWithin(30 * time.Second)
-	if c.Attempt != 2 || c.Part.No != 0 {
+	c := b.suspectWithin(30 * time.Second)
+	if c.Attempt != 1 || c.Deaths != 1 || c.Part.No != 0 {
 		t.Fatalf("%+v", c)
 	}
 	wantEqual(t, "blocks", ask[int](b, `SELECT count(*)::int FROM prediction_blocks`), 0)
@@ -88,11 +88,15 @@ func TestKillOfACommittingProcess(t *testing.T) {
 	wantEqual(t, "stored rows", ask[int](b, `SELECT count(DISTINCT row_no)::int FROM prediction_rows`), 300_000)
 }
 
-// claimWithin waits for a lease that has to run out, and for the server to notice that a worker is gone.
-func (b bench) claimWithin(d time.Duration) *store.Claim {
+// suspectWithin waits for a lease that has to run out, and for the server to notice that a worker is gone.
+func (b bench) suspectWithin(d time.Duration) *store.Claim {
 	b.Helper()
 	for deadline := time.Now().Add(d); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		c, err := b.Ledger.ClaimPart(b.Context(), "heir")
+		b.noClaim()
+		c, err := b.Ledger.ReserveSuspect(b.Context(), "heir")
+		if err == nil && c != nil {
+			err = b.Ledger.Begin(b.Context(), c)
+		}
 		if err != nil {
 			b.Fatal(err)
 		}

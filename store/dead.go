@@ -172,7 +172,7 @@ func requeueFromScratch(ctx context.Context, tx pgx.Tx, id int64, m Model) error
 		    rows_scored = 0, rows_rejected = 0, warnings = NULL, summary = NULL, result_key = NULL, result_etag = NULL,
 		    result_bytes = NULL, rejects_key = NULL, rejects_bytes = NULL,
 		    result_digest = NULL, result_sha256 = NULL, rejects_digest = NULL, rejects_sha256 = NULL,
-		    finish_due = false, finish_worker = NULL, finish_attempts = 0, finish_lease_until = '-infinity',
+		    finish_due = false, finish_worker = NULL, finish_attempts = 0, finish_deaths = 0, finish_lease_until = '-infinity',
 		    finish_postponed_since = NULL, finish_refused = false,
 		    queued_at = clock_timestamp(), started_at = NULL, first_result_at = NULL, finished_at = NULL
 		WHERE id = $1`, id, m.Name, m.Version, m.SHA256, m.Engine)

@@ -150,33 +150,9 @@ type Postponement struct {
 }
 
 // PostponePart releases a lease for a while because a dependency is down or refused an object. The attempt is not
-// counted, not even after an outage of the database that was longer than the lease. The next claim's Postponed is how
-// long this has been so.
+// counted. The next claim's Postponed is how long this has been so.
 func (l *Ledger) PostponePart(ctx context.Context, c *Claim, p Postponement) error {
-	err := l.release(ctx, c, &p)
-	if errors.Is(err, ErrLeaseLost) {
-		if refund := l.refund(ctx, c); refund != nil {
-			return fmt.Errorf("postpone part: %w", refund)
-		}
-	}
-	return err
-}
-
-// refund uncounts the attempt of a claim that another worker has taken over.
-func (l *Ledger) refund(ctx context.Context, c *Claim) (err error) {
-	if c.Finish {
-		_, err = l.db.Pool.Exec(ctx, `
-			UPDATE predictions SET finish_attempts = finish_attempts - 1
-			WHERE id = $1 AND generation = $2 AND finish_epoch > $3 AND finish_due AND finish_attempts > 0`,
-			c.PredictionID, c.Generation, c.Epoch)
-		return err
-	}
-	_, err = l.db.Pool.Exec(ctx, `
-		UPDATE prediction_parts p SET attempts = p.attempts - 1
-		FROM predictions d
-		WHERE p.prediction_id = $1 AND p.generation = $2 AND p.part_no = $3 AND p.epoch > $4 AND p.attempts > 0`+
-		stillWanted, c.PredictionID, c.Generation, c.Part.No, c.Epoch)
-	return err
+	return l.release(ctx, c, &p)
 }
 
 // stillWanted is the condition that prediction d is unfinished and part p open and of its generation: a late worker must
@@ -185,7 +161,7 @@ const stillWanted = `
 		  AND p.status = 'open'
 		  AND d.id = p.prediction_id AND d.generation = p.generation AND d.status IN ('queued', 'running')`
 
-// release voids a claim. A postponement begins anew when its reason is another one than before; nil leaves it.
+// release voids a claim, also one that is only reserved: it has no worker, and its attempt is not counted yet. A postponement begins anew when its reason is another one than before; nil leaves it.
 func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement) error {
 	var p Postponement
 	if postponed != nil {
@@ -195,7 +171,8 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 		if c.Finish {
 			return requireRow(tx.Exec(ctx, `
 				UPDATE predictions
-				SET finish_epoch = finish_epoch + 1, finish_attempts = finish_attempts - 1, finish_worker = NULL,
+				SET finish_epoch = finish_epoch + 1, finish_worker = NULL,
+				    finish_attempts = finish_attempts - (finish_worker IS NOT NULL)::int,
 				    finish_lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond',
 				    status_reason = nullif($5, ''),
 				    finish_postponed_since = CASE WHEN NOT $6 THEN finish_postponed_since
@@ -208,7 +185,7 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 		}
 		err := requireRow(tx.Exec(ctx, `
 			UPDATE prediction_parts p
-			SET epoch = p.epoch + 1, attempts = p.attempts - 1, worker = NULL,
+			SET epoch = p.epoch + 1, attempts = p.attempts - (p.worker IS NOT NULL)::int, worker = NULL,
 			    lease_until = clock_timestamp() + $5::bigint * interval '1 microsecond',
 			    postponed_since = CASE WHEN NOT $6 THEN p.postponed_since
 			        WHEN p.refused = $7 THEN coalesce(p.postponed_since, clock_timestamp())

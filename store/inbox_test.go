@@ -3,7 +3,6 @@ package store_test
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -87,7 +86,7 @@ func plan() store.Plan {
 }
 
 func TestPlanPart(t *testing.T) {
-	b := newBench(t, store.Config{Lease: 50 * time.Millisecond})
+	b := newBench(t, store.Config{})
 	p, _, err := b.Predictions.EnqueueObject(t.Context(), dropped(b.user.ID))
 	if err != nil {
 		t.Fatal(err)
@@ -98,8 +97,9 @@ func TestPlanPart(t *testing.T) {
 	}
 	_, err = b.Ledger.CommitPart(t.Context(), late, store.PartResult{}, nil)
 	wantErr(t, err, store.ErrAccounting) // no rows is not what an unplanned part has
-	time.Sleep(60 * time.Millisecond)
-	c := b.claim("w")
+	b.vanish("late")
+	b.noClaim()
+	c := b.alone("w")
 	wantErr(t, b.Ledger.PlanPart(t.Context(), late, plan()), store.ErrLeaseLost)
 	wantErr(t, b.Ledger.PlanPart(t.Context(), c, store.Plan{}), store.ErrConflict)
 	if err := b.Ledger.PlanPart(t.Context(), c, plan()); err != nil {
@@ -112,7 +112,7 @@ func TestPlanPart(t *testing.T) {
 		t.Fatalf("%+v", p)
 	}
 	first := b.claim("w")
-	if first.Part.No != 0 || first.Part.Rows != 20 || first.Attempt != 1 || first.Header.Bytes != 18 ||
+	if first.Part.No != 0 || first.Part.Rows != 20 || first.Attempt != 1 || first.Deaths != 0 || first.Header.Bytes != 18 ||
 		first.ObjectKey != "inbox/a.csv" || first.Epoch <= c.Epoch {
 		t.Fatalf("%+v", first)
 	}

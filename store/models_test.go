@@ -19,7 +19,7 @@ import (
 )
 
 // digestOf is a digest as a model has one.
-func digestOf(n int) string { return fmt.Sprintf("%064x", n) }
+func modelDigest(n int) string { return fmt.Sprintf("%064x", n) }
 
 // keepModel stores an archive of a model, as a process does that has the bundle, and returns its row.
 func (b bench) keepModel(o objects.Store, digest string) models.Model {
@@ -81,30 +81,30 @@ func (b bench) sweepModels(grace time.Duration) int {
 func TestModels_Pin(t *testing.T) {
 	b := newBench(t, store.Config{})
 	o := openDir(t)
-	if _, err := b.Models.Find(ctx(), digestOf(1)); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.Models.Find(ctx(), modelDigest(1)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("unknown model: %v", err)
 	}
-	b.mustAccept(digestOf(1)) // by a process of an earlier version
-	if _, err := b.Models.Note(ctx(), digestOf(2), "telecom", "1"); err != nil {
+	b.mustAccept(modelDigest(1)) // by a process of an earlier version
+	if _, err := b.Models.Note(ctx(), modelDigest(2), "telecom", "1"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.accept(digestOf(2))
+	_, err := b.accept(modelDigest(2))
 	wantErr(t, err, models.ErrNotKept)
-	kept := b.keepModel(o, digestOf(2))
-	b.mustAccept(digestOf(2))
+	kept := b.keepModel(o, modelDigest(2))
+	b.mustAccept(modelDigest(2))
 	if err := b.Models.MarkDamaged(ctx(), kept); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.accept(digestOf(2))
+	_, err = b.accept(modelDigest(2))
 	wantErr(t, err, models.ErrNotKept)
-	if again := b.keepModel(o, digestOf(2)); again.Key == kept.Key || again.Damaged {
+	if again := b.keepModel(o, modelDigest(2)); again.Key == kept.Key || again.Damaged {
 		t.Errorf("stored again: %+v", again)
 	}
-	b.mustAccept(digestOf(2))
-	if _, err := b.Upkeep.WithdrawModel(ctx(), digestOf(2), store.Failure{Code: "ERR-1702"}); err != nil {
+	b.mustAccept(modelDigest(2))
+	if _, err := b.Upkeep.WithdrawModel(ctx(), modelDigest(2), store.Failure{Code: "ERR-1702"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.accept(digestOf(2))
+	_, err = b.accept(modelDigest(2))
 	wantErr(t, err, models.ErrWithdrawn)
 }
 
@@ -112,12 +112,12 @@ func TestModels_Pin(t *testing.T) {
 func TestModels_KeepTwice(t *testing.T) {
 	b := newBench(t, store.Config{})
 	o := openDir(t)
-	m, err := b.Models.Note(ctx(), digestOf(1), "telecom", "1")
+	m, err := b.Models.Note(ctx(), modelDigest(1), "telecom", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		info, err := o.Put(ctx(), objects.ModelKey(digestOf(1)), strings.NewReader("archive"))
+		info, err := o.Put(ctx(), objects.ModelKey(modelDigest(1)), strings.NewReader("archive"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestModels_KeepTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := b.model(digestOf(1)).Key
+	first := b.model(modelDigest(1)).Key
 	if keys := storetest.Keys(t, o, objects.ModelsPrefix); len(keys) != 2 || first != keys[0] && first != keys[1] {
 		t.Errorf("%s of %v", first, keys)
 	}
@@ -154,11 +154,11 @@ func TestModels_Sweep(t *testing.T) {
 	named := map[string]string{}
 	for state, set := range states {
 		n++
-		b.keepModel(o, digestOf(n))
-		set(b.mustAccept(digestOf(n)))
-		named[state] = digestOf(n)
+		b.keepModel(o, modelDigest(n))
+		set(b.mustAccept(modelDigest(n)))
+		named[state] = modelDigest(n)
 	}
-	expired, deleted, never := digestOf(50), digestOf(51), digestOf(52)
+	expired, deleted, never := modelDigest(50), modelDigest(51), modelDigest(52)
 	for _, digest := range []string{expired, deleted, never} {
 		b.keepModel(o, digest)
 	}
@@ -196,8 +196,8 @@ func TestModels_Sweep(t *testing.T) {
 // A sweep that has found nothing to name a model waits for a transaction that is about to, and then leaves the model.
 func TestModels_SweepWaitsForPin(t *testing.T) {
 	b := newBench(t, store.Config{})
-	b.keepModel(openDir(t), digestOf(1))
-	p := b.mustAccept(digestOf(1))
+	b.keepModel(openDir(t), modelDigest(1))
+	p := b.mustAccept(modelDigest(1))
 	b.exec(`UPDATE predictions SET results_deleted_at = now() WHERE public_id = $1`, p.ID)
 	b.sweepModels(time.Hour) // notes that nothing names it
 	conn, err := pgx.Connect(ctx(), b.url)
@@ -207,7 +207,7 @@ func TestModels_SweepWaitsForPin(t *testing.T) {
 	defer func() { _ = conn.Close(ctx()) }()
 	var sweep sync.WaitGroup
 	err = pgx.BeginFunc(ctx(), conn, func(tx pgx.Tx) error {
-		if err := models.Pin(ctx(), tx, digestOf(1)); err != nil {
+		if err := models.Pin(ctx(), tx, modelDigest(1)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx(), `UPDATE predictions SET results_deleted_at = NULL WHERE public_id = $1`, p.ID)
@@ -227,7 +227,7 @@ func TestModels_SweepWaitsForPin(t *testing.T) {
 	if sweep.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if !b.model(digestOf(1)).Kept() {
+	if !b.model(modelDigest(1)).Kept() {
 		t.Error("a model that is named was given up")
 	}
 }
@@ -253,7 +253,7 @@ func TestModels_SweepWhileAccepting(t *testing.T) {
 		processes.Go(func() {
 			random := rand.New(rand.NewPCG(19, seed))
 			for range 60 {
-				digest := digestOf(random.IntN(5))
+				digest := modelDigest(random.IntN(5))
 				for {
 					b.keepModel(o, digest)
 					p, err := b.accept(digest)
@@ -296,15 +296,15 @@ func TestSweepOrphans_Models(t *testing.T) {
 		if _, err := owner.Adopt(ctx()); err != nil {
 			t.Fatal(err)
 		}
-		kept := b.keepModel(o, digestOf(1))
-		b.mustAccept(digestOf(1))
-		gone := b.keepModel(o, digestOf(2))
+		kept := b.keepModel(o, modelDigest(1))
+		b.mustAccept(modelDigest(1))
+		gone := b.keepModel(o, modelDigest(2))
 		if n := b.sweepModels(0); n != 1 {
 			t.Fatalf("%d given up", n)
 		}
-		lost := objects.ModelKey(digestOf(1)) // of a process that was killed before it recorded it
+		lost := objects.ModelKey(modelDigest(1)) // of a process that was killed before it recorded it
 		storetest.PutObject(t, o, lost, []byte("archive"))
-		unknown := objects.ModelKey(digestOf(3)) // of another database
+		unknown := objects.ModelKey(modelDigest(3)) // of another database
 		storetest.PutObject(t, o, unknown, []byte("archive"))
 		time.Sleep(10 * time.Millisecond)
 		if _, err := owner.SweepOrphans(ctx(), time.Millisecond); err != nil {
@@ -321,9 +321,9 @@ func TestSweepOrphans_Models(t *testing.T) {
 func TestCheckObjects_Models(t *testing.T) {
 	b := newBench(t, store.Config{})
 	o := openDir(t)
-	b.keepModel(o, digestOf(1))
-	changed, missing := b.keepModel(o, digestOf(2)), b.keepModel(o, digestOf(3))
-	storetest.PutObject(t, o, changed.Key, []byte("Archive of "+digestOf(2)))
+	b.keepModel(o, modelDigest(1))
+	changed, missing := b.keepModel(o, modelDigest(2)), b.keepModel(o, modelDigest(3))
+	storetest.PutObject(t, o, changed.Key, []byte("Archive of "+modelDigest(2)))
 	if err := o.Delete(ctx(), objects.NotNeeded, missing.Key); err != nil {
 		t.Fatal(err)
 	}
@@ -339,12 +339,12 @@ func TestCheckObjects_Models(t *testing.T) {
 func TestWithdrawModel(t *testing.T) {
 	b := newBench(t, store.Config{})
 	o := openDir(t)
-	b.keepModel(o, digestOf(1))
-	b.keepModel(o, digestOf(2))
-	waits, runs, other := b.mustAccept(digestOf(1)), b.mustAccept(digestOf(1)), b.mustAccept(digestOf(2))
+	b.keepModel(o, modelDigest(1))
+	b.keepModel(o, modelDigest(2))
+	waits, runs, other := b.mustAccept(modelDigest(1)), b.mustAccept(modelDigest(1)), b.mustAccept(modelDigest(2))
 	c := b.claim("w")
 	f := store.Failure{Code: "ERR-1702", Message: "withdrawn", Permanent: true}
-	if n, err := b.Upkeep.WithdrawModel(ctx(), digestOf(1), f); n != 2 || err != nil {
+	if n, err := b.Upkeep.WithdrawModel(ctx(), modelDigest(1), f); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
 	for _, p := range []store.Prediction{waits, runs} {
@@ -357,10 +357,10 @@ func TestWithdrawModel(t *testing.T) {
 	}
 	wantErr(t, b.Ledger.RenewLease(ctx(), c), store.ErrLeaseLost)
 	wantEqual(t, "the other's status", b.reload(other).Status, store.Queued)
-	if n, err := b.Upkeep.WithdrawModel(ctx(), digestOf(1), f); n != 0 || err != nil {
+	if n, err := b.Upkeep.WithdrawModel(ctx(), modelDigest(1), f); n != 0 || err != nil {
 		t.Errorf("again: %d %v", n, err)
 	}
-	_, err := b.Upkeep.WithdrawModel(ctx(), digestOf(9), f)
+	_, err := b.Upkeep.WithdrawModel(ctx(), modelDigest(9), f)
 	wantErr(t, err, store.ErrNotFound)
 }
 
@@ -368,16 +368,16 @@ func TestWithdrawModel(t *testing.T) {
 func TestModels_Wanted(t *testing.T) {
 	b := newBench(t, store.Config{})
 	o := openDir(t)
-	b.mustAccept(digestOf(1)) // never stored
-	damaged := b.keepModel(o, digestOf(2))
-	b.mustAccept(digestOf(2))
+	b.mustAccept(modelDigest(1)) // never stored
+	damaged := b.keepModel(o, modelDigest(2))
+	b.mustAccept(modelDigest(2))
 	if err := b.Models.MarkDamaged(ctx(), damaged); err != nil {
 		t.Fatal(err)
 	}
-	b.keepModel(o, digestOf(3))
-	b.mustAccept(digestOf(3))
-	list, err := b.Models.Wanted(ctx(), []string{digestOf(1), digestOf(2), digestOf(3), digestOf(4)})
-	if err != nil || len(list) != 2 || !slices.Contains(list, digestOf(1)) || !slices.Contains(list, digestOf(2)) {
+	b.keepModel(o, modelDigest(3))
+	b.mustAccept(modelDigest(3))
+	list, err := b.Models.Wanted(ctx(), []string{modelDigest(1), modelDigest(2), modelDigest(3), modelDigest(4)})
+	if err != nil || len(list) != 2 || !slices.Contains(list, modelDigest(1)) || !slices.Contains(list, modelDigest(2)) {
 		t.Errorf("%v %v", list, err)
 	}
 }

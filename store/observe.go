@@ -12,6 +12,7 @@ import (
 type QueueState struct {
 	Queued, Running int64
 	Dead            int64         // given up: what [Upkeep.DeadLetters] lists
+	Suspects        int64         // parts and last steps that run alone, see [Ledger.ReserveSuspect]
 	Oldest          time.Duration // age of the oldest queued prediction; 0: none
 	Outbox          int64         // its entries: messages that have not been sent yet
 }
@@ -24,9 +25,12 @@ func (u *Upkeep) QueueState(ctx context.Context) (QueueState, error) {
 		SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'running'),
 		       coalesce(extract(epoch FROM clock_timestamp() - min(queued_at) FILTER (WHERE status = 'queued')), 0)::float8,
 		       (SELECT count(*) FROM predictions WHERE status = 'dead'),
-		       (SELECT count(*) FROM outbox)
+		       (SELECT count(*) FROM outbox),
+		       (SELECT count(*) FROM prediction_parts p JOIN predictions d ON d.id = p.prediction_id
+		        WHERE p.deaths > 0`+stillWanted+`) +
+		       (SELECT count(*) FROM predictions WHERE finish_due AND finish_deaths > 0)
 		FROM predictions WHERE status IN ('queued', 'running') AND NOT options ? 'internal'`).
-		Scan(&q.Queued, &q.Running, &oldest, &q.Dead, &q.Outbox)
+		Scan(&q.Queued, &q.Running, &oldest, &q.Dead, &q.Outbox, &q.Suspects)
 	if err != nil {
 		return QueueState{}, fmt.Errorf("count the queue: %w", err)
 	}

@@ -57,7 +57,7 @@ func replacePart(ctx context.Context, tx pgx.Tx, c *Claim, p Plan) error {
 		UPDATE prediction_parts
 		SET byte_offset = $4, byte_length = $5, first_row = $6, first_line = $7, n_rows = $8, small = $9,
 		    turn = CASE WHEN small = $9 THEN turn ELSE next_turn($10, $9) END, input_digest = $11,
-		    epoch = epoch + 1, attempts = 0, lease_until = '-infinity', worker = NULL, error = NULL,
+		    epoch = epoch + 1, attempts = 0, deaths = 0, lease_until = '-infinity', worker = NULL, error = NULL,
 		    postponed_since = NULL, refused = false
 		WHERE prediction_id = $1 AND generation = $2 AND part_no = $3
 		RETURNING turn`,

@@ -221,7 +221,7 @@ func (u *Upkeep) CancelAny(ctx context.Context, id uuid.UUID) (Prediction, error
 func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE predictions d SET status = 'cancelled', status_reason = NULL, finished_at = clock_timestamp(),
-		    finish_lease_until = '-infinity', finish_attempts = 0,
+		    finish_lease_until = '-infinity', finish_attempts = 0, finish_worker = NULL,
 		    finish_due = EXISTS (SELECT FROM prediction_parts p
 		        WHERE p.prediction_id = d.id AND p.generation = d.generation AND p.status = 'done')
 		WHERE id = $1`, id)

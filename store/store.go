@@ -43,6 +43,7 @@ type Config struct {
 	StatementTimeout time.Duration // the server ends a longer statement; default 30 s
 	Lease            time.Duration // how long a claim lasts without renewal; default 30 s
 	AttemptsMax      int           // attempts at a part before its prediction is dead; default 3
+	Deadly           Failure       // of a prediction whose part ended its worker process twice while it ran alone
 	WaitingMax       int           // unfinished predictions of a user; 0: any number
 	PollInterval     time.Duration // longest silence of the channel of Listen; default 5 s
 	Log              *slog.Logger  // default: nothing is logged

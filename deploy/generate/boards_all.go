@@ -142,8 +142,9 @@ func predictionsBoard() *dashboard.DashboardBuilder {
 			queries: []query{q("max(millrace_oldest_queued_seconds)", "age")},
 		},
 		panel{
-			title: "Given up", unit: short, width: 8, about: "The operator's list: /dead-letters of the admin listener.",
-			queries: []query{q("max(millrace_dead_letters)", "dead letters")},
+			title: "Given up and suspects", unit: short, width: 8,
+			about: "The operator's list: /dead-letters of the admin listener. Suspects run alone, as their worker ended.",
+			queries: []query{q("max(millrace_dead_letters)", "dead letters"), q("max(millrace_suspects)", "suspects")},
 		},
 		panel{
 			title: "From acceptance to the end, P95 by size", unit: seconds, width: 12, limit: 2,

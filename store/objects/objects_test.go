@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -109,7 +110,7 @@ func TestS3Versions(t *testing.T) {
 	}
 	for i, put := range puts {
 		info, err := o.HeadVersion(t.Context(), put.Key, put.Version)
-		if err != nil || info != put || info.Bytes != int64(len(contents[i])) {
+		if err != nil || !reflect.DeepEqual(info, put) || info.Bytes != int64(len(contents[i])) {
 			t.Errorf("version %d: %+v, %+v, %v", i, put, info, err)
 		}
 		r := objects.Range{Offset: 1, Length: 3, Version: put.Version}
@@ -186,7 +187,7 @@ func TestS3Versions_Refused(t *testing.T) {
 		}
 		return 0, ""
 	})
-	if info, err := o.HeadVersion(t.Context(), newest.Key, newest.Version); err != nil || info != newest {
+	if info, err := o.HeadVersion(t.Context(), newest.Key, newest.Version); err != nil || !reflect.DeepEqual(info, newest) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	r := objects.Range{Version: newest.Version}

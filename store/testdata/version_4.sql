@@ -27,7 +27,8 @@ INSERT INTO prediction_parts (prediction_id, generation, part_no, byte_offset, b
                               status, epoch, attempts, lease_until, worker, n_scored, n_rejected, done_at)
 SELECT id, 1, 0, 18, 400, 1, 2, 4, CASE WHEN status = 'completed' THEN 'done' ELSE 'open' END,
        CASE WHEN status = 'queued' THEN 0 ELSE 1 END, CASE WHEN status = 'queued' THEN 0 ELSE 1 END,
-       CASE WHEN status = 'running' THEN now() - interval '1 minute' ELSE '-infinity' END, 'old worker',
+       CASE WHEN status = 'running' THEN now() - interval '1 minute' ELSE '-infinity' END,
+       CASE WHEN status <> 'queued' THEN 'old worker' END,
        CASE WHEN status = 'completed' THEN 4 END, CASE WHEN status = 'completed' THEN 0 END,
        CASE WHEN status = 'completed' THEN now() END
 FROM predictions;

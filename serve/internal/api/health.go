@@ -59,8 +59,12 @@ type dependency struct {
 
 // getReady is the readiness check: every dependency that requests need is available, and a model is loaded. The queue is
 // not needed: workers are also woken by the database, and the upkeep finds dropped files. Nor does a refused bundle count:
-// it would take every process, and with it the other models, out of service.
+// it would take every process, and with it the other models, out of service. A process that is about to shut down is not
+// ready.
 func getReady(s *server, r *request) error {
+	if s.leaving.Load() {
+		return fault.Fail(fault.CodeShuttingDown, "")
+	}
 	answer := healthBody{Status: "ready", Engine: engine.Version, Checks: map[string]string{}}
 	var worst *fault.Failure
 	for _, d := range s.ready.check(r.ctx) {

@@ -100,8 +100,9 @@ type server struct {
 	assets      *assets
 	base        context.Context
 	stop        context.CancelFunc
-	draining    atomic.Bool
-	proxySeen   sync.Once // for the warning about a proxy that is not trusted
+	leaving     atomic.Bool // not ready any more; requests are served
+	draining    atomic.Bool // requests are refused
+	proxySeen   sync.Once   // for the warning about a proxy that is not trusted
 	ready       *readiness
 	// descriptions returns where each operation is described; see readDescriptions.
 	descriptions func() (map[string]string, error)
@@ -200,6 +201,10 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
+// Leave makes GET /ready answer 503, so that balancers send their requests elsewhere. All requests are served as before,
+// but each is the last one on its connection.
+func (s *Server) Leave() { s.app.leaving.Store(true) }
+
 // Shutdown drains: it stops listening, waits for running requests until ctx ends, and then cancels their contexts.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.app.draining.Store(true)
@@ -260,6 +265,9 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 // admit checks what needs the header only: framing, route, authentication, rate limit, parameters and Content-Length.
 func (s *server) admit(r *request) error {
 	s.commonHeaders(r)
+	if s.leaving.Load() {
+		r.rc.SetConnectionClose()
+	}
 	if f := wire.CheckFraming(&r.rc.Request.Header); f != nil {
 		return f
 	}

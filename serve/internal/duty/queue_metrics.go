@@ -13,7 +13,7 @@ import (
 // queueInterval is how often the gauges of the queue are read.
 const queueInterval = 5 * time.Second
 
-// WatchQueue sets the gauges of queued and running predictions, dead letters and the outbox every 5 s until ctx ends.
+// WatchQueue sets the gauges of queued and running predictions, dead letters, suspects and the outbox every 5 s until ctx ends.
 func WatchQueue(ctx context.Context, s *store.Upkeep, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, queueInterval) {
 		checkCtx, cancel := context.WithTimeout(ctx, queueInterval)

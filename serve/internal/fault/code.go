@@ -45,6 +45,7 @@ const (
 	CodeScoredAgain        Code = 1109
 	CodeGone               Code = 1110
 	CodeFewScored          Code = 1111
+	CodeEndedWorker        Code = 1112
 )
 
 // Identity.

@@ -130,6 +130,11 @@ var Meanings = [...]Meaning{
 		"Download the rejected rows, correct them, and upload the file again. To get the result of the few rows, say " +
 			"allow_rejects=true, or how many may be rejected with max_rejected.",
 	},
+	{
+		1112, 409, false, "Ended the worker", "Scoring this file ended the worker process twice while it ran alone.",
+		"Split the file into smaller ones, or contact support with the prediction's id. Operators: find out why the process " +
+			"ended (memory: docs/operations.md), give workers more, and retry the prediction.",
+	},
 
 	{
 		1201, 401, false, "Invalid token", "The access token is not valid.",

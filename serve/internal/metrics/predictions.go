@@ -13,6 +13,7 @@ type predictionMetrics struct {
 	predictions       *prometheus.GaugeVec
 	oldestQueued      prometheus.Gauge
 	deadLetters       prometheus.Gauge
+	suspectParts      prometheus.Gauge
 	outbox            prometheus.Gauge
 	queueSeen         prometheus.Gauge
 }
@@ -25,6 +26,7 @@ func (m *Metrics) makePredictions() {
 	m.predictions = m.gauges("predictions", "Predictions by unfinished status.", "status")
 	m.oldestQueued = m.gauge("oldest_queued_seconds", "Age of the oldest queued prediction.")
 	m.deadLetters = m.gauge("dead_letters", "Predictions that were given up and wait for an operator.")
+	m.suspectParts = m.gauge("suspects", "Parts and last steps that run alone because a worker process ended while it held them.")
 	m.outbox = m.gauge("outbox_letters", "Entries of the outbox that are not sent to the queue yet.")
 	m.queueSeen = m.gauge("queue_observed_timestamp_seconds", "When the gauges of the queue were last read.")
 }
@@ -51,11 +53,12 @@ func sizeClass(rows int64) string {
 	return "more"
 }
 
-// SetQueue sets the gauges of queued and running predictions, dead letters and the outbox.
+// SetQueue sets the gauges of queued and running predictions, dead letters, suspects and the outbox.
 func (m *Metrics) SetQueue(q store.QueueState) {
 	m.predictions.WithLabelValues("queued").Set(float64(q.Queued))
 	m.predictions.WithLabelValues("running").Set(float64(q.Running))
 	m.deadLetters.Set(float64(q.Dead))
+	m.suspectParts.Set(float64(q.Suspects))
 	m.oldestQueued.Set(q.Oldest.Seconds())
 	m.outbox.Set(float64(q.Outbox))
 	m.queueSeen.SetToCurrentTime()

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,8 @@ type pipelineMetrics struct {
 	chunkSeconds prometheus.Histogram
 	partSeconds  prometheus.Histogram
 	parts        *prometheus.CounterVec
+	suspects     *prometheus.CounterVec
+	deaths       atomic.Pointer[func() int64] // nil without a store
 	gone         *prometheus.CounterVec
 	leasesLost   prometheus.Counter
 	fenced       prometheus.Counter
@@ -48,14 +51,24 @@ func (m *Metrics) makePipeline() {
 	m.chunkSeconds = m.histogram("chunk_duration_seconds", "Time of a core for one chunk.")
 	m.partSeconds = m.histogram("part_duration_seconds", "Time from the claim of a part to its commit.")
 	m.parts = m.counters("attempts_total", "Attempts at parts by result.", "result")
+	m.suspects = m.counters("suspect_attempts_total", "Attempts at suspects, which ran alone, by result.", "result")
 	for _, result := range []string{
 		AttemptCommitted, AttemptReleased, AttemptPostponed, AttemptRefused, AttemptDamaged, AttemptNoModel, AttemptRestarted,
 		AttemptFailed,
 		AttemptLost,
 	} {
 		m.parts.WithLabelValues(result)
+		m.suspects.WithLabelValues(result)
 	}
 	m.makeDigests()
+	m.sampledCounter("claims_vanished_total",
+		"Claims whose worker did not return them: it ended, was paused for longer than a lease, or was cut off.", "", "",
+		func() float64 {
+			if count := m.deaths.Load(); count != nil {
+				return float64((*count)())
+			}
+			return 0
+		})
 	m.gone = m.counters("objects_gone_total", "Objects that should be there and were not, by what they are: an upload, "+
 		"what parts have left, a result.", "kind")
 	for _, kind := range []string{GoneUpload, GonePart, GoneResult} {
@@ -158,6 +171,12 @@ func (m *Metrics) PartDone(result string, took time.Duration) {
 		m.leasesLost.Inc()
 	}
 }
+
+// SuspectDone counts an attempt at a suspect, beside PartDone, by its result.
+func (m *Metrics) SuspectDone(result string) { m.suspects.WithLabelValues(result).Inc() }
+
+// WatchDeaths sets the function that scrapes call for the number of claims whose worker vanished.
+func (m *Metrics) WatchDeaths(count func() int64) { m.deaths.Store(&count) }
 
 // Kinds of missing objects, as labels.
 const (

@@ -173,6 +173,9 @@ func (w *Worker) recordFailure(ctx context.Context, c *store.Claim, err error) s
 	if errors.Is(recordErr, store.ErrLeaseLost) {
 		result = metrics.AttemptLost // another worker has claimed or committed the part
 	}
+	if result == metrics.AttemptLost {
+		w.acquit(ctx, c)
+	}
 	m := w.metricsOf(c)
 	m.PartDone(result, 0)
 	var stage *stageError

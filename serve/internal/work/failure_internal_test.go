@@ -81,7 +81,7 @@ func TestWorker_BacksOffInOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := new(plentyLedger)
 		w := &Worker{
-			ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
+			ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler), places: make(places, 1),
 			runStep: func(context.Context, *store.Claim) (*store.Claim, error) { return nil, objects.ErrInterrupted },
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,7 @@ type modelPrediction struct {
 	finishAttempts int
 	finishLease    time.Time
 	finishWorker   string
+	finishDeaths   int
 }
 
 type modelPart struct {
@@ -48,15 +50,28 @@ type modelPart struct {
 	worker   string
 	locked   bool
 	commits  int
+	deaths   int
+
+	// What really happened, which the ledger does not know.
+	deadly   bool // it ends the process that runs it
+	kills    int  // processes that it has ended
+	failures int
+	alone    map[int]bool // epochs in which it was begun alone
+	vanished int          // of these, those whose worker did not return
+	acquits  int
 }
 
-// add queues a prediction.
-func (l *ledgerModel) add(parts int) {
+// add queues a prediction. One of its parts may be deadly; -1: none.
+func (l *ledgerModel) add(parts, deadly int) {
 	p := &modelPrediction{id: store.NewID(), small: parts == 1, status: store.Queued, generation: 1}
-	for range parts {
-		p.parts = append(p.parts, &modelPart{status: "open"})
+	for no := range parts {
+		p.parts = append(p.parts, newModelPart(no == deadly))
 	}
 	l.predictions = append(l.predictions, p)
+}
+
+func newModelPart(deadly bool) *modelPart {
+	return &modelPart{status: "open", deadly: deadly, alone: map[int]bool{}}
 }
 
 func (l *ledgerModel) violation(format string, args ...any) {
@@ -98,23 +113,149 @@ func (l *ledgerModel) claimPartOf(id int, worker string) *store.Claim {
 	p, now := l.predictions[id], time.Now()
 	for no := 0; no < len(p.parts) && (p.status == store.Queued || p.status == store.Running); no++ {
 		part := p.parts[no]
-		if part.status != "open" || part.locked || part.lease.After(now) {
+		suspect := part.deaths > 0 && part.deaths < modelDeathsMax
+		if part.status != "open" || part.locked || part.lease.After(now) || suspect && part.worker == "" {
 			continue
 		}
 		l.changes++
 		part.epoch++
 		part.lease = now.Add(l.lease)
-		if part.attempts >= l.attemptsMax {
+		switch {
+		case part.worker != "":
+			part.lease = now.Add(l.pause(part.deaths))
+			part.attempts, part.deaths, part.worker = part.attempts-1, part.deaths+1, ""
+			if part.alone[part.epoch-1] {
+				part.vanished++
+			}
+			no-- // look again
+			continue
+		case part.deaths >= modelDeathsMax:
 			part.status, p.status = "dead", store.Dead
+			if part.vanished < 2 {
+				l.violation("part %d of %d is dead, though it ended its process %d times alone", no, id, part.vanished)
+			}
 			continue
 		}
-		part.attempts++
-		part.worker, p.status = worker, store.Running
-		return l.claim(id, store.Claim{
-			Part: store.Part{No: no, Planned: true}, Epoch: part.epoch, Attempt: part.attempts, Worker: worker,
-		})
+		p.status = store.Running
+		return l.begun(id, no, worker)
 	}
 	return nil
+}
+
+const modelDeathsMax = 3
+
+// pause is how long a suspect waits after a death.
+func (l *ledgerModel) pause(deaths int) time.Duration {
+	if deaths == 0 {
+		return l.lease / 8
+	}
+	return l.lease * 3 / 2
+}
+
+// begun counts an attempt and returns its claim.
+func (l *ledgerModel) begun(id, no int, worker string) *store.Claim {
+	part := l.predictions[id].parts[no]
+	part.attempts++
+	part.worker = worker
+	if part.attempts > part.failures+1 {
+		l.violation("part %d of %d is charged with %d attempts after %d failures", no, id, part.attempts, part.failures)
+	}
+	return l.claimOf(id, no, worker)
+}
+
+func (l *ledgerModel) claimOf(id, no int, worker string) *store.Claim {
+	part := l.predictions[id].parts[no]
+	return l.claim(id, store.Claim{
+		Part: store.Part{No: no, Planned: true}, Epoch: part.epoch, Attempt: part.attempts, Deaths: part.deaths,
+		Worker: worker,
+	})
+}
+
+// reserveSuspect is the claim of a suspect, which nobody holds before begin.
+func (l *ledgerModel) reserveSuspect(worker string) *store.Claim {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for id, p := range l.predictions {
+		if p.finishDue && p.finishDeaths > 0 && p.finishDeaths < modelDeathsMax && p.finishWorker == "" && !p.finishLease.After(now) {
+			l.changes++
+			p.finishEpoch++
+			p.finishLease = now.Add(l.lease)
+			return l.claim(id, store.Claim{
+				Finish: true, Epoch: p.finishEpoch, Attempt: p.finishAttempts + 1, Deaths: p.finishDeaths, Worker: worker,
+			})
+		}
+		for no, part := range p.parts {
+			if p.status != store.Queued && p.status != store.Running || part.status != "open" || part.locked ||
+				part.lease.After(now) || part.deaths == 0 || part.deaths >= modelDeathsMax || part.worker != "" {
+				continue
+			}
+			l.changes++
+			part.epoch++
+			part.lease = now.Add(l.lease)
+			c := l.claimOf(id, no, worker)
+			c.Attempt++
+			return c
+		}
+	}
+	return nil
+}
+
+func (l *ledgerModel) begin(ctx context.Context, c *store.Claim) error {
+	return l.update(ctx, c, "begin", false, func(p *modelPrediction, part *modelPart) {
+		l.rest(p, part, l.lease)
+		if part == nil {
+			p.finishAttempts, p.finishWorker = p.finishAttempts+1, c.Worker
+			return
+		}
+		p.status = store.Running
+		part.alone[part.epoch] = true
+		l.begun(int(c.PredictionID), c.Part.No, c.Worker)
+	})
+}
+
+// acquit takes back a death that was none.
+func (l *ledgerModel) acquit(c *store.Claim) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.predictions[c.PredictionID]
+	if c.Generation != p.generation {
+		return
+	}
+	if c.Finish {
+		if p.finishDue && p.finishEpoch > c.Epoch && p.finishDeaths > 0 {
+			p.finishDeaths--
+		}
+		return
+	}
+	part := p.parts[c.Part.No]
+	if part.status == "open" && part.epoch > c.Epoch && part.deaths > 0 {
+		part.deaths--
+		part.acquits++
+	}
+}
+
+// killedBy notes that a deadly part has ended the process that ran it.
+func (l *ledgerModel) killedBy(c *store.Claim) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.predictions[c.PredictionID]
+	if c.Generation != p.generation || p.parts[c.Part.No].epoch != c.Epoch {
+		return // of an earlier run, which the ledger has seen the end of
+	}
+	part := p.parts[c.Part.No]
+	if part.kills++; part.kills > modelDeathsMax+part.acquits {
+		l.violation("deadly part %d of %d has ended %d processes, %d of its deaths were taken back", c.Part.No,
+			c.PredictionID, part.kills, part.acquits)
+	}
+}
+
+// deadly reports whether a claim ends its process.
+func (l *ledgerModel) deadly(c *store.Claim) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.predictions[c.PredictionID]
+	return !c.Finish && p.parts[c.Part.No].deadly
 }
 
 func (l *ledgerModel) claim(id int, c store.Claim) *store.Claim {
@@ -128,13 +269,19 @@ func (l *ledgerModel) claimFinish(worker string) *store.Claim {
 	defer l.mu.Unlock()
 	now := time.Now()
 	for id, p := range l.predictions {
-		if !p.finishDue || p.finishLease.After(now) {
+		if p.finishDue && !p.finishLease.After(now) && p.finishWorker != "" {
+			l.changes++
+			p.finishEpoch++
+			p.finishLease = now.Add(l.pause(p.finishDeaths))
+			p.finishAttempts, p.finishDeaths, p.finishWorker = p.finishAttempts-1, p.finishDeaths+1, ""
+		}
+		if !p.finishDue || p.finishLease.After(now) || p.finishDeaths > 0 && p.finishDeaths < modelDeathsMax {
 			continue
 		}
 		l.changes++
 		p.finishEpoch++
 		p.finishLease = now.Add(l.lease)
-		if p.finishAttempts >= l.attemptsMax {
+		if p.finishDeaths >= modelDeathsMax {
 			p.finishDue, p.status = false, store.Dead
 			continue
 		}
@@ -214,10 +361,16 @@ func (l *ledgerModel) giveBack(ctx context.Context, c *store.Claim, wait time.Du
 	return l.update(ctx, c, "return", false, func(p *modelPrediction, part *modelPart) {
 		l.rest(p, part, wait)
 		if part == nil {
-			p.finishEpoch, p.finishAttempts = p.finishEpoch+1, p.finishAttempts-1
+			p.finishEpoch++
+			if p.finishWorker != "" {
+				p.finishAttempts, p.finishWorker = p.finishAttempts-1, ""
+			}
 			return
 		}
-		part.epoch, part.attempts, part.worker = part.epoch+1, part.attempts-1, ""
+		part.epoch++
+		if part.worker != "" {
+			part.attempts, part.worker = part.attempts-1, ""
+		}
 	})
 }
 
@@ -226,9 +379,10 @@ func (l *ledgerModel) fail(ctx context.Context, c *store.Claim) error {
 		l.rest(p, part, time.Second)
 		dead := c.Attempt >= l.attemptsMax
 		if part == nil {
-			p.finishEpoch, p.finishDue = p.finishEpoch+1, !dead
+			p.finishEpoch, p.finishDue, p.finishWorker = p.finishEpoch+1, !dead, ""
 		} else {
 			part.epoch, part.worker = part.epoch+1, ""
+			part.failures++
 		}
 		if dead {
 			p.status = store.Dead
@@ -322,24 +476,30 @@ func (l *ledgerModel) restart(id int) {
 		return
 	}
 	l.changes++
-	parts := len(p.parts)
+	parts := p.parts
 	p.status, p.generation, p.finishDue, p.published, p.parts = store.Queued, p.generation+1, false, 0, nil
-	for range parts {
-		p.parts = append(p.parts, &modelPart{status: "open"})
+	p.finishDeaths, p.finishWorker = 0, ""
+	for _, part := range parts {
+		p.parts = append(p.parts, newModelPart(part.deadly))
 	}
 }
 
-// done says whether everything is published; what is dead is revived.
+// done reports whether everything is published, or dead because a part of it is deadly. What else is dead is revived.
 func (l *ledgerModel) done() bool {
 	all := true
 	for id, p := range l.predictions {
 		l.mu.Lock()
-		status := p.status
+		status, deadly := p.status, slices.ContainsFunc(p.parts, func(part *modelPart) bool { return part.deadly })
 		l.mu.Unlock()
-		if status == store.Dead {
+		switch {
+		case deadly:
+			all = all && status == store.Dead
+		case status == store.Dead:
 			l.restart(id)
+			all = false
+		default:
+			all = all && status == store.Completed
 		}
-		all = all && status == store.Completed
 	}
 	return all
 }

@@ -16,6 +16,7 @@ type silentLedger struct {
 	ledger
 	silence            time.Duration
 	postponed, renewed int
+	acquitted          int
 }
 
 func (l *silentLedger) RenewLease(ctx context.Context, _ *store.Claim) error {
@@ -33,6 +34,11 @@ func (l *silentLedger) RenewLease(ctx context.Context, _ *store.Claim) error {
 func (l *silentLedger) PostponePart(context.Context, *store.Claim, store.Postponement) error {
 	l.postponed++
 	return store.ErrLeaseLost
+}
+
+func (l *silentLedger) Acquit(context.Context, *store.Claim) error {
+	l.acquitted++
+	return nil
 }
 
 // A connection that goes silent neither keeps a worker from asking again nor costs an attempt, though the lease ends
@@ -55,8 +61,9 @@ func TestRenew_LeaseLostInOutage(t *testing.T) {
 				},
 			}
 			w.attempt(t.Context(), &store.Claim{Lease: 30 * time.Second})
-			if l.postponed != test.postponed || l.renewed != test.renewed {
-				t.Errorf("silent for %s: renewed %d times, postponed %d times", test.silence, l.renewed, l.postponed)
+			if l.postponed != test.postponed || l.renewed != test.renewed || l.acquitted != 1 {
+				t.Errorf("silent for %s: renewed %d times, postponed %d times, acquitted %d times", test.silence, l.renewed,
+					l.postponed, l.acquitted)
 			}
 		})
 	}

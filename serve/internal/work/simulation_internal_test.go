@@ -119,7 +119,16 @@ type simulation struct {
 	begin   time.Time
 	storms  []storm
 	running sync.WaitGroup
-	started int
+
+	mu        sync.Mutex
+	processes []*simulatedProcess
+	started   int
+}
+
+func (s *simulation) process(i int) *simulatedProcess {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.processes[i]
 }
 
 // storm is a time in which the network fails.
@@ -127,7 +136,11 @@ type storm struct{ from, to time.Duration }
 
 func (s *simulation) run() []string {
 	for range 1 + s.random.IntN(3) {
-		s.ledger.add(1 + s.random.IntN(5))
+		s.ledger.add(1+s.random.IntN(5), -1)
+	}
+	if s.random.IntN(2) == 0 { // a part that ends every process that runs it
+		parts := 1 + s.random.IntN(3)
+		s.ledger.add(parts, s.random.IntN(parts))
 	}
 	for at := time.Duration(0); at < faultsLast; {
 		at += s.span(2*time.Second, 20*time.Second)
@@ -135,29 +148,29 @@ func (s *simulation) run() []string {
 		s.storms = append(s.storms, storm{at, at + length})
 		at += length
 	}
-	var processes []*simulatedProcess
-	for range simulatedProcesses {
-		processes = append(processes, s.start())
+	s.processes = make([]*simulatedProcess, simulatedProcesses)
+	for i := range s.processes {
+		s.start(i)
 	}
 	for time.Since(s.begin) < faultsLast {
 		time.Sleep(s.span(100*time.Millisecond, 4*time.Second))
-		victim := s.random.IntN(len(processes))
+		victim := s.random.IntN(len(s.processes))
 		switch s.random.IntN(10) {
 		case 0, 1, 2, 3: // kill -9, and a new one
-			processes[victim].kill()
-			processes[victim] = s.start()
+			s.process(victim).kill()
+			s.start(victim)
 		case 4, 5, 6, 7:
-			processes[victim].freeze(s.span(simulatedLease/2, 3*simulatedLease))
+			s.process(victim).freeze(s.span(simulatedLease/2, 3*simulatedLease))
 		case 8: // SIGTERM, and a new one
-			processes[victim].stop()
-			processes[victim] = s.start()
+			s.process(victim).stop()
+			s.start(victim)
 		case 9:
 			s.ledger.restart(s.random.IntN(len(s.ledger.predictions)))
 		}
 	}
 	s.settle()
-	for _, p := range processes {
-		p.stop()
+	for i := range s.processes {
+		s.process(i).stop()
 	}
 	s.running.Wait()
 	_, violations := s.ledger.state()
@@ -185,32 +198,37 @@ func (s *simulation) span(from, to time.Duration) time.Duration {
 	return from + time.Duration(s.random.Int64N(int64(to-from)))
 }
 
-// start starts a worker process: a real worker whose ledger is at the other end of a bad network.
-func (s *simulation) start() *simulatedProcess {
+// start starts a worker process in a place, whose former one has ended or ends: a real worker whose ledger is at the other
+// end of a bad network.
+func (s *simulation) start(place int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.started++
-	p := &simulatedProcess{simulation: s, name: fmt.Sprint("process-", s.started)}
+	p := &simulatedProcess{simulation: s, place: place, name: fmt.Sprint("process-", s.started), steps: map[*store.Claim]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	w := &Worker{
-		config: Config{Name: p.name, Attempts: 2, Cores: 1, Drain: 20 * time.Second},
+		config: Config{Name: p.name, Attempts: 2, Small: 1, Cores: 1, Drain: 20 * time.Second},
 		ledger: p, runStep: p.work, metrics: s.metrics, internalMetrics: s.metrics, log: slog.New(slog.DiscardHandler),
 	}
-	w.any, w.small = slots{2, make(chan struct{}, 2), w.claim}, slots{1, make(chan struct{}, 1), w.claimSmall}
+	w.makeSlots()
+	s.processes[place] = p
 	s.running.Go(func() { w.Run(ctx) })
-	return p
 }
 
 // simulatedProcess is a worker process. It implements ledger.
 type simulatedProcess struct {
 	*simulation
-	name string
-	stop func() // SIGTERM
+	place int
+	name  string
+	stop  func() // SIGTERM
 
 	mu     sync.Mutex
 	dead   bool
 	thaw   time.Time
 	calls  int
 	lostAt map[*store.Claim]time.Time // when the worker found out that a lease is lost
+	steps  map[*store.Claim]bool      // what it works on
 }
 
 // kill is kill -9: nothing of the process reaches the ledger any more.
@@ -284,11 +302,40 @@ func (p *simulatedProcess) dice(what ...any) uint64 {
 	return h.Sum64()
 }
 
+// enter notes that a step has begun, and checks that a suspect is alone. It returns how the step ends.
+func (p *simulatedProcess) enter(c *store.Claim) (leave func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for other := range p.steps {
+		if c.Deaths > 0 || other.Deaths > 0 {
+			p.ledger.mu.Lock()
+			p.ledger.violation("%s works on part %d of %d (%d deaths) and on part %d of %d (%d deaths)", p.name,
+				c.Part.No, c.PredictionID, c.Deaths, other.Part.No, other.PredictionID, other.Deaths)
+			p.ledger.mu.Unlock()
+		}
+	}
+	p.steps[c] = true
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.steps, c)
+	}
+}
+
 // work stands in for the worker's step.
 func (p *simulatedProcess) work(ctx context.Context, c *store.Claim) (next *store.Claim, err error) {
+	defer p.enter(c)()
 	dice := p.dice("work", c.PredictionID, c.Generation, c.Part.No, c.Epoch)
 	backoff.Pause(ctx, time.Duration(dice%uint64(2*simulatedLease)))
 	if !p.awake() {
+		return nil, errNetwork
+	}
+	if ctx.Err() == nil && p.ledger.deadly(c) {
+		p.ledger.killedBy(c)
+		p.kill()
+		if p.process(p.place) == p {
+			p.start(p.place)
+		}
 		return nil, errNetwork
 	}
 	if ctx.Err() != nil {
@@ -353,6 +400,22 @@ func (p *simulatedProcess) ClaimPart(ctx context.Context, worker string) (c *sto
 func (p *simulatedProcess) ClaimSmallPart(ctx context.Context, worker string) (c *store.Claim, err error) {
 	err = p.call(ctx, func() error { c = p.ledger.claimPart(worker, true); return nil })
 	return answered(c, err)
+}
+
+// ReserveSuspect implements ledger.
+func (p *simulatedProcess) ReserveSuspect(ctx context.Context, worker string) (c *store.Claim, err error) {
+	err = p.call(ctx, func() error { c = p.ledger.reserveSuspect(worker); return nil })
+	return answered(c, err)
+}
+
+// Begin implements ledger.
+func (p *simulatedProcess) Begin(ctx context.Context, c *store.Claim) error {
+	return p.call(ctx, func() error { return p.ledger.begin(ctx, c) })
+}
+
+// Acquit implements ledger.
+func (p *simulatedProcess) Acquit(ctx context.Context, c *store.Claim) error {
+	return p.call(ctx, func() error { p.ledger.acquit(c); return nil })
 }
 
 // answered forgets what came of a statement whose answer is lost.

@@ -1,7 +1,7 @@
 // Package work is the worker: it claims parts of predictions under a lease, scores them, joins their results, and retries,
 // postpones, releases or fails what it cannot finish. worker.go is the loop of claims and leases, score.go the path of a
 // part from its claim to its commit (part_sink.go writes its objects), finish.go the last step of a prediction, plan.go the
-// first step of a dropped file, failure.go what an error means for a claim. Loops that do not claim parts belong in duty,
+// first step of a dropped file, suspects.go what runs alone, failure.go what an error means for a claim. Loops that do not claim parts belong in duty,
 // SQL in store, arithmetic in engine.
 package work
 
@@ -57,6 +57,8 @@ type Worker struct {
 	Background      *engine.Background // the cores that parts of large files share; small files preempt them
 	any             slots              // claim parts of any file
 	small           slots              // claim parts of small files only
+	places          places             // one for each of these loops
+	suspects        chan struct{}      // receives when a suspect may be due
 }
 
 // slots are n loops that claim the same kind of part.
@@ -81,6 +83,9 @@ type ledger interface {
 	ClaimFinish(ctx context.Context, worker string) (*store.Claim, error)
 	ClaimPart(ctx context.Context, worker string) (*store.Claim, error)
 	ClaimSmallPart(ctx context.Context, worker string) (*store.Claim, error)
+	ReserveSuspect(ctx context.Context, worker string) (*store.Claim, error)
+	Begin(ctx context.Context, c *store.Claim) error
+	Acquit(ctx context.Context, c *store.Claim) error
 	RenewLease(ctx context.Context, c *store.Claim) error
 	ReleasePart(ctx context.Context, c *store.Claim) error
 	PostponePart(ctx context.Context, c *store.Claim, p store.Postponement) error
@@ -110,10 +115,16 @@ func New(c Config, s *store.Ledger, o objects.Store, k *plan.KeptModels, m *metr
 		config: c, store: s, ledger: s, objects: o, models: k, metrics: m, internalMetrics: metrics.NewMetrics(), log: l,
 		Background: engine.NewBackground(c.Cores),
 	}
-	w.any = slots{c.Attempts, make(chan struct{}, c.Attempts), w.claim}
-	w.small = slots{c.Small, make(chan struct{}, c.Small), w.claimSmall}
+	w.makeSlots()
 	w.runStep = w.step
 	return w
+}
+
+func (w *Worker) makeSlots() {
+	w.any = slots{w.config.Attempts, make(chan struct{}, w.config.Attempts), w.claim}
+	w.small = slots{w.config.Small, make(chan struct{}, w.config.Small), w.claimSmall}
+	w.places = make(places, w.any.n+w.small.n)
+	w.suspects = make(chan struct{}, 1)
 }
 
 // Run works until ctx ends. Then it drains: it finishes or releases its claims within Config.Drain and returns.
@@ -127,6 +138,7 @@ func (w *Worker) Run(ctx context.Context) {
 			wg.Go(func() { w.loop(ctx, drain, s) })
 		}
 	}
+	wg.Go(func() { w.suspectLoop(ctx, drain) })
 	for range w.ledger.Listen(ctx) { // closed when ctx ends
 		w.Wake()
 	}
@@ -155,26 +167,23 @@ var errDrained = errors.New("shutting down")
 
 // loop claims until ctx ends; drain bounds the attempt in progress.
 func (w *Worker) loop(ctx, drain context.Context, s slots) {
-	for ctx.Err() == nil {
+	for w.places.take(ctx, 1) {
 		c, err := s.claim(ctx)
 		if err == nil {
 			w.metrics.Heartbeat()
 		}
-		switch {
-		case err != nil && ctx.Err() == nil:
-			w.log.Error("claim", "error", err)
-			w.backOff(ctx)
-		case c != nil:
+		ok := true
+		if c != nil {
 			s.wake() // there may be another part
-			var result string
-			err := fault.Recover(func() error { result = w.attempt(drain, c); return nil })
-			if err != nil { // a panic outside the step: the lease expires
-				w.log.Error("attempt panicked", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
-			}
-			if err != nil || result == metrics.AttemptPostponed {
-				w.backOff(ctx) // an outage: the next part would be postponed as well
-			}
-		case err == nil:
+			_, ok = w.attemptOf(drain, c)
+		}
+		w.places.give(1)
+		switch {
+		case err != nil:
+			w.backOffAfter(ctx, "claim", err)
+		case !ok:
+			w.backOff(ctx)
+		case c == nil:
 			select {
 			case <-ctx.Done():
 			case <-s.wakeup:
@@ -183,15 +192,37 @@ func (w *Worker) loop(ctx, drain context.Context, s slots) {
 	}
 }
 
+// attemptOf is attempt, and reports whether the next claim may succeed: after an outage it would be postponed as well.
+func (w *Worker) attemptOf(ctx context.Context, c *store.Claim) (result string, ok bool) {
+	err := fault.Recover(func() error { result = w.attempt(ctx, c); return nil })
+	if err != nil { // a panic outside the step: the lease expires
+		w.log.Error("attempt panicked", "prediction_id", c.PublicID, "part", c.Part.No, "error", err)
+		return metrics.AttemptLost, false
+	}
+	return result, result != metrics.AttemptPostponed
+}
+
 // Wake wakes a loop of each kind, because something was queued. It never blocks.
 func (w *Worker) Wake() {
 	w.any.wake()
 	w.small.wake()
+	select {
+	case w.suspects <- struct{}{}:
+	default:
+	}
 }
 
 // backOff pauses after an outage of the database or the object store: 0.5 to 1.5 times backoff.OutageDelay, with jitter.
 func (w *Worker) backOff(ctx context.Context) {
 	backoff.Pause(ctx, backoff.OutageDelay/2+rand.N(backoff.OutageDelay))
+}
+
+// backOffAfter logs an error of the ledger and pauses, unless ctx has ended.
+func (w *Worker) backOffAfter(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		w.log.Error(what, "error", err)
+		w.backOff(ctx)
+	}
 }
 
 // claim claims a last step that is due, or else the next part in the fair order. A nil claim means that nothing is queued.
