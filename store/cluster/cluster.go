@@ -64,7 +64,15 @@ type Cluster struct {
 // Start makes the cluster if the directory is new, and starts its server. The server runs in a process group of its
 // own and outlives signals from a terminal, until [Cluster.Stop].
 func Start(ctx context.Context, config Config) (*Cluster, error) {
-	c, err := prepare(ctx, config)
+	who, err := findOwner()
+	if err != nil {
+		return nil, fmt.Errorf("start postgresql: %w", err)
+	}
+	return startAs(ctx, config, who)
+}
+
+func startAs(ctx context.Context, config Config, who owner) (*Cluster, error) {
+	c, err := prepare(ctx, config, who)
 	if err != nil {
 		return nil, fmt.Errorf("start postgresql: %w", err)
 	}
@@ -78,7 +86,7 @@ func Start(ctx context.Context, config Config) (*Cluster, error) {
 }
 
 // prepare finds the server and makes everything that it needs, short of starting it.
-func prepare(ctx context.Context, config Config) (*Cluster, error) {
+func prepare(ctx context.Context, config Config, who owner) (*Cluster, error) {
 	if config.Log == nil {
 		config.Log = func(string) {}
 	}
@@ -86,10 +94,6 @@ func prepare(ctx context.Context, config Config) (*Cluster, error) {
 		config.Warn = func(string) {}
 	}
 	config.Settle = cmp.Or(config.Settle, settleDefault)
-	who, err := findOwner()
-	if err != nil {
-		return nil, err
-	}
 	where, err := makePlace(config, who)
 	if err != nil {
 		return nil, err

@@ -151,12 +151,35 @@ func TestSupervise_GivesUp(t *testing.T) {
 	}
 }
 
-// A user without an entry in /etc/passwd is told of the ways out, in one line.
+// A user without an entry in /etc/passwd, as in a container with any user: an error names the ways out, in one line. A
+// cluster that exists already can be used.
 func TestStart_UnknownUser(t *testing.T) {
 	const words = `echo "initdb: error: could not look up effective user ID 123456: user does not exist" >&2; exit 1`
-	_, err := Start(t.Context(), Config{Dir: NewDir(t), BinDir: fakePrograms(t, words, "exit 0")})
+	unknown, bin := owner{name: "123456", uid: os.Getuid(), gid: os.Getgid()}, fakePrograms(t, words, "exit 0")
+	if os.Getuid() == 0 {
+		unknown.uid, unknown.gid, unknown.change, bin = 123456, 123456, true, ""
+	}
+	_, err := startAs(t.Context(), Config{Dir: NewDir(t), BinDir: bin}, unknown)
 	if err == nil || !strings.Contains(err.Error(), "libnss_wrapper") || !strings.Contains(err.Error(), "DATABASE_URL") ||
 		strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
+	}
+	if !unknown.change {
+		return // only root becomes another user
+	}
+	dir := NewDir(t)
+	if err := startQuick(t, dir).Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chown", "-R", "123456:123456", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c, err := startAs(t.Context(), Config{Dir: dir, Settings: map[string]string{"fsync": "off"}}, unknown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.answers(t, c.pid())
+	if err := c.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

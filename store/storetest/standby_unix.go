@@ -150,5 +150,8 @@ func (r *Replica) SetReadOnly(t testing.TB) {
 	t.Fatal("the server is not read-only")
 }
 
-// Stop stops the server; a second call does nothing.
-func (r *Replica) Stop() { _ = r.own.Stop(context.Background()) }
+// Stop stops the server for good and removes its data; a second call does nothing.
+func (r *Replica) Stop() {
+	_ = r.own.Stop(context.Background())
+	_ = os.RemoveAll(r.base)
+}
