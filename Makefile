@@ -14,6 +14,8 @@ TESTFLAGS ?=
 FUZZTIME  ?= 30s
 SEEDS     ?= 10000
 FILES     ?= 20
+FAILOVERS ?= 20
+POSTMASTERS ?= 20
 SEEDS_EACH ?= 10
 CANCELS   ?= 10000
 MUTANTS   ?=
@@ -123,8 +125,17 @@ chaos-short: build test-parts ## The chaos run for a minute, after the checker's
 	@cd chaos && go test ./... && CHAOS_SECONDS=60 go run .
 
 .PHONY: outages
-outages: build test-parts ## PostgreSQL, S3 and SQS unavailable for a minute each (CHAOS_OUTAGE) while files are scored: ten minutes
+outages: build test-parts failovers postmasters ## PostgreSQL, S3 and SQS unavailable for a minute each (CHAOS_OUTAGE) while files are scored, and failovers: half an hour
 	@cd chaos && go run . outages
+
+.PHONY: failovers
+failovers: ## PostgreSQL fails over to a standby FAILOVERS (20) times in each of seven ways: uploads go on within five seconds
+	FAILOVERS=$(FAILOVERS) go test -count=1 -timeout=2h -v -run '^TestFailover$$' ./test
+
+.PHONY: postmasters
+postmasters: ## The private PostgreSQL is killed, or asked to stop, POSTMASTERS (20) times under load: it is started again, no attempt is charged
+	KILLED_POSTMASTERS=$(POSTMASTERS) go test -count=1 -timeout=1h -v -run '^TestPrivatePostgres_Killed$$' ./test
+	KILLED_POSTMASTERS=$(POSTMASTERS) go test -count=1 -timeout=1h -v -run '^TestSupervise_StartsAgain$$' ./store/cluster
 
 .PHONY: alerts
 alerts: build test-parts $(TOOLS)/prometheus ## Provoke every alert on two APIs and two workers under a real Prometheus: ten minutes

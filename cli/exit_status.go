@@ -101,7 +101,7 @@ func exitStatus(err error) int {
 		return exitSignal + int(syscall.SIGPIPE)
 	case errors.As(err, &output):
 		return exitIO
-	case errors.Is(err, cluster.ErrNotInstalled):
+	case errors.Is(err, cluster.ErrNotInstalled), errors.Is(err, cluster.ErrNotRunning):
 		return exitUnavailable
 	case errors.Is(err, cluster.ErrInUse), errors.Is(err, syscall.EADDRINUSE):
 		return exitTryAgain
@@ -140,7 +140,7 @@ func publishedCode(err error) string {
 	if answer := (*codedError)(nil); errors.As(err, &answer) {
 		return answer.code
 	}
-	if err == nil || errors.Is(err, cluster.ErrNotInstalled) {
+	if err == nil || errors.Is(err, cluster.ErrNotInstalled) || errors.Is(err, cluster.ErrNotRunning) {
 		return ""
 	}
 	if code := serve.CodeOf(err); code != internalCode {

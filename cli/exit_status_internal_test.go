@@ -39,6 +39,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 		{&outputError{"--out x", syscall.ENOSPC}, 74, "--out x: no space left on device"},
 		{&outputError{"standard output", syscall.EPIPE}, 141, "standard output: broken pipe"},
 		{fmt.Errorf("start: %w", cluster.ErrNotInstalled), 69, "start: " + cluster.ErrNotInstalled.Error()},
+		{fmt.Errorf("%w: FATAL", cluster.ErrNotRunning), 69, cluster.ErrNotRunning.Error() + ": FATAL"},
 		{fmt.Errorf("x is %w", cluster.ErrInUse), 75, "x is in use by another millrace"},
 		{caused(exitUsage, refused), 69, "dial: connection refused"},
 		{ingest.ErrEmpty, 65, "ERR-1005: The file has no rows to score."},

@@ -305,3 +305,25 @@ func TestTerraformParses(t *testing.T) {
 		}
 	}
 }
+
+// The main process ends its private PostgreSQL itself, after the drain, and a mistake that a restart does not cure is not
+// restarted; everything else is.
+func TestUnitStopsAndRestarts(t *testing.T) {
+	b, err := os.ReadFile("systemd/millrace.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(b), "\n")
+	for _, want := range []string{"KillMode=mixed", "Restart=always", "RestartPreventExitStatus=64 65 66"} {
+		name, _, _ := strings.Cut(want, "=")
+		var got []string
+		for _, line := range lines {
+			if strings.HasPrefix(line, name+"=") {
+				got = append(got, line)
+			}
+		}
+		if !slices.Equal(got, []string{want}) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

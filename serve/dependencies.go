@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/duty"
@@ -39,6 +42,7 @@ type dependencies struct {
 	customers    customer.Key
 	databaseText string
 	objectsText  string
+	own          *cluster.Cluster              // nil: the database is another's
 	closers      []func(context.Context) error // in order of opening
 }
 
@@ -47,7 +51,7 @@ func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics
 	f := new(dependencies)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.close())
+			err = errors.Join(withAdvice(err, c.DataDir), f.close())
 		}
 	}()
 	if f.models, err = plan.OpenModels(c.BundleDir, c.API.Scorer, metrics, c.Log); err != nil {
@@ -75,6 +79,16 @@ func openDependencies(ctx context.Context, c RunConfig, metrics *metrics.Metrics
 	return f, f.openQueue(ctx, c)
 }
 
+// withAdvice adds to an error about a data directory that cannot be written to what can be done.
+func withAdvice(err error, dir string) error {
+	var at *fs.PathError
+	if errors.As(err, &at) && (strings.HasPrefix(at.Path, dir) || strings.HasPrefix(dir, at.Path)) &&
+		(errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)) {
+		return fmt.Errorf("%w: choose a directory that can be written to with --data-dir", err)
+	}
+	return err
+}
+
 // refusedBundles returns a function that lists the refused bundles; nil if no directory of bundles is configured.
 func (f *dependencies) refusedBundles() func() []plan.RefusedBundle {
 	if f.models.Dir == "" {
@@ -96,10 +110,13 @@ func (f *dependencies) openDatabase(ctx context.Context, c RunConfig) error {
 	}
 	if url == "" {
 		dir := filepath.Join(c.DataDir, "postgres")
-		own, err := cluster.Start(ctx, cluster.Config{Dir: dir, Log: func(line string) { c.Log.Info(line) }})
+		own, err := cluster.Start(ctx, cluster.Config{
+			Dir: dir, Log: func(line string) { c.Log.Info(line) }, Warn: func(line string) { c.Log.Warn(line) },
+		})
 		if err != nil {
 			return fmt.Errorf("start private PostgreSQL: %w", err)
 		}
+		f.own = own
 		f.closers = append(f.closers, own.Stop)
 		url = own.URL()
 		f.databaseText = "a private PostgreSQL in " + dir

@@ -334,6 +334,7 @@ func (p *process) closeListeners() {
 func (p *process) run(ctx context.Context, started func(Started)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer p.keepDatabase(ctx, cancel)()
 	var servers, loops sync.WaitGroup
 	serve := func(f func(net.Listener) error, l net.Listener) {
 		servers.Go(func() {
@@ -371,6 +372,25 @@ func (p *process) run(ctx context.Context, started func(Started)) error {
 	err = errors.Join(failed, err, p.admin.Shutdown(stop))
 	servers.Wait()
 	return err
+}
+
+// keepDatabase keeps the private PostgreSQL, if there is one, running until the function that it returns is called, which is
+// after the drain: it too needs the database. If that is impossible, fail is called.
+func (p *process) keepDatabase(ctx context.Context, fail func(error)) (stop func()) {
+	if p.deps.own == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var supervisor sync.WaitGroup
+	supervisor.Go(func() {
+		if err := p.deps.own.Supervise(ctx); err != nil {
+			fail(err)
+		}
+	})
+	return func() {
+		cancel()
+		supervisor.Wait()
+	}
 }
 
 func (p *process) describe() Started {

@@ -62,6 +62,40 @@ func TestOpen_FailoverAddresses(t *testing.T) {
 	}
 }
 
+// Where every server that can be reached is read-only, one is used all the same: requests that only read are answered.
+func TestOpen_OnlyReadOnlyHosts(t *testing.T) {
+	direct := storetest.Postgres(t)
+	first, through := storetest.NewProxy(t, direct)
+	second, _ := storetest.NewProxy(t, direct)
+	u, err := url.Parse(through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, before := range map[string]func(){"both are up": func() {}, "the second is down": second.Cut} {
+		for _, attributes := range []string{"", "&target_session_attrs=any"} {
+			setReadOnly(t, direct, "on")
+			before()
+			u.Host, u.RawQuery = first.Address()+","+second.Address(), "sslmode=disable"+attributes
+			s, err := store.Open(t.Context(), store.Config{URL: u.String(), ConnsMax: 3})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if err := s.Ping(t.Context()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := s.Ready(t.Context()); store.FaultOf(err) != store.FaultOutage {
+				t.Errorf("%s: ready: %v", name, err)
+			}
+			setReadOnly(t, direct, "off")
+			wantWriteSoon(t, 2, func() error { return s.Ready(t.Context()) })
+			s.Close()
+			if err := second.Restore(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // What one process does alone needs no connection of the pool beside those that it uses.
 func TestUpkeepWithOneConnection(t *testing.T) {
 	b := newBench(t, store.Config{ConnsMax: 1})

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store/backoff"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Listen returns a channel that wakes a worker: when work has been queued, when a lease or a postponement ends, and after
@@ -37,11 +35,15 @@ func (l *Ledger) Listen(ctx context.Context) <-chan struct{} {
 }
 
 // errRenewed means that the server of a connection has been replaced by another.
-var errRenewed = errors.New("the server was read-only")
+var errRenewed = errors.New("the server was replaced, or does not answer")
 
 // listen forwards notifications until its connection breaks. connected reports whether it had been up.
 func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (connected bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, l.db.Pool.Config().ConnConfig)
+	era := l.db.Era()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(era, cancel)()
+	conn, err := l.db.Connect(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +51,6 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (connected bo
 	if _, err := conn.Exec(ctx, "LISTEN "+doorbell); err != nil {
 		return false, err
 	}
-	era := l.db.Era.Load()
 	due := time.Now() // at once: parts may have been queued before LISTEN
 	for {
 		if !time.Now().Before(due) {
@@ -62,14 +63,13 @@ func (l *Ledger) listen(ctx context.Context, wake chan<- struct{}) (connected bo
 			}
 			due = time.Now().Add(max(dueSpread, pause))
 		}
-		if l.db.Era.Load() != era {
-			return true, errRenewed
-		}
 		wait, cancel := context.WithDeadline(ctx, due)
 		_, err := conn.WaitForNotification(wait)
 		silent := wait.Err() != nil
 		cancel()
 		switch {
+		case era.Err() != nil:
+			return true, errRenewed
 		case err == nil:
 			notify(wake)
 			if soon := time.Now().Add(noteDue); soon.Before(due) { // its part may be postponed

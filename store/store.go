@@ -114,8 +114,7 @@ func (s *Store) Close() { s.db.Close() }
 // Ping returns an error if the database does not answer.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
-// Ready checks that the database can be written to and runs functions, as every write needs both: a standby answers a
-// ping, and so does a server whose files were replaced while it runs.
+// Ready checks that the database runs a function and commits a write, as every upload needs both.
 func (s *Store) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
 
 // PoolState is the state of the connections.

@@ -5,74 +5,95 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Config is the place and the settings of a cluster. Only Dir is required.
 type Config struct {
 	// Dir is the cluster's own directory. When root starts the cluster, it is given to the user that the server runs
 	// as, so nothing else should be kept there.
-	Dir string
-	Log func(message string) // is called about steps that take time; nil disables it
+	Dir  string
+	Log  func(message string) // is called about steps that take time; nil disables it
+	Warn func(message string) // is called about what [Cluster.Supervise] finds and does; nil disables it
 	// BinDir holds postgres and initdb; empty: they are looked for, and fetched if there are none.
 	BinDir string
 	// Settings are given to the server beside those of this package ("fsync": "off" in tests).
 	Settings map[string]string
+	// Settle is how long programs that were replaced must stay as they are before the server is restarted with them, so
+	// that the upgrade is over; default 10 s.
+	Settle time.Duration
 }
 
 const (
-	userName     = "millrace"
-	databaseName = "millrace"
-	startTimeout = 60 * time.Second
-	fastTimeout  = 10 * time.Second // for a fast shutdown, before an immediate one
+	userName        = "millrace"
+	databaseName    = "millrace"
+	startTimeout    = 60 * time.Second // of a server that says nothing
+	recoveryTimeout = 10 * time.Minute // of one that says that it is recovering from a crash
+	fastTimeout     = 10 * time.Second // for a fast shutdown, before an immediate one
 )
+
+// ErrNotRunning means that the server cannot be started, or ends again and again.
+var ErrNotRunning = errors.New("the private PostgreSQL does not run")
 
 // Cluster is a running server. Its methods are safe for concurrent use.
 type Cluster struct {
-	config  Config
-	place   place
-	owner   owner
-	unlock  func()
-	command *exec.Cmd
-	log     *os.File
-	exited  chan struct{} // closed when the server process has ended
+	config Config
+	place  place
+	owner  owner
+	unlock func()
+	life   context.Context // ends with Stop
+	end    context.CancelFunc
+	// revivals are how often in a row the server is started again before it is given up.
+	revivals int
+
+	mu     sync.Mutex // held while a server is started or stopped
+	server *server    // nil before the first start
 }
 
 // Start makes the cluster if the directory is new, and starts its server. The server runs in a process group of its
 // own and outlives signals from a terminal, until [Cluster.Stop].
 func Start(ctx context.Context, config Config) (*Cluster, error) {
-	if config.Log == nil {
-		config.Log = func(string) {}
-	}
-	c, err := prepare(ctx, config)
+	who, err := findOwner()
 	if err != nil {
 		return nil, fmt.Errorf("start postgresql: %w", err)
 	}
-	if err := c.run(ctx); err != nil {
-		return nil, fmt.Errorf("start postgresql: %w", errors.Join(err, c.Stop(context.WithoutCancel(ctx))))
+	return startAs(ctx, config, who)
+}
+
+func startAs(ctx context.Context, config Config, who owner) (*Cluster, error) {
+	c, err := prepare(ctx, config, who)
+	if err != nil {
+		return nil, fmt.Errorf("start postgresql: %w", err)
+	}
+	c.mu.Lock()
+	err = c.run(ctx)
+	c.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, errors.Join(err, c.Stop(context.WithoutCancel(ctx))))
 	}
 	return c, nil
 }
 
 // prepare finds the server and makes everything that it needs, short of starting it.
-func prepare(ctx context.Context, config Config) (*Cluster, error) {
-	who, err := findOwner()
-	if err != nil {
-		return nil, err
+func prepare(ctx context.Context, config Config, who owner) (*Cluster, error) {
+	if config.Log == nil {
+		config.Log = func(string) {}
 	}
+	if config.Warn == nil {
+		config.Warn = func(string) {}
+	}
+	config.Settle = cmp.Or(config.Settle, settleDefault)
 	where, err := makePlace(config, who)
 	if err != nil {
 		return nil, err
@@ -81,15 +102,14 @@ func prepare(ctx context.Context, config Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{config: config, place: where, owner: who, unlock: unlock}
+	c := &Cluster{config: config, place: where, owner: who, unlock: sync.OnceFunc(unlock), revivals: revivalsMax}
+	c.life, c.end = context.WithCancel(context.WithoutCancel(ctx))
 	err = c.prepareData(ctx)
 	if err == nil {
-		err = c.place.stopLeftover(ctx)
-	}
-	if err == nil {
-		err = c.place.removeSocket()
+		err = c.clear(ctx)
 	}
 	if err != nil {
+		c.end()
 		unlock()
 		return nil, err
 	}
@@ -118,43 +138,27 @@ func (c *Cluster) prepareData(ctx context.Context) error {
 // orphansTimeout is how long the children of a killed server may take to notice that and go.
 const orphansTimeout = 15 * time.Second
 
-// run starts the server, again and again while children of a killed one are still there: the server refuses then.
+// run starts the server and waits until it answers, again and again while children of a killed one are still there: the
+// server refuses then.
 func (c *Cluster) run(ctx context.Context) error {
 	for deadline := time.Now().Add(orphansTimeout); ; time.Sleep(100 * time.Millisecond) {
-		err := c.launch(ctx)
-		if err == nil || ctx.Err() != nil || time.Now().After(deadline) ||
-			!strings.Contains(err.Error(), "pre-existing shared memory block") {
+		s, err := c.startServer(ctx)
+		if err != nil {
+			return err
+		}
+		c.server = s
+		answer, cancel := context.WithTimeout(ctx, recoveryTimeout)
+		err = c.ready(answer, s)
+		cancel()
+		if err == nil {
+			s.since = time.Now()
+			return nil
+		}
+		err = fmt.Errorf("%w; the end of %s:\n%s", err, c.place.logFile(), tail(c.place.logFile()))
+		if ctx.Err() != nil || time.Now().After(deadline) || !strings.Contains(err.Error(), "pre-existing shared memory block") {
 			return err
 		}
 	}
-}
-
-// launch starts the server once and waits until it answers.
-func (c *Cluster) launch(ctx context.Context) error {
-	if c.log != nil {
-		_ = c.log.Close()
-	}
-	log, err := os.OpenFile(c.place.logFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	c.log = log
-	c.command = c.owner.command(context.WithoutCancel(ctx), c.place, "postgres", c.arguments()...)
-	c.command.Stdout, c.command.Stderr = log, log
-	if err := c.command.Start(); err != nil {
-		return err
-	}
-	c.exited = make(chan struct{})
-	go func() {
-		defer close(c.exited)
-		_ = c.command.Wait()
-	}()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := c.ready(ctx); err != nil {
-		return fmt.Errorf("%w; the end of %s:\n%s", err, c.place.logFile(), tail(c.place.logFile()))
-	}
-	return nil
 }
 
 func (c *Cluster) arguments() []string {
@@ -168,6 +172,8 @@ func (c *Cluster) arguments() []string {
 		"max_connections":         "100",
 		// The statements of millrace are short: compiling them costs more than it gains.
 		"jit": "off",
+		// Sessions do not load it from the disk, where an upgrade may have put one that does not fit the running server.
+		"shared_preload_libraries": "plpgsql",
 	}
 	maps.Copy(settings, c.config.Settings)
 	args := []string{"-D", c.place.data()}
@@ -175,33 +181,6 @@ func (c *Cluster) arguments() []string {
 		args = append(args, "-c", name+"="+settings[name])
 	}
 	return args
-}
-
-// ready waits until the server accepts connections and has the database.
-func (c *Cluster) ready(ctx context.Context) error {
-	for {
-		conn, err := pgx.Connect(ctx, c.urlOf("postgres"))
-		if err == nil {
-			return errors.Join(createDatabase(ctx, conn), conn.Close(ctx))
-		}
-		select {
-		case <-c.exited:
-			return errors.New("the server ended")
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-func createDatabase(ctx context.Context, conn *pgx.Conn) error {
-	var exists bool
-	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, databaseName).Scan(&exists)
-	if err != nil || exists {
-		return err
-	}
-	_, err = conn.Exec(ctx, `CREATE DATABASE `+databaseName)
-	return err
 }
 
 // URL is the connection string of the cluster's database. It holds the password: keep it out of logs.
@@ -217,46 +196,29 @@ func (c *Cluster) urlOf(database string) string {
 // Dir is where the cluster lies. It differs from the configured directory if the server's user cannot go there.
 func (c *Cluster) Dir() string { return c.place.dir }
 
-// Exited is closed when the server has ended, wanted or not.
-func (c *Cluster) Exited() <-chan struct{} { return c.exited }
+// Exited returns a channel that is closed when the server that runs now has ended, wanted or not.
+func (c *Cluster) Exited() <-chan struct{} { return c.current().exited }
+
+func (c *Cluster) current() *server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.server
+}
 
 // Stop ends the server: connections are cut, what is committed stays. A server that does not end in time is killed,
 // which costs a recovery at the next start. Stop returns when the server has ended; the second call does nothing.
 func (c *Cluster) Stop(ctx context.Context) error {
+	c.end()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	defer c.release()
-	if c.exited == nil {
+	if c.server == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, fastTimeout)
-	defer cancel()
-	if c.signal(ctx, syscall.SIGINT) {
-		return nil
-	}
-	grace, cancelGrace := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancelGrace()
-	if c.signal(grace, syscall.SIGQUIT) {
-		return errors.New("stop postgresql: it took too long and was stopped at once")
-	}
-	_ = syscall.Kill(-c.command.Process.Pid, syscall.SIGKILL)
-	<-c.exited
-	return errors.New("stop postgresql: it had to be killed")
-}
-
-// signal sends the server a signal and reports whether it has ended in time.
-func (c *Cluster) signal(ctx context.Context, sig syscall.Signal) bool {
-	_ = c.command.Process.Signal(sig)
-	select {
-	case <-c.exited:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return c.server.stop(ctx)
 }
 
 func (c *Cluster) release() {
-	if c.log != nil {
-		_ = c.log.Close()
-	}
 	if filepath.Dir(c.place.socket) != c.place.dir {
 		_ = os.RemoveAll(c.place.socket)
 	}

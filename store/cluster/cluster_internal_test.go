@@ -42,7 +42,7 @@ func TestStartStopsLeftoverServer(t *testing.T) {
 	}
 	defer func() { _ = second.Stop(context.Background()) }()
 	select {
-	case <-first.exited:
+	case <-first.Exited():
 	case <-time.After(5 * time.Second):
 		t.Error("two servers on one directory")
 	}
@@ -53,7 +53,7 @@ func TestStopKillsHangingServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(c.command.Process.Pid, syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(c.server.command.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -62,7 +62,7 @@ func TestStopKillsHangingServer(t *testing.T) {
 		t.Error("a stopped process stopped")
 	}
 	select {
-	case <-c.exited:
+	case <-c.Exited():
 	default:
 		t.Error("it is still there")
 	}

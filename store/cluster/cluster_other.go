@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrNotInstalled is what [Start] fails with here.
@@ -15,12 +16,17 @@ var ErrNotInstalled = errors.New("a private PostgreSQL runs on Linux and macOS o
 // ErrInUse is never returned here.
 var ErrInUse = errors.New("in use by another millrace")
 
+// ErrNotRunning is never returned here.
+var ErrNotRunning = errors.New("the private PostgreSQL does not run")
+
 // Config is the place and the settings of a cluster.
 type Config struct {
 	Dir      string
 	Log      func(message string)
+	Warn     func(message string)
 	BinDir   string
 	Settings map[string]string
+	Settle   time.Duration
 }
 
 // Cluster is a running server.
@@ -42,6 +48,9 @@ func (*Cluster) Dir() string { return "" }
 
 // Exited never closes.
 func (*Cluster) Exited() <-chan struct{} { return nil }
+
+// Supervise returns nil.
+func (*Cluster) Supervise(context.Context) error { return nil }
 
 // Stop does nothing.
 func (*Cluster) Stop(context.Context) error { return nil }

@@ -3,10 +3,8 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -47,6 +45,13 @@ func (o owner) own(name string) error {
 	if !o.change {
 		return nil
 	}
+	stat, err := os.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if sys, ok := stat.Sys().(*syscall.Stat_t); ok && int(sys.Uid) == o.uid && int(sys.Gid) == o.gid {
+		return nil // the file system may be read-only
+	}
 	return os.Chown(name, o.uid, o.gid)
 }
 
@@ -78,13 +83,19 @@ func (o owner) mayEnter(stat os.FileInfo) bool {
 	return stat.Mode().Perm()&bit != 0
 }
 
+// inherited are the variables that PostgreSQL's programs get from this process: where libraries are, and how a user without
+// an entry in /etc/passwd is given one.
+var inherited = []string{
+	"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP",
+}
+
 // command prepares one of PostgreSQL's programs, in a process group of its own so that a terminal's Ctrl-C reaches only
 // millrace, with the little environment that it needs.
 func (o owner) command(ctx context.Context, p place, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin.dir, program), args...)
 	cmd.Dir = p.dir
 	cmd.Env = []string{"PATH=" + p.bin.dir + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
-	for _, name := range []string{"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+	for _, name := range inherited {
 		if value := os.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -94,16 +105,4 @@ func (o owner) command(ctx context.Context, p place, program string, args ...str
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)}
 	}
 	return cmd
-}
-
-// servesDirectory reports whether a process is a PostgreSQL server of a data directory.
-func servesDirectory(ctx context.Context, pid int, data string) bool {
-	if syscall.Kill(pid, 0) == syscall.ESRCH {
-		return false
-	}
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		line, err = exec.CommandContext(ctx, "ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
-	}
-	return err == nil && bytes.Contains(line, []byte("postgres")) && bytes.Contains(line, []byte(data))
 }

@@ -53,7 +53,9 @@ func makePlace(config Config, who owner) (place, error) {
 	if p.password, err = p.makePassword(); err != nil {
 		return place{}, err
 	}
-	if err := p.mkdir(p.socket); err != nil {
+	if err := p.mkdir(p.socket); err != nil && filepath.Dir(p.socket) != p.dir {
+		return place{}, fmt.Errorf("%w: a socket in %s would have too long a name: choose a shorter directory", err, p.dir)
+	} else if err != nil {
 		return place{}, err
 	}
 	return p, p.ownSocket()
@@ -166,49 +168,15 @@ func (c *Cluster) initdb(ctx context.Context) error {
 		args = append(args, "--no-sync")
 	}
 	out, err := c.owner.command(ctx, c.place, "initdb", args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
+	switch {
+	case err == nil:
+	case strings.Contains(string(out), "could not look up effective user ID"):
+		return fmt.Errorf("user %d has no entry in /etc/passwd, which PostgreSQL's initdb needs: add one, preload "+
+			"libnss_wrapper (LD_PRELOAD, NSS_WRAPPER_PASSWD, NSS_WRAPPER_GROUP), or set DATABASE_URL", c.owner.uid)
+	default:
+		return fmt.Errorf("%w: initdb: %w\n%s", ErrNotRunning, err, out)
 	}
 	return os.Rename(fresh, c.place.data())
-}
-
-// stopLeftover ends a server of this directory whose millrace was killed, and removes the note of one that is gone: in
-// a container another process may have its number by now. The lock is held, so no other process starts one.
-func (p place) stopLeftover(ctx context.Context) error {
-	note := filepath.Join(p.data(), "postmaster.pid")
-	b, err := os.ReadFile(note)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	first, _, _ := strings.Cut(string(b), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || pid <= 1 || !servesDirectory(ctx, pid, p.data()) {
-		return os.Remove(note)
-	}
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		_ = syscall.Kill(pid, sig)
-		for deadline := time.Now().Add(fastTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-			if !servesDirectory(ctx, pid, p.data()) {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("process %d still serves %s", pid, p.data())
-}
-
-// removeSocket removes what a server that was killed has left of its socket. Its lock names a process, and refuses when
-// that number is in use again, when it is empty after a loss of power, and in a copy of a directory that is in use. The
-// directory of the socket is this cluster's alone, and no server of it runs any more.
-func (p place) removeSocket() error {
-	for _, name := range []string{".s.PGSQL.5432.lock", ".s.PGSQL.5432"} {
-		if err := os.Remove(filepath.Join(p.socket, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 // tail is the end of a text file.

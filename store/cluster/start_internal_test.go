@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// programs writes a PostgreSQL that does what is said.
-func programs(t *testing.T, initdb, postgres string) (dir string) {
+// fakePrograms writes a PostgreSQL that does what is said.
+func fakePrograms(t *testing.T, initdb, postgres string) (dir string) {
 	t.Helper()
 	dir = filepath.Dir(NewDir(t))
 	if err := os.Chmod(dir, 0o777); err != nil { // the scripts may change what is there
@@ -40,7 +40,7 @@ func TestFailedStartReleasesDirectory(t *testing.T) {
 		"the server is gone":   {"rm $(dirname $0)/postgres", "exit 0", []string{"no such file"}, true},
 		"the server is silent": {"exit 0", "exec sleep 60", []string{"the server does not answer"}, true},
 	} {
-		config := Config{Dir: NewDir(t), BinDir: programs(t, test.initdb, test.postgres)}
+		config := Config{Dir: NewDir(t), BinDir: fakePrograms(t, test.initdb, test.postgres)}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		c, err := Start(ctx, config)
 		cancel()
@@ -66,6 +66,7 @@ func TestFailedStartReleasesDirectory(t *testing.T) {
 // PostgreSQL's programs see where libraries are, and nothing else of the environment, which holds secrets.
 func TestProgramsInheritNoSecrets(t *testing.T) {
 	t.Setenv("LD_LIBRARY_PATH", "/opt/lib")
+	t.Setenv("LD_PRELOAD", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	got := owner{}.command(t.Context(), place{dir: "/", bin: binaries{dir: "/pg"}}, "postgres").Env
 	want := []string{"PATH=/pg:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "LD_LIBRARY_PATH=/opt/lib"}
@@ -77,26 +78,26 @@ func TestProgramsInheritNoSecrets(t *testing.T) {
 // A server that does not heed the first signal gets an immediate shutdown before it is killed.
 func TestStopSendsImmediateShutdown(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
-	c := &Cluster{exited: make(chan struct{}), unlock: func() {}}
+	s := &server{exited: make(chan struct{})}
 	const deaf = `trap '' INT; trap 'exit 3' QUIT; touch "$1"; while :; do sleep 0.02; done`
-	c.command = exec.Command("sh", "-c", deaf, "sh", ready)
-	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := c.command.Start(); err != nil {
+	s.command = exec.Command("sh", "-c", deaf, "sh", ready)
+	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		defer close(c.exited)
-		_ = c.command.Wait()
+		defer close(s.exited)
+		_ = s.command.Wait()
 	}()
 	for _, err := os.Stat(ready); err != nil; _, err = os.Stat(ready) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := c.Stop(ctx); err == nil || !strings.Contains(err.Error(), "stopped at once") {
+	if err := s.stop(ctx); err == nil || !strings.Contains(err.Error(), "stopped at once") {
 		t.Errorf("%v", err)
 	}
-	if status := c.command.ProcessState.ExitCode(); status != 3 {
+	if status := s.command.ProcessState.ExitCode(); status != 3 {
 		t.Errorf("it ended with %d", status)
 	}
 }

@@ -39,7 +39,7 @@ func TestS3Checksums(t *testing.T) {
 			content := storetest.Pattern(20 << 20) // more than one part
 			storetest.PutObject(t, o, "a/small", content[:100])
 			storetest.PutObject(t, o, "a/large", content)
-			info, err := o.Compose(t.Context(), "a/joined", []string{"a/large", "a/small"})
+			info, err := o.Compose(t.Context(), "a/joined", []objects.Source{{Key: "a/large"}, {Key: "a/small"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,9 +18,9 @@ func Check(ctx context.Context, url string, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("check schema: %w", err)
 	}
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := database.Connect(ctx, url)
 	if err != nil {
-		return fmt.Errorf("check schema: %w", database.HideURL(err))
+		return fmt.Errorf("check schema: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	var have int64
@@ -40,9 +40,9 @@ func Check(ctx context.Context, url string, files fs.FS) error {
 
 // Owns reports whether a URL's user may migrate: it has the rights of the tables' owner, or there are no tables yet.
 func Owns(ctx context.Context, url string) (bool, error) {
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := database.Connect(ctx, url)
 	if err != nil {
-		return false, fmt.Errorf("find schema: %w", database.HideURL(err))
+		return false, fmt.Errorf("find schema: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	owns := true

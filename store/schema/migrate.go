@@ -78,7 +78,7 @@ func withGoose(url string, files fs.FS, do func(*sql.DB, *goose.Provider) error)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", database.HideURL(err))
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(new(database.Hosts).Arrange))
 	defer func() { _ = db.Close() }()
 	p, err := newGoose(db, files)
 	if err != nil {

@@ -16,9 +16,9 @@ func NewProxy(t testing.TB, server string) (p *proxy.Proxy, through string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, address := "tcp", u.Host
-	if dir := u.Query().Get("host"); dir != "" {
-		network, address, u.RawQuery = "unix", filepath.Join(dir, ".s.PGSQL.5432"), "sslmode=disable"
+	network, address := addressOf(u)
+	if network == "unix" {
+		u.RawQuery = "sslmode=disable"
 	}
 	if p, err = proxy.New("127.0.0.1", network, address); err != nil {
 		t.Fatal(err)
@@ -26,4 +26,12 @@ func NewProxy(t testing.TB, server string) (p *proxy.Proxy, through string) {
 	t.Cleanup(p.Close)
 	u.Host = p.Address()
 	return p, u.String()
+}
+
+// addressOf returns the network and the address of a server's URL.
+func addressOf(u *url.URL) (network, address string) {
+	if dir := u.Query().Get("host"); dir != "" {
+		return "unix", filepath.Join(dir, ".s.PGSQL.5432")
+	}
+	return "tcp", u.Host
 }

@@ -30,6 +30,7 @@ func (db *DB) guard(pc *pgxpool.Config, t tracer) {
 	pc.ConnConfig.Tracer = connectGuard{t, db.breaker}
 	pc.ConnConfig.DialFunc = db.dial
 	pc.ConnConfig.OnPgError = db.onError
+	pc.BeforeConnect = db.hosts.Arrange
 	pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // prepare pings, through the breaker
 	pc.PrepareConn = db.prepare
 }
@@ -42,11 +43,12 @@ const (
 )
 
 // prepare checks a connection before it is used: one of an older era, or one that broke, is closed, and the pool takes
-// another. A ping that times out is an error for the caller, as it would on another connection.
+// another. A ping that times out is an error for the caller, as it would on another connection, and begins a new era: a host
+// that is gone closes nothing, and its standby may be up long before all connections to it have been tried.
 func (db *DB) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error) {
 	c := connectionOf(conn.PgConn())
 	switch {
-	case c.era != db.Era.Load():
+	case c.era != db.currentEra().number:
 		return false, nil
 	case time.Since(c.lastRead()) <= idleMax:
 		return true, nil
@@ -61,6 +63,7 @@ func (db *DB) prepare(ctx context.Context, conn *pgx.Conn) (good bool, err error
 			v = circuit.Answered
 		case pgconn.Timeout(err) && !circuit.CallerCancelled(ctx):
 			v = circuit.Failed
+			db.renew(c.era)
 		}
 		return v, err
 	})
@@ -127,15 +130,21 @@ func (db *DB) dial(ctx context.Context, network, address string) (net.Conn, erro
 	if a.refused != nil {
 		return nil, a.refused
 	}
-	era := db.Era.Load()
+	era := db.currentEra().number
 	dialer := net.Dialer{KeepAlive: time.Minute, Timeout: dialTimeout, Control: setTCPUserTimeout(silenceTimeout)}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
+		if !circuit.CallerCancelled(ctx) {
+			db.hosts.set(address, unreachable)
+		}
 		return nil, err
 	}
 	return &connection{
 		Conn: conn, attempt: a, era: era,
-		silence: time.AfterFunc(silenceTimeout, func() { _ = conn.Close() }), // ends the Read that waits
+		silence: time.AfterFunc(silenceTimeout, func() {
+			db.hosts.set(address, unreachable)
+			_ = conn.Close() // ends the Read that waits
+		}),
 	}, nil
 }
 

@@ -1,11 +1,15 @@
 package database
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/retainwise/millrace/store/circuit"
 )
@@ -52,5 +56,28 @@ func TestProxyWithoutAServerIsNoAnswer(t *testing.T) {
 	var refused *circuit.OpenError
 	if err := pool.Ping(t.Context()); !errors.As(err, &refused) {
 		t.Errorf("refused: %v", err)
+	}
+}
+
+// A pooler in transaction mode is named, with what to do, in an error at the start and once in the log.
+func TestPoolerIsNamed(t *testing.T) {
+	var log bytes.Buffer
+	db := &DB{config: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	for state, pooled := range map[string]bool{"42P05": true, "26000": true, "42P01": false, "57014": false} {
+		log.Reset()
+		db.pooler = sync.Once{}
+		err := &pgconn.PgError{Severity: "ERROR", Code: state, Message: "prepared statement"}
+		for range 3 {
+			if !db.onError(nil, err) {
+				t.Errorf("%s: the connection is closed", state)
+			}
+		}
+		for where, text := range map[string]string{"log": log.String(), "error": HideURL(err).Error()} {
+			for _, word := range []string{"pooler", "default_query_exec_mode"} {
+				if want := map[bool]int{true: 1}[pooled]; strings.Count(text, word) != want {
+					t.Errorf("%s: the %s names %s %d times, want %d: %s", state, where, word, strings.Count(text, word), want, text)
+				}
+			}
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,10 +38,12 @@ type DB struct {
 	Requests    *pgxpool.Pool // for what is done in a request: the same pool, or one that acts as the API
 	config      Config
 	breaker     *circuit.Breaker // of both
+	hosts       Hosts            // of both
 	rowSecurity bool
 	mayWork     bool
-	staged      bool         // COPY goes by way of a temporary table
-	Era         atomic.Int64 // of connections: see renewal.go
+	staged      bool                // COPY goes by way of a temporary table
+	pooler      sync.Once           // says once that there is one
+	era         atomic.Pointer[era] // of connections; nil is the first
 }
 
 // Open connects and finds out which roles the users of the URLs may take on.
@@ -61,7 +64,7 @@ func (db *DB) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	may, err := findAccess(ctx, pc.ConnConfig)
+	may, err := db.findAccess(ctx, pc.ConnConfig)
 	if err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func (db *DB) openTwoPools(ctx context.Context, api *pgxpool.Config, may access)
 	if err != nil {
 		return err
 	}
-	mayLoad, err := findAccess(ctx, loader.ConnConfig)
+	mayLoad, err := db.findAccess(ctx, loader.ConnConfig)
 	if err != nil {
 		return err
 	}
@@ -151,11 +154,23 @@ func (db *DB) Ping(ctx context.Context) error {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// HideURL keeps connection strings, which pgx puts into some errors, out of error texts.
+// HideURL keeps connection strings, which pgx puts into some errors, out of error texts, and adds what to do about a pooler
+// that mixes sessions up.
 func HideURL(err error) error {
 	var parse *pgconn.ParseConfigError
 	if errors.As(err, &parse) {
 		return errors.New("the database URL cannot be parsed")
 	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && mixesSessions(pg.Code) {
+		return fmt.Errorf("%w: %s", err, poolerAdvice)
+	}
 	return err
 }
+
+const poolerAdvice = "a connection pooler in transaction mode gives statements to sessions that did not prepare them: use its " +
+	"session mode, or, for a login of requests, add default_query_exec_mode=cache_describe to the URL"
+
+// mixesSessions reports whether a SQLSTATE means that a prepared statement is another session's: it exists already, or
+// does not exist. Only a pooler between this process and PostgreSQL makes it so.
+func mixesSessions(state string) bool { return state == "42P05" || state == "26000" }

@@ -27,10 +27,10 @@ type access struct {
 }
 
 // findAccess finds out which roles a URL's user may act as. The tables must exist.
-func findAccess(ctx context.Context, config *pgx.ConnConfig) (a access, err error) {
-	conn, err := pgx.ConnectConfig(ctx, config)
+func (db *DB) findAccess(ctx context.Context, config *pgx.ConnConfig) (a access, err error) {
+	conn, err := db.hosts.connect(ctx, config)
 	if err != nil {
-		return a, HideURL(err)
+		return a, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	err = conn.QueryRow(ctx, `

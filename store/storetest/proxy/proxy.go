@@ -13,10 +13,11 @@ const restoreMax = 10 * time.Second
 
 // Proxy passes connections to a TCP address on to a server. Its methods may be called at the same time.
 type Proxy struct {
-	network, server string
-	address         string
+	address string
 
 	mu       sync.Mutex
+	network  string // of server
+	server   string
 	listener net.Listener // nil while the proxy is cut
 	conns    map[*conn]bool
 	faults   [directions]*active
@@ -54,6 +55,14 @@ func (p *Proxy) Cut() {
 	for c := range p.conns {
 		c.close()
 	}
+}
+
+// Lead passes new connections on to another server. Open ones stay where they are, as when a name or an address is given to
+// another host.
+func (p *Proxy) Lead(network, server string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network, p.server = network, server
 }
 
 // Stall passes nothing on, in either direction, on open connections and new ones, until [Proxy.Restore]. Nothing is
@@ -106,7 +115,10 @@ func (p *Proxy) serve(listener net.Listener) {
 
 // connect passes on what both sides send until both have ended.
 func (p *Proxy) connect(listener net.Listener, client net.Conn) {
-	server, err := net.Dial(p.network, p.server)
+	p.mu.Lock()
+	network, address := p.network, p.server
+	p.mu.Unlock()
+	server, err := net.Dial(network, address)
 	if err != nil {
 		_ = client.Close()
 		return

@@ -213,3 +213,23 @@ func TestProxy_ClientDies(t *testing.T) {
 		}
 	}
 }
+
+// TestProxy_Lead leads new connections to another server, and leaves open ones where they are.
+func TestProxy_Lead(t *testing.T) {
+	p := newProxy(t, filepath.Join(t.TempDir(), "nowhere"))
+	if alive(dial(t, p)) {
+		t.Fatal("an echo from nowhere")
+	}
+	p.Lead("unix", echo(t))
+	before := dial(t, p)
+	if !alive(before) {
+		t.Error("a new connection has no echo")
+	}
+	p.Lead("unix", filepath.Join(t.TempDir(), "nowhere"))
+	if !alive(before) {
+		t.Error("an open connection was cut")
+	}
+	if alive(dial(t, p)) {
+		t.Error("a new connection has the old server")
+	}
+}
