@@ -67,6 +67,9 @@ type serveCommand struct {
 	DirectBytesMax int64 `env:"DIRECT_BYTES_MAX" default:"5368709120" help:"Maximum bytes of a file put straight into the bucket, through an upload link or under inbox/."`
 	DirectRowsMax  int64 `env:"DIRECT_ROWS_MAX" default:"20000000" help:"Maximum rows of a file put straight into the bucket, through an upload link or under inbox/."`
 	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Maximum rows of a synchronous scoring request (POST /score)."`
+	Connections    int   `name:"connections-max" env:"CONNECTIONS_MAX" default:"2048" help:"Client connections of this process, idle ones included."`
+	PerAddress     int   `name:"connections-per-address" env:"CONNECTIONS_PER_ADDRESS" default:"512" help:"Client connections from one address (an IPv6 network of 64 bits); those of TRUSTED_PROXIES count for the clients that they name."`
+	UploadsAtOnce  int   `name:"uploads-at-once" env:"UPLOADS_AT_ONCE" default:"0" help:"Files of more than 16 MiB received at the same time, at most half of them from one user (0 = 32, or 10 with a bucket, where each takes more memory)."`
 	RateDefault    int   `env:"RATE_DEFAULT" default:"100" help:"Requests per user per minute (0 = unlimited)."`
 	RateUpload     int   `env:"RATE_UPLOAD" default:"10" help:"Uploads per user per minute (0 = unlimited)."`
 	RateScore      int   `env:"RATE_SCORE" default:"20" help:"Requests to /score and /validate per user per minute (0 = unlimited)."`
@@ -229,6 +232,9 @@ func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
 		TrustedProxies: proxies,
+		Places: serve.PlaceConfig{
+			Connections: c.Connections, ConnectionsPerAddress: c.PerAddress, Uploads: c.UploadsAtOnce,
+		},
 		UploadBytesMax: c.UploadBytesMax, UploadLimits: c.limits(c.UploadRowsMax, c.UploadBytesMax),
 		DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
 		Rates: &serve.RateLimits{

@@ -55,13 +55,14 @@ var allowed = map[string][]string{
 
 	// The packages of serve, top-down.
 	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "plan", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
 	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store"),
-	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit"),
+	"serve/internal/metrics": rooms("fault", "place", "engine", "store", "store/awsclient", "store/circuit"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
+	"serve/internal/place":   rooms("fault"),
 	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/objects"),
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
@@ -74,7 +75,7 @@ var allowed = map[string][]string{
 
 // serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
-	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "plan", "wire", "work",
+	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "wire", "work",
 }
 
 // rooms returns the paths of packages; those below serve/internal are given by their last element.
@@ -108,7 +109,7 @@ var outward = []string{
 	".", "cli", "test", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/awsclient", "store/circuit",
 	"store/cluster", "store/internal/database", "store/objects", "store/queue", "store/schema", "store/storetest", "store/storetest/proxy", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
 	"serve/internal/duty", "serve/internal/fault", "serve/internal/logging", "serve/internal/metrics",
-	"serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
+	"serve/internal/place", "serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
 }
 
 // fenced is by import path and everything below it; of several that fit, the longest counts.

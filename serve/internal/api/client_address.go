@@ -26,6 +26,12 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
+// isProxy reports whether an address is that of a trusted proxy.
+func isProxy(remote net.Addr, proxies []netip.Prefix) bool {
+	tcp, ok := remote.(*net.TCPAddr)
+	return ok && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(tcp.AddrPort().Addr().Unmap()) })
+}
+
 // clientKey returns the key by which unauthenticated requests are limited: the client's address.
 func (s *server) clientKey(r *request) string {
 	return clientKey(r.rc.RemoteAddr(), r.rc.Request.Header.PeekAll("X-Forwarded-For"), s.TrustedProxies)

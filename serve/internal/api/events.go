@@ -27,24 +27,27 @@ func streamEvents(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case s.streams <- struct{}{}:
-	default:
-		return fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(s.streams), "unit": "open event streams"})
+	held, err := s.places.Streams.TakeAtOnce(r.caller(), r.meter())
+	if err != nil {
+		return err
 	}
+	r.onEnd(held.Leave)
 	last := lastEventID(r.header("Last-Event-ID"))
 	ctx, cancel := r.detachContext()
 	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
-		<-s.streams
 		return err
 	}
+	held.OnLoss(func() { // the client connects again, and finds its share taken
+		cancel()
+		held.Leave()
+	})
 	e := &eventStream{server: s, conn: r.rc.Conn(), id: last, written: time.Now()}
 	id := r.id
 	r.set("Content-Type", "text/event-stream")
 	r.set("Cache-Control", "no-store")
 	r.set("X-Accel-Buffering", "no")
 	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer func() { <-s.streams }()
+		defer held.Leave()
 		defer cancel()
 		err := fault.Recover(func() error { e.run(ctx, w, p); return nil })
 		if err != nil { // the client reconnects, as after any end of the stream
