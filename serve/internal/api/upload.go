@@ -19,7 +19,6 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -208,18 +207,25 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 	})
 }
 
-// await polls a prediction until it is done or wait is over, with growing pauses.
+// await reads a prediction until it is done or wait is over: when it has changed, and with growing pauses, as small files
+// are done before the database has been asked for changes.
 func (s *server) await(ctx context.Context, p store.Prediction, wait time.Duration) (store.Prediction, error) {
+	var changes <-chan struct{}
 	deadline := time.Now().Add(wait)
-	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Add(pause).Before(deadline); {
-		if err := backoff.Sleep(ctx, pause); err != nil {
+	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Before(deadline); {
+		if pause > eventsPause && changes == nil {
+			var stop func()
+			changes, stop = s.Store.Predictions.Watch(p.InternalID)
+			defer stop()
+		}
+		if !waitForChange(ctx, changes, min(pause, eventsPause), min(pause, time.Until(deadline))) {
 			return p, nil // shutting down: the upload was accepted nevertheless
 		}
 		var err error
 		if p, err = s.Store.Predictions.Get(ctx, p.UserID, p.ID); err != nil {
 			return p, err
 		}
-		pause = min(pause+pause/4, 250*time.Millisecond)
+		pause = min(pause+pause/4, eventsPauseMax)
 	}
 	return p, nil
 }
