@@ -115,6 +115,10 @@ chaos-short: build test-parts ## The chaos run for a minute, after the checker's
 outages: build test-parts ## PostgreSQL, S3 and SQS unavailable for a minute each (CHAOS_OUTAGE) while files are scored: ten minutes
 	@cd chaos && go run . outages
 
+.PHONY: abuse
+abuse: build ## Slow and flooding callers against a server of 512 MiB while others use it: half an hour (ABUSE_RUNS, ABUSE_SECONDS)
+	@cd chaos && go run . abuse
+
 .PHONY: scale
 scale: build test-parts ## One large file with 1, 2 and 4 workers, on one host and (as root) on hosts of their own
 	@cd chaos && go run . scale

@@ -37,8 +37,12 @@ func command(ctx context.Context, c config, args []string) error {
 		return scale(ctx, c)
 	case "outages":
 		return outages(ctx, c)
+	case "abuse":
+		return abuse(ctx, c)
+	case "attack": // of abuse, which starts it
+		return attackFromStandardInput(ctx)
 	}
-	return fmt.Errorf("no command %s: there are scale and outages", args[0])
+	return fmt.Errorf("no command %s: there are scale, outages and abuse", args[0])
 }
 
 // recoveryMax is no goal but the border to a system that hangs: wall times of a busy machine prove little more.

@@ -139,8 +139,11 @@ func (r *request) closeIfUnread() {
 
 // answerUnparsed is fasthttp's ErrorHandler: it answers a request that could not be parsed or did not arrive.
 func (s *server) answerUnparsed(rc *fasthttp.RequestCtx, err error) {
-	r, ok := rc.UserValue(admitted{}).(*request)
-	if !ok || r.answered {
+	var r *request
+	if c, ok := wire.Below(rc.Conn()).(*place.Conn); ok {
+		r, _ = c.Request.(*request) // of a client that was asked to continue
+	}
+	if r == nil || r.answered {
 		r = s.begin(rc)
 	}
 	s.commonHeaders(r)

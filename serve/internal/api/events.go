@@ -28,15 +28,15 @@ const (
 // streamEvents streams the progress of a prediction until it is done: "state" when its status changes, "progress" when rows
 // were added, "done" at the end. Each event has the whole resource, so a client may miss one.
 func streamEvents(s *server, r *request) error {
-	p, err := s.findPrediction(r)
-	if err != nil {
-		return err
-	}
-	held, err := s.places.Streams.TakeAtOnce(r.caller(), r.meter())
+	held, err := s.places.Streams.TakeAtOnce(r.caller(), r.meter()) // before the database is asked
 	if err != nil {
 		return err
 	}
 	r.onEnd(held.Leave)
+	p, err := s.findPrediction(r)
+	if err != nil {
+		return err
+	}
 	last := lastEventID(r.header("Last-Event-ID"))
 	ctx, cancel := r.detachContext()
 	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {

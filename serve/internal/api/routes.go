@@ -119,7 +119,7 @@ func openRoutes() []route {
 		{Method: get, Pattern: "/redoc", handle: getRedoc, Limit: limit.Default, Open: true, page: true},
 		{Method: get, Pattern: "/redoc/{file}", handle: getRedocFile, Limit: limit.Asset, Open: true, Asset: true},
 		{Method: get, Pattern: "/openapi.json", handle: getOpenAPI, Limit: limit.Default, Open: true},
-		{Method: get, Pattern: "/health", handle: getHealth, Open: true},
-		{Method: get, Pattern: "/ready", handle: getReady, Open: true},
+		{Method: get, Pattern: "/health", handle: getHealth, Open: true, probe: true},
+		{Method: get, Pattern: "/ready", handle: getReady, Open: true, probe: true},
 	}
 }

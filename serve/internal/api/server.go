@@ -250,6 +250,7 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r.address = s.clientKey(r)
 	s.Metrics.RequestsRunning.Inc()
 	if r.conn, _ = wire.Below(rc.Conn()).(*place.Conn); r.conn != nil {
+		r.conn.Request = r
 		r.conn.Place.Busy(true)
 		r.onEnd(func() { r.conn.Place.Busy(false) })
 	}
@@ -279,14 +280,15 @@ func (s *server) connectionCaller(remote net.Addr) string {
 // connectionRefused is the answer on a connection for which there is no place.
 func (s *server) connectionRefused() []byte {
 	f := fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": s.places.Connections.CallerMax, "unit": s.places.Connections.Unit})
-	text, mediaType := s.pages.Body(f, RequestID(nil), "", false)
-	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nRetry-After: %d\r\n"+
-		"Connection: close\r\n\r\n%s", mediaType, len(text), limit.WholeSeconds(f.RetryDelay()), text)
+	id := RequestID(nil)
+	text, mediaType := s.pages.Body(f, id, "", false)
+	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n"+
+		"Retry-After: %d\r\nConnection: close\r\n\r\n%s", mediaType, len(text), id, limit.WholeSeconds(f.RetryDelay()), text)
 }
 
 // countForwarded counts the connection of a trusted proxy for the client that the request comes from, until it has ended.
 func (s *server) countForwarded(r *request) error {
-	if r.conn == nil || len(s.TrustedProxies) == 0 || !isProxy(r.rc.RemoteAddr(), s.TrustedProxies) {
+	if r.conn == nil || r.route.probe || !isProxy(r.rc.RemoteAddr(), s.TrustedProxies) {
 		return nil
 	}
 	r.onEnd(func() { _ = r.conn.Place.Assign("") })
@@ -313,14 +315,14 @@ func (s *server) admit(r *request) error {
 	if f := wire.CheckFraming(&r.rc.Request.Header); f != nil {
 		return f
 	}
-	if err := s.countForwarded(r); err != nil {
-		return err
-	}
 	found, value, allow := lookup(s.routes, r.method, r.path)
 	if found == nil {
 		return s.noRoute(r, allow)
 	}
 	r.route, r.value = found, value
+	if err := s.countForwarded(r); err != nil {
+		return err
+	}
 	timeout := found.timeout
 	if timeout == 0 {
 		timeout = ControlTimeout

@@ -42,7 +42,9 @@ type Conn struct {
 	net.Conn
 	Place *Place
 	Meter *Meter // of both directions
-	ends  []func()
+	// Request is the request that is under way; nil between two. It is for the server, as OnEnd is.
+	Request any
+	ends    []func()
 }
 
 // Read implements net.Conn.
@@ -92,6 +94,7 @@ func (c *Conn) OnEnd(end func()) { c.ends = append(c.ends, end) }
 
 // End calls what was added by OnEnd since the last End, the last first.
 func (c *Conn) End() {
+	c.Request = nil
 	for len(c.ends) > 0 {
 		last := len(c.ends) - 1
 		end := c.ends[last]
