@@ -203,11 +203,13 @@ func (a *testAPI) victim(t *testing.T, n int) {
 	}
 }
 
-// TestScore_PlaceIsTakenForWork has as many slow bodies of one user on their way as there are places to score.
+// TestScore_PlaceIsTakenForWork has more slow bodies on their way than there are places to score, of two users, so that
+// their shares are not what helps.
 func TestScore_PlaceIsTakenForWork(t *testing.T) {
 	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Places.Scores = 2 })
 	h := a.hostile()
-	h.slowScores(4, "mallory")
+	h.slowScores(2, "mallory")
+	h.slowScores(2, "eve")
 	waitFor(t, "four requests", func() bool { return a.rest().running == 4 })
 	a.post("/score", telecom).want(t, http.StatusOK)
 	a.post("/validate", telecom).want(t, http.StatusOK)

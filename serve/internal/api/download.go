@@ -314,17 +314,6 @@ func (p *pipedStream) Close() error {
 	return err
 }
 
-// matchesETag reports whether an If-None-Match header names a tag, by the weak comparison.
-func matchesETag(header, tag string) bool {
-	for candidate := range strings.SplitSeq(header, ",") {
-		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
-		if candidate == tag || candidate == "*" {
-			return true
-		}
-	}
-	return false
-}
-
 // parseRange parses a Range header of one byte range. Several ranges, other units and malformed headers count as not given:
 // the answer is then the whole file, which is always allowed. ok is false if the range is not satisfiable.
 func parseRange(header string, size int64) (from, to int64, given, ok bool) {
