@@ -141,6 +141,10 @@ postmasters: ## The private PostgreSQL is killed, or asked to stop, POSTMASTERS 
 alerts: build test-parts $(TOOLS)/prometheus ## Provoke every alert on two APIs and two workers under a real Prometheus: ten minutes
 	@cd chaos && go run . alerts
 
+.PHONY: abuse
+abuse: build ## Slow and flooding callers against a server of 512 MiB while others use it: half an hour (ABUSE_RUNS, ABUSE_SECONDS)
+	@cd chaos && go run . abuse
+
 .PHONY: scale
 scale: build test-parts ## One large file with 1, 2 and 4 workers, on one host and (as root) on hosts of their own
 	@cd chaos && go run . scale

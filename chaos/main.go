@@ -39,8 +39,12 @@ func command(ctx context.Context, c config, args []string) error {
 		return outages(ctx, c)
 	case "alerts":
 		return provokeAlerts(ctx, c)
+	case "abuse":
+		return abuse(ctx, c)
+	case "attack": // of abuse, which starts it
+		return attackFromStandardInput(ctx)
 	}
-	return fmt.Errorf("no command %s: there are scale, outages and alerts", args[0])
+	return fmt.Errorf("no command %s: there are scale, outages, alerts and abuse", args[0])
 }
 
 // recoveryMax is no goal but the border to a system that hangs: wall times of a busy machine prove little more.

@@ -41,7 +41,7 @@ type serveCommand struct {
 	DatabaseURL   string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
 	LoaderURL     string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
 	MigrateURL    string `name:"migrate-database-url" secret:"" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
-	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus two for LISTEN and one for upkeep."`
+	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus three for LISTEN and one for upkeep."`
 	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"PostgreSQL connections kept open while idle."`
 	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket for uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
 	S3Prefix      string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket, for a bucket shared with other programs." placeholder:"PREFIX"`
@@ -70,6 +70,9 @@ type serveCommand struct {
 	DirectBytesMax int64 `env:"DIRECT_BYTES_MAX" default:"5368709120" help:"Maximum bytes of a file put straight into the bucket, through an upload link or under inbox/."`
 	DirectRowsMax  int64 `env:"DIRECT_ROWS_MAX" default:"20000000" help:"Maximum rows of a file put straight into the bucket, through an upload link or under inbox/."`
 	ScoreRowsMax   int64 `env:"SCORE_ROWS_MAX" default:"20000" help:"Maximum rows of a synchronous scoring request (POST /score)."`
+	Connections    int   `name:"connections-max" env:"CONNECTIONS_MAX" default:"2048" help:"Client connections of this process, idle ones included."`
+	PerAddress     int   `name:"connections-per-address" env:"CONNECTIONS_PER_ADDRESS" default:"512" help:"Client connections from one address (an IPv6 network of 64 bits); those of TRUSTED_PROXIES count for the clients that they name."`
+	UploadsAtOnce  int   `name:"uploads-at-once" env:"UPLOADS_AT_ONCE" default:"0" help:"Files of more than 16 MiB received at the same time, at most half of them from one user (0 = 32, or 10 with a bucket, where each takes more memory)."`
 	RateDefault    int   `env:"RATE_DEFAULT" default:"100" help:"Requests per user per minute (0 = unlimited)."`
 	RateUpload     int   `env:"RATE_UPLOAD" default:"10" help:"Uploads per user per minute (0 = unlimited)."`
 	RateScore      int   `env:"RATE_SCORE" default:"20" help:"Requests to /score and /validate per user per minute (0 = unlimited)."`
@@ -251,6 +254,9 @@ func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
 		TrustedProxies: proxies, HSTS: time.Duration(c.HSTS),
+		Places: serve.PlaceConfig{
+			Connections: c.Connections, ConnectionsPerAddress: c.PerAddress, Uploads: c.UploadsAtOnce,
+		},
 		UploadBytesMax: c.UploadBytesMax, UploadLimits: c.limits(c.UploadRowsMax, c.UploadBytesMax),
 		DirectBytesMax: c.DirectBytesMax, ScoreRowsMax: c.ScoreRowsMax,
 		Rates: &serve.RateLimits{

@@ -399,7 +399,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestTooManyEventStreams(t *testing.T) {
-	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.StreamsAtOnce = 1 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Places.Streams = 1 })
 	id := a.upload(telecom)
 	req, _ := http.NewRequest(http.MethodGet, a.url+"/predictions/"+id+"/events", nil)
 	req.Header.Set("Authorization", a.token("owner"))

@@ -95,14 +95,14 @@ func TestB9OtherType(t *testing.T) {
 
 // TestB10Busy takes the only slot for uploads and expects the promised sentence for the next upload.
 func TestB10Busy(t *testing.T) {
-	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Places.Uploads = 1 })
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
 	_, _ = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: text/csv\r\n"+
-		"Content-Length: 100000\r\n\r\n%s", a.token("owner"), telecom)
+		"Content-Length: 20000000\r\n\r\n%s", a.token("owner"), telecom)
 	var r answer
 	waitFor(t, "the place to be taken", func() bool {
 		r = a.post("/upload", telecom)

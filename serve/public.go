@@ -11,6 +11,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/limit"
 	"github.com/retainwise/millrace/serve/internal/logging"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/work"
 )
 
@@ -19,6 +20,7 @@ type (
 	Config        = api.Config
 	AuthConfig    = auth.Config
 	RateLimits    = limit.Rates
+	PlaceConfig   = place.Config
 	WebhookConfig = duty.WebhookConfig
 	WorkerConfig  = work.Config
 )

@@ -13,6 +13,7 @@
 //	wire       HTTP and formats without routes: framing, compression, digests, filenames, CSV, JSON and Arrow tables
 //	limit      rate limits
 //	strictjson JSON of callers, which no two parsers can read differently
+//	place      what requests hold at the same time: connections, memory, uploads, scores, downloads, event streams
 //	fault      the published error codes, and the mapping from any error to one of them
 //	logging    the JSON logger and its allowed keys
 package serve
@@ -306,14 +307,21 @@ func (p *process) addAPI(
 	if c.API.PublicURL == "" {
 		c.API.PublicURL = p.apiURL()
 	}
+	if c.S3.Bucket != "" {
+		c.API.Places.UploadBytes = bucketUploadBytes
+	}
 	p.api = api.NewServer(c.API, api.Parts{
 		Store: p.deps.store, Objects: p.deps.objects, Owner: p.deps.owner, Queue: p.deps.queue,
 		Models: p.deps.models.Registry, Kept: p.deps.kept, Refused: p.deps.refusedBundles(), CustomerKey: p.deps.customers,
 		Background: background,
 		Auth:       verifier, Metrics: metrics, Log: c.Log, Samples: c.Samples,
 	})
+	p.api.LogBounds()
 	return nil
 }
+
+// bucketUploadBytes is the memory of an upload into a bucket: two parts on their way and one that is read.
+const bucketUploadBytes = 3 * 8 << 20
 
 func (p *process) apiURL() string {
 	if p.config.TLS.isSet() {

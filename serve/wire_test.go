@@ -320,13 +320,13 @@ func TestSlowBody(t *testing.T) {
 }
 
 func TestUpload_ConcurrencyLimit(t *testing.T) {
-	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.UploadsAtOnce = 1 })
+	a := startAPI(t, func(c *api.Config, _ *api.Parts) { c.Places.Uploads = 1 })
 	conn, err := net.Dial("tcp", a.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _ = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: text/csv\r\n"+
-		"Content-Length: 100000\r\n\r\n%s", a.token("owner"), telecom)
+		"Content-Length: 20000000\r\n\r\n%s", a.token("owner"), telecom)
 	waitFor(t, "the place to be taken", func() bool {
 		return a.post("/upload", telecom).status == http.StatusServiceUnavailable
 	})

@@ -206,6 +206,9 @@ func (l *Ledger) claimAnyPart(ctx context.Context, worker string, smallOnly bool
 	if err != nil {
 		return nil, fmt.Errorf("claim part: %w", err)
 	}
+	if c != nil {
+		announce(ctx, l.db, c.PredictionID)
+	}
 	return c, nil
 }
 

@@ -50,6 +50,9 @@ func (l *Ledger) CommitPart(ctx context.Context, c *Claim, r PartResult, blocks 
 	if err != nil {
 		return nil, fmt.Errorf("commit part %d: %w", c.Part.No, err)
 	}
+	if last == nil { // else Finish follows
+		announce(ctx, l.db, c.PredictionID)
+	}
 	return last, nil
 }
 

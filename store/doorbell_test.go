@@ -172,3 +172,78 @@ func TestOutbox_Sweep(t *testing.T) {
 		t.Fatal(rung, err)
 	}
 }
+
+// TestWatch notifies those who watch a prediction of every change that they can see, and of no other prediction's.
+func TestWatch(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p, other := b.upload(1, 1), b.upload(1)
+	changed, stop := b.Predictions.Watch(p.InternalID)
+	defer stop()
+	quiet, stopQuiet := b.Predictions.Watch(other.InternalID)
+	defer stopQuiet()
+	settle(t, changed) // what changed before the connection was there
+	settle(t, quiet)
+	claims := map[int64][]*store.Claim{}
+	claim := func() error {
+		c := b.claim("w")
+		claims[c.PredictionID] = append(claims[c.PredictionID], c)
+		return nil
+	}
+	for range 3 { // in whatever order
+		_ = claim()
+	}
+	settle(t, changed)
+	settle(t, quiet)
+	mine := claims[p.InternalID]
+	for _, step := range []struct {
+		name string
+		act  func() error
+	}{
+		{"release", func() error { return b.Ledger.ReleasePart(ctx(), mine[1]) }},
+		{"claim", claim},
+		{"commit", func() error { _, err := b.score(mine[0], nil); return err }},
+		{"failure", func() error {
+			return b.Ledger.FailPart(ctx(), claims[p.InternalID][2], store.Failure{Code: "ERR-1500", Stage: "score", Message: "x"})
+		}},
+		{"cancel", func() error { _, err := b.Predictions.Cancel(ctx(), b.user.ID, p.ID); return err }},
+	} {
+		if err := step.act(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if !wakes(t, changed, 10*time.Second) {
+			t.Errorf("%s: no notification", step.name)
+		}
+		for wakes(t, changed, 50*time.Millisecond) {
+		}
+	}
+	if wakes(t, quiet, 0) {
+		t.Error("notified of another prediction")
+	}
+}
+
+// TestWatch_OneConnection has many watchers listen on one connection, which ends with the store.
+func TestWatch_OneConnection(t *testing.T) {
+	b := newBench(t, store.Config{})
+	p := b.upload(1)
+	var all []<-chan struct{}
+	for range 50 {
+		changed, stop := b.Predictions.Watch(p.InternalID)
+		defer stop()
+		all = append(all, changed)
+	}
+	for _, changed := range all {
+		settle(t, changed)
+	}
+	listening := func() int {
+		return ask[int](b, `SELECT count(*)::int FROM pg_stat_activity WHERE query = 'LISTEN millrace_changes'`)
+	}
+	wantEqual(t, "connections", listening(), 1)
+	if _, err := b.Predictions.Cancel(ctx(), b.user.ID, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, changed := range all {
+		if !wakes(t, changed, 10*time.Second) {
+			t.Fatal("not notified")
+		}
+	}
+}

@@ -31,6 +31,7 @@ func (l *Ledger) FailPart(ctx context.Context, c *Claim, f Failure) error {
 	if err != nil {
 		return fmt.Errorf("fail part: %w", err)
 	}
+	announce(ctx, l.db, c.PredictionID)
 	return nil
 }
 
@@ -128,6 +129,7 @@ func (l *Ledger) Restart(ctx context.Context, c *Claim, f Failure) error {
 	if err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
+	announce(ctx, l.db, c.PredictionID)
 	return nil
 }
 
@@ -202,6 +204,7 @@ func (l *Ledger) release(ctx context.Context, c *Claim, postponed *Postponement)
 	if err != nil {
 		return fmt.Errorf("give part back: %w", err)
 	}
+	announce(ctx, l.db, c.PredictionID)
 	return nil
 }
 

@@ -103,5 +103,6 @@ func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 	if err != nil {
 		return fmt.Errorf("finish: %w", err)
 	}
+	announce(ctx, l.db, c.PredictionID)
 	return nil
 }

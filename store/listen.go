@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"strconv"
+	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/retainwise/millrace/store/backoff"
+	"github.com/retainwise/millrace/store/internal/database"
 )
 
 // Listen returns a channel that wakes a worker: when work has been queued, when a lease or a postponement ends, and after
@@ -111,5 +117,126 @@ func notify(wake chan<- struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:
+	}
+}
+
+// changes is the channel of NOTIFY for predictions that have changed. Its payload is the internal id. A notification is sent
+// behind the commit, because a transaction with one makes all others with one wait for its commit; it may be lost.
+const changes = "millrace_changes"
+
+// announce notifies those who watch a prediction. An error costs them the notification only.
+func announce(ctx context.Context, db *database.DB, prediction int64) {
+	_, _ = db.Pool.Exec(ctx, `SELECT pg_notify($1, $2)`, changes, strconv.FormatInt(prediction, 10))
+}
+
+// watchers are those who wait for predictions to change. From the first one on, until the store is closed, one goroutine
+// listens for all of them on one connection outside the pool. They are safe for concurrent use.
+type watchers struct {
+	db   *database.DB
+	log  *slog.Logger
+	pool *sync.WaitGroup // of the goroutine
+
+	mu     sync.Mutex
+	of     map[int64]map[chan struct{}]struct{}
+	cancel context.CancelFunc // ends the goroutine; nil without one
+	closed bool
+}
+
+func newWatchers(db *database.DB, log *slog.Logger) *watchers {
+	return &watchers{db: db, log: log, pool: &sync.WaitGroup{}, of: map[int64]map[chan struct{}]struct{}{}}
+}
+
+// Watch returns a channel that receives when a prediction may have changed, until stop is called. Notifications that have
+// not been received yet coalesce, and some may be lost, so the prediction must be read now and then without one as well.
+func (ps *Predictions) Watch(prediction int64) (changed <-chan struct{}, stop func()) {
+	return ps.watchers.add(prediction)
+}
+
+func (w *watchers) add(prediction int64) (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of[prediction] == nil {
+		w.of[prediction] = map[chan struct{}]struct{}{}
+	}
+	w.of[prediction][c] = struct{}{}
+	if w.cancel == nil && !w.closed {
+		ctx, cancel := context.WithCancel(context.Background())
+		w.cancel = cancel
+		w.pool.Go(func() { w.run(ctx) })
+	}
+	return c, func() { w.remove(prediction, c) }
+}
+
+func (w *watchers) remove(prediction int64, c chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.of[prediction], c)
+	if len(w.of[prediction]) == 0 {
+		delete(w.of, prediction)
+	}
+}
+
+// close ends the goroutine and waits for it.
+func (w *watchers) close() {
+	w.mu.Lock()
+	w.closed = true
+	if w.cancel != nil {
+		w.cancel()
+		w.cancel = nil
+	}
+	w.mu.Unlock()
+	w.pool.Wait()
+}
+
+// changed wakes those who watch a prediction; 0 is every prediction.
+func (w *watchers) changed(prediction int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, list := range w.of {
+		if id != prediction && prediction != 0 {
+			continue
+		}
+		for c := range list {
+			notify(c)
+		}
+	}
+}
+
+// run listens until ctx ends, and connects again with backoff.
+func (w *watchers) run(ctx context.Context) {
+	for failures := 0; ctx.Err() == nil; {
+		connected, err := w.listen(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			failures = 0
+		}
+		w.log.Warn("connection for changes lost", "error", err.Error())
+		failures++
+		backoff.Pause(ctx, backoff.Jittered(failures, 5*time.Second))
+	}
+}
+
+// listen forwards notifications until its connection breaks. connected reports whether it had been up.
+func (w *watchers) listen(ctx context.Context) (connected bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, w.db.Requests.Config().ConnConfig)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, "LISTEN "+changes); err != nil {
+		return false, err
+	}
+	w.changed(0) // what changed before LISTEN
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return true, err
+		}
+		if prediction, err := strconv.ParseInt(n.Payload, 10, 64); err == nil {
+			w.changed(prediction)
+		}
 	}
 }

@@ -44,6 +44,7 @@ func (l *Ledger) PlanPart(ctx context.Context, c *Claim, p Plan) error {
 	if err != nil {
 		return fmt.Errorf("plan part: %w", err)
 	}
+	announce(ctx, l.db, c.PredictionID)
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 type Predictions struct {
 	db         *database.DB
 	waitingMax int // unfinished predictions of a user; 0: any number
+	watchers   *watchers
 }
 
 // Status is where a prediction stands.
@@ -232,7 +233,7 @@ func cancel(ctx context.Context, tx pgx.Tx, id, upload int64) error {
 		UPDATE uploads SET status = 'failed', updated_at = clock_timestamp() WHERE id = $1`, upload); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `SELECT pg_notify($1, '')`, doorbell)
+	_, err = tx.Exec(ctx, `SELECT pg_notify($1, ''), pg_notify($2, $3::bigint::text)`, doorbell, changes, id)
 	return err
 }
 

@@ -93,7 +93,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	predictions := &Predictions{db: db, waitingMax: c.WaitingMax}
+	predictions := &Predictions{db: db, waitingMax: c.WaitingMax, watchers: newWatchers(db, c.Log)}
 	return &Store{
 		Ledger:        &Ledger{db: db, config: c},
 		Predictions:   predictions,
@@ -109,7 +109,10 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 }
 
 // Close waits for the connections in use and closes them.
-func (s *Store) Close() { s.db.Close() }
+func (s *Store) Close() {
+	s.Predictions.watchers.close()
+	s.db.Close()
+}
 
 // Ping returns an error if the database does not answer.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }

@@ -57,13 +57,14 @@ var allowed = map[string][]string{
 
 	// The packages of serve, top-down.
 	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
 	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
-	"serve/internal/metrics": rooms("fault", "engine", "store", "store/awsclient", "store/circuit", "store/queue"),
+	"serve/internal/metrics": rooms("fault", "place", "engine", "store", "store/awsclient", "store/circuit", "store/queue"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
+	"serve/internal/place":   rooms("fault"),
 	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/models", "store/objects"),
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
@@ -78,7 +79,7 @@ var allowed = map[string][]string{
 
 // serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
-	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "plan", "strictjson", "wire", "work",
+	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "strictjson", "wire", "work",
 }
 
 // rooms returns the paths of packages; those below serve/internal are given by their last element.
@@ -113,7 +114,7 @@ var outward = []string{
 	".", "cli", "test", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/awsclient", "store/circuit",
 	"store/cluster", "store/internal/database", "store/objects", "store/queue", "store/schema", "store/storetest", "store/storetest/proxy", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
 	"serve/internal/duty", "serve/internal/fault", "serve/internal/logging", "serve/internal/metrics",
-	"serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
+	"serve/internal/place", "serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
 }
 
 // fenced is by import path and everything below it; of several that fit, the longest counts.

@@ -12,20 +12,66 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/limit"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/valyala/fasthttp"
 )
 
 // finish is the end of every request: it answers an error, if there is one, and writes metrics and the log line.
 func (s *server) finish(r *request, err error) {
+	if err == nil {
+		err = r.holdAnswer()
+	}
 	if err != nil {
 		s.answerError(r, fault.Explain(err))
 	}
+	r.body.close()
 	if !r.detached {
 		r.cancel()
 	}
+	if r.held != nil && r.conn != nil { // from now on the client decides how long the memory is held
+		r.held.Busy(false)
+		r.held.OnLoss(r.conn.Cut)
+	}
+	s.record(r, r.rc.Response.StatusCode(), err)
+	if r.conn == nil {
+		for _, end := range r.ends {
+			end()
+		}
+	}
+}
+
+// answerBytesMin is the size from which an answer in memory is counted; smaller ones belong to the connection.
+const answerBytesMin = 32 << 10
+
+// holdAnswer counts the memory of an answer until it has been sent. Assets are there anyway.
+func (r *request) holdAnswer() error {
+	resp := &r.rc.Response
+	if resp.IsBodyStream() || r.route == nil || r.isAsset {
+		return nil
+	}
+	size := len(resp.Body())
+	if size < answerBytesMin {
+		return nil
+	}
+	return r.memory().Grow(r.ctx, (size+place.BlockBytes-1)/place.BlockBytes)
+}
+
+// abandon ends a request whose connection has closed before it was answered, as after "100 Continue". It must not use rc.
+func (s *server) abandon(r *request) {
+	if r.answered {
+		r.cancel() // of a stream that was never read
+		return
+	}
+	r.cancel()
+	r.code = fault.CodeShortBody
+	s.record(r, fault.CodeShortBody.Status(), errors.New("connection closed before the body"))
+}
+
+// record writes the metrics and the log line of a request.
+func (s *server) record(r *request, status int, err error) {
+	r.answered = true
 	took := time.Since(r.started)
-	status := r.rc.Response.StatusCode()
 	s.Metrics.RequestsRunning.Dec()
 	s.Metrics.RequestDone(r.routeLabel(), r.method, status, took)
 	attrs := []any{
@@ -106,7 +152,13 @@ func (r *request) closeAfterAnswer() {
 
 // answerUnparsed is fasthttp's ErrorHandler: it answers a request that could not be parsed or did not arrive.
 func (s *server) answerUnparsed(rc *fasthttp.RequestCtx, err error) {
-	r := s.begin(rc)
+	var r *request
+	if c, ok := wire.Below(rc.Conn()).(*place.Conn); ok {
+		r, _ = c.Request.(*request) // of a client that was asked to continue
+	}
+	if r == nil || r.answered {
+		r = s.begin(rc)
+	}
 	s.commonHeaders(r)
 	s.finish(r, parseFailure(err))
 	r.closeAfterAnswer()

@@ -73,6 +73,7 @@ func (r *request) asset(a *asset) error {
 	if err != nil {
 		return err
 	}
+	r.isAsset = true
 	r.coded(http.StatusOK, a.mediaType, text, form)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
@@ -101,4 +102,15 @@ func (r *request) notModified(tag string) bool {
 	}
 	statusOnly(r, http.StatusNotModified)
 	return true
+}
+
+// matchesETag reports whether an If-None-Match header names a tag, by the weak comparison.
+func matchesETag(header, tag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == tag || candidate == "*" {
+			return true
+		}
+	}
+	return false
 }

@@ -35,6 +35,16 @@ func coding(accept string) (best string) {
 	return best
 }
 
+// acceptsPlain reports whether a client that asks for a coding takes a body without one as well.
+func acceptsPlain(accept string) bool {
+	accepted := acceptedCodings(accept)
+	weight, named := accepted["identity"]
+	if !named {
+		weight, named = accepted["*"]
+	}
+	return !named || weight > 0
+}
+
 // acceptedCodings parses the weights of an Accept-Encoding header.
 func acceptedCodings(accept string) map[string]float64 {
 	accepted := map[string]float64{}

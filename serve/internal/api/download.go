@@ -16,6 +16,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
@@ -51,6 +52,7 @@ func (s *server) download(r *request, kind string, own []wire.TableColumn, name 
 	}
 	d := delivery{
 		prediction: p, name: name, format: firstOf(format, []string{wire.FormatCSV}), own: own, compressors: s.compressors,
+		packing: s.packing,
 	}
 	if err := s.openDelivery(r.ctx, &d); err != nil {
 		return err
@@ -151,6 +153,7 @@ type delivery struct {
 	own          []wire.TableColumn
 	guarded      bool // it was written with the guard against formulas
 	compressors  *wire.Compressors
+	packing      wire.Turns
 }
 
 // isStreamed reports whether the object is converted or compressed while it is sent: its length is then unknown, and it has
@@ -177,13 +180,19 @@ func (s *server) deliver(r *request, d delivery) error {
 	if r.header("Range") != "" && d.format == wire.FormatCSV {
 		d.coding = "" // ranges count the bytes of the file itself
 	}
+	if r.notModified(d.tag()) {
+		return nil
+	}
+	if err := s.takeDownload(r, &d); err != nil {
+		return err
+	}
 	tag := d.tag()
+	if r.notModified(tag) {
+		return nil
+	}
 	r.set("Accept-Ranges", "bytes")
 	if d.isStreamed() {
 		r.set("Accept-Ranges", "none")
-	}
-	if r.notModified(tag) {
-		return nil
 	}
 	r.rc.SetContentType(mediaTypes[d.format])
 	d.rest = d.size
@@ -235,6 +244,33 @@ func (s *server) hashFile(ctx context.Context, d *delivery) ([]byte, error) {
 	digest := sha256.New()
 	_, err = io.Copy(digest, body)
 	return digest.Sum(nil), errors.Join(err, body.Close())
+}
+
+// takeDownload takes the place of an answer that is sent from the object store. While no place for compressing is free, a
+// client that accepts the plain file is sent that.
+func (s *server) takeDownload(r *request, d *delivery) (err error) {
+	if r.method == http.MethodHead {
+		return nil
+	}
+	var p *place.Place
+	if d.coding != "" && d.format == wire.FormatCSV && acceptsPlain(r.header("Accept-Encoding")) {
+		if p = s.places.Packed.TakeFree(r.caller(), r.meter()); p == nil {
+			d.coding = ""
+		}
+	}
+	if p == nil {
+		pool := s.places.Downloads
+		if d.isStreamed() {
+			pool = s.places.Packed
+		}
+		if p, err = pool.Take(r.ctx, r.caller(), r.meter()); err != nil {
+			return err
+		}
+	}
+	if r.onEnd(p.Leave); r.conn != nil {
+		p.OnLoss(r.conn.Cut)
+	}
+	return nil
 }
 
 // applyRange applies the Range header. partial is false for the whole file.
@@ -335,12 +371,14 @@ func (o *outStream) Close() error {
 // convert converts and compresses the object while it is read.
 func (d *delivery) convert(ctx context.Context, object io.ReadCloser) io.ReadCloser {
 	if d.format != wire.FormatCSV {
-		object = piped(ctx, object, func(w io.Writer, source io.Reader) error {
+		object = piped(ctx, object, d.packing.Take(func(w io.Writer, source io.Reader) error {
 			return wire.StoredTable{Text: source, Own: d.own, Guarded: d.guarded}.Convert(w, d.format)
-		})
+		}))
 	}
 	if d.coding != "" {
-		object = piped(ctx, object, func(w io.Writer, source io.Reader) error { return d.compressors.Compress(w, source, d.coding) })
+		object = piped(ctx, object, d.packing.Take(func(w io.Writer, source io.Reader) error {
+			return d.compressors.Compress(w, source, d.coding)
+		}))
 	}
 	return object
 }
@@ -371,17 +409,6 @@ func (p *pipedStream) Close() error {
 	err := p.PipeReader.Close()
 	<-p.ended
 	return err
-}
-
-// matchesETag reports whether an If-None-Match header names a tag, by the weak comparison.
-func matchesETag(header, tag string) bool {
-	for candidate := range strings.SplitSeq(header, ",") {
-		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
-		if candidate == tag || candidate == "*" {
-			return true
-		}
-	}
-	return false
 }
 
 // parseRange parses a Range header of one byte range. Several ranges, other units and malformed headers count as not given:

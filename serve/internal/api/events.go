@@ -15,36 +15,44 @@ import (
 )
 
 const (
-	eventsTimeout           = 4 * time.Hour          // then the client reconnects with Last-Event-ID
-	eventsPollInterval      = 250 * time.Millisecond // between two queries
-	eventsKeepAliveInterval = 15 * time.Second       // of comments that keep proxies from closing the connection
+	eventsTimeout = 4 * time.Hour // then the client reconnects with Last-Event-ID
+	// eventsPause is the least time between two queries of a stream, and eventsPauseMax the longest: the database says when
+	// a prediction changes, but a notification can be lost.
+	eventsPause    = 250 * time.Millisecond
+	eventsPauseMax = 5 * time.Second
+	// eventsKeepAliveInterval is that of comments, which keep proxies from closing the connection and show that a client
+	// has disconnected.
+	eventsKeepAliveInterval = 5 * time.Second
 )
 
 // streamEvents streams the progress of a prediction until it is done: "state" when its status changes, "progress" when rows
 // were added, "done" at the end. Each event has the whole resource, so a client may miss one.
 func streamEvents(s *server, r *request) error {
+	held, err := s.places.Streams.TakeAtOnce(r.caller(), r.meter()) // before the database is asked
+	if err != nil {
+		return err
+	}
+	r.onEnd(held.Leave)
 	p, err := s.findPrediction(r)
 	if err != nil {
 		return err
 	}
-	select {
-	case s.streams <- struct{}{}:
-	default:
-		return fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(s.streams), "unit": "open event streams"})
-	}
 	last := lastEventID(r.header("Last-Event-ID"))
 	ctx, cancel := r.detachContext()
 	if err := r.rc.SetWriteDeadline(time.Now().Add(streamIdleTimeout)); err != nil {
-		<-s.streams
 		return err
 	}
+	held.OnLoss(func() { // the client connects again, and finds its share taken
+		cancel()
+		held.Leave()
+	})
 	e := &eventStream{server: s, conn: r.rc.Conn(), id: last, written: time.Now()}
 	id := r.id
 	r.set("Content-Type", "text/event-stream")
 	r.set("Cache-Control", "no-store")
 	r.set("X-Accel-Buffering", "no")
 	r.rc.SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer func() { <-s.streams }()
+		defer held.Leave()
 		defer cancel()
 		err := fault.Recover(func() error { e.run(ctx, w, p); return nil })
 		if err != nil { // the client reconnects, as after any end of the stream
@@ -75,11 +83,13 @@ type eventStream struct {
 // run sends events until the prediction is done, the client has disconnected or the server stops. Only a failed flush shows
 // that a client has disconnected.
 func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Prediction) {
+	changes, stop := e.server.Store.Predictions.Watch(p.InternalID)
+	defer stop()
 	if !e.send(w, firstKind(p), p) {
 		return
 	}
 	for !p.Status.Done() {
-		if backoff.Sleep(ctx, eventsPollInterval) != nil {
+		if !waitForChange(ctx, changes, eventsPause, eventsPauseMax) {
 			return
 		}
 		now, err := e.server.Store.Predictions.Get(ctx, p.UserID, p.ID)
@@ -93,6 +103,22 @@ func (e *eventStream) run(ctx context.Context, w *bufio.Writer, p store.Predicti
 			return
 		}
 	}
+}
+
+// waitForChange waits until changes receives, at least for least and at most for most. It returns false if ctx ends.
+func waitForChange(ctx context.Context, changes <-chan struct{}, least, most time.Duration) bool {
+	if backoff.Sleep(ctx, least) != nil {
+		return false
+	}
+	timer := time.NewTimer(most - least)
+	defer timer.Stop()
+	select {
+	case <-changes:
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 func firstKind(p store.Prediction) string {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
@@ -51,7 +52,7 @@ func FuzzForm(f *testing.F) {
 		rc.Init2(conn, nil, false)
 		rc.Request.Header.SetContentType(contentType)
 		rc.Request.SetBodyStream(strings.NewReader(text), -1)
-		r := &request{rc: &rc, route: &route{Fields: []string{"model"}}}
+		r := &request{rc: &rc, route: &route{Fields: []string{"model"}}, ctx: t.Context(), places: place.NewTable(place.Config{}), blocks: &wire.SpoolBlocks{}}
 		file, err := r.openFile(1 << 10)
 		if err == nil {
 			if _, err = io.Copy(io.Discard, file); err == nil {

@@ -150,11 +150,6 @@ func (s *server) idempotent(
 // replay returns the prediction that an earlier request with the same key has created. It reads the file, unless the digest
 // is announced, to check that the request is the same.
 func (s *server) replay(r *request, k *idempotencyKey) (store.Prediction, error) {
-	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
-	if err != nil {
-		return store.Prediction{}, err
-	}
-	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return store.Prediction{}, err

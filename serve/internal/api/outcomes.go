@@ -39,15 +39,15 @@ type outcomeReport struct {
 // postOutcomes receives a file with the outcomes of customers. A refused file changes nothing; the answer to an accepted
 // one lists the rejected rows. Sending the same file again changes nothing.
 func postOutcomes(s *server, r *request) error {
-	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
-	if err != nil {
-		return err
-	}
-	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err
 	}
+	leave, err := r.work(file.body, s.places.Scores)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	given := outcomesFile{customers: s.CustomerKey.Hasher(r.user.ID)}
 	if err := given.read(s, r, file); err != nil {
 		if broken := file.body.failed(); broken != nil {

@@ -13,7 +13,7 @@ import (
 // authenticateAndLimit authenticates a request and applies the rate limit of its route to the user, or, where no token is
 // needed, to the client's address.
 func (s *server) authenticateAndLimit(r *request) error {
-	key := s.clientKey(r)
+	key := r.address
 	if !r.route.Open {
 		if err := s.authenticate(r); err != nil {
 			return s.limitFailedLogins(r, key, err)
@@ -50,7 +50,7 @@ func tooManyLogins(a limit.Allowance) *fault.Failure {
 // limitUnrouted applies the default rate limit to a request without a route: to the user of its token, or else to the
 // client's address. An invalid token counts as a failed login, but the answer is that of the unknown path.
 func (s *server) limitUnrouted(r *request) error {
-	key := s.clientKey(r)
+	key := r.address
 	if r.header("Authorization") != "" {
 		if err := s.authenticate(r); err == nil {
 			key = userKey(r.user.Subject)

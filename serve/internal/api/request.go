@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
@@ -26,6 +28,7 @@ type request struct {
 	id          string
 	method      string
 	path        string
+	address     string // the client's; see clientKey
 	route       *route
 	value       string // of the segment in braces of the pattern
 	user        store.User
@@ -36,7 +39,65 @@ type request struct {
 	code        fault.Code // of the answer, if it is an error
 	detached    bool       // a stream has taken over ctx; see detachContext
 	compressors *wire.Compressors
+	places      *place.Table
+	blocks      *wire.SpoolBlocks
+	held        *place.Place // of memory; nil until it is needed
+	conn        *place.Conn  // nil if the connection is not counted
+	ends        []func()     // without a connection that calls them
+	answered    bool         // it is in the log
+	isAsset     bool         // its answer is shared; see assets
 }
+
+// caller is who the request's places are counted for: its user, or, where no token is needed, the client's address.
+func (r *request) caller() string {
+	if r.user.ID == 0 {
+		return r.address
+	}
+	return "user " + strconv.FormatInt(r.user.ID, 10)
+}
+
+// meter measures the client; nil if it is not known.
+func (r *request) meter() *place.Meter {
+	if r.conn == nil {
+		return nil
+	}
+	return r.conn.Meter
+}
+
+// onEnd calls end when the answer has been sent, or cannot be. It must not use rc.
+func (r *request) onEnd(end func()) {
+	if r.conn == nil {
+		r.ends = append(r.ends, end)
+		return
+	}
+	r.conn.OnEnd(end)
+}
+
+// memory returns the blocks of memory that the request holds until its answer has been sent.
+func (r *request) memory() *place.Place {
+	if r.held == nil {
+		r.held = r.places.Memory.Open(r.caller(), r.meter())
+		r.onEnd(r.held.Leave)
+	}
+	return r.held
+}
+
+// newSpool returns a spool whose blocks are counted for the request.
+func (r *request) newSpool() *wire.Spool {
+	return &wire.Spool{Blocks: r.blocks, Account: account{r.ctx, r.memory()}}
+}
+
+// account charges spools to the memory of a request.
+type account struct {
+	ctx    context.Context
+	memory *place.Place
+}
+
+// Grow implements [wire.Account].
+func (a account) Grow(n int) error { return a.memory.Grow(a.ctx, n) }
+
+// Shrink implements [wire.Account].
+func (a account) Shrink(n int) { a.memory.Shrink(n) }
 
 // routeLabel returns the route's pattern for metrics and log, or "none" for unknown paths.
 func (r *request) routeLabel() string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/valyala/fasthttp"
 )
@@ -33,7 +34,85 @@ type body struct {
 	read        int64
 	waited      time.Duration // time spent in Read, which is the client's
 	digests     wire.Digests  // as announced
+	place       *place.Place  // held while the body arrives; nil: none
+	admit       func() error  // called before the first Read; nil afterwards
+	held        *wire.Spool   // the rest of a body that was read before the work on it; nil: it is read as it arrives
 	err         error
+}
+
+// smallBodyMax is the size up to which a body is read before a place is taken for the work on it, so that
+// no connection decides how long others wait for that place.
+const smallBodyMax = 16 << 20
+
+// receiveBody is openBody for a file. When it is first read, a small one is read to its end; a large one, or one of unknown
+// length whose limit is large, takes a place of its user for as long as it arrives. A client that is slow loses either
+// while others wait.
+func (r *request) receiveBody(limit, extra int64) (*body, error) {
+	b, err := r.openBody(limit, extra)
+	if err != nil {
+		return nil, err
+	}
+	b.admit = func() error { return b.hold(r) }
+	if b.length > smallBodyMax || b.length < 0 && limit > smallBodyMax {
+		b.admit = func() (err error) {
+			if b.place, err = r.places.Uploads.Take(r.ctx, r.caller(), r.meter()); err == nil {
+				b.place.OnLoss(b.expire)
+			}
+			return err
+		}
+	}
+	return b, nil
+}
+
+// hold reads the body into the request's memory.
+func (b *body) hold(r *request) error {
+	b.place = r.memory()
+	b.place.OnLoss(b.expire)
+	held := r.newSpool()
+	_, err := held.ReadFrom(b)
+	b.place.OnLoss(func() {}) // the next block is refused
+	b.place.Busy(true)
+	if err != nil {
+		_ = held.Close()
+		return err
+	}
+	b.held, b.place = held, nil
+	return nil
+}
+
+// start admits the body before it is first read.
+func (b *body) start() error {
+	if admit := b.admit; admit != nil {
+		b.admit = nil
+		if err := admit(); err != nil {
+			b.err = err
+		}
+	}
+	return b.failed()
+}
+
+// expire ends a Read that waits for the client.
+func (b *body) expire() { _ = b.conn.SetReadDeadline(time.Now()) }
+
+// work takes the place for the work on a body that has been read, which leave returns; one that is worked on while it
+// arrives has a place already.
+func (r *request) work(b *body, places *place.Pool) (leave func(), err error) {
+	if err := b.start(); err != nil || b.held == nil {
+		return func() {}, err
+	}
+	p, err := places.Take(r.ctx, r.caller(), nil)
+	return p.Leave, err
+}
+
+// close returns what the body holds. A nil body holds nothing.
+func (b *body) close() {
+	if b == nil {
+		return
+	}
+	if b.held != nil {
+		_ = b.held.Close()
+	}
+	b.place.Leave()
 }
 
 // openBody returns the request's body, limited to limit+extra bytes, or an error if it is announced to be larger.
@@ -65,6 +144,16 @@ func (r *request) openBody(limit, extra int64) (*body, error) {
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
+	if b.admit != nil {
+		if err := b.start(); err != nil {
+			return 0, err
+		}
+	}
+	if b.held != nil && len(p) > 0 {
+		if n, _ := b.held.Read(p); n > 0 {
+			return n, nil
+		}
+	}
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -75,6 +164,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if b.length < 0 {
 		wire.AllowBytes(b.conn, int64(len(p))) // for the data: what of it is not read now is taken back below
+	}
+	if b.err = b.place.Failure(); b.err != nil { // behind setDeadline, which may have undone that of expire
+		return 0, b.err
 	}
 	n, err := b.stream.Read(p)
 	if b.length < 0 {
@@ -95,6 +187,8 @@ func (b *body) Read(p []byte) (int, error) {
 			With(fault.Details{"field": "Content-Digest"})
 	case errors.Is(err, io.EOF):
 		b.err = io.EOF
+	case err != nil && b.place.Failure() != nil:
+		b.err = b.place.Failure()
 	case err != nil:
 		b.err = bodyFailure(err)
 	}

@@ -19,6 +19,7 @@ type route struct {
 	Open    bool          // needs no token
 	session bool          // needs the token of a session: access keys are refused
 	Asset   bool          // part of a page, not of the API
+	probe   bool          // asked by load balancers, for themselves
 	page    bool          // opened by people, from links that mails and searches extend: other parameters are ignored
 	Body    bool          // takes a body
 	timeout time.Duration // of the request's context; 0 means ControlTimeout

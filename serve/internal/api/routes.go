@@ -116,13 +116,13 @@ func openRoutes() []route {
 		{Method: get, Pattern: "/errors", handle: listErrorPages, Limit: limit.Default, Open: true, page: true},
 		{Method: get, Pattern: "/errors/{code}", handle: getErrorPage, Limit: limit.Default, Open: true, page: true},
 		{Method: get, Pattern: "/", handle: getPage, Limit: limit.Default, Open: true, page: true},
-		{Method: get, Pattern: "/page/{file}", handle: getPageFile, Open: true, Asset: true},
+		{Method: get, Pattern: "/page/{file}", handle: getPageFile, Limit: limit.Asset, Open: true, Asset: true},
 		{Method: get, Pattern: "/docs", handle: getDocs, Limit: limit.Default, Open: true, page: true},
-		{Method: get, Pattern: "/docs/{file}", handle: getSwaggerFile, Open: true, Asset: true},
+		{Method: get, Pattern: "/docs/{file}", handle: getSwaggerFile, Limit: limit.Asset, Open: true, Asset: true},
 		{Method: get, Pattern: "/redoc", handle: getRedoc, Limit: limit.Default, Open: true, page: true},
-		{Method: get, Pattern: "/redoc/{file}", handle: getRedocFile, Open: true, Asset: true},
+		{Method: get, Pattern: "/redoc/{file}", handle: getRedocFile, Limit: limit.Asset, Open: true, Asset: true},
 		{Method: get, Pattern: "/openapi.json", handle: getOpenAPI, Limit: limit.Default, Open: true},
-		{Method: get, Pattern: "/health", handle: getHealth, Open: true},
-		{Method: get, Pattern: "/ready", handle: getReady, Open: true},
+		{Method: get, Pattern: "/health", handle: getHealth, Open: true, probe: true},
+		{Method: get, Pattern: "/ready", handle: getReady, Open: true, probe: true},
 	}
 }

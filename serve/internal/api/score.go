@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,11 +43,11 @@ func postScore(s *server, r *request) error {
 	if err != nil {
 		return err
 	}
-	release, err := acquireSlot(r.ctx, s.scores, "files being scored")
+	leave, err := r.work(file.body, s.places.Scores)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer leave()
 	scored, err := s.score(r, file, engine.Options{
 		Workers: s.Config.Cores, Explain: explain, Budget: options.Budget, WithHeader: true,
 		Unguarded: options.Unguarded(),
@@ -71,9 +70,11 @@ type scored struct {
 // WriteChunk implements [engine.Sink].
 func (o *scored) WriteChunk(c *engine.ScoredChunk) error {
 	o.metrics.ChunkDone(o.bundle.Name(), c)
-	_, _ = o.result.Write(c.Result)
-	_, _ = o.rejects.Write(c.Rejects)
-	return nil
+	if _, err := o.result.Write(c.Result); err != nil {
+		return err
+	}
+	_, err := o.rejects.Write(c.Rejects)
+	return err
 }
 
 func (o *scored) close() {
@@ -81,7 +82,7 @@ func (o *scored) close() {
 	_ = o.rejects.Close()
 }
 
-// score scores the request's body while it arrives.
+// score scores the request's body.
 func (s *server) score(r *request, file *uploadFile, opt engine.Options, options plan.PredictionOptions) (*scored, error) {
 	limits := s.scoreLimits()
 	text, err := ingest.Unpack(file, limits)
@@ -127,28 +128,27 @@ func (s *server) score(r *request, file *uploadFile, opt engine.Options, options
 func (s *server) scoreChecked(
 	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (*scored, error) {
-	rows, kept := in.Body, &wire.Spool{Blocks: &s.blocks}
+	rows, kept := in.Body, r.newSpool()
 	defer func() { _ = kept.Close() }()
 	if bundle.LeavesError() == nil && opt.Scorer != engine.ScorerLeaves {
 		in.Body = io.TeeReader(rows, kept)
 	}
-	out, err := s.scoreOnce(r.ctx, in, bundle, opt)
+	out, err := s.scoreOnce(r, in, bundle, opt)
 	if plan.FallsBackToWalker(err, bundle, s.Metrics, s.Log) {
 		out.close()
 		in.Body, opt.Scorer = io.MultiReader(kept, rows), engine.ScorerWalker
-		out, err = s.scoreOnce(r.ctx, in, bundle, opt)
+		out, err = s.scoreOnce(r, in, bundle, opt)
 	}
 	return out, err
 }
 
 func (s *server) scoreOnce(
-	ctx context.Context, in engine.Input, bundle *engine.Bundle, opt engine.Options,
+	r *request, in engine.Input, bundle *engine.Bundle, opt engine.Options,
 ) (out *scored, err error) {
 	out = &scored{
-		result: &wire.Spool{Blocks: &s.blocks}, rejects: &wire.Spool{Blocks: &s.blocks}, bundle: bundle, metrics: s.Metrics,
-		unguarded: opt.Unguarded,
+		result: r.newSpool(), rejects: r.newSpool(), bundle: bundle, metrics: s.Metrics, unguarded: opt.Unguarded,
 	}
-	out.tally, err = engine.Score(ctx, in, bundle, opt, out)
+	out.tally, err = engine.Score(r.ctx, in, bundle, opt, out)
 	return out, err
 }
 

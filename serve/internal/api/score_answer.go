@@ -45,7 +45,7 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 		r.setGuardHeader(o.unguarded)
 	} else {
 		defer o.close()
-		answer = &wire.Spool{Blocks: &s.blocks} // the result's blocks return to the pool as they are read
+		answer = r.newSpool() // the result's blocks return to the pool as they are read
 		if err := o.convert(answer, format); err != nil {
 			_ = answer.Close()
 			return err
@@ -53,7 +53,7 @@ func (s *server) answerScore(r *request, o *scored, format string) error {
 	}
 	_ = o.rejects.Close()
 	if coding := r.codingOf(int(answer.Size)); coding != "" {
-		packed := &wire.Spool{Blocks: &s.blocks}
+		packed := r.newSpool()
 		if err := s.compressSpool(packed, answer, coding); err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/limit"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
@@ -52,8 +53,7 @@ type Config struct {
 	Development bool
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is used.
 	TrustedProxies []netip.Prefix
-	UploadsAtOnce  int // bodies received at the same time; default 32
-	StreamsAtOnce  int // event streams at the same time; default 256
+	Places         place.Config // what requests may hold at the same time
 }
 
 // Parts are the dependencies of the API.
@@ -91,12 +91,11 @@ type server struct {
 	limiter     *limit.Limiter
 	users       *auth.UserCache
 	keys        *auth.KnownKeys
-	uploads     chan struct{}    // slots for bodies
-	streams     chan struct{}    // slots for event streams
-	scores      chan struct{}    // slots for files that are scored in memory
+	places      *place.Table
 	blocks      wire.SpoolBlocks // for results in memory
 	copies      copyBuffers      // buffers for downloads
 	compressors *wire.Compressors
+	packing     wire.Turns // of downloads that are compressed or converted
 	assets      *assets
 	base        context.Context
 	stop        context.CancelFunc
@@ -113,7 +112,6 @@ const (
 	IdleTimeout   = 60 * time.Second
 	writeTimeout  = 30 * time.Second
 	HeaderMax     = 16 << 10
-	connsMax      = 1 << 18
 )
 
 // NewServer returns the customers' server. A nil Log discards log lines.
@@ -136,9 +134,13 @@ func NewServer(cfg Config, parts Parts) *Server {
 		WriteTimeout:   writeTimeout, // streams set their own as they go
 		IdleTimeout:    IdleTimeout,
 		ReadBufferSize: HeaderMax,
-		Concurrency:    connsMax, // connections, idle ones too; work is bounded where it is done
+		Concurrency:    s.places.Connections.Max + connsClosing, // the listener has counted them
+		ConnState:      endOfRequest,
 	}}
 }
+
+// connsClosing is how many connections may be closing gracefully while others have their places.
+const connsClosing = 1024
 
 func newServer(cfg Config, parts Parts) *server {
 	cfg = cfg.withDefaults()
@@ -151,6 +153,8 @@ func newServer(cfg Config, parts Parts) *server {
 		})
 	}
 	base, stop := context.WithCancel(context.Background())
+	places := place.NewTable(cfg.Places)
+	parts.Metrics.WatchPlaces(places)
 	limiter := limit.New(*cfg.Rates, time.Now)
 	if parts.Store != nil {
 		limiter.Spend = parts.Store.Accounts.Spend
@@ -158,9 +162,8 @@ func newServer(cfg Config, parts Parts) *server {
 	return &server{
 		Config: cfg, Parts: parts, routes: Routes(), pages: fault.ErrorPages{Base: cfg.SupportURL},
 		limiter: limiter, users: auth.NewUserCache(parts.Store.Accounts), keys: auth.NewKnownKeys(nil), ready: NewReadiness(parts),
-		uploads: make(chan struct{}, cfg.UploadsAtOnce), streams: make(chan struct{}, cfg.StreamsAtOnce),
-		scores: make(chan struct{}, scoreSlots()), base: base, stop: stop,
-		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), assets: newAssets(),
+		places: places, base: base, stop: stop,
+		compressors: wire.NewCompressors(runtime.GOMAXPROCS(0)), packing: wire.NewTurns(packersMax(cfg.Cores)), assets: newAssets(),
 		descriptions: sync.OnceValues(readDescriptions),
 	}
 }
@@ -178,8 +181,7 @@ func (c Config) withDefaults() Config {
 	c.DirectBytesMax = min(c.DirectBytesMax, plan.DirectBytesMax)
 	orElse(&c.ScoreRowsMax, 20_000)
 	orElse(&c.ScoreBytesMax, 16<<20)
-	orElse(&c.UploadsAtOnce, 32)
-	orElse(&c.StreamsAtOnce, 256)
+	orElse(&c.Places.Scores, scoreSlots())
 	if c.Rates == nil {
 		rates := limit.DefaultRates()
 		c.Rates = &rates
@@ -195,7 +197,10 @@ func orElse[T int | int64](value *T, standard T) {
 
 // Serve answers requests on a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(wire.GracefulListener{Listener: l}); err != nil {
+	counted := &place.Listener{
+		Listener: l, Pool: s.app.places.Connections, Caller: s.app.connectionCaller, Refusal: s.app.connectionRefused(),
+	}
+	if err := s.http.Serve(wire.GracefulListener{Listener: counted}); err != nil {
 		return fmt.Errorf("serve API: %w", err)
 	}
 	return nil
@@ -240,7 +245,7 @@ func (s *server) expect(rc *fasthttp.RequestCtx) int {
 func (s *server) serve(rc *fasthttp.RequestCtx) {
 	r, ok := rc.UserValue(admitted{}).(*request)
 	var err error
-	if !ok {
+	if !ok || r.answered {
 		r = s.begin(rc)
 		err = s.admit(r)
 	}
@@ -254,12 +259,71 @@ func (s *server) begin(rc *fasthttp.RequestCtx) *request {
 	r := &request{
 		rc: rc, started: time.Now(), id: RequestID(rc.Request.Header.Peek("X-Request-Id")),
 		method: string(rc.Method()), ctx: s.base, cancel: func() {}, compressors: s.compressors,
+		places: s.places, blocks: &s.blocks,
 	}
 	wire.AllowAll(rc.Conn()) // a body before it may not have been read to its end
 	target, _, _ := strings.Cut(string(rc.Request.Header.RequestURI()), "?")
 	r.path = target
+	r.address = s.clientKey(r)
 	s.Metrics.RequestsRunning.Inc()
+	if r.conn, _ = wire.Below(rc.Conn()).(*place.Conn); r.conn != nil {
+		r.conn.Request = r
+		r.conn.Place.Busy(true)
+		r.onEnd(func() { r.conn.Place.Busy(false) })
+	}
+	r.onEnd(func() { s.abandon(r) })
 	return r
+}
+
+// endOfRequest ends what the request of a connection holds: its answer was sent, or the connection has closed.
+func endOfRequest(c net.Conn, state fasthttp.ConnState) {
+	if state != fasthttp.StateIdle && state != fasthttp.StateClosed {
+		return
+	}
+	if counted, ok := wire.Below(c).(*place.Conn); ok {
+		counted.End()
+	}
+}
+
+// connectionCaller names the caller that a connection counts for, its client's address. A trusted proxy's requests count
+// for those that it forwards them for: see countForwarded.
+func (s *server) connectionCaller(remote net.Addr) string {
+	if isProxy(remote, s.TrustedProxies) {
+		return ""
+	}
+	return clientKey(remote, nil, nil)
+}
+
+// connectionRefused is the answer on a connection for which there is no place.
+func (s *server) connectionRefused() []byte {
+	f := fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": s.places.Connections.CallerMax, "unit": s.places.Connections.Unit})
+	id := RequestID(nil)
+	text, mediaType := s.pages.Body(f, id, "", false)
+	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n"+
+		"Retry-After: %d\r\nConnection: close\r\n\r\n%s", mediaType, len(text), id, limit.WholeSeconds(f.RetryDelay()), text)
+}
+
+// countForwarded counts the connection of a trusted proxy for the client that the request comes from, until it has ended.
+func (s *server) countForwarded(r *request) error {
+	if r.conn == nil || r.route.probe || !isProxy(r.rc.RemoteAddr(), s.TrustedProxies) {
+		return nil
+	}
+	r.onEnd(func() { _ = r.conn.Place.Assign("") })
+	return r.conn.Place.Assign(r.address)
+}
+
+// LogBounds logs how much requests can hold at the same time.
+func (s *Server) LogBounds() {
+	s.app.Log.Info("memory of requests is bounded", "bytes", s.app.places.Bytes(), "limit", s.app.places.String())
+}
+
+// packersMax is how many downloads are compressed or converted at the same moment: the other cores are left to scoring and
+// to the process itself. cores 0: all.
+func packersMax(cores int) int {
+	if cores <= 0 {
+		cores = runtime.GOMAXPROCS(0)
+	}
+	return max(1, cores/2)
 }
 
 // admit checks what needs the header only: framing, route, authentication, rate limit, parameters and Content-Length.
@@ -279,6 +343,9 @@ func (s *server) admit(r *request) error {
 		return f
 	}
 	r.route, r.value = found, value
+	if err := s.countForwarded(r); err != nil {
+		return err
+	}
 	timeout := found.timeout
 	if timeout == 0 {
 		timeout = ControlTimeout

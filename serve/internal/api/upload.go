@@ -19,11 +19,10 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
-	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/objects"
 )
 
-// POST /upload, from top to bottom: postUpload claims the idempotency key; receiveUpload takes a slot and opens the body;
+// POST /upload, from top to bottom: postUpload claims the idempotency key; receiveUpload opens the body and takes a place;
 // storeUpload records the upload; storeFile checks, counts and stores the file while it arrives, and chooses its model
 // ([plan.ChooseModel], [plan.StoredPlan]); answerUpload answers at once or waits. Behind them stand the limits and parameters
 // that they use. The form is parsed in upload_file.go, the body in request_body.go, keys are in idempotency.go.
@@ -59,17 +58,17 @@ func postUpload(s *server, r *request) error {
 	return s.answerUpload(r, p, wait)
 }
 
-// receiveUpload receives the file while it holds a slot for bodies. key is nil without an Idempotency-Key.
+// receiveUpload receives the file and stores it while it holds a place for uploads. key is nil without an Idempotency-Key.
 func (s *server) receiveUpload(r *request, explain engine.Explain, key *idempotencyKey) (store.Prediction, error) {
-	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
-	if err != nil {
-		return store.Prediction{}, err
-	}
-	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return store.Prediction{}, err
 	}
+	leave, err := r.work(file.body, s.places.Uploads)
+	if err != nil {
+		return store.Prediction{}, err
+	}
+	defer leave()
 	if key != nil {
 		file.Reader = io.TeeReader(file.Reader, key.file)
 	}
@@ -220,18 +219,25 @@ func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration
 	})
 }
 
-// await polls a prediction until it is done or wait is over, with growing pauses.
+// await reads a prediction until it is done or wait is over: when it has changed, and with growing pauses, as small files
+// are done before the database has been asked for changes.
 func (s *server) await(ctx context.Context, p store.Prediction, wait time.Duration) (store.Prediction, error) {
+	var changes <-chan struct{}
 	deadline := time.Now().Add(wait)
-	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Add(pause).Before(deadline); {
-		if err := backoff.Sleep(ctx, pause); err != nil {
+	for pause := 5 * time.Millisecond; !p.Status.Done() && time.Now().Before(deadline); {
+		if pause > eventsPause && changes == nil {
+			var stop func()
+			changes, stop = s.Store.Predictions.Watch(p.InternalID)
+			defer stop()
+		}
+		if !waitForChange(ctx, changes, min(pause, eventsPause), min(pause, time.Until(deadline))) {
 			return p, nil // shutting down: the upload was accepted nevertheless
 		}
 		var err error
 		if p, err = s.Store.Predictions.Get(ctx, p.UserID, p.ID); err != nil {
 			return p, err
 		}
-		pause = min(pause+pause/4, 250*time.Millisecond)
+		pause = min(pause+pause/4, eventsPauseMax)
 	}
 	return p, nil
 }
@@ -259,21 +265,6 @@ func (s *server) urgent(r *request) (done func()) {
 	return func() {
 		timer.Stop()
 		end()
-	}
-}
-
-// slotTimeout is how long a request waits for a slot before it is refused with Retry-After.
-const slotTimeout = 2 * time.Second
-
-// acquireSlot takes one of the slots, which release returns. unit names what the slots limit, for the error.
-func acquireSlot(ctx context.Context, slots chan struct{}, unit string) (release func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, slotTimeout)
-	defer cancel()
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, fault.Fail(fault.CodeBusy, "").With(fault.Details{"limit": cap(slots), "unit": unit})
 	}
 }
 

@@ -98,7 +98,7 @@ func (r *request) openRaw(limit int64) (*uploadFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.openBody(limit, 0)
+	b, err := r.receiveBody(limit, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (r *request) openForm(limit int64, boundary string) (*uploadFile, error) {
 		return nil, fault.Fail(fault.CodeUnparseableBody, "The Content-Type header names no boundary.").
 			With(fault.Details{"field": "Content-Type"})
 	}
-	b, err := r.openBody(limit, multipartExtra)
+	b, err := r.receiveBody(limit, multipartExtra)
 	if err != nil {
 		return nil, err
 	}

@@ -51,15 +51,15 @@ type reason struct {
 // postValidate checks a file as an upload would and lists the rows that would be rejected. It stores and scores nothing. An
 // error of the whole file is answered as by an upload.
 func postValidate(s *server, r *request) error {
-	release, err := acquireSlot(r.ctx, s.uploads, "files being uploaded")
-	if err != nil {
-		return err
-	}
-	defer release()
 	file, err := r.openFile(s.UploadBytesMax)
 	if err != nil {
 		return err
 	}
+	leave, err := r.work(file.body, s.places.Scores)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	v, err := s.validate(r, file)
 	if err == nil {
 		err = file.finish()

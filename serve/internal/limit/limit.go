@@ -34,6 +34,7 @@ const (
 	Score    Class = "score"
 	Download Class = "download"
 	Login    Class = "login" // invalid tokens, by client address
+	Asset    Class = "asset" // files of pages, by client address
 )
 
 const (
@@ -70,7 +71,7 @@ type limitShard struct {
 func New(l Rates, now func() time.Time) *Limiter {
 	lim := &Limiter{now: now, rates: map[Class]int{
 		Default: l.Default, Upload: l.Upload, Score: l.Score, Download: l.Download,
-		Login: loginsMax,
+		Login: loginsMax, Asset: assetsPerRequest * l.Default,
 	}}
 	for i := range lim.shards {
 		lim.shards[i].resetAt = map[limitKey]time.Time{}
@@ -100,7 +101,7 @@ func (l *Limiter) Take(ctx context.Context, class Class, user string) (a Allowan
 	if untilFull, refused := s.refusedLocally(key, budget, l.now()); refused {
 		return l.allowance(class, budget, untilFull, false), true
 	}
-	if l.Spend != nil {
+	if l.Spend != nil && class != Asset { // assets are in memory: the database would cost more than they do
 		ctx, cancel := context.WithTimeout(ctx, sharedBudgetTimeout)
 		defer cancel()
 		if untilFull, granted, err := l.Spend(ctx, budget); err == nil {
@@ -216,6 +217,9 @@ func (a Allowance) State() string {
 func WholeSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }
+
+// assetsPerRequest is how many files of pages an address may fetch for each other request that it may send.
+const assetsPerRequest = 10
 
 // loginsMax is the number of invalid tokens per minute from one client address, so that guessing is slow. Valid tokens are
 // not affected.

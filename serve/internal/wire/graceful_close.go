@@ -73,6 +73,14 @@ func AllowAll(c net.Conn) {
 	}
 }
 
+// Below returns the connection that the listener below a [GracefulListener] has accepted.
+func Below(c net.Conn) net.Conn {
+	if g, ok := c.(*gracefulConn); ok {
+		return g.Conn
+	}
+	return c
+}
+
 // ClientEnded reports whether the client has ended its direction of the connection and everything it sent has been read.
 func ClientEnded(c net.Conn) bool {
 	l, ok := c.(*gracefulConn)

@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"errors"
 	"io"
 	"sync"
 )
 
+// spoolBlockBytes is the size of a block.
 const spoolBlockBytes = 256 << 10
 
 // SpoolBlocks pool the blocks of spools. The zero value is ready to use. They are safe for concurrent use.
@@ -19,29 +21,69 @@ func (p *SpoolBlocks) get() []byte {
 
 func (p *SpoolBlocks) put(b []byte) { p.pool.Put((*[spoolBlockBytes]byte)(b[:spoolBlockBytes])) }
 
-// Spool buffers an answer of unknown length in blocks: a growing slice would copy megabytes again and again. It is written,
-// then read once, then closed, and is not safe for concurrent use.
-type Spool struct {
-	Blocks *SpoolBlocks
-	blocks [][]byte
-	Size   int64
-	read   int // bytes of the first block that have been read
+// Account is charged for the blocks of spools. Its methods are called by the goroutines that use the spools.
+type Account interface {
+	Grow(blocks int) error
+	Shrink(blocks int)
 }
 
-// Write implements io.Writer; it cannot fail.
+// Spool buffers a body of unknown length in blocks: a growing slice would copy megabytes again and again. It is written,
+// then read once, then closed, and is not safe for concurrent use.
+type Spool struct {
+	Blocks  *SpoolBlocks
+	Account Account // nil: the blocks are not counted
+	blocks  [][]byte
+	Size    int64
+	read    int // bytes of the first block that have been read
+}
+
+// Write implements io.Writer. Its errors are those of the account.
 func (s *Spool) Write(p []byte) (int, error) {
-	s.Size += int64(len(p))
 	for rest := p; len(rest) > 0; {
-		last := len(s.blocks) - 1
-		if last < 0 || len(s.blocks[last]) == spoolBlockBytes {
-			s.blocks = append(s.blocks, s.Blocks.get())
-			last++
+		last, err := s.last()
+		if err != nil {
+			return len(p) - len(rest), err
 		}
-		n := min(len(rest), spoolBlockBytes-len(s.blocks[last]))
-		s.blocks[last] = append(s.blocks[last], rest[:n]...)
+		n := min(len(rest), spoolBlockBytes-len(*last))
+		*last = append(*last, rest[:n]...)
+		s.Size += int64(n)
 		rest = rest[n:]
 	}
 	return len(p), nil
+}
+
+// ReadFrom implements io.ReaderFrom. It reads into the blocks.
+func (s *Spool) ReadFrom(r io.Reader) (total int64, err error) {
+	for {
+		last, err := s.last()
+		if err != nil {
+			return total, err
+		}
+		n, err := r.Read((*last)[len(*last):spoolBlockBytes])
+		*last = (*last)[:len(*last)+n]
+		s.Size += int64(n)
+		total += int64(n)
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// last returns the last block, which has space.
+func (s *Spool) last() (*[]byte, error) {
+	if n := len(s.blocks); n > 0 && len(s.blocks[n-1]) < spoolBlockBytes {
+		return &s.blocks[n-1], nil
+	}
+	if s.Account != nil {
+		if err := s.Account.Grow(1); err != nil {
+			return nil, err
+		}
+	}
+	s.blocks = append(s.blocks, s.Blocks.get())
+	return &s.blocks[len(s.blocks)-1], nil
 }
 
 // Read implements io.Reader.
@@ -72,6 +114,9 @@ func (s *Spool) WriteTo(w io.Writer) (total int64, err error) {
 func (s *Spool) drop() {
 	s.Blocks.put(s.blocks[0])
 	s.blocks, s.read = s.blocks[1:], 0
+	if s.Account != nil {
+		s.Account.Shrink(1)
+	}
 }
 
 // Close returns the unread blocks to the pool. It cannot fail.
