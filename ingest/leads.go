@@ -56,7 +56,7 @@ func newLeads(n int, seen uint8) leads {
 }
 
 // leadsPortable writes the places of leads to at, counted from base. The text starts at a row start; at has room for one
-// place a byte.
+// place a byte and one more.
 func leadsPortable(text []byte, base uint32, at []uint32) leads {
 	n, seen, before := 0, uint8(0), uint8(classBefore)
 	for i, b := range text {
@@ -82,8 +82,8 @@ func behindSeparator(text []byte) bool {
 // semicolons inside cells gives the starts of all its rows instead. The positions ascend.
 func (w *window) formulas(dst []int32) []int32 {
 	text := w.chunk.Bytes[w.start:w.end]
-	if len(w.leads) < len(text) {
-		w.leads = make([]uint32, len(text)+slack)
+	if room := len(text) + slack; len(w.leads) < room {
+		w.leads = make([]uint32, room)
 	}
 	found := kernel.leads(text, uint32(w.start), w.leads)
 	if w.breaksInside(text, found) {

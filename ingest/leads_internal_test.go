@@ -80,3 +80,25 @@ func TestLeadsOfLongText(t *testing.T) {
 		})
 	}
 }
+
+// A window as long as the scratch of a shorter one before it had room for.
+func TestLeadsScratchGrows(t *testing.T) {
+	for name, k := range everyKernels(t) {
+		t.Run(name, func(t *testing.T) {
+			before := kernel
+			kernel = k
+			defer func() { kernel = before }()
+			w := window{delimiter: ',', width: 1}
+			for size := 1; size < 4*slack; size++ {
+				text := append(bytes.Repeat([]byte{'='}, size), '\n')
+				w.open(Chunk{Bytes: text})
+				if err := w.cut(0); err != nil {
+					t.Fatal(err)
+				}
+				if got := w.formulas(nil); len(got) != 1 || got[0] != 0 {
+					t.Fatalf("%d bytes: %d", size, got)
+				}
+			}
+		})
+	}
+}

@@ -11,7 +11,7 @@ import (
 func (r *lightgbmReader) readTail() error {
 	var columns []int
 	parameters, categories := false, false
-	importances := startsImportances(r.lines.last())
+	more := startsImportances(r.lines.last()) // something follows the trees
 	for {
 		line, ok, err := r.tailLine()
 		if err != nil {
@@ -19,13 +19,11 @@ func (r *lightgbmReader) readTail() error {
 		}
 		text, isCategories := bytes.CutPrefix(line, []byte("pandas_categorical:"))
 		switch {
-		case !ok && !importances && !parameters && !categories:
+		case !ok && !more && !parameters && !categories:
 			return fault(KindTruncated, "file ends right behind its trees")
 		case !ok:
 			r.warnOfEnd(parameters || categories)
 			return nil
-		case startsImportances(line) && !parameters && !categories:
-			importances = true
 		case string(line) == "parameters:" && !parameters:
 			if columns, err = r.readParameters(); err != nil {
 				return err
@@ -42,6 +40,8 @@ func (r *lightgbmReader) readTail() error {
 			categories = true
 		case len(line) > 0 && (parameters || categories):
 			return fault(KindTruncated, "unexpected text follows \"end of parameters\": %s", clipped(line))
+		case len(line) > 0:
+			more = true // importances, which old programs write last
 		}
 	}
 }

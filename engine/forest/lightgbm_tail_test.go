@@ -22,6 +22,7 @@ func TestLightGBMEnds(t *testing.T) {
 		{"with a parser", text + "\nparser:\n{\"className\": \"x\"}\n\nend of parser\n\npandas_categorical:null\n", false, false},
 		{"without parameters", trees(text) + "end of trees\n\nfeature_importances:\na=1\n", true, false},
 		{"without parameters, categorical", trees(categorical) + "end of trees\n\nfeature_importances:\n", true, true},
+		{"with nothing but the end of its parameters", trees(text) + "end of trees\n\nend of parameters\n", true, false},
 		{"without importances", trees(text) + "end of trees\n" + text[strings.Index(text, "\nparameters:"):], false, false},
 		{"without version", strings.Replace(text, "version=v4\n", "", 1), true, false},
 		{"of LightGBM 2.0", trees(categorical) + "\nfeature importances:\na=1\n\npandas_categorical:null\n", false, false},
