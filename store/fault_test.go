@@ -139,6 +139,10 @@ func TestFaultOf_CallerErrors(t *testing.T) {
 			t.Errorf("%v: %d", err, got)
 		}
 	}
+	damaged := fmt.Errorf("part 3: %w", objects.ErrDamaged)
+	if got := store.FaultOf(damaged); got != store.FaultDamaged || store.Unavailable(damaged) {
+		t.Errorf("damaged: %d", got)
+	}
 	cancelled := &smithy.OperationError{ServiceID: "S3", Err: &smithy.CanceledError{Err: context.Canceled}}
 	if got := store.FaultOf(cancelled); got != store.FaultNone {
 		t.Errorf("cancelled: %d", got)

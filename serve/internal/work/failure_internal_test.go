@@ -39,6 +39,8 @@ func TestFailure_PermanentOnlyForFileErrors(t *testing.T) {
 		{atStage(stageFinish, asPartObjectsLost(objects.ErrChanged)), "ERR-1110", true},
 		{fault.ObjectRefused(errors.New("x")), "ERR-1506", false},
 		{atStage(stageRead, objects.ErrChanged), "ERR-1015", true},
+		{atStage(stageRead, objects.ErrDamaged), "ERR-1502", false},
+		{atStage(stageFinish, asPartObjectsLost(objects.ErrDamaged)), "ERR-1502", false},
 		{atStage(stageRead, errors.New("reset")), "ERR-1502", false},
 		{atStage(stageWrite, errors.New("reset")), "ERR-1502", false},
 		{atStage(stageCommit, errors.New("reset")), "ERR-1501", false},
@@ -57,6 +59,59 @@ func TestFailure_DroppedFileMissing(t *testing.T) {
 	c := &store.Claim{ObjectKey: objects.InboxPrefix + "u/march.csv"}
 	if f := failureOf(c, atStage(stageRead, store.ErrNotFound)); f.Code != "ERR-1014" || !f.Permanent {
 		t.Errorf("%+v", f)
+	}
+}
+
+// endLedger notes how a claim ended.
+type endLedger struct {
+	ledger
+	end string
+}
+
+func (l *endLedger) PostponePart(_ context.Context, _ *store.Claim, p store.Postponement) error {
+	l.end = fmt.Sprintf("postponed, refused %t", p.Refused)
+	return nil
+}
+
+func (l *endLedger) FailPart(_ context.Context, _ *store.Claim, f store.Failure) error {
+	l.end = fmt.Sprintf("failed with %s, permanent %t", f.Code, f.Permanent)
+	return nil
+}
+
+func (l *endLedger) Restart(context.Context, *store.Claim, store.Failure) error {
+	l.end = "restarted"
+	return nil
+}
+
+// Damaged bytes postpone a part for as long as a refusal, and never cost it an attempt; what parts have left is made anew
+// when it stays damaged.
+func TestRecordEnd_DamagedBytes(t *testing.T) {
+	read, joined := atStage(stageRead, objects.ErrDamaged), atStage(stageFinish, asPartObjectsLost(objects.ErrDamaged))
+	for _, test := range []struct {
+		err       error
+		refused   bool
+		postponed time.Duration
+		result    string
+		end       string
+	}{
+		{read, false, 0, "damaged", "postponed, refused true"},
+		{read, false, 48 * time.Hour, "damaged", "postponed, refused true"}, // in an outage
+		{read, true, 23 * time.Hour, "damaged", "postponed, refused true"},
+		{read, true, 24 * time.Hour, "failed", "failed with ERR-1502, permanent true"},
+		{joined, false, 2 * time.Minute, "damaged", "postponed, refused true"},
+		{joined, true, 59 * time.Second, "damaged", "postponed, refused true"},
+		{joined, true, time.Minute, "restarted", "restarted"},
+	} {
+		l := new(endLedger)
+		w := &Worker{
+			ledger: l, metrics: metrics.NewMetrics(), log: slog.New(slog.DiscardHandler),
+			config: Config{PostponeMax: postponeMax},
+		}
+		c := &store.Claim{Refused: test.refused, Postponed: test.postponed}
+		result, err := w.recordEnd(t.Context(), c, test.err)
+		if err != nil || result != test.result || l.end != test.end {
+			t.Errorf("%v after %s: %s, %s, %v; want %s, %s", test.err, test.postponed, result, l.end, err, test.result, test.end)
+		}
 	}
 }
 
