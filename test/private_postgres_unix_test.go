@@ -25,7 +25,7 @@ type embedded struct {
 func startEmbedded(t *testing.T, dir string, args ...string) *embedded {
 	t.Helper()
 	return &embedded{startChild(t, append([]string{
-		"--data-dir", dir, "--part-bytes", "65536", "--lease", "10m", "--canary", "off",
+		"--data-dir", dir, "--part-bytes", "262144", "--lease", "10m", "--canary", "off",
 		"--rate-upload", "0", "--rate-default", "0", "--rate-download", "0",
 	}, args...)...), dir}
 }
@@ -148,22 +148,20 @@ func TestPrivatePostgres_Stop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, file := newEmbeddedDir(t), sampleFile(t, "telecom_10k.csv")
 			var ids []string
-			for range 2 {
-				e := startEmbedded(t, dir)
-				for range 3 {
-					ids = append(ids, e.uploadSoon(t, file))
-				}
-				begin := time.Now()
-				if all {
-					signalServer(t, e.postmaster(t))
-				}
-				if status := e.end(syscall.SIGTERM); status != 0 {
-					t.Errorf("status %d", status)
-				}
-				t.Logf("stopped after %s", time.Since(begin).Round(time.Millisecond))
-				if pid := e.postmaster(t); pid != 0 {
-					t.Errorf("server %d is left", pid)
-				}
+			e := startEmbedded(t, dir)
+			for range 3 {
+				ids = append(ids, e.uploadSoon(t, file))
+			}
+			begin := time.Now()
+			if all {
+				signalServer(t, e.postmaster(t))
+			}
+			if status := e.end(syscall.SIGTERM); status != 0 {
+				t.Errorf("status %d", status)
+			}
+			t.Logf("stopped after %s", time.Since(begin).Round(time.Millisecond))
+			if pid := e.postmaster(t); pid != 0 {
+				t.Errorf("server %d is left", pid)
 			}
 			last := startEmbedded(t, dir)
 			last.wantScored(t, ids, scoredOffline(t, "telecom", file))

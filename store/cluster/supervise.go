@@ -41,6 +41,9 @@ func (c *Cluster) Supervise(ctx context.Context) error {
 			continue
 		case <-s.exited:
 		}
+		if ctx.Err() != nil || c.life.Err() != nil { // it was stopped
+			return nil
+		}
 		if s != last && s.lasted() > revivalsReset {
 			row = 0
 		}
