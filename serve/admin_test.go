@@ -108,7 +108,7 @@ func TestWithdrawModel(t *testing.T) {
 	if done["sha256"] != digest || done["predictions_failed"] != 1.0 {
 		t.Errorf("%v", done)
 	}
-	view := a.get("/predictions/" + id).want(t, http.StatusOK).object(t)
+	view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t)
 	if view["status"] != "failed" || view["error"].(map[string]any)["code"] != "ERR-1702" {
 		t.Errorf("%v", view)
 	}
