@@ -99,3 +99,34 @@ func TestJobsWithoutAServer(t *testing.T) {
 		}
 	}
 }
+
+// TestModelWithdraw withdraws a model that a prediction waits for, and one that nobody knows.
+func TestModelWithdraw(t *testing.T) {
+	s, admin := startAdmin(t)
+	user, err := s.Accounts.EnsureUser(t.Context(), "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := strings.Repeat("5a", 32)
+	_, err = s.Predictions.CreateUpload(t.Context(), store.NewUpload{
+		ID: store.NewID(), UserID: user.ID, ObjectKey: "k", Bytes: 1, Rows: 1, Header: store.Header{Delimiter: ','},
+		Parts: []store.Part{{Planned: true, Rows: 1, Bytes: 1}}, Model: store.Model{Name: "telecom", SHA256: digest},
+	})
+	if err == nil {
+		_, err = s.Models.Note(t.Context(), digest, "telecom", "1")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	withdraw := func(digest string) (string, int) {
+		var out bytes.Buffer
+		status := runCommand(t.Context(), []string{"model", "withdraw", digest, "--admin", admin}, streams{nil, &out, &out})
+		return out.String(), status
+	}
+	if out, status := withdraw(digest); status != 0 || out != digest+" withdrawn, 1 predictions failed\n" {
+		t.Errorf("%d %q", status, out)
+	}
+	if out, status := withdraw(strings.Repeat("0", 64)); status == 0 || !strings.Contains(out, "ERR-1701") {
+		t.Errorf("%d %q", status, out)
+	}
+}

@@ -88,6 +88,7 @@ func TestAdmin_RequiresWorkerLogin(t *testing.T) {
 		{http.MethodPost, "/predictions/" + id + "/cancel"},
 		{http.MethodPost, "/dead-letters/retry?all=true"},
 		{http.MethodPost, "/webhooks/retry"},
+		{http.MethodPost, "/models/" + a.model("telecom").SHA256() + "/withdraw"},
 	} {
 		var e errorBody
 		refused := refusing.do(t, route[0], route[1]).want(t, http.StatusForbidden)
@@ -96,6 +97,35 @@ func TestAdmin_RequiresWorkerLogin(t *testing.T) {
 			t.Errorf("%s: %s, %v", route[1], refused.body, err)
 		}
 		allowing.do(t, route[0], route[1]).want(t, http.StatusOK)
+	}
+}
+
+// A withdrawn model ends what waits for it with ERR-1702, takes no new file, and cannot be retried.
+func TestWithdrawModel(t *testing.T) {
+	a := startAPI(t, nil)
+	admin := startAdmin(t, a, nil)
+	id := a.upload(telecom)
+	digest := a.model("telecom").SHA256()
+	done := admin.do(t, http.MethodPost, "/models/"+digest+"/withdraw").want(t, http.StatusOK).object(t)
+	if done["sha256"] != digest || done["predictions_failed"] != 1.0 {
+		t.Errorf("%v", done)
+	}
+	view := a.get("/predictions/"+id).want(t, http.StatusOK).object(t)
+	if view["status"] != "failed" || view["error"].(map[string]any)["code"] != "ERR-1702" {
+		t.Errorf("%v", view)
+	}
+	before := len(a.objectKeys())
+	a.post("/upload?model=telecom", telecom).wantError(t, http.StatusGone, "ERR-1702")
+	if left := len(a.objectKeys()); left != before {
+		t.Errorf("%d objects became %d", before, left)
+	}
+	var e errorBody
+	for path, want := range map[string]string{
+		"/dead-letters/" + id + "/retry": "ERR-1702", "/models/" + strings.Repeat("0", 64) + "/withdraw": "ERR-1701",
+	} {
+		if err := json.Unmarshal(admin.do(t, http.MethodPost, path).body, &e); err != nil || e.Error.Code != want {
+			t.Errorf("%s: %s %v", path, e.Error.Code, err)
+		}
 	}
 }
 

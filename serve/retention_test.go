@@ -11,6 +11,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -94,5 +95,29 @@ func TestRetention_DeletesCustomerIDs(t *testing.T) {
 	}
 	if got := storetest.Find(t, url, "CANARYID"); len(got) > 0 {
 		t.Errorf("%q have an id", got)
+	}
+}
+
+// The upkeep gives up a model that nothing has named for a day, with its archive, and leaves one that a prediction names.
+func TestUpkeep_GivesUpModels(t *testing.T) {
+	url := storetest.Postgres(t)
+	a := startAPI(t, func(_ *api.Config, p *api.Parts) { p.Store = storetest.Open(t, store.Config{URL: url}) })
+	id := a.upload(telecom)
+	a.post("/upload?model=saas&column_check=warn", telecom).want(t, http.StatusOK)
+	a.do(http.MethodDelete, "/predictions/"+id, nil).want(t, http.StatusNoContent)
+	keys := storetest.Keys(t, a.objects, objects.ModelsPrefix)
+	if len(keys) != 2 {
+		t.Fatalf("stored %v", keys)
+	}
+	for _, key := range keys {
+		a.age(key, 25*time.Hour)
+	}
+	storetest.Exec(t, url, `UPDATE models SET unnamed_since = clock_timestamp() - interval '25 hours'`)
+	whileRunning(t, func(ctx context.Context) { serve.Upkeep(ctx, a.store, a.objects, 0, a.log) }, func() bool {
+		return len(storetest.Keys(t, a.objects, objects.ModelsPrefix)) < 2
+	})
+	left := storetest.Keys(t, a.objects, objects.ModelsPrefix)
+	if digest := a.model("saas").SHA256(); len(left) != 1 || !strings.HasPrefix(left[0], objects.ModelsPrefix+digest+"/") {
+		t.Errorf("left %v, want the archive of %s", left, digest)
 	}
 }

@@ -39,7 +39,7 @@ type Model struct {
 	Key                   string // of the archive; empty: it is not kept
 	Bytes                 int64  // of the archive
 	ArchiveSHA256         [sha256.Size]byte
-	Damaged               bool   // the archive was found missing or changed
+	Damaged               bool // the archive was found missing or changed
 	Withdrawn             bool
 }
 
