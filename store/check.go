@@ -132,36 +132,40 @@ func (u *Upkeep) stillExpected(ctx context.Context, e expected) (bool, error) {
 	return slices.ContainsFunc(now, func(n expected) bool { return n.prediction == e.prediction && n.key == e.key }), err
 }
 
+// selectExpected selects what the predictions after $1, at most $2 of them, refer to: a row for each object, and one for a
+// prediction without any.
+const selectExpected = `
+	WITH d AS (
+	    SELECT *, status IN ('queued', 'running') OR finish_due AS open FROM predictions
+	    WHERE id > $1 ORDER BY id LIMIT $2
+	), list AS (
+	    SELECT d.id, 'upload' AS of, u.object_key AS key, NULL::int AS part, coalesce(u.bytes, -1) AS bytes, u.sha256,
+	           NULL::bytea AS digest, u.object_version AS version
+	    FROM d JOIN uploads u ON u.id = d.upload_id
+	    WHERE results_deleted_at IS NULL AND (u.object_key LIKE 'uploads/%' OR d.open)
+	    UNION ALL
+	    SELECT id, 'result', result_key, NULL, result_bytes, result_sha256, result_digest, '' FROM d
+	    WHERE result_key IS NOT NULL AND results_deleted_at IS NULL
+	    UNION ALL
+	    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, rejects_sha256, rejects_digest, '' FROM d
+	    WHERE rejects_key IS NOT NULL AND results_deleted_at IS NULL
+	    UNION ALL
+	    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL, w.digest, ''
+	    FROM d JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
+	    CROSS JOIN LATERAL (VALUES ('part', p.result_bytes, p.result_digest, d.open),
+	        ('rejected', p.rejects_bytes, p.rejects_digest, d.open),
+	        ('snapshot', p.snapshot_bytes, p.snapshot_digest, d.open OR d.result_key IS NOT NULL))
+	        AS w (of, bytes, digest, needed)
+	    WHERE p.status = 'done' AND w.needed AND w.bytes > 0 AND results_deleted_at IS NULL
+	)
+	SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256, list.digest,
+	       coalesce(list.version, '')
+	FROM d LEFT JOIN list ON list.id = d.id ORDER BY d.id`
+
 // expectedObjects lists the objects of some predictions in the order of their ids, and the last of these. A
 // dropped file is needed until it has been copied; parts until they have been joined.
 func (u *Upkeep) expectedObjects(ctx context.Context, after int64, limit int) ([]expected, int64, error) {
-	rows, err := u.db.Pool.Query(ctx, `
-		WITH d AS (
-		    SELECT *, status IN ('queued', 'running') OR finish_due AS open FROM predictions
-		    WHERE id > $1 ORDER BY id LIMIT $2
-		), list AS (
-		    SELECT d.id, 'upload' AS of, u.object_key AS key, NULL::int AS part, coalesce(u.bytes, -1) AS bytes, u.sha256,
-		           NULL::bytea AS digest, u.object_version AS version
-		    FROM d JOIN uploads u ON u.id = d.upload_id
-		    WHERE results_deleted_at IS NULL AND (u.object_key LIKE 'uploads/%' OR d.open)
-		    UNION ALL
-		    SELECT id, 'result', result_key, NULL, result_bytes, result_sha256, result_digest, '' FROM d
-		    WHERE result_key IS NOT NULL AND results_deleted_at IS NULL
-		    UNION ALL
-		    SELECT id, 'rejects', rejects_key, NULL, rejects_bytes, rejects_sha256, rejects_digest, '' FROM d
-		    WHERE rejects_key IS NOT NULL AND results_deleted_at IS NULL
-		    UNION ALL
-		    SELECT d.id, w.of, NULL, p.part_no, w.bytes, NULL, w.digest, ''
-		    FROM d JOIN prediction_parts p ON p.prediction_id = d.id AND p.generation = d.generation
-		    CROSS JOIN LATERAL (VALUES ('part', p.result_bytes, p.result_digest, d.open),
-		        ('rejected', p.rejects_bytes, p.rejects_digest, d.open),
-		        ('snapshot', p.snapshot_bytes, p.snapshot_digest, d.open OR d.result_key IS NOT NULL))
-		        AS w (of, bytes, digest, needed)
-		    WHERE p.status = 'done' AND w.needed AND w.bytes > 0 AND results_deleted_at IS NULL
-		)
-		SELECT d.id, d.public_id, d.generation, list.of, list.key, list.part, list.bytes, list.sha256, list.digest,
-		       coalesce(list.version, '')
-		FROM d LEFT JOIN list ON list.id = d.id ORDER BY d.id`, after, limit)
+	rows, err := u.db.Pool.Query(ctx, selectExpected, after, limit)
 	if err != nil {
 		return nil, after, err
 	}

@@ -150,3 +150,25 @@ func TestCheckObjects_UnknownObjects(t *testing.T) {
 		t.Errorf("mark: %v", err)
 	}
 }
+
+// A dropped file that was overwritten is the version that was recorded, as long as the bucket keeps it.
+func TestCheckObjects_DroppedVersion(t *testing.T) {
+	b := newBench(t, store.Config{})
+	o, err := objects.OpenS3(t.Context(), storetest.VersionedS3(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.PutObject(t, o, "inbox/user_1/a.csv", []byte("recorded"))
+	file := b.droppedInto(o, "inbox/user_1/a.csv")
+	storetest.PutObject(t, o, "inbox/user_1/a.csv", []byte("put in its place"))
+	if _, _, err := b.Predictions.EnqueueObject(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	if found, c := b.checked(o, true); len(found) != 0 || c.Rows != 1 {
+		t.Errorf("%+v, %v", c, found)
+	}
+	b.exec(`UPDATE uploads SET object_version = ''`) // what a check without the version finds
+	if found, _ := b.checked(o, true); !slices.Equal(found, []string{"size upload inbox/…"}) {
+		t.Errorf("%v", found)
+	}
+}

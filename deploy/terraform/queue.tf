@@ -1,5 +1,5 @@
-# The queue is a doorbell: a message says where to look and is deleted when that has been recorded. What cannot be read
-# five times goes to the dead-letter queue; StartMessageMoveTask brings it back.
+# The queue is a doorbell: a message says where to look and is deleted when that has been recorded, or when nothing can be
+# made of it. One whose handling fails five times goes to the dead-letter queue; StartMessageMoveTask brings it back.
 resource "aws_sqs_queue" "doorbell" {
   name                       = var.name
   visibility_timeout_seconds = 30
