@@ -306,6 +306,9 @@ func TestAdmin_ForeignPages(t *testing.T) {
 		"no value":   {"Millrace-Operator": ""},
 		"cross-site": {"Millrace-Operator": "yes", "Sec-Fetch-Site": "cross-site"},
 		"same-site":  {"Millrace-Operator": "yes", "Sec-Fetch-Site": "same-site"},
+		"a form that is a link": {
+			"Millrace-Operator": "yes", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
+		},
 	} {
 		for _, path := range []string{cancel, "/webhooks/retry", "/dead-letters/retry?all=true", "/dead-letters/" + id + "/retry"} {
 			if status, text := send(http.MethodPost, path, local, headers); status != http.StatusForbidden {
@@ -315,6 +318,14 @@ func TestAdmin_ForeignPages(t *testing.T) {
 	}
 	if status, _ := send(http.MethodGet, "/metrics", local, map[string]string{"Sec-Fetch-Site": "cross-site"}); status != 403 {
 		t.Errorf("GET of another site: %d", status)
+	}
+	link := map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+	if status, _ := send(http.MethodGet, "/metrics", local, link); status != 200 {
+		t.Errorf("a link that is followed: %d", status)
+	}
+	link["Sec-Fetch-Dest"] = "iframe"
+	if status, _ := send(http.MethodGet, "/metrics", local, link); status != 403 {
+		t.Errorf("a frame: %d", status)
 	}
 	if status := a.get("/predictions/" + id).object(t)["status"]; status != "queued" {
 		t.Errorf("the prediction is %v", status)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,6 +92,20 @@ func TestEvents_ResumeAfterDisconnect(t *testing.T) {
 		}
 		if e.id != i+1 {
 			t.Errorf("event %d has id %d", i+1, e.id)
+		}
+	}
+}
+
+// wantDocumentedEvents compares a stream with the form in the API's document.
+func wantDocumentedEvents(t *testing.T, events string) {
+	t.Helper()
+	stream := document(t).Paths.Value("/predictions/{id}/events").Get.Responses.Status(http.StatusOK).Value
+	form := regexp.MustCompile(stream.Content.Get("text/event-stream").Schema.Value.Pattern)
+	for text, want := range map[string]bool{
+		events: true, events + ": waiting\n\n": true, "": true, events[1:]: false, "data: x\n\n": false,
+	} {
+		if form.MatchString(text) != want {
+			t.Errorf("the documented form of the stream fits %.60q: %t", text, !want)
 		}
 	}
 }

@@ -23,15 +23,15 @@ const OperatorHeader = "Millrace-Operator"
 // something.
 func (a *Admin) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		site := req.Header.Get("Sec-Fetch-Site")
+		reads := req.Method == http.MethodGet || req.Method == http.MethodHead
 		var refused *fault.Failure
 		switch {
 		case !a.isOwnHost(req):
 			refused = fault.Fail(fault.CodeNotAllowed, "This listener does not answer under that host. Use a loopback address, the "+
 				"address that it listens on, or a name in MILLRACE_ADMIN_HOSTS.")
-		case site != "" && site != "same-origin" && site != "none":
+		case isForeign(req.Header) && !(reads && isFollowedLink(req.Header)):
 			refused = fault.Fail(fault.CodeNotAllowed, "Pages of other sites may not use this listener.")
-		case req.Method != http.MethodGet && req.Method != http.MethodHead && req.Header.Get(OperatorHeader) == "":
+		case !reads && req.Header.Get(OperatorHeader) == "":
 			refused = fault.Fail(fault.CodeNotAllowed, "Send the header '"+OperatorHeader+": yes', which no form of a page can send.").
 				With(fault.Details{"field": OperatorHeader})
 		}
@@ -41,6 +41,18 @@ func (a *Admin) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, req)
 	})
+}
+
+// isForeign reports whether a browser says that a page of another site made it send a request.
+func isForeign(h http.Header) bool {
+	site := h.Get("Sec-Fetch-Site")
+	return site != "" && site != "same-origin" && site != "none"
+}
+
+// isFollowedLink reports whether somebody follows a link to this listener, as from the list of targets of Prometheus: what
+// the answer has is shown, and no page can read it.
+func isFollowedLink(h http.Header) bool {
+	return h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
 }
 
 // isOwnHost reports whether a request is to a loopback address, to the address that the connection came in on, or to a

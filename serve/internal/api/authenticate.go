@@ -51,6 +51,9 @@ func (s *server) authenticate(r *request) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.limitSpent(r, subject); err != nil {
+		return err
+	}
 	r.user, err = s.users.User(r.ctx, subject)
 	if errors.Is(err, store.ErrAccountDeleted) {
 		return fault.Fail(fault.CodeInvalidToken, "This account has been deleted.").Because(err)
@@ -70,7 +73,7 @@ func (s *server) authenticateKey(r *request, token string) (err error) {
 	}
 	secret := sha256.Sum256([]byte(token))
 	subject, unknown := s.keys.Find(secret)
-	if err := s.limitKey(r, subject); err != nil && !unknown {
+	if err := s.limitSpent(r, subject); err != nil && !unknown {
 		return err
 	}
 	if err = store.ErrNotFound; !unknown {
@@ -91,9 +94,9 @@ func (s *server) authenticateKey(r *request, token string) (err error) {
 	return nil
 }
 
-// limitKey returns a rate limit error if the user of a key, or without one the client's address, is known to have no request
-// left. It charges nothing.
-func (s *server) limitKey(r *request, subject string) error {
+// limitSpent returns a rate limit error if a user, or without a subject the client's address, is known to have no request
+// left. It charges nothing and asks nobody.
+func (s *server) limitSpent(r *request, subject string) error {
 	if subject == "" {
 		if a, spent := s.limiter.Spent(limit.Login, s.clientKey(r)); spent {
 			return tooManyLogins(a)
