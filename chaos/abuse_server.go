@@ -34,6 +34,9 @@ func startVictimServer(ctx context.Context, c config, limits bool) (*victimServe
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL may run as another user
+		return nil, err
+	}
 	s := &victimServer{issuer: i, dir: dir}
 	if s.address, err = freeAddress(); err != nil {
 		return nil, err
