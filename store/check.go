@@ -39,7 +39,7 @@ const checkedAtOnce = 200
 type expected struct {
 	prediction int64
 	of, key    string
-	version    string // empty: the newest
+	version    string         // empty: the newest
 	bytes      int64          // -1: not recorded
 	sha256     []byte         // nil: not recorded
 	digest     objects.Digest // nil: not recorded

@@ -28,12 +28,6 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// isProxy reports whether an address is that of a trusted proxy.
-func isProxy(remote net.Addr, proxies []netip.Prefix) bool {
-	tcp, ok := remote.(*net.TCPAddr)
-	return ok && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(tcp.AddrPort().Addr().Unmap()) })
-}
-
 // clientKey returns the key by which unauthenticated requests are limited: the client's address. The first request that came
 // through a proxy which is not trusted is logged: all callers of that proxy share one budget.
 func (s *server) clientKey(r *request) string {

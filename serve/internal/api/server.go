@@ -288,7 +288,7 @@ func endOfRequest(c net.Conn, state fasthttp.ConnState) {
 // connectionCaller names the caller that a connection counts for, its client's address. A trusted proxy's requests count
 // for those that it forwards them for: see countForwarded.
 func (s *server) connectionCaller(remote net.Addr) string {
-	if isProxy(remote, s.TrustedProxies) {
+	if isTrusted(remote, s.TrustedProxies) {
 		return ""
 	}
 	return clientKey(remote, nil, nil)
@@ -305,7 +305,7 @@ func (s *server) connectionRefused() []byte {
 
 // countForwarded counts the connection of a trusted proxy for the client that the request comes from, until it has ended.
 func (s *server) countForwarded(r *request) error {
-	if r.conn == nil || r.route.probe || !isProxy(r.rc.RemoteAddr(), s.TrustedProxies) {
+	if r.conn == nil || r.route.probe || !isTrusted(r.rc.RemoteAddr(), s.TrustedProxies) {
 		return nil
 	}
 	r.onEnd(func() { _ = r.conn.Place.Assign("") })
