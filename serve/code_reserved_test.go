@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -18,9 +19,11 @@ import (
 func usedNames(t *testing.T) map[string]bool {
 	t.Helper()
 	paths, err := filepath.Glob("internal/*/*.go")
-	if err != nil {
+	wiring, wiringErr := filepath.Glob("*.go")
+	if err := errors.Join(err, wiringErr); err != nil {
 		t.Fatal(err)
 	}
+	paths = append(paths, wiring...)
 	definitions := []string{"internal/fault/code.go", "internal/fault/reserved.go", "internal/fault/code_table.go"}
 	used := map[string]bool{}
 	for _, path := range paths {

@@ -84,7 +84,7 @@ func (l *Ledger) Begin(ctx context.Context, c *Claim) error {
 		)
 		UPDATE predictions d
 		SET status = 'running', status_reason = NULL, started_at = coalesce(d.started_at, clock_timestamp())
-		FROM p WHERE d.id = p.id`
+		FROM p WHERE d.id = p.id AND d.generation = $2 AND d.status IN ('queued', 'running')` // as it is when it is locked
 	if c.Finish {
 		sql = `
 		UPDATE predictions

@@ -250,6 +250,27 @@ func TestSuspects_LivingHolder(t *testing.T) {
 	}
 }
 
+// A suspect of a prediction that has ended meanwhile is not begun.
+func TestSuspects_EndedPrediction(t *testing.T) {
+	b := newBench(t, store.Config{Lease: time.Hour})
+	p := b.upload(10, 10)
+	b.claim("w")
+	b.vanish("w")
+	b.mustScore(b.claim("other"))
+	b.pauseOver()
+	c, err := b.Ledger.ReserveSuspect(t.Context(), "w")
+	if c == nil || err != nil {
+		t.Fatal(c, err)
+	}
+	if _, err := b.Predictions.Cancel(t.Context(), b.user.ID, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, b.Ledger.Begin(t.Context(), c), store.ErrLeaseLost)
+	wantEqual(t, "status", b.reload(p).Status, store.Cancelled)
+	b.pauseOver()
+	b.noSuspect()
+}
+
 // Suspects wait a part of a lease after the first death, one to two leases after others.
 func TestSuspects_Pause(t *testing.T) {
 	b := newBench(t, store.Config{Lease: time.Hour})

@@ -1,6 +1,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -201,17 +202,22 @@ func (l *ledgerModel) reserveSuspect(worker string) *store.Claim {
 	return nil
 }
 
-func (l *ledgerModel) begin(ctx context.Context, c *store.Claim) error {
-	return l.update(ctx, c, "begin", false, func(p *modelPrediction, part *modelPart) {
+func (l *ledgerModel) begin(ctx context.Context, c *store.Claim) (err error) {
+	lost := l.update(ctx, c, "begin", false, func(p *modelPrediction, part *modelPart) {
 		l.rest(p, part, l.lease)
 		if part == nil {
 			p.finishAttempts, p.finishWorker = p.finishAttempts+1, c.Worker
+			return
+		}
+		if p.status != store.Queued && p.status != store.Running {
+			err = store.ErrLeaseLost // another part of it is dead
 			return
 		}
 		p.status = store.Running
 		part.alone[part.epoch] = true
 		l.begun(int(c.PredictionID), c.Part.No, c.Worker)
 	})
+	return cmp.Or(lost, err)
 }
 
 // acquit takes back a death that was none.
