@@ -200,7 +200,7 @@ type yamlText struct {
 }
 
 func (w *yamlText) line(format string, args ...any) {
-	fmt.Fprintf(w, format, args...)
+	_, _ = fmt.Fprintf(w, format, args...) // a strings.Builder takes everything
 	w.WriteByte('\n')
 }
 
