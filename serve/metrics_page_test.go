@@ -61,7 +61,7 @@ func TestMetrics_PageIsCurrent(t *testing.T) {
 var allowedLabels = map[string]int{
 	"route": 60, "method": 8, "status": 40, "code": 150, "stage": 8, "outcome": 2, "result": 8, "size_class": 4,
 	"dependency": 4, "service": 2, "operation": 30, "model": 50, "version": 50, "sha256": 50, "band": 10,
-	"kind": 3, "feature": 20, "revision": 1, "engine_version": 1, "go_version": 1, "state": 6,
+	"kind": 3, "reason": 12, "feature": 20, "revision": 1, "engine_version": 1, "go_version": 1, "state": 6,
 }
 
 func TestMetrics_BoundedLabels(t *testing.T) {

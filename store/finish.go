@@ -62,10 +62,11 @@ type Result struct {
 func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 	err := l.db.InTx(ctx, func(tx pgx.Tx) error {
 		// Customers' data in parts is in the summary now and must not be kept longer. Parts are locked first everywhere.
+		// Their objects have been joined, so that their digests are of nothing any more.
 		_, err := tx.Exec(ctx, `
 			UPDATE prediction_parts
 			SET summary = NULL, warnings = NULL,
-			    result_digest = NULL, result_sha256 = NULL, rejects_digest = NULL, rejects_sha256 = NULL -- now of the whole
+			    result_digest = NULL, result_sha256 = NULL, rejects_digest = NULL, rejects_sha256 = NULL
 			WHERE prediction_id = $1 AND generation <= $2 AND (summary IS NOT NULL OR warnings IS NOT NULL)`,
 			c.PredictionID, c.Generation)
 		if err != nil {

@@ -155,7 +155,8 @@ func TestClaimReadsAnIndexInOrder(t *testing.T) {
 		}
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		plan := strings.Join(lines, "\n")
-		if err != nil || !strings.Contains(plan, "prediction_parts_turn_idx") || strings.Contains(plan, "Sort") ||
+		// Before the first ANALYZE, which autovacuum does within a minute, the rows seem to be few, and cheap to sort.
+		if err != nil || !strings.Contains(plan, "prediction_parts_turn_idx") || analyzed && strings.Contains(plan, "Sort") ||
 			strings.Contains(plan, "Seq Scan on prediction") {
 			t.Errorf("analyzed %v: %v\n%s", analyzed, err, plan)
 		}

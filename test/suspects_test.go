@@ -40,17 +40,18 @@ func TestDeadlyFile(t *testing.T) {
 		SELECT CASE WHEN bool_or(d.public_id = '%s' AND d.status = 'dead') THEN 'dead'
 		            WHEN bool_or(d.public_id = '%[1]s' AND d.status = 'completed') THEN 'completed'
 		            WHEN bool_or(d.public_id = '%[1]s' AND held) AND bool_or(deaths > 0 OR d.public_id <> '%[1]s' AND held)
-		                THEN 'held' ELSE 'waiting' END
+		                THEN 'held ' || max(epoch) FILTER (WHERE d.public_id = '%[1]s') ELSE 'waiting' END
 		FROM predictions d, LATERAL (
-		    SELECT status = 'open' AND worker IS NOT NULL AND lease_until > clock_timestamp() AS held, deaths
+		    SELECT status = 'open' AND worker IS NOT NULL AND lease_until > clock_timestamp() AS held, deaths, epoch
 		    FROM prediction_parts p WHERE p.prediction_id = d.id) p`, deadly)
-	kills := 0
+	kills, killed := 0, ""
 	for begin := time.Now(); ; {
 		state := storetest.Ask(t, database, held)
 		if state == "dead" {
 			break
 		}
-		if state == "held" {
+		if strings.HasPrefix(state, "held") && state != killed { // else by the process that was killed: its lease has not expired
+			killed = state
 			c.end(syscall.SIGKILL)
 			kills++
 			c = startChild(t, args...)

@@ -52,7 +52,7 @@ func (s *Source) found(f Finding) {
 func Read(ctx context.Context, o Store, s Source, r Range) (io.ReadCloser, Info, error) {
 	if s.Digest == nil {
 		s.found(Unrecorded)
-		return o.Get(ctx, s.Key, Range{Offset: s.Offset + r.Offset, Length: r.Length}, s.ETag)
+		return o.Get(ctx, s.Key, Range{Offset: s.Offset + r.Offset, Length: r.Length, Version: r.Version}, s.ETag)
 	}
 	size, err := s.Digest.Size()
 	if err != nil {
@@ -62,12 +62,12 @@ func Read(ctx context.Context, o Store, s Source, r Range) (io.ReadCloser, Info,
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("read object: %w", err)
 	}
-	c := &comparedBody{ctx: ctx, from: o, source: s, rest: length}
+	c := &comparedBody{ctx: ctx, from: o, source: s, version: r.Version, rest: length}
 	if c.blocks, err = s.Digest.blocks(r.Offset, r.Offset+length); err != nil {
 		return nil, Info{}, fmt.Errorf("read object: %w", err)
 	}
 	if len(c.blocks) == 0 { // an empty object
-		info, err := o.Head(ctx, s.Key)
+		info, err := o.HeadVersion(ctx, s.Key, r.Version)
 		return c, info, err
 	}
 	c.buffer = make([]byte, c.blocks[0].bytes, digestBlockBytes)
@@ -81,15 +81,16 @@ func Read(ctx context.Context, o Store, s Source, r Range) (io.ReadCloser, Info,
 
 // comparedBody reads a range of a source block by block.
 type comparedBody struct {
-	ctx    context.Context
-	from   Store
-	source Source
-	info   Info
-	blocks []block       // that have not been read
-	rest   int64         // bytes of the range that have not been returned
-	body   io.ReadCloser // at the first of blocks; nil: to be opened
-	buffer []byte
-	ready  []byte // of the buffer: compared, but not returned
+	ctx     context.Context
+	from    Store
+	source  Source
+	version string // empty: the newest
+	info    Info
+	blocks  []block       // that have not been read
+	rest    int64         // bytes of the range that have not been returned
+	body    io.ReadCloser // at the first of blocks; nil: to be opened
+	buffer  []byte
+	ready   []byte // of the buffer: compared, but not returned
 }
 
 // Read implements io.Reader.
@@ -146,7 +147,7 @@ func (c *comparedBody) fill(p []byte) error {
 func (c *comparedBody) readBlock(p []byte) (whole bool, err error) {
 	if c.body == nil {
 		at := c.blocks[0].offset
-		span := Range{Offset: c.source.Offset + at, Length: c.blocks[len(c.blocks)-1].end() - at}
+		span := Range{Offset: c.source.Offset + at, Length: c.blocks[len(c.blocks)-1].end() - at, Version: c.version}
 		c.body, c.info, err = c.from.Get(c.ctx, c.source.Key, span, "")
 		if errors.Is(err, ErrRange) {
 			return false, nil
