@@ -110,11 +110,10 @@ func (w *Worker) openPart(ctx context.Context, c *store.Claim) (engine.Input, io
 	if c.Part.No == 0 {
 		section = objects.Range{Offset: 0, Length: c.Part.Offset + c.Part.Bytes}
 	}
-	section.Version = c.ObjectVersion
 	body, _, err := objects.Read(ctx, w.objects, objects.Source{
 		Key: c.ObjectKey, ETag: c.ObjectETag, Offset: section.Offset, Digest: c.Part.Digest,
 		Observe: w.metrics.Reading(metrics.ReadUpload),
-	}, objects.Range{Length: section.Length})
+	}, objects.Range{Length: section.Length, Version: c.ObjectVersion})
 	if err != nil {
 		return in, nil, atStage(stageRead, err)
 	}
