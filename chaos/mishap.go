@@ -22,7 +22,8 @@ func (d *disturber) mishaps(ctx context.Context) {
 			name string
 			do   func(ctx context.Context, n int) error
 		}{
-			{swapNote, d.swapBundle}, {sweeperNote, d.killSweeper},
+			{swapNote, d.swapBundle},
+			{sweeperNote, d.killSweeper},
 			{strangerNote, d.meetStranger},
 			{copyNote, d.restoreCopy},
 			{deadlyNote, d.sendDeadly},

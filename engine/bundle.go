@@ -53,13 +53,9 @@ type Band struct {
 // OpenBundle reads the bundle in the root of dir, verifies its manifest, compiles its model and scores its golden rows.
 // Errors wrap [ErrManifest], [ErrGolden], [ErrModelUnsupported], [ErrModelLimits] or [ErrModelColumns].
 func OpenBundle(dir fs.FS) (*Bundle, error) {
-	text, err := fs.ReadFile(dir, bundleYAML)
+	file, err := readBundleFile(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read bundle: %w", err)
-	}
-	file, err := parseBundleFile(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", bundleYAML, err)
+		return nil, err
 	}
 	sum, err := checkManifest(dir)
 	if err != nil {
@@ -80,9 +76,7 @@ func OpenBundle(dir fs.FS) (*Bundle, error) {
 	return b, nil
 }
 
-// OpenDraft opens a bundle that is being made: its bundle.yaml and its model, without a manifest or golden rows. Nothing
-// says that it scores as its training library does, so it must not be served.
-func OpenDraft(dir fs.FS) (*Bundle, error) {
+func readBundleFile(dir fs.FS) (*bundleFile, error) {
 	text, err := fs.ReadFile(dir, bundleYAML)
 	if err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
@@ -90,6 +84,16 @@ func OpenDraft(dir fs.FS) (*Bundle, error) {
 	file, err := parseBundleFile(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bundleYAML, err)
+	}
+	return file, nil
+}
+
+// OpenDraft opens a bundle that is being made: its bundle.yaml and its model, without a manifest or golden rows. Nothing
+// says that it scores as its training library does, so it must not be served.
+func OpenDraft(dir fs.FS) (*Bundle, error) {
+	file, err := readBundleFile(dir)
+	if err != nil {
+		return nil, err
 	}
 	model, err := fs.ReadFile(dir, file.Model)
 	if err != nil {

@@ -30,7 +30,9 @@ func startPageOf(t *testing.T, change func(*serve.RunConfig)) (*browser, *runnin
 }
 
 // visible returns an expression that is true if an element is visible.
-func visible(id string) string { return "(document.getElementById('" + id + "')?.checkVisibility() ?? false)" }
+func visible(id string) string {
+	return "(document.getElementById('" + id + "')?.checkVisibility() ?? false)"
+}
 
 // TestPageShowsCustomersAtRisk uploads a file and reads the customers at risk and the reasons; the token is removed from
 // the address.

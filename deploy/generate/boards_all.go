@@ -143,7 +143,7 @@ func predictionsBoard() *dashboard.DashboardBuilder {
 		},
 		panel{
 			title: "Given up and suspects", unit: short, width: 8,
-			about: "The operator's list: /dead-letters of the admin listener. Suspects run alone, as their worker ended.",
+			about:   "The operator's list: /dead-letters of the admin listener. Suspects run alone, as their worker ended.",
 			queries: []query{q("max(millrace_dead_letters)", "dead letters"), q("max(millrace_suspects)", "suspects")},
 		},
 		panel{
