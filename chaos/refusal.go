@@ -56,8 +56,9 @@ func (d *disturber) refuse(ctx context.Context) {
 func (w *world) charged(ctx context.Context) error {
 	var failures, attempts, suspects int
 	err := w.db.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM prediction_failures
-		        WHERE error->>'stage' IN ('reading', 'writing') OR error->>'code' IN ('ERR-1110', 'ERR-1502', 'ERR-1506')),
+		SELECT (SELECT count(*) FROM prediction_failures f JOIN predictions d ON d.id = f.prediction_id
+		        WHERE NOT (f.part_no IS NULL AND f.generation < d.generation) -- a last step that was scored anew from scratch
+		          AND (f.error->>'stage' IN ('reading', 'writing') OR f.error->>'code' IN ('ERR-1110', 'ERR-1502', 'ERR-1506'))),
 		       (SELECT count(*) FROM prediction_parts p WHERE p.status = 'done' AND p.attempts > 1 +
 		            (SELECT count(*) FROM prediction_failures f
 		             WHERE f.prediction_id = p.prediction_id AND f.generation = p.generation AND f.part_no = p.part_no
