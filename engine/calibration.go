@@ -61,7 +61,7 @@ func (c *calibrationFile) platt() calibration {
 		if p <= 0 || p >= 1 {
 			return min(max(p, 0), 1)
 		}
-		return logistic(float64(c.Slope*naturalLog(p/(1-p))) + c.Intercept)
+		return logistic(float64(c.Slope*NaturalLog(p/(1-p))) + c.Intercept)
 	}
 }
 

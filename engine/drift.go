@@ -84,7 +84,7 @@ func psi(counts []int64, training []float64) float64 {
 	for i, n := range counts {
 		a := max(shareOf(n, total), shareFloor)
 		e := max(training[i], shareFloor)
-		sum += float64((a - e) * naturalLog(a/e))
+		sum += float64((a - e) * NaturalLog(a/e))
 	}
 	return sum
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// naturalLog is [math.Log] of a positive number below infinity, by the same steps (FreeBSD's, Copyright (C) 1993 by Sun
+// NaturalLog is [math.Log] of a positive number below infinity, by the same steps (FreeBSD's, Copyright (C) 1993 by Sun
 // Microsystems, freely used as long as this notice is preserved), but with the same bits on every processor: math.Log is
 // assembly on some and fuses products with sums on others.
-func naturalLog(x float64) float64 {
+func NaturalLog(x float64) float64 {
 	const ln2High, ln2Low = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 	fraction, exponent := math.Frexp(x)
 	if fraction < math.Sqrt2/2 {

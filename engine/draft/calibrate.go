@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/engine/forest"
 )
 
 const (
@@ -61,8 +62,10 @@ func (c *Calibration) between(p float64) float64 {
 	return c.Y[i-1] + (p-c.X[i-1])/(c.X[i]-c.X[i-1])*(c.Y[i]-c.Y[i-1])
 }
 
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-func logit(p float64) float64   { return math.Log(p / (1 - p)) }
+// sigmoid has the same bits on every processor.
+var sigmoid = (&forest.Forest{Library: forest.LightGBM, Link: forest.LinkSigmoid, Sigmoid: 1}).ScalarLink()
+
+func logit(p float64) float64 { return engine.NaturalLog(p / (1 - p)) }
 
 // calibrate draws a calibration from rows that the model has not seen; nil if there are too few, or if it would not help rows
 // that it was not drawn from.
@@ -102,7 +105,7 @@ func logLoss(observed []engine.Observed, c *Calibration) float64 {
 		if !o.Churned {
 			p = 1 - p
 		}
-		sum -= math.Log(p)
+		sum -= engine.NaturalLog(p)
 	}
 	return sum
 }
