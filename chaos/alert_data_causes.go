@@ -98,30 +98,76 @@ func driftingFiles(_ context.Context, i *installation) (end func(context.Context
 	}, nil
 }
 
+// deleteResult deletes a result that is then fetched.
 func deleteResult(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
-	const name = "deleted.csv"
+	return nil, i.spoilResult(ctx, "deleted.csv", http.StatusGone, os.Remove)
+}
+
+// flipResult flips a bit of a result that is then fetched.
+func flipResult(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	return nil, i.spoilResult(ctx, "flipped.csv", http.StatusServiceUnavailable, func(path string) error {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		content[0] ^= 1 // in the first block, which is compared before the answer begins
+		return os.WriteFile(path, content, 0o600)
+	})
+}
+
+// spoilResult does something to the stored result of a file and fetches it, which must be answered with status.
+func (i *installation) spoilResult(ctx context.Context, name string, status int, spoil func(path string) error) error {
+	file, err := telecomRows(loadRows)
+	if err != nil {
+		return err
+	}
+	id, err := i.upload(ctx, name, file, true)
+	if err != nil {
+		return err
+	}
+	var key string
+	if err := i.db.QueryRow(ctx, `SELECT result_key FROM predictions WHERE public_id = $1`, id).Scan(&key); err != nil {
+		return err
+	}
+	if err := spoil(filepath.Join(i.servers.S3Dir, key)); err != nil {
+		return err
+	}
+	api := "http://" + i.apis[0].api
+	got, body, err := newClient(api, "", i.issuer, i.notes).
+		do(ctx, http.MethodGet, api+"/predictions/"+id+"/download", i.issuer.token(name), "", nil)
+	if err == nil && got != status {
+		err = fmt.Errorf("download of %s: %d %s", name, got, body)
+	}
+	return err
+}
+
+// loseModel accepts a file for a version of the model that neither a process nor the bucket has.
+func loseModel(ctx context.Context, i *installation) (end func(context.Context) error, err error) {
+	const name, nowhere = "nowhere.csv", "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+	err = i.alter(ctx, `
+		CREATE FUNCTION lose_model() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			IF EXISTS (SELECT FROM public.uploads u WHERE u.id = NEW.upload_id AND u.filename = '`+name+`') THEN
+				NEW.model_sha256 := '`+nowhere+`';
+			END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER lose_model BEFORE INSERT ON predictions FOR EACH ROW EXECUTE FUNCTION lose_model()`)
+	if err != nil {
+		return nil, err
+	}
 	file, err := telecomRows(loadRows)
 	if err != nil {
 		return nil, err
 	}
-	id, err := i.upload(ctx, name, file, true)
-	if err != nil {
-		return nil, err
-	}
-	var key string
-	if err := i.db.QueryRow(ctx, `SELECT result_key FROM predictions WHERE public_id = $1`, id).Scan(&key); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(filepath.Join(i.servers.S3Dir, key)); err != nil {
-		return nil, err
-	}
-	api := "http://" + i.apis[0].api
-	status, body, err := newClient(api, "", i.issuer, i.notes).
-		do(ctx, http.MethodGet, api+"/predictions/"+id+"/download", i.issuer.token(name), "", nil)
-	if err == nil && status != http.StatusGone {
-		err = fmt.Errorf("download of a deleted result: %d %s", status, body)
-	}
-	return nil, err
+	id, err := i.upload(ctx, name, file, false)
+	return func(ctx context.Context) error {
+		err := i.alter(ctx, `DROP TRIGGER lose_model ON predictions; DROP FUNCTION lose_model`)
+		_, found := i.db.Exec(ctx, `
+			UPDATE predictions SET model_sha256 = (SELECT model_sha256 FROM predictions WHERE model_sha256 <> $2 LIMIT 1)
+			WHERE public_id = $1`, id, nowhere)
+		return errors.Join(err, found)
+	}, err
 }
 
 // plantMany leaves more objects that no row knows than a sweep deletes without an operator.

@@ -56,6 +56,14 @@ var stages = [][]provocation{
 			alerts: with("kind", "result", "MillraceFilesGone"), how: "a result that is deleted in the bucket, and fetched",
 			cause: deleteResult,
 		},
+		{
+			alerts: with("kind", "result", "MillraceFilesDamaged", "MillraceBitsFlipped"),
+			how:    "a result with a flipped bit in the bucket, and fetched", cause: flipResult,
+		},
+		{
+			alerts: with("result", "missing", "MillraceModelMissing"), how: "a prediction of a model that is nowhere",
+			cause: loseModel,
+		},
 		{alerts: one("MillraceSweepStopped"), how: "25 old objects that no row knows", cause: plantMany},
 	},
 	{

@@ -57,7 +57,7 @@ func startInstallation(ctx context.Context, c config, rules []byte) (_ *installa
 	if i.receiver, err = startReceiver(); err != nil {
 		return nil, err
 	}
-	i.bundles = filepath.Join(w.dir, "bundles")
+	i.bundles = filepath.Join(w.dir, "bundles-of-api")
 	if err := os.Mkdir(i.bundles, 0o755); err != nil {
 		return nil, err
 	}
