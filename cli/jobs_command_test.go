@@ -100,7 +100,7 @@ func TestJobsWithoutAServer(t *testing.T) {
 	}
 }
 
-// TestModelWithdraw withdraws a model that a prediction waits for, and one that nobody knows.
+// TestModelWithdraw withdraws a model that a prediction waits for, and one that is not stored.
 func TestModelWithdraw(t *testing.T) {
 	s, admin := startAdmin(t)
 	user, err := s.Accounts.EnsureUser(t.Context(), "u")

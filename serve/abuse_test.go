@@ -226,7 +226,7 @@ func TestUpload_OneUserLeavesPlaces(t *testing.T) {
 	}
 }
 
-// TestUpload_SlowLosesPlace takes the only place with a slow upload, which loses it to the next user, and is told how to do
+// TestUpload_SlowLosesPlace takes the only place with a slow upload, which loses it to the next user; the error names how to do
 // without one.
 func TestUpload_SlowLosesPlace(t *testing.T) {
 	if testing.Short() {

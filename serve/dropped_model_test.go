@@ -117,7 +117,7 @@ func (m *inboxModel) put() {
 	d := drop{key: fmt.Sprintf("inbox/owner/%d.csv", m.random.IntN(3)), rows: 4 + m.random.IntN(3)}
 	text := telecom + strings.Repeat("A-4,1,2,2,One year\n", d.rows-3)
 	m.testAPI.put(d.key, text)
-	if m.dir != "" { // two puts of the same bytes within a second are one, as no answer tells them apart
+	if m.dir != "" { // two puts of the same bytes within a second are one, as no answer distinguishes them
 		m.clock = m.clock.Add(time.Duration(m.random.IntN(3)) * time.Second)
 		if err := os.Chtimes(filepath.Join(m.dir, d.key), m.clock, m.clock); err != nil {
 			m.t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 // and a script of another origin may not.
 const OperatorHeader = "Millrace-Operator"
 
-// guard passes on the requests that no page of somebody else can have made a browser send: those to a host of this listener
+// guard passes on the requests that no foreign page can have made a browser send: those to a host of this listener
 // (a page's own name may lead here, by DNS rebinding), not from another site, and with [OperatorHeader] if they change
 // something.
 func (a *Admin) guard(next http.Handler) http.Handler {
@@ -49,7 +49,7 @@ func isForeign(h http.Header) bool {
 	return site != "" && site != "same-origin" && site != "none"
 }
 
-// isFollowedLink reports whether somebody follows a link to this listener, as from the list of targets of Prometheus: what
+// isFollowedLink reports whether a browser follows a link to this listener, as from the list of targets of Prometheus: what
 // the answer has is shown, and no page can read it.
 func isFollowedLink(h http.Header) bool {
 	return h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
