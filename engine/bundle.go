@@ -32,8 +32,8 @@ type Bundle struct {
 	// valueColumn is the position in the schema of the revenue column, -1 if none.
 	valueColumn int
 	bands       []Band
-	calibrate   calibration // nil: the model's probabilities are not corrected
-	explainer   *explainer  // nil if the model cannot be explained; then explainErr is the reason
+	calibrate   func(p float64) float64 // nil: the model's probabilities are not corrected
+	explainer   *explainer              // nil if the model cannot be explained; then explainErr is the reason
 	explainErr  error
 
 	// labelColumn is the position in the schema of the label of [Additions], -1 if none.
@@ -124,7 +124,7 @@ func newBundle(file *bundleFile, model []byte) (*Bundle, error) {
 	if b.profiles, err = file.profiles(b.schema, b.features, f); err != nil {
 		return nil, err
 	}
-	if b.calibrate, err = file.Calibration.compile(); err != nil {
+	if b.calibrate, err = file.Calibration.Compile(); err != nil {
 		return nil, err
 	}
 	if b.segments, err = b.segmentColumns(); err != nil {

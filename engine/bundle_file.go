@@ -21,15 +21,15 @@ type bundleFile struct {
 	Value    string   `yaml:"value"`    // column with the revenue at stake; optional
 	Segments []string `yaml:"segments"` // category columns to summarise by; optional
 	// ChosenBy lists columns of which at least one is in the header of every file made for this model; optional.
-	ChosenBy     []string         `yaml:"chosen_by"`
-	Columns      []bundleColumn   `yaml:"columns"`
-	Bands        []bandFile       `yaml:"bands"`
-	Probability  bool             `yaml:"probability"`   // whether the model's output is a probability
-	Iterations   string           `yaml:"iterations"`    // which count: all (default) or best, see TakeIterations
-	MissingValue string           `yaml:"missing_value"` // encoding of missing values in training; only "nan"
-	Calibration  *calibrationFile `yaml:"calibration"`   // optional
-	Verified     string           `yaml:"verified"`      // library (default) or self
-	Training     trainingFile     `yaml:"training"`
+	ChosenBy     []string       `yaml:"chosen_by"`
+	Columns      []bundleColumn `yaml:"columns"`
+	Bands        []bandFile     `yaml:"bands"`
+	Probability  bool           `yaml:"probability"`   // whether the model's output is a probability
+	Iterations   string         `yaml:"iterations"`    // which count: all (default) or best, see TakeIterations
+	MissingValue string         `yaml:"missing_value"` // encoding of missing values in training; only "nan"
+	Calibration  *Calibration   `yaml:"calibration"`   // optional
+	Verified     string         `yaml:"verified"`      // library (default) or self
+	Training     trainingFile   `yaml:"training"`
 }
 
 type bundleColumn struct {

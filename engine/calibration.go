@@ -7,23 +7,20 @@ import (
 	"sort"
 )
 
-// calibrationFile maps the model's probability to the observed churn rate. The map never decreases, so the order of
+// Calibration maps the model's probability to the observed churn rate. The map never decreases, so the order of
 // customers stays.
-type calibrationFile struct {
-	Method string `yaml:"method"` // platt or isotonic
+type Calibration struct {
+	Method string `yaml:"method" json:"method"` // platt or isotonic
 	// Platt scaling: sigmoid(Slope*logit(p) + Intercept).
-	Slope     float64 `yaml:"slope"`
-	Intercept float64 `yaml:"intercept"`
+	Slope     float64 `yaml:"slope" json:"slope"`
+	Intercept float64 `yaml:"intercept" json:"intercept"`
 	// Isotonic: linear interpolation between the points (X, Y); constant below the first and above the last.
-	X []float64 `yaml:"x"`
-	Y []float64 `yaml:"y"`
+	X []float64 `yaml:"x" json:"x"`
+	Y []float64 `yaml:"y" json:"y"`
 }
 
-// calibration corrects a probability. Nil means no correction.
-type calibration func(p float64) float64
-
-// compile validates the parameters and returns the correction; nil for a nil file.
-func (c *calibrationFile) compile() (calibration, error) {
+// Compile validates the parameters and returns the correction; nil for a nil Calibration.
+func (c *Calibration) Compile() (correct func(p float64) float64, err error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -55,7 +52,7 @@ func ascend(values []float64) bool {
 }
 
 // platt applies Platt scaling. 0 and 1 map to themselves, as their logits are infinite.
-func (c *calibrationFile) platt() calibration {
+func (c *Calibration) platt() func(p float64) float64 {
 	logistic := newLogistic()
 	return func(p float64) float64 {
 		if p <= 0 || p >= 1 {
@@ -65,7 +62,7 @@ func (c *calibrationFile) platt() calibration {
 	}
 }
 
-func (c *calibrationFile) isotonic(p float64) float64 {
+func (c *Calibration) isotonic(p float64) float64 {
 	i := sort.SearchFloat64s(c.X, p)
 	switch {
 	case i == 0:

@@ -43,7 +43,7 @@ const binRowsMin = 20
 // boundsByRate looks at twenty equal ranges of the probability. low is the upper end of the ranges, from 0 on, of which none
 // leaves more often than all customers do; medium the lower end of those, from 1 down, of which each leaves at least twice as
 // often, or stays at most half as often. ok is false if there are no such ranges, or if they meet.
-func boundsByRate(observed []engine.Observed, c *Calibration) (low, medium float64, ok bool) {
+func boundsByRate(observed []engine.Observed, c correction) (low, medium float64, ok bool) {
 	var rows, left [scoreBins]float64
 	all, churned := 0.0, 0.0
 	for _, o := range observed {

@@ -1,9 +1,7 @@
 package draft
 
 import (
-	"fmt"
 	"math"
-	"sort"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/engine/forest"
@@ -14,62 +12,26 @@ const (
 	calibrationGain    = 0.002 // share of the log loss that a calibration must save on rows that it was not drawn from
 )
 
-// Calibration corrects a probability: with Method platt it is sigmoid(Slope * logit(p) + Intercept), with isotonic linear
-// between the points (X, Y) and constant outside them. Nil leaves probabilities as they are.
-//
-// Source: J. Platt, Probabilistic outputs for support vector machines, 1999, with its smoothed targets.
-type Calibration struct {
-	Method    string    `json:"method"`
-	Slope     float64   `json:"slope"`
-	Intercept float64   `json:"intercept"`
-	X         []float64 `json:"x"`
-	Y         []float64 `json:"y"`
+// correction is a calibration with what it does.
+type correction struct {
+	of    *engine.Calibration // nil: none
+	apply func(p float64) float64
 }
 
-// String returns the calibration as bundle.yaml has it.
-func (c *Calibration) String() string {
-	if c.Method == isotonic {
-		return fmt.Sprintf("{method: isotonic, x: %s, y: %s}", numbers(c.X), numbers(c.Y))
+// newCorrection returns a correction; of nil one that changes nothing.
+func newCorrection(c *engine.Calibration) (correction, error) {
+	apply, err := c.Compile()
+	if apply == nil {
+		apply = func(p float64) float64 { return p }
 	}
-	return fmt.Sprintf("{method: %s, slope: %s, intercept: %s}", quoted(c.Method), decimal(c.Slope), decimal(c.Intercept))
+	return correction{c, apply}, err
 }
-
-const isotonic = "isotonic"
-
-func (c *Calibration) apply(p float64) float64 {
-	switch {
-	case c == nil:
-		return p
-	case c.Method == isotonic:
-		return c.between(p)
-	case p <= 0 || p >= 1:
-		return p
-	}
-	return sigmoid(c.Slope*logit(p) + c.Intercept)
-}
-
-// between returns the value at p of the line through the points.
-func (c *Calibration) between(p float64) float64 {
-	i := sort.SearchFloat64s(c.X, p)
-	switch {
-	case len(c.X) != len(c.Y) || len(c.X) == 0: // refused when the bundle is opened
-		return p
-	case i == 0:
-		return c.Y[0]
-	case i == len(c.X):
-		return c.Y[i-1]
-	}
-	return c.Y[i-1] + (p-c.X[i-1])/(c.X[i]-c.X[i-1])*(c.Y[i]-c.Y[i-1])
-}
-
-// sigmoid has the same bits on every processor.
-var sigmoid = (&forest.Forest{Library: forest.LightGBM, Link: forest.LinkSigmoid, Sigmoid: 1}).ScalarLink()
 
 func logit(p float64) float64 { return engine.NaturalLog(p / (1 - p)) }
 
-// calibrate draws a calibration from rows that the model has not seen; nil if there are too few, or if it would not help rows
-// that it was not drawn from.
-func calibrate(observed []engine.Observed, n *notes) *Calibration {
+// calibrate draws a correction from rows that the model has not seen. It returns none if there are too few, or if it would not
+// help rows that it was not drawn from.
+func calibrate(observed []engine.Observed, none correction, n *notes) correction {
 	left := 0
 	for _, o := range observed {
 		if o.Churned {
@@ -78,7 +40,7 @@ func calibrate(observed []engine.Observed, n *notes) *Calibration {
 	}
 	if min(left, len(observed)-left) < calibrationRowsMin {
 		n.look("the holdout has %d customers that left and %d that stayed: too few to correct probabilities by", left, len(observed)-left)
-		return nil
+		return none
 	}
 	var halves [2][]engine.Observed
 	for i, o := range observed {
@@ -86,19 +48,22 @@ func calibrate(observed []engine.Observed, n *notes) *Calibration {
 	}
 	before, after := 0.0, 0.0
 	for i := range halves {
-		c := fitPlatt(halves[1-i])
-		before += logLoss(halves[i], nil)
+		c, err := newCorrection(fitPlatt(halves[1-i]))
+		if err != nil { // it would turn the order of customers around
+			return none
+		}
+		before += logLoss(halves[i], none)
 		after += logLoss(halves[i], c)
 	}
-	c := fitPlatt(observed)
-	if c.Slope <= 0 || after > before*(1-calibrationGain) {
-		return nil
+	c, err := newCorrection(fitPlatt(observed))
+	if err != nil || after > before*(1-calibrationGain) {
+		return none
 	}
 	return c
 }
 
 // logLoss is the sum of the rows' log losses.
-func logLoss(observed []engine.Observed, c *Calibration) float64 {
+func logLoss(observed []engine.Observed, c correction) float64 {
 	sum := 0.0
 	for _, o := range observed {
 		p := min(max(c.apply(float64(o.Probability)), 1e-12), 1-1e-12)
@@ -111,7 +76,9 @@ func logLoss(observed []engine.Observed, c *Calibration) float64 {
 }
 
 // fitPlatt minimises the log loss by Newton's method.
-func fitPlatt(observed []engine.Observed) *Calibration {
+//
+// Source: J. Platt, Probabilistic outputs for support vector machines, 1999, with its smoothed targets.
+func fitPlatt(observed []engine.Observed) *engine.Calibration {
 	left := 0.0
 	for _, o := range observed {
 		if o.Churned {
@@ -120,7 +87,8 @@ func fitPlatt(observed []engine.Observed) *Calibration {
 	}
 	stayed := float64(len(observed)) - left
 	high, low := (left+1)/(left+2), 1/(stayed+2)
-	c := &Calibration{Method: "platt", Slope: 1}
+	c := &engine.Calibration{Method: "platt", Slope: 1}
+	sigmoid := (&forest.Forest{Library: forest.LightGBM, Link: forest.LinkSigmoid, Sigmoid: 1}).ScalarLink()
 	for range 50 {
 		// The gradient g and the Hessian h by slope and intercept.
 		var gs, gi, hss, hsi, hii float64
@@ -145,7 +113,7 @@ func fitPlatt(observed []engine.Observed) *Calibration {
 			break
 		}
 	}
-	return &Calibration{Method: c.Method, Slope: sixDigits(c.Slope), Intercept: sixDigits(c.Intercept)}
+	return &engine.Calibration{Method: c.Method, Slope: sixDigits(c.Slope), Intercept: sixDigits(c.Intercept)}
 }
 
 // sixDigits rounds to six decimals, which is what bundle.yaml holds.

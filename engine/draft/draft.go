@@ -67,7 +67,10 @@ func Create(ctx context.Context, dir Dir, modelName string, model []byte, data, 
 	if err != nil {
 		return nil, err
 	}
-	d := &description{Options: o, model: m, calibration: o.Facts.Calibration}
+	d := &description{Options: o, model: m}
+	if d.calibration, err = newCorrection(o.Facts.Calibration); err != nil {
+		return nil, err
+	}
 	if err := d.readColumns(ctx, data); err != nil {
 		return nil, fmt.Errorf("read the columns: %w", err)
 	}
@@ -103,11 +106,11 @@ type description struct {
 	ofHoldout    bool                  // shares, bands and AUC are of the holdout
 	observed     []engine.Observed     // labelled rows of the holdout, or of the data
 	kept         *reservoir            // some rows of the data
-	calibration  *Calibration          // nil: none
+	calibration  correction
 	goldens      goldens
 }
 
-// notes collects what to tell a person.
+// notes collects what the report states.
 type notes struct{ assumed, lookAt []string }
 
 func (n *notes) assume(format string, args ...any) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/retainwise/millrace/engine"
 )
 
 // Facts are what is known of a model beside its file, by a program that has the model itself.
@@ -20,7 +22,7 @@ type Facts struct {
 		NotEmpty      bool `json:"not_empty"`
 		RejectUnknown bool `json:"reject_unknown"`
 	} `json:"columns"`
-	Calibration *Calibration `json:"calibration"`
+	Calibration *engine.Calibration `json:"calibration"`
 	// Golden is CSV text: the columns of the model, then _raw and _probability as GoldenBy, a library with its version,
 	// gives them. Empty: golden rows are chosen.
 	Golden   string `json:"-"`

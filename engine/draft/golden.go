@@ -221,5 +221,5 @@ func (g *goldens) csv(scored bool) []byte {
 	return []byte(b.String())
 }
 
-// digits writes a number with as many digits as tell it from all others.
+// digits formats a number with 17 significant digits, from which it is read back exactly.
 func digits(x float64) string { return strconv.FormatFloat(x, 'g', 17, 64) }

@@ -23,6 +23,7 @@ func (d *description) measure(ctx context.Context, dir Dir, data, holdout Table)
 	if err != nil {
 		return err
 	}
+	stated := d.calibration // before the holdout
 	trained, err := d.scoreTable(ctx, b, data)
 	if err != nil {
 		return fmt.Errorf("score the data: %w", err)
@@ -55,7 +56,7 @@ func (d *description) measure(ctx context.Context, dir Dir, data, holdout Table)
 		names[i] = band.Name
 	}
 	if len(trained.observed) > 0 {
-		d.training = outcomesOf(trained.observed, d.Bands, names, d.Facts.Calibration)
+		d.training = outcomesOf(trained.observed, d.Bands, names, stated)
 	}
 	if d.ofHoldout {
 		d.holdout = outcomesOf(d.observed, d.Bands, names, d.calibration)
@@ -73,8 +74,8 @@ func (d *description) measureHoldout(ctx context.Context, b *engine.Bundle, hold
 		return fmt.Errorf("no row has a label: a holdout is for rows with --label")
 	}
 	d.ofHoldout, d.observed = true, unseen.observed
-	if d.calibration == nil {
-		d.calibration = calibrate(unseen.observed, &d.notes)
+	if d.calibration.of == nil {
+		d.calibration = calibrate(unseen.observed, d.calibration, &d.notes)
 	}
 	scores := [scoreBins]int64{}
 	for row := range unseen.kept.len() {
@@ -89,7 +90,7 @@ func (d *description) measureHoldout(ctx context.Context, b *engine.Bundle, hold
 func (d *description) openDraft(dir Dir, calibrated bool) (*engine.Bundle, error) {
 	plain := *d
 	if !calibrated {
-		plain.calibration = nil
+		plain.calibration = correction{}
 	}
 	if err := dir.WriteFile(bundleFile, plain.yaml()); err != nil {
 		return nil, fmt.Errorf("write bundle: %w", err)
@@ -98,7 +99,7 @@ func (d *description) openDraft(dir Dir, calibrated bool) (*engine.Bundle, error
 }
 
 // outcomesOf compares predictions with outcomes, with the bands and the calibration that the bundle has.
-func outcomesOf(observed []engine.Observed, bands []engine.Band, names []string, c *Calibration) *engine.OutcomeReport {
+func outcomesOf(observed []engine.Observed, bands []engine.Band, names []string, c correction) *engine.OutcomeReport {
 	customers := slices.Clone(observed)
 	for i := range customers {
 		o := &customers[i]

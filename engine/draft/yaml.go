@@ -16,7 +16,7 @@ import (
 )
 
 // yaml writes bundle.yaml in the order in which a person reads it: what the model is, its bands, its columns with the most
-// important first in their comments, and at the end the training profile, which nobody edits.
+// important first in their comments, and at the end the training profile, which is not for editing.
 func (d *description) yaml() []byte {
 	w := new(yamlText)
 	w.line("# Drafted from a model file and its training rows. Read it, correct it, then make the manifest anew:")
@@ -69,9 +69,16 @@ func (d *description) writeBands(w *yamlText) {
 			w.line("  - {name: %s, below: %s}", quoted(b.Name), decimal(b.Below))
 		}
 	}
-	if c := d.calibration; c != nil {
-		w.line("calibration: %s", c)
+	if c := d.calibration.of; c != nil {
+		w.line("calibration: %s", calibrationText(c))
 	}
+}
+
+func calibrationText(c *engine.Calibration) string {
+	if len(c.X) > 0 {
+		return fmt.Sprintf("{method: %s, x: %s, y: %s}", quoted(c.Method), numbers(c.X), numbers(c.Y))
+	}
+	return fmt.Sprintf("{method: %s, slope: %s, intercept: %s}", quoted(c.Method), decimal(c.Slope), decimal(c.Intercept))
 }
 
 // anchor names the list of words for a missing value, which most columns share.
