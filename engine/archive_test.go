@@ -13,25 +13,6 @@ import (
 	"github.com/retainwise/millrace/engine"
 )
 
-// bundleFiles is a copy of a baseline that a test may change.
-func bundleFiles(t *testing.T, name string) fstest.MapFS {
-	t.Helper()
-	dir := os.DirFS("baseline/" + name)
-	entries, err := fs.ReadDir(dir, ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := fstest.MapFS{}
-	for _, e := range entries {
-		text, err := fs.ReadFile(dir, e.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = &fstest.MapFile{Data: text}
-	}
-	return files
-}
-
 func archiveOf(t *testing.T, b *engine.Bundle) []byte {
 	t.Helper()
 	archive, err := b.Archive()
@@ -109,7 +90,7 @@ func TestOpenBundleKept_ChangedMeanwhile(t *testing.T) {
 		if name == "manifest.sha256" {
 			reads = 1 // it is read once before it is packed, every other file twice
 		}
-		_, err := engine.OpenBundleKept(changingFS{bundleFiles(t, "telecom"), name, &reads})
+		_, err := engine.OpenBundleKept(changingFS{copyOf(t, "telecom"), name, &reads})
 		if !errors.Is(err, engine.ErrManifest) {
 			t.Errorf("%s changed: %v", name, err)
 		}
