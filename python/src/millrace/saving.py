@@ -58,7 +58,7 @@ def save(
         written = _write_model(steps, estimator, frame, folder)
         golden = rows.adversarial(frame, written.inputs.columns, rows.thresholds(written.trees, len(frame.columns)))
         _write_golden(folder, model, base, golden, written, id, value, X)
-        data = _table(X, frame, written, y)
+        data = _table(X, y)
         data.to_csv(os.path.join(folder, "data.csv"), index=False, float_format=None)
         facts: dict[str, object] = {
             "golden": "golden.csv",
@@ -189,11 +189,9 @@ def _write(text: str, folder: str, name: str) -> None:
 def _write_lightgbm(estimator: Any, inputs: Inputs, frame: Any, folder: str) -> _Written:
     """Saves the library's own file: its thresholds are the golden rows'."""
     booster, best = boosters.lightgbm_booster(estimator)
-    if booster.dump_model(num_iteration=1)["num_class"] != 1:
-        raise NotSupported("LightGBM with several classes: a bundle gives the probability of one of two")
-    booster.save_model(os.path.join(folder, "model.txt"), num_iteration=best or None)
     own = _own_categories(inputs, frame)
-    forest = boosters.lightgbm_forest(estimator, own)
+    forest = boosters.lightgbm_forest(estimator, own)  # refuses several classes
+    booster.save_model(os.path.join(folder, "model.txt"), num_iteration=best or None)
     return _Written("model.txt", own, [over_columns(tree, own) for tree in forest.trees])
 
 
@@ -227,7 +225,7 @@ def _library_of(estimator: Any) -> str:
     return f"{'scikit-learn' if root == 'sklearn' else root} {importlib.import_module(root).__version__}"
 
 
-def _table(X: Any, frame: Any, written: _Written, y: Any) -> Any:  # noqa: N803
+def _table(X: Any, y: Any) -> Any:  # noqa: N803
     """Returns the table as a CSV file holds it."""
     table = X.copy()
     if y is not None:
