@@ -165,14 +165,19 @@ cancels: test-parts ## Scores of S3 parts that are cancelled in the middle, CANC
 mutants: test-parts ## Apply every mutant; each must fail a test (MUTANTS=… for some)
 	@cd chaos && go run ./mutants $(MUTANTS)
 
-# The HTML and the figures are there whatever a test says; then make fails as it must.
+# The HTML and the figures are there whatever a test says; then make fails as it must. A test that needs servers may fail
+# for a busy machine: at most two such are run once more, and named as flaky so that they are mended. The counters are
+# kept by process: a profile would be that of the last run alone.
 .PHONY: cover
 cover: test-parts $(TOOLS)/gotestsum ## Whole suite with coverage.html; fails under FLOOR (95) % in all; CI runs this one
 	@echo "==> the whole suite with coverage; modules not yet on this machine are downloaded and named first"
-	@failed=0; rm -f cover.out; \
-		$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -timeout=20m $(TESTFLAGS) \
-			-coverpkg=$$(go list ./... | grep -v /peers/ | paste -sd, -) -coverprofile=cover.out ./... | \
-			sed -uE 's/ in github.com[^)]*//' || failed=1; \
+	@failed=0; rm -rf cover.out cover.flaky bin/cover; mkdir -p bin/cover; \
+		$(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg \
+			--rerun-fails=1 --rerun-fails-max-failures=2 --rerun-fails-report=cover.flaky --packages=./... -- \
+			-count=1 -timeout=20m -cover -coverpkg=$$(go list ./... | grep -v /peers/ | paste -sd, -) $(TESTFLAGS) \
+			-args -test.gocoverdir=$(CURDIR)/bin/cover | sed -uE 's/ in github.com[^)]*//' || failed=1; \
+		[ ! -s cover.flaky ] || { echo "==> flaky, to be mended:"; cat cover.flaky; }; \
+		go tool covdata textfmt -i=bin/cover -o cover.out || failed=1; \
 		.ci/cover $(FLOOR) cover.out coverage.html || failed=1; exit $$failed
 
 .PHONY: python
