@@ -222,17 +222,41 @@ func TestNothingIsLeft(t *testing.T) {
 			if way == "expiry" && state == "joined meanwhile" {
 				continue // what is being finished does not expire
 			}
-			t.Run(way+"/"+state, func(t *testing.T) { testNothingIsLeft(t, reach, remove, way == "expiry") })
+			t.Run(way+"/"+state, func(t *testing.T) { testNothingIsLeft(startGone(t), reach, remove, way == "expiry") })
+			if slices.Contains([]string{"scored by a worker that was killed", "joined meanwhile", "finished"}, state) {
+				t.Run(way+"/"+state+"/s3", func(t *testing.T) { testNothingIsLeft(startGoneOnS3(t), reach, remove, way == "expiry") })
+			}
 		}
 	}
 }
 
-func testNothingIsLeft(t *testing.T, reach func(goneBench, func()), remove func(goneBench), expiry bool) {
+func startGone(t *testing.T) goneBench {
 	database := storetest.Postgres(t)
 	a := goneBench{database: database, testAPI: startAPI(t, func(_ *api.Config, p *api.Parts) {
 		p.Store = storetest.Open(t, store.Config{URL: database})
 	})}
 	a.leaving = as(a.token("leaving"))
+	return a
+}
+
+// startGoneOnS3 keeps objects in a bucket, whose files are looked through as the directory's are.
+func startGoneOnS3(t *testing.T) goneBench {
+	bucket := storetest.S3(t)
+	files := storetest.S3Dir(t, bucket.Bucket)
+	o, err := objects.OpenS3(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := storetest.Postgres(t)
+	a := goneBench{database: database, testAPI: startAPI(t, func(_ *api.Config, p *api.Parts) {
+		p.Store, p.Objects = storetest.Open(t, store.Config{URL: database}), o
+	})}
+	a.objects, a.dir, a.leaving = o, files, as(a.token("leaving"))
+	return a
+}
+
+func testNothingIsLeft(a goneBench, reach func(goneBench, func()), remove func(goneBench), expiry bool) {
+	t := a.t
 	stop := a.work()
 	neighbour := a.finished(telecom)["links"].(map[string]any)["download"].(string)
 	stop()
@@ -248,7 +272,7 @@ func testNothingIsLeft(t *testing.T, reach func(goneBench, func()), remove func(
 	reach(a, func() { remove(a) })
 	for range 3 { // at once, after ten minutes, after a day
 		a.sweepTwice()
-		storetest.Exec(t, database, `UPDATE deletions SET due_at = clock_timestamp()`)
+		storetest.Exec(t, a.database, `UPDATE deletions SET due_at = clock_timestamp()`)
 	}
 	if got := a.found(); got != "" {
 		t.Errorf("left in %s", got)
@@ -260,23 +284,19 @@ func testNothingIsLeft(t *testing.T, reach func(goneBench, func()), remove func(
 
 // An upload that ends when its account is gone is refused, however long it took, and leaves nothing.
 func TestDeleteAccount_DuringUpload(t *testing.T) {
-	database := storetest.Postgres(t)
-	a := goneBench{database: database, testAPI: startAPI(t, func(_ *api.Config, p *api.Parts) {
-		p.Store = storetest.Open(t, store.Config{URL: database})
-	})}
-	leaving := as(a.token("leaving"))
+	a := startGone(t)
 	reader, writer := io.Pipe()
 	answers := make(chan answer, 1)
 	go func() {
-		answers <- a.do(http.MethodPost, "/upload?filename="+canary+".csv", reader, leaving, header("Content-Type", "text/csv"))
+		answers <- a.do(http.MethodPost, "/upload?filename="+canary+".csv", reader, a.leaving, header("Content-Type", "text/csv"))
 	}()
 	if _, err := io.WriteString(writer, march[:len(march)/2]); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the account", func() bool { return storetest.Ask(t, database, `SELECT count(*) FROM users`) == "1" })
-	a.do(http.MethodDelete, "/account", nil, leaving).want(t, http.StatusNoContent)
+	waitFor(t, "the account", func() bool { return storetest.Ask(t, a.database, `SELECT count(*) FROM users`) == "1" })
+	a.do(http.MethodDelete, "/account", nil, a.leaving).want(t, http.StatusNoContent)
 	a.sweep()
-	storetest.Exec(t, database, `UPDATE users SET deleted_at = deleted_at - interval '2 hours'`)
+	storetest.Exec(t, a.database, `UPDATE users SET deleted_at = deleted_at - interval '2 hours'`)
 	a.sweep() // the last that looks for rows of this user
 	if _, err := io.WriteString(writer, march[len(march)/2:]); err != nil {
 		t.Fatal(err)
