@@ -1,5 +1,7 @@
 package ingest
 
+import "github.com/retainwise/millrace/ingest/internal/kernels"
+
 // categories is a Category column: a known text becomes its position in the list.
 type categories struct {
 	column
@@ -8,12 +10,12 @@ type categories struct {
 	spelled          map[string]uint16 // other spellings of them
 	loose            *looseCategories  // texts that are like them; nil until one is looked for
 	missing, unknown uint16
-	dictionary       *dictionary // the exact texts, for the kernel
+	dictionary       *kernels.Dictionary // the exact texts, for the kernel
 }
 
 func newCategories(c column) *categories {
 	out := readCategories(c)
-	out.dictionary = newDictionary(out.exact)
+	out.dictionary = kernels.NewDictionary(out.exact)
 	return out
 }
 
@@ -49,10 +51,10 @@ func (c *categories) convert(w *window, r run) {
 	c.codes = extend(c.codes, r.rows)
 	codes := c.codes[r.slot:]
 	f := w.fields(r, &c.column)
-	w.over = w.over.leftOf(r.rows)
-	kernel.categories(f, codes, c.dictionary, w.over)
-	w.over.each(func(row int) {
-		code, set, reason := c.evaluate(f.bytes(row))
+	w.over = w.over.Of(r.rows)
+	kernel.Categories(f, codes, c.dictionary, w.over)
+	w.over.Each(func(row int) {
+		code, set, reason := c.evaluate(f.Bytes(row))
 		c.note(w, r.slot+row, set, reason)
 		codes[row] = code
 	})

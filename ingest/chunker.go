@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // Chunker cuts text into chunks of whole rows. The cuts depend on the bytes and the limits only, never on how many
@@ -56,34 +58,34 @@ func (c *Chunker) cut(buf []byte) (Chunk, error) {
 	if len(text) == 0 {
 		return Chunk{}, io.EOF
 	}
-	found := kernel.scan(text, c.delimiter)
-	if found.violation {
+	found := kernel.Scan(text, c.delimiter)
+	if found.Violation {
 		found = c.scanBroken(text)
 	}
-	if c.ended && found.open {
-		return Chunk{}, c.neverClosed(text[found.end:], text[:found.end])
+	if c.ended && found.Open {
+		return Chunk{}, c.neverClosed(text[found.End:], text[:found.End])
 	}
 	switch {
 	case c.ended && len(text) < c.limits.ChunkBytes:
-		found = found.toEnd(text)
-	case found.end == 0:
+		found = toEnd(found, text)
+	case found.End == 0:
 		if text, found, err = c.longRow(text); err != nil {
 			return Chunk{}, err
 		}
 	}
-	c.carry = append(c.carry[:0], text[found.end:]...)
+	c.carry = append(c.carry[:0], text[found.End:]...)
 	hollow := int64(0)
-	if found.lead {
-		hollow = hollowRows(text[:found.end], c.delimiter)
+	if found.Lead {
+		hollow = hollowRows(text[:found.End], c.delimiter)
 	}
 	chunk := Chunk{
-		Position: c.next, Bytes: text[:found.end], Rows: found.rows - hollow, Lines: found.lines, Skipped: hollow,
+		Position: c.next, Bytes: text[:found.End], Rows: found.Rows - hollow, Lines: found.Lines, Skipped: hollow,
 	}
 	return chunk, c.checkSize(chunk)
 }
 
 // scanBroken scans text whose quoting is broken and keeps the lines.
-func (c *Chunker) scanBroken(text []byte) scanned {
+func (c *Chunker) scanBroken(text []byte) kernels.Scanned {
 	found, broken := scanBroken(text, c.delimiter)
 	for _, at := range broken {
 		if len(c.broken) < brokenMax {
@@ -94,27 +96,27 @@ func (c *Chunker) scanBroken(text []byte) scanned {
 }
 
 // toEnd counts the last line in, which has no line feed.
-func (s scanned) toEnd(text []byte) scanned {
-	if rest := text[s.end:]; len(rest) > 0 {
-		s.lines += 1 + int64(bytes.Count(rest, []byte{'\n'}))
+func toEnd(s kernels.Scanned, text []byte) kernels.Scanned {
+	if rest := text[s.End:]; len(rest) > 0 {
+		s.Lines += 1 + int64(bytes.Count(rest, []byte{'\n'}))
 		if len(trimCR(rest)) > 0 {
-			s.rows++
+			s.Rows++
 		}
-		s.end = len(text)
+		s.End = len(text)
 	}
 	return s
 }
 
 // longRow reads on to the end of a row that is longer than a chunk. It reads in steps of a chunk, so that what is
 // left over always fits into the next one.
-func (c *Chunker) longRow(text []byte) ([]byte, scanned, error) {
+func (c *Chunker) longRow(text []byte) ([]byte, kernels.Scanned, error) {
 	longest := c.limits.RowBytesMax + 2
 	q, from := quoting{delimiter: c.delimiter}, 0
 	for {
 		end := q.rowEnd(text, from)
 		if end < 0 && c.ended {
 			if q.state == quotedField {
-				return nil, scanned{}, c.neverClosed(text, nil)
+				return nil, kernels.Scanned{}, c.neverClosed(text, nil)
 			}
 			end = len(text)
 		}
@@ -122,25 +124,25 @@ func (c *Chunker) longRow(text []byte) ([]byte, scanned, error) {
 			return text, oneRow(text, min(end+1, len(text))), nil
 		}
 		if end >= 0 || len(text) >= longest {
-			return nil, scanned{}, c.tooLong(text, &q, end >= 0)
+			return nil, kernels.Scanned{}, c.tooLong(text, &q, end >= 0)
 		}
 		from = len(text)
 		var err error
 		if text, err = c.fill(text, min(longest, len(text)+c.limits.ChunkBytes)); err != nil {
-			return nil, scanned{}, err
+			return nil, kernels.Scanned{}, err
 		}
 	}
 }
 
 // oneRow counts a row that is longer than a chunk.
-func oneRow(text []byte, end int) scanned {
-	found := scanned{end: end, lines: int64(bytes.Count(text[:end], []byte{'\n'})), lead: true}
+func oneRow(text []byte, end int) kernels.Scanned {
+	found := kernels.Scanned{End: end, Lines: int64(bytes.Count(text[:end], []byte{'\n'})), Lead: true}
 	row := bytes.TrimSuffix(text[:end], []byte{'\n'})
 	if len(row) == end {
-		found.lines++
+		found.Lines++
 	}
 	if len(trimCR(row)) > 0 {
-		found.rows = 1
+		found.Rows = 1
 	}
 	return found
 }
@@ -212,7 +214,7 @@ const firstRead = 64 << 10
 func (c *Chunker) fill(text []byte, size int) ([]byte, error) {
 	for {
 		text = withSlack(text, min(size, max(firstRead, 2*len(text))))
-		room := min(size, cap(text)-slack)
+		room := min(size, cap(text)-kernels.Slack)
 		if c.ended || len(text) >= size {
 			return text, nil
 		}
@@ -226,7 +228,7 @@ func (c *Chunker) fill(text []byte, size int) ([]byte, error) {
 
 // withSlack makes room for size bytes and slack behind them.
 func withSlack(text []byte, size int) []byte {
-	size = max(size, len(text)) + slack
+	size = max(size, len(text)) + kernels.Slack
 	if cap(text) >= size {
 		return text
 	}

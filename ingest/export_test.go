@@ -5,7 +5,23 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
+
+// everyKernels are the sets that this machine can run.
+func everyKernels(tb testing.TB) map[string]kernels.Set {
+	sets := map[string]kernels.Set{}
+	for _, set := range kernels.Runnable() {
+		sets[set.Rows] = set
+	}
+	for _, name := range []string{"avx2", "avx512"} {
+		if _, runs := sets[name]; !runs {
+			tb.Logf("no %s on this machine: its kernels are not tested", name)
+		}
+	}
+	return sets
+}
 
 // WithKernels runs f once for every set of kernels that this machine can run, as a subtest of that name.
 func WithKernels[T interface {
@@ -25,7 +41,7 @@ func WithKernels[T interface {
 // Portably runs f with the portable kernels.
 func Portably(f func()) {
 	before := kernel
-	kernel = portable()
+	kernel = kernels.Runnable()[0]
 	defer func() { kernel = before }()
 	f()
 }

@@ -2,9 +2,10 @@ package ingest
 
 import (
 	"bytes"
-	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // CSV injection (formula injection): a spreadsheet takes a cell that begins with = + - or @ for a formula, and runs it on
@@ -12,26 +13,15 @@ import (
 // front of such a cell, and of such a line of a cell, so that it stays text. A program that splits at another separator than the file's makes cells
 // of the pieces between separators: they are guarded too. Numbers, and lone signs but =, stay as they are, byte for byte. An
 // apostrophe that is there already gets another one, so that what the guard added can be taken off again exactly: see
-// guard_off.go. Our own files are written as they were when they come back. The guard changes data, so it can be left off:
+// unguard. Our own files are written as they were when they come back. The guard changes data, so it can be left off:
 // [Mapping].Guard.
 
 // separators are the bytes at which programs split lines into cells.
 const separators = ",;\t|"
 
-// formulaLeads are the bytes that the text of a cell must begin with for the guard to look closer: the signs,
-// everything that may be trimmed in front of them, and the first bytes of characters beyond ASCII, which may be either.
-var formulaLeads = leadBytes()
-
-func leadBytes() (table [256]bool) {
-	for b := range table {
-		table[b] = b <= ' ' || b >= 0x7f || strings.IndexByte("=+-@|%", byte(b)) >= 0
-	}
-	return table
-}
-
 // isFormula says whether the text of a cell, or one line of it, needs the guard.
 func isFormula(text []byte) bool {
-	if len(text) == 0 || !formulaLeads[text[0]] {
+	if len(text) == 0 || !kernels.FormulaLeads[text[0]] {
 		return false
 	}
 	rest := bytes.TrimFunc(text, invisible)
@@ -215,4 +205,51 @@ func appendQuoted(dst, text []byte) []byte {
 		dst = append(dst, b)
 	}
 	return append(dst, '"')
+}
+
+// What the guard added to a result or a rejects file is no part of the customer's values: when such a file comes back, or
+// is converted to a format that no spreadsheet opens, its cells are read without it. As the guard adds an apostrophe in
+// front of the customer's own ones too, this gives back exactly what was guarded.
+
+// unguard takes the guard's apostrophes off the text of a cell. The result may be text.
+func unguard(text []byte) []byte {
+	if bytes.IndexByte(text, '\'') < 0 || isDecimal(bytes.TrimFunc(behindMarks(text), invisible)) {
+		return text // the guard leaves numbers alone
+	}
+	kept := withoutMarks(text, func(_ int, line []byte, drop func(at int)) {
+		for start, end := nextPiece(line, 0); start >= 0; start, end = nextPiece(line, end) {
+			if start < end && line[start] == '\'' && isFormulaPiece(behindMarks(line[start:end])) {
+				drop(start)
+			}
+		}
+	})
+	// A line may be a formula only without the apostrophes of its pieces.
+	return withoutMarks(kept, func(at int, line []byte, drop func(at int)) {
+		if len(line) > 0 && line[0] == '\'' && beginsFormula(kept[at:], line, at == 0) {
+			drop(0)
+		}
+	})
+}
+
+// withoutMarks copies text without what find drops, which is called for every line: with its place in the text, and places
+// in the line, ascending.
+func withoutMarks(text []byte, find func(at int, line []byte, drop func(at int))) []byte {
+	kept, done := make([]byte, 0, len(text)), 0
+	for at := 0; at <= len(text); {
+		line := firstLine(text[at:])
+		find(at, line, func(place int) {
+			kept = append(kept, text[done:at+place]...)
+			done = at + place + 1
+		})
+		at += len(line) + 1
+	}
+	return append(kept, text[done:]...)
+}
+
+// loneSign takes the apostrophe off a lone sign, which the guard once put there.
+func loneSign(text []byte) []byte {
+	if len(text) == 2 && text[0] == '\'' && bytes.IndexByte([]byte("=+-@|%"), text[1]) >= 0 {
+		return text[1:]
+	}
+	return text
 }

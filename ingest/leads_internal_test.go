@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // leadsPlainly is the search for leads written as simply as possible.
@@ -21,15 +23,15 @@ func leadsPlainly(text []byte, base uint32) (at []uint32) {
 	return at
 }
 
-func checkLeads(t *testing.T, text []byte, k kernels) {
+func checkLeads(t *testing.T, text []byte, k kernels.Set) {
 	t.Helper()
-	at := make([]uint32, len(text)+slack)
-	found := k.leads(text, 1000, at)
-	if want := leadsPlainly(text, 1000); !slices.Equal(at[:found.n], want) {
-		t.Fatalf("leads of %q: %d, want %d", text, at[:found.n], want)
+	at := make([]uint32, len(text)+kernels.Slack)
+	found := k.Leads(text, 1000, at)
+	if want := leadsPlainly(text, 1000); !slices.Equal(at[:found.N], want) {
+		t.Fatalf("leads of %q: %d, want %d", text, at[:found.N], want)
 	}
 	has := func(b byte) bool { return bytes.IndexByte(text, b) >= 0 }
-	if found.quote != has('"') || found.semicolon != has(';') || found.returns != has('\r') {
+	if found.Quote != has('"') || found.Semicolon != has(';') || found.Returns != has('\r') {
 		t.Fatalf("leads of %q: %+v", text, found)
 	}
 }
@@ -89,7 +91,7 @@ func TestLeadsScratchGrows(t *testing.T) {
 			kernel = k
 			defer func() { kernel = before }()
 			w := window{delimiter: ',', width: 1}
-			for size := 1; size < 4*slack; size++ {
+			for size := 1; size < 4*kernels.Slack; size++ {
 				text := append(bytes.Repeat([]byte{'='}, size), '\n')
 				w.open(Chunk{Bytes: text})
 				if err := w.cut(0); err != nil {

@@ -1,7 +1,19 @@
 package ingest
 
-// slack is how many readable bytes the kernels want behind the last row of a chunk.
-const slack = 64
+// Limits bound what a file may make us hold or do. The zero value of a field means its default.
+type Limits struct {
+	RowsMax     int64 // rows of a file; 0 is no limit
+	BytesMax    int64 // unpacked bytes of a file; 0 is no limit
+	RowBytesMax int   // bytes of one row; default 1 MiB
+	// FieldBytesMax bounds one cell as it stands in the file; a row with a longer one is rejected (1605). Default 64
+	// KiB.
+	FieldBytesMax int
+	ColumnsMax    int   // columns of a header; default 4,096
+	ChunkBytes    int   // target size of a chunk; default 1 MiB, never above RowBytesMax
+	PartBytes     int64 // target size of a part; default 8 MiB; always a whole number of chunks
+	UnpackedMax   int64 // bytes out of a gzip or zstd stream; 0 is no limit
+	UnpackRatio   int64 // most bytes out for one byte in, counted after the first MiB; default 200
+}
 
 // withDefaults fills in what the zero value leaves open.
 func (l Limits) withDefaults() Limits {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // numbers is a Number column: missing is NaN.
@@ -51,35 +53,35 @@ func (n *numbers) convert(w *window, r run) {
 	n.values = extend(n.values, r.rows)
 	values := n.values[r.slot:]
 	f := w.fields(r, &n.column)
-	w.over = w.over.leftOf(r.rows)
-	kernel.numbers(f, values, n.low, n.high, w.over)
+	w.over = w.over.Of(r.rows)
+	kernel.Numbers(f, values, n.low, n.high, w.over)
 	if len(n.sentinels) > 0 {
 		n.leaveSentinels(values, w.over)
 	}
 	if n.grammar.decimal != '.' {
 		leaveDotted(f, w.over)
 	}
-	w.over.each(func(row int) {
-		value, set, reason := n.evaluate(f.bytes(row))
+	w.over.Each(func(row int) {
+		value, set, reason := n.evaluate(f.Bytes(row))
 		n.note(w, r.slot+row, set, reason)
 		values[row] = value
 	})
 }
 
 // leaveSentinels leaves over the numbers that may mean "no value".
-func (n *numbers) leaveSentinels(values []float64, over left) {
+func (n *numbers) leaveSentinels(values []float64, over kernels.Left) {
 	for row, value := range values {
 		if slices.Contains(n.sentinels, value) {
-			over.add(row)
+			over.Add(row)
 		}
 	}
 }
 
 // leaveDotted leaves over the numbers with a point, which is no decimal point in the file.
-func leaveDotted(f fields, over left) {
-	for row := range f.rows {
-		if bytes.IndexByte(f.bytes(row), '.') >= 0 {
-			over.add(row)
+func leaveDotted(f kernels.Fields, over kernels.Left) {
+	for row := range f.Rows {
+		if bytes.IndexByte(f.Bytes(row), '.') >= 0 {
+			over.Add(row)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // sampleBytes is how much of a file, behind its header, decides how its numbers are written.
@@ -113,11 +115,11 @@ func (s Sample) Rows(delimiter byte) []byte {
 	if s.whole {
 		return s.text
 	}
-	found := kernel.scan(s.text, delimiter)
-	if found.violation {
+	found := kernel.Scan(s.text, delimiter)
+	if found.Violation {
 		found, _ = scanBroken(s.text, delimiter)
 	}
-	return s.text[:found.end]
+	return s.text[:found.End]
 }
 
 // probe looks at the number cells of a sample.
@@ -188,15 +190,15 @@ func (c *probedColumn) convert(w *window, r run) {
 		}
 		return
 	}
-	w.over = w.over.leftOf(r.rows)
-	kernel.numbers(f, c.values, c.low, c.high, w.over)
-	w.over.each(func(row int) { c.see(f, row) })
+	w.over = w.over.Of(r.rows)
+	kernel.Numbers(f, c.values, c.low, c.high, w.over)
+	w.over.Each(func(row int) { c.see(f, row) })
 }
 
 // see takes in what a cell says.
-func (c *probedColumn) see(f fields, row int) {
-	start, end := f.cell(row)
-	c.scratch = append(c.scratch[:0], unquote(f.text[start:end], c.scratch)...)
+func (c *probedColumn) see(f kernels.Fields, row int) {
+	start, end := f.Cell(row)
+	c.scratch = append(c.scratch[:0], unquote(f.Text[start:end], c.scratch)...)
 	text, _ := trim(c.scratch)
 	if len(text) == 0 || c.words.mean(text) {
 		return

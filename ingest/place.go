@@ -48,7 +48,7 @@ func (c *Converter) placeRegular() bool {
 		w.ends = append(w.ends, end)
 		before = w.at[k]
 	}
-	return w.facts.rows == w.n/w.width
+	return w.facts.Rows == w.n/w.width
 }
 
 // placeRows walks the rows one by one.

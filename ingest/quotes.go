@@ -1,6 +1,10 @@
 package ingest
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
+)
 
 // Strict quoting: a quote opens a field only at its start, and behind the closing one comes a separator or a line end. A
 // row that breaks this ends at the next line feed, whatever its quotes enclose. The masks of the index see that a rule is
@@ -77,7 +81,7 @@ func (q *quoting) rowEnd(text []byte, from int) int {
 const brokenMax = 10
 
 // scanBroken is a scan of text whose quoting is broken somewhere. It lists where, of rows that end in the text.
-func scanBroken(text []byte, delimiter byte) (found scanned, broken []int) {
+func scanBroken(text []byte, delimiter byte) (found kernels.Scanned, broken []int) {
 	q := quoting{delimiter: delimiter}
 	start, feeds := 0, int64(0)
 	for at, b := range text {
@@ -92,12 +96,12 @@ func scanBroken(text []byte, delimiter byte) (found scanned, broken []int) {
 			broken = append(broken, q.bad)
 		}
 		if len(trimCR(text[start:at])) > 0 {
-			found.rows++
+			found.Rows++
 		}
 		start = at + 1
-		found.end, found.lines = start, feeds
+		found.End, found.Lines = start, feeds
 	}
-	found.open, found.lead = q.state == quotedField, true
+	found.Open, found.Lead = q.state == quotedField, true
 	return found, broken
 }
 
@@ -109,7 +113,7 @@ type brokenPlace struct {
 
 // indexBroken is an index of text whose quoting is broken somewhere: a broken row has no separator but the line feed that
 // ends it.
-func indexBroken(text []byte, delimiter byte, base uint32, at []uint32) (facts indexed, broken []brokenPlace) {
+func indexBroken(text []byte, delimiter byte, base uint32, at []uint32) (facts kernels.Indexed, broken []brokenPlace) {
 	q := quoting{delimiter: delimiter}
 	row, first := uint32(0), 0 // where the row starts, and how many separators stand before it
 	for i, b := range text {
@@ -117,21 +121,21 @@ func indexBroken(text []byte, delimiter byte, base uint32, at []uint32) (facts i
 		ends := q.step(b, i)
 		switch {
 		case ends:
-			at[facts.n] = base + uint32(i)
-			facts.n++
-			facts.rows++
-			row, first = uint32(i)+1, facts.n
+			at[facts.N] = base + uint32(i)
+			facts.N++
+			facts.Rows++
+			row, first = uint32(i)+1, facts.N
 		case q.state == brokenRow && before != brokenRow:
 			broken = append(broken, brokenPlace{start: base + row, field: q.fields})
-			facts.n = first
+			facts.N = first
 		case q.state == fieldStart && b == delimiter:
-			at[facts.n] = base + uint32(i)
-			facts.n++
+			at[facts.N] = base + uint32(i)
+			facts.N++
 		}
 	}
-	facts.open = q.state == quotedField
-	facts.nul = bytes.IndexByte(text, 0) >= 0
-	facts.high = bytes.IndexFunc(text, func(r rune) bool { return r >= 0x80 }) >= 0
+	facts.Open = q.state == quotedField
+	facts.NUL = bytes.IndexByte(text, 0) >= 0
+	facts.High = bytes.IndexFunc(text, func(r rune) bool { return r >= 0x80 }) >= 0
 	return facts, broken
 }
 

@@ -5,36 +5,38 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // plainly is scan and the index written as simply as possible, for text from a row start to the end of the input.
 type plainly struct {
-	scanned
+	kernels.Scanned
 	at []uint32
 }
 
 func readPlainly(text []byte, delimiter byte) plainly {
 	var p plainly
-	_, p.violation = firstBadQuote(text, delimiter)
+	_, p.Violation = firstBadQuote(text, delimiter)
 	rowStart, feeds := 0, int64(0)
 	for i, b := range text {
 		if b == '\n' {
 			feeds++
 		}
-		if i == rowStart && b == delimiter && !p.open {
-			p.lead = true
+		if i == rowStart && b == delimiter && !p.Open {
+			p.Lead = true
 		}
 		switch {
 		case b == '"':
-			p.open = !p.open
-		case p.open || b != '\n' && b != delimiter:
+			p.Open = !p.Open
+		case p.Open || b != '\n' && b != delimiter:
 		case b == '\n':
 			p.at = append(p.at, uint32(i))
 			if len(trimCR(text[rowStart:i])) > 0 {
-				p.rows++
+				p.Rows++
 			}
 			rowStart = i + 1
-			p.end, p.lines = rowStart, feeds
+			p.End, p.Lines = rowStart, feeds
 		default:
 			p.at = append(p.at, uint32(i))
 		}
@@ -62,35 +64,35 @@ func widths() []int {
 }
 
 // checkKernels compares kernels with the plain reading of text.
-func checkKernels(t *testing.T, text []byte, delimiter byte, k kernels) {
+func checkKernels(t *testing.T, text []byte, delimiter byte, k kernels.Set) {
 	t.Helper()
 	want := readPlainly(text, delimiter)
-	found := k.scan(text, delimiter)
-	if found.open != want.open || !found.open && found.violation != want.violation {
-		t.Fatalf("scan %q: open %v, violation %v, want %v, %v", text, found.open, found.violation, want.open, want.violation)
+	found := k.Scan(text, delimiter)
+	if found.Open != want.Open || !found.Open && found.Violation != want.Violation {
+		t.Fatalf("scan %q: open %v, violation %v, want %v, %v", text, found.Open, found.Violation, want.Open, want.Violation)
 	}
-	if found.lead != want.lead {
-		t.Fatalf("scan %q: lead %v", text, found.lead)
+	if found.Lead != want.Lead {
+		t.Fatalf("scan %q: lead %v", text, found.Lead)
 	}
-	if found.end != want.end || found.rows != want.rows || found.lines != want.lines {
-		t.Fatalf("scan %q: %+v, want %+v", text, found, want.scanned)
+	if found.End != want.End || found.Rows != want.Rows || found.Lines != want.Lines {
+		t.Fatalf("scan %q: %+v, want %+v", text, found, want.Scanned)
 	}
-	at := make([]uint32, len(text)+slack)
-	facts := k.index(text, delimiter, 1000, at)
+	at := make([]uint32, len(text)+kernels.Slack)
+	facts := k.Index(text, delimiter, 1000, at)
 	for i := range want.at {
 		want.at[i] += 1000
 	}
-	if !slices.Equal(at[:facts.n], want.at) {
-		t.Fatalf("index %q: %v, want %v", text, at[:facts.n], want.at)
+	if !slices.Equal(at[:facts.N], want.at) {
+		t.Fatalf("index %q: %v, want %v", text, at[:facts.N], want.at)
 	}
-	if facts.open != want.open || !facts.open && facts.violation != want.violation {
-		t.Fatalf("index %q: %+v, want open %v, violation %v", text, facts, want.open, want.violation)
+	if facts.Open != want.Open || !facts.Open && facts.Violation != want.Violation {
+		t.Fatalf("index %q: %+v, want open %v, violation %v", text, facts, want.Open, want.Violation)
 	}
-	if feeds := bytes.Count(text, []byte{'\n'}); facts.rows > feeds || facts.n < facts.rows {
-		t.Fatalf("index %q: %d rows", text, facts.rows)
+	if feeds := bytes.Count(text, []byte{'\n'}); facts.Rows > feeds || facts.N < facts.Rows {
+		t.Fatalf("index %q: %d rows", text, facts.Rows)
 	}
 	high := slices.ContainsFunc(text, func(b byte) bool { return b >= 0x80 })
-	if facts.nul != (bytes.IndexByte(text, 0) >= 0) || high && !facts.high {
+	if facts.NUL != (bytes.IndexByte(text, 0) >= 0) || high && !facts.High {
 		t.Fatalf("index %q: %+v", text, facts)
 	}
 }

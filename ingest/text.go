@@ -3,6 +3,8 @@ package ingest
 import (
 	"bytes"
 	"slices"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // texts is a Text column: the bytes as they stand, unquoted. Missing is the empty text, which no other cell has.
@@ -21,14 +23,14 @@ func (t *texts) reset(missing int) {
 
 func (t *texts) convert(w *window, r run) {
 	f := w.fields(r, &t.column)
-	t.bytes = slices.Grow(t.bytes, w.end-w.start+slack)
+	t.bytes = slices.Grow(t.bytes, w.end-w.start+kernels.Slack)
 	for row := range r.rows {
-		start, end := f.bare(row)
-		cell := f.text[start:end]
-		if !t.plain(cell) || f.text[end] == '"' && bytes.IndexByte(cell, '"') >= 0 {
+		start, end := f.Bare(row)
+		cell := f.Text[start:end]
+		if !t.plain(cell) || f.Text[end] == '"' && bytes.IndexByte(cell, '"') >= 0 {
 			var set remark
 			var reason Reason
-			cell, set, reason = t.evaluate(f.bytes(row))
+			cell, set, reason = t.evaluate(f.Bytes(row))
 			t.note(w, r.slot+row, set, reason)
 		}
 		t.add(cell)

@@ -3,7 +3,10 @@ package ingest
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/retainwise/millrace/ingest/internal/kernels"
 )
 
 // windowBytes is how much of a chunk is indexed and converted in one go: text, index and the column being written stay
@@ -24,15 +27,15 @@ type window struct {
 	start, end int      // bytes of the chunk
 	at         []uint32 // at[0] is the byte before the window, then every separator; one behind the chunk may be virtual
 	n          int      // separators in at, without at[0]
-	facts      indexed
+	facts      kernels.Indexed
 	broken     []brokenPlace // rows whose quoting is broken
 
 	base    int      // slot of the first row
 	ends    []uint32 // where the rows end, one a slot from base on
 	runs    []run
 	rejects []refused
-	over    left     // scratch: what the kernel left
-	leads   []uint32 // scratch: places where formulas may begin
+	over    kernels.Left // scratch: what the kernel left
+	leads   []uint32     // scratch: places where formulas may begin
 }
 
 // run is consecutive rows of the right width.
@@ -52,14 +55,14 @@ type refused struct {
 func (w *window) open(chunk Chunk) {
 	w.chunk, w.lineAt, w.line = chunk, 0, chunk.Line
 	size := len(chunk.Bytes)
-	if cap(chunk.Bytes)-size >= slack {
-		w.padded = chunk.Bytes[:size+slack]
+	if cap(chunk.Bytes)-size >= kernels.Slack {
+		w.padded = chunk.Bytes[:size+kernels.Slack]
 		return
 	}
-	if cap(w.padded) < size+slack {
-		w.padded = make([]byte, size+slack)
+	if cap(w.padded) < size+kernels.Slack {
+		w.padded = make([]byte, size+kernels.Slack)
 	}
-	w.padded = w.padded[:size+slack]
+	w.padded = w.padded[:size+kernels.Slack]
 	copy(w.padded, chunk.Bytes)
 }
 
@@ -70,18 +73,18 @@ func (w *window) cut(start int) error {
 	for ; ; size *= 4 {
 		end := min(start+size, len(w.chunk.Bytes))
 		w.index(end)
-		if w.facts.violation {
+		if w.facts.Violation {
 			w.facts, w.broken = indexBroken(w.chunk.Bytes[start:end], w.delimiter, uint32(start), w.at[1:])
-			w.n = w.facts.n
+			w.n = w.facts.N
 		}
-		if w.facts.open && end == len(w.chunk.Bytes) {
+		if w.facts.Open && end == len(w.chunk.Bytes) {
 			return w.badQuote()
 		}
 		if end == len(w.chunk.Bytes) {
 			w.toEnd(end)
 			return nil
 		}
-		if w.facts.rows > 0 {
+		if w.facts.Rows > 0 {
 			w.toLastRow()
 			return nil
 		}
@@ -90,12 +93,12 @@ func (w *window) cut(start int) error {
 
 func (w *window) index(end int) {
 	text := w.chunk.Bytes[w.start:end]
-	if room := len(text) + slack + 2; len(w.at) < room {
+	if room := len(text) + kernels.Slack + 2; len(w.at) < room {
 		w.at = make([]uint32, room)
 	}
 	w.at[0] = uint32(w.start) - 1
-	w.facts = kernel.index(text, w.delimiter, uint32(w.start), w.at[1:])
-	w.n = w.facts.n
+	w.facts = kernel.Index(text, w.delimiter, uint32(w.start), w.at[1:])
+	w.n = w.facts.N
 }
 
 // toLastRow leaves the row that the window cuts through to the next one.
@@ -112,7 +115,7 @@ func (w *window) toEnd(end int) {
 	if last := w.at[w.n]; w.n == 0 || w.padded[last] != '\n' || int(last) != end-1 {
 		w.n++
 		w.at[w.n] = uint32(end)
-		w.facts.rows++
+		w.facts.Rows++
 	}
 }
 
@@ -143,7 +146,7 @@ func (w *window) brokenAt(start uint32) (place brokenPlace, broken bool) {
 
 // sound says whether no row of the window needs a look at its bytes.
 func (w *window) sound() bool {
-	return len(w.broken) == 0 && !w.facts.nul && (!w.facts.high || utf8.Valid(w.chunk.Bytes[w.start:w.end]))
+	return len(w.broken) == 0 && !w.facts.NUL && (!w.facts.High || utf8.Valid(w.chunk.Bytes[w.start:w.end]))
 }
 
 // endsRow says whether a separator is a line end, or the virtual one behind the chunk.
@@ -160,10 +163,10 @@ func (w *window) rowEnd(start, separator uint32) uint32 {
 }
 
 // fields is a column of a run.
-func (w *window) fields(r run, c *column) fields {
-	f := fields{text: w.padded, at: w.at[r.first+c.field:], stride: w.width, rows: r.rows}
+func (w *window) fields(r run, c *column) kernels.Fields {
+	f := kernels.Fields{Text: w.padded, At: w.at[r.first+c.field:], Stride: w.width, Rows: r.rows}
 	if c.last {
-		f.ends = w.ends[r.slot-w.base:]
+		f.Ends = w.ends[r.slot-w.base:]
 	}
 	return f
 }
@@ -173,8 +176,71 @@ func (w *window) cell(slot int, c *column) []byte {
 	for _, r := range w.runs {
 		if slot < r.slot+r.rows {
 			f := w.fields(r, c)
-			return f.bytes(slot - r.slot)
+			return f.Bytes(slot - r.slot)
 		}
 	}
 	return nil
+}
+
+// formulas appends where in the chunk the window has cells that the guard changes. A window with line ends or
+// semicolons inside cells gives the starts of all its rows instead. The positions ascend.
+func (w *window) formulas(dst []int32) []int32 {
+	text := w.chunk.Bytes[w.start:w.end]
+	if room := len(text) + kernels.Slack; len(w.leads) < room {
+		w.leads = make([]uint32, room)
+	}
+	found := kernel.Leads(text, uint32(w.start), w.leads)
+	if w.breaksInside(text, found) {
+		for i, before := range w.at[:w.n] {
+			if i == 0 || w.endsRow(before) {
+				dst = append(dst, int32(before+1))
+			}
+		}
+		return dst
+	}
+	cell, done := 0, -1
+	for _, place := range w.leads[:found.N] {
+		for w.at[cell+1] < place {
+			cell++
+		}
+		if cell == done || place == w.at[cell+1] || !mayBegin(w.padded[place:]) {
+			continue
+		}
+		done = cell
+		start, end := w.at[cell]+1, w.at[cell+1]
+		if w.endsRow(end) {
+			end = w.rowEnd(start, end)
+		}
+		if guardText(unquote(w.padded[start:end], nil)) != nil {
+			dst = append(dst, int32(start))
+		}
+	}
+	return dst
+}
+
+// mayBegin says whether a formula may begin with a lead: apostrophes and letters beyond ASCII are leads too.
+func mayBegin(text []byte) bool {
+	text = behindMarks(text)
+	if len(text) == 0 || text[0] < utf8.RuneSelf {
+		return len(text) > 0 && kernels.FormulaLeads[text[0]]
+	}
+	first, _ := utf8.DecodeRune(text)
+	return strings.ContainsRune("＝＋－＠｜％", first) || invisible(first)
+}
+
+// breaksInside says whether cells may have line ends, or semicolons that do not end them.
+func (w *window) breaksInside(text []byte, found kernels.Leads) bool {
+	if w.delimiter != ';' && found.Semicolon {
+		return true
+	}
+	if found.Quote {
+		ends := w.facts.Rows
+		if int(w.at[w.n]) == len(w.chunk.Bytes) {
+			ends-- // the virtual one
+		}
+		if bytes.Count(text, []byte{'\n'}) != ends {
+			return true
+		}
+	}
+	return found.Returns && bytes.Count(text, []byte{'\r'}) != bytes.Count(text, []byte("\r\n"))
 }

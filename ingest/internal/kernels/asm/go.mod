@@ -1,4 +1,4 @@
-module github.com/retainwise/millrace/ingest/asm
+module github.com/retainwise/millrace/ingest/internal/kernels/asm
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-package ingest
+package kernels
 
 import (
 	"maps"
@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// dictionary finds the code of a text by a hash without collisions, and then compares every byte of the text: as four
+// Dictionary finds the code of a text by a hash without collisions, and then compares every byte of the text: as four
 // words of eight, which overlap where it is shorter.
-type dictionary struct {
+type Dictionary struct {
 	multiplier uint64
 	shift      uint64
 	slots      []entry
@@ -21,7 +21,7 @@ type entry struct {
 	size, code                 uint32
 }
 
-// textMax is the longest text that the words cover. Longer ones are for evaluate.
+// textMax is the longest text that the words cover. Longer ones are not in a dictionary.
 const textMax = 32
 
 // noText is the size of a free slot of a small dictionary: one that no cell has.
@@ -40,19 +40,19 @@ type smallDictionary struct {
 	first, last, second, third, meta [smallSlots]uint64
 }
 
-// newDictionary takes in the texts that fit. Should no hash be found, it stays empty, and evaluate does all the work.
-func newDictionary(codes map[string]uint16) *dictionary {
+// NewDictionary returns a dictionary of the texts that fit. Should no hash be found, it is empty.
+func NewDictionary(codes map[string]uint16) *Dictionary {
 	var entries []entry
 	for _, text := range slices.Sorted(maps.Keys(codes)) {
 		if len(text) > 0 && len(text) <= textMax {
-			var padded [textMax + slack]byte
+			var padded [textMax + Slack]byte
 			end := uint32(textMax/2 + copy(padded[textMax/2:], text))
 			e := entry{size: uint32(len(text)), code: uint32(codes[text])}
 			e.first, e.last, e.second, e.third = wordsOf(padded[:], textMax/2, end)
 			entries = append(entries, e)
 		}
 	}
-	d := &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
+	d := &Dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
 	for n := len(entries); len(d.slots) <= slotsMax; {
 		// With more pairs of texts than this a hash without collisions is not to be expected.
 		if n*n <= 16*len(d.slots) && n <= len(d.slots) && d.findMultiplier(entries) {
@@ -62,13 +62,13 @@ func newDictionary(codes map[string]uint16) *dictionary {
 		d.slots = make([]entry, 2*len(d.slots))
 		d.shift--
 	}
-	d = &dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
+	d = &Dictionary{shift: 64 - 4, slots: make([]entry, smallSlots)}
 	d.makeSmall()
 	return d
 }
 
 // findMultiplier tries multipliers, always the same ones, until no two entries share a slot.
-func (d *dictionary) findMultiplier(entries []entry) bool {
+func (d *Dictionary) findMultiplier(entries []entry) bool {
 	const tries = 4096
 	seed := uint64(0)
 	for range tries {
@@ -82,7 +82,7 @@ func (d *dictionary) findMultiplier(entries []entry) bool {
 	return false
 }
 
-func (d *dictionary) place(entries []entry) bool {
+func (d *Dictionary) place(entries []entry) bool {
 	clear(d.slots)
 	for i := range entries {
 		e := &entries[i]
@@ -95,7 +95,7 @@ func (d *dictionary) place(entries []entry) bool {
 	return true
 }
 
-func (d *dictionary) makeSmall() {
+func (d *Dictionary) makeSmall() {
 	if len(d.slots) != smallSlots {
 		return
 	}
@@ -142,22 +142,22 @@ func hash(first, last, second, third uint64, size uint32) uint64 {
 	return mixed ^ bits.RotateLeft64(second, 17) ^ bits.RotateLeft64(third, 43)
 }
 
-func categoriesPortable(f fields, codes []uint16, d *dictionary, over left) {
+func categoriesPortable(f Fields, codes []uint16, d *Dictionary, over Left) {
 	clear(over)
-	codes = codes[:f.rows]
+	codes = codes[:f.Rows]
 	slots, multiplier, shift := d.slots, d.multiplier, d.shift&63
 	for row := range codes {
-		start, end := f.bare(row)
+		start, end := f.Bare(row)
 		size := end - start
 		if size-1 >= textMax || end < 16 {
-			over.add(row)
+			over.Add(row)
 			continue
 		}
-		first, last, second, third := wordsOf(f.text, start, end)
+		first, last, second, third := wordsOf(f.Text, start, end)
 		found := &slots[hash(first, last, second, third, size)*multiplier>>shift]
 		differs := (first ^ found.first) | (last ^ found.last) | (second ^ found.second) | (third ^ found.third)
 		if differs != 0 || size != found.size {
-			over.add(row)
+			over.Add(row)
 		}
 		codes[row] = uint16(found.code)
 	}

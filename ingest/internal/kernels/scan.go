@@ -1,22 +1,22 @@
-package ingest
+package kernels
 
 import (
 	"bytes"
 	"math/bits"
 )
 
-// scanned is what one pass over text that starts at a row start finds of its rows.
-type scanned struct {
-	end       int   // behind the last line feed outside quotes; 0 if there is none
-	rows      int64 // line ends outside quotes, blank lines not counted
-	lines     int64 // line feeds before end, inside quotes or not
-	open      bool  // the text ends inside quotes
-	violation bool  // quoting is broken somewhere; rows, lines and end mean nothing then
-	lead      bool  // a line begins with a delimiter; of no use with violation
+// Scanned is what one pass over text that starts at a row start finds of its rows.
+type Scanned struct {
+	End       int   // behind the last line feed outside quotes; 0 if there is none
+	Rows      int64 // line ends outside quotes, blank lines not counted
+	Lines     int64 // line feeds before end, inside quotes or not
+	Open      bool  // the text ends inside quotes
+	Violation bool  // quoting is broken somewhere; rows, lines and end mean nothing then
+	Lead      bool  // a line begins with a delimiter; of no use with violation
 }
 
 // scanPortable counts the rows of text, which starts at a row start, and finds where the last one ends.
-func scanPortable(text []byte, delimiter byte) scanned {
+func scanPortable(text []byte, delimiter byte) Scanned {
 	if bytes.IndexByte(text, '"') < 0 {
 		if found, ok := scanLines(text, delimiter); ok {
 			return found
@@ -26,28 +26,28 @@ func scanPortable(text []byte, delimiter byte) scanned {
 }
 
 // scanLines does it for text without quotes, unless it may have a blank line.
-func scanLines(text []byte, delimiter byte) (found scanned, ok bool) {
+func scanLines(text []byte, delimiter byte) (found Scanned, ok bool) {
 	for at := 0; at < len(text); {
 		switch text[at] {
 		case '\n', '\r':
-			return scanned{}, false
+			return Scanned{}, false
 		case delimiter:
-			found.lead = true
+			found.Lead = true
 		}
 		n := bytes.IndexByte(text[at:], '\n')
 		if n < 0 {
 			break
 		}
 		at += n + 1
-		found.end = at
-		found.lines++
+		found.End = at
+		found.Lines++
 	}
-	found.rows = found.lines
+	found.Rows = found.Lines
 	return found, true
 }
 
 // scanMasks is scanPortable for any text, 64 bytes at a time.
-func scanMasks(text []byte, delimiter byte) scanned {
+func scanMasks(text []byte, delimiter byte) Scanned {
 	state := atRowStart()
 	pattern := uint64(delimiter) * ones
 	rest := text
@@ -61,10 +61,10 @@ func scanMasks(text []byte, delimiter byte) scanned {
 	return state.scanned(text)
 }
 
-func (s *maskState) scanned(text []byte) scanned {
-	return scanned{
-		end: int(s.end), rows: s.rows, open: s.open != 0, violation: s.violation != 0, lead: s.lead != 0,
-		lines: s.feeds - int64(bytes.Count(text[s.end:], []byte{'\n'})),
+func (s *maskState) scanned(text []byte) Scanned {
+	return Scanned{
+		End: int(s.end), Rows: s.rows, Open: s.open != 0, Violation: s.violation != 0, Lead: s.lead != 0,
+		Lines: s.feeds - int64(bytes.Count(text[s.end:], []byte{'\n'})),
 	}
 }
 

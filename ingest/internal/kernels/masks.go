@@ -1,4 +1,4 @@
-package ingest
+package kernels
 
 import (
 	"encoding/binary"
@@ -25,7 +25,7 @@ func firstBytes(n int) uint64 { return 1<<n - 1 }
 // block holds the masks of 64 bytes.
 type block struct {
 	quotes, delimiters, feeds, returns uint64
-	nul, high                          uint64 // any bit: one of the bytes is
+	NUL, high                          uint64 // any bit: one of the bytes is
 }
 
 // masksOf compares 64 bytes with the four bytes that matter.
@@ -37,7 +37,7 @@ func masksOf(text *[blockBytes]byte, delimiter uint64) block {
 		b.delimiters |= equal(word, delimiter) << at
 		b.feeds |= equal(word, '\n'*ones) << at
 		b.returns |= equal(word, '\r'*ones) << at
-		b.nul |= (word - ones) &^ word & highBits
+		b.NUL |= (word - ones) &^ word & highBits
 		b.high |= word & highBits
 	}
 	return b
@@ -74,7 +74,7 @@ type maskState struct {
 	violation uint64 // any bit: a rule of quoting was broken
 	valid     uint64 // the bytes of a block that are text: at the end of input a CR may stand behind a closing quote
 	rows      int64  // line ends outside quotes; the scan leaves blank lines out
-	nul       uint64 // any bit: there was a NUL; index only
+	NUL       uint64 // any bit: there was a NUL; index only
 	high      uint64 // any bit: there was a byte that is not ASCII; index only
 	start     uint64 // 1 if the byte before was a line end; this and what follows: scan only
 	startCR   uint64 // 1 if it was a CR right behind one
@@ -90,7 +90,8 @@ func atRowStart() maskState {
 	return maskState{separator: 1, start: 1, valid: everyByte}
 }
 
-// step takes what is inside quotes out of the masks and checks the rules of [firstBadQuote].
+// step takes what is inside quotes out of the masks and checks the rules of quoting: a quote opens a field or doubles
+// another, and a field ends behind its closing quote.
 func (s *maskState) step(b *block) {
 	separators := b.delimiters | b.feeds
 	if b.quotes|s.open|s.closed|s.closedCR == 0 {

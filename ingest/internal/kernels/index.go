@@ -1,4 +1,4 @@
-package ingest
+package kernels
 
 import (
 	"bytes"
@@ -6,19 +6,19 @@ import (
 	"math/bits"
 )
 
-// indexed is what the index of a window has besides the positions.
-type indexed struct {
-	n         int  // separators found
-	rows      int  // line ends among them
-	open      bool // the window ends inside quotes
-	violation bool // quoting is broken somewhere
-	nul       bool // there is a NUL
-	high      bool // there is a byte that is not ASCII
+// Indexed is what the index of a window has besides the positions.
+type Indexed struct {
+	N         int  // separators found
+	Rows      int  // line ends among them
+	Open      bool // the window ends inside quotes
+	Violation bool // quoting is broken somewhere
+	NUL       bool // there is a NUL
+	High      bool // there is a byte that is not ASCII
 }
 
 // indexPortable writes the position of every field and line end outside quotes to at, counted from base. The text
-// starts at a row start; at has room for one position a byte and slack more.
-func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+// starts at a row start; at has room for one position a byte and Slack more.
+func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) Indexed {
 	if bytes.IndexByte(text, '"') < 0 {
 		return indexUnquoted(text, delimiter, base, at)
 	}
@@ -36,8 +36,8 @@ func indexPortable(text []byte, delimiter byte, base uint32, at []uint32) indexe
 }
 
 // indexUnquoted is indexPortable for text without quotes, which needs less to be known of each byte.
-func indexUnquoted(text []byte, delimiter byte, base uint32, at []uint32) indexed {
-	result := indexed{rows: bytes.Count(text, []byte{'\n'}), nul: bytes.IndexByte(text, 0) >= 0}
+func indexUnquoted(text []byte, delimiter byte, base uint32, at []uint32) Indexed {
+	result := Indexed{Rows: bytes.Count(text, []byte{'\n'}), NUL: bytes.IndexByte(text, 0) >= 0}
 	pattern := uint64(delimiter) * ones
 	high := uint64(0)
 	for ; len(text) >= blockBytes; text, base = text[blockBytes:], base+blockBytes {
@@ -49,16 +49,16 @@ func indexUnquoted(text []byte, delimiter byte, base uint32, at []uint32) indexe
 			found := sameBytes(word, pattern) | sameBytes(word, '\n'*ones)
 			mask |= found >> 7 * gather >> 56 << i
 		}
-		result.n += positionsOf(mask, base, at[result.n:])
+		result.N += positionsOf(mask, base, at[result.N:])
 	}
 	for i, b := range text {
 		high |= uint64(b)
 		if b == delimiter || b == '\n' {
-			at[result.n] = base + uint32(i)
-			result.n++
+			at[result.N] = base + uint32(i)
+			result.N++
 		}
 	}
-	result.high = high&highBits != 0
+	result.High = high&highBits != 0
 	return result
 }
 
@@ -88,16 +88,16 @@ func (s *maskState) tail(text []byte) (block [blockBytes]byte) {
 	return block
 }
 
-func (s *maskState) indexed(n int) indexed {
-	return indexed{
-		n: n, rows: int(s.rows), open: s.open != 0, violation: s.violation != 0, nul: s.nul != 0, high: s.high != 0,
+func (s *maskState) indexed(n int) Indexed {
+	return Indexed{
+		N: n, Rows: int(s.rows), Open: s.open != 0, Violation: s.violation != 0, NUL: s.NUL != 0, High: s.high != 0,
 	}
 }
 
 // index writes the positions of a block.
 func (s *maskState) index(text *[blockBytes]byte, pattern uint64, base uint32, at []uint32) int {
 	b := masksOf(text, pattern)
-	s.nul |= b.nul
+	s.NUL |= b.NUL
 	s.high |= b.high
 	s.step(&b)
 	s.rows += popcount(b.feeds)

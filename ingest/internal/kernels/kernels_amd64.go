@@ -1,6 +1,6 @@
 //go:build amd64 && !purego
 
-package ingest
+package kernels
 
 import (
 	"unsafe"
@@ -19,50 +19,52 @@ func hasAVX512() bool {
 		x.HasAVX512VBMI && x.HasAVX512VBMI2
 }
 
-func bestKernels() kernels {
-	switch {
-	case hasAVX512():
-		return vectorsOf512()
-	case hasAVX2():
-		return vectorsOf256()
+// Runnable returns the sets that this processor can run, the portable one first and the best one last.
+func Runnable() []Set {
+	sets := []Set{portable()}
+	if hasAVX2() {
+		sets = append(sets, vectorsOf256())
 	}
-	return portable()
+	if hasAVX512() {
+		sets = append(sets, vectorsOf512())
+	}
+	return sets
 }
 
-func vectorsOf512() kernels {
-	return kernels{
-		scan: scan512, index: index512, leads: leads512, numbers: numbers512, categories: categories512,
-		rows: "avx512", cells: "avx512",
+func vectorsOf512() Set {
+	return Set{
+		Scan: scan512, Index: index512, Leads: leads512, Numbers: numbers512, Categories: categories512,
+		Rows: "avx512", Cells: "avx512",
 	}
 }
 
-func vectorsOf256() kernels {
-	return kernels{
-		scan: scan256, index: index256, leads: leads256,
-		numbers: numbersPortable, categories: categoriesPortable,
-		rows: "avx2", cells: "portable",
+func vectorsOf256() Set {
+	return Set{
+		Scan: scan256, Index: index256, Leads: leads256,
+		Numbers: numbersPortable, Categories: categoriesPortable,
+		Rows: "avx2", Cells: "portable",
 	}
 }
 
 // The goroutine cannot be preempted inside assembly: blocksMax bounds the time of one call to some ten microseconds.
 const blocksMax = 4096
 
-func index512(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+func index512(text []byte, delimiter byte, base uint32, at []uint32) Indexed {
 	return indexVectors(true, text, delimiter, base, at)
 }
 
-func index256(text []byte, delimiter byte, base uint32, at []uint32) indexed {
+func index256(text []byte, delimiter byte, base uint32, at []uint32) Indexed {
 	return indexVectors(false, text, delimiter, base, at)
 }
 
-func scan512(text []byte, delimiter byte) scanned { return scanVectors(true, text, delimiter) }
+func scan512(text []byte, delimiter byte) Scanned { return scanVectors(true, text, delimiter) }
 
-func scan256(text []byte, delimiter byte) scanned { return scanVectors(false, text, delimiter) }
+func scan256(text []byte, delimiter byte) Scanned { return scanVectors(false, text, delimiter) }
 
 // indexVectors feeds the index with whole blocks. That it names both kernels, and takes neither as a func value, lets
 // the state stay on the stack.
-func indexVectors(wide bool, text []byte, delimiter byte, base uint32, at []uint32) indexed {
-	_ = at[len(text)+slack-1]
+func indexVectors(wide bool, text []byte, delimiter byte, base uint32, at []uint32) Indexed {
+	_ = at[len(text)+Slack-1]
 	state := atRowStart()
 	n := 0
 	for len(text) > 0 {
@@ -83,7 +85,7 @@ func indexVectors(wide bool, text []byte, delimiter byte, base uint32, at []uint
 }
 
 // scanVectors does the same for the scan.
-func scanVectors(wide bool, text []byte, delimiter byte) scanned {
+func scanVectors(wide bool, text []byte, delimiter byte) Scanned {
 	state := atRowStart()
 	for rest := text; len(rest) > 0; {
 		blocks := min(len(rest)/blockBytes, blocksMax)
@@ -102,9 +104,9 @@ func scanVectors(wide bool, text []byte, delimiter byte) scanned {
 	return state.scanned(text)
 }
 
-func leads512(text []byte, base uint32, at []uint32) leads { return leadsVectors(true, text, base, at) }
+func leads512(text []byte, base uint32, at []uint32) Leads { return leadsVectors(true, text, base, at) }
 
-func leads256(text []byte, base uint32, at []uint32) leads {
+func leads256(text []byte, base uint32, at []uint32) Leads {
 	return leadsVectors(false, text, base, at)
 }
 
@@ -115,7 +117,7 @@ type leadState struct {
 }
 
 // leadsVectors does the same for the leads.
-func leadsVectors(wide bool, text []byte, base uint32, at []uint32) leads {
+func leadsVectors(wide bool, text []byte, base uint32, at []uint32) Leads {
 	_ = at[len(text)] // the assembly may be given the place behind the last one
 	state := leadState{behind: 1}
 	n, seen := 0, uint8(0)

@@ -1,4 +1,4 @@
-package ingest
+package kernels
 
 import "math/bits"
 
@@ -12,19 +12,19 @@ const decimalDigitsMax = 1_000_000_000_000_000
 // tenTo are powers of ten that float64 has exactly.
 var tenTo = [16]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
-func numbersPortable(f fields, values []float64, low, high float64, over left) {
+func numbersPortable(f Fields, values []float64, low, high float64, over Left) {
 	clear(over)
-	for row := range f.rows {
-		start, end := f.bare(row)
+	for row := range f.Rows {
+		start, end := f.Bare(row)
 		value, ok := 0.0, false
 		if end >= 16 {
-			value, ok = decimalWords(f.text, start, end)
+			value, ok = decimalWords(f.Text, start, end)
 		} else {
-			value, ok = decimalBytes(f.text[start:end])
+			value, ok = decimalBytes(f.Text[start:end])
 		}
 		values[row] = value
 		if !ok || value < low || value > high {
-			over.add(row)
+			over.Add(row)
 		}
 	}
 }

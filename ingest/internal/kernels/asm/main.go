@@ -1,4 +1,4 @@
-// Command asm writes the assembly of package ingest. Run it through go generate.
+// Command asm writes the assembly of package kernels. Run it through go generate.
 package main
 
 import (

@@ -1,4 +1,4 @@
-package ingest
+package kernels
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 )
 
 // fieldOf lays cells out as one field of rows among others, behind some text or at the very front of a chunk.
-func fieldOf(cells []string, front int, width int, last bool) fields {
+func fieldOf(cells []string, front int, width int, last bool) Fields {
 	var text strings.Builder
 	text.WriteString(strings.Repeat("x", front))
 	at := []uint32{uint32(front) - 1}
@@ -28,16 +28,16 @@ func fieldOf(cells []string, front int, width int, last bool) fields {
 			text.WriteString("7\",")
 		}
 	}
-	padded := append([]byte(text.String()), strings.Repeat("9", slack)...)
-	f := fields{text: padded, at: at, stride: width, rows: len(cells)}
+	padded := append([]byte(text.String()), strings.Repeat("9", Slack)...)
+	f := Fields{Text: padded, At: at, Stride: width, Rows: len(cells)}
 	if last {
-		f.ends = ends
+		f.Ends = ends
 	}
 	return f
 }
 
 // everyLayout calls do with cells in all numbers around the widths of a kernel, at all kinds of places.
-func everyLayout(random *rand.Rand, cell func() string, do func(cells []string, f fields)) {
+func everyLayout(random *rand.Rand, cell func() string, do func(cells []string, f Fields)) {
 	for rows := range 20 {
 		for _, front := range []int{0, 1, 7, 15, 16, 17, 40} {
 			cells := make([]string, rows+1)
@@ -79,16 +79,16 @@ func randomNumber(random *rand.Rand) string {
 
 func TestNumbersKernels(t *testing.T) {
 	const low, high = -1e6, 1e12
-	for name, k := range everyKernels(t) {
-		t.Run(name, func(t *testing.T) {
+	for _, k := range Runnable() {
+		t.Run(k.Rows, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(3, 4))
 			read := 0
 			for range 20 {
-				everyLayout(random, func() string { return randomNumber(random) }, func(cells []string, f fields) {
+				everyLayout(random, func() string { return randomNumber(random) }, func(cells []string, f Fields) {
 					values := make([]float64, len(cells))
-					over := left(nil).leftOf(len(cells))
+					over := Left(nil).Of(len(cells))
 					over[0] = 0xff
-					k.numbers(f, values, low, high, over)
+					k.Numbers(f, values, low, high, over)
 					read += checkNumbers(t, cells, values, over, low, high)
 				})
 			}
@@ -100,7 +100,7 @@ func TestNumbersKernels(t *testing.T) {
 }
 
 // checkNumbers compares with strconv.ParseFloat and with what a cell must look like to be read at once.
-func checkNumbers(t *testing.T, cells []string, values []float64, over left, low, high float64) (read int) {
+func checkNumbers(t *testing.T, cells []string, values []float64, over Left, low, high float64) (read int) {
 	t.Helper()
 	for row, cell := range cells {
 		text := cell
@@ -145,20 +145,20 @@ func randomTexts(random *rand.Rand, n, longest int) map[string]uint16 {
 }
 
 func TestCategoriesKernels(t *testing.T) {
-	for name, k := range everyKernels(t) {
-		t.Run(name, func(t *testing.T) {
+	for _, k := range Runnable() {
+		t.Run(k.Rows, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(5, 6))
 			found := 0
 			for _, longest := range []int{4, 8, 9, 16, 17, 32, 40} {
 				for _, n := range []int{1, 4, 20} {
 					codes := randomTexts(random, n, longest)
 					cell := func() string { return randomCategory(random, codes) }
-					d := newDictionary(codes)
-					everyLayout(random, cell, func(cells []string, f fields) {
+					d := NewDictionary(codes)
+					everyLayout(random, cell, func(cells []string, f Fields) {
 						out := make([]uint16, len(cells))
-						over := left(nil).leftOf(len(cells))
+						over := Left(nil).Of(len(cells))
 						over[0] = 0xff
-						k.categories(f, out, d, over)
+						k.Categories(f, out, d, over)
 						found += checkCategories(t, f, cells, out, over, codes)
 					})
 				}
@@ -191,7 +191,7 @@ func randomCategory(random *rand.Rand, codes map[string]uint16) string {
 }
 
 func checkCategories(
-	t *testing.T, f fields, cells []string, got []uint16, over left, codes map[string]uint16,
+	t *testing.T, f Fields, cells []string, got []uint16, over Left, codes map[string]uint16,
 ) (found int) {
 	t.Helper()
 	for row, cell := range cells {
@@ -200,7 +200,7 @@ func checkCategories(
 			text = cell[1 : len(cell)-1]
 		}
 		want, known := codes[text]
-		_, end := f.bare(row)
+		_, end := f.Bare(row)
 		known = known && len(text) <= textMax
 		is := over[row/8]>>(row%8)&1 == 0
 		if is != known && end >= 16 {
@@ -223,14 +223,14 @@ func TestDictionaryHardCases(t *testing.T) {
 		for i, text := range texts {
 			codes[text] = uint16(i)
 		}
-		d := newDictionary(codes)
+		d := NewDictionary(codes)
 		if (d.small != nil) != small {
 			t.Errorf("%s: small %v", name, d.small != nil)
 		}
 		cells := fieldOf(texts, 40, 1, false)
-		out, over := make([]uint16, len(texts)), left(nil).leftOf(len(texts))
+		out, over := make([]uint16, len(texts)), Left(nil).Of(len(texts))
 		categoriesPortable(cells, out, d, over)
-		over.each(func(row int) {
+		over.Each(func(row int) {
 			if len(texts[row]) <= textMax {
 				t.Errorf("%s: %q is not found", name, texts[row])
 			}

@@ -1,5 +1,0 @@
-//go:build !amd64 || purego
-
-package ingest
-
-func bestKernels() kernels { return portable() }
