@@ -88,7 +88,7 @@ browser: test-parts ## The pages in a headless Chromium, which must be on PATH; 
 
 .PHONY: purego
 purego: ## The kernels' packages without assembly
-	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest
+	go test -tags purego -timeout=15m $(TESTFLAGS) ./engine/... ./ingest/...
 
 .PHONY: arm64
 arm64: ## The scoring packages on arm64 under QEMU, and nothing in them that fuses products with sums (ARM64=short for some)
@@ -101,7 +101,7 @@ guard-office: ## Results and rejects opened in LibreOffice with each separator: 
 .PHONY: 386
 386: ## The scoring packages with 32 bits
 	GOARCH=386 CGO_ENABLED=0 go vet ./engine/... ./ingest/...
-	GOARCH=386 CGO_ENABLED=0 go test -short -timeout=15m $(TESTFLAGS) ./engine/forest ./engine ./ingest
+	GOARCH=386 CGO_ENABLED=0 go test -short -timeout=15m $(TESTFLAGS) ./engine/forest ./engine ./ingest/...
 
 .PHONY: files
 files: test-parts ## Files that people send, each remade FILES (20) times: scored as the clean one, or refused with its code
@@ -280,7 +280,7 @@ vet:
 		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; go vet ./...; go build -o /dev/null .; \
 	done
 	@echo "==> go vet -tags purego"
-	@CGO_ENABLED=0 go vet -tags purego ./engine/... ./ingest
+	@CGO_ENABLED=0 go vet -tags purego ./engine/... ./ingest/...
 	@for module in $(MODULES); do echo "==> go vet $$module"; (cd "$$module" && go vet ./...); done
 
 # All of them, even if the first one complains.
