@@ -17,7 +17,7 @@ func TestVersion(t *testing.T) {
 	for _, want := range []string{
 		`(?m)^millrace \S`, `(?m)^  commit +\S`, `(?m)^  go +` + regexp.QuoteMeta(runtime.Version()) + `$`,
 		`(?m)^  kernel: read rows +(avx512|avx2|portable)$`, `(?m)^  kernel: convert cells +(avx512|portable)$`,
-		`(?m)^  kernel: score +(avx512|avx2|portable)$`, `(?m)^  kernel: explain +(avx512|portable)$`,
+		`(?m)^  kernel: score +(avx512|avx2|portable)$`, `(?m)^  kernel: explain +(avx512|avx2|portable)$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("%s does not match\n%s", want, out)

@@ -62,11 +62,11 @@ type Contributor struct {
 	codes  []uint8   // [block][column][blockRows]; the last column is all zero
 	group  []float32 // [feature][blockRows]: sums over a group, all zero between groups
 	sums   []float64 // [block][feature][blockRows]: sums over the groups of a class
-	masks  []uint64  // by term: the rows of a pack that do not satisfy it
+	masks  []uint64  // by term: the rows of a pack that do not satisfy it, in a bit or (AVX2) a byte each
 }
 
-// masksMin makes room for a vector register in Contributor.masks.
-const masksMin = 8
+// termMask is the place of a term in Contributor.masks: a byte for each row of a pack.
+const termMask = packRows / 8
 
 // alignedSlice returns zeros that start at a cache line, so that no vector load straddles two.
 func alignedSlice[T float32 | float64 | uint64](n int) []T {
@@ -84,7 +84,7 @@ func (e *Explainer) NewContributor() *Contributor {
 	c.codes = alignedBytes(c.blocks * e.blockBytes())
 	c.group = alignedSlice[float32](features * blockRows)
 	c.sums = alignedSlice[float64](c.blocks * features * blockRows)
-	c.masks = alignedSlice[uint64](max(e.terms, masksMin))
+	c.masks = alignedSlice[uint64](max(e.terms, 1) * termMask)
 	return c
 }
 
@@ -142,8 +142,8 @@ func (c *Contributor) explain(dst []float64, codes []uint8, n int) {
 // addRun adds the contributions of a run's leaves to the sums of the group.
 func (c *Contributor) addRun(run *shapRun, codes []uint8, rows int) {
 	switch {
-	case c.e.kernel == kernelAVX512:
-		c.addRunAVX512(run, codes, packsOf(rows))
+	case c.e.kernel != kernelPortable:
+		c.addRunVectors(run, codes, packsOf(rows))
 	case run.points == 0:
 		run.addTables(c.group, codes, rows)
 	default:

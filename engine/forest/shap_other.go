@@ -4,7 +4,7 @@ package forest
 
 // These are never reached: without a kernel no explainer chooses it.
 
-func (c *Contributor) addRunAVX512(*shapRun, []uint8, int) {
+func (c *Contributor) addRunVectors(*shapRun, []uint8, int) {
 	panic("forest: no kernel on this platform")
 }
 

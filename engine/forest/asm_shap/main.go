@@ -2,7 +2,9 @@
 package main
 
 import (
+	"flag"
 	"fmt"
+	"log"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -28,15 +30,29 @@ const (
 )
 
 func main() {
+	file := flag.String("file", "", "which file to write: avx512 or avx2")
+	flag.Parse()
 	ConstraintExpr(constraint)
+	switch *file {
+	case "avx512":
+		each(tables, integrate)
+		addSums()
+	case "avx2":
+		each(narrowTables, narrowIntegrate)
+	default:
+		log.Fatalf("unknown file %q", *file)
+	}
+	Generate()
+}
+
+// each writes the functions of every size of table and every number of points.
+func each(tables, integrate func(int)) {
 	for bits := 1; bits <= 7; bits++ {
 		tables(bits)
 	}
 	for points := 4; points <= 8; points++ {
 		integrate(points)
 	}
-	addSums()
-	Generate()
 }
 
 // leafLoop holds the registers of a function that goes through the leaves of a run and, for each, through packs. What is
