@@ -41,19 +41,73 @@ func (r *shapRecord) mark(words []uint64, codes []uint8) {
 	}
 }
 
-// addLookups adds the entry of each row's pattern to the row's sum.
+// addLookups adds the entry of each row's pattern to the row's sum. The size of the array spares the checks of bounds.
 func addLookups(sums []float32, words []uint64, table []float32) {
-	last := uint64(len(table) - 1)
+	switch len(table) {
+	case 16:
+		addLookups16(sums, words, (*[16]float32)(table))
+	case 32:
+		addLookups32(sums, words, (*[32]float32)(table))
+	case 64:
+		addLookups64(sums, words, (*[64]float32)(table))
+	default:
+		addLookups128(sums, words, (*[128]float32)(table))
+	}
+}
+
+func addLookups16(sums []float32, words []uint64, table *[16]float32) {
 	for i, w := range words {
-		s := sums[8*i:][:8]
-		s[0] += table[w&last]
-		s[1] += table[w>>8&last]
-		s[2] += table[w>>16&last]
-		s[3] += table[w>>24&last]
-		s[4] += table[w>>32&last]
-		s[5] += table[w>>40&last]
-		s[6] += table[w>>48&last]
-		s[7] += table[w>>56&last]
+		s := (*rowLanes)(sums[8*i:])
+		s[0] += table[w%16]
+		s[1] += table[w>>8%16]
+		s[2] += table[w>>16%16]
+		s[3] += table[w>>24%16]
+		s[4] += table[w>>32%16]
+		s[5] += table[w>>40%16]
+		s[6] += table[w>>48%16]
+		s[7] += table[w>>56%16]
+	}
+}
+
+func addLookups32(sums []float32, words []uint64, table *[32]float32) {
+	for i, w := range words {
+		s := (*rowLanes)(sums[8*i:])
+		s[0] += table[w%32]
+		s[1] += table[w>>8%32]
+		s[2] += table[w>>16%32]
+		s[3] += table[w>>24%32]
+		s[4] += table[w>>32%32]
+		s[5] += table[w>>40%32]
+		s[6] += table[w>>48%32]
+		s[7] += table[w>>56%32]
+	}
+}
+
+func addLookups64(sums []float32, words []uint64, table *[64]float32) {
+	for i, w := range words {
+		s := (*rowLanes)(sums[8*i:])
+		s[0] += table[w%64]
+		s[1] += table[w>>8%64]
+		s[2] += table[w>>16%64]
+		s[3] += table[w>>24%64]
+		s[4] += table[w>>32%64]
+		s[5] += table[w>>40%64]
+		s[6] += table[w>>48%64]
+		s[7] += table[w>>56%64]
+	}
+}
+
+func addLookups128(sums []float32, words []uint64, table *[128]float32) {
+	for i, w := range words {
+		s := (*rowLanes)(sums[8*i:])
+		s[0] += table[w%128]
+		s[1] += table[w>>8%128]
+		s[2] += table[w>>16%128]
+		s[3] += table[w>>24%128]
+		s[4] += table[w>>32%128]
+		s[5] += table[w>>40%128]
+		s[6] += table[w>>48%128]
+		s[7] += table[w>>56%128]
 	}
 }
 
@@ -70,8 +124,8 @@ func (r *shapRun) integrate(sums []float32, codes []uint8, rows int, masks []uin
 			for _, record := range r.records[leaf*r.tests:][:r.tests] {
 				masks[record.target] |= record.failedRows(codes[pack:])
 			}
-			for row := range packRows {
-				integrateRow(sums[pack+row:], slots, values, masks, row, r.points)
+			for row := 0; row < packRows; row += laneRows {
+				integrateLanes(sums[pack+row:], slots, values, masks, row, r.points)
 			}
 		}
 	}
@@ -89,33 +143,71 @@ func (r *shapRecord) failedRows(codes []uint8) uint64 {
 	return mask
 }
 
-func integrateRow(sums []float32, slots []uint32, values []float32, masks []uint64, row, points int) {
-	var products [pointsMax]float32
+// laneRows is how many rows are integrated side by side: what one has to wait for, another does meanwhile.
+const laneRows = 8
+
+type rowLanes [laneRows]float32
+
+// integrateLanes does eight rows. It chooses by index, not by branches: whether a row passes is hard to predict.
+func integrateLanes(sums []float32, slots []uint32, values []float32, masks []uint64, first, points int) {
+	var products [pointsMax]rowLanes
 	p := products[:points]
-	copy(p, values)
+	for k := range p {
+		p[k] = rowLanes{values[k], values[k], values[k], values[k], values[k], values[k], values[k], values[k]}
+	}
 	for j, mask := range masks {
-		if mask>>row&1 != 0 {
+		if failed := uint8(mask >> first); failed != 0 {
 			for k, ratio := range values[(2*j+2)*points:][:len(p)] {
-				p[k] *= ratio
+				p[k].multiply(failed, ratio)
 			}
 		}
 	}
 	unsatisfied := dot(p, values[points:])
 	for j, mask := range masks {
-		if mask>>row&1 != 0 {
-			sums[slots[j]] += unsatisfied
-		} else {
-			sums[slots[j]] += dot(p, values[(2*j+3)*points:])
-		}
+		satisfied := dot(p, values[(2*j+3)*points:])
+		satisfied.addTo(sums[slots[j]:][:laneRows], uint8(mask>>first), &unsatisfied)
 	}
 }
 
-func dot(x, y []float32) float32 {
-	sum := float32(x[0] * y[0])
-	for k := 1; k < len(x); k++ {
-		sum += float32(x[k] * y[k])
+// multiply takes the rows of a mask times a ratio.
+func (x *rowLanes) multiply(rows uint8, ratio float32) {
+	factor := [2]float32{1, ratio}
+	x[0] *= factor[rows&1]
+	x[1] *= factor[rows>>1&1]
+	x[2] *= factor[rows>>2&1]
+	x[3] *= factor[rows>>3&1]
+	x[4] *= factor[rows>>4&1]
+	x[5] *= factor[rows>>5&1]
+	x[6] *= factor[rows>>6&1]
+	x[7] *= factor[rows>>7&1]
+}
+
+// addTo adds x to the sums, or other for the rows of a mask.
+func (x *rowLanes) addTo(sums []float32, rows uint8, other *rowLanes) {
+	for i := range x {
+		choice := [2]float32{x[i], other[i]}
+		sums[i] += choice[rows>>i&1]
 	}
-	return sum
+}
+
+// dot adds the rows' products up with weights. Variables of their own stay in registers, where an array would not.
+func dot(x []rowLanes, weights []float32) rowLanes {
+	v, w := &x[0], weights[0]
+	s0, s1, s2, s3 := float32(v[0]*w), float32(v[1]*w), float32(v[2]*w), float32(v[3]*w)
+	s4, s5, s6, s7 := float32(v[4]*w), float32(v[5]*w), float32(v[6]*w), float32(v[7]*w)
+	weights = weights[:len(x)]
+	for k := 1; k < len(x); k++ {
+		v, w := &x[k], weights[k]
+		s0 += float32(v[0] * w)
+		s1 += float32(v[1] * w)
+		s2 += float32(v[2] * w)
+		s3 += float32(v[3] * w)
+		s4 += float32(v[4] * w)
+		s5 += float32(v[5] * w)
+		s6 += float32(v[6] * w)
+		s7 += float32(v[7] * w)
+	}
+	return rowLanes{s0, s1, s2, s3, s4, s5, s6, s7}
 }
 
 // addSums adds the sums of a feature and leaves zeros behind.
