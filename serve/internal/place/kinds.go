@@ -29,13 +29,13 @@ type Config struct {
 	Uploads               int   // large bodies; default 32, or as many as fit into 256 MiB
 	Scores                int   // files that are scored or checked in memory; default 2
 	Streams               int   // default 256
-	UploadBytes           int64 // memory of an upload on its way into the object store; default 3 MiB
+	UploadBytes           int64 // memory of an upload on its way into the object store; default 4 MiB
 }
 
 func (c Config) withDefaults() Config {
 	orElse(&c.Connections, 2048)
 	orElse(&c.ConnectionsPerAddress, max(1, c.Connections/4))
-	orElse(&c.UploadBytes, 3<<20)
+	orElse(&c.UploadBytes, 4<<20)
 	orElse(&c.Uploads, min(32, max(4, int((256<<20)/c.UploadBytes))))
 	orElse(&c.Scores, 2)
 	orElse(&c.Streams, 256)

@@ -159,6 +159,29 @@ func TestPool_ShareWhileShort(t *testing.T) {
 	})
 }
 
+// Work that has begun waits for its next place as long as it may take, and leaves no wait behind when it may not.
+func TestPlace_Await(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := place.NewPool(place.Kind{Max: 1, CallerMax: 1})
+		first := hold(t, p, "first", 1, nil)
+		first[0].OnLoss(nil) // work cannot be ended
+		second := p.Open("second", nil)
+		time.AfterFunc(time.Minute, first[0].Leave)
+		if err := second.Await(t.Context(), 1); err != nil {
+			t.Errorf("a place that is free after a minute: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := p.Open("third", nil).Await(ctx, 1); fault.CodeOf(err) != fault.CodeBusy {
+			t.Errorf("after an hour: %v", err)
+		}
+		second.Leave()
+		if s := p.State(); s.Used != 0 || s.Waiting != 0 {
+			t.Errorf("at rest %+v", s)
+		}
+	})
+}
+
 func TestPlace_Assign(t *testing.T) {
 	p := place.NewPool(place.Kind{Max: 4, CallerMax: 1})
 	var list []*place.Place
