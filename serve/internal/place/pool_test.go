@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -327,6 +328,9 @@ func TestTable(t *testing.T) {
 	}
 	if sum := table.Bytes(); sum > 448<<20 {
 		t.Errorf("%d MiB in all", sum>>20)
+	}
+	if sum := table.KernelBytes(); runtime.GOOS == "linux" && (sum < 64<<20 || sum > 512<<20) {
+		t.Errorf("%d MiB of the kernel's in all", sum>>20)
 	}
 	bucket := place.NewTable(place.Config{UploadBytes: 24 << 20})
 	if n := bucket.Uploads.Max; n != 10 {

@@ -11,6 +11,8 @@ const (
 	// unsentBytesMax is how much the kernel takes of an answer before it can be sent, else up to tcp_wmem, 4 MB. What is on its
 	// way is not counted, so a fast or distant client is sent as much as before: SO_SNDBUF would bound that as well.
 	unsentBytesMax = 128 << 10
+	// unsentMemory is what they take of the kernel's memory, with what it needs itself.
+	unsentMemory = 2 * unsentBytesMax
 	// unreadMax is how long the kernel keeps a connection, closed ones too, whose client takes nothing of what was sent.
 	unreadMax = 60 * time.Second
 )
