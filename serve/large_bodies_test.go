@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
@@ -42,13 +40,7 @@ func startAPIWithURL(t *testing.T, change func(*api.Config, *api.Parts)) (a *tes
 // holdScore takes a place to score, by outcomes that wait for the owner's earlier ones, until release.
 func (a *testAPI) holdScore(url string) (release func()) {
 	a.t.Helper()
-	earlier, err := pgx.Connect(a.t.Context(), url)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if _, err := earlier.Exec(a.t.Context(), `SELECT pg_advisory_lock(hashtext('outcomes'), $1)`, int32(a.owner())); err != nil {
-		a.t.Fatal(err)
-	}
+	end := storetest.Hold(a.t, url, fmt.Sprintf(`SELECT pg_advisory_lock(hashtext('outcomes'), %d)`, int32(a.owner())))
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
 		if r := a.post("/outcomes", "customerID,churned\nA-1,yes\n"); r.status != http.StatusOK {
@@ -56,7 +48,7 @@ func (a *testAPI) holdScore(url string) (release func()) {
 		}
 	})
 	release = sync.OnceFunc(func() {
-		_ = earlier.Close(a.t.Context())
+		end()
 		waiting.Wait()
 	})
 	a.t.Cleanup(release)
