@@ -208,7 +208,7 @@ type yamlText struct {
 
 func (w *yamlText) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format, args...) // a strings.Builder takes everything
-	w.WriteByte('\n')
+	_ = w.WriteByte('\n')
 }
 
 // optional writes a key unless its value is empty.

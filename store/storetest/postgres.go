@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,6 +172,21 @@ func Exec(t testing.TB, database, sql string) {
 	if err := execute(database, sql); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Hold runs a statement on a connection that stays open until release, or the end of the test: locks of the session are kept.
+func Hold(t testing.TB, database, sql string) (release func()) {
+	t.Helper()
+	conn, err := pgx.Connect(background(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() { _ = conn.Close(background()) })
+	t.Cleanup(release)
+	if _, err := conn.Exec(background(), sql); err != nil {
+		t.Fatal(err)
+	}
+	return release
 }
 
 // Ask returns the one value of a query as text, without going through the store.

@@ -259,11 +259,12 @@ func (s *server) takeDownload(r *request, d *delivery) (err error) {
 		}
 	}
 	if p == nil {
-		pool := s.places.Downloads
+		pool, n := s.places.Downloads, 1
 		if d.isStreamed() {
-			pool = s.places.Packed
+			pool, n = s.places.Packed, d.packedPlaces()
 		}
-		if p, err = pool.Take(r.ctx, r.caller(), r.meter()); err != nil {
+		p = pool.Open(r.caller(), r.meter())
+		if err = p.Grow(r.ctx, n); err != nil {
 			return err
 		}
 	}
@@ -271,6 +272,14 @@ func (s *server) takeDownload(r *request, d *delivery) (err error) {
 		p.OnLoss(r.conn.Cut)
 	}
 	return nil
+}
+
+// packedPlaces is how many places for packing the conversion needs: Arrow's holds a batch of up to 4 MiB until it is sent.
+func (d *delivery) packedPlaces() int {
+	if d.format == wire.FormatArrow {
+		return 2
+	}
+	return 1
 }
 
 // applyRange applies the Range header. partial is false for the whole file.

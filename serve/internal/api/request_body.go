@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -37,6 +38,7 @@ type body struct {
 	place       *place.Place  // held while the body arrives; nil: none
 	admit       func() error  // called before the first Read; nil afterwards
 	held        *wire.Spool   // the rest of a body that was read before the work on it; nil: it is read as it arrives
+	turns       *turns        // of the work on it while it arrives; nil: that needs no place of its own
 	err         error
 }
 
@@ -94,14 +96,88 @@ func (b *body) start() error {
 // expire ends a Read that waits for the client.
 func (b *body) expire() { _ = b.conn.SetReadDeadline(time.Now()) }
 
-// work takes the place for the work on a body that has been read, which leave returns; one that is worked on while it
-// arrives has a place already.
+// work takes the place for the work on a body, which leave returns. A large body is worked on while it arrives: the place to
+// receive it is all that an upload needs, and other work takes turns.
 func (r *request) work(b *body, places *place.Pool) (leave func(), err error) {
-	if err := b.start(); err != nil || b.held == nil {
+	switch err := b.start(); {
+	case err != nil, b.held == nil && places == r.places.Uploads:
 		return func() {}, err
+	case b.held == nil:
+		return b.takeTurns(r, places), nil
 	}
 	p, err := places.Take(r.ctx, r.caller(), nil)
 	return p.Leave, err
+}
+
+// batchBytes is how much of a large body is received between two turns of the work on it.
+const batchBytes = 1 << 20
+
+// turns is the work on a large body. It takes a place for each batch that was received, and holds none while it waits for
+// the client.
+type turns struct {
+	place *place.Place
+	begun bool            // it had a place before
+	ctx   context.Context // ends when the body loses the place to receive it
+	batch []byte
+	rest  []byte // of the batch
+}
+
+// takeTurns makes Read return batches, each with a place for the work on it, until leave is called.
+func (b *body) takeTurns(r *request, places *place.Pool) (leave func()) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	b.turns = &turns{place: places.Open(r.caller(), nil), ctx: ctx, batch: make([]byte, batchBytes)}
+	b.place.OnLoss(func() {
+		cancel()
+		b.expire()
+	})
+	return func() {
+		cancel()
+		b.turns.place.Leave()
+	}
+}
+
+// readInTurn is Read while there are turns.
+func (b *body) readInTurn(p []byte) (int, error) {
+	if t := b.turns; len(t.rest) == 0 && b.err == nil {
+		if err := b.nextTurn(t); err != nil {
+			b.err = err
+		}
+	}
+	if err := b.failed(); err != nil {
+		return 0, err
+	}
+	n := copy(p, b.turns.rest)
+	if b.turns.rest = b.turns.rest[n:]; n == 0 && len(p) > 0 {
+		return 0, b.err
+	}
+	return n, nil
+}
+
+// nextTurn receives a batch and takes the place for it. The first is refused if there is none for two seconds, as any
+// request is; later ones wait for theirs as long as the request may take, since most of the body may have arrived.
+func (b *body) nextTurn(t *turns) error {
+	t.place.Shrink(1)
+	b.place.Busy(false)
+	n := 0
+	for n < len(t.batch) && b.err == nil {
+		received, _ := b.receive(t.batch[n:min(len(t.batch), n+wire.CopyBytes)]) // the error is that of the body
+		n += received
+	}
+	t.rest = t.batch[:n]
+	b.place.Busy(true) // the client waits from here on
+	if err := b.failed(); err != nil {
+		return err
+	}
+	take := t.place.Grow
+	if t.begun {
+		take = t.place.Await
+	}
+	err := take(t.ctx, 1)
+	t.begun = true
+	if lost := b.place.Failure(); lost != nil {
+		return lost
+	}
+	return err
 }
 
 // close returns what the body holds. A nil body holds nothing.
@@ -154,6 +230,14 @@ func (b *body) Read(p []byte) (int, error) {
 			return n, nil
 		}
 	}
+	if b.turns != nil {
+		return b.readInTurn(p)
+	}
+	return b.receive(p)
+}
+
+// receive reads what the client sends.
+func (b *body) receive(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}

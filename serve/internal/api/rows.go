@@ -88,7 +88,7 @@ func getRows(s *server, r *request) error {
 		}
 	}
 	if explained {
-		if err := s.explainRows(r.ctx, p, body.Rows); err != nil {
+		if err := s.explainRows(r, p, body.Rows); err != nil {
 			return err
 		}
 	}

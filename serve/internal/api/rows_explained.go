@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
@@ -50,7 +51,8 @@ func (r *request) reasonsParam() (bool, error) {
 }
 
 // explainRows reads the explanations of rows from the result file, by range requests.
-func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []rowView) error {
+func (s *server) explainRows(r *request, p store.Prediction, rows []rowView) error {
+	ctx := r.ctx
 	if f := notReady(p, p.ResultKey); f != nil {
 		return f
 	}
@@ -74,8 +76,8 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
 	total := int64(0)
-	for _, r := range ranges {
-		total += r.Length
+	for _, piece := range ranges {
+		total += piece.Length
 	}
 	if total > explainedBytesMax {
 		return fault.Fail(fault.CodeOutOfRange, "These rows are too long to be explained in one page. Ask for fewer.").
@@ -85,6 +87,11 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	if err != nil {
 		return fault.ExplainAs(fault.CodeDatabase, err)
 	}
+	blocks := int((total + place.BlockBytes - 1) / place.BlockBytes)
+	if err := r.memory().Grow(ctx, blocks); err != nil {
+		return err
+	}
+	defer r.memory().Shrink(blocks)
 	text, err := s.readRanges(ctx, file, slices.Insert(ranges, 0, header))
 	if err != nil {
 		return s.readFailure(ctx, err)

@@ -314,7 +314,8 @@ func (s *server) countForwarded(r *request) error {
 
 // LogBounds logs how much requests can hold at the same time.
 func (s *Server) LogBounds() {
-	s.app.Log.Info("memory of requests is bounded", "bytes", s.app.places.Bytes(), "limit", s.app.places.String())
+	places := s.app.places
+	s.app.Log.Info("memory of requests is bounded", "bytes", places.Bytes(), "kernel_bytes", places.KernelBytes(), "limit", places.String())
 }
 
 // packersMax is how many downloads are compressed or converted at the same moment: the other cores are left to scoring and

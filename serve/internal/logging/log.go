@@ -14,7 +14,7 @@ var logKeys = []string{
 	"request_id", "method", "route", "status", "code", "duration_ms", "bytes_in", "bytes_out", "traceparent",
 	"prediction_id", "upload_id", "generation", "part", "chunk", "epoch", "attempt", "stage", "worker", "rows",
 	"rejected", "model", "version", "kernel", "sha256", "address", "path", "mode", "signal", "component", "panic", "stack",
-	"dependency", "service", "operation", "pause", "limit", "count", "bytes", "listener", "rows_per_second", "result",
+	"dependency", "service", "operation", "pause", "limit", "count", "bytes", "kernel_bytes", "listener", "rows_per_second", "result",
 	"created", "user", "expired", "orphans",
 	"previous", "logins_apart", "copy_by_temporary_table",
 	"reason", "objects", "installation", "sweeps_of_database", "sweeps_of_store", "state", "was", "is",

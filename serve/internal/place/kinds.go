@@ -29,13 +29,13 @@ type Config struct {
 	Uploads               int   // large bodies; default 32, or as many as fit into 256 MiB
 	Scores                int   // files that are scored or checked in memory; default 2
 	Streams               int   // default 256
-	UploadBytes           int64 // memory of an upload on its way into the object store; default 3 MiB
+	UploadBytes           int64 // memory of an upload on its way into the object store; default 4 MiB
 }
 
 func (c Config) withDefaults() Config {
 	orElse(&c.Connections, 2048)
 	orElse(&c.ConnectionsPerAddress, max(1, c.Connections/4))
-	orElse(&c.UploadBytes, 3<<20)
+	orElse(&c.UploadBytes, 4<<20)
 	orElse(&c.Uploads, min(32, max(4, int((256<<20)/c.UploadBytes))))
 	orElse(&c.Scores, 2)
 	orElse(&c.Streams, 256)
@@ -64,7 +64,7 @@ type Table struct {
 	Uploads     *Pool // bodies too large for that, which are worked on while they arrive
 	Scores      *Pool
 	Downloads   *Pool // sent as they are stored
-	Packed      *Pool // compressed or converted while they are sent
+	Packed      *Pool // compressed or converted while they are sent; Arrow takes two
 	Streams     *Pool // of events
 }
 
@@ -91,7 +91,7 @@ func NewTable(c Config) *Table {
 			Name: Downloads, Unit: "files being downloaded", Max: 256, CallerMax: 64, Bytes: 128 << 10, SlowBelow: slowReader,
 		}),
 		Packed: newPool(Kind{
-			Name: Packed, Unit: "files being compressed or converted", Max: 16, CallerMax: 8, Bytes: 4 << 20, SlowBelow: slowReader,
+			Name: Packed, Unit: "files being compressed or converted", Max: 16, CallerMax: 8, Bytes: 9 << 19, SlowBelow: slowReader,
 		}),
 		Streams: newPool(Kind{
 			Name: Streams, Unit: "open event streams", Max: c.Streams, CallerMax: max(1, c.Streams/4), Bytes: 64 << 10,
@@ -104,7 +104,10 @@ func (t *Table) All() []*Pool {
 	return []*Pool{t.Connections, t.Memory, t.Uploads, t.Scores, t.Downloads, t.Packed, t.Streams}
 }
 
-// Bytes returns the memory that requests hold when every place is taken.
+// KernelBytes returns what the kernel holds of answers when no client reads; 0 where that is not bounded.
+func (t *Table) KernelBytes() int64 { return int64(t.Connections.Max) * unsentMemory }
+
+// Bytes returns the memory of the process that requests hold when every place is taken.
 func (t *Table) Bytes() (sum int64) {
 	for _, p := range t.All() {
 		sum += int64(p.Max) * p.Bytes

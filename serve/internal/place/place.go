@@ -6,6 +6,7 @@ package place
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
@@ -29,6 +30,12 @@ type Place struct {
 
 // Grow adds n places to what is held. It waits as [Pool.Take] does.
 func (pl *Place) Grow(ctx context.Context, n int) error { return pl.pool.grow(ctx, pl, n, waitMax) }
+
+// Await is Grow without its bound of two seconds: it waits until ctx ends, for holders who have work behind them that would
+// be lost.
+func (pl *Place) Await(ctx context.Context, n int) error {
+	return pl.pool.grow(ctx, pl, n, math.MaxInt64)
+}
 
 // Shrink returns n places.
 func (pl *Place) Shrink(n int) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -159,6 +160,29 @@ func TestPool_ShareWhileShort(t *testing.T) {
 	})
 }
 
+// Work that has begun waits for its next place as long as it may take, and leaves no wait behind when it may not.
+func TestPlace_Await(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := place.NewPool(place.Kind{Max: 1, CallerMax: 1})
+		first := hold(t, p, "first", 1, nil)
+		first[0].OnLoss(nil) // work cannot be ended
+		second := p.Open("second", nil)
+		time.AfterFunc(time.Minute, first[0].Leave)
+		if err := second.Await(t.Context(), 1); err != nil {
+			t.Errorf("a place that is free after a minute: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := p.Open("third", nil).Await(ctx, 1); fault.CodeOf(err) != fault.CodeBusy {
+			t.Errorf("after an hour: %v", err)
+		}
+		second.Leave()
+		if s := p.State(); s.Used != 0 || s.Waiting != 0 {
+			t.Errorf("at rest %+v", s)
+		}
+	})
+}
+
 func TestPlace_Assign(t *testing.T) {
 	p := place.NewPool(place.Kind{Max: 4, CallerMax: 1})
 	var list []*place.Place
@@ -304,6 +328,9 @@ func TestTable(t *testing.T) {
 	}
 	if sum := table.Bytes(); sum > 448<<20 {
 		t.Errorf("%d MiB in all", sum>>20)
+	}
+	if sum := table.KernelBytes(); runtime.GOOS == "linux" && (sum < 64<<20 || sum > 512<<20) {
+		t.Errorf("%d MiB of the kernel's in all", sum>>20)
 	}
 	bucket := place.NewTable(place.Config{UploadBytes: 24 << 20})
 	if n := bucket.Uploads.Max; n != 10 {

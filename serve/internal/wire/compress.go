@@ -31,8 +31,9 @@ type compressor interface {
 const (
 	// brotliLevel is the fastest that is not only Huffman coding; the better ones are slower than the network.
 	brotliLevel = 2
-	// zstdWindow bounds the memory of a compressor.
-	zstdWindow = 1 << 20
+	// windowBits and zstdWindow bound the memory of a compressor; brotli's default takes 9 MB.
+	windowBits = 20
+	zstdWindow = 1 << windowBits
 )
 
 // Compress writes source to w in a content coding: zstd, br or gzip. The fastest levels take about a millisecond for 200 kB
@@ -81,7 +82,7 @@ func newCompressor(coding string) (compressor, error) {
 		return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 			zstd.WithWindowSize(zstdWindow))
 	case "br":
-		return brotli.NewWriterLevel(nil, brotliLevel), nil
+		return brotli.NewWriterOptions(nil, brotli.WriterOptions{Quality: brotliLevel, LGWin: windowBits}), nil
 	}
 	return gzip.NewWriterLevel(nil, gzip.BestSpeed)
 }
