@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"engine/forest":       {},
 	"ingest":              {},
 	"migrations":          {},
-	"serve":               serveAnd("engine", "store", "store/circuit", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema"),
+	"serve":               serveAnd("engine", "serve/codes", "store", "store/circuit", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema"),
 
 	// What store is made of, from above to below.
 	"store":                   {"store/awsclient", "store/backoff", "store/circuit", "store/customer", "store/internal/database", "store/models", "store/objects", "store/tuple"},
@@ -56,16 +56,21 @@ var allowed = map[string][]string{
 	"store/storetest/servers": {"store/storetest"},
 
 	// The packages of serve, top-down.
-	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
-	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
-	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
-	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
+	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "storefault", "wire", "engine", "store"),
+	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "storefault", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/work":    rooms("fault", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
+	"serve/internal/duty":    rooms("fault", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
+	"serve/internal/plan":    rooms("fault", "metrics", "storefault", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
 	"serve/internal/metrics": rooms("fault", "place", "engine", "store", "store/awsclient", "store/circuit", "store/objects", "store/queue"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
 	"serve/internal/place":   rooms("fault"),
-	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/models", "store/objects"),
+	"serve/internal/fault":   rooms("engine", "ingest"),
+
+	// The errors of the store are explained apart, so that serve/codes links no store.
+	"serve/internal/storefault": rooms("fault", "store", "store/models", "store/objects"),
+	"serve/codes":               rooms("fault"),
+
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
 
@@ -79,7 +84,8 @@ var allowed = map[string][]string{
 
 // serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
-	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "strictjson", "wire", "work",
+	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "storefault", "strictjson", "wire",
+	"work",
 }
 
 // rooms returns the paths of packages; those below serve/internal are given by their last element.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -71,7 +72,7 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 			"They are in the downloaded file.").Because(err)
 	}
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	total := int64(0)
 	for _, r := range ranges {
@@ -83,7 +84,7 @@ func (s *server) explainRows(ctx context.Context, p store.Prediction, rows []row
 	}
 	file, err := s.Store.Predictions.File(ctx, p, objects.ResultName)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	text, err := s.readRanges(ctx, file, slices.Insert(ranges, 0, header))
 	if err != nil {
