@@ -17,8 +17,8 @@ func (c *manCommand) Help() string {
 }
 
 // Run prints the page in roff with the macros of man(7).
-func (c *manCommand) Run(std streams, app *kong.Kong) error {
-	_, err := fmt.Fprint(std.out, manualPage(app.Model))
+func (c *manCommand) Run(std Streams, app *kong.Kong) error {
+	_, err := fmt.Fprint(std.Out, manualPage(app.Model))
 	return err
 }
 

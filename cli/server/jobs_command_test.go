@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/storetest"
@@ -24,7 +25,7 @@ func startAdmin(t *testing.T) (s *store.Store, address string) {
 func jobs(t *testing.T, admin string, args ...string) (string, int) {
 	t.Helper()
 	var out bytes.Buffer
-	status := runCommand(t.Context(), append(append([]string{"jobs"}, args...), "--admin", admin), streams{nil, &out, &out})
+	status := Full().Run(t.Context(), append(append([]string{"jobs"}, args...), "--admin", admin), cli.Streams{Out: &out, Err: &out})
 	return out.String(), status
 }
 
@@ -64,11 +65,11 @@ func TestJobs(t *testing.T) {
 		status int
 	}{
 		{[]string{"retry", id}, id + " queued\n", 0},
-		{[]string{"retry", id}, "millrace: ERR-", exitData},
+		{[]string{"retry", id}, "millrace: ERR-", cli.ExitData},
 		{[]string{"cancel", id}, id + " cancelled\n", 0},
 		{[]string{"cancel", id}, id + " cancelled\n", 0},
-		{[]string{"cancel", store.NewID().String()}, "millrace: ERR-1101: ", exitData},
-		{[]string{"retry", "../x"}, "millrace: ERR-1101: ", exitData},
+		{[]string{"cancel", store.NewID().String()}, "millrace: ERR-1101: ", cli.ExitData},
+		{[]string{"retry", "../x"}, "millrace: ERR-1101: ", cli.ExitData},
 	} {
 		if out, status := jobs(t, admin, step.args...); !strings.HasPrefix(out, step.want) || status != step.status {
 			t.Errorf("%v: %d %q", step.args, status, out)
@@ -90,9 +91,9 @@ func TestJobsWithoutAServer(t *testing.T) {
 	for admin, want := range map[string]string{
 		closed: "no server answers", other.URL: "is not the admin listener", "://": "is not a URL",
 	} {
-		wanted := exitUnavailable
+		wanted := cli.ExitUnavailable
 		if admin == "://" {
-			wanted = exitUsage
+			wanted = cli.ExitUsage
 		}
 		if out, status := jobs(t, admin, "dead"); status != wanted || !strings.Contains(out, want) || strings.Count(out, "\n") != 1 {
 			t.Errorf("%s: %d %q", admin, status, out)
@@ -120,7 +121,7 @@ func TestModelWithdraw(t *testing.T) {
 	}
 	withdraw := func(digest string) (string, int) {
 		var out bytes.Buffer
-		status := runCommand(t.Context(), []string{"model", "withdraw", digest, "--admin", admin}, streams{nil, &out, &out})
+		status := Full().Run(t.Context(), []string{"model", "withdraw", digest, "--admin", admin}, cli.Streams{Out: &out, Err: &out})
 		return out.String(), status
 	}
 	if out, status := withdraw(digest); status != 0 || out != digest+" withdrawn, 1 predictions failed\n" {

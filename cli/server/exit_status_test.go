@@ -1,4 +1,4 @@
-package cli_test
+package server_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/cli"
+	"github.com/retainwise/millrace/cli/server"
 	"github.com/retainwise/millrace/store/storetest"
 )
 
@@ -19,7 +20,7 @@ import (
 func run(t *testing.T, ctx context.Context, stdin string, args ...string) (status int, out, messages string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = cli.Run(ctx, args, strings.NewReader(stdin), &stdout, &stderr)
+	status = server.Full().Run(ctx, args, cli.Streams{In: strings.NewReader(stdin), Out: &stdout, Err: &stderr})
 	return status, stdout.String(), stderr.String()
 }
 

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/bench"
+	"github.com/retainwise/millrace/cli"
 )
 
 func TestBenchOutputFormats(t *testing.T) {
@@ -73,14 +74,14 @@ func TestBenchGateFailsBelowAFloor(t *testing.T) {
 		t.Fatal(err)
 	}
 	floors := filepath.Join(t.TempDir(), "floors.json")
-	for floor, want := range map[string]int{"1e-9": 0, "1e9": exitData} {
+	for floor, want := range map[string]int{"1e-9": 0, "1e9": cli.ExitData} {
 		text := fmt.Sprintf(`{%q: {"scores of 64: leaves / compiled/portable": %s}}`, r.Machine.CPU, floor)
 		if err := os.WriteFile(floors, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		status, out, messages := command(t, "", "bench", "gate", "--quick", "--floors", floors)
 		named := strings.Contains(messages, "below the recorded floor: scores of 64: leaves / compiled/portable is ")
-		if status != want || named != (want == exitData) || !strings.Contains(out, "compiled/portable") {
+		if status != want || named != (want == cli.ExitData) || !strings.Contains(out, "compiled/portable") {
 			t.Errorf("floor %s: status %d: %s", floor, status, messages)
 		}
 	}
@@ -122,7 +123,7 @@ func TestBenchErrors(t *testing.T) {
 		"Missing required col": {"bench", "engine", "--quick", "--sample", "testdata/samples/bad/missing_column.csv"},
 	} {
 		status, _, messages := command(t, "", args...)
-		if status < exitUsage || status > exitNoInput || !strings.Contains(messages, want) {
+		if status < cli.ExitUsage || status > cli.ExitNoInput || !strings.Contains(messages, want) {
 			t.Errorf("%v: status %d: %q, want %q", args, status, messages, want)
 		}
 	}

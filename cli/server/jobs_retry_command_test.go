@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -67,11 +68,11 @@ func TestJobsRetryMany(t *testing.T) {
 		{"--code ERR-1502", 0, nil, "0 queued, 0 skipped", 3},
 		{"--since 1h --dry-run", 0, old, "3 would be queued", 3},
 		{"--since 0s", 0, nil, "0 queued", 3},
-		{"", exitUsage, nil, "say which", 3},
-		{"--dry-run", exitUsage, nil, "say which", 3},
-		{old[0] + " --all", exitUsage, nil, "an id stands alone", 3},
-		{"--all --code ERR-1102", exitUsage, nil, "--all stands alone", 3},
-		{"--since yesterday", exitUsage, nil, "--since yesterday is neither", 3},
+		{"", cli.ExitUsage, nil, "say which", 3},
+		{"--dry-run", cli.ExitUsage, nil, "say which", 3},
+		{old[0] + " --all", cli.ExitUsage, nil, "an id stands alone", 3},
+		{"--all --code ERR-1102", cli.ExitUsage, nil, "--all stands alone", 3},
+		{"--since yesterday", cli.ExitUsage, nil, "--since yesterday is neither", 3},
 		{"--all", 0, old, "3 queued, 0 skipped", 0},
 	} {
 		out, status := jobs(t, admin, append([]string{"retry"}, strings.Fields(step.args)...)...)

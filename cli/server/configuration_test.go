@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"fmt"
@@ -48,7 +48,7 @@ func TestConfigurationPageIsCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 	case table+"\n" != want.String():
-		t.Errorf("the table in %s is stale: UPDATE_PAGES=1 go test -run ConfigurationPage ./cli\nwant\n%s", name, want.String())
+		t.Errorf("the table in %s is stale: UPDATE_PAGES=1 go test -run ConfigurationPage ./cli/server\nwant\n%s", name, want.String())
 	}
 }
 

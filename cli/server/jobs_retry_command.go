@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/retainwise/millrace/cli"
 )
 
 type jobsRetryCommand struct {
@@ -23,15 +25,15 @@ func (c *jobsRetryCommand) Help() string {
 }
 
 // Run queues a prediction, or those that the flags choose, again.
-func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
+func (c *jobsRetryCommand) Run(ctx context.Context, std cli.Streams) error {
 	several := c.All || c.Code != "" || c.Since != ""
 	switch {
 	case c.ID == "" && !several:
-		return usage("say which: the id of a prediction, --all, --code or --since")
+		return cli.Usage("say which: the id of a prediction, --all, --code or --since")
 	case c.ID != "" && (several || c.DryRun):
-		return usage("an id stands alone, without --all, --code, --since and --dry-run")
+		return cli.Usage("an id stands alone, without --all, --code, --since and --dry-run")
 	case c.All && (c.Code != "" || c.Since != ""):
-		return usage("--all stands alone: --code and --since choose some")
+		return cli.Usage("--all stands alone: --code and --since choose some")
 	case c.ID != "":
 		return c.change(ctx, std, "/dead-letters/"+url.PathEscape(c.ID)+"/retry")
 	}
@@ -50,7 +52,7 @@ func (c *jobsRetryCommand) Run(ctx context.Context, std streams) error {
 }
 
 // retryMany requests one batch after the other and prints each.
-func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url.Values) error {
+func (c *jobsRetryCommand) retryMany(ctx context.Context, std cli.Streams, query url.Values) error {
 	retried, skipped := 0, 0
 	for {
 		var page struct {
@@ -70,13 +72,13 @@ func (c *jobsRetryCommand) retryMany(ctx context.Context, std streams, query url
 			if job.Error != nil {
 				why += " " + job.Error.Code + ": " + job.Error.Message
 			}
-			if _, err := fmt.Fprintf(std.out, "%s %s (%s)\n", job.ID, now, why); err != nil {
+			if _, err := fmt.Fprintf(std.Out, "%s %s (%s)\n", job.ID, now, why); err != nil {
 				return err
 			}
 		}
 		retried, skipped = retried+len(page.Retried), skipped+page.Skipped
 		if page.NextCursor == "" {
-			_, err := fmt.Fprintf(std.err, "%d %s, %d skipped: they changed meanwhile or have expired\n",
+			_, err := fmt.Fprintf(std.Err, "%d %s, %d skipped: they changed meanwhile or have expired\n",
 				retried, now, skipped)
 			return err
 		}
@@ -91,7 +93,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	}
 	since, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return since, usage("--since %s is neither an age such as 2h nor a time such as "+
+		return since, cli.Usage("--since %s is neither an age such as 2h nor a time such as "+
 			"2026-03-31T12:00:00Z", text)
 	}
 	return since, nil

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/retainwise/millrace/bench"
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/engine/forest"
 )
 
@@ -37,9 +38,9 @@ type benchCommand struct {
 }
 
 // Run measures one suite after the other and prints each report when it is complete.
-func (c *benchCommand) Run(ctx context.Context, std streams) error {
+func (c *benchCommand) Run(ctx context.Context, std cli.Streams) error {
 	if c.From != "" {
-		return caused(exitData, c.printSaved(std.out))
+		return cli.Caused(cli.ExitData, c.printSaved(std.Out))
 	}
 	options, err := c.options()
 	if err != nil {
@@ -54,11 +55,11 @@ func (c *benchCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		if err := c.print(std.out, report); err != nil {
+		if err := c.print(std.Out, report); err != nil {
 			return err
 		}
 		if c.Suite == "gate" && report.BelowFloor() != nil {
-			return caused(exitData, report.BelowFloor())
+			return cli.Caused(cli.ExitData, report.BelowFloor())
 		}
 	}
 	return nil
@@ -101,28 +102,28 @@ func (c *benchCommand) print(out io.Writer, r *bench.Report) error {
 func (c *benchCommand) options() (bench.Options, error) {
 	o := bench.Options{Seconds: c.Seconds, Quick: c.Quick, DatabaseURL: c.DatabaseURL}
 	if c.Seconds < 0 || c.Seconds > 3600 {
-		return o, usage("--seconds must be between 0 and 3600")
+		return o, cli.Usage("--seconds must be between 0 and 3600")
 	}
 	if (c.Model == "") != (c.Data == "") {
-		return o, usage("--model and --data belong together")
+		return o, cli.Usage("--model and --data belong together")
 	}
 	var err error
 	if o.Sample, err = os.ReadFile(c.Sample); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return o, caused(exitNoInput, err)
+		return o, cli.Caused(cli.ExitNoInput, err)
 	}
 	if c.Suite == "gate" {
 		file, err := os.ReadFile(c.Floors)
 		if err != nil {
-			return o, caused(exitNoInput, err)
+			return o, cli.Caused(cli.ExitNoInput, err)
 		}
 		if o.Floors, err = bench.ReadFloors(file); err != nil {
-			return o, caused(exitData, fmt.Errorf("%s: %w", c.Floors, err))
+			return o, cli.Caused(cli.ExitData, fmt.Errorf("%s: %w", c.Floors, err))
 		}
 	}
 	if c.Model == "" {
 		return o, nil
 	}
-	if o.Forest, err = readForest(c.Model); err != nil {
+	if o.Forest, err = cli.ReadForest(c.Model); err != nil {
 		return o, err
 	}
 	o.Rows, err = c.matrix(len(o.Forest.Features))
@@ -134,12 +135,12 @@ func (c *benchCommand) matrix(features int) (forest.Rows, error) {
 	all := forest.Rows{Columns: make([]forest.Column, features)}
 	file, err := os.Open(c.Data)
 	if err != nil {
-		return all, caused(exitNoInput, err)
+		return all, cli.Caused(cli.ExitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
-	in := newMatrixReader(file, features, c.Header, c.LabelColumn)
+	in := cli.NewMatrixReader(file, features, c.Header, c.LabelColumn)
 	for {
-		rows, err := in.next()
+		rows, err := in.Next()
 		if err == io.EOF && all.Len > 0 {
 			return all, nil
 		}
@@ -147,7 +148,7 @@ func (c *benchCommand) matrix(features int) (forest.Rows, error) {
 			err = errors.New("no rows")
 		}
 		if err != nil {
-			return all, caused(exitData, fmt.Errorf("%s: %w", c.Data, err))
+			return all, cli.Caused(cli.ExitData, fmt.Errorf("%s: %w", c.Data, err))
 		}
 		all.Len += rows.Len
 		for i := range all.Columns {

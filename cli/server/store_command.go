@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
@@ -41,7 +42,7 @@ type storeFlags struct {
 }
 
 // open calls do with the database and the object store. It migrates the schema only if migrate is true.
-func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func(serve.Installation) error) error {
+func (f storeFlags) open(ctx context.Context, std cli.Streams, migrate bool, do func(serve.Installation) error) error {
 	dir, err := filepath.Abs(cmp.Or(f.DataDir, defaultDataDir(os.Getuid(), homeDir())))
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func (f storeFlags) open(ctx context.Context, std streams, migrate bool, do func
 			Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region,
 			Checksums: objects.Checksums(f.S3Checksums),
 		},
-		Log: serve.NewLogger(std.err, slog.LevelWarn),
+		Log: serve.NewLogger(std.Err, slog.LevelWarn),
 	}, func(i serve.Installation) error {
 		opened = true
 		return do(i)
@@ -82,7 +83,7 @@ func (f storeFlags) requireEmbedded(dir string) error {
 		return nil
 	}
 	if _, err := os.Stat(needed); err != nil {
-		return usage("there is no %s: give the data directory, the database and the bucket that serve "+
+		return cli.Usage("there is no %s: give the data directory, the database and the bucket that serve "+
 			"uses", needed)
 	}
 	return nil
@@ -91,13 +92,13 @@ func (f storeFlags) requireEmbedded(dir string) error {
 type storeAdoptCommand struct{ storeFlags }
 
 // Run adopts the store.
-func (c *storeAdoptCommand) Run(ctx context.Context, std streams) error {
+func (c *storeAdoptCommand) Run(ctx context.Context, std cli.Streams) error {
 	return c.open(ctx, std, true, func(i serve.Installation) error {
 		a, err := i.Owner.Adopt(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "before: database %s, %s %s (%s)\nnow:    installation %s owns both\n",
+		_, err = fmt.Fprintf(std.Out, "before: database %s, %s %s (%s)\nnow:    installation %s owns both\n",
 			markText(a.Database), i.Objects, markText(a.Store), a.State, a.Now.Installation)
 		return err
 	})
@@ -116,20 +117,20 @@ type storeCheckCommand struct {
 }
 
 // Run compares database and store.
-func (c *storeCheckCommand) Run(ctx context.Context, std streams) error {
+func (c *storeCheckCommand) Run(ctx context.Context, std cli.Streams) error {
 	return c.open(ctx, std, false, func(i serve.Installation) error {
 		problems := 0
 		checked, err := i.Store.Upkeep.CheckObjects(ctx, i.Owner.Objects(), c.Digests, func(p store.Problem) {
 			problems++
-			_, _ = fmt.Fprintf(std.out, "%s\t%s\t%s\n", p.What, cmp.Or(p.Of, "-"), p.Key)
+			_, _ = fmt.Fprintf(std.Out, "%s\t%s\t%s\n", p.What, cmp.Or(p.Of, "-"), p.Key)
 		})
 		if err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(std.err, "%d objects of rows, %d of them read whole; %d objects stored, %d not needed any more; %d problems\n",
+		_, _ = fmt.Fprintf(std.Err, "%d objects of rows, %d of them read whole; %d objects stored, %d not needed any more; %d problems\n",
 			checked.Rows, checked.Digests, checked.Objects, checked.NotNeeded, problems)
 		if problems > 0 {
-			return plain(exitData, "database and object store do not agree in %d places", problems)
+			return cli.Plain(cli.ExitData, "database and object store do not agree in %d places", problems)
 		}
 		return nil
 	})
@@ -141,12 +142,12 @@ type storeOrphansCommand struct {
 }
 
 // Run lists the orphans that a sweep found, or confirms their deletion.
-func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
+func (c *storeOrphansCommand) Run(ctx context.Context, std cli.Streams) error {
 	return c.open(ctx, std, false, func(i serve.Installation) error {
 		if c.Confirm >= 0 {
 			err := i.Store.Upkeep.ConfirmOrphans(ctx, c.Confirm)
 			if errors.Is(err, store.ErrConflict) {
-				return plain(exitData, "%v", err)
+				return cli.Plain(cli.ExitData, "%v", err)
 			}
 			return err
 		}
@@ -154,7 +155,7 @@ func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+		table := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
 		unknown := 0
 		for _, o := range list {
 			why := "not needed"
@@ -171,14 +172,14 @@ func (c *storeOrphansCommand) Run(ctx context.Context, std streams) error {
 	})
 }
 
-func (c *storeOrphansCommand) printStopped(ctx context.Context, std streams, s *store.Store, unknown int) error {
+func (c *storeOrphansCommand) printStopped(ctx context.Context, std cli.Streams, s *store.Store, unknown int) error {
 	h, err := s.Upkeep.Housekeeping(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.err, "%d objects of unknown owners\n", unknown)
+	_, err = fmt.Fprintf(std.Err, "%d objects of unknown owners\n", unknown)
 	if h.Stopped != nil {
-		_, err = fmt.Fprintf(std.err, "sweeps are stopped since %s: %s\nto let them delete these objects: "+
+		_, err = fmt.Fprintf(std.Err, "sweeps are stopped since %s: %s\nto let them delete these objects: "+
 			"millrace store orphans --confirm %d\n", h.Stopped.At.UTC().Format(time.RFC3339), h.Stopped.Reason, unknown)
 	}
 	return err

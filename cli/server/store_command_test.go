@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/storetest"
@@ -22,10 +23,10 @@ func serveIn(t *testing.T, dir string, flags ...string) (status int, messages st
 	defer cancel()
 	stdout := &printed{until: "Ctrl-C stops everything.", seen: cancel}
 	var stderr bytes.Buffer
-	status = runCommand(ctx, append([]string{
+	status = Full().Run(ctx, append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--canary", "off", "--data-dir", dir,
 		"--sample", "testdata/samples/telecom_sample.csv",
-	}, flags...), streams{strings.NewReader(""), stdout, &stderr})
+	}, flags...), cli.Streams{In: strings.NewReader(""), Out: stdout, Err: &stderr})
 	return status, stderr.String()
 }
 
@@ -39,7 +40,7 @@ func TestServeRefusesStoreOfOtherDatabase(t *testing.T) {
 	}
 	files := filesBelow(t, dir)
 	status, messages := serveIn(t, dir, "--database-url", second)
-	if status != exitUsage || !strings.Contains(messages, "millrace store adopt") ||
+	if status != cli.ExitUsage || !strings.Contains(messages, "millrace store adopt") ||
 		!regexp.MustCompile(`belongs to installation [0-9a-f-]{36}, the database to no installation`).MatchString(messages) {
 		t.Errorf("status %d: %s", status, messages)
 	}
@@ -61,7 +62,7 @@ func TestServeRefusesStoreOfOtherDatabase(t *testing.T) {
 	if status, messages := serveIn(t, dir, "--database-url", second); status != 0 {
 		t.Error(messages)
 	}
-	if status, messages := serveIn(t, dir, "--database-url", first); status != exitUsage {
+	if status, messages := serveIn(t, dir, "--database-url", first); status != cli.ExitUsage {
 		t.Errorf("after the adoption the first database starts: %s", messages)
 	}
 }
@@ -101,7 +102,7 @@ func TestStoreCommands(t *testing.T) {
 			}
 		}
 	}
-	if status, said := run("check", "--no-digests"); status != exitData || !strings.Contains(said, "missing\tresult\tresults/") ||
+	if status, said := run("check", "--no-digests"); status != cli.ExitData || !strings.Contains(said, "missing\tresult\tresults/") ||
 		!strings.Contains(said, "do not agree in 1 places") {
 		t.Errorf("status %d: %s", status, said)
 	}
@@ -129,7 +130,7 @@ func TestStoreCommands(t *testing.T) {
 		!strings.Contains(said, "--confirm 21") {
 		t.Errorf("status %d: %s", status, said)
 	}
-	if status, said := run("orphans", "--confirm", "20"); status != exitData || !strings.Contains(said, "21 objects") {
+	if status, said := run("orphans", "--confirm", "20"); status != cli.ExitData || !strings.Contains(said, "21 objects") {
 		t.Errorf("status %d: %s", status, said)
 	}
 	if status, said := run("orphans", "--confirm", "21"); status != 0 {
@@ -161,9 +162,9 @@ func TestStoreCommandsOnPrivatePostgres(t *testing.T) {
 	var stderr bytes.Buffer
 	done := make(chan int, 1)
 	go func() {
-		done <- runCommand(ctx, []string{
+		done <- Full().Run(ctx, []string{
 			"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", dir, "--canary", "off",
-		}, streams{strings.NewReader(""), stdout, &stderr})
+		}, cli.Streams{In: strings.NewReader(""), Out: stdout, Err: &stderr})
 	}()
 	select {
 	case <-ready.Done():
@@ -186,7 +187,7 @@ func TestStoreCommandsCreateNothing(t *testing.T) {
 	for _, args := range []string{"check", "adopt", "orphans", "orphans --confirm 0"} {
 		for _, flags := range []string{"", " --database-url " + database, " --s3-bucket none"} {
 			status, out, messages := command(t, "", strings.Fields("store "+args+" --data-dir "+dir+flags)...)
-			if status != exitUsage || out != "" || !strings.Contains(messages, "there is no "+dir) {
+			if status != cli.ExitUsage || out != "" || !strings.Contains(messages, "there is no "+dir) {
 				t.Errorf("%s%s: status %d: %s%s", args, flags, status, out, messages)
 			}
 		}
@@ -198,7 +199,7 @@ func TestStoreCommandsCreateNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, messages := command(t, "", "store", "check", "--data-dir", dir, "--database-url", database)
-	if status != exitUsage || !strings.Contains(messages, "run millrace migrate up") {
+	if status != cli.ExitUsage || !strings.Contains(messages, "run millrace migrate up") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve"
 )
@@ -45,9 +46,9 @@ func (p *samplePrediction) expired() bool {
 // failure returns the error of a prediction that has not completed.
 func (p *samplePrediction) failure() error {
 	if p.Error != nil {
-		return &codedError{"sample: ", p.Error.Code, p.Error.Message}
+		return &cli.CodedError{About: "sample: ", Code: p.Error.Code, Text: p.Error.Message}
 	}
-	return plain(exitTryAgain, "sample: prediction %s is %s after a minute", p.ID, p.Status)
+	return cli.Plain(cli.ExitTryAgain, "sample: prediction %s is %s after a minute", p.ID, p.Status)
 }
 
 // uploadSample uploads a file through the API and prints a report of its result. If an earlier start has scored the same
@@ -55,7 +56,7 @@ func (p *samplePrediction) failure() error {
 func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name string) error {
 	file, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("sample: %w", caused(exitNoInput, err))
+		return fmt.Errorf("sample: %w", cli.Caused(cli.ExitNoInput, err))
 	}
 	begin := time.Now()
 	p, err := earlierSample(ctx, s, file)
@@ -76,7 +77,7 @@ func uploadSample(ctx context.Context, out io.Writer, s serve.Started, name stri
 		"\nsample %s: %d rows scored and explained\nwith model %s, %d rejected, %s\n%s%s\n"+
 			"  result    curl -o scored.csv -H \"Authorization: Bearer $MILLRACE_TOKEN\" \\\n    %s\n\nCtrl-C stops everything.\n",
 		filepath.Base(name), p.Rows.Scored, p.Model, p.Rows.Rejected, speed,
-		bandTable(&p.Summary), summaryTables(&p.Summary), s.API+"/predictions/"+p.ID+"/download")
+		cli.BandTable(&p.Summary), cli.SummaryTables(&p.Summary), s.API+"/predictions/"+p.ID+"/download")
 	return err
 }
 
@@ -168,8 +169,8 @@ func askSample(req *http.Request, s serve.Started, answer any) error {
 		return json.Unmarshal(text, answer)
 	}
 	if refused := refusal(text); refused != nil {
-		refused.about = "sample: "
+		refused.About = "sample: "
 		return refused
 	}
-	return plain(exitUnavailable, "sample: the server answered with %s", resp.Status)
+	return cli.Plain(cli.ExitUnavailable, "sample: the server answered with %s", resp.Status)
 }

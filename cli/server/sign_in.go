@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/serve"
 )
 
@@ -58,5 +59,5 @@ func shellWord(text string) string {
 	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
 		return text
 	}
-	return singleQuoted(text)
+	return cli.SingleQuoted(text)
 }

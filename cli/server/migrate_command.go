@@ -1,9 +1,10 @@
-package cli
+package server
 
 import (
 	"context"
 	"fmt"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store/schema"
 )
@@ -20,7 +21,7 @@ type migrateUpCommand struct {
 }
 
 // Run applies migrations.
-func (c *migrateUpCommand) Run(ctx context.Context, std streams) error {
+func (c *migrateUpCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err := schema.Migrate(ctx, c.DatabaseURL, migrations.FS); err != nil {
 		return notStarted(err)
 	}
@@ -32,11 +33,11 @@ type migrateStatusCommand struct {
 }
 
 // Run lists migrations.
-func (c *migrateStatusCommand) Run(ctx context.Context, std streams) error {
+func (c *migrateStatusCommand) Run(ctx context.Context, std cli.Streams) error {
 	return printMigrations(ctx, std, c.DatabaseURL)
 }
 
-func printMigrations(ctx context.Context, std streams, url string) error {
+func printMigrations(ctx context.Context, std cli.Streams, url string) error {
 	list, err := schema.Status(ctx, url, migrations.FS)
 	if err != nil {
 		return notStarted(err)
@@ -46,7 +47,7 @@ func printMigrations(ctx context.Context, std streams, url string) error {
 		if m.Applied {
 			state = "applied"
 		}
-		if _, err := fmt.Fprintf(std.out, "%05d %-30s %s\n", m.Version, m.Name, state); err != nil {
+		if _, err := fmt.Fprintf(std.Out, "%05d %-30s %s\n", m.Version, m.Name, state); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"cmp"
@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/migrations"
@@ -106,14 +107,14 @@ const (
 )
 
 // Run serves until ctx is cancelled, and then drains.
-func (c *serveCommand) Run(ctx context.Context, std streams) error {
-	config, err := c.config(serve.NewLogger(std.err, slog.LevelInfo))
+func (c *serveCommand) Run(ctx context.Context, std cli.Streams) error {
+	config, err := c.config(serve.NewLogger(std.Err, slog.LevelInfo))
 	if err != nil {
 		return err
 	}
 	if c.Sample != "" {
 		if _, err := os.Stat(c.Sample); err != nil {
-			return caused(exitNoInput, err)
+			return cli.Caused(cli.ExitNoInput, err)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -130,7 +131,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		} else if c.Sample != "" {
 			sample = make(chan error, 1)
 			go func() { // ends with the request; waited for below
-				err := uploadSample(ctx, std.out, s, c.Sample)
+				err := uploadSample(ctx, std.Out, s, c.Sample)
 				if err != nil {
 					cancel(err)
 				}
@@ -156,7 +157,7 @@ func (c *serveCommand) notStarted(err error) error {
 		if strings.HasPrefix(err.Error(), "admin listener") {
 			flag = "--admin-listen"
 		}
-		return plain(exitTryAgain, "%s is in use by another program: stop it, or choose another address with %s",
+		return cli.Plain(cli.ExitTryAgain, "%s is in use by another program: stop it, or choose another address with %s",
 			op.Addr, flag)
 	}
 	return notStarted(err)
@@ -165,12 +166,12 @@ func (c *serveCommand) notStarted(err error) error {
 // notStarted returns why the database or the object store could not be opened.
 func notStarted(err error) error {
 	if errors.Is(err, cluster.ErrInUse) {
-		return plain(exitTryAgain, "%v: stop it, or choose another directory with --data-dir", err)
+		return cli.Plain(cli.ExitTryAgain, "%v: stop it, or choose another directory with --data-dir", err)
 	}
 	if err == nil || store.FaultOf(err) == store.FaultInternal || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return caused(exitUsage, err)
+	return cli.Caused(cli.ExitUsage, err)
 }
 
 // spareThreads is the number of threads that run Go code in addition to those that score. The operating system shares the
@@ -187,10 +188,10 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		return serve.RunConfig{}, err
 	}
 	if c.drainDelay() < 0 {
-		return serve.RunConfig{}, usage("--drain-delay must not be negative")
+		return serve.RunConfig{}, cli.Usage("--drain-delay must not be negative")
 	}
 	if c.PartBytes < partBytesMin {
-		return serve.RunConfig{}, usage("--part-bytes must be at least %d", partBytesMin)
+		return serve.RunConfig{}, cli.Usage("--part-bytes must be at least %d", partBytesMin)
 	}
 	cores := c.Cores
 	if cores <= 0 {
@@ -249,7 +250,7 @@ func (c *serveCommand) drainDelay() time.Duration {
 func (c *serveCommand) apiConfig(cores int) (serve.Config, error) {
 	proxies, err := serve.ParseNetworks(c.TrustedProxies)
 	if err != nil {
-		return serve.Config{}, usage("--trusted-proxies: %v", err)
+		return serve.Config{}, cli.Usage("--trusted-proxies: %v", err)
 	}
 	return serve.Config{
 		PublicURL: c.PublicURL, SupportURL: c.SupportURL, Origins: c.origins(),
@@ -315,25 +316,25 @@ func homeDir() string {
 }
 
 // announce prints the addresses of a started server. Tokens are long: they are in files of the data directory.
-func (c *serveCommand) announce(std streams, dir string, s serve.Started, took time.Duration) error {
-	_, _ = fmt.Fprintf(std.out, "millrace is ready after %s\n", took.Round(time.Millisecond))
+func (c *serveCommand) announce(std cli.Streams, dir string, s serve.Started, took time.Duration) error {
+	_, _ = fmt.Fprintf(std.Out, "millrace is ready after %s\n", took.Round(time.Millisecond))
 	if s.API != "" {
-		_, _ = fmt.Fprintf(std.out, "  API       %s\n  docs      %s/docs\n  page      %s/\n", s.API, s.API, s.API)
+		_, _ = fmt.Fprintf(std.Out, "  API       %s\n  docs      %s/docs\n  page      %s/\n", s.API, s.API, s.API)
 	}
-	_, _ = fmt.Fprintf(std.out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
+	_, _ = fmt.Fprintf(std.Out, "  metrics   %s/metrics\n  database  %s\n  files     %s\n",
 		s.Admin, s.Database, s.Objects)
 	switch {
 	case s.API == "":
 		return nil
 	case s.Token == "":
-		_, _ = fmt.Fprintf(std.out, "  tokens    %s\n", c.acceptedTokens())
+		_, _ = fmt.Fprintf(std.Out, "  tokens    %s\n", c.acceptedTokens())
 		return nil
 	}
 	token, page, err := keepToken(dir, s)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(std.out, "  sign in   %s\n\n"+
+	_, _ = fmt.Fprintf(std.Out, "  sign in   %s\n\n"+
 		"DEVELOPMENT MODE: anyone who has the token has access. Set AUTH_JWKS_URL in\nproduction.\n"+
 		"  export MILLRACE_TOKEN=$(cat %s)\n", fileURL(page), shellWord(token))
 	return nil

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retainwise/millrace/cli"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
@@ -42,10 +43,10 @@ func serveSample(t *testing.T, sample string) (status int, out, messages string)
 	defer cancel()
 	stdout := &printed{until: "Ctrl-C stops everything.", seen: cancel}
 	var stderr bytes.Buffer
-	status = runCommand(ctx, []string{
+	status = Full().Run(ctx, []string{
 		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir(),
 		"--database-url", storetest.EmptyPostgres(t), "--sample", sample,
-	}, streams{strings.NewReader(""), stdout, &stderr})
+	}, cli.Streams{In: strings.NewReader(""), Out: stdout, Err: &stderr})
 	return status, stdout.text.String(), stderr.String()
 }
 
@@ -95,10 +96,10 @@ func TestServeFindsEarlierSample(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		stdout := &printed{until: "Ctrl-C stops everything.", seen: cancel}
 		var stderr bytes.Buffer
-		status := runCommand(ctx, []string{
+		status := Full().Run(ctx, []string{
 			"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--canary", "off", "--data-dir", dir,
 			"--database-url", database, "--sample", sample,
-		}, streams{strings.NewReader(""), stdout, &stderr})
+		}, cli.Streams{In: strings.NewReader(""), Out: stdout, Err: &stderr})
 		cancel()
 		out := stdout.text.String()
 		if status != 0 || !strings.Contains(out, step.want) || !strings.Contains(out, "20 rows scored and explained") ||
@@ -155,7 +156,7 @@ func TestServeExitsWhenSampleIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, messages := serveSample(t, sample)
-	if status != exitData || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
+	if status != cli.ExitData || !strings.Contains(messages, "\nmillrace: sample: ERR-1004: Missing required columns") ||
 		!strings.HasSuffix(messages, "\n  More: millrace explain ERR-1004\n") || strings.Contains(out, "rows scored") {
 		t.Errorf("status %d: %s%s", status, out, messages)
 	}
@@ -267,7 +268,7 @@ func TestB2Parties(t *testing.T) {
 			t.Errorf("%+v: %q (%v), want %q", test.command, got, err, test.want)
 		}
 		var out bytes.Buffer
-		if err := test.command.announce(streams{nil, &out, nil}, t.TempDir(), serve.Started{API: "http://127.0.0.1:1"}, 0); err != nil {
+		if err := test.command.announce(cli.Streams{Out: &out}, t.TempDir(), serve.Started{API: "http://127.0.0.1:1"}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(out.String(), test.said) {
@@ -275,7 +276,7 @@ func TestB2Parties(t *testing.T) {
 		}
 		out.Reset()
 		started := serve.Started{API: "http://127.0.0.1:1", Token: "x"}
-		if err := test.command.announce(streams{nil, &out, nil}, t.TempDir(), started, 0); err != nil {
+		if err := test.command.announce(cli.Streams{Out: &out}, t.TempDir(), started, 0); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(out.String(), "  tokens ") {
@@ -307,7 +308,7 @@ func TestServeUnreachableDatabaseError(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", t.TempDir()},
 	} {
 		status, _, messages := command(t, "", append(args, "--database-url", "postgres://u:secret@127.0.0.1:1/x")...)
-		if status != exitUnavailable || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
+		if status != cli.ExitUnavailable || !strings.Contains(messages, "millrace: ") || strings.Contains(messages, "secret") {
 			t.Errorf("%v: status %d: %s", args, status, messages)
 		}
 	}
@@ -325,7 +326,14 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("status %d: %s%s", status, after, messages)
 		}
 	}
-	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != exitIO {
+	if status, messages := commandOnFullDisk(t, "migrate", "status", "--database-url", url); status != cli.ExitIO {
 		t.Errorf("a full disk went unnoticed: %s", messages)
+	}
+}
+
+func TestServeRefusesPartsTooSmallForChunks(t *testing.T) {
+	status, _, messages := command(t, "", "serve", "--data-dir", t.TempDir(), "--part-bytes", "16383")
+	if status == 0 || !strings.Contains(messages, "--part-bytes must be at least 16384") {
+		t.Errorf("status %d: %s", status, messages)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/retainwise/millrace/cli"
 )
 
 // jobsCommand groups the commands for operators that manage predictions. They use the admin listener of a running server
@@ -49,8 +51,8 @@ type deadJob struct {
 }
 
 // Run lists failed and dead predictions.
-func (c *jobsDeadCommand) Run(ctx context.Context, std streams) error {
-	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+func (c *jobsDeadCommand) Run(ctx context.Context, std cli.Streams) error {
+	table := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
 	cursor, left := "", c.Limit
 	for {
 		var page struct {
@@ -75,12 +77,12 @@ func (c *jobsDeadCommand) Run(ctx context.Context, std streams) error {
 }
 
 // Run cancels a prediction.
-func (c *jobsCancelCommand) Run(ctx context.Context, std streams) error {
+func (c *jobsCancelCommand) Run(ctx context.Context, std cli.Streams) error {
 	return c.change(ctx, std, "/predictions/"+url.PathEscape(c.ID)+"/cancel")
 }
 
 // change posts to path and prints the new status of the prediction.
-func (a adminFlag) change(ctx context.Context, std streams, path string) error {
+func (a adminFlag) change(ctx context.Context, std cli.Streams, path string) error {
 	var now struct {
 		ID     string `json:"prediction_id"`
 		Status string `json:"status"`
@@ -88,7 +90,7 @@ func (a adminFlag) change(ctx context.Context, std streams, path string) error {
 	if err := a.ask(ctx, http.MethodPost, path, &now); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(std.out, "%s %s\n", now.ID, now.Status)
+	_, err := fmt.Fprintf(std.Out, "%s %s\n", now.ID, now.Status)
 	return err
 }
 
@@ -104,12 +106,12 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Admin, "/")+path, nil)
 	if err != nil {
-		return usage("--admin %s is not a URL", a.Admin)
+		return cli.Usage("--admin %s is not a URL", a.Admin)
 	}
 	req.Header.Set(operatorHeader, "yes")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return plain(exitUnavailable, "no server answers at %s: start one, or give its address with --admin", a.Admin)
+		return cli.Plain(cli.ExitUnavailable, "no server answers at %s: start one, or give its address with --admin", a.Admin)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, adminAnswerMax))
@@ -122,16 +124,16 @@ func (a adminFlag) ask(ctx context.Context, method, path string, answer any) err
 	if refused := refusal(text); refused != nil {
 		return refused
 	}
-	return plain(exitUnavailable, "what answers at %s is not the admin listener of millrace", a.Admin)
+	return cli.Plain(cli.ExitUnavailable, "what answers at %s is not the admin listener of millrace", a.Admin)
 }
 
 // refusal returns the published code and message of an error answer; nil if it is not from millrace.
-func refusal(answer []byte) *codedError {
+func refusal(answer []byte) *cli.CodedError {
 	var refused struct {
 		Error struct{ Code, Message string }
 	}
 	if err := json.Unmarshal(answer, &refused); err != nil || refused.Error.Code == "" {
 		return nil
 	}
-	return &codedError{code: refused.Error.Code, text: refused.Error.Message}
+	return &cli.CodedError{Code: refused.Error.Code, Text: refused.Error.Message}
 }
