@@ -22,6 +22,8 @@ type Program struct {
 	Faults   Faults
 	Options  []kong.Option // further ones of the parser
 	Hint     string        // a sentence about commands that it has not; may be empty
+
+	json bool // errors are printed as JSON
 }
 
 // Streams are the standard streams of a command, passed in so that tests can replace them.
@@ -71,6 +73,9 @@ func (p Program) Run(ctx context.Context, args []string, std Streams) (status in
 	}
 	if err != nil {
 		return p.fail(std, p.misused(err))
+	}
+	if c, ok := p.Commands.(interface{ errorsAreJSON() bool }); ok {
+		p.json = c.errorsAreJSON()
 	}
 	name, _, _ := strings.Cut(chosen.Command(), " ")
 	drains := name == "serve" || name == "bench" // they stop the servers that they started

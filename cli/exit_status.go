@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -209,9 +210,31 @@ func (p Program) fail(std Streams, err error) int {
 	if status == ExitSoftware && code == "" && words == nil {
 		code = internalCode
 	}
+	if p.json {
+		_, _ = std.Err.Write(errorJSON(code, line, codes.Details(err)))
+		return status
+	}
 	_, _ = fmt.Fprintln(std.Err, "millrace:", line)
 	_, _ = fmt.Fprint(std.Err, wayOut(code))
 	return status
+}
+
+// errorJSON returns an error as one line in the form of the API's answers.
+func errorJSON(code, line string, details map[string]any) []byte {
+	type object struct {
+		Code    string         `json:"code,omitempty"` // absent for an error without a published one
+		Message string         `json:"message"`
+		Details map[string]any `json:"details,omitempty"`
+	}
+	o := object{code, strings.TrimPrefix(line, code+": "), details}
+	if code == "" {
+		o.Message, o.Details = line, nil
+	}
+	text, err := json.Marshal(map[string]object{"error": o})
+	if err != nil { // details hold plain values only
+		text, _ = json.Marshal(map[string]object{"error": {Code: code, Message: o.Message}})
+	}
+	return append(text, '\n')
 }
 
 // wayOut returns lines that say what can be done about a code; empty without one.

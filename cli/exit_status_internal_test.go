@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,5 +84,44 @@ func TestWrapped(t *testing.T) {
 		if got := wrapped("  ", test.text); got != test.want {
 			t.Errorf("%q: %q, want %q", test.text, got, test.want)
 		}
+	}
+}
+
+// TestErrorsAsJSON checks that programs get the code, the sentence and the details of an error in one line, and the same
+// exit status.
+func TestErrorsAsJSON(t *testing.T) {
+	const samples = "testdata/samples/"
+	for _, test := range []struct {
+		status int
+		want   string // the beginning of the line
+		args   []string
+	}{
+		{65, `{"error":{"code":"ERR-1004","message":"Missing required column 'Contract'. `, []string{"score", "--model", "telecom", samples + "bad/missing_column.csv"}},
+		{65, `{"error":{"code":"ERR-1005","message":"The file has no rows to score."}}` + "\n", []string{"score", "--model", "telecom", samples + "bad/empty.csv"}},
+		{65, `{"error":{"code":"ERR-1703","message":"`, []string{"model", "verify", samples + "telecom_sample.csv"}},
+		{66, `{"error":{"message":"model \"absent\" is neither a directory, `, []string{"score", "--model", "absent", "x.csv"}},
+		{66, `{"error":{"message":"open absent.csv: no such file or directory"}}` + "\n", []string{"score", "--model", "telecom", "absent.csv"}},
+		{64, `{"error":{"message":"there is no error code \"9999\": `, []string{"explain", "9999"}},
+		{64, "millrace: unknown flag --nope; see --help\n", []string{"score", "--nope"}}, // no command was chosen
+	} {
+		status, out, messages := command(t, "", append([]string{"--errors", "json"}, test.args...)...)
+		if status != test.status || out != "" || !strings.HasPrefix(messages, test.want) || strings.Count(messages, "\n") != 1 {
+			t.Errorf("%q: status %d, want %d and %s: %s%s", test.args, status, test.status, test.want, out, messages)
+		}
+	}
+	_, _, messages := command(t, "", "score", "--model", "telecom", "--errors=json", samples+"bad/missing_column.csv")
+	var answer struct {
+		Error struct {
+			Details struct {
+				Columns []struct{ Column, Label string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(messages), &answer); err != nil || len(answer.Error.Details.Columns) != 1 ||
+		answer.Error.Details.Columns[0].Column != "Contract" {
+		t.Errorf("%v: %s", err, messages)
+	}
+	if line := string(errorJSON("ERR-1302", "ERR-1302: Bad.", map[string]any{"f": func() {}})); line != `{"error":{"code":"ERR-1302","message":"Bad."}}`+"\n" {
+		t.Errorf("details that cannot be encoded: %s", line)
 	}
 }

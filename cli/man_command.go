@@ -39,7 +39,7 @@ func manualPage(app *kong.Application) string {
 			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(a.summary), roff(a.help))
 		}
 		for _, f := range n.flags {
-			if f.name != "help" && f.name != "version" { // which all commands have
+			if f.name != "help" && f.name != "version" && f.name != "errors" { // which all commands have
 				b.WriteString(manualFlag(f))
 			}
 		}

@@ -22,7 +22,10 @@ type AboutCommands struct {
 	HelpOf     helpCommand       `cmd:"" name:"help" help:"Print the help of a command, as COMMAND --help does."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version in one line."`
+	Errors      string           `enum:"text,json" default:"text" help:"How errors are printed: text, or json (one line with code, message and details)."`
 }
+
+func (c *AboutCommands) errorsAreJSON() bool { return c.Errors == "json" }
 
 // slimCommands are the commands of the slim program.
 type slimCommands struct {

@@ -80,6 +80,7 @@ func TestSlimEqualsFull(t *testing.T) {
 		{"score", "--model", "telecom", "--out", "DIR/scored.csv", "--changes-from", good, good},
 		{"score", "--model", light + "model.txt", "--bands", "low=0.5,high", good},
 		{"score", "--model", "telecom", "--max-rejected", "0", "testdata/samples/bad/number_text.csv"},
+		{"score", "--errors", "json", "--model", "telecom", "testdata/samples/bad/missing_column.csv"},
 		{"score", "--no-such-flag"},
 	}
 	bad, err := filepath.Glob("testdata/samples/bad/*.*")

@@ -14,6 +14,10 @@ func Of(err error) string { return fault.ExplainLocal(err).Code.String() }
 // files and internals.
 func Line(err error) string { return fault.ExplainLocal(err).Line(err) }
 
+// Details returns the machine-readable part of an error of a file or a model, as answers of the API have it: column, row,
+// line and others. It is nil for an error without.
+func Details(err error) map[string]any { return fault.ExplainLocal(err).Details }
+
 // PageOf returns what is published of a code, written as "ERR-1004" or "1004"; false if there is no such code.
 func PageOf(code string) (Page, bool) {
 	c, ok := fault.ParseCode(code)
