@@ -22,7 +22,6 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/cluster"
-	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/queue"
 	"github.com/retainwise/millrace/testdata/samples"
 )
@@ -36,19 +35,11 @@ type serveCommand struct {
 	HSTS        retention `name:"hsts-max-age" env:"HSTS_MAX_AGE" default:"365d" help:"How long browsers shall use HTTPS only, sent as Strict-Transport-Security if TLS_CERT is set (off = not sent)." placeholder:"DURATION"`
 	AdminListen string    `default:"127.0.0.1:9090" env:"MILLRACE_ADMIN_LISTEN" help:"Listen address of the admin listener: metrics and operators' routes, without authentication. Keep it private."`
 	AdminHosts  []string  `env:"MILLRACE_ADMIN_HOSTS" help:"Host names that the admin listener answers under (default: loopback, and the address that it is reached by)." placeholder:"NAME"`
-	DataDir     string    `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
 	Bundles     string    `env:"MILLRACE_BUNDLES" help:"Directory of model bundles to serve in addition to the built-in baselines." placeholder:"DIR"`
 
-	DatabaseURL   string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: start a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
-	LoaderURL     string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers; DATABASE_URL is then used by API requests only." placeholder:"URL"`
-	MigrateURL    string `name:"migrate-database-url" secret:"" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
+	storeFlags
 	DatabaseConns int32  `env:"MILLRACE_DATABASE_CONNS" default:"30" help:"Maximum PostgreSQL connections of this process, plus three for LISTEN and one for upkeep."`
 	DatabaseKept  int32  `name:"database-conns-kept" env:"MILLRACE_DATABASE_CONNS_KEPT" default:"10" help:"PostgreSQL connections kept open while idle."`
-	S3Bucket      string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket for uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
-	S3Prefix      string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket, for a bucket shared with other programs." placeholder:"PREFIX"`
-	S3Endpoint    string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
-	S3Checksums   string `name:"s3-checksums" env:"MILLRACE_S3_CHECKSUMS" enum:",when_supported,when_required" default:"" help:"Checksums of S3 requests and answers: when_supported or when_required, for servers that reject those that S3 does not require (default: AWS_REQUEST_CHECKSUM_CALCULATION and AWS_RESPONSE_CHECKSUM_VALIDATION, else when_supported)." placeholder:"WHEN"`
-	S3Region      string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket and the SQS queue."`
 	SQSQueueURL   string `env:"SQS_QUEUE_URL" help:"SQS queue of the bucket's events and of wake-ups for workers (default: PostgreSQL notifications only)." placeholder:"URL"`
 	SQSEndpoint   string `env:"SQS_ENDPOINT" help:"SQS endpoint URL (default: AWS)." placeholder:"URL"`
 
@@ -208,10 +199,7 @@ func (c *serveCommand) config(log *slog.Logger) (serve.RunConfig, error) {
 		Migrations: migrations.FS, Samples: samples.Of, BundleDir: c.Bundles,
 		DatabaseURL: c.DatabaseURL, LoaderURL: c.LoaderURL, MigratedApart: c.MigrateURL != "",
 		DatabaseConns: c.DatabaseConns, DatabaseKept: c.DatabaseKept,
-		S3: objects.S3Config{
-			Bucket: c.S3Bucket, Prefix: c.S3Prefix, Endpoint: c.S3Endpoint, Region: c.S3Region,
-			Checksums: objects.Checksums(c.S3Checksums),
-		},
+		S3:    c.bucket(),
 		Queue: queue.Config{URL: c.SQSQueueURL, Endpoint: c.SQSEndpoint, Region: c.S3Region},
 		Auth: serve.AuthConfig{
 			JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Parties: c.parties(),

@@ -164,7 +164,7 @@ func TestServeExitsWhenSampleIsRefused(t *testing.T) {
 
 func TestServeConfiguration(t *testing.T) {
 	c := serveCommand{
-		DataDir: "data", PartBytes: 64 << 10, UploadRowsMax: 1, UploadBytesMax: 2, DirectRowsMax: 3, DirectBytesMax: 4,
+		storeFlags: storeFlags{DataDir: "data"}, PartBytes: 64 << 10, UploadRowsMax: 1, UploadBytesMax: 2, DirectRowsMax: 3, DirectBytesMax: 4,
 		Cores: 5, TrustedProxies: []string{"10.0.0.0/8"}, TLSCert: "cert.pem", TLSKey: "key.pem",
 	}
 	got, err := c.config(slog.New(slog.DiscardHandler))
@@ -200,13 +200,13 @@ func TestDrainDelay(t *testing.T) {
 		{"api", span(0), 0},
 		{"all", span(20 * time.Second), 20 * time.Second},
 	} {
-		c := serveCommand{DataDir: "data", PartBytes: 64 << 10, Role: test.role, DrainDelay: test.given}
+		c := serveCommand{storeFlags: storeFlags{DataDir: "data"}, PartBytes: 64 << 10, Role: test.role, DrainDelay: test.given}
 		got, err := c.config(slog.New(slog.DiscardHandler))
 		if err != nil || got.DrainDelay != test.want {
 			t.Errorf("%s, %v: %s, %v", test.role, test.given, got.DrainDelay, err)
 		}
 	}
-	c := serveCommand{DataDir: "data", PartBytes: 64 << 10, DrainDelay: span(-time.Second)}
+	c := serveCommand{storeFlags: storeFlags{DataDir: "data"}, PartBytes: 64 << 10, DrainDelay: span(-time.Second)}
 	if _, err := c.config(nil); err == nil || !strings.HasPrefix(err.Error(), "--drain-delay") {
 		t.Errorf("a negative delay: %v", err)
 	}

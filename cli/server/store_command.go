@@ -28,17 +28,25 @@ type storeCommand struct {
 	Orphans storeOrphansCommand `cmd:"" help:"List orphaned objects that the last sweep found, or confirm their deletion after a stopped sweep."`
 }
 
-// storeFlags select the database and the object store, as for serve.
+// storeFlags select the database and the object store, for serve and for the commands that use them beside it.
 type storeFlags struct {
-	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL and object store (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
-	DatabaseURL string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: the private PostgreSQL of the data directory)." placeholder:"URL"`
-	LoaderURL   string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader; used in place of DATABASE_URL." placeholder:"URL"`
-	MigrateURL  string `name:"migrate-database-url" secret:"" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses; if set, this command does not migrate." placeholder:"URL"`
-	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket of uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
-	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket." placeholder:"PREFIX"`
+	DataDir     string `env:"MILLRACE_DATA_DIR" help:"Data directory of the embedded PostgreSQL, object store and keys (default: ~/.local/share/millrace, or /var/lib/millrace as root)." placeholder:"DIR"`
+	DatabaseURL string `secret:"" env:"DATABASE_URL" help:"PostgreSQL connection URL (default: a private PostgreSQL in the data directory; Linux and macOS only)." placeholder:"URL"`
+	LoaderURL   string `name:"loader-database-url" secret:"" env:"LOADER_DATABASE_URL" help:"Connection URL of the same database with a login in the role millrace_loader, used by workers and by millrace store; DATABASE_URL is then used by API requests only." placeholder:"URL"`
+	MigrateURL  string `name:"migrate-database-url" secret:"" env:"MIGRATE_DATABASE_URL" help:"Connection URL that millrace migrate uses. If set, this process only checks the schema version and does not migrate." placeholder:"URL"`
+	S3Bucket    string `name:"s3-bucket" aliases:"s-3-bucket" env:"S3_BUCKET" help:"S3 bucket for uploads and results (default: a directory below the data directory)." placeholder:"NAME"`
+	S3Prefix    string `name:"s3-prefix" env:"S3_PREFIX" help:"Prefix of all object keys in the S3 bucket, for a bucket shared with other programs." placeholder:"PREFIX"`
 	S3Endpoint  string `name:"s3-endpoint" aliases:"s-3-endpoint" env:"S3_ENDPOINT" help:"S3 endpoint URL (default: AWS)." placeholder:"URL"`
-	S3Checksums string `name:"s3-checksums" env:"MILLRACE_S3_CHECKSUMS" enum:",when_supported,when_required" default:"" help:"Checksums of S3 requests and answers: when_supported or when_required (default: AWS's own variables)." placeholder:"WHEN"`
-	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket."`
+	S3Checksums string `name:"s3-checksums" env:"MILLRACE_S3_CHECKSUMS" enum:",when_supported,when_required" default:"" help:"Checksums of S3 requests and answers: when_supported or when_required, for servers that reject those that S3 does not require (default: AWS_REQUEST_CHECKSUM_CALCULATION and AWS_RESPONSE_CHECKSUM_VALIDATION, else when_supported)." placeholder:"WHEN"`
+	S3Region    string `name:"s3-region" aliases:"s-3-region" env:"AWS_REGION" default:"us-east-1" help:"AWS region of the S3 bucket and the SQS queue."`
+}
+
+// bucket is the configuration of the object store; without a bucket it is a directory.
+func (f storeFlags) bucket() objects.S3Config {
+	return objects.S3Config{
+		Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region,
+		Checksums: objects.Checksums(f.S3Checksums),
+	}
 }
 
 // open calls do with the database and the object store. It migrates the schema only if migrate is true.
@@ -57,10 +65,7 @@ func (f storeFlags) open(ctx context.Context, std cli.Streams, migrate bool, do 
 	opened := false
 	err = serve.WithInstallation(ctx, serve.RunConfig{
 		DataDir: dir, Migrations: migrations.FS, DatabaseURL: url, LoaderURL: loader, MigratedApart: !migrate || f.MigrateURL != "",
-		S3: objects.S3Config{
-			Bucket: f.S3Bucket, Prefix: f.S3Prefix, Endpoint: f.S3Endpoint, Region: f.S3Region,
-			Checksums: objects.Checksums(f.S3Checksums),
-		},
+		S3:  f.bucket(),
 		Log: serve.NewLogger(std.Err, slog.LevelWarn),
 	}, func(i serve.Installation) error {
 		opened = true
