@@ -180,7 +180,7 @@ cover: test-parts $(TOOLS)/gotestsum ## Whole suite with coverage.html; fails un
 		.ci/cover $(FLOOR) cover.out coverage.html || failed=1; exit $$failed
 
 .PHONY: python
-python: slim ## The Python package: types, tests with the real libraries, the table of docs/python.md, this platform's wheel in bin/wheel
+python: build slim ## The Python package: types, tests with the real libraries, the table of docs/python.md, this platform's wheel in bin/wheel
 	@[ -e bin/python/made ] || { $(PYTHON) -m venv --clear bin/python && \
 		bin/python/bin/pip install --quiet --disable-pip-version-check -e 'python[test]' build mypy pandas-stubs polars pyarrow && \
 		touch bin/python/made; }
