@@ -39,6 +39,10 @@ STRIPPED := -trimpath -ldflags "-s -w"
 build: ## Build bin/millrace, stripped (no C compiler needed)
 	CGO_ENABLED=0 go build $(STRIPPED) -o bin/millrace .
 
+.PHONY: slim
+slim: ## Build bin/millrace-slim: the commands that need files only, as the Python package brings it
+	CGO_ENABLED=0 go build $(STRIPPED) -o bin/millrace-slim ./cli/slim
+
 # 69 (EX_UNAVAILABLE) is how millrace says that it found no PostgreSQL and could not fetch one.
 .PHONY: run
 run: build ## Start everything, score the bundled sample through the API, keep serving (ARGS=… to add flags)
@@ -181,14 +185,19 @@ cover: test-parts $(TOOLS)/gotestsum ## Whole suite with coverage.html; fails un
 		.ci/cover $(FLOOR) cover.out coverage.html || failed=1; exit $$failed
 
 .PHONY: python
-python: build ## The Python package: types, tests with the real libraries, the table of docs/python.md, a wheel in bin/wheel
+python: build slim ## The Python package: types, tests with the real libraries, the table of docs/python.md, this platform's wheel in bin/wheel
 	@[ -e bin/python/made ] || { $(PYTHON) -m venv --clear bin/python && \
 		bin/python/bin/pip install --quiet --disable-pip-version-check -e 'python[test]' build mypy pandas-stubs polars pyarrow && \
 		touch bin/python/made; }
 	cd python && ../bin/python/bin/mypy
-	cd python && MILLRACE_PROGRAM="$$PWD/../bin/millrace" MILLRACE_TABLE=../bin/python/table.md ../bin/python/bin/python -m pytest -q tests
-	rm -rf bin/wheel python/src/millrace/bin && mkdir -p python/src/millrace/bin && cp bin/millrace python/src/millrace/bin/
-	bin/python/bin/python -m build --quiet --wheel --outdir bin/wheel python; rm -r python/src/millrace/bin python/build
+	cd python && MILLRACE_PROGRAM="$$PWD/../bin/millrace-slim" MILLRACE_TABLE=../bin/python/table.md ../bin/python/bin/python -m pytest -q tests
+	.ci/wheel
+	rm -rf bin/python/wheel && bin/python/bin/pip install --quiet --disable-pip-version-check --no-deps --target bin/python/wheel bin/wheel/*.whl
+	cd python && ../bin/python/bin/python -m pytest -q -o pythonpath=../bin/python/wheel tests/test_score.py
+
+.PHONY: wheels
+wheels: ## Wheels of the Python package for all PLATFORMS in bin/wheel, after make python
+	.ci/wheel $(PLATFORMS)
 
 .PHONY: bench
 bench: ## Benchmarks of PKG (./...) matching BENCH, COUNT times; kept in bench/results

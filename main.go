@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"github.com/retainwise/millrace/cli"
+	"github.com/retainwise/millrace/cli/server"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() { os.Exit(server.Full().Main()) }

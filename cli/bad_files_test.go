@@ -36,7 +36,7 @@ func TestBadFilesGetTheirCodes(t *testing.T) {
 			t.Errorf("%s: %q", f.File, messages)
 		}
 		refused := f.Scored == 0 && f.Rejected == 0
-		if few := f.Scored < f.Rejected; (refused || few) != (status == exitData) || status != exitDone && status != exitData {
+		if few := f.Scored < f.Rejected; (refused || few) != (status == ExitData) || status != ExitDone && status != ExitData {
 			t.Errorf("%s: status %d: %q", f.File, status, messages)
 		} else if refused {
 			continue

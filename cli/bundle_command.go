@@ -43,24 +43,24 @@ type bundleCreateCommand struct {
 }
 
 // Run makes the bundle beside its place and moves it there when it has passed every check.
-func (c *bundleCreateCommand) Run(ctx context.Context, std streams) (err error) {
+func (c *bundleCreateCommand) Run(ctx context.Context, std Streams) (err error) {
 	o, err := c.options()
 	if err != nil {
 		return err
 	}
 	model, err := os.ReadFile(c.Model)
 	if err != nil {
-		return caused(exitNoInput, err)
+		return Caused(ExitNoInput, err)
 	}
 	if c.Out == "" {
 		c.Out = o.Name
 	}
 	if _, err := os.Lstat(c.Out); !errors.Is(err, fs.ErrNotExist) {
-		return usage("--out %s: there is something of this name already", c.Out)
+		return Usage("--out %s: there is something of this name already", c.Out)
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(filepath.Clean(c.Out)), ".bundle-*")
 	if err != nil {
-		return caused(exitIO, err)
+		return Caused(ExitIO, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	var holdout draft.Table
@@ -69,15 +69,15 @@ func (c *bundleCreateCommand) Run(ctx context.Context, std streams) (err error) 
 	}
 	report, err := draft.Create(ctx, bundleDir{os.DirFS(dir), dir}, filepath.Base(c.Model), model, tableOf(c.Data, std), holdout, o)
 	if err != nil {
-		return caused(exitData, err)
+		return Caused(ExitData, err)
 	}
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // a bundle is read by the server's user
-		return caused(exitIO, err)
+		return Caused(ExitIO, err)
 	}
 	if err := os.Rename(dir, c.Out); err != nil {
-		return caused(exitIO, err)
+		return Caused(ExitIO, err)
 	}
-	_, err = fmt.Fprint(std.out, createdText(c, report))
+	_, err = fmt.Fprint(std.Out, createdText(c, report))
 	return err
 }
 
@@ -99,7 +99,7 @@ func (c *bundleCreateCommand) options() (draft.Options, error) {
 		Name: c.Name, Title: c.Title, ID: c.ID, Value: c.Value, Label: c.Label, Iterations: c.Iterations, Today: time.Now(),
 	}
 	if c.Holdout != "" && c.Label == "" {
-		return o, usage("--holdout needs --label: without the outcome its rows say nothing")
+		return o, Usage("--holdout needs --label: without the outcome its rows say nothing")
 	}
 	var err error
 	if o.Numbers, err = c.Numbers.style(); err != nil {
@@ -116,7 +116,7 @@ func (c *bundleCreateCommand) options() (draft.Options, error) {
 		o.Name = strings.Trim(notInNames.ReplaceAllString(strings.ToLower(base), "-"), "-")
 	}
 	if o.Name == "" || len(o.Name) > 64 || notInNames.MatchString(o.Name) {
-		return o, usage("--name %s: 1 to 64 lower case letters, digits, - and _", o.Name)
+		return o, Usage("--name %s: 1 to 64 lower case letters, digits, - and _", o.Name)
 	}
 	if o.Title == "" {
 		o.Title = strings.ToUpper(o.Name[:1]) + strings.NewReplacer("-", " ", "_", " ").Replace(o.Name[1:])
@@ -137,17 +137,17 @@ func readFacts(name string) (draft.Facts, error) {
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return facts.Facts, caused(exitNoInput, err)
+		return facts.Facts, Caused(ExitNoInput, err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&facts); err != nil {
-		return facts.Facts, usage("--facts %s: %v", name, err)
+		return facts.Facts, Usage("--facts %s: %v", name, err)
 	}
 	if facts.Golden != "" {
 		golden, err := os.ReadFile(filepath.Join(filepath.Dir(name), facts.Golden))
 		if err != nil {
-			return facts.Facts, caused(exitNoInput, err)
+			return facts.Facts, Caused(ExitNoInput, err)
 		}
 		facts.Facts.Golden = string(golden)
 	}
@@ -163,7 +163,7 @@ func parseCategories(values []string) (stated map[string][]string, sorted bool, 
 		case value == "sorted":
 			sorted = true
 		case !ok || column == "" || list == "":
-			return nil, false, usage("--categories %s: a column with its categories, as in plan=basic,pro,team, or sorted", value)
+			return nil, false, Usage("--categories %s: a column with its categories, as in plan=basic,pro,team, or sorted", value)
 		default:
 			stated[column] = strings.Split(list, ",")
 		}
@@ -172,7 +172,7 @@ func parseCategories(values []string) (stated map[string][]string, sorted bool, 
 }
 
 // tableOf opens a CSV file as often as it is needed.
-func tableOf(name string, std streams) draft.Table {
+func tableOf(name string, std Streams) draft.Table {
 	return func() (engine.Input, func(), error) { return openInput(name, std, new(outputs)) }
 }
 
@@ -217,17 +217,17 @@ type bundleCheckCommand struct {
 }
 
 // Run prints a line for each thing to look at.
-func (c *bundleCheckCommand) Run(std streams) error {
+func (c *bundleCheckCommand) Run(std Streams) error {
 	b, err := openModel(c.Dir)
 	if err != nil {
 		return err
 	}
 	warn(std, b.Warnings())
 	for _, remark := range b.Lint() {
-		if _, err := fmt.Fprintln(std.out, remark); err != nil {
+		if _, err := fmt.Fprintln(std.Out, remark); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows\n", b.Name(), b.Version())
+	_, err = fmt.Fprintf(std.Out, "%s version %s: ok: manifest, model and golden rows\n", b.Name(), b.Version())
 	return err
 }

@@ -61,14 +61,14 @@ func TestBundleCreateLeavesNothingBehind(t *testing.T) {
 		status int
 		want   string
 	}{
-		{nil, exitData, "choose sorted categories"},
-		{[]string{"--out", taken}, exitUsage, "of this name already"},
-		{[]string{"--name", "My Model"}, exitUsage, "lower case letters"},
-		{[]string{"--bands", "low=2,high"}, exitUsage, "probability between 0 and 1"},
-		{[]string{"--categories", "k"}, exitUsage, "plan=basic,pro,team"},
-		{[]string{"--holdout", dir + "rows.csv"}, exitUsage, "--holdout needs --label"},
-		{[]string{"--out", filepath.Join(parent, "no", "where")}, exitNoInput, "no such file"},
-		{[]string{"--decimal", ";"}, exitUsage, "--decimal"},
+		{nil, ExitData, "choose sorted categories"},
+		{[]string{"--out", taken}, ExitUsage, "of this name already"},
+		{[]string{"--name", "My Model"}, ExitUsage, "lower case letters"},
+		{[]string{"--bands", "low=2,high"}, ExitUsage, "probability between 0 and 1"},
+		{[]string{"--categories", "k"}, ExitUsage, "plan=basic,pro,team"},
+		{[]string{"--holdout", dir + "rows.csv"}, ExitUsage, "--holdout needs --label"},
+		{[]string{"--out", filepath.Join(parent, "no", "where")}, ExitNoInput, "no such file"},
+		{[]string{"--decimal", ";"}, ExitUsage, "--decimal"},
 	} {
 		args := append([]string{"bundle", "create", dir + "model.ubj", "--data", dir + "rows.csv", "--python", ""}, tt.args...)
 		if !strings.Contains(strings.Join(tt.args, " "), "--out") {
@@ -129,13 +129,13 @@ func TestBundleWithFacts(t *testing.T) {
 		want          string
 	}{
 		{facts, golden, 0, "score as xgboost 2.1.4 scores them"},
-		{facts, strings.Replace(golden, "0.0958", "0.0858", 1), exitData, "golden rows score differently"},
-		{facts, "x,z,k,flag\n", exitData, "there are none"},
-		{facts, "x,z,k\n1,2,DSL\n", exitData, "_raw and _probability"},
-		{facts, strings.Replace(golden, "-2.24", "two", 1), exitData, "_raw is no number"},
-		{strings.Replace(facts, "golden_by", "golden_buy", 1), golden, exitUsage, "golden_buy"},
-		{strings.Replace(facts, "golden.csv", "gold.csv", 1), golden, exitNoInput, "gold.csv"},
-		{`{"calibration": {"method": "isotonic", "x": [0.1, 0.9], "y": [0.2]}, ` + facts[1:], golden, exitData, "isotonic takes as many x as y"},
+		{facts, strings.Replace(golden, "0.0958", "0.0858", 1), ExitData, "golden rows score differently"},
+		{facts, "x,z,k,flag\n", ExitData, "there are none"},
+		{facts, "x,z,k\n1,2,DSL\n", ExitData, "_raw and _probability"},
+		{facts, strings.Replace(golden, "-2.24", "two", 1), ExitData, "_raw is no number"},
+		{strings.Replace(facts, "golden_by", "golden_buy", 1), golden, ExitUsage, "golden_buy"},
+		{strings.Replace(facts, "golden.csv", "gold.csv", 1), golden, ExitNoInput, "gold.csv"},
+		{`{"calibration": {"method": "isotonic", "x": [0.1, 0.9], "y": [0.2]}, ` + facts[1:], golden, ExitData, "isotonic takes as many x as y"},
 	} {
 		folder := t.TempDir()
 		for name, text := range map[string]string{"facts.json": tt.facts, "golden.csv": tt.golden} {

@@ -1,4 +1,6 @@
-// Package cli is the command line: a file for each command, with its flags, tables and progress.
+// Package cli is the frame of the command line, and the commands that need files only: a file for each, with its flags,
+// tables and progress. It imports no store and nothing of the network, so that the slim program (cli/slim) is small. Commands
+// that run a server or talk to one are in cli/server, which makes the full program.
 package cli
 
 import (
@@ -13,66 +15,51 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// commandLine holds all commands of the program. Flags of servers have environment variables as well.
-type commandLine struct {
-	Serve      serveCommand      `cmd:"" help:"Serve the API, score uploads, or both."`
-	Score      scoreCommand      `cmd:"" help:"Score a CSV file without a server or a database."`
-	Validate   validateCommand   `cmd:"" help:"Check a CSV file and report what is wrong with it, without scoring."`
-	Model      modelCommand      `cmd:"" help:"Inspect, verify and run model files and bundles."`
-	Bundle     bundleCommand     `cmd:"" help:"Make a bundle of a model file, or check one."`
-	Jobs       jobsCommand       `cmd:"" help:"List failed and dead predictions, retry them, or cancel one."`
-	Store      storeCommand      `cmd:"" help:"Adopt the object store, compare it with the database, list orphaned objects."`
-	Migrate    migrateCommand    `cmd:"" help:"Apply or list database migrations."`
-	Explain    explainCommand    `cmd:"" help:"Explain an error code: what it means and what you can do."`
-	Version    versionCommand    `cmd:"" help:"Print version, commit, Go release and the kernels in use."`
-	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
-	Man        manCommand        `cmd:"" help:"Print the manual page (roff), made from the commands and flags."`
-	HelpOf     helpCommand       `cmd:"" name:"help" help:"Print the help of a command, as COMMAND --help does."`
-	Bench      benchCommand      `cmd:"" help:"Benchmark scoring, explaining, reading and serving on this machine, compared with alternatives."`
+// Program is a set of commands with what they have in common.
+type Program struct {
+	// Commands is a pointer to a struct, as kong reads it. It is filled when a command line is parsed, so a Program runs once.
+	Commands any
+	Faults   Faults
+	Options  []kong.Option // further ones of the parser
+	Hint     string        // a sentence about commands that it has not; may be empty
 
-	ShowVersion kong.VersionFlag `name:"version" help:"Print the version in one line."`
+	json bool // errors are printed as JSON
 }
 
-// streams are the standard streams of a command, passed in so that tests can replace them.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
+// Streams are the standard streams of a command, passed in so that tests can replace them.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
 }
 
 // Main runs the command of the process's arguments until it ends, or SIGINT or SIGTERM cancels it, and returns the exit
 // status.
-func Main() (status int) {
+func (p Program) Main() (status int) {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	return Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	return p.Run(ctx, os.Args[1:], Streams{os.Stdin, os.Stdout, os.Stderr})
 }
 
-// Run runs one command with the given streams and returns the exit status. It does not handle signals.
-func Run(ctx context.Context, args []string, in io.Reader, out, messages io.Writer) (status int) {
-	return runCommand(ctx, args, streams{in, out, messages})
-}
-
-// runCommand parses and runs one command and returns the exit status. An error is a line on standard error, with advice
-// below it if it has a published code, and one more line for each incomplete output that could not be removed. A command
-// that a signal ended returns 128 plus the signal's number, except serve, which drains and returns 0.
-func runCommand(ctx context.Context, args []string, std streams) (status int) {
-	var cmd commandLine
+// Run parses and runs one command with the given streams and returns the exit status. It does not handle signals. An error
+// is a line on standard error, with advice below it if it has a published code, and one more line for each incomplete output
+// that could not be removed. A command that a signal ended returns 128 plus the signal's number, except serve, which drains
+// and returns 0.
+func (p Program) Run(ctx context.Context, args []string, std Streams) (status int) {
 	files := new(outputs)
-	std.out = printer{std.out}
+	std.Out = printer{std.Out}
 	exited := -1
-	parser, err := kong.New(&cmd,
+	parser, err := kong.New(p.Commands, append([]kong.Option{
 		kong.Name("millrace"),
 		kong.Description("Streaming batch scorer for churn models."),
-		kong.Writers(std.out, std.err),
+		kong.Writers(std.Out, std.Err),
 		kong.Help(printHelp),
 		kong.Vars{"version": versionLine()},
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std, files),
-		kong.Resolvers(secretFiles(os.Getenv)),
-	)
+	}, p.Options...)...)
 	if err != nil {
-		return fail(std, err)
+		return p.fail(std, err)
 	}
 	switch {
 	case len(args) == 0:
@@ -85,7 +72,10 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 		return exited
 	}
 	if err != nil {
-		return fail(std, usage("%v; see --help", err))
+		return p.fail(std, p.misused(err))
+	}
+	if c, ok := p.Commands.(interface{ errorsAreJSON() bool }); ok {
+		p.json = c.errorsAreJSON()
 	}
 	name, _, _ := strings.Cut(chosen.Command(), " ")
 	drains := name == "serve" || name == "bench" // they stop the servers that they started
@@ -94,21 +84,33 @@ func runCommand(ctx context.Context, args []string, std streams) (status int) {
 	if err = await(ctx, ended, drains); err == nil {
 		return 0
 	}
-	if isTerminal(std.err) {
-		_, _ = fmt.Fprint(std.err, eraseLine) // of progress
+	if isTerminal(std.Err) {
+		_, _ = fmt.Fprint(std.Err, eraseLine) // of progress
 	}
 	if i := interrupted(ctx); i != nil && (name != "serve" || errors.Is(err, context.Canceled)) {
 		files.abandon()
-		_, _ = fmt.Fprintln(std.err, "millrace: interrupted")
+		_, _ = fmt.Fprintln(std.Err, "millrace: interrupted")
 		status = i.status()
 	} else {
 		_ = files.finish(false)
-		status = fail(std, err)
+		status = p.fail(std, err)
 	}
 	for _, name := range files.spoiled {
-		_, _ = fmt.Fprintf(std.err, "millrace: %s is not whole\n", name)
+		_, _ = fmt.Fprintf(std.Err, "millrace: %s is not whole\n", name)
 	}
 	return status
+}
+
+// misused is the error of a command line that cannot be parsed.
+func (p Program) misused(err error) error {
+	hint := ""
+	if parse := (*kong.ParseError)(nil); p.Hint != "" && errors.As(err, &parse) &&
+		strings.HasPrefix(err.Error(), "unexpected argument") {
+		if n := parse.Context.Selected(); n == nil || len(n.Children) > 0 { // in place of a command
+			hint = ". " + p.Hint
+		}
+	}
+	return Usage("%v; see --help%s", err, hint)
 }
 
 // printHelp prints the help of a command, with the exit statuses that all commands have.

@@ -15,7 +15,7 @@ import (
 func command(t *testing.T, stdin string, args ...string) (status int, out, messages string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = runCommand(t.Context(), args, streams{strings.NewReader(stdin), &stdout, &stderr})
+	status = Slim().Run(t.Context(), args, Streams{strings.NewReader(stdin), &stdout, &stderr})
 	return status, stdout.String(), stderr.String()
 }
 
@@ -57,7 +57,7 @@ func TestScoreFailureLeavesNoFile(t *testing.T) {
 	status, _, messages := command(t, "customerID,tenure\na,1\n", "score", "--model", "telecom", "--out", out, "-")
 	want := "ERR-1004: Missing required columns 'Contract', 'Monthly Charges' and 'Total Charges'. Please ensure your CSV " +
 		"contains these columns."
-	if status != exitData || !strings.Contains(messages, want) || !strings.HasSuffix(messages, "\n  More: millrace explain ERR-1004\n") {
+	if status != ExitData || !strings.Contains(messages, want) || !strings.HasSuffix(messages, "\n  More: millrace explain ERR-1004\n") {
 		t.Errorf("status %d: %q", status, messages)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
@@ -79,7 +79,7 @@ func TestScoreErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		status, _, messages := command(t, test.input, "score", "--model", "telecom", "-")
-		if status != exitData || !strings.Contains(messages, test.code) || strings.Count(messages, "\nmillrace") != 0 {
+		if status != ExitData || !strings.Contains(messages, test.code) || strings.Count(messages, "\nmillrace") != 0 {
 			t.Errorf("%s: status %d: %q", test.name, status, messages)
 		}
 	}
@@ -144,7 +144,7 @@ func TestPredictEqualsTheTrainingLibrary(t *testing.T) {
 				}
 				status, out, messages := command(t, "", args...)
 				if c.Refused != "" {
-					if status != exitData || !strings.Contains(messages, "ERR-1703") {
+					if status != ExitData || !strings.Contains(messages, "ERR-1703") {
 						t.Errorf("%s/%s: status %d: %s", c.Name, model, status, messages)
 					}
 					continue
@@ -231,7 +231,7 @@ func TestPredictReadsMatrices(t *testing.T) {
 			t.Fatal(err)
 		}
 		status, _, messages := command(t, "", "model", "predict", "--kind", "raw", "--data", file, model)
-		if status != exitData || !strings.Contains(messages, "line 1") {
+		if status != ExitData || !strings.Contains(messages, "line 1") {
 			t.Errorf("%s: status %d: %s", name, status, messages)
 		}
 	}
@@ -246,7 +246,7 @@ func TestScoreStopsAtErrorBudget(t *testing.T) {
 	status, _, messages := command(t, file, "score", "--model", "telecom", "--max-rejected", "0",
 		"--out", filepath.Join(dir, "out.csv"), "-")
 	want := "ERR-1107: 1 of the first 2 rows were rejected, more than the 0 allowed."
-	if status != exitData || !strings.Contains(messages, want) {
+	if status != ExitData || !strings.Contains(messages, want) {
 		t.Errorf("status %d: %s", status, messages)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
@@ -254,7 +254,7 @@ func TestScoreStopsAtErrorBudget(t *testing.T) {
 	}
 	file += strings.Repeat("c,1,20,30,One year\n", 1000)
 	status, _, messages = command(t, file, "score", "--model", "telecom", "--max-rejected-percent", "0.05", "-")
-	if status != exitData || !strings.Contains(messages, "0.05 %") {
+	if status != ExitData || !strings.Contains(messages, "0.05 %") {
 		t.Errorf("percentage: status %d: %s", status, messages)
 	}
 }
@@ -271,12 +271,5 @@ func TestScoreExplainModes(t *testing.T) {
 	}
 	if sentences["all"] != 20 || sentences["none"] != 0 || sentences["at_risk"] == 0 || sentences["at_risk"] >= 20 {
 		t.Errorf("explained rows: %v", sentences)
-	}
-}
-
-func TestServeRefusesPartsTooSmallForChunks(t *testing.T) {
-	status, _, messages := command(t, "", "serve", "--data-dir", t.TempDir(), "--part-bytes", "16383")
-	if status == 0 || !strings.Contains(messages, "--part-bytes must be at least 16384") {
-		t.Errorf("status %d: %s", status, messages)
 	}
 }

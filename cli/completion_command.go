@@ -19,11 +19,11 @@ func (c *completionCommand) Help() string {
 }
 
 // Run prints the script.
-func (c *completionCommand) Run(std streams, app *kong.Kong) error {
+func (c *completionCommand) Run(std Streams, app *kong.Kong) error {
 	script := map[string]func(*grammarNode) string{
 		"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion,
 	}[c.Shell]
-	_, err := fmt.Fprint(std.out, script(readGrammar(app.Model)))
+	_, err := fmt.Fprint(std.Out, script(readGrammar(app.Model)))
 	return err
 }
 
@@ -94,7 +94,7 @@ func zshCompletion(g *grammarNode) string {
 			if value != "" {
 				equals = "="
 			}
-			fmt.Fprintf(&cases, " \\\n      %s", singleQuoted("--"+f.name+equals+"["+zshEscaped(f.help)+"]"+value))
+			fmt.Fprintf(&cases, " \\\n      %s", SingleQuoted("--"+f.name+equals+"["+zshEscaped(f.help)+"]"+value))
 		}
 		action := "_files"
 		if words := n.words(); len(words) > 0 {
@@ -107,7 +107,7 @@ func zshCompletion(g *grammarNode) string {
 			}
 			action = "((" + strings.Join(list, " ") + "))"
 		}
-		fmt.Fprintf(&cases, " \\\n      %s ;;\n", singleQuoted("*: :"+action))
+		fmt.Fprintf(&cases, " \\\n      %s ;;\n", SingleQuoted("*: :"+action))
 	}
 	return `#compdef millrace
 # Completes millrace in zsh; made by: millrace completion zsh
@@ -135,21 +135,21 @@ func fishCompletion(g *grammarNode) string {
 	for _, n := range g.all() {
 		condition := fmt.Sprintf("complete -c millrace -n 'test (__millrace_at) = %s'", n.path)
 		for _, c := range n.commands {
-			fmt.Fprintf(&lines, "%s -f -a %s -d %s\n", condition, c.name(), singleQuoted(c.help))
+			fmt.Fprintf(&lines, "%s -f -a %s -d %s\n", condition, c.name(), SingleQuoted(c.help))
 		}
 		for _, a := range n.args {
 			if len(a.values) > 0 {
-				fmt.Fprintf(&lines, "%s -f -a %s -d %s\n", condition, singleQuoted(strings.Join(a.values, " ")), singleQuoted(a.help))
+				fmt.Fprintf(&lines, "%s -f -a %s -d %s\n", condition, SingleQuoted(strings.Join(a.values, " ")), SingleQuoted(a.help))
 			}
 		}
 		for _, f := range n.flags {
 			value := ""
 			if len(f.values) > 0 {
-				value = " -x -a " + singleQuoted(strings.Join(f.values, " "))
+				value = " -x -a " + SingleQuoted(strings.Join(f.values, " "))
 			} else if f.placeholder != "" {
 				value = " -r"
 			}
-			fmt.Fprintf(&lines, "%s -l %s%s -d %s\n", condition, f.name, value, singleQuoted(f.help))
+			fmt.Fprintf(&lines, "%s -l %s%s -d %s\n", condition, f.name, value, SingleQuoted(f.help))
 		}
 	}
 	return `# Completes millrace in fish; made by: millrace completion fish
@@ -165,5 +165,5 @@ end
 ` + lines.String()
 }
 
-// singleQuoted quotes a text for a shell.
-func singleQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+// SingleQuoted quotes a text for a shell.
+func SingleQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,22 +9,20 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/retainwise/millrace/serve"
-	"github.com/retainwise/millrace/store"
-	"github.com/retainwise/millrace/store/cluster"
+	"github.com/retainwise/millrace/serve/codes"
 )
 
 // Exit statuses of all commands, with the numbers of sysexits.h.
 const (
-	exitDone        = 0
-	exitUsage       = 64
-	exitData        = 65
-	exitNoInput     = 66
-	exitUnavailable = 69 // the Makefile installs PostgreSQL and tries again
-	exitSoftware    = 70
-	exitIO          = 74
-	exitTryAgain    = 75
-	exitSignal      = 128 // plus the signal's number
+	ExitDone        = 0
+	ExitUsage       = 64
+	ExitData        = 65
+	ExitNoInput     = 66
+	ExitUnavailable = 69 // the Makefile installs PostgreSQL and tries again
+	ExitSoftware    = 70
+	ExitIO          = 74
+	ExitTryAgain    = 75
+	ExitSignal      = 128 // plus the signal's number
 )
 
 // exitStatuses is the published table: in --help, in the man page and, compared by a test, in docs/operations.md.
@@ -48,13 +47,13 @@ type plainError struct{ text string }
 
 func (e *plainError) Error() string { return e.text }
 
-// plain returns an error in plain words with an exit status.
-func plain(status int, format string, args ...any) error {
-	return caused(status, &plainError{fmt.Sprintf(format, args...)})
+// Plain returns an error in plain words with an exit status.
+func Plain(status int, format string, args ...any) error {
+	return Caused(status, &plainError{fmt.Sprintf(format, args...)})
 }
 
-// usage returns an error of the command line.
-func usage(format string, args ...any) error { return plain(exitUsage, format, args...) }
+// Usage returns an error of the command line.
+func Usage(format string, args ...any) error { return Plain(ExitUsage, format, args...) }
 
 // causedError is an error with the exit status of its cause, for errors without a published code.
 type causedError struct {
@@ -65,85 +64,104 @@ type causedError struct {
 func (e *causedError) Error() string { return e.err.Error() }
 func (e *causedError) Unwrap() error { return e.err }
 
-// caused marks an error, if it is one, with the exit status that it has unless more is known about it.
-func caused(status int, err error) error {
+// Caused marks an error, if it is one, with the exit status that it has unless more is known about it.
+func Caused(status int, err error) error {
 	if err == nil {
 		return nil
 	}
 	return &causedError{err, status}
 }
 
-// codedError is an error that a server answered with.
-type codedError struct {
-	about string // empty, or in front of the code: "sample: "
-	code  string // "ERR-1101"
-	text  string
+// CodedError is an error that a server answered with.
+type CodedError struct {
+	About string // empty, or in front of the code: "sample: "
+	Code  string // "ERR-1101"
+	Text  string
 }
 
-func (e *codedError) Error() string { return e.about + e.code + ": " + e.text }
+func (e *CodedError) Error() string { return e.About + e.Code + ": " + e.Text }
+
+// Faults explains the errors that the commands of a program return.
+type Faults interface {
+	// CodeOf returns the published code of an error; "ERR-1500" for one that has none.
+	CodeOf(err error) string
+	// Line returns an error as one line: its published code and a sentence.
+	Line(err error) string
+	// Status returns the exit status of an error of a server's own parts, whatever else is known of it; 0 for others.
+	Status(err error) int
+	// Outage reports whether an error is one of a server that is needed.
+	Outage(err error) bool
+}
+
+// fileFaults explains the errors of commands that need files only.
+type fileFaults struct{}
+
+func (fileFaults) CodeOf(err error) string { return codes.Of(err) }
+func (fileFaults) Line(err error) string   { return codes.Line(err) }
+func (fileFaults) Status(error) int        { return 0 }
+func (fileFaults) Outage(error) bool       { return false }
 
 // exitStatus returns the exit status of an error: the one place that decides it.
-func exitStatus(err error) int {
+func (p Program) exitStatus(err error) int {
 	var (
 		words  *plainError
 		output *outputError
 		cause  *causedError
 	)
-	code := publishedCode(err)
+	if err == nil {
+		return ExitDone
+	}
+	code, ofServer := p.publishedCode(err), p.Faults.Status(err)
 	switch {
-	case err == nil:
-		return exitDone
 	case errors.As(err, &words) && errors.As(err, &cause):
 		return cause.status
 	case words != nil:
-		return exitUsage
+		return ExitUsage
 	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
-		return exitSignal + int(syscall.SIGPIPE)
+		return ExitSignal + int(syscall.SIGPIPE)
 	case errors.As(err, &output):
-		return exitIO
-	case errors.Is(err, cluster.ErrNotInstalled), errors.Is(err, cluster.ErrNotRunning):
-		return exitUnavailable
-	case errors.Is(err, cluster.ErrInUse), errors.Is(err, syscall.EADDRINUSE):
-		return exitTryAgain
+		return ExitIO
+	case ofServer != 0:
+		return ofServer
 	case code != "":
 		return statusOfCode(code)
 	case errors.Is(err, fs.ErrNotExist):
-		return exitNoInput
+		return ExitNoInput
 	case errors.As(err, &cause):
-		return cause.unlessKnown()
+		return p.unlessKnown(cause)
 	}
-	return statusOfFault(err)
+	return p.statusOfFault(err)
 }
 
 // unlessKnown returns the status of the cause, unless the operating system or a server says more.
-func (e *causedError) unlessKnown() int {
-	if status := statusOfFault(e.err); status != exitSoftware && e.status != exitNoInput {
+func (p Program) unlessKnown(e *causedError) int {
+	if status := p.statusOfFault(e.err); status != ExitSoftware && e.status != ExitNoInput {
 		return status
 	}
 	return e.status
 }
 
-// statusOfFault returns the exit status of an error of the operating system, PostgreSQL, S3 or SQS.
-func statusOfFault(err error) int {
+// statusOfFault returns the exit status of an error of the operating system, or of a server.
+func (p Program) statusOfFault(err error) int {
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &path):
-		return exitIO
-	case store.FaultOf(err) == store.FaultOutage:
-		return exitUnavailable
+		return ExitIO
+	case p.Faults.Outage(err):
+		return ExitUnavailable
 	}
-	return exitSoftware
+	return ExitSoftware
 }
 
 // publishedCode returns the code of an error that has a published one; empty for others, and for internal errors.
-func publishedCode(err error) string {
-	if answer := (*codedError)(nil); errors.As(err, &answer) {
-		return answer.code
+func (p Program) publishedCode(err error) string {
+	if answer := (*CodedError)(nil); errors.As(err, &answer) {
+		return answer.Code
 	}
-	if err == nil || errors.Is(err, cluster.ErrNotInstalled) || errors.Is(err, cluster.ErrNotRunning) {
+	if err == nil || p.Faults.Status(err) != 0 {
 		return ""
 	}
-	if code := serve.CodeOf(err); code != internalCode {
+	if code := p.Faults.CodeOf(err); code != internalCode {
 		return code
 	}
 	return ""
@@ -154,30 +172,30 @@ const internalCode = "ERR-1500"
 // statusOfCode returns the exit status of an error with a published code.
 func statusOfCode(code string) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(code, "ERR-"))
-	page, _ := serve.ErrorPageOf(code)
+	page, _ := codes.PageOf(code)
 	switch {
 	case n == 1500, n == 1504:
-		return exitSoftware
+		return ExitSoftware
 	case n >= 1501 && n <= 1503, n == 1205:
-		return exitUnavailable
+		return ExitUnavailable
 	case n == 1505, n == 1506:
-		return exitIO
+		return ExitIO
 	case page.Retryable:
-		return exitTryAgain
+		return ExitTryAgain
 	case n >= 1200 && n < 1400:
-		return exitUsage
+		return ExitUsage
 	}
-	return exitData
+	return ExitData
 }
 
 // fail prints an error in one line, and what can be done about its code, and returns the exit status.
-func fail(std streams, err error) int {
-	status := exitStatus(err)
-	line, code := err.Error(), publishedCode(err)
+func (p Program) fail(std Streams, err error) int {
+	status := p.exitStatus(err)
+	line, code := err.Error(), p.publishedCode(err)
 	var (
 		words  *plainError
 		output *outputError
-		answer *codedError
+		answer *CodedError
 	)
 	switch {
 	case errors.As(err, &words):
@@ -186,20 +204,42 @@ func fail(std streams, err error) int {
 		line, code = output.Error(), ""
 	case errors.As(err, &answer):
 		line = answer.Error()
-	case code != "", status == exitSoftware:
-		line = serve.ErrorLine(err)
+	case code != "", status == ExitSoftware:
+		line = p.Faults.Line(err)
 	}
-	if status == exitSoftware && code == "" && words == nil {
+	if status == ExitSoftware && code == "" && words == nil {
 		code = internalCode
 	}
-	_, _ = fmt.Fprintln(std.err, "millrace:", line)
-	_, _ = fmt.Fprint(std.err, wayOut(code))
+	if p.json {
+		_, _ = std.Err.Write(errorJSON(code, line, codes.Details(err)))
+		return status
+	}
+	_, _ = fmt.Fprintln(std.Err, "millrace:", line)
+	_, _ = fmt.Fprint(std.Err, wayOut(code))
 	return status
+}
+
+// errorJSON returns an error as one line in the form of the API's answers.
+func errorJSON(code, line string, details map[string]any) []byte {
+	type object struct {
+		Code    string         `json:"code,omitempty"` // absent for an error without a published one
+		Message string         `json:"message"`
+		Details map[string]any `json:"details,omitempty"`
+	}
+	o := object{code, strings.TrimPrefix(line, code+": "), details}
+	if code == "" {
+		o.Message, o.Details = line, nil
+	}
+	text, err := json.Marshal(map[string]object{"error": o})
+	if err != nil { // details hold plain values only
+		text, _ = json.Marshal(map[string]object{"error": {Code: code, Message: o.Message}})
+	}
+	return append(text, '\n')
 }
 
 // wayOut returns lines that say what can be done about a code; empty without one.
 func wayOut(code string) string {
-	page, ok := serve.ErrorPageOf(code)
+	page, ok := codes.PageOf(code)
 	if !ok {
 		return ""
 	}

@@ -3,7 +3,7 @@ package cli
 import (
 	"fmt"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/codes"
 )
 
 // explainCommand prints what is published of an error code, as the server does at /errors.
@@ -12,26 +12,26 @@ type explainCommand struct {
 }
 
 // Run prints the page of a code, or the list of all codes.
-func (c *explainCommand) Run(std streams) error {
+func (c *explainCommand) Run(std Streams) error {
 	if c.Code == "" {
 		t := table{}
-		for _, page := range serve.ErrorPages() {
+		for _, page := range codes.Pages() {
 			t.add(page.Code, page.Title)
 		}
-		_, err := fmt.Fprint(std.out, t.leftAligned())
+		_, err := fmt.Fprint(std.Out, t.leftAligned())
 		return err
 	}
-	page, ok := serve.ErrorPageOf(c.Code)
+	page, ok := codes.PageOf(c.Code)
 	if !ok {
-		return usage("there is no error code %q: millrace explain lists all", c.Code)
+		return Usage("there is no error code %q: millrace explain lists all", c.Code)
 	}
-	_, err := fmt.Fprint(std.out, page.Code+" "+page.Title+"\n\n"+wrapped("  ", page.Message)+"\nWhat you can do\n"+
+	_, err := fmt.Fprint(std.Out, page.Code+" "+page.Title+"\n\n"+wrapped("  ", page.Message)+"\nWhat you can do\n"+
 		wrapped("  ", page.Advice)+"\n"+wrapped("", kindOf(page)))
 	return err
 }
 
 // kindOf returns where a code appears and whether to try again.
-func kindOf(page serve.ErrorPage) string {
+func kindOf(page codes.Page) string {
 	switch n := page.Code[len("ERR-"):]; {
 	case page.Reserved != "":
 		return "Reserved: nothing is answered with this code. " + page.Reserved

@@ -11,7 +11,7 @@ const childVariable = "MILLRACE_TEST_CHILD"
 // TestMain runs the tests in the root of the repository, where the paths in them begin.
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
-		os.Exit(Main())
+		os.Exit(Slim().Main())
 	}
 	if err := os.Chdir(".."); err != nil {
 		panic(err)

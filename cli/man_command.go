@@ -17,8 +17,8 @@ func (c *manCommand) Help() string {
 }
 
 // Run prints the page in roff with the macros of man(7).
-func (c *manCommand) Run(std streams, app *kong.Kong) error {
-	_, err := fmt.Fprint(std.out, manualPage(app.Model))
+func (c *manCommand) Run(std Streams, app *kong.Kong) error {
+	_, err := fmt.Fprint(std.Out, manualPage(app.Model))
 	return err
 }
 
@@ -39,7 +39,7 @@ func manualPage(app *kong.Application) string {
 			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(a.summary), roff(a.help))
 		}
 		for _, f := range n.flags {
-			if f.name != "help" && f.name != "version" { // which all commands have
+			if f.name != "help" && f.name != "version" && f.name != "errors" { // which all commands have
 				b.WriteString(manualFlag(f))
 			}
 		}

@@ -16,8 +16,8 @@ const (
 	matrixLineMax = 64 << 20
 )
 
-// matrixReader reads a numeric matrix, a batch of rows at a time. The rows returned are valid until the next call.
-type matrixReader struct {
+// MatrixReader reads a numeric matrix, a batch of rows at a time. The rows returned are valid until the next call.
+type MatrixReader struct {
 	lines   *bufio.Scanner
 	line    int
 	skip    bool // the first line holds names
@@ -25,17 +25,17 @@ type matrixReader struct {
 	columns []forest.Column
 }
 
-func newMatrixReader(r io.Reader, features int, header bool, label int) *matrixReader {
+func NewMatrixReader(r io.Reader, features int, header bool, label int) *MatrixReader {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, matrixLineMax)
-	m := &matrixReader{lines: lines, skip: header, label: label, columns: make([]forest.Column, features)}
+	m := &MatrixReader{lines: lines, skip: header, label: label, columns: make([]forest.Column, features)}
 	for i := range m.columns {
 		m.columns[i].Numbers = make([]float64, 0, matrixBatch)
 	}
 	return m
 }
 
-func (m *matrixReader) next() (forest.Rows, error) {
+func (m *MatrixReader) Next() (forest.Rows, error) {
 	for i := range m.columns {
 		m.columns[i].Numbers = m.columns[i].Numbers[:0]
 	}
@@ -61,7 +61,7 @@ func (m *matrixReader) next() (forest.Rows, error) {
 }
 
 // add appends one line to the columns.
-func (m *matrixReader) add(text string) error {
+func (m *MatrixReader) add(text string) error {
 	separator := ","
 	if strings.Contains(text, "\t") {
 		separator = "\t"

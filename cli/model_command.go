@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -15,31 +12,11 @@ import (
 	"github.com/retainwise/millrace/engine/forest"
 )
 
-// modelCommand groups the commands for model files and bundles.
-type modelCommand struct {
+// ModelCommands are the commands for model files and bundles that read files only.
+type ModelCommands struct {
 	Inspect inspectCommand `cmd:"" help:"Describe a bundle or a model file as JSON."`
 	Verify  verifyCommand  `cmd:"" help:"Check a bundle (manifest, model, golden rows) or a model file."`
 	Predict predictCommand `cmd:"" help:"Run a model file on a plain numeric matrix."`
-	// Withdraw asks a running server; the others read files.
-	Withdraw withdrawCommand `cmd:"" help:"Withdraw a model for good: fail the predictions that wait for it."`
-}
-
-type withdrawCommand struct {
-	adminFlag
-	SHA256 string `arg:"" name:"sha256" help:"Sha256 of the bundle, as in model_sha256 of a prediction."`
-}
-
-// Run withdraws a model.
-func (c *withdrawCommand) Run(ctx context.Context, std streams) error {
-	var done struct {
-		SHA256 string `json:"sha256"`
-		Failed int    `json:"predictions_failed"`
-	}
-	if err := c.ask(ctx, http.MethodPost, "/models/"+url.PathEscape(c.SHA256)+"/withdraw", &done); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(std.out, "%s withdrawn, %d predictions failed\n", done.SHA256, done.Failed)
-	return err
 }
 
 type inspectCommand struct {
@@ -81,10 +58,10 @@ func describeFeatures(f *forest.Forest) []featureDescription {
 }
 
 // Run prints the description.
-func (c *inspectCommand) Run(std streams) error {
+func (c *inspectCommand) Run(std Streams) error {
 	var d modelDescription
 	if isFile(c.Model) {
-		f, err := readForest(c.Model)
+		f, err := ReadForest(c.Model)
 		if err != nil {
 			return err
 		}
@@ -107,7 +84,7 @@ func (c *inspectCommand) Run(std streams) error {
 			d.Columns = append(d.Columns, column.Name)
 		}
 	}
-	encoder := json.NewEncoder(std.out)
+	encoder := json.NewEncoder(std.Out)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(d)
 }
@@ -118,9 +95,9 @@ type verifyCommand struct {
 }
 
 // Run makes all checks that are made when a model is loaded.
-func (c *verifyCommand) Run(std streams) error {
+func (c *verifyCommand) Run(std Streams) error {
 	if isFile(c.Model) {
-		f, err := readForest(c.Model)
+		f, err := ReadForest(c.Model)
 		if err != nil {
 			return err
 		}
@@ -136,7 +113,7 @@ func (c *verifyCommand) Run(std streams) error {
 		if err := c.compare(); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "%s: ok: %s %s, %d trees\n%s",
+		_, err = fmt.Fprintf(std.Out, "%s: ok: %s %s, %d trees\n%s",
 			c.Model, f.Source.Format, f.Source.Version, len(f.Trees), leavesLine(noLeaves))
 		return err
 	}
@@ -148,7 +125,7 @@ func (c *verifyCommand) Run(std streams) error {
 	if err := c.compare(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.out, "%s version %s: ok: manifest, model and golden rows%s\n%s",
+	_, err = fmt.Fprintf(std.Out, "%s version %s: ok: manifest, model and golden rows%s\n%s",
 		b.Name(), b.Version(), verifiedSelf(b), leavesLine(b.LeavesError()))
 	return err
 }
@@ -181,9 +158,9 @@ func (c *verifyCommand) compare() error {
 }
 
 // warn prints what is unusual about a model.
-func warn(std streams, warnings []string) {
+func warn(std Streams, warnings []string) {
 	for _, text := range warnings {
-		_, _ = fmt.Fprintln(std.err, "warning:", text)
+		_, _ = fmt.Fprintln(std.Err, "warning:", text)
 	}
 }
 
@@ -200,10 +177,10 @@ func isFile(name string) bool {
 	return err == nil && !info.IsDir()
 }
 
-func readForest(name string) (*forest.Forest, error) {
+func ReadForest(name string) (*forest.Forest, error) {
 	file, err := os.ReadFile(name)
 	if err != nil {
-		return nil, caused(exitNoInput, err)
+		return nil, Caused(ExitNoInput, err)
 	}
 	return engine.ReadForest(filepath.Base(name), file)
 }
@@ -220,8 +197,8 @@ type predictCommand struct {
 }
 
 // Run reads the matrix in batches and prints tab-separated values with 17 significant digits.
-func (c *predictCommand) Run(std streams, files *outputs) error {
-	f, err := readForest(c.Model)
+func (c *predictCommand) Run(std Streams, files *outputs) error {
+	f, err := ReadForest(c.Model)
 	if err != nil {
 		return err
 	}
@@ -233,25 +210,25 @@ func (c *predictCommand) Run(std streams, files *outputs) error {
 	}
 	file, err := os.Open(c.Data)
 	if err != nil {
-		return caused(exitNoInput, err)
+		return Caused(ExitNoInput, err)
 	}
 	defer func() { _ = file.Close() }()
 	predict, err := newPredictor(f, c.Kind, c.Exact)
 	if err != nil {
-		return usage("--kind %s: %v", c.Kind, err)
+		return Usage("--kind %s: %v", c.Kind, err)
 	}
-	out, err := files.create("", "", std.out)
+	out, err := files.create("", "", std.Out)
 	if err != nil {
 		return err
 	}
-	in := newMatrixReader(file, len(f.Features), c.Header, c.LabelColumn)
+	in := NewMatrixReader(file, len(f.Features), c.Header, c.LabelColumn)
 	for {
-		rows, err := in.next()
+		rows, err := in.Next()
 		if err == io.EOF {
 			return files.finish(true)
 		}
 		if err != nil {
-			return caused(exitData, fmt.Errorf("%s: %w", c.Data, err))
+			return Caused(ExitData, fmt.Errorf("%s: %w", c.Data, err))
 		}
 		if err := predict(out.Writer, rows); err != nil {
 			return err

@@ -46,7 +46,7 @@ func TestVerifyComparesABareModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, messages := command(t, "", "model", "verify", "--golden", wrong, dir+"model.txt")
-	if status != exitData || !strings.Contains(messages, "row 2: _probability is 0.25 in the file, 0.908067086963") {
+	if status != ExitData || !strings.Contains(messages, "row 2: _probability is 0.25 in the file, 0.908067086963") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 }

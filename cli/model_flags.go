@@ -18,7 +18,7 @@ type modelFlags struct {
 // open opens the value of --model with the iterations that count and what the flags add. label names a column with the outcome; empty: none.
 func (f modelFlags) open(model, iterations, label string) (*engine.Bundle, error) {
 	if f != (modelFlags{}) && !isFile(model) {
-		return nil, usage("--id, --value and --bands are for bare model files: a bundle describes them itself")
+		return nil, Usage("--id, --value and --bands are for bare model files: a bundle describes them itself")
 	}
 	bands, err := parseBands(f.Bands)
 	if err != nil {
@@ -29,7 +29,7 @@ func (f modelFlags) open(model, iterations, label string) (*engine.Bundle, error
 		return b, err
 	}
 	if b, err = b.With(engine.Additions{ID: f.ID, Value: f.Value, Label: label, Bands: bands}); err != nil {
-		return nil, usage("--%v", err)
+		return nil, Usage("--%v", err)
 	}
 	return b, nil
 }
@@ -46,13 +46,13 @@ func parseBands(text string) ([]engine.Band, error) {
 		name, bound, bounded := strings.Cut(strings.TrimSpace(entry), "=")
 		band := engine.Band{Name: name, Below: math.Inf(1)}
 		if last := i == len(entries)-1; last == bounded || seen[name] {
-			return nil, usage("--bands %s: every band but the last needs a bound, and a name of its own: "+
+			return nil, Usage("--bands %s: every band but the last needs a bound, and a name of its own: "+
 				"low=0.3,medium=0.6,high", text)
 		}
 		if bounded {
 			below, err := strconv.ParseFloat(bound, 64)
 			if err != nil || !(below > 0 && below < 1) {
-				return nil, usage("--bands %s: %s is not a probability between 0 and 1", text, bound)
+				return nil, Usage("--bands %s: %s is not a probability between 0 and 1", text, bound)
 			}
 			band.Below = below
 		}

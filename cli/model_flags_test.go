@@ -139,12 +139,12 @@ func TestModelFlagsRefused(t *testing.T) {
 		"--bands: band \"high\": bound": {"--model", bareModel, "--bands", "low=0.5,high=0.4,top"},
 		"--label: column \"key\" is":    {"--model", bareModel, "--id", "key", "--label", "key"},
 	} {
-		if status, _, messages := command(t, file, append([]string{"score", "-"}, args...)...); status != exitUsage ||
+		if status, _, messages := command(t, file, append([]string{"score", "-"}, args...)...); status != ExitUsage ||
 			!strings.Contains(messages, want) {
 			t.Errorf("%q: status %d: %s", args, status, messages)
 		}
 	}
-	if status, _, messages := command(t, file, "score", "--model", bareModel, "--label", "churned", "-"); status != exitData ||
+	if status, _, messages := command(t, file, "score", "--model", bareModel, "--label", "churned", "-"); status != ExitData ||
 		!strings.Contains(messages, "ERR-1004: Missing required column 'Churned'") {
 		t.Errorf("no label column: status %d: %s", status, messages)
 	}

@@ -102,7 +102,7 @@ func (o *outputs) create(flag, name string, stream io.Writer) (*output, error) {
 		}
 	}
 	if errors.Is(err, errReused) {
-		return nil, usage("%s: %v", out.name, err)
+		return nil, Usage("%s: %v", out.name, err)
 	}
 	if err != nil {
 		return nil, &outputError{out.name, err}

@@ -182,16 +182,16 @@ func TestOutputsRefused(t *testing.T) {
 		args, want string
 		status     int
 	}{
-		{"score --out in.csv in.csv", "--out {}in.csv: it is a file that is read", exitUsage},
-		{"score --rejects link in.csv", "--rejects {}link: it is a file that is read", exitUsage},
-		{"score --out before.csv --changes-from before.csv in.csv", "--out {}before.csv: it is a file that is read", exitUsage},
-		{"validate --rejects in.csv in.csv", "--rejects {}in.csv: it is a file that is read", exitUsage},
-		{"score --out new --rejects ./new in.csv", "--rejects {}./new: it is the same file as --out {}new", exitUsage},
-		{"score --out before.csv --summary before.csv in.csv", "--summary {}before.csv: it is the same file", exitUsage},
-		{"score --out taken in.csv", "--out {}taken: is a directory", exitIO},
-		{"score --out nowhere/x in.csv", "--out {}nowhere/x: there is no directory {}nowhere", exitIO},
-		{"score --out in.csv/x in.csv", "--out {}in.csv/x: ", exitIO},
-		{"score --out loop in.csv", "--out {}loop: too many", exitIO},
+		{"score --out in.csv in.csv", "--out {}in.csv: it is a file that is read", ExitUsage},
+		{"score --rejects link in.csv", "--rejects {}link: it is a file that is read", ExitUsage},
+		{"score --out before.csv --changes-from before.csv in.csv", "--out {}before.csv: it is a file that is read", ExitUsage},
+		{"validate --rejects in.csv in.csv", "--rejects {}in.csv: it is a file that is read", ExitUsage},
+		{"score --out new --rejects ./new in.csv", "--rejects {}./new: it is the same file as --out {}new", ExitUsage},
+		{"score --out before.csv --summary before.csv in.csv", "--summary {}before.csv: it is the same file", ExitUsage},
+		{"score --out taken in.csv", "--out {}taken: is a directory", ExitIO},
+		{"score --out nowhere/x in.csv", "--out {}nowhere/x: there is no directory {}nowhere", ExitIO},
+		{"score --out in.csv/x in.csv", "--out {}in.csv/x: ", ExitIO},
+		{"score --out loop in.csv", "--out {}loop: too many", ExitIO},
 	} {
 		var args []string
 		for i, arg := range strings.Fields(test.args) {
@@ -222,18 +222,18 @@ func TestOutputsIncomplete(t *testing.T) {
 	file := strings.Repeat(whole[strings.Index(whole, "\n")+1:], 6)
 	file = whole[:strings.Index(whole, "\n")+1] + file + "\"not closed\n"
 	status, printed, messages := command(t, file, "score", "--model", "telecom", "-")
-	if status != exitData || printed == "" || !strings.HasSuffix(messages, "\nmillrace: standard output is not whole\n") {
+	if status != ExitData || printed == "" || !strings.HasSuffix(messages, "\nmillrace: standard output is not whole\n") {
 		t.Errorf("status %d, %d bytes: %s", status, len(printed), messages)
 	}
 	status, printed, messages = command(t, file, "score", "--model", "telecom", "--out", out, "-")
-	if status != exitData || printed != "" || strings.Contains(messages, "not whole") {
+	if status != ExitData || printed != "" || strings.Contains(messages, "not whole") {
 		t.Errorf("status %d, %d bytes: %s", status, len(printed), messages)
 	}
 	wantFile(t, out, "old")
 	wantNames(t, dir, "out.csv")
 	if _, err := os.Stat("/dev/full"); err == nil { // is only written
 		status, _, messages = scoreTo(t, "--out", "/dev/full")
-		if status != exitIO || !strings.HasPrefix(messages, "millrace: --out /dev/full: no space left on device\n") {
+		if status != ExitIO || !strings.HasPrefix(messages, "millrace: --out /dev/full: no space left on device\n") {
 			t.Errorf("status %d: %s", status, messages)
 		}
 	}

@@ -23,7 +23,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
 func commandOnFullDisk(t *testing.T, args ...string) (status int, messages string) {
 	t.Helper()
 	var stderr bytes.Buffer
-	status = runCommand(t.Context(), args, streams{strings.NewReader(""), fullDisk{}, &stderr})
+	status = Slim().Run(t.Context(), args, Streams{strings.NewReader(""), fullDisk{}, &stderr})
 	return status, stderr.String()
 }
 
@@ -39,9 +39,8 @@ func TestOutputsDiskFull(t *testing.T) {
 		{"model", "verify", "telecom"},
 		{"model", "verify", model},
 		{"model", "predict", "--kind", "raw", "--data", matrix, model},
-		{"bench", "ingest", "--quick"},
 	} {
-		if status, messages := commandOnFullDisk(t, args...); status != exitIO || strings.Count(messages, "\n") < 1 {
+		if status, messages := commandOnFullDisk(t, args...); status != ExitIO || strings.Count(messages, "\n") < 1 {
 			t.Errorf("%v: status %d: %s", args, status, messages)
 		}
 	}
@@ -70,9 +69,9 @@ func TestOutputsWriteErrorLeavesNoFile(t *testing.T) {
 			args = append(args, "--model", "telecom")
 		}
 		status, _, messages := command(t, file, append(args, "-")...)
-		want := exitIO
+		want := ExitIO
 		if args[1] == "--model" {
-			want = exitNoInput
+			want = ExitNoInput
 		}
 		if status != want || !strings.Contains(messages, "millrace: ") {
 			t.Errorf("%v: status %d: %s", args, status, messages)
@@ -106,20 +105,20 @@ func TestModelErrors(t *testing.T) {
 		want   string
 		status int
 	}{
-		{[]string{"inspect", damaged}, "ERR-17", exitData},
-		{[]string{"verify", damaged}, "ERR-17", exitData},
-		{[]string{"inspect", "no-such-model"}, "neither a directory", exitNoInput},
-		{[]string{"verify", "no-such-model"}, "neither a directory", exitNoInput},
-		{[]string{"verify", t.TempDir()}, "bundle.yaml", exitNoInput},
-		{[]string{"predict", "--kind", "raw", "--data", "nowhere.csv", binary + "model.txt"}, "nowhere.csv", exitNoInput},
-		{[]string{"predict", "--kind", "raw", "--data", long, binary + "model.txt"}, "too long", exitData},
-		{[]string{"predict", "--kind", "guess", "--data", long, binary + "model.txt"}, "must be one of", exitUsage},
+		{[]string{"inspect", damaged}, "ERR-17", ExitData},
+		{[]string{"verify", damaged}, "ERR-17", ExitData},
+		{[]string{"inspect", "no-such-model"}, "neither a directory", ExitNoInput},
+		{[]string{"verify", "no-such-model"}, "neither a directory", ExitNoInput},
+		{[]string{"verify", t.TempDir()}, "bundle.yaml", ExitNoInput},
+		{[]string{"predict", "--kind", "raw", "--data", "nowhere.csv", binary + "model.txt"}, "nowhere.csv", ExitNoInput},
+		{[]string{"predict", "--kind", "raw", "--data", long, binary + "model.txt"}, "too long", ExitData},
+		{[]string{"predict", "--kind", "guess", "--data", long, binary + "model.txt"}, "must be one of", ExitUsage},
 		{
 			[]string{
 				"predict", "--kind", "contrib", "--data", "testdata/forest/lightgbm/linear_tree/x.tsv",
 				"testdata/forest/lightgbm/linear_tree/model.txt",
 			},
-			"--kind contrib: model \"model.txt\": tree 0: scores of linear leaves cannot be explained", exitUsage,
+			"--kind contrib: model \"model.txt\": tree 0: scores of linear leaves cannot be explained", ExitUsage,
 		},
 	} {
 		status, _, messages := command(t, "", append([]string{"model"}, test.args...)...)

@@ -98,8 +98,8 @@ func (p *progress) report(s *engine.Summary, outcomes *engine.OutcomeReport, too
 	_, _ = io.WriteString(p.out, problemLines(s))
 	_, _ = fmt.Fprintf(p.out, "%d rows: %d scored, %d rejected in %s (%.0f rows/s)\n",
 		s.Rows, s.Scored, s.Rejected, took.Round(time.Millisecond), float64(s.Rows)/took.Seconds())
-	_, _ = io.WriteString(p.out, remarkLines(s)+readingLines(s)+notUsedLine(s)+bandTable(s)+outcomeTables(outcomes))
+	_, _ = io.WriteString(p.out, remarkLines(s)+readingLines(s)+notUsedLine(s)+BandTable(s)+outcomeTables(outcomes))
 	if p.terminal {
-		_, _ = io.WriteString(p.out, summaryTables(s))
+		_, _ = io.WriteString(p.out, SummaryTables(s))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/codes"
 )
 
 // unseenCode is the remark on a value that the model does not know.
@@ -39,7 +39,7 @@ func remarkLines(s *engine.Summary) string {
 	advised := map[string]bool{}
 	for _, r := range s.Remarks {
 		text := r.Code + " " + printable(r.Text)
-		if page, ok := serve.ErrorPageOf(r.Code); ok && !advised[r.Code] {
+		if page, ok := codes.PageOf(r.Code); ok && !advised[r.Code] {
 			text += " " + page.Advice
 		}
 		advised[r.Code] = true
@@ -51,18 +51,18 @@ func remarkLines(s *engine.Summary) string {
 // reasonLines returns the words of each code and below them its columns, with counts and shares of the rows.
 func reasonLines(reasons []engine.ReasonCount, rows int64) string {
 	total, columns := map[string]int64{}, map[string][]engine.ReasonCount{}
-	var codes []string
+	var order []string
 	for _, r := range reasons {
 		if total[r.Code] == 0 {
-			codes = append(codes, r.Code)
+			order = append(order, r.Code)
 		}
 		total[r.Code] += r.Count
 		columns[r.Code] = append(columns[r.Code], r)
 	}
-	slices.SortStableFunc(codes, func(a, b string) int { return cmp.Compare(total[b], total[a]) })
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(total[b], total[a]) })
 	var b strings.Builder
-	for _, code := range codes {
-		page, _ := serve.ErrorPageOf(code)
+	for _, code := range order {
+		page, _ := codes.PageOf(code)
 		b.WriteString(wrapped("  ", code+" "+page.Message+" "+page.Advice))
 		list := columns[code]
 		slices.SortStableFunc(list, func(a, b engine.ReasonCount) int { return cmp.Compare(b.Count, a.Count) })

@@ -24,7 +24,7 @@ type changeWatch struct {
 // newChangeWatch scores the earlier file with the same model and options, and discards its result. The file may be a
 // result: its additional columns are ignored. It returns nil if name is empty.
 func newChangeWatch(
-	ctx context.Context, name string, std streams, files *outputs, b *engine.Bundle, opt engine.Options,
+	ctx context.Context, name string, std Streams, files *outputs, b *engine.Bundle, opt engine.Options,
 	style ingest.NumberStyle,
 ) (_ *changeWatch, err error) {
 	if name == "" {

@@ -70,18 +70,18 @@ func (f columnFlags) check() engine.ColumnCheck { return engine.ColumnCheck(f.Ch
 func (f numberFlags) style() (ingest.NumberStyle, error) {
 	style, err := ingest.ParseNumberStyle(f.Decimal, f.Thousands)
 	if err != nil {
-		return style, usage("--decimal, --thousands: %v", err)
+		return style, Usage("--decimal, --thousands: %v", err)
 	}
 	return style, nil
 }
 
 // Run scores the input. Files named by --out, --rejects and --summary are replaced only when they are complete.
-func (c *scoreCommand) Run(ctx context.Context, std streams, files *outputs) (err error) {
+func (c *scoreCommand) Run(ctx context.Context, std Streams, files *outputs) (err error) {
 	if c.Summary == "-" && c.Out == "" {
-		return usage("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
+		return Usage("--summary - and the scored CSV cannot both go to standard output: name a file with --out")
 	}
 	if c.ChangesFrom == "-" {
-		return usage("--changes-from takes the name of a file")
+		return Usage("--changes-from takes the name of a file")
 	}
 	style, err := c.Numbers.style()
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *scoreCommand) tooFew(t *engine.Tally) error {
 	if c.Out != "" {
 		kept = c.Out + " is left as it was. "
 	}
-	return plain(exitData, "only %s of %s rows could be scored. %sCorrect the rejected rows (--rejects FILE has "+
+	return Plain(ExitData, "only %s of %s rows could be scored. %sCorrect the rejected rows (--rejects FILE has "+
 		"them), or accept the result with --allow-rejects", count(t.Scored), count(t.Rows), kept)
 }
 
@@ -182,40 +182,40 @@ func openModelIterations(name, iterations string) (*engine.Bundle, error) {
 	info, err := os.Stat(name)
 	switch {
 	case iterations != "" && (err != nil || info.IsDir()):
-		return nil, usage("--iterations is for model files: a bundle has the key iterations in bundle.yaml")
+		return nil, Usage("--iterations is for model files: a bundle has the key iterations in bundle.yaml")
 	case err == nil && info.IsDir():
 		b, err := engine.OpenBundle(os.DirFS(name))
-		return b, caused(exitData, err)
+		return b, Caused(ExitData, err)
 	case err == nil:
 		file, err := os.ReadFile(name)
 		if err != nil {
-			return nil, caused(exitNoInput, err)
+			return nil, Caused(ExitNoInput, err)
 		}
 		b, err := engine.OpenModelFileIterations(filepath.Base(name), file, iterations)
-		return b, caused(exitData, err)
+		return b, Caused(ExitData, err)
 	case slices.Contains(engine.BaselineNames(), name):
 		return engine.OpenBaseline(name)
 	}
-	return nil, plain(exitNoInput, "model %q is neither a directory, a file, nor a baseline (%s)",
+	return nil, Plain(ExitNoInput, "model %q is neither a directory, a file, nor a baseline (%s)",
 		name, strings.Join(engine.BaselineNames(), ", "))
 }
 
 // openInput opens a CSV file or standard input, unpacks it and reads its header. The caller closes it.
-func openInput(name string, std streams, files *outputs) (engine.Input, func(), error) {
+func openInput(name string, std Streams, files *outputs) (engine.Input, func(), error) {
 	in, _, closeInput, err := openCounted(name, std, files)
 	return in, closeInput, err
 }
 
 // openCounted is openInput with a counter of the bytes read; nil if the size of the input is unknown.
-func openCounted(name string, std streams, files *outputs) (engine.Input, *countedFile, func(), error) {
+func openCounted(name string, std Streams, files *outputs) (engine.Input, *countedFile, func(), error) {
 	if name == "-" {
-		files.reads(std.in)
-		in, err := readInput(std.in)
+		files.reads(std.In)
+		in, err := readInput(std.In)
 		return in, nil, func() {}, err
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return engine.Input{}, nil, nil, caused(exitNoInput, err)
+		return engine.Input{}, nil, nil, Caused(ExitNoInput, err)
 	}
 	files.reads(file)
 	counted, reader := countFile(file), io.Reader(file)
@@ -224,7 +224,7 @@ func openCounted(name string, std streams, files *outputs) (engine.Input, *count
 	}
 	in, err := readInput(reader)
 	if err != nil {
-		return in, nil, nil, caused(exitNoInput, errors.Join(err, file.Close()))
+		return in, nil, nil, Caused(ExitNoInput, errors.Join(err, file.Close()))
 	}
 	return in, counted, func() { _ = file.Close() }, nil
 }
@@ -247,11 +247,11 @@ type fileSink struct {
 	outcomes                 *outcomes // nil without --label
 }
 
-func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error) {
-	s := &fileSink{progress: progress{out: std.err, terminal: isTerminal(std.err)}}
-	s.progress.hidden = c.Out == "" && isTerminal(std.out)
+func newFileSink(c *scoreCommand, std Streams, files *outputs) (*fileSink, error) {
+	s := &fileSink{progress: progress{out: std.Err, terminal: isTerminal(std.Err)}}
+	s.progress.hidden = c.Out == "" && isTerminal(std.Out)
 	var err error
-	if s.result, err = files.create("--out", c.Out, std.out); err != nil {
+	if s.result, err = files.create("--out", c.Out, std.Out); err != nil {
 		return nil, err
 	}
 	if s.rejects, err = files.create("--rejects", c.Rejects, io.Discard); err != nil {
@@ -259,7 +259,7 @@ func newFileSink(c *scoreCommand, std streams, files *outputs) (*fileSink, error
 	}
 	name, stream := c.Summary, io.Discard
 	if name == "-" {
-		name, stream = "", std.out
+		name, stream = "", std.Out
 	}
 	if s.summary, err = files.create("--summary", name, stream); err != nil {
 		return nil, err

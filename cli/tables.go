@@ -73,8 +73,8 @@ func (t table) String() string {
 	return b.String()
 }
 
-// bandTable returns a table with a row for each risk band.
-func bandTable(s *engine.Summary) string {
+// BandTable returns a table with a row for each risk band.
+func BandTable(s *engine.Summary) string {
 	t := table{{"risk", "customers", "expected to leave"}}
 	if s.Value != nil {
 		t[0] = append(t[0], shortened(printable(s.Value.Column), 16), "expected loss")
@@ -97,8 +97,8 @@ func bandTable(s *engine.Summary) string {
 	return t.String()
 }
 
-// summaryTables returns further tables of a summary. They name customers, so they are printed on terminals only.
-func summaryTables(s *engine.Summary) string {
+// SummaryTables returns further tables of a summary. They name customers, so they are printed on terminals only.
+func SummaryTables(s *engine.Summary) string {
 	return fmt.Sprintf("\nExpected to leave: %s, give or take %s.\n", grouped(s.Expected), grouped(s.Spread)) +
 		section("Most likely to leave", topTable(s.Top.ByProbability)) +
 		section("Largest expected loss", topTable(s.Top.ByLoss)) +

@@ -32,7 +32,7 @@ func (c *validateCommand) Help() string {
 }
 
 // Run reads the input and prints what is wrong with it, row by row and column by column. Nothing is scored.
-func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) error {
+func (c *validateCommand) Run(ctx context.Context, std Streams, files *outputs) error {
 	style, err := c.Numbers.style()
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (c *validateCommand) Run(ctx context.Context, std streams, files *outputs) 
 	if err := in.DecideNumbers(bundle, style); err != nil {
 		return err
 	}
-	out, err := files.create("", "", std.out)
+	out, err := files.create("", "", std.Out)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ func TestValidateReportsErrors(t *testing.T) {
 	file := validateHeader + "a,1,2,3,One year\nb,many,2,3,One year\na,1,2,,Weekly\n\nd,1,2\n"
 	rejects := filepath.Join(t.TempDir(), "rejects.csv")
 	status, out, messages := command(t, file, "validate", "--model", "telecom", "--rejects", rejects, "-")
-	if status != exitData || !strings.Contains(messages, "ERR-1107: 2 of the first 4 rows were rejected") {
+	if status != ExitData || !strings.Contains(messages, "ERR-1107: 2 of the first 4 rows were rejected") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 	for _, want := range []string{

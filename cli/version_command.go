@@ -13,7 +13,7 @@ import (
 type versionCommand struct{}
 
 // Run prints version, commit, Go release and kernels.
-func (c *versionCommand) Run(std streams) error {
+func (c *versionCommand) Run(std Streams) error {
 	b := readBuild(debug.ReadBuildInfo())
 	t := table{
 		{"version", b.version},
@@ -25,7 +25,7 @@ func (c *versionCommand) Run(std streams) error {
 	for _, k := range engine.StageKernels() {
 		t.add("kernel: "+k.Stage, k.Kernel)
 	}
-	_, err := fmt.Fprint(std.out, "millrace "+b.version+"\n"+t[1:].leftAligned())
+	_, err := fmt.Fprint(std.Out, "millrace "+b.version+"\n"+t[1:].leftAligned())
 	return err
 }
 

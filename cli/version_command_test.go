@@ -1,4 +1,4 @@
-package cli_test
+package cli
 
 import (
 	"regexp"
@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/retainwise/millrace/serve"
+	"github.com/retainwise/millrace/serve/codes"
 )
 
 func TestVersion(t *testing.T) {
-	status, out, _ := run(t, t.Context(), "", "version")
+	status, out, _ := command(t, "", "version")
 	if status != 0 {
 		t.Fatalf("status %d", status)
 	}
@@ -23,7 +23,7 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%s does not match\n%s", want, out)
 		}
 	}
-	if status, line, _ := run(t, t.Context(), "", "--version"); status != 0 || strings.Count(line, "\n") != 1 ||
+	if status, line, _ := command(t, "", "--version"); status != 0 || strings.Count(line, "\n") != 1 ||
 		!strings.HasPrefix(line, "millrace ") || !strings.Contains(line, runtime.Version()) {
 		t.Errorf("--version: status %d: %s", status, line)
 	}
@@ -34,23 +34,23 @@ func TestHelpCommand(t *testing.T) {
 	for _, test := range []struct{ with, without string }{
 		{"help", ""}, {"help score", "score --help"}, {"help model verify", "model verify --help"},
 	} {
-		status, out, _ := run(t, t.Context(), "", strings.Fields(test.with)...)
-		other, want, _ := run(t, t.Context(), "", strings.Fields(test.without)...)
+		status, out, _ := command(t, "", strings.Fields(test.with)...)
+		other, want, _ := command(t, "", strings.Fields(test.without)...)
 		if status != 0 || other != 0 || out != want || !strings.HasPrefix(out, "Usage: millrace ") {
 			t.Errorf("%q: status %d and %d: %s", test.with, status, other, out)
 		}
 	}
-	if status, _, messages := run(t, t.Context(), "", "help", "nothing"); status != 64 || !strings.Contains(messages, "nothing") {
+	if status, _, messages := command(t, "", "help", "nothing"); status != 64 || !strings.Contains(messages, "nothing") {
 		t.Errorf("help of no command: status %d: %s", status, messages)
 	}
 }
 
 // TestExplain checks that every code has a page with its words and a way out, without a server.
 func TestExplain(t *testing.T) {
-	pages := serve.ErrorPages()
-	_, list, _ := run(t, t.Context(), "", "explain")
+	pages := codes.Pages()
+	_, list, _ := command(t, "", "explain")
 	for _, page := range pages {
-		status, out, messages := run(t, t.Context(), "", "explain", strings.ToLower(page.Code))
+		status, out, messages := command(t, "", "explain", strings.ToLower(page.Code))
 		text := strings.Join(strings.Fields(out), " ")
 		if status != 0 || !strings.HasPrefix(out, page.Code+" "+page.Title+"\n") || !strings.Contains(text, page.Message) ||
 			!strings.Contains(text, "What you can do "+page.Advice) || !strings.Contains(list, page.Code+"  "+page.Title) {
@@ -62,7 +62,7 @@ func TestExplain(t *testing.T) {
 			}
 		}
 	}
-	if status, _, messages := run(t, t.Context(), "", "explain", "ERR-9999"); status != 64 || !strings.Contains(messages, "ERR-9999") {
+	if status, _, messages := command(t, "", "explain", "ERR-9999"); status != 64 || !strings.Contains(messages, "ERR-9999") {
 		t.Errorf("no code: status %d: %s", status, messages)
 	}
 	if len(pages) < 60 {

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/auth"
-	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 const testIssuer = "https://clerk.example.com"
@@ -130,7 +130,7 @@ func newVerifier(t *testing.T, is *issuer, c *clock, change func(*auth.Config)) 
 func codeOf(v *auth.Verifier, authorization string) string {
 	subject, err := v.Subject(context.Background(), authorization)
 	if err != nil {
-		return fault.CodeOf(err).String()
+		return storefault.CodeOf(err).String()
 	}
 	return subject
 }

@@ -14,7 +14,8 @@
 //	limit      rate limits
 //	strictjson JSON of callers, which no two parsers can read differently
 //	place      what requests hold at the same time: connections, memory, uploads, scores, downloads, event streams
-//	fault      the published error codes, and the mapping from any error to one of them
+//	storefault the mapping from any error to a published code
+//	fault      the published codes, and the mapping from errors of files and models to them
 //	logging    the JSON logger and its allowed keys
 package serve
 

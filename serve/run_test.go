@@ -23,6 +23,7 @@ import (
 	"github.com/retainwise/millrace/serve"
 	"github.com/retainwise/millrace/serve/internal/duty"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/servetest"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -204,7 +205,7 @@ func TestErrorLine(t *testing.T) {
 		"ERR-1500: broken pipes":                                errors.New("broken pipes"),
 		"ERR-1705: row 3: " + engine.ErrGolden.Error():          fmt.Errorf("row 3: %w", engine.ErrGolden),
 	} {
-		if got := fault.ErrorLine(err); got != want {
+		if got := storefault.ErrorLine(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/retainwise/millrace/cli"
 )
 
 // TestGuardOffice opens a result and a rejects file, made of cells that would be formulas, in LibreOffice with each
@@ -38,12 +36,10 @@ func TestGuardOffice(t *testing.T) {
 			t.Fatal(err)
 		}
 		result, rejects := filepath.Join(dir, name+"-result.csv"), filepath.Join(dir, name+"-rejects.csv")
-		var messages bytes.Buffer
-		status := cli.Run(t.Context(), []string{
-			"score", "--model", "telecom", "--max-rejected", "1000", "--out", result, "--rejects", rejects, input,
-		}, strings.NewReader(""), new(bytes.Buffer), &messages)
+		status, _, messages := millrace(t, "score", "--model", "telecom", "--max-rejected", "1000", "--out", result,
+			"--rejects", rejects, input)
 		if status != 0 {
-			t.Fatalf("%s: %s", name, messages.String())
+			t.Fatalf("%s: %s", name, messages)
 		}
 		for _, file := range []string{result, rejects} {
 			for _, separators := range []string{"44", "59", "9", "124", "44/9", "44/59/9/124"} {

@@ -24,8 +24,10 @@ const anything = "*"
 
 // allowed says which project packages the files of a folder may import. A folder that is not here is an error.
 var allowed = map[string][]string{
-	".":                       {"cli"},
-	"cli":                     {"bench", "engine", "engine/draft", "engine/forest", "ingest", "migrations", "serve", "store", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema", "testdata/samples"},
+	".":                       {"cli/server"},
+	"cli":                     {"engine", "engine/draft", "engine/forest", "ingest", "serve/codes", "store/customer"}, // see TestSlimProgramIsSmall
+	"cli/slim":                {"cli"},
+	"cli/server":              {"bench", "cli", "engine", "engine/forest", "ingest", "migrations", "serve", "store", "store/cluster", "store/objects", "store/queue", "store/schema", "testdata/samples"},
 	"test":                    {anything},
 	"testdata/samples":        {},
 	"bench":                   {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/customer", "store/objects", "store/schema", "store/storetest", "store/tuple"},
@@ -37,7 +39,7 @@ var allowed = map[string][]string{
 	"ingest":                  {"ingest/internal/kernels"},
 	"ingest/internal/kernels": {},
 	"migrations":              {},
-	"serve":                   serveAnd("engine", "store", "store/circuit", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema"),
+	"serve":                   serveAnd("engine", "serve/codes", "store", "store/circuit", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema"),
 
 	// What store is made of, from above to below.
 	"store":                   {"store/awsclient", "store/backoff", "store/circuit", "store/customer", "store/internal/database", "store/models", "store/objects", "store/tuple"},
@@ -57,16 +59,21 @@ var allowed = map[string][]string{
 	"store/storetest/servers": {"store/storetest"},
 
 	// The packages of serve, top-down.
-	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
-	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
-	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
-	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
+	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "storefault", "wire", "engine", "store"),
+	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "storefault", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/work":    rooms("fault", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
+	"serve/internal/duty":    rooms("fault", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
+	"serve/internal/plan":    rooms("fault", "metrics", "storefault", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
 	"serve/internal/metrics": rooms("fault", "place", "engine", "store", "store/awsclient", "store/circuit", "store/objects", "store/queue"),
 	"serve/internal/wire":    rooms("fault", "ingest"),
 	"serve/internal/place":   rooms("fault"),
-	"serve/internal/fault":   rooms("engine", "ingest", "store", "store/models", "store/objects"),
+	"serve/internal/fault":   rooms("engine", "ingest"),
+
+	// The errors of the store are explained apart, so that serve/codes links no store.
+	"serve/internal/storefault": rooms("fault", "store", "store/models", "store/objects"),
+	"serve/codes":               rooms("fault"),
+
 	"serve/internal/limit":   rooms("store"),
 	"serve/internal/logging": {},
 
@@ -80,7 +87,8 @@ var allowed = map[string][]string{
 
 // serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
-	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "strictjson", "wire", "work",
+	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "storefault", "strictjson", "wire",
+	"work",
 }
 
 // rooms returns the paths of packages; those below serve/internal are given by their last element.
@@ -112,7 +120,7 @@ type fence struct{ owners, inTests []string }
 
 // outward lists the folders that may touch files, processes and the network.
 var outward = []string{
-	".", "cli", "test", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/awsclient", "store/circuit",
+	".", "cli", "cli/server", "cli/slim", "test", "bench", "bench/peers/engines", "bench/peers/readers", "serve", "serve/servetest", "store", "store/awsclient", "store/circuit",
 	"store/cluster", "store/internal/database", "store/objects", "store/queue", "store/schema", "store/storetest", "store/storetest/proxy", "store/storetest/servers", "serve/internal/admin", "serve/internal/api", "serve/internal/auth",
 	"serve/internal/duty", "serve/internal/fault", "serve/internal/logging", "serve/internal/metrics",
 	"serve/internal/place", "serve/internal/plan", "serve/internal/plan/plantest", "serve/internal/wire", "serve/internal/work",
@@ -128,7 +136,7 @@ var fenced = map[string]fence{
 	"unsafe": {owners: []string{"engine", "engine/forest", "ingest/internal/kernels"}, inTests: []string{"serve"}},
 
 	"github.com/andybalholm/brotli": {owners: rooms("wire"), inTests: []string{"serve"}},
-	"github.com/alecthomas/kong":    {owners: []string{"cli"}},
+	"github.com/alecthomas/kong":    {owners: []string{"cli", "cli/server"}},
 	"github.com/apache/arrow/go/v17": {
 		owners:  []string{"bench", "bench/peers/readers", "engine", "engine/draft", "ingest", "serve/internal/wire", "store", "store/tuple"},
 		inTests: []string{"serve"},
@@ -258,9 +266,11 @@ func TestCheckerReports(t *testing.T) {
 		"store from its part's test":     {"store/objects/s3_faults_test.go", project + "store", false},
 		"store from its part":            {"store/objects/s3.go", project + "store", true},
 		"real servers from code":         {"serve/internal/api/upload.go", project + "store/storetest", true},
-		"main calls the command line":    {"main.go", project + "cli", false},
+		"main calls the command line":    {"main.go", project + "cli/server", false},
 		"main imports nothing else":      {"main.go", project + "serve", true},
-		"the command line imports serve": {"cli/serve_command.go", project + "serve", false},
+		"commands for servers":           {"cli/server/serve_command.go", project + "serve", false},
+		"commands for files":             {"cli/score_command.go", project + "serve", true},
+		"codes for files":                {"cli/report.go", project + "serve/codes", false},
 		"nothing imports the commands":   {"bench/suite.go", project + "cli", true},
 		"up below serve/internal":        {"serve/internal/plan/plan.go", project + "serve/internal/work", true},
 		"module within its fence":        {"serve/internal/api/routes.go", "github.com/valyala/fasthttp", false},

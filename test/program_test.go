@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/retainwise/millrace/cli"
+	"github.com/retainwise/millrace/cli/server"
 )
 
 // childEnv makes the test binary run as millrace, for tests that kill a process.
@@ -15,7 +16,7 @@ const childEnv = "MILLRACE_TEST_CHILD"
 // TestMain runs the tests in the root of the repository, where the paths in them begin.
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		os.Exit(cli.Main())
+		os.Exit(server.Full().Main())
 	}
 	if err := os.Chdir(".."); err != nil {
 		panic(err)
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 func millrace(t *testing.T, args ...string) (status int, out, messages string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = cli.Run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+	status = server.Full().Run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr})
 	return status, stdout.String(), stderr.String()
 }
 

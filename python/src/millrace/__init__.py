@@ -7,8 +7,19 @@
 """
 
 from .client import Client, MillraceError, Prediction
-from .errors import NotSupported
+from .errors import NotSupported, ProgramError, RejectedRow, ScoreError
 from .saving import Saved, save
 from .scoring import score
 
-__all__ = ["Client", "MillraceError", "NotSupported", "Prediction", "Saved", "save", "score"]
+__all__ = [
+    "Client",
+    "MillraceError",
+    "NotSupported",
+    "Prediction",
+    "ProgramError",
+    "RejectedRow",
+    "Saved",
+    "ScoreError",
+    "save",
+    "score",
+]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from .errors import ProgramError
+
 
 def program() -> str:
-    """Returns the path of millrace: MILLRACE_PROGRAM, that of the wheel, or the one on PATH."""
+    """Returns the path of millrace: MILLRACE_PROGRAM, that of the wheel (the slim one), or the one on PATH."""
     named = os.environ.get("MILLRACE_PROGRAM")
     if named:
         return named
@@ -24,8 +27,16 @@ def program() -> str:
 
 
 def run(arguments: Sequence[str], *, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Runs millrace and raises a RuntimeError with its message if it fails."""
-    done = subprocess.run([program(), *arguments], input=stdin, capture_output=True, check=False)
+    """Runs millrace and raises a ProgramError with its message, code and details if it fails."""
+    done = subprocess.run([program(), "--errors", "json", *arguments], input=stdin, capture_output=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(done.stderr.decode("utf-8", "replace").strip() or f"millrace ended with status {done.returncode}")
+        raise _error(done.stderr.decode("utf-8", "replace"), done.returncode)
     return done
+
+
+def _error(messages: str, status: int) -> ProgramError:
+    for line in reversed(messages.splitlines()):
+        if line.startswith('{"error":'):
+            error = json.loads(line)["error"]
+            return ProgramError(error["message"], error.get("code", ""), error.get("details"))
+    return ProgramError(messages.strip() or f"millrace ended with status {status}")

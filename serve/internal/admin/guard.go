@@ -11,6 +11,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -110,7 +111,7 @@ func (a *Admin) answer(w http.ResponseWriter, req *http.Request, v any, err erro
 		text, err = json.Marshal(v)
 	}
 	if err != nil {
-		f := fault.ExplainAs(fault.CodeDatabase, err)
+		f := storefault.ExplainAs(fault.CodeDatabase, err)
 		status = f.HTTPStatus()
 		text, mediaType = a.pages.Body(f, api.RequestID(nil), req.URL.Path, false)
 		a.Log.Warn("admin request", "code", f.Code.String(), "error", err.Error())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/strictjson"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
@@ -59,7 +60,7 @@ func createAccessKey(s *server, r *request) error {
 				With(fault.Details{"limit": store.AccessKeysMax, "unit": "keys"}).Because(err)
 		}
 		if err != nil {
-			return fault.ExplainAs(fault.CodeDatabase, err)
+			return storefault.ExplainAs(fault.CodeDatabase, err)
 		}
 		view := accessKeyOf(made)
 		view.Key = secret
@@ -78,7 +79,7 @@ func (r *request) answerAccessKey(view accessKeyView) error {
 func (s *server) replayAccessKey(r *request, id uuid.UUID) error {
 	list, err := s.Store.Accounts.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	i := slices.IndexFunc(list, func(k store.AccessKey) bool { return k.ID == id })
 	if i < 0 {
@@ -155,7 +156,7 @@ func (r *request) readJSON(members map[string]any) error {
 func listAccessKeys(s *server, r *request) error {
 	list, err := s.Store.Accounts.AccessKeys(r.ctx, r.user.ID)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	views := []accessKeyView{}
 	for _, k := range list {
@@ -177,7 +178,7 @@ func revokeAccessKey(s *server, r *request) error {
 		return fault.Fail(fault.CodeAccessKeyNotFound, "").Because(err)
 	}
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	statusOnly(r, http.StatusNoContent)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 // accountBody is a user's account with its settings.
@@ -26,7 +27,7 @@ func getAccount(s *server, r *request) error {
 func (s *server) account(r *request) (accountBody, error) {
 	rate, err := s.Store.Ledger.TrainingRate(r.ctx, r.user.ID)
 	if err != nil {
-		return accountBody{}, fault.ExplainAs(fault.CodeDatabase, err)
+		return accountBody{}, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return accountBody{r.user.Subject, shortest(rate)}, nil
 }
@@ -41,7 +42,7 @@ func putAccount(s *server, r *request) error {
 		return err
 	}
 	if err := s.Store.Accounts.SetTrainingRate(r.ctx, r.user.ID, float32(rate)); err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	account, err := s.account(r)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/limit"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/place"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/valyala/fasthttp"
 )
@@ -23,7 +24,7 @@ func (s *server) finish(r *request, err error) {
 		err = r.holdAnswer()
 	}
 	if err != nil {
-		s.answerError(r, fault.Explain(err))
+		s.answerError(r, storefault.Explain(err))
 	}
 	r.body.close()
 	if !r.detached {

@@ -11,6 +11,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -59,7 +60,7 @@ func (s *server) authenticate(r *request) (err error) {
 		return fault.Fail(fault.CodeInvalidToken, "This account has been deleted.").Because(err)
 	}
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (s *server) authenticateKey(r *request, token string) (err error) {
 	case errors.Is(err, store.ErrExpired):
 		return fault.Fail(fault.CodeExpiredToken, "This access key has expired.").Because(err)
 	case err != nil:
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	r.byKey = true
 	return nil

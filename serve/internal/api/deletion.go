@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -17,7 +18,7 @@ func deletePrediction(s *server, r *request) error {
 		return err
 	}
 	if err := s.Store.Predictions.Delete(r.ctx, r.user.ID, id); err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return s.deleted(r)
 }
@@ -25,7 +26,7 @@ func deletePrediction(s *server, r *request) error {
 // deleteAccount deletes the account of the user. Its tokens are refused from now on; the sweep deletes its data.
 func deleteAccount(s *server, r *request) error {
 	if err := s.Store.Accounts.Delete(r.ctx, r.user.ID); err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	s.users.Forget(r.user.Subject)
 	return s.deleted(r)

@@ -18,6 +18,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -83,7 +84,7 @@ func fileKey(p store.Prediction, name string) string {
 func (s *server) openDelivery(ctx context.Context, d *delivery) error {
 	file, err := s.Store.Predictions.File(ctx, d.prediction, d.name)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	info, err := s.Objects.Head(ctx, file.Key)
 	if err != nil {
@@ -488,13 +489,13 @@ func (s *server) readFailure(ctx context.Context, err error) *fault.Failure {
 	gone := errors.Is(err, store.ErrNotFound)
 	isRefused := store.FaultOf(err) == store.FaultRefused
 	if !gone && !isRefused {
-		return fault.ObjectFailure(err)
+		return storefault.ObjectFailure(err)
 	}
 	if probeErr := store.PingObjects(ctx, s.Objects); probeErr != nil {
 		return fault.Fail(fault.CodeObjectStore, "").Because(errors.Join(err, probeErr))
 	}
 	if isRefused {
-		return fault.ObjectRefused(err)
+		return storefault.ObjectRefused(err)
 	}
 	s.Metrics.ObjectGone(metrics.GoneResult)
 	return fault.Fail(fault.CodeGone, "").Because(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 // pageCSP lets an error page use the styles and the icon of this server and load nothing else.
@@ -140,5 +141,5 @@ func exampleFailure(code fault.Code) *fault.Failure {
 	default:
 		return fault.Fail(code, "")
 	}
-	return fault.Explain(err)
+	return storefault.Explain(err)
 }

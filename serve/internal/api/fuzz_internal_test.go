@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/place"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 )
@@ -59,7 +60,7 @@ func FuzzForm(f *testing.F) {
 				err = file.finish()
 			}
 		}
-		if status := fault.CodeOf(err).Status(); err != nil && status >= 500 {
+		if status := storefault.CodeOf(err).Status(); err != nil && status >= 500 {
 			t.Errorf("%v answers %d", err, status)
 		}
 	})

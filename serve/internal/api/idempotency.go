@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/backoff"
 )
@@ -47,7 +48,7 @@ func (s *server) claimKey(r *request) (*idempotencyKey, error) {
 		return nil, f
 	}
 	if err != nil {
-		return nil, fault.ExplainAs(fault.CodeDatabase, err)
+		return nil, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return &idempotencyKey{RequestKey: k, file: sha256.New()}, nil
 }
@@ -174,7 +175,7 @@ func (s *server) replay(r *request, k *idempotencyKey) (store.Prediction, error)
 		return p, fault.Fail(fault.CodePredictionNotFound, "The prediction made with this idempotency key has been deleted.")
 	}
 	if err != nil {
-		return p, fault.ExplainAs(fault.CodeDatabase, err)
+		return p, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }

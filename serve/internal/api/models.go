@@ -9,6 +9,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 type modelView struct {
@@ -39,7 +40,7 @@ func leavesOf(b *engine.Bundle) leavesView {
 	if err == nil {
 		return leavesView{Holds: true}
 	}
-	reason, code := err.Error(), fault.CodeOf(err).String()
+	reason, code := err.Error(), storefault.CodeOf(err).String()
 	return leavesView{Reason: &reason, Code: &code}
 }
 

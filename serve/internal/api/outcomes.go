@@ -10,6 +10,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/customer"
 )
@@ -107,7 +108,7 @@ func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	prove := func(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) { return s.prove(ctx, m, rows) }
 	done, err := s.Store.Predictions.RecordOutcomes(ctx, r.user.ID, f.outcomes, prove)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	f.RowsUpdated = done.Changed
 	f.match(done.Matched)
@@ -161,7 +162,7 @@ func (s *server) prove(ctx context.Context, m store.Model, rows []store.Observed
 func (s *server) outcomeReports(r *request, model string) ([]outcomeReport, error) {
 	stored, err := s.Store.Predictions.OutcomeReports(r.ctx, r.user.ID, model)
 	if err != nil {
-		return nil, fault.ExplainAs(fault.CodeDatabase, err)
+		return nil, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	list := make([]outcomeReport, len(stored))
 	for i, o := range stored {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -33,7 +34,7 @@ func listPredictions(s *server, r *request) error {
 	q.Limit++ // one more, to find out whether there is another page
 	list, err := s.Store.Predictions.List(r.ctx, r.user.ID, q)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	page := predictionPage{Predictions: []*prediction{}}
 	if len(list) > limit {
@@ -139,7 +140,7 @@ func (s *server) findPrediction(r *request) (store.Prediction, error) {
 	}
 	p, err := s.Store.Predictions.Get(r.ctx, r.user.ID, id)
 	if err != nil {
-		return store.Prediction{}, fault.ExplainAs(fault.CodeDatabase, err)
+		return store.Prediction{}, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -154,7 +155,7 @@ func getPrediction(s *server, r *request) error {
 	if p.Status == store.Queued {
 		ahead, err := s.Store.Predictions.Ahead(r.ctx, p)
 		if err != nil {
-			return fault.ExplainAs(fault.CodeDatabase, err)
+			return storefault.ExplainAs(fault.CodeDatabase, err)
 		}
 		view.Progress.QueuePosition, view.Progress.ETASeconds = &ahead.Predictions, etaOfQueued(p, ahead)
 		if view.StatusReason == nil {
@@ -181,7 +182,7 @@ func cancelPrediction(s *server, r *request) error {
 	}
 	p, err := s.Store.Predictions.Cancel(r.ctx, r.user.ID, id)
 	if err != nil {
-		f := fault.ExplainAs(fault.CodeDatabase, err)
+		f := storefault.ExplainAs(fault.CodeDatabase, err)
 		if f.Code == fault.CodeWrongState {
 			f = fault.Fail(fault.CodeWrongState, "This prediction is finished, so it cannot be cancelled.").Because(err)
 		}

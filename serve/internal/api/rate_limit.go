@@ -7,6 +7,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/limit"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/valyala/fasthttp"
 )
 
@@ -32,7 +33,7 @@ func userKey(subject string) string { return "user " + subject }
 // limitFailedLogins charges an invalid token to the client's address. It returns err, or a rate limit error if the address
 // has sent too many.
 func (s *server) limitFailedLogins(r *request, key string, err error) error {
-	if fault.Explain(err).HTTPStatus() != fasthttp.StatusUnauthorized {
+	if storefault.Explain(err).HTTPStatus() != fasthttp.StatusUnauthorized {
 		return err // an outage, not an invalid token
 	}
 	if a, _ := s.limiter.Take(r.ctx, limit.Login, key); a.Retry > 0 {
@@ -54,7 +55,7 @@ func (s *server) limitUnrouted(r *request) error {
 	if r.header("Authorization") != "" {
 		if err := s.authenticate(r); err == nil {
 			key = userKey(r.user.Subject)
-		} else if err := s.limitFailedLogins(r, key, err); fault.Explain(err).Code == fault.CodeRateLimited {
+		} else if err := s.limitFailedLogins(r, key, err); storefault.Explain(err).Code == fault.CodeRateLimited {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/auth"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -79,7 +80,7 @@ func getRows(s *server, r *request) error {
 			With(fault.Details{"field": "sort", "limit": store.RowsSortMax, "unit": "rows"}).Because(err)
 	}
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	body := rowsBody{Rows: make([]rowView, len(page.Rows)), Done: p.Status.Done()}
 	for i, row := range page.Rows {
@@ -144,7 +145,7 @@ func (s *server) pinned(ctx context.Context, m store.Model) (*engine.Bundle, err
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.ExplainAs(fault.CodeDatabase, err)
+		return nil, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return b, nil
 }

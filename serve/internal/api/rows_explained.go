@@ -14,6 +14,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/place"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -73,7 +74,7 @@ func (s *server) explainRows(r *request, p store.Prediction, rows []rowView) err
 			"They are in the downloaded file.").Because(err)
 	}
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	total := int64(0)
 	for _, piece := range ranges {
@@ -85,7 +86,7 @@ func (s *server) explainRows(r *request, p store.Prediction, rows []rowView) err
 	}
 	file, err := s.Store.Predictions.File(ctx, p, objects.ResultName)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	blocks := int((total + place.BlockBytes - 1) / place.BlockBytes)
 	if err := r.memory().Grow(ctx, blocks); err != nil {

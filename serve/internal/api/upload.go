@@ -18,6 +18,7 @@ import (
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -119,7 +120,7 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 	if err != nil {
 		// The transaction may have committed although the answer was lost, so the object must stay. If it has not, the
 		// sweep deletes the object as an orphan.
-		return p, fault.ExplainAs(fault.CodeDatabase, err)
+		return p, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -196,7 +197,7 @@ type uploadBody struct {
 func (s *server) answerUpload(r *request, p store.Prediction, wait time.Duration) error {
 	p, err := s.await(r.ctx, p, wait)
 	if err != nil {
-		return fault.ExplainAs(fault.CodeDatabase, err)
+		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	links := s.links(p.ID, "") // without a query also if the prediction of a replay has finished
 	r.set("Location", links.Self)
@@ -293,7 +294,7 @@ func (r *request) preferWait() (time.Duration, error) {
 
 // saveFailure explains why a file could not be stored.
 func saveFailure(err error) *fault.Failure {
-	f := fault.ObjectFailure(err)
+	f := storefault.ObjectFailure(err)
 	if f.Code == fault.CodeObjectStore {
 		f.Message = "Failed to save your file. Please try uploading again."
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -45,7 +46,7 @@ func postUploadLink(s *server, r *request) error {
 	return s.idempotent(r, nil, func(k *store.RequestKey) error {
 		l.Key = k
 		if err := s.Store.UploadLinks.Create(r.ctx, &l, plan.UploadLinkLife); err != nil {
-			return fault.ExplainAs(fault.CodeDatabase, err)
+			return storefault.ExplainAs(fault.CodeDatabase, err)
 		}
 		return s.answerLink(r, presigner, l)
 	}, func(id uuid.UUID) error {
@@ -66,7 +67,7 @@ func (s *server) answerLink(r *request, presigner objects.Presigner, l store.Upl
 	}
 	put, err := presigner.PresignPut(r.ctx, store.DirectKey(l.ID), l.Bytes, left)
 	if err != nil {
-		return fault.ObjectFailure(err)
+		return storefault.ObjectFailure(err)
 	}
 	r.set("Cache-Control", "no-store")
 	return r.json(http.StatusCreated, uploadLink{
@@ -83,7 +84,7 @@ func (s *server) uploadLink(r *request, id uuid.UUID) (store.UploadLink, error) 
 		return l, fault.Fail(fault.CodePredictionNotFound, "There is no such upload link.")
 	}
 	if err != nil {
-		return l, fault.ExplainAs(fault.CodeDatabase, err)
+		return l, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return l, nil
 }

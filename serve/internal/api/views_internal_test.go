@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 )
 
@@ -122,7 +123,7 @@ func TestBodyFailures(t *testing.T) {
 		}
 	}
 	b := &body{setDeadline: func(time.Time) error { return errors.New("closed") }}
-	if _, err := b.Read(nil); fault.CodeOf(err) != fault.CodeShortBody {
+	if _, err := b.Read(nil); storefault.CodeOf(err) != fault.CodeShortBody {
 		t.Errorf("closed connection: %v", err)
 	}
 	if n, err := (eofReader{}).Read(nil); n != 0 || err != io.EOF {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -33,7 +34,7 @@ func (u *Upkeep) CompletePostponed(ctx context.Context) error {
 				continue
 			}
 			_, err := plan.CompleteLink(ctx, u.Store, u.Objects, l)
-			if code := fault.CodeOf(err); err != nil && (code == fault.CodeWrongState || code == fault.CodeInvalidFile) {
+			if code := storefault.CodeOf(err); err != nil && (code == fault.CodeWrongState || code == fault.CodeInvalidFile) {
 				err = u.Store.UploadLinks.Postpone(ctx, l.ID, false)
 			}
 			if err != nil {

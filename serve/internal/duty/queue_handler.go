@@ -12,6 +12,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
@@ -153,9 +154,9 @@ func (d *QueueHandler) completeByEvent(ctx context.Context, key string) (queue.R
 	switch {
 	case err == nil:
 		return "", nil
-	case fault.CodeOf(err) == fault.CodeWrongState:
+	case storefault.CodeOf(err) == fault.CodeWrongState:
 		return queue.Gone, nil
-	case fault.CodeOf(err) == fault.CodeInvalidFile:
+	case storefault.CodeOf(err) == fault.CodeInvalidFile:
 		return queue.WrongSize, nil
 	}
 	return "", fmt.Errorf("complete upload: %w", err)

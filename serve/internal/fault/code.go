@@ -2,7 +2,6 @@ package fault
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 )
@@ -132,7 +131,7 @@ func (c Code) Meaning() Meaning {
 			return Meanings[i]
 		}
 	}
-	return Meaning{Code: CodeInternal, Status: http.StatusInternalServerError}
+	return Meaning{Code: CodeInternal, Status: 500}
 }
 
 // ParseCode parses "ERR-1001" or "1001". ok is false for a code that is not published.

@@ -6,10 +6,9 @@ import (
 	"io/fs"
 )
 
-// ErrorLine formats an error as one line for a terminal: the published code and a sentence. Unlike an answer of the API it
-// may name files and internals.
-func ErrorLine(err error) string {
-	f := Explain(err)
+// Line formats the failure of an error as one line for a terminal: the published code and a sentence. Unlike an answer of
+// the API it may name files and internals.
+func (f *Failure) Line(err error) string {
 	var path *fs.PathError
 	switch {
 	case f.Code == CodeInternal && errors.As(err, &path):

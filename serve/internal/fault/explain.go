@@ -6,18 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/store"
-	"github.com/retainwise/millrace/store/models"
-	"github.com/retainwise/millrace/store/objects"
 )
 
-// codesOfErrors maps errors without details to their code.
-var codesOfErrors = [...]struct {
+// codesOfFiles maps errors without details to their code.
+var codesOfFiles = [...]struct {
 	err  error
 	code Code
 }{
@@ -34,71 +30,41 @@ var codesOfErrors = [...]struct {
 	{engine.ErrModelLimits, CodeModelBeyondLimits},
 	{engine.ErrGolden, CodeModelSelfCheck},
 	{engine.ErrManifest, CodeModelChecksum},
-	{store.ErrNotFound, CodePredictionNotFound},
-	{store.ErrConflict, CodeWrongState},
-	{store.ErrAccountDeleted, CodeInvalidToken},
-	{store.ErrAccounting, CodeAccountingBroken},
-	{models.ErrWithdrawn, CodeModelWithdrawn},
-	{objects.ErrDamaged, CodeObjectStore},
-	{objects.ErrChanged, CodeObjectChanged},
-	{context.DeadlineExceeded, CodeBusy},
-	{context.Canceled, CodeShuttingDown},
 }
 
-// Explain maps any error to a failure with a published code and a sentence for the customer. An error that it does not
-// know becomes CodeInternal; its text is the cause and is only logged.
-func Explain(err error) *Failure {
-	var known *Failure
-	if errors.As(err, &known) {
-		return known
-	}
-	var waiting *store.WaitingError
-	if errors.As(err, &waiting) {
-		return explainWaiting(waiting)
-	}
-	if store.StorageFull(err) {
-		return Fail(CodeStorageFull, "").Because(err)
-	}
+// OfFile maps an error of a file or a model to a failure with a published code and a sentence for the customer; nil if err
+// is none.
+func OfFile(err error) *Failure {
 	if f := explainFile(err); f != nil {
 		return f.Because(err)
 	}
-	for _, p := range codesOfErrors {
+	for _, p := range codesOfFiles {
 		if errors.Is(err, p.err) {
 			return Fail(p.code, "").Because(err)
 		}
 	}
-	return Fail(CodeInternal, "").Because(err)
+	return nil
 }
 
-// CodeOf returns the published code of any error.
-func CodeOf(err error) Code { return Explain(err).Code }
-
-// ExplainAs is [Explain] with code in place of CodeInternal for an unknown error: the code of the dependency that returned
-// it. A defect of the program stays CodeInternal.
-func ExplainAs(code Code, err error) *Failure {
-	f := Explain(err)
-	if f.Code == CodeInternal && store.FaultOf(err) != store.FaultInternal {
-		f.Code = code
+// ExplainLocal maps an error of a program without a store to a failure: that of the error itself, of a file or a model, or
+// of a context that ended. Any other becomes CodeInternal; its text is the cause and is only logged. Servers use
+// storefault.Explain, which also knows the errors of the store.
+func ExplainLocal(err error) *Failure {
+	var known *Failure
+	if errors.As(err, &known) {
+		return known
 	}
-	return f
-}
-
-// ObjectFailure is [Explain] for an error of the object store. A recorded object that is missing is a fault of the service,
-// not of the customer.
-func ObjectFailure(err error) *Failure {
-	if errors.Is(err, store.ErrNotFound) {
-		return Fail(CodeObjectStore, "").Because(err)
+	if f := OfFile(err); f != nil {
+		return f
 	}
-	return ExplainAs(CodeObjectStore, err)
-}
-
-// ObjectRefused is the failure of one object that the store refuses while it gives others.
-func ObjectRefused(err error) *Failure {
-	f := Fail(CodeObjectRefused, "").Because(err)
-	if why := store.Refusal(err); why != "" {
-		f.Message = "The file storage refuses this file: " + why + "."
+	code := CodeInternal
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		code = CodeBusy
+	case errors.Is(err, context.Canceled):
+		code = CodeShuttingDown
 	}
-	return f
+	return Fail(code, "").Because(err)
 }
 
 // explainFile explains errors of a file's content; nil if err is none.
@@ -181,16 +147,6 @@ func explainMissing(e *ingest.MissingColumnsError) *Failure {
 	return Fail(CodeMissingColumns, fmt.Sprintf("Missing required %s %s. Please ensure your CSV contains %s.",
 		Plural(len(names), "column", "columns"), ListText(names), Plural(len(names), "this column", "these columns"))).
 		With(d)
-}
-
-// waitingRetry is the Retry-After of a user with too many waiting predictions.
-const waitingRetry = 30 * time.Second
-
-func explainWaiting(e *store.WaitingError) *Failure {
-	f := Fail(CodeTooManyWaiting, "You have "+GroupedText(int64(e.Max))+" predictions waiting, the most that one account "+
-		"may have. Wait until some are finished.").With(Details{"limit": e.Max, "unit": "predictions"}).Because(e)
-	f.RetryAfter = waitingRetry
-	return f
 }
 
 func explainQuote(e *ingest.QuoteError) *Failure {

@@ -1,11 +1,11 @@
-// Package fault has the published error codes, the table from code to HTTP status and message, the mapping from any error
-// to one of them, and [Recover], which turns a panic into an error. Every message that a customer reads comes from here or
-// from the handler that calls [Fail]; routes and headers belong in api.
+// Package fault has the published error codes, the table from code to HTTP status and message, the mapping from errors of
+// files and models to them, and [Recover], which turns a panic into an error. Every message that a customer reads comes from
+// here, from storefault or from the handler that calls [Fail]; routes and headers belong in api. It imports neither the
+// store nor net/http: the commands that read files use it too.
 package fault
 
 import (
 	"encoding/json"
-	"net/http"
 	"time"
 )
 
@@ -54,8 +54,10 @@ func (f *Failure) HTTPStatus() int {
 	case f.Code.Status() != 0:
 		return f.Code.Status()
 	}
-	return http.StatusConflict
+	return statusConflict
 }
+
+const statusConflict = 409
 
 // RetryDelay returns the Retry-After of a retryable failure.
 func (f *Failure) RetryDelay() time.Duration {

@@ -10,15 +10,13 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/store"
-	"github.com/retainwise/millrace/store/objects"
 )
 
 // secret stands for what must not be shown: an internal text, a customer's cell.
 const secret = "SECRET-7b1f"
 
-// TestExplain gives every kind of error its code, and lets nothing of its text through.
-func TestExplain(t *testing.T) {
+// TestExplainLocal gives every kind of error of a file or a model its code, and lets nothing of its text through.
+func TestExplainLocal(t *testing.T) {
 	wrap := func(err error) error { return fmt.Errorf("%s: %w", secret, err) }
 	for _, test := range []struct {
 		err  error
@@ -37,17 +35,12 @@ func TestExplain(t *testing.T) {
 		{&ingest.MissingColumnsError{Columns: []ingest.MissingColumn{{Name: "a"}, {Name: "b"}}}, CodeMissingColumns},
 		{&ingest.DuplicateColumnError{Name: "a"}, CodeUnreadableHeader},
 		{engine.ErrAmbiguousHeader, CodeModelNotChosen},
-		{store.ErrNotFound, CodePredictionNotFound},
-		{store.ErrConflict, CodeWrongState},
-		{store.ErrAccounting, CodeAccountingBroken},
-		{objects.ErrStorageFull, CodeStorageFull},
-		{objects.ErrChanged, CodeObjectChanged},
 		{context.DeadlineExceeded, CodeBusy},
 		{context.Canceled, CodeShuttingDown},
 		{errors.New("anything"), CodeInternal},
 		{Fail(CodeNotText, ""), CodeNotText},
 	} {
-		f := Explain(wrap(test.err))
+		f := ExplainLocal(wrap(test.err))
 		if f.Code != test.want {
 			t.Errorf("%v: %v, want %v", test.err, f.Code, test.want)
 		}
@@ -56,20 +49,14 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%v: the answer has internal text: %s", test.err, body)
 		}
 	}
-	if f := ObjectFailure(wrap(store.ErrNotFound)); f.Code != CodeObjectStore {
-		t.Errorf("an object that is gone: %v", f.Code)
-	}
-	if f := ExplainAs(CodeDatabase, errors.New("x")); f.Code != CodeDatabase {
-		t.Errorf("unknown error of the database: %v", f.Code)
-	}
 }
 
-func TestExplain_MissingColumns(t *testing.T) {
+func TestExplainLocal_MissingColumns(t *testing.T) {
 	e := &ingest.MissingColumnsError{Columns: []ingest.MissingColumn{
 		{Name: "a", Closest: "A\u202e\nx" + strings.Repeat("y", 200)}, {Name: "b"}, {Name: "c"},
 	}}
 	const want = "Missing required columns 'A', 'B' and 'C'. Please ensure your CSV contains these columns."
-	f := Explain(e)
+	f := ExplainLocal(e)
 	if got := f.Text(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/place"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 // hold takes n places that are left as soon as they are lost, as those of requests are, and returns them.
@@ -44,7 +45,7 @@ func TestPool_CallerMax(t *testing.T) {
 		p := place.NewPool(place.Kind{Max: 8, CallerMax: 4})
 		hold(t, p, "a", 4, nil)
 		begun := time.Now()
-		if _, err := p.Take(t.Context(), "a", nil); fault.CodeOf(err) != fault.CodeBusy {
+		if _, err := p.Take(t.Context(), "a", nil); storefault.CodeOf(err) != fault.CodeBusy {
 			t.Errorf("a fifth place: %v", err)
 		}
 		if waited := time.Since(begun); waited != 2*time.Second {
@@ -112,10 +113,10 @@ func TestPool_SlowLoseWhileShort(t *testing.T) {
 		if lost(slow) != 1 || lost(fast) != 0 {
 			t.Errorf("lost %d slow ones and %d fast ones, want 1 and 0", lost(slow), lost(fast))
 		}
-		if code := fault.CodeOf(slow[0].Failure()); code != fault.CodeSlowBody || !code.Retryable() {
+		if code := storefault.CodeOf(slow[0].Failure()); code != fault.CodeSlowBody || !code.Retryable() {
 			t.Errorf("the slow one was answered %v", code)
 		}
-		if err := slow[0].Grow(t.Context(), 1); fault.CodeOf(err) != fault.CodeSlowBody {
+		if err := slow[0].Grow(t.Context(), 1); storefault.CodeOf(err) != fault.CodeSlowBody {
 			t.Errorf("a lost place grew: %v", err)
 		}
 	})
@@ -173,7 +174,7 @@ func TestPlace_Await(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := p.Open("third", nil).Await(ctx, 1); fault.CodeOf(err) != fault.CodeBusy {
+		if err := p.Open("third", nil).Await(ctx, 1); storefault.CodeOf(err) != fault.CodeBusy {
 			t.Errorf("after an hour: %v", err)
 		}
 		second.Leave()
@@ -196,7 +197,7 @@ func TestPlace_Assign(t *testing.T) {
 	if err := list[0].Assign("a"); err != nil {
 		t.Error(err)
 	}
-	if err := list[1].Assign("a"); fault.CodeOf(err) != fault.CodeBusy {
+	if err := list[1].Assign("a"); storefault.CodeOf(err) != fault.CodeBusy {
 		t.Errorf("a second one of a: %v", err)
 	}
 	if err := list[1].Assign("b"); err != nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/models"
@@ -304,7 +304,7 @@ func (k *KeptModels) isThere(ctx context.Context, row models.Model) (bool, error
 		return false, nil
 	}
 	if err != nil {
-		return false, fault.ObjectFailure(err)
+		return false, storefault.ObjectFailure(err)
 	}
 	return info.Bytes == row.Bytes, nil
 }
@@ -316,7 +316,7 @@ func (k *KeptModels) put(ctx context.Context, b *engine.Bundle, row models.Model
 	}
 	info, err := k.Objects.Put(ctx, objects.ModelKey(b.SHA256()), bytes.NewReader(archive))
 	if err != nil {
-		return fault.ObjectFailure(err)
+		return storefault.ObjectFailure(err)
 	}
 	info.Bytes = int64(len(archive))
 	if err := k.Models.Keep(ctx, row, info); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -26,7 +27,7 @@ func CompleteLink(
 		p, err = s.UploadLinks.Complete(ctx, l, file)
 	}
 	if err != nil {
-		return p, fault.ExplainAs(fault.CodeDatabase, err)
+		return p, storefault.ExplainAs(fault.CodeDatabase, err)
 	}
 	return p, nil
 }
@@ -37,11 +38,11 @@ func uploadedFile(ctx context.Context, o objects.Store, l store.UploadLink) (obj
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if probeErr := store.PingObjects(ctx, o); probeErr != nil { // a bucket that is missing gives the same answer
-			return file, fault.ObjectFailure(probeErr)
+			return file, storefault.ObjectFailure(probeErr)
 		}
 		return file, fault.Fail(fault.CodeWrongState, "The file has not been uploaded yet. Put it to the link first.")
 	case err != nil:
-		return file, fault.ObjectFailure(err)
+		return file, storefault.ObjectFailure(err)
 	case file.Bytes != l.Bytes: // the signed Content-Length should have prevented it
 		return file, errors.Join(fault.Fail(fault.CodeInvalidFile, "The file does not have the size that the link was made for.").
 			With(fault.Details{"expected": l.Bytes, "actual": file.Bytes, "unit": "bytes"}), o.Delete(ctx, objects.Refused, file.Key))

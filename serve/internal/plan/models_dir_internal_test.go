@@ -17,6 +17,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/logging"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan/plantest"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 func TestModels_SwapsValidBundlesOnly(t *testing.T) {
@@ -66,7 +67,7 @@ func TestB26ModelsThatLeavesCannotHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := m.CheckScorer(b); code != 0 {
-			if err == nil || fault.CodeOf(err) != code {
+			if err == nil || storefault.CodeOf(err) != code {
 				t.Errorf("scorer %s: %v", scorer, err)
 			}
 			continue

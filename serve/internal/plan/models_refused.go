@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 // RefusedBundle is a bundle that is not in use because it failed a check.
@@ -26,7 +27,7 @@ type refusals struct {
 
 // add records a refusal. It returns the code, and whether the directory was not refused before with the same error.
 func (r *refusals) add(dir string, err error) (code string, isNew bool) {
-	code = fault.ExplainAs(fault.CodeBundleUnusable, err).Code.String()
+	code = storefault.ExplainAs(fault.CodeBundleUnusable, err).Code.String()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, known := r.byDir[dir]

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 
 	"github.com/retainwise/millrace/engine"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 )
 
 // FallsBackToWalker reports whether err is an [engine.DifferenceError]: leaves has scored rows differently than the
@@ -26,6 +26,6 @@ func FallsBackToWalker(err error, b *engine.Bundle, m *metrics.Metrics, log *slo
 func warnWithoutLeaves(b *engine.Bundle, log *slog.Logger) {
 	if err := b.LeavesError(); err != nil {
 		log.Warn("leaves does not support the model: its scores are not checked while serving", "model", b.Name(),
-			"version", b.Version(), "code", fault.CodeOf(err).String(), "error", err)
+			"version", b.Version(), "code", storefault.CodeOf(err).String(), "error", err)
 	}
 }

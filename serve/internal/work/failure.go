@@ -13,6 +13,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -85,7 +86,7 @@ func (w *Worker) classify(ctx context.Context, err error) store.Fault {
 // unexplainedObjectError reports whether reading or writing an object failed for a reason without a published code.
 func unexplainedObjectError(err error) bool {
 	var at *stageError
-	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && fault.Explain(err).Code == fault.CodeInternal
+	return errors.As(err, &at) && (at.stage == stageRead || at.stage == stageWrite) && storefault.Explain(err).Code == fault.CodeInternal
 }
 
 // isHeldUp reports whether a fault is that of a claim's own objects, so that it is worth another attempt later.
@@ -94,9 +95,9 @@ func isHeldUp(f store.Fault) bool { return f == store.FaultRefused || f == store
 // holdUpReason returns the result, the reason for the customer, and the failure in the end, of a claim that is held up.
 func holdUpReason(kind store.Fault, err error) (result, reason string, end *fault.Failure) {
 	if kind == store.FaultDamaged {
-		return metrics.AttemptDamaged, "waiting: stored bytes of the file are damaged; they are read again", fault.ObjectFailure(err)
+		return metrics.AttemptDamaged, "waiting: stored bytes of the file are damaged; they are read again", storefault.ObjectFailure(err)
 	}
-	end = fault.ObjectRefused(err)
+	end = storefault.ObjectRefused(err)
 	return metrics.AttemptRefused, "waiting: " + end.Text(), end
 }
 
@@ -213,7 +214,7 @@ func failureOf(c *store.Claim, err error) store.Failure {
 	case stageCommit, stageFinish:
 		code = fault.CodeDatabase
 	}
-	f := fault.ExplainAs(code, err)
+	f := storefault.ExplainAs(code, err)
 	switch {
 	case errors.Is(err, errPartObjectsGone):
 		f = fault.Fail(fault.CodeGone, "").Because(err)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
-	"github.com/retainwise/millrace/serve/internal/fault"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
+	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -37,7 +37,7 @@ func TestFailure_PermanentOnlyForFileErrors(t *testing.T) {
 		{atStage(stageScore, fmt.Errorf("resume: %w", store.ErrNotFound)), "ERR-1110", true},
 		{atStage(stageFinish, asPartObjectsLost(store.ErrNotFound)), "ERR-1110", true},
 		{atStage(stageFinish, asPartObjectsLost(objects.ErrChanged)), "ERR-1110", true},
-		{fault.ObjectRefused(errors.New("x")), "ERR-1506", false},
+		{storefault.ObjectRefused(errors.New("x")), "ERR-1506", false},
 		{atStage(stageRead, objects.ErrChanged), "ERR-1015", true},
 		{atStage(stageRead, objects.ErrDamaged), "ERR-1502", false},
 		{atStage(stageFinish, asPartObjectsLost(objects.ErrDamaged)), "ERR-1502", false},
