@@ -137,7 +137,7 @@ func (a *testAPI) listen() {
 	done, server := make(chan error, 1), a.server
 	go func() { done <- server.Serve(l) }()
 	a.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			a.t.Errorf("shutdown: %v", err)

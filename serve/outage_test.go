@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -110,7 +111,10 @@ func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 		t.Errorf("ready: %v", got)
 	}
 	close(goOn)
-	time.Sleep(time.Second) // the worker fails to commit
+	waitFor(t, "the worker's failure to commit", func() bool {
+		stacks := make([]byte, 4<<20)
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("(*Worker).retryUntilStored"))
+	})
 	if err := toDatabase.Restore(); err != nil {
 		t.Fatal(err)
 	}
