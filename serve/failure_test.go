@@ -77,7 +77,7 @@ func TestShutdown_CancelsRunningRequests(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	_, _ = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: text/csv\r\n"+
 		"Content-Length: %d\r\n\r\n%s", a.token("owner"), len(telecom), telecom[:50])
-	waitFor(t, "both requests", func() bool { return a.rest().running == 2 })
+	waitFor(t, "the upload to run", func() bool { return a.rest().running == 1 }) // a stream that has begun is not counted
 	ctx, timeIsUp := context.WithCancel(context.Background())
 	defer timeIsUp()
 	done := make(chan error, 1)

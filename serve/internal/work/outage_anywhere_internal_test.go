@@ -126,6 +126,10 @@ func (s *swap) wantUncharged(when string) {
 // on, until the work is over before it begins: all end in the same bytes.
 func (s *swap) wantOutagesHarmless(c outageCase, remote *swap, outage *atomic.Int64) {
 	s.Helper()
+	if !c.loads { // several parts of a small file
+		s.limits.PartBytes, s.limits.ChunkBytes = 8<<10, 1<<10
+		remote.limits = s.limits
+	}
 	bundle := s.bundle(nil)
 	owner := s.process(bundle)
 	newWorker := func() *Worker {
@@ -170,7 +174,7 @@ type outageCase struct {
 
 var outageCases = map[string]outageCase{
 	"dropped": {start: func(s *swap, _ *Worker) store.Prediction {
-		return s.drop(file(2400) + strings.Repeat("A-3,many,29.85,29.85,Month-to-month\n", 30))
+		return s.drop(file(400) + strings.Repeat("A-3,many,29.85,29.85,Month-to-month\n", 6))
 	}, steps: 10},
 	"cancelled": {start: func(s *swap, owner *Worker) store.Prediction {
 		return swapStates[len(swapStates)-1].run(s, owner, nil)
