@@ -222,7 +222,10 @@ func TestNothingIsLeft(t *testing.T) {
 			if way == "expiry" && state == "joined meanwhile" {
 				continue // what is being finished does not expire
 			}
-			t.Run(way+"/"+state, func(t *testing.T) { testNothingIsLeft(t, reach, remove, way == "expiry") })
+			t.Run(way+"/"+state, func(t *testing.T) {
+				t.Parallel()
+				testNothingIsLeft(t, reach, remove, way == "expiry")
+			})
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (a *testAPI) workWith(o objects.Store) {
 // ended waits for the end of a prediction and gives it.
 func (a *testAPI) ended(id string) map[string]any {
 	a.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if r := a.get("/predictions/" + id); r.status == http.StatusOK && r.object(a.t)["done"] == true {
 			return r.object(a.t)
 		}
