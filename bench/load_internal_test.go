@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -12,14 +13,13 @@ import (
 // A server that stands still for a while makes every request slow that was due meanwhile, not only those it held.
 func TestLatencyCountsFromDueTime(t *testing.T) {
 	const stop = 300 * time.Millisecond
-	var begin time.Time
+	begin := sync.OnceValue(time.Now) // at the first request: those that follow are due at fixed times behind it
 	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		time.Sleep(time.Until(begin.Add(stop)))
+		time.Sleep(time.Until(begin().Add(stop)))
 	}))
 	defer endpoint.Close()
 	s := &server{url: endpoint.URL, client: endpoint.Client()}
 	s.client.Transport = &http.Transport{MaxConnsPerHost: 2}
-	begin = time.Now()
 	byCall := s.arrivals(t.Context(), []call{{method: "GET", status: 200}, {method: "GET", status: 200}}, 200, 100)
 	if len(byCall) != 2 || len(byCall[0]) != 50 || len(byCall[1]) != 50 {
 		t.Fatalf("%d calls", len(byCall))

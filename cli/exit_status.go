@@ -101,8 +101,8 @@ func (fileFaults) Line(err error) string   { return codes.Line(err) }
 func (fileFaults) Status(error) int        { return 0 }
 func (fileFaults) Outage(error) bool       { return false }
 
-// exitStatus returns the exit status of an error: the one place that decides it.
-func (p Program) exitStatus(err error) int {
+// ExitStatus returns the exit status of an error: the one place that decides it.
+func (p Program) ExitStatus(err error) int {
 	var (
 		words  *plainError
 		output *outputError
@@ -190,7 +190,7 @@ func statusOfCode(code string) int {
 
 // fail prints an error in one line, and what can be done about its code, and returns the exit status.
 func (p Program) fail(std Streams, err error) int {
-	status := p.exitStatus(err)
+	status := p.ExitStatus(err)
 	line, code := err.Error(), p.publishedCode(err)
 	var (
 		words  *plainError

@@ -52,7 +52,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 			t.Errorf("%v: a code without a way out, or the reverse: %s", test.err, messages.String())
 		}
 	}
-	if status := Slim().exitStatus(nil); status != 0 {
+	if status := Slim().ExitStatus(nil); status != 0 {
 		t.Errorf("no error: status %d", status)
 	}
 }

@@ -143,7 +143,7 @@ func (a *testAPI) metricsText() string {
 func (a *testAPI) waitAtRest(before atRest) {
 	a.t.Helper()
 	var now atRest
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		now = a.rest()
 		// The pools of database connections and of fasthttp's goroutines may have grown.
 		if now.running <= before.running && now.places <= before.places && now.goroutines <= before.goroutines+40 &&

@@ -3,6 +3,7 @@ package serve_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/retainwise/millrace/serve/internal/api"
 	"github.com/retainwise/millrace/serve/internal/auth"
@@ -77,14 +77,18 @@ func TestShutdown_CancelsRunningRequests(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	_, _ = fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: text/csv\r\n"+
 		"Content-Length: %d\r\n\r\n%s", a.token("owner"), len(telecom), telecom[:50])
-	time.Sleep(50 * time.Millisecond)
+	waitFor(t, "the upload to run", func() bool { return a.rest().running == 1 }) // a stream that has begun is not counted
+	ctx, timeIsUp := context.WithCancel(context.Background())
+	defer timeIsUp()
 	done := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 400*time.Millisecond)
-		defer cancel()
-		done <- a.server.Shutdown(ctx)
-	}()
-	time.Sleep(50 * time.Millisecond)
+	go func() { done <- a.server.Shutdown(ctx) }()
+	waitFor(t, "the end of the listener", func() bool {
+		another, err := net.Dial("tcp", a.address)
+		if err == nil {
+			_ = another.Close()
+		}
+		return err != nil
+	})
 	_, _ = io.WriteString(conn, telecom[50:]) // what was begun is finished
 	r, err := readAnswer(bufio.NewReader(conn))
 	if err != nil {
@@ -94,11 +98,12 @@ func TestShutdown_CancelsRunningRequests(t *testing.T) {
 	if !r.closes {
 		t.Error("the connection stays")
 	}
+	timeIsUp()
 	if _, err := io.ReadAll(resp.Body); err != nil {
 		t.Logf("event stream ended with %v", err)
 	}
-	if err := <-done; err == nil {
-		t.Log("shutdown did not have to wait")
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("shutdown did not wait for the event stream: %v", err)
 	}
 }
 

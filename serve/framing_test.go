@@ -54,7 +54,7 @@ func TestDoubtfulFraming_Closes(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer func() { _ = conn.Close() }()
-				_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(time.Minute))
 				_, _ = io.WriteString(conn, start+doubt+"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
 				_ = conn.(*net.TCPConn).CloseWrite()
 				text, _ := io.ReadAll(conn)
@@ -98,7 +98,7 @@ func TestChunkFraming_IsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			in := bufio.NewReader(conn)
 			for range 2 { // what is allowed begins anew with each request
 				go func() { _, _ = io.WriteString(conn, post+test.body) }()

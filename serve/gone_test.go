@@ -222,9 +222,15 @@ func TestNothingIsLeft(t *testing.T) {
 			if way == "expiry" && state == "joined meanwhile" {
 				continue // what is being finished does not expire
 			}
-			t.Run(way+"/"+state, func(t *testing.T) { testNothingIsLeft(startGone(t), reach, remove, way == "expiry") })
+			starts := map[string]func(*testing.T) goneBench{"directory": startGone}
 			if slices.Contains([]string{"scored by a worker that was killed", "joined meanwhile", "finished"}, state) {
-				t.Run(way+"/"+state+"/s3", func(t *testing.T) { testNothingIsLeft(startGoneOnS3(t), reach, remove, way == "expiry") })
+				starts["s3"] = startGoneOnS3
+			}
+			for kind, start := range starts {
+				t.Run(way+"/"+state+"/"+kind, func(t *testing.T) {
+					t.Parallel()
+					testNothingIsLeft(start(t), reach, remove, way == "expiry")
+				})
 			}
 		}
 	}

@@ -137,7 +137,7 @@ func (a *testAPI) listen() {
 	done, server := make(chan error, 1), a.server
 	go func() { done <- server.Serve(l) }()
 	a.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			a.t.Errorf("shutdown: %v", err)
@@ -327,7 +327,7 @@ func (a *testAPI) upload(text string, options ...option) string {
 // finished uploads a file and waits for the end of its prediction; it needs a worker.
 func (a *testAPI) finished(text string, options ...option) map[string]any {
 	a.t.Helper()
-	r := a.post("/upload?filename=march.csv", text, append(options, header("Prefer", "wait=30"))...)
+	r := a.post("/upload?filename=march.csv", text, append(options, header("Prefer", "wait=60"))...)
 	return r.want(a.t, http.StatusOK).object(a.t)
 }
 

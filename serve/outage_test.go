@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +73,7 @@ func (a *testAPI) workWith(o objects.Store) {
 // ended waits for the end of a prediction and gives it.
 func (a *testAPI) ended(id string) map[string]any {
 	a.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if r := a.get("/predictions/" + id); r.status == http.StatusOK && r.object(a.t)["done"] == true {
 			return r.object(a.t)
 		}
@@ -110,7 +111,10 @@ func TestWorker_DatabaseOutageDuringPart(t *testing.T) {
 		t.Errorf("ready: %v", got)
 	}
 	close(goOn)
-	time.Sleep(time.Second) // the worker fails to commit
+	waitFor(t, "the worker's failure to commit", func() bool {
+		stacks := make([]byte, 4<<20)
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("(*Worker).retryUntilStored"))
+	})
 	if err := toDatabase.Restore(); err != nil {
 		t.Fatal(err)
 	}

@@ -62,14 +62,14 @@ func (a *testAPI) mark(change func(*objects.Mark)) {
 
 func wantReady(t *testing.T, a *testAPI, status int, installation string) {
 	t.Helper()
-	time.Sleep(1100 * time.Millisecond) // an answer is kept for a second
-	r := a.get("/ready").want(t, status).object(t)
-	if e, refused := r["error"].(map[string]any); refused {
-		r = e["details"].(map[string]any)
-	}
-	if got := r["checks"].(map[string]any)["installation"]; got != installation {
-		t.Errorf("installation is %v, want %s", got, installation)
-	}
+	waitFor(t, "/ready to say that the installation is "+installation, func() bool { // it keeps an answer for a second
+		answer := a.get("/ready")
+		r := answer.object(t)
+		if e, refused := r["error"].(map[string]any); refused {
+			r = e["details"].(map[string]any)
+		}
+		return answer.status == status && r["checks"].(map[string]any)["installation"] == installation
+	})
 }
 
 // A copy serves and scores, but no file is deleted until it is adopted: that is said in every place, and what customers

@@ -31,7 +31,7 @@ func whileRunning(t *testing.T, loop func(context.Context), until func() bool) {
 		defer close(done)
 		loop(ctx)
 	}()
-	for end := time.Now().Add(20 * time.Second); !until(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !until(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Error("it was waited for in vain")
 			break

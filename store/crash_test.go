@@ -76,7 +76,7 @@ func TestKillOfACommittingProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	c := b.suspectWithin(30 * time.Second)
+	c := b.suspectWithin(time.Minute)
 	if c.Attempt != 1 || c.Deaths != 1 || c.Part.No != 0 {
 		t.Fatalf("%+v", c)
 	}
@@ -205,7 +205,7 @@ func TestCommitWhoseAcknowledgementIsLost(t *testing.T) {
 	if last, err := commit(); last != nil || err == nil || errors.Is(err, store.ErrLeaseLost) || !store.Unavailable(err) {
 		t.Fatalf("the answer got lost: %+v, %v", last, err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); b.reload(p).Scored == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); b.reload(p).Scored == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the server did not commit")
 		}

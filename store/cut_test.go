@@ -207,6 +207,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cuts := 0
 			b := newBench(t, store.Config{})
 			for n := int64(1); ; n++ {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -93,8 +94,12 @@ func TestSweepOrphans_UnknownShare(t *testing.T) {
 	b, o := newBench(t, store.Config{}), directory(t)
 	w := b.start(o)
 	p := b.upload(10)
-	for i := range 2500 {
-		storetest.PutObject(t, o, objects.SnapshotKey(p.ID, 1, i), nil)
+	err := objects.Parallel(t.Context(), 2500, func(ctx context.Context, i int) error { // each waits for the disk
+		_, err := o.Put(ctx, objects.SnapshotKey(p.ID, 1, i), strings.NewReader(""))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	many := strays(t, o, 25)
 	mustSweep(t, w)
@@ -104,7 +109,7 @@ func TestSweepOrphans_UnknownShare(t *testing.T) {
 		}
 	}
 	strays(t, o, 26)
-	_, err := w.SweepOrphans(t.Context(), 0)
+	_, err = w.SweepOrphans(t.Context(), 0)
 	wantErr(t, err, store.ErrSweepStopped)
 }
 

@@ -31,7 +31,7 @@ func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelF
 // notices collects a consumer's notices until it has n of them.
 func notices(t *testing.T, q *queue.Queue, n int, handle func(queue.Notice) error) []queue.Notice {
 	t.Helper()
-	ctx, cancel := contextFor(t, 30*time.Second)
+	ctx, cancel := contextFor(t, time.Minute)
 	defer cancel()
 	var got []queue.Notice
 	q.Consume(ctx, func(_ context.Context, notice queue.Notice) error {
@@ -126,7 +126,7 @@ func TestConsume_KeepsWhatFails(t *testing.T) {
 	}
 	notices(t, q, 3, handle)
 	// The queue moves the rest to the dead letters after the second time. It looks when it is polled.
-	for deadline := time.Now().Add(20 * time.Second); waiting(t, server, server.DeadURL) != "1 0"; {
+	for deadline := time.Now().Add(time.Minute); waiting(t, server, server.DeadURL) != "1 0"; {
 		if time.Now().After(deadline) {
 			t.Fatalf("dead letters: %s", waiting(t, server, server.DeadURL))
 		}

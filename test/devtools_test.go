@@ -68,7 +68,7 @@ func openBrowser(t *testing.T) *browser {
 		_ = in.Close()
 		_ = out.Close()
 	})
-	_ = out.SetReadDeadline(time.Now().Add(2 * time.Minute)) // of the whole test
+	_ = out.SetReadDeadline(time.Now().Add(10 * time.Minute)) // of the whole test
 	b.attach()
 	return b
 }
@@ -185,7 +185,7 @@ func (b *browser) eval(expression string) string {
 // until waits for an expression to become true.
 func (b *browser) until(expression string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); b.eval("Boolean("+expression+")") != "true"; {
+	for deadline := time.Now().Add(2 * time.Minute); b.eval("Boolean("+expression+")") != "true"; {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("never true: %s; the page says %q; faults %q", expression,
 				b.eval("document.body.innerText"), b.faults)

@@ -68,7 +68,7 @@ func decodePrediction(t *testing.T, body []byte) scored {
 // wait polls until a prediction is done.
 func (r *running) wait(t *testing.T, id string) scored {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		status, body := r.Do(t, http.MethodGet, "/predictions/"+id, nil)
 		if status != http.StatusOK {
 			t.Fatalf("prediction: %d %s", status, body)
@@ -81,7 +81,7 @@ func (r *running) wait(t *testing.T, id string) scored {
 			t.Fatalf("prediction is %s: %s", p.Status, body)
 		}
 	}
-	t.Fatal("prediction is not done after 90 s")
+	t.Fatal("prediction is not done after three minutes")
 	return scored{}
 }
 
@@ -171,7 +171,7 @@ func (r *running) wantOne(t *testing.T, file string) {
 	var list struct {
 		Predictions []scored `json:"predictions"`
 	}
-	for deadline := time.Now().Add(60 * time.Second); len(list.Predictions) == 0; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); len(list.Predictions) == 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing was enqueued")
 		}

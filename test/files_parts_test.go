@@ -72,7 +72,7 @@ func TestLateStyleFailsTheFile(t *testing.T) {
 		t.Errorf("POST /score: %d %.300s", status, body)
 	}
 	id := r.upload(t, late(200)).ID
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		_, body := r.Do(t, http.MethodGet, "/predictions/"+id, nil)
 		if p := decodePrediction(t, body); p.Status == "failed" {
 			if !strings.Contains(string(p.Error), "ERR-1016") || !strings.Contains(string(p.Error), "200 of the 8,200 rows") {

@@ -143,7 +143,7 @@ func (c predecessorClient) list(t *testing.T, query string) []predecessorPredict
 // completed polls a prediction until it is completed.
 func (c predecessorClient) completed(t *testing.T, id string) predecessorPrediction {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		var p predecessorPrediction
 		if err := json.Unmarshal(c.get(t, "/predictions/"+url.PathEscape(id)), &p); err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func (c predecessorClient) completed(t *testing.T, id string) predecessorPredict
 			t.Fatal("the prediction has failed")
 		}
 	}
-	t.Fatal("the prediction is not completed after 90 s")
+	t.Fatal("the prediction is not completed after three minutes")
 	return predecessorPrediction{}
 }
 

@@ -128,3 +128,24 @@ func TestBenchErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchUpgrade migrates a schema under load and replaces a process: the suite that says for how long neither serves.
+func TestBenchUpgrade(t *testing.T) {
+	t.Setenv(childVariable, "1") // for the process that is replaced
+	status, out, messages := command(t, "", "bench", "upgrade", "--quick", "--json", "--sample", "testdata/samples/telecom_sample.csv")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, messages)
+	}
+	var r bench.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Goals) != 3 || !strings.Contains(r.Goals[2].Name, "one process replaced") || !(r.Goals[2].Value > 0) {
+		t.Errorf("%+v", r.Goals)
+	}
+	for _, l := range r.Latencies {
+		if l.Failed > 0 || l.Requests == 0 {
+			t.Errorf("%+v", l)
+		}
+	}
+}

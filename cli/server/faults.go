@@ -30,5 +30,9 @@ func (faults) Status(err error) int {
 	return 0
 }
 
-// Outage implements [cli.Faults].
-func (faults) Outage(err error) bool { return store.Unavailable(err) }
+// Outage implements [cli.Faults]. What a bucket refuses counts too: rights and keys are renewed, and buckets made, while a
+// process that has not started is started again.
+func (faults) Outage(err error) bool {
+	fault := store.FaultOf(err)
+	return fault == store.FaultOutage || fault == store.FaultRefused
+}

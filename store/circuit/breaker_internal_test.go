@@ -9,7 +9,9 @@ import (
 	"time"
 )
 
-func TestBreaker_Outage(t *testing.T) {
+func TestBreaker_Outage(t *testing.T) { synctest.Test(t, breakInOutage) }
+
+func breakInOutage(t *testing.T) {
 	var circuits Group
 	b := circuits.NewBreaker(Database)
 	circuits.NewBreaker(Database) // closed: the worst is shown

@@ -107,7 +107,7 @@ func TestClusterRestartsAfterKill(t *testing.T) {
 	}
 	select {
 	case <-c.Exited():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("Exited did not close when the server died")
 	}
 	if err := c.Stop(t.Context()); err != nil {
@@ -162,6 +162,9 @@ func TestStartRefuses(t *testing.T) {
 			[]func(*testing.T, string){write("password", "x"), write("data/PG_VERSION/x", "15")}, "", "is a directory",
 		},
 		"a folder without binaries": {nil, "/etc", "no PostgreSQL 15 or newer in /etc"},
+		"a folder as password":      {[]func(*testing.T, string){write("password/x", "")}, "", "is a directory"},
+		"a folder as lock":          {[]func(*testing.T, string){write("lock/x", "")}, "", "is a directory"},
+		"a file in its place":       {[]func(*testing.T, string){write("../postgres", "")}, "", "not a directory"},
 		"a file in the way":         {[]func(*testing.T, string){write("socket", "")}, "", "socket"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -151,6 +151,30 @@ func TestSupervise_GivesUp(t *testing.T) {
 	}
 }
 
+// A server that can be started is not given up, however often it ends.
+func TestSupervise_NeverGivesUpARunningServer(t *testing.T) {
+	c := startQuick(t, NewDir(t))
+	c.revivals = 1
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Supervise(ctx) }()
+	for range 3 {
+		killed := c.current()
+		if err := syscall.Kill(c.pid(), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for begin := time.Now(); c.current() == killed || c.current().ended(); time.Sleep(10 * time.Millisecond) {
+			if time.Since(begin) > time.Minute {
+				t.Fatal("it is not started again")
+			}
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // A user without an entry in /etc/passwd, as in a container with any user: an error names the ways out, in one line. A
 // cluster that exists already can be used.
 func TestStart_UnknownUser(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,12 +39,21 @@ func TestFailedStartReleasesDirectory(t *testing.T) {
 			"echo 'no space left'; exit 1", "exit 0", []string{"initdb: exit status 1", "no space left"}, false,
 		},
 		"the server is gone":   {"rm $(dirname $0)/postgres", "exit 0", []string{"no such file"}, true},
-		"the server is silent": {"exit 0", "exec sleep 60", []string{"the server does not answer"}, true},
+		"the server is silent": {"exit 0", "touch $(dirname $0)/started; exec sleep 60", []string{"the server does not answer"}, true},
 	} {
 		config := Config{Dir: NewDir(t), BinDir: fakePrograms(t, test.initdb, test.postgres)}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		var caller sync.WaitGroup
+		caller.Go(func() { // waits no longer once the server has started
+			for _, err := os.Stat(filepath.Join(config.BinDir, "started")); err != nil && ctx.Err() == nil; {
+				time.Sleep(5 * time.Millisecond)
+				_, err = os.Stat(filepath.Join(config.BinDir, "started"))
+			}
+			cancel()
+		})
 		c, err := Start(ctx, config)
 		cancel()
+		caller.Wait()
 		if c != nil || err == nil {
 			t.Fatalf("%s: it has started", name)
 		}

@@ -12,8 +12,8 @@ import (
 const (
 	watchInterval = time.Second
 	settleDefault = 10 * time.Second
-	revivalsMax   = 12          // in a row: some 50 s of backoff
-	revivalsReset = time.Minute // a server that ran for so long begins a new row
+	revivalsMax   = 12          // starts in a row that fail: some 50 s of backoff
+	revivalsReset = time.Minute // a server that ran for so long is started again without a long pause
 	revivalMin    = 50 * time.Millisecond
 	revivalMax    = 8 * time.Second
 )
@@ -21,7 +21,7 @@ const (
 // Supervise keeps the server running until ctx ends or [Cluster.Stop] is called, and then returns nil. A server that has
 // ended, whoever ended it, is started again. One whose programs have been replaced on disk, as an upgrade of the package
 // does, is restarted. Connections are cut; what is committed stays. [ErrNotRunning] means that the server could not be
-// kept running.
+// started again; one that starts is never given up, however often it ends.
 func (c *Cluster) Supervise(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -29,7 +29,7 @@ func (c *Cluster) Supervise(ctx context.Context) error {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	var w watch
-	var row int
+	var row, failed int // revivals without a long run between them, and the last of these that failed
 	var last *server
 	for {
 		s := c.current()
@@ -48,29 +48,33 @@ func (c *Cluster) Supervise(ctx context.Context) error {
 			row = 0
 		}
 		last = s
-		if row++; row > c.revivals {
+		if failed == c.revivals {
 			return fmt.Errorf("%w: the end of %s:\n%s", ErrNotRunning, c.place.logFile(), tail(c.place.logFile()))
 		}
-		c.revive(ctx, s, row)
+		row++
+		if failed++; c.revive(ctx, s, row) {
+			failed = 0
+		}
 	}
 }
 
-// revive starts the server again after one has ended.
-func (c *Cluster) revive(ctx context.Context, s *server, row int) {
+// revive starts the server again after one has ended, and reports whether it runs.
+func (c *Cluster) revive(ctx context.Context, s *server, row int) bool {
 	c.config.Warn(fmt.Sprintf("PostgreSQL has ended (%s): starting it again", s.command.ProcessState))
 	select {
 	case <-ctx.Done():
-		return
-	case <-time.After(min(revivalMin<<row, revivalMax)):
+		return false
+	case <-time.After(min(revivalMin<<min(row, 16), revivalMax)):
 	}
 	begin := time.Now()
 	if err := c.restart(ctx); err != nil {
 		if ctx.Err() == nil {
 			c.config.Warn("start PostgreSQL again: " + err.Error())
 		}
-		return
+		return false
 	}
 	c.config.Warn(fmt.Sprintf("PostgreSQL runs again after %s", time.Since(begin).Round(time.Millisecond)))
+	return true
 }
 
 // restart starts a server in place of one that has ended.

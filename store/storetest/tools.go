@@ -138,7 +138,7 @@ func startCommand(cmd *exec.Cmd, dir, health string) error {
 
 func answers(url string, exited <-chan error) error {
 	client := http.Client{Timeout: time.Second}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if response, err := client.Get(url); err == nil {
 			return response.Body.Close()
 		}

@@ -204,7 +204,7 @@ func TestWebhook_Run(t *testing.T) {
 		defer close(done)
 		w.Run(ctx)
 	}()
-	for deadline := time.Now().Add(20 * time.Second); r.seen() == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); r.seen() == 0 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	cancel()

@@ -177,7 +177,7 @@ func scoreAndCancel(ctx context.Context, w *Worker, c *store.Claim, b *engine.Bu
 // that do not end. Idle connections are none of them.
 func goroutinesLeft() (left []string) {
 	buf := make([]byte, 16<<20)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		left = nil
 		for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 			ours := strings.Contains(stack, "/millrace/engine.") || strings.Contains(stack, "/millrace/store.") ||

@@ -56,7 +56,7 @@ func dial(t *testing.T, p *proxy.Proxy) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -117,7 +117,7 @@ func TestProxy_CutWhileDialling(t *testing.T) {
 			if c == nil {
 				continue
 			}
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
 			if alive(c) {
 				t.Error("a connection survives the cut")
 			}
@@ -143,7 +143,7 @@ func TestProxy_Stall(t *testing.T) {
 		if n, err := c.Read(make([]byte, 9)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("%d bytes through a stalled proxy (%v)", n, err)
 		}
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	}
 	if err := p.Restore(); err != nil {
 		t.Fatal(err)
