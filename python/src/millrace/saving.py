@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import boosters, rows, sklearn_models
+from . import boosters, linear, rows, sklearn_models
 from .errors import NotSupported
 from .features import Code, Inputs, category_column
 from .program import run
@@ -42,7 +42,7 @@ def save(
     """Writes a bundle of a trained model into the directory path, which must not exist.
 
     model is a LightGBM or XGBoost model, a HistGradientBoosting-, GradientBoosting-, RandomForest- or
-    ExtraTreesClassifier, a CalibratedClassifierCV of one of them, or a Pipeline that ends with one. X is the table that
+    ExtraTreesClassifier, a LogisticRegression, a CalibratedClassifierCV of one of them, or a Pipeline that ends with one. X is the table that
     it was trained on, before every step; y says who left, and is used for bands and figures. id and value name columns
     of X that the model does not read. What a bundle cannot hold raises NotSupported before anything is written.
     """
@@ -159,6 +159,7 @@ _FORESTS = {
     "RandomForestClassifier": sklearn_models.forest,
     "ExtraTreesClassifier": sklearn_models.forest,
 }
+_LINEAR = ("LogisticRegression", "LogisticRegressionCV")
 
 
 def _write_model(steps: list[Any], estimator: Any, frame: Any, folder: str) -> _Written:
@@ -174,8 +175,13 @@ def _write_model(steps: list[Any], estimator: Any, frame: Any, folder: str) -> _
         forest = boosters.lightgbm_forest(estimator, inputs)
     elif kind in _FORESTS:
         forest = _FORESTS[kind](estimator, inputs)
+    elif kind in _LINEAR:
+        trees = linear.logistic_regression(estimator, inputs, frame)
+        _write(lightgbm_text(trees, inputs.columns, sklearn_models.SIGMOID, average=False), folder, "model.txt")
+        return _Written("model.txt", inputs, trees)
     else:
-        raise NotSupported(f"{kind} is no model that a bundle can hold: LightGBM, XGBoost, {', '.join(_FORESTS)} are")
+        known = ", ".join([*_FORESTS, *_LINEAR])
+        raise NotSupported(f"{kind} is no model that a bundle can hold: LightGBM, XGBoost, {known} are")
     made = [over_columns(tree, forest.inputs) for tree in forest.trees]
     _write(lightgbm_text(made, forest.inputs.columns, forest.objective, forest.average), folder, "model.txt")
     return _Written("model.txt", forest.inputs, made, probability=forest.objective == sklearn_models.IDENTITY)
