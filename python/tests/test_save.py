@@ -183,6 +183,21 @@ def test_columns_beside_the_model(tmp_path: Path) -> None:
     assert "id: customer" in text and "value: charges" in text and "title: Mine" in text
 
 
+@pytest.mark.parametrize("kind", ["hist", "random forest", "lightgbm", "xgboost", "logistic"])
+def test_columns_that_the_pipeline_drops(kind: str, tmp_path: Path) -> None:
+    """They are texts and dates as in any table, the id among them: the bundle does not ask for them."""
+    frame = table()
+    frame.insert(0, "customer", [f"c{i}" for i in range(N)])
+    frame.insert(3, "note", "a text")
+    model = Pipeline([("before", STEPS["one-hot"]()), ("model", MODELS[kind]())]).fit(frame, churned(frame))
+    millrace.save(model, frame, churned(frame), path=tmp_path / "mine", id="customer")
+    fresh = table(seed=9)
+    fresh["customer"] = [f"new{i}" for i in range(N)]
+    assert_golden_equal(tmp_path / "mine", ulps=1)
+    scored = millrace.score(fresh, tmp_path / "mine", explain="none")
+    distance(scored, model.predict_proba(fresh.assign(note="")[frame.columns])[:, 1], ulps=1)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [

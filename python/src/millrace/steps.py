@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +17,16 @@ def inputs_of(frame: Any) -> Inputs:
     """Returns the columns of a table, each a number so far."""
     columns = [Column(str(name)) for name in frame.columns]
     return Inputs(columns, [Number(i) for i in range(len(columns))])
+
+
+def without_unread(inputs: Inputs) -> tuple[Inputs, list[int]]:
+    """Leaves out the columns of which no step makes a feature, such as those that a ColumnTransformer drops.
+
+    Returns the places of the others as well.
+    """
+    read = sorted({f.column for f in inputs.features})
+    features: list[Feature] = [replace(f, column=read.index(f.column)) for f in inputs.features]
+    return Inputs([inputs.columns[i] for i in read], features, inputs.sparse), read
 
 
 def through(step: Any, inputs: Inputs) -> Inputs:
