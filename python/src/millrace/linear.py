@@ -40,7 +40,7 @@ def logistic_regression(model: Any, inputs: Inputs, frame: Any) -> list[Made]:
     if getattr(model, "multi_class", None) == "multinomial":
         raise NotSupported("LogisticRegression with multi_class='multinomial' of two classes, whose probability is another")
     if model.coef_.dtype != np.float64:
-        raise NotSupported(f"LogisticRegression trained in {model.coef_.dtype}, whose last digits a table of numbers does not have: train it on float64")
+        raise NotSupported(f"LogisticRegression trained in {model.coef_.dtype}, whose last digits a table does not have: train it on float64")
     refuse_missing(inputs)
     terms = _terms(model.coef_[0], inputs)
     _refuse_lost_digits(terms, inputs, frame)
