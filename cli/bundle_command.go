@@ -58,7 +58,18 @@ func (c *bundleCreateCommand) Run(ctx context.Context, std Streams) (err error) 
 	if _, err := os.Lstat(c.Out); !errors.Is(err, fs.ErrNotExist) {
 		return Usage("--out %s: there is something of this name already", c.Out)
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(filepath.Clean(c.Out)), ".bundle-*")
+	parent := filepath.Dir(filepath.Clean(c.Out)) // a directory of bundles: made with the first of them
+	if _, missing := os.Stat(parent); errors.Is(missing, fs.ErrNotExist) {
+		if err := os.Mkdir(parent, 0o755); err != nil { //nolint:gosec // a bundle is read by the server's user
+			return Caused(ExitIO, err)
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, os.Remove(parent))
+			}
+		}()
+	}
+	dir, err := os.MkdirTemp(parent, ".bundle-*")
 	if err != nil {
 		return Caused(ExitIO, err)
 	}

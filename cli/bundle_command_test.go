@@ -12,7 +12,7 @@ import (
 // TestBundleFromModelFileAndTable makes a bundle, checks it, and scores with it as with the bare model file.
 func TestBundleFromModelFileAndTable(t *testing.T) {
 	dir := "testdata/models/xgboost-3.4.1/text/"
-	out := filepath.Join(t.TempDir(), "mine")
+	out := filepath.Join(t.TempDir(), "models", "mine")
 	status, printed, messages := command(t, "", "bundle", "create", dir+"model.ubj", "--data", dir+"rows.csv", "--out", out,
 		"--name", "mine", "--python", "")
 	if status != 0 {
@@ -67,7 +67,8 @@ func TestBundleCreateLeavesNothingBehind(t *testing.T) {
 		{[]string{"--bands", "low=2,high"}, ExitUsage, "probability between 0 and 1"},
 		{[]string{"--categories", "k"}, ExitUsage, "plan=basic,pro,team"},
 		{[]string{"--holdout", dir + "rows.csv"}, ExitUsage, "--holdout needs --label"},
-		{[]string{"--out", filepath.Join(parent, "no", "where")}, ExitNoInput, "no such file"},
+		{[]string{"--out", filepath.Join(parent, "no", "such", "where")}, ExitNoInput, "no such file"},
+		{[]string{"--out", filepath.Join(parent, "models", "new")}, ExitData, "choose sorted categories"},
 		{[]string{"--decimal", ";"}, ExitUsage, "--decimal"},
 	} {
 		args := append([]string{"bundle", "create", dir + "model.ubj", "--data", dir + "rows.csv", "--python", ""}, tt.args...)

@@ -19,7 +19,13 @@ import (
 // copyOf returns a baseline's files, for a test to modify.
 func copyOf(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
-	dir := os.DirFS("baseline/" + name)
+	return filesOf(t, "baseline/"+name)
+}
+
+// filesOf returns the files of a directory, for a test to modify.
+func filesOf(t *testing.T, folder string) fstest.MapFS {
+	t.Helper()
+	dir := os.DirFS(folder)
 	entries, err := fs.ReadDir(dir, ".")
 	if err != nil {
 		t.Fatal(err)

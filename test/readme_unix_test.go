@@ -65,18 +65,99 @@ func bareEnvironment() []string {
 func TestReadmeRunsAsPrinted(t *testing.T) {
 	dir := freshCheckout(t)
 	blocks := commandBlocks(t, "README.md")
-	api, token := startFirst(t, dir, blocks[0])
-	follow(t, dir, api, token, blocks[1:]...)
+	first := startServing(t, dir, blocks[0], "Ctrl-C")
+	own := ownModel(t)
+	own[0].run(t, dir)
+	follow(t, dir, first.api, first.token, blocks[1:]...)
 	for _, name := range []string{"scored.csv", "downloaded.csv"} {
 		file, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || strings.Count(string(file), "\n") != 10_001 {
 			t.Errorf("%s: %v, or not a line for each of the 10,000 customers", name, err)
 		}
 	}
+	second := startServing(t, dir, own[1].line, "export MILLRACE_TOKEN")
+	own[1].wantOutput(t, strings.ReplaceAll(strings.Join(second.printed, "\n"), second.api, shownAPI))
+	follow(t, dir, second.api, second.token, scoreBySecond)
+	served, err := os.ReadFile(filepath.Join(dir, "downloaded.csv"))
+	local, err2 := os.ReadFile(filepath.Join(dir, "mine.csv"))
+	if err != nil || err2 != nil || string(served) != string(local) || !strings.Contains(string(served), "churn_probability") {
+		t.Errorf("the served model scores %q, the bundle in the directory %q (%v, %v)", served, local, err, err2)
+	}
 	if left := git(t, dir, "status", "--porcelain"); left != "" {
 		t.Errorf("git would add what the commands left:\n%s", left)
 	}
 }
+
+// scoreBySecond uploads the file of which mine.csv is the result.
+const scoreBySecond = `curl -sS --fail-with-body -H "Authorization: Bearer $MILLRACE_TOKEN" -H 'Prefer: wait=30' \
+  -F file=@testdata/samples/telecom_sample.csv 'http://127.0.0.1:8080/upload?model=mine' -o prediction.json
+ID=$(grep -o '"prediction_id":"[^"]*' prediction.json | head -n 1 | cut -d '"' -f 4)
+curl -sS --fail-with-body -H "Authorization: Bearer $MILLRACE_TOKEN" \
+  http://127.0.0.1:8080/predictions/$ID/download -o downloaded.csv`
+
+// shownCommand is a command of a console block with what it prints there; a line … stands for any number of lines.
+type shownCommand struct {
+	line   string
+	output []string
+}
+
+// ownModel returns the two commands of README.md from a model file to a served model.
+func ownModel(t *testing.T) []shownCommand {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllSubmatch(text, -1)
+	if len(blocks) != 1 {
+		t.Fatalf("README.md has %d console blocks, not one", len(blocks))
+	}
+	var commands []shownCommand
+	for shown := range strings.SplitSeq(strings.TrimPrefix(string(blocks[0][1]), "$ "), "\n$ ") {
+		line, output, _ := strings.Cut(strings.ReplaceAll(shown, "\\\n", "\x00"), "\n")
+		commands = append(commands, shownCommand{
+			strings.ReplaceAll(line, "\x00", "\\\n"), strings.Split(strings.TrimSpace(output), "\n"),
+		})
+	}
+	if len(commands) != 2 {
+		t.Fatalf("%d commands, not two", len(commands))
+	}
+	return commands
+}
+
+func (c shownCommand) run(t *testing.T, dir string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", c.line)
+	command.Dir, command.Env, command.Stderr = dir, bareEnvironment(), t.Output()
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", c.line, err)
+	}
+	c.wantOutput(t, string(out))
+}
+
+// wantOutput compares all but durations.
+func (c shownCommand) wantOutput(t *testing.T, printed string) {
+	t.Helper()
+	pattern := "^"
+	for _, line := range c.output {
+		if line == "…" {
+			pattern += `(.*\n)*`
+			continue
+		}
+		pattern += duration.ReplaceAllString(regexp.QuoteMeta(strings.TrimSpace(line)), `[\d.]+m?s`) + `\n`
+	}
+	lines := strings.Split(strings.TrimSpace(printed), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	if !regexp.MustCompile(pattern + "$").MatchString(strings.Join(lines, "\n") + "\n") {
+		t.Errorf("%s prints\n%s\nand README.md shows\n%s", c.line, printed, strings.Join(c.output, "\n"))
+	}
+}
+
+// duration is one in a quoted pattern.
+var duration = regexp.MustCompile(`\d+(\\\.\d+)?m?s\b`)
 
 // TestIntegrationRunsAsPrinted follows docs/integration.md: its first block beside a server that keeps files in a
 // directory, as make run starts it, and all of them beside one with a bucket.
@@ -170,9 +251,15 @@ func dataDir(t *testing.T) string {
 	return dir
 }
 
-// startFirst runs the block that keeps serving until the test ends, and returns what it prints for the next blocks: its
-// address and the line that sets the token.
-func startFirst(t *testing.T, dir, block string) (api, token string) {
+// serving is a server that a block of commands has started: its address, the line that sets the token, and what it printed.
+type serving struct {
+	api, token string
+	printed    []string
+}
+
+// startServing runs a block that keeps serving until the test ends, and returns when it has printed a line that begins with
+// last.
+func startServing(t *testing.T, dir, block, last string) (s serving) {
 	t.Helper()
 	command := exec.CommandContext(context.Background(), "bash", "-euo", "pipefail", "-c", block)
 	command.Dir = dir
@@ -202,22 +289,23 @@ func startFirst(t *testing.T, dir, block string) (api, token string) {
 		_ = command.Wait()
 	})
 	scan := bufio.NewScanner(out)
-	for sampled := false; !sampled && scan.Scan(); {
+	for ended := false; !ended && scan.Scan(); {
 		line := strings.TrimSpace(scan.Text())
+		s.printed = append(s.printed, line)
 		if url, ok := strings.CutPrefix(line, "API"); ok {
-			api = strings.TrimSpace(url)
+			s.api = strings.TrimSpace(url)
 		}
 		if strings.HasPrefix(line, "export MILLRACE_TOKEN=") {
-			token = line
+			s.token = line
 		}
-		sampled = strings.HasPrefix(line, "Ctrl-C")
+		ended = strings.HasPrefix(line, last)
 	}
 	go func() { // ends with the last process of the group
 		defer close(drained)
 		_, _ = io.Copy(io.Discard, out)
 	}()
-	if api == "" || token == "" {
-		t.Fatal("the first block does not print its address and the line that sets a token")
+	if s.api == "" || s.token == "" {
+		t.Fatalf("%s does not print its address and the line that sets a token", block)
 	}
-	return api, token
+	return s
 }

@@ -165,6 +165,27 @@ func TestColumnsByPlaceAndCalibration(t *testing.T) {
 	}
 }
 
+// TestColumnOfLinearLeavesIsRequired: a column that no split asks for, but a linear leaf reads, may not be missing from a
+// file; one that nothing reads may.
+func TestColumnOfLinearLeavesIsRequired(t *testing.T) {
+	onlyFirst := strings.Replace(unnamed(t), "split_feature=0 1", "split_feature=0 0", 1)
+	linear := strings.Replace(onlyFirst, "is_linear=0",
+		"is_linear=1\nleaf_const=-1 0.5 1\nnum_features=0 0 1\nleaf_features=  1  \nleaf_coeff=  0.03125  ", 1)
+	linear = strings.Replace(linear, "tree_sizes=289", "tree_sizes=371", 1)
+	for model, required := range map[string]bool{linear: true, onlyFirst: false} {
+		o := options()
+		o.ID = "customer"
+		dir, _, _, err := create(t, []byte(model), "model.txt", renamed(numbersTable(300, 1)), "", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, column, found := strings.Cut(string(read(t, filepath.Join(dir, "bundle.yaml"))), "name: f1")
+		if column, _, _ = strings.Cut(column, "- name:"); !found || strings.Contains(column, "required: true") != required {
+			t.Errorf("required should be %v:\n%s", required, column)
+		}
+	}
+}
+
 // TestFewOutcomesCorrectNothing: a calibration of a few rows would be noise.
 func TestFewOutcomesCorrectNothing(t *testing.T) {
 	o := options()

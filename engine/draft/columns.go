@@ -109,7 +109,7 @@ func (d *description) featureNames(h ingest.Header) ([]string, error) {
 func (d *description) featureColumn(i int, name string, w *columnWords) (column, error) {
 	f := &d.model.Features[i]
 	c := column{name: name, kind: number, feature: f, importance: d.model.importance[i], wording: wordingOf(name), missing: missingWords}
-	c.required = c.importance > 0 || !slices.ContainsFunc(d.model.importance, func(x float64) bool { return x > 0 })
+	c.required = d.model.reads[i] || !slices.ContainsFunc(d.model.importance, func(x float64) bool { return x > 0 })
 	if !c.required {
 		d.notes.assume("%s: no tree asks for it, so that a file may lack it", name)
 	}

@@ -134,6 +134,7 @@ type model struct {
 	*forest.Forest
 	file       string
 	importance []float64 // by feature
+	reads      []bool    // by feature
 }
 
 // readModel refuses what no bundle can be made of.
@@ -146,11 +147,11 @@ func readModel(name string, file []byte, o Options) (*model, error) {
 		return nil, err
 	}
 	if o.Facts.Probability && f.Link == forest.LinkIdentity && f.Classes == 1 {
-		return &model{Forest: f, file: name, importance: engine.Importance(f)}, nil
+		return &model{Forest: f, file: name, importance: engine.Importance(f), reads: f.Reads()}, nil
 	}
 	if f.Link != forest.LinkSigmoid || f.Classes != 1 {
 		return nil, fmt.Errorf("%w: %s: objective %q gives no probability of one class", engine.ErrModelUnsupported,
 			filepath.Base(name), f.Objective)
 	}
-	return &model{Forest: f, file: name, importance: engine.Importance(f)}, nil
+	return &model{Forest: f, file: name, importance: engine.Importance(f), reads: f.Reads()}, nil
 }

@@ -43,9 +43,9 @@ func (s *Scorer) RawCodes(dst []float64, rows Rows, keep *Codes) {
 }
 
 // ContributionsOf is [Contributor.Contributions] of the rows whose codes are kept. It is false, and nothing is written,
-// unless those are all rows that are meant and of the forest that is explained.
+// unless those are all rows that are meant and of the forest that is explained. Codes do not say what linear leaves need.
 func (c *Contributor) ContributionsOf(dst []float64, rows int, codes *Codes) bool {
-	if codes.rows != rows || codes.of != c.e.binner {
+	if codes.rows != rows || codes.of != c.e.binner || c.e.linear.trees != nil {
 		return false
 	}
 	stride, size := c.e.stride(), c.e.blockBytes()

@@ -58,12 +58,12 @@ func (f *Forest) Describe() Description {
 	for t := range f.Trees {
 		d.addTree(&f.Trees[t], thresholds)
 	}
-	d.Covers = d.Covers && !d.Linear
-	for _, values := range thresholds {
-		if values == nil {
-			continue
+	for _, read := range f.Reads() {
+		if read {
+			d.FeaturesUsed++
 		}
-		d.FeaturesUsed++
+	}
+	for _, values := range thresholds {
 		slices.Sort(values)
 		d.ThresholdsMax = max(d.ThresholdsMax, len(slices.Compact(values)))
 	}
@@ -75,17 +75,35 @@ func (f *Forest) Describe() Description {
 	return d
 }
 
+// Reads reports which features the trees read: in a split, or in a linear leaf.
+func (f *Forest) Reads() []bool {
+	reads := make([]bool, len(f.Features))
+	for i := range f.Trees {
+		f.Trees[i].reads(reads)
+	}
+	return reads
+}
+
+func (t *Tree) reads(features []bool) {
+	for i := range t.Nodes {
+		features[t.Nodes[i].Feature] = true
+	}
+	for i := range t.Linear {
+		for _, feature := range t.Linear[i].Features {
+			features[feature] = true
+		}
+	}
+}
+
 func (d *Description) addTree(t *Tree, thresholds [][]float64) {
 	d.Nodes += len(t.Nodes)
 	d.Leaves += len(t.Leaves)
 	d.LeavesMax = max(d.LeavesMax, len(t.Leaves))
 	d.DepthMax = max(d.DepthMax, t.depth())
 	d.Linear = d.Linear || t.Linear != nil
+	d.Covers = d.Covers && linearFault(t) == ""
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
-		if thresholds[n.Feature] == nil {
-			thresholds[n.Feature] = []float64{}
-		}
 		if n.Kind == SplitInSet || n.Kind == SplitNotInSet {
 			d.Categorical = true
 		} else {

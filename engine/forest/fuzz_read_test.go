@@ -7,6 +7,8 @@ import (
 
 func FuzzReadLightGBM(f *testing.F) { fuzzRead(f, "lightgbm") }
 
+func FuzzReadLinear(f *testing.F) { fuzzRead(f, "linear") }
+
 func FuzzReadXGBoostJSON(f *testing.F) { fuzzRead(f, "json") }
 
 func FuzzReadXGBoostUBJSON(f *testing.F) { fuzzRead(f, "ubjson") }

@@ -29,7 +29,15 @@ func (t *lightgbmTree) readLinear() error {
 	if err != nil {
 		return err
 	}
-	return t.readTerms(total)
+	if err := t.readTerms(total); err != nil {
+		return err
+	}
+	for i := range linear {
+		if len(linear[i].Features) == 0 { // it adds its constant to every row
+			t.tree.Leaves[i].Value = linear[i].Const
+		}
+	}
+	return nil
 }
 
 // allocateTerms makes every leaf's lists by num_features and returns their total length.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime/debug"
@@ -21,6 +22,7 @@ func mutationModels() map[string][]string {
 			"lightgbm/binary/model.txt", "lightgbm/categorical_text/model.txt", "lightgbm/linear_tree/model.txt",
 			"lightgbm/multiclass/model.txt", "lightgbm/mixed_missing/model.txt", "lightgbm/rf_binary/model.txt",
 		},
+		"linear": {"../bundles/logistic/model.txt", "lightgbm/linear_tree/model.txt"},
 		"json": {
 			"xgboost/binary_logistic/model.json", "xgboost/categorical_text/model.json", "xgboost/dart/model.json",
 			"xgboost/parallel_classes/model.json", "xgboost/pruned/model.json", "xgboost/v3_0_dart/model.json",
@@ -65,9 +67,23 @@ func readOrRefuse(t testing.TB, file []byte) bool {
 		t.Fatal(err)
 	}
 	f.Describe()
+	explain(f)
 	scores := make([]float64, f.Classes)
 	f.Probabilities(scores, scores)
 	return true
+}
+
+// explain computes contributions of rows at the ends of all features, if the model has any.
+func explain(f *forest.Forest) {
+	e, err := forest.NewExplainer(f)
+	if err != nil {
+		return
+	}
+	rows := forest.Rows{Len: 4, Columns: make([]forest.Column, len(f.Features))}
+	for i := range rows.Columns {
+		rows.Columns[i].Numbers = []float64{math.NaN(), 0, 1e300, -1e300}
+	}
+	e.NewContributor().Contributions(make([]float64, rows.Len*f.Classes*(len(f.Features)+1)), rows)
 }
 
 // mutations is the number of mutations per format: a sample, unless MILLRACE_MUTATIONS asks for more.

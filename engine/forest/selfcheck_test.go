@@ -96,6 +96,13 @@ func TestDescribe(t *testing.T) {
 	if !d.Linear || d.Covers || d.NoLeaves == "" || len(d.Scorers) != 1 {
 		t.Errorf("%+v", d)
 	}
+	only := &forest.Forest{Library: forest.LightGBM, Classes: 1, Base: []float64{0}, Features: make([]forest.Feature, 2)}
+	only.Trees = []forest.Tree{{
+		Leaves: []forest.Leaf{{Value: 3}}, Linear: []forest.Linear{{Features: []int32{1}, Coefficients: []float64{2}}},
+	}}
+	if d = only.Describe(); d.FeaturesUsed != 1 || !d.Linear || !d.Covers {
+		t.Errorf("%+v", d)
+	}
 	d = readFixture(t, "xgboost/categorical", "model.ubj").Describe()
 	if !d.Categorical || d.Library != "xgboost" || d.Format != "xgboost-ubjson" {
 		t.Errorf("%+v", d)

@@ -19,10 +19,12 @@ type Explainer struct {
 	width  int       // features and bias
 	terms  int       // of the longest path
 	kernel kernel
+	linear linearParts
 }
 
-// NewExplainer returns the explainer of a validated forest. Forests with linear leaves or without covers are refused
-// with an [Error] of [KindNoCover], and forests so large that explaining would take gigabytes with one of [KindLimits].
+// NewExplainer returns the explainer of a validated forest. Forests without covers, or with linear leaves of several
+// features, are refused with an [Error] of [KindNoCover], and forests so large that explaining would take gigabytes with
+// one of [KindLimits].
 func NewExplainer(f *Forest) (*Explainer, error) { return newExplainer(f, newBinner(f), bestKernel) }
 
 func newExplainer(f *Forest, bins *binner, k kernel) (*Explainer, error) {
@@ -41,7 +43,7 @@ func (b *shapBuilder) explainer(k kernel) *Explainer {
 	b.build()
 	e := &Explainer{
 		binner: b.bins, groups: b.groups, bias: expectedRaw(b.f), scale: averageScale(b.f),
-		width: len(b.f.Features) + 1, kernel: k,
+		width: len(b.f.Features) + 1, kernel: k, linear: newLinearParts(b.f),
 	}
 	for i := range e.features {
 		e.order = append(e.order, int32(e.features[i].feature))
@@ -63,6 +65,7 @@ type Contributor struct {
 	group  []float32 // [feature][blockRows]: sums over a group, all zero between groups
 	sums   []float64 // [block][feature][blockRows]: sums over the groups of a class
 	masks  []uint64  // by term: the rows of a pack that do not satisfy it, in a bit or (AVX2) a byte each
+	exact  exactScratch
 }
 
 // termMask is the place of a term in Contributor.masks: a byte for each row of a pack.
@@ -85,6 +88,9 @@ func (e *Explainer) NewContributor() *Contributor {
 	c.group = alignedSlice[float32](features * blockRows)
 	c.sums = alignedSlice[float64](c.blocks * features * blockRows)
 	c.masks = alignedSlice[uint64](max(e.terms, 1) * termMask)
+	if e.linear.trees != nil {
+		c.exact = newExactScratch(e.width - 1)
+	}
 	return c
 }
 
@@ -104,6 +110,7 @@ func (c *Contributor) Contributions(dst []float64, rows Rows) {
 		c.explain(dst[first*stride:][:n*stride], c.codes, n)
 	}
 	c.bins.finish()
+	c.addLinear(dst, rows)
 }
 
 // stride is the contributions of a row: of all classes.

@@ -61,7 +61,7 @@ func bruteExpected(f *forest.Forest, class int, x []float64, known int) float64 
 
 func bruteTree(t *forest.Tree, at int32, x []float64, known int) float64 {
 	if at < 0 {
-		return t.Leaves[^at].Value
+		return bruteLeaf(t, ^at, x, known)
 	}
 	n := &t.Nodes[at]
 	if known>>n.Feature&1 == 1 {
@@ -72,6 +72,21 @@ func bruteTree(t *forest.Tree, at int32, x []float64, known int) float64 {
 	}
 	return bruteShare(t, n, n.Left)*bruteTree(t, n.Left, x, known) +
 		bruteShare(t, n, n.Right)*bruteTree(t, n.Right, x, known)
+}
+
+// bruteLeaf is a leaf's value, or its linear model if that model's feature is known and there.
+func bruteLeaf(t *forest.Tree, leaf int32, x []float64, known int) float64 {
+	if t.Linear != nil && len(t.Linear[leaf].Features) == 1 {
+		l := &t.Linear[leaf]
+		feature := l.Features[0]
+		if known>>feature&1 == 1 && !math.IsNaN(x[feature]) {
+			if math.Abs(x[feature]) <= 1.0000000180025095e-35 {
+				return l.Const
+			}
+			return l.Const + l.Coefficients[0]*x[feature]
+		}
+	}
+	return t.Leaves[leaf].Value
 }
 
 func bruteShare(t *forest.Tree, n *forest.Node, child int32) float64 {

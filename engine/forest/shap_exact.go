@@ -7,8 +7,8 @@ type ExactExplainer struct {
 	bias []float64 // per class
 }
 
-// NewExactExplainer returns the reference explainer of a validated forest. Forests with linear leaves or without covers
-// are refused with an [Error] of [KindNoCover].
+// NewExactExplainer returns the reference explainer of a validated forest. Forests without covers, or with linear leaves
+// of several features, are refused with an [Error] of [KindNoCover].
 func NewExactExplainer(f *Forest) (*ExactExplainer, error) {
 	if err := checkExplainable(f); err != nil {
 		return nil, err
@@ -24,9 +24,8 @@ func (e *ExactExplainer) Contributions(dst []float64, rows Rows) {
 	stride := e.f.Classes * width
 	dst = dst[:rows.Len*stride]
 	clear(dst)
-	s := exactScratch{
-		paths: newTreePaths(len(e.f.Features)), rules: map[int]quadrature{}, row: make([]float64, len(e.f.Features)),
-	}
+	s := newExactScratch(len(e.f.Features))
+	s.paths = newTreePaths(len(e.f.Features))
 	for i := range e.f.Trees {
 		t := &e.f.Trees[i]
 		s.paths.collect(t)
@@ -54,17 +53,30 @@ type exactScratch struct {
 	followed []float64 // per term: 1 if the row satisfies it, else 0
 	before   []float64 // products of the terms in front of each term
 	sums     []float64
+	linear   []pathTerm // of the linear leaf at hand
+}
+
+func newExactScratch(features int) exactScratch {
+	return exactScratch{rules: map[int]quadrature{}, row: make([]float64, features)}
 }
 
 func (s *exactScratch) addTree(dst []float64, t *Tree) {
+	s.walk(t)
+	for i := range s.paths.leaves {
+		leaf := &s.paths.leaves[i]
+		s.addLeaf(dst, s.paths.terms[leaf.first:leaf.end], t.Leaves[leaf.leaf].Value)
+	}
+	if t.Linear != nil {
+		s.addLinear(dst, t, 1)
+	}
+}
+
+// walk notes on which side of every node the row goes on.
+func (s *exactScratch) walk(t *Tree) {
 	s.left = s.left[:0]
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		s.left = append(s.left, n.goesLeft(s.row[n.Feature], t.Sets))
-	}
-	for i := range s.paths.leaves {
-		leaf := &s.paths.leaves[i]
-		s.addLeaf(dst, s.paths.terms[leaf.first:leaf.end], t.Leaves[leaf.leaf].Value)
 	}
 }
 

@@ -23,6 +23,10 @@ var shapPlans = map[string]shapPlan{
 	"empty nodes":     {library: forest.XGBoost, features: 6, trees: 12, leaves: 16, values: 9, empty: true},
 	"one leaf":        {library: forest.LightGBM, features: 3, trees: 4, leaves: 1, values: 9},
 	"deep":            {library: forest.LightGBM, features: 12, trees: 3, leaves: 24, values: 9, chain: true},
+	"linear":          {library: forest.LightGBM, features: 5, trees: 12, leaves: 9, values: 9, linear: true},
+	"linear averaged": {library: forest.LightGBM, features: 4, trees: 12, leaves: 6, values: 9, linear: true, average: true},
+	"linear classes":  {library: forest.LightGBM, features: 6, trees: 12, leaves: 8, values: 9, linear: true, sets: true, classes: 3},
+	"linear only":     {library: forest.LightGBM, features: 6, trees: 8, leaves: 1, values: 9, linear: true},
 	"no trees":        {library: forest.LightGBM, features: 3, leaves: 1, values: 9},
 }
 
@@ -90,7 +94,9 @@ func TestForestsThatCannotBeExplained(t *testing.T) {
 		}
 	}
 	linear := stump(10, 5, 5)
-	linear.Trees[0].Linear = make([]forest.Linear, 2)
+	linear.Trees[0].Linear = []forest.Linear{{Const: 1}, {Features: []int32{0, 0}, Coefficients: []float64{1, 2}}}
+	twice := stump(10, 5, 5)
+	twice.Trees[0].Linear = make([]forest.Linear, 2)
 	f := func(name string, in *forest.Forest, kind forest.Kind, text string) {
 		t.Helper()
 		in.Source.Name = "m.txt"
@@ -106,7 +112,9 @@ func TestForestsThatCannotBeExplained(t *testing.T) {
 	const where = `model "m.txt": tree 0: node 0: `
 	f("no covers", stump(0, 0, 0), forest.KindNoCover,
 		`model "m.txt": explanations need the covers of the nodes, and the file has none`)
-	f("linear", linear, forest.KindNoCover, `model "m.txt": tree 0: scores of linear leaves cannot be explained`)
+	f("linear", linear, forest.KindNoCover,
+		`model "m.txt": tree 0: scores of linear leaves of several features cannot be explained: the file has no means`)
+	f("linear without features", twice, forest.KindNoCover, `model "m.txt": tree 0: a linear leaf without features has two values`)
 	f("negative", stump(10, -1, 11), forest.KindValue, where+"cover is negative or not finite")
 	f("not a number", stump(10, math.NaN(), 10), forest.KindValue, where+"cover is negative or not finite")
 	f("infinite", stump(math.Inf(1), 1, 1), forest.KindValue, where+"cover is negative or not finite")

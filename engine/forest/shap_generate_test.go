@@ -20,6 +20,7 @@ type shapPlan struct {
 	values   int  // distinct thresholds per feature; few make repeated and contradicting tests
 	chain    bool // one child of every node is a leaf: deep paths
 	full     bool // every tree has all its leaves
+	linear   bool // leaves are linear models of one feature or none
 }
 
 // shapForest grows a random forest.
@@ -43,10 +44,27 @@ func shapForest(rng *rand.Rand, p shapPlan) *forest.Forest {
 			leaves = 1 + rng.IntN(p.leaves)
 		}
 		g.grow(leaves, 1000)
+		if p.linear {
+			g.tree.Linear = shapLinear(rng, p.features, g.tree.Leaves)
+		}
 		f.Trees = append(f.Trees, g.tree)
 	}
 	f.Iterations = p.trees / f.Classes
 	return f
+}
+
+// shapLinear makes the linear models of a tree's leaves.
+func shapLinear(rng *rand.Rand, features int, leaves []forest.Leaf) []forest.Linear {
+	models := make([]forest.Linear, len(leaves))
+	for i := range models {
+		models[i].Const = leaves[i].Value
+		if rng.IntN(5) > 0 {
+			models[i] = forest.Linear{
+				Const: rng.NormFloat64(), Features: []int32{int32(rng.IntN(features))}, Coefficients: []float64{rng.NormFloat64()},
+			}
+		}
+	}
+	return models
 }
 
 type shapGrower struct {
@@ -112,7 +130,7 @@ func shapRows(rng *rand.Rand, f *forest.Forest, n int) forest.Rows {
 			switch k := rng.IntN(16); {
 			case k == 0:
 				x[row] = math.NaN()
-			case k == 1:
+			case k == 1 && !shapIsLinear(f):
 				x[row] = math.Inf(rng.IntN(2)*2 - 1)
 			case k == 2:
 				x[row] = math.Copysign(1e-36*float64(rng.IntN(2)), rng.NormFloat64())
@@ -128,6 +146,9 @@ func shapRows(rng *rand.Rand, f *forest.Forest, n int) forest.Rows {
 	}
 	return rows
 }
+
+// shapIsLinear reports whether leaves are linear models, which make of an infinite value a score that is none.
+func shapIsLinear(f *forest.Forest) bool { return len(f.Trees) > 0 && f.Trees[0].Linear != nil }
 
 // shapRowAt returns the values of one row.
 func shapRowAt(rows forest.Rows, row int) []float64 {

@@ -135,8 +135,8 @@ func checkExplainable(f *Forest) error {
 	splits, covered := false, false
 	for i := range f.Trees {
 		t := &f.Trees[i]
-		if t.Linear != nil {
-			return f.unexplained(i, -1, KindNoCover, "scores of linear leaves cannot be explained")
+		if reason := linearFault(t); reason != "" {
+			return f.unexplained(i, -1, KindNoCover, reason)
 		}
 		for j := range t.Nodes {
 			splits, covered = true, covered || t.Nodes[j].Cover > 0

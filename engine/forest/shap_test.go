@@ -17,6 +17,7 @@ var widePlans = map[string]shapPlan{
 	"long paths":      {library: forest.XGBoost, features: 30, trees: 20, leaves: 30, values: 99, chain: true},
 	"longer paths":    {library: forest.LightGBM, features: 80, trees: 2, leaves: 90, values: 99, chain: true, empty: true},
 	"long with sets":  {library: forest.XGBoost, features: 20, trees: 20, leaves: 25, values: 5, chain: true, sets: true},
+	"linear":          {library: forest.LightGBM, features: 20, trees: 30, leaves: 31, values: 99, linear: true},
 	"two groups":      {library: forest.LightGBM, features: 9, trees: 20, leaves: 64, values: 50, full: true},
 }
 

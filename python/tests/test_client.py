@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import millrace
-from millrace.program import program
+
+from server import serving
 
 HEADER = "customerID,tenure,MonthlyCharges,TotalCharges,Contract\n"
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[millrace.Client]:
-    folder = tmp_path_factory.mktemp("data")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    server = subprocess.Popen(
-        [program(), "serve", "--data-dir", str(folder), "--listen", f"127.0.0.1:{port}", "--admin-listen", "127.0.0.1:0"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + 120
-        while not _ready(url):
-            if server.poll() is not None or time.monotonic() > end:
-                pytest.skip(f"no server: status {server.poll()}")
-            time.sleep(0.2)
-        yield millrace.Client(url, (folder / "development-token").read_text().strip())
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url + "/ready", timeout=2) as r:
-            return bool(r.status == 200)
-    except OSError:
-        return False
+    with serving(tmp_path_factory.mktemp("data")) as (url, token):
+        yield millrace.Client(url, token)
 
 
 def test_upload_wait_download(client: millrace.Client, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from . import boosters, rows, sklearn_models
+from . import boosters, linear, rows, sklearn_models
 from .errors import NotSupported
 from .features import Code, Inputs, category_column
 from .program import run
-from .steps import inputs_of, through
+from .steps import inputs_of, through, without_unread
 from .trees import Made, lightgbm_text, over_columns
 
 
@@ -42,7 +42,7 @@ def save(
     """Writes a bundle of a trained model into the directory path, which must not exist.
 
     model is a LightGBM or XGBoost model, a HistGradientBoosting-, GradientBoosting-, RandomForest- or
-    ExtraTreesClassifier, a CalibratedClassifierCV of one of them, or a Pipeline that ends with one. X is the table that
+    ExtraTreesClassifier, a LogisticRegression, a CalibratedClassifierCV of one of them, or a Pipeline that ends with one. X is the table that
     it was trained on, before every step; y says who left, and is used for bands and figures. id and value name columns
     of X that the model does not read. What a bundle cannot hold raises NotSupported before anything is written.
     """
@@ -56,8 +56,8 @@ def save(
     steps, estimator = _split(base)
     with tempfile.TemporaryDirectory() as folder:
         written = _write_model(steps, estimator, frame, folder)
-        golden = rows.adversarial(frame, written.inputs.columns, rows.thresholds(written.trees, len(frame.columns)))
-        _write_golden(folder, model, base, golden, written, id, value, X)
+        golden = rows.adversarial(frame.iloc[:, written.read], written.inputs.columns, rows.thresholds(written.trees, len(written.read)))
+        _write_golden(folder, model, base, golden, written, id, value, frame, X)
         data = _table(X, y)
         data.to_csv(os.path.join(folder, "data.csv"), index=False, float_format=None)
         facts: dict[str, object] = {
@@ -90,6 +90,7 @@ class _Written:
     file: str
     inputs: Inputs
     trees: list[Made]
+    read: list[int]  # the columns of the table that the model reads: those of inputs
     iterations: str = "all"
     probability: bool = False  # the raw score is a probability
     lists_categories: bool = False  # the file does not name the categories
@@ -159,6 +160,7 @@ _FORESTS = {
     "RandomForestClassifier": sklearn_models.forest,
     "ExtraTreesClassifier": sklearn_models.forest,
 }
+_LINEAR = ("LogisticRegression", "LogisticRegressionCV")
 
 
 def _write_model(steps: list[Any], estimator: Any, frame: Any, folder: str) -> _Written:
@@ -166,19 +168,26 @@ def _write_model(steps: list[Any], estimator: Any, frame: Any, folder: str) -> _
     inputs = inputs_of(frame)
     for step in steps:
         inputs = through(step, inputs)
+    inputs, read = without_unread(inputs)
+    frame = frame.iloc[:, read]
     if kind == "xgboost":
-        return _write_xgboost(steps, estimator, inputs, frame, folder)
+        return _write_xgboost(steps, estimator, inputs, read, frame, folder)
     if kind == "lightgbm":
         if not steps:
-            return _write_lightgbm(estimator, inputs, frame, folder)
+            return _write_lightgbm(estimator, inputs, read, frame, folder)
         forest = boosters.lightgbm_forest(estimator, inputs)
     elif kind in _FORESTS:
         forest = _FORESTS[kind](estimator, inputs)
+    elif kind in _LINEAR:
+        trees = linear.logistic_regression(estimator, inputs, frame)
+        _write(lightgbm_text(trees, inputs.columns, sklearn_models.SIGMOID, average=False), folder, "model.txt")
+        return _Written("model.txt", inputs, trees, read)
     else:
-        raise NotSupported(f"{kind} is no model that a bundle can hold: LightGBM, XGBoost, {', '.join(_FORESTS)} are")
+        known = ", ".join([*_FORESTS, *_LINEAR])
+        raise NotSupported(f"{kind} is no model that a bundle can hold: LightGBM, XGBoost, {known} are")
     made = [over_columns(tree, forest.inputs) for tree in forest.trees]
     _write(lightgbm_text(made, forest.inputs.columns, forest.objective, forest.average), folder, "model.txt")
-    return _Written("model.txt", forest.inputs, made, probability=forest.objective == sklearn_models.IDENTITY)
+    return _Written("model.txt", forest.inputs, made, read, probability=forest.objective == sklearn_models.IDENTITY)
 
 
 def _write(text: str, folder: str, name: str) -> None:
@@ -186,13 +195,13 @@ def _write(text: str, folder: str, name: str) -> None:
         f.write(text)
 
 
-def _write_lightgbm(estimator: Any, inputs: Inputs, frame: Any, folder: str) -> _Written:
+def _write_lightgbm(estimator: Any, inputs: Inputs, read: list[int], frame: Any, folder: str) -> _Written:
     """Saves the library's own file: its thresholds are the golden rows'."""
     booster, best = boosters.lightgbm_booster(estimator)
     own = _own_categories(inputs, frame)
     forest = boosters.lightgbm_forest(estimator, own)  # refuses several classes
     booster.save_model(os.path.join(folder, "model.txt"), num_iteration=best or None)
-    return _Written("model.txt", own, [over_columns(tree, own) for tree in forest.trees])
+    return _Written("model.txt", own, [over_columns(tree, own) for tree in forest.trees], read)
 
 
 def _own_categories(inputs: Inputs, frame: Any) -> Inputs:
@@ -207,15 +216,15 @@ def _own_categories(inputs: Inputs, frame: Any) -> Inputs:
     return inputs
 
 
-def _write_xgboost(steps: list[Any], estimator: Any, inputs: Inputs, frame: Any, folder: str) -> _Written:
+def _write_xgboost(steps: list[Any], estimator: Any, inputs: Inputs, read: list[int], frame: Any, folder: str) -> _Written:
     if getattr(estimator, "n_classes_", 2) != 2:
         raise NotSupported("XGBoost with several classes: a bundle gives the probability of one of two")
     iterations = boosters.xgboost_iterations(estimator)
     if steps:
         file = boosters.xgboost_file(estimator, inputs, folder)
-        return _Written(file, inputs, [], iterations, lists_categories=True)
+        return _Written(file, inputs, [], read, iterations, lists_categories=True)
     own = _own_categories(inputs, frame)
-    return _Written(boosters.xgboost_file(estimator, None, folder), own, [], iterations, lists_categories=True)
+    return _Written(boosters.xgboost_file(estimator, None, folder), own, [], read, iterations, lists_categories=True)
 
 
 def _library_of(estimator: Any) -> str:
@@ -241,9 +250,13 @@ def _labels(y: Any) -> list[bool]:
     return [v == known[1] for v in values.tolist()]
 
 
-def _write_golden(folder: str, model: Any, base: Any, golden: Any, written: _Written, id: Any, value: Any, X: Any) -> None:  # noqa: A002, N803
-    """Lets the model itself score the golden rows, as it scores any table."""
-    frame = golden if hasattr(model, "feature_names_in_") or _kind(_split(base)[1]) in ("lightgbm", "xgboost") else golden.to_numpy()
+def _write_golden(folder: str, model: Any, base: Any, golden: Any, written: _Written, id: Any, value: Any, like: Any, X: Any) -> None:  # noqa: A002, N803
+    """Lets the model itself score the golden rows, as it scores any table: with the columns that it does not read, too."""
+    frame = like.iloc[np.arange(len(golden)) % len(like)].reset_index(drop=True)
+    for place, i in enumerate(written.read):
+        frame[like.columns[i]] = golden.iloc[:, place]
+    if not hasattr(model, "feature_names_in_") and _kind(_split(base)[1]) not in ("lightgbm", "xgboost"):
+        frame = frame.to_numpy()
     probability = _probability(model, frame)
     raw = _raw(base, frame, written)
     table = golden.copy()

@@ -119,11 +119,11 @@ def gradient_boosting(model: Any, inputs: Inputs) -> Forest:
     trees: list[Node] = [Leaf(base)]
     for (estimator,) in model.estimators_:
         trees.append(_tree(estimator.tree_, lambda value: float(model.learning_rate * value[0][0])))
-    _refuse_missing(inputs)
+    refuse_missing(inputs)
     return Forest(trees, inputs, objective)
 
 
-def _refuse_missing(inputs: Inputs) -> None:
+def refuse_missing(inputs: Inputs) -> None:
     """The estimator refuses a row with a missing value: so does the bundle, unless a step before fills it."""
     for f in inputs.features:
         if math.isnan(f.missing if isinstance(f, Code) else f.value(math.nan)):
@@ -144,7 +144,7 @@ def forest(model: Any, inputs: Inputs) -> Forest:
         model.estimators_[0].tree_, "missing_go_to_left") else False
     trees = [_tree(e.tree_, share) for e in model.estimators_]
     if not reads_missing and not _allows_missing(model):
-        _refuse_missing(inputs)
+        refuse_missing(inputs)
     return Forest(trees, inputs, IDENTITY, average=True)
 
 

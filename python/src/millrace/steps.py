@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,16 @@ def inputs_of(frame: Any) -> Inputs:
     """Returns the columns of a table, each a number so far."""
     columns = [Column(str(name)) for name in frame.columns]
     return Inputs(columns, [Number(i) for i in range(len(columns))])
+
+
+def without_unread(inputs: Inputs) -> tuple[Inputs, list[int]]:
+    """Leaves out the columns of which no step makes a feature, such as those that a ColumnTransformer drops.
+
+    Returns the places of the others as well.
+    """
+    read = sorted({f.column for f in inputs.features})
+    features: list[Feature] = [replace(f, column=read.index(f.column)) for f in inputs.features]
+    return Inputs([inputs.columns[i] for i in read], features, inputs.sparse), read
 
 
 def through(step: Any, inputs: Inputs) -> Inputs:
@@ -81,33 +93,54 @@ def _scaler(step: Any, inputs: Inputs) -> Inputs:
     return Inputs(inputs.columns, features, inputs.sparse)
 
 
-def _one_column(step: Any, i: int) -> Any:
+def _one_column(step: Any, i: int) -> Standard | MinMax:
     """Returns a rising function: the step's arithmetic on column i alone, in the step's own order."""
     if type(step).__name__ == "StandardScaler":
-        mean = step.mean_[i] if step.with_mean else None
-        scale = step.scale_[i] if step.with_std else None
-
-        def standard(x: np.ndarray) -> np.ndarray:
-            x = x.copy()
-            if mean is not None:
-                x -= mean
-            if scale is not None:
-                x /= scale
-            return x
-
-        return standard
-    scale, least = step.scale_[i], step.min_[i]
-    if not scale > 0:
+        return Standard(step.mean_[i] if step.with_mean else None, step.scale_[i] if step.with_std else None)
+    if not step.scale_[i] > 0:
         raise NotSupported("MinMaxScaler with a falling range")
-    bounds = step.feature_range if step.clip else None
+    return MinMax(step.scale_[i], step.min_[i], step.feature_range if step.clip else None)
 
-    def min_max(x: np.ndarray) -> np.ndarray:
+
+@dataclass(frozen=True)
+class Standard:
+    """(x - mean) / scale."""
+
+    mean: float | None
+    scale: float | None
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         x = x.copy()
-        x *= scale
-        x += least
-        return x if bounds is None else np.clip(x, bounds[0], bounds[1])
+        if self.mean is not None:
+            x -= self.mean
+        if self.scale is not None:
+            x /= self.scale
+        return x
 
-    return min_max
+    def line(self) -> tuple[Fraction, Fraction]:
+        """Returns slope and shift, without rounding."""
+        scale = Fraction(float(self.scale)) if self.scale is not None else Fraction(1)
+        mean = Fraction(float(self.mean)) if self.mean is not None else Fraction(0)
+        return 1 / scale, -mean / scale
+
+
+@dataclass(frozen=True)
+class MinMax:
+    """x * scale + least, within bounds if there are any."""
+
+    scale: float
+    least: float
+    bounds: tuple[float, float] | None
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        x = x.copy()
+        x *= self.scale
+        x += self.least
+        return x if self.bounds is None else np.clip(x, self.bounds[0], self.bounds[1])
+
+    def line(self) -> tuple[Fraction, Fraction] | None:
+        """Returns slope and shift, without rounding; None if bounds bend the line."""
+        return None if self.bounds is not None else (Fraction(float(self.scale)), Fraction(float(self.least)))
 
 
 def _imputer(step: Any, inputs: Inputs) -> Inputs:

@@ -19,6 +19,15 @@ class Leaf:
 
 
 @dataclass
+class Slope(Leaf):
+    """A linear leaf: shift + slope * the column. Its value stands for it until the column is known."""
+
+    column: int = 0
+    slope: float = 0.0
+    shift: float = 0.0
+
+
+@dataclass
 class Split:
     """A comparison of a feature, as the model makes it."""
 
@@ -195,7 +204,20 @@ def _tree_text(index: int, tree: Made) -> str:
         for words in sets:
             ends.append(ends[-1] + len(words))
         lines += ["cat_boundaries=" + " ".join(map(str, ends)), "cat_threshold=" + " ".join(str(w) for words in sets for w in words)]
-    return "\n".join([*lines, "is_linear=0", "shrinkage=1", "", "", ""])
+    return "\n".join([*lines, *_linear(a.leaves), "shrinkage=1", "", "", ""])
+
+
+def _linear(leaves: list[Leaf]) -> list[str]:
+    """Returns the lines of linear leaves. LightGBM writes a blank behind the list of each leaf, also behind an empty one."""
+    if not any(isinstance(leaf, Slope) for leaf in leaves):
+        return ["is_linear=0"]
+    slopes = [leaf if isinstance(leaf, Slope) else None for leaf in leaves]
+    return [
+        "is_linear=1", "leaf_const=" + " ".join(_number(s.shift if s else leaf.value) for s, leaf in zip(slopes, leaves, strict=True)),
+        "num_features=" + " ".join("1" if s else "0" for s in slopes),
+        "leaf_features=" + "".join(f"{s.column}  " if s else " " for s in slopes),
+        "leaf_coeff=" + "".join(f"{_number(s.slope)}  " if s else " " for s in slopes),
+    ]
 
 
 def _bits(members: list[int]) -> list[int]:
@@ -210,5 +232,5 @@ def _number(x: float) -> str:
 
 
 def _count(x: float) -> str:
-    return str(max(1, round(x)))
+    return str(round(x))
 
