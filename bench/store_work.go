@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/customer"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/tuple"
@@ -202,8 +203,11 @@ func (w *storeWork) outcomes() []store.Outcome {
 	return list
 }
 
-func noReport(store.Model, []store.ObservedRow) (json.RawMessage, error) {
-	return json.RawMessage(`{}`), nil
+var noReport = store.Reports{
+	OfModel: func(store.Model, []store.ObservedRow) (json.RawMessage, error) {
+		return json.RawMessage(`{}`), nil
+	},
+	OfMonth: func(rows []counts.Scored) []int64 { return []int64{int64(len(rows))} },
 }
 
 // claimKey claims a new key.
