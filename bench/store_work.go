@@ -242,3 +242,18 @@ func (w *storeWork) plan() store.Plan {
 }
 
 const leaseWait = time.Minute
+
+// countsOfPrediction is how many counts a prediction of the telecom model has, roughly.
+const countsOfPrediction = 200
+
+// countsOf reads the counts of a year.
+func (w *storeWork) countsOf(
+	q counts.Query, read func(context.Context, counts.Query, func(counts.Entry) error) (bool, error),
+) func(context.Context) error {
+	q.To = time.Now()
+	q.From = q.To.AddDate(-1, 0, 0)
+	return func(ctx context.Context) error {
+		_, err := read(ctx, q, func(counts.Entry) error { return nil })
+		return err
+	}
+}

@@ -24,10 +24,10 @@ func New(db *database.DB) *Table { return &Table{db} }
 const RowsMin = 100
 
 const (
-	// PredictionsMax is the most predictions that a [Query] yields, the newest ones: a row of 2 kB for each.
-	PredictionsMax = 5000
-	// MonthsMax is the most months of outcomes that a [Query] yields, one for each version, dataset and user.
-	MonthsMax = 5000
+	// predictionsMax is the most predictions that a [Query] yields, the newest ones: a row of 2 kB for each.
+	predictionsMax = 5000
+	// monthsMax is the most months of outcomes that a [Query] yields, one for each version, dataset and user.
+	monthsMax = 5000
 )
 
 // Query selects predictions by when they were uploaded. The zero value of a field selects all, but for From and To.
@@ -38,7 +38,7 @@ type Query struct {
 	SHA256  string // instead of Model, for all users and datasets
 	From    time.Time
 	To      time.Time // exclusive
-	Limit   int       // 0: PredictionsMax or MonthsMax
+	Limit   int       // 0: predictionsMax or monthsMax
 }
 
 // Model is a version of a model.
@@ -58,7 +58,7 @@ const entryOfPrediction = `SELECT model_name, model_version, model_sha256,
 func (t *Table) Predictions(ctx context.Context, q Query, each func(Entry) error) (more bool, err error) {
 	where, args := q.where()
 	sql := entryOfPrediction + where + ` AND uploaded_at >= $1 AND uploaded_at < $2 ORDER BY uploaded_at DESC LIMIT $3`
-	more, err = t.entries(ctx, q, PredictionsMax, sql, args, each)
+	more, err = t.entries(ctx, q, predictionsMax, sql, args, each)
 	if err != nil {
 		return false, fmt.Errorf("read counts of predictions: %w", err)
 	}
@@ -73,7 +73,7 @@ func (t *Table) Outcomes(ctx context.Context, q Query, each func(Entry) error) (
 	where, args := q.where()
 	sql := entryOfMonth + where + ` AND month >= date_trunc('month', $1::timestamptz AT TIME ZONE 'UTC')
 		AND month < ($2::timestamptz AT TIME ZONE 'UTC') ORDER BY month DESC LIMIT $3`
-	more, err = t.entries(ctx, q, MonthsMax, sql, args, each)
+	more, err = t.entries(ctx, q, monthsMax, sql, args, each)
 	if err != nil {
 		return false, fmt.Errorf("read months of outcomes: %w", err)
 	}
