@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/customer"
 )
 
@@ -78,6 +79,12 @@ func (w *storeWork) readingMethods() []method {
 		},
 		{name: "OutcomeReports", call: func(ctx context.Context) error {
 			_, err := w.Predictions.OutcomeReports(ctx, user, "telecom")
+			return err
+		}},
+		{name: "Counts.Predictions", call: w.countsOf(counts.Query{User: user, Model: "telecom"}, w.Counts.Predictions)},
+		{name: "Counts.Outcomes", call: w.countsOf(counts.Query{User: user, Model: "telecom"}, w.Counts.Outcomes)},
+		{name: "Counts.Profiles", call: func(ctx context.Context) error {
+			_, err := w.Counts.Profiles(ctx, []string{"5a"})
 			return err
 		}},
 	}
@@ -155,6 +162,7 @@ func (w *storeWork) requestMethods() []method {
 				return err
 			},
 		},
+		{name: "Counts.Remake", call: func(ctx context.Context) error { return w.Counts.Remake(ctx, noReport.OfMonth) }},
 		{name: "DeletePrediction", prepare: w.upload(10), call: w.drop},
 		{name: "Retry", prepare: func(ctx context.Context) error {
 			return errors.Join(w.claim(10)(ctx), w.fail(ctx))
@@ -242,7 +250,10 @@ func (w *storeWork) endingMethods() []method {
 			return err
 		}, after: w.drop},
 		{name: "Finish", prepare: w.last, call: func(ctx context.Context) error {
-			return w.Ledger.Finish(ctx, w.claimed, store.Result{ResultKey: "k", Summary: []byte(`{}`)})
+			return w.Ledger.Finish(ctx, w.claimed, store.Result{
+				ResultKey: "k", Summary: []byte(`{}`),
+				Counted: &counts.Counted{Profile: []byte(`{}`), Numbers: make([]int64, countsOfPrediction)},
+			})
 		}, after: w.drop},
 		{name: "FailPart, for good", prepare: w.claim(10), call: w.fail, after: w.drop},
 		{name: "FailPart of a last step", prepare: w.last, call: func(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/customer"
 	"github.com/retainwise/millrace/store/objects"
 	"github.com/retainwise/millrace/store/tuple"
@@ -202,8 +203,11 @@ func (w *storeWork) outcomes() []store.Outcome {
 	return list
 }
 
-func noReport(store.Model, []store.ObservedRow) (json.RawMessage, error) {
-	return json.RawMessage(`{}`), nil
+var noReport = store.Reports{
+	OfModel: func(store.Model, []store.ObservedRow) (json.RawMessage, error) {
+		return json.RawMessage(`{}`), nil
+	},
+	OfMonth: func(rows []counts.Scored) []int64 { return []int64{int64(len(rows))} },
 }
 
 // claimKey claims a new key.
@@ -238,3 +242,18 @@ func (w *storeWork) plan() store.Plan {
 }
 
 const leaseWait = time.Minute
+
+// countsOfPrediction is how many counts a prediction of the telecom model has, roughly.
+const countsOfPrediction = 200
+
+// countsOf reads the counts of a year.
+func (w *storeWork) countsOf(
+	q counts.Query, read func(context.Context, counts.Query, func(counts.Entry) error) (bool, error),
+) func(context.Context) error {
+	q.To = time.Now()
+	q.From = q.To.AddDate(-1, 0, 0)
+	return func(ctx context.Context) error {
+		_, err := read(ctx, q, func(counts.Entry) error { return nil })
+		return err
+	}
+}

@@ -51,7 +51,10 @@ var stages = [][]provocation{
 			how:    "a receiver that answers 500 (times and attempts set back in the table)", cause: failWebhooks,
 		},
 		{alerts: one("MillraceDeadLetters"), how: "a file whose rows PostgreSQL refuses at every attempt", cause: refuseRows},
-		{alerts: one("MillraceScoresDrift"), how: "files of new customers only", cause: driftingFiles},
+		{
+			alerts: one("MillraceScoresDrift", "MillraceModelNotRight"), how: "files of new customers only",
+			cause: driftingFiles,
+		},
 		{
 			alerts: with("kind", "result", "MillraceFilesGone"), how: "a result that is deleted in the bucket, and fetched",
 			cause: deleteResult,

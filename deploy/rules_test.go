@@ -90,7 +90,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 func boardQueries(t *testing.T) map[string][]string {
 	t.Helper()
 	files, err := filepath.Glob("grafana/*.json")
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatalf("%d boards, %v", len(files), err)
 	}
 	queries := map[string][]string{}

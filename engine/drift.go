@@ -5,10 +5,12 @@ import (
 	"slices"
 )
 
-// Thresholds of the population stability index (PSI). Below driftRowsMin rows no drift is reported: the index of a small
+// DriftRowsMin is the number of rows below which no drift is reported: the population stability index (PSI) of a small
 // sample is large by chance.
+const DriftRowsMin = 500
+
+// Thresholds of the index.
 const (
-	driftRowsMin  = 500
 	driftModerate = 0.1
 	driftLarge    = 0.25
 	shareFloor    = 0.0001 // least share of a bin: an empty one has no logarithm
@@ -33,14 +35,14 @@ type FeatureShift struct {
 	Importance float64 `json:"importance"` // share of the total gain of the model's splits
 }
 
-// drift returns nil below driftRowsMin scored rows or if the bundle has no training profile.
+// drift returns nil below DriftRowsMin scored rows or if the bundle has no training profile.
 func (t *Tally) drift() *Drift {
-	if t.Scored < driftRowsMin {
+	if t.Scored < DriftRowsMin {
 		return nil
 	}
 	d := &Drift{Features: []FeatureShift{}}
 	if n := len(t.TrainingScores); n > 0 && n == len(t.Scores) {
-		s := newShift(t.histogram(), t.TrainingScores)
+		s := NewShift(t.histogram(), t.TrainingScores)
 		d.Score = &s
 	}
 	for i := range t.Columns {
@@ -48,7 +50,7 @@ func (t *Tally) drift() *Drift {
 		if c.Absent || c.Training == nil || len(c.Bins) == 0 || len(c.Training.Shares) != len(c.Bins) {
 			continue
 		}
-		d.Features = append(d.Features, FeatureShift{c.Name, newShift(c.Bins, c.Training.Shares), c.Training.Importance})
+		d.Features = append(d.Features, FeatureShift{c.Name, NewShift(c.Bins, c.Training.Shares), c.Training.Importance})
 	}
 	if d.Score == nil && len(d.Features) == 0 {
 		return nil
@@ -62,7 +64,8 @@ func (t *Tally) drift() *Drift {
 	return d
 }
 
-func newShift(counts []int64, training []float64) Shift {
+// NewShift compares rows, counted by bin, with the shares of the bins in training, of which there must be as many.
+func NewShift(counts []int64, training []float64) Shift {
 	s := Shift{PSI: roundFigure(psi(counts, training)), Change: "none"}
 	switch {
 	case s.PSI > driftLarge:

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -69,13 +71,17 @@ func (ps *Predictions) wasDeleted(ctx context.Context, userID int64, id uuid.UUI
 	return err
 }
 
-// delete locks the parts first: a commit that is under way ends before, and its blocks go too; later ones find no part.
+// delete locks the user's outcomes, as months of them are made anew without this prediction, and then the parts: a commit that is under way ends before, and its blocks go too; later ones find no part.
 // Blocks go before their prediction, by which row level security knows whose they are. One that has expired may have a
 // deletion already, which leaves a dropped file.
 func (d deletionTarget) delete(ctx context.Context, tx pgx.Tx) error {
+	if err := counts.Lock(ctx, tx, d.userID); err != nil {
+		return err
+	}
 	var batch pgx.Batch
 	batch.Queue(`SELECT FROM prediction_parts WHERE prediction_id = $1 FOR UPDATE`, d.id)
 	batch.Queue(`SELECT FROM predictions WHERE id = $1 FOR UPDATE`, d.id) // a retry makes parts that are not locked yet
+	counts.Forget(&batch, d.id)
 	batch.Queue(`DELETE FROM prediction_blocks WHERE prediction_id = $1`, d.id)
 	batch.Queue(`DELETE FROM predictions WHERE id = $1`, d.id)
 	batch.Queue(`DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT FROM predictions WHERE upload_id = $1)`,
@@ -121,7 +127,7 @@ func requireAccount(ctx context.Context, tx pgx.Tx, userID int64) error {
 
 // accountTables are the tables with a user's rows, other than those that are deleted with their prediction.
 var accountTables = [...]string{
-	"ml_training_data", "uploads", "outcome_reports", "request_keys", "access_keys", "upload_links",
+	"ml_training_data", "uploads", "outcome_reports", "outcome_months", "request_keys", "access_keys", "upload_links",
 }
 
 // DeleteLater notes that an upload of which there is no row has left a file that could not be removed.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -55,6 +57,8 @@ type Result struct {
 	// Digests of the objects; nil: not known.
 	ResultDigest, RejectsDigest objects.Digest
 	ResultSHA256, RejectsSHA256 []byte
+	// Counted is kept if the prediction is completed; nil keeps nothing.
+	Counted *counts.Counted
 }
 
 // Finish publishes the joined results. A running prediction becomes completed; a cancelled one stays cancelled and
@@ -95,6 +99,9 @@ func (l *Ledger) Finish(ctx context.Context, c *Claim, r Result) error {
 			return ErrLeaseLost
 		}
 		if err != nil || status != Completed {
+			return err
+		}
+		if err := counts.Record(ctx, tx, c.PredictionID, r.Counted); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `

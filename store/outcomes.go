@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/customer"
 )
 
@@ -44,12 +46,18 @@ const reportRowsMax = 1_000_000
 
 const outcomesAtOnce = 10_000
 
-// RecordOutcomes writes the outcomes of a user's customers to all training rows kept of them, and then stores what
-// report returns for each of the user's models, all in one transaction. An outcome of a later or the same day replaces
+// Reports says what is stored of predictions whose outcomes are known.
+type Reports struct {
+	OfModel func(Model, []ObservedRow) (json.RawMessage, error)
+	OfMonth func([]counts.Scored) []int64 // nil: nothing is stored by month
+}
+
+// RecordOutcomes writes the outcomes of a user's customers to all training rows kept of them, and then stores the
+// reports on each of the user's models and months, all in one transaction. An outcome of a later or the same day replaces
 // a recorded one, so that the same outcomes again change nothing. Of each customer a report gets one row: the newest
 // that was scored before the outcome, or the newest if none was.
 func (ps *Predictions) RecordOutcomes(
-	ctx context.Context, userID int64, outcomes []Outcome, report func(Model, []ObservedRow) (json.RawMessage, error),
+	ctx context.Context, userID int64, outcomes []Outcome, reports Reports,
 ) (Recorded, error) {
 	var done Recorded
 	err := ps.db.InTxAs(ctx, userID, func(tx pgx.Tx) error {
@@ -57,8 +65,7 @@ func (ps *Predictions) RecordOutcomes(
 			return err
 		}
 		// One transaction at a time per user: reports would miss the other's rows, and rows be locked in two orders.
-		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('outcomes'), $1::bigint::int)`, userID%(1<<31))
-		if err != nil {
+		if err := counts.Lock(ctx, tx, userID); err != nil {
 			return err
 		}
 		for batch := range slices.Chunk(latestOutcomes(outcomes), outcomesAtOnce) {
@@ -66,7 +73,10 @@ func (ps *Predictions) RecordOutcomes(
 				return err
 			}
 		}
-		return reportOutcomes(ctx, tx, userID, report)
+		if err := reportOutcomes(ctx, tx, userID, reports.OfModel); err != nil || reports.OfMonth == nil {
+			return err
+		}
+		return counts.MakeMonths(ctx, tx, userID, reports.OfMonth)
 	})
 	if err != nil {
 		return Recorded{}, fmt.Errorf("record outcomes: %w", err)

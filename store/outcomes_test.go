@@ -147,7 +147,7 @@ func TestOutcomesWithoutReport(t *testing.T) {
 	b.keep(1, 5)
 	broken := errors.New("no report")
 	_, err := b.Predictions.RecordOutcomes(t.Context(), b.user.ID, []store.Outcome{b.outcome(1, true)},
-		func(store.Model, []store.ObservedRow) (json.RawMessage, error) { return nil, broken })
+		store.Reports{OfModel: func(store.Model, []store.ObservedRow) (json.RawMessage, error) { return nil, broken }})
 	wantErr(t, err, broken)
 	wantEqual(t, "written", ask[int](b, `SELECT count(actual_churn)::int FROM ml_training_data`), 0)
 }

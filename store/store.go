@@ -15,7 +15,7 @@
 // with RenewLease in time and FailPart, ReleasePart or PostponePart when something goes wrong. Every write of a worker
 // names the epoch of its claim, so a worker that lost its lease changes nothing and gets [ErrLeaseLost].
 //
-// Below it: kept models (models), the object store (objects), the queue (queue), how both are called (awsclient), circuit breakers (circuit),
+// Below it: kept models (models), counts of predictions (counts), the object store (objects), the queue (queue), how both are called (awsclient), circuit breakers (circuit),
 // the connections (internal/database), migrations (schema), PostgreSQL's binary rows (tuple).
 package store
 
@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/retainwise/millrace/store/circuit"
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/internal/database"
 	"github.com/retainwise/millrace/store/models"
 )
@@ -63,6 +64,7 @@ type Store struct {
 	Outbox        *Outbox        // doorbells that are still to be sent to the queue
 	Announcements *Announcements // ended predictions for webhooks
 	Models        *models.Table  // models that predictions name, and where they are kept
+	Counts        *counts.Table  // what predictions looked like, and what became of their customers
 
 	db     *database.DB
 	config Config
@@ -103,6 +105,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		Outbox:        &Outbox{db: db, log: c.Log, pollInterval: c.PollInterval},
 		Announcements: &Announcements{db: db},
 		Models:        models.New(db),
+		Counts:        counts.New(db),
 		db:            db,
 		config:        c,
 	}, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/retainwise/millrace/migrations"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/schema"
 	"github.com/retainwise/millrace/store/storetest"
 )
@@ -162,6 +163,12 @@ func TestWithoutRoles(t *testing.T) {
 	}
 	if _, err := b.Predictions.RecordOutcomes(t.Context(), b.user.ID, nil, countRows); err != nil {
 		t.Error(err)
+	}
+	b.counted(10, 1)
+	none := ""
+	for _, dataset := range []*string{nil, &none} { // the query alone keeps users apart
+		wantSums(t, "own counts", b.sums(counts.Query{User: b.user.ID, Model: "telecom", Dataset: dataset}), []int64{1})
+		wantSums(t, "another's counts", b.sums(counts.Query{User: stranger.ID, Model: "telecom", Dataset: dataset}))
 	}
 	if _, err := b.Outbox.Sweep(t.Context(), 0); err != nil {
 		t.Error(err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/retainwise/millrace/store/counts"
 )
 
 // Rows that are kept for retraining: features, probability, and one day the outcome, if their owner has opted in.
@@ -35,6 +37,8 @@ func (l *Ledger) copyTraining(ctx context.Context, tx pgx.Tx, tuples []byte) err
 
 // dropTraining deletes the training rows of a prediction, which is scored from scratch.
 func dropTraining(ctx context.Context, tx pgx.Tx, prediction int64) error {
-	_, err := tx.Exec(ctx, `DELETE FROM ml_training_data WHERE prediction_id = $1`, prediction)
-	return err
+	var batch pgx.Batch
+	counts.Forget(&batch, prediction)
+	batch.Queue(`DELETE FROM ml_training_data WHERE prediction_id = $1`, prediction)
+	return tx.SendBatch(ctx, &batch).Close()
 }

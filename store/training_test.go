@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/customer"
 	"github.com/retainwise/millrace/store/tuple"
 )
@@ -203,6 +204,9 @@ func TestAppendSampleRefuses(t *testing.T) {
 }
 
 // countRows stands for a report.
-func countRows(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) {
-	return json.Marshal(map[string]any{"model": m, "rows": rows})
+var countRows = store.Reports{
+	OfModel: func(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) {
+		return json.Marshal(map[string]any{"model": m, "rows": rows})
+	},
+	OfMonth: func(rows []counts.Scored) []int64 { return []int64{int64(len(rows))} },
 }

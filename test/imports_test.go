@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"cli/server":              {"bench", "cli", "engine", "engine/forest", "ingest", "migrations", "serve", "store", "store/cluster", "store/objects", "store/queue", "store/schema", "testdata/samples"},
 	"test":                    {anything},
 	"testdata/samples":        {},
-	"bench":                   {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/customer", "store/objects", "store/schema", "store/storetest", "store/tuple"},
+	"bench":                   {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/counts", "store/customer", "store/objects", "store/schema", "store/storetest", "store/tuple"},
 	"bench/peers/engines":     {anything},
 	"bench/peers/readers":     {anything},
 	"engine":                  {"engine/forest", "ingest"},
@@ -42,9 +42,10 @@ var allowed = map[string][]string{
 	"serve":                   serveAnd("engine", "serve/codes", "store", "store/circuit", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema"),
 
 	// What store is made of, from above to below.
-	"store":                   {"store/awsclient", "store/backoff", "store/circuit", "store/customer", "store/internal/database", "store/models", "store/objects", "store/tuple"},
+	"store":                   {"store/awsclient", "store/backoff", "store/circuit", "store/counts", "store/customer", "store/internal/database", "store/models", "store/objects", "store/tuple"},
 	"store/objects":           {"store/awsclient", "store/backoff", "store/circuit"},
 	"store/models":            {"store/internal/database", "store/objects"},
+	"store/counts":            {"store/internal/database"},
 	"store/queue":             {"store/awsclient", "store/backoff", "store/circuit"},
 	"store/awsclient":         {"store/circuit"},
 	"store/schema":            {"store/internal/database"},
@@ -59,10 +60,10 @@ var allowed = map[string][]string{
 	"store/storetest/servers": {"store/storetest"},
 
 	// The packages of serve, top-down.
-	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "storefault", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "storefault", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
-	"serve/internal/work":    rooms("fault", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
-	"serve/internal/duty":    rooms("fault", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
+	"serve/internal/admin":   rooms("api", "auth", "fault", "health", "metrics", "plan", "storefault", "wire", "engine", "store", "store/counts"),
+	"serve/internal/api":     rooms("auth", "fault", "health", "limit", "metrics", "place", "plan", "strictjson", "storefault", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/counts", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/work":    rooms("fault", "health", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
+	"serve/internal/duty":    rooms("fault", "health", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/counts", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "storefault", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),
 	"serve/internal/auth":    rooms("fault", "store", "strictjson"),
 	"serve/internal/metrics": rooms("fault", "place", "engine", "store", "store/awsclient", "store/circuit", "store/objects", "store/queue"),
@@ -75,6 +76,7 @@ var allowed = map[string][]string{
 	"serve/codes":               rooms("fault"),
 
 	"serve/internal/limit":   rooms("store"),
+	"serve/internal/health":  rooms("fault", "engine", "store/counts"),
 	"serve/internal/logging": {},
 
 	"serve/internal/strictjson": {},
@@ -87,7 +89,7 @@ var allowed = map[string][]string{
 
 // serveRooms lists the packages below serve/internal.
 var serveRooms = []string{
-	"admin", "api", "auth", "duty", "fault", "limit", "logging", "metrics", "place", "plan", "storefault", "strictjson", "wire",
+	"admin", "api", "auth", "duty", "fault", "health", "limit", "logging", "metrics", "place", "plan", "storefault", "strictjson", "wire",
 	"work",
 }
 
@@ -107,7 +109,7 @@ func serveAnd(names ...string) []string { return append(rooms(serveRooms...), na
 
 // allowedInTests adds to allowed, for every folder, in files named _test.go: real servers to test against.
 var allowedInTests = []string{
-	"migrations", "serve/servetest", "store/awsclient", "store/circuit", "store/cluster", "store/customer", "store/internal/database",
+	"migrations", "serve/servetest", "store/awsclient", "store/circuit", "store/cluster", "store/counts", "store/customer", "store/internal/database",
 	"store/models",
 	"store/objects", "store/queue", "store/schema", "store/storetest", "store/tuple",
 }
@@ -148,7 +150,7 @@ var fenced = map[string]fence{
 	"github.com/fergusstrange/embedded-postgres":  {owners: []string{"store/cluster"}},
 	"github.com/getkin/kin-openapi":               {inTests: []string{"serve"}},
 	"github.com/golang-jwt":                       {owners: rooms("auth"), inTests: []string{"serve"}},
-	"github.com/jackc":                            {owners: []string{"bench", "store", "store/cluster", "store/internal/database", "store/models", "store/schema", "store/storetest"}},
+	"github.com/jackc":                            {owners: []string{"bench", "store", "store/cluster", "store/counts", "store/internal/database", "store/models", "store/schema", "store/storetest"}},
 	"github.com/klauspost/compress": {
 		owners: []string{"ingest", "serve/internal/wire"}, inTests: []string{"serve"},
 	},

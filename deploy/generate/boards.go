@@ -17,6 +17,7 @@ var boards = map[string]func() *dashboard.DashboardBuilder{
 	"3-predictions":  predictionsBoard,
 	"4-dependencies": dependenciesBoard,
 	"5-models":       modelsBoard,
+	"6-model-health": modelHealthBoard,
 }
 
 // panel is a plot of some queries over time.

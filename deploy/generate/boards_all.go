@@ -327,3 +327,40 @@ func modelsBoard() *dashboard.DashboardBuilder {
 		},
 	)
 }
+
+func modelHealthBoard() *dashboard.DashboardBuilder {
+	b := board("millrace-model-health", "Millrace: are the models still right?",
+		"Of all users: uploads of the last 30 days, and outcomes of customers scored in this month or the five before. "+
+			"A figure of too few rows is not shown; GET /models/{name}/health has the months and columns.")
+	each := func(metric string) []query {
+		return []query{q("max by (model, version) (millrace_model_"+metric+")", "{{model}} {{version}}")}
+	}
+	return with(
+		b,
+		panel{
+			title: "Distance of the scores from training", unit: short, width: 12, limit: 0.25, queries: each("score_psi"),
+			about: "Population stability index: calm below 0.1, watch up to 0.25, changed above.",
+		},
+		panel{
+			title: "Most distant column", unit: short, width: 12, limit: 0.25, queries: each("column_psi"),
+			about: "The same of the column that is farthest from the training.",
+		},
+		panel{title: "Share of rows rejected", unit: share, width: 12, max: 1, queries: each("rejected_ratio")},
+		panel{
+			title: "Share of unseen categories", unit: share, width: 12, max: 1, queries: each("unseen_ratio"),
+			about: "Of the column with the most.",
+		},
+		panel{
+			title: "AUC", unit: short, width: 8, max: 1, queries: each("auc"),
+			about: "1: all who left were above all who stayed. 0.5: no better than chance.",
+		},
+		panel{
+			title: "Calibration error", unit: share, width: 8, limit: 0.1, queries: each("calibration_error"),
+			about: "How far probabilities are from what happened, on average.",
+		},
+		panel{
+			title: "Lift of the top tenth", unit: short, width: 8, queries: each("lift"),
+			about: "Churn rate of the tenth with the highest probabilities divided by that of all. 1: no better than chance.",
+		},
+	)
+}

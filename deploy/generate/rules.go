@@ -186,6 +186,12 @@ var alerts = []alert{
 		expr: "max by (model) (millrace_latest_score_psi) > 0.25\n" +
 			"and sum by (model) (increase(millrace_scored_rows_total[6h])) >= 5000",
 	},
+	{
+		name: "MillraceModelNotRight", severity: "ticket", wait: "1h", labels: []string{"model"},
+		summary: "Over a month a model's scores are far from its training, or its probabilities from what happened",
+		expr: "max by (model) (millrace_model_score_psi) > 0.25\n" +
+			"or max by (model) (millrace_model_calibration_error) > 0.1",
+	},
 }
 
 // anchor is the heading in the runbook, which is the alert's name.

@@ -1,4 +1,4 @@
-// Package admin is the operators' HTTP server: metrics, pprof, bundles, dead letters and their retry, the ownership of the
+// Package admin is the operators' HTTP server: metrics, pprof, bundles, the health of models, dead letters and their retry, the ownership of the
 // object store. It checks no tokens, so it listens on loopback or a private network. What customers call belongs in api.
 package admin
 
@@ -68,6 +68,7 @@ func NewServer(parts Parts) *Server {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /bundles", a.handle(a.listBundles))
 	mux.Handle("POST /models/{sha256}/withdraw", a.handle(a.requireWorkerLogin(a.withdrawModel)))
+	mux.Handle("GET /models/{name}/health", a.handle(a.requireWorkerLogin(a.modelHealth)))
 	mux.Handle("GET /dead-letters", a.handle(a.requireWorkerLogin(a.listDeadLetters)))
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.requireWorkerLogin(a.listAttempts)))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.requireWorkerLogin(a.retry)))

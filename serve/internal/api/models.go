@@ -5,11 +5,14 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/health"
 	"github.com/retainwise/millrace/serve/internal/storefault"
+	"github.com/retainwise/millrace/store/counts"
 )
 
 type modelView struct {
@@ -63,6 +66,7 @@ type bandView struct {
 type modelLinks struct {
 	Self     string `json:"self"`
 	Template string `json:"template"`
+	Health   string `json:"health"`
 }
 
 var kindNames = map[ingest.Kind]string{ingest.Number: "number", ingest.Category: "category", ingest.Text: "text"}
@@ -71,7 +75,7 @@ func (s *server) modelView(b *engine.Bundle) modelView {
 	self := s.PublicURL + "/models/" + b.Name()
 	view := modelView{
 		Name: b.Name(), Title: b.Title(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version, Verified: b.Verified(),
-		Leaves: leavesOf(b), Links: modelLinks{Self: self, Template: self + "/template.csv"},
+		Leaves: leavesOf(b), Links: modelLinks{Self: self, Template: self + "/template.csv", Health: self + "/health"},
 	}
 	for _, c := range b.Schema().Columns {
 		view.Columns = append(view.Columns, columnView{
@@ -111,6 +115,26 @@ func getModel(s *server, r *request) error {
 	view := s.modelView(b)
 	view.Outcomes = &reports
 	return r.json(http.StatusOK, view)
+}
+
+// modelHealth says by month whether a model is still right for the caller's own uploads.
+func modelHealth(s *server, r *request) error {
+	b, ok := s.Models.Get(r.value)
+	if !ok {
+		return s.unknownModel(r.value)
+	}
+	q := counts.Query{User: r.user.ID, Model: b.Name()}
+	if dataset, given := r.query["dataset"]; given {
+		q.Dataset = &dataset
+	}
+	if err := health.SetSpan(&q, r.query["from"], r.query["to"], time.Now()); err != nil {
+		return err
+	}
+	report, err := health.Read(r.ctx, s.Store.Counts, q)
+	if err != nil {
+		return storefault.ExplainAs(fault.CodeDatabase, err)
+	}
+	return r.json(http.StatusOK, report)
 }
 
 // modelTemplate answers with a CSV of only the header line of a model.

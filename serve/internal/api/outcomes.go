@@ -10,6 +10,7 @@ import (
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/fault"
+	"github.com/retainwise/millrace/serve/internal/health"
 	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/customer"
@@ -106,7 +107,8 @@ func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	ctx, cancel := context.WithTimeout(r.ctx, outcomesTimeout)
 	defer cancel()
 	prove := func(m store.Model, rows []store.ObservedRow) (json.RawMessage, error) { return s.prove(ctx, m, rows) }
-	done, err := s.Store.Predictions.RecordOutcomes(ctx, r.user.ID, f.outcomes, prove)
+	done, err := s.Store.Predictions.RecordOutcomes(ctx, r.user.ID, f.outcomes,
+		store.Reports{OfModel: prove, OfMonth: health.Sum})
 	if err != nil {
 		return storefault.ExplainAs(fault.CodeDatabase, err)
 	}

@@ -92,6 +92,10 @@ func modelRoutes() []route {
 	return []route{
 		{Method: get, Pattern: "/models", handle: listModels, Limit: limit.Default},
 		{Method: get, Pattern: "/models/{name}", handle: getModel, Limit: limit.Default},
+		{
+			Method: get, Pattern: "/models/{name}/health", handle: modelHealth, Limit: limit.Default,
+			Params: []string{"dataset", "from", "to"},
+		},
 		{Method: get, Pattern: "/models/{name}/template.csv", handle: modelTemplate, Limit: limit.Default},
 	}
 }

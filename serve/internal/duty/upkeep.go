@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/retainwise/millrace/serve/internal/health"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/backoff"
@@ -62,7 +63,7 @@ func (u *Upkeep) Run(ctx context.Context) {
 func (u *Upkeep) Once(ctx context.Context) error {
 	var expired, orphans int
 	var expiring, sweeping error
-	forgetting := u.Store.Upkeep.ForgetEnded(ctx)
+	forgetting := errors.Join(u.Store.Upkeep.ForgetEnded(ctx), u.Store.Counts.Remake(ctx, health.Sum))
 	state, failed := u.Owner.Check(ctx)
 	owned := failed == nil && state == store.Owned
 	if owned && u.Retain > 0 {

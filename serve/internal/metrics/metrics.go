@@ -37,6 +37,7 @@ type Metrics struct {
 	digestMetrics
 	predictionMetrics
 	modelMetrics
+	healthMetrics
 	dependencyMetrics
 	canaryMetrics
 	webhookMetrics
@@ -58,6 +59,7 @@ func NewMetrics() *Metrics {
 	m.makePipeline()
 	m.makePredictions()
 	m.makeModels()
+	m.makeHealth()
 	m.makeDependencies()
 	m.makeCanary()
 	m.makeWebhooks()

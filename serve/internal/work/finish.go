@@ -9,6 +9,7 @@ import (
 
 	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/ingest"
+	"github.com/retainwise/millrace/serve/internal/health"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store"
@@ -65,6 +66,11 @@ func (w *Worker) finish(ctx context.Context, c *store.Claim) error {
 		}
 		if r.Summary, err = json.Marshal(summary); err != nil {
 			return atStage(stageFinish, err)
+		}
+		if !plan.Internal(c.Options) { // the canary says nothing about customers
+			if r.Counted, err = health.Count(tally); err != nil {
+				return atStage(stageFinish, err)
+			}
 		}
 	}
 	if err := w.store.Finish(ctx, c, r); err != nil {
