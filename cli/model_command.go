@@ -20,7 +20,13 @@ type modelCommand struct {
 	Inspect inspectCommand `cmd:"" help:"Describe a bundle or a model file as JSON."`
 	Verify  verifyCommand  `cmd:"" help:"Check a bundle (manifest, model, golden rows) or a model file."`
 	Predict predictCommand `cmd:"" help:"Run a model file on a plain numeric matrix."`
-	// Withdraw asks a running server; the others read files.
+	// These ask a running server; the others read files.
+	Push     pushCommand     `cmd:"" help:"Store a bundle in a running server as a version that uploads may name."`
+	List     listCommand     `cmd:"" help:"List pushed versions, aliases and defaults."`
+	Alias    aliasCommand    `cmd:"" help:"Make an alias, such as champion, name a version."`
+	Rollback rollbackCommand `cmd:"" help:"Make an alias name what it named before."`
+	Default  defaultCommand  `cmd:"" help:"Set what uploads get that name no model."`
+	Retire   retireCommand   `cmd:"" help:"Stop new predictions with a version; running ones end."`
 	Withdraw withdrawCommand `cmd:"" help:"Withdraw a model for good: fail the predictions that wait for it."`
 }
 

@@ -39,6 +39,7 @@ var codesOfErrors = [...]struct {
 	{store.ErrAccountDeleted, CodeInvalidToken},
 	{store.ErrAccounting, CodeAccountingBroken},
 	{models.ErrWithdrawn, CodeModelWithdrawn},
+	{models.ErrRetired, CodeModelRetired},
 	{objects.ErrDamaged, CodeObjectStore},
 	{objects.ErrChanged, CodeObjectChanged},
 	{context.DeadlineExceeded, CodeBusy},
@@ -61,6 +62,9 @@ func Explain(err error) *Failure {
 	}
 	if f := explainFile(err); f != nil {
 		return f.Because(err)
+	}
+	if ambiguous := new(engine.AmbiguousHeaderError); errors.As(err, &ambiguous) {
+		return NotChosen(ambiguous.Candidates).Because(err)
 	}
 	for _, p := range codesOfErrors {
 		if errors.Is(err, p.err) {
@@ -151,6 +155,12 @@ func explainFile(err error) *Failure {
 			With(Details{"actual": few.Scored, "expected": few.Rows, "unit": "rows"})
 	}
 	return nil
+}
+
+// NotChosen is the failure of a file whose header fits several models. Candidates are what ?model= takes.
+func NotChosen(candidates []string) *Failure {
+	return Fail(CodeModelNotChosen, "The columns of the file fit "+ListText(candidates)+". Name the model, such as ?model="+
+		candidates[0]+".").With(Details{"field": "model", "candidates": candidates})
 }
 
 func explainForeign(e *ingest.ForeignError) *Failure {
