@@ -243,7 +243,7 @@ func (a *Admin) aliasChanged(ctx context.Context, what, alias, before, now strin
 		return nil, err
 	}
 	view := changedView{Alias: alias, Model: a.refText(ctx, now), Before: a.refText(ctx, before), Changed: changed}
-	a.Log.Info(what, "alias", alias, "model", view.Model, "sha256", now, "before", view.Before, "changed", changed)
+	a.Log.Info(what, "alias", alias, "model", view.Model, "sha256", now, "was", view.Before, "changed", changed)
 	return view, nil
 }
 
@@ -356,7 +356,7 @@ func (a *Admin) defaultChanged(ctx context.Context, what string, d models.Defaul
 	if _, err := a.Kept.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	a.Log.Info(what, "model", ref, "user_id", d.UserID, "every_dataset", d.Dataset == "")
+	a.Log.Info(what, "model", ref, "every_user", d.UserID == 0, "every_dataset", d.Dataset == "")
 	return changedView{Model: ref, Changed: true}, nil
 }
 
