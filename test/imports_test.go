@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"cli":                 {"bench", "engine", "engine/draft", "engine/forest", "ingest", "migrations", "serve", "store", "store/cluster", "store/customer", "store/objects", "store/queue", "store/schema", "testdata/samples"},
 	"test":                {anything},
 	"testdata/samples":    {},
-	"bench":               {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/customer", "store/objects", "store/schema", "store/storetest", "store/tuple"},
+	"bench":               {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/customer", "store/models", "store/objects", "store/schema", "store/storetest", "store/tuple"},
 	"bench/peers/engines": {anything},
 	"bench/peers/readers": {anything},
 	"engine":              {"engine/forest", "ingest"},
@@ -56,8 +56,8 @@ var allowed = map[string][]string{
 	"store/storetest/servers": {"store/storetest"},
 
 	// The packages of serve, top-down.
-	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store"),
-	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/admin":   rooms("api", "auth", "fault", "metrics", "plan", "wire", "engine", "store", "store/models"),
+	"serve/internal/api":     rooms("auth", "fault", "limit", "metrics", "place", "plan", "strictjson", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/customer", "store/models", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
 	"serve/internal/duty":    rooms("fault", "metrics", "plan", "wire", "engine", "ingest", "store", "store/backoff", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),

@@ -312,15 +312,15 @@ func (t *Table) Restore(ctx context.Context, digest string) (changed bool, err e
 	return changed, err
 }
 
-// UsesMax is where [Table.Uses] stops counting.
-const UsesMax = 10_000
+// usesMax is where [Table.Uses] stops counting.
+const usesMax = 10_000
 
-// Uses counts, for each pushed model, the predictions with it that have a result or may have one, up to [UsesMax].
+// Uses counts, for each pushed model, the predictions with it that have a result or may have one, up to [usesMax].
 func (t *Table) Uses(ctx context.Context) (map[string]int, error) {
 	rows, err := t.db.Pool.Query(ctx, `
 		SELECT sha256, (SELECT count(*) FROM (SELECT FROM predictions d
 		    WHERE d.model_sha256 = m.sha256 AND d.results_deleted_at IS NULL LIMIT $1) AS counted)::int
-		FROM models m WHERE pushed_at IS NOT NULL`, UsesMax)
+		FROM models m WHERE pushed_at IS NOT NULL`, usesMax)
 	if err != nil {
 		return nil, fmt.Errorf("count uses of models: %w", err)
 	}

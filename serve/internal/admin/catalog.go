@@ -38,7 +38,7 @@ type versionView struct {
 	Bytes       int64    `json:"bytes"` // of the archive; 0: not kept
 	PushedAt    string   `json:"pushed_at"`
 	Aliases     []string `json:"aliases"`
-	Predictions int      `json:"predictions"` // with it, that have a result or may have one; counted up to models.UsesMax
+	Predictions int      `json:"predictions"` // with it, that have a result or may have one; counted up to 10,000
 }
 
 // aliasView is an alias with what it names, and what a rollback takes it back to.
