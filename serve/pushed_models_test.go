@@ -335,14 +335,14 @@ func TestAliasesAndDefaults(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	want("rolled back", a.scoredBy("?model=champion", telecom), "mine 1")
-	o.change(http.MethodPost, "/model-aliases/champion/rollback", "ERR-1106")
+	o.change(http.MethodPost, "/model-aliases/champion/rollback", "ERR-1713")
 	o.change(http.MethodPost, "/model-aliases/unknown/rollback", "ERR-1701")
 	o.change(http.MethodPost, "/model-aliases/Champion?model=mine@1", "ERR-1302")
-	o.change(http.MethodDelete, "/model-aliases/champion", "ERR-1106") // a default names it
+	o.change(http.MethodDelete, "/model-aliases/champion", "ERR-1713") // a default names it
 
-	o.change(http.MethodPost, "/models/mine@2/retire", "ERR-1106") // a default names it
-	o.change(http.MethodPost, "/models/champion/retire", "ERR-1106")
-	o.change(http.MethodPost, "/models/telecom/retire", "ERR-1106") // of the program
+	o.change(http.MethodPost, "/models/mine@2/retire", "ERR-1713") // a default names it
+	o.change(http.MethodPost, "/models/champion/retire", "ERR-1713")
+	o.change(http.MethodPost, "/models/telecom/retire", "ERR-1713") // of the program
 	id := a.upload(telecom, func(r *http.Request) { r.URL.RawQuery = "model=mine@2" })
 	o.change(http.MethodDelete, "/model-defaults?user=owner", "")
 	o.change(http.MethodDelete, "/model-defaults?user=owner", "ERR-1701")

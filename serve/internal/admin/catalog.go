@@ -360,7 +360,7 @@ func (a *Admin) defaultChanged(ctx context.Context, what string, d models.Defaul
 	return changedView{Model: ref, Changed: true}, nil
 }
 
-func impossible(text string) *fault.Failure { return fault.Fail(fault.CodeWrongState, text) }
+func impossible(text string) *fault.Failure { return fault.Fail(fault.CodeModelNamed, text) }
 
 // refused explains why a change of the catalog is refused; ref is what it is about.
 func refused(err error, ref string) error {

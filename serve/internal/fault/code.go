@@ -113,6 +113,7 @@ const (
 	CodeModelVersionTaken Code = 1710
 	CodeModelRetired      Code = 1711
 	CodeModelUnavailable  Code = 1712
+	CodeModelNamed        Code = 1713
 )
 
 // String returns the published form of the code, such as "ERR-1001".

@@ -414,4 +414,8 @@ var Meanings = [...]Meaning{
 		1712, 503, again, "Model unavailable", "The model is known, but cannot be read at present.",
 		"Try again later. Operators: millrace model list shows what is missing; push the model again.",
 	},
+	{
+		1713, 409, false, "Not possible with this model", "What names this model, or its state, does not allow this change.",
+		"Operators: millrace model list shows the state of each version and what names it.",
+	},
 }
