@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -75,8 +76,39 @@ func (w *storeWork) modelMethods() []method {
 		return w.Models.Keep(ctx, m, archive)
 	}
 	forget := func(ctx context.Context) error {
-		_, err := w.database.conn.Exec(ctx, `DELETE FROM models`)
+		_, err := w.database.conn.Exec(ctx, `TRUNCATE model_aliases, model_defaults; DELETE FROM models`)
 		return err
+	}
+	publish := func(ctx context.Context) error {
+		_, err := w.Models.Publish(ctx, digest, true)
+		return err
+	}
+	published := func(ctx context.Context) error {
+		if err := keep(ctx); err != nil {
+			return err
+		}
+		_, err := w.Models.Publish(ctx, digest, false)
+		return err
+	}
+	alias := func(name string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, _, err := w.Models.SetAlias(ctx, name, digest)
+			return err
+		}
+	}
+	named := func(ctx context.Context) error {
+		if err := published(ctx); err != nil {
+			return err
+		}
+		return alias("champion")(ctx)
+	}
+	// again is a second step of the alias, to the same model.
+	again := func(ctx context.Context) error {
+		_, err := w.database.conn.Exec(ctx, `INSERT INTO model_aliases (alias, sha256) VALUES ('champion', $1)`, digest)
+		return err
+	}
+	setDefault := func(ctx context.Context) error {
+		return w.Models.SetDefault(ctx, models.Default{Dataset: "north", Alias: "champion"})
 	}
 	return []method{
 		{name: "Models.Note", call: note, after: forget},
@@ -102,6 +134,50 @@ func (w *storeWork) modelMethods() []method {
 		}},
 		{name: "Models.Sweep", prepare: keep, call: func(ctx context.Context) error {
 			_, err := w.Models.Sweep(ctx, 0)
+			return err
+		}, after: forget},
+		{name: "Models.Catalog", call: func(ctx context.Context) error {
+			_, err := w.Models.Catalog(ctx)
+			return err
+		}},
+		{name: "Models.Publish", prepare: keep, call: publish, after: forget},
+		{name: "Models.SetAlias", prepare: published, call: alias("champion"), after: forget},
+		{name: "Models.RemoveAlias", prepare: named, call: func(ctx context.Context) error {
+			_, err := w.Models.RemoveAlias(ctx, "champion")
+			return err
+		}, after: forget},
+		{name: "Models.Rollback", prepare: func(ctx context.Context) error {
+			return errors.Join(named(ctx), again(ctx))
+		}, call: func(ctx context.Context) error {
+			_, _, err := w.Models.Rollback(ctx, "champion")
+			return err
+		}, after: forget},
+		{name: "Models.User", call: func(ctx context.Context) error {
+			if _, err := w.Models.User(ctx, "nobody"); !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			return nil
+		}},
+		{name: "Models.Subjects", call: func(ctx context.Context) error {
+			_, err := w.Models.Subjects(ctx)
+			return err
+		}},
+		{name: "Models.SetDefault", prepare: named, call: setDefault, after: forget},
+		{name: "Models.RemoveDefault", prepare: func(ctx context.Context) error {
+			return errors.Join(named(ctx), setDefault(ctx))
+		}, call: func(ctx context.Context) error {
+			return w.Models.RemoveDefault(ctx, 0, "north")
+		}, after: forget},
+		{name: "Models.Retire", prepare: published, call: func(ctx context.Context) error {
+			_, err := w.Models.Retire(ctx, digest)
+			return err
+		}, after: forget},
+		{name: "Models.Restore", prepare: published, call: func(ctx context.Context) error {
+			_, err := w.Models.Restore(ctx, digest)
+			return err
+		}, after: forget},
+		{name: "Models.Uses", prepare: published, call: func(ctx context.Context) error {
+			_, err := w.Models.Uses(ctx)
 			return err
 		}, after: forget},
 		{name: "WithdrawModel", prepare: note, call: func(ctx context.Context) error {

@@ -233,7 +233,7 @@ func (c *bundleCheckCommand) Run(std Streams) error {
 	if err != nil {
 		return err
 	}
-	warn(std, b.Warnings())
+	Warn(std, b.Warnings())
 	for _, remark := range b.Lint() {
 		if _, err := fmt.Fprintln(std.Out, remark); err != nil {
 			return err

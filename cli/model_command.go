@@ -60,7 +60,7 @@ func describeFeatures(f *forest.Forest) []featureDescription {
 // Run prints the description.
 func (c *inspectCommand) Run(std Streams) error {
 	var d modelDescription
-	if isFile(c.Model) {
+	if IsFile(c.Model) {
 		f, err := ReadForest(c.Model)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ type verifyCommand struct {
 
 // Run makes all checks that are made when a model is loaded.
 func (c *verifyCommand) Run(std Streams) error {
-	if isFile(c.Model) {
+	if IsFile(c.Model) {
 		f, err := ReadForest(c.Model)
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func (c *verifyCommand) Run(std Streams) error {
 		if more := engine.MoreIterations(f); more != "" {
 			warnings = append(warnings, more)
 		}
-		warn(std, warnings)
+		Warn(std, warnings)
 		if err := c.compare(); err != nil {
 			return err
 		}
@@ -121,17 +121,17 @@ func (c *verifyCommand) Run(std Streams) error {
 	if err != nil {
 		return err
 	}
-	warn(std, b.Warnings())
+	Warn(std, b.Warnings())
 	if err := c.compare(); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(std.Out, "%s version %s: ok: manifest, model and golden rows%s\n%s",
-		b.Name(), b.Version(), verifiedSelf(b), leavesLine(b.LeavesError()))
+		b.Name(), b.Version(), VerifiedSelf(b), leavesLine(b.LeavesError()))
 	return err
 }
 
-// verifiedSelf marks a bundle whose golden rows no training library has scored.
-func verifiedSelf(b *engine.Bundle) string {
+// VerifiedSelf marks a bundle whose golden rows no training library has scored.
+func VerifiedSelf(b *engine.Bundle) string {
 	if b.Verified() != engine.VerifiedSelf {
 		return ""
 	}
@@ -157,8 +157,8 @@ func (c *verifyCommand) compare() error {
 	return nil
 }
 
-// warn prints what is unusual about a model.
-func warn(std Streams, warnings []string) {
+// Warn prints what is unusual about a model.
+func Warn(std Streams, warnings []string) {
 	for _, text := range warnings {
 		_, _ = fmt.Fprintln(std.Err, "warning:", text)
 	}
@@ -172,7 +172,7 @@ func leavesLine(noLeaves error) string {
 	return fmt.Sprintf("  not compared with leaves: %v\n", noLeaves)
 }
 
-func isFile(name string) bool {
+func IsFile(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && !info.IsDir()
 }
@@ -203,7 +203,7 @@ func (c *predictCommand) Run(std Streams, files *outputs) error {
 		return err
 	}
 	if more := engine.MoreIterations(f); more != "" && c.Iterations == "" {
-		warn(std, []string{more})
+		Warn(std, []string{more})
 	}
 	if f, err = engine.TakeIterations(f, c.Iterations); err != nil {
 		return err

@@ -17,7 +17,7 @@ type modelFlags struct {
 
 // open opens the value of --model with the iterations that count and what the flags add. label names a column with the outcome; empty: none.
 func (f modelFlags) open(model, iterations, label string) (*engine.Bundle, error) {
-	if f != (modelFlags{}) && !isFile(model) {
+	if f != (modelFlags{}) && !IsFile(model) {
 		return nil, Usage("--id, --value and --bands are for bare model files: a bundle describes them itself")
 	}
 	bands, err := parseBands(f.Bands)

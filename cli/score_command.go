@@ -91,7 +91,7 @@ func (c *scoreCommand) Run(ctx context.Context, std Streams, files *outputs) (er
 	if err != nil {
 		return err
 	}
-	warn(std, bundle.Warnings())
+	Warn(std, bundle.Warnings())
 	opt := engine.Options{
 		Workers: c.Workers, Explain: engine.Explain(c.Explain), Scorer: engine.Scorer(c.Scorer), WithHeader: true,
 	}

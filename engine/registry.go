@@ -15,6 +15,19 @@ import (
 // ErrAmbiguousHeader reports a header that fits more than one model equally well.
 var ErrAmbiguousHeader = errors.New("header fits more than one model")
 
+// AmbiguousHeaderError is an [ErrAmbiguousHeader] with the models that the header fits.
+type AmbiguousHeaderError struct {
+	Candidates []string // names, sorted
+}
+
+// Error implements error.
+func (e *AmbiguousHeaderError) Error() string {
+	return ErrAmbiguousHeader.Error() + ": " + strings.Join(e.Candidates, ", ")
+}
+
+// Unwrap makes it an [ErrAmbiguousHeader].
+func (e *AmbiguousHeaderError) Unwrap() error { return ErrAmbiguousHeader }
+
 // retiredMax is the number of replaced bundles kept for predictions that are pinned to them.
 const retiredMax = 8
 
@@ -88,7 +101,7 @@ func (r *Registry) Swap(b *Bundle) {
 // Choose returns the bundle that a header was made for, among those whose required columns are present. A bundle that
 // reads a column named in any bundle's chosen_by is preferred; a bundle whose own chosen_by columns are all absent
 // comes last; of equal ones that with the most columns is chosen. If no bundle fits, the error is the
-// [ingest.MissingColumnsError] of the closest one; if two fit equally well, [ErrAmbiguousHeader].
+// [ingest.MissingColumnsError] of the closest one; if several fit equally well, an [AmbiguousHeaderError].
 func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
 	candidates, err := rankCandidates(r.List(), h)
 	if err != nil {
@@ -109,9 +122,20 @@ func (r *Registry) Choose(h ingest.Header) (*Bundle, error) {
 	case best.missing != nil:
 		return nil, best.missing
 	case second.bundle != nil && !best.better(second):
-		return nil, ErrAmbiguousHeader
+		return nil, ambiguous(candidates, best)
 	}
 	return best.bundle, nil
+}
+
+// ambiguous is the error of a header that several candidates fit as well as best. They are sorted like the bundles.
+func ambiguous(candidates []candidate, best candidate) error {
+	e := new(AmbiguousHeaderError)
+	for _, c := range candidates {
+		if !best.better(c) {
+			e.Candidates = append(e.Candidates, c.bundle.Name())
+		}
+	}
+	return e
 }
 
 // candidate is a bundle and how well it fits a header.

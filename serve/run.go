@@ -169,7 +169,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	if c.BundleDir != "" {
 		p.loops = append(p.loops, f.models.Watch)
 	}
-	p.loops = append(p.loops, f.kept.Watch)
+	p.loops = append(p.loops, f.kept.Watch, f.kept.WatchCatalog)
 	p.loops = append(p.loops, func(ctx context.Context) { duty.WatchOwnership(ctx, f.owner, f.store, metrics, c.Log) })
 	if f.store.MayWork() {
 		p.loops = append(p.loops,
@@ -181,7 +181,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	})
 	p.loops = append(p.loops, ready.Watch)
 	p.admin = admin.NewServer(admin.Parts{
-		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Refused: f.refusedBundles(), Issuer: issuer,
+		Store: f.store, Owner: f.owner, Metrics: metrics, Models: f.models.Registry, Kept: f.kept, Refused: f.refusedBundles(), Issuer: issuer,
 		Hosts: p.adminHosts(), Log: c.Log,
 	})
 	var wake func()

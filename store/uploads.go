@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
 	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -64,8 +65,8 @@ func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 // CreateUpload records an upload, its prediction, its parts and its outbox row in one transaction and rings the
 // doorbell. When it returns, nothing of it can be lost any more. The same upload id again is [ErrConflict]; a key that
 // another request took over meanwhile is [ErrLeaseLost]; one prediction too many that waits is a [WaitingError]; a user
-// who has left meanwhile is [ErrAccountDeleted]; a model that is not kept, or was withdrawn, is [models.ErrNotKept] or
-// [models.ErrWithdrawn].
+// who has left meanwhile is [ErrAccountDeleted]; a model that is not kept, was withdrawn or is retired is
+// [models.ErrNotKept], [models.ErrWithdrawn] or [models.ErrRetired].
 func (ps *Predictions) CreateUpload(ctx context.Context, u NewUpload) (Prediction, error) {
 	id := NewID()
 	err := ps.db.InTxAs(ctx, u.UserID, func(tx pgx.Tx) error {
@@ -138,7 +139,7 @@ func (ps *Predictions) insertPrediction(ctx context.Context, tx pgx.Tx, p newPre
 	if err := ps.checkWaiting(ctx, tx, p.userID); err != nil {
 		return err
 	}
-	if err := models.Pin(ctx, tx, p.model.SHA256); err != nil {
+	if err := models.PinNew(ctx, tx, p.model.SHA256); err != nil {
 		return err
 	}
 	var id int64

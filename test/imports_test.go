@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"cli/server":              {"bench", "cli", "engine", "engine/forest", "ingest", "migrations", "serve", "store", "store/cluster", "store/objects", "store/queue", "store/schema", "testdata/samples"},
 	"test":                    {anything},
 	"testdata/samples":        {},
-	"bench":                   {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/counts", "store/customer", "store/objects", "store/schema", "store/storetest", "store/tuple"},
+	"bench":                   {"engine", "engine/forest", "ingest", "migrations", "serve", "serve/servetest", "store", "store/cluster", "store/counts", "store/customer", "store/models", "store/objects", "store/schema", "store/storetest", "store/tuple"},
 	"bench/peers/engines":     {anything},
 	"bench/peers/readers":     {anything},
 	"engine":                  {"engine/forest", "ingest"},
@@ -60,8 +60,8 @@ var allowed = map[string][]string{
 	"store/storetest/servers": {"store/storetest"},
 
 	// The packages of serve, top-down.
-	"serve/internal/admin":   rooms("api", "auth", "fault", "health", "metrics", "plan", "storefault", "wire", "engine", "store", "store/counts"),
-	"serve/internal/api":     rooms("auth", "fault", "health", "limit", "metrics", "place", "plan", "strictjson", "storefault", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/counts", "store/customer", "store/objects", "store/queue"),
+	"serve/internal/admin":   rooms("api", "auth", "fault", "health", "metrics", "plan", "storefault", "wire", "engine", "store", "store/counts", "store/models"),
+	"serve/internal/api":     rooms("auth", "fault", "health", "limit", "metrics", "place", "plan", "strictjson", "storefault", "wire", "engine", "ingest", "serve/page", "store", "store/backoff", "store/circuit", "store/counts", "store/customer", "store/models", "store/objects", "store/queue"),
 	"serve/internal/work":    rooms("fault", "health", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/customer", "store/objects", "store/tuple"),
 	"serve/internal/duty":    rooms("fault", "health", "metrics", "plan", "storefault", "wire", "engine", "ingest", "store", "store/backoff", "store/counts", "store/objects", "store/queue"),
 	"serve/internal/plan":    rooms("fault", "metrics", "storefault", "engine", "ingest", "store", "store/backoff", "store/models", "store/objects"),

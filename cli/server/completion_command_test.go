@@ -13,7 +13,7 @@ func TestCompletion(t *testing.T) {
 	script := completion(t, "bash")
 	for line, want := range map[string]string{
 		"millrace sc":                         "score",
-		"millrace model ":                     "inspect verify predict withdraw",
+		"millrace model ":                     "inspect verify predict push list alias rollback default retire withdraw",
 		"millrace model verify ":              "", // names of files
 		"millrace score --expl":               "--explain",
 		"millrace score --model x --explain ": "all at_risk none",

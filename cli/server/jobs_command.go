@@ -102,9 +102,14 @@ const (
 
 // ask sends a request to the admin listener and decodes its answer, or returns its error.
 func (a adminFlag) ask(ctx context.Context, method, path string, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	return a.send(ctx, method, path, nil, adminTimeout, answer)
+}
+
+// send is [adminFlag.ask] with a body and a timeout.
+func (a adminFlag) send(ctx context.Context, method, path string, body io.Reader, timeout time.Duration, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Admin, "/")+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Admin, "/")+path, body)
 	if err != nil {
 		return cli.Usage("--admin %s is not a URL", a.Admin)
 	}

@@ -12,6 +12,13 @@ import (
 // modelCommand groups the commands for models: those for files, and those that ask a running server.
 type modelCommand struct {
 	cli.ModelCommands
+	// These ask a running server; the others read files.
+	Push     pushCommand     `cmd:"" help:"Store a bundle in a running server as a version that uploads may name."`
+	List     listCommand     `cmd:"" help:"List pushed versions, aliases and defaults."`
+	Alias    aliasCommand    `cmd:"" help:"Make an alias, such as champion, name a version."`
+	Rollback rollbackCommand `cmd:"" help:"Make an alias name what it named before."`
+	Default  defaultCommand  `cmd:"" help:"Set what uploads get that name no model."`
+	Retire   retireCommand   `cmd:"" help:"Stop new predictions with a version; running ones end."`
 	Withdraw withdrawCommand `cmd:"" help:"Withdraw a model for good: fail the predictions that wait for it."`
 }
 

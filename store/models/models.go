@@ -1,5 +1,5 @@
-// Package models is the table of the models that have accepted a prediction: which of them are kept in the object store,
-// where, and for how long. A model is known by the sha256 of its bundle's manifest, which covers every file of it.
+// Package models is the table of the models that have accepted a prediction or were pushed: which of them are kept in the
+// object store, where, and for how long; and what uploads may call them ([Catalog]). A model is known by the sha256 of its bundle's manifest, which covers every file of it.
 //
 // A process that has a bundle calls [Table.Note], puts its archive if it is not kept, and records it ([Table.Keep]). The
 // transaction that makes a prediction name it locks the row ([Pin]); a sweep ([Table.Sweep]) gives up only what nothing
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
 	"github.com/retainwise/millrace/store/internal/database"
 	"github.com/retainwise/millrace/store/objects"
 )
@@ -116,30 +117,45 @@ func (t *Table) MarkDamaged(ctx context.Context, m Model) error {
 // [ErrWithdrawn] if it may not be named. A model without a row, which a process of an earlier version may have chosen, is
 // no error: [Table.Wanted] finds it.
 func Pin(ctx context.Context, tx pgx.Tx, digest string) error {
-	if digest == "" { // not chosen yet
-		return nil
-	}
-	var kept, withdrawn bool
-	err := tx.QueryRow(ctx, `
-		SELECT object_key IS NOT NULL AND damaged_at IS NULL, withdrawn_at IS NOT NULL
-		FROM models WHERE sha256 = $1 FOR SHARE`, digest).Scan(&kept, &withdrawn)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil
-	case err != nil:
-		return err
-	case withdrawn:
-		return ErrWithdrawn
-	case !kept:
-		return ErrNotKept
-	}
-	return nil
+	_, err := pin(ctx, tx, digest)
+	return err
 }
 
-// named is whether anything names the model m: a prediction that has a result or may have one, or a report of outcomes,
-// which is made anew with the names of the model's bands.
+// PinNew is [Pin] for a prediction that is new: a retired model is [ErrRetired].
+func PinNew(ctx context.Context, tx pgx.Tx, digest string) error {
+	retired, err := pin(ctx, tx, digest)
+	if retired {
+		return ErrRetired
+	}
+	return err
+}
+
+func pin(ctx context.Context, tx pgx.Tx, digest string) (retired bool, err error) {
+	if digest == "" { // not chosen yet
+		return false, nil
+	}
+	var kept, withdrawn bool
+	err = tx.QueryRow(ctx, `
+		SELECT object_key IS NOT NULL AND damaged_at IS NULL, withdrawn_at IS NOT NULL,
+		       withdrawn_at IS NULL AND retired_at IS NOT NULL
+		FROM models WHERE sha256 = $1 FOR SHARE`, digest).Scan(&kept, &withdrawn, &retired)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = nil
+	case err != nil:
+	case withdrawn:
+		err = ErrWithdrawn
+	case !kept:
+		err = ErrNotKept
+	}
+	return retired, err
+}
+
+// named is whether anything names the model m: a prediction that has a result or may have one, a report of outcomes,
+// which is made anew with the names of the model's bands, or an operator, who has pushed it and not retired it.
 const named = `(EXISTS (SELECT FROM predictions d WHERE d.model_sha256 = m.sha256 AND d.results_deleted_at IS NULL)
-	OR EXISTS (SELECT FROM outcome_reports r WHERE r.model_sha256 = m.sha256))`
+	OR EXISTS (SELECT FROM outcome_reports r WHERE r.model_sha256 = m.sha256)
+	OR EXISTS (SELECT FROM models p WHERE p.sha256 = m.sha256 AND p.pushed_at IS NOT NULL AND p.retired_at IS NULL))`
 
 // Wanted returns those of the models that something names although they are not kept. A login that may only answer
 // requests, which cannot see what names a model, gets none.

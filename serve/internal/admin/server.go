@@ -1,5 +1,6 @@
-// Package admin is the operators' HTTP server: metrics, pprof, bundles, the health of models, dead letters and their retry, the ownership of the
-// object store. It checks no tokens, so it listens on loopback or a private network. What customers call belongs in api.
+// Package admin is the operators' HTTP server: metrics, pprof, bundles, pushed models and their health, dead letters and their
+// retry, the ownership of the object store. It checks no tokens, so it listens on loopback or a private network. What
+// customers call belongs in api.
 package admin
 
 import (
@@ -36,6 +37,7 @@ type Parts struct {
 	Owner   *store.Owner // nil disables /installation
 	Metrics *metrics.Metrics
 	Models  *engine.Registry
+	Kept    *plan.KeptModels            // nil disables the catalog of models
 	Refused func() []plan.RefusedBundle // lists the refused bundles; nil without a directory of bundles
 	Log     *slog.Logger
 	Issuer  *auth.DevelopmentIssuer // nil disables the signing keys
@@ -69,6 +71,9 @@ func NewServer(parts Parts) *Server {
 	mux.Handle("GET /bundles", a.handle(a.listBundles))
 	mux.Handle("POST /models/{sha256}/withdraw", a.handle(a.requireWorkerLogin(a.withdrawModel)))
 	mux.Handle("GET /models/{name}/health", a.handle(a.requireWorkerLogin(a.modelHealth)))
+	if parts.Kept != nil {
+		a.handleCatalog(mux)
+	}
 	mux.Handle("GET /dead-letters", a.handle(a.requireWorkerLogin(a.listDeadLetters)))
 	mux.Handle("GET /dead-letters/{id}", a.handle(a.requireWorkerLogin(a.listAttempts)))
 	mux.Handle("POST /dead-letters/{id}/retry", a.handle(a.requireWorkerLogin(a.retry)))
@@ -105,10 +110,28 @@ func (a *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// handleCatalog adds the routes of pushed models, their aliases and the defaults.
+func (a *Admin) handleCatalog(mux *http.ServeMux) {
+	mux.Handle("GET /models", a.handle(a.requireWorkerLogin(a.listModels)))
+	mux.Handle("POST /models", a.handleWithin(pushTimeout, a.requireWorkerLogin(a.pushModel)))
+	mux.Handle("POST /models/{model}/retire", a.handle(a.requireWorkerLogin(a.retireModel)))
+	mux.Handle("POST /model-aliases/{alias}", a.handle(a.requireWorkerLogin(a.setAlias)))
+	mux.Handle("DELETE /model-aliases/{alias}", a.handle(a.requireWorkerLogin(a.removeAlias)))
+	mux.Handle("POST /model-aliases/{alias}/rollback", a.handle(a.requireWorkerLogin(a.rollBack)))
+	mux.Handle("POST /model-defaults", a.handle(a.requireWorkerLogin(a.setDefault)))
+	mux.Handle("DELETE /model-defaults", a.handle(a.requireWorkerLogin(a.removeDefault)))
+}
+
 // handle answers with the value or the error of f as JSON.
 func (a *Admin) handle(f func(*http.Request) (any, error)) http.Handler {
+	return a.handleWithin(api.ControlTimeout, f)
+}
+
+// handleWithin is [Admin.handle] with a timeout, also for the body.
+func (a *Admin) handleWithin(timeout time.Duration, f func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		ctx, cancel := context.WithTimeout(req.Context(), api.ControlTimeout)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
+		ctx, cancel := context.WithTimeout(req.Context(), timeout)
 		defer cancel()
 		v, err := f(req.WithContext(ctx))
 		a.answer(w, req, v, err)

@@ -114,8 +114,12 @@ func (s *server) recordOutcomes(r *request, f *outcomesFile) error {
 	}
 	f.RowsUpdated = done.Changed
 	f.match(done.Matched)
-	for _, b := range s.Models.List() {
-		reports, err := s.outcomeReports(r, b.Name())
+	names, err := s.modelNames(r.ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		reports, err := s.outcomeReports(r, name)
 		if err != nil {
 			return err
 		}

@@ -97,6 +97,7 @@ type server struct {
 	compressors *wire.Compressors
 	packing     wire.Turns // of downloads that are compressed or converted
 	assets      *assets
+	pushed      pushedViews
 	base        context.Context
 	stop        context.CancelFunc
 	leaving     atomic.Bool // not ready any more; requests are served
@@ -147,10 +148,12 @@ func newServer(cfg Config, parts Parts) *server {
 	if parts.Log == nil {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
-	if parts.Kept == nil && parts.Store != nil {
-		parts.Kept = plan.NewKeptModels(plan.KeptParts{
-			Registry: parts.Models, Models: parts.Store.Models, Objects: parts.Objects, Metrics: parts.Metrics, Log: parts.Log,
-		})
+	if parts.Kept == nil {
+		kept := plan.KeptParts{Registry: parts.Models, Objects: parts.Objects, Metrics: parts.Metrics, Log: parts.Log}
+		if parts.Store != nil {
+			kept.Models = parts.Store.Models
+		}
+		parts.Kept = plan.NewKeptModels(kept)
 	}
 	base, stop := context.WithCancel(context.Background())
 	places := place.NewTable(cfg.Places)

@@ -20,12 +20,13 @@ import (
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
 )
 
 // POST /upload, from top to bottom: postUpload claims the idempotency key; receiveUpload opens the body and takes a place;
 // storeUpload records the upload; storeFile checks, counts and stores the file while it arrives, and chooses its model
-// ([plan.ChooseModel], [plan.StoredPlan]); answerUpload answers at once or waits. Behind them stand the limits and parameters
+// ([plan.KeptModels.Choose], [plan.StoredPlan]); answerUpload answers at once or waits. Behind them stand the limits and parameters
 // that they use. The form is parsed in upload_file.go, the body in request_body.go, keys are in idempotency.go.
 
 // postUpload receives a file: it is checked and counted while it streams into the object store, and then recorded together
@@ -112,7 +113,7 @@ func (s *server) storeUpload(r *request, file *uploadFile, explain engine.Explai
 		return err
 	})
 	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrAccountDeleted) || plan.IsWaitingLimit(err) ||
-		errors.Is(err, plan.ErrModelWithdrawn) {
+		errors.Is(err, plan.ErrModelWithdrawn) || errors.Is(err, models.ErrRetired) {
 		// certainly not recorded
 		s.discard(r.ctx, &u)
 		return p, err
@@ -164,17 +165,27 @@ func (s *server) plan(file *uploadFile) (*ingest.Planner, error) {
 	return plan.NewPlanner(text, s.UploadLimits)
 }
 
-// chooseModel returns the model of ?model= or of the form's field, or else, as there is no default model, the one that the header matches, and checks that
-// the header has the columns that it requires.
+// chooseModel returns the model of ?model= or of the form's field, else the default of the user and the dataset, else the
+// one that the header matches, and checks that the header has the columns that it requires.
 func (s *server) chooseModel(r *request, file *uploadFile, h ingest.Header) (*engine.Bundle, error) {
-	name := r.query["model"]
-	if name == "" {
-		name = file.fields["model"]
+	w := plan.Wish{Model: r.query["model"], UserID: r.user.ID}
+	if w.Model == "" {
+		w.Model = file.fields["model"]
 	}
-	if _, ok := s.Models.Get(name); name != "" && !ok {
-		return nil, s.unknownModel(name)
+	var err error
+	if w.Dataset, err = r.label(file, "dataset"); err != nil {
+		return nil, err
 	}
-	return plan.ChooseModel(s.Models, name, h)
+	b, err := s.Kept.Choose(r.ctx, w, h)
+	return b, modelFailure(err)
+}
+
+// modelFailure explains that a model cannot be had at present; other errors it returns as they are.
+func modelFailure(err error) error {
+	if missing := new(plan.MissingModelError); errors.As(err, &missing) {
+		return fault.Fail(fault.CodeModelUnavailable, "").Because(err)
+	}
+	return err
 }
 
 // uploadBody is the answer to an upload whose prediction is not finished. It does not depend on the progress of the
@@ -330,13 +341,4 @@ func (r *request) label(file *uploadFile, param string) (string, error) {
 			With(fault.Details{"field": param, "limit": labelMax, "unit": "characters"})
 	}
 	return label, nil
-}
-
-func (s *server) unknownModel(name string) *fault.Failure {
-	var names []string
-	for _, b := range s.Models.List() {
-		names = append(names, b.Name())
-	}
-	return fault.Fail(fault.CodeUnknownModel, "There is no model named '"+fault.Sanitize(name)+"'. Available: "+fault.ListText(names)+".").
-		With(fault.Details{"field": "model", "expected": names})
 }

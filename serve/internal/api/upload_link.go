@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/serve/internal/wire"
 	"github.com/retainwise/millrace/store"
+	"github.com/retainwise/millrace/store/models"
 	"github.com/retainwise/millrace/store/objects"
 )
 
@@ -100,8 +102,10 @@ func (s *server) linkParams(r *request) (l store.UploadLink, err error) {
 		return l, err
 	}
 	l = store.UploadLink{ID: store.NewID(), UserID: r.user.ID, Model: r.query["model"], Explain: string(explain)}
-	if _, known := s.Models.Get(l.Model); l.Model != "" && !known {
-		return l, s.unknownModel(l.Model)
+	if l.Model != "" {
+		if l.Model, err = s.pinRef(r.ctx, l.Model); err != nil {
+			return l, err
+		}
 	}
 	name := r.query["filename"]
 	if name == "" {
@@ -118,6 +122,23 @@ func (s *server) linkParams(r *request) (l store.UploadLink, err error) {
 	}
 	l.Options, err = json.Marshal(options)
 	return l, err
+}
+
+// pinRef returns the name that a link keeps of a ?model=: that of the version that it stands for now. An alias may be
+// moved before the file is there.
+func (s *server) pinRef(ctx context.Context, ref string) (string, error) {
+	found, err := s.Kept.Find(ctx, ref)
+	switch {
+	case err != nil:
+		return "", err
+	case found.Bundle != nil:
+		return ref, nil
+	case found.Version.Withdrawn:
+		return "", plan.ErrModelWithdrawn
+	case found.Version.Retired:
+		return "", models.ErrRetired
+	}
+	return found.Version.Ref(), nil
 }
 
 // completeUpload creates the prediction of a file that was uploaded through a link, or returns the one that was created

@@ -109,6 +109,10 @@ const (
 	CodeModelNotChosen    Code = 1707
 	CodeModelBeyondLimits Code = 1708
 	CodeBundleUnusable    Code = 1709
+	CodeModelVersionTaken Code = 1710
+	CodeModelRetired      Code = 1711
+	CodeModelUnavailable  Code = 1712
+	CodeModelNamed        Code = 1713
 )
 
 // String returns the published form of the code, such as "ERR-1001".

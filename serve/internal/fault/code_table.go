@@ -402,4 +402,20 @@ var Meanings = [...]Meaning{
 		1709, 0, false, "Bundle unusable", "The bundle cannot be read, or another has its name.",
 		"Operators: the log line \"bundle refused\" and GET /bundles of the admin listener name the reason.",
 	},
+	{
+		1710, 409, false, "Model version taken", "Another model has this name and version.",
+		"Operators: give the model another version in bundle.yaml, and push it again.",
+	},
+	{
+		1711, 410, false, "Model retired", "No new file is scored with this version of the model.",
+		"Name another version or an alias. GET /models lists them.",
+	},
+	{
+		1712, 503, again, "Model unavailable", "The model is known, but cannot be read at present.",
+		"Try again later. Operators: millrace model list shows what is missing; push the model again.",
+	},
+	{
+		1713, 409, false, "Not possible with this model", "What names this model, or its state, does not allow this change.",
+		"Operators: millrace model list shows the state of each version and what names it.",
+	},
 }

@@ -38,6 +38,9 @@ func OfFile(err error) *Failure {
 	if f := explainFile(err); f != nil {
 		return f.Because(err)
 	}
+	if ambiguous := new(engine.AmbiguousHeaderError); errors.As(err, &ambiguous) {
+		return NotChosen(ambiguous.Candidates).Because(err)
+	}
 	for _, p := range codesOfFiles {
 		if errors.Is(err, p.err) {
 			return Fail(p.code, "").Because(err)
@@ -117,6 +120,12 @@ func explainFile(err error) *Failure {
 			With(Details{"actual": few.Scored, "expected": few.Rows, "unit": "rows"})
 	}
 	return nil
+}
+
+// NotChosen is the failure of a file whose header fits several models. Candidates are what ?model= takes.
+func NotChosen(candidates []string) *Failure {
+	return Fail(CodeModelNotChosen, "The columns of the file fit "+ListText(candidates)+". Name the model, such as ?model="+
+		candidates[0]+".").With(Details{"field": "model", "candidates": candidates})
 }
 
 func explainForeign(e *ingest.ForeignError) *Failure {

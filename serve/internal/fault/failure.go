@@ -22,7 +22,8 @@ type Failure struct {
 }
 
 // Details is the machine-readable part of an error. Keys are those of the published list: row, line, column, columns,
-// label, field, filename, allowed_formats, expected, limit, unit, actual, suggestion, state, stage, chunk, errors.
+// label, field, filename, allowed_formats, expected, limit, unit, actual, suggestion, candidates, state, stage, chunk,
+// errors.
 type Details map[string]any
 
 // Error implements error. It is for the log: it contains the cause.

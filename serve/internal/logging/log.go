@@ -18,6 +18,7 @@ var logKeys = []string{
 	"created", "user", "expired", "orphans",
 	"previous", "logins_apart", "copy_by_temporary_table",
 	"reason", "objects", "installation", "sweeps_of_database", "sweeps_of_store", "state", "was", "is",
+	"alias", "existed", "changed", "every_user", "every_dataset",
 }
 
 const logValueBytesMax = 2 << 10

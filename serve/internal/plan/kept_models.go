@@ -11,9 +11,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/retainwise/millrace/engine"
+	"github.com/retainwise/millrace/ingest"
 	"github.com/retainwise/millrace/serve/internal/metrics"
 	"github.com/retainwise/millrace/serve/internal/storefault"
 	"github.com/retainwise/millrace/store"
@@ -32,12 +34,18 @@ type KeptModels struct {
 	stored map[string]bool          // digests that this process knows to be kept, at most storedMax
 	loaded []*engine.Bundle         // read from the object store, the least recently used first, at most loadedMax
 	failed map[string]failedLoading // by digest, at most storedMax
+	// schemas are the columns of the models that this process has read, by digest, at most storedMax.
+	schemas map[string]ingest.Schema
+
+	names   atomic.Pointer[models.Catalog] // nil: not read yet
+	reading sync.Mutex                     // held while the catalog is read
+	pushing chan struct{}                  // held while an archive is received and checked, which takes memory
 }
 
 // KeptParts are the dependencies of [KeptModels].
 type KeptParts struct {
 	Registry *engine.Registry
-	Models   *models.Table
+	Models   *models.Table // nil: nothing is kept or pushed
 	Objects  objects.Store
 	Metrics  *metrics.Metrics
 	Log      *slog.Logger // nil discards log lines
@@ -72,6 +80,7 @@ func NewKeptModels(p KeptParts) *KeptModels {
 	}
 	return &KeptModels{
 		KeptParts: p, slot: make(chan struct{}, 1), stored: map[string]bool{}, failed: map[string]failedLoading{},
+		schemas: map[string]ingest.Schema{}, pushing: make(chan struct{}, 1),
 	}
 }
 
@@ -116,8 +125,7 @@ func (k *KeptModels) Pinned(ctx context.Context, m store.Model) (*engine.Bundle,
 	var missing *MissingModelError
 	switch {
 	case err == nil:
-		k.loaded = append(k.loaded[max(0, len(k.loaded)+1-loadedMax):], b)
-		delete(k.failed, m.SHA256)
+		k.hold(b)
 	case errors.As(err, &missing):
 		if len(k.failed) >= storedMax {
 			clear(k.failed)
@@ -125,6 +133,16 @@ func (k *KeptModels) Pinned(ctx context.Context, m store.Model) (*engine.Bundle,
 		k.failed[m.SHA256] = failedLoading{err, time.Now()}
 	}
 	return b, err
+}
+
+// hold keeps a model in memory; k.mu must be held.
+func (k *KeptModels) hold(b *engine.Bundle) {
+	k.loaded = append(k.loaded[max(0, len(k.loaded)+1-loadedMax):], b)
+	delete(k.failed, b.SHA256())
+	if len(k.schemas) >= storedMax {
+		clear(k.schemas)
+	}
+	k.schemas[b.SHA256()] = b.Schema()
 }
 
 // known returns a model that is in memory, or the error of a loading that has ended lately or since begin.

@@ -1,4 +1,4 @@
-// Package plan has what api, work and duty share about a prediction: which model scores it ([ChooseModel]), which parts its
+// Package plan has what api, work and duty share about a prediction: which model scores it ([KeptModels.Choose]), which parts its
 // file has ([StoredPlan]), which options it was sent with ([PredictionOptions]), how a direct upload becomes one
 // ([CompleteLink]); and the bundles in use ([Models]). What reads a request belongs in api, what works on a claim in work.
 package plan
@@ -47,21 +47,4 @@ func StoredPlan(p ingest.Plan, b *engine.Bundle) store.Plan {
 // pinned identifies a bundle, so that a retry with another one is noticed.
 func pinned(b *engine.Bundle) store.Model {
 	return store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256(), Engine: engine.Version}
-}
-
-// ChooseModel returns the bundle with the given name. There is no default model: without a name it is the one that the
-// header matches. It returns an
-// error if the bundle is unknown, if no or several bundles match, or if the header lacks required columns.
-func ChooseModel(models *engine.Registry, name string, h ingest.Header) (*engine.Bundle, error) {
-	if name == "" {
-		return models.Choose(h)
-	}
-	b, ok := models.Get(name)
-	if !ok {
-		return nil, fault.Fail(fault.CodeUnknownModel, "")
-	}
-	if _, err := ingest.Map(b.Schema(), h); err != nil {
-		return nil, err
-	}
-	return b, nil
 }

@@ -22,6 +22,7 @@ var codesOfErrors = [...]struct {
 	{store.ErrAccountDeleted, fault.CodeInvalidToken},
 	{store.ErrAccounting, fault.CodeAccountingBroken},
 	{models.ErrWithdrawn, fault.CodeModelWithdrawn},
+	{models.ErrRetired, fault.CodeModelRetired},
 	{objects.ErrDamaged, fault.CodeObjectStore},
 	{objects.ErrChanged, fault.CodeObjectChanged},
 }

@@ -103,7 +103,7 @@ func (s *swap) accept(w *Worker, text string) store.Prediction {
 	if err != nil {
 		s.Fatal(err)
 	}
-	bundle, err := plan.ChooseModel(w.models.Registry, "mine", planner.Header())
+	bundle, err := w.models.Choose(s.Context(), plan.Wish{Model: "mine"}, planner.Header())
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -57,7 +57,9 @@ func (w *Worker) planAndCopy(ctx context.Context, c *store.Claim, stored io.Read
 	if err != nil {
 		return store.Plan{}, nil, err
 	}
-	bundle, err := plan.ChooseModel(w.models.Registry, c.Model.Name, planner.Header())
+	bundle, err := w.models.Choose(ctx, plan.Wish{
+		Model: c.Model.Name, UserID: c.UserID, Dataset: c.Dataset, Accepted: true,
+	}, planner.Header())
 	if err != nil {
 		return store.Plan{}, nil, err
 	}
