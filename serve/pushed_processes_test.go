@@ -137,7 +137,7 @@ func TestPush_ReachesEveryProcess(t *testing.T) {
 	if resp, err := http.DefaultClient.Do(put); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("put: %v %v", resp, err)
 	}
-	worker = start(serve.RoleWorker, "")
+	start(serve.RoleWorker, "")
 	complete, _ := url.Parse(link.Links.Complete)
 	status, body = apis[0].Do(t, http.MethodPost, complete.Path, nil, "Prefer", "wait=30")
 	if !strings.Contains(string(body), `"model_version":"2"`) || status != http.StatusOK {
@@ -157,20 +157,20 @@ func TestPush_LostArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, o := startCatalog(t, func(p *api.Parts) {
+	_, before := startCatalog(t, func(p *api.Parts) {
 		p.Store, p.Objects = storetest.Open(t, store.Config{URL: database}), shared
 	})
 	b := churn(t, "mine", "1", "")
-	o.push(archiveOf(t, b), "")
-	o.alias("champion", "mine@1")
-	o.change(http.MethodPost, "/model-defaults?model=champion&dataset=north", "")
+	before.push(archiveOf(t, b), "")
+	before.alias("champion", "mine@1")
+	before.change(http.MethodPost, "/model-defaults?model=champion&dataset=north", "")
 	for _, key := range storetest.Keys(t, shared, objects.ModelsPrefix) {
 		if err := shared.Delete(t.Context(), objects.Refused, key); err != nil {
 			t.Fatal(err)
 		}
 	}
 	restored := storetest.RestoredDump(t, database)
-	a, o = startCatalog(t, func(p *api.Parts) {
+	a, o := startCatalog(t, func(p *api.Parts) {
 		p.Store, p.Objects = storetest.Open(t, store.Config{URL: restored}), shared
 	})
 	for _, path := range []string{"/upload?model=champion", "/upload?model=mine@1", "/upload?dataset=north", "/score?model=mine"} {

@@ -81,8 +81,10 @@ func (l *ledgerModel) violation(format string, args ...any) {
 
 // change runs an effective statement of a claim, which must be good, whatever the statement asked for.
 func (l *ledgerModel) change(c *store.Claim, what string) {
-	l.changes++
 	p := l.predictions[c.PredictionID]
+	if p.status != store.Dead { // whose other parts are given back by those that have them
+		l.changes++
+	}
 	epoch := p.finishEpoch
 	if !c.Finish && c.Generation == p.generation {
 		epoch = p.parts[c.Part.No].epoch
