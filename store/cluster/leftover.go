@@ -48,10 +48,11 @@ func (p place) noted() int {
 	return pid
 }
 
-// stopping reports whether the server writes in its note that it is shutting down.
-func (p place) stopping() bool {
+// stopping reports whether the server with a pid writes in its note that it is shutting down.
+func (p place) stopping(pid int) bool {
 	b, err := os.ReadFile(p.note())
-	return err == nil && slices.Contains(strings.Fields(string(b)), "stopping")
+	words := strings.Fields(string(b))
+	return err == nil && len(words) > 0 && words[0] == strconv.Itoa(pid) && slices.Contains(words, "stopping")
 }
 
 func (p place) stopLeftover(ctx context.Context) error {

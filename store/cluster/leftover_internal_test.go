@@ -175,6 +175,27 @@ func TestSupervise_NeverGivesUpARunningServer(t *testing.T) {
 	}
 }
 
+// A server that is asked to stop while it is waited for is not waited for any longer, though a connection keeps it there.
+func TestReady_AskedToStop(t *testing.T) {
+	c := startQuick(t, NewDir(t))
+	open, err := pgx.Connect(t.Context(), c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = open.Close(context.Background()) }()
+	if err := syscall.Kill(c.pid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for begin := time.Now(); !c.place.stopping(c.pid()); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("it does not stop")
+		}
+	}
+	if err := c.ready(t.Context(), c.current()); err == nil || !strings.Contains(err.Error(), "asked to stop") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A user without an entry in /etc/passwd, as in a container with any user: an error names the ways out, in one line. A
 // cluster that exists already can be used.
 func TestStart_UnknownUser(t *testing.T) {

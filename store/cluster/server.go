@@ -66,6 +66,9 @@ func (c *Cluster) ready(ctx context.Context, s *server) error {
 			if time.Now().After(end) {
 				return fmt.Errorf("the server does not answer: %w", err)
 			}
+			if c.place.stopping(s.command.Process.Pid) { // it waits for connections that others have made meanwhile
+				return fmt.Errorf("the server was asked to stop: %w", err)
+			}
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (c *Cluster) look(ctx context.Context, s *server, w *watch) {
 	switch now := s.programs.now(); {
 	case s.ended():
 		return
-	case c.place.stopping():
+	case c.place.stopping(s.command.Process.Pid):
 		c.config.Warn("PostgreSQL was asked to stop: stopping it, to start it again")
 	case now == s.programs:
 		*w = watch{}
