@@ -50,7 +50,7 @@ func (d *disturber) download(ctx context.Context) {
 		d.issuer.token(s.name), s.name, nil)
 	switch {
 	case err != nil || status != http.StatusOK:
-	case bytes.Equal(body, s.input.Result):
+	case bytes.Equal(body, s.want().Result):
 		d.notes.add(downloadsNote)
 	default:
 		d.notes.violation("%s was downloaded with 200 and other bytes", s.PublicID)

@@ -134,7 +134,7 @@ func (c *databaseCopy) serves(ctx context.Context, s settled) error {
 	}
 	status, body, err := c.client.do(ctx, http.MethodGet, c.client.api+"/predictions/"+s.PublicID+"/download",
 		c.issuer.token(s.name), s.name, nil)
-	if err == nil && (status != http.StatusOK || !bytes.Equal(body, s.input.Result)) {
+	if err == nil && (status != http.StatusOK || !bytes.Equal(body, s.want().Result)) {
 		err = fmt.Errorf("the copy gave no result of %s but %d and %d bytes", s.name, status, len(body))
 	}
 	return err

@@ -127,12 +127,18 @@ func (r *rounds) settle(ctx context.Context, name string, in *input, list []chec
 	return done
 }
 
-// verify checks a prediction and that nothing was written since it was complete.
-func (r *rounds) verify(ctx context.Context, s *settled) {
+// want is what the prediction must have: of the bundle that it was accepted with.
+func (s *settled) want() check.Input {
 	in := s.input.Input
 	if strings.HasPrefix(s.Version, kindEdited) {
 		in.Result = s.input.edited
 	}
+	return in
+}
+
+// verify checks a prediction and that nothing was written since it was complete.
+func (r *rounds) verify(ctx context.Context, s *settled) {
+	in := s.want()
 	wrong, err := r.checker.Verify(ctx, &s.Prediction, &in)
 	if err != nil {
 		r.notes.violation("%s (%s): %v", s.name, s.PublicID, err)

@@ -118,7 +118,7 @@ func TestModelErrors(t *testing.T) {
 				"predict", "--kind", "contrib", "--data", "testdata/forest/lightgbm/linear_tree/x.tsv",
 				"testdata/forest/lightgbm/linear_tree/model.txt",
 			},
-			"--kind contrib: model \"model.txt\": tree 0: scores of linear leaves cannot be explained", ExitUsage,
+			"--kind contrib: model \"model.txt\": tree 1: scores of linear leaves of several features cannot be explained", ExitUsage,
 		},
 	} {
 		status, _, messages := command(t, "", append([]string{"model"}, test.args...)...)

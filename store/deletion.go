@@ -127,7 +127,7 @@ func requireAccount(ctx context.Context, tx pgx.Tx, userID int64) error {
 
 // accountTables are the tables with a user's rows, other than those that are deleted with their prediction.
 var accountTables = [...]string{
-	"ml_training_data", "uploads", "outcome_reports", "outcome_months", "request_keys", "access_keys", "upload_links",
+	"ml_training_data", "uploads", "outcome_reports", "outcome_months", "model_defaults", "request_keys", "access_keys", "upload_links",
 }
 
 // DeleteLater notes that an upload of which there is no row has left a file that could not be removed.
