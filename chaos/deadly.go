@@ -92,6 +92,17 @@ func (d *disturber) killNamed(name string) bool {
 	return false
 }
 
+// spareLastTurn is killNamed for what may wait for another process.
+func (d *disturber) spareLastTurn(name string) bool {
+	for _, p := range d.workers {
+		if p.name == name && d.lastTurn(context.Background(), p) {
+			d.notes.add(sparedNote)
+			return false
+		}
+	}
+	return d.killNamed(name)
+}
+
 // lastTurn reports whether a stopped worker runs something alone after two deaths. Ending it again would be what a deadly
 // file does, and its prediction rightly dead.
 func (d *disturber) lastTurn(ctx context.Context, p *process) bool {

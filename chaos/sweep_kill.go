@@ -71,7 +71,7 @@ func (t *trap) guard(w http.ResponseWriter, r *http.Request) http.ResponseWriter
 	return w
 }
 
-// spring kills the sender, unless that has gone already.
+// spring kills the sender, unless that has gone already or is spared.
 func (t *trap) spring(r *http.Request) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +111,7 @@ func (d *disturber) killSweeper(ctx context.Context, n int) error {
 		return err
 	}
 	t := &trap{moment: &moments[n%len(moments)], planted: planted, sprung: make(chan struct{})}
-	t.kill = d.killNamed
+	t.kill = d.spareLastTurn
 	d.gate.trap.Store(t)
 	defer d.gate.trap.Store(nil)
 	select {

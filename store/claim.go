@@ -79,9 +79,9 @@ const (
 const deathsMax = 3
 
 // pauseAfterDeath is how long a suspect waits before it runs alone, by its deaths n.deaths before this one: a fraction of
-// a lease after the first, after others one to two leases, in which a worker that was only paused or cut off can return
-// and call [Ledger.Acquit]. $3 is the lease.
-const pauseAfterDeath = `(1 + random()) * CASE WHEN n.deaths = 0 THEN 0.1 ELSE 1 END`
+// a lease after the first, after the second one to two leases, in which a worker that was only paused or cut off can return
+// and call [Ledger.Acquit], and four to eight before its prediction is dead, which nothing takes back. $3 is the lease.
+const pauseAfterDeath = `(1 + random()) * CASE n.deaths WHEN 0 THEN 0.1 WHEN 1 THEN 1 ELSE 4 END`
 
 // claimPart claims the next unleased part in turn that is no suspect: large ones first, or ($5) small ones only.
 //

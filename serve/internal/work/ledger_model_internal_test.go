@@ -149,10 +149,13 @@ const modelDeathsMax = 3
 
 // pause is how long a suspect waits after a death.
 func (l *ledgerModel) pause(deaths int) time.Duration {
-	if deaths == 0 {
+	switch deaths {
+	case 0:
 		return l.lease / 8
+	case 1:
+		return l.lease * 3 / 2
 	}
-	return l.lease * 3 / 2
+	return l.lease * 6
 }
 
 // begun counts an attempt and returns its claim.
