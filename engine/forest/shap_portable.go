@@ -41,73 +41,19 @@ func (r *shapRecord) mark(words []uint64, codes []uint8) {
 	}
 }
 
-// addLookups adds the entry of each row's pattern to the row's sum. The size of the array spares the checks of bounds.
+// addLookups adds the entry of each row's pattern to the row's sum.
 func addLookups(sums []float32, words []uint64, table []float32) {
-	switch len(table) {
-	case 16:
-		addLookups16(sums, words, (*[16]float32)(table))
-	case 32:
-		addLookups32(sums, words, (*[32]float32)(table))
-	case 64:
-		addLookups64(sums, words, (*[64]float32)(table))
-	default:
-		addLookups128(sums, words, (*[128]float32)(table))
-	}
-}
-
-func addLookups16(sums []float32, words []uint64, table *[16]float32) {
+	last := uint64(len(table) - 1)
 	for i, w := range words {
-		s := (*rowLanes)(sums[8*i:])
-		s[0] += table[w%16]
-		s[1] += table[w>>8%16]
-		s[2] += table[w>>16%16]
-		s[3] += table[w>>24%16]
-		s[4] += table[w>>32%16]
-		s[5] += table[w>>40%16]
-		s[6] += table[w>>48%16]
-		s[7] += table[w>>56%16]
-	}
-}
-
-func addLookups32(sums []float32, words []uint64, table *[32]float32) {
-	for i, w := range words {
-		s := (*rowLanes)(sums[8*i:])
-		s[0] += table[w%32]
-		s[1] += table[w>>8%32]
-		s[2] += table[w>>16%32]
-		s[3] += table[w>>24%32]
-		s[4] += table[w>>32%32]
-		s[5] += table[w>>40%32]
-		s[6] += table[w>>48%32]
-		s[7] += table[w>>56%32]
-	}
-}
-
-func addLookups64(sums []float32, words []uint64, table *[64]float32) {
-	for i, w := range words {
-		s := (*rowLanes)(sums[8*i:])
-		s[0] += table[w%64]
-		s[1] += table[w>>8%64]
-		s[2] += table[w>>16%64]
-		s[3] += table[w>>24%64]
-		s[4] += table[w>>32%64]
-		s[5] += table[w>>40%64]
-		s[6] += table[w>>48%64]
-		s[7] += table[w>>56%64]
-	}
-}
-
-func addLookups128(sums []float32, words []uint64, table *[128]float32) {
-	for i, w := range words {
-		s := (*rowLanes)(sums[8*i:])
-		s[0] += table[w%128]
-		s[1] += table[w>>8%128]
-		s[2] += table[w>>16%128]
-		s[3] += table[w>>24%128]
-		s[4] += table[w>>32%128]
-		s[5] += table[w>>40%128]
-		s[6] += table[w>>48%128]
-		s[7] += table[w>>56%128]
+		s := sums[8*i:][:8]
+		s[0] += table[w&last]
+		s[1] += table[w>>8&last]
+		s[2] += table[w>>16&last]
+		s[3] += table[w>>24&last]
+		s[4] += table[w>>32&last]
+		s[5] += table[w>>40&last]
+		s[6] += table[w>>48&last]
+		s[7] += table[w>>56&last]
 	}
 }
 
