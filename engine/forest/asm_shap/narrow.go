@@ -18,9 +18,10 @@ const (
 	groups     = packBytes / groupRows
 )
 
-// passes gives the bytes of 32 rows that pass a record: where the lesser of hi - code and span is hi - code.
+// narrowTest is a record in registers. A row passes where the lesser of hi - code and span is hi - code.
 type narrowTest struct{ hi, span, column Register }
 
+// narrowTest loads a record.
 func (l *leafLoop) narrowTest(record Mem) narrowTest {
 	t := narrowTest{YMM(), YMM(), GP64()}
 	MOVL(record, t.column.(GPVirtual).As32())
