@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -88,21 +89,48 @@ func scrapeRunning(t *testing.T) map[string]string {
 		}
 		request(t, http.MethodPost, api+path, token, body)
 	}
+	request(t, http.MethodPut, api+"/account", token, []byte(`{"training_rate":1}`))
 	post("/upload", "../testdata/samples/telecom_10k.csv")
+	request(t, http.MethodPost, api+"/outcomes", token, outcomesOf(t, "../testdata/samples/telecom_10k.csv"))
 	post("/score", "../testdata/samples/telecom_sample.csv")
 	rejected := []byte("customerID,tenure,MonthlyCharges,TotalCharges,Contract\na,x,1,1,One year\nb,1,1,1,One year\n")
 	request(t, http.MethodPost, api+"/upload", token, rejected)
 	for _, path := range []string{"/ready", "/predictions", "/nothing"} {
 		request(t, http.MethodGet, api+path, token, nil)
 	}
+	scraped := request(t, http.MethodGet, admin+"/metrics", "", nil)
+	for begin := time.Now(); !bytes.Contains(scraped, []byte("millrace_model_auc{")); time.Sleep(time.Second) { // set every minute
+		if time.Since(begin) > 3*time.Minute {
+			t.Fatal("no gauges of models")
+		}
+		scraped = request(t, http.MethodGet, admin+"/metrics", "", nil)
+	}
 	exported := map[string]string{}
-	for line := range strings.Lines(string(request(t, http.MethodGet, admin+"/metrics", "", nil))) {
+	for line := range strings.Lines(string(scraped)) {
 		if name, _, ok := strings.Cut(line, " "); ok && !strings.HasPrefix(line, "#") {
 			name, _, _ = strings.Cut(name, "{")
 			exported[name] += line
 		}
 	}
 	return exported
+}
+
+// outcomesOf says of every third customer of a file that they have left.
+func outcomesOf(t *testing.T, file string) []byte {
+	t.Helper()
+	rows, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes := []byte("Customer ID,Churn\n")
+	n := 0
+	for line := range strings.Lines(string(rows)) {
+		if id, _, ok := strings.Cut(line, ","); ok && n > 0 {
+			outcomes = fmt.Appendf(outcomes, "%s,%v\n", id, n%3 == 0)
+		}
+		n++
+	}
+	return outcomes
 }
 
 func request(t *testing.T, method, url, token string, body []byte) []byte {
@@ -113,6 +141,9 @@ func request(t *testing.T, method, url, token string, body []byte) []byte {
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "text/csv")
+	if method == http.MethodPut {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("Prefer", "wait=60")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/retainwise/millrace/serve/internal/duty"
 	"github.com/retainwise/millrace/serve/internal/health"
+	"github.com/retainwise/millrace/serve/internal/plan"
 )
 
 func (a *testAPI) health(query string, options ...option) health.Report {
@@ -144,8 +145,9 @@ func (a *testAPI) testHealthGauges(t *testing.T, auc float64) {
 	t.Helper()
 	version := a.model("telecom").Version()
 	label := fmt.Sprintf(`{model="telecom",version="%s"} `, version)
+	kept := plan.NewKeptModels(plan.KeptParts{Registry: a.models, Models: a.store.Models, Objects: a.objects, Metrics: a.metrics})
 	for range 2 {
-		if err := duty.SetHealth(t.Context(), a.store.Counts, a.models, a.metrics); err != nil {
+		if err := duty.SetHealth(t.Context(), a.store.Counts, kept, a.metrics); err != nil {
 			t.Fatal(err)
 		}
 		text := a.scrape()
@@ -182,5 +184,25 @@ func TestModelHealth_Parameters(t *testing.T) {
 	}
 	if r = a.health("?to=2025-12"); r.From != "2025-01" || r.To != "2025-12" {
 		t.Errorf("a year by default: %+v", r)
+	}
+}
+
+// TestModelHealth_PushedModels checks that pushed versions are watched as the bundles of the process are, until they are
+// retired.
+func TestModelHealth_PushedModels(t *testing.T) {
+	a, o := startCatalog(t, nil)
+	o.push(archiveOf(t, churn(t, "mine", "1", "")), "")
+	o.push(archiveOf(t, churn(t, "mine", "2", "")), "")
+	o.change(http.MethodPost, "/models/mine@2/retire", "")
+	inUse, err := plan.NewKeptModels(plan.KeptParts{Registry: a.models, Models: a.store.Models}).InUse(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range inUse {
+		names = append(names, m.Name+"@"+m.Version)
+	}
+	if got := strings.Join(names, " "); got != "saas@2 telecom@1 mine@1" {
+		t.Errorf("watched: %s", got)
 	}
 }

@@ -174,7 +174,7 @@ func newProcess(ctx context.Context, c RunConfig, f *dependencies, metrics *metr
 	if f.store.MayWork() {
 		p.loops = append(p.loops,
 			func(ctx context.Context) { duty.WatchQueue(ctx, f.store.Upkeep, metrics, c.Log) },
-			func(ctx context.Context) { duty.WatchHealth(ctx, f.store.Counts, f.models.Registry, metrics, c.Log) })
+			func(ctx context.Context) { duty.WatchHealth(ctx, f.store.Counts, f.kept, metrics, c.Log) })
 	}
 	ready := api.NewReadiness(api.Parts{
 		Store: f.store, Objects: f.objects, Owner: f.owner, Queue: f.queue, Models: f.models.Registry, Metrics: metrics,

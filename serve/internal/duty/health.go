@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/retainwise/millrace/engine"
 	"github.com/retainwise/millrace/serve/internal/health"
 	"github.com/retainwise/millrace/serve/internal/metrics"
+	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/store/backoff"
 	"github.com/retainwise/millrace/store/counts"
 )
@@ -16,7 +16,7 @@ import (
 const healthInterval = time.Minute
 
 // WatchHealth sets the gauges that say whether the models in use are still right, every minute until ctx ends.
-func WatchHealth(ctx context.Context, t *counts.Table, models *engine.Registry, m *metrics.Metrics, log *slog.Logger) {
+func WatchHealth(ctx context.Context, t *counts.Table, models *plan.KeptModels, m *metrics.Metrics, log *slog.Logger) {
 	for ; ctx.Err() == nil; backoff.Pause(ctx, healthInterval) {
 		if err := SetHealth(ctx, t, models, m); err != nil && ctx.Err() == nil {
 			log.Warn("read gauges of models", "error", err)
@@ -25,17 +25,21 @@ func WatchHealth(ctx context.Context, t *counts.Table, models *engine.Registry, 
 }
 
 // SetHealth sets the gauges once. A figure that cannot be had for want of rows has no gauge.
-func SetHealth(ctx context.Context, t *counts.Table, models *engine.Registry, m *metrics.Metrics) error {
+func SetHealth(ctx context.Context, t *counts.Table, models *plan.KeptModels, m *metrics.Metrics) error {
 	ctx, cancel := context.WithTimeout(ctx, healthInterval)
 	defer cancel()
+	inUse, err := models.InUse(ctx)
+	if err != nil {
+		return err
+	}
 	var list []metrics.ModelHealth
-	for _, b := range models.List() {
-		now, err := health.Current(ctx, t, b.SHA256(), time.Now())
+	for _, b := range inUse {
+		now, err := health.Current(ctx, t, b.SHA256, time.Now())
 		if err != nil {
 			return err
 		}
 		h := metrics.ModelHealth{
-			Model: b.Name(), Version: b.Version(), Rejected: now.RejectedShare, Unseen: now.UnseenShare,
+			Model: b.Name, Version: b.Version, Rejected: now.RejectedShare, Unseen: now.UnseenShare,
 		}
 		if now.Score != nil {
 			h.Scores = &now.Score.PSI

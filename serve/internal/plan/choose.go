@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -194,6 +195,24 @@ func (k *KeptModels) Catalog(ctx context.Context) (*models.Catalog, error) {
 		return names, nil
 	}
 	return k.Refresh(ctx)
+}
+
+// InUse lists what new predictions can be made with: the bundles of the process, and pushed versions that are not retired.
+func (k *KeptModels) InUse(ctx context.Context) (list []store.Model, err error) {
+	names, err := k.Catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range k.Registry.List() {
+		list = append(list, store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256()})
+	}
+	for _, v := range names.Versions {
+		known := slices.ContainsFunc(list, func(m store.Model) bool { return m.SHA256 == v.SHA256 })
+		if !known && !v.Retired && !v.Withdrawn {
+			list = append(list, store.Model{Name: v.Name, Version: v.Model.Version, SHA256: v.SHA256})
+		}
+	}
+	return list, nil
 }
 
 // Refresh reads the catalog from the database and returns it.
