@@ -155,7 +155,8 @@ func (c *databaseCopy) keepsFiles(ctx context.Context, s settled) error {
 	if err != nil {
 		return err
 	}
-	wrong, err := c.checker.Verify(ctx, &s.Prediction, &s.input.Input)
+	in := s.want()
+	wrong, err := c.checker.Verify(ctx, &s.Prediction, &in)
 	if err == nil && len(wrong) > 0 {
 		err = errors.New(strings.Join(wrong, "; "))
 	}
