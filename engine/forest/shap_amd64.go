@@ -11,111 +11,55 @@ const (
 	callCostAVX2 = 2048
 )
 
+// branchKernel adds the contributions of branches of one shape for packs of rows. Scratch has room for the masks of every term.
+type branchKernel func(
+	records *byte, tests int, slots *uint32, values *float32, branches int,
+	codes *byte, sums *float32, packs int, scratch *uint64, terms int,
+)
+
+// tables512 and tables2 are by the bits of a pattern, points512 and points2 by the points of the quadrature.
+var (
+	tables512 = [...]branchKernel{
+		1: shapTables1AVX512, shapTables2AVX512, shapTables3AVX512, shapTables4AVX512, shapTables5AVX512, shapTables6AVX512,
+		shapTables7AVX512,
+	}
+	tables2 = [...]branchKernel{
+		1: shapTables1AVX2, shapTables2AVX2, shapTables3AVX2, shapTables4AVX2, shapTables5AVX2, shapTables6AVX2, shapTables7AVX2,
+	}
+	points512 = [...]branchKernel{
+		4: shapIntegrate4AVX512, shapIntegrate5AVX512, shapIntegrate6AVX512, shapIntegrate7AVX512, shapIntegrate8AVX512,
+	}
+	points2 = [...]branchKernel{
+		4: shapIntegrate4AVX2, shapIntegrate5AVX2, shapIntegrate6AVX2, shapIntegrate7AVX2, shapIntegrate8AVX2,
+	}
+)
+
+// branchKernel returns the vector kernel of a run, and how much work it may do in one call.
+func (k kernel) branchKernel(run *shapRun) (add branchKernel, cost int) {
+	switch {
+	case k == kernelAVX2 && run.points == 0:
+		return tables2[run.bits], callCostAVX2
+	case k == kernelAVX2:
+		return points2[run.points], callCostAVX2
+	case run.points == 0:
+		return tables512[run.bits], callCost
+	}
+	return points512[run.points], callCost
+}
+
 // addRunVectors is addRun for whole packs.
 func (c *Contributor) addRunVectors(run *shapRun, codes []uint8, packs int) {
+	add, most := c.e.kernel.branchKernel(run)
 	cost, valuesPerBranch := run.terms*packs, len(run.values)/run.branches
 	if run.points > 0 {
 		cost *= run.points
-	}
-	narrow, most := c.e.kernel == kernelAVX2, callCost
-	if narrow {
-		most = callCostAVX2
 	}
 	step := max(most/cost, 1)
 	for first := 0; first < run.branches; first += step {
 		records := (*byte)(unsafe.Pointer(&run.records[first*run.tests]))
 		slots, values := &run.slots[first*run.terms], &run.values[first*valuesPerBranch]
 		branches := min(step, run.branches-first)
-		switch {
-		case narrow && run.points == 0:
-			addTablesAVX2(run, records, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0])
-		case narrow:
-			integrateAVX2(run, records, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0])
-		case run.points == 0:
-			addTablesAVX512(run, records, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0])
-		default:
-			integrateAVX512(run, records, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0])
-		}
-	}
-}
-
-func addTablesAVX512(
-	run *shapRun, records *byte, slots *uint32, values *float32, branches int,
-	codes *byte, sums *float32, packs int, scratch *uint64,
-) {
-	switch run.bits {
-	case 1:
-		shapTables1AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 2:
-		shapTables2AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 3:
-		shapTables3AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 4:
-		shapTables4AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 5:
-		shapTables5AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 6:
-		shapTables6AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 7:
-		shapTables7AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	}
-}
-
-func integrateAVX512(
-	run *shapRun, records *byte, slots *uint32, values *float32, branches int,
-	codes *byte, sums *float32, packs int, scratch *uint64,
-) {
-	switch run.points {
-	case 4:
-		shapIntegrate4AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 5:
-		shapIntegrate5AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 6:
-		shapIntegrate6AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 7:
-		shapIntegrate7AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 8:
-		shapIntegrate8AVX512(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	}
-}
-
-func addTablesAVX2(
-	run *shapRun, records *byte, slots *uint32, values *float32, branches int,
-	codes *byte, sums *float32, packs int, scratch *uint64,
-) {
-	switch run.bits {
-	case 1:
-		shapTables1AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 2:
-		shapTables2AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 3:
-		shapTables3AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 4:
-		shapTables4AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 5:
-		shapTables5AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 6:
-		shapTables6AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 7:
-		shapTables7AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	}
-}
-
-func integrateAVX2(
-	run *shapRun, records *byte, slots *uint32, values *float32, branches int,
-	codes *byte, sums *float32, packs int, scratch *uint64,
-) {
-	switch run.points {
-	case 4:
-		shapIntegrate4AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 5:
-		shapIntegrate5AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 6:
-		shapIntegrate6AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 7:
-		shapIntegrate7AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
-	case 8:
-		shapIntegrate8AVX2(records, run.tests, slots, values, branches, codes, sums, packs, scratch, run.terms)
+		add(records, run.tests, slots, values, branches, &codes[0], &c.group[0], packs, &c.masks[0], run.terms)
 	}
 }
 
