@@ -24,6 +24,9 @@ type Version struct {
 	Retired  bool // no new prediction is made with it
 }
 
+// Active reports whether new predictions can be made with the version.
+func (v Version) Active() bool { return !v.Retired && !v.Withdrawn }
+
 // Ref is how an upload names the version: "churn@2".
 func (v Version) Ref() string { return v.Name + "@" + v.Version }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/retainwise/millrace/serve/internal/health"
 	"github.com/retainwise/millrace/serve/internal/plan"
 	"github.com/retainwise/millrace/serve/internal/storefault"
-	"github.com/retainwise/millrace/store"
 	"github.com/retainwise/millrace/store/counts"
 	"github.com/retainwise/millrace/store/models"
 )
@@ -161,7 +160,7 @@ func listModels(s *server, r *request) error {
 func pushedModels(names *models.Catalog, inUse *engine.Registry) []models.Version {
 	byName := map[string]models.Version{}
 	for _, v := range names.Versions {
-		if _, ok := inUse.Get(v.Name); !ok && !v.Retired && !v.Withdrawn {
+		if _, ok := inUse.Get(v.Name); !ok && v.Active() {
 			byName[v.Name] = v
 		}
 	}
@@ -224,7 +223,7 @@ func (s *server) pushedView(ctx context.Context, v models.Version) (modelView, e
 	if ok {
 		return view, nil
 	}
-	b, err := s.Kept.Pinned(ctx, store.Model{Name: v.Name, Version: v.Model.Version, SHA256: v.SHA256})
+	b, err := s.Kept.Pinned(ctx, plan.ModelOfVersion(v))
 	if err != nil {
 		return view, err
 	}

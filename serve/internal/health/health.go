@@ -1,7 +1,6 @@
 // Package health says whether a model is still right: over all uploads of a model and dataset, by month, how far the data
 // is from that of the training (drift), how the scores have shifted, what was rejected or not known to the model, and,
-// for customers whose outcome is known, how well they were told apart, how far probabilities are from what happened, and
-// what the top of the list was worth. Nothing is computed of too few rows.
+// for customers with a known outcome, discrimination (AUC), calibration and the lift of the top tenth. Nothing is computed of too few rows.
 //
 // The numbers are integers, so that parts, datasets, users and months can be added in any order with the same result.
 // They are kept by store/counts; the worker counts, the API adds and answers, and a duty sets the gauges.

@@ -77,7 +77,7 @@ func (k *KeptModels) withCandidates(names *models.Catalog, h ingest.Header, err 
 	defer k.mu.Unlock()
 	for _, v := range names.Versions {
 		schema, known := k.schemas[v.SHA256]
-		if !known || v.Retired || v.Withdrawn {
+		if !known || !v.Active() {
 			continue
 		}
 		if _, err := ingest.Map(schema, h); err == nil {
@@ -148,7 +148,7 @@ func (k *KeptModels) unknown(names *models.Catalog, ref string) *fault.Failure {
 		}
 	}
 	for _, v := range names.Versions {
-		if !v.Retired && !v.Withdrawn {
+		if v.Active() {
 			known = append(known, v.Ref())
 		}
 	}
@@ -180,7 +180,12 @@ func (k *KeptModels) open(ctx context.Context, v models.Version, accepted bool) 
 	case v.Retired && !accepted:
 		return nil, models.ErrRetired
 	}
-	return k.Pinned(ctx, store.Model{Name: v.Name, Version: v.Model.Version, SHA256: v.SHA256})
+	return k.Pinned(ctx, ModelOfVersion(v))
+}
+
+// ModelOfVersion returns a pushed version as a prediction names it.
+func ModelOfVersion(v models.Version) store.Model {
+	return store.Model{Name: v.Name, Version: v.Model.Version, SHA256: v.SHA256}
 }
 
 // catalogInterval is how often a process reads the catalog, and so how late it learns of a change by another.
@@ -204,12 +209,12 @@ func (k *KeptModels) InUse(ctx context.Context) (list []store.Model, err error) 
 		return nil, err
 	}
 	for _, b := range k.Registry.List() {
-		list = append(list, store.Model{Name: b.Name(), Version: b.Version(), SHA256: b.SHA256()})
+		list = append(list, pinned(b))
 	}
 	for _, v := range names.Versions {
 		known := slices.ContainsFunc(list, func(m store.Model) bool { return m.SHA256 == v.SHA256 })
-		if !known && !v.Retired && !v.Withdrawn {
-			list = append(list, store.Model{Name: v.Name, Version: v.Model.Version, SHA256: v.SHA256})
+		if !known && v.Active() {
+			list = append(list, ModelOfVersion(v))
 		}
 	}
 	return list, nil

@@ -136,7 +136,7 @@ func (k *KeptModels) Versioned(ctx context.Context, ref string) (models.Version,
 // Lost reports whether the archive of a version is known to be lost, or is not in the object store now. One that was given
 // up behind its retirement is not lost.
 func (k *KeptModels) Lost(ctx context.Context, v models.Version) (bool, error) {
-	if v.Retired || v.Withdrawn {
+	if !v.Active() {
 		return false, nil
 	}
 	there, err := k.isThere(ctx, v.Model)
